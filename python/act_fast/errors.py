@@ -1,0 +1,120 @@
+"""Every error act-fast raises. Each says what was asked, what was found and what to do.
+
+All derive from `ActError`. Messages carry names, numbers and places, never payloads; what a program needs in order to
+act is in typed attributes.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ActError",
+    "ConcurrencyError",
+    "InvariantError",
+    "NonRetryableError",
+    "StoreClosedError",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreFailedError",
+    "StoreFormatError",
+    "StoreFullError",
+    "StoreLockedError",
+    "StreamClosedError",
+    "ValidationError",
+]
+
+
+class ActError(Exception):
+    """The base of every error that act-fast raises on purpose."""
+
+
+class ValidationError(ActError, ValueError):
+    """An argument, a payload or a definition is not what it must be. Nothing was changed."""
+
+
+class InvariantError(ActError):
+    """A business rule does not hold, so the action was not run. Nothing was changed."""
+
+    def __init__(self, action: str, stream: str, description: str, version: int) -> None:
+        super().__init__(action, stream, description, version)
+        self.action = action
+        self.stream = stream
+        self.description = description
+        self.version = version
+
+    def __str__(self) -> str:
+        return f"{self.action} on {self.stream!r} at version {self.version} breaks the rule: {self.description}"
+
+
+class ConcurrencyError(ActError):
+    """The stream is not at the version the append expected. Nothing was written; load again and decide again."""
+
+    def __init__(self, stream: str, expected: int, actual: int) -> None:
+        super().__init__(stream, expected, actual)
+        self.stream = stream
+        self.expected = expected
+        self.actual = actual
+
+    def __str__(self) -> str:
+        return (
+            f"stream {self.stream!r} was expected at version {self.expected} but is at version {self.actual};"
+            " load it again and decide again"
+        )
+
+
+class StreamClosedError(ActError):
+    """The stream was closed and takes no more events."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self.stream = stream
+
+    def __str__(self) -> str:
+        return f"stream {self.stream!r} is closed and takes no more events"
+
+
+class NonRetryableError(ActError):
+    """Raised by a reaction's handler: trying again cannot help, so block the target at once."""
+
+
+class StoreError(ActError):
+    """The store could not do what was asked."""
+
+
+class StoreFormatError(StoreError):
+    """The path holds something that is not an act-fast store, or one of a format this version cannot read."""
+
+
+class StoreLockedError(StoreError):
+    """Another process holds what is needed, in a way that waiting will not change."""
+
+
+class StoreFullError(StoreError):
+    """The disk, or a limit of the store, is full. Nothing was written; the store can still be read."""
+
+
+class StoreFailedError(StoreError):
+    """A write or a flush failed, so appending has stopped. Reads go on; close every handle and open again to recover."""
+
+
+class StoreClosedError(StoreError):
+    """The store was closed, or was opened by the process this one was forked from."""
+
+
+class StoreCorruptError(StoreError):
+    """Bytes on disk are not what was written. Says which file and where; nothing damaged is ever returned.
+
+    Attributes:
+        file: the damaged file, relative to the store's directory.
+        offset: where in the file, in bytes.
+        position: the first position that cannot be read, or None when it is not known.
+    """
+
+    def __init__(self, message: str, file: str = "", offset: int = 0, position: int | None = None) -> None:
+        super().__init__(message, file, offset, position)
+        self.message = message
+        self.file = file
+        self.offset = offset
+        self.position = position
+
+    def __str__(self) -> str:
+        return self.message

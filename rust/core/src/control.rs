@@ -1,0 +1,421 @@
+//! The control file: what processes share. One page, reached through a mapping; layout in `docs/format.md`.
+//!
+//! Nothing here is needed to read the log: when the machine stopped, or the file is damaged or a copy, the control file
+//! is made anew from the log.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+use act_fast_sys::Map;
+
+use crate::bytes::{narrow_at, put_narrow, u32_at, u64_at};
+use crate::disk::{Access, Disk, DiskFile};
+use crate::error::{Doing, Error, Result};
+use crate::fault;
+use crate::line::{self, Address, LINE_BYTES, Line, SharedLine, word};
+use crate::record::FORMAT;
+
+pub(crate) const CONTROL: &str = "control";
+const CONTROL_NEW: &str = "control.new";
+const CONTROL_BYTES: u64 = 4096;
+const MAGIC: &[u8; 8] = b"ACTCTRL\0";
+
+/// The area of the control file's own lines.
+pub(crate) const AREA: u8 = 0;
+
+// Line numbers.
+const STATIC: u64 = 0;
+const IDENTITY: u64 = 1;
+const WRITER_LOCK: u64 = 2;
+const GROWTH_LOCK: u64 = 3;
+const FLUSH_LOCK: u64 = 4;
+const PUBLISHED: u64 = 5;
+const SYNCED: u64 = 6;
+const NEWS: u64 = 7;
+const LOG_STATE: u64 = 8;
+const INDEX_STATE: u64 = 9;
+const INTENT: u64 = 10;
+const INTENT_ADDRESS: u64 = 11;
+const INDEXED: u64 = 12;
+const ALLOCATED: u64 = 13;
+const SHAPE: u64 = 14;
+const FLAGS: u64 = 15;
+const FLUSHED_AT: u64 = 16;
+
+/// The store is closed, and all of it has been flushed.
+pub(crate) const CLEAN: u64 = 1;
+/// A write or a flush failed; nothing more is appended until the store is opened anew.
+pub(crate) const FAILED: u64 = 2;
+const DURABILITY_SHIFT: u32 = 8;
+
+/// What the log has come to, as far as it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogState {
+    /// Where the next record goes.
+    pub(crate) tail: u64,
+    /// The last position written.
+    pub(crate) position: u64,
+    /// `created` of the last commit, in µs since 1970.
+    pub(crate) created: i64,
+    /// The checksum of the last record.
+    pub(crate) crc: u32,
+}
+
+/// What the index has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IndexState {
+    /// How many keys there are; the next one's number.
+    pub(crate) keys: u32,
+    /// How many of them are streams.
+    pub(crate) streams: u32,
+    /// The number of the youngest event name, plus one; 0 when there is none.
+    pub(crate) last_name: u32,
+    /// The next free line for postings.
+    pub(crate) postings_next: u64,
+}
+
+/// Which start of which machine, and which file, a control file belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    boot: u64,
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub(crate) fn same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Control {
+    map: Map,
+    file: Box<dyn DiskFile>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) store_id: [u8; 16],
+}
+
+fn base(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX) * LINE_BYTES
+}
+
+impl Control {
+    /// Make a control file for a log with nothing known about it yet.
+    pub(crate) fn create(disk: &dyn Disk, store_id: [u8; 16], segment_bytes: u64) -> Result<Self> {
+        let what = || "making the control file".to_owned();
+        let file = disk.open(CONTROL_NEW, Access::Create).doing(what)?;
+        let mut page = vec![0; CONTROL_BYTES as usize];
+        let head: &mut Line = page.first_chunk_mut().expect("a page is longer than a line");
+        head[..8].copy_from_slice(MAGIC);
+        put_narrow::<4>(head, 8, u64::from(FORMAT));
+        head[16..32].copy_from_slice(&store_id);
+        put_narrow::<8>(head, 32, segment_bytes);
+        line::seal(head, Address::new(AREA, STATIC));
+        file.write_all_at(&page, 0).doing(what)?;
+        file.flush().doing(what)?;
+        disk.rename(CONTROL_NEW, CONTROL).doing(what)?;
+        disk.sync_folder("").doing(what)?;
+        let control = Self::map(file, true, store_id, segment_bytes)?;
+        control.put_log_state(LogState::default());
+        control.put_index_state(IndexState::default());
+        for number in [PUBLISHED, SYNCED, INDEXED, ALLOCATED, SHAPE, FLAGS, FLUSHED_AT] {
+            control.set_word(number, 0);
+        }
+        Ok(control)
+    }
+
+    /// The control file, or None where it is missing or damaged and has to be made anew.
+    pub(crate) fn open(disk: &dyn Disk, writable: bool) -> Result<Option<Self>> {
+        let access = if writable { Access::Write } else { Access::Read };
+        let file = match disk.open(CONTROL, access) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).doing(|| "opening the control file".to_owned()),
+        };
+        if file.len().doing(|| "measuring the control file".to_owned())? != CONTROL_BYTES {
+            return Ok(None);
+        }
+        let mut control = Self::map(file, writable, [0; 16], 0)?;
+        let head = line::load(control.line(STATIC));
+        if &head[..8] == MAGIC && u32_at(&head, 8) > FORMAT {
+            return Err(Error::Format(format!(
+                "this store has format {}; this version of act-fast reads up to {FORMAT}: use a newer one",
+                u32_at(&head, 8)
+            )));
+        }
+        if !line::sound(&head, Address::new(AREA, STATIC)) || &head[..8] != MAGIC {
+            return Ok(None);
+        }
+        control.segment_bytes = u64_at(&head, 32);
+        control.store_id.copy_from_slice(&head[16..32]);
+        Ok(Some(control))
+    }
+
+    fn map(file: Box<dyn DiskFile>, writable: bool, store_id: [u8; 16], segment_bytes: u64) -> Result<Self> {
+        let map = file.map(0, CONTROL_BYTES as usize, writable).doing(|| "mapping the control file".to_owned())?;
+        Ok(Self { map, file, segment_bytes, store_id })
+    }
+
+    pub(crate) fn writable(&self) -> bool {
+        self.map.writable()
+    }
+
+    /// Whether the file still has its name.
+    pub(crate) fn linked(&self) -> Result<bool> {
+        self.file.linked().doing(|| "looking at the control file".to_owned())
+    }
+
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.file.flush().doing(|| "flushing the control file".to_owned())
+    }
+
+    fn line(&self, number: u64) -> &SharedLine {
+        self.map.line(base(number))
+    }
+
+    /// A line of this file, by number.
+    pub(crate) fn shared(&self, number: u64) -> Option<&SharedLine> {
+        (number < CONTROL_BYTES / LINE_BYTES as u64).then(|| self.line(number))
+    }
+
+    // Words that are changed by one store.
+
+    #[inline]
+    fn raw_word(&self, number: u64) -> &AtomicU64 {
+        self.map.word(base(number))
+    }
+
+    #[inline]
+    fn word(&self, number: u64) -> Result<u64> {
+        word::decode(self.raw_word(number).load(Ordering::Acquire), number)
+            .ok_or_else(|| Error::index_damaged(CONTROL, base(number) as u64))
+    }
+
+    #[inline]
+    fn set_word(&self, number: u64, value: u64) {
+        self.raw_word(number).store(word::encode(value, number), Ordering::SeqCst);
+    }
+
+    /// The last position that readers see.
+    #[inline]
+    pub(crate) fn published(&self) -> Result<u64> {
+        self.word(PUBLISHED)
+    }
+
+    pub(crate) fn publish(&self, position: u64) {
+        self.set_word(PUBLISHED, position);
+    }
+
+    /// Up to where the log would survive a power cut. True on disk, however late it is written there.
+    pub(crate) fn synced(&self) -> Result<u64> {
+        self.word(SYNCED)
+    }
+
+    pub(crate) fn set_synced(&self, tail: u64) {
+        self.set_word(SYNCED, tail);
+    }
+
+    /// Up to where the log is in the index.
+    pub(crate) fn indexed(&self) -> Result<u64> {
+        self.word(INDEXED)
+    }
+
+    pub(crate) fn set_indexed(&self, tail: u64) {
+        self.set_word(INDEXED, tail);
+    }
+
+    /// Up to where the newest log file has its blocks.
+    #[inline]
+    pub(crate) fn allocated(&self) -> Result<u64> {
+        self.word(ALLOCATED)
+    }
+
+    pub(crate) fn set_allocated(&self, end: u64) {
+        self.set_word(ALLOCATED, end);
+    }
+
+    /// Which generation of index files is in use, and how large its hash table is (as a power of two).
+    #[inline]
+    pub(crate) fn shape(&self) -> Result<(u32, u8)> {
+        let raw = self.word(SHAPE)?;
+        Ok(((raw >> 8) as u32, raw as u8))
+    }
+
+    pub(crate) fn set_shape(&self, generation: u32, hash_bits: u8) {
+        self.set_word(SHAPE, u64::from(generation) << 8 | u64::from(hash_bits));
+    }
+
+    pub(crate) fn flag(&self, flag: u64) -> Result<bool> {
+        Ok(self.word(FLAGS)? & flag != 0)
+    }
+
+    pub(crate) fn set_flag(&self, flag: u64, on: bool) -> Result<()> {
+        let flags = self.word(FLAGS)?;
+        self.set_word(FLAGS, if on { flags | flag } else { flags & !flag });
+        Ok(())
+    }
+
+    /// The durability that the open store's writers have agreed on, as a number of the caller's.
+    pub(crate) fn durability(&self) -> Result<u64> {
+        Ok(self.word(FLAGS)? >> DURABILITY_SHIFT)
+    }
+
+    pub(crate) fn set_durability(&self, number: u64) -> Result<()> {
+        let flags = self.word(FLAGS)? & ((1 << DURABILITY_SHIFT) - 1);
+        self.set_word(FLAGS, flags | number << DURABILITY_SHIFT);
+        Ok(())
+    }
+
+    /// When the log was flushed last, in ms since 1970; 0 when it never was.
+    pub(crate) fn flushed_at(&self) -> Result<u64> {
+        self.word(FLUSHED_AT)
+    }
+
+    pub(crate) fn set_flushed_at(&self, now_ms: u64) {
+        self.set_word(FLUSHED_AT, now_ms);
+    }
+
+    // Locks and sleep.
+
+    pub(crate) fn writer_lock(&self) -> &AtomicU32 {
+        self.map.half(base(WRITER_LOCK))
+    }
+
+    pub(crate) fn growth_lock(&self) -> &AtomicU32 {
+        self.map.half(base(GROWTH_LOCK))
+    }
+
+    pub(crate) fn flush_lock(&self) -> &AtomicU32 {
+        self.map.half(base(FLUSH_LOCK))
+    }
+
+    /// Changes with every publication that somebody waits for.
+    pub(crate) fn news(&self) -> &AtomicU32 {
+        self.map.half(base(NEWS))
+    }
+
+    /// Set by whoever is about to wait.
+    pub(crate) fn awaited(&self) -> &AtomicU32 {
+        self.map.half(base(NEWS) + 4)
+    }
+
+    // Lines.
+
+    /// Change a line so that, whatever happens to this process, it is found whole: say what is to be written where, then
+    /// write it. Only for the holder of the writer's lock.
+    #[inline]
+    pub(crate) fn put(&self, target: &SharedLine, address: Address, content: &mut Line) {
+        line::seal(content, address);
+        line::store(self.line(INTENT), content);
+        self.raw_word(INTENT_ADDRESS).store(address.raw(), Ordering::Release);
+        fault::point();
+        line::store(target, content);
+        fault::point();
+    }
+
+    /// What a writer who died was about to write, if it had come to say so.
+    pub(crate) fn intent(&self) -> Option<(Address, Line)> {
+        let address = Address::from_raw(self.raw_word(INTENT_ADDRESS).load(Ordering::Acquire));
+        let content = line::load(self.line(INTENT));
+        line::sound(&content, address).then_some((address, content))
+    }
+
+    fn read(&self, number: u64) -> Result<Line> {
+        line::glance(self.line(number), Address::new(AREA, number))
+            .ok_or_else(|| Error::index_damaged(CONTROL, base(number) as u64))
+    }
+
+    #[inline]
+    pub(crate) fn log_state(&self) -> Result<LogState> {
+        let content = self.read(LOG_STATE)?;
+        Ok(LogState {
+            tail: u64_at(&content, 0),
+            position: u64_at(&content, 8),
+            created: u64_at(&content, 16).cast_signed(),
+            crc: u32_at(&content, 24),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn put_log_state(&self, state: LogState) {
+        let mut content = [0; LINE_BYTES];
+        put_narrow::<8>(&mut content, 0, state.tail);
+        put_narrow::<8>(&mut content, 8, state.position);
+        put_narrow::<8>(&mut content, 16, state.created.cast_unsigned());
+        put_narrow::<4>(&mut content, 24, u64::from(state.crc));
+        self.put(self.line(LOG_STATE), Address::new(AREA, LOG_STATE), &mut content);
+    }
+
+    pub(crate) fn index_state(&self) -> Result<IndexState> {
+        let content = self.read(INDEX_STATE)?;
+        Ok(IndexState {
+            keys: u32_at(&content, 0),
+            streams: u32_at(&content, 4),
+            last_name: u32_at(&content, 8),
+            postings_next: narrow_at::<6>(&content, 16),
+        })
+    }
+
+    pub(crate) fn put_index_state(&self, state: IndexState) {
+        let mut content = [0; LINE_BYTES];
+        put_narrow::<4>(&mut content, 0, u64::from(state.keys));
+        put_narrow::<4>(&mut content, 4, u64::from(state.streams));
+        put_narrow::<4>(&mut content, 8, u64::from(state.last_name));
+        put_narrow::<6>(&mut content, 16, state.postings_next);
+        self.put(self.line(INDEX_STATE), Address::new(AREA, INDEX_STATE), &mut content);
+    }
+
+    // Identity.
+
+    /// What `identity` would be for a control file written here and now.
+    pub(crate) fn here_and_now(&self) -> Result<Identity> {
+        let (device, inode) = self.file.identity().doing(|| "looking at the control file".to_owned())?;
+        let boot = xxhash_rust::xxh3::xxh3_64(act_fast_sys::boot_id().as_bytes());
+        Ok(Identity { boot, device, inode })
+    }
+
+    /// Where and since which start of the machine this file has been kept true; None while it is not.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        let content = line::load(self.line(IDENTITY));
+        line::sound(&content, Address::new(AREA, IDENTITY)).then(|| Identity {
+            boot: u64_at(&content, 0),
+            device: u64_at(&content, 8),
+            inode: u64_at(&content, 16),
+        })
+    }
+
+    /// Say that this file is not to be trusted until `claim`.
+    pub(crate) fn disclaim(&self) {
+        line::store(self.line(IDENTITY), &[0; LINE_BYTES]);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Say that this file is true, here and since this start of the machine.
+    pub(crate) fn claim(&self) -> Result<()> {
+        let identity = self.here_and_now()?;
+        let mut content = [0; LINE_BYTES];
+        put_narrow::<8>(&mut content, 0, identity.boot);
+        put_narrow::<8>(&mut content, 8, identity.device);
+        put_narrow::<8>(&mut content, 16, identity.inode);
+        line::seal(&mut content, Address::new(AREA, IDENTITY));
+        fence(Ordering::SeqCst);
+        line::store(self.line(IDENTITY), &content);
+        Ok(())
+    }
+
+    /// Whether all that is read without the log's help can be made sense of.
+    pub(crate) fn readable(&self) -> bool {
+        self.log_state().is_ok()
+            && self.index_state().is_ok()
+            && [PUBLISHED, SYNCED, INDEXED, ALLOCATED, SHAPE, FLAGS, FLUSHED_AT]
+                .iter()
+                .all(|number| self.word(*number).is_ok())
+    }
+
+    /// Let go of all locks: nobody is left who could hold them.
+    pub(crate) fn free_locks(&self) {
+        for lock in [self.writer_lock(), self.growth_lock(), self.flush_lock()] {
+            lock.store(0, Ordering::SeqCst);
+        }
+    }
+}

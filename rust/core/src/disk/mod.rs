@@ -1,0 +1,101 @@
+//! The disk as the engine sees it: one small trait, so that tests can put a lying one underneath.
+
+mod memory;
+mod real;
+
+use std::fmt::Debug;
+use std::io;
+
+use act_fast_sys::{Guarded, Map};
+
+pub use memory::MemoryDisk;
+pub use real::RealDisk;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// An existing file, for reading.
+    Read,
+    /// An existing file, for reading and writing.
+    Write,
+    /// A new and empty file in the place of whatever has this name.
+    Create,
+}
+
+/// An open file.
+pub trait DiskFile: Send + Sync + Debug {
+    /// Its length in bytes.
+    fn len(&self) -> io::Result<u64>;
+    /// Write some of `bytes` at `offset`; the answer is how many, as the system call has it.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+    /// Return when what was written, and the length, would survive a power cut.
+    fn flush(&self) -> io::Result<()>;
+    /// Reserve blocks for `len` bytes from `offset` on, growing the file where it is shorter.
+    fn reserve(&self, offset: u64, len: u64) -> io::Result<()>;
+    /// Share a window of the file. It may reach beyond the end; what lies there is not to be touched.
+    fn map(&self, offset: u64, len: usize, writable: bool) -> io::Result<Map>;
+    /// Whether the file still has a name.
+    fn linked(&self) -> io::Result<bool>;
+    /// Two numbers that tell this file from a copy of it.
+    fn identity(&self) -> io::Result<(u64, u64)>;
+
+    /// Write all of `bytes`, however often that takes.
+    fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
+        while !bytes.is_empty() {
+            match self.write_at(bytes, offset) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    bytes = &bytes[written..];
+                    offset += written as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Write zeros over `len` bytes from `offset` on.
+    fn write_zeros(&self, mut offset: u64, len: u64) -> io::Result<()> {
+        static ZEROS: [u8; 1 << 18] = [0; 1 << 18];
+        let end = offset + len;
+        while offset < end {
+            let piece = usize::try_from(end - offset).unwrap_or(usize::MAX).min(ZEROS.len());
+            self.write_all_at(&ZEROS[..piece], offset)?;
+            offset += piece as u64;
+        }
+        Ok(())
+    }
+}
+
+/// A lock that ends with its holder, however that ends.
+#[derive(Debug)]
+pub struct Held(pub Option<Guarded>);
+
+/// A directory of files. Names are relative to it, with `/` between folder and file.
+pub trait Disk: Send + Sync + Debug {
+    /// Open a file.
+    fn open(&self, name: &str, access: Access) -> io::Result<Box<dyn DiskFile>>;
+    /// The names in a folder; none where there is no such folder.
+    fn list(&self, folder: &str) -> io::Result<Vec<String>>;
+    /// Make a folder and those above it.
+    fn create_folder(&self, folder: &str) -> io::Result<()>;
+    /// Give a file another name, replacing what had it.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Remove a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+    /// Remove a folder and what is in it.
+    fn remove_folder(&self, folder: &str) -> io::Result<()>;
+    /// Return when the names in a folder would survive a power cut.
+    fn sync_folder(&self, folder: &str) -> io::Result<()>;
+    /// Take the lock of that name, waiting for it.
+    fn lock(&self, name: &str) -> io::Result<Held>;
+    /// Take the lock of that name if nobody holds it.
+    fn try_lock(&self, name: &str) -> io::Result<Option<Held>>;
+    /// Where this is, for people.
+    fn describe(&self) -> String;
+    /// Whether the log may be written through a mapping. Tests that watch every write say no.
+    fn mapped_writes(&self) -> bool {
+        true
+    }
+}

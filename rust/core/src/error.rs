@@ -1,0 +1,93 @@
+//! What can go wrong, each with a sentence for people and fields for programs.
+
+use std::io;
+
+/// Everything the engine refuses or fails to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An argument is not what it must be. Nothing was changed.
+    #[error("{0}")]
+    Invalid(String),
+    /// The stream is not at the version the append expected. Nothing was written.
+    #[error("stream {stream:?} was expected at version {expected} but is at version {actual}")]
+    Conflict {
+        /// The stream that was to be appended to.
+        stream: String,
+        /// The version the caller expected.
+        expected: u64,
+        /// The version the stream has.
+        actual: u64,
+    },
+    /// Bytes on disk are not what was written.
+    #[error("{message} (file {file}, byte {offset})")]
+    Corrupt {
+        /// The damaged file, relative to the store's directory.
+        file: String,
+        /// Where in that file.
+        offset: u64,
+        /// The first position that cannot be read, where it is known.
+        position: Option<u64>,
+        /// What was found and what to do.
+        message: String,
+    },
+    /// The disk, or a limit of the store, is full. Nothing was written.
+    #[error("{0}")]
+    Full(String),
+    /// Somebody else holds what is needed, in a way that waiting does not change.
+    #[error("{0}")]
+    Locked(String),
+    /// A write or a flush failed earlier: the store takes no more appends until it is opened anew.
+    #[error("{0}")]
+    Failed(String),
+    /// Not a store, or one of a format that this version cannot read.
+    #[error("{0}")]
+    Format(String),
+    /// The handle was closed, or belongs to the process this one was forked from.
+    #[error("{0}")]
+    Closed(String),
+    /// Not at once; only for callers that asked not to wait.
+    #[error("this would have to wait")]
+    WouldWait,
+    /// Any other refusal of the operating system.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// The engine's result.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn corrupt(file: impl Into<String>, offset: u64, position: Option<u64>, what: &str) -> Self {
+        Self::Corrupt { file: file.into(), offset, position, message: what.to_owned() }
+    }
+
+    pub(crate) fn index_damaged(file: &str, offset: u64) -> Self {
+        Self::corrupt(
+            file,
+            offset,
+            None,
+            "the index is damaged; the log is the truth, so rebuild the index: rebuild_index()",
+        )
+    }
+}
+
+/// Turn what the operating system said into an error that names what was being done.
+pub(crate) trait Doing<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Doing<T> for io::Result<T> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Error::Full(
+                format!("{}: {source}; nothing was written, the store can still be read; free some space", what()),
+            ),
+            _ => Error::Io { what: what(), source },
+        })
+    }
+}

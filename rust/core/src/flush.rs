@@ -1,0 +1,108 @@
+//! Flushing and publishing. One flush serves everybody who has written before it began: the writer's lock is not held
+//! while it runs, so commits gather behind it and share the next one, across threads and processes.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use act_fast_sys::{futex_wait, futex_wake_all};
+
+use crate::control;
+use crate::error::{Error, Result};
+use crate::fault;
+use crate::lock::Guard;
+use crate::log::Log;
+
+/// How long one waits for another's flush before looking whether that one is alive.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+impl Log {
+    /// Return when everything written so far would survive a power cut.
+    pub fn flush(&self) -> Result<()> {
+        self.check_writable()?;
+        let wanted = self.control.log_state()?.tail;
+        while self.control.synced()? < wanted {
+            self.check_flushable()?;
+            let guard = self.flush_lock().take();
+            if self.control.synced()? < wanted {
+                self.flush_holding(&guard)?;
+            }
+            drop(guard);
+            self.announce();
+        }
+        Ok(())
+    }
+
+    /// Return when the commit that ends with `position` is flushed and published.
+    pub(crate) fn flush_up_to(&self, position: u64) -> Result<()> {
+        loop {
+            if self.control.published()? >= position {
+                return Ok(());
+            }
+            self.check_flushable()?;
+            if let Some(guard) = self.flush_lock().try_take() {
+                let outcome = self.flush_holding(&guard);
+                drop(guard);
+                self.announce();
+                outcome?;
+                continue;
+            }
+            self.control.awaited().store(1, Ordering::SeqCst);
+            let seen = self.control.news().load(Ordering::SeqCst);
+            if self.control.published()? >= position {
+                return Ok(());
+            }
+            if self.control.flush_lock().load(Ordering::SeqCst) == 0 {
+                continue;
+            }
+            futex_wait(self.control.news(), seen, Some(PATIENCE));
+            if self.control.news().load(Ordering::SeqCst) == seen {
+                // Nothing has happened for long: take the lock by waiting, which finds out whether its owner is dead.
+                let guard = self.flush_lock().take();
+                let outcome = self.flush_holding(&guard);
+                drop(guard);
+                self.announce();
+                outcome?;
+            }
+        }
+    }
+
+    /// Flush what is written, then publish it.
+    fn flush_holding(&self, _guard: &Guard<'_>) -> Result<()> {
+        self.check_linked()?;
+        let state = self.control.log_state()?;
+        let synced = self.control.synced()?;
+        if state.tail > synced {
+            fault::point();
+            if let Err(error) = self.segments.flush(synced, state.tail) {
+                // After a failed flush nobody knows what is on disk, and asking again may be answered with a lie.
+                self.control.set_flag(control::FAILED, true)?;
+                return Err(Error::Failed(format!(
+                    "{error}; the commit was not acknowledged, and the store takes no more appends. Reads go on; close \
+                     every handle on it and open it again"
+                )));
+            }
+            fault::point();
+            self.control.set_synced(state.tail);
+            self.control.set_flushed_at(now_ms());
+        }
+        if self.control.published()? < state.position {
+            self.control.publish(state.position);
+        }
+        fault::point();
+        Ok(())
+    }
+
+    /// Wake whoever waits for news.
+    #[inline]
+    pub(crate) fn announce(&self) {
+        if self.control.awaited().load(Ordering::SeqCst) != 0 && self.control.awaited().swap(0, Ordering::SeqCst) != 0 {
+            self.control.news().fetch_add(1, Ordering::SeqCst);
+            futex_wake_all(self.control.news());
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(0)
+}

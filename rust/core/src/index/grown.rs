@@ -1,0 +1,151 @@
+//! A file of lines that grows, mapped window by window.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use act_fast_sys::Map;
+
+use crate::bytes::{put_narrow, u32_at};
+use crate::disk::{Access, Disk, DiskFile};
+use crate::error::{Doing, Error, Result};
+use crate::line::{self, Address, LINE_BYTES, Line, SharedLine};
+use crate::record::FORMAT;
+use crate::sparse::Sparse;
+
+const WINDOW_BYTES: u64 = 64 << 20;
+const GROWTH_MIN_BYTES: u64 = 64 << 10;
+const GROWTH_MAX_BYTES: u64 = 8 << 20;
+const MAGIC: &[u8; 8] = b"ACTINDX\0";
+
+#[derive(Debug)]
+pub(super) struct Grown {
+    name: String,
+    pub(super) area: u8,
+    file: Box<dyn DiskFile>,
+    writable: bool,
+    windows: Sparse<Map>,
+    /// As far as this handle knows.
+    len: AtomicU64,
+}
+
+impl Grown {
+    fn new(name: String, area: u8, file: Box<dyn DiskFile>, writable: bool) -> Self {
+        Self { name, area, file, writable, windows: Sparse::new(), len: AtomicU64::new(0) }
+    }
+
+    fn header(&self, store_id: &[u8; 16], generation: u32) -> Line {
+        let mut header = [0; LINE_BYTES];
+        header[..8].copy_from_slice(MAGIC);
+        put_narrow::<4>(&mut header, 8, u64::from(FORMAT));
+        put_narrow::<4>(&mut header, 12, u64::from(generation));
+        header[16..32].copy_from_slice(store_id);
+        line::seal(&mut header, self.address(0));
+        header
+    }
+
+    /// Make an empty file with room for `lines` lines after its head.
+    pub(super) fn create(
+        disk: &dyn Disk,
+        name: String,
+        area: u8,
+        store_id: &[u8; 16],
+        generation: u32,
+        lines: u64,
+    ) -> Result<Self> {
+        let file = disk.open(&name, Access::Create).doing(|| format!("making {name}"))?;
+        let grown = Self::new(name, area, file, true);
+        grown.reserve(lines + 1)?;
+        let header = grown.header(store_id, generation);
+        line::store(grown.shared(0)?, &header);
+        Ok(grown)
+    }
+
+    pub(super) fn open(
+        disk: &dyn Disk,
+        name: String,
+        area: u8,
+        store_id: &[u8; 16],
+        generation: u32,
+        writable: bool,
+    ) -> Result<Self> {
+        let access = if writable { Access::Write } else { Access::Read };
+        let file = disk.open(&name, access).doing(|| format!("opening {name}"))?;
+        let grown = Self::new(name, area, file, writable);
+        if grown.measure()? < LINE_BYTES as u64 {
+            return Err(Error::index_damaged(&grown.name, 0));
+        }
+        let header = line::load(grown.shared(0)?);
+        if &header[..8] == MAGIC && u32_at(&header, 8) > FORMAT {
+            return Err(Error::Format(format!(
+                "{} has format {}, which is newer than {FORMAT}",
+                grown.name,
+                u32_at(&header, 8)
+            )));
+        }
+        if header != grown.header(store_id, generation) {
+            return Err(Error::index_damaged(&grown.name, 0));
+        }
+        Ok(grown)
+    }
+
+    #[inline]
+    pub(super) fn address(&self, number: u64) -> Address {
+        Address::new(self.area, number)
+    }
+
+    fn measure(&self) -> Result<u64> {
+        let len = self.file.len().doing(|| format!("measuring {}", self.name))?;
+        self.len.store(len, Ordering::Relaxed);
+        Ok(len)
+    }
+
+    /// Give the first `lines` lines their blocks, so that writing them cannot fail.
+    #[inline]
+    pub(super) fn reserve(&self, lines: u64) -> Result<()> {
+        let wanted = lines * LINE_BYTES as u64;
+        if wanted <= self.len.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let len = self.measure()?;
+        if wanted > len {
+            let step = (len / 4).clamp(GROWTH_MIN_BYTES, GROWTH_MAX_BYTES);
+            let target = wanted.max(len + step).next_multiple_of(4096);
+            self.file.reserve(len, target - len).doing(|| format!("growing {}", self.name))?;
+            self.len.store(target, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The line's shared words. Asking for a line beyond the end of the file is an error.
+    #[inline]
+    pub(super) fn shared(&self, number: u64) -> Result<&SharedLine> {
+        let at = number * LINE_BYTES as u64;
+        if at + LINE_BYTES as u64 > self.len.load(Ordering::Relaxed) && at + LINE_BYTES as u64 > self.measure()? {
+            return Err(Error::index_damaged(&self.name, at));
+        }
+        let window = usize::try_from(at / WINDOW_BYTES).unwrap_or(usize::MAX);
+        let map = self
+            .windows
+            .get(window, || {
+                self.file
+                    .map(window as u64 * WINDOW_BYTES, WINDOW_BYTES as usize, self.writable)
+                    .doing(|| format!("mapping {}", self.name))
+            })
+            .unwrap_or_else(|| Err(Error::Full(format!("{} is as large as it can be", self.name))))?;
+        Ok(map.line((at % WINDOW_BYTES) as usize))
+    }
+
+    /// A sound line.
+    #[inline]
+    pub(super) fn read(&self, number: u64) -> Result<Line> {
+        line::glance(self.shared(number)?, self.address(number))
+            .ok_or_else(|| Error::index_damaged(&self.name, number * LINE_BYTES as u64))
+    }
+
+    pub(super) fn flush(&self) -> Result<()> {
+        self.file.flush().doing(|| format!("flushing {}", self.name))
+    }
+
+    pub(super) fn bytes(&self) -> Result<u64> {
+        self.measure()
+    }
+}

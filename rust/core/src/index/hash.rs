@@ -1,0 +1,169 @@
+//! The hash table: name → key number. A bucket is a line of twelve numbers and a byte of each one's hash; a full bucket
+//! overflows into the next. A table that is too full is copied into one of twice the size.
+
+use crate::bytes::{put_narrow, u32_at};
+use crate::error::{Doing, Error, Result};
+use crate::line::{LINE_BYTES, Line};
+use crate::record::KeyKind;
+
+use super::{Grown, HEAD_LINES, Index, Key, TABLES, file_name};
+
+const BUCKET_ENTRIES: usize = 12;
+const TAGS_AT: usize = 48;
+const BITS_MIN: u8 = 4;
+
+/// The hash that names are found by.
+#[inline]
+pub(crate) fn hash(kind: KeyKind, text: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), kind as u64)
+}
+
+/// The most keys in a table with 2^bits buckets: 60 % full.
+fn capacity(bits: u8) -> u64 {
+    (BUCKET_ENTRIES as u64 * 6 << bits) / 10
+}
+
+#[inline]
+fn tag(hash: u64) -> u8 {
+    (hash >> 56) as u8
+}
+
+#[inline]
+fn entry(bucket: &Line, slot: usize) -> Option<u32> {
+    u32_at(bucket, slot * 4).checked_sub(1)
+}
+
+impl Index {
+    pub(super) fn table(&self, bits: u8) -> Result<&Grown> {
+        let cell = self.tables.get(usize::from(bits)).ok_or_else(|| self.damaged(TABLES, 0))?;
+        if let Some(table) = cell.get() {
+            return Ok(table);
+        }
+        let area = TABLES + bits;
+        let name = file_name(self.generation, area);
+        let table = Grown::open(&*self.disk, name, area, &self.control.store_id, self.generation, self.writable)?;
+        Ok(cell.get_or_init(|| table))
+    }
+
+    /// The number of the key with this name, and what is known of it.
+    pub(crate) fn find(&self, kind: KeyKind, text: &str) -> Result<Option<(u32, Key)>> {
+        let hash = hash(kind, text);
+        let mut bits = self.bits()?;
+        loop {
+            let found = self.find_in(bits, hash, kind, text);
+            let now = self.bits()?;
+            // A table that was outgrown meanwhile may lack the key, or be gone.
+            if now == bits || matches!(found, Ok(Some(_))) {
+                return found;
+            }
+            bits = now;
+        }
+    }
+
+    fn find_in(&self, bits: u8, hash: u64, kind: KeyKind, text: &str) -> Result<Option<(u32, Key)>> {
+        let table = self.table(bits)?;
+        let mask = (1u64 << bits) - 1;
+        for step in 0..=mask {
+            let bucket = table.read(HEAD_LINES + ((hash + step) & mask))?;
+            for slot in 0..BUCKET_ENTRIES {
+                let Some(number) = entry(&bucket, slot) else {
+                    return Ok(None);
+                };
+                if bucket[TAGS_AT + slot] != tag(hash) {
+                    continue;
+                }
+                let key = self.key(number)?;
+                if key.hash == hash && key.kind == kind && self.text(&key)? == text {
+                    return Ok(Some((number, key)));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Put a key's number where its hash says. Doing so twice changes nothing.
+    pub(super) fn insert(&self, bits: u8, hash: u64, number: u32) -> Result<()> {
+        let table = self.table(bits)?;
+        let mask = (1u64 << bits) - 1;
+        for step in 0..=mask {
+            let at = HEAD_LINES + ((hash + step) & mask);
+            let mut bucket = table.read(at)?;
+            for slot in 0..BUCKET_ENTRIES {
+                match entry(&bucket, slot) {
+                    Some(taken) if taken == number => return Ok(()),
+                    Some(_) => {}
+                    None => {
+                        put_narrow::<4>(&mut bucket, slot * 4, u64::from(number) + 1);
+                        bucket[TAGS_AT + slot] = tag(hash);
+                        return self.put(table, at, &mut bucket);
+                    }
+                }
+            }
+        }
+        Err(Error::index_damaged(&file_name(self.generation, TABLES + bits), 0))
+    }
+
+    /// Have a table that takes `keys` keys, where `present` are there already.
+    pub(super) fn reserve_table(&self, present: u32, keys: u64) -> Result<()> {
+        let bits = self.bits()?;
+        if keys <= capacity(bits) {
+            return Ok(());
+        }
+        let mut wider = bits;
+        while keys > capacity(wider) {
+            wider += 1;
+        }
+        let fresh = self.make_table(wider)?;
+        for number in 0..present {
+            let hash = self.key(number)?.hash;
+            Self::place_in(&fresh, wider, hash, number)?;
+        }
+        let cell = self.tables.get(usize::from(wider)).ok_or_else(|| self.damaged(TABLES, 0))?;
+        if cell.set(fresh).is_err() {
+            return Err(self.damaged(TABLES, 0));
+        }
+        self.set_bits(wider);
+        let old = file_name(self.generation, TABLES + bits);
+        self.disk.remove(&old).doing(|| format!("removing {old}"))
+    }
+
+    /// The smallest table, for an index that begins.
+    pub(super) fn first_table(&self) -> Result<()> {
+        let table = self.make_table(BITS_MIN)?;
+        self.tables[usize::from(BITS_MIN)].set(table).map_err(|_| self.damaged(TABLES, 0))?;
+        self.set_bits(BITS_MIN);
+        Ok(())
+    }
+
+    /// An empty table. Its buckets are sound lines from the start: one of zeros is damage, not emptiness.
+    fn make_table(&self, bits: u8) -> Result<Grown> {
+        let area = TABLES + bits;
+        let buckets = 1u64 << bits;
+        let name = file_name(self.generation, area);
+        let table = Grown::create(&*self.disk, name, area, &self.control.store_id, self.generation, buckets)?;
+        for number in HEAD_LINES..HEAD_LINES + buckets {
+            let mut bucket = [0; LINE_BYTES];
+            crate::line::seal(&mut bucket, table.address(number));
+            crate::line::store(table.shared(number)?, &bucket);
+        }
+        Ok(table)
+    }
+
+    /// `insert` for a table that nobody uses yet.
+    fn place_in(table: &Grown, bits: u8, hash: u64, number: u32) -> Result<()> {
+        let mask = (1u64 << bits) - 1;
+        let mut at = hash & mask;
+        loop {
+            let line = HEAD_LINES + at;
+            let mut bucket = crate::line::load(table.shared(line)?);
+            if let Some(slot) = (0..BUCKET_ENTRIES).find(|slot| entry(&bucket, *slot).is_none()) {
+                put_narrow::<4>(&mut bucket, slot * 4, u64::from(number) + 1);
+                bucket[TAGS_AT + slot] = tag(hash);
+                crate::line::seal(&mut bucket, table.address(line));
+                crate::line::store(table.shared(line)?, &bucket);
+                return Ok(());
+            }
+            at = (at + 1) & mask;
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The index: key → its positions in order, and position → its place in the log. One mechanism for streams and for event
+//! names. Derived from the log, and rebuilt from it whenever it is in doubt.
+//!
+//! All files are lines (`line.rs`). The holder of the writer's lock changes them, one line at a time; readers take no
+//! lock and look again at a line that is just being changed.
+
+mod apply;
+mod grown;
+mod hash;
+mod key;
+pub(crate) mod postings;
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use crate::bytes::narrow_at;
+use crate::control::{self, Control, IndexState};
+use crate::disk::Disk;
+use crate::error::{Doing, Error, Result};
+use crate::line::{self, Address, Line, SharedLine};
+use crate::segments::Segments;
+use grown::Grown;
+pub(crate) use key::Key;
+use postings::{ChunkHead, POSITION_MAX};
+
+pub(crate) const FOLDER: &str = "index";
+const PLACES: u8 = 1;
+const KEYS: u8 = 2;
+const POSTINGS: u8 = 3;
+/// The area of the hash table with 2^bits buckets is this plus bits.
+const TABLES: u8 = 16;
+const TABLES_MAX: usize = 33;
+
+const PLACES_IN_LINE: u64 = 10;
+const PLACE_BYTES: usize = 6;
+/// Line 0 of each file is its head, so that a line number of 0 can mean "none".
+const HEAD_LINES: u64 = 1;
+
+#[derive(Debug)]
+pub(crate) struct Index {
+    disk: Arc<dyn Disk>,
+    control: Arc<Control>,
+    segments: Arc<Segments>,
+    pub(crate) generation: u32,
+    places: Grown,
+    keys: Grown,
+    postings: Grown,
+    tables: [OnceLock<Grown>; TABLES_MAX],
+    writable: bool,
+    /// The size of the hash table of an index that is being built and that nobody uses yet. Its lines need not be
+    /// changed so that they survive the writer's death.
+    building: Option<AtomicU8>,
+}
+
+fn folder(generation: u32) -> String {
+    format!("{FOLDER}/{generation:08}")
+}
+
+fn file_name(generation: u32, area: u8) -> String {
+    let folder = folder(generation);
+    match area {
+        PLACES => format!("{folder}/places"),
+        KEYS => format!("{folder}/keys"),
+        POSTINGS => format!("{folder}/postings"),
+        table => format!("{folder}/table-{:02}", table - TABLES),
+    }
+}
+
+/// Where the entry for a position is: its line, and the offset in it.
+#[inline]
+fn place_slot(position: u64) -> (u64, usize) {
+    let index = position - 1;
+    (HEAD_LINES + index / PLACES_IN_LINE, (index % PLACES_IN_LINE) as usize * PLACE_BYTES)
+}
+
+#[inline]
+fn key_line(key: u32) -> u64 {
+    HEAD_LINES + u64::from(key)
+}
+
+impl Index {
+    /// Open the generation that the control file names.
+    pub(crate) fn open(
+        disk: &Arc<dyn Disk>,
+        control: &Arc<Control>,
+        segments: &Arc<Segments>,
+        writable: bool,
+    ) -> Result<Self> {
+        let (generation, bits) = control.shape()?;
+        let file =
+            |area| Grown::open(&**disk, file_name(generation, area), area, &control.store_id, generation, writable);
+        let index = Self {
+            disk: Arc::clone(disk),
+            control: Arc::clone(control),
+            segments: Arc::clone(segments),
+            generation,
+            places: file(PLACES)?,
+            keys: file(KEYS)?,
+            postings: file(POSTINGS)?,
+            tables: [const { OnceLock::new() }; TABLES_MAX],
+            writable,
+            building: None,
+        };
+        index.table(bits)?;
+        Ok(index)
+    }
+
+    /// Begin an index that nobody uses yet.
+    pub(crate) fn begin(
+        disk: &Arc<dyn Disk>,
+        control: &Arc<Control>,
+        segments: &Arc<Segments>,
+        generation: u32,
+    ) -> Result<Self> {
+        let folder = folder(generation);
+        // What is there was begun by somebody who did not come to its end.
+        if !disk.list(&folder).doing(|| format!("listing {folder}"))?.is_empty() {
+            disk.remove_folder(&folder).doing(|| format!("removing {folder}"))?;
+        }
+        disk.create_folder(&folder).doing(|| format!("making {folder}"))?;
+        let file = |area| Grown::create(&**disk, file_name(generation, area), area, &control.store_id, generation, 0);
+        let index = Self {
+            disk: Arc::clone(disk),
+            control: Arc::clone(control),
+            segments: Arc::clone(segments),
+            generation,
+            places: file(PLACES)?,
+            keys: file(KEYS)?,
+            postings: file(POSTINGS)?,
+            tables: [const { OnceLock::new() }; TABLES_MAX],
+            writable: true,
+            building: Some(AtomicU8::new(0)),
+        };
+        index.first_table()?;
+        Ok(index)
+    }
+
+    /// Put an index that was built into use, with all of the log up to `tail` in it. Only for the holder of the writer's
+    /// lock. Should this process die on the way, an `indexed` mark of 0 says that the index has to be built again.
+    pub(crate) fn install(&self, state: IndexState, tail: u64) -> Result<()> {
+        let bits = self.bits()?;
+        self.control.set_indexed(0);
+        self.control.put_index_state(state);
+        self.control.set_shape(self.generation, bits);
+        self.control.set_indexed(tail);
+        Ok(())
+    }
+
+    /// The size of the hash table.
+    #[inline]
+    fn bits(&self) -> Result<u8> {
+        match &self.building {
+            Some(bits) => Ok(bits.load(Ordering::Relaxed)),
+            None => Ok(self.control.shape()?.1),
+        }
+    }
+
+    fn set_bits(&self, bits: u8) {
+        match &self.building {
+            Some(own) => own.store(bits, Ordering::Relaxed),
+            None => self.control.set_shape(self.generation, bits),
+        }
+    }
+
+    /// Remove all generations but this one.
+    pub(crate) fn remove_others(&self) -> Result<()> {
+        let own = format!("{:08}", self.generation);
+        for name in self.disk.list(FOLDER).doing(|| format!("listing {FOLDER}"))? {
+            if name != own {
+                let folder = format!("{FOLDER}/{name}");
+                self.disk.remove_folder(&folder).doing(|| format!("removing {folder}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Return when all of the index would survive a power cut.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.places.flush()?;
+        self.keys.flush()?;
+        self.postings.flush()?;
+        self.table(self.bits()?)?.flush()
+    }
+
+    /// How many bytes its files have.
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        let bits = self.bits()?;
+        Ok(self.places.bytes()? + self.keys.bytes()? + self.postings.bytes()? + self.table(bits)?.bytes()?)
+    }
+
+    fn put(&self, file: &Grown, number: u64, content: &mut Line) -> Result<()> {
+        let target = file.shared(number)?;
+        let address = file.address(number);
+        if self.building.is_none() {
+            self.control.put(target, address, content);
+        } else {
+            line::seal(content, address);
+            line::store(target, content);
+        }
+        Ok(())
+    }
+
+    /// Finish the change of a line that a dead writer had announced.
+    pub(crate) fn redo(&self, address: Address, content: &Line) -> Result<()> {
+        if let Some(target) = self.line_at(address)? {
+            line::store(target, content);
+        }
+        Ok(())
+    }
+
+    fn line_at(&self, address: Address) -> Result<Option<&SharedLine>> {
+        let file = match address.area() {
+            control::AREA => return Ok(self.control.shared(address.number())),
+            PLACES => &self.places,
+            KEYS => &self.keys,
+            POSTINGS => &self.postings,
+            table if (TABLES..TABLES + TABLES_MAX as u8).contains(&table) => self.table(table - TABLES)?,
+            _ => return Ok(None),
+        };
+        file.shared(address.number()).map(Some)
+    }
+
+    /// Where the event at a position is in the log.
+    #[inline]
+    pub(crate) fn place(&self, position: u64) -> Result<u64> {
+        let (number, at) = place_slot(position);
+        Ok(narrow_at::<PLACE_BYTES>(&self.places.read(number)?, at))
+    }
+
+    /// The places of a run of positions, in order.
+    pub(crate) fn each_place(&self, positions: &[u64], mut each: impl FnMut(u64, u64) -> Result<()>) -> Result<()> {
+        let mut open = None;
+        for position in positions {
+            let (number, at) = place_slot(*position);
+            let line = match open {
+                Some((at_line, line)) if at_line == number => line,
+                _ => self.places.read(number)?,
+            };
+            open = Some((number, line));
+            each(*position, narrow_at::<PLACE_BYTES>(&line, at))?;
+        }
+        Ok(())
+    }
+
+    /// What is known of a key.
+    #[inline]
+    pub(crate) fn key(&self, key: u32) -> Result<Key> {
+        let number = key_line(key);
+        Key::decode(&self.keys.read(number)?).ok_or_else(|| self.damaged(KEYS, number))
+    }
+
+    /// A key's text.
+    #[inline]
+    pub(crate) fn text(&self, key: &Key) -> Result<&str> {
+        let bytes = self.segments.bytes(key.text_place, key.text_len)?;
+        std::str::from_utf8(bytes).map_err(|_| self.damaged(KEYS, 0))
+    }
+
+    fn damaged(&self, area: u8, number: u64) -> Error {
+        Error::index_damaged(&file_name(self.generation, area), number * line::LINE_BYTES as u64)
+    }
+
+    /// The position of a key's event by ordinal, from 1 up to its count.
+    pub(crate) fn posting(&self, key: &Key, ordinal: u64) -> Result<u64> {
+        if ordinal == 1 {
+            return Ok(key.first);
+        }
+        if ordinal == key.count {
+            return Ok(key.last);
+        }
+        let (mut chunk, mut start) = (key.chunk, key.chunk_start);
+        while start > ordinal {
+            (chunk, start) = self.chunk_before(chunk, start)?;
+        }
+        let (line, at) = postings::slot(start, ordinal);
+        Ok(postings::entry(&self.postings.read(chunk + line)?, at))
+    }
+
+    fn chunk_before(&self, chunk: u64, start: u64) -> Result<(u64, u64)> {
+        let head = ChunkHead::read(&self.postings.read(chunk)?);
+        if head.before == 0 || head.before_start >= start {
+            return Err(self.damaged(POSTINGS, chunk));
+        }
+        Ok((head.before, head.before_start))
+    }
+
+    /// Add the positions of a key's events with ordinals `from..=to` to `out`.
+    pub(crate) fn postings(&self, key: &Key, from: u64, to: u64, out: &mut Vec<u64>) -> Result<()> {
+        let mut ordinal = from;
+        if ordinal == 1 && to >= 1 {
+            out.push(key.first);
+            ordinal = 2;
+        }
+        if ordinal > to {
+            return Ok(());
+        }
+        let mut chunks = vec![(key.chunk, key.chunk_start)];
+        while let Some((chunk, start)) = chunks.last().copied().filter(|(_, start)| *start > ordinal) {
+            chunks.push(self.chunk_before(chunk, start)?);
+        }
+        for (chunk, start) in chunks.into_iter().rev() {
+            let end = postings::chunk_end(start).min(to + 1);
+            while ordinal < end {
+                let (number, first_at) = postings::slot(start, ordinal);
+                let line = self.postings.read(chunk + number)?;
+                let mut at = first_at;
+                while ordinal < end && at + 5 <= line::BODY_BYTES {
+                    out.push(postings::entry(&line, at));
+                    at += 5;
+                    ordinal += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of a key's events have positions up to `position`.
+    pub(crate) fn count_up_to(&self, key: &Key, position: u64) -> Result<u64> {
+        if key.count == 0 || position < key.first {
+            return Ok(0);
+        }
+        if position >= key.last {
+            return Ok(key.count);
+        }
+        let (mut low, mut high) = (1, key.count);
+        while high - low > 1 {
+            let middle = low + (high - low) / 2;
+            if self.posting(key, middle)? <= position { low = middle } else { high = middle }
+        }
+        Ok(low)
+    }
+
+    /// Make room for what a commit will add, so that indexing it cannot fail for want of space.
+    pub(crate) fn reserve(&self, state: &IndexState, last_position: u64, new_keys: u64, new_lines: u64) -> Result<()> {
+        let keys = u64::from(state.keys) + new_keys;
+        if last_position > POSITION_MAX {
+            return Err(Error::Full(format!("the log has {POSITION_MAX} events, which is all it can have")));
+        }
+        if keys > u64::from(u32::MAX) - 1 {
+            return Err(Error::Full("the log has as many streams and event names as it can have".to_owned()));
+        }
+        self.places.reserve(place_slot(last_position.max(1)).0 + 1)?;
+        self.keys.reserve(HEAD_LINES + keys)?;
+        self.postings.reserve(state.postings_next.max(HEAD_LINES) + new_lines)?;
+        self.reserve_table(state.keys, keys)
+    }
+}

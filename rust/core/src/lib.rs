@@ -1,0 +1,44 @@
+//! The engine of act-fast: an append log of streams with optimistic concurrency, in memory-mapped files that any number
+//! of processes share. `docs/design.md` is the map; `docs/format.md` is the file format field by field.
+
+#![forbid(unsafe_code)]
+
+mod append;
+mod bytes;
+mod control;
+pub mod disk;
+mod error;
+pub mod fault;
+mod flush;
+mod housekeeper;
+mod index;
+mod line;
+mod lock;
+mod log;
+mod names;
+mod options;
+mod query;
+mod read;
+mod record;
+mod recover;
+mod scan;
+mod segments;
+mod slots;
+mod snapshots;
+mod sparse;
+mod stats;
+mod streams;
+mod verify;
+mod wait;
+
+pub use append::{Appended, NewEvent, Part, Patience};
+pub use error::{Error, Result};
+pub use log::Log;
+pub use options::{Durability, Options};
+pub use query::{Filter, Query};
+pub use read::{EventView, Page};
+pub use recover::Recovered;
+pub use snapshots::SnapshotView;
+pub use stats::Stats;
+pub use streams::{StreamInfo, StreamPage};
+pub use verify::{Problem, Report, verify};

@@ -1,0 +1,174 @@
+//! A line: 64 bytes that check themselves. All that processes share and change is made of lines, so that a reader
+//! without a lock can tell a line that is being changed, and anybody can tell one that is damaged.
+//!
+//! The last four bytes are a checksum over the first sixty and over the line's address.
+
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+use crate::bytes::u64_at;
+
+pub(crate) const LINE_BYTES: usize = 64;
+/// The bytes of a line that are free for use.
+pub(crate) const BODY_BYTES: usize = 60;
+
+pub(crate) type Line = [u8; LINE_BYTES];
+pub(crate) type SharedLine = [AtomicU64; 8];
+
+/// Where a line is: a file (`area`) and a number within it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Address(u64);
+
+impl Address {
+    #[inline]
+    pub(crate) fn new(area: u8, number: u64) -> Self {
+        assert!(number >> 48 == 0, "line {number} is out of range");
+        Self(u64::from(area) << 48 | number)
+    }
+
+    pub(crate) fn from_raw(raw: u64) -> Self {
+        Self(raw)
+    }
+
+    pub(crate) fn raw(self) -> u64 {
+        self.0
+    }
+
+    pub(crate) fn area(self) -> u8 {
+        (self.0 >> 48) as u8
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0 & ((1 << 48) - 1)
+    }
+}
+
+const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Two lanes of multiply and fold: each step is a bijection of the lane, so that one changed word always changes the
+/// 64-bit state. Not a cryptographic hash, and need not be one.
+#[inline]
+fn checksum(line: &Line, address: Address) -> u32 {
+    let fold = |state: u64, word: u64| {
+        let mixed = (state ^ word).wrapping_mul(MIX);
+        mixed ^ (mixed >> 29)
+    };
+    let mut even = address.0 ^ 0x5bd1_e995;
+    let mut odd = MIX;
+    for pair in 0..4 {
+        even = fold(even, u64_at(line, pair * 16));
+        let word = u64_at(line, pair * 16 + 8);
+        odd = fold(odd, if pair == 3 { word & 0xffff_ffff } else { word });
+    }
+    let both = fold(even, odd.rotate_left(32));
+    (both ^ (both >> 32)) as u32
+}
+
+/// Write the checksum.
+#[inline]
+pub(crate) fn seal(line: &mut Line, address: Address) {
+    let sum = checksum(line, address);
+    line[BODY_BYTES..].copy_from_slice(&sum.to_le_bytes());
+}
+
+/// Whether the checksum is right.
+#[inline]
+pub(crate) fn sound(line: &Line, address: Address) -> bool {
+    checksum(line, address).to_le_bytes() == line[BODY_BYTES..]
+}
+
+#[inline]
+pub(crate) fn load(shared: &SharedLine) -> Line {
+    let mut line = [0; LINE_BYTES];
+    for (word, bytes) in shared.iter().zip(line.chunks_exact_mut(8)) {
+        bytes.copy_from_slice(&word.load(Ordering::Relaxed).to_le_bytes());
+    }
+    line
+}
+
+#[inline]
+pub(crate) fn store(shared: &SharedLine, line: &Line) {
+    for (index, word) in shared.iter().enumerate() {
+        word.store(u64_at(line, index * 8), Ordering::Relaxed);
+    }
+    fence(Ordering::Release);
+}
+
+/// How often a reader looks again at a line that somebody is changing, before it asks for the lock.
+const GLANCES_MAX: u32 = 2000;
+
+/// The line, or None when it stays unsound for longer than any change takes.
+#[inline]
+pub(crate) fn glance(shared: &SharedLine, address: Address) -> Option<Line> {
+    for _ in 0..GLANCES_MAX {
+        let line = load(shared);
+        if sound(&line, address) {
+            fence(Ordering::Acquire);
+            return Some(line);
+        }
+        std::hint::spin_loop();
+        fence(Ordering::Acquire);
+    }
+    None
+}
+
+/// A number of 48 bits that checks itself, for words that are changed by one atomic store.
+pub(crate) mod word {
+    use super::MIX;
+
+    const VALUE_BITS: u32 = 48;
+
+    #[inline]
+    fn check(value: u64, salt: u64) -> u64 {
+        let mixed = (value ^ salt.rotate_left(48)).wrapping_add(salt).wrapping_mul(MIX);
+        (mixed ^ (mixed >> 31)).wrapping_mul(MIX) >> VALUE_BITS
+    }
+
+    #[inline]
+    pub(crate) fn encode(value: u64, salt: u64) -> u64 {
+        assert!(value >> VALUE_BITS == 0, "{value} does not fit into 48 bits");
+        value | check(value, salt) << VALUE_BITS
+    }
+
+    #[inline]
+    pub(crate) fn decode(raw: u64, salt: u64) -> Option<u64> {
+        let value = raw & ((1 << VALUE_BITS) - 1);
+        (raw >> VALUE_BITS == check(value, salt)).then_some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_flipped_bit_of_a_line_is_noticed(body: [u8; 32], number in 0u64..1 << 40) {
+            let address = Address::new(3, number);
+            let mut line = [0; LINE_BYTES];
+            line[7..39].copy_from_slice(&body);
+            seal(&mut line, address);
+            prop_assert!(sound(&line, address));
+            for bit in 0..LINE_BYTES * 8 {
+                line[bit / 8] ^= 1 << (bit % 8);
+                prop_assert!(!sound(&line, address), "bit {bit}");
+                line[bit / 8] ^= 1 << (bit % 8);
+            }
+            prop_assert!(!sound(&line, Address::new(3, number + 1)));
+        }
+
+        #[test]
+        fn every_flipped_bit_of_a_word_is_noticed(value in 0u64..1 << 48, salt in 1u64..64) {
+            let raw = word::encode(value, salt);
+            prop_assert_eq!(word::decode(raw, salt), Some(value));
+            for bit in 48..64 {
+                prop_assert_eq!(word::decode(raw ^ (1 << bit), salt), None);
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_of_zeros_is_not_sound() {
+        assert!(!sound(&[0; LINE_BYTES], Address::new(2, 1)));
+    }
+}

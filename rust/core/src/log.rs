@@ -1,0 +1,397 @@
+//! The handle of an open store, and its life: open, shut down.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use act_fast_sys::fork_generation;
+use arc_swap::{ArcSwap, Guard as SwapGuard};
+
+use crate::append::Writer;
+use crate::control::{self, Control};
+use crate::disk::{Disk, Held};
+use crate::error::{Doing, Error, Result};
+use crate::housekeeper::Housekeeper;
+use crate::index::{self, Index};
+use crate::lock::{Guard, Lock};
+use crate::options::{Durability, Options};
+use crate::record::Seed;
+use crate::recover::{self, Recovered};
+use crate::segments::{self, Header, Segments};
+use crate::slots::{self, Slot};
+
+const OPENING: &str = "locks/opening";
+/// What may lie in the folder of a store that is not yet made.
+const OWN_NAMES: [&str; 5] = [segments::FOLDER, index::FOLDER, slots::FOLDER, control::CONTROL, "control.new"];
+
+/// An open store. Any number of handles, in any number of processes, may be open on one directory.
+#[derive(Debug)]
+pub struct Log {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) options: Options,
+    pub(crate) control: Arc<Control>,
+    pub(crate) segments: Arc<Segments>,
+    index: ArcSwap<Index>,
+    pub(crate) seed: Seed,
+    /// None for a handle that only reads.
+    slot: Option<Slot>,
+    writer: Mutex<Writer>,
+    pub(crate) housekeeper: Housekeeper,
+    pub(crate) recovered: Option<Recovered>,
+    fork_generation: u32,
+    /// Set by `shut_down` with the writer's lock in hand: nothing is written through this handle any more.
+    pub(crate) shut: AtomicBool,
+}
+
+impl Durability {
+    fn number(self) -> u64 {
+        match self {
+            Self::Fsync => 1,
+            Self::Interval => 2,
+            Self::Os => 3,
+        }
+    }
+
+    fn from_number(number: u64) -> Option<Self> {
+        [Self::Fsync, Self::Interval, Self::Os].into_iter().find(|one| one.number() == number)
+    }
+}
+
+/// A store id that no other store has.
+fn new_store_id() -> [u8; 16] {
+    use std::hash::{BuildHasher, RandomState};
+    let mut id = [0; 16];
+    for half in id.chunks_exact_mut(8) {
+        half.copy_from_slice(&RandomState::new().hash_one(std::process::id()).to_le_bytes());
+    }
+    id
+}
+
+impl Log {
+    /// Open the store on `disk`, or make it.
+    pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Arc<Self>> {
+        options.check()?;
+        let present = look(&*disk)?;
+        if !present && (options.read_only || !options.create) {
+            return Err(Error::Format(format!("there is no act-fast store at {}", disk.describe())));
+        }
+        if options.read_only { Self::open_reading(disk, options) } else { Self::open_writing(disk, options, present) }
+    }
+
+    fn open_writing(disk: Arc<dyn Disk>, options: Options, present: bool) -> Result<Arc<Self>> {
+        disk.create_folder(slots::FOLDER).doing(|| format!("making {}", disk.describe()))?;
+        let opening = disk.lock(OPENING).doing(|| format!("opening {}", disk.describe()))?;
+        if !present {
+            make_first_segment(&*disk, &options)?;
+        }
+        let header = segments::read_header(&*disk, 0)?;
+        let (slot, others) = slots::take(&*disk)?;
+        let segments = Arc::new(Segments::new(Arc::clone(&disk), &header, true));
+        let (control, index, recovered) =
+            if others { join(&disk, &segments, &options)? } else { recover::ready(&disk, &segments, &options)? };
+        control.set_durability(options.durability.number())?;
+        let log = Self::assemble(disk, options, control, segments, index, Some(slot), recovered);
+        log.take_legacy_locks(others)?;
+        if !others {
+            log.flush_leftovers()?;
+        }
+        drop(opening);
+        Ok(log)
+    }
+
+    fn open_reading(disk: Arc<dyn Disk>, options: Options) -> Result<Arc<Self>> {
+        let opening = lock_if_allowed(&*disk)?;
+        let header = segments::read_header(&*disk, 0)?;
+        let segments = Arc::new(Segments::new(Arc::clone(&disk), &header, false));
+        if let Some(control) = recover::readable(&disk, &header)? {
+            let control = Arc::new(control);
+            let index = Index::open(&disk, &control, &segments, false)?;
+            return Ok(Self::assemble(disk, options, control, segments, index, None, None));
+        }
+        drop(opening);
+        // What a crash or a copy left needs to be put right first, which takes a writer.
+        let writing = Options { read_only: false, create: false, ..options.clone() };
+        let writer = Self::open_writing(Arc::clone(&disk), writing, true)?;
+        let control = Arc::new(
+            Control::open(&*disk, writer.control.writable())?
+                .ok_or_else(|| Error::Format("the control file has gone".to_owned()))?,
+        );
+        let index = Index::open(&disk, &control, &segments, false)?;
+        Ok(Self::assemble(disk, options, control, segments, index, None, writer.recovered.clone()))
+    }
+
+    fn assemble(
+        disk: Arc<dyn Disk>,
+        options: Options,
+        control: Arc<Control>,
+        segments: Arc<Segments>,
+        index: Index,
+        slot: Option<Slot>,
+        recovered: Option<Recovered>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|weak| Self {
+            housekeeper: Housekeeper::new(weak.clone()),
+            seed: Seed::new(&segments.store_id),
+            writer: Mutex::new(Writer::default()),
+            index: ArcSwap::from_pointee(index),
+            fork_generation: fork_generation(),
+            shut: AtomicBool::new(false),
+            disk,
+            options,
+            control,
+            segments,
+            slot,
+            recovered,
+        })
+    }
+
+    /// Whoever had this slot before may have died with a lock in hand.
+    fn take_legacy_locks(&self, others: bool) -> Result<()> {
+        if !others {
+            self.control.free_locks();
+            let guard = self.lock_writer()?;
+            self.repair(&guard)?;
+            return Ok(());
+        }
+        drop(self.growth_lock().take_legacy());
+        drop(self.flush_lock().take_legacy());
+        if let Some(guard) = self.writer_lock().take_legacy() {
+            self.repair(&guard)?;
+        }
+        Ok(())
+    }
+
+    /// Flush and publish what was written but not acknowledged.
+    fn flush_leftovers(&self) -> Result<()> {
+        let state = self.control.log_state()?;
+        if self.options.durability == Durability::Fsync {
+            self.flush()?;
+        }
+        if self.control.published()? < state.position {
+            self.control.publish(state.position);
+        }
+        Ok(())
+    }
+
+    fn lock_of<'a>(&'a self, word: &'a AtomicU32) -> Lock<'a> {
+        Lock { word, disk: &*self.disk, slot: self.slot.as_ref().map_or(u32::MAX >> 2, |slot| slot.number) }
+    }
+
+    pub(crate) fn writer_lock(&self) -> Lock<'_> {
+        self.lock_of(self.control.writer_lock())
+    }
+
+    pub(crate) fn growth_lock(&self) -> Lock<'_> {
+        self.lock_of(self.control.growth_lock())
+    }
+
+    pub(crate) fn flush_lock(&self) -> Lock<'_> {
+        self.lock_of(self.control.flush_lock())
+    }
+
+    /// Wait for the writer's lock, and put right what its last owner left, if that one died with it.
+    pub(crate) fn lock_writer(&self) -> Result<Guard<'_>> {
+        self.check_writable()?;
+        let guard = self.writer_lock().take();
+        if guard.inherited || self.control.indexed()? != self.control.log_state()?.tail {
+            self.repair(&guard)?;
+        }
+        Ok(guard)
+    }
+
+    pub(crate) fn writer_mutex(&self) -> &Mutex<Writer> {
+        &self.writer
+    }
+
+    /// What this handle keeps for writing.
+    pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The index in use.
+    #[inline]
+    pub(crate) fn index(&self) -> Result<SwapGuard<Arc<Index>>> {
+        let index = self.index.load();
+        if index.generation == self.control.shape()?.0 {
+            return Ok(index);
+        }
+        let fresh = Index::open(&self.disk, &self.control, &self.segments, self.slot.is_some())?;
+        self.index.store(Arc::new(fresh));
+        Ok(self.index.load())
+    }
+
+    /// Read with the index. Should it seem damaged, that may be a writer's death in the middle of a change: have that
+    /// put right, and read once more.
+    pub(crate) fn reading<T>(&self, mut read: impl FnMut(&Index) -> Result<T>) -> Result<T> {
+        self.check_open()?;
+        match self.index().and_then(|index| read(&index)) {
+            Err(Error::Corrupt { .. } | Error::Io { .. }) if self.slot.is_some() => {
+                drop(self.lock_writer()?);
+                let index = self.index()?;
+                read(&index)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Refuse to go on in a forked child.
+    #[inline]
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.fork_generation == fork_generation() {
+            return Ok(());
+        }
+        Err(Error::Closed(
+            "this store was opened by the process that this one was forked from; open it again in the child".to_owned(),
+        ))
+    }
+
+    #[inline]
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        self.check_open()?;
+        if self.slot.is_none() {
+            return Err(Error::Invalid("this store was opened for reading only; open it without read_only".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The last position that readers see; 0 when there is none.
+    #[inline]
+    pub fn head(&self) -> Result<u64> {
+        self.check_open()?;
+        self.control.published()
+    }
+
+    /// How the store was opened.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// Where the store is, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        self.disk.describe()
+    }
+
+    /// Flush what is to be flushed, and let go of everything. Called when the last reference goes, if not before.
+    pub fn shut_down(&self) -> Result<()> {
+        if self.housekeeper.stop() || self.slot.is_none() || self.check_open().is_err() {
+            return Ok(());
+        }
+        let opening = self.disk.lock(OPENING).doing(|| "closing".to_owned())?;
+        let writer = self.writer();
+        let guard = self.lock_writer()?;
+        self.shut.store(true, Ordering::SeqCst);
+        drop(guard);
+        drop(writer);
+        if self.options.durability == Durability::Os || self.control.flag(control::FAILED)? {
+            return Ok(());
+        }
+        self.flush()?;
+        if !self.alone()? {
+            return Ok(());
+        }
+        // Nobody else has the store open, nobody can open it now, and this handle writes no more.
+        self.index()?.flush()?;
+        self.control.flush()?;
+        self.control.set_flag(control::CLEAN, true)?;
+        self.control.flush()?;
+        drop(opening);
+        Ok(())
+    }
+
+    /// Whether no other handle has the store open for writing.
+    fn alone(&self) -> Result<bool> {
+        let own = self.slot.as_ref().map(|slot| slot.number);
+        let names = self.disk.list(slots::FOLDER).doing(|| "listing the open handles".to_owned())?;
+        let numbers = names.iter().filter_map(|name| name.strip_prefix("slot-")?.parse::<u32>().ok());
+        Ok(numbers.filter(|number| Some(*number) != own).all(|number| !slots::alive(&*self.disk, number)))
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Nobody is left to hear of a failure; what was acknowledged has been flushed as promised.
+        let _ = self.shut_down();
+    }
+}
+
+/// Whether there is a store; an error when there is something else.
+fn look(disk: &dyn Disk) -> Result<bool> {
+    let what = || format!("looking into {}", disk.describe());
+    let names = match disk.list("") {
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            let place = disk.describe();
+            return Err(Error::Format(format!("{place} is a file; a store is a directory: choose another path")));
+        }
+        names => names.doing(what)?,
+    };
+    if disk.list(segments::FOLDER).doing(what)?.iter().any(|name| name.ends_with(".seg")) {
+        return Ok(true);
+    }
+    match names.iter().find(|name| !OWN_NAMES.contains(&name.as_str())) {
+        Some(foreign) => Err(Error::Format(format!(
+            "{} is not an act-fast store and not empty (it has {foreign:?}); choose a new or empty directory",
+            disk.describe()
+        ))),
+        None => Ok(false),
+    }
+}
+
+fn make_first_segment(disk: &dyn Disk, options: &Options) -> Result<()> {
+    // Somebody else may have made it while this process waited for the lock.
+    if look(disk)? {
+        return Ok(());
+    }
+    disk.create_folder(segments::FOLDER).doing(|| "making the log's folder".to_owned())?;
+    let header = Header { store_id: new_store_id(), number: 0, segment_bytes: options.segment_bytes };
+    let len = crate::append::growth_step(options.segment_bytes, 0).min(options.segment_bytes);
+    segments::create(disk, &header, len, options.durability == Durability::Fsync)?;
+    disk.sync_folder("").doing(|| "making the store".to_owned())
+}
+
+fn lock_if_allowed(disk: &dyn Disk) -> Result<Option<Held>> {
+    match disk.lock(OPENING) {
+        Ok(held) => Ok(Some(held)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::PermissionDenied
+                    | std::io::ErrorKind::ReadOnlyFilesystem
+                    | std::io::ErrorKind::NotFound
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error).doing(|| format!("opening {}", disk.describe())),
+    }
+}
+
+/// Open a store that others have open.
+fn join(
+    disk: &Arc<dyn Disk>,
+    segments: &Arc<Segments>,
+    options: &Options,
+) -> Result<(Arc<Control>, Index, Option<Recovered>)> {
+    let damaged = || {
+        Error::corrupt(
+            control::CONTROL,
+            0,
+            None,
+            "the control file is damaged while others have the store open; close them all, then open it again",
+        )
+    };
+    let control = Arc::new(Control::open(&**disk, true)?.ok_or_else(damaged)?);
+    if control.store_id != segments.store_id || control.identity() != Some(control.here_and_now()?) {
+        return Err(damaged());
+    }
+    let agreed = Durability::from_number(control.durability()?);
+    if let Some(agreed) = agreed.filter(|agreed| *agreed != options.durability) {
+        return Err(Error::Locked(format!(
+            "others have this store open with durability {:?}; open it with the same, not with {:?}",
+            agreed.name(),
+            options.durability.name()
+        )));
+    }
+    let index = Index::open(disk, &control, segments, true)?;
+    Ok((control, index, None))
+}

@@ -1,0 +1,24 @@
+//! What may be the name of a stream or of an event.
+
+use crate::error::{Error, Result};
+
+/// The longest name, in bytes of UTF-8.
+pub(crate) const NAME_MAX_BYTES: usize = 512;
+
+/// Refuse what cannot be a name. `what` is the word for it: `stream` or `event name`.
+#[inline]
+pub(crate) fn check(what: &str, text: &str) -> Result<()> {
+    if text.is_empty() {
+        return Err(Error::Invalid(format!("the {what} is empty; give it at least one character")));
+    }
+    if text.len() > NAME_MAX_BYTES {
+        return Err(Error::Invalid(format!(
+            "the {what} has {} bytes of UTF-8; at most {NAME_MAX_BYTES} are allowed",
+            text.len()
+        )));
+    }
+    if text.bytes().any(|byte| matches!(byte, 0 | b'\n' | b'\r')) {
+        return Err(Error::Invalid(format!("the {what} {text:?} carries a NUL or a line break; leave them out")));
+    }
+    Ok(())
+}

@@ -1,0 +1,263 @@
+//! The log's files: all of one size, one after the other. A *place* is an offset in the whole log:
+//! the segment's number times the size of a segment, plus the offset in its file.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use act_fast_sys::Map;
+
+use crate::bytes::{put_narrow, u32_at, u64_at};
+use crate::disk::{Access, Disk, DiskFile};
+use crate::error::{Doing, Error, Result};
+use crate::options::{SEGMENT_MAX_BYTES, SEGMENT_MIN_BYTES};
+use crate::record::{FORMAT, HEAD_BYTES, Head};
+use crate::sparse::{SPARSE_MAX, Sparse};
+
+pub(crate) const FOLDER: &str = "log";
+const NEXT: &str = "log/next.tmp";
+const MAGIC: &[u8; 8] = b"ACTFLOG\0";
+pub(crate) const HEADER_BYTES: u64 = 64;
+
+/// What the head of every segment says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) store_id: [u8; 16],
+    pub(crate) number: u64,
+    pub(crate) segment_bytes: u64,
+}
+
+impl Header {
+    fn encode(&self) -> [u8; HEADER_BYTES as usize] {
+        let mut bytes = [0; HEADER_BYTES as usize];
+        bytes[..8].copy_from_slice(MAGIC);
+        put_narrow::<4>(&mut bytes, 8, u64::from(FORMAT));
+        bytes[16..32].copy_from_slice(&self.store_id);
+        put_narrow::<8>(&mut bytes, 32, self.number);
+        put_narrow::<8>(&mut bytes, 40, self.segment_bytes);
+        let crc = crc32c::crc32c(&bytes[..60]);
+        put_narrow::<4>(&mut bytes, 60, u64::from(crc));
+        bytes
+    }
+
+    fn decode(bytes: &[u8], file: &str) -> Result<Self> {
+        if bytes.len() < HEADER_BYTES as usize || &bytes[..8] != MAGIC {
+            return Err(Error::corrupt(file, 0, None, "this is not a log file, or its first bytes are damaged"));
+        }
+        let format = u32_at(bytes, 8);
+        if crc32c::crc32c(&bytes[..60]) != u32_at(bytes, 60) {
+            return Err(Error::corrupt(file, 0, None, "the head of this log file is damaged"));
+        }
+        if format != FORMAT {
+            return Err(Error::Format(format!(
+                "this store has format {format}; this version of act-fast reads format {FORMAT}: use a newer one"
+            )));
+        }
+        let mut store_id = [0; 16];
+        store_id.copy_from_slice(&bytes[16..32]);
+        let header = Self { store_id, number: u64_at(bytes, 32), segment_bytes: u64_at(bytes, 40) };
+        if !(SEGMENT_MIN_BYTES..=SEGMENT_MAX_BYTES).contains(&header.segment_bytes) {
+            return Err(Error::corrupt(file, 40, None, "this log file states an impossible size"));
+        }
+        Ok(header)
+    }
+}
+
+/// One file of the log.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) file: Box<dyn DiskFile>,
+    /// The length of the file as far as this handle knows: what lies beyond must not be touched.
+    len: AtomicUsize,
+    read: Map,
+    write: OnceLock<Map>,
+}
+
+impl Segment {
+    /// Bytes that are written and no longer change. None beyond the end of the file.
+    #[inline]
+    pub(crate) fn bytes(&self, at: usize, len: usize) -> Option<&[u8]> {
+        let end = at.checked_add(len)?;
+        if end > self.len.load(Ordering::Relaxed) && end > self.measure().ok()? {
+            return None;
+        }
+        Some(self.read.bytes(at, len))
+    }
+
+    fn measure(&self) -> std::io::Result<usize> {
+        let len = usize::try_from(self.file.len()?).unwrap_or(usize::MAX).min(self.read.len());
+        self.len.store(len, Ordering::Relaxed);
+        Ok(len)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Segments {
+    disk: Arc<dyn Disk>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) store_id: [u8; 16],
+    writable: bool,
+    open: Sparse<Segment>,
+}
+
+/// The file of segment `number`, relative to the store.
+pub(crate) fn name(number: u64) -> String {
+    format!("{FOLDER}/{number:08}.seg")
+}
+
+/// The numbers of the segments in the store, in order.
+pub(crate) fn list(disk: &dyn Disk) -> Result<Vec<u64>> {
+    let names = disk.list(FOLDER).doing(|| format!("listing {}/{FOLDER}", disk.describe()))?;
+    Ok(names.iter().filter_map(|name| name.strip_suffix(".seg")?.parse().ok()).collect())
+}
+
+/// The head of segment `number`.
+pub(crate) fn read_header(disk: &dyn Disk, number: u64) -> Result<Header> {
+    let file = name(number);
+    let handle = disk.open(&file, Access::Read).doing(|| format!("opening {file}"))?;
+    if handle.len().doing(|| format!("measuring {file}"))? < HEADER_BYTES {
+        return Err(Error::corrupt(file, 0, None, "this log file is shorter than its head"));
+    }
+    let map = handle.map(0, HEADER_BYTES as usize, false).doing(|| format!("mapping {file}"))?;
+    let header = Header::decode(map.bytes(0, HEADER_BYTES as usize), &file)?;
+    if header.number != number {
+        return Err(Error::corrupt(file, 32, None, &format!("this log file says that it is number {}", header.number)));
+    }
+    Ok(header)
+}
+
+/// Make segment `header.number`, with blocks for its first `len` bytes, so that it is whole or not there at all.
+/// `zeroed`: the blocks are written, not only reserved, which makes later flushes cheap.
+pub(crate) fn create(disk: &dyn Disk, header: &Header, len: u64, zeroed: bool) -> Result<()> {
+    let target = name(header.number);
+    let what = || format!("making {target}");
+    let file = disk.open(NEXT, Access::Create).doing(what)?;
+    file.write_all_at(&header.encode(), 0).doing(what)?;
+    if zeroed {
+        file.write_zeros(HEADER_BYTES, len - HEADER_BYTES).doing(what)?;
+    } else {
+        file.reserve(0, len).doing(what)?;
+    }
+    file.flush().doing(what)?;
+    disk.rename(NEXT, &target).doing(what)?;
+    disk.sync_folder(FOLDER).doing(what)
+}
+
+impl Segments {
+    pub(crate) fn new(disk: Arc<dyn Disk>, header: &Header, writable: bool) -> Self {
+        Self { disk, segment_bytes: header.segment_bytes, store_id: header.store_id, writable, open: Sparse::new() }
+    }
+
+    pub(crate) fn header(&self, number: u64) -> Header {
+        Header { store_id: self.store_id, number, segment_bytes: self.segment_bytes }
+    }
+
+    /// Which segment a place is in.
+    #[inline]
+    pub(crate) fn number_of(&self, place: u64) -> u64 {
+        place / self.segment_bytes
+    }
+
+    /// Where the first record of a segment goes.
+    pub(crate) fn first_place(&self, number: u64) -> u64 {
+        number * self.segment_bytes + HEADER_BYTES
+    }
+
+    /// For error messages: the file and the offset of a place.
+    pub(crate) fn file_and_offset(&self, place: u64) -> (String, u64) {
+        (name(self.number_of(place)), place % self.segment_bytes)
+    }
+
+    /// An error about damage at a place.
+    pub(crate) fn damaged(&self, place: u64, position: Option<u64>, what: &str) -> Error {
+        let (file, offset) = self.file_and_offset(place);
+        Error::corrupt(file, offset, position, what)
+    }
+
+    /// The open segment.
+    #[inline]
+    pub(crate) fn get(&self, number: u64) -> Result<&Segment> {
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        self.open.get(index, || self.open_segment(number)).unwrap_or_else(|| {
+            Err(Error::Full(format!(
+                "the log has {SPARSE_MAX} files of {} bytes, which is all it can have",
+                self.segment_bytes
+            )))
+        })
+    }
+
+    fn open_segment(&self, number: u64) -> Result<Segment> {
+        let file = name(number);
+        let access = if self.writable { Access::Write } else { Access::Read };
+        let handle = self.disk.open(&file, access).doing(|| format!("opening {file}"))?;
+        let header = read_header(&*self.disk, number)?;
+        if header.store_id != self.store_id {
+            return Err(Error::corrupt(file, 16, None, "this log file belongs to another store"));
+        }
+        let len = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);
+        let read = handle.map(0, len, false).doing(|| format!("mapping {file}"))?;
+        Ok(Segment { file: handle, len: AtomicUsize::new(0), read, write: OnceLock::new() })
+    }
+
+    /// `len` bytes at a place, all within one segment, all written before.
+    #[inline]
+    pub(crate) fn bytes(&self, place: u64, len: usize) -> Result<&[u8]> {
+        let at = (place % self.segment_bytes) as usize;
+        self.get(self.number_of(place))?
+            .bytes(at, len)
+            .ok_or_else(|| self.damaged(place, None, "something is said to reach beyond the end of its log file"))
+    }
+
+    /// All bytes from a place up to the end of its file.
+    #[inline]
+    pub(crate) fn bytes_from(&self, place: u64) -> Result<&[u8]> {
+        let segment = self.get(self.number_of(place))?;
+        let at = (place % self.segment_bytes) as usize;
+        let len = segment.measure().doing(|| "measuring a log file".to_owned())?;
+        Ok(segment.bytes(at, len.saturating_sub(at)).unwrap_or_default())
+    }
+
+    /// A few bytes at a place: as many as are there, up to what a number takes.
+    #[inline]
+    pub(crate) fn number_bytes(&self, place: u64) -> Result<&[u8]> {
+        const NUMBER_BYTES: u64 = 10;
+        let rest = self.segment_bytes - place % self.segment_bytes;
+        self.bytes(place, NUMBER_BYTES.min(rest) as usize)
+    }
+
+    /// The bytes of the record at a place, by the length that it states.
+    #[inline]
+    pub(crate) fn record(&self, place: u64) -> Result<&[u8]> {
+        let damaged = || self.damaged(place, None, "there should be a record here, but its head is damaged");
+        let head = Head::read(self.bytes(place, HEAD_BYTES)?).ok_or_else(damaged)?;
+        self.bytes(place, head.len)
+    }
+
+    /// Write a record. `mapped`: by storing into a mapping instead of by a system call.
+    #[inline]
+    pub(crate) fn write(&self, place: u64, record: &[u8], mapped: bool) -> Result<()> {
+        let number = self.number_of(place);
+        let at = place % self.segment_bytes;
+        let segment = self.get(number)?;
+        if !mapped {
+            return segment.file.write_all_at(record, at).doing(|| format!("writing to {}", name(number)));
+        }
+        let map = match segment.write.get() {
+            Some(map) => map,
+            None => {
+                let len = self.segment_bytes as usize;
+                let map = segment.file.map(0, len, true).doing(|| format!("mapping {}", name(number)))?;
+                segment.write.get_or_init(|| map)
+            }
+        };
+        map.write(at as usize, record);
+        Ok(())
+    }
+
+    /// Flush all segments that hold bytes from `from` up to `to`.
+    pub(crate) fn flush(&self, from: u64, to: u64) -> Result<()> {
+        for number in self.number_of(from)..=self.number_of(to.max(from)) {
+            self.get(number)?.file.flush().doing(|| format!("flushing {}", name(number)))?;
+        }
+        Ok(())
+    }
+}

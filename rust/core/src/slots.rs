@@ -1,0 +1,50 @@
+//! Who is alive: every handle that may write holds the file lock of one slot, and the operating system lets go of it
+//! when the process ends, however that happens. A lock word in the control file names its owner's slot.
+
+use crate::disk::{Disk, Held};
+use crate::error::{Doing, Error, Result};
+
+pub(crate) const FOLDER: &str = "locks";
+const SLOTS_MAX: u32 = 1024;
+
+/// This handle's slot.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) number: u32,
+    _held: Held,
+}
+
+fn name(number: u32) -> String {
+    format!("{FOLDER}/slot-{number:04}")
+}
+
+/// Take a free slot. Also answers whether any other slot is taken.
+pub(crate) fn take(disk: &dyn Disk) -> Result<(Slot, bool)> {
+    let what = || "taking a slot among the store's open handles".to_owned();
+    let mut mine = None;
+    let mut others = false;
+    let known = disk.list(FOLDER).doing(what)?.iter().filter(|name| name.starts_with("slot-")).count();
+    let known = u32::try_from(known).unwrap_or(SLOTS_MAX);
+    for number in 0..SLOTS_MAX {
+        if mine.is_some() && number >= known {
+            break;
+        }
+        match disk.try_lock(&name(number)).doing(what)? {
+            Some(held) if mine.is_none() => mine = Some(Slot { number, _held: held }),
+            Some(_) => {}
+            None => others = true,
+        }
+    }
+    let slot = mine.ok_or_else(|| {
+        Error::Locked(format!(
+            "{SLOTS_MAX} handles have this store open for writing, which is all it allows; close some"
+        ))
+    })?;
+    Ok((slot, others))
+}
+
+/// Whether somebody holds the slot.
+pub(crate) fn alive(disk: &dyn Disk, number: u32) -> bool {
+    // A refusal says nothing about the holder, so it counts as alive.
+    !matches!(disk.try_lock(&name(number)), Ok(Some(_)))
+}

@@ -1,0 +1,30 @@
+//! A long array whose elements come to be when they are first asked for, without a lock.
+
+use std::sync::OnceLock;
+
+const CHUNK: usize = 256;
+const CHUNKS: usize = 256;
+
+/// The most elements.
+pub(crate) const SPARSE_MAX: usize = CHUNK * CHUNKS;
+
+#[derive(Debug)]
+pub(crate) struct Sparse<T>(Box<[OnceLock<Box<[OnceLock<T>]>>]>);
+
+impl<T> Sparse<T> {
+    pub(crate) fn new() -> Self {
+        Self((0..CHUNKS).map(|_| OnceLock::new()).collect())
+    }
+
+    /// The element, made by `make` when it is not there yet. None beyond the array's end.
+    #[inline]
+    pub(crate) fn get<E>(&self, number: usize, make: impl FnOnce() -> Result<T, E>) -> Option<Result<&T, E>> {
+        let chunk = self.0.get(number / CHUNK)?;
+        let chunk = chunk.get_or_init(|| (0..CHUNK).map(|_| OnceLock::new()).collect());
+        let cell = &chunk[number % CHUNK];
+        if let Some(element) = cell.get() {
+            return Some(Ok(element));
+        }
+        Some(make().map(|element| cell.get_or_init(|| element)))
+    }
+}

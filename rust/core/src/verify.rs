@@ -1,0 +1,298 @@
+//! Verifying: every byte of the log is read, every checksum and every number checked, and the index compared with what
+//! it was made from. Works on stores that are open elsewhere, and on those too damaged to be opened.
+
+use std::sync::Arc;
+
+use crate::control::Control;
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::record::{KeyKind, Kind, Preamble, Seed, SnapshotRecord};
+use crate::recover;
+use crate::scan::{Found, Scan, Step};
+use crate::segments::{self, Segments};
+
+/// How many problems are listed before the rest is only counted.
+const PROBLEMS_MAX: usize = 1000;
+
+/// Something that is not as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The file, relative to the store's directory.
+    pub file: String,
+    /// Where in it, in bytes.
+    pub offset: u64,
+    /// The first position that it concerns, where that is known.
+    pub position: Option<u64>,
+    /// What was found.
+    pub what: String,
+}
+
+/// What verifying found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// How many events were read.
+    pub events: u64,
+    /// How many commits were read.
+    pub commits: u64,
+    /// How many snapshots were read.
+    pub snapshots: u64,
+    /// How many streams there are.
+    pub streams: u64,
+    /// How many bytes of log were read.
+    pub bytes: u64,
+    /// Whether the index could be compared with the log. It is made anew when the store is opened, if not.
+    pub index_checked: bool,
+    /// All that is wrong, up to a bound.
+    pub problems: Vec<Problem>,
+}
+
+/// What the log says of one key.
+#[derive(Clone, Debug)]
+struct Known {
+    kind: KeyKind,
+    text: String,
+    count: u64,
+    /// Over its positions in order.
+    digest: u64,
+}
+
+fn digest(before: u64, position: u64) -> u64 {
+    (before ^ position).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(31)
+}
+
+struct Verifier<'a> {
+    segments: &'a Segments,
+    seed: Seed,
+    report: Report,
+    keys: Vec<Option<Known>>,
+    /// Over all places in order.
+    places_digest: u64,
+}
+
+/// Verify the store on `disk`. `progress` hears of bytes done and bytes in all; its error ends the work.
+pub fn verify(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Report> {
+    let numbers = segments::list(&**disk)?;
+    if numbers.is_empty() {
+        return Err(Error::Format(format!("there is no act-fast store at {}", disk.describe())));
+    }
+    let Some(header) = first_readable_header(disk, &numbers)? else {
+        let file = segments::name(numbers[0]);
+        return Err(Error::corrupt(file, 0, None, "no log file has a readable head; restore them from a backup"));
+    };
+    let segments = Arc::new(Segments::new(Arc::clone(disk), &header, false));
+    let control = recover::readable(disk, &header).ok().flatten().map(Arc::new);
+    // The mark is read before the log, so that all below it is whole however busy the store is.
+    let limit = control.as_ref().map(|control| control.log_state()).transpose()?;
+    let count = numbers.last().map_or(0, |last| last + 1);
+    let mut verifier = Verifier::new(&segments);
+    for missing in (0..count).filter(|number| !numbers.contains(number)) {
+        verifier.problem(segments::name(missing), 0, None, "this log file is missing");
+    }
+    verifier.walk(count, limit.map(|state| state.tail), progress)?;
+    if let (Some(control), Some(state)) = (&control, limit) {
+        verifier.compare(disk, control, state.position);
+    }
+    Ok(verifier.report)
+}
+
+fn first_readable_header(disk: &Arc<dyn Disk>, numbers: &[u64]) -> Result<Option<segments::Header>> {
+    for number in numbers {
+        match segments::read_header(&**disk, *number) {
+            Ok(header) => return Ok(Some(header)),
+            Err(Error::Format(message)) => return Err(Error::Format(message)),
+            Err(_) => {}
+        }
+    }
+    Ok(None)
+}
+
+impl<'a> Verifier<'a> {
+    fn new(segments: &'a Segments) -> Self {
+        Self {
+            segments,
+            seed: Seed::new(&segments.store_id),
+            report: Report::default(),
+            keys: Vec::new(),
+            places_digest: 0,
+        }
+    }
+
+    fn problem(&mut self, file: String, offset: u64, position: Option<u64>, what: &str) {
+        if self.report.problems.len() < PROBLEMS_MAX {
+            self.report.problems.push(Problem { file, offset, position, what: what.to_owned() });
+        }
+    }
+
+    fn damage(&mut self, place: u64, position: Option<u64>, what: &str) {
+        let (file, offset) = self.segments.file_and_offset(place);
+        self.problem(file, offset, position, what);
+    }
+
+    fn walk(&mut self, count: u64, limit: Option<u64>, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<()> {
+        let total = limit.unwrap_or(count * self.segments.segment_bytes);
+        let mut scan = Scan::new(self.segments, count);
+        let mut told = 0;
+        loop {
+            if limit.is_some_and(|limit| scan.place >= limit) {
+                break;
+            }
+            if scan.place - told > 8 << 20 {
+                told = scan.place;
+                progress(told.min(total), total)?;
+            }
+            let reason = match scan.step() {
+                Ok(Step::Record(found)) => {
+                    self.record(&found);
+                    continue;
+                }
+                Ok(Step::Stop(reason)) => reason.to_owned(),
+                Err(error) => error.to_string(),
+            };
+            let place = scan.place;
+            let position = scan.position + 1;
+            let next = scan.next_sound(place)?.filter(|found| limit.is_none_or(|limit| found.place < limit));
+            let acknowledged = limit.is_some() || scan.was_flushed(place)?;
+            if acknowledged {
+                self.damage(place, Some(position), &reason);
+            }
+            match next {
+                Some(found) if acknowledged => scan.resume(&found),
+                _ => break,
+            }
+        }
+        self.report.bytes = scan.place;
+        self.report.streams = self.keys.iter().flatten().filter(|key| key.kind == KeyKind::Stream).count() as u64;
+        progress(total, total)
+    }
+
+    fn record(&mut self, found: &Found<'_>) {
+        match found.head.kind {
+            Kind::End => {}
+            Kind::Snapshot => {
+                self.report.snapshots += 1;
+                let sane = SnapshotRecord::read(found.bytes).is_some_and(|snapshot| {
+                    self.known(snapshot.stream).is_some_and(|key| key.count >= snapshot.version)
+                });
+                if !sane {
+                    self.damage(found.place, None, "a snapshot is of a stream or version that is not there");
+                }
+            }
+            Kind::Commit => {
+                if let Some(commit) = Preamble::read(found.bytes, found.place, self.seed, true) {
+                    self.commit(&commit);
+                }
+            }
+        }
+    }
+
+    fn known(&mut self, key: u32) -> Option<&mut Known> {
+        self.keys.get_mut(key as usize)?.as_mut()
+    }
+
+    fn commit(&mut self, commit: &Preamble<'_>) {
+        self.report.commits += 1;
+        for definition in commit.definitions() {
+            let number = definition.key as usize;
+            if number >= self.keys.len() {
+                self.keys.resize(number + 1, None);
+            }
+            let text = definition.text.to_owned();
+            self.keys[number] = Some(Known { kind: definition.kind, text, count: 0, digest: 0 });
+        }
+        for event in commit.events() {
+            self.report.events += 1;
+            self.places_digest = digest(self.places_digest, event.place);
+            let sequence = match self.known(event.stream).filter(|key| key.kind == KeyKind::Stream) {
+                Some(key) => {
+                    key.count += 1;
+                    key.digest = digest(key.digest, event.position);
+                    event.version == key.count
+                }
+                None => false,
+            };
+            if !sequence {
+                self.damage(event.place, Some(event.position), "the event's version does not follow in its stream");
+            }
+            match self.known(event.name).filter(|key| key.kind == KeyKind::Name) {
+                Some(key) => {
+                    key.count += 1;
+                    key.digest = digest(key.digest, event.position);
+                }
+                None => self.damage(event.place, Some(event.position), "the event's name is not known"),
+            }
+        }
+    }
+
+    /// Compare the index with what the log said, up to a position.
+    fn compare(&mut self, disk: &Arc<dyn Disk>, control: &Arc<Control>, position: u64) {
+        if !self.report.problems.is_empty() || self.report.events != position {
+            return;
+        }
+        self.report.index_checked = true;
+        let segments = Arc::new(Segments::new(Arc::clone(disk), &self.segments.header(0), false));
+        let outcome = Index::open(disk, control, &segments, false).and_then(|index| {
+            self.compare_places(&index, position)?;
+            for number in 0..self.keys.len() {
+                self.compare_key(&index, number, position)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            let (file, offset) = match &error {
+                Error::Corrupt { file, offset, .. } => (file.clone(), *offset),
+                _ => (crate::index::FOLDER.to_owned(), 0),
+            };
+            self.problem(file, offset, None, &error.to_string());
+        }
+    }
+
+    fn compare_places(&mut self, index: &Index, position: u64) -> Result<()> {
+        let mut found = 0;
+        let mut next = 1;
+        while next <= position {
+            let last = position.min(next + 9999);
+            let run: Vec<u64> = (next..=last).collect();
+            index.each_place(&run, |_, place| {
+                found = digest(found, place);
+                Ok(())
+            })?;
+            next = last + 1;
+        }
+        if found != self.places_digest {
+            self.problem(
+                crate::index::FOLDER.to_owned(),
+                0,
+                None,
+                "the index has events in the wrong place; rebuild it",
+            );
+        }
+        Ok(())
+    }
+
+    fn compare_key(&mut self, index: &Index, number: usize, position: u64) -> Result<()> {
+        let Some(known) = self.keys[number].clone() else {
+            return Ok(());
+        };
+        let found = index.find(known.kind, &known.text)?;
+        let mut same = false;
+        if let Some((at, key)) = found.filter(|(at, _)| *at as usize == number) {
+            let count = index.count_up_to(&key, position)?;
+            let mut sum = 0;
+            let mut next = 1;
+            while next <= count {
+                let last = count.min(next + 9999);
+                let mut run = Vec::new();
+                index.postings(&key, next, last, &mut run)?;
+                sum = run.into_iter().fold(sum, digest);
+                next = last + 1;
+            }
+            same = count == known.count && sum == known.digest && at as usize == number;
+        }
+        if !same {
+            let what = format!("the index is wrong about {:?}; rebuild it", known.text);
+            self.problem(crate::index::FOLDER.to_owned(), 0, None, &what);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,86 @@
+//! Arguments in: exact types, and errors that say what was given.
+
+use act_fast_core::NewEvent;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyBytes, PyInt, PyString, PyTuple};
+
+use crate::errors::invalid;
+
+fn type_name(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().name().map_or_else(|_| "object".to_owned(), |name| name.to_string())
+}
+
+/// A whole number from 0 up.
+pub(crate) fn whole(value: &Bound<'_, PyAny>, what: &str) -> PyResult<u64> {
+    if !value.is_instance_of::<PyInt>() || value.is_instance_of::<PyBool>() {
+        return Err(invalid(format!("{what} is a {}; it must be an int", type_name(value))));
+    }
+    value.extract().map_err(|_| invalid(format!("{what} is {value}; it must be from 0 to 2**64 - 1")))
+}
+
+/// A whole number, or None.
+#[inline]
+pub(crate) fn optional_whole(value: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Option<u64>> {
+    value.map(|value| whole(value, what)).transpose()
+}
+
+/// A count that may be larger than memory.
+pub(crate) fn limit(value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    Ok(usize::try_from(whole(value, "limit")?).unwrap_or(usize::MAX))
+}
+
+/// A text.
+#[inline]
+pub(crate) fn text<'a>(value: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a str> {
+    let string = value
+        .cast::<PyString>()
+        .map_err(|_| invalid(format!("the {what} is a {}; it must be a str", type_name(value))))?;
+    string.to_str().map_err(|_| invalid(format!("the {what} is not valid Unicode (it carries a lone surrogate)")))
+}
+
+/// A text, or None.
+pub(crate) fn optional_text(value: Option<&Bound<'_, PyAny>>, what: &str) -> PyResult<Option<String>> {
+    value.map(|value| text(value, what).map(str::to_owned)).transpose()
+}
+
+/// Bytes.
+#[inline]
+pub(crate) fn bytes<'a>(value: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a [u8]> {
+    let bytes = value
+        .cast::<PyBytes>()
+        .map_err(|_| invalid(format!("the {what} is a {}; it must be bytes", type_name(value))))?;
+    Ok(bytes.as_bytes())
+}
+
+/// The elements of a list, a tuple or another sequence.
+pub(crate) fn elements<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
+        return Err(invalid(format!("{what} is a {}; it must be a sequence", type_name(value))));
+    }
+    match value.try_iter() {
+        Ok(iterator) => iterator.collect(),
+        Err(_) => Err(invalid(format!("{what} is a {}; it must be a sequence", type_name(value)))),
+    }
+}
+
+/// The (name, data) pairs to append, kept alive.
+pub(crate) struct Events<'py>(Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>);
+
+impl<'py> Events<'py> {
+    pub(crate) fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let pair = |element: &Bound<'py, PyAny>| {
+            let tuple = element.cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 2).ok_or_else(|| {
+                invalid(format!("an event is a {}; it must be a pair (name, data)", type_name(element)))
+            })?;
+            Ok((tuple.get_item(0)?, tuple.get_item(1)?))
+        };
+        elements(value, "events")?.iter().map(pair).collect::<PyResult<_>>().map(Self)
+    }
+
+    pub(crate) fn borrow(&self) -> PyResult<Vec<NewEvent<'_>>> {
+        self.0
+            .iter()
+            .map(|(name, data)| Ok(NewEvent { name: text(name, "event name")?, data: bytes(data, "event's data")? }))
+            .collect()
+    }
+}

@@ -1,0 +1,26 @@
+//! Binds the engine to Python: converts names, numbers and bytes, and nothing else.
+
+mod arguments;
+mod errors;
+mod log;
+mod query;
+mod rows;
+mod verify;
+
+/// What the compiled core offers.
+#[pyo3::pymodule]
+mod _core {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::log::{Appended, Log};
+    #[pymodule_export]
+    use crate::query::Query;
+    #[pymodule_export]
+    use crate::verify::verify_path;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

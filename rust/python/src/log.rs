@@ -1,0 +1,425 @@
+//! The handle of an open store.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
+use act_fast_core::{Durability, Error, Filter, Options, Part, Patience};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+
+use crate::arguments::{self, Events};
+use crate::errors::{closed, invalid, raised};
+use crate::query::Query;
+use crate::rows::rows;
+use crate::verify;
+
+/// Commits up to this size are written without letting go of the interpreter, when nobody is in the way.
+const SMALL_BYTES: usize = 64 << 10;
+/// How long one sleeps before looking for signals that came in just before going to sleep.
+const NAP: Duration = Duration::from_millis(500);
+
+/// An open store, until it is closed.
+#[derive(Clone)]
+pub(crate) struct Handle(Arc<RwLock<Option<Arc<act_fast_core::Log>>>>);
+
+impl Handle {
+    #[inline]
+    pub(crate) fn get(&self) -> PyResult<Arc<act_fast_core::Log>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone).ok_or_else(closed)
+    }
+
+    fn take(&self) -> Option<Arc<act_fast_core::Log>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Where an append put its events.
+#[pyclass(frozen, eq, get_all, skip_from_py_object, module = "act_fast._core")]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Appended {
+    first_version: u64,
+    last_version: u64,
+    first_position: u64,
+    last_position: u64,
+}
+
+#[pymethods]
+impl Appended {
+    fn __repr__(&self) -> String {
+        format!(
+            "Appended(first_version={}, last_version={}, first_position={}, last_position={})",
+            self.first_version, self.last_version, self.first_position, self.last_position
+        )
+    }
+}
+
+impl From<act_fast_core::Appended> for Appended {
+    fn from(appended: act_fast_core::Appended) -> Self {
+        let act_fast_core::Appended { first_version, last_version, first_position, last_position } = appended;
+        Self { first_version, last_version, first_position, last_position }
+    }
+}
+
+/// An open store.
+#[pyclass(frozen, module = "act_fast._core")]
+pub(crate) struct Log {
+    handle: Handle,
+    disk: Arc<dyn Disk>,
+    options: Options,
+}
+
+impl Log {
+    fn start(py: Python<'_>, disk: Arc<dyn Disk>, options: Options) -> PyResult<Self> {
+        let log = py.detach(|| act_fast_core::Log::open(Arc::clone(&disk), options.clone())).map_err(raised)?;
+        Ok(Self { handle: Handle(Arc::new(RwLock::new(Some(log)))), disk, options })
+    }
+
+    fn write(
+        &self,
+        py: Python<'_>,
+        parts: &[Part<'_>],
+        meta: &[u8],
+        trusted: bool,
+    ) -> PyResult<Vec<act_fast_core::Appended>> {
+        let log = self.handle.get()?;
+        let bytes: usize = parts.iter().flat_map(|part| part.events).map(|event| event.data.len()).sum();
+        if self.options.durability != Durability::Fsync && bytes <= SMALL_BYTES {
+            match log.append(parts, meta, trusted, Patience::Try) {
+                Err(Error::WouldWait) => {}
+                outcome => return outcome.map_err(raised),
+            }
+        }
+        py.detach(|| log.append(parts, meta, trusted, Patience::Wait)).map_err(raised)
+    }
+}
+
+#[pymethods]
+impl Log {
+    /// Open the store in a directory, or make it.
+    #[staticmethod]
+    fn open(
+        py: Python<'_>,
+        path: PathBuf,
+        durability: &str,
+        flush_interval_ms: u64,
+        segment_bytes: u64,
+        payload_max_bytes: usize,
+        read_only: bool,
+        create: bool,
+    ) -> PyResult<Self> {
+        let options = Options {
+            durability: Durability::from_name(durability).map_err(raised)?,
+            flush_interval: Duration::from_millis(flush_interval_ms),
+            segment_bytes,
+            payload_max_bytes,
+            read_only,
+            create,
+        };
+        Self::start(py, Arc::new(RealDisk::new(&path)), options)
+    }
+
+    /// Open a store in anonymous memory.
+    #[staticmethod]
+    fn memory(py: Python<'_>, segment_bytes: u64, payload_max_bytes: usize) -> PyResult<Self> {
+        let options = Options { durability: Durability::Os, segment_bytes, payload_max_bytes, ..Options::default() };
+        Self::start(py, Arc::new(MemoryDisk::default()), options)
+    }
+
+    /// The last position; 0 when there is none.
+    #[getter]
+    fn head(&self) -> PyResult<u64> {
+        self.handle.get()?.head().map_err(raised)
+    }
+
+    /// Where the store is.
+    #[getter]
+    fn path(&self) -> String {
+        self.disk.describe()
+    }
+
+    /// "fsync", "interval" or "os".
+    #[getter]
+    fn durability(&self) -> &'static str {
+        self.options.durability.name()
+    }
+
+    /// Whether `close` was called.
+    #[getter]
+    fn closed(&self) -> bool {
+        self.handle.get().is_err()
+    }
+
+    /// Append events to a stream as one commit. `trusted`: the caller has just encoded the data itself, it is JSON.
+    #[pyo3(signature = (stream, events, expected_version=None, meta=None, trusted=false))]
+    fn append(
+        &self,
+        py: Python<'_>,
+        stream: &Bound<'_, PyAny>,
+        events: &Bound<'_, PyAny>,
+        expected_version: Option<&Bound<'_, PyAny>>,
+        meta: Option<&[u8]>,
+        trusted: bool,
+    ) -> PyResult<Appended> {
+        let events = Events::new(events)?;
+        let events = events.borrow()?;
+        let part = Part {
+            stream: arguments::text(stream, "stream")?,
+            events: &events,
+            expected: arguments::optional_whole(expected_version, "expected_version")?,
+        };
+        let appended = self.write(py, &[part], meta.unwrap_or_default(), trusted)?;
+        Ok(appended[0].into())
+    }
+
+    /// Append several (stream, events, expected version) as one commit.
+    #[pyo3(signature = (parts, meta=None, trusted=false))]
+    fn append_many(
+        &self,
+        py: Python<'_>,
+        parts: &Bound<'_, PyAny>,
+        meta: Option<&[u8]>,
+        trusted: bool,
+    ) -> PyResult<Vec<Appended>> {
+        let mut given = Vec::new();
+        for element in arguments::elements(parts, "parts")? {
+            let tuple = element
+                .cast::<PyTuple>()
+                .ok()
+                .filter(|tuple| tuple.len() == 3)
+                .ok_or_else(|| invalid("a part must be (stream, events, expected_version)".to_owned()))?;
+            let events = Events::new(&tuple.get_item(1)?)?;
+            given.push((tuple.get_item(0)?, events, tuple.get_item(2)?));
+        }
+        let mut events = Vec::with_capacity(given.len());
+        for (_, part, _) in &given {
+            events.push(part.borrow()?);
+        }
+        let mut parts = Vec::with_capacity(given.len());
+        for ((stream, _, expected), events) in given.iter().zip(&events) {
+            let expected = if expected.is_none() { None } else { Some(expected) };
+            parts.push(Part {
+                stream: arguments::text(stream, "stream")?,
+                events,
+                expected: arguments::optional_whole(expected, "expected_version")?,
+            });
+        }
+        let appended = self.write(py, &parts, meta.unwrap_or_default(), trusted)?;
+        Ok(appended.into_iter().map(Appended::from).collect())
+    }
+
+    /// How many events a stream has; 0 when there is no such stream.
+    fn version(&self, stream: &Bound<'_, PyAny>) -> PyResult<u64> {
+        self.handle.get()?.version(arguments::text(stream, "stream")?).map_err(raised)
+    }
+
+    /// Events of one stream with after < version < before; and the version to go on after, None at the end.
+    #[pyo3(signature = (stream, after=None, before=None, limit=None))]
+    fn load<'py>(
+        &self,
+        py: Python<'py>,
+        stream: &Bound<'_, PyAny>,
+        after: Option<&Bound<'_, PyAny>>,
+        before: Option<&Bound<'_, PyAny>>,
+        limit: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(Bound<'py, PyList>, Option<u64>)> {
+        const PAGE: usize = 1000;
+        let log = self.handle.get()?;
+        let stream = arguments::text(stream, "stream")?;
+        let after = arguments::optional_whole(after, "after")?.unwrap_or(0);
+        let before = arguments::optional_whole(before, "before")?;
+        let limit = limit.map(arguments::limit).transpose()?.unwrap_or(PAGE);
+        let page = log.load(stream, after, before, limit).map_err(raised)?;
+        Ok((rows(py, &log, &page.events)?, page.next))
+    }
+
+    /// Begin a query over the log as it is published now.
+    #[pyo3(signature = (stream=None, pattern=None, names=None, after=None, before=None, created_after_us=None,
+                        created_before_us=None, correlation=None, backwards=false))]
+    fn query(
+        &self,
+        stream: Option<&Bound<'_, PyAny>>,
+        pattern: Option<&Bound<'_, PyAny>>,
+        names: Option<&Bound<'_, PyAny>>,
+        after: Option<&Bound<'_, PyAny>>,
+        before: Option<&Bound<'_, PyAny>>,
+        created_after_us: Option<i64>,
+        created_before_us: Option<i64>,
+        correlation: Option<&Bound<'_, PyAny>>,
+        backwards: bool,
+    ) -> PyResult<Query> {
+        let names = match names {
+            None => None,
+            Some(names) => {
+                let each = arguments::elements(names, "names")?;
+                let texts = each.iter().map(|name| arguments::text(name, "event name").map(str::to_owned));
+                Some(texts.collect::<PyResult<Vec<_>>>()?)
+            }
+        };
+        let filter = Filter {
+            stream: arguments::optional_text(stream, "stream")?,
+            pattern: arguments::optional_text(pattern, "pattern")?,
+            names,
+            after: arguments::optional_whole(after, "after")?.unwrap_or(0),
+            before: arguments::optional_whole(before, "before")?,
+            created_after: created_after_us,
+            created_before: created_before_us,
+            correlation: arguments::optional_text(correlation, "correlation")?,
+            backwards,
+        };
+        let query = self.handle.get()?.query(&filter).map_err(raised)?;
+        Ok(Query { handle: self.handle.clone(), query: Mutex::new(query) })
+    }
+
+    /// Streams in the order they came to be; and the stream to go on after, None at the end.
+    #[pyo3(signature = (pattern=None, after=None, limit=None))]
+    #[expect(clippy::type_complexity, reason = "a row is a plain tuple on the Python side")]
+    fn streams(
+        &self,
+        py: Python<'_>,
+        pattern: Option<&Bound<'_, PyAny>>,
+        after: Option<&Bound<'_, PyAny>>,
+        limit: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<(Vec<(String, u64, u64, u64, i64, i64, String)>, Option<String>)> {
+        const PAGE: usize = 1000;
+        let log = self.handle.get()?;
+        let pattern = arguments::optional_text(pattern, "pattern")?;
+        let after = arguments::optional_text(after, "stream to go on after")?;
+        let limit = limit.map(arguments::limit).transpose()?.unwrap_or(PAGE);
+        let page = py.detach(|| log.streams(pattern.as_deref(), after.as_deref(), limit)).map_err(raised)?;
+        let row = |info: act_fast_core::StreamInfo| {
+            (
+                info.stream,
+                info.version,
+                info.first_position,
+                info.last_position,
+                info.first_created,
+                info.last_created,
+                info.last_name,
+            )
+        };
+        Ok((page.streams.into_iter().map(row).collect(), page.next))
+    }
+
+    /// How many streams there are.
+    fn stream_count(&self) -> PyResult<u64> {
+        self.handle.get()?.stream_count().map_err(raised)
+    }
+
+    /// Every event name with how many events carry it.
+    fn names(&self) -> PyResult<Vec<(String, u64)>> {
+        self.handle.get()?.event_names().map_err(raised)
+    }
+
+    /// The last position created before a time, in µs since 1970 UTC; 0 when there is none.
+    fn position_before(&self, created_us: i64) -> PyResult<u64> {
+        self.handle.get()?.position_before(created_us).map_err(raised)
+    }
+
+    /// Store the state of a stream at a version that it has reached.
+    fn save_snapshot(
+        &self,
+        py: Python<'_>,
+        stream: &Bound<'_, PyAny>,
+        version: &Bound<'_, PyAny>,
+        data: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let log = self.handle.get()?;
+        let stream = arguments::text(stream, "stream")?;
+        let version = arguments::whole(version, "version")?;
+        let data = arguments::bytes(data, "snapshot's data")?;
+        py.detach(|| log.save_snapshot(stream, version, data)).map_err(raised)
+    }
+
+    /// The youngest snapshot of a stream: (version, created in µs since 1970 UTC, data).
+    #[pyo3(signature = (stream, at_or_below=None))]
+    fn latest_snapshot<'py>(
+        &self,
+        py: Python<'py>,
+        stream: &Bound<'_, PyAny>,
+        at_or_below: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Option<(u64, i64, Bound<'py, PyBytes>)>> {
+        let log = self.handle.get()?;
+        let stream = arguments::text(stream, "stream")?;
+        let at_or_below = arguments::optional_whole(at_or_below, "at_or_below")?;
+        let found = log.latest_snapshot(stream, at_or_below).map_err(raised)?;
+        Ok(found.map(|snapshot| (snapshot.version, snapshot.created, PyBytes::new(py, snapshot.data))))
+    }
+
+    /// Sleep until the head is above `after`, or the time is over; the head either way.
+    #[pyo3(signature = (after, timeout_ms=None))]
+    fn wait(&self, py: Python<'_>, after: &Bound<'_, PyAny>, timeout_ms: Option<u64>) -> PyResult<u64> {
+        let after = arguments::whole(after, "after")?;
+        let deadline = timeout_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit)));
+        loop {
+            let left = deadline.map_or(NAP, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let log = self.handle.get()?;
+            let head = py.detach(|| {
+                let head = log.wait(after, left.min(NAP));
+                drop(log);
+                head
+            });
+            let head = head.map_err(raised)?;
+            if head > after || left.is_zero() {
+                return Ok(head);
+            }
+            py.check_signals()?;
+        }
+    }
+
+    /// Return when everything appended so far would survive a power cut.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        let log = self.handle.get()?;
+        py.detach(|| log.flush()).map_err(raised)
+    }
+
+    /// Read everything, check every checksum, compare the index with the log.
+    #[pyo3(signature = (progress=None))]
+    fn verify<'py>(&self, py: Python<'py>, progress: Option<Py<PyAny>>) -> PyResult<Bound<'py, PyDict>> {
+        self.handle.get()?.head().map_err(raised)?;
+        verify::verify(py, &self.disk, progress)
+    }
+
+    /// Make the index anew from the log.
+    fn rebuild_index(&self, py: Python<'_>) -> PyResult<()> {
+        let log = self.handle.get()?;
+        py.detach(|| log.rebuild_index()).map_err(raised)
+    }
+
+    /// The store in numbers.
+    fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let log = self.handle.get()?;
+        let stats = log.stats().map_err(raised)?;
+        let found = PyDict::new(py);
+        found.set_item("events", stats.events)?;
+        found.set_item("streams", stats.streams)?;
+        found.set_item("log_bytes", stats.log_bytes)?;
+        found.set_item("allocated_bytes", stats.allocated_bytes)?;
+        found.set_item("index_bytes", stats.index_bytes)?;
+        found.set_item("segments", stats.segments)?;
+        found.set_item("segment_bytes", stats.segment_bytes)?;
+        found.set_item("flushed_at_ms", stats.flushed_at_ms)?;
+        found.set_item("flushed_bytes", stats.flushed_bytes)?;
+        found.set_item("durability", self.options.durability.name())?;
+        let recovered = stats.recovered.map(|recovered| {
+            (recovered.events, recovered.cut_bytes, u64::try_from(recovered.took.as_millis()).unwrap_or(u64::MAX))
+        });
+        found.set_item("recovered", recovered)?;
+        Ok(found)
+    }
+
+    /// Flush what is to be flushed, and let go of everything. Closing twice does no harm.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        let Some(log) = self.handle.take() else {
+            return Ok(());
+        };
+        let outcome = py.detach(|| {
+            log.wake();
+            let outcome = log.shut_down();
+            drop(log);
+            outcome
+        });
+        outcome.map_err(raised)
+    }
+}

@@ -1,0 +1,35 @@
+//! A running query.
+
+use std::sync::{Mutex, PoisonError};
+
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::arguments;
+use crate::errors::raised;
+use crate::log::Handle;
+use crate::rows::rows;
+
+/// A running query: one consistent cut of the log, handed out page by page.
+#[pyclass(frozen, module = "act_fast._core")]
+pub(crate) struct Query {
+    pub(crate) handle: Handle,
+    pub(crate) query: Mutex<act_fast_core::Query>,
+}
+
+#[pymethods]
+impl Query {
+    /// At most `limit` rows; may be empty while there is more to look through; None at the end.
+    fn next_page<'py>(&self, py: Python<'py>, limit: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyList>>> {
+        let limit = arguments::limit(limit)?;
+        let log = self.handle.get()?;
+        let page = py.detach(|| {
+            let mut query = self.query.lock().unwrap_or_else(PoisonError::into_inner);
+            query.next_page(&log, limit)
+        });
+        match page.map_err(raised)? {
+            Some(events) => rows(py, &log, &events).map(Some),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Events out: one tuple each. Texts and metas that repeat become one Python object.
+
+use std::collections::HashMap;
+
+use act_fast_core::{EventView, Log};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
+
+use crate::errors::raised;
+
+/// Rows for events, in order.
+pub(crate) fn rows<'py>(py: Python<'py>, log: &Log, events: &[EventView<'_>]) -> PyResult<Bound<'py, PyList>> {
+    let mut maker = Maker { py, log, texts: HashMap::new(), last: None, meta: None };
+    let mut rows = Vec::with_capacity(events.len());
+    for event in events {
+        rows.push(maker.row(event)?);
+    }
+    PyList::new(py, rows)
+}
+
+struct Maker<'py, 'a> {
+    py: Python<'py>,
+    log: &'a Log,
+    texts: HashMap<u32, Bound<'py, PyString>>,
+    last: Option<(u32, Bound<'py, PyString>)>,
+    meta: Option<(*const u8, Bound<'py, PyBytes>)>,
+}
+
+impl<'py> Maker<'py, '_> {
+    fn row(&mut self, event: &EventView<'_>) -> PyResult<Bound<'py, PyTuple>> {
+        let stream = match &self.last {
+            Some((key, text)) if *key == event.stream => text.clone(),
+            _ => {
+                let text = self.text(event.stream)?;
+                self.last = Some((event.stream, text.clone()));
+                text
+            }
+        };
+        let name = self.text(event.name)?;
+        let data = PyBytes::new(self.py, event.data);
+        let meta = self.meta(event.meta);
+        (event.position, stream, event.version, name, event.created, data, meta).into_pyobject(self.py)
+    }
+
+    fn text(&mut self, key: u32) -> PyResult<Bound<'py, PyString>> {
+        if let Some(text) = self.texts.get(&key) {
+            return Ok(text.clone());
+        }
+        let text = PyString::new(self.py, self.log.text(key).map_err(raised)?);
+        self.texts.insert(key, text.clone());
+        Ok(text)
+    }
+
+    fn meta(&mut self, meta: &[u8]) -> Bound<'py, PyBytes> {
+        match &self.meta {
+            Some((start, bytes)) if *start == meta.as_ptr() => bytes.clone(),
+            _ => {
+                let bytes = PyBytes::new(self.py, meta);
+                self.meta = Some((meta.as_ptr(), bytes.clone()));
+                bytes
+            }
+        }
+    }
+}

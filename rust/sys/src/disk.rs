@@ -1,0 +1,102 @@
+//! What the standard library does not offer about files and machines.
+
+use std::fs::File;
+use std::io;
+
+/// Reserve the blocks of `len` bytes from `offset` on, growing the file where it is shorter, so that storing into a
+/// mapping of them cannot fail for want of space.
+#[cfg(target_os = "linux")]
+pub fn reserve(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    use std::os::fd::AsRawFd;
+    let at = libc::off_t::try_from(offset).map_err(io::Error::other)?;
+    let size = libc::off_t::try_from(len).map_err(io::Error::other)?;
+    loop {
+        // SAFETY: a plain system call on an open descriptor.
+        if unsafe { libc::fallocate(file.as_raw_fd(), 0, at, size) } == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return write_zeros(file, offset, len),
+            _ => return Err(error),
+        }
+    }
+}
+
+/// Reserve by writing zeros where there is no call for it.
+#[cfg(not(target_os = "linux"))]
+pub fn reserve(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    write_zeros(file, offset, len)
+}
+
+fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+    const ZEROS: [u8; 65536] = [0; 65536];
+    let start = offset.max(file.metadata()?.len());
+    let mut at = start;
+    while at < offset + len {
+        let piece = usize::try_from((offset + len - at).min(ZEROS.len() as u64)).unwrap_or(ZEROS.len());
+        file.write_all_at(&ZEROS[..piece], at)?;
+        at += piece as u64;
+    }
+    Ok(())
+}
+
+/// A file without a name, in memory.
+#[cfg(target_os = "linux")]
+pub fn anonymous_file() -> io::Result<File> {
+    use std::os::fd::FromRawFd;
+    // SAFETY: the name is a literal with its NUL.
+    let fd = unsafe { libc::memfd_create(c"act-fast".as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor is new and owned by nobody else.
+    Ok(unsafe { File::from_raw_fd(fd) })
+}
+
+/// A file whose name is gone as soon as it is open.
+#[cfg(not(target_os = "linux"))]
+pub fn anonymous_file() -> io::Result<File> {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let name = format!("act-fast-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let path = std::env::temp_dir().join(name);
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    Ok(file)
+}
+
+/// What is the same until the machine starts again.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn boot_id() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+}
+
+/// What is the same until the machine starts again.
+#[cfg(target_os = "macos")]
+#[must_use]
+pub fn boot_id() -> String {
+    let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
+    let mut size = std::mem::size_of::<libc::timeval>();
+    // SAFETY: the name ends in NUL, and the buffer is a `timeval` of the size given.
+    let done = unsafe {
+        libc::sysctlbyname(
+            c"kern.boottime".as_ptr(),
+            std::ptr::from_mut(&mut time).cast(),
+            &raw mut size,
+            std::ptr::null_mut(),
+            0,
+        )
+    };
+    if done == 0 { format!("{}.{}", time.tv_sec, time.tv_usec) } else { String::new() }
+}
+
+/// Unknown here: every start is then taken for a start of the machine.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+#[must_use]
+pub fn boot_id() -> String {
+    String::new()
+}

@@ -1,0 +1,11 @@
+//! The only unsafe code of act-fast. `SAFETY.md` beside this crate names the invariants that its blocks rely on.
+
+mod disk;
+mod fork;
+mod futex;
+mod map;
+
+pub use disk::{anonymous_file, boot_id, reserve};
+pub use fork::{Guarded, generation as fork_generation};
+pub use futex::{wait as futex_wait, wake_all as futex_wake_all};
+pub use map::Map;
