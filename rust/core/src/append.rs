@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 use std::sync::TryLockError;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::de::IgnoredAny;
+use smallvec::SmallVec;
 
 use crate::control::{self, IndexState, LogState};
 use crate::error::{Doing, Error, Result};
 use crate::fault;
-use crate::index::{Index, postings};
+use crate::index::{Index, Key, postings};
 use crate::lock::Guard;
 use crate::log::Log;
 use crate::names;
@@ -64,9 +65,8 @@ pub enum Patience {
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     builder: Builder,
-    /// The keys of event names; they never change.
-    names: HashMap<String, u32>,
-    links_checked: Option<Instant>,
+    /// When this handle last looked whether the store is still there, in µs since 1970.
+    place_checked: i64,
 }
 
 impl Writer {
@@ -76,7 +76,7 @@ impl Writer {
 }
 
 /// How often an append that does not flush looks whether the store is still there.
-const LINKS_CHECK_EVERY: Duration = Duration::from_millis(100);
+const PLACE_CHECK_US: i64 = 100_000;
 const GROWTH_MIN_BYTES: u64 = 256 << 10;
 const GROWTH_MAX_BYTES: u64 = 8 << 20;
 
@@ -95,6 +95,10 @@ struct Touched {
 }
 
 impl Touched {
+    fn from_key(number: u32, key: &Key) -> Self {
+        Self { key: number, count: key.count, chunk_start: key.chunk_start, added: 0 }
+    }
+
     fn lines(&self) -> u64 {
         postings::lines_needed(self.count, self.chunk_start, self.added)
     }
@@ -103,17 +107,20 @@ impl Touched {
 /// All that a commit is made of, resolved against the index.
 struct Plan<'a> {
     /// One for each distinct stream.
-    streams: Vec<Touched>,
+    streams: SmallVec<[Touched; 1]>,
     /// For each part, which of `streams` it is, and the version before its first event.
-    parts: Vec<(usize, u64)>,
+    parts: SmallVec<[(usize, u64); 1]>,
     /// One for each distinct name.
-    names: Vec<(&'a str, Touched)>,
-    definitions: Vec<(u32, KeyKind, &'a str)>,
+    names: SmallVec<[(&'a str, Touched); 4]>,
+    definitions: SmallVec<[(u32, KeyKind, &'a str); 2]>,
 }
+
+/// What each part of an append came to, in order.
+pub type AppendedParts = SmallVec<[Appended; 1]>;
 
 impl Log {
     /// Append all parts as one commit: all of it or nothing. `trusted` payloads are known to be JSON.
-    pub fn append(&self, parts: &[Part<'_>], meta: &[u8], trusted: bool, patience: Patience) -> Result<Vec<Appended>> {
+    pub fn append(&self, parts: &[Part<'_>], meta: &[u8], trusted: bool, patience: Patience) -> Result<AppendedParts> {
         self.check_arguments(parts, meta, trusted)?;
         self.check_writable()?;
         let mut writer = match patience {
@@ -216,28 +223,28 @@ impl Log {
         Ok(())
     }
 
-    pub(crate) fn check_linked(&self) -> Result<()> {
-        if self.control.linked()? {
+    pub(crate) fn check_in_place(&self) -> Result<()> {
+        if self.control.in_place(&*self.disk)? {
             return Ok(());
         }
         Err(Error::Failed(format!(
-            "the files of this store have been deleted ({}); nothing more is appended to what nobody could open again",
+            "the store at {} has been deleted, moved or replaced; nothing more is appended to what nobody could open",
             self.disk.describe()
         )))
     }
 
-    fn commit(&self, writer: &mut Writer, parts: &[Part<'_>], meta: &[u8]) -> Result<(Vec<Appended>, u64)> {
+    fn commit(&self, writer: &mut Writer, parts: &[Part<'_>], meta: &[u8]) -> Result<(AppendedParts, u64)> {
         self.check_sane()?;
-        if self.options.durability != Durability::Fsync
-            && writer.links_checked.is_none_or(|last| last.elapsed() > LINKS_CHECK_EVERY)
-        {
-            self.check_linked()?;
-            writer.links_checked = Some(Instant::now());
+        let now = now_us();
+        // Before a flush this is looked at anyway.
+        if self.options.durability != Durability::Fsync && (now - writer.place_checked).abs() > PLACE_CHECK_US {
+            self.check_in_place()?;
+            writer.place_checked = now;
         }
         let index = self.index()?;
         let mut index_state = self.control.index_state()?;
         let mut state = self.control.log_state()?;
-        let plan = plan(&index, &index_state, &writer.names, parts)?;
+        let plan = plan(&index, &index_state, parts)?;
 
         let count: usize = parts.iter().map(|part| part.events.len()).sum();
         let bytes_max = bytes_max(&plan, parts, count, meta.len());
@@ -255,7 +262,7 @@ impl Log {
             crc: 0,
             previous: state.crc,
             position: first_position,
-            created: now_us().max(state.created),
+            created: now.max(state.created),
         };
         let synced = self.control.synced()?;
         writer.builder.commit(place, &head, count as u64, synced, meta, &plan.definitions, self.seed);
@@ -270,11 +277,6 @@ impl Log {
         index.apply_commit(&commit, &mut index_state)?;
         self.control.set_indexed(state.tail);
         fault::point();
-        for (key, kind, text) in &plan.definitions {
-            if *kind == KeyKind::Name {
-                writer.names.insert((*text).to_owned(), *key);
-            }
-        }
         if self.options.durability != Durability::Fsync {
             self.control.publish(last_position);
         }
@@ -288,9 +290,9 @@ impl Log {
         plan: &Plan<'_>,
         parts: &[Part<'_>],
         first_position: u64,
-    ) -> Vec<Appended> {
+    ) -> AppendedParts {
         let mut position = first_position;
-        let mut appended = Vec::with_capacity(parts.len());
+        let mut appended = AppendedParts::with_capacity(parts.len());
         for (part, (stream, before)) in parts.iter().zip(&plan.parts) {
             let stream_key = plan.streams[*stream].key;
             let mut name = plan.names[0];
@@ -381,6 +383,7 @@ impl Log {
 
     /// Have segment `number`; answers how many of its bytes have blocks.
     pub(crate) fn make_segment(&self, number: u64) -> Result<u64> {
+        self.check_in_place()?;
         let _growing = self.growth_lock().take();
         let name = segments::name(number);
         let known = self.disk.list(segments::FOLDER).doing(|| "listing the log".to_owned())?;
@@ -445,15 +448,15 @@ fn bytes_max(plan: &Plan<'_>, parts: &[Part<'_>], count: usize, meta_bytes: usiz
 }
 
 /// Resolve streams and names, and check versions.
-fn plan<'a>(index: &Index, state: &IndexState, known: &HashMap<String, u32>, parts: &[Part<'a>]) -> Result<Plan<'a>> {
+fn plan<'a>(index: &Index, state: &IndexState, parts: &[Part<'a>]) -> Result<Plan<'a>> {
     let mut plan = Plan {
-        streams: Vec::with_capacity(parts.len()),
-        parts: Vec::with_capacity(parts.len()),
-        names: Vec::with_capacity(1),
-        definitions: Vec::new(),
+        streams: SmallVec::with_capacity(parts.len()),
+        parts: SmallVec::with_capacity(parts.len()),
+        names: SmallVec::new(),
+        definitions: SmallVec::new(),
     };
     let mut next_key = state.keys;
-    let mut define = |definitions: &mut Vec<_>, kind, text| {
+    let mut define = |definitions: &mut SmallVec<[_; 2]>, kind, text| {
         definitions.push((next_key, kind, text));
         next_key += 1;
         Touched { key: next_key - 1, count: 0, chunk_start: 0, added: 0 }
@@ -465,7 +468,7 @@ fn plan<'a>(index: &Index, state: &IndexState, known: &HashMap<String, u32>, par
             Some(at) => *at,
             None => {
                 plan.streams.push(match index.find(KeyKind::Stream, part.stream)? {
-                    Some((key, found)) => Touched { key, count: found.count, chunk_start: found.chunk_start, added: 0 },
+                    Some((key, found)) => Touched::from_key(key, &found),
                     None => define(&mut plan.definitions, KeyKind::Stream, part.stream),
                 });
                 plan.streams.len() - 1
@@ -487,8 +490,8 @@ fn plan<'a>(index: &Index, state: &IndexState, known: &HashMap<String, u32>, par
                 last = match plan.names.iter().position(|(text, _)| *text == event.name) {
                     Some(at) => at,
                     None => {
-                        let touched = match find_name(index, known, event.name)? {
-                            Some(touched) => touched,
+                        let touched = match index.find(KeyKind::Name, event.name)? {
+                            Some((key, found)) => Touched::from_key(key, &found),
                             None => define(&mut plan.definitions, KeyKind::Name, event.name),
                         };
                         plan.names.push((event.name, touched));
@@ -500,12 +503,4 @@ fn plan<'a>(index: &Index, state: &IndexState, known: &HashMap<String, u32>, par
         }
     }
     Ok(plan)
-}
-
-fn find_name(index: &Index, known: &HashMap<String, u32>, text: &str) -> Result<Option<Touched>> {
-    let found = match known.get(text) {
-        Some(key) => Some((*key, index.key(*key)?)),
-        None => index.find(KeyKind::Name, text)?,
-    };
-    Ok(found.map(|(key, found)| Touched { key, count: found.count, chunk_start: found.chunk_start, added: 0 }))
 }

@@ -40,7 +40,7 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
 /// How many bytes `value` takes.
 #[inline]
 pub(crate) fn varint_len(value: u64) -> usize {
-    (((64 - (value | 1).leading_zeros()) + 6) / 7) as usize
+    (64 - (value | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 /// Reads forward through bytes; every step answers None beyond the end.

@@ -160,9 +160,14 @@ impl Control {
         self.map.writable()
     }
 
-    /// Whether the file still has its name.
-    pub(crate) fn linked(&self) -> Result<bool> {
-        self.file.linked().doing(|| "looking at the control file".to_owned())
+    /// Whether this is still the file that others would open: not deleted, moved or replaced.
+    pub(crate) fn in_place(&self, disk: &dyn Disk) -> Result<bool> {
+        let own = self.file.identity().doing(|| "looking at the control file".to_owned())?;
+        match disk.identity(CONTROL) {
+            Ok(found) => Ok(found == own),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).doing(|| "looking for the control file".to_owned()),
+        }
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
@@ -250,9 +255,7 @@ impl Control {
     }
 
     pub(crate) fn set_flag(&self, flag: u64, on: bool) -> Result<()> {
-        let flags = self.word(FLAGS)?;
-        self.set_word(FLAGS, if on { flags | flag } else { flags & !flag });
-        Ok(())
+        self.change_flags(|flags| if on { flags | flag } else { flags & !flag })
     }
 
     /// The durability that the open store's writers have agreed on, as a number of the caller's.
@@ -261,9 +264,16 @@ impl Control {
     }
 
     pub(crate) fn set_durability(&self, number: u64) -> Result<()> {
-        let flags = self.word(FLAGS)? & ((1 << DURABILITY_SHIFT) - 1);
-        self.set_word(FLAGS, flags | number << DURABILITY_SHIFT);
-        Ok(())
+        self.change_flags(|flags| flags & ((1 << DURABILITY_SHIFT) - 1) | number << DURABILITY_SHIFT)
+    }
+
+    /// Change the flags in one step: several processes may be at it.
+    fn change_flags(&self, change: impl Fn(u64) -> u64) -> Result<()> {
+        let word = self.raw_word(FLAGS);
+        let changed = word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |raw| {
+            word::decode(raw, FLAGS).map(|flags| word::encode(change(flags), FLAGS))
+        });
+        changed.map(drop).map_err(|_| Error::index_damaged(CONTROL, base(FLAGS) as u64))
     }
 
     /// When the log was flushed last, in ms since 1970; 0 when it never was.

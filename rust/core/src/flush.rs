@@ -68,7 +68,7 @@ impl Log {
 
     /// Flush what is written, then publish it.
     fn flush_holding(&self, _guard: &Guard<'_>) -> Result<()> {
-        self.check_linked()?;
+        self.check_in_place()?;
         let state = self.control.log_state()?;
         let synced = self.control.synced()?;
         if state.tail > synced {

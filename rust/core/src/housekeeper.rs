@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 
-use act_fast_sys::fork_generation;
-
 use crate::append::growth_step;
 use crate::error::Result;
 use crate::log::Log;
@@ -32,12 +30,11 @@ pub(crate) struct Housekeeper {
     log: Weak<Log>,
     wishes: Arc<Wishes>,
     thread: OnceLock<Mutex<Option<JoinHandle<()>>>>,
-    fork_generation: u32,
 }
 
 impl Housekeeper {
     pub(crate) fn new(log: Weak<Log>) -> Self {
-        Self { log, wishes: Arc::new(Wishes::default()), thread: OnceLock::new(), fork_generation: fork_generation() }
+        Self { log, wishes: Arc::new(Wishes::default()), thread: OnceLock::new() }
     }
 
     /// Ask for blocks ahead of the tail.
@@ -72,9 +69,8 @@ impl Housekeeper {
         self.wishes.notify();
         if let Some(thread) = self.thread.get() {
             let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // The thread itself may hold the last reference to the log; in a forked child there is no thread to wait for.
-            let joinable = self.fork_generation == fork_generation();
-            if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id() && joinable) {
+            // The thread itself may hold the last reference to the log.
+            if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
                 let _ = thread.join();
             }
         }

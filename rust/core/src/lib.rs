@@ -31,7 +31,7 @@ mod streams;
 mod verify;
 mod wait;
 
-pub use append::{Appended, NewEvent, Part, Patience};
+pub use append::{Appended, AppendedParts, NewEvent, Part, Patience};
 pub use error::{Error, Result};
 pub use log::Log;
 pub use options::{Durability, Options};

@@ -274,7 +274,8 @@ impl Log {
 
     /// Flush what is to be flushed, and let go of everything. Called when the last reference goes, if not before.
     pub fn shut_down(&self) -> Result<()> {
-        if self.housekeeper.stop() || self.slot.is_none() || self.check_open().is_err() {
+        // In a forked child there is nothing to let go of, and no thread to stop.
+        if self.check_open().is_err() || self.housekeeper.stop() || self.slot.is_none() {
             return Ok(());
         }
         let opening = self.disk.lock(OPENING).doing(|| "closing".to_owned())?;
@@ -283,11 +284,13 @@ impl Log {
         self.shut.store(true, Ordering::SeqCst);
         drop(guard);
         drop(writer);
-        if self.options.durability == Durability::Os || self.control.flag(control::FAILED)? {
+        let alone = self.alone()?;
+        if self.control.flag(control::FAILED)? || (self.options.durability == Durability::Os && !alone) {
             return Ok(());
         }
+        // Also with `Os`: a store that was closed needs no recovery when the machine starts again.
         self.flush()?;
-        if !self.alone()? {
+        if !alone {
             return Ok(());
         }
         // Nobody else has the store open, nobody can open it now, and this handle writes no more.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::control::{self, Control, IndexState, LogState};
-use crate::disk::Disk;
+use crate::disk::{Access, Disk};
 use crate::error::{Doing, Error, Result};
 use crate::index::{self, Index};
 use crate::lock::Guard;
@@ -58,7 +58,8 @@ pub(crate) fn readable(disk: &Arc<dyn Disk>, header: &Header) -> Result<Option<C
         control.indexed()? == control.log_state()?.tail && control.published()? == control.log_state()?.position;
     let claimed = control.identity() == Some(control.here_and_now()?);
     // A writer may be at work just now; if so, it is alive.
-    Ok((claimed && ((idle && whole) || any_alive(&**disk)?) || !claimed).then_some(control))
+    let usable = !claimed || (idle && whole) || any_alive(&**disk)?;
+    Ok(usable.then_some(control))
 }
 
 fn any_alive(disk: &dyn Disk) -> Result<bool> {
@@ -208,6 +209,13 @@ fn cut(disk: &Arc<dyn Disk>, segments: &Segments, tail: u64, count: u64, options
     if let Some(last) = rest.iter().rposition(|byte| *byte != 0) {
         let what = || format!("clearing the end of {}", segments::name(number));
         let file = &segments.get(number)?.file;
+        if Scan::new(segments, number + 1).next_sound(tail - 8)?.is_some() {
+            // Whole commits behind a hole: not to be shown, but not ours to destroy.
+            let aside = format!("{}.cut-{tail}", segments::name(number));
+            let copy = disk.open(&aside, Access::Create).doing(what)?;
+            copy.write_all_at(&rest[..=last], 0).doing(what)?;
+            copy.flush().doing(what)?;
+        }
         file.write_zeros(tail % segments.segment_bytes, last as u64 + 1).doing(what)?;
         file.flush().doing(what)?;
         cut += last as u64 + 1;

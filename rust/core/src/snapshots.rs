@@ -46,6 +46,10 @@ impl Log {
         let (number, key) = index
             .find(KeyKind::Stream, stream)?
             .ok_or_else(|| Error::Invalid(format!("there is no stream {stream:?}")))?;
+        if key.snapshot != 0 && self.snapshot_at(key.snapshot, number)?.version > version {
+            // Somebody else was further; what is kept never goes back.
+            return Ok(());
+        }
         self.make_room(builder, &mut state, data.len() as u64 + OVERHEAD_BYTES)?;
         let place = state.tail;
         let head = Head {

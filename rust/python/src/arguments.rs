@@ -2,7 +2,8 @@
 
 use act_fast_core::NewEvent;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyBytes, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBool, PyBytes, PyInt, PyList, PyString, PyTuple};
+use smallvec::SmallVec;
 
 use crate::errors::invalid;
 
@@ -64,23 +65,31 @@ pub(crate) fn elements<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<V
 }
 
 /// The (name, data) pairs to append, kept alive.
-pub(crate) struct Events<'py>(Vec<(Bound<'py, PyAny>, Bound<'py, PyAny>)>);
+pub(crate) struct Events<'py>(SmallVec<[(Bound<'py, PyAny>, Bound<'py, PyAny>); 1]>);
 
 impl<'py> Events<'py> {
     pub(crate) fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let pair = |element: &Bound<'py, PyAny>| {
-            let tuple = element.cast::<PyTuple>().ok().filter(|tuple| tuple.len() == 2).ok_or_else(|| {
-                invalid(format!("an event is a {}; it must be a pair (name, data)", type_name(element)))
-            })?;
-            Ok((tuple.get_item(0)?, tuple.get_item(1)?))
-        };
+        // Nearly always a list.
+        if let Ok(list) = value.cast_exact::<PyList>() {
+            return list.iter().map(|element| pair(&element)).collect::<PyResult<_>>().map(Self);
+        }
         elements(value, "events")?.iter().map(pair).collect::<PyResult<_>>().map(Self)
     }
 
-    pub(crate) fn borrow(&self) -> PyResult<Vec<NewEvent<'_>>> {
+    pub(crate) fn borrow(&self) -> PyResult<SmallVec<[NewEvent<'_>; 1]>> {
         self.0
             .iter()
             .map(|(name, data)| Ok(NewEvent { name: text(name, "event name")?, data: bytes(data, "event's data")? }))
             .collect()
     }
+}
+
+#[inline]
+fn pair<'py>(element: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let tuple = element
+        .cast::<PyTuple>()
+        .ok()
+        .filter(|tuple| tuple.len() == 2)
+        .ok_or_else(|| invalid(format!("an event is a {}; it must be a pair (name, data)", type_name(element))))?;
+    Ok((tuple.get_item(0)?, tuple.get_item(1)?))
 }

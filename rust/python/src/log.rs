@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
-use act_fast_core::{Durability, Error, Filter, Options, Part, Patience};
+use act_fast_core::{AppendedParts, Durability, Error, Filter, Options, Part, Patience};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
@@ -76,13 +76,7 @@ impl Log {
         Ok(Self { handle: Handle(Arc::new(RwLock::new(Some(log)))), disk, options })
     }
 
-    fn write(
-        &self,
-        py: Python<'_>,
-        parts: &[Part<'_>],
-        meta: &[u8],
-        trusted: bool,
-    ) -> PyResult<Vec<act_fast_core::Appended>> {
+    fn write(&self, py: Python<'_>, parts: &[Part<'_>], meta: &[u8], trusted: bool) -> PyResult<AppendedParts> {
         let log = self.handle.get()?;
         let bytes: usize = parts.iter().flat_map(|part| part.events).map(|event| event.data.len()).sum();
         if self.options.durability != Durability::Fsync && bytes <= SMALL_BYTES {

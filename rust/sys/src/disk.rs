@@ -32,7 +32,7 @@ pub fn reserve(file: &File, offset: u64, len: u64) -> io::Result<()> {
 
 fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
     use std::os::unix::fs::FileExt;
-    const ZEROS: [u8; 65536] = [0; 65536];
+    static ZEROS: [u8; 65536] = [0; 65536];
     let start = offset.max(file.metadata()?.len());
     let mut at = start;
     while at < offset + len {

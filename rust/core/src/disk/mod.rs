@@ -25,6 +25,7 @@ pub enum Access {
 /// An open file.
 pub trait DiskFile: Send + Sync + Debug {
     /// Its length in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "a file that is asked for its length is not asked for emptiness")]
     fn len(&self) -> io::Result<u64>;
     /// Write some of `bytes` at `offset`; the answer is how many, as the system call has it.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
@@ -92,6 +93,10 @@ pub trait Disk: Send + Sync + Debug {
     fn lock(&self, name: &str) -> io::Result<Held>;
     /// Take the lock of that name if nobody holds it.
     fn try_lock(&self, name: &str) -> io::Result<Option<Held>>;
+    /// Two numbers that tell the file of this name from any other.
+    fn identity(&self, name: &str) -> io::Result<(u64, u64)> {
+        self.open(name, Access::Read)?.identity()
+    }
     /// Where this is, for people.
     fn describe(&self) -> String;
     /// Whether the log may be written through a mapping. Tests that watch every write say no.

@@ -73,8 +73,13 @@ impl Disk for RealDisk {
 
     fn lock(&self, name: &str) -> io::Result<Held> {
         let file = self.lock_file(name)?;
-        file.lock()?;
-        Ok(Held(Some(Guarded::new(file))))
+        loop {
+            match file.lock() {
+                Ok(()) => return Ok(Held(Some(Guarded::new(file)))),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     fn try_lock(&self, name: &str) -> io::Result<Option<Held>> {
@@ -84,6 +89,11 @@ impl Disk for RealDisk {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    fn identity(&self, name: &str) -> io::Result<(u64, u64)> {
+        let meta = fs::metadata(self.root.join(name))?;
+        Ok((meta.dev(), meta.ino()))
     }
 
     fn describe(&self) -> String {

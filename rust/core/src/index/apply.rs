@@ -1,14 +1,16 @@
 //! Putting a written record into the index. Doing so twice changes nothing: whoever finds the work of a dead writer half
 //! done does all of it again.
 
+use smallvec::SmallVec;
+
 use crate::bytes::put_narrow;
 use crate::control::IndexState;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::line::{LINE_BYTES, Line};
 use crate::record::{Definition, KeyKind, Preamble, SnapshotRecord};
 
 use super::postings::{self, ChunkHead, FIRST_START};
-use super::{HEAD_LINES, Index, Key, PLACE_BYTES, hash, key_line, place_slot};
+use super::{HEAD_LINES, Index, Key, PLACE_BYTES, POSTINGS, hash, key_line, place_slot};
 
 impl Index {
     /// Put a commit into the index. `reserve` must have made room for it.
@@ -17,22 +19,21 @@ impl Index {
             self.define(&definition, state)?;
         }
         let mut places = PlacesLine::default();
-        let mut stream = OpenKey::default();
-        let mut name = OpenKey::default();
+        let mut streams = OpenKeys::default();
+        let mut names = OpenKeys::default();
         for event in commit.events() {
             places.put(self, event.position, event.place)?;
-            stream.select(self, event.stream)?;
-            if stream.key_mut()?.last < event.position && stream.key_mut()?.count + 1 != event.version {
+            let stream = streams.select(self, event.stream)?;
+            if stream.key.last < event.position && stream.key.count + 1 != event.version {
                 let what = "an event's version does not follow that of the event before it in its stream";
                 return Err(self.segments.damaged(event.place, Some(event.position), what));
             }
             stream.push(self, event.position, state)?;
-            stream.key_mut()?.last_name = event.name;
-            name.select(self, event.name)?;
-            name.push(self, event.position, state)?;
+            stream.key.last_name = event.name;
+            names.select(self, event.name)?.push(self, event.position, state)?;
         }
-        stream.close(self)?;
-        name.close(self)?;
+        streams.close(self)?;
+        names.close(self)?;
         places.close(self)
     }
 
@@ -120,58 +121,78 @@ impl PlacesLine {
     }
 }
 
-/// The key that is being added to, with the line of postings that is being filled.
+/// How many keys a commit keeps open at once.
+const OPEN_MAX: usize = 16;
+
+/// The keys that are being added to. Events of a commit tend to go back and forth between a few.
 #[derive(Default)]
+struct OpenKeys {
+    open: SmallVec<[OpenKey; 1]>,
+    /// Which one was asked for last.
+    last: usize,
+}
+
+impl OpenKeys {
+    #[inline]
+    fn select(&mut self, index: &Index, number: u32) -> Result<&mut OpenKey> {
+        if self.open.get(self.last).is_none_or(|open| open.number != number) {
+            self.last = match self.open.iter().position(|open| open.number == number) {
+                Some(at) => at,
+                None => self.open(index, number)?,
+            };
+        }
+        Ok(&mut self.open[self.last])
+    }
+
+    fn open(&mut self, index: &Index, number: u32) -> Result<usize> {
+        let fresh = OpenKey { number, key: index.key(number)?, line_number: 0, line: None };
+        if self.open.len() < OPEN_MAX {
+            self.open.push(fresh);
+            return Ok(self.open.len() - 1);
+        }
+        let at = (self.last + 1) % OPEN_MAX;
+        self.open[at].close(index)?;
+        self.open[at] = fresh;
+        Ok(at)
+    }
+
+    fn close(&mut self, index: &Index) -> Result<()> {
+        self.open.iter_mut().try_for_each(|open| open.close(index))
+    }
+}
+
+/// A key that is being added to, with the line of postings that is being filled.
 struct OpenKey {
     number: u32,
-    key: Option<Key>,
+    key: Key,
     line_number: u64,
     line: Option<Line>,
 }
 
 impl OpenKey {
     #[inline]
-    fn select(&mut self, index: &Index, number: u32) -> Result<()> {
-        if self.key.is_none() || self.number != number {
-            self.close(index)?;
-            self.number = number;
-            self.key = Some(index.key(number)?);
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn key_mut(&mut self) -> Result<&mut Key> {
-        self.key.as_mut().ok_or_else(|| Error::index_damaged("index", 0))
-    }
-
-    #[inline]
     fn push(&mut self, index: &Index, position: u64, state: &mut IndexState) -> Result<()> {
-        let mut key = *self.key_mut()?;
-        if key.last >= position {
+        if self.key.last >= position {
             return Ok(());
         }
-        let ordinal = key.count + 1;
+        let ordinal = self.key.count + 1;
         if ordinal == 1 {
-            key.first = position;
+            self.key.first = position;
         } else {
-            if key.chunk == 0 || ordinal == postings::chunk_end(key.chunk_start) {
-                self.open_chunk(index, &mut key, ordinal, state)?;
+            if self.key.chunk == 0 || ordinal == postings::chunk_end(self.key.chunk_start) {
+                self.open_chunk(index, ordinal, state)?;
             }
-            let (step, at) = postings::slot(key.chunk_start, ordinal);
-            self.open_line(index, key.chunk + step, at == 0)?;
-            if let Some(line) = &mut self.line {
-                postings::put_entry(line, at, position);
-            }
+            let (step, at) = postings::slot(self.key.chunk_start, ordinal);
+            let line = self.open_line(index, self.key.chunk + step, at == 0)?;
+            postings::put_entry(line, at, position);
         }
-        key.count = ordinal;
-        key.last = position;
-        self.key = Some(key);
+        self.key.count = ordinal;
+        self.key.last = position;
         Ok(())
     }
 
     /// Begin a chunk: take lines for it, and say so before they are used.
-    fn open_chunk(&mut self, index: &Index, key: &mut Key, start: u64, state: &mut IndexState) -> Result<()> {
+    fn open_chunk(&mut self, index: &Index, start: u64, state: &mut IndexState) -> Result<()> {
         debug_assert!(start >= FIRST_START);
         self.close_line(index)?;
         let chunk = state.postings_next.max(HEAD_LINES);
@@ -180,22 +201,24 @@ impl OpenKey {
         state.postings_next = chunk + postings::chunk_lines(start);
         index.keep(state);
         let mut line = [0; LINE_BYTES];
-        ChunkHead { before: key.chunk, before_start: key.chunk_start, key: self.number }.write(&mut line);
+        ChunkHead { before: self.key.chunk, before_start: self.key.chunk_start, key: self.number }.write(&mut line);
         self.line = Some(line);
         self.line_number = chunk;
-        key.chunk = chunk;
-        key.chunk_start = start;
+        self.key.chunk = chunk;
+        self.key.chunk_start = start;
         Ok(())
     }
 
     #[inline]
-    fn open_line(&mut self, index: &Index, number: u64, fresh: bool) -> Result<()> {
-        if self.line.is_none() || self.line_number != number {
+    fn open_line(&mut self, index: &Index, number: u64, fresh: bool) -> Result<&mut Line> {
+        if self.line_number != number {
             self.close_line(index)?;
-            self.line = Some(if fresh { [0; LINE_BYTES] } else { index.postings.read(number)? });
-            self.line_number = number;
         }
-        Ok(())
+        self.line_number = number;
+        if self.line.is_none() {
+            self.line = Some(if fresh { [0; LINE_BYTES] } else { index.postings.read(number)? });
+        }
+        self.line.as_mut().ok_or_else(|| index.damaged(POSTINGS, number))
     }
 
     #[inline]
@@ -210,9 +233,6 @@ impl OpenKey {
     #[inline]
     fn close(&mut self, index: &Index) -> Result<()> {
         self.close_line(index)?;
-        match self.key.take() {
-            Some(key) => index.put(&index.keys, key_line(self.number), &mut key.encode()),
-            None => Ok(()),
-        }
+        index.put(&index.keys, key_line(self.number), &mut self.key.encode())
     }
 }
