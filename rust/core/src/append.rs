@@ -326,7 +326,7 @@ impl Log {
     }
 
     /// Measured: a stored record costs a tenth of a written one, but a flush then costs twice as much.
-    fn writes_mapped(&self) -> bool {
+    pub(crate) fn writes_mapped(&self) -> bool {
         self.options.durability != Durability::Fsync && self.disk.mapped_writes()
     }
 

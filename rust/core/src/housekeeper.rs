@@ -120,6 +120,9 @@ impl Log {
         let segment_end = (number + 1) * segment_bytes;
         if allocated < segment_end && allocated.saturating_sub(tail) < step {
             self.grow((allocated + step).min(segment_end))?;
+            if self.writes_mapped() {
+                self.segments.populate(allocated, self.control.allocated()?.min(segment_end))?;
+            }
         }
         if segment_end - tail < 2 * step {
             self.make_segment(number + 1)?;

@@ -241,15 +241,24 @@ impl Segments {
         if !mapped {
             return segment.file.write_all_at(record, at).doing(|| format!("writing to {}", name(number)));
         }
-        let map = match segment.write.get() {
-            Some(map) => map,
-            None => {
-                let len = self.segment_bytes as usize;
-                let map = segment.file.map(0, len, true).doing(|| format!("mapping {}", name(number)))?;
-                segment.write.get_or_init(|| map)
-            }
-        };
-        map.write(at as usize, record);
+        self.write_map(segment, number)?.write(at as usize, record);
+        Ok(())
+    }
+
+    fn write_map<'a>(&self, segment: &'a Segment, number: u64) -> Result<&'a Map> {
+        if let Some(map) = segment.write.get() {
+            return Ok(map);
+        }
+        let len = self.segment_bytes as usize;
+        let map = segment.file.map(0, len, true).doing(|| format!("mapping {}", name(number)))?;
+        Ok(segment.write.get_or_init(|| map))
+    }
+
+    /// Have the pages from one place to another at hand for writing through the mapping; both in one segment.
+    pub(crate) fn populate(&self, from: u64, to: u64) -> Result<()> {
+        let number = self.number_of(from);
+        let map = self.write_map(self.get(number)?, number)?;
+        map.populate((from % self.segment_bytes) as usize, (to - from) as usize);
         Ok(())
     }
 

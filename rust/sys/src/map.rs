@@ -96,6 +96,22 @@ impl Map {
         unsafe { &*self.raw.as_ptr().add(at).cast::<[AtomicU64; 8]>() }
     }
 
+    /// Have the pages of some bytes at hand, so that storing into them does not stop to fetch each. A hint: where the
+    /// system does not know it, nothing happens.
+    pub fn populate(&self, at: usize, len: usize) {
+        self.check(at, len);
+        #[cfg(target_os = "linux")]
+        if self.writable && len > 0 {
+            const PAGE: usize = 4096;
+            let start = at / PAGE * PAGE;
+            // SAFETY: in bounds (M1) after rounding down to a page; the call changes no bytes.
+            unsafe {
+                let address = self.raw.as_mut_ptr().add(start);
+                libc::madvise(address.cast(), at + len - start, libc::MADV_POPULATE_WRITE);
+            }
+        }
+    }
+
     /// Copy `bytes` to where nobody reads yet (invariant M4).
     #[inline]
     pub fn write(&self, at: usize, bytes: &[u8]) {

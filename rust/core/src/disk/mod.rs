@@ -23,9 +23,9 @@ pub enum Access {
 }
 
 /// An open file.
+#[expect(clippy::len_without_is_empty, reason = "nobody asks a file whether it is empty")]
 pub trait DiskFile: Send + Sync + Debug {
     /// Its length in bytes.
-    #[expect(clippy::len_without_is_empty, reason = "a file that is asked for its length is not asked for emptiness")]
     fn len(&self) -> io::Result<u64>;
     /// Write some of `bytes` at `offset`; the answer is how many, as the system call has it.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
