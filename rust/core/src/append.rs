@@ -16,7 +16,7 @@ use crate::lock::Guard;
 use crate::log::Log;
 use crate::names;
 use crate::options::Durability;
-use crate::record::{self, Builder, HEAD_BYTES, Head, KeyKind, Kind, Preamble};
+use crate::record::{self, Builder, HEAD_BYTES, KeyKind, NewCommit, Preamble};
 use crate::segments::{self, HEADER_BYTES};
 
 /// An event to append.
@@ -169,11 +169,11 @@ impl Log {
                 let stream = part.stream;
                 return Err(Error::Invalid(format!("no events for stream {stream:?}; give at least one")));
             }
-            let mut checked: &str = "";
+            let mut checked = None;
             for event in part.events {
-                if event.name != checked {
+                if checked != Some(event.name) {
                     names::check("event name", event.name)?;
-                    checked = event.name;
+                    checked = Some(event.name);
                 }
                 self.check_payload(event, part.stream, trusted)?;
             }
@@ -256,21 +256,23 @@ impl Log {
         self.make_room(&mut writer.builder, &mut state, bytes_max)?;
 
         let place = state.tail;
-        let head = Head {
-            kind: Kind::Commit,
-            len: 0,
-            crc: 0,
+        let created = now.max(state.created);
+        let new = NewCommit {
+            place,
             previous: state.crc,
             position: first_position,
-            created: now.max(state.created),
+            created,
+            synced: self.control.synced()?,
+            count: count as u64,
+            meta,
+            definitions: &plan.definitions,
         };
-        let synced = self.control.synced()?;
-        writer.builder.commit(place, &head, count as u64, synced, meta, &plan.definitions, self.seed);
+        writer.builder.commit(&new, self.seed);
         let appended = self.add_events(&mut writer.builder, &plan, parts, first_position);
         let (record, crc) = writer.builder.finish(self.seed);
         self.write_record(place, record)?;
 
-        state = LogState { tail: place + record.len() as u64, position: last_position, created: head.created, crc };
+        state = LogState { tail: place + record.len() as u64, position: last_position, created, crc };
         self.control.put_log_state(state);
         let commit = Preamble::read(record, place, self.seed, false)
             .ok_or_else(|| self.segments.damaged(place, Some(first_position), "a record was built wrongly"))?;
@@ -359,15 +361,7 @@ impl Log {
     fn roll(&self, builder: &mut Builder, state: &mut LogState) -> Result<()> {
         let number = self.segments.number_of(state.tail) + 1;
         let len = self.make_segment(number)?;
-        let head = Head {
-            kind: Kind::End,
-            len: 0,
-            crc: 0,
-            previous: state.crc,
-            position: state.position,
-            created: state.created,
-        };
-        builder.end(state.tail, &head);
+        builder.end(state);
         let (record, crc) = builder.finish(self.seed);
         self.write_record(state.tail, record)?;
         state.tail = self.segments.first_place(number);

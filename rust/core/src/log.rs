@@ -278,6 +278,10 @@ impl Log {
         if self.check_open().is_err() || self.housekeeper.stop() || self.slot.is_none() {
             return Ok(());
         }
+        if !self.control.in_place(&*self.disk)? {
+            // The store was deleted or moved: there is nothing left here that could be saved.
+            return Ok(());
+        }
         let opening = self.disk.lock(OPENING).doing(|| "closing".to_owned())?;
         let writer = self.writer();
         let guard = self.lock_writer()?;

@@ -5,6 +5,7 @@
 //! each event carry checksums of their own, so that reading one does not mean reading all.
 
 use crate::bytes::{Cursor, put_varint, u32_at, u64_at, varint_len};
+use crate::control::LogState;
 
 /// The format of files written by this version.
 pub(crate) const FORMAT: u32 = 1;
@@ -327,6 +328,31 @@ impl<'a> SnapshotRecord<'a> {
     }
 }
 
+/// A commit to build, but for its events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewCommit<'a> {
+    pub(crate) place: u64,
+    /// The checksum of the record before.
+    pub(crate) previous: u32,
+    pub(crate) position: u64,
+    pub(crate) created: i64,
+    /// Up to where the log is flushed.
+    pub(crate) synced: u64,
+    pub(crate) count: u64,
+    pub(crate) meta: &'a [u8],
+    pub(crate) definitions: &'a [(u32, KeyKind, &'a str)],
+}
+
+/// A snapshot to build.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewSnapshot<'a> {
+    pub(crate) stream: u32,
+    pub(crate) version: u64,
+    /// Where the stream's snapshot before this one is; 0 when there is none.
+    pub(crate) before: u64,
+    pub(crate) data: &'a [u8],
+}
+
 /// Builds records in a buffer that is used again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
@@ -349,18 +375,10 @@ impl Builder {
         self.out.extend_from_slice(&created.to_le_bytes());
     }
 
-    /// Begin a commit of `count` events. `head.len` and `head.crc` are not looked at.
-    pub(crate) fn commit(
-        &mut self,
-        place: u64,
-        head: &Head,
-        count: u64,
-        synced: u64,
-        meta: &[u8],
-        definitions: &[(u32, KeyKind, &str)],
-        seed: Seed,
-    ) {
-        self.start(Kind::Commit, place, head.previous, head.position, head.created);
+    /// Begin a commit.
+    pub(crate) fn commit(&mut self, new: &NewCommit<'_>, seed: Seed) {
+        let &NewCommit { place, synced, count, meta, definitions, .. } = new;
+        self.start(Kind::Commit, place, new.previous, new.position, new.created);
         self.single = count == 1;
         put_varint(&mut self.out, count);
         let distance = place - synced.min(place);
@@ -376,7 +394,7 @@ impl Builder {
         }
         if !self.single {
             // The length is part of the preamble's checksum only by way of the record's own.
-            let crc = seed.part_crc(place, head.position, &self.out[12..]);
+            let crc = seed.part_crc(place, new.position, &self.out[12..]);
             self.out.extend_from_slice(&crc.to_le_bytes());
         }
     }
@@ -400,8 +418,9 @@ impl Builder {
     }
 
     /// A snapshot record, but for `finish`.
-    pub(crate) fn snapshot(&mut self, place: u64, head: &Head, stream: u32, version: u64, before: u64, data: &[u8]) {
-        self.start(Kind::Snapshot, place, head.previous, head.position, head.created);
+    pub(crate) fn snapshot(&mut self, state: &LogState, created: i64, snapshot: &NewSnapshot<'_>) {
+        self.start(Kind::Snapshot, state.tail, state.crc, state.position, created);
+        let &NewSnapshot { stream, version, before, data } = snapshot;
         put_varint(&mut self.out, u64::from(stream));
         put_varint(&mut self.out, version);
         put_varint(&mut self.out, before);
@@ -410,8 +429,8 @@ impl Builder {
     }
 
     /// The record that ends a segment, but for `finish`.
-    pub(crate) fn end(&mut self, place: u64, head: &Head) {
-        self.start(Kind::End, place, head.previous, head.position, head.created);
+    pub(crate) fn end(&mut self, state: &LogState) {
+        self.start(Kind::End, state.tail, state.crc, state.position, state.created);
     }
 
     /// Fill in length and checksum: the record, ready to be written, and its checksum.
@@ -447,18 +466,18 @@ mod tests {
 
     const SEED: Seed = Seed(77);
 
-    fn head(position: u64) -> Head {
-        Head { kind: Kind::Commit, len: 0, crc: 0, previous: 9, position, created: -5 }
-    }
-
     proptest! {
         #[test]
         fn a_commit_reads_back(payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 1..20),
                                meta in proptest::collection::vec(any::<u8>(), 0..50), position in 1u64..1 << 40) {
             let mut builder = Builder::default();
             let place = 4096;
-            builder.commit(place, &head(position), payloads.len() as u64, 4000, &meta,
-                           &[(3, KeyKind::Stream, "größe"), (4, KeyKind::Name, "Opened")], SEED);
+            let definitions = [(3, KeyKind::Stream, "größe"), (4, KeyKind::Name, "Opened")];
+            let count = payloads.len() as u64;
+            builder.commit(
+                &NewCommit { place, previous: 9, position, created: -5, synced: 4000, count, meta: &meta, definitions: &definitions },
+                SEED,
+            );
             for (index, data) in payloads.iter().enumerate() {
                 builder.event(3, 4, index as u64 + 1, data, SEED);
             }

@@ -5,7 +5,7 @@ use crate::control::LogState;
 use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::names;
-use crate::record::{Builder, Head, KeyKind, Kind, SnapshotRecord, sound};
+use crate::record::{Builder, KeyKind, NewSnapshot, SnapshotRecord, sound};
 
 /// What a snapshot record takes besides its data, at most.
 const OVERHEAD_BYTES: u64 = 32 + 8 + 4 * 10;
@@ -52,18 +52,12 @@ impl Log {
         }
         self.make_room(builder, &mut state, data.len() as u64 + OVERHEAD_BYTES)?;
         let place = state.tail;
-        let head = Head {
-            kind: Kind::Snapshot,
-            len: 0,
-            crc: 0,
-            previous: state.crc,
-            position: state.position,
-            created: now_us().max(state.created),
-        };
-        builder.snapshot(place, &head, number, version, key.snapshot, data);
+        let created = now_us().max(state.created);
+        let new = NewSnapshot { stream: number, version, before: key.snapshot, data };
+        builder.snapshot(&state, created, &new);
         let (record, crc) = builder.finish(self.seed);
         self.write_record(place, record)?;
-        state = LogState { tail: place + record.len() as u64, created: head.created, crc, ..state };
+        state = LogState { tail: place + record.len() as u64, created, crc, ..state };
         self.control.put_log_state(state);
         let snapshot = SnapshotRecord::read(record)
             .ok_or_else(|| self.segments.damaged(place, None, "a snapshot record was built wrongly"))?;

@@ -8,8 +8,10 @@ const CHUNKS: usize = 256;
 /// The most elements.
 pub(crate) const SPARSE_MAX: usize = CHUNK * CHUNKS;
 
+type Chunk<T> = Box<[OnceLock<T>]>;
+
 #[derive(Debug)]
-pub(crate) struct Sparse<T>(Box<[OnceLock<Box<[OnceLock<T>]>>]>);
+pub(crate) struct Sparse<T>(Box<[OnceLock<Chunk<T>>]>);
 
 impl<T> Sparse<T> {
     pub(crate) fn new() -> Self {

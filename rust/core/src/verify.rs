@@ -55,6 +55,8 @@ struct Known {
     count: u64,
     /// Over its positions in order.
     digest: u64,
+    /// After which gap its count was taken.
+    gap: u32,
 }
 
 fn digest(before: u64, position: u64) -> u64 {
@@ -66,6 +68,9 @@ struct Verifier<'a> {
     seed: Seed,
     report: Report,
     keys: Vec<Option<Known>>,
+    /// How many damaged stretches have been passed over. What was lost in one is told once, not again for every event that
+    /// came after it.
+    gap: u32,
     /// Over all places in order.
     places_digest: u64,
 }
@@ -114,6 +119,7 @@ impl<'a> Verifier<'a> {
             seed: Seed::new(&segments.store_id),
             report: Report::default(),
             keys: Vec::new(),
+            gap: 0,
             places_digest: 0,
         }
     }
@@ -157,7 +163,10 @@ impl<'a> Verifier<'a> {
                 self.damage(place, Some(position), &reason);
             }
             match next {
-                Some(found) if acknowledged => scan.resume(&found),
+                Some(found) if acknowledged => {
+                    scan.resume(&found);
+                    self.gap += 1;
+                }
                 _ => break,
             }
         }
@@ -174,7 +183,7 @@ impl<'a> Verifier<'a> {
                 let sane = SnapshotRecord::read(found.bytes).is_some_and(|snapshot| {
                     self.known(snapshot.stream).is_some_and(|key| key.count >= snapshot.version)
                 });
-                if !sane {
+                if !sane && self.gap == 0 {
                     self.damage(found.place, None, "a snapshot is of a stream or version that is not there");
                 }
             }
@@ -190,6 +199,18 @@ impl<'a> Verifier<'a> {
         self.keys.get_mut(key as usize)?.as_mut()
     }
 
+    /// What is known of the key of an event. Its definition may have been lost in a gap.
+    fn key_of(&mut self, key: u32, kind: KeyKind) -> Option<&mut Known> {
+        let number = key as usize;
+        if self.gap > 0 && self.known(key).is_none() {
+            if number >= self.keys.len() {
+                self.keys.resize(number + 1, None);
+            }
+            self.keys[number] = Some(Known { kind, text: String::new(), count: 0, digest: 0, gap: 0 });
+        }
+        self.known(key).filter(|known| known.kind == kind)
+    }
+
     fn commit(&mut self, commit: &Preamble<'_>) {
         self.report.commits += 1;
         for definition in commit.definitions() {
@@ -198,23 +219,24 @@ impl<'a> Verifier<'a> {
                 self.keys.resize(number + 1, None);
             }
             let text = definition.text.to_owned();
-            self.keys[number] = Some(Known { kind: definition.kind, text, count: 0, digest: 0 });
+            self.keys[number] = Some(Known { kind: definition.kind, text, count: 0, digest: 0, gap: self.gap });
         }
         for event in commit.events() {
             self.report.events += 1;
             self.places_digest = digest(self.places_digest, event.place);
-            let sequence = match self.known(event.stream).filter(|key| key.kind == KeyKind::Stream) {
-                Some(key) => {
-                    key.count += 1;
-                    key.digest = digest(key.digest, event.position);
-                    event.version == key.count
-                }
-                None => false,
-            };
-            if !sequence {
+            let gap = self.gap;
+            let follows = self.key_of(event.stream, KeyKind::Stream).is_some_and(|key| {
+                // What was lost in a gap may have been this stream's.
+                let expected = if key.gap < gap { event.version.max(key.count + 1) } else { key.count + 1 };
+                key.count = expected;
+                key.gap = gap;
+                key.digest = digest(key.digest, event.position);
+                event.version == expected
+            });
+            if !follows {
                 self.damage(event.place, Some(event.position), "the event's version does not follow in its stream");
             }
-            match self.known(event.name).filter(|key| key.kind == KeyKind::Name) {
+            match self.key_of(event.name, KeyKind::Name) {
                 Some(key) => {
                     key.count += 1;
                     key.digest = digest(key.digest, event.position);

@@ -93,6 +93,7 @@ impl Log {
 impl Log {
     /// Open the store in a directory, or make it.
     #[staticmethod]
+    #[expect(clippy::too_many_arguments, reason = "they are the options, one by one")]
     fn open(
         py: Python<'_>,
         path: PathBuf,
@@ -231,6 +232,7 @@ impl Log {
     /// Begin a query over the log as it is published now.
     #[pyo3(signature = (stream=None, pattern=None, names=None, after=None, before=None, created_after_us=None,
                         created_before_us=None, correlation=None, backwards=false))]
+    #[expect(clippy::too_many_arguments, reason = "they are the filters, one by one")]
     fn query(
         &self,
         stream: Option<&Bound<'_, PyAny>>,
