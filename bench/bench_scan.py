@@ -1,0 +1,36 @@
+"""How fast the whole log is read from its beginning to its end."""
+
+from contextlib import closing
+from pathlib import Path
+
+from act_fast import LogStore
+from bench.duel import Duel
+from bench.peers.key_value import lmdb_scan
+from bench.peers.sqlite import sqlite_scan
+from bench.rows import ROWS
+from bench.sizes import Sizes
+from bench.subject import CORE, PAGE_ROWS, open_core, reader, write_library
+from bench.workloads import Library
+
+
+def bench_query_over_all(duel: Duel, sizes: Sizes, shelf: Path) -> None:
+    library = Library(streams=sizes.scaled(1_000, at_least=100), events_a_stream=500)
+    with LogStore(shelf / "store", durability="os") as store, closing(open_core(shelf / "store")) as log:
+        write_library(store, library)
+
+        def scan() -> None:
+            for _ in store.query():
+                pass
+
+        def scan_core() -> None:
+            query = log.query()
+            while query.next_page(PAGE_ROWS) is not None:
+                pass
+
+        duel.fight(
+            ROWS["scan"],
+            reader(library.events, scan),
+            reader(library.events, scan_core, name=CORE),
+            lmdb_scan(shelf / "lmdb", library),
+            sqlite_scan(shelf / "sqlite", library),
+        )

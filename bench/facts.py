@@ -1,0 +1,61 @@
+"""What the figures were measured on: figures without it say nothing."""
+
+import os
+import platform
+import sqlite3
+import subprocess
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import lmdb
+
+from bench.sizes import Sizes
+
+__all__ = ["facts"]
+
+LIBRARIES = ("act-fast", "msgspec", "eventsourcing", "pytest-benchmark")
+
+
+def facts(sizes: Sizes) -> dict[str, str]:
+    """The machine, the versions, the sizes and the day."""
+    load = ", ".join(f"{each:.2f}" for each in os.getloadavg())
+    libraries = [f"{name} {version(name)}" for name in LIBRARIES]
+    lmdb_version = ".".join(map(str, lmdb.version()))
+    libraries += [f"LMDB {lmdb_version} (lmdb {version('lmdb')})", f"SQLite {sqlite3.sqlite_version}"]
+    return {
+        "date": date.today().isoformat(),
+        "processor": f"{processor()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB",
+        "system": f"{platform.system()} {platform.release()}, load before the run {load}",
+        "file system": file_system(sizes.directory),
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "Rust": said_by("rustc", "--version"),
+        "libraries": ", ".join(libraries),
+        "sizes": f"{sizes.open_events:,} events in the large store, {sizes.rounds} rounds, scale {sizes.scale:g}",
+    }
+
+
+def processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return platform.processor() or platform.machine()
+    lines = info.read_text().splitlines()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def memory_gib() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def file_system(path: Path) -> str:
+    """Its type, as the kernel names it, for the directory that the data goes to."""
+    while not path.exists():
+        path = path.parent
+    return said_by("stat", "--file-system", "--format=%T", str(path))
+
+
+def said_by(*command: str) -> str:
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"

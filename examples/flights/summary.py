@@ -1,0 +1,90 @@
+"""What the demo shows at its end."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from rich import box
+from rich.table import Table
+
+from act_fast import LogStore
+from examples.flights.aircraft import Aircraft
+from examples.flights.look import Folded
+
+__all__ = ["Timing", "delays_table", "store_table", "travel_table"]
+
+
+class Timing(NamedTuple):
+    """How long it took to deal with so many events."""
+
+    events: int
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"{self.events:,} events in {self.seconds:.2f} s: {self.events / self.seconds:,.0f} a second"
+
+
+def store_table(store: LogStore, appended: Timing, folded: Timing) -> Table:
+    """What the store holds, and how fast it went in and comes out."""
+    stats = store.stats()
+    table = _table("A year of flights from New York", show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    table.add_row("events", f"{stats.events:,}")
+    for name, events in sorted(store.names().items()):
+        table.add_row("", f"{events:>7,} {name}")
+    table.add_row("streams", f"{stats.streams:,}")
+    table.add_row("appended", f"{appended} ({store.durability})" if appended.events else "nothing: all was there")
+    table.add_row("folded", str(folded))
+    table.add_row("on disk", f"{stats.bytes / 1e6:,.1f} MB, {stats.bytes / max(1, stats.events):,.0f} bytes an event")
+    return table
+
+
+def delays_table(folded: Iterable[Folded]) -> Table:
+    """How late these aircraft were."""
+    table = _table("The most delayed aircraft")
+    table.add_column("stream", no_wrap=True)
+    for title in ("late", "on average", "arrived", "diverted", "cancelled", "miles"):
+        table.add_column(title, justify="right")
+    for stream, _, aircraft in folded:
+        table.add_row(
+            stream,
+            _hours(aircraft.arrival_delay_minutes),
+            f"{aircraft.arrival_delay_minutes / max(1, aircraft.arrivals):.1f} min",
+            f"{aircraft.arrivals:,}",
+            f"{aircraft.diversions:,}",
+            f"{aircraft.cancellations:,}",
+            f"{aircraft.miles:,}",
+        )
+    return table
+
+
+def travel_table(stream: str, moment: datetime, then: Aircraft, now: Aircraft) -> Table:
+    """One aircraft as it was, beside what has become of it."""
+    table = _table(f"{stream}, then and now")
+    table.add_column("")
+    table.add_column(f"{moment:%-d %B %Y}", justify="right")
+    table.add_column("at the end", justify="right")
+    table.add_row("arrived", f"{then.arrivals:,}", f"{now.arrivals:,}")
+    table.add_row("late", _hours(then.arrival_delay_minutes), _hours(now.arrival_delay_minutes))
+    table.add_row("in the air", _hours(then.air_minutes), _hours(now.air_minutes))
+    table.add_row("miles", f"{then.miles:,}", f"{now.miles:,}")
+    table.add_row("last seen", _place(then), _place(now))
+    return table
+
+
+def _table(title: str, *, show_header: bool = True) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=show_header)
+    table.box, table.show_edge, table.padding = box.SIMPLE_HEAD, False, (0, 1, 0, 0)
+    return table
+
+
+def _hours(minutes: int) -> str:
+    return f"{minutes / 60:,.1f} h"
+
+
+def _place(aircraft: Aircraft) -> str:
+    if aircraft.last_seen is None:
+        return "never"
+    where = f"at {aircraft.airport}" if aircraft.airport else f"on {aircraft.flight}" if aircraft.flight else "diverted"
+    return f"{where}, {aircraft.last_seen:%-d %b %H:%M} UTC"

@@ -1,0 +1,91 @@
+"""An event-sourcing engine: typed states over a durable log that lives in your process."""
+
+from act_fast._act import Act
+from act_fast._action import Action, action
+from act_fast._async_act import AsyncAct
+from act_fast._backoff import Backoff
+from act_fast._cache import CacheInfo
+from act_fast._core import __version__
+from act_fast._event import Event
+from act_fast._invariant import invariant
+from act_fast._log_store import Durability, LogStore
+from act_fast._meta import ActionCause, Actor, Causation, EventCause, Meta
+from act_fast._observers import Failure
+from act_fast._reducer import reducer
+from act_fast._slice import Slice
+from act_fast._snapshot import Snapshot
+from act_fast._state import State
+from act_fast._store import (
+    Append,
+    Appended,
+    Committed,
+    Problem,
+    Store,
+    StoredSnapshot,
+    StoreStats,
+    StreamInfo,
+    VerifyReport,
+)
+from act_fast._upcast import upcast
+from act_fast.errors import (
+    ActError,
+    ConcurrencyError,
+    InvariantError,
+    NonRetryableError,
+    StoreClosedError,
+    StoreCorruptError,
+    StoreError,
+    StoreFailedError,
+    StoreFormatError,
+    StoreFullError,
+    StoreLockedError,
+    StreamClosedError,
+    ValidationError,
+)
+
+__all__ = [
+    "Act",
+    "ActError",
+    "Action",
+    "ActionCause",
+    "Actor",
+    "Append",
+    "Appended",
+    "AsyncAct",
+    "Backoff",
+    "CacheInfo",
+    "Causation",
+    "Committed",
+    "ConcurrencyError",
+    "Durability",
+    "Event",
+    "EventCause",
+    "Failure",
+    "InvariantError",
+    "LogStore",
+    "Meta",
+    "NonRetryableError",
+    "Problem",
+    "Slice",
+    "Snapshot",
+    "State",
+    "Store",
+    "StoreClosedError",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreFailedError",
+    "StoreFormatError",
+    "StoreFullError",
+    "StoreLockedError",
+    "StoreStats",
+    "StoredSnapshot",
+    "StreamClosedError",
+    "StreamInfo",
+    "ValidationError",
+    "VerifyReport",
+    "__version__",
+    "action",
+    "invariant",
+    "reducer",
+    "upcast",
+]

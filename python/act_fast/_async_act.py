@@ -1,0 +1,201 @@
+"""The app for event loops: the same verbs, awaited."""
+
+import copy
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from itertools import islice
+from types import TracebackType
+from typing import Any, Literal, ParamSpec, Self, TypeVar, overload
+
+from act_fast import _arguments as arguments
+from act_fast._act import Act
+from act_fast._action import Action
+from act_fast._ambient import Ambient
+from act_fast._cache import CacheInfo
+from act_fast._correlation import new_correlation
+from act_fast._event import Event
+from act_fast._fold import Unknown
+from act_fast._meta import Actor
+from act_fast._observers import Failure
+from act_fast._open import Address
+from act_fast._slice import Component
+from act_fast._snapshot import Snapshot
+from act_fast._state import State
+from act_fast._store import Committed
+from act_fast._threads import Threads
+from act_fast.errors import ValidationError
+
+__all__ = ["AsyncAct"]
+
+S = TypeVar("S", bound=State)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_PAGE = 100
+
+
+class AsyncAct:
+    """An `Act` whose verbs are awaited.
+
+    The work is that of the `Act` inside, done on threads, so neither a flush nor a long replay holds up the event loop.
+    Cancelling a verb leaves nothing half done: what has not begun never begins, and what has begun is waited for.
+
+        async with AsyncAct("bank.act", Account) as app:
+            await app.do(Account.deposit, "account-7", amount=50)
+
+    Args:
+        store: as for `Act`, or an `Act`, which is then shared.
+        components: as for `Act`; none with an `Act`.
+        debug: as for `Act`.
+        unknown: as for `Act`.
+        cache_max: as for `Act`.
+        correlator: as for `Act`.
+        threads_max: how many verbs can be at work at once; concurrent appends share their flushes.
+    """
+
+    def __init__(
+        self,
+        store: Address | Act,
+        /,
+        *components: Component,
+        debug: bool = False,
+        unknown: Unknown = "warn",
+        cache_max: int = 10_000,
+        correlator: Callable[[], str] = new_correlation,
+        threads_max: int = 32,
+    ) -> None:
+        if isinstance(store, Act):
+            if components:
+                raise ValidationError("an Act has its components already; include them there, or hand over a store")
+            self._app = store
+        else:
+            self._app = Act(
+                store, *components, debug=debug, unknown=unknown, cache_max=cache_max, correlator=correlator
+            )
+        self._threads = Threads(max(1, arguments.count("threads_max", threads_max)))
+
+    @property
+    def sync(self) -> Act:
+        """The `Act` inside, for code that runs on a thread of its own."""
+        return self._app
+
+    async def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Snapshot[S]:
+        """`Act.do`, awaited."""
+        return await self._threads.run(self._app.do, action, stream, *args, **kwargs)
+
+    async def load(
+        self,
+        state: type[S],
+        stream: str,
+        *,
+        before: int | datetime | None = None,
+        at: int | datetime | None = None,
+        position: int | None = None,
+    ) -> Snapshot[S]:
+        """`Act.load`, awaited."""
+        return await self._threads.run(self._app.load, state, stream, before=before, at=at, position=position)
+
+    def history(
+        self, state: type[S], stream: str, *, after: int = 0, before: int | None = None
+    ) -> AsyncIterator[Snapshot[S]]:
+        """`Act.history`, for `async for`."""
+        return self._each(self._app.history(state, stream, after=after, before=before))
+
+    async def snapshot(self, state: type[S], stream: str) -> Snapshot[S]:
+        """`Act.snapshot`, awaited."""
+        return await self._threads.run(self._app.snapshot, state, stream)
+
+    async def close_stream(self, state: type[S], stream: str) -> Snapshot[S]:
+        """`Act.close_stream`, awaited."""
+        return await self._threads.run(self._app.close_stream, state, stream)
+
+    def query(
+        self,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        events: Sequence[type[Event]] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> AsyncIterator[Committed[Event]]:
+        """`Act.query`, for `async for`."""
+        return self._each(
+            self._app.query(
+                stream=stream,
+                pattern=pattern,
+                events=events,
+                after=after,
+                before=before,
+                created_after=created_after,
+                created_before=created_before,
+                correlation=correlation,
+                limit=limit,
+                backwards=backwards,
+            )
+        )
+
+    def include(self, *components: Component) -> None:
+        """`Act.include`."""
+        self._app.include(*components)
+
+    def acting(self, actor: Actor) -> Self:
+        """The same app, doing things in this actor's name."""
+        return self._with(self._app.acting(actor))
+
+    def expecting(self, version: int) -> Self:
+        """The same app, whose `do` is refused unless the stream is at this version."""
+        return self._with(self._app.expecting(version))
+
+    def context(self, *, actor: Actor | None = None, correlation: str | None = None) -> AbstractContextManager[Ambient]:
+        """`Act.context`: what is given holds inside the `with` block, and in tasks begun there."""
+        return self._app.context(actor=actor, correlation=correlation)
+
+    @overload
+    def observe(self, kind: Literal["committed"], observer: Callable[[Snapshot[Any]], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["error"], observer: Callable[[Failure], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["acked", "blocked", "settled"], observer: Callable[[Any], object], /) -> None: ...
+    def observe(self, kind: Any, observer: Callable[[Any], object], /) -> None:
+        """`Act.observe`. The observer is called on the thread that did the work."""
+        self._app.observe(kind, observer)
+
+    def cache_info(self) -> CacheInfo:
+        """How the cache of live states has done."""
+        return self._app.cache_info()
+
+    async def close(self) -> None:
+        """Wait for what is being done, and close the store if the app has opened it."""
+        await self._threads.close()
+        self._app.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncAct({self._app!r})"
+
+    async def _each(self, found: Iterator[T]) -> AsyncIterator[T]:
+        while page := await self._threads.run(_page, found):
+            for each in page:
+                yield each
+
+    def _with(self, app: Act) -> Self:
+        other = copy.copy(self)
+        other._app = app
+        return other
+
+
+def _page(found: Iterator[T]) -> list[T]:
+    return list(islice(found, _PAGE))

@@ -1,0 +1,82 @@
+"""Live states, so that most loads need not start from nothing. An entry is a starting point, never the last word."""
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+import msgspec
+
+__all__ = ["Cache", "CacheInfo", "Entry", "Key"]
+
+S = TypeVar("S")
+
+Key: TypeAlias = tuple[Any, str]
+"""What was folded, and the stream."""
+
+
+class Entry(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
+    """A state and where it stands. The state is never changed in place: who wants to fold on, folds into a copy."""
+
+    state: S
+    version: int
+    position: int
+    closed: bool
+
+
+class CacheInfo(NamedTuple):
+    """How a cache has done: loads that found a live state, loads that did not, states held now, and at most."""
+
+    hits: int
+    misses: int
+    size: int
+    size_max: int
+
+
+class Cache:
+    """At most `size_max` entries; the one that was not asked for the longest goes first. Any thread may use it."""
+
+    def __init__(self, size_max: int) -> None:
+        self._entries: OrderedDict[Key, Entry[Any]] = OrderedDict()
+        self._lock = Lock()
+        self._size_max = size_max
+        self._hits = 0
+        self._misses = 0
+
+    def get(self, key: Key) -> Entry[Any] | None:
+        """The entry, if it is there."""
+        # Without the lock: each step is whole in itself, and an entry that goes in between is as good as a miss.
+        try:
+            entry = self._entries[key]
+            self._entries.move_to_end(key)
+        except KeyError:
+            self._misses += 1
+            return None
+        self._hits += 1
+        return entry
+
+    def put(self, key: Key, entry: Entry[Any]) -> None:
+        """Keep an entry, unless one of a later version is there already: slow threads do not undo fast ones."""
+        if not self._size_max:
+            return
+        with self._lock:
+            held = self._entries.get(key)
+            if held is not None and held.version > entry.version:
+                return
+            self._entries[key] = entry
+            if held is None and len(self._entries) > self._size_max:
+                self._entries.popitem(last=False)
+
+    def drop(self, key: Key) -> None:
+        """Forget an entry."""
+        with self._lock:
+            self._entries.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all entries."""
+        with self._lock:
+            self._entries.clear()
+
+    def info(self) -> CacheInfo:
+        """How it has done so far."""
+        with self._lock:
+            return CacheInfo(self._hits, self._misses, len(self._entries), self._size_max)

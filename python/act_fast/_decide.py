@@ -1,0 +1,135 @@
+"""Deciding: the rules are checked, the action runs, and what it returns is checked and encoded. Touches no store."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from act_fast._action import Action
+from act_fast._event import Event
+from act_fast._meta import Actor
+from act_fast._misfit import misfit
+from act_fast.errors import InvariantError, ValidationError
+
+if TYPE_CHECKING:
+    from act_fast._fold import Fold
+
+__all__ = ["Decision", "check_folded", "check_unchanged", "decide"]
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Decision(msgspec.Struct, gc=False):
+    """What an action decided.
+
+    Attributes:
+        events: the events as they will be read again, which is as they are folded.
+        encoded: their stored names and data.
+    """
+
+    events: list[Event]
+    encoded: list[tuple[str, bytes]]
+
+
+def decide(
+    fold: "Fold[Any]",
+    action: Action[Any, Any, Any],
+    state: Any,
+    stream: str,
+    version: int,
+    actor: Actor | None,
+    values: tuple[Any, ...],
+) -> Decision:
+    """Run an action on a state.
+
+    Args:
+        fold: the state class as the app runs it.
+        action: what to run.
+        state: a state that belongs to this call alone, so that a wrongdoer's changes go nowhere.
+        stream: its stream, for errors.
+        version: its version, for errors.
+        actor: who acts.
+        values: the arguments, bound.
+
+    Raises:
+        InvariantError: a rule does not hold.
+        ValidationError: what the action returned cannot be appended.
+    """
+    for rule in action.requires:
+        if not rule.holds(state, actor):
+            raise InvariantError(action.place, stream, rule.description, version)
+    parameters = action.parameters
+    if parameters.positional == len(values):
+        found = action.function(state, *values)
+    else:
+        found = parameters.call(action.function, state, values)
+    if isinstance(found, Event):
+        event, pair = _checked(fold, action, found)
+        return Decision([event], [pair])
+    if found is None:
+        return Decision([], [])
+    both = [_checked(fold, action, each) for each in _several(action, found)]
+    return Decision([event for event, _ in both], [pair for _, pair in both])
+
+
+def check_unchanged(action: Action[Any, Any, Any], state: Any, before: Any) -> None:
+    """Refuse an action that has changed the state it was given."""
+    if state != before:
+        raise ValidationError(
+            f"{action.place} changed the state; an action returns events, and reducers change the state"
+        )
+
+
+def check_folded(action: Action[Any, Any, Any], state: Any) -> None:
+    """Refuse what reducers made of a state, if it is not of the types that the state's fields declare."""
+    kind = action.state
+    try:
+        msgspec.json.decode(_encode(state), type=kind)
+    except msgspec.MsgspecError as error:
+        what, path = misfit(error)
+        raise ValidationError(
+            f"after {action.place}, {kind.__qualname__}{f'.{path}' if path else ''} is not as declared: {what};"
+            " mend the reducer"
+        ) from None
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValidationError(f"after {action.place}, {kind.__qualname__} cannot be stored: {error}") from None
+
+
+def _several(action: Action[Any, Any, Any], found: object) -> Iterable[Any]:
+    if not isinstance(found, Iterable) or isinstance(found, str | bytes | dict):
+        raise ValidationError(
+            f"{action.place} returned {type(found).__name__}; an action returns an event, several, or None"
+        )
+    return found
+
+
+def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], event: Event) -> tuple[Event, tuple[str, bytes]]:
+    """An event encoded, and decoded again: what does not come back would not come back from the log either."""
+    kind = type(event)
+    decode = fold.decoders.get(kind)
+    if decode is None:
+        raise ValidationError(_foreign(action, fold, kind))
+    try:
+        data = _encode(event)
+        return decode(data), (kind.__stored_name__, data)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValidationError(f"{action.place} returned {_misfitting(kind, error)}") from None
+
+
+def _foreign(action: Action[Any, Any, Any], fold: "Fold[Any]", kind: type) -> str:
+    definition = fold.definition
+    if kind in definition.replaced:
+        newest = definition.replaced[kind].__qualname__
+        return f"{action.place} returned {kind.__qualname__}, which {newest} has replaced; return that one"
+    known = ", ".join(each.__qualname__ for each in definition.reducers) or "none"
+    return (
+        f"{action.place} returned {kind.__qualname__}, which is no event of {definition.state.__qualname__}; it has"
+        f" {known}; add a reducer for it, or name it in events=[...]"
+    )
+
+
+def _misfitting(kind: type, error: Exception) -> str:
+    if isinstance(error, msgspec.MsgspecError):
+        what, path = misfit(error)
+        return f"{kind.__qualname__} with a wrong value: {f'field {path!r}: ' if path else ''}{what}"
+    return f"{kind.__qualname__} that cannot be encoded as JSON: {type(error).__name__}"

@@ -1,0 +1,183 @@
+"""What a state class says about itself, gathered and checked once, when the class is made."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import msgspec
+
+from act_fast._action import Action
+from act_fast._event import Event
+from act_fast._invariant import Invariant, check_invariant
+from act_fast._passthrough import passthrough
+from act_fast._reducer import Reducer, events_of
+from act_fast._versions import replaced
+from act_fast.errors import ValidationError
+
+if TYPE_CHECKING:
+    from act_fast._snapshot import Snapshot
+    from act_fast._state import State
+
+__all__ = ["Definition", "define"]
+
+S = TypeVar("S", bound="State")
+
+
+class Definition(Generic[S]):
+    """A state class in the terms of those who run it.
+
+    Attributes:
+        state: the class.
+        name: what it is called in causations and errors.
+        reducers: for each event class of the state, what folds it: `reduce(state, event)`.
+        actions: by name.
+        rules: the invariants by name.
+        invariants: those that must hold before every action.
+        replaced: event classes that only reduce, each with the one that has replaced it.
+        snapshot_every: how many versions lie between snapshots, or None.
+        snapshot_when: says of a new snapshot whether it is to be stored, or None.
+        snapshot_version: what the author counts up when reducers change their mind.
+    """
+
+    def __init__(self, state: type[S], name: str) -> None:
+        self.state = state
+        self.name = name
+        self.reducers: dict[type[Event], Callable[[S, Any], object]] = {}
+        self.actions: dict[str, Action[S, Any, Any]] = {}
+        self.rules: dict[str, Invariant[S, Any]] = {}
+        self.invariants: list[Invariant[S, Any]] = []
+        self.replaced: dict[type[Event], type[Event]] = {}
+        self.snapshot_every: int | None = None
+        self.snapshot_when: Callable[[Snapshot[S]], bool] | None = None
+        self.snapshot_version = 1
+
+
+def define(
+    state: "type[Any]",
+    name: str | None,
+    events: Sequence[type[Event]],
+    snapshot_every: int | None,
+    snapshot_when: "Callable[[Snapshot[Any]], bool] | None",
+    snapshot_version: int,
+    scope: Mapping[str, Any],
+) -> Definition[Any]:
+    """Gather what a state class defines, or say what is wrong with it."""
+    definition: Definition[Any] = Definition(state, _name(state, name))
+    _set_snapshots(definition, snapshot_every, snapshot_when, snapshot_version)
+    _check_defaults(state)
+    members = _members(state)
+    for member in members.values():
+        if isinstance(member, Reducer):
+            _add_reducer(definition, member, scope)
+        elif isinstance(member, Invariant):
+            check_invariant(f"{state.__qualname__}.{member.name}", member, scope)
+            definition.rules[member.name] = member
+            if member.always:
+                definition.invariants.append(member)
+    for member in members.values():
+        if isinstance(member, Action):
+            bound = member.bind(state, scope)
+            own = [_own(bound, each, members) for each in member.requires]
+            bound.requires = tuple(dict.fromkeys([*definition.invariants, *own]))
+            definition.actions[member.name] = bound
+            setattr(state, member.name, bound)
+    _add_unreduced(definition, events)
+    _check_replaced(definition)
+    return definition
+
+
+def _members(state: type) -> dict[str, Any]:
+    """The decorated methods of a class and its bases by name, in the order they are written, bases first."""
+    members: dict[str, Any] = {}
+    for cls in reversed(state.__mro__):
+        for name, member in vars(cls).items():
+            if isinstance(member, Action | Reducer | Invariant) or name in members:
+                members[name] = member
+    return members
+
+
+def _own(action: Action[Any, Any, Any], each: Invariant[Any, Any], members: Mapping[str, Any]) -> Invariant[Any, Any]:
+    """The invariant that an action requires, or what a subclass has put in its place."""
+    found = members.get(each.name)
+    if not isinstance(found, Invariant):
+        raise ValidationError(
+            f"{action.place} requires {each.name!r}, which is no invariant of {action.state.__qualname__};"
+            " define it in the class, above the action"
+        )
+    return found
+
+
+def _add_reducer(definition: Definition[Any], reducer: Reducer[Any, Any], scope: Mapping[str, Any]) -> None:
+    place = f"{definition.state.__qualname__}.{reducer.name}"
+    for event in events_of(place, reducer, scope):
+        if event in definition.reducers:
+            other = definition.reducers[event].__name__
+            raise ValidationError(f"{place} and {other} both fold {event.__qualname__}; leave it to one of them")
+        definition.reducers[event] = reducer.function
+
+
+def _add_unreduced(definition: Definition[Any], events: Sequence[type[Event]]) -> None:
+    """Events that belong to the state but have no reducer are folded by copying the fields that they share with it."""
+    where = f"{definition.state.__qualname__}: events="
+    known = isinstance(events, Sequence) and all(isinstance(each, type) and issubclass(each, Event) for each in events)
+    if not known:
+        raise ValidationError(f"{where} must be a list of event classes")
+    returned = [event for action in definition.actions.values() for event in action.returns]
+    for event in (*events, *returned):
+        if event not in definition.reducers:
+            definition.reducers[event] = passthrough(definition.state, event)
+
+
+def _check_replaced(definition: Definition[Any]) -> None:
+    """Of events that differ in their `_v2` only the newest is for actions; the others are there to be folded."""
+    named: dict[str, type[Event]] = {}
+    for event in definition.reducers:
+        other = named.setdefault(event.__stored_name__, event)
+        if other is not event:
+            raise ValidationError(
+                f"{definition.state.__qualname__}: {_where(other)} and {_where(event)} are both stored as"
+                f" {event.__stored_name__!r}; give one of them another name="
+            )
+    definition.replaced = replaced(definition.state.__qualname__, named)
+    for action in definition.actions.values():
+        for event in action.returns:
+            if event in definition.replaced:
+                raise ValidationError(
+                    f"{action.place} returns {event.__qualname__}, which {definition.replaced[event].__qualname__} has"
+                    " replaced; return that one"
+                )
+
+
+def _check_defaults(state: type[msgspec.Struct]) -> None:
+    fields, defaults = state.__struct_fields__, state.__struct_defaults__
+    optional = dict(zip(reversed(fields), reversed(defaults), strict=False))
+    for field in fields:
+        if optional.get(field, msgspec.NODEFAULT) is msgspec.NODEFAULT:
+            raise ValidationError(
+                f"{state.__qualname__}.{field} has no default, but the state of a new stream is made without"
+                f" arguments; write `{field}: ... = <a default>`"
+            )
+    if state.__struct_config__.frozen:
+        raise ValidationError(f"{state.__qualname__} is frozen, but its reducers must change it; remove frozen=True")
+
+
+def _set_snapshots(definition: Definition[Any], every: Any, when: Any, version: Any) -> None:
+    where = definition.state.__qualname__
+    definition.snapshot_every, definition.snapshot_when, definition.snapshot_version = every, when, version
+    if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
+        raise ValidationError(f"{where}: snapshot_every= must be a number of events from 1, not {every!r}")
+    if when is not None and not callable(when):
+        raise ValidationError(f"{where}: snapshot_when= must be a function of a Snapshot, not {when!r}")
+    if isinstance(version, bool) or not isinstance(version, int):
+        raise ValidationError(f"{where}: snapshot_version= must be a whole number, not {version!r}")
+
+
+def _name(state: type, name: str | None) -> str:
+    if name is None:
+        return state.__name__
+    if not isinstance(name, str) or not name or name != name.strip() or "\n" in name:
+        raise ValidationError(f"{state.__qualname__}: name={name!r} cannot be a state's name; give it a word")
+    return name
+
+
+def _where(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

@@ -1,0 +1,276 @@
+"""The pipeline of `do`, and what an app keeps between calls: what `Act` and `AsyncAct` both stand on."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final, Generic, TypeVar
+
+import msgspec
+
+from act_fast._action import Action
+from act_fast._ambient import Ambient, ambient
+from act_fast._cache import Cache, Entry
+from act_fast._decide import Decision, check_folded, check_unchanged, decide
+from act_fast._event import CLOSED, Event
+from act_fast._fold import Unknown
+from act_fast._loader import Loaded, Loader
+from act_fast._log_store import committed
+from act_fast._meta import ActionCause, Actor, Causation, Meta, encode_meta
+from act_fast._observers import Observers
+from act_fast._port import Port, pages_of, port_to
+from act_fast._registry import Model, Registry
+from act_fast._slice import Component
+from act_fast._snapshot import Snapshot
+from act_fast._state import State
+from act_fast._store import Committed, Store
+from act_fast.errors import ConcurrencyError, StreamClosedError, ValidationError
+
+__all__ = ["Engine"]
+
+S = TypeVar("S", bound=State)
+
+_TURNS: Final = 64
+_NEWS_WAIT_S: Final = 0.05
+_NEWS_WAITS_MAX: Final = 200
+_nobody: Final = Ambient()
+_log = logging.getLogger("act_fast")
+
+
+class Request(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
+    """One call of `do`: the action, on which stream, with which arguments, by whom, and the version if pinned."""
+
+    model: Model[S]
+    action: Action[S, Any, Any]
+    stream: str
+    values: tuple[Any, ...]
+    actor: Actor | None
+    expected: int | None
+
+
+class Engine:
+    """One app at work.
+
+    Attributes:
+        store: where the events are.
+        registry: the app's definitions.
+        cache: live states.
+        observers: who is told what happened.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        components: Sequence[Component],
+        debug: bool,
+        unknown: Unknown,
+        cache_max: int,
+        correlator: Callable[[], str],
+    ) -> None:
+        self.store = store
+        self.registry = Registry(components, unknown)
+        self.cache = Cache(cache_max)
+        self.observers = Observers()
+        self._port: Port = port_to(store)
+        self._loader = Loader(store, self._port, self.cache, self.observers)
+        self._debug = debug
+        self._unknown: Unknown = unknown
+        self._correlator = correlator
+        # Who lost a race decides again in turn, so that a crowd on one stream does not collide over and over.
+        self._turns = [threading.Lock() for _ in range(_TURNS)]
+
+    def include(self, components: Sequence[Component]) -> None:
+        """Add components; nothing changes when they do not fit."""
+        self.registry = Registry((*self.registry.components, *components), self._unknown)
+        self.cache.clear()
+
+    def do(
+        self,
+        action: Action[S, Any, Any],
+        stream: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        actor: Actor | None,
+        expected: int | None,
+    ) -> Snapshot[S]:
+        """The whole pipeline; see `Act.do`."""
+        model = self.registry.model_for(action)
+        if actor is None:
+            actor = (ambient.get() or _nobody).actor
+        request = Request(model, action, stream, action.parameters.bind(args, kwargs), actor, expected)
+        try:
+            return self._attempt(request)
+        except ConcurrencyError as conflict:
+            if expected is not None or not action.retries or conflict.stream != stream:
+                raise
+            lost = conflict
+        return self._again(request, lost)
+
+    def load(
+        self,
+        state: type[S],
+        stream: str,
+        before: int | datetime | None,
+        at: int | datetime | None,
+        position: int | None,
+    ) -> Snapshot[S]:
+        """The state now, or at a moment."""
+        model = self.registry.model_of(state)
+        return self._as_loaded(model, stream, self._loader.at_moment(model, stream, before, at, position))
+
+    def history(self, state: type[S], stream: str, after: int, before: int | None) -> Iterator[Snapshot[S]]:
+        """The state after each event."""
+        model = self.registry.model_of(state)
+        return (
+            Snapshot(stream, each.version, each.position, 1, False, each.state, None, self.events_between)
+            for each in self._loader.history(model, stream, after, before)
+        )
+
+    def save(self, state: type[S], stream: str) -> Snapshot[S]:
+        """Store a snapshot of the state now."""
+        model = self.registry.model_of(state)
+        loaded = self._loader.latest(model, stream)
+        entry = loaded.entry
+        if entry.closed:
+            raise StreamClosedError(stream)
+        if not entry.version:
+            raise ValidationError(f"stream {stream!r} has no events, so there is no state to store; do something first")
+        self.store.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
+        return self._as_loaded(model, stream, loaded)
+
+    def close_stream(self, state: type[S], stream: str, actor: Actor | None, expected: int | None) -> Snapshot[S]:
+        """Append the event that ends a stream."""
+        model = self.registry.model_of(state)
+        loaded = self._loader.latest(model, stream)
+        if loaded.entry.closed:
+            return self._as_loaded(model, stream, loaded)
+        _check_expected(stream, loaded.entry, expected)
+        if actor is None:
+            actor = (ambient.get() or _nobody).actor
+        meta = self._meta(f"{model.definition.name}.{CLOSED}", stream, actor)
+        done = self._port.append(stream, [(CLOSED, b"{}")], loaded.entry.version, meta, True)
+        return self._finish(
+            model, stream, loaded, Entry(loaded.entry.state, done.last_version, done.last_position, True), 1
+        )
+
+    def query(self, events: Sequence[type[Event]] | None, **conditions: Any) -> Iterator[Committed[Event]]:
+        """The app's events that meet every condition."""
+        codec = self.registry.codec
+        names = [name for name, event in codec.classes.items() if events is None or event in events]
+        return (codec.committed(each) for each in self.store.query(names=names, **conditions))
+
+    def events_between(self, stream: str, first: int, last: int) -> list[Committed[Event]]:
+        """A stream's events from one version to another, both included, as far as this app knows them."""
+        codec = self.registry.codec
+        pages = pages_of(self._port, stream, first - 1, last + 1)
+        return [codec.committed(committed(row)) for page in pages for row in page if row[3] in codec.decoders]
+
+    def _attempt(self, request: Request[S]) -> Snapshot[S]:
+        model, stream = request.model, request.stream
+        loaded = self._loader.latest(model, stream)
+        entry = loaded.entry
+        if entry.closed:
+            raise StreamClosedError(stream)
+        if request.expected is not None:
+            _check_expected(stream, entry, request.expected)
+        decision = self._decide(request, entry)
+        if not decision.events:
+            return self._as_loaded(model, stream, loaded)
+        # Folded before it is appended: an event that a reducer cannot take must not get into the log.
+        state = model.copy(entry.state)
+        model.events(state, stream, entry.version, decision.events)
+        if self._debug:
+            check_folded(request.action, state)
+        meta = self._meta(request.action.place, stream, request.actor)
+        done = self._port.append(stream, decision.encoded, entry.version, meta, True)
+        after = Entry(state, done.last_version, done.last_position, False)
+        return self._finish(model, stream, loaded, after, len(decision.events))
+
+    def _decide(self, request: Request[S], entry: Entry[S]) -> Decision:
+        """Let the action decide on a copy of its own, so that a wrongdoer's changes go nowhere."""
+        state = request.model.copy(entry.state)
+        decision = decide(
+            request.model, request.action, state, request.stream, entry.version, request.actor, request.values
+        )
+        if self._debug:
+            check_unchanged(request.action, state, entry.state)
+        return decision
+
+    def _again(self, request: Request[S], lost: ConcurrencyError) -> Snapshot[S]:
+        """Load and decide again after a lost race, as often as the action allows."""
+        stream, action = request.stream, request.action
+        for attempt in range(1, action.retries + 1):
+            time.sleep(action.backoff.wait(attempt))
+            with self._turns[hash(stream) % _TURNS]:
+                self._await_version(stream, lost.actual)
+                try:
+                    return self._attempt(request)
+                except ConcurrencyError as conflict:
+                    if conflict.stream != stream:
+                        raise
+                    lost = conflict
+        raise lost
+
+    def _await_version(self, stream: str, version: int) -> None:
+        """Sleep until a version can be read: who won the race may still be waiting for the disk."""
+        for _ in range(_NEWS_WAITS_MAX):
+            head = self.store.head
+            if self._port.version(stream) >= version:
+                return
+            self.store.wait(head, _NEWS_WAIT_S)
+
+    def _finish(self, model: Model[S], stream: str, before: Loaded[S], after: Entry[S], appended: int) -> Snapshot[S]:
+        """What is left to do once a commit is in the log. Nothing here can undo it, so nothing here may raise."""
+        definition = model.definition
+        self.cache.put((definition.state, stream), after)
+        snapshot = Snapshot(
+            stream,
+            after.version,
+            after.position,
+            before.replayed,
+            before.cached,
+            after.state,
+            model.copy,
+            self.events_between,
+            appended,
+        )
+        if definition.snapshot_every is not None or definition.snapshot_when is not None:
+            self._store_if_due(model, snapshot, before.entry, after)
+        if self.observers.kinds:
+            self.observers.tell("committed", snapshot)
+        if _log.isEnabledFor(logging.DEBUG):
+            _log.debug("appended %d to %r, now at version %d", appended, stream, after.version)
+        return snapshot
+
+    def _store_if_due(self, model: Model[S], snapshot: Snapshot[S], before: Entry[S], after: Entry[S]) -> None:
+        every, when = model.definition.snapshot_every, model.definition.snapshot_when
+        try:
+            due = every is not None and after.version // every > before.version // every
+            if not after.closed and (due or (when is not None and when(snapshot))):
+                self.store.save_snapshot(snapshot.stream, after.version, model.stored.encode(after.state))
+        except Exception as error:
+            self.observers.fail(f"storing a snapshot of {snapshot.stream!r}", error)
+
+    def _as_loaded(self, model: Model[S], stream: str, loaded: Loaded[S]) -> Snapshot[S]:
+        entry = loaded.entry
+        return Snapshot(
+            stream,
+            entry.version,
+            entry.position,
+            loaded.replayed,
+            loaded.cached,
+            entry.state,
+            model.copy,
+            self.events_between,
+        )
+
+    def _meta(self, place: str, stream: str, actor: Actor | None) -> bytes:
+        here = ambient.get() or _nobody
+        causation = Causation(ActionCause(place, stream, actor), here.event)
+        return encode_meta(Meta(here.correlation or self._correlator(), causation))
+
+
+def _check_expected(stream: str, entry: Entry[Any], expected: int | None) -> None:
+    if expected is not None and expected != entry.version:
+        raise ConcurrencyError(stream, expected, entry.version)

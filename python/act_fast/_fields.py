@@ -1,0 +1,90 @@
+"""The fields of events and states: what a class statement may hold, checked when the class is made."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from act_fast.errors import ValidationError
+
+__all__ = ["check_fields", "fields_with_mend", "scope_of", "unstorable"]
+
+
+def scope_of(frame: FrameType) -> Mapping[str, Any]:
+    """The names a class statement in this frame can see besides those of its module."""
+    return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+
+
+@contextmanager
+def fields_with_mend(class_name: str, namespace: Mapping[str, Any]) -> Iterator[None]:
+    """Turns what msgspec says against a class into an error that names the class, the field and the mend."""
+    for field in namespace.get("__annotations__", {}):
+        default = namespace.get(field)
+        if (isinstance(default, list | dict | set | bytearray) and default) or _shared_and_mutable(default):
+            raise ValidationError(
+                f"{class_name}.{field} has a mutable default, which all instances would share;"
+                f" write `{field}: ... = msgspec.field(default_factory=...)`"
+            )
+    try:
+        yield
+    except TypeError as error:
+        raise ValidationError(f"{class_name}: {error}") from None
+
+
+def check_fields(cls: type, scope: Mapping[str, Any] | None = None, *, final: bool = False) -> None:
+    """Refuse fields that JSON cannot hold.
+
+    A field may name a class that is defined later, so names that mean nothing yet are an error only when `final`.
+    """
+    try:
+        found = unstorable(inspect.type_info(cls), cls.__qualname__)
+    except NameError as error:
+        if final:
+            raise ValidationError(
+                f"{cls.__qualname__}: the annotation {error.name!r} means nothing in {cls.__module__};"
+                " import it outside of `if TYPE_CHECKING`, or define it at the top of the module"
+            ) from None
+        return
+    except TypeError as error:
+        raise ValidationError(f"{cls.__qualname__}: {error}") from None
+    if found:
+        raise ValidationError(f"{found}; use types that msgspec can encode as JSON")
+
+
+def unstorable(kind: inspect.Type, path: str, seen: frozenset[type] = frozenset()) -> str | None:
+    """Where in a type there is something that JSON cannot hold, in words; None when all of it can be held."""
+    if isinstance(kind, inspect.CustomType):
+        return f"{path} is of type {kind.cls.__name__}, which cannot be stored"
+    if isinstance(kind, inspect.StructType | inspect.DataclassType | inspect.TypedDictType | inspect.NamedTupleType):
+        if kind.cls in seen:
+            return None
+        inner = {f"{path}.{field.name}": field.type for field in kind.fields}
+        seen |= {kind.cls}
+    else:
+        inner = {f"{path}[]": part for part in _parts(kind)}
+    return next((found for place, part in inner.items() if (found := unstorable(part, place, seen))), None)
+
+
+def _parts(kind: inspect.Type) -> list[inspect.Type]:
+    match kind:
+        case inspect.DictType():
+            return [kind.key_type, kind.value_type]
+        case inspect.TupleType():
+            return list(kind.item_types)
+        case inspect.UnionType():
+            return list(kind.types)
+        case inspect.ListType() | inspect.VarTupleType() | inspect.SetType() | inspect.FrozenSetType():
+            return [kind.item_type]
+        case inspect.Metadata():
+            return [kind.type]
+        case _:
+            return []
+
+
+def _shared_and_mutable(default: object) -> bool:
+    """Whether a default is an object that can change: such objects leave out `__hash__`, as dataclasses do."""
+    plain = default is None or isinstance(default, list | dict | set | bytearray | msgspec.Struct)
+    return not plain and type(default).__hash__ is None

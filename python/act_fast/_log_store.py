@@ -1,0 +1,462 @@
+"""The store that is a directory on this machine: a thin face over the log in the core."""
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import chain, takewhile
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
+
+from act_fast import _arguments as arguments
+from act_fast import _core
+from act_fast._core import Appended, Log, Query
+from act_fast._event import Event, encode
+from act_fast._meta import Meta, decode_meta, encode_meta
+from act_fast._news import News
+from act_fast._rows import Row, StreamRow
+from act_fast._store import (
+    Append,
+    Committed,
+    NewEvent,
+    Problem,
+    Progress,
+    StoredSnapshot,
+    StoreStats,
+    StreamInfo,
+    VerifyReport,
+)
+from act_fast.errors import ValidationError
+
+__all__ = ["Durability", "LogStore", "committed", "verify_path"]
+
+Durability: TypeAlias = Literal["fsync", "interval", "os"]
+
+_SEGMENT_BYTES: Final = 64 * 1024 * 1024
+_PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
+_PAGE_ROWS: Final = 1000
+_from_timestamp: Final = datetime.fromtimestamp  # exact to the microsecond until the year 2242, and twice as fast
+
+
+class LogStore:
+    """An append log in a directory. Any number of threads and processes may have it open and use it at once.
+
+    Args:
+        path: the store's directory.
+        durability: what an append waits for. `"fsync"`: that it would survive a power cut; concurrent appends share a
+            flush. `"interval"`: nothing; a flush follows in the background, so a power cut loses what came since.
+            `"os"`: nothing; it survives the end of this process, not that of the machine.
+        flush_interval: how often `"interval"` flushes, in seconds.
+        segment_bytes: the size of the files that the log is made of; counts for files made from now on.
+        payload_max_bytes: the largest data that an event may have.
+        read_only: whether appending is refused; then nothing is written but the word that says who waits for news.
+        create: whether a store is made where there is none.
+
+    Raises:
+        StoreFormatError: there is something else at `path`, or a store of a newer format.
+        StoreCorruptError: the store is damaged in a place that no torn write explains; `verify_path` says more.
+        StoreError: the directory cannot be read, written or made.
+        ValidationError: an option is not what it must be.
+    """
+
+    __slots__ = ("__weakref__", "_log", "_news")
+
+    _log: Log
+    _news: News
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: Durability = "fsync",
+        flush_interval: float = 0.1,
+        segment_bytes: int = _SEGMENT_BYTES,
+        payload_max_bytes: int = _PAYLOAD_BYTES_MAX,
+        read_only: bool = False,
+        create: bool = True,
+    ) -> None:
+        self._log = Log.open(
+            arguments.directory(path),
+            arguments.one_of("durability", durability, ("fsync", "interval", "os")),
+            arguments.milliseconds("flush_interval", flush_interval),
+            arguments.count("segment_bytes", segment_bytes),
+            arguments.count("payload_max_bytes", payload_max_bytes),
+            arguments.flag("read_only", read_only),
+            arguments.flag("create", create),
+        )
+        self._news = News(self._log)
+
+    @classmethod
+    def memory(cls, *, segment_bytes: int = _SEGMENT_BYTES, payload_max_bytes: int = _PAYLOAD_BYTES_MAX) -> Self:
+        """The same engine on memory of this process, gone when closed: for tests, and for trying things out."""
+        store = cls.__new__(cls)
+        store._log = Log.memory(
+            arguments.count("segment_bytes", segment_bytes),
+            arguments.count("payload_max_bytes", payload_max_bytes),
+        )
+        store._news = News(store._log)
+        return store
+
+    @property
+    def path(self) -> str:
+        """The store's directory; a store in memory has none and says `memory:`."""
+        return self._log.path
+
+    @property
+    def durability(self) -> str:
+        """What an append waits for: `"fsync"`, `"interval"` or `"os"`."""
+        return self._log.durability
+
+    def append(
+        self,
+        stream: str,
+        events: Sequence[NewEvent],
+        *,
+        expected_version: int | None = None,
+        meta: Meta | None = None,
+    ) -> Appended:
+        """Append `events` to `stream` as one commit, all or nothing.
+
+        Args:
+            stream: the stream's name, 1 to 512 bytes, without NUL or newline.
+            events: at least one: events, or pairs of a name and encoded JSON.
+            expected_version: the version that the stream must be at, 0 for a new one; None does not check.
+            meta: why it happened; one for the whole commit.
+
+        Returns:
+            the first and last version and position of what was appended.
+
+        Raises:
+            ConcurrencyError: the stream is at another version; nothing was written.
+            StoreFullError: there is no room; nothing was written.
+            StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
+        """
+        cause = None if meta is None else _cause(meta)
+        try:
+            if type(events[0]) is tuple:
+                return self._log.append(stream, events, expected_version, cause)  # type: ignore[arg-type]
+            encoded = [encode(event) for event in events]  # type: ignore[arg-type]
+            return self._log.append(stream, encoded, expected_version, cause, True)
+        except (ValidationError, TypeError, LookupError):
+            # Pairs and events are mixed, which is fine, or an argument is wrong, and then one of these says which.
+            part = _part(stream, events, expected_version)
+        return self._log.append(*part, cause)
+
+    def append_many(self, appends: Sequence[Append], *, meta: Meta | None = None) -> list[Appended]:
+        """Append to several streams as one commit, all or nothing; each may expect a version.
+
+        Returns:
+            for each of `appends`, in their order, where its events are.
+
+        Raises:
+            ConcurrencyError: a stream is at another version than expected; nothing was written.
+            StoreFullError: there is no room; nothing was written.
+            StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
+        """
+        cause = None if meta is None else _cause(meta)
+        parts = [_part(each.stream, each.events, each.expected_version) for each in _appends(appends)]
+        trusted = not any(isinstance(event, tuple) for each in appends for event in each.events)
+        return self._log.append_many(parts, cause, trusted)
+
+    def load(
+        self, stream: str, *, after: int = 0, before: int | None = None, limit: int | None = None
+    ) -> Iterator[Committed[bytes]]:
+        """The events of one stream in order, with `after` < version < `before`, as the stream is now.
+
+        A stream that is not there has none. Pages are read as they are asked for, so memory stays the same.
+        """
+        pages = self._pages_of(stream, after, before, arguments.optional_count("limit", limit))
+        return map(committed, chain.from_iterable(pages))
+
+    def load_rows(self, stream: str, after: int = 0, before: int | None = None) -> Iterator[list[Row]]:
+        """What `load` gives, in pages of the core's own rows: for folding, where an object an event would cost."""
+        return self._pages_of(stream, after, before, None)
+
+    def query(
+        self,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        names: Sequence[str] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> Iterator[Committed[bytes]]:
+        """The events that meet every condition, in the order of their positions, as the store is now.
+
+        Pages are read as they are asked for, so memory stays the same however many there are. The narrowest of
+        `stream` and `names` is what is walked; a query with neither looks at every event between its bounds.
+
+        Args:
+            stream: of this stream only, by its exact name.
+            pattern: of streams whose name this regular expression is found in; anchor it yourself with ^ and $.
+                It is matched in linear time, so it knows neither look-around nor back-references.
+            names: with one of these event names; an empty sequence gives nothing.
+            after: at a later position than this.
+            before: at an earlier position than this.
+            created_after: committed later than this; must know its time zone.
+            created_before: committed earlier than this; must know its time zone.
+            correlation: whose commit carries this correlation.
+            limit: at most so many.
+            backwards: from the last to the first.
+        """
+        limit = arguments.optional_count("limit", limit)
+        found = self._log.query(
+            None if stream is None else arguments.text("stream", stream),
+            None if pattern is None else arguments.text("pattern", pattern),
+            None if names is None else arguments.texts("names", names),
+            arguments.count("after", after),
+            arguments.optional_count("before", before),
+            arguments.microseconds("created_after", created_after),
+            arguments.microseconds("created_before", created_before),
+            None if correlation is None else arguments.text("correlation", correlation),
+            arguments.flag("backwards", backwards),
+        )
+        return map(committed, chain.from_iterable(_pages_found(found, limit)))
+
+    @property
+    def head(self) -> int:
+        """The position of the last event, 0 when there is none."""
+        return self._log.head
+
+    def version(self, stream: str) -> int:
+        """The number of events in `stream`, 0 when there is no such stream."""
+        return self._log.version(arguments.text("stream", stream))
+
+    def streams(
+        self, *, pattern: str | None = None, after: str | None = None, limit: int | None = None
+    ) -> Iterator[StreamInfo]:
+        """The streams that are there now, in the order they came to be, without reading their events.
+
+        Args:
+            pattern: only those whose name this regular expression is found in.
+            after: only those that came to be after this one, the last of the page before.
+            limit: at most so many.
+        """
+        limit = arguments.optional_count("limit", limit)
+        pattern = None if pattern is None else arguments.text("pattern", pattern)
+        after = None if after is None else arguments.text("after", after)
+        head = self.head
+        first = self._log.streams(pattern, after, _page_size(limit))
+        pages = _pages(first, limit, lambda where, size: self._log.streams(pattern, where, size))
+        there_now = takewhile(lambda row: row[2] <= head, chain.from_iterable(pages))
+        return map(_stream_info, there_now)
+
+    def names(self) -> dict[str, int]:
+        """How many events there are of each name."""
+        return dict(self._log.names())
+
+    def save_snapshot(self, stream: str, version: int, data: bytes) -> None:
+        """Keep `data` as the state of `stream` at `version`. It takes neither a version nor a position.
+
+        Args:
+            stream: a stream that has reached `version`.
+            version: the version at which the state stands, from 1.
+            data: the state, encoded as you like.
+        """
+        if not isinstance(data, bytes):
+            raise ValidationError(f"a snapshot's data must be bytes, not {type(data).__name__}")
+        self._log.save_snapshot(arguments.text("stream", stream), arguments.count("version", version), data)
+
+    def latest_snapshot(self, stream: str, *, at_or_below: int | None = None) -> StoredSnapshot | None:
+        """The snapshot of `stream` at the highest version, or the highest up to `at_or_below`; None without one."""
+        found = self._log.latest_snapshot(
+            arguments.text("stream", stream), arguments.optional_count("at_or_below", at_or_below)
+        )
+        if found is None:
+            return None
+        version, created_us, data = found
+        return StoredSnapshot(version, _moment(created_us), data)
+
+    def wait(self, after: int, timeout: float | None = None) -> int:
+        """Sleep until the head is above `after`, in this or any other process, and return the head.
+
+        Args:
+            after: a position, usually the last one seen.
+            timeout: give up after so many seconds and return the head as it is; None waits for ever.
+        """
+        timeout_ms = None if timeout is None else arguments.milliseconds("timeout", timeout)
+        return self._log.wait(arguments.count("after", after), timeout_ms)
+
+    async def wait_async(self, after: int, timeout: float | None = None) -> int:
+        """`wait`, awaited. However many tasks wait, one thread sleeps for them all; cancelling is harmless."""
+        after = arguments.count("after", after)
+        seconds = None if timeout is None else arguments.milliseconds("timeout", timeout) / 1000
+        if self.head > after:
+            return self.head
+        with self._news.above(after) as future:
+            if self.head <= after:  # looked at again, since news may have come before there was anybody to tell
+                await asyncio.wait((future,), timeout=seconds)
+            return future.result() if future.done() else self.head
+
+    def flush(self) -> None:
+        """Return when everything appended so far would survive a power cut, whatever the store's durability."""
+        self._log.flush()
+
+    def verify(self, *, progress: Progress | None = None) -> VerifyReport:
+        """Read everything, check every checksum and every index, and report what is wrong and where.
+
+        Args:
+            progress: called now and then with (bytes done, bytes in all).
+        """
+        return _report(self._log.verify(progress))
+
+    def rebuild_index(self) -> None:
+        """Make the index anew from the log. Others may go on using the store meanwhile."""
+        self._log.rebuild_index()
+
+    def stats(self) -> StoreStats:
+        """How much the store holds."""
+        return _stats(self._log.stats())
+
+    def close(self) -> None:
+        """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""
+        try:
+            self._log.close()
+        finally:
+            self._news.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._log.closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path!r}, durability={self.durability!r})"
+
+    def _pages_of(self, stream: str, after: int, before: int | None, limit: int | None) -> Iterator[list[Row]]:
+        stream = arguments.text("stream", stream)
+        before = arguments.optional_count("before", before)
+        first = self._log.load(stream, arguments.count("after", after), before, _page_size(limit))
+        if first[1] is None:
+            return iter((first[0],))
+        end = self._log.version(stream) + 1  # what is appended while the pages are read is not for this reader
+        end = end if before is None else min(before, end)
+        return _pages(first, limit, lambda where, size: self._log.load(stream, where, end, size))
+
+
+def committed(row: Row) -> Committed[bytes]:
+    """A row of the core as people see it."""
+    position, stream, version, name, created_us, data, meta = row
+    created = _from_timestamp(created_us / 1e6, UTC)
+    return Committed(data, name, stream, version, position, created, decode_meta(meta) if meta else Meta())
+
+
+def verify_path(path: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:
+    """What `LogStore.verify` does, without opening the store, so that one too damaged to open can be looked at too."""
+    return _report(_core.verify_path(arguments.directory(path), progress))
+
+
+_RowT = TypeVar("_RowT")
+_WhereT = TypeVar("_WhereT")
+
+
+def _pages(
+    first: tuple[list[_RowT], _WhereT | None],
+    limit: int | None,
+    fetch: Callable[[_WhereT, int], tuple[list[_RowT], _WhereT | None]],
+) -> Iterator[list[_RowT]]:
+    """`first` and the pages that follow it, up to `limit` rows; each page comes with where the next one starts."""
+    rows, where = first
+    while True:
+        yield rows
+        if limit is not None:
+            limit -= len(rows)
+        if where is None or limit == 0:
+            return
+        rows, where = fetch(where, _page_size(limit))
+
+
+def _pages_found(query: Query, limit: int | None) -> Iterator[list[Row]]:
+    while limit != 0 and (rows := query.next_page(_page_size(limit))) is not None:
+        if limit is not None:
+            limit -= len(rows)
+        yield rows
+
+
+def _page_size(limit: int | None) -> int:
+    return _PAGE_ROWS if limit is None else min(limit, _PAGE_ROWS)
+
+
+def _appends(appends: Sequence[Append]) -> Sequence[Append]:
+    if not isinstance(appends, Sequence) or not all(isinstance(each, Append) for each in appends):
+        raise ValidationError("append_many takes a sequence of Append(stream, events, expected_version)")
+    return appends
+
+
+def _part(
+    stream: str, events: Sequence[NewEvent], expected_version: int | None
+) -> tuple[str, list[tuple[str, bytes]], int | None]:
+    """One stream's part of a commit as the core takes it, or what is wrong with it."""
+    if not isinstance(events, Sequence) or isinstance(events, str | bytes):
+        raise ValidationError(f"events must be a sequence, not {type(events).__name__}; one event goes in brackets")
+    return (
+        arguments.text("stream", stream),
+        [_pair(event) for event in events],
+        arguments.optional_count("expected_version", expected_version),
+    )
+
+
+def _cause(meta: Meta) -> bytes:
+    if not isinstance(meta, Meta):
+        raise ValidationError(f"meta must be a Meta, not {type(meta).__name__}")
+    try:
+        return encode_meta(meta)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValidationError(f"meta cannot be encoded as JSON: {error}") from None
+
+
+def _pair(event: NewEvent) -> tuple[str, bytes]:
+    if isinstance(event, Event):
+        return encode(event)
+    if not isinstance(event, tuple) or len(event) != 2:
+        raise ValidationError(f"an event must be an Event or a pair (name, data), not {type(event).__name__}")
+    name, data = event
+    if not isinstance(data, bytes):
+        raise ValidationError(f"the data of {name!r} must be JSON encoded as bytes, not {type(data).__name__}")
+    return arguments.text("an event's name", name), data
+
+
+def _moment(created_us: int) -> datetime:
+    return _from_timestamp(created_us / 1e6, UTC)
+
+
+def _stream_info(row: StreamRow) -> StreamInfo:
+    stream, version, first_position, last_position, first_us, last_us, last_name = row
+    return StreamInfo(stream, version, first_position, last_position, _moment(first_us), _moment(last_us), last_name)
+
+
+def _report(found: dict[str, Any]) -> VerifyReport:
+    problems = [Problem(*problem) for problem in found["problems"]]
+    return VerifyReport(
+        events=found["events"],
+        commits=found["commits"],
+        snapshots=found["snapshots"],
+        streams=found["streams"],
+        bytes=found["bytes"],
+        index_checked=found["index"] == "checked",
+        problems=problems,
+    )
+
+
+def _stats(found: dict[str, Any]) -> StoreStats:
+    flushed_at_ms = found["flushed_at_ms"]
+    return StoreStats(
+        events=found["events"],
+        streams=found["streams"],
+        bytes=found["allocated_bytes"] + found["index_bytes"],
+        segments=found["segments"],
+        last_flush=None if flushed_at_ms is None else _moment(flushed_at_ms * 1000),
+    )

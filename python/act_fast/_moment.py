@@ -1,0 +1,51 @@
+"""Time travel: which version a stream had at a version, a position or a time."""
+
+from datetime import datetime, timedelta
+
+from act_fast import _arguments as arguments
+from act_fast._store import Store
+from act_fast.errors import ValidationError
+
+__all__ = ["version_before"]
+
+
+def version_before(
+    store: Store,
+    stream: str,
+    before: int | datetime | None,
+    at: int | datetime | None,
+    position: int | None,
+) -> int | None:
+    """The version that a fold must stop short of; None to fold everything.
+
+    Args:
+        store: where the stream is.
+        stream: its name.
+        before: a version or a time, exclusive.
+        at: a version or a time, inclusive.
+        position: the log as it was when this was its head.
+
+    Raises:
+        ValidationError: more than one is given, or one is not what it must be.
+    """
+    if (before is not None) + (at is not None) + (position is not None) > 1:
+        raise ValidationError("before=, at= and position= each name a moment; give one of them")
+    if isinstance(before, datetime):
+        return _version_when(store, stream, created_before=before)
+    if isinstance(at, datetime):
+        arguments.microseconds("at", at)
+        return _version_when(store, stream, created_before=at + timedelta(microseconds=1))
+    if before is not None:
+        return arguments.count("before", before)
+    if at is not None:
+        return arguments.count("at", at) + 1
+    if position is not None:
+        return _version_when(store, stream, before=arguments.count("position", position) + 1)
+    return None
+
+
+def _version_when(
+    store: Store, stream: str, *, before: int | None = None, created_before: datetime | None = None
+) -> int:
+    found = store.query(stream=stream, before=before, created_before=created_before, limit=1, backwards=True)
+    return next((each.version for each in found), 0) + 1

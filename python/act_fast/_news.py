@@ -1,0 +1,99 @@
+"""Wakes asyncio code when the log's head moves: one thread for all that wait on a store, however many they are."""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+
+from act_fast._core import Log
+
+__all__ = ["News"]
+
+_IDLE_SECONDS = 10.0
+
+
+class News:
+    """The waiters of one store, and the thread that sleeps in the core on their behalf.
+
+    The thread starts with the first waiter, stays a while after the last one has gone, and ends with the store.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._process = os.getpid()
+        self._changed = threading.Condition()
+        self._waiters: dict[asyncio.Future[int], int] = {}
+        self._thread: threading.Thread | None = None
+
+    @contextlib.contextmanager
+    def above(self, after: int) -> Iterator[asyncio.Future[int]]:
+        """A future of the running loop that gets the next head above `after`; look at the head once you have it."""
+        future = asyncio.get_running_loop().create_future()
+        with self._changed:
+            self._waiters[future] = after
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="act-fast-news", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        try:
+            yield future
+        finally:
+            with self._changed:
+                self._waiters.pop(future, None)
+
+    def close(self) -> None:
+        """End the thread. The log must be closed already, so that the core has let go of it."""
+        if os.getpid() != self._process:
+            return  # the thread stayed with the parent, and perhaps it held the lock when this process was forked
+        with self._changed:
+            thread, self._thread = self._thread, None
+            self._changed.notify()
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        head = 0
+        while self._wanted():
+            try:
+                head = self._log.wait(head)
+            except BaseException as error:
+                self._tell(self._take_all(), error)
+            else:
+                self._tell(self._take_below(head), head)
+
+    def _wanted(self) -> bool:
+        """Sleep while nobody waits; False when this thread is to end."""
+        me = threading.current_thread()
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiters or self._thread is not me, _IDLE_SECONDS)
+            if not self._waiters and self._thread is me:
+                self._thread = None
+            return bool(self._waiters)
+
+    def _take_below(self, head: int) -> list[asyncio.Future[int]]:
+        with self._changed:
+            taken = [future for future, after in self._waiters.items() if after < head]
+            for future in taken:
+                del self._waiters[future]
+            return taken
+
+    def _take_all(self) -> list[asyncio.Future[int]]:
+        with self._changed:
+            taken = list(self._waiters)
+            self._waiters.clear()
+            return taken
+
+    def _tell(self, futures: list[asyncio.Future[int]], outcome: int | BaseException) -> None:
+        for future in futures:
+            with contextlib.suppress(RuntimeError):  # a loop that was closed has nobody left to tell
+                future.get_loop().call_soon_threadsafe(_settle, future, outcome)
+
+
+def _settle(future: asyncio.Future[int], outcome: int | BaseException) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, BaseException):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

@@ -1,0 +1,106 @@
+"""What an action takes: its arguments bound, checked and converted in one step, prepared when its class is made."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec.structs import astuple
+
+from act_fast._annotations import hints_of, parameters_of
+from act_fast._misfit import misfit
+from act_fast.errors import ValidationError
+
+__all__ = ["Parameters"]
+
+_KINDS: Final = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.KEYWORD_ONLY,
+)
+_convert = msgspec.convert
+
+
+class Parameters:
+    """The parameters of one action after `self`, as a shape that msgspec checks in one go.
+
+    Attributes:
+        names: the parameters' names in order.
+        positional: how many of them, from the first, may be given without their name.
+        shape: a struct with a field for each parameter.
+    """
+
+    __slots__ = ("_place", "_signature", "names", "positional", "shape")
+
+    def __init__(self, place: str, function: Callable[..., Any], scope: Mapping[str, Any]) -> None:
+        found = parameters_of(place, function)
+        hints = hints_of(place, function, scope)
+        fields = [_field(place, parameter, hints) for parameter in found]
+        self._place = place
+        self._signature = str(inspect.signature(function)).removeprefix("(self, ").removeprefix("(self")
+        self.names = tuple(parameter.name for parameter in found)
+        self.positional = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in found)
+        # Keyword-only fields, since a default may come before a parameter without one.
+        self.shape = msgspec.defstruct("Arguments", fields, forbid_unknown_fields=True, kw_only=True)
+        self._prepare()
+
+    def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments in the order of the parameters, checked and converted.
+
+        Raises:
+            ValidationError: an argument is missing, unknown, given twice or not of its type. Carries no value.
+        """
+        if not self.names and not args and not kwargs:
+            return ()
+        given = self._named(args, kwargs) if args else kwargs
+        try:
+            return astuple(_convert(given, self.shape))
+        except msgspec.ValidationError as error:
+            raise ValidationError(f"{self._place}: {self._explain(error)}") from None
+
+    def call(self, function: Callable[..., Any], state: object, values: tuple[Any, ...]) -> Any:
+        """Call an action that has keyword-only parameters with what `bind` gave."""
+        named = dict(zip(self.names[self.positional :], values[self.positional :], strict=True))
+        return function(state, *values[: self.positional], **named)
+
+    def _prepare(self) -> None:
+        try:
+            _convert({}, self.shape)
+        except msgspec.ValidationError:
+            pass  # an argument without a default is missing, as it should be
+        except (TypeError, NameError) as error:
+            raise ValidationError(f"{self._place}: its arguments cannot be checked: {error}") from None
+
+    def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        if len(args) > self.positional:
+            raise ValidationError(
+                f"{self._place} takes {self.positional} arguments without a name, but was given {len(args)};"
+                f" it takes ({self._signature}"
+            )
+        named = dict(zip(self.names, args, strict=False))
+        twice = named.keys() & kwargs.keys()
+        if twice:
+            raise ValidationError(f"{self._place}: argument {min(twice)!r} is given twice, by place and by name")
+        return {**named, **kwargs}
+
+    def _explain(self, error: msgspec.ValidationError) -> str:
+        what, path = misfit(error)
+        if path:
+            return f"argument {path!r}: {what}"
+        what = what.replace("missing required field", "missing argument").replace("unknown field", "unknown argument")
+        return f"{what}; it takes ({self._signature}"
+
+
+def _field(
+    place: str, parameter: inspect.Parameter, hints: Mapping[str, Any]
+) -> tuple[str, Any] | tuple[str, Any, Any]:
+    name = parameter.name
+    if parameter.kind not in _KINDS:
+        raise ValidationError(f"{place}: *{name} cannot be checked; name each argument, or take a list")
+    if name not in hints:
+        raise ValidationError(f"{place}: argument {name!r} is not annotated; write `{name}: <its type>`")
+    if parameter.default is parameter.empty:
+        return name, hints[name]
+    if isinstance(parameter.default, list | dict | set | bytearray):
+        raise ValidationError(f"{place}: argument {name!r} has a mutable default; use a tuple, or None")
+    return name, hints[name], parameter.default

@@ -1,0 +1,57 @@
+"""The default reducer: an event without one copies the fields that it shares with the state."""
+
+import types
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from msgspec.structs import fields
+
+from act_fast._event import Event
+from act_fast.errors import ValidationError
+
+__all__ = ["passthrough"]
+
+
+def passthrough(state: type[Any], event: type[Event]) -> Callable[[Any, Any], None]:
+    """What folds an event that has no reducer: copies every field that both classes have."""
+    try:
+        known = {field.name: field.type for field in fields(state)}
+        shared = [field for field in fields(event) if field.name in known]
+    except NameError as error:
+        raise ValidationError(
+            f"{state.__qualname__}: {event.__qualname__} has no reducer, and whether their fields fit cannot be told"
+            f" because the annotation {error.name!r} means nothing yet; define it above the class"
+        ) from None
+    for field in shared:
+        if not _fits(field.type, known[field.name]):
+            raise ValidationError(
+                f"{state.__qualname__}: {event.__qualname__} has no reducer, and its field {field.name!r} does not fit"
+                f" {state.__qualname__}.{field.name}, which is of another type; write a reducer"
+            )
+    return _copying([field.name for field in shared])
+
+
+def _copying(names: list[str]) -> Callable[[Any, Any], None]:
+    def copy_shared_fields(state: Any, event: Any) -> None:
+        for name in names:
+            setattr(state, name, getattr(event, name))
+
+    return copy_shared_fields
+
+
+def _fits(given: Any, wanted: Any) -> bool:
+    """Whether every value of one type is a value of another, as far as their annotations tell."""
+    possible = _members(wanted)
+    if float in possible:
+        possible.add(int)
+    return Any in possible or _members(given) <= possible
+
+
+def _members(hint: Any) -> set[Any]:
+    origin = typing.get_origin(hint)
+    if origin is typing.Annotated:
+        return _members(typing.get_args(hint)[0])
+    if origin in (typing.Union, types.UnionType):
+        return {member for each in typing.get_args(hint) for member in _members(each)}
+    return {hint}

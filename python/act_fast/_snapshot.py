@@ -1,0 +1,70 @@
+"""What `do` and `load` give back: a state, and where in the log it stands."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeAlias, TypeVar, cast
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from act_fast._event import Event
+from act_fast._store import Committed
+
+__all__ = ["ReadBack", "Snapshot"]
+
+S_co = TypeVar("S_co", covariant=True)
+
+ReadBack: TypeAlias = Callable[[str, int, int], Sequence[Committed[Event]]]
+"""The events of a stream from one version to another, both included."""
+
+
+class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_defaults=False):
+    """A state at a version. It is the caller's own: nothing else sees what is done to it.
+
+    Attributes:
+        stream: the stream that was folded.
+        version: the version of the stream that the state stands at; 0 for a stream that has no events.
+        position: the position in the log of the event that brought it there; 0 without events.
+        replayed: how many events had to be read from the log and folded to get there.
+        cached: whether a live state was at hand to start from.
+        appended: how many events this `do` appended; 0 after a `load`.
+    """
+
+    stream: str
+    version: int
+    position: int
+    replayed: int
+    cached: bool
+    _state: S_co
+    _copy: Callable[[Any], Any] | None
+    _read: ReadBack
+    appended: int = 0
+
+    @property
+    def state(self) -> S_co:
+        """The state itself."""
+        # Copied when it is first asked for: what is held until then is the cache's, which nobody changes in place.
+        own = self._copy
+        if own is not None:
+            force_setattr(self, "_state", own(self._state))
+            force_setattr(self, "_copy", None)
+        return self._state
+
+    @property
+    def event(self) -> Committed[Event] | None:
+        """The event that brought the stream to this version, read from the log; None at version 0."""
+        if not self.version:
+            return None
+        return next(iter(self._read(self.stream, self.version, self.version)), None)
+
+    @property
+    def events(self) -> Sequence[Committed[Event]]:
+        """The events that this `do` appended, read from the log; none after a `load`."""
+        if not self.appended:
+            return ()
+        return self._read(self.stream, self.version - self.appended + 1, self.version)
+
+    def __repr__(self) -> str:
+        return (
+            f"Snapshot(stream={self.stream!r}, version={self.version}, position={self.position},"
+            f" state={cast(Any, self.state)!r}, replayed={self.replayed}, cached={self.cached})"
+        )

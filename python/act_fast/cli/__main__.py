@@ -1,0 +1,7 @@
+"""`python -m act_fast.cli` is `act-fast`."""
+
+import sys
+
+from act_fast.cli._main import main
+
+sys.exit(main())

@@ -1,0 +1,56 @@
+"""How the commands' arguments are read, and what is said when they are wrong."""
+
+import argparse
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import NoReturn, TypeAlias
+
+__all__ = ["Command", "Commands", "Parser", "add_command", "count", "moment"]
+
+Command: TypeAlias = Callable[[argparse.Namespace], int]
+"""Runs one command and gives its exit code."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one sentence and where to read more."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say `message` and leave with the code for wrong usage."""
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+"""Where a command is added."""
+
+
+def add_command(
+    commands: Commands, name: str, run: Command, *, summary: str, description: str, examples: str
+) -> Parser:
+    """Add a command whose help ends in examples, one on each line."""
+    lines = "".join(f"  act-fast {name} {example}\n" for example in examples.splitlines())
+    parser = commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=f"examples:\n{lines}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.set_defaults(run=run)
+    return parser
+
+
+def count(text: str) -> int:
+    """A whole number of 0 or more."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
+    return int(text)
+
+
+def moment(text: str) -> datetime:
+    """A point in time in ISO form, in UTC where it does not say otherwise."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31T12:00:00Z") from None
+    return read if read.tzinfo else read.replace(tzinfo=UTC)

@@ -1,0 +1,103 @@
+"""`act-fast check` says whether a log still decodes as the classes of an app."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from act_fast import LogStore
+
+BANK = """
+from act_fast import Act, Event, Slice, State, reducer
+
+class Opened(Event):
+    owner: str
+
+class Deposited(Event):
+    amount: int
+
+class Account(State):
+    balance: int = 0
+
+    @reducer
+    def opened(self, event: Opened) -> None: ...
+
+    @reducer
+    def deposited(self, event: Deposited) -> None:
+        self.balance += event.amount
+
+banking = Slice(Account)
+
+def make():
+    return Act("memory:", Account)
+
+number = 7
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bank.py").write_text(BANK)
+    (tmp_path / "broken.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Path:
+    path = tmp_path / "accounts.act"
+    with LogStore(path, durability="os") as store:
+        store.append("account-7", [("Opened", b'{"owner":"Ada"}'), ("Deposited", b'{"amount":50}')])
+    return path
+
+
+@pytest.fixture
+def changed(accounts: Path) -> Path:
+    """One of its events does not decode as the class of today."""
+    with LogStore(accounts) as store:
+        store.append("account-8", [("Deposited", b'{"amount":1}'), ("Deposited", b'{"amount":"much"}')])
+    return accounts
+
+
+@pytest.mark.parametrize("name", ["make", "Account", "banking"])
+def test_a_log_that_decodes_is_well(run, accounts: Path, name: str) -> None:
+    ran = run("check", f"bank:{name}", accounts)
+    assert (ran.code, ran.err) == (0, "")
+    assert [row[:4] for row in ran.rows] == [
+        ["Deposited", "1", "bank.Deposited", "0"],
+        ["Opened", "1", "bank.Opened", "0"],
+    ]
+
+
+def test_an_event_that_does_not_decode_is_named_and_gives_exit_code_1(run, changed: Path) -> None:
+    ran = run("check", "bank:Account", changed)
+    assert ran.code == 1
+    assert ran.rows[0][:7] == ["Deposited", "3", "bank.Deposited", "1", "4", "account-8", "2"]
+    assert "amount" in ran.rows[0][7]
+
+
+def test_the_report_as_json_has_the_first_failure_of_each_name(run, changed: Path) -> None:
+    ran = run("check", "bank:Account", changed, "--json")
+    first = json.loads(ran.out)["names"][0]["first"]
+    assert ran.code == 1
+    assert (first["stream"], first["version"], first["position"]) == ("account-8", 2, 4)
+
+
+def test_on_a_terminal_the_first_failure_is_a_sentence(run_on_terminal, changed: Path) -> None:
+    shown = run_on_terminal("check", "bank:Account", changed).out
+    assert "account-8 at version 2, position 4" in " ".join(shown.split())
+    assert "1 of 4 events do not decode" in shown
+
+
+def test_on_a_terminal_all_is_well_in_a_sentence(run_on_terminal, accounts: Path) -> None:
+    assert run_on_terminal("check", "bank:Account", accounts).out.rstrip().endswith("all events decode")
+
+
+@pytest.mark.parametrize(
+    "address", ["bank", "bank:", "bank:nobody", "bank:number", "nowhere:app", "broken:app", ":app", "..bank:app"]
+)
+def test_what_is_no_app_is_wrong_usage(run, accounts: Path, address: str) -> None:
+    ran = run("check", address, accounts)
+    assert ran.code == 2
+    assert ran.out == ""
+    [sentence] = ran.err.splitlines()
+    assert address in sentence

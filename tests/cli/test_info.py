@@ -1,0 +1,38 @@
+"""`act-fast info` says how much a store holds."""
+
+import json
+from pathlib import Path
+
+from act_fast import LogStore
+
+
+def test_info_counts_events_and_streams(run, bank: Path) -> None:
+    ran = run("info", bank)
+    assert ran.code == 0
+    assert ["events", "7"] in ran.rows
+    assert ["streams", "3"] in ran.rows
+
+
+def test_info_counts_the_events_of_each_name(run, bank: Path) -> None:
+    names = {row[1]: int(row[2]) for row in run("info", bank).rows if row[0] == "name"}
+    assert names == {"Opened": 2, "Deposited": 2, "Withdrawn": 1, "Checked": 2}
+
+
+def test_info_as_json_is_one_object(run, bank: Path) -> None:
+    info = json.loads(run("info", bank, "--json").out)
+    assert info["events"] == 7
+    assert info["names"]["Checked"] == 2
+    assert info["bytes"] > 0
+    assert info["first_created"] <= info["last_created"]
+
+
+def test_info_on_a_terminal_is_for_people(run_on_terminal, bank: Path) -> None:
+    shown = run_on_terminal("info", bank).out
+    assert "7 in 3 streams" in shown
+    assert "UTC" in shown
+
+
+def test_info_of_an_empty_store_has_no_times(run, tmp_path: Path) -> None:
+    LogStore(tmp_path / "empty.act").close()
+    info = json.loads(run("info", tmp_path / "empty.act", "--json").out)
+    assert (info["events"], info["first_created"], info["last_created"]) == (0, None, None)

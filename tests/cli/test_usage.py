@@ -1,0 +1,85 @@
+"""What a person gets who asks for something that cannot be: one sentence on standard error, and exit code 2."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from act_fast import LogStore
+
+COMMANDS = ["info", "streams", "events", "verify"]
+
+
+def assert_one_sentence(ran) -> None:
+    assert ran.code == 2
+    assert ran.out == ""
+    [sentence] = ran.err.splitlines()
+    assert sentence.startswith("act-fast")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_path_without_a_store_is_wrong_usage(run, tmp_path: Path, command: str) -> None:
+    assert_one_sentence(run(command, tmp_path / "nowhere.act"))
+    assert not (tmp_path / "nowhere.act").exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_directory_of_something_else_is_wrong_usage(run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "notes.txt").write_text("not a store")
+    assert_one_sentence(run(command, tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_file_is_wrong_usage(run, tmp_path: Path, command: str) -> None:
+    (tmp_path / "file.act").write_text("not a store")
+    assert_one_sentence(run(command, tmp_path / "file.act"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["events", "--after", "-1"],
+        ["events", "--limit", "many"],
+        ["events", "--limit", "1.5"],
+        ["events", "--limit", "99999999999999999999"],
+        ["events", "--created-after", "yesterday"],
+        ["events", "--pattern", "("],
+        ["events", "--unknown"],
+        ["streams", "--pattern", "["],
+        ["streams", "--after", "no-such-stream"],
+    ],
+)
+def test_a_wrong_option_is_named(run, bank: Path, arguments: list[str]) -> None:
+    command, *options = arguments
+    assert_one_sentence(run(command, bank, *options))
+
+
+def test_no_command_and_an_unknown_one_are_wrong_usage(run) -> None:
+    assert_one_sentence(run())
+    assert_one_sentence(run("destroy"))
+
+
+def test_the_version_is_the_packages(run) -> None:
+    assert run("--version").out == f"act-fast {version('act-fast')}\n"
+
+
+def test_help_says_the_exit_codes(run) -> None:
+    assert "exit codes:" in run("--help").out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_examples(run, command: str) -> None:
+    shown = run(command, "--help").out
+    assert f"act-fast {command} bank.act" in shown
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(start, tmp_path: Path) -> None:
+    path = tmp_path / "long.act"
+    with LogStore(path) as store:
+        store.append("s", [("Noted", b'{"text":"long enough to fill any pipe several times over"}')] * 5000)
+    child = start("events", path)
+    assert child.stdout.readline().startswith("1\t")
+    child.stdout.close()
+    assert child.stderr.read() == ""
+    assert child.wait(60) == 141

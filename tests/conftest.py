@@ -1,0 +1,63 @@
+"""Fixtures that more than one part of the tests uses."""
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from act_fast._log_store import LogStore
+
+SMALL_SEGMENT_BYTES = 64 * 1024
+SEGMENT_BYTES = 4 * 1024 * 1024
+
+
+@pytest.fixture
+def store_path(tmp_path: Path) -> Path:
+    """Where a store may be made; nothing is there yet."""
+    return tmp_path / "store.act"
+
+
+@pytest.fixture
+def open_store(store_path: Path) -> Iterator[Callable[..., LogStore]]:
+    """Opens the store at `store_path`, as often as asked and with any option; closes what is left open.
+
+    Segments are small, so that a few hundred events fill several of them.
+    """
+    opened: list[LogStore] = []
+
+    def open_one(**options: Any) -> LogStore:
+        store = LogStore(store_path, **{"segment_bytes": SMALL_SEGMENT_BYTES, **options})
+        opened.append(store)
+        return store
+
+    yield open_one
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture(params=["on disk", "in memory"])
+def store(request: pytest.FixtureRequest, store_path: Path) -> Iterator[LogStore]:
+    """An empty store: once on disk, once in memory, since both promise the same."""
+    if request.param == "on disk":
+        opened = LogStore(store_path, segment_bytes=SEGMENT_BYTES)
+    else:
+        opened = LogStore.memory(segment_bytes=SEGMENT_BYTES)
+    with opened:
+        yield opened
+
+
+@pytest.fixture
+def seed() -> int:
+    """The seed of a test that plays dice; printed, and given again with ACT_FAST_SEED."""
+    chosen = int(os.environ.get("ACT_FAST_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"ACT_FAST_SEED={chosen}")
+    return chosen
+
+
+@pytest.fixture
+def dice(seed: int) -> random.Random:
+    """A source of chance that starts from the printed seed."""
+    return random.Random(seed)

@@ -1,0 +1,194 @@
+"""The flights demo, on real data: what it stores and folds is what plain Python makes of the CSV file."""
+
+import csv
+import subprocess
+import sys
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+
+from act_fast import Act, LogStore
+from examples.flights.__main__ import main
+from examples.flights.aircraft import Aircraft
+from examples.flights.look import as_of, fold_all, most_delayed
+from examples.flights.source import history, read_rows
+
+ROOT = Path(__file__).parent.parent.parent
+ROWS = 20_000
+"""The first three weeks of January, with their snow and their cancellations."""
+
+TIMEOUT_SECONDS = 120
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[dict[str, str]]:
+    return list(islice(read_rows(), ROWS))
+
+
+@pytest.fixture(scope="module")
+def flights(rows: list[dict[str, str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("flights") / "flights.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+@pytest.fixture(scope="module")
+def filled(flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store that the demo has filled."""
+    path = tmp_path_factory.mktemp("store") / "flights.act"
+    main(["--store", str(path), "--flights", str(flights)])
+    return path
+
+
+def test_every_row_is_one_or_two_events(rows, filled: Path) -> None:
+    departed = sum(row["dep_time"] != "NA" for row in rows)
+    arrived = sum(row["arr_delay"] != "NA" for row in rows)
+    with LogStore(filled) as store:
+        assert store.names() == {
+            "FlightDeparted": departed,
+            "FlightArrived": arrived,
+            "FlightDiverted": departed - arrived,
+            "FlightCancelled": len(rows) - departed,
+        }
+
+
+def test_there_is_a_stream_for_each_aircraft_and_one_for_each_carrier_without(rows, filled: Path) -> None:
+    aircraft = {f"aircraft-{row['tailnum']}" for row in rows if row["tailnum"] != "NA"}
+    carriers = {f"unassigned-{row['carrier']}" for row in rows if row["tailnum"] == "NA"}
+    assert carriers
+    with LogStore(filled) as store:
+        assert {info.stream for info in store.streams()} == aircraft | carriers
+
+
+def test_folded_delays_and_miles_are_the_sums_of_the_csv(rows, filled: Path) -> None:
+    expected: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for row in rows:
+        if row["arr_delay"] != "NA":
+            sums = expected[f"aircraft-{row['tailnum']}"]
+            sums[0] += int(row["arr_delay"])
+            sums[1] += int(row["distance"])
+            sums[2] += 1
+    with LogStore(filled) as store:
+        folded = fold_all(Act(store, Aircraft), lambda events: None)
+    found = {f.stream: [f.state.arrival_delay_minutes, f.state.miles, f.state.arrivals] for f in folded}
+    assert {stream: sums for stream, sums in found.items() if sums[2]} == expected
+    latest = sorted((sums[0] for sums in expected.values()), reverse=True)[:10]
+    assert [f.state.arrival_delay_minutes for f in most_delayed(folded)] == latest
+
+
+def test_the_log_is_in_the_order_of_time(filled: Path) -> None:
+    with LogStore(filled) as store:
+        times = [msgspec.json.decode(event.data)["at"] for event in store.query()]
+    assert times == sorted(times)
+
+
+def test_an_aircraft_travelled_back_has_flown_only_what_it_had_flown(rows, filled: Path) -> None:
+    moment = datetime(2013, 1, 10, tzinfo=NEW_YORK)
+    with LogStore(filled) as store:
+        app = Act(store, Aircraft)
+        stream = max(store.streams(pattern="^aircraft-"), key=lambda info: info.version).stream
+        then = as_of(app, stream, moment)
+        at_the_end = app.load(Aircraft, stream).state
+    departed = [
+        planned + timedelta(minutes=int(row["dep_delay"]))
+        for row in rows
+        if f"aircraft-{row['tailnum']}" == stream and row["dep_time"] != "NA"
+        for planned in [datetime.fromisoformat(row["time_hour"]) + timedelta(minutes=int(row["minute"]))]
+    ]
+    assert then.departures == sum(at < moment for at in departed)
+    assert 0 < then.departures < at_the_end.departures == len(departed)
+
+
+def test_running_it_again_appends_nothing(flights: Path, filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with LogStore(filled) as store:
+        head = store.head
+    main(["--store", str(filled), "--flights", str(flights)])
+    with LogStore(filled) as store:
+        assert store.head == head
+    assert "nothing: all was there" in capsys.readouterr().out
+
+
+def test_killed_in_the_middle_it_goes_on_at_the_right_place(flights: Path, filled: Path, tmp_path: Path) -> None:
+    arguments = ["--store", str(tmp_path / "killed.act"), "--flights", str(flights)]
+    command = [sys.executable, "-m", "examples.flights", *arguments, "--events-per-commit", "7"]
+    with LogStore(tmp_path / "killed.act") as watched:
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as child:
+            reached = watched.wait(after=1000, timeout=TIMEOUT_SECONDS)
+            child.kill()
+        killed_at = watched.head
+    with LogStore(filled) as store:
+        assert 1000 < reached <= killed_at < store.head, "it was done before it could be killed"
+    main(arguments)
+    assert contents(tmp_path / "killed.act") == contents(filled)
+
+
+def contents(path: Path) -> list[tuple[str, int, str, bytes]]:
+    with LogStore(path) as store:
+        return [(event.stream, event.version, event.name, event.data) for event in store.query()]
+
+
+def test_a_store_of_something_else_is_refused(flights: Path, tmp_path: Path) -> None:
+    with LogStore(tmp_path / "other.act") as store:
+        store.append("account-7", [("Opened", b"{}")])
+    with pytest.raises(SystemExit, match="something else"):
+        main(["--store", str(tmp_path / "other.act"), "--flights", str(flights)])
+    with LogStore(tmp_path / "other.act") as store:
+        assert store.head == 1
+
+
+def row(**fields: str) -> dict[str, str]:
+    """A flight that was planned to leave Newark for San Francisco at 23:59 in New York, which is 04:59 in UTC."""
+    usual = {"carrier": "UA", "flight": "7", "tailnum": "N1", "origin": "EWR", "dest": "SFO", "distance": "2565"}
+    planned = {"time_hour": "2013-02-02T04:00:00Z", "minute": "59", "dep_time": "15", "dep_delay": "16"}
+    return usual | planned | {"arr_time": "317", "arr_delay": "2", "air_time": "340"} | fields
+
+
+def times(**fields: str) -> list[tuple[str, datetime]]:
+    return [(type(event).__name__, event.at) for _, event in history([row(**fields)])]
+
+
+def utc(day: int, hour: int, minute: int) -> datetime:
+    return datetime(2013, 2, day, hour, minute, tzinfo=UTC)
+
+
+def test_a_flight_over_midnight_keeps_its_day_and_the_destinations_zone() -> None:
+    assert times() == [("FlightDeparted", utc(2, 5, 15)), ("FlightArrived", utc(2, 11, 17))]
+
+
+def test_an_arrival_past_midnight_at_the_destination_is_on_the_next_day() -> None:
+    early = {"time_hour": "2013-02-02T00:00:00Z", "minute": "0", "dep_time": "1900", "dep_delay": "0"}
+    assert times(**early, arr_time="2400")[1] == ("FlightArrived", utc(2, 8, 0))
+    assert times(**early, arr_time="15")[1] == ("FlightArrived", utc(2, 8, 15))
+
+
+def test_an_airport_without_a_zone_is_in_puerto_ricos() -> None:
+    assert times(dest="SJU", arr_time="515")[1] == ("FlightArrived", utc(2, 9, 15))
+
+
+def test_a_cancelled_flight_is_one_event_at_its_planned_time() -> None:
+    never = dict.fromkeys(("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"), "NA")
+    assert times(**never) == [("FlightCancelled", utc(2, 4, 59))]
+
+
+def test_a_cancelled_flight_without_an_aircraft_goes_to_its_carriers_stream() -> None:
+    never = dict.fromkeys(("tailnum", "dep_time", "dep_delay", "arr_time", "arr_delay", "air_time"), "NA")
+    assert [happening.stream for happening in history([row(**never)])] == ["unassigned-UA"]
+
+
+def test_a_diverted_flight_that_came_through_says_when() -> None:
+    [_, (_, diverted)] = history([row(arr_delay="NA", air_time="NA", arr_time="900")])
+    assert (diverted.reached, diverted.at) == (True, utc(2, 17, 0))
+
+
+def test_a_diverted_flight_that_was_not_heard_of_again_bears_the_time_of_its_departure() -> None:
+    [_, (_, diverted)] = history([row(arr_delay="NA", air_time="NA", arr_time="NA")])
+    assert (diverted.reached, diverted.at) == (False, utc(2, 5, 15))

@@ -1,0 +1,132 @@
+"""Composition: slices, duplicates, and one set of definitions for many apps."""
+
+import pytest
+
+from act_fast import Act, Event, Slice, State, ValidationError, action, reducer
+from tests.framework.bank import Account, Deposited
+
+
+class Shipped(Event):
+    to: str
+
+
+class Parcel(State):
+    to: str = ""
+
+    @action
+    def ship(self, to: str) -> Shipped:
+        return Shipped(to)
+
+
+def test_a_slice_brings_its_states() -> None:
+    shop = Slice(Account, Slice(Parcel), name="shop")
+    with Act("memory:", shop) as app:
+        assert app.states == (Account, Parcel)
+        assert app.do(Parcel.ship, "p", to="Rome").state.to == "Rome"
+
+
+def test_a_slice_can_be_included_later() -> None:
+    with Act("memory:", Account) as app:
+        app.do(Account.deposit, "account-7", amount=1)
+        app.include(Slice(Parcel))
+        assert app.do(Parcel.ship, "p", to="Rome").version == 1
+        assert app.do(Account.deposit, "account-7", amount=1).state.balance == 2
+
+
+def test_a_state_that_is_there_twice_is_there_once() -> None:
+    with Act("memory:", Account, Slice(Account)) as app:
+        app.include(Account)
+        assert app.states == (Account,)
+
+
+def test_two_states_that_claim_one_event_are_an_error_that_names_both() -> None:
+    class Thief(State):
+        @reducer
+        def deposited(self, event: Deposited) -> None: ...
+
+    with pytest.raises(ValidationError, match=r"event Deposited is claimed by .*bank\.Account and by .*Thief"):
+        Act("memory:", Account, Thief)
+
+
+def test_two_classes_of_one_stored_name_in_a_state_are_an_error_that_names_both() -> None:
+    class Second(Event, name="Shipped"):
+        pass
+
+    with pytest.raises(ValidationError, match=r"Shipped and .*Second are both stored as 'Shipped'"):
+
+        class Confused(State, events=[Shipped, Second]):
+            pass
+
+
+def test_two_classes_of_one_stored_name_in_an_app_are_an_error_that_names_both() -> None:
+    class Second(Event, name="Shipped"):
+        pass
+
+    class Other(State, events=[Second]):
+        pass
+
+    with pytest.raises(ValidationError, match=r"stored as 'Shipped' are claimed by .*Shipped and by .*Second"):
+        Act("memory:", Parcel, Other)
+
+
+def test_two_states_of_one_name_are_an_error_that_names_both() -> None:
+    class Other(State, name="Parcel"):
+        pass
+
+    with pytest.raises(ValidationError, match=r"Parcel and .*Other are both called 'Parcel'"):
+        Act("memory:", Parcel, Other)
+
+
+def test_two_actions_of_one_name_in_a_state_are_an_error_that_names_the_line() -> None:
+    with pytest.raises(ValidationError, match=r"Twice\.ship is defined twice: first as action in line \d+"):
+
+        class Twice(State):
+            @action
+            def ship(self) -> None: ...
+
+            @action  # type: ignore[no-redef]
+            def ship(self, to: str) -> None: ...
+
+
+def test_what_does_not_fit_is_not_included() -> None:
+    class Thief(State, events=[Deposited]):
+        pass
+
+    with Act("memory:", Account) as app:
+        with pytest.raises(ValidationError):
+            app.include(Parcel, Thief)
+        assert app.states == (Account,)
+
+
+def test_one_set_of_definitions_builds_many_apps() -> None:
+    shop = Slice(Account, Parcel)
+    with Act("memory:", shop) as one, Act("memory:", shop) as two:
+        one.do(Account.deposit, "account-7", amount=1)
+        assert one.load(Account, "account-7").version == 1
+        assert two.load(Account, "account-7").version == 0
+
+
+def test_a_state_inherits_reducers_actions_and_fields() -> None:
+    class Savings(Account):
+        interest: float = 0.0
+
+        @action
+        def deposit(self, amount: int) -> Deposited:
+            return Deposited(amount * 2)
+
+    with Act("memory:", Savings) as app:
+        app.do(Savings.open, "s", owner="Ada")
+        assert app.do(Savings.deposit, "s", amount=5).state == Savings("Ada", 10, 2)
+        event = app.load(Savings, "s", at=1).event
+        assert event is not None
+        assert event.meta.causation is not None
+        assert event.meta.causation.action is not None
+        assert event.meta.causation.action.name.endswith("Savings.open")
+
+
+def test_the_action_of_a_base_class_is_not_that_of_the_subclass() -> None:
+    class Savings(Account):
+        pass
+
+    with Act("memory:", Savings) as app, pytest.raises(ValidationError, match="Account is not a state of this app"):
+        app.do(Account.open, "s", owner="Ada")

@@ -1,0 +1,134 @@
+"""Copies share nothing that can change."""
+
+import copy
+import gc
+from datetime import datetime
+from decimal import Decimal
+from enum import Enum
+from typing import Any, NamedTuple, TypedDict
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from act_fast._copying import copier_of
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Pair(NamedTuple):
+    left: list[int]
+    right: int
+
+
+class Box(TypedDict):
+    things: list[int]
+
+
+class Point(msgspec.Struct, frozen=True):
+    x: int = 0
+
+
+class Label(msgspec.Struct, frozen=True):
+    words: list[str] = []
+
+
+class Node(msgspec.Struct):
+    value: int = 0
+    children: list["Node"] = []
+    parent: "Node | None" = None
+
+
+class Everything(msgspec.Struct):
+    number: int = 0
+    price: Decimal = Decimal(0)
+    when: datetime | None = None
+    colour: Colour = Colour.RED
+    point: Point = Point()
+    label: Label = msgspec.field(default_factory=Label)
+    names: list[str] = []
+    table: list[list[int]] = []
+    ages: dict[str, int] = {}
+    groups: dict[str, set[int]] = {}
+    marks: set[str] = set()
+    seen: frozenset[int] = frozenset()
+    places: tuple[Point, ...] = ()
+    mixed: tuple[int, list[int]] = (0, [])
+    node: Node = msgspec.field(default_factory=Node)
+    maybe: list[int] | None = None
+    either: list[int] | dict[str, int] | None = None
+    anything: Any = None
+    pair: Pair = Pair([], 0)
+    box: Box = msgspec.field(default_factory=lambda: Box(things=[]))
+    raw: bytearray = msgspec.field(default_factory=bytearray)
+
+
+IMMUTABLE = (int, str, float, bytes, bool, type(None), Decimal, datetime, Enum, frozenset, Point, type)
+
+
+def changeable(value: Any, found: dict[int, Any] | None = None) -> dict[int, Any]:
+    """Everything inside of a value that can change, by identity."""
+    found = {} if found is None else found
+    if not isinstance(value, IMMUTABLE) and id(value) not in found:
+        if not isinstance(value, tuple):
+            found[id(value)] = value
+        for inner in gc.get_referents(value) if not isinstance(value, bytearray) else []:
+            changeable(inner, found)
+    return found
+
+
+integers = st.integers(-9, 9)
+words = st.text("ab", max_size=2)
+numbers = st.lists(integers, max_size=3)
+nodes: st.SearchStrategy[Node] = st.deferred(
+    lambda: st.builds(Node, integers, st.lists(nodes, max_size=2), st.none() | nodes)
+)
+everything = st.builds(
+    Everything,
+    names=st.lists(words, max_size=3),
+    label=st.builds(Label, st.lists(words, max_size=2)),
+    table=st.lists(numbers, max_size=3),
+    ages=st.dictionaries(words, integers, max_size=3),
+    groups=st.dictionaries(words, st.sets(integers, max_size=2), max_size=2),
+    marks=st.sets(words, max_size=3),
+    mixed=st.tuples(integers, numbers),
+    node=nodes,
+    maybe=st.none() | numbers,
+    either=st.none() | numbers | st.dictionaries(words, integers, max_size=2),
+    anything=st.recursive(st.none() | integers, lambda inner: st.lists(inner, max_size=2), max_leaves=4),
+    pair=st.builds(Pair, numbers, integers),
+    box=numbers.map(lambda things: Box(things=things)),
+)
+
+
+@given(everything)
+def test_a_copy_is_equal_and_shares_nothing_that_can_change(value: Everything) -> None:
+    made = copier_of(Everything)(value)
+    assert made == value
+    assert not changeable(made).keys() & changeable(value).keys()
+
+
+def test_what_cannot_change_is_shared() -> None:
+    class Flat(msgspec.Struct):
+        point: Point = Point()
+        names: tuple[str, ...] = ()
+
+    value = Flat(Point(5), ("a",))
+    made = copier_of(Flat)(value)
+    assert made is not value
+    assert made.point is value.point
+    assert copier_of(Flat) is Flat.__copy__ or copier_of(Flat) is copy.copy
+
+
+@pytest.mark.parametrize("kind", [dict, list])
+def test_a_subclass_of_a_collection_stays_one(kind: type) -> None:
+    class Special(kind):  # type: ignore[misc,valid-type]
+        pass
+
+    class Holder(msgspec.Struct):
+        held: kind = msgspec.field(default_factory=kind)  # type: ignore[valid-type]
+
+    assert type(copier_of(Holder)(Holder(Special())).held) is Special

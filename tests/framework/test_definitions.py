@@ -1,0 +1,397 @@
+"""Everything a person can get wrong in a definition is an error with the class, the member and the mend."""
+
+from typing import Any, TypedDict
+
+import msgspec
+import pytest
+
+from act_fast import Act, Event, State, ValidationError, action, invariant, reducer
+from tests.framework.bank import Account, Deposited
+
+
+class Noted(Event):
+    text: str
+
+
+class Plain(msgspec.Struct):
+    text: str = ""
+
+
+class Opaque:
+    pass
+
+
+def refused(sentence: str) -> Any:
+    return pytest.raises(ValidationError, match=sentence)
+
+
+def test_a_reducer_without_an_annotation() -> None:
+    with refused(r"Notes\.noted: the reducer's event is not annotated; write `def noted\(self, event: SomeEvent\)"):
+
+        class Notes(State):
+            @reducer
+            def noted(self, event) -> None: ...  # type: ignore[no-untyped-def]
+
+
+@pytest.mark.parametrize("kind", [int, Plain, Event, "Any", None, Account])
+def test_a_reducer_for_something_that_is_no_event(kind: Any) -> None:
+    def noted(self: Any, event: Any) -> None: ...
+
+    noted.__annotations__["event"] = kind
+    with refused(r"Notes\.noted: .* is no event"):
+        type(State)("Notes", (State,), {"noted": reducer(noted), "__module__": __name__, "__qualname__": "Notes"})
+
+
+def test_a_reducer_that_takes_more_than_an_event() -> None:
+    with refused(r"Notes\.noted: a reducer takes one event and nothing else"):
+
+        class Notes(State):
+            @reducer  # type: ignore[arg-type]
+            def noted(self, event: Noted, more: int) -> None: ...
+
+
+def test_a_reducer_that_promises_to_return_something() -> None:
+    with refused(r"Notes\.noted: a reducer changes self and returns nothing"):
+
+        class Notes(State):
+            @reducer  # type: ignore[arg-type]
+            def noted(self, event: Noted) -> int:
+                return 1
+
+
+def test_a_reducer_whose_annotation_means_nothing() -> None:
+    with refused(r"Notes\.noted: the annotation 'Nothing' means nothing here; define it above the class"):
+
+        class Notes(State):
+            @reducer
+            def noted(self, event: "Nothing") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+
+def test_a_reducer_that_is_async() -> None:
+    with refused(r"Notes\.noted is `async def`, but deciding and folding do no I/O"):
+
+        class Notes(State):
+            @reducer  # type: ignore[arg-type]
+            async def noted(self, event: Noted) -> None: ...
+
+
+def test_a_reducer_without_self() -> None:
+    with refused(r"Notes\.noted takes no `self`"):
+
+        class Notes(State):
+            @reducer  # type: ignore[arg-type]
+            def noted() -> None: ...
+
+
+def test_two_reducers_of_one_event() -> None:
+    with refused(r"Notes\.again and noted both fold Noted; leave it to one of them"):
+
+        class Notes(State):
+            @reducer
+            def noted(self, event: Noted) -> None: ...
+
+            @reducer
+            def again(self, event: Noted) -> None: ...
+
+
+def test_a_reducer_may_fold_several_events() -> None:
+    class Erased(Event):
+        pass
+
+    class Notes(State):
+        changes: int = 0
+
+        @reducer
+        def changed(self, event: Noted | Erased) -> None:
+            self.changes += 1
+
+        @action
+        def rewrite(self) -> tuple[Erased, Noted]:
+            return Erased(), Noted("again")
+
+    with Act("memory:", Notes) as app:
+        assert app.do(Notes.rewrite, "n").state.changes == 2
+
+
+def test_an_action_whose_arguments_are_not_annotated() -> None:
+    with refused(r"Notes\.note: argument 'text' is not annotated; write `text: <its type>`"):
+
+        class Notes(State):
+            @action
+            def note(self, text) -> Noted:  # type: ignore[no-untyped-def]
+                return Noted(text)
+
+
+def test_an_action_whose_result_is_not_annotated() -> None:
+    with refused(r"Notes\.note: what the action returns is not annotated; write `-> SomeEvent`"):
+
+        class Notes(State):
+            @action
+            def note(self, text: str):  # type: ignore[no-untyped-def]
+                return Noted(text)
+
+
+@pytest.mark.parametrize("kind", [int, Plain, list[int], Noted | str, Any])
+def test_an_action_that_returns_something_that_is_no_event(kind: Any) -> None:
+    def note(self: Any) -> Any: ...
+
+    note.__annotations__["return"] = kind
+    with refused(r"Notes\.note: an action returns events, but .* is none"):
+        type(State)("Notes", (State,), {"note": action(note), "__module__": __name__, "__qualname__": "Notes"})
+
+
+def test_an_action_that_is_async() -> None:
+    with refused(r"Notes\.note is `async def`"):
+
+        class Notes(State):
+            @action  # type: ignore[type-var]
+            async def note(self) -> Noted:
+                return Noted("")
+
+
+def test_an_action_that_takes_whatever_it_is_given() -> None:
+    with refused(r"Notes\.note: \*texts cannot be checked; name each argument, or take a list"):
+
+        class Notes(State):
+            @action
+            def note(self, *texts: str) -> Noted:
+                return Noted("")
+
+
+def test_an_action_with_a_mutable_default() -> None:
+    with refused(r"Notes\.note: argument 'texts' has a mutable default; use a tuple, or None"):
+
+        class Notes(State):
+            @action
+            def note(self, texts: list[str] = []) -> Noted:  # noqa: B006
+                return Noted("")
+
+
+@pytest.mark.parametrize("wrong", [{"retries": -1}, {"retries": True}, {"backoff": "1s"}, {"backoff": -1}])
+def test_an_action_with_options_that_make_no_sense(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+
+        class Notes(State):
+            @action(**wrong)
+            def note(self) -> None: ...
+
+
+def test_an_action_that_requires_what_is_no_invariant() -> None:
+    with refused(r"@action on note: requires= must be a list of invariants"):
+
+        class Notes(State):
+            @action(requires=["is_open"])  # type: ignore[list-item]
+            def note(self) -> None: ...
+
+
+def test_an_action_that_requires_an_invariant_of_another_state() -> None:
+    with refused(r"Notes\.note requires 'is_open', which is no invariant of .*Notes"):
+
+        class Notes(State):
+            @action(requires=[Account.is_open])
+            def note(self) -> None: ...
+
+
+def test_an_invariant_that_does_not_say_whether_it_holds() -> None:
+    with refused(r"Notes\.is_short: an invariant says whether a rule holds; write `def is_short\(self\) -> bool`"):
+
+        class Notes(State):
+            @invariant("notes are short", always=True)  # type: ignore[arg-type]
+            def is_short(self) -> str:
+                return "yes"
+
+
+def test_an_invariant_that_takes_too_much() -> None:
+    with refused(r"Notes\.is_short: an invariant takes the state, and the actor at most"):
+
+        class Notes(State):
+            @invariant("notes are short", always=True)
+            def is_short(self, actor: object, more: object) -> bool:
+                return True
+
+
+def test_an_invariant_without_words() -> None:
+    with refused("an invariant is described in words"):
+        invariant("")
+    with refused("an invariant is described in words"):
+        invariant(lambda self: True)  # type: ignore[arg-type]
+
+
+def test_an_invariant_that_no_action_requires() -> None:
+    class Notes(State):
+        @invariant("notes are short")
+        def is_short(self) -> bool:
+            return True
+
+    with refused(r"the invariant 'is_short' is attached to no action; name it in `@action\(requires=\[is_short\]\)`"):
+        Act("memory:", Notes)
+
+
+def test_a_state_field_without_a_default() -> None:
+    with refused(r"Notes\.title has no default, but the state of a new stream is made without arguments"):
+
+        class Notes(State):
+            title: str
+
+
+@pytest.mark.parametrize("default", [["a"], {"a": 1}, {1}, bytearray(b"a"), Plain()])
+@pytest.mark.parametrize("base", [State, Event])
+def test_a_mutable_default(base: type[Any], default: Any) -> None:
+    body = {"__annotations__": {"tags": type(default)}, "tags": default, "__module__": __name__}
+    with refused(r"Notes(\.tags has a mutable default, which all instances would share|.*mutable struct object)"):
+        type(base)("Notes", (base,), body)
+
+
+def test_empty_collections_are_fine_as_defaults_and_are_not_shared() -> None:
+    class Notes(State):
+        texts: list[str] = []
+
+    assert Notes().texts is not Notes().texts
+
+
+@pytest.mark.parametrize("base", [State, Event])
+@pytest.mark.parametrize("kind", [Opaque, list[Opaque], dict[str, Opaque | None], tuple[int, Opaque]])
+def test_a_field_that_cannot_be_stored(base: type[Any], kind: Any) -> None:
+    body = {"__annotations__": {"thing": kind}, "thing": None, "__module__": __name__, "__qualname__": "Notes"}
+    with refused(r"Notes\.thing.* is of type Opaque, which cannot be stored; use types that msgspec can encode"):
+        type(base)("Notes", (base,), body)
+
+
+def test_a_field_inside_of_a_field_that_cannot_be_stored() -> None:
+    class Inner(TypedDict):
+        opaque: Opaque
+
+    class Middle(msgspec.Struct):
+        inner: list[Inner] = []
+
+    with refused(r"Notes\.middle\.inner\[\]\.opaque is of type Opaque"):
+
+        class Notes(State):
+            middle: Middle | None = None
+
+
+def test_a_field_whose_annotation_means_nothing_is_found_by_the_app() -> None:
+    class Notes(State):
+        thing: "Nothing | None" = None  # type: ignore[name-defined]  # noqa: F821
+
+    with refused(r"Notes: the annotation 'Nothing' means nothing in .*test_definitions"):
+        Act("memory:", Notes)
+
+
+class Tree(State):
+    branches: "list[Branch]" = []
+
+
+class Branch(msgspec.Struct):
+    leaves: int
+    branches: "list[Branch]" = []
+
+
+def test_a_field_may_name_a_class_that_is_defined_later() -> None:
+    with Act("memory:", Tree) as app:
+        assert app.load(Tree, "t").state.branches == []
+
+
+def test_an_event_that_is_not_frozen() -> None:
+    with refused(r"event .*Noted is not frozen, but facts do not change; remove frozen=False"):
+
+        class Noted(Event, frozen=False):  # type: ignore[misc]
+            text: str
+
+
+def test_an_event_without_names_for_its_fields() -> None:
+    with refused(r"event .*Noted is array_like, so its fields would have no names in the log"):
+
+        class Noted(Event, array_like=True):
+            text: str
+
+
+def test_a_state_that_is_frozen() -> None:
+    with refused(r"Notes is frozen, but its reducers must change it; remove frozen=True"):
+
+        class Notes(State, frozen=True):  # type: ignore[misc]
+            text: str = ""
+
+
+@pytest.mark.parametrize("name", ["", "$closed", "two\nlines", "nul\0", 5, "x" * 513])
+def test_a_stored_name_that_is_none(name: Any) -> None:
+    with refused("event Noted: name="):
+
+        class Noted(Event, name=name):
+            text: str
+
+
+@pytest.mark.parametrize("name", ["", " ", "two\nlines", 5])
+def test_a_states_name_that_is_none(name: Any) -> None:
+    with refused(r"Notes: name=.* cannot be a state's name"):
+
+        class Notes(State, name=name):
+            text: str = ""
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"snapshot_every": 0},
+        {"snapshot_every": True},
+        {"snapshot_every": "10"},
+        {"snapshot_when": True},
+        {"snapshot_version": "two"},
+        {"events": Noted},
+        {"events": [Plain]},
+        {"events": [Noted("a")]},
+        {"unheard_of": 1},
+    ],
+)
+def test_class_keywords_that_make_no_sense(wrong: dict[str, Any]) -> None:
+    with refused("Notes"):
+
+        class Notes(State, **wrong):
+            text: str = ""
+
+
+def test_a_name_that_is_a_field_and_a_member() -> None:
+    with refused(r"Notes\.noted is both a field and reducer; rename one of them"):
+
+        class Notes(State):
+            noted: bool = False
+
+            @reducer  # type: ignore[no-redef]
+            def noted(self, event: Noted) -> None: ...
+
+
+def test_a_reserved_name() -> None:
+    with refused(r"Notes\.__definition__: names that begin with __ are reserved"):
+
+        class Notes(State):
+            __definition__: int = 1  # type: ignore[assignment,misc]
+
+
+def test_an_event_without_a_reducer_whose_fields_do_not_fit() -> None:
+    with refused(r"Notes: Noted has no reducer, and its field 'text' does not fit .*Notes\.text, which is of another"):
+
+        class Notes(State, events=[Noted]):
+            text: int = 0
+
+
+def test_an_event_without_a_reducer_whose_fields_fit_loosely() -> None:
+    class Counted(Event):
+        number: int
+        text: str
+
+    class Notes(State, events=[Counted]):
+        number: float | None = None
+        text: Any = None
+
+    with Act("memory:", Notes) as app:
+        app.store.append("n", [Counted(1, "one")])
+        assert app.load(Notes, "n").state == Notes(1, "one")
+
+
+def test_a_reducer_for_an_event_of_another_state() -> None:
+    class Thief(State):
+        @reducer
+        def deposited(self, event: Deposited) -> None: ...
+
+    with refused(r"event Deposited is claimed by .*Account and by .*Thief; an event belongs to one state"):
+        Act("memory:", Account, Thief)

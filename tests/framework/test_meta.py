@@ -1,0 +1,152 @@
+"""Meta: who did it, on whose behalf, and what else came of the same request."""
+
+import asyncio
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from act_fast import Act, Actor, EventCause, ValidationError
+from act_fast._ambient import within
+from act_fast._correlation import new_correlation
+from tests.framework.bank import Account
+
+ADA = Actor("u1", "Ada", {"role": "teller"})
+
+
+def test_an_event_tells_its_action_stream_and_actor(app: Act) -> None:
+    event = app.acting(ADA).do(Account.open, "account-7", owner="Ada").event
+
+    assert event is not None
+    assert event.meta.causation is not None
+    assert event.meta.causation.action is not None
+    assert event.meta.causation.action.name == "Account.open"
+    assert event.meta.causation.action.stream == "account-7"
+    assert event.meta.causation.action.actor == ADA
+    assert event.meta.causation.event is None
+
+
+def test_acting_leaves_the_app_as_it_was(app: Act) -> None:
+    app.acting(ADA)
+    event = app.do(Account.open, "account-7", owner="Ada").event
+    assert event is not None
+    assert event.meta.causation is not None
+    assert event.meta.causation.action is not None
+    assert event.meta.causation.action.actor is None
+
+
+def test_acting_and_expecting_go_together(app: Act) -> None:
+    snapshot = app.acting(ADA).expecting(0).do(Account.open, "account-7", owner="Ada")
+    event = snapshot.event
+    assert event is not None
+    assert event.meta.causation is not None
+    assert event.meta.causation.action is not None
+    assert event.meta.causation.action.actor == ADA
+
+
+def test_an_actor_is_an_actor(app: Act) -> None:
+    with pytest.raises(ValidationError, match="an actor is an Actor, not str"):
+        app.acting("Ada")  # type: ignore[arg-type]
+
+
+def test_each_do_has_a_correlation_of_its_own(app: Act) -> None:
+    ids = {app.do(Account.deposit, "account-7", amount=1).event.meta.correlation for _ in range(3)}  # type: ignore[union-attr]
+    assert len(ids) == 3
+
+
+def test_what_is_done_in_a_context_shares_its_correlation_and_can_be_found_by_it(app: Act) -> None:
+    with app.context(correlation="request-1", actor=ADA):
+        app.do(Account.open, "account-1", owner="Ada")
+        app.do(Account.open, "account-2", owner="Ada")
+    app.do(Account.open, "account-3", owner="Ada")
+
+    found = list(app.query(correlation="request-1"))
+    assert [each.stream for each in found] == ["account-1", "account-2"]
+
+
+def test_contexts_nest_and_end(app: Act) -> None:
+    with app.context(correlation="outer", actor=ADA), app.context(correlation="inner") as inner:
+        assert (inner.correlation, inner.actor) == ("inner", ADA)
+    with app.context() as plain:
+        assert (plain.correlation, plain.actor) == (None, None)
+
+
+def test_an_actor_named_by_acting_comes_before_that_of_the_context(app: Act) -> None:
+    with app.context(actor=Actor("u2")):
+        event = app.acting(ADA).do(Account.open, "account-7", owner="Ada").event
+    assert event is not None
+    assert event.meta.causation is not None
+    assert event.meta.causation.action is not None
+    assert event.meta.causation.action.actor == ADA
+
+
+def test_what_is_done_while_an_event_is_handled_names_that_event(app: Act) -> None:
+    cause = EventCause("Deposited", "account-1", 7, 3)
+    with within(correlation="request-1", event=cause):
+        event = app.do(Account.open, "account-7", owner="Ada").event
+    assert event is not None
+    assert event.meta.causation is not None
+    assert event.meta.causation.event == cause
+    assert event.meta.correlation == "request-1"
+
+
+def test_a_context_is_not_seen_by_other_threads(app: Act) -> None:
+    seen: list[str | None] = []
+
+    def other() -> None:
+        with app.context() as here:
+            seen.append(here.correlation)
+
+    with app.context(correlation="request-1"):
+        thread = threading.Thread(target=other)
+        thread.start()
+        thread.join()
+    assert seen == [None]
+
+
+async def test_tasks_have_contexts_of_their_own(app: Act) -> None:
+    async def request(number: int) -> str | None:
+        with app.context(correlation=f"request-{number}"):
+            await asyncio.sleep(0)
+            event = (await asyncio.to_thread(app.do, Account.deposit, f"account-{number}", 1)).event
+        assert event is not None
+        return event.meta.correlation
+
+    assert await asyncio.gather(*map(request, range(5))) == [f"request-{number}" for number in range(5)]
+
+
+def test_the_correlator_can_be_ones_own() -> None:
+    with Act("memory:", Account, correlator=lambda: "mine") as app:
+        event = app.do(Account.deposit, "account-7", amount=1).event
+    with pytest.raises(Exception, match="closed"):
+        app.load(Account, "account-7")
+    assert event is not None
+    assert event.meta.correlation == "mine"
+
+
+def test_correlation_ids_are_short_ordered_and_unique() -> None:
+    ids = [new_correlation() for _ in range(10_000)]
+    assert {len(each) for each in ids} == {16}
+    assert ids == sorted(set(ids))
+
+
+def test_correlation_ids_of_many_threads_are_unique() -> None:
+    with ThreadPoolExecutor(8) as pool:
+        made = list(pool.map(lambda _: [new_correlation() for _ in range(1000)], range(8)))
+    assert len({each for ids in made for each in ids}) == 8000
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_makes_ids_of_its_own() -> None:
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writer, new_correlation().encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    made = os.read(reader, 100).decode()
+    os.close(reader)
+    os.close(writer)
+    assert made[-4:] != new_correlation()[-4:]

@@ -1,0 +1,121 @@
+"""Forked processes for tests: each runs one function, says lines through a pipe, and may be killed at any moment."""
+
+import os
+import select
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+PATIENCE_SECONDS = 60.0
+
+Tell = Callable[[object], None]
+
+
+class Process:
+    """A child of this one."""
+
+    def __init__(self, body: Callable[[Tell], None]) -> None:
+        reading, writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(reading)
+            _run(body, writing)
+        os.close(writing)
+        self._reading = reading
+        self._said = b""
+        self._status: int | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether nobody has seen its end."""
+        return self._status is None
+
+    def kill(self) -> None:
+        """End it at once, without any clean-up."""
+        os.kill(self.pid, signal.SIGKILL)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended; a negative one names the signal that ended it."""
+        if self._status is None:
+            self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self._status
+
+    def next_line(self, seconds: float = PATIENCE_SECONDS) -> str:
+        """The next line it says; "" when it has ended without another one."""
+        while b"\n" not in self._said:
+            if not select.select([self._reading], [], [], seconds)[0]:
+                raise TimeoutError(f"process {self.pid} has said nothing for {seconds} seconds")
+            piece = os.read(self._reading, 65536)
+            if not piece:
+                return ""
+            self._said += piece
+        line, _, self._said = self._said.partition(b"\n")
+        return line.decode()
+
+    def next_news(self) -> str:
+        """The first line that it says from now on; what it has said before is passed over."""
+        while select.select([self._reading], [], [], 0)[0] and (piece := os.read(self._reading, 65536)):
+            self._said += piece
+        self._said = self._said[self._said.rfind(b"\n") + 1 :]
+        return self.next_line()
+
+    def lines(self) -> Iterator[str]:
+        """All it still says, until it has ended."""
+        while line := self.next_line():
+            yield line
+
+    def forget(self) -> None:
+        """Kill it if it is still there, and let go of its pipe."""
+        if self._status is None:
+            self.kill()
+            self.wait()
+        os.close(self._reading)
+
+
+def _run(body: Callable[[Tell], None], writing: int) -> None:
+    code = 1
+    try:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(int(2 * PATIENCE_SECONDS))  # no test leaves a process behind
+        body(lambda line: _write_all(writing, f"{line}\n".encode()))
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
+
+
+@contextmanager
+def started(*bodies: Callable[[Tell], None]) -> Iterator[list[Process]]:
+    """A process for each body, gone at the end."""
+    processes: list[Process] = []
+    try:
+        for body in bodies:
+            processes.append(Process(body))
+        yield processes
+    finally:
+        for process in processes:
+            process.forget()
+
+
+def run(*bodies: Callable[[Tell], None]) -> list[list[str]]:
+    """What each body said, when all have ended well."""
+    with started(*bodies) as processes:
+        said = [list(process.lines()) for process in processes]
+        assert [process.wait() for process in processes] == [0] * len(bodies)
+        return said
+
+
+def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
+    """Look again and again until `condition` holds; for what has no way to be awaited."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.001)
