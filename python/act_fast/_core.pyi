@@ -5,7 +5,7 @@ from typing import final
 
 from act_fast._rows import Progress, Row, StreamRow
 
-__all__ = ["Appended", "Log", "Query", "verify_path"]
+__all__ = ["Appended", "Log", "Query", "__version__", "verify_path"]
 __version__: str
 
 @final
@@ -72,16 +72,17 @@ class Log:
     def position_before(self, created_us: int) -> int:
         """The last position created before a time; 0 when there is none."""
     def load(
-        self, stream: str, after: int = 0, before: int | None = None, limit: int = 1000
+        self, stream: str, after: int | None = None, before: int | None = None, limit: int | None = None
     ) -> tuple[list[Row], int | None]:
-        """Events of one stream with after < version < before; and the version to go on after, None at the end."""
+        """Events of one stream with after < version < before, at most `limit` (or 1000); and the version to go on after,
+        None at the end."""
 
     def query(
         self,
         stream: str | None = None,
         pattern: str | None = None,
         names: Sequence[str] | None = None,
-        after: int = 0,
+        after: int | None = None,
         before: int | None = None,
         created_after_us: int | None = None,
         created_before_us: int | None = None,
@@ -89,7 +90,7 @@ class Log:
         backwards: bool = False,
     ) -> Query: ...
     def streams(
-        self, pattern: str | None = None, after: str | None = None, limit: int = 1000
+        self, pattern: str | None = None, after: str | None = None, limit: int | None = None
     ) -> tuple[list[StreamRow], str | None]:
         """Streams in the order they came to be; and the stream to go on after, None at the end."""
 
