@@ -5,7 +5,7 @@ from typing import final
 
 from act_fast._rows import Progress, Row, StreamRow
 
-__all__ = ["Appended", "Log", "Query", "__version__", "verify_path"]
+__all__ = ["Appended", "Log", "Query", "Reactions", "__version__", "verify_path"]
 __version__: str
 
 @final
@@ -105,12 +105,103 @@ class Log:
     def wait(self, after: int, timeout_ms: int | None = None) -> int:
         """Sleep until the head is above `after`, or the time is over; the head either way."""
 
+    @property
+    def news(self) -> int:
+        """Changes with all news that somebody waits for: publications, and what is done to targets by hand."""
+
+    def expect_news(self) -> int:
+        """Have the next publication change `news`, and answer what it is now. Look for work after this, then wait."""
+
+    def wait_news(self, seen: int, timeout_ms: int | None = None) -> int:
+        """Sleep until `news` is another number than `seen`, or the time is over; the number either way."""
+
     def flush(self) -> None:
         """Return when everything appended so far would survive a power cut."""
 
     def verify(self, progress: Progress | None = None) -> dict[str, object]: ...
     def rebuild_index(self) -> None: ...
     def stats(self) -> dict[str, object]: ...
+    def close(self) -> None: ...
+
+@final
+class Reactions:
+    """The reactions of one program on one store."""
+
+    @staticmethod
+    def open(log: Log) -> Reactions: ...
+    def register(self, specs: Sequence[tuple[str, Sequence[str], str | None, str | None, str, int, bool]]) -> None:
+        """Make known the reactions of this program: (name, event names, target template or None for a function, source
+        or None, lane, priority, from now on). Their order is that of the numbers that leases speak of."""
+
+    def correlate(self, limit: int) -> tuple[int, int, int, bool, list[tuple[int, int, int, list[Row]]]]:
+        """Read up to `limit` new events for the reactions that have come the least far: (examined, subscribed, marked,
+        caught up, unresolved), the last being (reaction, from, to, rows) for functions to resolve."""
+
+    def resolve(
+        self, reaction: int, from_: int, to: int, found: Sequence[tuple[int, Sequence[str] | None, str]], /
+    ) -> tuple[int, int]:
+        """Take what a function found for a reaction's events between two positions: (position, targets, "") each, or
+        (position, None, error). Answers (subscribed, marked)."""
+
+    def claim(
+        self,
+        lanes: Sequence[str] | None,
+        lagging: int,
+        leading: int,
+        window: int,
+        lease_ms: int,
+        holder: int,
+        cut: int,
+    ) -> list[tuple[int, str, int, int, bool, list[Row], list[list[int]], bool]]:
+        """Lease targets that have work, and fetch their next events: (target number, name, token, attempts, lagging,
+        rows, for each row the numbers of its reactions, whether there are more)."""
+
+    def finish(self, outcomes: Sequence[tuple[int, int, int | None, str, int, int, str]]) -> list[bool]:
+        """Take the outcomes of a cycle: (target number, token, done up to or None, "free" | "retry" | "block" |
+        "defer", position, due in ms since 1970, error). Answers which were accepted."""
+
+    def renew(self, leases: Sequence[tuple[int, int]], lease_ms: int) -> list[bool]:
+        """Keep leases, (target number, token) each; which are still held."""
+
+    def any_ready(self, lanes: Sequence[str] | None = None) -> bool: ...
+    def next_ms(self) -> int | None:
+        """How many ms until a lease ends, or a retry or deferral is due; None when nothing waits."""
+
+    def reset(
+        self,
+        names: Sequence[str] | None = None,
+        pattern: str | None = None,
+        lane: str | None = None,
+        blocked: bool | None = None,
+    ) -> int: ...
+    def unblock(
+        self, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
+    ) -> int: ...
+    def block(
+        self, error: str, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
+    ) -> int: ...
+    def defer(
+        self, due_ms: int, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
+    ) -> int: ...
+    def prioritize(
+        self, priority: int, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
+    ) -> int: ...
+    def targets(
+        self,
+        names: Sequence[str] | None = None,
+        pattern: str | None = None,
+        lane: str | None = None,
+        blocked: bool | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> list[dict[str, object]]:
+        """Keys: name, lane, priority, watermark, mark, lag, holder, lease_ms, attempts, failing, blocked, error, due_ms,
+        reactions, known."""
+
+    def cursors(self) -> list[tuple[str, int, bool]]:
+        """How far each reaction has been correlated: (reaction, position, whether this program has code for it)."""
+
+    def flush(self) -> None: ...
     def close(self) -> None: ...
 
 def verify_path(path: str, progress: Progress | None = None) -> dict[str, object]:

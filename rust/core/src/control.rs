@@ -40,6 +40,7 @@ const ALLOCATED: u64 = 13;
 const SHAPE: u64 = 14;
 const FLAGS: u64 = 15;
 const FLUSHED_AT: u64 = 16;
+const REACTIONS_LOCK: u64 = 17;
 
 /// The store is closed, and all of it has been flushed.
 pub(crate) const CLEAN: u64 = 1;
@@ -299,6 +300,10 @@ impl Control {
         self.map.half(base(FLUSH_LOCK))
     }
 
+    pub(crate) fn reactions_lock(&self) -> &AtomicU32 {
+        self.map.half(base(REACTIONS_LOCK))
+    }
+
     /// Changes with every publication that somebody waits for.
     pub(crate) fn news(&self) -> &AtomicU32 {
         self.map.half(base(NEWS))
@@ -424,7 +429,7 @@ impl Control {
 
     /// Let go of all locks: nobody is left who could hold them.
     pub(crate) fn free_locks(&self) {
-        for lock in [self.writer_lock(), self.growth_lock(), self.flush_lock()] {
+        for lock in [self.writer_lock(), self.growth_lock(), self.flush_lock(), self.reactions_lock()] {
             lock.store(0, Ordering::SeqCst);
         }
     }

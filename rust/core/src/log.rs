@@ -14,6 +14,7 @@ use crate::housekeeper::Housekeeper;
 use crate::index::{self, Index};
 use crate::lock::{Guard, Lock};
 use crate::options::{Durability, Options};
+use crate::reactions;
 use crate::record::Seed;
 use crate::recover::{self, Recovered};
 use crate::segments::{self, Header, Segments};
@@ -21,7 +22,8 @@ use crate::slots::{self, Slot};
 
 const OPENING: &str = "locks/opening";
 /// What may lie in the folder of a store that is not yet made.
-const OWN_NAMES: [&str; 5] = [segments::FOLDER, index::FOLDER, slots::FOLDER, control::CONTROL, "control.new"];
+const OWN_NAMES: [&str; 6] =
+    [segments::FOLDER, index::FOLDER, slots::FOLDER, reactions::FOLDER, control::CONTROL, "control.new"];
 
 /// An open store. Any number of handles, in any number of processes, may be open on one directory.
 #[derive(Debug)]
@@ -154,6 +156,7 @@ impl Log {
         }
         drop(self.growth_lock().take_legacy());
         drop(self.flush_lock().take_legacy());
+        drop(self.lock_of(self.control.reactions_lock()).take_legacy());
         if let Some(guard) = self.writer_lock().take_legacy() {
             self.repair(&guard)?;
         }
@@ -186,6 +189,10 @@ impl Log {
 
     pub(crate) fn flush_lock(&self) -> Lock<'_> {
         self.lock_of(self.control.flush_lock())
+    }
+
+    pub(crate) fn reactions_lock(&self) -> Lock<'_> {
+        self.lock_of(self.control.reactions_lock())
     }
 
     /// Wait for the writer's lock, and put right what its last owner left, if that one died with it.

@@ -11,6 +11,7 @@ use crate::index::{self, Index};
 use crate::lock::Guard;
 use crate::log::Log;
 use crate::options::{Durability, Options};
+use crate::reactions;
 use crate::record::{Kind, Preamble, Seed, SnapshotRecord};
 use crate::scan::{Scan, Step};
 use crate::segments::{self, Header, Segments};
@@ -173,6 +174,7 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     control.publish(state.position);
     control.set_synced(tail);
     control.set_flag(control::FAILED | control::CLEAN, false)?;
+    reactions::after_recovery(disk, &segments.store_id, state.position)?;
     building.index.install(building.state, tail)?;
     control.claim()?;
     control.flush()?;

@@ -31,6 +31,31 @@ impl Log {
         self.head()
     }
 
+    /// A number that changes with all news that somebody waits for.
+    #[must_use]
+    pub fn news(&self) -> u32 {
+        self.control.news().load(Ordering::SeqCst)
+    }
+
+    /// Have the next publication change `news`; answers what it is now. Look for work after this, then wait: what comes
+    /// in between is not slept through.
+    #[must_use]
+    pub fn expect_news(&self) -> u32 {
+        if self.control.writable() {
+            self.control.awaited().store(1, Ordering::SeqCst);
+        }
+        self.news()
+    }
+
+    /// Sleep until `news` is another number than `seen`, for `timeout` at most. May return early: look again.
+    pub fn wait_news(&self, seen: u32, timeout: Duration) -> Result<u32> {
+        self.check_open()?;
+        if self.news() == seen && !timeout.is_zero() {
+            futex_wait(self.control.news(), seen, Some(timeout));
+        }
+        Ok(self.news())
+    }
+
     /// Wake all who wait, whether there is news or not.
     pub fn wake(&self) {
         if self.control.writable() {

@@ -4,6 +4,7 @@ mod arguments;
 mod errors;
 mod log;
 mod query;
+mod reactions;
 mod rows;
 mod verify;
 
@@ -16,6 +17,8 @@ mod _core {
     use crate::log::{Appended, Log};
     #[pymodule_export]
     use crate::query::Query;
+    #[pymodule_export]
+    use crate::reactions::Reactions;
     #[pymodule_export]
     use crate::verify::verify_path;
 

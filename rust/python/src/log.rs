@@ -71,6 +71,10 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    pub(crate) fn get(&self) -> PyResult<Arc<act_fast_core::Log>> {
+        self.handle.get()
+    }
+
     fn start(py: Python<'_>, disk: Arc<dyn Disk>, options: Options) -> PyResult<Self> {
         let log = py.detach(|| act_fast_core::Log::open(Arc::clone(&disk), options.clone())).map_err(raised)?;
         Ok(Self { handle: Handle(Arc::new(RwLock::new(Some(log)))), disk, options })
@@ -362,6 +366,38 @@ impl Log {
             }
             py.check_signals()?;
         }
+    }
+
+    /// A number that changes with all news that somebody waits for: publications, and what is done to targets by hand.
+    #[getter]
+    fn news(&self) -> PyResult<u32> {
+        Ok(self.handle.get()?.news())
+    }
+
+    /// Sleep until `news` is another number than `seen`, or the time is over; the number either way. Say `expect_news`
+    /// before looking for work: what comes after that will wake.
+    #[pyo3(signature = (seen, timeout_ms=None))]
+    fn wait_news(&self, py: Python<'_>, seen: u32, timeout_ms: Option<u64>) -> PyResult<u32> {
+        let deadline = timeout_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit)));
+        loop {
+            let left = deadline.map_or(NAP, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let log = self.handle.get()?;
+            let news = py.detach(|| {
+                let news = log.wait_news(seen, left.min(NAP));
+                drop(log);
+                news
+            });
+            let news = news.map_err(raised)?;
+            if news != seen || left.is_zero() {
+                return Ok(news);
+            }
+            py.check_signals()?;
+        }
+    }
+
+    /// Have the next publication change `news`, and answer what it is now.
+    fn expect_news(&self) -> PyResult<u32> {
+        Ok(self.handle.get()?.expect_news())
     }
 
     /// Return when everything appended so far would survive a power cut.

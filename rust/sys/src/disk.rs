@@ -100,3 +100,16 @@ pub fn boot_id() -> String {
 pub fn boot_id() -> String {
     String::new()
 }
+
+/// How long the machine has been up, in ms, sleep included. The same for all processes, and never set back.
+#[must_use]
+pub fn uptime_ms() -> u64 {
+    #[cfg(target_os = "linux")]
+    const CLOCK: libc::clockid_t = libc::CLOCK_BOOTTIME;
+    #[cfg(not(target_os = "linux"))]
+    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the time is a local that outlives the call.
+    unsafe { libc::clock_gettime(CLOCK, &raw mut time) };
+    time.tv_sec.cast_unsigned() * 1000 + time.tv_nsec.cast_unsigned() / 1_000_000
+}

@@ -3,10 +3,11 @@
 
 use crate::bytes::{put_narrow, u32_at};
 use crate::error::{Doing, Error, Result};
+use crate::grown::Grown;
 use crate::line::{LINE_BYTES, Line};
 use crate::record::KeyKind;
 
-use super::{Grown, HEAD_LINES, Index, Key, TABLES, file_name};
+use super::{HEAD_LINES, Index, Key, TABLES, file_name};
 
 const BUCKET_ENTRIES: usize = 12;
 const TAGS_AT: usize = 48;

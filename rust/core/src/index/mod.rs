@@ -5,7 +5,6 @@
 //! lock and look again at a line that is just being changed.
 
 mod apply;
-mod grown;
 mod hash;
 mod key;
 pub(crate) mod postings;
@@ -17,9 +16,9 @@ use crate::bytes::narrow_at;
 use crate::control::{self, Control, IndexState};
 use crate::disk::Disk;
 use crate::error::{Doing, Error, Result};
+use crate::grown::Grown;
 use crate::line::{self, Address, Line, SharedLine};
 use crate::segments::Segments;
-use grown::Grown;
 pub(crate) use key::Key;
 use postings::{ChunkHead, POSITION_MAX};
 

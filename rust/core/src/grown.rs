@@ -17,9 +17,9 @@ const GROWTH_MAX_BYTES: u64 = 8 << 20;
 const MAGIC: &[u8; 8] = b"ACTINDX\0";
 
 #[derive(Debug)]
-pub(super) struct Grown {
+pub(crate) struct Grown {
     name: String,
-    pub(super) area: u8,
+    pub(crate) area: u8,
     file: Box<dyn DiskFile>,
     writable: bool,
     windows: Sparse<Map>,
@@ -43,7 +43,7 @@ impl Grown {
     }
 
     /// Make an empty file with room for `lines` lines after its head.
-    pub(super) fn create(
+    pub(crate) fn create(
         disk: &dyn Disk,
         name: String,
         area: u8,
@@ -59,7 +59,7 @@ impl Grown {
         Ok(grown)
     }
 
-    pub(super) fn open(
+    pub(crate) fn open(
         disk: &dyn Disk,
         name: String,
         area: u8,
@@ -88,7 +88,7 @@ impl Grown {
     }
 
     #[inline]
-    pub(super) fn address(&self, number: u64) -> Address {
+    pub(crate) fn address(&self, number: u64) -> Address {
         Address::new(self.area, number)
     }
 
@@ -100,7 +100,7 @@ impl Grown {
 
     /// Give the first `lines` lines their blocks, so that writing them cannot fail.
     #[inline]
-    pub(super) fn reserve(&self, lines: u64) -> Result<()> {
+    pub(crate) fn reserve(&self, lines: u64) -> Result<()> {
         let wanted = lines * LINE_BYTES as u64;
         if wanted <= self.len.load(Ordering::Relaxed) {
             return Ok(());
@@ -117,7 +117,7 @@ impl Grown {
 
     /// The line's shared words. Asking for a line beyond the end of the file is an error.
     #[inline]
-    pub(super) fn shared(&self, number: u64) -> Result<&SharedLine> {
+    pub(crate) fn shared(&self, number: u64) -> Result<&SharedLine> {
         let at = number * LINE_BYTES as u64;
         if at + LINE_BYTES as u64 > self.len.load(Ordering::Relaxed) && at + LINE_BYTES as u64 > self.measure()? {
             return Err(Error::index_damaged(&self.name, at));
@@ -136,16 +136,16 @@ impl Grown {
 
     /// A sound line.
     #[inline]
-    pub(super) fn read(&self, number: u64) -> Result<Line> {
+    pub(crate) fn read(&self, number: u64) -> Result<Line> {
         line::glance(self.shared(number)?, self.address(number))
             .ok_or_else(|| Error::index_damaged(&self.name, number * LINE_BYTES as u64))
     }
 
-    pub(super) fn flush(&self) -> Result<()> {
+    pub(crate) fn flush(&self) -> Result<()> {
         self.file.flush().doing(|| format!("flushing {}", self.name))
     }
 
-    pub(super) fn bytes(&self) -> Result<u64> {
+    pub(crate) fn bytes(&self) -> Result<u64> {
         self.measure()
     }
 }

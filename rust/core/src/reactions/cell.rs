@@ -1,0 +1,84 @@
+//! Cells: records of two lines that are written in turn, so that whatever happens while one is written, the other holds what
+//! was there before.
+
+use crate::bytes::{put_narrow, u32_at};
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::grown::Grown;
+use crate::line::{self, LINE_BYTES, Line};
+
+use super::FOLDER;
+
+/// The bytes of a cell that are free for use: after the number that tells which of the two lines is younger.
+pub(super) const BODY_AT: usize = 4;
+
+/// A file of cells, numbered from 0.
+#[derive(Debug)]
+pub(super) struct Cells(Grown);
+
+impl Cells {
+    /// Open a file of cells, or make it.
+    pub(super) fn open(disk: &dyn Disk, name: &str, area: u8, store_id: &[u8; 16]) -> Result<Self> {
+        let name = format!("{FOLDER}/{name}");
+        match Grown::open(disk, name.clone(), area, store_id, 1, true) {
+            Ok(file) => Ok(Self(file)),
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Grown::create(disk, name, area, store_id, 1, 0).map(Self)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn halves(&self, number: u32) -> Result<[Option<Line>; 2]> {
+        let first = 1 + u64::from(number) * 2;
+        let half = |at: u64| -> Result<Option<Line>> {
+            let content = line::load(self.0.shared(at)?);
+            Ok(line::sound(&content, self.0.address(at)).then_some(content))
+        };
+        Ok([half(first)?, half(first + 1)?])
+    }
+
+    /// The younger of a cell's sound lines; None when it has none.
+    pub(super) fn read(&self, number: u32) -> Result<Option<Line>> {
+        Ok(younger(self.halves(number)?).map(|(_, content)| content))
+    }
+
+    /// Write a cell; the number in front is filled in.
+    pub(super) fn write(&self, number: u32, mut content: Line) -> Result<()> {
+        let (half, next) = match younger(self.halves(number)?) {
+            Some((half, old)) => (1 - half, u32_at(&old, 0).wrapping_add(1)),
+            None => (0, 1),
+        };
+        put_narrow::<4>(&mut content, 0, u64::from(next));
+        let at = 1 + u64::from(number) * 2 + half;
+        line::seal(&mut content, self.0.address(at));
+        line::store(self.0.shared(at)?, &content);
+        Ok(())
+    }
+
+    /// Have room for so many cells.
+    pub(super) fn reserve(&self, cells: u32) -> Result<()> {
+        self.0.reserve(1 + u64::from(cells) * 2)
+    }
+
+    pub(super) fn flush(&self) -> Result<()> {
+        self.0.flush()
+    }
+}
+
+fn younger(halves: [Option<Line>; 2]) -> Option<(u64, Line)> {
+    match halves {
+        [Some(first), Some(second)] => {
+            let second_is_younger = u32_at(&second, 0).wrapping_sub(u32_at(&first, 0)) < 1 << 31;
+            Some(if second_is_younger { (1, second) } else { (0, first) })
+        }
+        [Some(first), None] => Some((0, first)),
+        [None, Some(second)] => Some((1, second)),
+        [None, None] => None,
+    }
+}
+
+/// An empty line to fill.
+pub(super) fn blank() -> Line {
+    [0; LINE_BYTES]
+}

@@ -1,0 +1,105 @@
+//! Which targets can be claimed: sorted by how much they matter, and those that wait sorted by time. Kept by each process for
+//! its own reactions; what it says is looked up again in the cells before anything is leased.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+/// Where a target stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Nothing to do, or blocked.
+    #[default]
+    Idle,
+    /// Can be claimed.
+    Ready { lane: u64, priority: i32, watermark: u64 },
+    /// Leased, until this uptime.
+    Leased { until_ms: u64 },
+    /// Deferred, or to be retried, at this time of day.
+    Due { at_ms: u64 },
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    by_priority: BTreeSet<(Reverse<i32>, u64, u32)>,
+    by_watermark: BTreeSet<(u64, u32)>,
+}
+
+/// The targets of one process, sorted.
+#[derive(Debug, Default)]
+pub(super) struct Frontier {
+    lanes: HashMap<u64, Lane>,
+    leased: BTreeSet<(u64, u32)>,
+    due: BTreeSet<(u64, u32)>,
+}
+
+impl Frontier {
+    /// Move a target from where it stood to where it stands.
+    pub(super) fn place(&mut self, target: u32, from: Standing, to: Standing) {
+        match from {
+            Standing::Idle => {}
+            Standing::Ready { lane, priority, watermark } => {
+                if let Some(lane) = self.lanes.get_mut(&lane) {
+                    lane.by_priority.remove(&(Reverse(priority), watermark, target));
+                    lane.by_watermark.remove(&(watermark, target));
+                }
+            }
+            Standing::Leased { until_ms } => drop(self.leased.remove(&(until_ms, target))),
+            Standing::Due { at_ms } => drop(self.due.remove(&(at_ms, target))),
+        }
+        match to {
+            Standing::Idle => {}
+            Standing::Ready { lane, priority, watermark } => {
+                let lane = self.lanes.entry(lane).or_default();
+                lane.by_priority.insert((Reverse(priority), watermark, target));
+                lane.by_watermark.insert((watermark, target));
+            }
+            Standing::Leased { until_ms } => drop(self.leased.insert((until_ms, target))),
+            Standing::Due { at_ms } => drop(self.due.insert((at_ms, target))),
+        }
+    }
+
+    /// The targets whose time has come.
+    pub(super) fn expired(&self, uptime_ms: u64, now_ms: u64) -> Vec<u32> {
+        let leased = self.leased.iter().take_while(|(until, _)| *until <= uptime_ms);
+        let due = self.due.iter().take_while(|(at, _)| *at <= now_ms);
+        leased.chain(due).map(|(_, target)| *target).collect()
+    }
+
+    /// How many ms until the next target's time comes; None when none waits.
+    pub(super) fn next_ms(&self, uptime_ms: u64, now_ms: u64) -> Option<u64> {
+        let leased = self.leased.first().map(|(until, _)| until.saturating_sub(uptime_ms));
+        let due = self.due.first().map(|(at, _)| at.saturating_sub(now_ms));
+        leased.into_iter().chain(due).min()
+    }
+
+    /// Up to `count` lagging targets: by priority, then lowest watermark, but a quarter by lowest watermark alone.
+    pub(super) fn lagging(&self, lanes: &dyn Fn(u64) -> bool, count: usize) -> Vec<u32> {
+        let fair = if count >= 2 { (count / 4).max(1) } else { 0 };
+        let chosen = self.lanes.iter().filter(|(lane, _)| lanes(**lane)).map(|(_, lane)| lane);
+        let mut ranked: Vec<_> = chosen.clone().flat_map(|lane| lane.by_priority.iter().take(count)).collect();
+        ranked.sort_unstable();
+        let mut found: Vec<u32> = ranked.iter().take(count - fair).map(|(_, _, target)| *target).collect();
+        let mut lowest: Vec<_> = chosen.flat_map(|lane| lane.by_watermark.iter().take(count)).collect();
+        lowest.sort_unstable();
+        for (_, target) in lowest {
+            if found.len() < count && !found.contains(target) {
+                found.push(*target);
+            }
+        }
+        found
+    }
+
+    /// Up to `count` leading targets that are not among `others`: highest watermark first.
+    pub(super) fn leading(&self, lanes: &dyn Fn(u64) -> bool, count: usize, others: &[u32]) -> Vec<u32> {
+        let chosen = self.lanes.iter().filter(|(lane, _)| lanes(**lane)).map(|(_, lane)| lane);
+        let wanted = count + others.len();
+        let mut highest: Vec<_> = chosen.flat_map(|lane| lane.by_watermark.iter().rev().take(wanted)).collect();
+        highest.sort_unstable_by(|a, b| b.cmp(a));
+        highest.into_iter().map(|(_, target)| *target).filter(|target| !others.contains(target)).take(count).collect()
+    }
+
+    /// Whether some target of these lanes can be claimed.
+    pub(super) fn any_ready(&self, lanes: &dyn Fn(u64) -> bool) -> bool {
+        self.lanes.iter().any(|(lane, found)| lanes(*lane) && !found.by_watermark.is_empty())
+    }
+}

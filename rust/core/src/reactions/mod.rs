@@ -1,0 +1,148 @@
+//! Reactions: what work events make for whom, who does it, and how far it has come. `docs/reactions.md` tells the design.
+
+mod cell;
+mod claim;
+mod correlate;
+mod finish;
+mod frontier;
+mod records;
+mod shared;
+mod spec;
+mod texts;
+mod verbs;
+mod view;
+mod work;
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use act_fast_sys::uptime_ms;
+
+use crate::disk::Disk;
+use crate::error::{Doing, Error, Result};
+use crate::grown::Grown;
+use crate::log::Log;
+pub use claim::{ClaimOptions, Delivery, Lease};
+pub use correlate::{Correlated, Resolved, Unresolved};
+pub use finish::{Outcome, Then};
+use shared::Shared;
+pub(crate) use shared::after_recovery;
+pub use spec::{Piece, Resolver, Source, Spec};
+pub use verbs::Selection;
+pub use view::{CursorInfo, TargetInfo};
+
+pub(crate) const FOLDER: &str = "reactions";
+/// How often what is kept is flushed while there is work.
+const FLUSH_EVERY_MS: u128 = 1000;
+
+/// What time it is; tests have clocks of their own.
+pub trait Clock: Send + Sync + Debug {
+    /// The machine's uptime, in ms.
+    fn uptime_ms(&self) -> u64;
+    /// The time of day, in ms since 1970.
+    fn now_ms(&self) -> u64;
+}
+
+/// The machine's clocks.
+#[derive(Debug)]
+pub struct MachineClock;
+
+impl Clock for MachineClock {
+    fn uptime_ms(&self) -> u64 {
+        uptime_ms()
+    }
+
+    fn now_ms(&self) -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The reactions of one program on one store.
+#[derive(Debug)]
+pub struct Reactions {
+    log: Arc<Log>,
+    clock: Box<dyn Clock>,
+    shared: Mutex<Shared>,
+    flushed: Mutex<Instant>,
+}
+
+fn open_or_create(disk: &dyn Disk, name: &str, area: u8, store_id: &[u8; 16]) -> Result<Grown> {
+    let name = format!("{FOLDER}/{name}");
+    match Grown::open(disk, name.clone(), area, store_id, 1, true) {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+            Grown::create(disk, name, area, store_id, 1, 0)
+        }
+        outcome => outcome,
+    }
+}
+
+impl Reactions {
+    /// Open what is kept of a store's reactions.
+    pub fn open(log: &Arc<Log>) -> Result<Self> {
+        Self::with_clock(log, Box::new(MachineClock))
+    }
+
+    /// The same, with another clock.
+    pub fn with_clock(log: &Arc<Log>, clock: Box<dyn Clock>) -> Result<Self> {
+        log.check_writable()?;
+        log.disk.create_folder(FOLDER).doing(|| format!("making {FOLDER}"))?;
+        let guard = log.reactions_lock().take();
+        let shared = Shared::open(log, log.head()?);
+        drop(guard);
+        Ok(Self { log: Arc::clone(log), clock, shared: Mutex::new(shared?), flushed: Mutex::new(Instant::now()) })
+    }
+
+    /// Do something with what all processes share, nobody else doing so meanwhile, seeing what others have done.
+    fn locked<T>(&self, work: impl FnOnce(&mut Shared) -> Result<T>) -> Result<T> {
+        self.log.check_writable()?;
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let guard = self.log.reactions_lock().take();
+        if guard.inherited {
+            shared.distrust()?;
+        }
+        let outcome = shared.sync(self.clock.uptime_ms(), self.clock.now_ms()).and_then(|()| work(&mut shared));
+        drop(guard);
+        outcome
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Make known the reactions of this program; answers nothing, and changes nothing for those known already. Their order
+    /// is that of the numbers that leases speak of.
+    pub fn register(&self, specs: Vec<Spec>) -> Result<()> {
+        let head = self.log.head()?;
+        self.locked(|shared| shared.register(specs, head))
+    }
+
+    /// How many ms until a lease ends, a retry or a deferral is due; None when nothing waits.
+    pub fn next_ms(&self) -> Option<u64> {
+        self.shared().frontier.next_ms(self.clock.uptime_ms(), self.clock.now_ms())
+    }
+
+    /// Flush what is kept.
+    pub fn flush(&self) -> Result<()> {
+        self.shared().flush()
+    }
+
+    fn flush_now_and_then(&self) -> Result<()> {
+        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
+        if flushed.elapsed().as_millis() < FLUSH_EVERY_MS {
+            return Ok(());
+        }
+        *flushed = Instant::now();
+        drop(flushed);
+        self.flush()
+    }
+}
+
+impl Drop for Reactions {
+    fn drop(&mut self) {
+        if self.log.check_open().is_ok() {
+            let _ = self.flush();
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! What the cells hold.
+
+use crate::bytes::{narrow_at, put_narrow, u32_at};
+use crate::line::Line;
+
+use super::cell::{BODY_AT, blank};
+
+const BLOCKED: u8 = 1;
+
+/// What is kept of a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) name: u64,
+    pub(super) lane: u64,
+    pub(super) priority: i32,
+    pub(super) blocked: bool,
+    /// How often the event at `failing` has been begun without success.
+    pub(super) attempts: u16,
+    pub(super) failing: u64,
+    /// Not before this time of day, in ms since 1970; 0: at any time.
+    pub(super) due_ms: u64,
+    /// Until this uptime of the machine, in ms; 0: not leased.
+    pub(super) leased_until_ms: u64,
+    pub(super) holder: u64,
+    pub(super) token: u32,
+    pub(super) error: u64,
+    pub(super) watermark: u64,
+}
+
+impl Target {
+    pub(super) fn encode(&self) -> Line {
+        let mut line = blank();
+        put_narrow::<5>(&mut line, BODY_AT, self.name);
+        put_narrow::<5>(&mut line, 9, self.lane);
+        put_narrow::<4>(&mut line, 14, u64::from(self.priority.cast_unsigned()));
+        line[18] = if self.blocked { BLOCKED } else { 0 };
+        put_narrow::<2>(&mut line, 19, u64::from(self.attempts));
+        put_narrow::<5>(&mut line, 21, self.failing);
+        put_narrow::<6>(&mut line, 26, self.due_ms);
+        put_narrow::<6>(&mut line, 32, self.leased_until_ms);
+        put_narrow::<6>(&mut line, 38, self.holder);
+        put_narrow::<4>(&mut line, 44, u64::from(self.token));
+        put_narrow::<5>(&mut line, 48, self.error);
+        put_narrow::<5>(&mut line, 53, self.watermark);
+        line
+    }
+
+    pub(super) fn decode(line: &Line) -> Self {
+        Self {
+            name: narrow_at::<5>(line, BODY_AT),
+            lane: narrow_at::<5>(line, 9),
+            priority: u32_at(line, 14).cast_signed(),
+            blocked: line[18] & BLOCKED != 0,
+            attempts: narrow_at::<2>(line, 19) as u16,
+            failing: narrow_at::<5>(line, 21),
+            due_ms: narrow_at::<6>(line, 26),
+            leased_until_ms: narrow_at::<6>(line, 32),
+            holder: narrow_at::<6>(line, 38),
+            token: u32_at(line, 44),
+            error: narrow_at::<5>(line, 48),
+            watermark: narrow_at::<5>(line, 53),
+        }
+    }
+}
+
+/// What is kept of one reaction on one target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Subscription {
+    pub(super) reaction: u32,
+    pub(super) target: u32,
+    /// All work up to this position is done.
+    pub(super) done: u64,
+    /// How many positions its work has, the first and the last of them, and the youngest chunk.
+    pub(super) count: u64,
+    pub(super) first: u64,
+    pub(super) last: u64,
+    pub(super) chunk: u64,
+    pub(super) chunk_start: u64,
+    /// How many positions of its work are done.
+    pub(super) done_count: u64,
+}
+
+impl Subscription {
+    pub(super) fn pending(&self) -> bool {
+        self.last > self.done
+    }
+
+    /// What is left when the work has to be correlated again.
+    pub(super) fn without_work(&self) -> Self {
+        Self { reaction: self.reaction, target: self.target, done: self.done, ..Self::default() }
+    }
+
+    pub(super) fn encode(&self) -> Line {
+        let mut line = blank();
+        put_narrow::<4>(&mut line, BODY_AT, u64::from(self.reaction));
+        put_narrow::<4>(&mut line, 8, u64::from(self.target));
+        put_narrow::<5>(&mut line, 12, self.done);
+        put_narrow::<5>(&mut line, 17, self.count);
+        put_narrow::<5>(&mut line, 22, self.first);
+        put_narrow::<5>(&mut line, 27, self.last);
+        put_narrow::<6>(&mut line, 32, self.chunk);
+        put_narrow::<5>(&mut line, 38, self.chunk_start);
+        put_narrow::<5>(&mut line, 43, self.done_count);
+        line
+    }
+
+    pub(super) fn decode(line: &Line) -> Self {
+        Self {
+            reaction: u32_at(line, BODY_AT),
+            target: u32_at(line, 8),
+            done: narrow_at::<5>(line, 12),
+            count: narrow_at::<5>(line, 17),
+            first: narrow_at::<5>(line, 22),
+            last: narrow_at::<5>(line, 27),
+            chunk: narrow_at::<6>(line, 32),
+            chunk_start: narrow_at::<5>(line, 38),
+            done_count: narrow_at::<5>(line, 43),
+        }
+    }
+}
+
+/// How far a reaction has been correlated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cursor {
+    pub(super) name: u64,
+    pub(super) read: u64,
+    /// Where it began: 0, or the head at the time for one that starts now.
+    pub(super) start: u64,
+}
+
+impl Cursor {
+    pub(super) fn encode(&self) -> Line {
+        let mut line = blank();
+        put_narrow::<5>(&mut line, BODY_AT, self.name);
+        put_narrow::<5>(&mut line, 9, self.read);
+        put_narrow::<5>(&mut line, 14, self.start);
+        line
+    }
+
+    pub(super) fn decode(line: &Line) -> Self {
+        Self { name: narrow_at::<5>(line, BODY_AT), read: narrow_at::<5>(line, 9), start: narrow_at::<5>(line, 14) }
+    }
+}
+
+/// How many of each there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) targets: u32,
+    pub(super) subscriptions: u32,
+    pub(super) cursors: u32,
+    pub(super) text_lines: u64,
+    pub(super) work_lines: u64,
+    /// Changes when everything that was derived is made anew.
+    pub(super) generation: u32,
+    /// The start of the machine since which leases count.
+    pub(super) boot: u64,
+}
+
+impl Counts {
+    pub(super) fn encode(&self) -> Line {
+        let mut line = blank();
+        put_narrow::<4>(&mut line, BODY_AT, u64::from(self.targets));
+        put_narrow::<4>(&mut line, 8, u64::from(self.subscriptions));
+        put_narrow::<4>(&mut line, 12, u64::from(self.cursors));
+        put_narrow::<6>(&mut line, 16, self.text_lines);
+        put_narrow::<6>(&mut line, 22, self.work_lines);
+        put_narrow::<4>(&mut line, 28, u64::from(self.generation));
+        put_narrow::<6>(&mut line, 32, self.boot);
+        line
+    }
+
+    pub(super) fn decode(line: &Line) -> Self {
+        Self {
+            targets: u32_at(line, BODY_AT),
+            subscriptions: u32_at(line, 8),
+            cursors: u32_at(line, 12),
+            text_lines: narrow_at::<6>(line, 16),
+            work_lines: narrow_at::<6>(line, 22),
+            generation: u32_at(line, 28),
+            boot: narrow_at::<6>(line, 32),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_into_a_cell_reads_back() {
+        let target = Target {
+            name: 1,
+            lane: 2,
+            priority: -3,
+            blocked: true,
+            attempts: 4,
+            failing: 5,
+            due_ms: 6,
+            leased_until_ms: 7,
+            holder: 8,
+            token: 9,
+            error: 10,
+            watermark: 11,
+        };
+        assert_eq!(Target::decode(&target.encode()), target);
+        let subscription = Subscription {
+            reaction: 1,
+            target: 2,
+            done: 3,
+            count: 4,
+            first: 5,
+            last: 6,
+            chunk: 7,
+            chunk_start: 8,
+            done_count: 9,
+        };
+        assert_eq!(Subscription::decode(&subscription.encode()), subscription);
+        let cursor = Cursor { name: 1, read: 2, start: 3 };
+        assert_eq!(Cursor::decode(&cursor.encode()), cursor);
+        let counts =
+            Counts { targets: 1, subscriptions: 2, cursors: 3, text_lines: 4, work_lines: 5, generation: 6, boot: 7 };
+        assert_eq!(Counts::decode(&counts.encode()), counts);
+    }
+}

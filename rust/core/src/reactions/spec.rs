@@ -1,0 +1,207 @@
+//! What a program says of its reactions: which events, whose, and under which target.
+
+use regex::Regex;
+
+use crate::error::{Error, Result};
+use crate::names;
+use crate::query;
+use crate::read::EventView;
+
+/// How a reaction finds its target.
+#[derive(Clone, Debug)]
+pub enum Resolver {
+    /// Always this one.
+    Fixed(String),
+    /// The event's own stream.
+    Own,
+    /// Made from the event.
+    Template(Vec<Piece>),
+    /// By a function of the program's: the caller resolves.
+    Function,
+}
+
+/// A piece of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// This text.
+    Text(String),
+    /// The event's stream.
+    Stream,
+    /// The event's name.
+    Name,
+    /// A field of the event's data, by path.
+    Data(Vec<String>),
+}
+
+/// Which streams a reaction listens to.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// All.
+    All,
+    /// This one, exactly.
+    Stream(String),
+    /// Those in whose names this is found.
+    Pattern(Regex),
+}
+
+/// A reaction, as far as the engine has to know it.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// Its name, by which it is known from run to run.
+    pub name: String,
+    /// The names of its events.
+    pub events: Vec<String>,
+    /// How it finds its target.
+    pub resolver: Resolver,
+    /// Which streams it listens to.
+    pub source: Source,
+    /// The lane of its targets.
+    pub lane: String,
+    /// The priority of its targets; higher comes first.
+    pub priority: i32,
+    /// Whether it begins with what happens from its first registration on, instead of with the whole history.
+    pub from_now: bool,
+}
+
+const PATTERN_LETTERS: [char; 14] = ['^', '$', '.', '*', '+', '?', '(', ')', '[', ']', '{', '}', '|', '\\'];
+
+impl Source {
+    /// None: all streams. A text without any of `^ $ . * + ? ( ) [ ] { } | \` is a stream's name, exactly; else a regular
+    /// expression, searched.
+    pub fn from_text(text: Option<&str>) -> Result<Self> {
+        match text {
+            None => Ok(Self::All),
+            Some(text) if text.contains(PATTERN_LETTERS) => query::compile(text).map(Self::Pattern),
+            Some(text) => names::check("source", text).map(|()| Self::Stream(text.to_owned())),
+        }
+    }
+
+    pub(super) fn has(&self, stream: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Stream(name) => name == stream,
+            Self::Pattern(pattern) => pattern.is_match(stream),
+        }
+    }
+}
+
+impl Resolver {
+    /// Read a template: text with `{stream}`, `{name}` and `{data.field}` in it; `{{` and `}}` are braces.
+    pub fn from_template(template: &str) -> Result<Self> {
+        let wrong = |what: &str| {
+            Error::Invalid(format!(
+                "the target template {template:?} {what}; it may have {{stream}}, {{name}} and {{data.field}} in it"
+            ))
+        };
+        let mut pieces = Vec::new();
+        let mut text = String::new();
+        let mut rest = template.chars().peekable();
+        while let Some(letter) = rest.next() {
+            match letter {
+                '{' | '}' if rest.peek() == Some(&letter) => {
+                    rest.next();
+                    text.push(letter);
+                }
+                '}' => return Err(wrong("has a } without its {")),
+                '{' => {
+                    let closed = rest.clone().any(|next| next == '}');
+                    let field: String = rest.by_ref().take_while(|next| *next != '}').collect();
+                    if !closed {
+                        return Err(wrong("has a { without its }"));
+                    }
+                    if !text.is_empty() {
+                        pieces.push(Piece::Text(std::mem::take(&mut text)));
+                    }
+                    pieces.push(match field.split('.').collect::<Vec<_>>().as_slice() {
+                        ["stream"] => Piece::Stream,
+                        ["name"] => Piece::Name,
+                        ["data", path @ ..] if !path.is_empty() && path.iter().all(|part| !part.is_empty()) => {
+                            Piece::Data(path.iter().map(|part| (*part).to_owned()).collect())
+                        }
+                        _ => return Err(wrong(&format!("names {{{field}}}"))),
+                    });
+                }
+                other => text.push(other),
+            }
+        }
+        if !text.is_empty() {
+            pieces.push(Piece::Text(text));
+        }
+        Ok(match pieces.as_slice() {
+            [Piece::Stream] => Self::Own,
+            [Piece::Text(name)] => {
+                names::check("target", name)?;
+                Self::Fixed(name.clone())
+            }
+            [] => return Err(wrong("is empty")),
+            _ => Self::Template(pieces),
+        })
+    }
+}
+
+/// Fill in a template; the error is for people.
+pub(super) fn fill(
+    pieces: &[Piece],
+    event: &EventView<'_>,
+    stream: &str,
+    name: &str,
+) -> std::result::Result<String, String> {
+    let mut target = String::new();
+    let mut data = None;
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => target.push_str(text),
+            Piece::Stream => target.push_str(stream),
+            Piece::Name => target.push_str(name),
+            Piece::Data(path) => {
+                let parsed: &serde_json::Value =
+                    data.get_or_insert_with(|| serde_json::from_slice(event.data).unwrap_or_default());
+                let field = path.iter().try_fold(parsed, |value, part| value.get(part));
+                match field {
+                    Some(serde_json::Value::String(text)) => target.push_str(text),
+                    Some(value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_))) => {
+                        target.push_str(&value.to_string());
+                    }
+                    _ => {
+                        return Err(format!(
+                            "{name} at position {} has no {} to name a target by",
+                            event.position,
+                            path.join(".")
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    names::check("target", &target).map_err(|error| error.to_string())?;
+    Ok(target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_read_into_pieces() {
+        let Ok(Resolver::Template(pieces)) = Resolver::from_template("audit-{stream}/{{{data.a.b}}}") else { panic!() };
+        let data = Piece::Data(vec!["a".to_owned(), "b".to_owned()]);
+        let texts = [Piece::Text("audit-".to_owned()), Piece::Stream, Piece::Text("/{".to_owned()), data];
+        assert_eq!(pieces[..4], texts);
+        assert!(matches!(Resolver::from_template("{stream}"), Ok(Resolver::Own)));
+        assert!(matches!(Resolver::from_template("audit"), Ok(Resolver::Fixed(name)) if name == "audit"));
+    }
+
+    #[test]
+    fn a_template_that_makes_no_sense_is_refused() {
+        for template in ["", "{", "{stream", "}", "{version}", "{data}", "{data.}", "a\n"] {
+            let outcome = Resolver::from_template(template);
+            assert!(matches!(outcome, Err(Error::Invalid(_))), "{template:?} gave {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_literal_source_is_exact_and_a_pattern_is_searched() {
+        assert!(!Source::from_text(Some("s1")).is_ok_and(|source| source.has("s12")));
+        assert!(Source::from_text(Some("s1.?$")).is_ok_and(|source| source.has("xs12")));
+    }
+}

@@ -1,0 +1,126 @@
+//! Seeing: every target with all that is known of it.
+
+use crate::error::Result;
+
+use super::Reactions;
+use super::shared::Shared;
+use super::verbs::Selection;
+
+/// All that is known of a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetInfo {
+    /// Its name.
+    pub name: String,
+    /// Its lane.
+    pub lane: String,
+    /// Its priority.
+    pub priority: i32,
+    /// The position that it has processed up to.
+    pub watermark: u64,
+    /// The last position that concerns it.
+    pub mark: u64,
+    /// How many events it has still to process.
+    pub lag: u64,
+    /// Who holds it: the number that the claim gave.
+    pub holder: Option<u64>,
+    /// For how long yet, in ms.
+    pub lease_ms: Option<u64>,
+    /// How often the event at `failing` has been begun without success.
+    pub attempts: u16,
+    /// The event that is being tried or has failed.
+    pub failing: Option<u64>,
+    /// Whether it is blocked.
+    pub blocked: bool,
+    /// What went wrong last.
+    pub error: Option<String>,
+    /// Not before this time of day, in ms since 1970.
+    pub due_ms: Option<u64>,
+    /// The reactions that run under it.
+    pub reactions: Vec<String>,
+    /// Whether this program has code for one of them.
+    pub known: bool,
+}
+
+/// How far a reaction has been correlated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CursorInfo {
+    /// The reaction.
+    pub reaction: String,
+    /// The position up to which its targets have been found.
+    pub read: u64,
+    /// Whether this program has code for it.
+    pub known: bool,
+}
+
+impl Reactions {
+    /// The targets that are meant, in the order in which they came to be, after the target `after`, at most `limit`.
+    pub fn targets(&self, selection: &Selection, after: Option<&str>, limit: usize) -> Result<Vec<TargetInfo>> {
+        let (uptime_ms, now_ms) = (self.clock.uptime_ms(), self.clock.now_ms());
+        self.locked(|shared| {
+            let after = after.and_then(|name| shared.by_name.get(name).copied());
+            let chosen = shared.select(selection)?.into_iter();
+            chosen
+                .filter(|number| after.is_none_or(|after| *number > after))
+                .take(limit)
+                .map(|number| shared.info(number, uptime_ms, now_ms))
+                .collect()
+        })
+    }
+
+    /// How far each reaction has been correlated.
+    pub fn cursors(&self) -> Result<Vec<CursorInfo>> {
+        self.locked(|shared| {
+            let each = shared.cursor_names.iter().zip(0..);
+            each.map(|(name, number)| {
+                let read = shared.cursor(number)?.read;
+                Ok(CursorInfo { reaction: name.to_string(), read, known: shared.number_of.contains_key(&number) })
+            })
+            .collect()
+        })
+    }
+}
+
+impl Shared {
+    fn info(&self, number: u32, uptime_ms: u64, now_ms: u64) -> Result<TargetInfo> {
+        let target = self.target(number)?;
+        let known = &self.known[number as usize];
+        let (mut mark, mut lag, mut read, mut lowest) = (0, 0, u64::MAX, u64::MAX);
+        let mut reactions = Vec::new();
+        let mut own = false;
+        for at in &known.subscriptions {
+            let subscription = self.subscription(*at)?;
+            mark = mark.max(subscription.last);
+            lag += subscription.count - subscription.done_count;
+            read = read.min(self.cursor(subscription.reaction)?.read);
+            if subscription.pending() {
+                lowest = lowest.min(subscription.done);
+            }
+            reactions.push(self.cursor_names[subscription.reaction as usize].to_string());
+            own |= self.number_of.contains_key(&subscription.reaction);
+        }
+        // A target with nothing left to do is where correlating is.
+        let watermark = match lowest {
+            u64::MAX if read != u64::MAX => read.max(target.watermark),
+            u64::MAX => target.watermark,
+            lowest => lowest,
+        };
+        let leased = target.leased_until_ms > uptime_ms;
+        Ok(TargetInfo {
+            name: known.name.to_string(),
+            lane: self.texts.read(target.lane)?.to_string(),
+            priority: target.priority,
+            watermark,
+            mark,
+            lag,
+            holder: leased.then_some(target.holder),
+            lease_ms: leased.then(|| target.leased_until_ms - uptime_ms),
+            attempts: target.attempts,
+            failing: (target.failing != 0).then_some(target.failing),
+            blocked: target.blocked,
+            error: if target.error == 0 { None } else { Some(self.texts.read(target.error)?.to_string()) },
+            due_ms: (target.due_ms > now_ms).then_some(target.due_ms),
+            reactions,
+            known: own,
+        })
+    }
+}

@@ -1,0 +1,290 @@
+//! Reactions on a store in memory, verb by verb, with a clock that stands until it is moved.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use act_fast_core::disk::MemoryDisk;
+use act_fast_core::reactions::{
+    ClaimOptions, Clock, Lease, Outcome, Reactions, Resolver, Selection, Source, Spec, Then,
+};
+use act_fast_core::{Durability, Log, NewEvent, Options, Part, Patience};
+
+#[derive(Clone, Debug, Default)]
+struct StandingClock(Arc<AtomicU64>);
+
+impl StandingClock {
+    fn move_on(&self, ms: u64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for StandingClock {
+    fn uptime_ms(&self) -> u64 {
+        1_000_000 + self.0.load(Ordering::SeqCst)
+    }
+
+    fn now_ms(&self) -> u64 {
+        1_700_000_000_000 + self.0.load(Ordering::SeqCst)
+    }
+}
+
+fn store() -> Arc<Log> {
+    let options = Options { durability: Durability::Os, segment_bytes: 64 << 10, ..Options::default() };
+    Log::open(Arc::new(MemoryDisk::default()), options).expect("a store in memory opens")
+}
+
+fn append(log: &Log, stream: &str, names: &[&str]) -> u64 {
+    let events: Vec<_> = names.iter().map(|name| NewEvent { name, data: b"{\"customer\":\"ada\"}" }).collect();
+    let part = Part { stream, events: &events, expected: None };
+    log.append(&[part], b"", false, Patience::Wait).expect("an append")[0].last_position
+}
+
+fn spec(name: &str, events: &[&str], target: &str) -> Spec {
+    Spec {
+        name: name.to_owned(),
+        events: events.iter().map(|name| (*name).to_owned()).collect(),
+        resolver: Resolver::from_template(target).expect("a template"),
+        source: Source::All,
+        lane: "default".to_owned(),
+        priority: 0,
+        from_now: false,
+    }
+}
+
+fn program(log: &Arc<Log>, clock: &StandingClock, specs: Vec<Spec>) -> Reactions {
+    let reactions = Reactions::with_clock(log, Box::new(clock.clone())).expect("reactions open");
+    reactions.register(specs).expect("reactions are registered");
+    reactions
+}
+
+fn correlate_all(reactions: &Reactions) {
+    while !reactions.correlate(100).expect("correlating").caught_up {}
+}
+
+fn claim<'a>(reactions: &'a Reactions, log: &Log, lagging: usize, leading: usize) -> Vec<Lease<'a>> {
+    let options = ClaimOptions {
+        lanes: None,
+        lagging,
+        leading,
+        window: 10,
+        lease_ms: 1000,
+        holder: 7,
+        cut: log.head().expect("a head"),
+    };
+    reactions.claim(&options).expect("a claim")
+}
+
+fn positions(lease: &Lease<'_>) -> Vec<u64> {
+    lease.deliveries.iter().map(|delivery| delivery.event.position).collect()
+}
+
+fn finish(reactions: &Reactions, lease: &Lease<'_>, done: Option<u64>, then: Then) -> bool {
+    let outcome = Outcome { target: lease.target, token: lease.token, done, then };
+    reactions.finish(&[outcome]).expect("finishing")[0]
+}
+
+#[test]
+fn an_event_is_delivered_once_to_each_target_it_concerns_and_in_order() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("audit", &["A", "B"], "audit-{stream}")]);
+    append(&log, "one", &["A", "B", "C"]);
+    append(&log, "two", &["B"]);
+    append(&log, "one", &["A"]);
+    correlate_all(&reactions);
+    let mut leases = claim(&reactions, &log, 10, 10);
+    leases.sort_by(|a, b| a.name.cmp(&b.name));
+    assert_eq!(leases.len(), 2);
+    assert_eq!((&*leases[0].name, positions(&leases[0])), ("audit-one", vec![1, 2, 5]));
+    assert_eq!((&*leases[1].name, positions(&leases[1])), ("audit-two", vec![4]));
+    assert!(claim(&reactions, &log, 10, 10).is_empty(), "a leased target is not leased again");
+    for lease in &leases {
+        assert!(finish(&reactions, lease, positions(lease).last().copied(), Then::Free));
+    }
+    assert!(claim(&reactions, &log, 10, 10).is_empty(), "caught up");
+    for target in reactions.targets(&Selection::default(), None, 10).expect("targets") {
+        assert_eq!((target.lag, target.watermark), (0, 5), "{} is fast-forwarded", target.name);
+    }
+}
+
+#[test]
+fn two_reactions_on_one_target_with_different_sources_are_both_delivered_and_it_ends() {
+    let (log, clock) = (store(), StandingClock::default());
+    let from = |name: &str, source: &str| Spec {
+        source: Source::from_text(Some(source)).expect("a source"),
+        ..spec(name, &["A"], "both")
+    };
+    let reactions = program(&log, &clock, vec![from("first", "one"), from("second", "two")]);
+    append(&log, "one", &["A"]);
+    append(&log, "two", &["A"]);
+    append(&log, "one2", &["A"]);
+    correlate_all(&reactions);
+    let leases = claim(&reactions, &log, 5, 5);
+    assert_eq!(leases.len(), 1);
+    let what: Vec<_> =
+        leases[0].deliveries.iter().map(|delivery| (delivery.event.position, delivery.reactions.clone())).collect();
+    assert_eq!(what, vec![(1, vec![0]), (2, vec![1])]);
+    assert!(finish(&reactions, &leases[0], Some(2), Then::Free));
+    assert!(claim(&reactions, &log, 5, 5).is_empty());
+}
+
+#[test]
+fn a_reaction_added_to_an_old_log_sees_its_history_even_on_a_target_that_is_caught_up() {
+    let (log, clock) = (store(), StandingClock::default());
+    let first = program(&log, &clock, vec![spec("first", &["A"], "t")]);
+    append(&log, "one", &["A", "B"]);
+    correlate_all(&first);
+    let leases = claim(&first, &log, 1, 0);
+    assert!(finish(&first, &leases[0], Some(1), Then::Free));
+    let both = program(&log, &clock, vec![spec("first", &["A"], "t"), spec("late", &["A", "B"], "t")]);
+    correlate_all(&both);
+    let leases = claim(&both, &log, 1, 0);
+    let what: Vec<_> =
+        leases[0].deliveries.iter().map(|delivery| (delivery.event.position, delivery.reactions.clone())).collect();
+    assert_eq!(what, vec![(1, vec![1]), (2, vec![1])], "the first reaction's work is done");
+}
+
+#[test]
+fn an_outcome_of_a_lease_that_was_lost_is_dropped_and_reported() {
+    let (log, clock) = (store(), StandingClock::default());
+    let slow = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+    let quick = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+    append(&log, "one", &["A"]);
+    correlate_all(&slow);
+    let lost = claim(&slow, &log, 1, 0);
+    clock.move_on(1001);
+    let taken = claim(&quick, &log, 1, 0);
+    assert_eq!((taken.len(), taken[0].attempts), (1, 2), "a lease that ran out counts as an attempt");
+    assert!(!finish(&slow, &lost[0], Some(1), Then::Free));
+    assert_eq!(slow.renew(&[(lost[0].target, lost[0].token)], 1000).expect("renewing"), vec![false]);
+    assert!(finish(&quick, &taken[0], Some(1), Then::Free));
+}
+
+#[test]
+fn the_budget_of_retries_belongs_to_the_failing_event() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+    append(&log, "one", &["A", "A", "A"]);
+    correlate_all(&reactions);
+    let lease = claim(&reactions, &log, 1, 0).remove(0);
+    let due_ms = clock.now_ms() + 50;
+    let retry = || Then::Retry { position: 2, due_ms, error: "no".to_owned() };
+    assert!(finish(&reactions, &lease, Some(1), retry()));
+    assert!(claim(&reactions, &log, 1, 1).is_empty(), "not before it is due");
+    assert_eq!(reactions.next_ms(), Some(50));
+    clock.move_on(50);
+    let lease = claim(&reactions, &log, 1, 0).remove(0);
+    assert_eq!((positions(&lease), lease.attempts, lease.more), (vec![2], 2, true), "one at a time after a failure");
+    assert!(finish(&reactions, &lease, Some(2), Then::Free));
+    let lease = claim(&reactions, &log, 1, 0).remove(0);
+    assert_eq!((positions(&lease), lease.attempts), (vec![3], 1));
+}
+
+#[test]
+fn a_blocked_target_stays_so_until_it_is_unblocked_and_goes_on_where_it_stopped() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+    append(&log, "one", &["A", "A"]);
+    correlate_all(&reactions);
+    let lease = claim(&reactions, &log, 1, 0).remove(0);
+    assert!(finish(&reactions, &lease, Some(1), Then::Block { position: 2, error: "broken".to_owned() }));
+    append(&log, "one", &["A"]);
+    correlate_all(&reactions);
+    assert!(claim(&reactions, &log, 1, 1).is_empty());
+    let seen = reactions.targets(&Selection { blocked: Some(true), ..Selection::default() }, None, 9).expect("targets");
+    assert_eq!((seen[0].error.as_deref(), seen[0].failing, seen[0].lag), (Some("broken"), Some(2), 2));
+    assert_eq!(reactions.unblock(&Selection::default()).expect("unblocking"), 1);
+    let lease = claim(&reactions, &log, 1, 0).remove(0);
+    assert_eq!((positions(&lease), lease.attempts), (vec![2, 3], 1));
+}
+
+#[test]
+fn reset_delivers_everything_again_and_fences_off_who_holds_the_lease() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+    append(&log, "one", &["A", "A"]);
+    correlate_all(&reactions);
+    let held = claim(&reactions, &log, 1, 0).remove(0);
+    assert_eq!(reactions.reset(&Selection::default()).expect("resetting"), 1);
+    assert!(!finish(&reactions, &held, Some(2), Then::Free));
+    assert_eq!(positions(&claim(&reactions, &log, 1, 0)[0]), vec![1, 2]);
+}
+
+#[test]
+fn lagging_targets_come_by_priority_with_a_share_for_the_lowest_and_leading_ones_by_watermark() {
+    let (log, clock) = (store(), StandingClock::default());
+    let urgent = Spec { priority: 5, ..spec("urgent", &["U"], "urgent-{stream}") };
+    let reactions = program(&log, &clock, vec![spec("plain", &["A"], "plain-{stream}"), urgent]);
+    for stream in ["a", "b", "c", "d", "e", "f"] {
+        append(&log, stream, &["A"]);
+    }
+    for stream in ["v", "w", "x", "y", "z"] {
+        append(&log, stream, &["U"]);
+    }
+    correlate_all(&reactions);
+    let names: Vec<_> = claim(&reactions, &log, 4, 0).into_iter().map(|lease| lease.name.to_string()).collect();
+    assert_eq!(names.iter().filter(|name| name.starts_with("urgent")).count(), 3);
+    assert_eq!(names.iter().filter(|name| name.starts_with("plain")).count(), 1, "a quarter is for the others");
+}
+
+#[test]
+fn nothing_above_the_cut_is_fetched() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+    append(&log, "one", &["A", "A"]);
+    correlate_all(&reactions);
+    let cut = |cut| ClaimOptions { lanes: None, lagging: 1, leading: 0, window: 9, lease_ms: 9, holder: 1, cut };
+    assert!(reactions.claim(&cut(0)).expect("a claim").is_empty());
+    let leases = reactions.claim(&cut(1)).expect("a claim");
+    assert_eq!((positions(&leases[0]), leases[0].more), (vec![1], false));
+}
+
+#[test]
+fn an_event_that_names_no_target_is_blocked_under_the_reactions_own_name() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("by-city", &["A"], "{data.city}")]);
+    append(&log, "one", &["A"]);
+    correlate_all(&reactions);
+    let seen = reactions.targets(&Selection::default(), None, 9).expect("targets");
+    assert_eq!((seen[0].name.as_str(), seen[0].blocked, seen[0].lag), ("by-city", true, 1));
+    assert!(seen[0].error.as_deref().is_some_and(|error| error.contains("city")));
+}
+
+#[test]
+fn many_events_for_one_target_come_in_windows_and_each_exactly_once() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+    for _ in 0..300 {
+        append(&log, "one", &["A", "B", "A"]);
+    }
+    correlate_all(&reactions);
+    let mut seen = Vec::new();
+    while let Some(lease) = claim(&reactions, &log, 1, 0).pop() {
+        seen.extend(positions(&lease));
+        assert!(finish(&reactions, &lease, seen.last().copied(), Then::Free));
+    }
+    let expected: Vec<u64> = (1..=900).filter(|position| position % 3 != 2).collect();
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn watermarks_outlive_a_restart_and_never_stand_above_a_log_that_lost_its_end() {
+    let disk = Arc::new(MemoryDisk::default());
+    let options = Options { durability: Durability::Os, segment_bytes: 64 << 10, ..Options::default() };
+    let clock = StandingClock::default();
+    let log = Log::open(Arc::clone(&disk) as _, options.clone()).expect("a store");
+    append(&log, "one", &["A", "A", "A"]);
+    let reactions = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+    correlate_all(&reactions);
+    let lease = claim(&reactions, &log, 1, 0).remove(0);
+    assert!(finish(&reactions, &lease, Some(2), Then::Free));
+    drop(lease);
+    drop(reactions);
+    log.shut_down().expect("closing");
+    drop(log);
+    // Without its control file the log is recovered as after a crash of the machine.
+    act_fast_core::disk::Disk::remove(&*disk, "control").expect("removing the control file");
+    let log = Log::open(disk, options).expect("recovering");
+    let reactions = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+    correlate_all(&reactions);
+    assert_eq!(positions(&claim(&reactions, &log, 1, 0)[0]), vec![3]);
+}

@@ -1,0 +1,304 @@
+//! The reactions of one program on one store.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use act_fast_core::reactions::{ClaimOptions, Outcome, Resolved, Resolver, Selection, Source, Spec, Then};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList};
+
+use crate::errors::{closed, invalid, raised};
+use crate::log::Log;
+use crate::rows::rows;
+
+type Engine = Arc<act_fast_core::reactions::Reactions>;
+
+/// name, event names, target template or None for a function, source or None, lane, priority, from now on
+type GivenSpec = (String, Vec<String>, Option<String>, Option<String>, String, i32, bool);
+/// target, token, done up to, what then, position, due in ms since 1970, error
+type GivenOutcome = (u32, u32, Option<u64>, String, u64, u64, String);
+
+/// The reactions of one program on one store.
+#[pyclass(frozen, module = "act_fast._core")]
+pub(crate) struct Reactions {
+    log: Arc<act_fast_core::Log>,
+    engine: RwLock<Option<Engine>>,
+}
+
+impl Reactions {
+    fn engine(&self) -> PyResult<Engine> {
+        self.engine.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone).ok_or_else(closed)
+    }
+}
+
+fn spec(given: GivenSpec) -> PyResult<Spec> {
+    let (name, events, template, source, lane, priority, from_now) = given;
+    let resolver = match template {
+        Some(template) => Resolver::from_template(&template).map_err(raised)?,
+        None => Resolver::Function,
+    };
+    let source = Source::from_text(source.as_deref()).map_err(raised)?;
+    Ok(Spec { name, events, resolver, source, lane, priority, from_now })
+}
+
+fn outcome(given: GivenOutcome) -> PyResult<Outcome> {
+    let (target, token, done, then, position, due_ms, error) = given;
+    let then = match then.as_str() {
+        "free" => Then::Free,
+        "retry" => Then::Retry { position, due_ms, error },
+        "block" => Then::Block { position, error },
+        "defer" => Then::Defer { due_ms },
+        other => return Err(invalid(format!("{other:?} is no outcome"))),
+    };
+    Ok(Outcome { target, token, done, then })
+}
+
+fn selection(
+    names: Option<Vec<String>>,
+    pattern: Option<String>,
+    lane: Option<String>,
+    blocked: Option<bool>,
+) -> Selection {
+    Selection { names, pattern, lane, blocked }
+}
+
+#[pymethods]
+impl Reactions {
+    /// Open what is kept of a store's reactions.
+    #[staticmethod]
+    fn open(py: Python<'_>, log: &Log) -> PyResult<Self> {
+        let log = log.get()?;
+        let engine = py.detach(|| act_fast_core::reactions::Reactions::open(&log)).map_err(raised)?;
+        Ok(Self { log, engine: RwLock::new(Some(Arc::new(engine))) })
+    }
+
+    /// Make known the reactions of this program. Their order is that of the numbers that leases speak of.
+    fn register(&self, py: Python<'_>, specs: Vec<GivenSpec>) -> PyResult<()> {
+        let engine = self.engine()?;
+        let specs = specs.into_iter().map(spec).collect::<PyResult<Vec<_>>>()?;
+        py.detach(|| engine.register(specs)).map_err(raised)
+    }
+
+    /// Read up to `limit` new events for the reactions that have come the least far: (examined, subscribed, marked,
+    /// caught up, unresolved), the last being a list of (reaction, from, to, rows) for functions to resolve.
+    #[expect(clippy::type_complexity, reason = "a plain tuple on the Python side")]
+    fn correlate<'py>(
+        &self,
+        py: Python<'py>,
+        limit: usize,
+    ) -> PyResult<(usize, usize, usize, bool, Vec<(u32, u64, u64, Bound<'py, PyList>)>)> {
+        let engine = self.engine()?;
+        let done = py.detach(|| engine.correlate(limit)).map_err(raised)?;
+        let mut unresolved = Vec::with_capacity(done.unresolved.len());
+        for each in &done.unresolved {
+            unresolved.push((each.reaction, each.from, each.to, rows(py, &self.log, &each.events)?));
+        }
+        Ok((done.examined, done.subscribed, done.marked, done.caught_up, unresolved))
+    }
+
+    /// Take the targets that a function found for a reaction's events between two positions, or why it found none:
+    /// (subscribed, marked).
+    #[pyo3(signature = (reaction, from, to, found, /))]
+    fn resolve(
+        &self,
+        py: Python<'_>,
+        reaction: u32,
+        from: u64,
+        to: u64,
+        found: Vec<(u64, Option<Vec<String>>, String)>,
+    ) -> PyResult<(usize, usize)> {
+        let engine = self.engine()?;
+        let found: Vec<Resolved> =
+            found.into_iter().map(|(position, targets, error)| (position, targets.ok_or(error))).collect();
+        py.detach(|| engine.resolve(reaction, from, to, &found)).map_err(raised)
+    }
+
+    /// Lease targets that have work, and fetch their next events: a list of (target number, name, token, attempts, lagging,
+    /// rows, for each row the numbers of its reactions, whether there are more).
+    #[expect(clippy::too_many_arguments, reason = "they are the options, one by one")]
+    #[expect(clippy::type_complexity, reason = "a plain tuple on the Python side")]
+    fn claim<'py>(
+        &self,
+        py: Python<'py>,
+        lanes: Option<Vec<String>>,
+        lagging: usize,
+        leading: usize,
+        window: usize,
+        lease_ms: u64,
+        holder: u64,
+        cut: u64,
+    ) -> PyResult<Vec<(u32, String, u32, u16, bool, Bound<'py, PyList>, Vec<Vec<u32>>, bool)>> {
+        let engine = self.engine()?;
+        let options = ClaimOptions { lanes, lagging, leading, window, lease_ms, holder, cut };
+        let leases = py.detach(|| engine.claim(&options)).map_err(raised)?;
+        let mut found = Vec::with_capacity(leases.len());
+        for lease in leases {
+            let (events, reactions): (Vec<_>, Vec<_>) =
+                lease.deliveries.into_iter().map(|delivery| (delivery.event, delivery.reactions)).unzip();
+            found.push((
+                lease.target,
+                lease.name.to_string(),
+                lease.token,
+                lease.attempts,
+                lease.lagging,
+                rows(py, &self.log, &events)?,
+                reactions,
+                lease.more,
+            ));
+        }
+        Ok(found)
+    }
+
+    /// Take the outcomes of a cycle, (target number, token, done up to or None, "free" | "retry" | "block" | "defer",
+    /// position, due in ms since 1970, error) each; which were accepted.
+    fn finish(&self, py: Python<'_>, outcomes: Vec<GivenOutcome>) -> PyResult<Vec<bool>> {
+        let engine = self.engine()?;
+        let outcomes = outcomes.into_iter().map(outcome).collect::<PyResult<Vec<_>>>()?;
+        py.detach(|| engine.finish(&outcomes)).map_err(raised)
+    }
+
+    /// Keep leases, (target number, token) each, for `lease_ms` from now; which are still held.
+    fn renew(&self, py: Python<'_>, leases: Vec<(u32, u32)>, lease_ms: u64) -> PyResult<Vec<bool>> {
+        let engine = self.engine()?;
+        py.detach(|| engine.renew(&leases, lease_ms)).map_err(raised)
+    }
+
+    /// Whether some target of these lanes can be claimed now.
+    #[pyo3(signature = (lanes=None))]
+    fn any_ready(&self, py: Python<'_>, lanes: Option<Vec<String>>) -> PyResult<bool> {
+        let engine = self.engine()?;
+        py.detach(|| engine.any_ready(lanes.as_deref())).map_err(raised)
+    }
+
+    /// How many ms until a lease ends, or a retry or deferral is due; None when nothing waits.
+    fn next_ms(&self) -> PyResult<Option<u64>> {
+        Ok(self.engine()?.next_ms())
+    }
+
+    /// Let targets do all their work again; how many.
+    #[pyo3(signature = (names=None, pattern=None, lane=None, blocked=None))]
+    fn reset(
+        &self,
+        py: Python<'_>,
+        names: Option<Vec<String>>,
+        pattern: Option<String>,
+        lane: Option<String>,
+        blocked: Option<bool>,
+    ) -> PyResult<usize> {
+        let engine = self.engine()?;
+        py.detach(|| engine.reset(&selection(names, pattern, lane, blocked))).map_err(raised)
+    }
+
+    /// Let blocked targets go on; how many.
+    #[pyo3(signature = (names=None, pattern=None, lane=None))]
+    fn unblock(
+        &self,
+        py: Python<'_>,
+        names: Option<Vec<String>>,
+        pattern: Option<String>,
+        lane: Option<String>,
+    ) -> PyResult<usize> {
+        let engine = self.engine()?;
+        py.detach(|| engine.unblock(&selection(names, pattern, lane, None))).map_err(raised)
+    }
+
+    /// Stop targets; how many.
+    #[pyo3(signature = (error, names=None, pattern=None, lane=None))]
+    fn block(
+        &self,
+        py: Python<'_>,
+        error: &str,
+        names: Option<Vec<String>>,
+        pattern: Option<String>,
+        lane: Option<String>,
+    ) -> PyResult<usize> {
+        let engine = self.engine()?;
+        py.detach(|| engine.block(&selection(names, pattern, lane, None), error)).map_err(raised)
+    }
+
+    /// Let targets pause until a time, in ms since 1970; how many.
+    #[pyo3(signature = (due_ms, names=None, pattern=None, lane=None))]
+    fn defer(
+        &self,
+        py: Python<'_>,
+        due_ms: u64,
+        names: Option<Vec<String>>,
+        pattern: Option<String>,
+        lane: Option<String>,
+    ) -> PyResult<usize> {
+        let engine = self.engine()?;
+        py.detach(|| engine.defer(&selection(names, pattern, lane, None), due_ms)).map_err(raised)
+    }
+
+    /// Set the priority of targets; how many changed.
+    #[pyo3(signature = (priority, names=None, pattern=None, lane=None))]
+    fn prioritize(
+        &self,
+        py: Python<'_>,
+        priority: i32,
+        names: Option<Vec<String>>,
+        pattern: Option<String>,
+        lane: Option<String>,
+    ) -> PyResult<usize> {
+        let engine = self.engine()?;
+        py.detach(|| engine.prioritize(&selection(names, pattern, lane, None), priority)).map_err(raised)
+    }
+
+    /// What is known of targets, in the order they came to be: a dict each.
+    #[pyo3(signature = (names=None, pattern=None, lane=None, blocked=None, after=None, limit=1000))]
+    #[expect(clippy::too_many_arguments, reason = "they are the conditions, one by one")]
+    fn targets<'py>(
+        &self,
+        py: Python<'py>,
+        names: Option<Vec<String>>,
+        pattern: Option<String>,
+        lane: Option<String>,
+        blocked: Option<bool>,
+        after: Option<String>,
+        limit: usize,
+    ) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        let engine = self.engine()?;
+        let chosen = selection(names, pattern, lane, blocked);
+        let targets = py.detach(|| engine.targets(&chosen, after.as_deref(), limit)).map_err(raised)?;
+        targets
+            .into_iter()
+            .map(|info| {
+                let found = PyDict::new(py);
+                found.set_item("name", info.name)?;
+                found.set_item("lane", info.lane)?;
+                found.set_item("priority", info.priority)?;
+                found.set_item("watermark", info.watermark)?;
+                found.set_item("mark", info.mark)?;
+                found.set_item("lag", info.lag)?;
+                found.set_item("holder", info.holder)?;
+                found.set_item("lease_ms", info.lease_ms)?;
+                found.set_item("attempts", info.attempts)?;
+                found.set_item("failing", info.failing)?;
+                found.set_item("blocked", info.blocked)?;
+                found.set_item("error", info.error)?;
+                found.set_item("due_ms", info.due_ms)?;
+                found.set_item("reactions", info.reactions)?;
+                found.set_item("known", info.known)?;
+                Ok(found)
+            })
+            .collect()
+    }
+
+    /// How far each reaction has been correlated: (reaction, position, whether this program has code for it).
+    fn cursors(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, bool)>> {
+        let engine = self.engine()?;
+        let cursors = py.detach(|| engine.cursors()).map_err(raised)?;
+        Ok(cursors.into_iter().map(|cursor| (cursor.reaction, cursor.read, cursor.known)).collect())
+    }
+
+    /// Flush what is kept.
+    fn flush(&self, py: Python<'_>) -> PyResult<()> {
+        let engine = self.engine()?;
+        py.detach(|| engine.flush()).map_err(raised)
+    }
+
+    /// Let go of it. Closing twice does no harm.
+    fn close(&self, py: Python<'_>) {
+        let engine = self.engine.write().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| drop(engine));
+    }
+}
