@@ -16,7 +16,7 @@ use crate::lock::Guard;
 use crate::log::Log;
 use crate::names;
 use crate::options::Durability;
-use crate::record::{self, Builder, HEAD_BYTES, KeyKind, NewCommit, Preamble};
+use crate::record::{self, ALIGN_BYTES, Builder, HEAD_BYTES, KeyKind, NewCommit, Preamble};
 use crate::segments::{self, HEADER_BYTES};
 
 /// An event to append.
@@ -336,7 +336,7 @@ impl Log {
     pub(crate) fn make_room(&self, builder: &mut Builder, state: &mut LogState, bytes_max: u64) -> Result<()> {
         let segment_bytes = self.segments.segment_bytes;
         let end_bytes = HEAD_BYTES as u64;
-        let bytes_max = bytes_max.next_multiple_of(8);
+        let bytes_max = bytes_max.next_multiple_of(ALIGN_BYTES as u64);
         if bytes_max + end_bytes > segment_bytes - HEADER_BYTES {
             return Err(Error::Invalid(format!(
                 "this commit takes up to {bytes_max} bytes; a commit must fit into one log file of {segment_bytes} bytes \
@@ -379,14 +379,13 @@ impl Log {
     pub(crate) fn make_segment(&self, number: u64) -> Result<u64> {
         self.check_in_place()?;
         let _growing = self.growth_lock().take();
-        let name = segments::name(number);
         let known = self.disk.list(segments::FOLDER).doing(|| "listing the log".to_owned())?;
         if !known.iter().any(|file| segments::name(number).ends_with(file.as_str())) {
             let segment_bytes = self.segments.segment_bytes;
             let len = growth_step(segment_bytes, number * segment_bytes);
             segments::create(&*self.disk, &self.segments.header(number), len, self.zeroes())?;
         }
-        self.segments.get(number)?.file.len().doing(|| format!("measuring {name}"))
+        self.segments.measure(number)
     }
 
     /// Whether new blocks are written with zeros, so that flushing what is written into them later is cheap.
@@ -407,7 +406,7 @@ impl Log {
         let target = wanted.max(allocated + growth_step(segment_bytes, allocated)).next_multiple_of(4096);
         let target = target.min(start + segment_bytes);
         let what = || format!("growing {}", segments::name(number));
-        let file = &self.segments.get(number)?.file;
+        let file = self.segments.file(number)?;
         if self.zeroes() {
             file.write_zeros(allocated - start, target - allocated).doing(what)?;
             if let Err(error) = file.flush().doing(what) {

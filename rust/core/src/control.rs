@@ -19,6 +19,8 @@ const CONTROL_NEW: &str = "control.new";
 const CONTROL_BYTES: u64 = 4096;
 const MAGIC: &[u8; 8] = b"ACTCTRL\0";
 
+/// How often a reader looks at a line that is neither sound nor announced, before it calls it damaged.
+const CHANGING_LOOKS_MAX: u32 = 1000;
 /// The area of the control file's own lines.
 pub(crate) const AREA: u8 = 0;
 
@@ -336,8 +338,18 @@ impl Control {
     }
 
     fn read(&self, number: u64) -> Result<Line> {
-        line::glance(self.line(number), Address::new(AREA, number))
-            .ok_or_else(|| Error::index_damaged(CONTROL, base(number) as u64))
+        let address = Address::new(AREA, number);
+        for _ in 0..CHANGING_LOOKS_MAX {
+            if let Some(content) = line::glance(self.line(number), address) {
+                return Ok(content);
+            }
+            // It is being changed, by somebody slow or dead: what it is to become is in the intent, whole.
+            if let Some((_, content)) = self.intent().filter(|(announced, _)| *announced == address) {
+                return Ok(content);
+            }
+            std::thread::yield_now();
+        }
+        Err(Error::index_damaged(CONTROL, base(number) as u64))
     }
 
     #[inline]

@@ -134,11 +134,15 @@ impl Grown {
         Ok(map.line((at % WINDOW_BYTES) as usize))
     }
 
-    /// A sound line.
+    /// The line, or None when it stays unsound for longer than changing it takes.
     #[inline]
+    pub(crate) fn glance(&self, number: u64) -> Result<Option<Line>> {
+        Ok(line::glance(self.shared(number)?, self.address(number)))
+    }
+
+    /// A sound line, of a file whose lines do not change once they are written.
     pub(crate) fn read(&self, number: u64) -> Result<Line> {
-        line::glance(self.shared(number)?, self.address(number))
-            .ok_or_else(|| Error::index_damaged(&self.name, number * LINE_BYTES as u64))
+        self.glance(number)?.ok_or_else(|| Error::index_damaged(&self.name, number * LINE_BYTES as u64))
     }
 
     pub(crate) fn flush(&self) -> Result<()> {

@@ -93,8 +93,8 @@ pub(crate) fn store(shared: &SharedLine, line: &Line) {
     fence(Ordering::Release);
 }
 
-/// How often a reader looks again at a line that somebody is changing, before it asks for the lock.
-const GLANCES_MAX: u32 = 2000;
+/// How often a reader looks again at a line that somebody is changing, before it looks for what it is to become.
+const GLANCES_MAX: u32 = 100;
 
 /// The line, or None when it stays unsound for longer than any change takes.
 #[inline]

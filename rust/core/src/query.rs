@@ -2,6 +2,7 @@
 //!
 //! A query walks the narrowest list there is: a stream's postings, those of its event names, or the log itself.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use regex::Regex;
@@ -358,12 +359,16 @@ impl Query {
     }
 }
 
+/// What is looked at of a meta; the rest is passed over, however deep it is.
+#[derive(serde::Deserialize)]
+struct Correlation<'a> {
+    #[serde(borrow)]
+    correlation: Option<Cow<'a, str>>,
+}
+
 fn correlates(meta: &[u8], wanted: &str) -> bool {
-    if meta.is_empty() {
-        return false;
-    }
-    let parsed: serde_json::Result<serde_json::Value> = serde_json::from_slice(meta);
-    parsed.is_ok_and(|meta| meta.get("correlation").and_then(serde_json::Value::as_str) == Some(wanted))
+    let parsed: serde_json::Result<Correlation<'_>> = serde_json::from_slice(meta);
+    parsed.is_ok_and(|meta| meta.correlation.as_deref() == Some(wanted))
 }
 
 impl Log {

@@ -4,12 +4,14 @@
 //! before it (whose checksum it repeats). A commit of one event is checked as a whole; in larger ones the preamble and
 //! each event carry checksums of their own, so that reading one does not mean reading all.
 
-use crate::bytes::{Cursor, put_varint, u32_at, u64_at, varint_len};
+use crate::bytes::{Cursor, narrow_at, put_varint, u32_at, u64_at, varint_len};
 use crate::control::LogState;
 
 /// The format of files written by this version.
 pub(crate) const FORMAT: u32 = 1;
-pub(crate) const HEAD_BYTES: usize = 32;
+pub(crate) const HEAD_BYTES: usize = 28;
+/// Records begin and end at multiples of this.
+pub(crate) const ALIGN_BYTES: usize = 4;
 const MAGIC: [u8; 3] = *b"ACT";
 /// A distance to the synced mark beyond this many bytes is left out: it would only cost space.
 const DISTANCE_MAX: u64 = 1 << 20;
@@ -69,7 +71,7 @@ pub(crate) struct Head {
     pub(crate) previous: u32,
     /// A commit's first position; for other records the last position before them.
     pub(crate) position: u64,
-    /// µs since 1970.
+    /// µs since 1970; 56 bits of it are stored.
     pub(crate) created: i64,
 }
 
@@ -81,7 +83,7 @@ impl Head {
             return None;
         }
         let len = u32_at(bytes, 4) as usize;
-        if len < HEAD_BYTES || !len.is_multiple_of(8) {
+        if len < HEAD_BYTES || !len.is_multiple_of(ALIGN_BYTES) {
             return None;
         }
         Some(Self {
@@ -89,8 +91,8 @@ impl Head {
             len,
             crc: u32_at(bytes, 8),
             previous: u32_at(bytes, 12),
-            position: u64_at(bytes, 16),
-            created: u64_at(bytes, 24).cast_signed(),
+            position: narrow_at::<5>(bytes, 16),
+            created: (narrow_at::<7>(bytes, 21) << 8).cast_signed() >> 8,
         })
     }
 }
@@ -371,8 +373,8 @@ impl Builder {
         self.out.push(kind.letter());
         self.out.extend_from_slice(&[0; 8]);
         self.out.extend_from_slice(&previous.to_le_bytes());
-        self.out.extend_from_slice(&position.to_le_bytes());
-        self.out.extend_from_slice(&created.to_le_bytes());
+        self.out.extend_from_slice(&position.to_le_bytes()[..5]);
+        self.out.extend_from_slice(&created.to_le_bytes()[..7]);
     }
 
     /// Begin a commit.
@@ -435,7 +437,7 @@ impl Builder {
 
     /// Fill in length and checksum: the record, ready to be written, and its checksum.
     pub(crate) fn finish(&mut self, seed: Seed) -> (&[u8], u32) {
-        let len = self.out.len().next_multiple_of(8);
+        let len = self.out.len().next_multiple_of(ALIGN_BYTES);
         self.out.resize(len, 0);
         let stated = u32::try_from(len).expect("a record is smaller than a segment");
         self.out[4..8].copy_from_slice(&stated.to_le_bytes());
@@ -507,7 +509,7 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(mut bytes: Vec<u8>) {
             if bytes.len() > 8 {
                 bytes[..4].copy_from_slice(b"ACTC");
-                let len = (bytes.len() / 8 * 8) as u32;
+                let len = (bytes.len() / 4 * 4) as u32;
                 bytes[4..8].copy_from_slice(&len.to_le_bytes());
             }
             if let Some(preamble) = Preamble::read(&bytes, 64, SEED, false) {

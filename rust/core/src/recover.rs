@@ -12,7 +12,7 @@ use crate::lock::Guard;
 use crate::log::Log;
 use crate::options::{Durability, Options};
 use crate::reactions;
-use crate::record::{Kind, Preamble, Seed, SnapshotRecord};
+use crate::record::{ALIGN_BYTES, Kind, Preamble, Seed, SnapshotRecord};
 use crate::scan::{Scan, Step};
 use crate::segments::{self, Header, Segments};
 
@@ -168,7 +168,7 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     let cut_bytes = cut(disk, segments, tail, count, options)?;
     let number = segments.number_of(tail);
     segments.flush(0, tail)?;
-    let len = segments.get(number)?.file.len().doing(|| "measuring the log".to_owned())?;
+    let len = segments.measure(number)?;
     control.put_log_state(state);
     control.set_allocated(number * segments.segment_bytes + len);
     control.publish(state.position);
@@ -210,8 +210,8 @@ fn cut(disk: &Arc<dyn Disk>, segments: &Segments, tail: u64, count: u64, options
     let rest = segments.bytes_from(tail)?;
     if let Some(last) = rest.iter().rposition(|byte| *byte != 0) {
         let what = || format!("clearing the end of {}", segments::name(number));
-        let file = &segments.get(number)?.file;
-        if Scan::new(segments, number + 1).next_sound(tail - 8)?.is_some() {
+        let file = segments.file(number)?;
+        if Scan::new(segments, number + 1).next_sound(tail - ALIGN_BYTES as u64)?.is_some() {
             // Whole commits behind a hole: not to be shown, but not ours to destroy.
             let aside = format!("{}.cut-{tail}", segments::name(number));
             let copy = disk.open(&aside, Access::Create).doing(what)?;

@@ -2,7 +2,7 @@
 
 use crate::bytes::u64_at;
 use crate::error::Result;
-use crate::record::{self, HEAD_BYTES, Head, Kind, Preamble, Seed};
+use crate::record::{self, ALIGN_BYTES, HEAD_BYTES, Head, Kind, Preamble, Seed};
 use crate::segments::Segments;
 
 /// One step of the walk.
@@ -91,14 +91,14 @@ impl<'a> Scan<'a> {
     /// The next sound record anywhere above a place, whether or not it follows.
     pub(crate) fn next_sound(&self, above: u64) -> Result<Option<Found<'a>>> {
         let mut number = self.segments.number_of(above);
-        let mut place = above + 8;
+        let mut place = above + ALIGN_BYTES as u64;
         while number < self.count {
             let rest = match self.segments.bytes_from(place) {
                 Ok(rest) => rest,
                 // A damaged head of a file: look into the next.
                 Err(_) => &[],
             };
-            for at in (0..rest.len().saturating_sub(HEAD_BYTES)).step_by(8) {
+            for at in (0..rest.len().saturating_sub(HEAD_BYTES)).step_by(ALIGN_BYTES) {
                 let here = place + at as u64;
                 if rest[at..].starts_with(b"ACT")
                     && let Some(head) = record::sound(&rest[at..], here, self.seed)
@@ -121,7 +121,7 @@ impl<'a> Scan<'a> {
             {
                 return Ok(true);
             }
-            above = found.place + found.head.len as u64 - 8;
+            above = found.place + (found.head.len - ALIGN_BYTES) as u64;
         }
         Ok(false)
     }

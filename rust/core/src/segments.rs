@@ -2,7 +2,7 @@
 //! the segment's number times the size of a segment, plus the offset in its file.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use act_fast_sys::Map;
 
@@ -64,31 +64,18 @@ impl Header {
 
 /// One file of the log.
 #[derive(Debug)]
-pub(crate) struct Segment {
-    pub(crate) file: Box<dyn DiskFile>,
+struct Segment {
     /// The length of the file as far as this handle knows: what lies beyond must not be touched.
     len: AtomicUsize,
     read: Map,
     write: OnceLock<Map>,
 }
 
-impl Segment {
-    /// Bytes that are written and no longer change. None beyond the end of the file.
-    #[inline]
-    pub(crate) fn bytes(&self, at: usize, len: usize) -> Option<&[u8]> {
-        let end = at.checked_add(len)?;
-        if end > self.len.load(Ordering::Relaxed) && end > self.measure().ok()? {
-            return None;
-        }
-        Some(self.read.bytes(at, len))
-    }
+/// How many segments have their files open at once. Reading needs only the mappings.
+const FILES_MAX: usize = 4;
 
-    fn measure(&self) -> std::io::Result<usize> {
-        let len = usize::try_from(self.file.len()?).unwrap_or(usize::MAX).min(self.read.len());
-        self.len.store(len, Ordering::Relaxed);
-        Ok(len)
-    }
-}
+/// An open file of a segment.
+pub(crate) type SegmentFile = Arc<dyn DiskFile>;
 
 #[derive(Debug)]
 pub(crate) struct Segments {
@@ -97,6 +84,8 @@ pub(crate) struct Segments {
     pub(crate) store_id: [u8; 16],
     writable: bool,
     open: Sparse<Segment>,
+    /// The files used last, the youngest at the end.
+    files: Mutex<Vec<(u64, SegmentFile)>>,
 }
 
 /// The file of segment `number`, relative to the store.
@@ -144,7 +133,8 @@ pub(crate) fn create(disk: &dyn Disk, header: &Header, len: u64, zeroed: bool) -
 
 impl Segments {
     pub(crate) fn new(disk: Arc<dyn Disk>, header: &Header, writable: bool) -> Self {
-        Self { disk, segment_bytes: header.segment_bytes, store_id: header.store_id, writable, open: Sparse::new() }
+        let (segment_bytes, store_id) = (header.segment_bytes, header.store_id);
+        Self { disk, segment_bytes, store_id, writable, open: Sparse::new(), files: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn header(&self, number: u64) -> Header {
@@ -173,9 +163,30 @@ impl Segments {
         Error::corrupt(file, offset, position, what)
     }
 
-    /// The open segment.
+    /// The file of a segment, to be written, flushed or measured.
+    pub(crate) fn file(&self, number: u64) -> Result<SegmentFile> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, file)) = files.iter().find(|(known, _)| *known == number) {
+            return Ok(Arc::clone(file));
+        }
+        let name = name(number);
+        let access = if self.writable { Access::Write } else { Access::Read };
+        let file: SegmentFile = self.disk.open(&name, access).doing(|| format!("opening {name}"))?.into();
+        if files.len() == FILES_MAX {
+            files.remove(0);
+        }
+        files.push((number, Arc::clone(&file)));
+        Ok(file)
+    }
+
+    /// How many bytes the file of a segment has.
+    pub(crate) fn measure(&self, number: u64) -> Result<u64> {
+        self.file(number)?.len().doing(|| format!("measuring {}", name(number)))
+    }
+
+    /// The mapped segment.
     #[inline]
-    pub(crate) fn get(&self, number: u64) -> Result<&Segment> {
+    fn get(&self, number: u64) -> Result<&Segment> {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         self.open.get(index, || self.open_segment(number)).unwrap_or_else(|| {
             Err(Error::Full(format!(
@@ -186,34 +197,45 @@ impl Segments {
     }
 
     fn open_segment(&self, number: u64) -> Result<Segment> {
-        let file = name(number);
-        let access = if self.writable { Access::Write } else { Access::Read };
-        let handle = self.disk.open(&file, access).doing(|| format!("opening {file}"))?;
         let header = read_header(&*self.disk, number)?;
         if header.store_id != self.store_id {
-            return Err(Error::corrupt(file, 16, None, "this log file belongs to another store"));
+            return Err(Error::corrupt(name(number), 16, None, "this log file belongs to another store"));
         }
         let len = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);
-        let read = handle.map(0, len, false).doing(|| format!("mapping {file}"))?;
-        Ok(Segment { file: handle, len: AtomicUsize::new(0), read, write: OnceLock::new() })
+        let read = self.file(number)?.map(0, len, false).doing(|| format!("mapping {}", name(number)))?;
+        Ok(Segment { len: AtomicUsize::new(0), read, write: OnceLock::new() })
+    }
+
+    /// Bytes of a segment that are written and no longer change. None beyond the end of its file.
+    #[inline]
+    fn within(&self, number: u64, at: usize, len: usize) -> Result<Option<&[u8]>> {
+        let segment = self.get(number)?;
+        let Some(end) = at.checked_add(len) else { return Ok(None) };
+        if end > segment.len.load(Ordering::Relaxed) {
+            let known = usize::try_from(self.measure(number)?).unwrap_or(usize::MAX).min(segment.read.len());
+            segment.len.store(known, Ordering::Relaxed);
+            if end > known {
+                return Ok(None);
+            }
+        }
+        Ok(Some(segment.read.bytes(at, len)))
     }
 
     /// `len` bytes at a place, all within one segment, all written before.
     #[inline]
     pub(crate) fn bytes(&self, place: u64, len: usize) -> Result<&[u8]> {
         let at = (place % self.segment_bytes) as usize;
-        self.get(self.number_of(place))?
-            .bytes(at, len)
+        self.within(self.number_of(place), at, len)?
             .ok_or_else(|| self.damaged(place, None, "something is said to reach beyond the end of its log file"))
     }
 
     /// All bytes from a place up to the end of its file.
     #[inline]
     pub(crate) fn bytes_from(&self, place: u64) -> Result<&[u8]> {
-        let segment = self.get(self.number_of(place))?;
+        let number = self.number_of(place);
         let at = (place % self.segment_bytes) as usize;
-        let len = segment.measure().doing(|| "measuring a log file".to_owned())?;
-        Ok(segment.bytes(at, len.saturating_sub(at)).unwrap_or_default())
+        let len = usize::try_from(self.measure(number)?.min(self.segment_bytes)).unwrap_or(usize::MAX);
+        Ok(self.within(number, at, len.saturating_sub(at))?.unwrap_or_default())
     }
 
     /// A few bytes at a place: as many as are there, up to what a number takes.
@@ -237,11 +259,10 @@ impl Segments {
     pub(crate) fn write(&self, place: u64, record: &[u8], mapped: bool) -> Result<()> {
         let number = self.number_of(place);
         let at = place % self.segment_bytes;
-        let segment = self.get(number)?;
         if !mapped {
-            return segment.file.write_all_at(record, at).doing(|| format!("writing to {}", name(number)));
+            return self.file(number)?.write_all_at(record, at).doing(|| format!("writing to {}", name(number)));
         }
-        self.write_map(segment, number)?.write(at as usize, record);
+        self.write_map(self.get(number)?, number)?.write(at as usize, record);
         Ok(())
     }
 
@@ -250,7 +271,7 @@ impl Segments {
             return Ok(map);
         }
         let len = self.segment_bytes as usize;
-        let map = segment.file.map(0, len, true).doing(|| format!("mapping {}", name(number)))?;
+        let map = self.file(number)?.map(0, len, true).doing(|| format!("mapping {}", name(number)))?;
         Ok(segment.write.get_or_init(|| map))
     }
 
@@ -265,7 +286,7 @@ impl Segments {
     /// Flush all segments that hold bytes from `from` up to `to`.
     pub(crate) fn flush(&self, from: u64, to: u64) -> Result<()> {
         for number in self.number_of(from)..=self.number_of(to.max(from)) {
-            self.get(number)?.file.flush().doing(|| format!("flushing {}", name(number)))?;
+            self.file(number)?.flush().doing(|| format!("flushing {}", name(number)))?;
         }
         Ok(())
     }

@@ -104,7 +104,7 @@ impl PlacesLine {
             self.close(index)?;
             self.number = number;
             // The first entry of a line opens it; what may lie there from earlier does not count.
-            self.line = Some(if at == 0 { [0; LINE_BYTES] } else { index.places.read(number)? });
+            self.line = Some(if at == 0 { [0; LINE_BYTES] } else { index.read(&index.places, number)? });
         }
         if let Some(line) = &mut self.line {
             put_narrow::<PLACE_BYTES>(line, at, place);
@@ -216,7 +216,7 @@ impl OpenKey {
         }
         self.line_number = number;
         if self.line.is_none() {
-            self.line = Some(if fresh { [0; LINE_BYTES] } else { index.postings.read(number)? });
+            self.line = Some(if fresh { [0; LINE_BYTES] } else { index.read(&index.postings, number)? });
         }
         self.line.as_mut().ok_or_else(|| index.damaged(POSTINGS, number))
     }

@@ -65,7 +65,7 @@ impl Index {
         let table = self.table(bits)?;
         let mask = (1u64 << bits) - 1;
         for step in 0..=mask {
-            let bucket = table.read(HEAD_LINES + ((hash + step) & mask))?;
+            let bucket = self.read(table, HEAD_LINES + ((hash + step) & mask))?;
             for slot in 0..BUCKET_ENTRIES {
                 let Some(number) = entry(&bucket, slot) else {
                     return Ok(None);
@@ -88,7 +88,7 @@ impl Index {
         let mask = (1u64 << bits) - 1;
         for step in 0..=mask {
             let at = HEAD_LINES + ((hash + step) & mask);
-            let mut bucket = table.read(at)?;
+            let mut bucket = self.read(table, at)?;
             for slot in 0..BUCKET_ENTRIES {
                 match entry(&bucket, slot) {
                     Some(taken) if taken == number => return Ok(()),

@@ -32,6 +32,8 @@ const TABLES_MAX: usize = 33;
 
 const PLACES_IN_LINE: u64 = 10;
 const PLACE_BYTES: usize = 6;
+/// How often a reader looks at a line that is neither sound nor announced, before it calls it damaged.
+const CHANGING_LOOKS_MAX: u32 = 1000;
 /// Line 0 of each file is its head, so that a line number of 0 can mean "none".
 const HEAD_LINES: u64 = 1;
 
@@ -199,6 +201,31 @@ impl Index {
         Ok(())
     }
 
+    /// A sound line. While somebody is changing it, be it slow or dead, what it is to become is in the intent, whole.
+    #[inline]
+    fn read(&self, file: &Grown, number: u64) -> Result<Line> {
+        match file.glance(number)? {
+            Some(content) => Ok(content),
+            None => self.read_while_changing(file, number),
+        }
+    }
+
+    #[cold]
+    fn read_while_changing(&self, file: &Grown, number: u64) -> Result<Line> {
+        for _ in 0..CHANGING_LOOKS_MAX {
+            if let Some((address, content)) = self.control.intent()
+                && address == file.address(number)
+            {
+                return Ok(content);
+            }
+            if let Some(content) = file.glance(number)? {
+                return Ok(content);
+            }
+            std::thread::yield_now();
+        }
+        Err(self.damaged(file.area, number))
+    }
+
     /// Finish the change of a line that a dead writer had announced.
     pub(crate) fn redo(&self, address: Address, content: &Line) -> Result<()> {
         if let Some(target) = self.line_at(address)? {
@@ -223,7 +250,7 @@ impl Index {
     #[inline]
     pub(crate) fn place(&self, position: u64) -> Result<u64> {
         let (number, at) = place_slot(position);
-        Ok(narrow_at::<PLACE_BYTES>(&self.places.read(number)?, at))
+        Ok(narrow_at::<PLACE_BYTES>(&self.read(&self.places, number)?, at))
     }
 
     /// The places of a run of positions, in order.
@@ -233,7 +260,7 @@ impl Index {
             let (number, at) = place_slot(*position);
             let line = match open {
                 Some((at_line, line)) if at_line == number => line,
-                _ => self.places.read(number)?,
+                _ => self.read(&self.places, number)?,
             };
             open = Some((number, line));
             each(*position, narrow_at::<PLACE_BYTES>(&line, at))?;
@@ -245,7 +272,7 @@ impl Index {
     #[inline]
     pub(crate) fn key(&self, key: u32) -> Result<Key> {
         let number = key_line(key);
-        Key::decode(&self.keys.read(number)?).ok_or_else(|| self.damaged(KEYS, number))
+        Key::decode(&self.read(&self.keys, number)?).ok_or_else(|| self.damaged(KEYS, number))
     }
 
     /// A key's text.
@@ -272,11 +299,11 @@ impl Index {
             (chunk, start) = self.chunk_before(chunk, start)?;
         }
         let (line, at) = postings::slot(start, ordinal);
-        Ok(postings::entry(&self.postings.read(chunk + line)?, at))
+        Ok(postings::entry(&self.read(&self.postings, chunk + line)?, at))
     }
 
     fn chunk_before(&self, chunk: u64, start: u64) -> Result<(u64, u64)> {
-        let head = ChunkHead::read(&self.postings.read(chunk)?);
+        let head = ChunkHead::read(&self.read(&self.postings, chunk)?);
         if head.before == 0 || head.before_start >= start {
             return Err(self.damaged(POSTINGS, chunk));
         }
@@ -301,7 +328,7 @@ impl Index {
             let end = postings::chunk_end(start).min(to + 1);
             while ordinal < end {
                 let (number, first_at) = postings::slot(start, ordinal);
-                let line = self.postings.read(chunk + number)?;
+                let line = self.read(&self.postings, chunk + number)?;
                 let mut at = first_at;
                 while ordinal < end && at + 5 <= line::BODY_BYTES {
                     out.push(postings::entry(&line, at));

@@ -16,10 +16,10 @@ pub(crate) const POSITION_MAX: u64 = (1 << 40) - 1;
 /// The ordinal that a key's first chunk starts with.
 pub(crate) const FIRST_START: u64 = 2;
 
-/// How many lines the chunk that starts with an ordinal has: half as many as all before it.
+/// How many lines the chunk that starts with an ordinal has: an eighth of all before it.
 #[inline]
 pub(crate) fn chunk_lines(start: u64) -> u64 {
-    (start / (2 * LINE_ENTRIES)).max(1)
+    (start / (8 * LINE_ENTRIES)).max(1)
 }
 
 /// The first ordinal beyond the chunk that starts with `start`.
