@@ -20,6 +20,7 @@ from bench.threads import in_threads
 from bench.workloads import BATCH_EVENTS, Single, batches, singles
 
 THREADS = 16
+DISK_ROUNDS_TIMES = 4
 
 
 class Booked(Event):
@@ -92,23 +93,25 @@ def bench_batched_commits(duel: Duel, sizes: Sizes) -> None:
 
 
 def bench_flushed_commits_of_one_thread(duel: Duel, sizes: Sizes) -> None:
-    events = singles(sizes.scaled(1_000), streams=sizes.scaled(100))
+    events = singles(sizes.scaled(250), streams=sizes.scaled(25))
     duel.fight(
         ROWS["append-fsync-1"],
         flushed(events, threads=1),
         raw_flush(len(events)),
-        sqlite_single(events, "FULL"),
+        sqlite_single(events[: sizes.scaled(100)], "FULL"),
+        rounds_times=DISK_ROUNDS_TIMES,
     )
 
 
 def bench_flushed_commits_of_many_threads(duel: Duel, sizes: Sizes) -> None:
-    events = singles(sizes.scaled(500) * THREADS, streams=THREADS)
+    events = singles(sizes.scaled(150) * THREADS, streams=THREADS)
     duel.fight(
         ROWS["append-fsync-16"],
         flushed(events, threads=THREADS),
-        raw_flush(sizes.scaled(1_000)),
-        raw_flush(sizes.scaled(250) * THREADS, threads=THREADS),
-        sqlite_single(events[: sizes.scaled(60) * THREADS], "FULL", threads=THREADS),
+        raw_flush(sizes.scaled(250)),
+        raw_flush(sizes.scaled(50) * THREADS, threads=THREADS),
+        sqlite_single(events[: sizes.scaled(10) * THREADS], "FULL", threads=THREADS),
+        rounds_times=DISK_ROUNDS_TIMES,
     )
 
 

@@ -43,8 +43,11 @@ class Duel:
     directory: Path
     rounds: int
 
-    def fight(self, row: Row, subject: Contender, *peers: Contender) -> None:
-        """Time every contender once a round and hand the rates over to the report."""
+    def fight(self, row: Row, subject: Contender, *peers: Contender, rounds_times: int = 1) -> None:
+        """Time every contender once a round and hand the rates over to the report.
+
+        `rounds_times`: so many times the usual rounds, which had better be short, where speed wanders within seconds.
+        """
         peer_seconds: dict[str, list[float]] = {peer.name: [] for peer in peers}
         entered: list[AbstractContextManager[Body]] = []
 
@@ -61,7 +64,9 @@ class Duel:
         def run(body: Body) -> None:
             body()
 
-        subject_seconds = self.time(run, setup=setup, teardown=teardown, rounds=self.rounds, warmup_rounds=1)
+        subject_seconds = self.time(
+            run, setup=setup, teardown=teardown, rounds=self.rounds * rounds_times, warmup_rounds=1
+        )
         measured = [rates(subject, subject_seconds)]
         measured += [rates(peer, peer_seconds[peer.name][1:]) for peer in peers]
         self.observe(row, measured)

@@ -8,27 +8,23 @@ from pathlib import Path
 
 import pytest
 
+from tests.blocks import assert_as_promised, broken_links, python_in, run_blocks
+
 README = Path(__file__).parent.parent / "README.md"
 
-PYTHON_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 COMMAND_LINE = re.compile(r"^(act-fast [^#|]*)", re.MULTILINE)
-PRINT_WITH_ANSWER = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
 
 
 def test_readmes_programs_print_what_it_says(tmp_path: Path) -> None:
-    program = "\n".join(PYTHON_BLOCK.findall(README.read_text()))
-    promised = PRINT_WITH_ANSWER.findall(program)
-    ran = subprocess.run(
-        [sys.executable, "-W", "error", "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert ran.stderr == ""
-    assert ran.stdout.splitlines() == promised
-    assert len(promised) >= 2, "README has no programs left to run"
+    ran = run_blocks(README.read_text(), tmp_path)
+    for block, printed in ran:
+        assert_as_promised(block, printed)
+    assert sum(bool(block.promised) for block, _ in ran) >= 2, "README has no programs left to run"
 
 
 @pytest.mark.parametrize("line", COMMAND_LINE.findall(README.read_text()))
 def test_readmes_commands_work_on_its_store(tmp_path: Path, line: str) -> None:
-    first_program = PYTHON_BLOCK.findall(README.read_text())[0]
+    first_program = python_in(README.read_text())[0]
     (tmp_path / "bank.py").write_text(first_program)
     subprocess.run([sys.executable, "bank.py"], cwd=tmp_path, check=True, capture_output=True)
     command, *arguments = shlex.split(line.replace("--follow", "--limit 9"))
@@ -40,6 +36,5 @@ def test_readmes_commands_work_on_its_store(tmp_path: Path, line: str) -> None:
 
 
 def test_every_link_in_readme_leads_somewhere() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", README.read_text())
-    assert links
-    assert [link for link in links if not (README.parent / link).exists()] == []
+    assert "](" in README.read_text()
+    assert broken_links(README) == []

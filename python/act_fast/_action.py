@@ -71,12 +71,15 @@ class Action(Generic[S, P, R]):
     def __repr__(self) -> str:
         return f"<action {self.place}>"
 
-    def bind(self, state: type[Any], scope: Mapping[str, Any]) -> "Action[Any, P, R]":
-        """This action as a member of `state`, ready to run; a state that inherits it has an action of its own."""
-        place = f"{state.__qualname__}.{self.name}"
+    def bind(self, state: type[Any], name: str, scope: Mapping[str, Any]) -> "Action[Any, P, R]":
+        """This action as a member of a state, ready to run; a state that inherits it has an action of its own."""
+        place = f"{name}.{self.name}"
         bound: Action[Any, P, R] = copy.copy(self)
         bound.state = state
         bound.place = place
+        if hasattr(self, "parameters"):  # inherited, so its annotations have been read where it was written
+            bound.parameters = self.parameters.at(place)
+            return bound
         bound.parameters = Parameters(place, self.function, scope)
         bound.returns = _returned(place, hints_of(place, self.function, scope))
         return bound

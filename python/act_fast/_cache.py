@@ -55,16 +55,18 @@ class Cache:
         return entry
 
     def put(self, key: Key, entry: Entry[Any]) -> None:
-        """Keep an entry, unless one of a later version is there already: slow threads do not undo fast ones."""
-        if not self._size_max:
-            return
-        with self._lock:
-            held = self._entries.get(key)
-            if held is not None and held.version > entry.version:
-                return
+        """Keep an entry, unless one of a later version is there already: slow threads do not undo fast ones.
+
+        Should they all the same, in between two steps here, then somebody replays a little more than need be.
+        """
+        held = self._entries.get(key)
+        if held is not None and held.version <= entry.version:
             self._entries[key] = entry
-            if held is None and len(self._entries) > self._size_max:
-                self._entries.popitem(last=False)
+        elif held is None and self._size_max:
+            with self._lock:
+                self._entries[key] = entry
+                while len(self._entries) > self._size_max:
+                    self._entries.popitem(last=False)
 
     def drop(self, key: Key) -> None:
         """Forget an entry."""

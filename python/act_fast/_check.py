@@ -68,10 +68,10 @@ def check(app: Act | AsyncAct, store: Store, *, progress: Progress | None = None
         progress: called now and then with (events looked at, events in all).
     """
     codec = (app.sync if isinstance(app, AsyncAct) else app).codec
-    found: dict[str, _Tally] = {}
+    found: dict[str, Tally] = {}
     head = store.head
     for each in store.query(before=head + 1):
-        tally = found.setdefault(each.name, _Tally())
+        tally = found.setdefault(each.name, Tally())
         tally.events += 1
         if each.name != CLOSED:
             try:
@@ -87,7 +87,7 @@ def check(app: Act | AsyncAct, store: Store, *, progress: Progress | None = None
     return CheckReport(sum(each.events for each in names), names)
 
 
-class _Tally:
+class Tally:
     def __init__(self) -> None:
         self.events = 0
         self.failures = 0

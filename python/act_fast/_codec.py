@@ -1,7 +1,6 @@
 """From the log's bytes to events: one decoder for each stored name, with the upcasters built in."""
 
 from collections.abc import Callable, Iterable
-from functools import cache
 from typing import Any, TypeAlias
 
 import msgspec
@@ -88,13 +87,13 @@ def undecodable(event: type[Event], name: str, error: msgspec.MsgspecError) -> V
     )
 
 
-@cache
-def decoders_of(event: type[Event]) -> dict[str, Decode]:
-    """For each stored name that can become an event of this class, what decodes it."""
-    return _decoders(event, ())
+def decoders_of(event: type[Event], path: tuple[type[Event], ...] = ()) -> dict[str, Decode]:
+    """For each stored name that can become an event of this class, what decodes it.
 
-
-def _decoders(event: type[Event], path: tuple[type[Event], ...]) -> dict[str, Decode]:
+    Args:
+        event: the class.
+        path: the classes that led here, from upcaster to upcaster.
+    """
     if event in path:
         raise ValidationError(f"the upcasters of {_where(event)} go in a circle; let one of them take a dict")
     own: Decode = msgspec.json.Decoder(event).decode
@@ -102,7 +101,7 @@ def _decoders(event: type[Event], path: tuple[type[Event], ...]) -> dict[str, De
     for each in event.__upcasts__.values():
         takes, _ = each.hints()
         if isinstance(takes, type) and issubclass(takes, Event) and takes is not event:
-            for name, decode in _decoders(takes, (*path, event)).items():
+            for name, decode in decoders_of(takes, (*path, event)).items():
                 found[name] = _through(each, decode, own)
         if each.from_ not in found or each.from_ == event.__stored_name__:
             found[each.from_] = _through(each, msgspec.json.Decoder(takes).decode, own)

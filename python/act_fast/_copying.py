@@ -2,8 +2,9 @@
 
 import copy
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
+import msgspec
 from msgspec import inspect
 from msgspec.structs import force_setattr
 
@@ -11,14 +12,13 @@ __all__ = ["Copier", "copier_of"]
 
 Copier: TypeAlias = Callable[[Any], Any]
 
-_STRUCTURED = (inspect.StructType, inspect.DataclassType)
-_LISTS = (inspect.ListType, inspect.VarTupleType, inspect.SetType, inspect.FrozenSetType)
+# Straight to where `copy.copy` would end up.
+_shallow: Final[Copier] = msgspec.Struct.__copy__  # type: ignore[attr-defined]
 
 
 def copier_of(cls: type) -> Copier:
     """A function that copies instances of a struct class: 60 ns when no field can change by itself."""
-    found = _copier(inspect.type_info(cls), {})
-    return found or cls.__copy__  # type: ignore[attr-defined]
+    return _copier(inspect.type_info(cls), {}) or _shallow
 
 
 def _copier(kind: inspect.Type, seen: dict[type, Copier]) -> Copier | None:
@@ -48,11 +48,11 @@ def _struct_copier(kind: inspect.StructType, seen: dict[type, Copier]) -> Copier
     if kind.cls in seen:
         return lambda value: seen[kind.cls](value)
     frozen = kind.cls.__struct_config__.frozen
-    seen[kind.cls] = copy.copy
+    seen[kind.cls] = _shallow
     fields = [(each.name, how) for each in kind.fields if (how := _copier(each.type, seen)) is not None]
     if not fields:
         del seen[kind.cls]
-        return None if frozen else copy.copy
+        return None if frozen else _shallow
     seen[kind.cls] = _frozen_with(fields) if frozen else _open_with(fields)
     return seen[kind.cls]
 
@@ -80,15 +80,30 @@ def _frozen_with(fields: list[tuple[str, Copier]]) -> Copier:
 def _dict_copier(item: Copier | None) -> Copier:
     if item is None:
         return copy.copy
-    return lambda value: {key: item(each) for key, each in value.items()}
+
+    def copied(value: Any) -> Any:
+        new = copy.copy(value)
+        for key, each in new.items():
+            new[key] = item(each)
+        return new
+
+    return copied
 
 
 def _list_copier(kind: inspect.Type, item: Copier | None) -> Copier | None:
-    if isinstance(kind, inspect.ListType):
-        return copy.copy if item is None else lambda value: [item(each) for each in value]
     if isinstance(kind, inspect.SetType):
         return copy.copy
-    return None if item is None else copy.deepcopy
+    if not isinstance(kind, inspect.ListType):
+        return None if item is None else copy.deepcopy
+    if item is None:
+        return copy.copy
+
+    def copied(value: Any) -> Any:
+        new = copy.copy(value)
+        new[:] = map(item, value)
+        return new
+
+    return copied
 
 
 def _union_copier(kinds: list[Copier | None]) -> Copier | None:

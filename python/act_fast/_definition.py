@@ -57,14 +57,21 @@ def define(
     events: Sequence[type[Event]],
     snapshot_every: int | None,
     snapshot_when: "Callable[[Snapshot[Any]], bool] | None",
-    snapshot_version: int,
+    snapshot_version: int | None,
     scope: Mapping[str, Any],
 ) -> Definition[Any]:
-    """Gather what a state class defines, or say what is wrong with it."""
+    """Gather what a state class defines and what it inherits, or say what is wrong with it."""
     definition: Definition[Any] = Definition(state, _name(state, name))
     _set_snapshots(definition, snapshot_every, snapshot_when, snapshot_version)
     _check_defaults(state)
-    members = _members(state)
+    _add_members(definition, _members(state), scope)
+    _add_unreduced(definition, events)
+    _check_replaced(definition)
+    return definition
+
+
+def _add_members(definition: Definition[Any], members: Mapping[str, Any], scope: Mapping[str, Any]) -> None:
+    state = definition.state
     for member in members.values():
         if isinstance(member, Reducer):
             _add_reducer(definition, member, scope)
@@ -75,14 +82,11 @@ def define(
                 definition.invariants.append(member)
     for member in members.values():
         if isinstance(member, Action):
-            bound = member.bind(state, scope)
+            bound = member.bind(state, definition.name, scope)
             own = [_own(bound, each, members) for each in member.requires]
             bound.requires = tuple(dict.fromkeys([*definition.invariants, *own]))
             definition.actions[member.name] = bound
             setattr(state, member.name, bound)
-    _add_unreduced(definition, events)
-    _check_replaced(definition)
-    return definition
 
 
 def _members(state: type) -> dict[str, Any]:
@@ -93,6 +97,11 @@ def _members(state: type) -> dict[str, Any]:
             if isinstance(member, Action | Reducer | Invariant) or name in members:
                 members[name] = member
     return members
+
+
+def _bases(state: type) -> list[Definition[Any]]:
+    """The definitions of the states that a state inherits from, the nearest first."""
+    return [vars(base)["__definition__"] for base in state.__mro__[1:] if "__definition__" in vars(base)]
 
 
 def _own(action: Action[Any, Any, Any], each: Invariant[Any, Any], members: Mapping[str, Any]) -> Invariant[Any, Any]:
@@ -122,7 +131,8 @@ def _add_unreduced(definition: Definition[Any], events: Sequence[type[Event]]) -
     if not known:
         raise ValidationError(f"{where} must be a list of event classes")
     returned = [event for action in definition.actions.values() for event in action.returns]
-    for event in (*events, *returned):
+    inherited = [event for base in _bases(definition.state) for event in base.reducers]
+    for event in (*events, *returned, *inherited):
         if event not in definition.reducers:
             definition.reducers[event] = passthrough(definition.state, event)
 
@@ -162,6 +172,11 @@ def _check_defaults(state: type[msgspec.Struct]) -> None:
 
 def _set_snapshots(definition: Definition[Any], every: Any, when: Any, version: Any) -> None:
     where = definition.state.__qualname__
+    for base in _bases(definition.state):
+        every = base.snapshot_every if every is None else every
+        when = base.snapshot_when if when is None else when
+        version = base.snapshot_version if version is None else version
+    version = 1 if version is None else version
     definition.snapshot_every, definition.snapshot_when, definition.snapshot_version = every, when, version
     if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
         raise ValidationError(f"{where}: snapshot_every= must be a number of events from 1, not {every!r}")

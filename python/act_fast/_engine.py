@@ -9,6 +9,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from act_fast import _arguments as arguments
 from act_fast._action import Action
 from act_fast._ambient import Ambient, ambient
 from act_fast._cache import Cache, Entry
@@ -16,7 +17,7 @@ from act_fast._decide import Decision, check_folded, check_unchanged, decide
 from act_fast._event import CLOSED, Event
 from act_fast._fold import Unknown
 from act_fast._loader import Loaded, Loader
-from act_fast._log_store import committed
+from act_fast._logging import log
 from act_fast._meta import ActionCause, Actor, Causation, Meta, encode_meta
 from act_fast._observers import Observers
 from act_fast._port import Port, pages_of, port_to
@@ -25,6 +26,7 @@ from act_fast._slice import Component
 from act_fast._snapshot import Snapshot
 from act_fast._state import State
 from act_fast._store import Committed, Store
+from act_fast._values import committed
 from act_fast.errors import ConcurrencyError, StreamClosedError, ValidationError
 
 __all__ = ["Engine"]
@@ -35,7 +37,6 @@ _TURNS: Final = 64
 _NEWS_WAIT_S: Final = 0.05
 _NEWS_WAITS_MAX: Final = 200
 _nobody: Final = Ambient()
-_log = logging.getLogger("act_fast")
 
 
 class Request(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
@@ -45,6 +46,7 @@ class Request(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
     action: Action[S, Any, Any]
     stream: str
     values: tuple[Any, ...]
+    here: Ambient
     actor: Actor | None
     expected: int | None
 
@@ -96,16 +98,18 @@ class Engine:
     ) -> Snapshot[S]:
         """The whole pipeline; see `Act.do`."""
         model = self.registry.model_for(action)
-        if actor is None:
-            actor = (ambient.get() or _nobody).actor
-        request = Request(model, action, stream, action.parameters.bind(args, kwargs), actor, expected)
+        if not isinstance(stream, str):
+            arguments.text("stream", stream)
+        values = action.parameters.bind(args, kwargs)
+        here = ambient.get() or _nobody
+        request = Request(model, action, stream, values, here, here.actor if actor is None else actor, expected)
         try:
-            return self._attempt(request)
+            done, appended = self._attempt(request)
         except ConcurrencyError as conflict:
             if expected is not None or not action.retries or conflict.stream != stream:
                 raise
-            lost = conflict
-        return self._again(request, lost)
+            done, appended = self._again(request, conflict)
+        return self._finish(model, stream, done, appended) if appended else self._snapshot(model, stream, done)
 
     def load(
         self,
@@ -117,11 +121,13 @@ class Engine:
     ) -> Snapshot[S]:
         """The state now, or at a moment."""
         model = self.registry.model_of(state)
-        return self._as_loaded(model, stream, self._loader.at_moment(model, stream, before, at, position))
+        arguments.text("stream", stream)
+        return self._snapshot(model, stream, self._loader.at_moment(model, stream, before, at, position))
 
     def history(self, state: type[S], stream: str, after: int, before: int | None) -> Iterator[Snapshot[S]]:
         """The state after each event."""
         model = self.registry.model_of(state)
+        arguments.text("stream", stream)
         return (
             Snapshot(stream, each.version, each.position, 1, False, each.state, None, self.events_between)
             for each in self._loader.history(model, stream, after, before)
@@ -130,6 +136,7 @@ class Engine:
     def save(self, state: type[S], stream: str) -> Snapshot[S]:
         """Store a snapshot of the state now."""
         model = self.registry.model_of(state)
+        arguments.text("stream", stream)
         loaded = self._loader.latest(model, stream)
         entry = loaded.entry
         if entry.closed:
@@ -137,26 +144,30 @@ class Engine:
         if not entry.version:
             raise ValidationError(f"stream {stream!r} has no events, so there is no state to store; do something first")
         self.store.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
-        return self._as_loaded(model, stream, loaded)
+        return self._snapshot(model, stream, loaded)
 
     def close_stream(self, state: type[S], stream: str, actor: Actor | None, expected: int | None) -> Snapshot[S]:
         """Append the event that ends a stream."""
         model = self.registry.model_of(state)
+        arguments.text("stream", stream)
         loaded = self._loader.latest(model, stream)
         if loaded.entry.closed:
-            return self._as_loaded(model, stream, loaded)
+            return self._snapshot(model, stream, loaded)
         _check_expected(stream, loaded.entry, expected)
-        if actor is None:
-            actor = (ambient.get() or _nobody).actor
-        meta = self._meta(f"{model.definition.name}.{CLOSED}", stream, actor)
+        here = ambient.get() or _nobody
+        place = f"{model.definition.name}.{CLOSED}"
+        meta = self._meta(place, stream, here, here.actor if actor is None else actor)
         done = self._port.append(stream, [(CLOSED, b"{}")], loaded.entry.version, meta, True)
-        return self._finish(
-            model, stream, loaded, Entry(loaded.entry.state, done.last_version, done.last_position, True), 1
-        )
+        after = Entry(loaded.entry.state, done.last_version, done.last_position, True)
+        self.cache.put((model.definition.state, stream), after)
+        return self._finish(model, stream, Loaded(after, loaded.replayed, loaded.cached), 1)
 
     def query(self, events: Sequence[type[Event]] | None, **conditions: Any) -> Iterator[Committed[Event]]:
         """The app's events that meet every condition."""
         codec = self.registry.codec
+        for event in events or ():
+            if event not in self.registry.owners:
+                raise ValidationError(f"{event!r} is no event of this app; name event classes of its states")
         names = [name for name, event in codec.classes.items() if events is None or event in events]
         return (codec.committed(each) for each in self.store.query(names=names, **conditions))
 
@@ -166,7 +177,8 @@ class Engine:
         pages = pages_of(self._port, stream, first - 1, last + 1)
         return [codec.committed(committed(row)) for page in pages for row in page if row[3] in codec.decoders]
 
-    def _attempt(self, request: Request[S]) -> Snapshot[S]:
+    def _attempt(self, request: Request[S]) -> tuple[Loaded[S], int]:
+        """Load, decide, append: the state afterwards, and how many events were appended."""
         model, stream = request.model, request.stream
         loaded = self._loader.latest(model, stream)
         entry = loaded.entry
@@ -176,16 +188,17 @@ class Engine:
             _check_expected(stream, entry, request.expected)
         decision = self._decide(request, entry)
         if not decision.events:
-            return self._as_loaded(model, stream, loaded)
+            return loaded, 0
         # Folded before it is appended: an event that a reducer cannot take must not get into the log.
         state = model.copy(entry.state)
         model.events(state, stream, entry.version, decision.events)
         if self._debug:
             check_folded(request.action, state)
-        meta = self._meta(request.action.place, stream, request.actor)
+        meta = self._meta(request.action.place, stream, request.here, request.actor)
         done = self._port.append(stream, decision.encoded, entry.version, meta, True)
         after = Entry(state, done.last_version, done.last_position, False)
-        return self._finish(model, stream, loaded, after, len(decision.events))
+        self.cache.put((model.definition.state, stream), after)
+        return Loaded(after, loaded.replayed, loaded.cached), len(decision.events)
 
     def _decide(self, request: Request[S], entry: Entry[S]) -> Decision:
         """Let the action decide on a copy of its own, so that a wrongdoer's changes go nowhere."""
@@ -197,7 +210,7 @@ class Engine:
             check_unchanged(request.action, state, entry.state)
         return decision
 
-    def _again(self, request: Request[S], lost: ConcurrencyError) -> Snapshot[S]:
+    def _again(self, request: Request[S], lost: ConcurrencyError) -> tuple[Loaded[S], int]:
         """Load and decide again after a lost race, as often as the action allows."""
         stream, action = request.stream, request.action
         for attempt in range(1, action.retries + 1):
@@ -220,39 +233,28 @@ class Engine:
                 return
             self.store.wait(head, _NEWS_WAIT_S)
 
-    def _finish(self, model: Model[S], stream: str, before: Loaded[S], after: Entry[S], appended: int) -> Snapshot[S]:
+    def _finish(self, model: Model[S], stream: str, done: Loaded[S], appended: int) -> Snapshot[S]:
         """What is left to do once a commit is in the log. Nothing here can undo it, so nothing here may raise."""
+        snapshot = self._snapshot(model, stream, done, appended)
         definition = model.definition
-        self.cache.put((definition.state, stream), after)
-        snapshot = Snapshot(
-            stream,
-            after.version,
-            after.position,
-            before.replayed,
-            before.cached,
-            after.state,
-            model.copy,
-            self.events_between,
-            appended,
-        )
         if definition.snapshot_every is not None or definition.snapshot_when is not None:
-            self._store_if_due(model, snapshot, before.entry, after)
+            self._store_if_due(model, snapshot, done.entry)
         if self.observers.kinds:
             self.observers.tell("committed", snapshot)
-        if _log.isEnabledFor(logging.DEBUG):
-            _log.debug("appended %d to %r, now at version %d", appended, stream, after.version)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("appended %d to %r, now at version %d", appended, stream, snapshot.version)
         return snapshot
 
-    def _store_if_due(self, model: Model[S], snapshot: Snapshot[S], before: Entry[S], after: Entry[S]) -> None:
+    def _store_if_due(self, model: Model[S], snapshot: Snapshot[S], entry: Entry[S]) -> None:
         every, when = model.definition.snapshot_every, model.definition.snapshot_when
         try:
-            due = every is not None and after.version // every > before.version // every
-            if not after.closed and (due or (when is not None and when(snapshot))):
-                self.store.save_snapshot(snapshot.stream, after.version, model.stored.encode(after.state))
+            due = every is not None and entry.version // every > (entry.version - snapshot.appended) // every
+            if not entry.closed and (due or (when is not None and when(snapshot))):
+                self.store.save_snapshot(snapshot.stream, entry.version, model.stored.encode(entry.state))
         except Exception as error:
             self.observers.fail(f"storing a snapshot of {snapshot.stream!r}", error)
 
-    def _as_loaded(self, model: Model[S], stream: str, loaded: Loaded[S]) -> Snapshot[S]:
+    def _snapshot(self, model: Model[S], stream: str, loaded: Loaded[S], appended: int = 0) -> Snapshot[S]:
         entry = loaded.entry
         return Snapshot(
             stream,
@@ -263,10 +265,10 @@ class Engine:
             entry.state,
             model.copy,
             self.events_between,
+            appended,
         )
 
-    def _meta(self, place: str, stream: str, actor: Actor | None) -> bytes:
-        here = ambient.get() or _nobody
+    def _meta(self, place: str, stream: str, here: Ambient, actor: Actor | None) -> bytes:
         causation = Causation(ActionCause(place, stream, actor), here.event)
         return encode_meta(Meta(here.correlation or self._correlator(), causation))
 

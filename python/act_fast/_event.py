@@ -18,7 +18,6 @@ _NAME_BYTES_MAX = 512
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class EventMeta(msgspec.StructMeta):
     """Makes event classes: frozen, named for the log, and of fields that can be stored."""
 
@@ -67,6 +66,8 @@ def _check_shape(cls: type) -> None:
         )
 
 
+# Said of the class, since type checkers look there before they look at the metaclass.
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
 class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
     """The base of all events. A subclass declares the fields; its instances never change.
 

@@ -1,5 +1,6 @@
 """The fields of events and states: what a class statement may hold, checked when the class is made."""
 
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
@@ -10,7 +11,7 @@ from msgspec import inspect
 
 from act_fast.errors import ValidationError
 
-__all__ = ["check_fields", "fields_with_mend", "scope_of", "unstorable"]
+__all__ = ["check_fields", "declared", "fields_with_mend", "scope_of", "unstorable"]
 
 
 def scope_of(frame: FrameType) -> Mapping[str, Any]:
@@ -18,10 +19,20 @@ def scope_of(frame: FrameType) -> Mapping[str, Any]:
     return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
 
 
+def declared(namespace: Mapping[str, Any]) -> list[str]:
+    """The names that a class body annotates, whatever their annotations mean."""
+    if sys.version_info >= (3, 14) and "__annotations__" not in namespace:
+        import annotationlib
+
+        annotate = annotationlib.get_annotate_from_class_namespace(namespace)
+        return list(annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING)) if annotate else []
+    return list(namespace.get("__annotations__", {}))
+
+
 @contextmanager
 def fields_with_mend(class_name: str, namespace: Mapping[str, Any]) -> Iterator[None]:
     """Turns what msgspec says against a class into an error that names the class, the field and the mend."""
-    for field in namespace.get("__annotations__", {}):
+    for field in declared(namespace):
         default = namespace.get(field)
         if (isinstance(default, list | dict | set | bytearray) and default) or _shared_and_mutable(default):
             raise ValidationError(
@@ -61,11 +72,12 @@ def unstorable(kind: inspect.Type, path: str, seen: frozenset[type] = frozenset(
     if isinstance(kind, inspect.StructType | inspect.DataclassType | inspect.TypedDictType | inspect.NamedTupleType):
         if kind.cls in seen:
             return None
-        inner = {f"{path}.{field.name}": field.type for field in kind.fields}
+        inner = [(f"{path}.{field.name}", field.type) for field in kind.fields]
         seen |= {kind.cls}
     else:
-        inner = {f"{path}[]": part for part in _parts(kind)}
-    return next((found for place, part in inner.items() if (found := unstorable(part, place, seen))), None)
+        place = path if isinstance(kind, inspect.UnionType | inspect.Metadata) else f"{path}[]"
+        inner = [(place, part) for part in _parts(kind)]
+    return next((found for place, part in inner if (found := unstorable(part, place, seen))), None)
 
 
 def _parts(kind: inspect.Type) -> list[inspect.Type]:

@@ -1,6 +1,5 @@
 """Folding: a state, a page of rows, and the state after them. The hottest loop of the framework."""
 
-import logging
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
@@ -8,9 +7,10 @@ import msgspec
 
 from act_fast._codec import Codec, Decode, undecodable
 from act_fast._copying import Copier, copier_of
-from act_fast._rows import Row
 from act_fast._definition import Definition
 from act_fast._event import CLOSED, Event
+from act_fast._logging import log
+from act_fast._rows import Row
 from act_fast.errors import ValidationError
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ S = TypeVar("S", bound="State")
 Unknown: TypeAlias = Literal["warn", "skip", "raise"]
 """What becomes of an event in a stream that the state does not know."""
 
-_log = logging.getLogger("act_fast")
-
 
 class Fold(Generic[S]):
     """What one app needs to fold the events of one state class.
@@ -35,7 +33,7 @@ class Fold(Generic[S]):
         copy: makes a copy that shares nothing that can change.
         codec: decodes the events of all states of the app.
         steps: for each stored name, what decodes the event and what folds it.
-        decoders: for each event class that an action may return, what decodes an event that was encoded just now.
+        decoders: for each event class that an action may return, what will decode it.
     """
 
     def __init__(self, definition: Definition[S], codec: Codec, unknown: Unknown) -> None:
@@ -48,7 +46,7 @@ class Fold(Generic[S]):
             if event in definition.reducers
         }
         self.decoders: dict[type[Event], Decode] = {
-            event: msgspec.json.Decoder(event).decode
+            event: codec.decoders[event.__stored_name__]
             for event in definition.reducers
             if event not in definition.replaced
         }
@@ -101,7 +99,7 @@ class Fold(Generic[S]):
             )
         if name not in self._warned:
             self._warned.add(name)
-            _log.warning("%s; it is left out, as are all others of this name from now on", found)
+            log.warning("%s; it is left out, as are all others of this name from now on", found)
 
     def _returned(self, name: str) -> None:
         raise ValidationError(

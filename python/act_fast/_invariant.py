@@ -22,7 +22,8 @@ class Invariant(Generic[S, P]):
     Attributes:
         description: the rule in words, as an `InvariantError` says it.
         always: whether it must hold before every action of the state.
-        takes_actor: whether it is told who acts.
+        checked: whether its class has been made.
+        takes_actor: whether it is told who acts; known once it is checked.
     """
 
     def __init__(self, function: Callable[Concatenate[S, P], bool], description: str, always: bool) -> None:
@@ -31,6 +32,7 @@ class Invariant(Generic[S, P]):
         self.__doc__ = function.__doc__
         self.description = description
         self.always = always
+        self.checked = False
         self.takes_actor = False
 
     @overload
@@ -77,6 +79,8 @@ def invariant(
 
 def check_invariant(place: str, each: Invariant[Any, Any], scope: Mapping[str, Any]) -> None:
     """Refuse what cannot be a rule, and note whether it wants to be told who acts."""
+    if each.checked:
+        return
     parameters = parameters_of(place, each.function)
     mend = f"write `def {each.name}(self) -> bool`, or with `actor: Actor | None` as its only argument"
     if len(parameters) > 1 or any(parameter.kind is not parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):
@@ -84,3 +88,4 @@ def check_invariant(place: str, each: Invariant[Any, Any], scope: Mapping[str, A
     if hints_of(place, each.function, scope).get("return") is not bool:
         raise ValidationError(f"{place}: an invariant says whether a rule holds; {mend}")
     each.takes_actor = bool(parameters)
+    each.checked = True

@@ -1,6 +1,5 @@
 """Loading: from the nearest state at hand, live or stored, to the state that is asked for."""
 
-import logging
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
@@ -10,6 +9,7 @@ import msgspec
 
 from act_fast._cache import Cache, Entry
 from act_fast._event import CLOSED
+from act_fast._logging import log
 from act_fast._moment import version_before
 from act_fast._observers import Observers
 from act_fast._port import Port, pages_of
@@ -21,7 +21,6 @@ from act_fast.errors import ActError, ValidationError
 __all__ = ["Loaded", "Loader"]
 
 S = TypeVar("S", bound=State)
-_log = logging.getLogger("act_fast")
 
 
 class Loaded(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
@@ -102,7 +101,7 @@ class Loader:
         try:
             state = model.stored.decode(found.data)
         except ValidationError as error:
-            _log.warning("the snapshot of %r at version %d is not used: %s", stream, found.version, error)
+            log.warning("the snapshot of %r at version %d is not used: %s", stream, found.version, error)
             return None, True
         return (Entry(state, found.version, rows[0][0], rows[0][3] == CLOSED), False) if rows else (None, True)
 

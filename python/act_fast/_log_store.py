@@ -2,30 +2,32 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import chain, takewhile
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Final, Literal, Self, TypeAlias
 
 from act_fast import _arguments as arguments
 from act_fast import _core
-from act_fast._core import Appended, Log, Query
-from act_fast._event import Event, encode
-from act_fast._meta import Meta, decode_meta, encode_meta
+from act_fast._core import Appended, Log
+from act_fast._event import encode
+from act_fast._meta import Meta
 from act_fast._news import News
-from act_fast._rows import Row, StreamRow
+from act_fast._pages import page_size, pages, pages_found
+from act_fast._parts import cause_of, part, parts_of
+from act_fast._rows import Row
 from act_fast._store import (
     Append,
     Committed,
     NewEvent,
-    Problem,
     Progress,
     StoredSnapshot,
     StoreStats,
     StreamInfo,
     VerifyReport,
 )
+from act_fast._values import committed, moment, store_stats, stream_info, verify_report
 from act_fast.errors import ValidationError
 
 __all__ = ["Durability", "LogStore", "committed", "verify_path"]
@@ -34,8 +36,6 @@ Durability: TypeAlias = Literal["fsync", "interval", "os"]
 
 _SEGMENT_BYTES: Final = 64 * 1024 * 1024
 _PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
-_PAGE_ROWS: Final = 1000
-_from_timestamp: Final = datetime.fromtimestamp  # exact to the microsecond until the year 2242, and twice as fast
 
 
 class LogStore:
@@ -131,7 +131,7 @@ class LogStore:
             StoreFullError: there is no room; nothing was written.
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
-        cause = None if meta is None else _cause(meta)
+        cause = None if meta is None else cause_of(meta)
         try:
             if type(events[0]) is tuple:
                 return self._log.append(stream, events, expected_version, cause)  # type: ignore[arg-type]
@@ -139,8 +139,8 @@ class LogStore:
             return self._log.append(stream, encoded, expected_version, cause, True)
         except (ValidationError, TypeError, LookupError):
             # Pairs and events are mixed, which is fine, or an argument is wrong, and then one of these says which.
-            part = _part(stream, events, expected_version)
-        return self._log.append(*part, cause)
+            pairs = part(stream, events, expected_version)
+        return self._log.append(*pairs, cause)
 
     def append_many(self, appends: Sequence[Append], *, meta: Meta | None = None) -> list[Appended]:
         """Append to several streams as one commit, all or nothing; each may expect a version.
@@ -153,8 +153,8 @@ class LogStore:
             StoreFullError: there is no room; nothing was written.
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
-        cause = None if meta is None else _cause(meta)
-        parts = [_part(each.stream, each.events, each.expected_version) for each in _appends(appends)]
+        cause = None if meta is None else cause_of(meta)
+        parts = parts_of(appends)
         trusted = not any(isinstance(event, tuple) for each in appends for event in each.events)
         return self._log.append_many(parts, cause, trusted)
 
@@ -165,8 +165,8 @@ class LogStore:
 
         A stream that is not there has none. Pages are read as they are asked for, so memory stays the same.
         """
-        pages = self._pages_of(stream, after, before, arguments.optional_count("limit", limit))
-        return map(committed, chain.from_iterable(pages))
+        rows = chain.from_iterable(self._pages_of(stream, after, before, arguments.optional_count("limit", limit)))
+        return map(committed, rows)
 
     def load_rows(self, stream: str, after: int = 0, before: int | None = None) -> Iterator[list[Row]]:
         """What `load` gives, in pages of the core's own rows: for folding, where an object an event would cost."""
@@ -216,7 +216,7 @@ class LogStore:
             None if correlation is None else arguments.text("correlation", correlation),
             arguments.flag("backwards", backwards),
         )
-        return map(committed, chain.from_iterable(_pages_found(found, limit)))
+        return map(committed, chain.from_iterable(pages_found(found, limit)))
 
     @property
     def head(self) -> int:
@@ -241,10 +241,9 @@ class LogStore:
         pattern = None if pattern is None else arguments.text("pattern", pattern)
         after = None if after is None else arguments.text("after", after)
         head = self.head
-        first = self._log.streams(pattern, after, _page_size(limit))
-        pages = _pages(first, limit, lambda where, size: self._log.streams(pattern, where, size))
-        there_now = takewhile(lambda row: row[2] <= head, chain.from_iterable(pages))
-        return map(_stream_info, there_now)
+        first = self._log.streams(pattern, after, page_size(limit))
+        rows = chain.from_iterable(pages(first, limit, lambda where, size: self._log.streams(pattern, where, size)))
+        return map(stream_info, takewhile(lambda row: row[2] <= head, rows))
 
     def names(self) -> dict[str, int]:
         """How many events there are of each name."""
@@ -270,7 +269,7 @@ class LogStore:
         if found is None:
             return None
         version, created_us, data = found
-        return StoredSnapshot(version, _moment(created_us), data)
+        return StoredSnapshot(version, moment(created_us), data)
 
     def wait(self, after: int, timeout: float | None = None) -> int:
         """Sleep until the head is above `after`, in this or any other process, and return the head.
@@ -303,7 +302,7 @@ class LogStore:
         Args:
             progress: called now and then with (bytes done, bytes in all).
         """
-        return _report(self._log.verify(progress))
+        return verify_report(self._log.verify(progress))
 
     def rebuild_index(self) -> None:
         """Make the index anew from the log. Others may go on using the store meanwhile."""
@@ -311,7 +310,7 @@ class LogStore:
 
     def stats(self) -> StoreStats:
         """How much the store holds."""
-        return _stats(self._log.stats())
+        return store_stats(self._log.stats())
 
     def close(self) -> None:
         """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""
@@ -339,124 +338,14 @@ class LogStore:
     def _pages_of(self, stream: str, after: int, before: int | None, limit: int | None) -> Iterator[list[Row]]:
         stream = arguments.text("stream", stream)
         before = arguments.optional_count("before", before)
-        first = self._log.load(stream, arguments.count("after", after), before, _page_size(limit))
+        first = self._log.load(stream, arguments.count("after", after), before, page_size(limit))
         if first[1] is None:
             return iter((first[0],))
         end = self._log.version(stream) + 1  # what is appended while the pages are read is not for this reader
         end = end if before is None else min(before, end)
-        return _pages(first, limit, lambda where, size: self._log.load(stream, where, end, size))
-
-
-def committed(row: Row) -> Committed[bytes]:
-    """A row of the core as people see it."""
-    position, stream, version, name, created_us, data, meta = row
-    created = _from_timestamp(created_us / 1e6, UTC)
-    return Committed(data, name, stream, version, position, created, decode_meta(meta) if meta else Meta())
+        return pages(first, limit, lambda where, size: self._log.load(stream, where, end, size))
 
 
 def verify_path(path: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:
     """What `LogStore.verify` does, without opening the store, so that one too damaged to open can be looked at too."""
-    return _report(_core.verify_path(arguments.directory(path), progress))
-
-
-_RowT = TypeVar("_RowT")
-_WhereT = TypeVar("_WhereT")
-
-
-def _pages(
-    first: tuple[list[_RowT], _WhereT | None],
-    limit: int | None,
-    fetch: Callable[[_WhereT, int], tuple[list[_RowT], _WhereT | None]],
-) -> Iterator[list[_RowT]]:
-    """`first` and the pages that follow it, up to `limit` rows; each page comes with where the next one starts."""
-    rows, where = first
-    while True:
-        yield rows
-        if limit is not None:
-            limit -= len(rows)
-        if where is None or limit == 0:
-            return
-        rows, where = fetch(where, _page_size(limit))
-
-
-def _pages_found(query: Query, limit: int | None) -> Iterator[list[Row]]:
-    while limit != 0 and (rows := query.next_page(_page_size(limit))) is not None:
-        if limit is not None:
-            limit -= len(rows)
-        yield rows
-
-
-def _page_size(limit: int | None) -> int:
-    return _PAGE_ROWS if limit is None else min(limit, _PAGE_ROWS)
-
-
-def _appends(appends: Sequence[Append]) -> Sequence[Append]:
-    if not isinstance(appends, Sequence) or not all(isinstance(each, Append) for each in appends):
-        raise ValidationError("append_many takes a sequence of Append(stream, events, expected_version)")
-    return appends
-
-
-def _part(
-    stream: str, events: Sequence[NewEvent], expected_version: int | None
-) -> tuple[str, list[tuple[str, bytes]], int | None]:
-    """One stream's part of a commit as the core takes it, or what is wrong with it."""
-    if not isinstance(events, Sequence) or isinstance(events, str | bytes):
-        raise ValidationError(f"events must be a sequence, not {type(events).__name__}; one event goes in brackets")
-    return (
-        arguments.text("stream", stream),
-        [_pair(event) for event in events],
-        arguments.optional_count("expected_version", expected_version),
-    )
-
-
-def _cause(meta: Meta) -> bytes:
-    if not isinstance(meta, Meta):
-        raise ValidationError(f"meta must be a Meta, not {type(meta).__name__}")
-    try:
-        return encode_meta(meta)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValidationError(f"meta cannot be encoded as JSON: {error}") from None
-
-
-def _pair(event: NewEvent) -> tuple[str, bytes]:
-    if isinstance(event, Event):
-        return encode(event)
-    if not isinstance(event, tuple) or len(event) != 2:
-        raise ValidationError(f"an event must be an Event or a pair (name, data), not {type(event).__name__}")
-    name, data = event
-    if not isinstance(data, bytes):
-        raise ValidationError(f"the data of {name!r} must be JSON encoded as bytes, not {type(data).__name__}")
-    return arguments.text("an event's name", name), data
-
-
-def _moment(created_us: int) -> datetime:
-    return _from_timestamp(created_us / 1e6, UTC)
-
-
-def _stream_info(row: StreamRow) -> StreamInfo:
-    stream, version, first_position, last_position, first_us, last_us, last_name = row
-    return StreamInfo(stream, version, first_position, last_position, _moment(first_us), _moment(last_us), last_name)
-
-
-def _report(found: dict[str, Any]) -> VerifyReport:
-    problems = [Problem(*problem) for problem in found["problems"]]
-    return VerifyReport(
-        events=found["events"],
-        commits=found["commits"],
-        snapshots=found["snapshots"],
-        streams=found["streams"],
-        bytes=found["bytes"],
-        index_checked=found["index"] == "checked",
-        problems=problems,
-    )
-
-
-def _stats(found: dict[str, Any]) -> StoreStats:
-    flushed_at_ms = found["flushed_at_ms"]
-    return StoreStats(
-        events=found["events"],
-        streams=found["streams"],
-        bytes=found["allocated_bytes"] + found["index_bytes"],
-        segments=found["segments"],
-        last_flush=None if flushed_at_ms is None else _moment(flushed_at_ms * 1000),
-    )
+    return verify_report(_core.verify_path(arguments.directory(path), progress))

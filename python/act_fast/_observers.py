@@ -1,11 +1,11 @@
 """Observers: functions that are told what has happened, and cannot spoil it."""
 
-import logging
 from collections.abc import Callable
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from act_fast._logging import log
 from act_fast.errors import ValidationError
 
 __all__ = ["Failure", "Observed", "Observers"]
@@ -13,7 +13,6 @@ __all__ = ["Failure", "Observed", "Observers"]
 Observed: TypeAlias = Literal["committed", "acked", "blocked", "settled", "error"]
 
 _KINDS: Final = ("committed", "acked", "blocked", "settled", "error")
-_log = logging.getLogger("act_fast")
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -48,11 +47,11 @@ class Observers:
             try:
                 observer(what)
             except Exception as error:
-                _log.exception("an observer of %r raised", kind)
+                log.exception("an observer of %r raised", kind)
                 if kind != "error":
                     self.tell("error", Failure(f"telling an observer of {kind!r}", error))
 
     def fail(self, doing: str, error: BaseException) -> None:
         """Log, and tell the observers of errors, what went wrong where nobody was waiting for it."""
-        _log.warning("%s failed: %s: %s", doing, type(error).__name__, error)
+        log.warning("%s failed: %s: %s", doing, type(error).__name__, error)
         self.tell("error", Failure(doing, error))

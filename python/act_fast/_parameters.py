@@ -1,5 +1,6 @@
 """What an action takes: its arguments bound, checked and converted in one step, prepared when its class is made."""
 
+import copy
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -37,12 +38,18 @@ class Parameters:
         hints = hints_of(place, function, scope)
         fields = [_field(place, parameter, hints) for parameter in found]
         self._place = place
-        self._signature = str(inspect.signature(function)).removeprefix("(self, ").removeprefix("(self")
+        self._signature = str(inspect.Signature(found))
         self.names = tuple(parameter.name for parameter in found)
         self.positional = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in found)
         # Keyword-only fields, since a default may come before a parameter without one.
         self.shape = msgspec.defstruct("Arguments", fields, forbid_unknown_fields=True, kw_only=True)
         self._prepare()
+
+    def at(self, place: str) -> "Parameters":
+        """The same, called otherwise in errors."""
+        other = copy.copy(self)
+        other._place = place
+        return other
 
     def bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
         """The arguments in the order of the parameters, checked and converted.
@@ -75,7 +82,7 @@ class Parameters:
         if len(args) > self.positional:
             raise ValidationError(
                 f"{self._place} takes {self.positional} arguments without a name, but was given {len(args)};"
-                f" it takes ({self._signature}"
+                f" it takes {self._signature}"
             )
         named = dict(zip(self.names, args, strict=False))
         twice = named.keys() & kwargs.keys()
@@ -88,7 +95,7 @@ class Parameters:
         if path:
             return f"argument {path!r}: {what}"
         what = what.replace("missing required field", "missing argument").replace("unknown field", "unknown argument")
-        return f"{what}; it takes ({self._signature}"
+        return f"{what}; it takes {self._signature}"
 
 
 def _field(

@@ -6,9 +6,9 @@ from itertools import islice
 from typing import Final, Protocol, TypeAlias
 
 from act_fast._core import Appended
-from act_fast._rows import Row
 from act_fast._log_store import LogStore
 from act_fast._meta import decode_meta, encode_meta
+from act_fast._rows import Row
 from act_fast._store import Committed, Store
 
 __all__ = ["Encoded", "Port", "pages_of", "port_to"]

@@ -17,7 +17,15 @@ E = TypeVar("E", bound=Event)
 
 
 class Reducer(Generic[S, E]):
-    """A method of a state that folds one kind of event into it. Made by `@reducer`."""
+    """A method of a state that folds one kind of event into it. Made by `@reducer`.
+
+    Attributes:
+        function: the method.
+        name: its name.
+        events: the events that it folds, known once its class is made.
+    """
+
+    events: list[type[E]]
 
     def __init__(self, function: Callable[[S, E], None]) -> None:
         self.function = function
@@ -46,7 +54,13 @@ def reducer(function: Callable[[S, E], None]) -> Reducer[S, E]:
 
 
 def events_of(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) -> list[type[Event]]:
-    """The events that a reducer folds, as its annotation says."""
+    """The events that a reducer folds, as its annotation says; read where it was written, not where it is inherited."""
+    if not hasattr(each, "events"):
+        each.events = _annotated(place, each, scope)
+    return each.events
+
+
+def _annotated(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) -> list[type[Event]]:
     parameters = parameters_of(place, each.function)
     mend = f"write `def {each.name}(self, event: SomeEvent) -> None`"
     if len(parameters) != 1:

@@ -8,19 +8,17 @@ __all__ = ["Component", "Slice"]
 
 
 class Slice:
-    """Components under one name. It holds definitions only, so any number of apps can include it.
+    """Components that go together. It holds definitions only, so any number of apps can include it.
 
         banking = Slice(Account, Transfer)
         app = Act("bank.act", banking)
 
     Args:
         components: states, and other slices.
-        name: what errors call it.
     """
 
-    def __init__(self, *components: "Component", name: str = "slice") -> None:
+    def __init__(self, *components: "Component") -> None:
         self.components = components
-        self.name = name
 
     def __repr__(self) -> str:
         return f"Slice({', '.join(getattr(each, '__qualname__', repr(each)) for each in self.components)})"

@@ -51,7 +51,10 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
 
     @property
     def event(self) -> Committed[Event] | None:
-        """The event that brought the stream to this version, read from the log; None at version 0."""
+        """The event that brought the stream to this version, read from the log.
+
+        None at version 0, and when the app does not know the event, which is also so for the end of a closed stream.
+        """
         if not self.version:
             return None
         return next(iter(self._read(self.stream, self.version, self.version)), None)

@@ -9,7 +9,7 @@ import msgspec
 from act_fast._action import Action
 from act_fast._definition import Definition, define
 from act_fast._event import Event
-from act_fast._fields import check_fields, fields_with_mend, scope_of
+from act_fast._fields import check_fields, declared, fields_with_mend, scope_of
 from act_fast._invariant import Invariant
 from act_fast._reducer import Reducer
 from act_fast.errors import ValidationError
@@ -57,7 +57,7 @@ class StateMeta(msgspec.StructMeta):
         events: Sequence[type[Event]] = (),
         snapshot_every: int | None = None,
         snapshot_when: "Callable[[Snapshot[Any]], bool] | None" = None,
-        snapshot_version: int = 1,
+        snapshot_version: int | None = None,
         **config: Any,
     ) -> "StateMeta":
         _check_members(class_name, namespace)
@@ -72,7 +72,7 @@ class StateMeta(msgspec.StructMeta):
 
 
 def _check_members(class_name: str, namespace: dict[str, Any]) -> None:
-    for name in namespace.get("__annotations__", {}):
+    for name in declared(namespace):
         member = namespace.get(name)
         if isinstance(member, Action | Reducer | Invariant):
             kind = type(member).__name__.lower()
@@ -95,6 +95,8 @@ class State(msgspec.Struct, metaclass=StateMeta):
     * `snapshot_when=`: store one when this function of the new `Snapshot` says so.
     * `snapshot_version=`: raise it when a reducer comes to another result than before, so that snapshots from the
       old one are not used. Changed fields and events are noticed without it.
+
+    What these say is inherited, except for the name.
     """
 
     __definition__: ClassVar[Definition[Any]]

@@ -1,6 +1,6 @@
 """What a store is: the verbs that any implementation offers, and the values they take and give back."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeAlias, TypeVar
@@ -10,6 +10,7 @@ import msgspec
 from act_fast._core import Appended
 from act_fast._event import Event
 from act_fast._meta import Meta
+from act_fast._rows import Progress
 
 __all__ = [
     "Append",
@@ -29,9 +30,6 @@ T_co = TypeVar("T_co", covariant=True)
 
 NewEvent: TypeAlias = Event | tuple[str, bytes]
 """What is appended: an event, or its name and its data already encoded as JSON."""
-
-Progress: TypeAlias = Callable[[int, int], None]
-"""Called now and then with (bytes done, bytes in all)."""
 
 
 class Committed(msgspec.Struct, Generic[T_co], frozen=True):

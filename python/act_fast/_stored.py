@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
@@ -24,18 +25,22 @@ class _Stored(msgspec.Struct):
 
 
 class StateCodec(Generic[S]):
-    """Encodes and decodes the snapshots of one state class.
-
-    Attributes:
-        mark: changes with the fields, the events and the `snapshot_version` of the state class. A state folded by
-            other definitions would decode all the same, and be wrong.
-    """
+    """Encodes and decodes the snapshots of one state class."""
 
     def __init__(self, definition: Definition[Any], names: list[str]) -> None:
         self._decode_state: Callable[[msgspec.Raw], S] = msgspec.json.Decoder(definition.state).decode
         self._decode = msgspec.json.Decoder(_Stored).decode
         self._encode = msgspec.json.Encoder().encode
-        self.mark = _mark(definition, names)
+        self._definition = definition
+        self._names = names
+
+    @cached_property
+    def mark(self) -> str:
+        """Changes with the fields, the events and the `snapshot_version` of the state class.
+
+        A state that was folded by other definitions would decode all the same, and be wrong.
+        """
+        return _mark(self._definition, self._names)
 
     def encode(self, state: S) -> bytes:
         """A state as a snapshot's bytes."""

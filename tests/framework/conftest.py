@@ -4,11 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from act_fast import Act
+from act_fast import Act, LogStore
 from tests.framework.bank import Account
 
 
-@pytest.fixture
-def app() -> Iterator[Act]:
-    with Act("memory:", Account, debug=True) as app:
-        yield app
+class AnyStore(LogStore):
+    """A store that the framework knows nothing of but its verbs."""
+
+
+@pytest.fixture(params=[LogStore, AnyStore], ids=["the log", "any store"])
+def app(request: pytest.FixtureRequest) -> Iterator[Act]:
+    """An app of accounts: once on a store whose rows it takes straight from the core, once through the protocol."""
+    with request.param.memory() as store:
+        yield Act(store, Account, debug=True)

@@ -19,7 +19,7 @@ class Parcel(State):
 
 
 def test_a_slice_brings_its_states() -> None:
-    shop = Slice(Account, Slice(Parcel), name="shop")
+    shop = Slice(Account, Slice(Parcel))
     with Act("memory:", shop) as app:
         assert app.states == (Account, Parcel)
         assert app.do(Parcel.ship, "p", to="Rome").state.to == "Rome"
@@ -85,7 +85,7 @@ def test_two_actions_of_one_name_in_a_state_are_an_error_that_names_the_line() -
             def ship(self) -> None: ...
 
             @action  # type: ignore[no-redef]
-            def ship(self, to: str) -> None: ...
+            def ship(self, to: str) -> None: ...  # noqa: F811
 
 
 def test_what_does_not_fit_is_not_included() -> None:
@@ -121,7 +121,7 @@ def test_a_state_inherits_reducers_actions_and_fields() -> None:
         assert event is not None
         assert event.meta.causation is not None
         assert event.meta.causation.action is not None
-        assert event.meta.causation.action.name.endswith("Savings.open")
+        assert event.meta.causation.action.name == "Savings.open"
 
 
 def test_the_action_of_a_base_class_is_not_that_of_the_subclass() -> None:
@@ -130,3 +130,38 @@ def test_the_action_of_a_base_class_is_not_that_of_the_subclass() -> None:
 
     with Act("memory:", Savings) as app, pytest.raises(ValidationError, match="Account is not a state of this app"):
         app.do(Account.open, "s", owner="Ada")
+
+
+class Noted(Event):
+    text: str
+
+
+class Base(State, events=[Noted], snapshot_every=2, snapshot_version=3):
+    text: str = ""
+    changed: bool = False
+
+
+def test_class_keywords_are_inherited() -> None:
+    class Notes(Base):
+        @action
+        def note(self, text: str) -> Event:
+            return Noted(text)
+
+    with Act("memory:", Notes) as app:
+        for text in ("one", "two"):
+            app.do(Notes.note, "n", text)
+        assert app.load(Notes, "n").state.text == "two"
+        assert app.store.latest_snapshot("n") is not None
+    assert Notes.__definition__.snapshot_version == 3
+
+
+def test_class_keywords_can_be_given_again() -> None:
+    class Notes(Base, snapshot_every=5, snapshot_version=4):
+        @reducer
+        def noted(self, event: Noted) -> None:
+            self.changed = True
+
+    with Act("memory:", Notes) as app:
+        app.store.append("n", [Noted("one")])
+        assert app.load(Notes, "n").state == Notes("", True)
+    assert (Notes.__definition__.snapshot_every, Notes.__definition__.snapshot_version) == (5, 4)

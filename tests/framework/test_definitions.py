@@ -357,7 +357,7 @@ def test_a_name_that_is_a_field_and_a_member() -> None:
             noted: bool = False
 
             @reducer  # type: ignore[no-redef]
-            def noted(self, event: Noted) -> None: ...
+            def noted(self, event: Noted) -> None: ...  # noqa: F811
 
 
 def test_a_reserved_name() -> None:

@@ -341,7 +341,7 @@ class Meddling(State):
 
 
 def test_an_action_that_changes_the_state_is_an_error_in_debug_that_names_it() -> None:
-    with Act("memory:", Meddling, debug=True) as app, pytest.raises(ValidationError, match="Meddling.meddle changed"):
+    with Act("memory:", Meddling, debug=True) as app, pytest.raises(ValidationError, match=r"Meddling\.meddle changed"):
         app.do(Meddling.meddle, "s")
 
 

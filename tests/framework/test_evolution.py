@@ -235,10 +235,15 @@ class Moved(Event):
 class Walker(State, events=[Moved]):
     metres: int = 0
 
+    @action
+    def walk(self, metres: int) -> Moved:
+        return Moved(metres)
+
 
 def test_an_upcaster_from_the_same_name_sees_old_and_new(store: LogStore) -> None:
     app = Act(written(store, ("Moved", b'{"km":2}'), ("Moved", b'{"metres":5}')), Walker)
-    assert [step.state.metres for step in app.history(Walker, "s")] == [2000, 5]
+    assert app.do(Walker.walk, "s", metres=7).state.metres == 7
+    assert [step.state.metres for step in app.history(Walker, "s")] == [2000, 5, 7]
 
 
 def test_what_an_upcaster_makes_is_checked_like_anything_stored(store: LogStore) -> None:
@@ -312,7 +317,9 @@ class Keeper(State, events=[Known]):
 
 
 def strange(store: LogStore) -> LogStore:
-    return written(store, ("Known", b'{"number":1}'), ("Strange", b"{}"), ("Strange", b"{}"), ("Known", b'{"number":2}'))
+    return written(
+        store, ("Known", b'{"number":1}'), ("Strange", b"{}"), ("Strange", b"{}"), ("Known", b'{"number":2}')
+    )
 
 
 def test_unknown_events_are_left_out_with_one_warning(store: LogStore, caplog: pytest.LogCaptureFixture) -> None:

@@ -222,3 +222,17 @@ def test_query_gives_decoded_events_by_class(busy: Act) -> None:
     assert [each.position for each in busy.query(limit=2, backwards=True)] == [8, 7]
     assert list(busy.query(limit=0)) == []
     assert list(busy.query(events=[])) == []
+
+
+def test_query_for_what_is_no_event_of_the_app_is_refused(busy: Act) -> None:
+    with pytest.raises(ValidationError, match="is no event of this app"):
+        busy.query(events=[Added])
+
+
+@pytest.mark.parametrize("stream", [7, None, ["a"], b"a"])
+def test_a_stream_is_named_by_text(app: Act, stream: str) -> None:
+    for verb in (app.load, app.history, app.snapshot, app.close_stream):
+        with pytest.raises(ValidationError, match="stream must be text"):
+            verb(Account, stream)
+    with pytest.raises(ValidationError, match="stream must be text"):
+        app.do(Account.deposit, stream, amount=1)

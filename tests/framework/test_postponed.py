@@ -48,3 +48,28 @@ def test_classes_of_a_function_are_found() -> None:
             return Counted(self.number + 1)
 
     given(Counter).when(Counter.count).then(Counted(1)).when(Counter.count).then(Counted(2)).state(number=2)
+
+
+def counters() -> type[State]:
+    class Counted(Event):
+        number: int
+
+    class Counter(State):
+        number: int = 0
+
+        @reducer
+        def counted(self, event: Counted) -> None:
+            self.number = event.number
+
+        @action
+        def count(self) -> Counted:
+            return Counted(self.number + 1)
+
+    return Counter
+
+
+def test_what_is_inherited_was_understood_where_it_was_written() -> None:
+    class Louder(counters()):  # type: ignore[misc]
+        pass
+
+    given(Louder).when(Louder.count).state(number=1)

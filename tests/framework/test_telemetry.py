@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,20 @@ def test_a_do_is_a_span_and_is_counted() -> None:
     assert refused.status.status_code is trace.StatusCode.ERROR
     assert counted("act_fast.actions") == {"ok": 1, "InvariantError": 1}
     assert counted("act_fast.events.appended") == {"Account.deposit_each": 3}
+
+
+def test_nothing_is_traced_while_nobody_listens() -> None:
+    program = (
+        "from opentelemetry import trace\n"
+        "trace.ProxyTracer.start_as_current_span = None\n"
+        "from tests.framework.bank import Account\n"
+        "import act_fast\n"
+        "print(act_fast.Act('memory:', Account).do(Account.deposit, 'a', amount=5).version)"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2]
+    )
+    assert found.stdout.strip() == "1"
 
 
 def test_without_the_package_nothing_is_imported() -> None:

@@ -1,4 +1,5 @@
-/* Put before libc in a test's process: counts flushes, and lets flushes or writes fail while a file says so. */
+/* Put before libc in a test's process: a machine that fails on demand. Flushes are counted; flushes and writes fail, and
+   the clock is set back, while a file says so. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -7,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 static atomic_long flushes;
 
 long flushes_so_far(void) { return flushes; }
 
-/* The errno that the file named by ACT_FAST_TEST_<what> asks for, 0 without such a file. */
+/* The number in the file that the environment variable `what` names, 0 without such a file. */
 static int asked(const char *what) {
     const char *path = getenv(what);
     char text[16] = {0};
@@ -47,4 +49,10 @@ ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t offset) {
 ssize_t pwrite(int file, const void *bytes, size_t count, off_t offset) {
     FAIL_IF_ASKED("ACT_FAST_TEST_WRITE");
     return REAL(pwrite)(file, bytes, count, offset);
+}
+
+int clock_gettime(clockid_t clock, struct timespec *now) {
+    int outcome = REAL(clock_gettime)(clock, now);
+    if (clock == CLOCK_REALTIME) now->tv_sec -= asked("ACT_FAST_TEST_CLOCK");
+    return outcome;
 }

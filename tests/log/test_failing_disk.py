@@ -1,90 +1,21 @@
-"""A disk that refuses: real system calls of a real process made to fail, and flushes counted.
-
-A few lines of C come before libc in the process under test; without a C compiler these tests are skipped.
-"""
+"""A disk that refuses: real system calls of a real process made to fail, and flushes counted."""
 
 import errno
-import os
-import shutil
-import subprocess
-import sys
-import textwrap
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from act_fast._log_store import LogStore
 
+from .conftest import OnMachine
 from .numbered import numbers, versions
-
-PREAMBLE = """
-import ctypes, errno, os, sys, threading
-from concurrent.futures import ThreadPoolExecutor
-from act_fast._log_store import LogStore
-from act_fast.errors import StoreError, StoreFailedError, StoreFullError
-
-path, durability = sys.argv[1:]
-
-def let(what, error):
-    with open(os.environ["ACT_FAST_TEST_" + what] + ".new", "w") as file:
-        file.write(str(error))
-    os.rename(file.name, os.environ["ACT_FAST_TEST_" + what])
-
-def refused(kind, call, *arguments):
-    try:
-        call(*arguments)
-    except kind as error:
-        return type(error).__name__
-    raise AssertionError("accepted")
-
-def numbered(number):
-    return [("Counted", b'{"number":%d}' % number)]
-
-def flushes():
-    return ctypes.CDLL(None).flushes_so_far()
-
-def healthy(store):
-    return not store.verify().problems
-
-"""
-
-
-@pytest.fixture(scope="session")
-def failing_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None or sys.platform != "linux":
-        pytest.skip("needs a C compiler on Linux")
-    library = tmp_path_factory.mktemp("failing") / "failing.so"
-    source = Path(__file__).with_name("failing.c")
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], check=True)
-    return library
-
-
-@pytest.fixture
-def on_failing_disk(failing_library: Path, store_path: Path, tmp_path: Path) -> Callable[[str, str], list[str]]:
-    """Runs a program whose disk can be told to fail; gives back what it printed."""
-
-    def run(durability: str, program: str) -> list[str]:
-        places = {f"ACT_FAST_TEST_{what}": str(tmp_path / what.lower()) for what in ("FLUSH", "WRITE")}
-        ended = subprocess.run(
-            [sys.executable, "-c", PREAMBLE + textwrap.dedent(program), str(store_path), durability],
-            env={**os.environ, **places, "LD_PRELOAD": str(failing_library)},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
-        assert ended.returncode == 0, ended.stderr
-        return ended.stdout.split()
-
-    return run
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.ENOSPC, errno.EDQUOT])
 def test_a_failed_flush_ends_appending_for_good_while_reads_go_on(
-    on_failing_disk: Callable[[str, str], list[str]], store_path: Path, error: int
+    on_machine: OnMachine, store_path: Path, error: int
 ) -> None:
-    said = on_failing_disk(
+    said = on_machine(
         "fsync",
         f"""
         store, other = LogStore(path), LogStore(path)
@@ -114,9 +45,9 @@ def test_a_failed_flush_ends_appending_for_good_while_reads_go_on(
 
 
 def test_a_failed_flush_in_the_background_is_told_by_the_next_append(
-    on_failing_disk: Callable[[str, str], list[str]],
+    on_machine: OnMachine,
 ) -> None:
-    said = on_failing_disk(
+    said = on_machine(
         "interval",
         """
         store = LogStore(path, durability="interval", flush_interval=0.001)
@@ -140,10 +71,8 @@ def test_a_failed_flush_in_the_background_is_told_by_the_next_append(
     assert said == ["StoreFailedError", "StoreFailedError", "True", "True"]
 
 
-def test_a_failed_write_leaves_the_log_as_it_was(
-    on_failing_disk: Callable[[str, str], list[str]], store_path: Path
-) -> None:
-    said = on_failing_disk(
+def test_a_failed_write_leaves_the_log_as_it_was(on_machine: OnMachine, store_path: Path) -> None:
+    said = on_machine(
         "fsync",
         """
         store = LogStore(path)
@@ -164,10 +93,8 @@ def test_a_failed_write_leaves_the_log_as_it_was(
         assert numbers(store.load("a")) == list(range(1, 12))
 
 
-def test_a_write_without_room_changes_nothing_and_may_be_tried_again(
-    on_failing_disk: Callable[[str, str], list[str]], store_path: Path
-) -> None:
-    said = on_failing_disk(
+def test_a_write_without_room_changes_nothing_and_may_be_tried_again(on_machine: OnMachine, store_path: Path) -> None:
+    said = on_machine(
         "fsync",
         """
         with LogStore(path) as store:
@@ -185,10 +112,8 @@ def test_a_write_without_room_changes_nothing_and_may_be_tried_again(
         assert numbers(store.load("a")) == [1, 2]
 
 
-def test_concurrent_appends_share_their_flushes(
-    on_failing_disk: Callable[[str, str], list[str]], store_path: Path
-) -> None:
-    said = on_failing_disk(
+def test_concurrent_appends_share_their_flushes(on_machine: OnMachine, store_path: Path) -> None:
+    said = on_machine(
         "fsync",
         """
         with LogStore(path) as store:
@@ -211,10 +136,8 @@ def test_concurrent_appends_share_their_flushes(
 
 
 @pytest.mark.parametrize(("durability", "least"), [("fsync", 50), ("interval", 0), ("os", 0)])
-def test_only_fsync_flushes_for_every_append(
-    on_failing_disk: Callable[[str, str], list[str]], durability: str, least: int
-) -> None:
-    said = on_failing_disk(
+def test_only_fsync_flushes_for_every_append(on_machine: OnMachine, durability: str, least: int) -> None:
+    said = on_machine(
         durability,
         """
         with LogStore(path, durability=durability, flush_interval=3600) as store:

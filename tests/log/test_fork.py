@@ -31,6 +31,7 @@ def verbs(store: LogStore) -> list[Callable[[], object]]:
         lambda: store.save_snapshot("a", 1, b"x"),
         lambda: store.latest_snapshot("a"),
         lambda: store.wait(0),
+        lambda: asyncio.run(store.wait_async(0)),
         lambda: store.flush(),
         lambda: store.verify(),
         lambda: store.rebuild_index(),

@@ -9,10 +9,12 @@ ACT_FAST_KILLS sets how many kills there are in all.
 
 import os
 import random
+import shutil
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import pytest
@@ -71,10 +73,15 @@ class Checker:
         self.versions: dict[str, int] = defaultdict(int)
         self.commits: dict[int, int] = defaultdict(int)
 
-    def check(self, store: LogStore, acknowledged: dict[int, int]) -> None:
+    def read(self, store: LogStore) -> None:
+        """Read on, and make sure that all of it is whole commits, as they were written."""
         events = list(store.query(after=self.head))
         while events:
             events = self._commit(events)
+
+    def check(self, store: LogStore, acknowledged: dict[int, int]) -> None:
+        """Read on to the end, which must be where the writers were told that they had come to."""
+        self.read(store)
         assert store.head == self.head
         for writer, commit in acknowledged.items():
             assert self.commits[writer] in (commit, commit + 1), f"writer {writer} was told {commit}"
@@ -104,6 +111,14 @@ def last_line(process: Process, otherwise: int) -> int:
     return int(lines[-1]) if lines else otherwise
 
 
+def after_a_restart(path: Path) -> Path:
+    """The store as it would be after a restart of the machine: a copy has no shared memory that could be trusted."""
+    copy = path.with_name(f"{path.stem}-again.act")
+    shutil.copytree(path, copy)
+    shutil.rmtree(path)
+    return copy
+
+
 def writing(path: Path, durability: Durability, writer: int, first: int) -> Callable[[Tell], None]:
     def body(tell: Tell) -> None:
         write(LogStore(path, durability=durability, segment_bytes=64 * 1024, flush_interval=0.005), writer, first, tell)
@@ -111,16 +126,16 @@ def writing(path: Path, durability: Durability, writer: int, first: int) -> Call
     return body
 
 
-@pytest.mark.parametrize("durability", DURABILITIES)
+@pytest.mark.parametrize("durability", [*DURABILITIES, "any"])
 def test_one_writer_killed_at_any_moment_loses_nothing_acknowledged(
-    tmp_path: Path, durability: Durability, dice: random.Random
+    tmp_path: Path, durability: Durability | Literal["any"], dice: random.Random
 ) -> None:
-    kills = max(1, KILLS // 4)
-    for kill in range(kills):
+    checker, path = Checker(), tmp_path / "store.act"
+    for kill in range(1, 1 + max(1, KILLS // 5)):
         if kill % KILLS_OF_ONE_STORE == 0:
-            checker = Checker()
-            path = tmp_path / f"store-{kill}.act"
-        with started(writing(path, durability, 0, checker.commits[0] + 1)) as (process,):
+            checker, path = Checker(), tmp_path / f"store-{kill}.act"
+        now = dice.choice(DURABILITIES) if durability == "any" else durability
+        with started(writing(path, now, 0, checker.commits[0] + 1)) as (process,):
             before = checker.commits[0]
             if dice.random() < 0.8:
                 process.next_line()
@@ -129,7 +144,9 @@ def test_one_writer_killed_at_any_moment_loses_nothing_acknowledged(
             process.kill()
             process.wait()
             acknowledged = last_line(process, before)
-        with LogStore(path, durability=durability) as store:
+        if dice.random() < 0.3:
+            path = after_a_restart(path)
+        with LogStore(path, durability=now) as store:
             checker.check(store, {0: acknowledged})
 
 
@@ -140,7 +157,7 @@ def test_some_of_several_writers_killed_disturb_neither_the_others_nor_the_log(
     path = tmp_path / "store.act"
     LogStore(path, segment_bytes=64 * 1024).close()
     checker = Checker()
-    for _ in range(max(1, KILLS // (4 * WRITERS * len(DURABILITIES)))):
+    for _ in range(max(1, KILLS // (10 * WRITERS * len(DURABILITIES)))):
         bodies = [writing(path, durability, writer, checker.commits[writer] + 1) for writer in range(WRITERS)]
         with started(*bodies) as processes:
             acknowledged = [int(process.next_line()) for process in processes]
@@ -154,3 +171,69 @@ def test_some_of_several_writers_killed_disturb_neither_the_others_nor_the_log(
                         acknowledged[writer] = int(process.next_news())
         with LogStore(path, durability=durability) as store:
             checker.check(store, dict(enumerate(acknowledged)))
+
+
+@pytest.mark.parametrize("read_only", [False, True], ids=["writing handle", "reading handle"])
+def test_a_follower_goes_on_over_the_deaths_of_writers_and_nothing_it_saw_is_gone(
+    tmp_path: Path, read_only: bool, dice: random.Random
+) -> None:
+    path = tmp_path / "store.act"
+    LogStore(path, segment_bytes=64 * 1024).close()
+    stop = tmp_path / "stop"
+
+    def follow(tell: Tell) -> None:
+        with LogStore(path, durability="os", read_only=read_only) as store:
+            checker = Checker()
+            tell("following")
+            while not stop.exists() or checker.head < store.head:
+                store.wait(checker.head, timeout=0.01)
+                checker.read(store)
+            tell(checker.head)
+
+    with started(follow) as (follower,):
+        follower.next_line()
+        first = 1
+        for _ in range(max(1, KILLS // 20)):
+            with started(writing(path, "os", 0, first)) as (process,):
+                process.next_line()
+                time.sleep(dice.uniform(0, 0.02))
+                process.kill()
+                process.wait()
+            with LogStore(path, durability="os") as store:
+                first = 1 + commits_of(store, 0)
+        stop.touch()
+        seen = int(follower.next_line())
+        assert follower.wait() == 0
+    with LogStore(path, durability="os") as store:
+        assert store.head == seen
+        checker = Checker()
+        checker.read(store)
+        assert store.verify().healthy
+
+
+def test_a_death_while_the_index_is_made_anew_leaves_it_to_the_next(tmp_path: Path, dice: random.Random) -> None:
+    path = tmp_path / "store.act"
+
+    def rebuild(tell: Tell) -> None:
+        store = LogStore(path, durability="os")
+        tell("ready")
+        while True:
+            store.rebuild_index()
+
+    with LogStore(path, durability="os", segment_bytes=64 * 1024) as store:
+        for commit in range(1, 300):
+            store.append_many(commit_of(0, commit))
+    for _ in range(max(1, KILLS // 20)):
+        with started(rebuild) as (process,):
+            process.next_line()
+            time.sleep(dice.uniform(0, 0.02))
+            process.kill()
+            process.wait()
+        with LogStore(path, durability="os") as store:
+            Checker().check(store, {0: 299})
+
+
+def commits_of(store: LogStore, writer: int) -> int:
+    """How many commits of a writer there are."""
+    last = next(store.query(stream=f"own-{writer}", backwards=True, limit=1))
+    return msgspec.json.decode(last.data, type=Payload).commit

@@ -1,5 +1,6 @@
 """Loading the events of one stream."""
 
+import random
 from collections.abc import Callable, Iterator
 from datetime import UTC
 
@@ -143,6 +144,18 @@ def test_many_streams_with_few_events_each_are_told_apart(open_store: Callable[.
             store.append(f"s{number}", pairs(1, first=number * 10 + turn))
     for number in range(400):
         assert numbers(store.load(f"s{number}")) == [number * 10, number * 10 + 1, number * 10 + 2]
+
+
+def test_any_stretch_of_a_very_long_stream_is_right(open_store: Callable[..., LogStore], dice: random.Random) -> None:
+    store = open_store(durability="os", segment_bytes=1024 * 1024)
+    for first in range(1, 60_001, 1000):
+        store.append("a", pairs(1000, first=first))
+        store.append(f"b-{first}", pairs(dice.randrange(1, 20)))
+    for _ in range(300):
+        after, length = dice.randrange(60_010), dice.randrange(30)
+        right = list(range(after + 1, min(after + length, 60_000) + 1))
+        assert numbers(store.load("a", after=after, limit=length)) == right
+        assert numbers(store.load("a", after=after, before=after + length + 1)) == right
 
 
 def test_two_readers_of_one_stream_do_not_disturb_each_other(ten: LogStore) -> None:

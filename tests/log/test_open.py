@@ -1,9 +1,13 @@
 """Opening: what is made, what is accepted and what is refused."""
 
+import asyncio
 import os
+import resource
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -19,8 +23,8 @@ from act_fast.errors import (
 
 from .checksum import crc32c
 from .conftest import Disk
-from .numbered import numbers, pairs, positions
-from .processes import until
+from .numbered import numbers, pairs, positions, versions
+from .processes import Tell, run, until
 
 TEXT = b'"' + b"x" * 1000 + b'"'
 
@@ -127,6 +131,42 @@ def test_many_handles_may_be_open_at_once(open_store: Callable[..., LogStore]) -
     for handle in handles:
         handle.append("a", pairs(1))
     assert {handle.head for handle in handles} == {40}
+
+
+def test_opening_and_closing_leaves_nothing_behind(open_store: Callable[..., LogStore]) -> None:
+    def held() -> tuple[int, int, int]:
+        maps = Path("/proc/self/maps").read_text().count("store.act")
+        return len(os.listdir("/proc/self/fd")), maps, threading.active_count()
+
+    def use() -> None:
+        with LogStore(store.path) as other:
+            other.append("a", [("Padded", TEXT)] * 30)
+            asyncio.run(other.wait_async(other.head, timeout=0))
+            list(other.query())
+
+    store = open_store()
+    store.close()
+    use()
+    before = held()
+    for _ in range(20):
+        use()
+    assert held() == before
+
+
+def test_a_log_of_more_files_than_a_process_may_open_is_no_harm(store_path: Path) -> None:
+    def use(tell: Tell) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        for turn in range(1, 3):
+            with LogStore(store_path, segment_bytes=16 * 1024, durability="os") as store:
+                for _ in range(1500):
+                    store.append("a", [("Padded", TEXT)])
+                assert store.stats().segments > 64
+                assert versions(store.load("a")) == list(range(1, 1500 * turn + 1))
+                assert positions(store.query(backwards=True)) == list(range(1500 * turn, 0, -1))
+                assert store.verify().healthy
+                store.rebuild_index()
+
+    run(use)
 
 
 def test_handles_that_disagree_about_durability_are_refused(open_store: Callable[..., LogStore]) -> None:
@@ -280,14 +320,54 @@ def test_a_disk_that_cannot_be_written_refuses_writers_and_serves_readers(disk: 
         assert numbers(reader.query()) == [1, 2, 3]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere; the read-only disk stands in for this")
-def test_a_directory_without_the_right_to_write_is_refused(store_path: Path) -> None:
-    store_path.parent.chmod(0o555)
-    try:
-        with pytest.raises(StoreError):
-            LogStore(store_path)
-    finally:
-        store_path.parent.chmod(0o755)
+@pytest.fixture
+def place_of_others() -> Iterator[Path]:
+    """A directory that anybody may look into and nobody but its owner may write to."""
+    with TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        yield Path(place)
+
+
+def as_nobody() -> None:
+    """Give up the rights of root."""
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
+def test_a_directory_without_the_right_to_write_refuses_writers_and_serves_readers(place_of_others: Path) -> None:
+    if os.geteuid():
+        pytest.skip("needs to be root, so as to become nobody")
+    with LogStore(place_of_others / "store.act") as store:
+        store.append("a", pairs(3))
+
+    def look(tell: Tell) -> None:
+        as_nobody()
+        for path in (place_of_others / "store.act", place_of_others / "another.act"):
+            with pytest.raises(StoreError):
+                LogStore(path)
+        with LogStore(place_of_others / "store.act", read_only=True) as reader:
+            assert numbers(reader.query()) == numbers(reader.load("a")) == [1, 2, 3]
+            assert reader.wait(3, timeout=0.05) == 3
+            assert reader.verify().healthy
+
+    run(look)
+
+
+def test_a_directory_without_the_right_to_look_is_refused(place_of_others: Path) -> None:
+    if os.geteuid():
+        pytest.skip("needs to be root, so as to become nobody")
+    with LogStore(place_of_others / "store.act") as store:
+        store.append("a", pairs(3))
+    place_of_others.chmod(0o700)
+
+    def look(tell: Tell) -> None:
+        as_nobody()
+        for read_only in (False, True):
+            with pytest.raises(StoreError):
+                LogStore(place_of_others / "store.act", read_only=read_only)
+
+    run(look)
 
 
 @pytest.mark.parametrize("durability", ["fsync", "interval", "os"])

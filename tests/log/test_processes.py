@@ -163,6 +163,47 @@ def check_commits_end(events: list[Committed[bytes]]) -> None:
     assert part.index == part.count - 1
 
 
+@pytest.mark.parametrize("read_only", [False, True], ids=["writing handle", "reading handle"])
+def test_readers_are_never_told_of_damage_while_writers_are_busy(made: Path, read_only: bool) -> None:
+    def write(tell: Tell) -> None:
+        with LogStore(made, durability="os") as store:
+            for _ in range(15_000):
+                store.append("a", pairs(1))
+
+    def read(tell: Tell) -> None:
+        with LogStore(made, durability="os", read_only=read_only) as store:
+            while (version := store.version("a")) < 45_000:
+                assert len(versions(store.load("a", after=max(0, version - 2)))) >= min(2, version)
+                assert len(list(store.streams())) == len(store.names()) <= 1
+
+    run(write, write, write, read, read, read)
+
+
+def test_streams_and_names_are_found_while_the_index_grows(made: Path) -> None:
+    streams = 8000
+
+    def write(tell: Tell) -> None:
+        with LogStore(made, durability="os") as store:
+            for first in range(0, streams, 50):
+                store.append_many(
+                    [Append(f"s-{number}", pairs(1, first=number)) for number in range(first, first + 50)]
+                )
+
+    def read(tell: Tell) -> None:
+        with LogStore(made, durability="os") as store:
+            known = 0
+            while known < streams:
+                known = store.wait(known, timeout=30)
+                for number in {0, known // 3, known // 2, known - 1}:
+                    assert numbers(store.load(f"s-{number}")) == [number]
+                assert store.version(f"s-{streams}") == 0
+
+    run(write, read, read)
+    with LogStore(made) as store:
+        assert [info.stream for info in store.streams()] == [f"s-{number}" for number in range(streams)]
+        assert store.verify().healthy
+
+
 def test_what_a_follower_has_seen_never_changes(made: Path) -> None:
     def follow(tell: Tell) -> None:
         with LogStore(made, durability="os", read_only=True) as store:
@@ -215,13 +256,40 @@ def test_snapshots_of_one_process_are_seen_by_the_others(made: Path) -> None:
 def test_the_index_can_be_rebuilt_by_one_process_while_others_work(made: Path) -> None:
     def rebuild(tell: Tell) -> None:
         with LogStore(made, durability="os") as store:
-            while store.head < 1000:
+            for _ in range(100):
                 store.rebuild_index()
 
     run(rebuild, *(writer(made, "os", number, 120) for number in range(WRITERS)))
     with LogStore(made) as store:
         assert check_commits(list(store.query())) == dict.fromkeys(range(WRITERS), 120)
         assert store.verify().healthy
+
+
+def test_a_store_can_be_opened_while_its_index_grows_or_is_made_anew(made: Path) -> None:
+    streams = 3000
+
+    def grow(tell: Tell) -> None:
+        with LogStore(made, durability="os") as store:
+            for number in range(streams):
+                store.append(f"s-{number}", pairs(1))
+
+    def rebuild(tell: Tell) -> None:
+        with LogStore(made, durability="os") as store:
+            for _ in range(100):
+                store.rebuild_index()
+
+    def look(read_only: bool) -> Callable[[Tell], None]:
+        def body(tell: Tell) -> None:
+            head = 0
+            while head < streams:
+                with LogStore(made, durability="os", read_only=read_only) as store:
+                    head = store.head
+                    assert store.version("s-0") == min(head, 1)
+                    assert versions(store.load(f"s-{head - 1}")) == [1] * min(head, 1)
+
+        return body
+
+    run(grow, rebuild, look(read_only=False), look(read_only=True))
 
 
 def test_a_store_may_be_verified_while_others_write(made: Path) -> None:

@@ -150,6 +150,27 @@ def test_a_correlation_in_the_extra_part_of_meta_is_not_meant(store: LogStore) -
     assert found(store, correlation="r2") == []
 
 
+def test_a_correlation_is_found_beside_anything_else_that_meta_may_hold(store: LogStore) -> None:
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"a": deep, "correlation": "not this"}
+    extras: list[dict[str, Any]] = [deep, {"a": 1e308, "b": 2**63, "c": [None, True]}, {"correlation": {"a": "r1"}}]
+    for extra in extras:
+        store.append("a", pairs(1), meta=Meta(correlation="r1", extra=extra))
+    assert found(store, correlation="r1") == [1, 2, 3]
+    assert found(store, correlation="not this") == []
+
+
+def test_bounds_beyond_everything_are_no_harm(mixed: LogStore) -> None:
+    vast = 2**63 - 1
+    assert found(mixed, after=vast) == found(mixed, after=vast, backwards=True) == []
+    assert found(mixed, before=vast) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert list(mixed.load("order-1", after=vast)) == list(mixed.load("order-1", after=vast, before=vast)) == []
+    assert len(list(mixed.load("order-1", before=vast, limit=vast))) == 3
+    assert mixed.latest_snapshot("order-1", at_or_below=vast) is None
+    assert mixed.wait(vast, timeout=0) == 8
+
+
 def test_created_bounds_are_exclusive_to_the_microsecond(mixed: LogStore) -> None:
     events = list(mixed.query())
     moment = events[4].created
@@ -186,7 +207,8 @@ def test_a_query_answers_for_the_moment_it_was_asked(mixed: LogStore) -> None:
     ]  # fmt: skip
 
 
-def test_appending_what_a_query_finds_ends(store: LogStore) -> None:
+def test_appending_what_a_query_finds_ends(open_store: Callable[..., LogStore]) -> None:
+    store = open_store(durability="os", segment_bytes=1024 * 1024)
     store.append("a", pairs(2500))
     for event in store.query():
         store.append("b", [(event.name, event.data)])
@@ -203,7 +225,8 @@ def test_many_events_come_without_gap_or_repetition(store: LogStore, limit: int 
     if backwards:
         everything, expected = everything[::-1], expected[::-1]
     assert found(store, limit=limit, backwards=backwards) == everything[:limit]
-    for condition in ({"stream": "a"}, {"names": ["Counted"]}, {"pattern": "^a$"}):
+    conditions: list[dict[str, Any]] = [{"stream": "a"}, {"names": ["Counted"]}, {"pattern": "^a$"}]
+    for condition in conditions:
         assert numbers(store.query(**condition, limit=limit, backwards=backwards)) == expected[:limit]
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and other signals while the core is at work. Whole programs, since signals belong to the main thread."""
+"""Ctrl-C, other signals, and the end of the program while the core is at work. Whole programs, as users run them."""
 
 import signal
 import subprocess
@@ -11,7 +11,8 @@ import pytest
 
 from act_fast._log_store import LogStore
 
-from .numbered import pairs
+from .numbered import pairs, versions
+from .processes import Tell, run
 
 
 def interrupted(program: str, path: Path) -> subprocess.CompletedProcess[str]:
@@ -97,21 +98,46 @@ def test_a_program_that_ends_while_a_task_waits_ends_quietly(store_path: Path) -
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("durability", ["fsync", "interval", "os"])
+def test_a_program_that_ends_without_closing_ends_quietly_and_loses_nothing(store_path: Path, durability: str) -> None:
+    program = """
+        import sys, threading, time
+        from act_fast._log_store import LogStore
+
+        class Slow:
+            def __del__(self):
+                time.sleep(0.6)  # so that those who sleep in the core wake while the interpreter is shutting down
+
+        sys.slow = Slow()
+        store = LogStore(sys.argv[1], durability=sys.argv[2])
+        store.append("a", [("Counted", b"1")] * 5)
+        threading.Thread(target=store.wait, args=(5,), daemon=True).start()
+        """
+    ended = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(store_path), durability], capture_output=True, timeout=20
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
+    with LogStore(store_path) as store:
+        assert versions(store.load("a")) == [1, 2, 3, 4, 5]
+
+
 def test_a_handled_signal_does_not_end_a_wait(store_path: Path) -> None:
     ended = interrupted(
         """
+        import time
         caught = []
         signal.signal(signal.SIGINT, lambda *_: caught.append("signal"))
         with LogStore(path) as store:
+            begun = time.monotonic()
             print("ready")
+            head = store.wait(0, timeout=0.5)
+            print(head, time.monotonic() - begun >= 0.5)
             while not caught:
-                before = len(caught)
-                head = store.wait(0, timeout=0.5)
-            print(head, caught)
+                time.sleep(0.001)
         """,
         store_path,
     )
-    assert (ended.returncode, ended.stdout) == (0, "0 ['signal']\n"), ended.stderr
+    assert (ended.returncode, ended.stdout) == (0, "0 True\n"), ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -140,3 +166,25 @@ def test_ctrl_c_ends_any_work_and_leaves_the_store_whole(filled_path: Path, work
         filled_path,
     )
     assert (ended.returncode, ended.stdout) == (0, "interrupted True True\n"), ended.stderr
+
+
+def test_a_storm_of_handled_signals_disturbs_nothing(store_path: Path) -> None:
+    LogStore(store_path).close()
+
+    def work(tell: Tell) -> None:
+        caught = []
+        signal.signal(signal.SIGALRM, lambda *_: caught.append(1))
+        signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+        for _ in range(60):
+            with LogStore(store_path) as store:
+                store.append("a", pairs(3))
+                store.save_snapshot("a", 1, b"state")
+                assert versions(store.load("a"))
+                store.flush()
+                store.wait(store.head, timeout=0.001)
+        assert caught
+
+    run(work, work, work)
+    with LogStore(store_path) as store:
+        assert versions(store.load("a")) == list(range(1, 541))
+        assert store.verify().healthy

@@ -1,6 +1,7 @@
 """Waiting for news: across threads, processes and asyncio tasks."""
 
 import asyncio
+import gc
 import resource
 import threading
 import time
@@ -289,6 +290,8 @@ def test_a_loop_that_is_gone_does_not_harm_the_waiters_of_others(store: LogStore
 
     assert asyncio.run(main()) == 1
     assert not abandoned.done()
+    del abandoned
+    gc.collect()  # what asyncio has to say about such tasks belongs to this test
 
 
 def test_closing_the_store_ends_an_async_wait(store: LogStore) -> None:

@@ -1,7 +1,6 @@
 """Given these events, when this is done, then these events follow: a decision tested without a store."""
 
 import re
-from functools import cache
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
 from act_fast._action import Action
@@ -27,7 +26,7 @@ def given(state: type[S], /, *events: Event) -> "Given[S]":
     Raises:
         ValidationError: an event is not the state's, or holds what cannot be stored.
     """
-    model = _registry(state).model_of(state)
+    model = Registry((state,), "raise").model_of(state)
     stream = model.make()
     for version, event in enumerate(events):
         model.events(stream, _STREAM, version, [_stored(model, event)])
@@ -142,11 +141,6 @@ class When(Generic[S]):
             raise AssertionError(
                 f"{self._action.place} raised {type(self._error).__name__}: {self._error}"
             ) from self._error
-
-
-@cache
-def _registry(state: type[State]) -> Registry:
-    return Registry((state,), "raise")
 
 
 def _stored(model: Model[Any], event: Event) -> Event:

@@ -65,6 +65,8 @@ pub enum Patience {
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     builder: Builder,
+    /// The event name used last, and its key's number, which never changes.
+    last_name: Option<(String, u32)>,
     /// When this handle last looked whether the store is still there, in µs since 1970.
     place_checked: i64,
 }
@@ -88,19 +90,21 @@ pub(crate) fn growth_step(segment_bytes: u64, allocated: u64) -> u64 {
 /// A stream or a name that a commit adds to.
 #[derive(Clone, Copy, Debug)]
 struct Touched {
-    key: u32,
-    count: u64,
-    chunk_start: u64,
+    number: u32,
+    /// As it was before this commit; None for one that this commit brings into being.
+    known: Option<Key>,
     added: u64,
 }
 
 impl Touched {
-    fn from_key(number: u32, key: &Key) -> Self {
-        Self { key: number, count: key.count, chunk_start: key.chunk_start, added: 0 }
+    #[inline]
+    fn count(&self) -> u64 {
+        self.known.map_or(0, |key| key.count)
     }
 
+    #[inline]
     fn lines(&self) -> u64 {
-        postings::lines_needed(self.count, self.chunk_start, self.added)
+        postings::lines_needed(self.count(), self.known.map_or(0, |key| key.chunk_start), self.added)
     }
 }
 
@@ -244,7 +248,7 @@ impl Log {
         let index = self.index()?;
         let mut index_state = self.control.index_state()?;
         let mut state = self.control.log_state()?;
-        let plan = plan(&index, &index_state, parts)?;
+        let plan = plan(&index, &index_state, &mut writer.last_name, parts)?;
 
         let count: usize = parts.iter().map(|part| part.events.len()).sum();
         let bytes_max = bytes_max(&plan, parts, count, meta.len());
@@ -276,7 +280,9 @@ impl Log {
         self.control.put_log_state(state);
         let commit = Preamble::read(record, place, self.seed, false)
             .ok_or_else(|| self.segments.damaged(place, Some(first_position), "a record was built wrongly"))?;
-        index.apply_commit(&commit, &mut index_state)?;
+        let touched = plan.streams.iter().chain(plan.names.iter().map(|(_, name)| name));
+        let known = touched.filter_map(|touched| Some((touched.number, touched.known?)));
+        index.apply_commit(&commit, &mut index_state, known)?;
         self.control.set_indexed(state.tail);
         fault::point();
         if self.options.durability != Durability::Fsync {
@@ -296,13 +302,13 @@ impl Log {
         let mut position = first_position;
         let mut appended = AppendedParts::with_capacity(parts.len());
         for (part, (stream, before)) in parts.iter().zip(&plan.parts) {
-            let stream_key = plan.streams[*stream].key;
+            let stream_key = plan.streams[*stream].number;
             let mut name = plan.names[0];
             for (event, version) in part.events.iter().zip(before + 1..) {
                 if name.0 != event.name {
                     name = *plan.names.iter().find(|(text, _)| *text == event.name).expect("the plan has every name");
                 }
-                builder.event(stream_key, name.1.key, version, event.data, self.seed);
+                builder.event(stream_key, name.1.number, version, event.data, self.seed);
             }
             let more = part.events.len() as u64;
             appended.push(Appended {
@@ -361,6 +367,8 @@ impl Log {
     fn roll(&self, builder: &mut Builder, state: &mut LogState) -> Result<()> {
         let number = self.segments.number_of(state.tail) + 1;
         let len = self.make_segment(number)?;
+        // Whoever made it may have died before its name was safe.
+        self.disk.sync_folder(segments::FOLDER).doing(|| "syncing the log's folder".to_owned())?;
         builder.end(state);
         let (record, crc) = builder.finish(self.seed);
         self.write_record(state.tail, record)?;
@@ -441,7 +449,12 @@ fn bytes_max(plan: &Plan<'_>, parts: &[Part<'_>], count: usize, meta_bytes: usiz
 }
 
 /// Resolve streams and names, and check versions.
-fn plan<'a>(index: &Index, state: &IndexState, parts: &[Part<'a>]) -> Result<Plan<'a>> {
+fn plan<'a>(
+    index: &Index,
+    state: &IndexState,
+    last_name: &mut Option<(String, u32)>,
+    parts: &[Part<'a>],
+) -> Result<Plan<'a>> {
     let mut plan = Plan {
         streams: SmallVec::with_capacity(parts.len()),
         parts: SmallVec::with_capacity(parts.len()),
@@ -452,7 +465,7 @@ fn plan<'a>(index: &Index, state: &IndexState, parts: &[Part<'a>]) -> Result<Pla
     let mut define = |definitions: &mut SmallVec<[_; 2]>, kind, text| {
         definitions.push((next_key, kind, text));
         next_key += 1;
-        Touched { key: next_key - 1, count: 0, chunk_start: 0, added: 0 }
+        Touched { number: next_key - 1, known: None, added: 0 }
     };
     // Looked up only when there are several parts, which may name a stream more than once.
     let mut seen: HashMap<&str, usize> = HashMap::with_capacity(if parts.len() > 1 { parts.len() } else { 0 });
@@ -461,7 +474,7 @@ fn plan<'a>(index: &Index, state: &IndexState, parts: &[Part<'a>]) -> Result<Pla
             Some(at) => *at,
             None => {
                 plan.streams.push(match index.find(KeyKind::Stream, part.stream)? {
-                    Some((key, found)) => Touched::from_key(key, &found),
+                    Some((number, key)) => Touched { number, known: Some(key), added: 0 },
                     None => define(&mut plan.definitions, KeyKind::Stream, part.stream),
                 });
                 plan.streams.len() - 1
@@ -471,7 +484,7 @@ fn plan<'a>(index: &Index, state: &IndexState, parts: &[Part<'a>]) -> Result<Pla
             seen.insert(part.stream, at);
         }
         let stream = &mut plan.streams[at];
-        let actual = stream.count + stream.added;
+        let actual = stream.count() + stream.added;
         if let Some(expected) = part.expected.filter(|expected| *expected != actual) {
             return Err(Error::Conflict { stream: part.stream.to_owned(), expected, actual });
         }
@@ -483,8 +496,8 @@ fn plan<'a>(index: &Index, state: &IndexState, parts: &[Part<'a>]) -> Result<Pla
                 last = match plan.names.iter().position(|(text, _)| *text == event.name) {
                     Some(at) => at,
                     None => {
-                        let touched = match index.find(KeyKind::Name, event.name)? {
-                            Some((key, found)) => Touched::from_key(key, &found),
+                        let touched = match find_name(index, last_name, event.name)? {
+                            Some((number, key)) => Touched { number, known: Some(key), added: 0 },
                             None => define(&mut plan.definitions, KeyKind::Name, event.name),
                         };
                         plan.names.push((event.name, touched));
@@ -496,4 +509,16 @@ fn plan<'a>(index: &Index, state: &IndexState, parts: &[Part<'a>]) -> Result<Pla
         }
     }
     Ok(plan)
+}
+
+/// An event's name is nearly always that of the event before.
+fn find_name(index: &Index, last: &mut Option<(String, u32)>, name: &str) -> Result<Option<(u32, Key)>> {
+    if let Some((_, number)) = last.as_ref().filter(|(text, _)| text == name) {
+        return Ok(Some((*number, index.key(*number)?)));
+    }
+    let found = index.find(KeyKind::Name, name)?;
+    if let Some((number, _)) = &found {
+        *last = Some((name.to_owned(), *number));
+    }
+    Ok(found)
 }

@@ -261,6 +261,15 @@ impl Control {
         self.change_flags(|flags| if on { flags | flag } else { flags & !flag })
     }
 
+    /// Before the first append: after a power cut, a stale "clean" must not be believed.
+    pub(crate) fn open_up(&self) -> Result<()> {
+        if self.flag(CLEAN)? {
+            self.set_flag(CLEAN, false)?;
+            self.flush()?;
+        }
+        Ok(())
+    }
+
     /// The durability that the open store's writers have agreed on, as a number of the caller's.
     pub(crate) fn durability(&self) -> Result<u64> {
         Ok(self.word(FLAGS)? >> DURABILITY_SHIFT)

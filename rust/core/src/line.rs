@@ -44,23 +44,32 @@ impl Address {
 
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// Two lanes of multiply and fold: each step is a bijection of the lane, so that one changed word always changes the
-/// 64-bit state. Not a cryptographic hash, and need not be one.
+/// One odd constant for each word, so that words that change places are noticed.
+const SALTS: [u64; 8] = [
+    0x9e37_79b9_7f4a_7c15,
+    0xbf58_476d_1ce4_e5b9,
+    0x94d0_49bb_1331_11eb,
+    0xd6e8_feb8_6659_fd93,
+    0xa076_1d64_78bd_642f,
+    0xe703_7ed1_a0b4_28db,
+    0x8ebc_6af0_9c88_c6e3,
+    0x5899_65cc_7537_4cc3,
+];
+
+/// The words are multiplied in pairs to 128 bits, the halves folded, the four results mixed: independent steps, so that
+/// they run side by side. Not a cryptographic hash, and need not be one.
 #[inline]
 fn checksum(line: &Line, address: Address) -> u32 {
-    let fold = |state: u64, word: u64| {
-        let mixed = (state ^ word).wrapping_mul(MIX);
-        mixed ^ (mixed >> 29)
+    let word = |index: usize| u64_at(line, index * 8) ^ SALTS[index];
+    let fold = |a: u64, b: u64| {
+        let product = u128::from(a) * u128::from(b);
+        (product as u64) ^ ((product >> 64) as u64)
     };
-    let mut even = address.0 ^ 0x5bd1_e995;
-    let mut odd = MIX;
-    for pair in 0..4 {
-        even = fold(even, u64_at(line, pair * 16));
-        let word = u64_at(line, pair * 16 + 8);
-        odd = fold(odd, if pair == 3 { word & 0xffff_ffff } else { word });
-    }
-    let both = fold(even, odd.rotate_left(32));
-    (both ^ (both >> 32)) as u32
+    let last = (u64_at(line, 56) & 0xffff_ffff) ^ SALTS[7];
+    let first = fold(word(0), word(1)).rotate_left(11) ^ fold(word(2), word(3)).rotate_left(23);
+    let second = fold(word(4), word(5)).rotate_left(37) ^ fold(word(6), last);
+    let all = fold(first ^ address.0.wrapping_mul(MIX), second ^ SALTS[3]);
+    (all ^ (all >> 32)) as u32
 }
 
 /// Write the checksum.

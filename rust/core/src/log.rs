@@ -87,6 +87,12 @@ impl Log {
         }
         let header = segments::read_header(&*disk, 0)?;
         let (slot, others) = slots::take(&*disk)?;
+        if !others {
+            // Also when it was there before: whoever made it may have died before its names were safe.
+            disk.sync_folder(segments::FOLDER)
+                .and_then(|()| disk.sync_folder(""))
+                .doing(|| "making the store".to_owned())?;
+        }
         let segments = Arc::new(Segments::new(Arc::clone(&disk), &header, true));
         let (control, index, recovered) =
             if others { join(&disk, &segments, &options)? } else { recover::ready(&disk, &segments, &options)? };
@@ -106,8 +112,11 @@ impl Log {
         let segments = Arc::new(Segments::new(Arc::clone(&disk), &header, false));
         if let Some(control) = recover::readable(&disk, &header)? {
             let control = Arc::new(control);
-            let index = Index::open(&disk, &control, &segments, false)?;
-            return Ok(Self::assemble(disk, options, control, segments, index, None, None));
+            match Index::open(&disk, &control, &segments, false) {
+                Ok(index) => return Ok(Self::assemble(disk, options, control, segments, index, None, None)),
+                Err(Error::Format(message)) => return Err(Error::Format(message)),
+                Err(_) => {}
+            }
         }
         drop(opening);
         // What a crash or a copy left needs to be put right first, which takes a writer.
@@ -359,8 +368,7 @@ fn make_first_segment(disk: &dyn Disk, options: &Options) -> Result<()> {
     disk.create_folder(segments::FOLDER).doing(|| "making the log's folder".to_owned())?;
     let header = Header { store_id: new_store_id(), number: 0, segment_bytes: options.segment_bytes };
     let len = crate::append::growth_step(options.segment_bytes, 0).min(options.segment_bytes);
-    segments::create(disk, &header, len, options.durability == Durability::Fsync)?;
-    disk.sync_folder("").doing(|| "making the store".to_owned())
+    segments::create(disk, &header, len, options.durability == Durability::Fsync)
 }
 
 fn lock_if_allowed(disk: &dyn Disk) -> Result<Option<Held>> {
@@ -406,6 +414,8 @@ fn join(
             options.durability.name()
         )));
     }
+    // Who closed last may still hold its slot.
+    control.open_up()?;
     let index = Index::open(disk, &control, segments, true)?;
     Ok((control, index, None))
 }

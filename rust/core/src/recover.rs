@@ -89,11 +89,7 @@ fn trusted(control: &Control) -> Result<bool> {
 
 fn attach(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, control: Arc<Control>) -> Result<Ready> {
     control.claim()?;
-    if control.flag(control::CLEAN)? {
-        // Before the first append: after a power cut, a stale "clean" must not be believed.
-        control.set_flag(control::CLEAN, false)?;
-        control.flush()?;
-    }
+    control.open_up()?;
     let tail = control.log_state()?.tail;
     let rebuilt = |control: &Arc<Control>| -> Result<Index> {
         control.free_locks();
@@ -131,6 +127,9 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     let control = Arc::new(control);
     control.disclaim();
     control.free_locks();
+    // Files that are opened here may lose their names before the end, so the handle that is to use the log opens its own.
+    let lasting = segments;
+    let segments = &Arc::new(Segments::new(Arc::clone(disk), &lasting.header(0), true));
 
     let numbers = segments::list(&**disk)?;
     let count = numbers.len() as u64;
@@ -178,7 +177,7 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     building.index.install(building.state, tail)?;
     control.claim()?;
     control.flush()?;
-    let index = Index::open(disk, &control, segments, true)?;
+    let index = Index::open(disk, &control, lasting, true)?;
     index.remove_others()?;
     let fresh = state.position == 0 && cut_bytes == 0;
     let recovered = Recovered { events: state.position, cut_bytes, took: started.elapsed() };
@@ -205,8 +204,9 @@ fn cut(disk: &Arc<dyn Disk>, segments: &Segments, tail: u64, count: u64, options
         } else {
             disk.remove(&name).doing(|| format!("removing {name}"))?;
         }
+        // One by one: a gap between the files would look like a loss.
+        disk.sync_folder(segments::FOLDER).doing(|| "syncing the log's folder".to_owned())?;
     }
-    disk.sync_folder(segments::FOLDER).doing(|| "syncing the log's folder".to_owned())?;
     let rest = segments.bytes_from(tail)?;
     if let Some(last) = rest.iter().rposition(|byte| *byte != 0) {
         let what = || format!("clearing the end of {}", segments::name(number));
@@ -272,7 +272,7 @@ fn apply(
             let last = commit.head.position + commit.count - 1;
             // Postings are made room for as they are added.
             index.reserve(state, last, commit.definition_count(), 0)?;
-            index.apply_commit(&commit, state)
+            index.apply_commit(&commit, state, std::iter::empty())
         }
     }
 }

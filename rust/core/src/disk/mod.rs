@@ -87,7 +87,7 @@ pub trait Disk: Send + Sync + Debug {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Remove a folder and what is in it.
     fn remove_folder(&self, folder: &str) -> io::Result<()>;
-    /// Return when the names in a folder would survive a power cut.
+    /// Return when the names in a folder would survive a power cut; for "", also the name of the store itself.
     fn sync_folder(&self, folder: &str) -> io::Result<()>;
     /// Take the lock of that name, waiting for it.
     fn lock(&self, name: &str) -> io::Result<Held>;

@@ -52,7 +52,12 @@ impl Disk for RealDisk {
     }
 
     fn create_folder(&self, folder: &str) -> io::Result<()> {
-        fs::create_dir_all(self.root.join(folder))
+        let folder = self.root.join(folder);
+        let missing: Vec<&Path> =
+            folder.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
+        fs::create_dir_all(&folder)?;
+        // Those above the store are nobody else's business.
+        missing.into_iter().filter(|made| self.root.starts_with(made)).try_for_each(sync_name)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -68,7 +73,8 @@ impl Disk for RealDisk {
     }
 
     fn sync_folder(&self, folder: &str) -> io::Result<()> {
-        File::open(self.root.join(folder))?.sync_all()
+        File::open(self.root.join(folder))?.sync_all()?;
+        if folder.is_empty() { sync_name(&self.root) } else { Ok(()) }
     }
 
     fn lock(&self, name: &str) -> io::Result<Held> {
@@ -98,6 +104,19 @@ impl Disk for RealDisk {
 
     fn describe(&self) -> String {
         self.root.display().to_string()
+    }
+}
+
+/// Return when a folder's own name would survive a power cut; also where the folder above may not be looked into.
+fn sync_name(folder: &Path) -> io::Result<()> {
+    let above = match folder.parent() {
+        None => return Ok(()),
+        Some(above) if above.as_os_str().is_empty() => Path::new("."),
+        Some(above) => above,
+    };
+    match File::open(above) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        above => above?.sync_all(),
     }
 }
 

@@ -14,13 +14,24 @@ use super::{HEAD_LINES, Index, Key, PLACE_BYTES, POSTINGS, hash, key_line, place
 
 impl Index {
     /// Put a commit into the index. `reserve` must have made room for it.
-    pub(crate) fn apply_commit(&self, commit: &Preamble<'_>, state: &mut IndexState) -> Result<()> {
+    ///
+    /// `known`: keys of this commit that the caller has just read, in no particular order; they need not be all.
+    pub(crate) fn apply_commit(
+        &self,
+        commit: &Preamble<'_>,
+        state: &mut IndexState,
+        known: impl Iterator<Item = (u32, Key)>,
+    ) -> Result<()> {
         for definition in commit.definitions() {
             self.define(&definition, state)?;
         }
         let mut places = PlacesLine::default();
         let mut streams = OpenKeys::default();
         let mut names = OpenKeys::default();
+        for (number, key) in known {
+            let keys = if key.kind == KeyKind::Stream { &mut streams } else { &mut names };
+            keys.expect(number, key);
+        }
         for event in commit.events() {
             places.put(self, event.position, event.place)?;
             let stream = streams.select(self, event.stream)?;
@@ -142,6 +153,14 @@ impl OpenKeys {
             };
         }
         Ok(&mut self.open[self.last])
+    }
+
+    /// Have a key at hand that is going to be asked for.
+    #[inline]
+    fn expect(&mut self, number: u32, key: Key) {
+        if self.open.len() < OPEN_MAX {
+            self.open.push(OpenKey { number, key, line_number: 0, line: None });
+        }
     }
 
     fn open(&mut self, index: &Index, number: u32) -> Result<usize> {

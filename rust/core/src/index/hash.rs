@@ -74,7 +74,11 @@ impl Index {
                     continue;
                 }
                 let key = self.key(number)?;
-                if key.hash == hash && key.kind == kind && self.text(&key)? == text {
+                if key.hash == hash
+                    && key.kind == kind
+                    && key.text_len == text.len()
+                    && self.segments.bytes(key.text_place, key.text_len)? == text.as_bytes()
+                {
                     return Ok(Some((number, key)));
                 }
             }

@@ -1,0 +1,43 @@
+"""Walking what comes in pages, one page in memory at a time."""
+
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
+
+from act_fast._core import Query
+from act_fast._rows import Row
+
+__all__ = ["page_size", "pages", "pages_found"]
+
+_PAGE_ROWS: Final = 1000
+
+T = TypeVar("T")
+Where = TypeVar("Where")
+
+
+def page_size(limit: int | None) -> int:
+    """How many rows to ask for when `limit` of them are still wanted."""
+    return _PAGE_ROWS if limit is None else min(limit, _PAGE_ROWS)
+
+
+def pages(
+    first: tuple[list[T], Where | None],
+    limit: int | None,
+    fetch: Callable[[Where, int], tuple[list[T], Where | None]],
+) -> Iterator[list[T]]:
+    """`first` and the pages that follow it, up to `limit` rows; each page comes with where the next one starts."""
+    rows, where = first
+    while True:
+        yield rows
+        if limit is not None:
+            limit -= len(rows)
+        if where is None or limit == 0:
+            return
+        rows, where = fetch(where, page_size(limit))
+
+
+def pages_found(query: Query, limit: int | None) -> Iterator[list[Row]]:
+    """The pages of a query, up to `limit` rows."""
+    while limit != 0 and (rows := query.next_page(page_size(limit))) is not None:
+        if limit is not None:
+            limit -= len(rows)
+        yield rows

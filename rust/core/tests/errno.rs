@@ -1,0 +1,306 @@
+//! Every call on the disk fails, one after the other.
+//!
+//! Fixed scripts run on a disk whose N-th call fails, for every N there is: once, or for ever from then on; as a full
+//! disk, as an input/output error, as an interruption, as a write that does half its work. Whatever fails, what was
+//! acknowledged stays, readers go on, errors say what kind they are, and once the disk behaves again and the store has
+//! been opened anew everything works. A failed flush loses what it was to flush, as it does on real systems, so each run
+//! ends with a power cut as well.
+
+mod support;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use act_fast_core::{Durability, Error, Log, Options, verify};
+use support::contents::{self, Contents};
+use support::history::{self, Author, Item};
+use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
+use support::options;
+use support::rng::Rng;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// ENOSPC, from calls that take space.
+    Full,
+    /// EIO, from calls that change the disk.
+    WriteFails,
+    /// EIO, from any call.
+    AnyFails,
+    /// EINTR, from any call.
+    Interrupted,
+    /// Half a write.
+    Short,
+}
+
+impl Fault {
+    fn concerns(self, call: Call) -> bool {
+        use Call::{
+            CreateFolder, Flush, Identity, Len, List, Lock, Map, Open, Remove, RemoveFolder, Rename, Reserve,
+            SyncFolder, Write,
+        };
+        match (self, call) {
+            (Self::AnyFails | Self::Interrupted, _) => true,
+            (_, Open | Len | Map | Identity | List | Lock) => false,
+            (Self::Full, Remove | RemoveFolder) => false,
+            (Self::Short, Flush | Reserve | Rename | CreateFolder | SyncFolder | Remove | RemoveFolder) => false,
+            (_, Write | Flush | Reserve | Rename | CreateFolder | SyncFolder | Remove | RemoveFolder) => true,
+        }
+    }
+
+    fn verdict(self) -> Verdict {
+        match self {
+            Self::Full => Verdict::Fail(io::Error::from_raw_os_error(28)),
+            Self::WriteFails | Self::AnyFails => Verdict::Fail(io::Error::from_raw_os_error(5)),
+            Self::Interrupted => Verdict::Fail(io::Error::from_raw_os_error(4)),
+            Self::Short => Verdict::Short,
+        }
+    }
+
+    /// Whether an error is of the kind that this fault is to be told as.
+    fn explains(self, error: &Error) -> bool {
+        match (self, error) {
+            // A store that has failed once says so from then on.
+            (_, Error::Failed(_)) => true,
+            (Self::Full, Error::Full(_)) => true,
+            (Self::WriteFails | Self::AnyFails | Self::Interrupted, Error::Io { .. }) => true,
+            _ => false,
+        }
+    }
+}
+
+/// A script at work.
+struct Run {
+    disk: LyingDisk,
+    options: Options,
+    author: Author,
+    handles: Vec<Arc<Log>>,
+    /// All that was asked for, and whether it was acknowledged.
+    items: Vec<(Arc<Item>, bool)>,
+    errors: Vec<Error>,
+}
+
+impl Run {
+    fn new(disk: LyingDisk, options: &Options) -> Self {
+        let author = Author::new(Rng::new(12));
+        Self { disk, options: options.clone(), author, handles: Vec::new(), items: Vec::new(), errors: Vec::new() }
+    }
+
+    fn note<T>(&mut self, outcome: Result<T, Error>) -> Option<T> {
+        outcome.map_err(|error| self.errors.push(error)).ok()
+    }
+
+    fn open(&mut self) {
+        let outcome = Log::open(self.disk.shared(), self.options.clone());
+        if let Some(log) = self.note(outcome) {
+            self.handles.push(log);
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(log) = self.handles.pop() {
+            let outcome = log.shut_down();
+            self.note(outcome);
+        }
+    }
+
+    /// Ask the handle opened last.
+    fn ask(&mut self, item: Item) {
+        if let Some(log) = self.handles.last().cloned() {
+            let outcome = item.ask(&log, None);
+            let done = self.note(outcome).is_some();
+            self.items.push((Arc::new(item), done));
+        }
+    }
+
+    fn commit_of(&mut self, stream: &str, bytes: usize) {
+        let number = self.items.len();
+        self.ask(Item::event(stream, "Written", &format!(r#"{{"n":{number},"pad":"{}"}}"#, "y".repeat(bytes))));
+    }
+
+    fn commit(&mut self) {
+        let item = self.author.commit();
+        self.ask(item);
+    }
+
+    fn snapshot(&mut self, stream: &str) {
+        let Some(log) = self.handles.last().cloned() else { return };
+        let version = log.version(stream);
+        if let Some(version) = self.note(version).filter(|version| *version > 0) {
+            let data = format!(r#"{{"at":{version}}}"#).into_bytes();
+            self.ask(Item::Snapshot { stream: stream.to_owned(), version, data });
+        }
+    }
+
+    fn kept(&self, found: &Contents) -> Vec<Arc<Item>> {
+        history::selection(&self.items, found).unwrap_or_else(|what| panic!("{what}; errors: {:?}", self.errors))
+    }
+}
+
+/// Make a store, write into several log files by two handles, rebuild, close, open again.
+fn a_small_store(run: &mut Run) {
+    run.open();
+    run.commit_of("a", 10);
+    run.commit();
+    run.commit_of("b", 6000);
+    run.snapshot("a");
+    run.commit_of("b", 6000);
+    run.open();
+    run.commit_of("c", 5000);
+    run.commit();
+    run.close();
+    run.commit_of("a", 2);
+    if let Some(log) = run.handles.last().cloned() {
+        let outcome = log.rebuild_index();
+        run.note(outcome);
+    }
+    run.commit_of("a", 3);
+    run.snapshot("b");
+    run.close();
+    run.open();
+    run.commit_of("a", 4);
+    run.snapshot("a");
+    run.commit();
+}
+
+/// A log file that grows while it is written, and a hash table that grows.
+fn a_growing_store(run: &mut Run) {
+    run.open();
+    for number in 0..7 {
+        run.commit_of(&format!("s-{number}"), 60_000);
+    }
+    let data = b"{}".to_vec();
+    let parts = (0..120).map(|number| (format!("t-{number}"), vec![("Made".to_owned(), data.clone())])).collect();
+    run.ask(Item::Commit { parts, meta: Vec::new() });
+    run.snapshot("s-1");
+    run.commit_of("s-0", 9);
+}
+
+type Script = fn(&mut Run);
+
+fn growing(durability: Durability) -> Options {
+    Options { segment_bytes: 512 << 10, ..options(durability) }
+}
+
+/// Run a script on a disk where call `number` fails, if the fault concerns it. Answers how many calls there were.
+fn play(run: &mut Run, script: Script, fault: Fault, number: u64, forever: bool) -> u64 {
+    let calls = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&calls);
+    let traced = std::env::var_os("ACT_FAST_TRACE").is_some();
+    run.disk.intercept(move |call, name| {
+        if std::thread::current().name() == Some("act-fast-housekeeper") {
+            return Verdict::Fail(io::Error::other("not now"));
+        }
+        if !fault.concerns(call) {
+            return Verdict::Go;
+        }
+        let now = counted.fetch_add(1, Ordering::SeqCst) + 1;
+        if traced && number == 0 {
+            eprintln!("{fault:?} {now}: {call:?} {name}");
+        }
+        if now == number || (forever && now > number) { fault.verdict() } else { Verdict::Go }
+    });
+    script(run);
+    calls.load(Ordering::SeqCst)
+}
+
+fn read(log: &Log) -> Contents {
+    contents::read(log).expect("reading")
+}
+
+/// All that must hold when call `number` fails.
+fn check(script: Script, options: &Options, start: &LyingDisk, fault: Fault, number: u64, forever: bool) {
+    let mut run = Run::new(start.checkpoint().killed(), options);
+    play(&mut run, script, fault, number, forever);
+    for error in &run.errors {
+        assert!(fault.explains(error), "{error:?}");
+    }
+    if matches!(fault, Fault::Short) {
+        assert!(run.errors.is_empty(), "{:?}", run.errors);
+    }
+    let failed = run.errors.iter().any(|error| matches!(error, Error::Failed(_)));
+    // Reading goes on, whether or not the disk still refuses to be written to.
+    if let Some(log) = run.handles.last().filter(|_| !matches!(fault, Fault::AnyFails)) {
+        run.kept(&read(log));
+    }
+    run.disk.repair();
+    // When there is room again, the same handle goes on, unless a flush has failed.
+    if fault == Fault::Full && !failed && !run.handles.is_empty() {
+        let before = run.errors.len();
+        run.commit_of("a", 1);
+        assert_eq!(run.errors.len(), before, "{:?}", run.errors.last());
+    }
+
+    let cut = run.disk.checkpoint();
+    while !run.handles.is_empty() {
+        run.close();
+    }
+    run.open();
+    let log = run.handles.pop().unwrap_or_else(|| panic!("{:?}", run.errors.last()));
+    let mut items = run.kept(&read(&log));
+    let last = Arc::new(Item::event("a", "Last", r#"{"last":true}"#));
+    last.ask(&log, None).expect("appending to a repaired disk");
+    items.push(last);
+    assert_eq!(history::contents(&items), read(&log));
+    let all: Vec<_> = items.iter().map(|item| (Arc::clone(item), options.durability == Durability::Fsync)).collect();
+    if options.durability == Durability::Fsync {
+        power_cut(&cut.image(Loss::Everything, &mut Rng::new(number)).rebooted(), options, &run.items);
+        power_cut(&run.disk.checkpoint().image(Loss::Everything, &mut Rng::new(number)).rebooted(), options, &all);
+    }
+    log.shut_down().expect("closing");
+    drop(log);
+    let report = verify(&run.disk.shared(), &mut |_, _| Ok(())).expect("verifying");
+    assert_eq!(report.problems, []);
+    assert!(report.index_checked);
+    power_cut(&run.disk.checkpoint().image(Loss::Everything, &mut Rng::new(number)).rebooted(), options, &all);
+}
+
+/// Commits that were acknowledged survive; snapshots need a commit behind them to do so.
+fn power_cut(image: &support::lying_disk::Image, options: &Options, items: &[(Arc<Item>, bool)]) {
+    let last = items.iter().rposition(|(item, certain)| *certain && item.events() > 0);
+    let Some(last) = last else { return };
+    let log = Log::open(LyingDisk::from_image(image).shared(), options.clone()).expect("opening after a power cut");
+    let certain: Vec<_> = (0..).zip(items).map(|(at, (item, done))| (Arc::clone(item), *done && at <= last)).collect();
+    history::selection(&certain, &read(&log)).unwrap_or_else(|what| panic!("after a power cut: {what}"));
+}
+
+fn sweep(script: Script, options: &Options, faults: &[(Fault, bool)]) {
+    let start = LyingDisk::new();
+    for (fault, forever) in faults {
+        let calls = play(&mut Run::new(start.checkpoint().killed(), options), script, *fault, 0, false);
+        assert!(calls > 3, "{fault:?} concerns {calls} calls");
+        for number in 1..=calls {
+            let what = format!("{fault:?} at call {number}, for ever: {forever}");
+            let outcome = std::panic::catch_unwind(|| check(script, options, &start, *fault, number, *forever));
+            assert!(outcome.is_ok(), "{what}");
+        }
+        eprintln!("{fault:?}, for ever: {forever}: {calls} calls");
+    }
+}
+
+const ALL: [(Fault, bool); 9] = [
+    (Fault::Full, false),
+    (Fault::Full, true),
+    (Fault::WriteFails, false),
+    (Fault::WriteFails, true),
+    (Fault::AnyFails, false),
+    (Fault::AnyFails, true),
+    (Fault::Interrupted, false),
+    (Fault::Short, false),
+    (Fault::Short, true),
+];
+
+#[test]
+fn any_call_may_fail_while_a_store_is_made_and_used_with_fsync() {
+    sweep(a_small_store, &options(Durability::Fsync), &ALL);
+}
+
+#[test]
+fn any_call_may_fail_while_a_store_is_made_and_used_without_flushes() {
+    sweep(a_small_store, &options(Durability::Os), &ALL);
+}
+
+#[test]
+fn any_call_may_fail_while_log_file_and_hash_table_grow() {
+    sweep(a_growing_store, &growing(Durability::Fsync), &ALL);
+}

@@ -1,0 +1,36 @@
+"""The guide is run: each chapter's blocks in order, in an empty directory; what they print is what the chapter says."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from tests.blocks import assert_as_promised, blocks_in, broken_links, run_blocks
+
+GUIDE = Path(__file__).parent.parent.parent / "docs" / "guide"
+CHAPTERS = sorted(path for path in GUIDE.glob("*.md") if path.name != "README.md")
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapters_blocks_print_what_it_says(chapter: Path, tmp_path: Path) -> None:
+    for block, printed in run_blocks(chapter.read_text(), tmp_path):
+        assert_as_promised(block, printed)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_chapter_has_something_to_run_and_to_compare(chapter: Path) -> None:
+    blocks = blocks_in(chapter.read_text())
+    assert any(block.promised for block in blocks)
+
+
+@pytest.mark.parametrize("page", sorted(GUIDE.glob("*.md")), ids=lambda path: path.stem)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    assert broken_links(page) == []
+
+
+def test_the_contents_list_every_chapter_and_each_leads_to_the_next() -> None:
+    listed = re.findall(r"^\d+\. \[.*?\]\((.*?)\)", (GUIDE / "README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == [chapter.name for chapter in CHAPTERS]
+    for chapter, following in pairwise(listed):
+        assert f"]({following})" in (GUIDE / chapter).read_text().splitlines()[-1]
