@@ -138,6 +138,10 @@ impl Log {
         let outcome = self.commit(&mut writer, parts, meta);
         drop(guard);
         drop(writer);
+        if let Err(Error::Io { .. }) = &outcome {
+            // Should the store have gone, then that is what there is to say.
+            self.check_in_place()?;
+        }
         let (appended, position) = outcome?;
         match self.options.durability {
             Durability::Fsync => self.flush_up_to(position)?,

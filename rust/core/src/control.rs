@@ -85,6 +85,10 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    pub(crate) fn same_boot(&self, other: &Self) -> bool {
+        self.boot == other.boot
+    }
+
     pub(crate) fn same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
@@ -261,13 +265,24 @@ impl Control {
         self.change_flags(|flags| if on { flags | flag } else { flags & !flag })
     }
 
+    /// Forget all flags, and what cannot be read and is not needed.
+    pub(crate) fn reset(&self) {
+        self.set_word(FLAGS, 0);
+        if self.flushed_at().is_err() {
+            self.set_flushed_at(0);
+        }
+    }
+
     /// Before the first append: after a power cut, a stale "clean" must not be believed.
     pub(crate) fn open_up(&self) -> Result<()> {
-        if self.flag(CLEAN)? {
-            self.set_flag(CLEAN, false)?;
-            self.flush()?;
+        if !self.flag(CLEAN)? {
+            return Ok(());
         }
-        Ok(())
+        self.set_flag(CLEAN, false)?;
+        self.flush().inspect_err(|_| {
+            // Still so on disk; whoever comes next has to try again.
+            let _ = self.set_flag(CLEAN, true);
+        })
     }
 
     /// The durability that the open store's writers have agreed on, as a number of the caller's.

@@ -97,7 +97,7 @@ impl Log {
         let (control, index, recovered) =
             if others { join(&disk, &segments, &options)? } else { recover::ready(&disk, &segments, &options)? };
         control.set_durability(options.durability.number())?;
-        let log = Self::assemble(disk, options, control, segments, index, Some(slot), recovered);
+        let log = Self::assemble(disk, options, control, segments, index, Some(slot), recovered)?;
         log.take_legacy_locks(others)?;
         if !others {
             log.flush_leftovers()?;
@@ -113,7 +113,7 @@ impl Log {
         if let Some(control) = recover::readable(&disk, &header)? {
             let control = Arc::new(control);
             match Index::open(&disk, &control, &segments, false) {
-                Ok(index) => return Ok(Self::assemble(disk, options, control, segments, index, None, None)),
+                Ok(index) => return Self::assemble(disk, options, control, segments, index, None, None),
                 Err(Error::Format(message)) => return Err(Error::Format(message)),
                 Err(_) => {}
             }
@@ -127,7 +127,7 @@ impl Log {
                 .ok_or_else(|| Error::Format("the control file has gone".to_owned()))?,
         );
         let index = Index::open(&disk, &control, &segments, false)?;
-        Ok(Self::assemble(disk, options, control, segments, index, None, writer.recovered.clone()))
+        Self::assemble(disk, options, control, segments, index, None, writer.recovered.clone())
     }
 
     fn assemble(
@@ -138,8 +138,10 @@ impl Log {
         index: Index,
         slot: Option<Slot>,
         recovered: Option<Recovered>,
-    ) -> Arc<Self> {
-        Arc::new_cyclic(|weak| Self {
+    ) -> Result<Arc<Self>> {
+        // So that what is newest can be read even if somebody takes the store away.
+        segments.map(control.log_state()?.tail)?;
+        Ok(Arc::new_cyclic(|weak| Self {
             housekeeper: Housekeeper::new(weak.clone()),
             seed: Seed::new(&segments.store_id),
             writer: Mutex::new(Writer::default()),
@@ -152,7 +154,7 @@ impl Log {
             segments,
             slot,
             recovered,
-        })
+        }))
     }
 
     /// Whoever had this slot before may have died with a lock in hand.
@@ -314,8 +316,11 @@ impl Log {
             return Ok(());
         }
         // Nobody else has the store open, nobody can open it now, and this handle writes no more.
-        self.index()?.flush()?;
-        self.control.flush()?;
+        if let Err(error) = self.index()?.flush().and_then(|()| self.control.flush()) {
+            // Another flush may succeed without having written this; so all of it is to be made anew.
+            self.control.set_flag(control::FAILED, true)?;
+            return Err(error);
+        }
         self.control.set_flag(control::CLEAN, true)?;
         self.control.flush()?;
         drop(opening);

@@ -113,18 +113,16 @@ fn attach(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, control: Arc<Control>)
 fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, old: Option<Control>) -> Result<Ready> {
     let started = Instant::now();
     let synced = old.as_ref().and_then(|control| control.synced().ok()).unwrap_or(0);
-    // After a failed flush, what was never published may only seem to be on disk.
-    let failed = old.as_ref().is_some_and(|control| control.flag(control::FAILED).unwrap_or(false));
+    // After a failed flush, what was never published may only seem to be on disk; unless the machine was started since.
+    let failed =
+        old.as_ref().is_some_and(|control| control.flag(control::FAILED).unwrap_or(false)) && !rebooted(old.as_ref())?;
     let keep_up_to = old.as_ref().filter(|_| failed).and_then(|control| control.published().ok());
     let generation = next_generation(&**disk)?;
-    if let Some(control) = &old {
-        control.disclaim();
-    }
-    let control = match old {
-        Some(control) if control.readable() => control,
-        _ => Control::create(&**disk, segments.store_id, segments.segment_bytes)?,
-    };
-    let control = Arc::new(control);
+    // One that is there is kept, be it damaged: readers may have it open.
+    let control = Arc::new(match old {
+        Some(control) => control,
+        None => Control::create(&**disk, segments.store_id, segments.segment_bytes)?,
+    });
     control.disclaim();
     control.free_locks();
     // Files that are opened here may lose their names before the end, so the handle that is to use the log opens its own.
@@ -166,15 +164,20 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     let state = LogState { tail, position: scan.position, created: scan.created.max(0), crc: scan.crc };
     let cut_bytes = cut(disk, segments, tail, count, options)?;
     let number = segments.number_of(tail);
+    if failed {
+        segments.rewrite(synced, tail)?;
+    }
     segments.flush(0, tail)?;
     let len = segments.measure(number)?;
     control.put_log_state(state);
     control.set_allocated(number * segments.segment_bytes + len);
     control.publish(state.position);
     control.set_synced(tail);
-    control.set_flag(control::FAILED | control::CLEAN, false)?;
+    control.reset();
     reactions::after_recovery(disk, &segments.store_id, state.position)?;
     building.index.install(building.state, tail)?;
+    // Sectors may come to the disk in any order: all the rest before the claim.
+    control.flush()?;
     control.claim()?;
     control.flush()?;
     let index = Index::open(disk, &control, lasting, true)?;
@@ -182,6 +185,14 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     let fresh = state.position == 0 && cut_bytes == 0;
     let recovered = Recovered { events: state.position, cut_bytes, took: started.elapsed() };
     Ok((control, index, (!fresh).then_some(recovered)))
+}
+
+/// Whether the machine was started since a control file was claimed. One that nobody claims is being recovered right now.
+fn rebooted(control: Option<&Control>) -> Result<bool> {
+    let Some((control, identity)) = control.and_then(|control| Some((control, control.identity()?))) else {
+        return Ok(false);
+    };
+    Ok(!identity.same_boot(&control.here_and_now()?))
 }
 
 /// Take away what lies above the tail; answers how many bytes of something that was.

@@ -184,6 +184,11 @@ impl Segments {
         self.file(number)?.len().doing(|| format!("measuring {}", name(number)))
     }
 
+    /// Map the segment that a place is in.
+    pub(crate) fn map(&self, place: u64) -> Result<()> {
+        self.get(self.number_of(place)).map(drop)
+    }
+
     /// The mapped segment.
     #[inline]
     fn get(&self, number: u64) -> Result<&Segment> {
@@ -280,6 +285,24 @@ impl Segments {
         let number = self.number_of(from);
         let map = self.write_map(self.get(number)?, number)?;
         map.populate((from % self.segment_bytes) as usize, (to - from) as usize);
+        Ok(())
+    }
+
+    /// Write again what is there from one place to another, so that the next flush finds it to be unflushed.
+    pub(crate) fn rewrite(&self, from: u64, to: u64) -> Result<()> {
+        const PIECE_BYTES: u64 = 1 << 18;
+        let mut place = from.max(HEADER_BYTES);
+        while place < to {
+            let number = self.number_of(place);
+            let rest = self.bytes_from(place)?;
+            let bytes = rest[..rest.len().min((to - place).min(PIECE_BYTES) as usize)].to_vec();
+            if bytes.is_empty() {
+                place = self.first_place(number + 1);
+                continue;
+            }
+            self.write(place, &bytes, false)?;
+            place += bytes.len() as u64;
+        }
         Ok(())
     }
 

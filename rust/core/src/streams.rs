@@ -101,8 +101,20 @@ impl Log {
 
     /// How many streams there are.
     pub fn stream_count(&self) -> Result<u64> {
-        self.check_open()?;
-        Ok(u64::from(self.control.index_state()?.streams))
+        let head = self.head()?;
+        self.reading(|index| {
+            let state = self.control.index_state()?;
+            let mut count = u64::from(state.streams);
+            // The youngest may be of commits that are not published yet.
+            for number in (0..state.keys).rev() {
+                let key = index.key(number)?;
+                if key.count > 0 && key.first <= head {
+                    break;
+                }
+                count -= u64::from(key.kind == KeyKind::Stream);
+            }
+            Ok(count)
+        })
     }
 
     /// Every event name with how many events have it, in the order in which they came to be.
