@@ -95,7 +95,7 @@ class Verdict:
             missed = (
                 f"{median(self.ratios):.2f} {TIMES} {self.peer.name} where {self.budget.factor:g} {TIMES} was asked"
             )
-        return f"* **{self.row.work}**: {missed}. {self.budget.why_lost}".rstrip()
+        return f"* **{self.row.work}**: {missed}. {self.row.why_lost}".rstrip()
 
 
 def markdown(results: Results) -> str:

@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         with Act(store, Item, Order) as app:
             app.do(Item.stock, ITEM, quantity=arguments.stock)
             started = time.perf_counter()
-            won = rush(store, arguments.processes, arguments.threads)
+            won = rush(store, arguments.processes, arguments.threads, orders=arguments.stock)
             console.print(_result(app, won, time.perf_counter() - started))
             _two_orders(app, console)
 

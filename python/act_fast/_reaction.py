@@ -118,7 +118,7 @@ def is_async(function: Callable[..., object]) -> bool:
     """Whether calling something gives a coroutine, as far as can be seen."""
     while hasattr(function, "func") and hasattr(function, "keywords"):  # functools.partial
         function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 def _place(handler: Callable[..., object]) -> str:
@@ -132,7 +132,8 @@ def _name(place: str, handler: Callable[..., object], given: str | None) -> str:
     name = getattr(handler, "__name__", None) if given is None else given
     if not isinstance(name, str) or name == "<lambda>":
         raise ValidationError(f"{place}: the reaction needs a name to store its progress under; give it name=")
-    if not 0 < len(arguments.text("name=", name).encode()) <= TARGET_BYTES_MAX or any(each in name for each in "\0\n\r"):
+    size = len(arguments.text(f"{place}: name=", name).encode())
+    if not 0 < size <= TARGET_BYTES_MAX or any(each in name for each in "\0\n\r"):
         raise ValidationError(
             f"{place}: name={name!r} cannot be a reaction's name; it has 1 to {TARGET_BYTES_MAX} bytes,"
             " without NUL or line breaks"
@@ -236,7 +237,7 @@ def _takes_app(
 
 
 def _hints(handler: Callable[..., object]) -> dict[str, Any]:
-    function = handler if inspect.isroutine(handler) else getattr(handler, "__call__", handler)
+    function = handler if inspect.isroutine(handler) else type(handler).__call__
     try:
         return typing.get_type_hints(inspect.unwrap(function))
     except Exception:  # names that only a type checker sees; it is the one that checks them then

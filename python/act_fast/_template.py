@@ -1,4 +1,4 @@
-"""Target templates: `"audit-{stream}"`, `"{data.customer}"`. Checked against the events; filled in by the core where it can."""
+"""Target templates, such as `"audit-{stream}"` and `"{data.customer}"`: checked against the events that they are for."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -76,8 +76,8 @@ def template_pieces(place: str, template: str) -> list[tuple[str, tuple[str, ...
 def resolver_of(place: str, template: str, events: tuple[type[Event], ...], upcasted: bool) -> str | Resolver:
     """How the targets of a template are found: by the core, which gets the template itself, or by a function.
 
-    The core looks at the data as it is stored. Where that may be older than the event's class, or leave out what the class
-    has a default for, the event has to be decoded first.
+    The core looks at the data as it is stored. Where that may be older than the event's class, or leave out what the
+    class has a default for, the event has to be decoded first.
 
     Args:
         place: how to call the template in an error.

@@ -2,13 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from act_fast import Act, Actor, InvariantError, ValidationError
+from act_fast import Act, Actor, Append, Appended, InvariantError, LogStore, Meta, ValidationError
 from act_fast.testing import given
 from examples.bank.__main__ import main
 from examples.bank.account import (
@@ -118,6 +118,55 @@ def test_transfers_in_both_directions_at_once_lose_no_money(bank: Act) -> None:
     assert cents(bank, "ada") + cents(bank, "ben") == 200_00
     assert bank.load(Account, "ada").version == 2 + THREADS * TRANSFERS_EACH
     assert all(then.state.cents >= 0 for then in bank.history(Account, "ada"))
+
+
+class Busy(LogStore):
+    """A store that lets somebody else in, right before a transfer's commit."""
+
+    let_in: Callable[[], object] | None = None
+
+    def append_many(self, appends: Sequence[Append], *, meta: Meta | None = None) -> list[Appended]:
+        let_in, self.let_in = self.let_in, None
+        if let_in:
+            let_in()
+        return super().append_many(appends, meta=meta)
+
+
+@pytest.fixture
+def busy() -> Iterator[Busy]:
+    with Busy.memory() as store:
+        yield store
+
+
+def with_fifty_cents(store: Busy) -> Act:
+    bank = Act(store, Account)
+    bank.do(Account.open, "ada", owner="Ada")
+    bank.do(Account.open, "ben", owner="Ben")
+    bank.do(Account.deposit, "ada", cents=50)
+    return bank
+
+
+def test_money_that_was_spent_meanwhile_is_not_sent(busy: Busy) -> None:
+    bank = with_fifty_cents(busy)
+    busy.let_in = lambda: bank.do(Account.withdraw, "ada", cents=50)
+    with pytest.raises(OverdrawnError):
+        transfer(bank, "ada", "ben", 50, reference="rent")
+    assert (cents(bank, "ada"), cents(bank, "ben")) == (0, 0)
+
+
+def test_no_money_gets_into_an_account_that_was_closed_meanwhile(busy: Busy) -> None:
+    bank = with_fifty_cents(busy)
+    busy.let_in = lambda: bank.do(Account.close, "ben")
+    with pytest.raises(InvariantError, match="'ben' at version 2 breaks the rule: the account is open"):
+        transfer(bank, "ada", "ben", 50, reference="rent")
+    assert (cents(bank, "ada"), cents(bank, "ben")) == (50, 0)
+
+
+def test_what_came_in_meanwhile_is_no_hindrance(busy: Busy) -> None:
+    bank = with_fifty_cents(busy)
+    busy.let_in = lambda: bank.do(Account.deposit, "ada", cents=1)
+    transfer(bank, "ada", "ben", 50, reference="rent")
+    assert (cents(bank, "ada"), cents(bank, "ben")) == (1, 50)
 
 
 def test_a_balance_can_be_looked_back_on(bank: Act) -> None:

@@ -87,7 +87,7 @@ def test_nothing_and_less_cannot_be_reserved(quantity: int) -> None:
 def test_a_rush_of_threads_and_processes_sells_all_there_is_and_not_one_more(store_path: Path) -> None:
     with Act(store_path, Item) as app:
         app.do(Item.stock, ITEM, quantity=STOCK)
-        won = [order for orders in rush(store_path, PROCESSES, THREADS) for order in orders]
+        won = [order for orders in rush(store_path, PROCESSES, THREADS, STOCK) for order in orders]
 
         assert len(won) == STOCK
         assert app.load(Item, ITEM).state.reserved == dict.fromkeys(won, 1)

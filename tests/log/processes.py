@@ -3,12 +3,17 @@
 import os
 import select
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pytest
+
 PATIENCE_SECONDS = 60.0
+
+needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc and at threads as Linux has them")
 
 Tell = Callable[[object], None]
 

@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -94,7 +95,7 @@ def test_a_child_may_end_like_any_program(open_store: Callable[..., LogStore]) -
     child = os.fork()
     if child == 0:
         signal.alarm(60)
-        os.execv("/bin/true", ["true"])
+        os.execv(sys.executable, [sys.executable, "-c", ""])
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     store.append("a", pairs(1), expected_version=3)
 

@@ -15,7 +15,7 @@ from act_fast._log_store import LogStore
 from act_fast.errors import StoreClosedError
 
 from .numbered import pairs, positions
-from .processes import Tell, run, started, until
+from .processes import Tell, needs_proc, run, started, until
 
 
 def asleep(thread: threading.Thread) -> bool:
@@ -120,6 +120,7 @@ def test_other_threads_go_on_while_one_waits(store: LogStore) -> None:
         assert waiting.result() == 1
 
 
+@needs_proc
 def test_a_waiter_sleeps_and_does_not_poll(store: LogStore) -> None:
     before = resource.getrusage(resource.RUSAGE_THREAD)
     store.wait(0, timeout=0.5)
@@ -128,6 +129,7 @@ def test_a_waiter_sleeps_and_does_not_poll(store: LogStore) -> None:
     assert after.ru_utime - before.ru_utime < 0.1
 
 
+@needs_proc
 def test_closing_the_store_ends_the_wait_of_another_thread(store: LogStore) -> None:
     caught: list[BaseException] = []
 

@@ -9,6 +9,9 @@ use crate::record::{self, KeyKind, Preamble, Stored};
 /// How many bytes of payload a page holds before it ends early.
 pub(crate) const PAGE_BYTES_MAX: usize = 4 << 20;
 
+const NOT_THE_ONE: &str = "the event here is damaged, or is not the one expected: `act-fast verify` lists all damage; \
+                           rebuild_index() mends the index, a backup the log";
+
 /// An event as it stands in the log. Names are given by number: `Log::text` knows the text.
 #[derive(Clone, Copy, Debug)]
 pub struct EventView<'a> {
@@ -53,8 +56,7 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(crate) fn event(&mut self, place: u64, position: u64) -> Result<EventView<'a>> {
         let segments = &self.log.segments;
-        let damaged =
-            || segments.damaged(place, Some(position), "the event here is damaged, or is not the one expected");
+        let damaged = || segments.damaged(place, Some(position), NOT_THE_ONE);
         let bytes = segments.number_bytes(place)?;
         let distance = record::distance_to_commit(bytes).ok_or_else(damaged)?;
         let commit_place = place

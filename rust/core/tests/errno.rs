@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_core::{Durability, Error, Log, Options, verify};
 use support::contents::{self, Contents};
+use support::control_file;
 use support::history::{self, Author, Item};
 use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
 use support::options;
@@ -303,4 +304,73 @@ fn any_call_may_fail_while_a_store_is_made_and_used_without_flushes() {
 #[test]
 fn any_call_may_fail_while_log_file_and_hash_table_grow() {
     sweep(a_growing_store, &growing(Durability::Fsync), &ALL);
+}
+
+#[test]
+fn a_flush_that_failed_is_not_tried_again_by_those_who_waited_for_it() {
+    let disk = LyingDisk::new();
+    let options = options(Durability::Fsync);
+    let log = Log::open(disk.shared(), options.clone()).expect("opening");
+    let other = Log::open(disk.shared(), options.clone()).expect("opening");
+    Item::event("a", "Kept", "1").ask(&log, None).expect("appending");
+    let flushes = Arc::new(AtomicU64::new(0));
+    let (counted, watched) = (Arc::clone(&flushes), disk.clone());
+    disk.intercept(move |call, name| {
+        if call != Call::Flush || !name.ends_with(".seg") {
+            return Verdict::Go;
+        }
+        counted.fetch_add(1, Ordering::SeqCst);
+        // The disk is slow, until somebody else is waiting for this flush.
+        while !control_file::flush_awaited(&watched.bytes("control")) {
+            std::thread::yield_now();
+        }
+        Fault::WriteFails.verdict()
+    });
+    let ask = |log: &Arc<Log>, data: &str| Item::event("a", "Lost", data).ask(log, None);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| ask(&log, "2"));
+        let second = scope.spawn(|| ask(&other, "3"));
+        for outcome in [first, second] {
+            let outcome = outcome.join().expect("no panic");
+            assert!(matches!(outcome, Err(Error::Failed(_))), "{outcome:?}");
+        }
+    });
+    assert!(matches!(ask(&log, "4"), Err(Error::Failed(_))));
+    assert!(matches!(log.flush(), Err(Error::Failed(_)) | Ok(())));
+    assert_eq!(flushes.load(Ordering::SeqCst), 1, "a failed flush was tried again");
+    assert_eq!(read(&log).events.len(), 1);
+    disk.repair();
+    for log in [log, other] {
+        log.shut_down().expect("closing");
+    }
+    let log = Log::open(disk.shared(), options).expect("opening again");
+    assert_eq!(read(&log).events.len(), 1);
+    ask(&log, "5").expect("appending again");
+}
+
+#[test]
+fn a_store_that_failed_takes_no_appends_until_all_of_its_handles_are_closed() {
+    let disk = LyingDisk::new();
+    let options = options(Durability::Fsync);
+    let log = Log::open(disk.shared(), options.clone()).expect("opening");
+    let other = Log::open(disk.shared(), options.clone()).expect("opening");
+    disk.intercept(|call, name| match call {
+        Call::Flush if name.ends_with(".seg") => Fault::WriteFails.verdict(),
+        _ => Verdict::Go,
+    });
+    let ask = |log: &Arc<Log>| Item::event("a", "Asked", "1").ask(log, None);
+    assert!(matches!(ask(&log), Err(Error::Failed(_))));
+    disk.repair();
+    assert!(matches!(ask(&log), Err(Error::Failed(_))));
+    assert!(matches!(ask(&other), Err(Error::Failed(_))));
+    assert!(matches!(other.save_snapshot("a", 1, b"{}"), Err(Error::Failed(_) | Error::Invalid(_))));
+    drop(log);
+    let third = Log::open(disk.shared(), options.clone()).expect("joining");
+    assert!(matches!(ask(&third), Err(Error::Failed(_))));
+    assert_eq!(read(&third), Contents::default());
+    drop((other, third));
+    let log = Log::open(disk.shared(), options).expect("opening again");
+    assert_eq!(read(&log), Contents::default());
+    ask(&log).expect("appending again");
+    assert_eq!(read(&log).events.len(), 1);
 }
