@@ -8,6 +8,7 @@ from act_fast._cache import CacheInfo
 from act_fast._core import __version__
 from act_fast._event import Event
 from act_fast._invariant import invariant
+from act_fast._lane import Lane
 from act_fast._log_store import Durability, LogStore
 from act_fast._meta import ActionCause, Actor, Causation, EventCause, Meta
 from act_fast._observers import Failure
@@ -26,7 +27,9 @@ from act_fast._store import (
     StreamInfo,
     VerifyReport,
 )
+from act_fast._targets import Cursor, Target
 from act_fast._upcast import upcast
+from act_fast._works import Acked, Blocked, Claimed, Correlation, Drained, Ran, Settled
 from act_fast.errors import (
     ActError,
     ConcurrencyError,
@@ -44,6 +47,7 @@ from act_fast.errors import (
 )
 
 __all__ = [
+    "Acked",
     "Act",
     "ActError",
     "Action",
@@ -53,19 +57,27 @@ __all__ = [
     "Appended",
     "AsyncAct",
     "Backoff",
+    "Blocked",
     "CacheInfo",
     "Causation",
+    "Claimed",
     "Committed",
     "ConcurrencyError",
+    "Correlation",
+    "Cursor",
+    "Drained",
     "Durability",
     "Event",
     "EventCause",
     "Failure",
     "InvariantError",
+    "Lane",
     "LogStore",
     "Meta",
     "NonRetryableError",
     "Problem",
+    "Ran",
+    "Settled",
     "Slice",
     "Snapshot",
     "State",
@@ -81,6 +93,7 @@ __all__ = [
     "StoredSnapshot",
     "StreamClosedError",
     "StreamInfo",
+    "Target",
     "ValidationError",
     "VerifyReport",
     "__version__",

@@ -15,14 +15,18 @@ from act_fast._codec import Codec
 from act_fast._correlation import new_correlation
 from act_fast._event import Event
 from act_fast._fold import Unknown
+from act_fast._lane import Lane
 from act_fast._meta import Actor
 from act_fast._observers import Failure, Observed
 from act_fast._open import Address, open_store
+from act_fast._program import Program
+from act_fast._reacts import Reacts
 from act_fast._slice import Component
 from act_fast._snapshot import Snapshot
 from act_fast._state import State
 from act_fast._store import Committed, Store
 from act_fast._telemetry import engine_class
+from act_fast._works import Acked, Blocked, Claimed, Settled
 from act_fast.errors import ValidationError
 
 __all__ = ["Act"]
@@ -32,7 +36,7 @@ P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class Act:
+class Act(Reacts):
     """An app: a store, and the states whose events are in it. Any number of threads may use it at once.
 
         app = Act("bank.act", Account)
@@ -47,6 +51,7 @@ class Act:
             each name once, `"skip"` leaves it out, `"raise"` raises `ValidationError`.
         cache_max: how many live states are kept, the least recently used going first; 0 keeps none.
         correlator: makes the ids that commits are correlated by.
+        lanes: the lanes that reactions may name, besides `"default"`.
 
     Raises:
         ValidationError: the components do not fit together.
@@ -62,6 +67,7 @@ class Act:
         unknown: Unknown = "warn",
         cache_max: int = 10_000,
         correlator: Callable[[], str] = new_correlation,
+        lanes: Sequence[Lane] = (),
     ) -> None:
         arguments.one_of("unknown", unknown, ("warn", "skip", "raise"))
         opened, self._owned = open_store(store)
@@ -76,6 +82,7 @@ class Act:
                 arguments.count("cache_max", cache_max),
                 correlator,
             )
+            self._program = Program(opened, self._engine.observers, lambda: self._engine.registry, lanes)
         except BaseException:
             if self._owned:
                 opened.close()
@@ -102,7 +109,7 @@ class Act:
         Raises:
             ValidationError: they do not fit those that are there; nothing was added.
         """
-        self._engine.include(components)
+        self._engine.include(components, self._program.check)
 
     def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Snapshot[S]:
         """Do an action on a stream, and return the state after it.
@@ -245,12 +252,19 @@ class Act:
     @overload
     def observe(self, kind: Literal["error"], observer: Callable[[Failure], object], /) -> None: ...
     @overload
-    def observe(self, kind: Literal["acked", "blocked", "settled"], observer: Callable[[Any], object], /) -> None: ...
+    def observe(self, kind: Literal["claimed"], observer: Callable[[Claimed], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["acked"], observer: Callable[[Acked], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["blocked"], observer: Callable[[Blocked], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["settled"], observer: Callable[[Settled], object], /) -> None: ...
     def observe(self, kind: Observed, observer: Callable[[Any], object], /) -> None:
         """Let a function be told of everything of one kind from now on. What it raises is logged and harms nothing.
 
         Args:
-            kind: `"committed"`: a `do` has appended; the observer is given its snapshot. `"error"`: something went
+            kind: `"committed"`: a `do` has appended; the observer is given its snapshot. `"claimed"`, `"acked"`,
+                `"blocked"`: that has become of a target. `"settled"`: `settle` is done. `"error"`: something went
                 wrong where nobody was waiting for it; it is given a `Failure`.
             observer: called in the thread where it happened, after it has happened.
         """
@@ -261,7 +275,8 @@ class Act:
         return self._engine.cache.info()
 
     def close(self) -> None:
-        """Close the store, if the app has opened it. Closing again does nothing."""
+        """Stop what runs, and close the store if the app has opened it. Closing again does nothing."""
+        self._program.close()
         if self._owned:
             self._engine.store.close()
 
@@ -276,6 +291,9 @@ class Act:
     def __repr__(self) -> str:
         states = ", ".join(state.__qualname__ for state in self.states)
         return f"{type(self).__name__}({self.store!r}, {states})"
+
+    def _act(self) -> "Act":
+        return self
 
     def _as(self, **different: Any) -> Self:
         other = copy.copy(self)

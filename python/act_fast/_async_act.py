@@ -1,5 +1,6 @@
 """The app for event loops: the same verbs, awaited."""
 
+import asyncio
 import copy
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -12,18 +13,22 @@ from act_fast import _arguments as arguments
 from act_fast._act import Act
 from act_fast._action import Action
 from act_fast._ambient import Ambient
+from act_fast._async_reacts import AsyncReacts
 from act_fast._cache import CacheInfo
 from act_fast._correlation import new_correlation
 from act_fast._event import Event
 from act_fast._fold import Unknown
+from act_fast._lane import Lane
 from act_fast._meta import Actor
 from act_fast._observers import Failure
 from act_fast._open import Address
 from act_fast._slice import Component
 from act_fast._snapshot import Snapshot
 from act_fast._state import State
+from act_fast._step import Host
 from act_fast._store import Committed
 from act_fast._threads import Threads
+from act_fast._works import Acked, Blocked, Claimed, Settled
 from act_fast.errors import ValidationError
 
 __all__ = ["AsyncAct"]
@@ -33,9 +38,10 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _PAGE = 100
+_LONG_MAX = 1000
 
 
-class AsyncAct:
+class AsyncAct(AsyncReacts):
     """An `Act` whose verbs are awaited.
 
     The work is that of the `Act` inside, done on threads, so neither a flush nor a long replay holds up the event loop.
@@ -51,6 +57,7 @@ class AsyncAct:
         unknown: as for `Act`.
         cache_max: as for `Act`.
         correlator: as for `Act`.
+        lanes: as for `Act`; none with an `Act`.
         threads_max: how many verbs can be at work at once; concurrent appends share their flushes.
     """
 
@@ -63,17 +70,25 @@ class AsyncAct:
         unknown: Unknown = "warn",
         cache_max: int = 10_000,
         correlator: Callable[[], str] = new_correlation,
+        lanes: Sequence[Lane] = (),
         threads_max: int = 32,
     ) -> None:
         if isinstance(store, Act):
-            if components:
+            if components or lanes:
                 raise ValidationError("an Act has its components already; include them there, or hand over a store")
             self._app = store
         else:
             self._app = Act(
-                store, *components, debug=debug, unknown=unknown, cache_max=cache_max, correlator=correlator
+                store,
+                *components,
+                debug=debug,
+                unknown=unknown,
+                cache_max=cache_max,
+                correlator=correlator,
+                lanes=lanes,
             )
         self._threads = Threads(max(1, arguments.count("threads_max", threads_max)))
+        self._long = Threads(_LONG_MAX)
 
     @property
     def sync(self) -> Act:
@@ -161,7 +176,13 @@ class AsyncAct:
     @overload
     def observe(self, kind: Literal["error"], observer: Callable[[Failure], object], /) -> None: ...
     @overload
-    def observe(self, kind: Literal["acked", "blocked", "settled"], observer: Callable[[Any], object], /) -> None: ...
+    def observe(self, kind: Literal["claimed"], observer: Callable[[Claimed], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["acked"], observer: Callable[[Acked], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["blocked"], observer: Callable[[Blocked], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["settled"], observer: Callable[[Settled], object], /) -> None: ...
     def observe(self, kind: Any, observer: Callable[[Any], object], /) -> None:
         """`Act.observe`. The observer is called on the thread that did the work."""
         self._app.observe(kind, observer)
@@ -171,7 +192,9 @@ class AsyncAct:
         return self._app.cache_info()
 
     async def close(self) -> None:
-        """Wait for what is being done, and close the store if the app has opened it."""
+        """Stop what runs, wait for what is being done, and close the store if the app has opened it."""
+        await asyncio.to_thread(self._app._program.close)
+        await self._long.close()
         await self._threads.close()
         self._app.close()
 
@@ -185,6 +208,9 @@ class AsyncAct:
 
     def __repr__(self) -> str:
         return f"AsyncAct({self._app!r})"
+
+    def _host(self) -> Host:
+        return Host(self._app, self, asyncio.get_running_loop())
 
     async def _each(self, found: Iterator[T]) -> AsyncIterator[T]:
         while page := await self._threads.run(_page, found):

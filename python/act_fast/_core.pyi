@@ -33,7 +33,7 @@ class Log:
     @staticmethod
     def open(
         path: str,
-        durability: str,
+        durability: str | None,
         flush_interval_ms: int,
         segment_bytes: int,
         payload_max_bytes: int,

@@ -82,9 +82,11 @@ class Engine:
         # Who lost a race decides again in turn, so that a crowd on one stream does not collide over and over.
         self._turns = [threading.Lock() for _ in range(_TURNS)]
 
-    def include(self, components: Sequence[Component]) -> None:
-        """Add components; nothing changes when they do not fit."""
-        self.registry = Registry((*self.registry.components, *components), self._unknown)
+    def include(self, components: Sequence[Component], fits: Callable[[Registry], object]) -> None:
+        """Add components; nothing changes when they do not fit, also when `fits` raises."""
+        registry = Registry((*self.registry.components, *components), self._unknown)
+        fits(registry)
+        self.registry = registry
         self.cache.clear()
 
     def do(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, takewhile
@@ -16,6 +17,7 @@ from act_fast._meta import Meta
 from act_fast._news import News
 from act_fast._pages import page_size, pages, pages_found
 from act_fast._parts import cause_of, part, parts_of
+from act_fast._reaction_port import LogReactions
 from act_fast._rows import Row
 from act_fast._store import (
     Append,
@@ -45,11 +47,13 @@ class LogStore:
         path: the store's directory.
         durability: what an append waits for. `"fsync"`: that it would survive a power cut; concurrent appends share a
             flush. `"interval"`: nothing; a flush follows in the background, so a power cut loses what came since.
-            `"os"`: nothing; it survives the end of this process, not that of the machine.
+            `"os"`: nothing; it survives the end of this process, not that of the machine. None: what those wait for
+            who have the store open already, else `"fsync"`.
         flush_interval: how often `"interval"` flushes, in seconds.
         segment_bytes: the size of the files that the log is made of; counts for files made from now on.
         payload_max_bytes: the largest data that an event may have.
-        read_only: whether appending is refused; then nothing is written but the word that says who waits for news.
+        read_only: whether appending is refused; then nothing is written but the word that says who waits for
+            news, and what a crash has left is put right first.
         create: whether a store is made where there is none.
 
     Raises:
@@ -59,16 +63,17 @@ class LogStore:
         ValidationError: an option is not what it must be.
     """
 
-    __slots__ = ("__weakref__", "_log", "_news")
+    __slots__ = ("__weakref__", "_log", "_news", "_reactions")
 
     _log: Log
     _news: News
+    _reactions: "weakref.WeakSet[LogReactions]"
 
     def __init__(
         self,
         path: str | os.PathLike[str],
         *,
-        durability: Durability = "fsync",
+        durability: Durability | None = "fsync",
         flush_interval: float = 0.1,
         segment_bytes: int = _SEGMENT_BYTES,
         payload_max_bytes: int = _PAYLOAD_BYTES_MAX,
@@ -77,7 +82,7 @@ class LogStore:
     ) -> None:
         self._log = Log.open(
             arguments.directory(path),
-            arguments.one_of("durability", durability, ("fsync", "interval", "os")),
+            None if durability is None else arguments.one_of("durability", durability, ("fsync", "interval", "os")),
             arguments.milliseconds("flush_interval", flush_interval),
             arguments.count("segment_bytes", segment_bytes),
             arguments.count("payload_max_bytes", payload_max_bytes),
@@ -85,6 +90,7 @@ class LogStore:
             arguments.flag("create", create),
         )
         self._news = News(self._log)
+        self._reactions = weakref.WeakSet()
 
     @classmethod
     def memory(cls, *, segment_bytes: int = _SEGMENT_BYTES, payload_max_bytes: int = _PAYLOAD_BYTES_MAX) -> Self:
@@ -95,6 +101,7 @@ class LogStore:
             arguments.count("payload_max_bytes", payload_max_bytes),
         )
         store._news = News(store._log)
+        store._reactions = weakref.WeakSet()
         return store
 
     @property
@@ -312,9 +319,20 @@ class LogStore:
         """How much the store holds."""
         return store_stats(self._log.stats())
 
+    def reactions(self) -> LogReactions:
+        """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
+
+        Closed with the store. Apps do all this themselves; it is here for those who look at a store without one.
+        """
+        found = LogReactions(self._log)
+        self._reactions.add(found)
+        return found
+
     def close(self) -> None:
         """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""
         try:
+            for reactions in tuple(self._reactions):
+                reactions.close()
             self._log.close()
         finally:
             self._news.close()

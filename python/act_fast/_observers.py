@@ -10,9 +10,9 @@ from act_fast.errors import ValidationError
 
 __all__ = ["Failure", "Observed", "Observers"]
 
-Observed: TypeAlias = Literal["committed", "acked", "blocked", "settled", "error"]
+Observed: TypeAlias = Literal["committed", "claimed", "acked", "blocked", "settled", "error"]
 
-_KINDS: Final = ("committed", "acked", "blocked", "settled", "error")
+_KINDS: Final = ("committed", "claimed", "acked", "blocked", "settled", "error")
 
 
 class Failure(msgspec.Struct, frozen=True):

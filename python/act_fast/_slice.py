@@ -1,24 +1,37 @@
 """Slices: a feature's states together with what belongs to them, in one module, included by an app."""
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
+from act_fast._declares import Declares
+from act_fast._lane import Lane
+from act_fast._reaction import Reaction
 from act_fast._state import State
 
 __all__ = ["Component", "Slice"]
 
 
-class Slice:
+class Slice(Declares):
     """Components that go together. It holds definitions only, so any number of apps can include it.
 
         banking = Slice(Account, Transfer)
         app = Act("bank.act", banking)
 
+        @banking.on(Deposited)
+        def thank(event: Committed[Deposited]) -> None: ...
+
     Args:
         components: states, and other slices.
+        lanes: the lanes that its reactions need.
     """
 
-    def __init__(self, *components: "Component") -> None:
+    def __init__(self, *components: "Component", lanes: Sequence[Lane] = ()) -> None:
         self.components = components
+        self.lanes = tuple(lanes)
+        self.reactions: list[Reaction] = []
+
+    def _declare(self, reaction: Reaction) -> None:
+        self.reactions.append(reaction)
 
     def __repr__(self) -> str:
         return f"Slice({', '.join(getattr(each, '__qualname__', repr(each)) for each in self.components)})"

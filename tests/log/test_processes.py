@@ -10,7 +10,7 @@ import pytest
 
 from act_fast._log_store import Durability, LogStore
 from act_fast._store import Append, Committed
-from act_fast.errors import ConcurrencyError
+from act_fast.errors import ConcurrencyError, StoreLockedError
 
 from .numbered import numbers, pair, pairs, positions, versions
 from .processes import Tell, run, started
@@ -345,3 +345,13 @@ def test_the_death_of_the_other_writers_holds_nobody_up(made: Path) -> None:
             store.append("survivor", pairs(1))
         assert store.version("survivor") == 200
         assert store.verify().healthy
+
+
+def test_a_handle_without_a_durability_takes_that_of_the_others(store_path: Path) -> None:
+    with LogStore(store_path, durability="os"):
+        with pytest.raises(StoreLockedError, match="os"):
+            LogStore(store_path, durability="fsync")
+        with LogStore(store_path, durability=None) as joined:
+            assert joined.durability == "os"
+    with LogStore(store_path, durability=None) as alone:
+        assert alone.durability == "fsync"

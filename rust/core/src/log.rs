@@ -79,8 +79,15 @@ impl Log {
         if options.read_only { Self::open_reading(disk, options) } else { Self::open_writing(disk, options, present) }
     }
 
-    fn open_writing(disk: Arc<dyn Disk>, options: Options, present: bool) -> Result<Arc<Self>> {
+    fn open_writing(disk: Arc<dyn Disk>, mut options: Options, present: bool) -> Result<Arc<Self>> {
         disk.create_folder(slots::FOLDER).doing(|| format!("making {}", disk.describe()))?;
+        if let Some(network) = disk.network() {
+            return Err(Error::Format(format!(
+                "{} is on a network file system ({network}), where locks and shared memory cannot be relied on; put the \
+                 store on a local disk",
+                disk.describe()
+            )));
+        }
         let opening = disk.lock(OPENING).doing(|| format!("opening {}", disk.describe()))?;
         if !present {
             make_first_segment(&*disk, &options)?;
@@ -95,7 +102,7 @@ impl Log {
         }
         let segments = Arc::new(Segments::new(Arc::clone(&disk), &header, true));
         let (control, index, recovered) =
-            if others { join(&disk, &segments, &options)? } else { recover::ready(&disk, &segments, &options)? };
+            if others { join(&disk, &segments, &mut options)? } else { recover::ready(&disk, &segments, &options)? };
         control.set_durability(options.durability.number())?;
         let log = Self::assemble(disk, options, control, segments, index, Some(slot), recovered)?;
         log.take_legacy_locks(others)?;
@@ -397,7 +404,7 @@ fn lock_if_allowed(disk: &dyn Disk) -> Result<Option<Held>> {
 fn join(
     disk: &Arc<dyn Disk>,
     segments: &Arc<Segments>,
-    options: &Options,
+    options: &mut Options,
 ) -> Result<(Arc<Control>, Index, Option<Recovered>)> {
     let damaged = || {
         Error::corrupt(
@@ -412,6 +419,9 @@ fn join(
         return Err(damaged());
     }
     let agreed = Durability::from_number(control.durability()?);
+    if options.adopt_durability {
+        options.durability = agreed.unwrap_or(options.durability);
+    }
     if let Some(agreed) = agreed.filter(|agreed| *agreed != options.durability) {
         return Err(Error::Locked(format!(
             "others have this store open with durability {:?}; open it with the same, not with {:?}",

@@ -44,6 +44,8 @@ impl Durability {
 pub struct Options {
     /// What an acknowledged append has survived.
     pub durability: Durability,
+    /// Where others have the store open, take their durability instead.
+    pub adopt_durability: bool,
     /// How often `Durability::Interval` flushes.
     pub flush_interval: Duration,
     /// The size of a log file, in bytes; an existing store keeps the size it was made with.
@@ -65,6 +67,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             durability: Durability::Fsync,
+            adopt_durability: false,
             flush_interval: Duration::from_millis(100),
             segment_bytes: 64 << 20,
             payload_max_bytes: 16 << 20,

@@ -76,7 +76,8 @@ impl Log {
     }
 
     fn start(py: Python<'_>, disk: Arc<dyn Disk>, options: Options) -> PyResult<Self> {
-        let log = py.detach(|| act_fast_core::Log::open(Arc::clone(&disk), options.clone())).map_err(raised)?;
+        let log = py.detach(|| act_fast_core::Log::open(Arc::clone(&disk), options)).map_err(raised)?;
+        let options = log.options().clone();
         Ok(Self { handle: Handle(Arc::new(RwLock::new(Some(log)))), disk, options })
     }
 
@@ -95,13 +96,13 @@ impl Log {
 
 #[pymethods]
 impl Log {
-    /// Open the store in a directory, or make it.
+    /// Open the store in a directory, or make it. Without a durability: that of whoever has it open, else "fsync".
     #[staticmethod]
     #[expect(clippy::too_many_arguments, reason = "they are the options, one by one")]
     fn open(
         py: Python<'_>,
         path: PathBuf,
-        durability: &str,
+        durability: Option<&str>,
         flush_interval_ms: u64,
         segment_bytes: u64,
         payload_max_bytes: usize,
@@ -109,7 +110,8 @@ impl Log {
         create: bool,
     ) -> PyResult<Self> {
         let options = Options {
-            durability: Durability::from_name(durability).map_err(raised)?,
+            durability: Durability::from_name(durability.unwrap_or("fsync")).map_err(raised)?,
+            adopt_durability: durability.is_none(),
             flush_interval: Duration::from_millis(flush_interval_ms),
             segment_bytes,
             payload_max_bytes,

@@ -113,3 +113,33 @@ pub fn uptime_ms() -> u64 {
     unsafe { libc::clock_gettime(CLOCK, &raw mut time) };
     time.tv_sec.cast_unsigned() * 1000 + time.tv_nsec.cast_unsigned() / 1_000_000
 }
+
+/// The name of the network file system that a path is on; None when it is on none that is known.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn network_file_system(path: &std::path::Path) -> Option<&'static str> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
+    // SAFETY: all zeros is a valid value of this plain structure.
+    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path ends in NUL, and the structure is a local that outlives the call.
+    if unsafe { libc::statfs(path.as_ptr(), &raw mut about) } != 0 {
+        return None;
+    }
+    match about.f_type as u64 & 0xffff_ffff {
+        0x6969 => Some("NFS"),
+        0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
+        0x5346_414f => Some("AFS"),
+        0x00c3_6400 => Some("Ceph"),
+        0x4750_4653 => Some("GPFS"),
+        0x0bd0_0bd0 => Some("Lustre"),
+        _ => None,
+    }
+}
+
+/// Unknown here.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn network_file_system(_path: &std::path::Path) -> Option<&'static str> {
+    None
+}

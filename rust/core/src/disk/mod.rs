@@ -97,6 +97,10 @@ pub trait Disk: Send + Sync + Debug {
     fn identity(&self, name: &str) -> io::Result<(u64, u64)> {
         self.open(name, Access::Read)?.identity()
     }
+    /// The name of the network file system that this is on, if it is on one.
+    fn network(&self) -> Option<&'static str> {
+        None
+    }
     /// Where this is, for people.
     fn describe(&self) -> String;
     /// Whether the log may be written through a mapping. Tests that watch every write say no.

@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use act_fast_sys::{Guarded, Map, reserve};
+use act_fast_sys::{Guarded, Map, network_file_system, reserve};
 
 use super::{Access, Disk, DiskFile, Held};
 
@@ -100,6 +100,10 @@ impl Disk for RealDisk {
     fn identity(&self, name: &str) -> io::Result<(u64, u64)> {
         let meta = fs::metadata(self.root.join(name))?;
         Ok((meta.dev(), meta.ino()))
+    }
+
+    fn network(&self) -> Option<&'static str> {
+        network_file_system(&self.root)
     }
 
     fn describe(&self) -> String {

@@ -1,0 +1,213 @@
+"""Handling: the events of one target in order, each by all its reactions, until the first that fails."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Generator
+from datetime import UTC, datetime
+from typing import Any, Final, TypeAlias
+
+from act_fast._ambient import Ambient, ambient
+from act_fast._lease import Lease, error_text
+from act_fast._logging import log
+from act_fast._meta import Actor, EventCause, Meta, decode_meta
+from act_fast._observers import Observers
+from act_fast._rows import Row
+from act_fast._step import Step, Steps
+from act_fast._store import Committed
+from act_fast.errors import NonRetryableError
+
+__all__ = ["Handling", "Waiting"]
+
+Waiting: TypeAlias = Generator[tuple[Step, Any], Any, None]
+"""Gives what somebody else has to call, or to await, and takes what came of it."""
+
+_from_timestamp: Final = datetime.fromtimestamp
+_clock: Final = time.monotonic
+_NO_META: Final = Meta()
+_FAILURES: Final = (Exception, SystemExit, asyncio.CancelledError)
+
+
+class Handling:
+    """What it takes to handle the leases of a cycle.
+
+    Attributes:
+        steps: the reactions.
+        actor: in whose name handlers do what they do.
+        observers: who is told of what fails.
+    """
+
+    def __init__(self, steps: Steps, actor: Actor | None, observers: Observers) -> None:
+        self.steps = steps
+        self.actor = actor
+        self.observers = observers
+
+    def needs_loop(self, lease: Lease) -> bool:
+        """Whether some handler of a lease is `async def`."""
+        steps = self.steps
+        return steps.some_async and any(steps.all[each].asynchronous for at in lease.reactions for each in at)
+
+    def run(self, lease: Lease) -> None:
+        """Handle a lease here and now. Whatever its handlers raise is in the lease afterwards."""
+        before = ambient.get()
+        try:
+            for _ in self.handle(lease, False):
+                raise AssertionError("a handler that is awaited needs an event loop")
+        finally:
+            ambient.set(before)
+
+    async def run_async(self, lease: Lease) -> None:
+        """Handle a lease in a task of its own; handlers that are `def` are called on threads meanwhile."""
+        waiting = self.handle(lease, True)
+        try:
+            step, event = next(waiting)
+            while True:
+                try:
+                    found = await (step.call(event) if step.asynchronous else asyncio.to_thread(step.call, event))
+                except BaseException as error:
+                    if _cancelled(error):
+                        raise
+                    step, event = waiting.throw(error)
+                else:
+                    step, event = waiting.send(found)
+        except StopIteration:
+            return
+
+    def handle(self, lease: Lease, on_loop: bool) -> Waiting:
+        """The work itself. What it yields is to be called, or awaited, by whoever drives it."""
+        if self._exhausted(lease):
+            return
+        if self.steps.some_batch and (step := self._one_batch(lease)) is not None:
+            yield from self._batch(lease, step, on_loop)
+        else:
+            yield from self._each(lease, on_loop)
+
+    def _each(self, lease: Lease, on_loop: bool) -> Waiting:
+        steps, some_defer, actor = self.steps.all, self.steps.some_defer, self.actor
+        for row, numbers in zip(lease.rows, lease.reactions, strict=True):
+            position = row[0]
+            step = steps[numbers[0]]
+            try:
+                event = self._committed(row)
+            except Exception as error:
+                self._undecodable(lease, position, error)
+                return
+            try:
+                if some_defer and self._deferred(lease, numbers, event):
+                    return
+                cause = EventCause(event.name, event.stream, position, event.version)
+                ambient.set(Ambient(actor, event.meta.correlation, cause))
+                for number in numbers:
+                    step = steps[number]
+                    argument: Any = [event] if step.batch else event
+                    found = (yield step, argument) if on_loop else step.call(argument)
+                    if found is not None and inspect.iscoroutine(found):
+                        _refuse(step, found)
+            except _FAILURES as error:
+                self._failed(lease, step, position, error)
+                return
+            lease.done = position
+            lease.handled += 1
+            if _clock() > lease.until:
+                return
+
+    def _batch(self, lease: Lease, step: Step, on_loop: bool) -> Waiting:
+        """All events at once; whoever of them is to blame for a failure is found by trying them one by one."""
+        events: list[Committed[Any]] = []
+        for row in lease.rows:
+            try:
+                event = self._committed(row)
+            except Exception as error:
+                self._undecodable(lease, row[0], error)
+                break
+            try:
+                if step.due_ms and self._deferred(lease, lease.reactions[0], event):
+                    break
+            except _FAILURES as error:
+                self._failed(lease, step, row[0], error)
+                break
+            events.append(event)
+        if not events:
+            return
+        ambient.set(Ambient(self.actor, events[0].meta.correlation, _cause(events[0])))
+        try:
+            found = (yield step, events) if on_loop else step.call(events)
+            if inspect.iscoroutine(found):
+                _refuse(step, found)
+        except _FAILURES as error:
+            self._failed(lease, step, events[0].position, error)
+        else:
+            lease.done, lease.handled = events[-1].position, len(events)
+
+    def _committed(self, row: Row) -> Committed[Any]:
+        position, stream, version, name, created_us, data, meta = row
+        return Committed(
+            self.steps.decoders[name](data),
+            name,
+            stream,
+            version,
+            position,
+            _from_timestamp(created_us / 1e6, UTC),
+            decode_meta(meta) if meta else _NO_META,
+        )
+
+    def _one_batch(self, lease: Lease) -> Step | None:
+        """The reaction that takes all events of a lease as a batch; None when they are to be handled one by one."""
+        first = lease.reactions[0]
+        step = self.steps.all[first[0]]
+        if not step.batch or len(lease.rows) == 1 or any(numbers != first for numbers in lease.reactions):
+            return None
+        return step if len(first) == 1 else None
+
+    def _exhausted(self, lease: Lease) -> bool:
+        """Whether each attempt that there may be has been begun, and has ended with the lease lost."""
+        reactions = [self.steps.all[number].reaction for number in lease.reactions[0]]
+        if any(not each.block or lease.attempts <= each.retries + 1 for each in reactions):
+            return False
+        lease.then, lease.position = "block", lease.rows[0][0]
+        lease.error = (
+            f"LeaseLost: {lease.attempts - 1} attempts were begun and none has ended: the process died, or could not"
+            " renew its lease"
+        )
+        return True
+
+    def _deferred(self, lease: Lease, numbers: list[int], event: Committed[Any]) -> bool:
+        due_ms = max(
+            (step.due_ms(event) for step in map(self.steps.all.__getitem__, numbers) if step.due_ms), default=0
+        )
+        if due_ms <= time.time_ns() // 1_000_000:
+            return False
+        lease.then, lease.due_ms = "defer", due_ms
+        return True
+
+    def _undecodable(self, lease: Lease, position: int, error: Exception) -> None:
+        lease.then, lease.position, lease.error = "block", position, f"the event does not decode: {error_text(error)}"
+        self.observers.fail(f"decoding the event at position {position} for {lease.name!r}", error)
+
+    def _failed(self, lease: Lease, step: Step, position: int, error: BaseException) -> None:
+        reaction, attempts = step.reaction, lease.attempts_at(position)
+        lease.position, lease.error = position, error_text(error)
+        if reaction.block and (attempts > reaction.retries or isinstance(error, NonRetryableError)):
+            lease.then = "block"
+        else:
+            lease.then = "retry"
+            lease.due_ms = time.time_ns() // 1_000_000 + int(reaction.backoff.wait(attempts) * 1000)
+        log.debug("the handler of %r raised", reaction.name, exc_info=error)
+        self.observers.fail(f"reaction {reaction.name!r} on {lease.name!r} at position {position}", error)
+
+
+def _cause(event: Committed[Any]) -> EventCause:
+    return EventCause(event.name, event.stream, event.position, event.version)
+
+
+def _refuse(step: Step, found: Any) -> None:
+    found.close()
+    raise NonRetryableError(f"{step.reaction.place} gave a coroutine; write it as `async def`")
+
+
+def _cancelled(error: BaseException) -> bool:
+    """Whether this task itself is to end, not something that a handler awaited."""
+    task = asyncio.current_task()
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    )
