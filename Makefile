@@ -11,7 +11,7 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help dev test check demo bench clean
+.PHONY: help dev test check demo bench docs clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -36,6 +36,9 @@ demo: dev .venv/.flights  ## A year of real flights: stored, folded, and travell
 
 bench: dev .venv/.peers  ## Measure the log beside its peers; see bench/RESULTS.md
 	$(BIN)/python -m bench
+
+docs: .venv/.ready  ## Write the reference from the docstrings
+	$(BIN)/python docs/generate_reference.py
 
 clean:  ## Remove what was built, .venv and the demo's store
 	rm -rf .venv target dist flights.act .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks python/act_fast/_core*.so

@@ -144,14 +144,14 @@ impl Control {
         }
         let mut control = Self::map(file, writable, [0; 16], 0)?;
         let head = line::load(control.line(STATIC));
-        if &head[..8] == MAGIC && u32_at(&head, 8) > FORMAT {
+        if !line::sound(&head, Address::new(AREA, STATIC)) || &head[..8] != MAGIC {
+            return Ok(None);
+        }
+        if u32_at(&head, 8) > FORMAT {
             return Err(Error::Format(format!(
                 "this store has format {}; this version of act-fast reads up to {FORMAT}: use a newer one",
                 u32_at(&head, 8)
             )));
-        }
-        if !line::sound(&head, Address::new(AREA, STATIC)) || &head[..8] != MAGIC {
-            return Ok(None);
         }
         control.segment_bytes = u64_at(&head, 32);
         control.store_id.copy_from_slice(&head[16..32]);

@@ -77,7 +77,7 @@ struct Verifier<'a> {
 
 /// Verify the store on `disk`. `progress` hears of bytes done and bytes in all; its error ends the work.
 pub fn verify(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Report> {
-    let numbers = segments::list(&**disk)?;
+    let mut numbers = segments::list(&**disk)?;
     if numbers.is_empty() {
         return Err(Error::Format(format!("there is no act-fast store at {}", disk.describe())));
     }
@@ -87,16 +87,17 @@ pub fn verify(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64, u64) -> Result
     };
     let segments = Arc::new(Segments::new(Arc::clone(disk), &header, false));
     let control = recover::readable(disk, &header).ok().flatten().map(Arc::new);
-    // The mark is read before the log, so that all below it is whole however busy the store is.
-    let limit = control.as_ref().map(|control| control.log_state()).transpose()?;
+    // The mark is read before the log, so that all below it is whole, and in the index, however busy the store is.
+    let limit = control.as_ref().map(|control| control.indexed()).transpose()?.filter(|indexed| *indexed > 0);
+    numbers.extend(segments::list(&**disk)?.into_iter().filter(|number| !numbers.contains(number)).collect::<Vec<_>>());
     let count = numbers.last().map_or(0, |last| last + 1);
     let mut verifier = Verifier::new(&segments);
     for missing in (0..count).filter(|number| !numbers.contains(number)) {
         verifier.problem(segments::name(missing), 0, None, "this log file is missing");
     }
-    verifier.walk(count, limit.map(|state| state.tail), progress)?;
-    if let (Some(control), Some(state)) = (&control, limit) {
-        verifier.compare(disk, control, state.position);
+    verifier.walk(count, limit, progress)?;
+    if let (Some(control), Some(_)) = (&control, limit) {
+        verifier.compare(disk, control);
     }
     Ok(verifier.report)
 }
@@ -147,20 +148,21 @@ impl<'a> Verifier<'a> {
                 told = scan.place;
                 progress(told.min(total), total)?;
             }
-            let reason = match scan.step() {
+            let place = scan.place;
+            let position = scan.position + 1;
+            let ((file, offset), reason) = match scan.step() {
                 Ok(Step::Record(found)) => {
                     self.record(&found);
                     continue;
                 }
-                Ok(Step::Stop(reason)) => reason.to_owned(),
-                Err(error) => error.to_string(),
+                Ok(Step::Stop(reason)) => (self.segments.file_and_offset(place), reason.to_owned()),
+                Err(Error::Corrupt { file, offset, message, .. }) => ((file, offset), message),
+                Err(error) => (self.segments.file_and_offset(place), error.to_string()),
             };
-            let place = scan.place;
-            let position = scan.position + 1;
             let next = scan.next_sound(place)?.filter(|found| limit.is_none_or(|limit| found.place < limit));
             let acknowledged = limit.is_some() || scan.was_flushed(place)?;
             if acknowledged {
-                self.damage(place, Some(position), &reason);
+                self.problem(file, offset, Some(position), &reason);
             }
             match next {
                 Some(found) if acknowledged => {
@@ -246,11 +248,12 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Compare the index with what the log said, up to a position.
-    fn compare(&mut self, disk: &Arc<dyn Disk>, control: &Arc<Control>, position: u64) {
-        if !self.report.problems.is_empty() || self.report.events != position {
+    /// Compare the index with what the log said.
+    fn compare(&mut self, disk: &Arc<dyn Disk>, control: &Arc<Control>) {
+        if !self.report.problems.is_empty() {
             return;
         }
+        let position = self.report.events;
         self.report.index_checked = true;
         let segments = Arc::new(Segments::new(Arc::clone(disk), &self.segments.header(0), false));
         let outcome = Index::open(disk, control, &segments, false).and_then(|index| {

@@ -87,7 +87,23 @@ impl Index {
         segments: &Arc<Segments>,
         writable: bool,
     ) -> Result<Self> {
-        let (generation, bits) = control.shape()?;
+        loop {
+            let shape = control.shape()?;
+            let outcome = Self::open_shape(disk, control, segments, writable, shape);
+            // Files may have been replaced by others while they were being opened.
+            if outcome.is_ok() || control.shape()? == shape {
+                return outcome;
+            }
+        }
+    }
+
+    fn open_shape(
+        disk: &Arc<dyn Disk>,
+        control: &Arc<Control>,
+        segments: &Arc<Segments>,
+        writable: bool,
+        (generation, bits): (u32, u8),
+    ) -> Result<Self> {
         let file =
             |area| Grown::open(&**disk, file_name(generation, area), area, &control.store_id, generation, writable);
         let index = Self {
