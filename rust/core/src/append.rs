@@ -287,7 +287,7 @@ impl Log {
         let touched = plan.streams.iter().chain(plan.names.iter().map(|(_, name)| name));
         let known = touched.filter_map(|touched| Some((touched.number, touched.known?)));
         index.apply_commit(&commit, &mut index_state, known)?;
-        self.control.set_indexed(state.tail);
+        self.control.set_indexed(state.tail, state.position);
         fault::point();
         if self.options.durability != Durability::Fsync {
             self.control.publish(last_position);
@@ -382,7 +382,7 @@ impl Log {
         self.control.set_allocated(number * self.segments.segment_bytes + len);
         drop(growing);
         self.control.put_log_state(*state);
-        self.control.set_indexed(state.tail);
+        self.control.set_indexed(state.tail, state.position);
         fault::point();
         Ok(())
     }

@@ -43,6 +43,9 @@ const SHAPE: u64 = 14;
 const FLAGS: u64 = 15;
 const FLUSHED_AT: u64 = 16;
 const REACTIONS_LOCK: u64 = 17;
+const INDEXED_POSITION: u64 = 18;
+/// All lines that are a word.
+const WORDS: [u64; 8] = [PUBLISHED, SYNCED, INDEXED, ALLOCATED, SHAPE, FLAGS, FLUSHED_AT, INDEXED_POSITION];
 
 /// The store is closed, and all of it has been flushed.
 pub(crate) const CLEAN: u64 = 1;
@@ -125,7 +128,7 @@ impl Control {
         let control = Self::map(file, true, store_id, segment_bytes)?;
         control.put_log_state(LogState::default());
         control.put_index_state(IndexState::default());
-        for number in [PUBLISHED, SYNCED, INDEXED, ALLOCATED, SHAPE, FLAGS, FLUSHED_AT] {
+        for number in WORDS {
             control.set_word(number, 0);
         }
         Ok(control)
@@ -214,7 +217,16 @@ impl Control {
         self.word(PUBLISHED)
     }
 
+    /// Let readers see all up to a position. Never goes back, whoever else publishes meanwhile.
     pub(crate) fn publish(&self, position: u64) {
+        let fresh = word::encode(position, PUBLISHED);
+        let _ = self.raw_word(PUBLISHED).fetch_update(Ordering::SeqCst, Ordering::SeqCst, |raw| {
+            word::decode(raw, PUBLISHED).is_none_or(|published| published < position).then_some(fresh)
+        });
+    }
+
+    /// Let readers see just what is up to a position: only while nobody else has the store open.
+    pub(crate) fn publish_outright(&self, position: u64) {
         self.set_word(PUBLISHED, position);
     }
 
@@ -232,8 +244,22 @@ impl Control {
         self.word(INDEXED)
     }
 
-    pub(crate) fn set_indexed(&self, tail: u64) {
+    /// The place first, then the position: whoever reads them the other way round knows of a place that is at or beyond
+    /// the position's.
+    #[inline]
+    pub(crate) fn set_indexed(&self, tail: u64, position: u64) {
         self.set_word(INDEXED, tail);
+        self.set_word(INDEXED_POSITION, position);
+    }
+
+    /// Say that the index is being replaced: should this process die now, it has to be made anew.
+    pub(crate) fn set_index_replaced(&self) {
+        self.set_word(INDEXED, 0);
+    }
+
+    /// The last position that is in the index.
+    pub(crate) fn indexed_position(&self) -> Result<u64> {
+        self.word(INDEXED_POSITION)
     }
 
     /// Up to where the newest log file has its blocks.
@@ -456,11 +482,7 @@ impl Control {
 
     /// Whether all that is read without the log's help can be made sense of.
     pub(crate) fn readable(&self) -> bool {
-        self.log_state().is_ok()
-            && self.index_state().is_ok()
-            && [PUBLISHED, SYNCED, INDEXED, ALLOCATED, SHAPE, FLAGS, FLUSHED_AT]
-                .iter()
-                .all(|number| self.word(*number).is_ok())
+        self.log_state().is_ok() && self.index_state().is_ok() && WORDS.iter().all(|number| self.word(*number).is_ok())
     }
 
     /// Let go of all locks: nobody is left who could hold them.

@@ -19,7 +19,11 @@ impl Log {
     /// Return when everything written so far would survive a power cut.
     pub fn flush(&self) -> Result<()> {
         self.check_writable()?;
-        let wanted = self.control.log_state()?.tail;
+        // What was acknowledged is in the index; what else is written may be its dead writer's, and is put right first.
+        if self.control.indexed()? != self.control.log_state()?.tail {
+            drop(self.lock_writer()?);
+        }
+        let wanted = self.control.indexed()?;
         while self.control.synced()? < wanted {
             self.check_flushable()?;
             let guard = self.flush_lock().take();
@@ -66,14 +70,17 @@ impl Log {
         }
     }
 
-    /// Flush what is written, then publish it.
+    /// Flush all that is in the index, then publish it. What is written but not yet there is its writer's to flush.
     fn flush_holding(&self, _guard: &Guard<'_>) -> Result<()> {
+        // Whoever had the lock before may have failed.
+        self.check_flushable()?;
         self.check_in_place()?;
-        let state = self.control.log_state()?;
+        let position = self.control.indexed_position()?;
+        let tail = self.control.indexed()?;
         let synced = self.control.synced()?;
-        if state.tail > synced {
+        if tail > synced {
             fault::point();
-            if let Err(error) = self.segments.flush(synced, state.tail) {
+            if let Err(error) = self.segments.flush(synced, tail) {
                 // After a failed flush nobody knows what is on disk, and asking again may be answered with a lie.
                 self.control.set_flag(control::FAILED, true)?;
                 return Err(Error::Failed(format!(
@@ -82,12 +89,10 @@ impl Log {
                 )));
             }
             fault::point();
-            self.control.set_synced(state.tail);
+            self.control.set_synced(tail);
             self.control.set_flushed_at(now_ms());
         }
-        if self.control.published()? < state.position {
-            self.control.publish(state.position);
-        }
+        self.control.publish(position);
         fault::point();
         Ok(())
     }

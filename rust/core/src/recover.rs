@@ -171,11 +171,11 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     let len = segments.measure(number)?;
     control.put_log_state(state);
     control.set_allocated(number * segments.segment_bytes + len);
-    control.publish(state.position);
+    control.publish_outright(state.position);
     control.set_synced(tail);
     control.reset();
     reactions::after_recovery(disk, &segments.store_id, state.position)?;
-    building.index.install(building.state, tail)?;
+    building.index.install(building.state, tail, state.position)?;
     // Sectors may come to the disk in any order: all the rest before the claim.
     control.flush()?;
     control.claim()?;
@@ -301,7 +301,7 @@ fn build(disk: &Arc<dyn Disk>, control: &Arc<Control>, segments: &Arc<Segments>,
             }
         }
     }
-    building.index.install(building.state, tail)?;
+    building.index.install(building.state, tail, scan.position)?;
     let index = Index::open(disk, control, segments, true)?;
     index.remove_others()?;
     Ok(index)
@@ -328,8 +328,8 @@ impl Log {
                 Kind::End => self.segments.first_place(self.segments.number_of(place) + 1),
                 _ => place + bytes.len() as u64,
             };
-            self.control.set_indexed(place);
         }
+        self.control.set_indexed(state.tail, state.position);
         if self.options.durability != Durability::Fsync && self.control.published()? < state.position {
             self.control.publish(state.position);
             self.announce();

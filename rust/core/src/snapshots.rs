@@ -62,7 +62,7 @@ impl Log {
         let snapshot = SnapshotRecord::read(record)
             .ok_or_else(|| self.segments.damaged(place, None, "a snapshot record was built wrongly"))?;
         index.apply_snapshot(place, &snapshot)?;
-        self.control.set_indexed(state.tail);
+        self.control.set_indexed(state.tail, state.position);
         Ok(())
     }
 

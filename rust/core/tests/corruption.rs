@@ -31,7 +31,8 @@ static STORE: LazyLock<Store> = LazyLock::new(make);
 
 fn make() -> Store {
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), br#"{"a":1}"#.to_vec())).collect();
-    let parts = vec![("account-1".to_owned(), named(&["Opened", "Paid"])), ("b".to_owned(), named(&["Paid", "Opened"]))];
+    let parts =
+        vec![("account-1".to_owned(), named(&["Opened", "Paid"])), ("b".to_owned(), named(&["Paid", "Opened"]))];
     let items = [
         Item::event("account-1", "Opened", r#"{"owner":"Ada"}"#),
         Item::Commit { parts, meta: br#"{"correlation":"c"}"#.to_vec() },

@@ -152,14 +152,14 @@ impl Index {
         Ok(index)
     }
 
-    /// Put an index that was built into use, with all of the log up to `tail` in it. Only for the holder of the writer's
+    /// Put an index that was built into use, with all of the log up to `tail` and `position` in it. Only for the holder of the writer's
     /// lock. Should this process die on the way, an `indexed` mark of 0 says that the index has to be built again.
-    pub(crate) fn install(&self, state: IndexState, tail: u64) -> Result<()> {
+    pub(crate) fn install(&self, state: IndexState, tail: u64, position: u64) -> Result<()> {
         let bits = self.bits()?;
-        self.control.set_indexed(0);
+        self.control.set_index_replaced();
         self.control.put_index_state(state);
         self.control.set_shape(self.generation, bits);
-        self.control.set_indexed(tail);
+        self.control.set_indexed(tail, position);
         Ok(())
     }
 
