@@ -6,10 +6,11 @@ from act_fast._async_act import AsyncAct
 from act_fast._backoff import Backoff
 from act_fast._cache import CacheInfo
 from act_fast._core import __version__
+from act_fast._correlation import new_correlation
 from act_fast._event import Event
 from act_fast._invariant import invariant
 from act_fast._lane import Lane
-from act_fast._log_store import Durability, LogStore
+from act_fast._log_store import Durability, LogStore, verify_path
 from act_fast._meta import ActionCause, Actor, Causation, EventCause, Meta
 from act_fast._observers import Failure
 from act_fast._reducer import reducer
@@ -33,6 +34,8 @@ from act_fast._works import Acked, Blocked, Claimed, Correlation, Drained, Ran, 
 from act_fast.errors import (
     ActError,
     ConcurrencyError,
+    DecodeError,
+    DefinitionError,
     InvariantError,
     NonRetryableError,
     StoreClosedError,
@@ -65,6 +68,8 @@ __all__ = [
     "ConcurrencyError",
     "Correlation",
     "Cursor",
+    "DecodeError",
+    "DefinitionError",
     "Drained",
     "Durability",
     "Event",
@@ -99,6 +104,8 @@ __all__ = [
     "__version__",
     "action",
     "invariant",
+    "new_correlation",
     "reducer",
     "upcast",
+    "verify_path",
 ]

@@ -315,7 +315,7 @@ def test_a_payload_over_16_mib_is_refused_by_default(store: LogStore) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"durability": "sometimes"}, {"durability": None}, {"durability": 1},
+        {"durability": "sometimes"}, {"durability": 1},
         {"flush_interval": 0}, {"flush_interval": -1}, {"flush_interval": "1"}, {"flush_interval": float("nan")},
         {"segment_bytes": 0}, {"segment_bytes": -1}, {"segment_bytes": 1000}, {"segment_bytes": 65536.0},
         {"segment_bytes": 2**40}, {"segment_bytes": True},
