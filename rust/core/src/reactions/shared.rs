@@ -384,10 +384,14 @@ impl Shared {
 
     fn standing(&self, number: u32) -> Result<Standing> {
         let own = self.own_subscriptions(number)?;
-        let pending = own.iter().filter(|(_, _, subscription)| subscription.pending());
-        let Some(watermark) = pending.map(|(_, _, subscription)| subscription.done).min() else {
+        let mut next = u64::MAX;
+        for (_, _, subscription) in own.iter().filter(|(_, _, subscription)| subscription.pending()) {
+            next = next.min(self.next_of(subscription)?);
+        }
+        if next == u64::MAX {
             return Ok(Standing::Idle);
-        };
+        }
+        let watermark = next - 1;
         let target = self.target(number)?;
         Ok(if target.blocked {
             Standing::Idle
@@ -398,6 +402,13 @@ impl Shared {
         } else {
             Standing::Ready { lane: target.lane, priority: target.priority, watermark }
         })
+    }
+
+    /// The position of a pending subscription's next event.
+    pub(super) fn next_of(&self, subscription: &Subscription) -> Result<u64> {
+        let ordinal = subscription.done_count + 1;
+        let found = self.work.positions(subscription, ordinal, ordinal)?;
+        Ok(found.first().copied().unwrap_or(subscription.last))
     }
 
     pub(super) fn flush(&self) -> Result<()> {

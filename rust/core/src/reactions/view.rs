@@ -93,12 +93,12 @@ impl Shared {
             lag += subscription.count - subscription.done_count;
             read = read.min(self.cursor(subscription.reaction)?.read);
             if subscription.pending() {
-                lowest = lowest.min(subscription.done);
+                lowest = lowest.min(self.next_of(&subscription)? - 1);
             }
             reactions.push(self.cursor_names[subscription.reaction as usize].to_string());
             own |= self.number_of.contains_key(&subscription.reaction);
         }
-        // A target with nothing left to do is where correlating is.
+        // Before its next event there is nothing left to do; a target without one is where correlating is.
         let watermark = match lowest {
             u64::MAX if read != u64::MAX => read.max(target.watermark),
             u64::MAX => target.watermark,
