@@ -1,0 +1,169 @@
+//! Several handles and threads on one store at once: writers that compete for streams, and followers that sleep until
+//! something is published and must never see a gap, a step back or half a commit.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use act_fast_core::disk::{MemoryDisk, RealDisk};
+use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Part, Patience};
+
+const EVENTS_IN_COMMIT: u64 = 3;
+
+/// A directory that goes with its owner.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let number = NEXT.fetch_add(1, Ordering::SeqCst);
+        let path = std::env::temp_dir().join(format!("act-fast-{name}-{}-{number}", std::process::id()));
+        Self(path)
+    }
+
+    fn open(&self, durability: Durability) -> Arc<Log> {
+        let options = Options { durability, segment_bytes: 64 << 10, ..Options::default() };
+        Log::open(Arc::new(RealDisk::new(&self.0)), options).expect("the store opens")
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn append(log: &Log, stream: &str, count: u64, expected: Option<u64>) -> act_fast_core::Result<u64> {
+    let event = NewEvent { name: "Counted", data: b"1" };
+    let events = vec![event; count as usize];
+    let part = Part { stream, events: &events, expected };
+    Ok(log.append(&[part], b"", true, Patience::Wait)?[0].last_version)
+}
+
+/// Follow a log until `total` events have been seen, checking each step.
+fn follow(log: &Log, total: u64) {
+    let mut seen = 0;
+    while seen < total {
+        log.wait(seen, Duration::from_secs(10)).expect("waiting");
+        let filter = Filter { after: seen, ..Filter::default() };
+        let mut query = log.query(&filter).expect("a query");
+        while let Some(events) = query.next_page(log, 100).expect("a page") {
+            for event in events {
+                assert_eq!(event.position, seen + 1, "a gap, or a step back");
+                seen = event.position;
+            }
+        }
+        assert_eq!(seen % EVENTS_IN_COMMIT, 0, "half a commit");
+    }
+}
+
+fn writers_and_followers(durability: Durability, commits: u64) {
+    const WRITERS: u64 = 4;
+    let directory = Directory::new("follow");
+    let handles = [directory.open(durability), directory.open(durability)];
+    let total = WRITERS * commits * EVENTS_IN_COMMIT;
+    thread::scope(|scope| {
+        for log in &handles {
+            scope.spawn(|| follow(log, total));
+        }
+        for writer in 0..WRITERS {
+            let log = &handles[(writer % 2) as usize];
+            scope.spawn(move || {
+                for number in 0..commits {
+                    let stream = format!("stream-{}", (writer + number) % 3);
+                    append(log, &stream, EVENTS_IN_COMMIT, None).expect("an append");
+                }
+            });
+        }
+    });
+    let sum: u64 = (0..3).map(|number| handles[0].version(&format!("stream-{number}")).expect("a version")).sum();
+    assert_eq!(sum, total);
+}
+
+#[test]
+fn followers_see_every_commit_whole_and_in_order_while_threads_share_flushes() {
+    writers_and_followers(Durability::Fsync, 100);
+}
+
+#[test]
+fn followers_see_every_commit_whole_and_in_order_without_flushes() {
+    writers_and_followers(Durability::Os, 1000);
+}
+
+#[test]
+fn no_update_is_lost_when_many_threads_expect_the_same_version() {
+    const THREADS: u64 = 8;
+    const EACH: u64 = 100;
+    let directory = Directory::new("contend");
+    let handles = [directory.open(Durability::Os), directory.open(Durability::Os)];
+    let conflicts = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let log = &handles[(number % 2) as usize];
+            let conflicts = &conflicts;
+            scope.spawn(move || {
+                for _ in 0..EACH {
+                    loop {
+                        let version = log.version("hot").expect("a version");
+                        match append(log, "hot", 1, Some(version)) {
+                            Ok(reached) => {
+                                assert_eq!(reached, version + 1, "somebody else's version was taken");
+                                break;
+                            }
+                            Err(Error::Conflict { .. }) => drop(conflicts.fetch_add(1, Ordering::SeqCst)),
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(handles[0].version("hot").expect("a version"), THREADS * EACH);
+}
+
+#[test]
+fn exactly_one_of_many_creators_of_a_stream_wins() {
+    let log = Log::open(Arc::new(MemoryDisk::default()), Options::default()).expect("a store in memory opens");
+    for round in 0..50 {
+        let stream = format!("new-{round}");
+        let winners = AtomicU64::new(0);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| match append(&log, &stream, 1, Some(0)) {
+                    Ok(_) => drop(winners.fetch_add(1, Ordering::SeqCst)),
+                    Err(Error::Conflict { expected: 0, actual: 1, .. }) => {}
+                    Err(error) => panic!("{error}"),
+                });
+            }
+        });
+        assert_eq!(winners.load(Ordering::SeqCst), 1);
+    }
+}
+
+#[test]
+fn readers_go_on_while_the_index_is_made_anew_and_its_table_grows() {
+    let directory = Directory::new("rebuild");
+    let (writer, reader) = (directory.open(Durability::Os), directory.open(Durability::Os));
+    append(&writer, "first", 5, Some(0)).expect("an append");
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..2000 {
+                append(&writer, &format!("s-{number}"), 1, Some(0)).expect("an append");
+                if number % 200 == 199 {
+                    writer.rebuild_index().expect("a new index");
+                }
+            }
+            done.store(true, Ordering::SeqCst);
+        });
+        while !done.load(Ordering::SeqCst) {
+            let page = reader.load("first", 0, None, 10).expect("a page");
+            let versions: Vec<u64> = page.events.iter().map(|event| event.version).collect();
+            assert_eq!(versions, [1, 2, 3, 4, 5]);
+            assert_eq!(reader.version("never").expect("a version"), 0);
+        }
+    });
+    assert_eq!(reader.stream_count().expect("a count"), 2001);
+}
