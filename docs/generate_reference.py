@@ -19,7 +19,7 @@ ROOT: Final = Path(__file__).parent.parent
 REFERENCE: Final = ROOT / "docs" / "reference"
 SIGNATURE_COLUMNS_MAX: Final = 100
 
-HANDED_OUT: Final = {"Action", "Given", "When"}
+HANDED_OUT: Final = {"Action", "Ambient", "Invariant", "Reducer", "Upcast", "Given", "When"}
 """Classes whose instances people are given, and do not make."""
 
 
@@ -34,28 +34,39 @@ class Page:
 
 
 PAGES: Final = [
-    Page("app.md", "The app", ["Act", "AsyncAct", "Snapshot", "CacheInfo", "Failure", "Slice"]),
+    Page(
+        "app.md",
+        "The app",
+        ["Act", "AsyncAct", "Snapshot", "CacheInfo", "Failure", "Slice", "Address", "Component", "Unknown"],
+    ),
     Page(
         "definitions.md",
         "Events, states, actions",
-        ["Event", "State", "reducer", "action", "Action", "invariant", "Backoff", "upcast"],
+        [
+            *("Event", "State", "reducer", "Reducer", "action", "Action", "invariant", "Invariant", "Backoff"),
+            *("upcast", "Upcast"),
+        ],
     ),
-    Page("meta.md", "Who did it, and why", ["Actor", "Meta", "Causation", "ActionCause", "EventCause"]),
+    Page(
+        "meta.md",
+        "Who did it, and why",
+        ["Actor", "Meta", "Causation", "ActionCause", "EventCause", "Ambient", "new_correlation"],
+    ),
     Page(
         "store.md",
         "The store",
         [
-            *("LogStore", "Durability", "Store", "Append", "Appended", "Committed", "StreamInfo", "StoredSnapshot"),
-            *("StoreStats", "VerifyReport", "Problem", "__version__"),
+            *("LogStore", "Durability", "Store", "Append", "NewEvent", "Appended", "Committed", "StreamInfo"),
+            *("StoredSnapshot", "StoreStats", "VerifyReport", "Problem", "Progress", "__version__"),
         ],
     ),
     Page(
         "errors.md",
         "Errors",
         [
-            *("ActError", "ValidationError", "InvariantError", "ConcurrencyError", "StreamClosedError"),
-            *("NonRetryableError", "StoreError", "StoreClosedError", "StoreCorruptError", "StoreFailedError"),
-            *("StoreFormatError", "StoreFullError", "StoreLockedError"),
+            *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "ConcurrencyError"),
+            *("StreamClosedError", "NonRetryableError", "StoreError", "StoreClosedError", "StoreCorruptError"),
+            *("StoreFailedError", "StoreFormatError", "StoreFullError", "StoreLockedError"),
         ],
     ),
     Page("testing.md", "Testing", ["given", "Given", "When"], "act_fast.testing"),

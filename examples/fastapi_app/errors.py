@@ -5,7 +5,15 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from act_fast import ConcurrencyError, InvariantError, StoreFullError, StreamClosedError, ValidationError
+from act_fast import (
+    ConcurrencyError,
+    DecodeError,
+    DefinitionError,
+    InvariantError,
+    StoreFullError,
+    StreamClosedError,
+    ValidationError,
+)
 from examples.bank.account import OverdrawnError
 
 __all__ = ["add_error_handlers"]
@@ -21,10 +29,15 @@ STATUS: Final[dict[type[Exception], int]] = {
 
 
 def add_error_handlers(api: FastAPI) -> None:
-    """Answer each of these errors with its status; any other remains a 500."""
+    """Answer each of these errors with its status.
+
+    Any other remains a 500, and is logged; so do the two kinds of `ValidationError` that no client can mend.
+    """
     for kind in STATUS:
         api.add_exception_handler(kind, _answer)
 
 
 async def _answer(request: Request, error: Exception) -> JSONResponse:
+    if isinstance(error, DecodeError | DefinitionError):
+        raise error
     return JSONResponse({"error": type(error).__name__, "detail": str(error)}, STATUS[type(error)])

@@ -2,26 +2,35 @@
 
 from act_fast._act import Act
 from act_fast._action import Action, action
+from act_fast._ambient import Ambient
 from act_fast._async_act import AsyncAct
 from act_fast._backoff import Backoff
 from act_fast._cache import CacheInfo
 from act_fast._core import __version__
 from act_fast._correlation import new_correlation
 from act_fast._event import Event
-from act_fast._invariant import invariant
+from act_fast._fold import Unknown
+from act_fast._invariant import Invariant, invariant
 from act_fast._lane import Lane
 from act_fast._log_store import Durability, LogStore, verify_path
 from act_fast._meta import ActionCause, Actor, Causation, EventCause, Meta
 from act_fast._observers import Failure
-from act_fast._reducer import reducer
-from act_fast._slice import Slice
+from act_fast._open import Address
+from act_fast._projecting import batch, on
+from act_fast._projection import Projection
+from act_fast._reducer import Reducer, reducer
+from act_fast._slice import Component, Slice
 from act_fast._snapshot import Snapshot
+from act_fast._sql_projection import SqlProjection
 from act_fast._state import State
+from act_fast._state_projection import StateProjection
 from act_fast._store import (
     Append,
     Appended,
     Committed,
+    NewEvent,
     Problem,
+    Progress,
     Store,
     StoredSnapshot,
     StoreStats,
@@ -29,7 +38,7 @@ from act_fast._store import (
     VerifyReport,
 )
 from act_fast._targets import Cursor, Target
-from act_fast._upcast import upcast
+from act_fast._upcast import Upcast, upcast
 from act_fast._works import Acked, Blocked, Claimed, Correlation, Drained, Ran, Settled
 from act_fast.errors import (
     ActError,
@@ -56,6 +65,8 @@ __all__ = [
     "Action",
     "ActionCause",
     "Actor",
+    "Address",
+    "Ambient",
     "Append",
     "Appended",
     "AsyncAct",
@@ -65,6 +76,7 @@ __all__ = [
     "Causation",
     "Claimed",
     "Committed",
+    "Component",
     "ConcurrencyError",
     "Correlation",
     "Cursor",
@@ -75,17 +87,24 @@ __all__ = [
     "Event",
     "EventCause",
     "Failure",
+    "Invariant",
     "InvariantError",
     "Lane",
     "LogStore",
     "Meta",
+    "NewEvent",
     "NonRetryableError",
     "Problem",
+    "Progress",
+    "Projection",
     "Ran",
+    "Reducer",
     "Settled",
     "Slice",
     "Snapshot",
+    "SqlProjection",
     "State",
+    "StateProjection",
     "Store",
     "StoreClosedError",
     "StoreCorruptError",
@@ -99,12 +118,16 @@ __all__ = [
     "StreamClosedError",
     "StreamInfo",
     "Target",
+    "Unknown",
+    "Upcast",
     "ValidationError",
     "VerifyReport",
     "__version__",
     "action",
+    "batch",
     "invariant",
     "new_correlation",
+    "on",
     "reducer",
     "upcast",
     "verify_path",

@@ -16,7 +16,7 @@ from act_fast._correlation import new_correlation
 from act_fast._event import Event
 from act_fast._fold import Unknown
 from act_fast._lane import Lane
-from act_fast._meta import Actor
+from act_fast._meta import Actor, check_actor
 from act_fast._observers import Failure, Observed
 from act_fast._open import Address, open_store
 from act_fast._program import Program
@@ -27,7 +27,6 @@ from act_fast._state import State
 from act_fast._store import Committed, Store
 from act_fast._telemetry import engine_class
 from act_fast._works import Acked, Blocked, Claimed, Settled
-from act_fast.errors import ValidationError
 
 __all__ = ["Act"]
 
@@ -48,13 +47,14 @@ class Act(Reacts):
         debug: check what costs time: that actions leave the state alone, and that what reducers make is of the
             types that the state declares. For development and tests.
         unknown: what becomes of an event in a stream that its state does not know: `"warn"` leaves it out and logs
-            each name once, `"skip"` leaves it out, `"raise"` raises `ValidationError`.
+            each name once, `"skip"` leaves it out, `"raise"` raises `DecodeError`.
         cache_max: how many live states are kept, the least recently used going first; 0 keeps none.
         correlator: makes the ids that commits are correlated by.
         lanes: the lanes that reactions may name, besides `"default"`.
 
     Raises:
-        ValidationError: the components do not fit together.
+        DefinitionError: the components do not fit together.
+        ValidationError: an option, or the store's address, is not what it must be.
         StoreError: the store cannot be opened.
     """
 
@@ -99,7 +99,7 @@ class Act(Reacts):
         return tuple(self._engine.registry.models)
 
     @property
-    def codec(self) -> Codec:
+    def _codec(self) -> Codec:
         """What decodes the app's events, upcasters included, by their stored names."""
         return self._engine.registry.codec
 
@@ -107,7 +107,7 @@ class Act(Reacts):
         """Add state classes and slices to the app.
 
         Raises:
-            ValidationError: they do not fit those that are there; nothing was added.
+            DefinitionError: they do not fit those that are there; nothing was added.
         """
         self._engine.include(components, self._program.check)
 
@@ -124,7 +124,9 @@ class Act(Reacts):
             kwargs: the action's own arguments, by name.
 
         Raises:
-            ValidationError: the action is not the app's, an argument is wrong, or so is an event that it returned.
+            ValidationError: an argument is wrong, or the stream's name.
+            DefinitionError: the action is not the app's, or an event that it returned is wrong.
+            DecodeError: an event of the stream does not decode.
             StreamClosedError: the stream takes no more events.
             InvariantError: a rule does not hold.
             ConcurrencyError: somebody else was faster, more often than the action's `retries`; or the stream is not
@@ -157,7 +159,9 @@ class Act(Reacts):
             position: the log as it was when this position was its last.
 
         Raises:
-            ValidationError: the state is not the app's, a moment is not one, or an event does not decode.
+            ValidationError: the moment is none.
+            DefinitionError: the state is not the app's.
+            DecodeError: an event does not decode.
         """
         return self._engine.load(state, stream, before, at, position)
 
@@ -186,7 +190,15 @@ class Act(Reacts):
         return self._engine.save(state, stream)
 
     def close_stream(self, state: type[S], stream: str) -> Snapshot[S]:
-        """End a stream: it can be loaded as before, but takes no more events. Closing it again does nothing."""
+        """End a stream: it can be loaded as before, but takes no more events. Closing it again does nothing.
+
+        It stays closed for good. What the store itself is made to append behind the end is folded like all else, but
+        `do` goes on refusing.
+
+        Raises:
+            ConcurrencyError: somebody appended at the same moment, or the stream is not at the version that `expecting`
+                named. Nothing was closed.
+        """
         return self._engine.close_stream(state, stream, self._actor, self._expected)
 
     def query(
@@ -232,9 +244,7 @@ class Act(Reacts):
 
     def acting(self, actor: Actor) -> Self:
         """The same app, doing things in this actor's name."""
-        if not isinstance(actor, Actor):
-            raise ValidationError(f"an actor is an Actor, not {type(actor).__name__}; write `Actor(id, name)`")
-        return self._as(_actor=actor)
+        return self._as(_actor=check_actor(actor))
 
     def expecting(self, version: int) -> Self:
         """The same app, whose `do` is refused unless the stream is at this version; it never decides again."""
@@ -245,7 +255,10 @@ class Act(Reacts):
 
         An actor named by `acting` comes before this one.
         """
-        return within(actor=actor, correlation=correlation)
+        return within(
+            actor=None if actor is None else check_actor(actor),
+            correlation=None if correlation is None else arguments.text("correlation", correlation),
+        )
 
     @overload
     def observe(self, kind: Literal["committed"], observer: Callable[[Snapshot[Any]], object], /) -> None: ...

@@ -4,12 +4,12 @@ import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
 
-from act_fast._annotations import classes_in, hints_of
+from act_fast._annotations import classes_in, hints_of, mend_of_generic
 from act_fast._backoff import Backoff, backoff_of
 from act_fast._event import Event
 from act_fast._invariant import Invariant
 from act_fast._parameters import Parameters
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 if TYPE_CHECKING:
     from act_fast._state import State
@@ -71,7 +71,7 @@ class Action(Generic[S, P, R]):
     def __repr__(self) -> str:
         return f"<action {self.place}>"
 
-    def bind(self, state: type[Any], name: str, scope: Mapping[str, Any]) -> "Action[Any, P, R]":
+    def _bind(self, state: type[Any], name: str, scope: Mapping[str, Any]) -> "Action[Any, P, R]":
         """This action as a member of a state, ready to run; a state that inherits it has an action of its own."""
         place = f"{name}.{self.name}"
         bound: Action[Any, P, R] = copy.copy(self)
@@ -132,26 +132,27 @@ def action(
 
 def _returned(place: str, hints: Mapping[str, Any]) -> list[type[Event]]:
     if "return" not in hints:
-        raise ValidationError(f"{place}: what the action returns is not annotated; write `-> SomeEvent`, or `-> None`")
+        raise DefinitionError(f"{place}: what the action returns is not annotated; write `-> SomeEvent`, or `-> None`")
     found = classes_in(hints["return"])
+    mend = "write `-> SomeEvent`, `-> list[SomeEvent | Another]` or `-> SomeEvent | None`"
     for event in found:
         if not isinstance(event, type) or not issubclass(event, Event):
-            raise ValidationError(
-                f"{place}: an action returns events, but {getattr(event, '__qualname__', event)} is none;"
-                " write `-> SomeEvent`, `-> list[SomeEvent | Another]` or `-> SomeEvent | None`"
+            raise DefinitionError(
+                f"{place}: an action returns events, but {event.__qualname__ if isinstance(event, type) else event} is"
+                f" none; {mend_of_generic(event) or mend}"
             )
     return [event for event in found if event is not Event]
 
 
 def _retries(name: str, given: int) -> int:
     if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise ValidationError(f"@action on {name}: retries= must be a whole number from 0, not {given!r}")
+        raise DefinitionError(f"@action on {name}: retries= must be a whole number from 0, not {given!r}")
     return given
 
 
 def _requires(name: str, given: Sequence[Invariant[Any, Any]]) -> tuple[Invariant[Any, Any], ...]:
     if not isinstance(given, Sequence) or not all(isinstance(each, Invariant) for each in given):
-        raise ValidationError(
+        raise DefinitionError(
             f"@action on {name}: requires= must be a list of invariants, defined above with `@invariant(...)`"
         )
     return tuple(given)

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any, TypeAlias
 
 import msgspec
 
 from act_fast._meta import Actor, EventCause
+from act_fast._store import Committed
 
-__all__ = ["Ambient", "ambient", "within"]
+__all__ = ["Ambient", "Here", "Reacting", "ambient", "within"]
 
 
 class Ambient(msgspec.Struct, frozen=True):
@@ -25,7 +27,32 @@ class Ambient(msgspec.Struct, frozen=True):
     event: EventCause | None = None
 
 
-ambient: ContextVar[Ambient | None] = ContextVar("act_fast_ambient", default=None)
+class Reacting(msgspec.Struct, frozen=True, gc=False):
+    """The same inside a reaction, where it is set for each event: what it says is worked out when somebody asks.
+
+    Attributes:
+        actor: who acts.
+        handled: the event that is being handled.
+    """
+
+    actor: Actor | None
+    handled: Committed[Any]
+
+    @property
+    def correlation(self) -> str | None:
+        """The id of the request that the event belongs to."""
+        return self.handled.meta.correlation
+
+    @property
+    def event(self) -> EventCause:
+        """The event that is being handled."""
+        event = self.handled
+        return EventCause(event.name, event.stream, event.position, event.version)
+
+
+Here: TypeAlias = Ambient | Reacting
+
+ambient: ContextVar[Here | None] = ContextVar("act_fast_ambient", default=None)
 """Tasks inherit it from where they are made, as all context variables; so does what `asyncio.to_thread` runs."""
 
 

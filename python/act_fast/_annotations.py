@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from act_fast._event import Event
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
-__all__ = ["classes_in", "hints_of", "parameters_of"]
+__all__ = ["classes_in", "hints_of", "mend_of_generic", "parameters_of"]
 
 
 def hints_of(place: str, function: Callable[..., Any], scope: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,24 +22,24 @@ def hints_of(place: str, function: Callable[..., Any], scope: Mapping[str, Any])
     try:
         return typing.get_type_hints(function, localns=dict(scope), include_extras=True)
     except NameError as error:
-        raise ValidationError(
+        raise DefinitionError(
             f"{place}: the annotation {error.name!r} means nothing here; define it above the class,"
             " and import it outside of `if TYPE_CHECKING`"
         ) from None
     except (TypeError, SyntaxError, AttributeError) as error:
-        raise ValidationError(f"{place}: its annotations cannot be read: {error}") from None
+        raise DefinitionError(f"{place}: its annotations cannot be read: {error}") from None
 
 
 def parameters_of(place: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters after `self`."""
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise ValidationError(f"{place} is `async def`, but deciding and folding do no I/O; write a plain `def`")
+        raise DefinitionError(f"{place} is `async def`, but deciding and folding do no I/O; write a plain `def`")
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].kind not in (
         inspect.Parameter.POSITIONAL_ONLY,
         inspect.Parameter.POSITIONAL_OR_KEYWORD,
     ):
-        raise ValidationError(f"{place} takes no `self`; write it as a method of the state")
+        raise DefinitionError(f"{place} takes no `self`; write it as a method of the state")
     return parameters[1:]
 
 
@@ -51,6 +51,14 @@ def classes_in(hint: Any) -> list[Any]:
         return classes_in(arguments[0])
     if hint is None or hint is type(None) or hint is Ellipsis:
         return []
-    if (isinstance(hint, type) and issubclass(hint, Event)) or not arguments:
+    if not arguments or any(isinstance(each, type) and issubclass(each, Event) for each in (hint, origin)):
         return [hint]
     return [found for argument in arguments for found in classes_in(argument)]
+
+
+def mend_of_generic(what: object) -> str:
+    """What to do with `SomeEvent[int]`, which has a name in the log only once it is a class; empty for all else."""
+    origin = typing.get_origin(what)
+    if not isinstance(origin, type) or not issubclass(origin, Event):
+        return ""
+    return f"make it one: `class SomeEvent({origin.__name__}[...])`"

@@ -29,7 +29,7 @@ from act_fast._step import Host
 from act_fast._store import Committed
 from act_fast._threads import Threads
 from act_fast._works import Acked, Blocked, Claimed, Settled
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 __all__ = ["AsyncAct"]
 
@@ -75,7 +75,7 @@ class AsyncAct(AsyncReacts):
     ) -> None:
         if isinstance(store, Act):
             if components or lanes:
-                raise ValidationError("an Act has its components already; include them there, or hand over a store")
+                raise DefinitionError("an Act has its components already; include them there, or hand over a store")
             self._app = store
         else:
             self._app = Act(

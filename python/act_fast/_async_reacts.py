@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from act_fast._declares import Declares
+from act_fast._projection import Projection
 from act_fast._reaction import Reaction
 from act_fast._reacts import CONCURRENCY, Targeted
 from act_fast._snapshot import Snapshot
 from act_fast._step import Host
+from act_fast._store import Progress
 from act_fast._targets import Cursor, Names, Target
+from act_fast._worker import Worker
 from act_fast._works import Correlation, Drained, Ran, Settled
 
 if TYPE_CHECKING:
@@ -54,7 +57,9 @@ class AsyncReacts(Declares):
 
         Handlers that are `async def` run as tasks of this event loop.
         """
-        worker = self._app._worker(self._host(), lanes, concurrency, grace)
+        return await self._run(self._app._worker(self._host(), lanes, concurrency, grace))
+
+    async def _run(self, worker: Worker) -> Ran:
         working = asyncio.ensure_future(self._long.run(worker.run))
         try:
             return await asyncio.shield(working)
@@ -106,6 +111,12 @@ class AsyncReacts(Declares):
     ) -> int:
         """`Act.reset`, awaited."""
         return await self._long.run(self._app.reset, names, pattern=pattern, lane=lane, blocked=blocked)
+
+    async def rebuild(
+        self, projection: Projection | str, *, resume: bool = True, progress: Progress | None = None
+    ) -> int:
+        """`Act.rebuild`, awaited. `progress` is called on the thread that does the work."""
+        return await self._long.run(self._app.rebuild, projection, resume=resume, progress=progress)
 
     async def unblock(self, names: Names | None = None, *, pattern: str | None = None, lane: str | None = None) -> int:
         """`Act.unblock`, awaited."""

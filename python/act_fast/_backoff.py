@@ -4,7 +4,7 @@ import random
 
 import msgspec
 
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 __all__ = ["Backoff", "backoff_of"]
 
@@ -26,7 +26,7 @@ class Backoff(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if not (self.first >= 0 and self.factor >= 1 and self.longest >= 0 and 0 <= self.jitter <= 1):
-            raise ValidationError(
+            raise DefinitionError(
                 f"{self} cannot be a backoff: first and longest are seconds from 0, factor is 1 or more,"
                 " and jitter is from 0 to 1"
             )
@@ -42,5 +42,5 @@ def backoff_of(place: str, given: float | Backoff) -> Backoff:
     if isinstance(given, Backoff):
         return given
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise ValidationError(f"{place}: backoff= must be seconds or a Backoff, not {type(given).__name__}")
+        raise DefinitionError(f"{place}: backoff= must be seconds or a Backoff, not {type(given).__name__}")
     return Backoff(first=given)

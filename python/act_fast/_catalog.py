@@ -10,7 +10,7 @@ from act_fast._reaction import Reaction
 from act_fast._reaction_port import Spec
 from act_fast._store import Store
 from act_fast._template import Resolver, resolver_of
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError, ValidationError
 
 __all__ = ["Catalog", "lanes_in", "reactions_in"]
 
@@ -31,7 +31,7 @@ class Catalog:
         store: Store,
         events: Iterable[type[Event]],
         reactions: Iterable[Reaction],
-        lanes: Sequence[Sequence[Lane]],
+        lanes: Iterable[Sequence[Lane]],
     ) -> None:
         self.reactions = tuple(reactions)
         self.lanes = lanes_by_name(lanes)
@@ -42,7 +42,7 @@ class Catalog:
         for number, reaction in enumerate(self.reactions):
             other = named.setdefault(reaction.name, reaction)
             if other is not reaction:
-                raise ValidationError(
+                raise DefinitionError(
                     f"two reactions are called {reaction.name!r}: {other.place} and {reaction.place}; give one of them"
                     " another name="
                 )
@@ -53,7 +53,7 @@ class Catalog:
     def _check_lane(self, reaction: Reaction) -> None:
         if reaction.lane not in self.lanes:
             known = ", ".join(map(repr, self.lanes))
-            raise ValidationError(
+            raise DefinitionError(
                 f"{reaction.place}: lane {reaction.lane!r} is not declared, there is {known}; hand the app or the slice"
                 f" lanes=[Lane({reaction.lane!r})]"
             )
@@ -111,4 +111,4 @@ def _check_source(store: Store, reaction: Reaction) -> None:
         else:
             store.version(reaction.source)
     except ValidationError as error:
-        raise ValidationError(f"{reaction.place}: source={reaction.source!r}: {error}") from None
+        raise DefinitionError(f"{reaction.place}: source={reaction.source!r}: {error}") from None

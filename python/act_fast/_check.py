@@ -67,7 +67,7 @@ def check(app: Act | AsyncAct, store: Store, *, progress: Progress | None = None
         store: the log to check.
         progress: called now and then with (events looked at, events in all).
     """
-    codec = (app.sync if isinstance(app, AsyncAct) else app).codec
+    codec = (app.sync if isinstance(app, AsyncAct) else app)._codec
     found: dict[str, Tally] = {}
     head = store.head
     for each in store.query(before=head + 1):
@@ -101,5 +101,5 @@ class Tally:
 
 
 def _class_of(app: Act | AsyncAct, name: str) -> str | None:
-    event = (app.sync if isinstance(app, AsyncAct) else app).codec.classes.get(name)
+    event = (app.sync if isinstance(app, AsyncAct) else app)._codec.classes.get(name)
     return None if event is None else f"{event.__module__}.{event.__qualname__}"

@@ -9,7 +9,7 @@ from act_fast._event import Event, encode
 from act_fast._misfit import misfit
 from act_fast._store import Committed
 from act_fast._upcast import Upcast
-from act_fast.errors import ValidationError
+from act_fast.errors import DecodeError, DefinitionError
 
 __all__ = ["Codec", "Decode", "decoders_of"]
 
@@ -36,11 +36,11 @@ class Codec:
         """The event that a stored name and its JSON stand for.
 
         Raises:
-            ValidationError: the name is unknown, or the data does not fit the event's class.
+            DecodeError: the name is unknown, or the data does not fit the event's class.
         """
         decode = self.decoders.get(name)
         if decode is None:
-            raise ValidationError(
+            raise DecodeError(
                 f"no event is stored as {name!r} here; register the state it belongs to, or keep the old name with"
                 f" `name={name!r}` or `@upcast(from_={name!r})`"
             )
@@ -51,8 +51,15 @@ class Codec:
 
     def committed(self, found: Committed[bytes]) -> Committed[Event]:
         """An event as the store holds it, with its data as an event of today."""
+        try:
+            data = self.decode(found.name, found.data)
+        except DecodeError as error:
+            raise DecodeError(f"{error} (version {found.version} of stream {found.stream!r})") from None
+        except Exception as error:  # an upcaster may raise anything
+            error.add_note(f"while decoding {found.name}, version {found.version} of stream {found.stream!r}")
+            raise
         return Committed(
-            self.decode(found.name, found.data),
+            data,
             found.name,
             found.stream,
             found.version,
@@ -71,17 +78,17 @@ class Codec:
     def _claim(self, name: str, event: type[Event]) -> None:
         other = self.classes.setdefault(name, event)
         if other is not event:
-            raise ValidationError(
+            raise DefinitionError(
                 f"events stored as {name!r} are claimed by {_where(other)} and by {_where(event)}; rename one with"
                 " name=, or leave the old ones to an upcaster and take their class out of the state"
             )
 
 
-def undecodable(event: type[Event], name: str, error: msgspec.MsgspecError) -> ValidationError:
+def undecodable(event: type[Event], name: str, error: msgspec.MsgspecError) -> DecodeError:
     """The error for data that does not fit its event's class."""
     what, path = misfit(error)
     where = f"field {path!r}: " if path else ""
-    return ValidationError(
+    return DecodeError(
         f"an event stored as {name!r} does not decode as {_where(event)}: {where}{what};"
         " give new fields a default, or write an upcaster"
     )
@@ -95,11 +102,11 @@ def decoders_of(event: type[Event], path: tuple[type[Event], ...] = ()) -> dict[
         path: the classes that led here, from upcaster to upcaster.
     """
     if event in path:
-        raise ValidationError(f"the upcasters of {_where(event)} go in a circle; let one of them take a dict")
+        raise DefinitionError(f"the upcasters of {_where(event)} go in a circle; let one of them take a dict")
     own: Decode = msgspec.json.Decoder(event).decode
     found: dict[str, Decode] = {event.__stored_name__: own}
     for each in event.__upcasts__.values():
-        takes, _ = each.hints()
+        takes, _ = each._hints()
         if isinstance(takes, type) and issubclass(takes, Event) and takes is not event:
             for name, decode in decoders_of(takes, (*path, event)).items():
                 found[name] = _through(each, decode, own)

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -14,6 +14,8 @@ Copier: TypeAlias = Callable[[Any], Any]
 
 # Straight to where `copy.copy` would end up.
 _shallow: Final[Copier] = msgspec.Struct.__copy__  # type: ignore[attr-defined]
+
+_PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes))
 
 
 def copier_of(cls: type) -> Copier:
@@ -27,7 +29,7 @@ def _copier(kind: inspect.Type, seen: dict[type, Copier]) -> Copier | None:
         case inspect.Metadata():
             return _copier(kind.type, seen)
         case inspect.UnionType():
-            return _union_copier([_copier(each, seen) for each in kind.types])
+            return _union_copier(kind, seen)
         case inspect.DictType():
             return _dict_copier(_copier(kind.value_type, seen))
         case inspect.ListType() | inspect.SetType() | inspect.FrozenSetType() | inspect.VarTupleType():
@@ -47,7 +49,7 @@ def _copier(kind: inspect.Type, seen: dict[type, Copier]) -> Copier | None:
 def _struct_copier(kind: inspect.StructType, seen: dict[type, Copier]) -> Copier | None:
     if kind.cls in seen:
         return lambda value: seen[kind.cls](value)
-    frozen = kind.cls.__struct_config__.frozen
+    frozen = _class_of(kind).__struct_config__.frozen
     seen[kind.cls] = _shallow
     fields = [(each.name, how) for each in kind.fields if (how := _copier(each.type, seen)) is not None]
     if not fields:
@@ -77,9 +79,18 @@ def _frozen_with(fields: list[tuple[str, Copier]]) -> Copier:
     return copied
 
 
+def _plain(kind: type[Any]) -> Copier:
+    """Copies collections of what cannot change, without the search by which `copy.copy` finds out how."""
+
+    def copied(value: Any) -> Any:
+        return value.copy() if type(value) is kind else copy.copy(value)
+
+    return copied
+
+
 def _dict_copier(item: Copier | None) -> Copier:
     if item is None:
-        return copy.copy
+        return _plain(dict)
 
     def copied(value: Any) -> Any:
         new = copy.copy(value)
@@ -92,11 +103,11 @@ def _dict_copier(item: Copier | None) -> Copier:
 
 def _list_copier(kind: inspect.Type, item: Copier | None) -> Copier | None:
     if isinstance(kind, inspect.SetType):
-        return copy.copy
+        return _plain(set)
     if not isinstance(kind, inspect.ListType):
         return None if item is None else copy.deepcopy
     if item is None:
-        return copy.copy
+        return _plain(list)
 
     def copied(value: Any) -> Any:
         new = copy.copy(value)
@@ -106,10 +117,32 @@ def _list_copier(kind: inspect.Type, item: Copier | None) -> Copier | None:
     return copied
 
 
-def _union_copier(kinds: list[Copier | None]) -> Copier | None:
-    changing = [each for each in kinds if each is not None]
+def _union_copier(kind: inspect.UnionType, seen: dict[type, Copier]) -> Copier | None:
+    """Which member a value is of, only the value can tell; one that is of none of their very classes is looked into."""
+    changing = {_class_of(each): how for each in kind.types if (how := _copier(each, seen)) is not None}
     if not changing:
         return None
-    if len(changing) > 1 or len(kinds) > 2 or None not in kinds:
-        return copy.deepcopy
-    return lambda value: None if value is None else changing[0](value)
+
+    def copied(value: Any) -> Any:
+        if (how := changing.get(type(value))) is not None:
+            return how(value)
+        return value if type(value) in _PLAIN else copy.deepcopy(value)
+
+    return copied
+
+
+def _class_of(kind: inspect.Type) -> Any:
+    """The class that values of a type are instances of: of a list, dict, set or struct; `object` for any other."""
+    match kind:
+        case inspect.Metadata():
+            return _class_of(kind.type)
+        case inspect.ListType():
+            return list
+        case inspect.DictType():
+            return dict
+        case inspect.SetType():
+            return set
+        case inspect.StructType():
+            return get_origin(kind.cls) or kind.cls
+        case _:
+            return object

@@ -3,19 +3,23 @@
 import asyncio
 import contextvars
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from act_fast._daemons import Daemons
+from act_fast._error_text import error_text
 from act_fast._handle import Handling
-from act_fast._lease import Lease, error_text
+from act_fast._lease import Lease
 from act_fast._logging import log
 
 __all__ = ["Batch", "Crew"]
 
-_ALONE_SECONDS: Final = 0.001
-"""Quick handlers gain nothing from a second thread, since one interpreter runs them all; slow ones get it after this."""
+_ALONE_SECONDS: Final = 0.005
+_IDLE_SECONDS: Final = 0.001
+"""Quick handlers gain nothing from a second thread, as one interpreter runs them all. Others join in when the first has
+been idle for so long, or has ended nothing meanwhile."""
 
 Late = Callable[[list[Lease]], None]
 
@@ -26,6 +30,7 @@ class Batch:
     Attributes:
         leases: all of them.
         handling: how they are handled.
+        slow: whether its handlers are known to wait for something, such as the network.
         finished: for how many of them the store has been told what has become of them.
     """
 
@@ -33,6 +38,7 @@ class Batch:
         self.leases = leases
         self.handling = handling
         self.finished = 0
+        self.slow = False
         self.context = contextvars.copy_context()
         self.on_threads: deque[Lease] = deque()
         self.on_loop: deque[Lease] = deque()
@@ -60,6 +66,21 @@ class Batch:
         """Sleep until all have ended, or the time is over; whether they have."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._left, seconds)
+
+    def wait_slow(self) -> bool:
+        """Sleep until all have ended or the handlers turn out to be slow; whether that is so."""
+        with self._changed:
+            left = -1
+            while self._left and not self.slow and left != self._left:
+                left = self._left
+                self._changed.wait_for(lambda: not self._left or self.slow, _ALONE_SECONDS)
+            return bool(self._left)
+
+    def find_slow(self) -> None:
+        """Note that handlers spend their time waiting, so that more threads would help."""
+        with self._changed:
+            self.slow = True
+            self._changed.notify_all()
 
     def leave(self, late: Late) -> tuple[list[Lease], int]:
         """The leases that have ended, and how many have not; `late` is called with each of these when it ends."""
@@ -109,7 +130,7 @@ class Crew:
             self._start_tasks(batch)
         if batch.on_threads:
             self._start_threads(batch, 1)
-            if not batch.wait(_ALONE_SECONDS) and batch.on_threads:
+            if len(batch.on_threads) and batch.wait_slow():
                 self._start_threads(batch, len(batch.on_threads))
 
     def _start_threads(self, batch: Batch, wanted: int) -> None:
@@ -138,12 +159,15 @@ class Crew:
             self._give_back()
 
     def _pull_here(self, batch: Batch) -> None:
+        began, busy = time.monotonic(), time.thread_time()
         for lease in _each(batch.on_threads):
             try:
                 batch.handling.run(lease)
             except BaseException as error:
                 _unforeseen(lease, error)
             batch.end(lease)
+            if not batch.slow and time.monotonic() - began - time.thread_time() + busy > _IDLE_SECONDS:
+                batch.find_slow()
 
     async def _pull_async(self, batch: Batch) -> None:
         try:
@@ -172,7 +196,7 @@ def _each(queue: deque[Lease]) -> Iterable[Lease]:
 
 
 def _unforeseen(lease: Lease, error: BaseException) -> None:
-    """The interpreter is ending, the loop is closing, or this is a mistake of ours: the rest is left for another time."""
+    """The interpreter ends, the loop is closed, or this is a mistake of ours: the rest is left for another time."""
     if isinstance(error, Exception):
         log.exception("handling %r failed unforeseen", lease.name)
         row = next((row for row in lease.rows if row[0] > (lease.done or 0)), lease.rows[-1])

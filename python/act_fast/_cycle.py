@@ -18,7 +18,7 @@ from act_fast._works import Acked, Blocked, Claimed, Drained
 __all__ = ["Cycle"]
 
 _SLICE_SECONDS: Final = 0.5
-"""A target is worked on for so long at a time, so that its neighbours get their turn and little has to be done again."""
+"""A target is worked on for so long at a time: its neighbours get their turn, and little has to be done again."""
 
 
 class Cycle:

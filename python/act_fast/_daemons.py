@@ -1,4 +1,4 @@
-"""Threads that a process may end without: a handler that never comes back must not keep the interpreter from leaving."""
+"""Threads that a process can end without: a handler that never comes back must not keep it from leaving."""
 
 import threading
 from collections.abc import Callable
@@ -10,6 +10,7 @@ __all__ = ["Daemons"]
 Work: TypeAlias = Callable[[], object]
 
 _IDLE_SECONDS: Final = 10.0
+_DISMISSED_SECONDS: Final = 1.0
 
 
 class Daemons:
@@ -18,8 +19,9 @@ class Daemons:
     def __init__(self, name: str) -> None:
         self._name = name
         self._lock = threading.Lock()
-        self._queue: SimpleQueue[Work] = SimpleQueue()
+        self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._idle = 0
+        self._threads: set[threading.Thread] = set()
 
     def do(self, work: Work) -> None:
         """Have a thread do something, which must not raise."""
@@ -30,8 +32,27 @@ class Daemons:
                 return
         threading.Thread(target=self._run, args=(work,), name=self._name, daemon=True).start()
 
-    def _run(self, work: Work) -> None:
-        while True:
+    def dismiss(self) -> None:
+        """End the threads that have nothing to do. Some libraries complain of threads that are there to the end."""
+        with self._lock:
+            idle, self._idle = self._idle, 0
+            threads = list(self._threads) if idle == len(self._threads) else []
+            for _ in range(idle):
+                self._queue.put(None)
+        for thread in threads:
+            if thread is not threading.current_thread():
+                thread.join(_DISMISSED_SECONDS)
+
+    def _run(self, work: Work | None) -> None:
+        thread = threading.current_thread()
+        self._threads.add(thread)
+        try:
+            self._work(work)
+        finally:
+            self._threads.discard(thread)
+
+    def _work(self, work: Work | None) -> None:
+        while work is not None:
             work()
             del work  # it holds on to an app
             with self._lock:

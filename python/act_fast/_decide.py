@@ -9,7 +9,7 @@ from act_fast._action import Action
 from act_fast._event import Event
 from act_fast._meta import Actor
 from act_fast._misfit import misfit
-from act_fast.errors import InvariantError, ValidationError
+from act_fast.errors import DefinitionError, InvariantError
 
 if TYPE_CHECKING:
     from act_fast._fold import Fold
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Decision", "check_folded", "check_unchanged", "decide"]
 
 _encode: Final = msgspec.json.Encoder().encode
+_encode_sorted: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Decision(msgspec.Struct, gc=False):
@@ -53,7 +54,8 @@ def decide(
 
     Raises:
         InvariantError: a rule does not hold.
-        ValidationError: what the action returned cannot be appended.
+        DefinitionError: what the action returned cannot be appended.
+        ValidationError: the same, and an argument is to blame.
     """
     for rule in action.requires:
         if not rule.holds(state, actor):
@@ -63,19 +65,23 @@ def decide(
         found = action.function(state, *values)
     else:
         found = parameters.call(action.function, state, values)
-    if isinstance(found, Event):
-        event, pair = _checked(fold, action, found)
-        return Decision([event], [pair])
     if found is None:
         return Decision([], [])
-    both = [_checked(fold, action, each) for each in _several(action, found)]
+    try:
+        if isinstance(found, Event):
+            event, pair = _checked(fold, action, found)
+            return Decision([event], [pair])
+        both = [_checked(fold, action, each) for each in _several(action, found)]
+    except DefinitionError:
+        parameters.check_storable(values)
+        raise
     return Decision([event for event, _ in both], [pair for _, pair in both])
 
 
 def check_unchanged(action: Action[Any, Any, Any], state: Any, before: Any) -> None:
     """Refuse an action that has changed the state it was given."""
-    if state != before:
-        raise ValidationError(
+    if not _same(state, before):
+        raise DefinitionError(
             f"{action.place} changed the state; an action returns events, and reducers change the state"
         )
 
@@ -87,17 +93,25 @@ def check_folded(action: Action[Any, Any, Any], state: Any) -> None:
         msgspec.json.decode(_encode(state), type=kind)
     except msgspec.MsgspecError as error:
         what, path = misfit(error)
-        raise ValidationError(
+        raise DefinitionError(
             f"after {action.place}, {kind.__qualname__}{f'.{path}' if path else ''} is not as declared: {what};"
             " mend the reducer"
         ) from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValidationError(f"after {action.place}, {kind.__qualname__} cannot be stored: {error}") from None
+        raise DefinitionError(f"after {action.place}, {kind.__qualname__} cannot be stored: {error}") from None
+
+
+def _same(state: Any, other: Any) -> bool:
+    """Whether two states hold the same, also where their classes or those of fields leave out `__eq__`."""
+    try:
+        return _encode_sorted(state) == _encode_sorted(other)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return bool(state == other)
 
 
 def _several(action: Action[Any, Any, Any], found: object) -> Iterable[Any]:
     if not isinstance(found, Iterable) or isinstance(found, str | bytes | dict):
-        raise ValidationError(
+        raise DefinitionError(
             f"{action.place} returned {type(found).__name__}; an action returns an event, several, or None"
         )
     return found
@@ -108,12 +122,12 @@ def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], event: Event) -> 
     kind = type(event)
     decode = fold.decoders.get(kind)
     if decode is None:
-        raise ValidationError(_foreign(action, fold, kind))
+        raise DefinitionError(_foreign(action, fold, kind))
     try:
         data = _encode(event)
         return decode(data), (kind.__stored_name__, data)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValidationError(f"{action.place} returned {_misfitting(kind, error)}") from None
+        raise DefinitionError(f"{action.place} returned {_misfitting(kind, error)}") from None
 
 
 def _foreign(action: Action[Any, Any, Any], fold: "Fold[Any]", kind: type) -> str:

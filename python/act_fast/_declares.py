@@ -94,7 +94,7 @@ class Declares:
         start: Start = "beginning",
         name: str | None = None,
     ) -> Callable[[Any], Any]:
-        """Let a function run for each event of these classes, under a target that keeps them in order.
+        r"""Let a function run for each event of these classes, under a target that keeps them in order.
 
             @app.on(Deposited, to="audit-{stream}")
             def audit(event: Committed[Deposited]) -> None: ...
@@ -108,7 +108,7 @@ class Declares:
             events: the event classes.
             to: the target: a name; a template with `{stream}`, `{name}` and `{data.field}`; or a function of the event
                 that gives one name, several, or None. The event's own stream when left out.
-            source: listen to this stream only; or, with any of `^ $ . * + ? ( ) [ ] { } | \\` in it, to the streams
+            source: listen to this stream only; or, with any of `^ $ . * + ? ( ) [ ] { } | \` in it, to the streams
                 in whose names this regular expression is found.
             lane: the lane that its targets are in.
             priority: of its targets among those that lag behind; the higher comes first.
@@ -122,7 +122,7 @@ class Declares:
                 move the function.
 
         Raises:
-            ValidationError: the function takes something else, or an option cannot be right.
+            DefinitionError: the function takes something else, or an option cannot be right.
         """
 
         def decorate(handler: Callable[..., object]) -> Callable[..., object]:

@@ -11,7 +11,7 @@ from act_fast._invariant import Invariant, check_invariant
 from act_fast._passthrough import passthrough
 from act_fast._reducer import Reducer, events_of
 from act_fast._versions import replaced
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 if TYPE_CHECKING:
     from act_fast._snapshot import Snapshot
@@ -82,7 +82,7 @@ def _add_members(definition: Definition[Any], members: Mapping[str, Any], scope:
                 definition.invariants.append(member)
     for member in members.values():
         if isinstance(member, Action):
-            bound = member.bind(state, definition.name, scope)
+            bound = member._bind(state, definition.name, scope)
             own = [_own(bound, each, members) for each in member.requires]
             bound.requires = tuple(dict.fromkeys([*definition.invariants, *own]))
             definition.actions[member.name] = bound
@@ -94,9 +94,21 @@ def _members(state: type) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for cls in reversed(state.__mro__):
         for name, member in vars(cls).items():
-            if isinstance(member, Action | Reducer | Invariant) or name in members:
+            if name in members:
+                _check_override(state, name, members[name], member)
+            if isinstance(member, Action | Reducer | Invariant):
                 members[name] = member
     return members
+
+
+def _check_override(state: type, name: str, before: object, member: object) -> None:
+    """What takes the place of a member must be of its kind, or it would be gone without a word."""
+    if type(member) is not type(before):
+        kind = type(before).__name__.lower()
+        raise DefinitionError(
+            f"{state.__qualname__}.{name} hides the {kind} of that name that it inherits; decorate it as"
+            f" {kind} too, or rename it"
+        )
 
 
 def _bases(state: type) -> list[Definition[Any]]:
@@ -108,7 +120,7 @@ def _own(action: Action[Any, Any, Any], each: Invariant[Any, Any], members: Mapp
     """The invariant that an action requires, or what a subclass has put in its place."""
     found = members.get(each.name)
     if not isinstance(found, Invariant):
-        raise ValidationError(
+        raise DefinitionError(
             f"{action.place} requires {each.name!r}, which is no invariant of {action.state.__qualname__};"
             " define it in the class, above the action"
         )
@@ -120,7 +132,7 @@ def _add_reducer(definition: Definition[Any], reducer: Reducer[Any, Any], scope:
     for event in events_of(place, reducer, scope):
         if event in definition.reducers:
             other = definition.reducers[event].__name__
-            raise ValidationError(f"{place} and {other} both fold {event.__qualname__}; leave it to one of them")
+            raise DefinitionError(f"{place} and {other} both fold {event.__qualname__}; leave it to one of them")
         definition.reducers[event] = reducer.function
 
 
@@ -129,7 +141,7 @@ def _add_unreduced(definition: Definition[Any], events: Sequence[type[Event]]) -
     where = f"{definition.state.__qualname__}: events="
     known = isinstance(events, Sequence) and all(isinstance(each, type) and issubclass(each, Event) for each in events)
     if not known:
-        raise ValidationError(f"{where} must be a list of event classes")
+        raise DefinitionError(f"{where} must be a list of event classes")
     returned = [event for action in definition.actions.values() for event in action.returns]
     inherited = [event for base in _bases(definition.state) for event in base.reducers]
     for event in (*events, *returned, *inherited):
@@ -143,7 +155,7 @@ def _check_replaced(definition: Definition[Any]) -> None:
     for event in definition.reducers:
         other = named.setdefault(event.__stored_name__, event)
         if other is not event:
-            raise ValidationError(
+            raise DefinitionError(
                 f"{definition.state.__qualname__}: {_where(other)} and {_where(event)} are both stored as"
                 f" {event.__stored_name__!r}; give one of them another name="
             )
@@ -151,7 +163,7 @@ def _check_replaced(definition: Definition[Any]) -> None:
     for action in definition.actions.values():
         for event in action.returns:
             if event in definition.replaced:
-                raise ValidationError(
+                raise DefinitionError(
                     f"{action.place} returns {event.__qualname__}, which {definition.replaced[event].__qualname__} has"
                     " replaced; return that one"
                 )
@@ -162,12 +174,12 @@ def _check_defaults(state: type[msgspec.Struct]) -> None:
     optional = dict(zip(reversed(fields), reversed(defaults), strict=False))
     for field in fields:
         if optional.get(field, msgspec.NODEFAULT) is msgspec.NODEFAULT:
-            raise ValidationError(
+            raise DefinitionError(
                 f"{state.__qualname__}.{field} has no default, but the state of a new stream is made without"
                 f" arguments; write `{field}: ... = <a default>`"
             )
     if state.__struct_config__.frozen:
-        raise ValidationError(f"{state.__qualname__} is frozen, but its reducers must change it; remove frozen=True")
+        raise DefinitionError(f"{state.__qualname__} is frozen, but its reducers must change it; remove frozen=True")
 
 
 def _set_snapshots(definition: Definition[Any], every: Any, when: Any, version: Any) -> None:
@@ -179,18 +191,18 @@ def _set_snapshots(definition: Definition[Any], every: Any, when: Any, version: 
     version = 1 if version is None else version
     definition.snapshot_every, definition.snapshot_when, definition.snapshot_version = every, when, version
     if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
-        raise ValidationError(f"{where}: snapshot_every= must be a number of events from 1, not {every!r}")
+        raise DefinitionError(f"{where}: snapshot_every= must be a number of events from 1, not {every!r}")
     if when is not None and not callable(when):
-        raise ValidationError(f"{where}: snapshot_when= must be a function of a Snapshot, not {when!r}")
+        raise DefinitionError(f"{where}: snapshot_when= must be a function of a Snapshot, not {when!r}")
     if isinstance(version, bool) or not isinstance(version, int):
-        raise ValidationError(f"{where}: snapshot_version= must be a whole number, not {version!r}")
+        raise DefinitionError(f"{where}: snapshot_version= must be a whole number, not {version!r}")
 
 
 def _name(state: type, name: str | None) -> str:
     if name is None:
         return state.__name__
     if not isinstance(name, str) or not name or name != name.strip() or "\n" in name:
-        raise ValidationError(f"{state.__qualname__}: name={name!r} cannot be a state's name; give it a word")
+        raise DefinitionError(f"{state.__qualname__}: name={name!r} cannot be a state's name; give it a word")
     return name
 
 

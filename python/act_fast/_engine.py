@@ -11,14 +11,14 @@ import msgspec
 
 from act_fast import _arguments as arguments
 from act_fast._action import Action
-from act_fast._ambient import Ambient, ambient
+from act_fast._ambient import Ambient, Here, ambient
 from act_fast._cache import Cache, Entry
 from act_fast._decide import Decision, check_folded, check_unchanged, decide
 from act_fast._event import CLOSED, Event
 from act_fast._fold import Unknown
 from act_fast._loader import Loaded, Loader
 from act_fast._logging import log
-from act_fast._meta import ActionCause, Actor, Causation, Meta, encode_meta
+from act_fast._meta import ActionCause, Actor, Causation, Meta, decode_meta, encode_meta
 from act_fast._observers import Observers
 from act_fast._port import Port, pages_of, port_to
 from act_fast._registry import Model, Registry
@@ -27,7 +27,7 @@ from act_fast._snapshot import Snapshot
 from act_fast._state import State
 from act_fast._store import Committed, Store
 from act_fast._values import committed
-from act_fast.errors import ConcurrencyError, StreamClosedError, ValidationError
+from act_fast.errors import ConcurrencyError, DefinitionError, StreamClosedError, ValidationError
 
 __all__ = ["Engine"]
 
@@ -46,7 +46,7 @@ class Request(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
     action: Action[S, Any, Any]
     stream: str
     values: tuple[Any, ...]
-    here: Ambient
+    here: Here
     actor: Actor | None
     expected: int | None
 
@@ -131,7 +131,7 @@ class Engine:
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
         return (
-            Snapshot(stream, each.version, each.position, 1, False, each.state, None, self.events_between)
+            Snapshot(stream, each.version, each.position, 1, False, each.state, None, self, 0, each.closed)
             for each in self._loader.history(model, stream, after, before)
         )
 
@@ -167,9 +167,11 @@ class Engine:
     def query(self, events: Sequence[type[Event]] | None, **conditions: Any) -> Iterator[Committed[Event]]:
         """The app's events that meet every condition."""
         codec = self.registry.codec
+        if isinstance(events, type) or not (events is None or isinstance(events, Sequence)):
+            raise ValidationError("events must be a sequence of event classes; one alone goes in brackets")
         for event in events or ():
             if event not in self.registry.owners:
-                raise ValidationError(f"{event!r} is no event of this app; name event classes of its states")
+                raise DefinitionError(f"{event!r} is no event of this app; name event classes of its states")
         names = [name for name, event in codec.classes.items() if events is None or event in events]
         return (codec.committed(each) for each in self.store.query(names=names, **conditions))
 
@@ -178,6 +180,11 @@ class Engine:
         codec = self.registry.codec
         pages = pages_of(self._port, stream, first - 1, last + 1)
         return [codec.committed(committed(row)) for page in pages for row in page if row[3] in codec.decoders]
+
+    def meta_at(self, stream: str, version: int) -> Meta:
+        """The meta of an event that is there."""
+        rows, _ = self._port.load(stream, version - 1, version + 1, 1)
+        return decode_meta(rows[0][6])
 
     def _attempt(self, request: Request[S]) -> tuple[Loaded[S], int]:
         """Load, decide, append: the state afterwards, and how many events were appended."""
@@ -242,7 +249,7 @@ class Engine:
         if definition.snapshot_every is not None or definition.snapshot_when is not None:
             self._store_if_due(model, snapshot, done.entry)
         if self.observers.kinds:
-            self.observers.tell("committed", snapshot)
+            self.observers.tell("committed", self._snapshot(model, stream, done, appended))  # with a state of its own
         if log.isEnabledFor(logging.DEBUG):
             log.debug("appended %d to %r, now at version %d", appended, stream, snapshot.version)
         return snapshot
@@ -266,13 +273,17 @@ class Engine:
             loaded.cached,
             entry.state,
             model.copy,
-            self.events_between,
+            self,
             appended,
+            entry.closed,
         )
 
-    def _meta(self, place: str, stream: str, here: Ambient, actor: Actor | None) -> bytes:
+    def _meta(self, place: str, stream: str, here: Here, actor: Actor | None) -> bytes:
         causation = Causation(ActionCause(place, stream, actor), here.event)
-        return encode_meta(Meta(here.correlation or self._correlator(), causation))
+        correlation = here.correlation or self._correlator()
+        if type(correlation) is not str:
+            raise DefinitionError(f"correlator= makes ids that are text (str), but made {type(correlation).__name__}")
+        return encode_meta(Meta(correlation, causation))
 
 
 def _check_expected(stream: str, entry: Entry[Any], expected: int | None) -> None:

@@ -7,7 +7,7 @@ import msgspec
 
 from act_fast._fields import check_fields, fields_with_mend, scope_of
 from act_fast._upcast import Upcast, add_upcast
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError, ValidationError
 
 __all__ = ["CLOSED", "Event", "EventMeta", "encode"]
 
@@ -47,21 +47,21 @@ def _stored_name(class_name: str, name: str | None) -> str:
     if name is None:
         return class_name
     if not isinstance(name, str) or not name or "\0" in name or "\n" in name or name.startswith("$"):
-        raise ValidationError(
+        raise DefinitionError(
             f"event {class_name}: name={name!r} cannot be a stored name; it must be text, neither empty nor"
             " with NUL or newline in it, and not begin with $"
         )
     if len(name.encode()) > _NAME_BYTES_MAX:
-        raise ValidationError(f"event {class_name}: name= is longer than {_NAME_BYTES_MAX} bytes; give a shorter one")
+        raise DefinitionError(f"event {class_name}: name= is longer than {_NAME_BYTES_MAX} bytes; give a shorter one")
     return name
 
 
 def _check_shape(cls: type) -> None:
     config = cls.__struct_config__  # type: ignore[attr-defined]
     if not config.frozen:
-        raise ValidationError(f"event {cls.__qualname__} is not frozen, but facts do not change; remove frozen=False")
+        raise DefinitionError(f"event {cls.__qualname__} is not frozen, but facts do not change; remove frozen=False")
     if config.array_like:
-        raise ValidationError(
+        raise DefinitionError(
             f"event {cls.__qualname__} is array_like, so its fields would have no names in the log; remove array_like"
         )
 

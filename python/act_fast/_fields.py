@@ -1,5 +1,6 @@
 """The fields of events and states: what a class statement may hold, checked when the class is made."""
 
+import dataclasses
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 __all__ = ["check_fields", "declared", "fields_with_mend", "scope_of", "unstorable"]
 
@@ -35,14 +36,14 @@ def fields_with_mend(class_name: str, namespace: Mapping[str, Any]) -> Iterator[
     for field in declared(namespace):
         default = namespace.get(field)
         if (isinstance(default, list | dict | set | bytearray) and default) or _shared_and_mutable(default):
-            raise ValidationError(
+            raise DefinitionError(
                 f"{class_name}.{field} has a mutable default, which all instances would share;"
                 f" write `{field}: ... = msgspec.field(default_factory=...)`"
             )
     try:
         yield
     except TypeError as error:
-        raise ValidationError(f"{class_name}: {error}") from None
+        raise DefinitionError(f"{class_name}: {error}") from None
 
 
 def check_fields(cls: type, scope: Mapping[str, Any] | None = None, *, final: bool = False) -> None:
@@ -54,15 +55,15 @@ def check_fields(cls: type, scope: Mapping[str, Any] | None = None, *, final: bo
         found = unstorable(inspect.type_info(cls), cls.__qualname__)
     except NameError as error:
         if final:
-            raise ValidationError(
+            raise DefinitionError(
                 f"{cls.__qualname__}: the annotation {error.name!r} means nothing in {cls.__module__};"
                 " import it outside of `if TYPE_CHECKING`, or define it at the top of the module"
             ) from None
         return
     except TypeError as error:
-        raise ValidationError(f"{cls.__qualname__}: {error}") from None
+        raise DefinitionError(f"{cls.__qualname__}: {error}") from None
     if found:
-        raise ValidationError(f"{found}; use types that msgspec can encode as JSON")
+        raise DefinitionError(f"{found}; use types that msgspec can encode as JSON")
 
 
 def unstorable(kind: inspect.Type, path: str, seen: frozenset[type] = frozenset()) -> str | None:
@@ -98,5 +99,8 @@ def _parts(kind: inspect.Type) -> list[inspect.Type]:
 
 def _shared_and_mutable(default: object) -> bool:
     """Whether a default is an object that can change: such objects leave out `__hash__`, as dataclasses do."""
+    if dataclasses.is_dataclass(default):
+        kind: Any = type(default)
+        return not kind.__dataclass_params__.frozen
     plain = default is None or isinstance(default, list | dict | set | bytearray | msgspec.Struct)
     return not plain and type(default).__hash__ is None

@@ -11,7 +11,7 @@ from act_fast._definition import Definition
 from act_fast._event import CLOSED, Event
 from act_fast._logging import log
 from act_fast._rows import Row
-from act_fast.errors import ValidationError
+from act_fast.errors import DecodeError, DefinitionError
 
 if TYPE_CHECKING:
     from act_fast._state import State
@@ -54,15 +54,16 @@ class Fold(Generic[S]):
         self._unknown = unknown
         self._warned: set[str] = set()
 
-    def rows(self, state: S, rows: Iterable[Row]) -> None:
-        """Fold rows into `state`, in place."""
+    def rows(self, state: S, rows: Iterable[Row]) -> bool:
+        """Fold rows into `state`, in place, and say whether one of them closed the stream."""
         steps = self.steps
+        closed = False
         row: Row | None = None
         try:
             for row in rows:
                 step = steps.get(row[3])
                 if step is None:
-                    self._stranger(row)
+                    closed = self._stranger(row) or closed
                     continue
                 decode, reduce = step
                 if reduce(state, decode(row[5])) is not None:
@@ -74,6 +75,7 @@ class Fold(Generic[S]):
             if meant is error:
                 raise
             raise meant from None
+        return closed
 
     def events(self, state: S, stream: str, version: int, events: Iterable[Event]) -> None:
         """Fold events that are about to be appended after `version` into `state`, in place."""
@@ -87,22 +89,24 @@ class Fold(Generic[S]):
                 error.add_note(_place(event.__stored_name__, stream, version, self.definition.name))
                 raise
 
-    def _stranger(self, row: Row) -> None:
+    def _stranger(self, row: Row) -> bool:
+        """Pass over a row that nothing folds, and say whether it closed the stream."""
         name = row[3]
         if name == CLOSED or self._unknown == "skip":
-            return
+            return name == CLOSED
         state = self.definition.name
         found = f"version {row[2]} of stream {row[1]!r} is stored as {name!r}, which {state} does not know"
         if self._unknown == "raise":
-            raise ValidationError(
+            raise DecodeError(
                 f'{found}; add a reducer, an upcaster or events=[...], or open the app with unknown="warn"'
             )
         if name not in self._warned:
             self._warned.add(name)
             log.warning("%s; it is left out, as are all others of this name from now on", found)
+        return False
 
     def _returned(self, name: str) -> None:
-        raise ValidationError(
+        raise DefinitionError(
             f"{self.definition.name}: the reducer of {name} returned something; it changes self and returns nothing"
         )
 
@@ -111,7 +115,7 @@ class Fold(Generic[S]):
         _, stream, version, name, _, data, _ = row
         note = _place(name, stream, version, self.definition.name)
         if isinstance(error, msgspec.MsgspecError) and not self._decodes(name, data):
-            return ValidationError(f"{undecodable(self.codec.classes[name], name, error)} ({note})")
+            return DecodeError(f"{undecodable(self.codec.classes[name], name, error)} ({note})")
         error.add_note(note)
         return error
 

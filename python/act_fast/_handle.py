@@ -7,11 +7,13 @@ from collections.abc import Generator
 from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
-from act_fast._ambient import Ambient, ambient
-from act_fast._lease import Lease, error_text
+from act_fast._ambient import Reacting, ambient
+from act_fast._error_text import error_text
+from act_fast._lease import Lease
 from act_fast._logging import log
-from act_fast._meta import Actor, EventCause, Meta, decode_meta
+from act_fast._meta import Actor, Meta, decode_meta
 from act_fast._observers import Observers
+from act_fast._partly import Partly
 from act_fast._rows import Row
 from act_fast._step import Step, Steps
 from act_fast._store import Committed
@@ -95,8 +97,7 @@ class Handling:
             try:
                 if some_defer and self._deferred(lease, numbers, event):
                     return
-                cause = EventCause(event.name, event.stream, position, event.version)
-                ambient.set(Ambient(actor, event.meta.correlation, cause))
+                ambient.set(Reacting(actor, event))
                 for number in numbers:
                     step = steps[number]
                     argument: Any = [event] if step.batch else event
@@ -121,7 +122,7 @@ class Handling:
                 self._undecodable(lease, row[0], error)
                 break
             try:
-                if step.due_ms and self._deferred(lease, lease.reactions[0], event):
+                if step.due_us and self._deferred(lease, lease.reactions[0], event):
                     break
             except _FAILURES as error:
                 self._failed(lease, step, row[0], error)
@@ -129,11 +130,14 @@ class Handling:
             events.append(event)
         if not events:
             return
-        ambient.set(Ambient(self.actor, events[0].meta.correlation, _cause(events[0])))
+        ambient.set(Reacting(self.actor, events[0]))
         try:
             found = (yield step, events) if on_loop else step.call(events)
             if inspect.iscoroutine(found):
                 _refuse(step, found)
+        except Partly as partly:
+            lease.done, lease.handled = events[partly.handled - 1].position, partly.handled
+            self._failed(lease, step, events[partly.handled].position, partly.error)
         except _FAILURES as error:
             self._failed(lease, step, events[0].position, error)
         else:
@@ -172,12 +176,11 @@ class Handling:
         return True
 
     def _deferred(self, lease: Lease, numbers: list[int], event: Committed[Any]) -> bool:
-        due_ms = max(
-            (step.due_ms(event) for step in map(self.steps.all.__getitem__, numbers) if step.due_ms), default=0
-        )
-        if due_ms <= time.time_ns() // 1_000_000:
+        own = [self.steps.all[number].due_us for number in numbers]
+        due_us = max((due(event) for due in own if due), default=0)
+        if due_us <= time.time_ns() // 1000:
             return False
-        lease.then, lease.due_ms = "defer", due_ms
+        lease.then, lease.due_ms = "defer", -(-due_us // 1000)
         return True
 
     def _undecodable(self, lease: Lease, position: int, error: Exception) -> None:
@@ -194,10 +197,6 @@ class Handling:
             lease.due_ms = time.time_ns() // 1_000_000 + int(reaction.backoff.wait(attempts) * 1000)
         log.debug("the handler of %r raised", reaction.name, exc_info=error)
         self.observers.fail(f"reaction {reaction.name!r} on {lease.name!r} at position {position}", error)
-
-
-def _cause(event: Committed[Any]) -> EventCause:
-    return EventCause(event.name, event.stream, event.position, event.version)
 
 
 def _refuse(step: Step, found: Any) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 from act_fast._annotations import hints_of, parameters_of
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 if TYPE_CHECKING:
     from act_fast._meta import Actor
@@ -69,7 +69,7 @@ def invariant(
         always: whether it must hold before every action of the state.
     """
     if not isinstance(description, str) or not description:
-        raise ValidationError('an invariant is described in words: write `@invariant("the account is open")`')
+        raise DefinitionError('an invariant is described in words: write `@invariant("the account is open")`')
 
     def decorate(function: Callable[Concatenate[S, P], bool]) -> Invariant[S, P]:
         return Invariant(function, description, always)
@@ -84,8 +84,8 @@ def check_invariant(place: str, each: Invariant[Any, Any], scope: Mapping[str, A
     parameters = parameters_of(place, each.function)
     mend = f"write `def {each.name}(self) -> bool`, or with `actor: Actor | None` as its only argument"
     if len(parameters) > 1 or any(parameter.kind is not parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):
-        raise ValidationError(f"{place}: an invariant takes the state, and the actor at most; {mend}")
+        raise DefinitionError(f"{place}: an invariant takes the state, and the actor at most; {mend}")
     if hints_of(place, each.function, scope).get("return") is not bool:
-        raise ValidationError(f"{place}: an invariant says whether a rule holds; {mend}")
+        raise DefinitionError(f"{place}: an invariant says whether a rule holds; {mend}")
     each.takes_actor = bool(parameters)
     each.checked = True

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from act_fast import _arguments as arguments
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 __all__ = ["DEFAULT_LANE", "Lane", "lane_seconds", "lanes_by_name"]
 
@@ -31,10 +31,10 @@ class Lane(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name or len(self.name.encode()) > _NAME_BYTES_MAX:
-            raise ValidationError(f"a lane's name is text of 1 to {_NAME_BYTES_MAX} bytes, not {self.name!r}")
+            raise DefinitionError(f"a lane's name is text of 1 to {_NAME_BYTES_MAX} bytes, not {self.name!r}")
         for what, value in (("targets_max", self.targets_max), ("events_max", self.events_max)):
             if arguments.count(f"lane {self.name!r}: {what}=", value) == 0:
-                raise ValidationError(f"lane {self.name!r}: {what}= must be 1 or more")
+                raise DefinitionError(f"lane {self.name!r}: {what}= must be 1 or more")
         lane_seconds(f"lane {self.name!r}: lease=", self.lease)
 
 
@@ -42,7 +42,7 @@ def lane_seconds(what: str, seconds: float) -> int:
     """Seconds as milliseconds; a lease of no length would be lost at once."""
     found = arguments.milliseconds(what, seconds)
     if not found:
-        raise ValidationError(f"{what} must be more than 0 seconds")
+        raise DefinitionError(f"{what} must be more than 0 seconds")
     return found
 
 
@@ -50,16 +50,16 @@ def lanes_by_name(declared: Iterable[Sequence[Lane]]) -> dict[str, Lane]:
     """The lanes of an app, the default one always among them.
 
     Raises:
-        ValidationError: two of them share a name and differ.
+        DefinitionError: two of them share a name and differ.
     """
     lanes: dict[str, Lane] = {}
     for each in declared:
         if isinstance(each, str) or not isinstance(each, Sequence):
-            raise ValidationError(f"lanes= must be a list of Lane, not {type(each).__name__}; write [Lane('mail')]")
+            raise DefinitionError(f"lanes= must be a list of Lane, not {type(each).__name__}; write [Lane('mail')]")
         for lane in each:
             if not isinstance(lane, Lane):
-                raise ValidationError(f"{lane!r} is no lane; write Lane({lane!r})")
+                raise DefinitionError(f"{lane!r} is no lane; write Lane({lane!r})")
             if lanes.setdefault(lane.name, lane) != lane:
-                raise ValidationError(f"lane {lane.name!r} is declared twice, differently; declare it once")
+                raise DefinitionError(f"lane {lane.name!r} is declared twice, differently; declare it once")
     lanes.setdefault(DEFAULT_LANE, Lane(DEFAULT_LANE))
     return lanes

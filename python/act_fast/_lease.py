@@ -1,16 +1,14 @@
 """A lease: a target that this process holds for a while, its next events, and what has become of them."""
 
-from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
 
 from act_fast._reaction_port import Leased, Outcome
 from act_fast._rows import Row
 
-__all__ = ["Lease", "Then", "error_text"]
+__all__ = ["Lease", "Then"]
 
 Then: TypeAlias = Literal["free", "retry", "block", "defer"]
 
-_ERROR_LETTERS_MAX: Final = 2000
 NEVER: Final = float("inf")
 
 
@@ -78,18 +76,3 @@ class Lease:
     def outcome(self) -> Outcome:
         """What has become of it, for the store."""
         return self.number, self.token, self.done, self.then, self.position, self.due_ms, self.error
-
-
-def error_text(error: BaseException) -> str:
-    """An exception in one line, `ValueError: what it says`, fit to be stored."""
-    said = _said(error)
-    text = f"{type(error).__name__}: {said}" if said else type(error).__name__
-    return text[:_ERROR_LETTERS_MAX].encode("utf-8", "replace").decode()
-
-
-def _said(error: BaseException) -> str:
-    say: Callable[[], str] = error.__str__
-    try:
-        return say()
-    except Exception:
-        return "it cannot say what went wrong"

@@ -16,7 +16,7 @@ from act_fast._port import Port, pages_of
 from act_fast._registry import Model
 from act_fast._state import State
 from act_fast._store import Store
-from act_fast.errors import ActError, ValidationError
+from act_fast.errors import ActError, DecodeError
 
 __all__ = ["Loaded", "Loader"]
 
@@ -75,11 +75,11 @@ class Loader:
     def history(self, model: Model[S], stream: str, after: int, before: int | None) -> Iterator[Entry[S]]:
         """The state after each event, each a copy of its own."""
         start = self._before(model, stream, after + 1).entry
-        state = model.copy(start.state)
+        state, closed = model.copy(start.state), start.closed
         for page in pages_of(self._port, stream, start.version, before):
             for row in page:
-                model.rows(state, (row,))
-                yield Entry(model.copy(state), row[2], row[0], row[3] == CLOSED)
+                closed = model.rows(state, (row,)) or closed
+                yield Entry(model.copy(state), row[2], row[0], closed)
 
     def _before(self, model: Model[S], stream: str, end: int) -> Loaded[S]:
         """The state just before version `end`. Leaves the cache as it is, which is for the states of today."""
@@ -100,7 +100,7 @@ class Loader:
         rows, _ = self._port.load(stream, found.version - 1, found.version + 1, 1)
         try:
             state = model.stored.decode(found.data)
-        except ValidationError as error:
+        except DecodeError as error:
             log.warning("the snapshot of %r at version %d is not used: %s", stream, found.version, error)
             return None, True
         return (Entry(state, found.version, rows[0][0], rows[0][3] == CLOSED), False) if rows else (None, True)
@@ -113,11 +113,11 @@ class Loader:
         first = next(pages, None)
         if first is None:
             return start
-        state, last = model.copy(start.state), first[-1]
+        state, closed, last = model.copy(start.state), start.closed, first[-1]
         for page in chain((first,), pages):
-            model.rows(state, page)
+            closed = model.rows(state, page) or closed  # once closed it stays so, whatever the store took since
             last = page[-1]
-        return Entry(state, last[2], last[0], last[3] == CLOSED)
+        return Entry(state, last[2], last[0], closed)
 
     def _replace(self, model: Model[S], stream: str, entry: Entry[S]) -> None:
         try:

@@ -35,6 +35,7 @@ from act_fast.errors import ValidationError
 __all__ = ["Durability", "LogStore", "committed", "verify_path"]
 
 Durability: TypeAlias = Literal["fsync", "interval", "os"]
+"""What an append waits for, as told of `LogStore`: `"fsync"` that it would survive a power cut, the others nothing."""
 
 _SEGMENT_BYTES: Final = 64 * 1024 * 1024
 _PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -174,10 +175,6 @@ class LogStore:
         """
         rows = chain.from_iterable(self._pages_of(stream, after, before, arguments.optional_count("limit", limit)))
         return map(committed, rows)
-
-    def load_rows(self, stream: str, after: int = 0, before: int | None = None) -> Iterator[list[Row]]:
-        """What `load` gives, in pages of the core's own rows: for folding, where an object an event would cost."""
-        return self._pages_of(stream, after, before, None)
 
     def query(
         self,

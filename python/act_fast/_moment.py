@@ -34,7 +34,8 @@ def version_before(
         return _version_when(store, stream, created_before=before)
     if isinstance(at, datetime):
         arguments.microseconds("at", at)
-        return _version_when(store, stream, created_before=at + timedelta(microseconds=1))
+        later = None if at.replace(tzinfo=None) == datetime.max else at + timedelta(microseconds=1)
+        return _version_when(store, stream, created_before=later)
     if before is not None:
         return arguments.count("before", before)
     if at is not None:

@@ -5,6 +5,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from act_fast._error_text import error_text
 from act_fast._logging import log
 from act_fast.errors import ValidationError
 
@@ -53,5 +54,5 @@ class Observers:
 
     def fail(self, doing: str, error: BaseException) -> None:
         """Log, and tell the observers of errors, what went wrong where nobody was waiting for it."""
-        log.warning("%s failed: %s: %s", doing, type(error).__name__, error)
+        log.warning("%s failed: %s", doing, error_text(error))
         self.tell("error", Failure(doing, error))

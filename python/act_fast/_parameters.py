@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import astuple
+from msgspec.structs import astuple, fields
 
 from act_fast._annotations import hints_of, parameters_of
 from act_fast._misfit import misfit
-from act_fast.errors import ValidationError
+from act_fast._said import SaidBy
+from act_fast.errors import DefinitionError, ValidationError
 
 __all__ = ["Parameters"]
 
@@ -36,14 +37,12 @@ class Parameters:
     def __init__(self, place: str, function: Callable[..., Any], scope: Mapping[str, Any]) -> None:
         found = parameters_of(place, function)
         hints = hints_of(place, function, scope)
-        fields = [_field(place, parameter, hints) for parameter in found]
+        shape = [_field(place, parameter, hints) for parameter in found]
         self._place = place
-        self._signature = str(inspect.Signature(found))
+        self._signature = SaidBy(function, scope).signature(found)
         self.names = tuple(parameter.name for parameter in found)
         self.positional = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in found)
-        # Keyword-only fields, since a default may come before a parameter without one.
-        self.shape = msgspec.defstruct("Arguments", fields, forbid_unknown_fields=True, kw_only=True)
-        self._prepare()
+        self._prepare(shape)
 
     def at(self, place: str) -> "Parameters":
         """The same, called otherwise in errors."""
@@ -70,13 +69,29 @@ class Parameters:
         named = dict(zip(self.names[self.positional :], values[self.positional :], strict=True))
         return function(state, *values[: self.positional], **named)
 
-    def _prepare(self) -> None:
+    def check_storable(self, values: tuple[Any, ...]) -> None:
+        """Refuse arguments that are of their types but not to be stored: not a number, half a character.
+
+        Raises:
+            ValidationError: one cannot be stored. Carries no value.
+        """
+        for field, value in zip(fields(self.shape), values, strict=True):
+            try:
+                msgspec.json.decode(msgspec.json.encode(value), type=field.type)
+            except (TypeError, ValueError, OverflowError, RecursionError):
+                raise ValidationError(
+                    f"{self._place}: argument {field.name!r} holds what cannot be stored as JSON"
+                ) from None
+
+    def _prepare(self, shape: list[Any]) -> None:
         try:
+            # Keyword-only fields, since a default may come before a parameter without one.
+            self.shape = msgspec.defstruct("Arguments", shape, forbid_unknown_fields=True, kw_only=True)
             _convert({}, self.shape)
         except msgspec.ValidationError:
             pass  # an argument without a default is missing, as it should be
         except (TypeError, NameError) as error:
-            raise ValidationError(f"{self._place}: its arguments cannot be checked: {error}") from None
+            raise DefinitionError(f"{self._place}: its arguments cannot be checked: {error}") from None
 
     def _named(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if len(args) > self.positional:
@@ -103,11 +118,11 @@ def _field(
 ) -> tuple[str, Any] | tuple[str, Any, Any]:
     name = parameter.name
     if parameter.kind not in _KINDS:
-        raise ValidationError(f"{place}: *{name} cannot be checked; name each argument, or take a list")
+        raise DefinitionError(f"{place}: *{name} cannot be checked; name each argument, or take a list")
     if name not in hints:
-        raise ValidationError(f"{place}: argument {name!r} is not annotated; write `{name}: <its type>`")
+        raise DefinitionError(f"{place}: argument {name!r} is not annotated; write `{name}: <its type>`")
     if parameter.default is parameter.empty:
         return name, hints[name]
     if isinstance(parameter.default, list | dict | set | bytearray):
-        raise ValidationError(f"{place}: argument {name!r} has a mutable default; use a tuple, or None")
+        raise DefinitionError(f"{place}: argument {name!r} has a mutable default; use a tuple, or None")
     return name, hints[name], parameter.default

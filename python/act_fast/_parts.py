@@ -1,14 +1,20 @@
 """What is appended, as the core takes it, or a sentence about what is wrong with it."""
 
 from collections.abc import Sequence
+from typing import Final
+
+import msgspec
 
 from act_fast import _arguments as arguments
 from act_fast._event import Event, encode
 from act_fast._meta import Meta, encode_meta
+from act_fast._misfit import misfit
 from act_fast._store import Append, NewEvent
 from act_fast.errors import ValidationError
 
 __all__ = ["cause_of", "part", "parts_of"]
+
+_decode_meta: Final = msgspec.json.Decoder(Meta).decode
 
 
 def parts_of(appends: Sequence[Append]) -> list[tuple[str, list[tuple[str, bytes]], int | None]]:
@@ -36,7 +42,12 @@ def cause_of(meta: Meta) -> bytes:
     if not isinstance(meta, Meta):
         raise ValidationError(f"meta must be a Meta, not {type(meta).__name__}")
     try:
-        return encode_meta(meta)
+        encoded = encode_meta(meta)
+        _decode_meta(encoded)  # what could not be read again would spoil the events for good
+        return encoded
+    except msgspec.ValidationError as error:
+        what, path = misfit(error)
+        raise ValidationError(f"meta.{path}: {what}") from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValidationError(f"meta cannot be encoded as JSON: {error}") from None
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import fields
 
 from act_fast._event import Event
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 __all__ = ["passthrough"]
 
@@ -19,13 +19,13 @@ def passthrough(state: type[Any], event: type[Event]) -> Callable[[Any, Any], No
         known = {field.name: field.type for field in fields(state)}
         shared = [field for field in fields(event) if field.name in known]
     except NameError as error:
-        raise ValidationError(
+        raise DefinitionError(
             f"{state.__qualname__}: {event.__qualname__} has no reducer, and whether their fields fit cannot be told"
             f" because the annotation {error.name!r} means nothing yet; define it above the class"
         ) from None
     for field in shared:
         if not _fits(field.type, known[field.name]):
-            raise ValidationError(
+            raise DefinitionError(
                 f"{state.__qualname__}: {event.__qualname__} has no reducer, and its field {field.name!r} does not fit"
                 f" {state.__qualname__}.{field.name}, which is of another type; write a reducer"
             )

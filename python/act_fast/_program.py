@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from act_fast._catalog import Catalog, lanes_in, reactions_in
 from act_fast._daemons import Daemons
+from act_fast._error_text import error_text
 from act_fast._lane import Lane
-from act_fast._lease import error_text
 from act_fast._loop import LoopThread
 from act_fast._observers import Observers
 from act_fast._reaction import Reaction
@@ -22,7 +22,7 @@ from act_fast._store import Store
 from act_fast._template import Resolver, check_target
 from act_fast._values import committed
 from act_fast._works import Correlation
-from act_fast.errors import StoreClosedError, ValidationError
+from act_fast.errors import DefinitionError, StoreClosedError
 
 if TYPE_CHECKING:
     from act_fast._registry import Registry
@@ -214,6 +214,7 @@ class Program:
         if renewer is not None:
             renewer.close()
         self._loop.close()
+        self.daemons.dismiss()
         if port is not None:
             port.close()
 
@@ -254,7 +255,7 @@ def _names(place: str, found: Any) -> list[str]:
     if isinstance(found, str):
         return [check_target(place, found)]
     if not isinstance(found, Iterable):
-        raise ValidationError(
+        raise DefinitionError(
             f"{place} gave {type(found).__name__}, which names no target; give text, several, or None"
         )
     return [check_target(place, each) for each in found]

@@ -1,5 +1,6 @@
 """A reaction: code that runs because an event happened, as declared, checked as far as it can be without an app."""
 
+import functools
 import inspect
 import types
 import typing
@@ -15,7 +16,7 @@ from act_fast._event import Event
 from act_fast._lane import DEFAULT_LANE
 from act_fast._store import Committed
 from act_fast._template import TARGET_BYTES_MAX, template_pieces
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 __all__ = ["DEFAULT_BACKOFF", "Defer", "Reaction", "Start", "To", "is_async", "reaction_of"]
 
@@ -87,10 +88,10 @@ def reaction_of(
     """A reaction, checked.
 
     Raises:
-        ValidationError: something cannot be right; the place of the handler is named.
+        DefinitionError: something cannot be right; the place of the handler is named.
     """
     if not callable(handler):
-        raise ValidationError(f"on(): a handler must be a function, not {type(handler).__name__}")
+        raise DefinitionError(f"on(): a handler must be a function, not {type(handler).__name__}")
     place = _place(handler)
     classes = _events(place, events)
     asynchronous = is_async(handler)
@@ -116,7 +117,7 @@ def reaction_of(
 
 def is_async(function: Callable[..., object]) -> bool:
     """Whether calling something gives a coroutine, as far as can be seen."""
-    while hasattr(function, "func") and hasattr(function, "keywords"):  # functools.partial
+    while isinstance(function, functools.partial):
         function = function.func
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
@@ -131,10 +132,10 @@ def _place(handler: Callable[..., object]) -> str:
 def _name(place: str, handler: Callable[..., object], given: str | None) -> str:
     name = getattr(handler, "__name__", None) if given is None else given
     if not isinstance(name, str) or name == "<lambda>":
-        raise ValidationError(f"{place}: the reaction needs a name to store its progress under; give it name=")
+        raise DefinitionError(f"{place}: the reaction needs a name to store its progress under; give it name=")
     size = len(arguments.text(f"{place}: name=", name).encode())
     if not 0 < size <= TARGET_BYTES_MAX or any(each in name for each in "\0\n\r"):
-        raise ValidationError(
+        raise DefinitionError(
             f"{place}: name={name!r} cannot be a reaction's name; it has 1 to {TARGET_BYTES_MAX} bytes,"
             " without NUL or line breaks"
         )
@@ -145,12 +146,12 @@ def _events(place: str, events: Iterable[type[Event]]) -> tuple[type[Event], ...
     found = tuple(events)
     for each in found:
         if not isinstance(each, type) or not issubclass(each, Event) or each is Event:
-            raise ValidationError(
+            raise DefinitionError(
                 f"{place}: on() takes event classes, not {getattr(each, '__qualname__', repr(each))};"
                 " write @app.on(Deposited)"
             )
     if not found:
-        raise ValidationError(f"{place}: on() names no event; write @app.on(Deposited)")
+        raise DefinitionError(f"{place}: on() names no event; write @app.on(Deposited)")
     return tuple(dict.fromkeys(found))
 
 
@@ -161,38 +162,40 @@ def _to(place: str, to: To | None) -> To:
         template_pieces(f"{place}: to={to!r}", to)
         return to
     if not callable(to) or is_async(to):
-        raise ValidationError(f"{place}: to= must be a name, a template or a plain function of the event, not {to!r}")
+        raise DefinitionError(f"{place}: to= must be a name, a template or a plain function of the event, not {to!r}")
     _check_takes_event(f"{place}: to=", to)
     return to
 
 
 def _source(place: str, source: str) -> str:
     if not arguments.text(f"{place}: source=", source):
-        raise ValidationError(f"{place}: source= is empty; leave it out to listen to all streams")
+        raise DefinitionError(f"{place}: source= is empty; leave it out to listen to all streams")
     return source
 
 
 def _priority(place: str, priority: int) -> int:
     if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) > _PRIORITY_MAX:
-        raise ValidationError(f"{place}: priority= must be a whole number of 32 bits, not {priority!r}")
+        raise DefinitionError(f"{place}: priority= must be a whole number of 32 bits, not {priority!r}")
     return priority
 
 
 def _defer(place: str, defer: Defer | None) -> Defer | None:
     if isinstance(defer, timedelta):
         if defer < timedelta(0):
-            raise ValidationError(f"{place}: defer= must not be negative, but is {defer}")
+            raise DefinitionError(f"{place}: defer= must not be negative, but is {defer}")
         return defer
     if defer is not None:
         if not callable(defer) or is_async(defer):
-            raise ValidationError(f"{place}: defer= must be a timedelta or a plain function of the event, not {defer!r}")
+            raise DefinitionError(
+                f"{place}: defer= must be a timedelta or a plain function of the event, not {defer!r}"
+            )
         _check_takes_event(f"{place}: defer=", defer)
     return defer
 
 
 def _start(place: str, start: Start) -> Start:
     if start not in ("beginning", "now"):
-        raise ValidationError(f'{place}: start= must be "beginning" or "now", not {start!r}')
+        raise DefinitionError(f'{place}: start= must be "beginning" or "now", not {start!r}')
     return start
 
 
@@ -200,7 +203,7 @@ def _check_takes_event(place: str, function: Callable[..., object]) -> None:
     try:
         inspect.signature(function).bind(None)
     except TypeError as error:
-        raise ValidationError(f"{place} must take the event and nothing else: {error}") from None
+        raise DefinitionError(f"{place} must take the event and nothing else: {error}") from None
     except ValueError:
         return  # a builtin that does not say what it takes
 
@@ -219,7 +222,7 @@ def _takes_app(
     keyword = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
     required = [each for each in positional if each.default is each.empty]
     if (not positional and not starred) or len(required) > 2 or keyword:
-        raise ValidationError(
+        raise DefinitionError(
             f"{place}: a handler takes the event, and the app if it wants to; write"
             f" `def {getattr(handler, '__name__', 'handler')}(event: Committed[{events[0].__qualname__}])`"
         )
@@ -231,8 +234,8 @@ def _takes_app(
     if len(required) < 2 and not _names_app(second):
         return False
     wanted = "AsyncAct" if asynchronous else "Act"
-    if _names_app(second) and second.__name__ != wanted:
-        raise ValidationError(f"{place}: {positional[1].name} is given the app as {wanted}, not as {second.__name__}")
+    if _names_app(second) and getattr(second, "__name__", wanted) != wanted:
+        raise DefinitionError(f"{place}: a handler that is {_kind(asynchronous)} is given the app as {wanted}")
     return True
 
 
@@ -244,6 +247,10 @@ def _hints(handler: Callable[..., object]) -> dict[str, Any]:
         return {}
 
 
+def _kind(asynchronous: bool) -> str:
+    return "`async def`" if asynchronous else "`def`"
+
+
 def _names_app(hint: Any) -> bool:
     return isinstance(hint, type) and hint.__name__ in ("Act", "AsyncAct") and hint.__module__.startswith("act_fast.")
 
@@ -251,7 +258,7 @@ def _names_app(hint: Any) -> bool:
 def _check_first(place: str, hint: Any, events: tuple[type[Event], ...]) -> None:
     """Refuse a first parameter that says it takes something else than what it will be given."""
     if isinstance(hint, type) and issubclass(hint, Event):
-        raise ValidationError(
+        raise DefinitionError(
             f"{place} takes {hint.__qualname__}, but a handler is given where and when the event happened too; write"
             f" `event: Committed[{hint.__qualname__}]`, and find it in `event.data`"
         )
@@ -259,11 +266,11 @@ def _check_first(place: str, hint: Any, events: tuple[type[Event], ...]) -> None
         return
     (taken,) = typing.get_args(hint)
     classes = typing.get_args(taken) if typing.get_origin(taken) in (typing.Union, types.UnionType) else (taken,)
-    if not all(isinstance(each, type) for each in classes):
-        return
+    if not all(isinstance(each, type) and issubclass(each, Event) for each in classes):
+        return  # Any, or a type variable
     for event in events:
         if not issubclass(event, tuple(classes)):
             names = " | ".join(each.__qualname__ for each in classes)
-            raise ValidationError(
+            raise DefinitionError(
                 f"{place} takes Committed[{names}], but is to be given {event.__qualname__}; mend one of them"
             )

@@ -1,7 +1,7 @@
 """The way into what a store keeps of reactions: targets, leases, frontiers, and news of all that changes them."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, cast
 
 from act_fast import _core
 from act_fast._rows import Row
@@ -131,5 +131,4 @@ def reactions_of(store: object) -> ReactionPort:
             f"{type(store).__name__} keeps no targets, so reactions cannot run on it; use a LogStore, or give the store"
             " a method `reactions()`"
         )
-    port: ReactionPort = found()
-    return port
+    return cast("ReactionPort", found())

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
-from act_fast._annotations import classes_in, hints_of, parameters_of
+from act_fast._annotations import classes_in, hints_of, mend_of_generic, parameters_of
 from act_fast._event import Event
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 if TYPE_CHECKING:
     from act_fast._state import State
@@ -64,18 +64,18 @@ def _annotated(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) ->
     parameters = parameters_of(place, each.function)
     mend = f"write `def {each.name}(self, event: SomeEvent) -> None`"
     if len(parameters) != 1:
-        raise ValidationError(f"{place}: a reducer takes one event and nothing else; {mend}")
+        raise DefinitionError(f"{place}: a reducer takes one event and nothing else; {mend}")
     hints = hints_of(place, each.function, scope)
     if parameters[0].name not in hints:
-        raise ValidationError(f"{place}: the reducer's event is not annotated; {mend}")
+        raise DefinitionError(f"{place}: the reducer's event is not annotated; {mend}")
     if hints.get("return", None) not in (None, type(None)):
-        raise ValidationError(f"{place}: a reducer changes self and returns nothing; {mend}")
+        raise DefinitionError(f"{place}: a reducer changes self and returns nothing; {mend}")
     events = classes_in(hints[parameters[0].name])
     for event in events:
         if not isinstance(event, type) or not issubclass(event, Event) or event is Event:
-            raise ValidationError(f"{place}: {_called(event)} is no event class; {mend}")
+            raise DefinitionError(f"{place}: {_called(event)} is no event class; {mend_of_generic(event) or mend}")
     if not events:
-        raise ValidationError(f"{place}: None is no event; {mend}")
+        raise DefinitionError(f"{place}: None is no event; {mend}")
     return events
 
 

@@ -10,10 +10,11 @@ from act_fast._definition import Definition
 from act_fast._event import Event
 from act_fast._fields import check_fields
 from act_fast._fold import Fold, Unknown
+from act_fast._projection import Projection
 from act_fast._slice import Component, Slice
 from act_fast._state import State
 from act_fast._stored import StateCodec
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 __all__ = ["Model", "Registry"]
 
@@ -59,11 +60,11 @@ class Registry:
         """The model of a state class.
 
         Raises:
-            ValidationError: it is not one of this app's.
+            DefinitionError: it is not one of this app's.
         """
         model = self.models.get(state)
         if model is None:
-            raise ValidationError(
+            raise DefinitionError(
                 f"{_called(state)} is not a state of this app, which has {_listed(self.models)};"
                 " hand it to the app when it is made, or include it"
             )
@@ -73,13 +74,13 @@ class Registry:
         """The model of the state that an action belongs to.
 
         Raises:
-            ValidationError: what was given is no action, or one of another app's states.
+            DefinitionError: what was given is no action, or one of another app's states.
         """
         model = self.by_action.get(action) if type(action) is Action else None
         if model is not None:
             return model
         if not isinstance(action, Action) or not hasattr(action, "state"):
-            raise ValidationError(self._no_action(action))
+            raise DefinitionError(self._no_action(action))
         return self.model_of(action.state)
 
     def _no_action(self, given: object) -> str:
@@ -93,7 +94,7 @@ class Registry:
             check_fields(event, final=True)
             other = self.owners.setdefault(event, state)
             if other is not state:
-                raise ValidationError(
+                raise DefinitionError(
                     f"event {event.__qualname__} is claimed by {_where(other)} and by {_where(state)};"
                     " an event belongs to one state, so give each its own"
                 )
@@ -101,12 +102,14 @@ class Registry:
 
 def _states_in(components: Iterable[object]) -> Iterator[type[State]]:
     for each in components:
-        if isinstance(each, Slice):
+        if isinstance(each, Slice | Projection):
             yield from _states_in(each.components)
         elif isinstance(each, type) and issubclass(each, State) and each is not State:
             yield each
         else:
-            raise ValidationError(f"{_called(each)} is no component of an app; hand it state classes and slices")
+            raise DefinitionError(
+                f"{_called(each)} is no component of an app; hand it state classes, projections and slices"
+            )
 
 
 def _check_state(state: type[State]) -> None:
@@ -115,7 +118,7 @@ def _check_state(state: type[State]) -> None:
     attached = {each.name for action in definition.actions.values() for each in action.requires}
     for name, rule in definition.rules.items():
         if not rule.always and name not in attached:
-            raise ValidationError(
+            raise DefinitionError(
                 f"{_where(state)}: the invariant {name!r} is attached to no action; name it in"
                 f" `@action(requires=[{name}])`, or write `@invariant(..., always=True)`"
             )
@@ -126,7 +129,7 @@ def _check_names(states: list[type[State]]) -> None:
     for state in states:
         other = named.setdefault(state.__definition__.name, state)
         if other is not state:
-            raise ValidationError(
+            raise DefinitionError(
                 f"{_where(other)} and {_where(state)} are both called {state.__definition__.name!r};"
                 " give one of them another name="
             )

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from act_fast._declares import Declares
 from act_fast._lane import Lane
+from act_fast._projection import Projection
 from act_fast._reaction import Reaction
 from act_fast._state import State
 
@@ -21,7 +22,7 @@ class Slice(Declares):
         def thank(event: Committed[Deposited]) -> None: ...
 
     Args:
-        components: states, and other slices.
+        components: states, projections, and other slices.
         lanes: the lanes that its reactions need.
     """
 
@@ -37,5 +38,5 @@ class Slice(Declares):
         return f"Slice({', '.join(getattr(each, '__qualname__', repr(each)) for each in self.components)})"
 
 
-Component: TypeAlias = type[State] | Slice
+Component: TypeAlias = type[State] | Slice | Projection
 """What an app is made of."""

@@ -1,20 +1,30 @@
 """What `do` and `load` give back: a state, and where in the log it stands."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Generic, TypeAlias, TypeVar, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import msgspec
 from msgspec.structs import force_setattr
 
 from act_fast._event import Event
+from act_fast._meta import Meta
 from act_fast._store import Committed
 
-__all__ = ["ReadBack", "Snapshot"]
+__all__ = ["Snapshot"]
 
 S_co = TypeVar("S_co", covariant=True)
 
-ReadBack: TypeAlias = Callable[[str, int, int], Sequence[Committed[Event]]]
-"""The events of a stream from one version to another, both included."""
+
+class ReadsBack(Protocol):
+    """What reads again what a snapshot only points to."""
+
+    def events_between(self, stream: str, first: int, last: int) -> Sequence[Committed[Event]]:
+        """The events of a stream from one version to another, both included, as far as they are known."""
+        ...
+
+    def meta_at(self, stream: str, version: int) -> Meta:
+        """The meta of any event, known or not."""
+        ...
 
 
 class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_defaults=False):
@@ -27,6 +37,7 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
         replayed: how many events had to be read from the log and folded to get there.
         cached: whether a live state was at hand to start from.
         appended: how many events this `do` appended; 0 after a `load`.
+        closed: whether the stream was closed by then, and so takes no more events.
     """
 
     stream: str
@@ -36,8 +47,9 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
     cached: bool
     _state: S_co
     _copy: Callable[[Any], Any] | None
-    _read: ReadBack
+    _log: ReadsBack
     appended: int = 0
+    closed: bool = False
 
     @property
     def state(self) -> S_co:
@@ -57,14 +69,19 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
         """
         if not self.version:
             return None
-        return next(iter(self._read(self.stream, self.version, self.version)), None)
+        return next(iter(self._log.events_between(self.stream, self.version, self.version)), None)
+
+    @property
+    def meta(self) -> Meta:
+        """Why the stream came to this version, and who did it, read from the log; an empty one at version 0."""
+        return self._log.meta_at(self.stream, self.version) if self.version else Meta()
 
     @property
     def events(self) -> Sequence[Committed[Event]]:
         """The events that this `do` appended, read from the log; none after a `load`."""
         if not self.appended:
             return ()
-        return self._read(self.stream, self.version - self.appended + 1, self.version)
+        return self._log.events_between(self.stream, self.version - self.appended + 1, self.version)
 
     def __repr__(self) -> str:
         return (

@@ -12,7 +12,7 @@ from act_fast._event import Event
 from act_fast._fields import check_fields, declared, fields_with_mend, scope_of
 from act_fast._invariant import Invariant
 from act_fast._reducer import Reducer
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 if TYPE_CHECKING:
     from act_fast._snapshot import Snapshot
@@ -31,7 +31,7 @@ class Members(dict[str, Any]):
         before: object = self.get(name)
         if isinstance(before, (Action, Reducer, Invariant)):
             kind = type(before).__name__.lower()
-            raise ValidationError(
+            raise DefinitionError(
                 f"{self._class_name}.{name} is defined twice: first as {kind} in line"
                 f" {before.function.__code__.co_firstlineno}; rename one of them"
             )
@@ -76,9 +76,9 @@ def _check_members(class_name: str, namespace: dict[str, Any]) -> None:
         member = namespace.get(name)
         if isinstance(member, Action | Reducer | Invariant):
             kind = type(member).__name__.lower()
-            raise ValidationError(f"{class_name}.{name} is both a field and {kind}; rename one of them")
+            raise DefinitionError(f"{class_name}.{name} is both a field and {kind}; rename one of them")
         if name.startswith("__") and not (name == "__definition__" and class_name == "State"):
-            raise ValidationError(f"{class_name}.{name}: names that begin with __ are reserved; rename the field")
+            raise DefinitionError(f"{class_name}.{name}: names that begin with __ are reserved; rename the field")
 
 
 class State(msgspec.Struct, metaclass=StateMeta):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Host", "Step", "Steps"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Host:
@@ -55,17 +55,17 @@ class Step:
         reaction: as it was declared.
         call: takes an event, or the list of events of a batch.
         asynchronous: whether what it gives has to be awaited.
-        due_ms: when an event may be handled, in ms since 1970; None: at once.
+        due_us: when an event may be handled, in µs since 1970; None: at once.
     """
 
-    __slots__ = ("asynchronous", "batch", "call", "due_ms", "reaction")
+    __slots__ = ("asynchronous", "batch", "call", "due_us", "reaction")
 
     def __init__(self, reaction: Reaction, host: Host) -> None:
         self.reaction = reaction
         self.asynchronous = reaction.asynchronous
         self.batch = reaction.batch
         self.call = _call(reaction, host)
-        self.due_ms = None if reaction.defer is None else _due(reaction.place, reaction.defer)
+        self.due_us = None if reaction.defer is None else _due(reaction.place, reaction.defer)
 
 
 class Steps:
@@ -84,7 +84,7 @@ class Steps:
         self.all = [Step(reaction, host) for reaction in catalog.reactions]
         self.decoders = catalog.codec.decoders
         self.some_async = any(step.asynchronous for step in self.all)
-        self.some_defer = any(step.due_ms for step in self.all)
+        self.some_defer = any(step.due_us for step in self.all)
         self.some_batch = any(step.batch for step in self.all)
 
 
@@ -97,10 +97,10 @@ def _call(reaction: Reaction, host: Host) -> Callable[[Any], Any]:
 
 
 def _due(place: str, defer: Defer) -> Callable[[Committed[Any]], int]:
-    def due_ms(event: Committed[Any]) -> int:
+    def due_us(event: Committed[Any]) -> int:
         when = event.created + defer if isinstance(defer, timedelta) else defer(event)
         if not isinstance(when, datetime) or when.utcoffset() is None:
             raise NonRetryableError(f"defer= of {place} gave {when!r}; it gives a datetime that knows its time zone")
-        return -((_EPOCH - when) // _MILLISECOND)
+        return (when - _EPOCH) // _MICROSECOND
 
-    return due_ms
+    return due_us

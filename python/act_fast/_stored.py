@@ -8,7 +8,7 @@ from typing import Any, Final, Generic, TypeVar
 import msgspec
 
 from act_fast._definition import Definition
-from act_fast.errors import ValidationError
+from act_fast.errors import DecodeError, DefinitionError
 
 __all__ = ["StateCodec"]
 
@@ -43,22 +43,31 @@ class StateCodec(Generic[S]):
         return _mark(self._definition, self._names)
 
     def encode(self, state: S) -> bytes:
-        """A state as a snapshot's bytes."""
-        return self._encode(_Stored(self.mark, msgspec.Raw(self._encode(state))))
+        """A state as a snapshot's bytes.
+
+        Raises:
+            DefinitionError: the reducers have put something in it that is not JSON.
+        """
+        try:
+            return self._encode(_Stored(self.mark, msgspec.Raw(self._encode(state))))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise DefinitionError(
+                f"a state of {self._definition.name} cannot be stored: {error}; mend the reducer that made it so"
+            ) from None
 
     def decode(self, data: bytes) -> S:
         """The state in a snapshot's bytes.
 
         Raises:
-            ValidationError: it was folded by other definitions, or does not decode.
+            DecodeError: it was folded by other definitions, or does not decode.
         """
         try:
             stored = self._decode(data)
             if stored.mark != self.mark:
-                raise ValidationError("it was folded by other definitions of the state")
+                raise DecodeError("it was folded by other definitions of the state")
             return self._decode_state(stored.state)
         except msgspec.MsgspecError:
-            raise ValidationError("it does not decode") from None
+            raise DecodeError("it does not decode") from None
 
 
 def _mark(definition: Definition[Any], names: list[str]) -> str:

@@ -106,14 +106,17 @@ def targets(
     after: str | None = None,
     limit: int | None = None,
 ) -> Iterator[Target]:
-    """The targets that are meant, in the order they came to be, page by page."""
+    """The targets that are meant: in the order they are named, or page by page in the order they came to be."""
     chosen = selection("targets", names, pattern, lane, otherwise_all=True)
     blocked = None if blocked is None else arguments.flag("blocked", blocked)
     after = None if after is None else arguments.text("after", after)
     limit = arguments.optional_count("limit", limit)
     if limit == 0:
         return iter(())
-    first = port.targets(chosen.names, chosen.pattern, chosen.lane, blocked, after, min(limit or _PAGE, _PAGE))
+    size = max(1, len(chosen.names)) if chosen.names is not None else min(limit or _PAGE, _PAGE)
+    first = port.targets(chosen.names, chosen.pattern, chosen.lane, blocked, after, size)
+    if chosen.names is not None:
+        return islice(map(_target, first), limit)
     return islice(_pages(port, chosen, blocked, first), limit)
 
 

@@ -1,4 +1,4 @@
-"""Target templates, such as `"audit-{stream}"` and `"{data.customer}"`: checked against the events that they are for."""
+"""Target templates, such as `"audit-{stream}"` and `"{data.customer}"`, checked against their events."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from msgspec import inspect
 
 from act_fast._event import Event
 from act_fast._store import Committed
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 __all__ = ["TARGET_BYTES_MAX", "Resolver", "check_target", "resolver_of", "template_pieces"]
 
@@ -35,15 +35,15 @@ _TEXTS: Final = (
 def check_target(place: str, name: object) -> str:
     """A target's name, or what is wrong with it."""
     if not isinstance(name, str):
-        raise ValidationError(f"{place} gave {type(name).__name__}, which names no target; give text")
+        raise DefinitionError(f"{place} gave {type(name).__name__}, which names no target; give text")
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
-        raise ValidationError(f"{place} gave a target's name with a lone surrogate, which cannot be stored") from None
+        raise DefinitionError(f"{place} gave a target's name with a lone surrogate, which cannot be stored") from None
     if not 0 < size <= TARGET_BYTES_MAX:
-        raise ValidationError(f"{place} gave a target's name of {size} bytes; it has 1 to {TARGET_BYTES_MAX}")
+        raise DefinitionError(f"{place} gave a target's name of {size} bytes; it has 1 to {TARGET_BYTES_MAX}")
     if "\0" in name or "\n" in name or "\r" in name:
-        raise ValidationError(f"{place} gave a target's name with NUL or a line break in it; leave them out")
+        raise DefinitionError(f"{place} gave a target's name with NUL or a line break in it; leave them out")
     return name
 
 
@@ -51,7 +51,7 @@ def template_pieces(place: str, template: str) -> list[tuple[str, tuple[str, ...
     """The pieces of a template: text and no path, or no text and the path of a field.
 
     Raises:
-        ValidationError: its braces do not match, or it names what there is not.
+        DefinitionError: its braces do not match, or it names what there is not.
     """
     pieces: list[tuple[str, tuple[str, ...]]] = []
     for found in _PIECE.finditer(template):
@@ -59,12 +59,12 @@ def template_pieces(place: str, template: str) -> list[tuple[str, tuple[str, ...
         if field is not None:
             path = tuple(field.split("."))
             if path not in (("stream",), ("name",)) and not (path[0] == "data" and len(path) > 1 and all(path)):
-                raise ValidationError(
+                raise DefinitionError(
                     f"{place} names {{{field}}}; there is {{stream}}, {{name}} and {{data.field}}; {{{{ is a brace"
                 )
             pieces.append(("", path))
         elif piece in ("{", "}"):
-            raise ValidationError(f"{place} has a {piece} without its partner; write {piece * 2} for a brace")
+            raise DefinitionError(f"{place} has a {piece} without its partner; write {piece * 2} for a brace")
         else:
             pieces.append((piece[0] if piece in ("{{", "}}") else piece, ()))
     text = "".join(text for text, _ in pieces)
@@ -86,7 +86,7 @@ def resolver_of(place: str, template: str, events: tuple[type[Event], ...], upca
         upcasted: whether some of their events are stored in an older form.
 
     Raises:
-        ValidationError: an event has no such field, or the field's type cannot name a target.
+        DefinitionError: an event has no such field, or the field's type cannot name a target.
     """
     pieces = template_pieces(place, template)
     paths = [path[1:] for _, path in pieces if path[:1] == ("data",)]
@@ -109,7 +109,7 @@ def _filler(place: str, pieces: list[tuple[str, tuple[str, ...]]]) -> Resolver:
         if isinstance(data, bool):
             return "true" if data else "false"
         if not isinstance(data, str | int):
-            raise ValidationError(f"{event.name} has no {'.'.join(path[1:])} to name a target by")
+            raise DefinitionError(f"{event.name} has no {'.'.join(path[1:])} to name a target by")
         return str(data)
 
     fill.__qualname__ = place
@@ -130,14 +130,14 @@ def _always_stored(place: str, event: type[Event], path: tuple[str, ...]) -> boo
         if not fields:
             known = ", ".join(field.encode_name for each in structs for field in each.fields) or "no fields"
             inside = "".join(f".{each}" for each in path[:depth])
-            raise ValidationError(
+            raise DefinitionError(
                 f"{place} names {{data.{'.'.join(path)}}}, but {event.__qualname__}{inside} has {known}"
             )
         always = always and fields[0].required
         kind = fields[0].type
     leaves = list(_alternatives(kind))
     if not any(isinstance(leaf, _TEXTS | inspect.AnyType) for leaf in leaves):
-        raise ValidationError(
+        raise DefinitionError(
             f"{place}: {event.__qualname__}.{'.'.join(path)} is of a type that cannot name a target; it takes text,"
             " a whole number or a truth value"
         )

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from act_fast.errors import StoreClosedError
+
 __all__ = ["Threads"]
 
 P = ParamSpec("P")
@@ -17,13 +19,16 @@ class Threads:
 
     def __init__(self, threads_max: int) -> None:
         self._pool = ThreadPoolExecutor(threads_max, "act-fast")
+        self._closed = False
 
-    async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function on a thread, within this task's context variables.
 
         Whoever is cancelled while waiting leaves nothing half done behind: work that has not begun never begins, and
         work that has begun is waited for before the cancellation goes on.
         """
+        if self._closed:
+            raise StoreClosedError("this app was closed; open another one")
         context = contextvars.copy_context()
         work = self._pool.submit(lambda: context.run(function, *args, **kwargs))
         waiting = asyncio.wrap_future(work)
@@ -35,7 +40,8 @@ class Threads:
             raise
 
     async def close(self) -> None:
-        """Wait for work that has begun, and end the threads."""
+        """Wait for work that has begun, and end the threads. Closing again does nothing."""
+        self._closed = True
         await asyncio.to_thread(self._pool.shutdown)
 
 

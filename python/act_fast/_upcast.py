@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from act_fast._fields import scope_of
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 __all__ = ["Upcast", "upcast"]
 
@@ -36,18 +36,18 @@ class Upcast(Generic[O, N]):
     def __repr__(self) -> str:
         return f"<upcast {self.function.__qualname__} from {self.from_!r}>"
 
-    def hints(self) -> tuple[Any, Any]:
+    def _hints(self) -> tuple[Any, Any]:
         """What the function takes and what it returns."""
         place = f"@upcast(from_={self.from_!r}) on {self.function.__qualname__}"
         try:
             hints = typing.get_type_hints(self.function, localns=dict(self._scope))
         except NameError as error:
-            raise ValidationError(
+            raise DefinitionError(
                 f"{place}: the annotation {error.name!r} means nothing here; define it above"
             ) from None
         returned = hints.pop("return", None)
         if len(hints) != 1 or self.function.__code__.co_argcount != 1:
-            raise ValidationError(
+            raise DefinitionError(
                 f"{place}: an upcaster takes the old data and returns the new event, both annotated;"
                 " write `def upcast_it(old: dict[str, Any]) -> NewEvent`"
             )
@@ -76,14 +76,14 @@ def upcast(*, from_: str) -> Callable[[Callable[[O], N]], Upcast[O, N]]:
         from_: the stored name of the old events.
     """
     if not isinstance(from_, str) or not from_:
-        raise ValidationError(f"@upcast: from_={from_!r} must be the stored name of the old events")
+        raise DefinitionError(f"@upcast: from_={from_!r} must be the stored name of the old events")
     scope = scope_of(sys._getframe(1))
 
     def decorate(function: Callable[[O], N]) -> Upcast[O, N]:
         if isinstance(function, staticmethod):
             return Upcast(function.__func__, from_, scope)
         found = Upcast(function, from_, scope)
-        _, target = found.hints()
+        _, target = found._hints()
         add_upcast(target, found)
         return found
 
@@ -94,12 +94,12 @@ def add_upcast(target: Any, found: Upcast[Any, Any]) -> None:
     """Note an upcaster with the event class that it makes."""
     place = f"@upcast(from_={found.from_!r}) on {found.function.__qualname__}"
     if not isinstance(target, type) or not hasattr(target, "__upcasts__"):
-        raise ValidationError(
+        raise DefinitionError(
             f"{place} must return the new event's class, or be a static method of it; write `-> NewEvent`"
         )
     known: dict[str, Upcast[Any, Any]] = target.__upcasts__
     if found.from_ in known and known[found.from_].function is not found.function:
         other = known[found.from_].function.__qualname__
-        raise ValidationError(f"{place}: {other} already does that for {target.__qualname__}; remove one of them")
+        raise DefinitionError(f"{place}: {other} already does that for {target.__qualname__}; remove one of them")
     found.target = target
     known[found.from_] = found

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from act_fast._event import Event
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError
 
 __all__ = ["replaced"]
 
@@ -35,7 +35,7 @@ def _split(place: str, name: str) -> tuple[str, int]:
     if found is None:
         return name, 1
     if found["number"].startswith("0") or found["number"] == "1":
-        raise ValidationError(
+        raise DefinitionError(
             f"{place}: the event name {name!r} cannot be put in order; the first version has no suffix,"
             " the second is _v2, the third _v3"
         )

@@ -9,6 +9,8 @@ from __future__ import annotations
 __all__ = [
     "ActError",
     "ConcurrencyError",
+    "DecodeError",
+    "DefinitionError",
     "InvariantError",
     "NonRetryableError",
     "StoreClosedError",
@@ -28,11 +30,33 @@ class ActError(Exception):
 
 
 class ValidationError(ActError, ValueError):
-    """An argument, a payload or a definition is not what it must be. Nothing was changed."""
+    """An argument or a payload is not what it must be. Nothing was changed.
+
+    Two kinds of it are not the caller's to mend, and have classes of their own: `DecodeError` and `DefinitionError`. A
+    service answers those as its own failures (HTTP 500), and all others as its client's (422).
+    """
+
+
+class DecodeError(ValidationError):
+    """What is stored does not decode as the classes of today: an event, or what a commit says of its cause.
+
+    Mend the classes, with a default or an upcaster; `act-fast check` finds all such events of a log.
+    """
+
+
+class DefinitionError(ValidationError):
+    """The program is wrong: a class or an app as it is defined, or what an action returns or a reducer makes."""
 
 
 class InvariantError(ActError):
-    """A business rule does not hold, so the action was not run. Nothing was changed."""
+    """A business rule does not hold, so the action was not run. Nothing was changed.
+
+    Attributes:
+        action: the action, as `State.action`.
+        stream: the stream that it was to be done on.
+        description: the rule, in the words of its `@invariant`.
+        version: the version that the stream was at.
+    """
 
     def __init__(self, action: str, stream: str, description: str, version: int) -> None:
         super().__init__(action, stream, description, version)
@@ -46,7 +70,13 @@ class InvariantError(ActError):
 
 
 class ConcurrencyError(ActError):
-    """The stream is not at the version the append expected. Nothing was written; load again and decide again."""
+    """The stream is not at the version the append expected. Nothing was written; load again and decide again.
+
+    Attributes:
+        stream: the stream.
+        expected: the version that it was expected at.
+        actual: the version that it is at.
+    """
 
     def __init__(self, stream: str, expected: int, actual: int) -> None:
         super().__init__(stream, expected, actual)
@@ -62,7 +92,11 @@ class ConcurrencyError(ActError):
 
 
 class StreamClosedError(ActError):
-    """The stream was closed and takes no more events."""
+    """The stream was closed and takes no more events.
+
+    Attributes:
+        stream: the stream.
+    """
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
@@ -93,7 +127,7 @@ class StoreFullError(StoreError):
 
 
 class StoreFailedError(StoreError):
-    """A write or a flush failed, so appending has stopped. Reads go on; close every handle and open again to recover."""
+    """A write or a flush failed, so appending has stopped. Reads go on; close all handles and open again to recover."""
 
 
 class StoreClosedError(StoreError):

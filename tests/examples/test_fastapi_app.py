@@ -142,3 +142,10 @@ def test_many_requests_at_once_lose_nothing(ada: httpx.Client) -> None:
         answers = list(threads.map(lambda _: ada.post(f"{ADA}/deposits", json={"cents": 1}), range(DEPOSITS)))
     assert [answer.status_code for answer in answers] == [200] * DEPOSITS
     assert ada.get(ADA).json() == {"version": 2 + DEPOSITS, "owner": "Ada", "cents": 100 + DEPOSITS, "closed": False}
+
+
+def test_a_log_that_does_not_decode_is_500_and_no_mistake_of_the_client(ada: httpx.Client, bank: LogStore) -> None:
+    bank.append("account-ada", [("Deposited", b'{"cents": "much"}')])
+    answer = ada.get(ADA)
+    assert answer.status_code == 500
+    assert "much" not in answer.text

@@ -15,6 +15,7 @@ from act_fast import (
     Event,
     InvariantError,
     State,
+    StoreClosedError,
     ValidationError,
     action,
 )
@@ -92,7 +93,7 @@ async def test_every_verb_of_act_is_there() -> None:
     def verbs(cls: type) -> set[str]:
         return {name for name in vars(cls) if not name.startswith("_")}
 
-    assert verbs(Act) - verbs(AsyncAct) == {"store", "states", "codec"}
+    assert verbs(Act) - verbs(AsyncAct) == {"store", "states"}
     assert verbs(AsyncAct) - verbs(Act) == {"sync"}
     for name in verbs(Act) & verbs(AsyncAct):
         ours, theirs = (inspect.signature(getattr(cls, name)).parameters for cls in (AsyncAct, Act))
@@ -170,3 +171,26 @@ async def test_an_observer_can_be_added(bank: AsyncAct) -> None:
     bank.observe("committed", lambda snapshot: told.append(snapshot.version))
     await bank.do(Account.deposit, "account-7", amount=1)
     assert told == [1]
+
+
+async def test_an_action_may_call_its_arguments_what_it_likes() -> None:
+    class Noted(Event):
+        function: str
+
+    class Notes(State):
+        function: str = ""
+
+        @action
+        def note(self, function: str) -> Noted:
+            return Noted(function)
+
+    async with AsyncAct("memory:", Notes) as app:
+        assert (await app.do(Notes.note, "s", function="f")).state.function == "f"
+
+
+async def test_after_closing_every_verb_says_that_it_is_closed(app: Act) -> None:
+    bank = AsyncAct(app)
+    await bank.close()
+    await bank.close()
+    with pytest.raises(StoreClosedError, match="this app was closed"):
+        await bank.load(Account, "account-7")

@@ -4,7 +4,7 @@ import gc
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
 import msgspec
 import pytest
@@ -12,6 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from act_fast._copying import copier_of
+
+T = TypeVar("T")
 
 
 class Colour(Enum):
@@ -41,6 +43,22 @@ class Node(msgspec.Struct):
     parent: "Node | None" = None
 
 
+class Crate(msgspec.Struct, Generic[T]):
+    held: list[T] = []
+
+
+class Fixed(msgspec.Struct, Generic[T], frozen=True):
+    held: T
+
+
+class Cat(msgspec.Struct, tag=True):
+    lives: list[int] = []
+
+
+class Dog(msgspec.Struct, tag=True):
+    tricks: dict[str, int] = {}
+
+
 class Everything(msgspec.Struct):
     number: int = 0
     price: Decimal = Decimal(0)
@@ -59,6 +77,12 @@ class Everything(msgspec.Struct):
     node: Node = msgspec.field(default_factory=Node)
     maybe: list[int] | None = None
     either: list[int] | dict[str, int] | None = None
+    word_or_groups: str | dict[str, list[int]] = ""
+    number_or_table: int | list[list[int]] = 0
+    word_or_cat: str | Cat = ""
+    pet: Cat | Dog | None = None
+    crate: Crate[int] = msgspec.field(default_factory=Crate)
+    fixed: Fixed[list[int]] = Fixed([])
     anything: Any = None
     pair: Pair = Pair([], 0)
     box: Box = msgspec.field(default_factory=lambda: Box(things=[]))
@@ -97,6 +121,12 @@ everything = st.builds(
     node=nodes,
     maybe=st.none() | numbers,
     either=st.none() | numbers | st.dictionaries(words, integers, max_size=2),
+    word_or_groups=words | st.dictionaries(words, numbers, max_size=2),
+    number_or_table=integers | st.lists(numbers, max_size=2),
+    word_or_cat=words | st.builds(Cat, numbers),
+    pet=st.none() | st.builds(Cat, numbers) | st.builds(Dog, st.dictionaries(words, integers, max_size=2)),
+    crate=st.builds(Crate, numbers),
+    fixed=st.builds(Fixed, numbers),
     anything=st.recursive(st.none() | integers, lambda inner: st.lists(inner, max_size=2), max_leaves=4),
     pair=st.builds(Pair, numbers, integers),
     box=numbers.map(lambda things: Box(things=things)),

@@ -1,6 +1,7 @@
 """Everything a person can get wrong in a definition is an error with the class, the member and the mend."""
 
-from typing import Any, TypedDict
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, TypedDict, TypeVar
 
 import msgspec
 import pytest
@@ -15,6 +16,22 @@ class Noted(Event):
 
 class Plain(msgspec.Struct):
     text: str = ""
+
+
+T = TypeVar("T")
+Amount = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Added(Event, Generic[T]):
+    what: T
+
+
+@dataclass(eq=False)
+class Place:
+    page: int = 0
+
+
+HERE = Place()
 
 
 class Opaque:
@@ -395,3 +412,76 @@ def test_a_reducer_for_an_event_of_another_state() -> None:
 
     with refused(r"event Deposited is claimed by .*Account and by .*Thief; an event belongs to one state"):
         Act("memory:", Account, Thief)
+
+
+def test_a_method_that_hides_an_inherited_member() -> None:
+    with refused(r"Savings\.deposited hides the reducer of that name that it inherits; decorate it as reducer too"):
+
+        class Savings(Account):
+            def deposited(self, event: Deposited) -> None: ...  # type: ignore[override]
+
+    with refused(r"Savings\.deposit hides the action of that name"):
+
+        class Savings(Account):  # type: ignore[no-redef]
+            deposit: int = 0  # type: ignore[assignment]
+
+
+def test_a_generic_event_without_a_class_of_its_own() -> None:
+    with refused(r"Notes\.added: .*Added\[int\] is no event class; make it one: `class SomeEvent\(Added\[...\]\)`"):
+
+        class Notes(State):
+            @reducer
+            def added(self, event: Added[int]) -> None: ...
+
+    with refused(r"Notes\.add: .*Added\[int\] is none; make it one"):
+
+        class Notes(State):  # type: ignore[no-redef]
+            @action
+            def add(self) -> Added[int]:
+                return Added(1)
+
+
+def test_an_event_made_from_a_generic_one_is_an_event_like_any_other() -> None:
+    class AddedNumber(Added[int]):
+        pass
+
+    class Sum(State):
+        what: int = 0
+
+        @action
+        def add(self, what: int) -> AddedNumber:
+            return AddedNumber(what)
+
+    with Act("memory:", Sum) as app:
+        assert app.do(Sum.add, "s", 5).state.what == 5
+
+
+def test_a_dataclass_as_a_default_that_can_change() -> None:
+    with refused(r"Notes\.place has a mutable default"):
+
+        class Notes(State):
+            place: Place = Place()
+
+
+def test_an_action_with_a_struct_as_a_default_that_can_change() -> None:
+    with refused(r"Notes\.note: its arguments cannot be checked: Using a mutable struct"):
+
+        class Notes(State):
+            @action
+            def note(self, plain: Plain = Plain()) -> Noted:  # noqa: B008
+                return Noted(plain.text)
+
+
+def test_an_error_says_types_in_the_words_of_the_program() -> None:
+    class Notes(State):
+        @action
+        def note(self, amount: Amount, /, maybe: Amount | None, *, pages: list[Amount], place: Place = HERE) -> Noted:
+            return Noted("")
+
+    with (
+        Act("memory:", Notes) as app,
+        refused(
+            r"it takes \(amount: Amount, maybe: Amount \| None, \*, pages: list\[Amount\], place: Place = \.\.\.\)"
+        ),
+    ):
+        app.do(Notes.note, "s")  # type: ignore[call-arg]

@@ -427,3 +427,16 @@ def test_something_that_is_no_component_is_refused() -> None:
         Act("memory:", Opened)  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="is no component"):
         Act("memory:", Slice("Account"))  # type: ignore[arg-type]
+
+
+def test_a_state_without_eq_is_not_taken_for_a_changed_one_in_debug() -> None:
+    class Reading(State, eq=False):
+        degrees: float = 0.0
+
+        @action
+        def measure(self, degrees: float) -> Measured:
+            return Measured(degrees)
+
+    with Act("memory:", Reading, debug=True) as app:
+        app.do(Reading.measure, "r", 1.5)
+        assert app.do(Reading.measure, "r", 2.5).state.degrees == 2.5

@@ -184,7 +184,7 @@ def test_an_upcaster_runs_in_load_do_history_and_query(store: LogStore) -> None:
 
 
 def test_what_is_upcasted_can_be_had_as_json_again(store: LogStore) -> None:
-    codec = Act(store, Cart).codec
+    codec = Act(store, Cart)._codec
     assert codec.upcasted("Bought", b'{"euros":2}') == ("Bought_v2", b'{"cents":200,"currency":"EUR"}')
     assert codec.upcasted("Bought_v2", b'{"cents":2}') == ("Bought_v2", b'{"cents":2}')
     assert codec.upcasted("Unknown", b"{}") == ("Unknown", b"{}")

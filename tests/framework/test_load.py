@@ -236,3 +236,14 @@ def test_a_stream_is_named_by_text(app: Act, stream: str) -> None:
             verb(Account, stream)
     with pytest.raises(ValidationError, match="stream must be text"):
         app.do(Account.deposit, stream, amount=1)
+
+
+def test_the_end_of_time_is_a_moment_too(busy: Act) -> None:
+    end = datetime.max.replace(tzinfo=UTC)
+    assert busy.load(Account, "account-1", at=end).version == busy.load(Account, "account-1").version
+    assert busy.load(Account, "account-1", before=end).version == busy.load(Account, "account-1").version
+
+
+def test_query_takes_event_classes_in_brackets(busy: Act) -> None:
+    with pytest.raises(ValidationError, match="events must be a sequence of event classes; one alone goes in brackets"):
+        busy.query(events=Deposited)  # type: ignore[arg-type]

@@ -7,10 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from act_fast import Act, Actor, EventCause, ValidationError
+from act_fast import (
+    Act,
+    ActionCause,
+    Actor,
+    Append,
+    DecodeError,
+    DefinitionError,
+    EventCause,
+    LogStore,
+    Meta,
+    ValidationError,
+    new_correlation,
+)
 from act_fast._ambient import within
-from act_fast._correlation import new_correlation
-from tests.framework.bank import Account
+from tests.framework.bank import Account, Deposited
 
 ADA = Actor("u1", "Ada", {"role": "teller"})
 
@@ -150,3 +161,64 @@ def test_a_forked_child_makes_ids_of_its_own() -> None:
     os.close(reader)
     os.close(writer)
     assert made[-4:] != new_correlation()[-4:]
+
+
+def test_who_did_it_is_told_in_one_step(app: Act) -> None:
+    snapshot = app.acting(ADA).do(Account.open, "account-7", owner="Ada")
+
+    assert snapshot.meta.actor == ADA
+    assert snapshot.meta.action == ActionCause("Account.open", "account-7", ADA)
+    assert snapshot.meta.event is None
+    assert [step.meta.actor for step in app.history(Account, "account-7")] == [ADA]
+    assert [each.meta.actor for each in app.query()] == [ADA]
+
+
+def test_where_nobody_did_anything_there_is_nothing_to_tell(app: Act) -> None:
+    app.store.append("account-7", [Deposited(1)])
+
+    for meta in (app.load(Account, "nobody").meta, app.load(Account, "account-7").meta):
+        assert (meta, meta.action, meta.actor, meta.event) == (Meta(), None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("actor", "sentence"),
+    [
+        (Actor(7), "an actor's id: expected `str`, got `int`"),  # type: ignore[arg-type]
+        (Actor("7", name=None), "an actor's name: expected `str`, got `null`"),  # type: ignore[arg-type]
+        (Actor("7", extra={"role": object()}), "an actor must be JSON"),
+        (Actor("\ud800"), "an actor must be JSON"),
+    ],
+)
+def test_an_actor_that_could_not_be_read_again_is_refused(app: Act, actor: Actor, sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        app.acting(actor)
+    with pytest.raises(ValidationError, match=sentence):
+        app.context(actor=actor)
+
+
+def test_a_correlation_is_text(app: Act) -> None:
+    with pytest.raises(ValidationError, match="correlation must be text"):
+        app.context(correlation=7)  # type: ignore[arg-type]
+
+
+def test_a_correlator_makes_text() -> None:
+    with Act("memory:", Account, correlator=lambda: 7) as app:  # type: ignore[arg-type,return-value]
+        with pytest.raises(DefinitionError, match="correlator= makes ids that are text"):
+            app.do(Account.open, "account-7", owner="Ada")
+        assert app.store.head == 0
+
+
+def test_a_meta_that_could_not_be_read_again_is_refused(app: Act) -> None:
+    wrong = Meta(correlation=7)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=r"meta\.correlation: expected `str \| null`, got `int`"):
+        app.store.append("account-7", [Deposited(1)], meta=wrong)
+    with pytest.raises(ValidationError, match=r"meta\.correlation: expected `str \| null`, got `int`"):
+        app.store.append_many([Append("account-7", [Deposited(1)])], meta=wrong)
+    assert app.store.head == 0
+
+
+def test_a_meta_that_something_else_has_written_is_told(app: Act) -> None:
+    with LogStore.memory() as store:
+        store._log.append("account-7", [("Deposited", b'{"amount": 1}')], None, b'{"correlation": 7}')
+        with pytest.raises(DecodeError, match="a commit's meta does not decode: correlation: expected"):
+            list(store.load("account-7"))

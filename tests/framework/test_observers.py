@@ -45,7 +45,7 @@ def test_what_an_observer_does_to_the_state_harms_nobody(app: Act) -> None:
         snapshot.state.balance = 99
 
     app.observe("committed", vandal)
-    app.do(Account.deposit, "account-7", amount=1)
+    assert app.do(Account.deposit, "account-7", amount=1).state.balance == 1
     assert app.load(Account, "account-7").state.balance == 1
 
 
@@ -79,7 +79,7 @@ def test_all_faces_of_an_app_share_its_observers(app: Act) -> None:
 
 
 def test_there_is_only_so_much_to_observe(app: Act) -> None:
-    with pytest.raises(ValidationError, match="nothing called 'commited' to observe; there is committed, acked"):
+    with pytest.raises(ValidationError, match="nothing called 'commited' to observe; there is committed, claimed"):
         app.observe("commited", print)  # type: ignore[call-overload]
     with pytest.raises(ValidationError, match="must be callable"):
         app.observe("committed", None)  # type: ignore[call-overload]

@@ -6,7 +6,19 @@ from typing import Any
 
 import pytest
 
-from act_fast import Act, Event, Failure, LogStore, Snapshot, State, StreamClosedError, ValidationError, action, reducer
+from act_fast import (
+    Act,
+    DefinitionError,
+    Event,
+    Failure,
+    LogStore,
+    Snapshot,
+    State,
+    StreamClosedError,
+    ValidationError,
+    action,
+    reducer,
+)
 from tests.framework.bank import Account, Deposited
 
 
@@ -222,3 +234,20 @@ def test_a_warm_stream_does_not_get_slower_with_its_length(store: LogStore) -> N
     app = Act(store, Clock)
     app.do(Clock.tick, "c", times=5000)
     assert app.do(Clock.tick, "c").replayed == 0
+
+
+def test_a_state_that_cannot_be_stored_is_an_error_that_names_it_and_can_be_loaded_all_the_same() -> None:
+    class Odd(State):
+        anything: Any = None
+
+        @reducer
+        def deposited(self, event: Deposited) -> None:
+            self.anything = object()
+
+    with LogStore.memory() as store:
+        store.append("o", [Deposited(1)])
+        store.save_snapshot("o", 1, b"of another class")
+        app = Act(store, Odd)
+        assert app.load(Odd, "o").version == 1
+        with pytest.raises(DefinitionError, match="a state of Odd cannot be stored"):
+            app.snapshot(Odd, "o")

@@ -198,8 +198,6 @@ def test_a_bound_that_is_no_number_is_refused_when_it_is_given(kept: LogStore, b
         lambda: kept.load("a", after=bad),
         lambda: kept.load("a", before=bad),
         lambda: kept.load("a", limit=bad),
-        lambda: kept.load_rows("a", bad),
-        lambda: kept.load_rows("a", 0, bad),
         lambda: kept.query(after=bad),
         lambda: kept.query(before=bad),
         lambda: kept.query(limit=bad),
@@ -224,7 +222,6 @@ def test_none_is_no_after(kept: LogStore) -> None:
 def test_a_stream_to_read_must_be_text(kept: LogStore, bad: Any) -> None:
     for ask in (
         lambda: kept.load(bad),
-        lambda: kept.load_rows(bad),
         lambda: kept.version(bad),
         lambda: kept.latest_snapshot(bad),
         lambda: kept.save_snapshot(bad, 1, b"x"),
@@ -374,7 +371,6 @@ def test_after_closing_every_verb_says_that_the_store_is_closed(store: LogStore)
         lambda: store.append("a", [Noted("x")]),
         lambda: store.append_many([Append("a", pairs(1))]),
         lambda: store.load("a"),
-        lambda: store.load_rows("a"),
         lambda: store.query(),
         lambda: store.head,
         lambda: store.version("a"),
@@ -427,7 +423,6 @@ def test_every_error_is_one_of_ours(kept: LogStore) -> None:
         lambda one, other: kept.append_many([Append("a", one, other)]),
         lambda one, other: kept.load(one, after=other),
         lambda one, other: kept.load("a", before=one, limit=other),
-        lambda one, other: kept.load_rows(one, other),
         lambda one, other: kept.query(stream=one, names=other),
         lambda one, other: kept.query(pattern=one, correlation=other),
         lambda one, other: kept.query(created_after=one, backwards=other),

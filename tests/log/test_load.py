@@ -6,7 +6,7 @@ from datetime import UTC
 
 import pytest
 
-from act_fast._log_store import LogStore, committed
+from act_fast._log_store import LogStore
 from act_fast._meta import Meta
 from act_fast._store import Committed
 
@@ -115,26 +115,6 @@ def test_events_of_many_segments_and_sizes_come_back_whole(open_store: Callable[
             store.append("a", [("Sized", each)])
     with open_store() as store:
         assert [event.data for event in store.load("a")] == data
-
-
-def test_rows_are_what_load_gives_in_pages(store: LogStore) -> None:
-    store.append("b", pairs(3))
-    store.append("a", pairs(PAGES), meta=Meta(correlation="r"))
-    pages = list(store.load_rows("a"))
-    assert len(pages) > 1
-    assert [committed(row) for page in pages for row in page] == list(store.load("a"))
-
-
-def test_rows_take_the_same_bounds(store: LogStore) -> None:
-    store.append("a", pairs(PAGES))
-    rows = [row for page in store.load_rows("a", 3, 6) for row in page]
-    assert [row[2] for row in rows] == [4, 5]
-    rows = [row for page in store.load_rows("a", 10, 2400) for row in page]
-    assert [row[2] for row in rows] == list(range(11, 2400))
-
-
-def test_there_are_no_rows_of_a_stream_that_is_not_there(store: LogStore) -> None:
-    assert [row for page in store.load_rows("nobody") for row in page] == []
 
 
 def test_many_streams_with_few_events_each_are_told_apart(open_store: Callable[..., LogStore]) -> None:

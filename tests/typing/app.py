@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import assert_type
 
-from act_fast import Act, Actor, CacheInfo, Committed, Event, LogStore, Slice, Snapshot
+from act_fast import Act, Actor, CacheInfo, Committed, Event, EventCause, LogStore, Slice, Snapshot
 
 from .domain import Account, Deposited, Opened, Savings
 
@@ -22,6 +22,9 @@ def right(app: Act) -> None:
     assert_type(app.load(Account, "a", before=2).state, Account)
     assert_type(app.load(Account, "a", at=datetime.now(UTC)).version, int)
     assert_type(app.load(Account, "a", position=7).event, Committed[Event] | None)
+    assert_type(app.load(Account, "a").meta.actor, Actor | None)
+    assert_type(app.load(Account, "a").meta.event, EventCause | None)
+    assert_type(app.load(Account, "a").closed, bool)
     assert_type(app.history(Account, "a"), Iterator[Snapshot[Account]])
     assert_type(app.snapshot(Account, "a"), Snapshot[Account])
     assert_type(app.query(events=[Deposited, Opened]), Iterator[Committed[Event]])

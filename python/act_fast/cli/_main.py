@@ -6,7 +6,7 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from act_fast import _core
-from act_fast.cli import _check, _events, _info, _streams, _verify
+from act_fast.cli import _check, _events, _handling, _info, _rebuild, _run, _streams, _targets, _verify, _why
 from act_fast.cli._arguments import Parser
 from act_fast.errors import ActError, StoreCorruptError
 
@@ -18,7 +18,7 @@ pipe, and JSON lines with --json.
 
 exit codes:
   0  all is well
-  1  something wrong was found: damage, events that do not decode
+  1  something wrong was found: damage, events that do not decode, a target that is blocked
   2  wrong usage, or no store to be read at the path
   130  interrupted by Ctrl-C
   141  whoever read the output has gone
@@ -49,14 +49,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="act-fast",
-        description="Look into an act-fast store. Nothing here changes one.",
+        description="Look into an act-fast store, run the reactions of an app, and handle their targets.",
         epilog=EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"act-fast {_core.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (_info, _streams, _events, _verify, _check):
+    for command in (_info, _streams, _events, _verify, _check, _run, _targets, _why, _handling, _rebuild):
         command.add(commands)
     return parser
 

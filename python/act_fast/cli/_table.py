@@ -33,6 +33,11 @@ class Table:
 
     def write(self, rows: Sequence[Sequence[Value]]) -> None:
         """Write `rows`, each with one value for every column."""
+        self._console.print(self.page(rows))
+        self._titled = True
+
+    def page(self, rows: Sequence[Sequence[Value]]) -> table.Table:
+        """The same, for somebody else to write."""
         shown = [[row[index] for index in self._shown] for row in rows]
         page = table.Table(
             box=box.SIMPLE_HEAD,
@@ -46,8 +51,7 @@ class Table:
             _add_column(page, column, width, value)
         for row in cells:
             page.add_row(*row)
-        self._console.print(page)
-        self._titled = True
+        return page
 
     def _widths(self, cells: Sequence[Sequence[Text]], values: Sequence[Value]) -> list[int]:
         """Wide enough for all that was written so far, and altogether no wider than the terminal if that can be."""

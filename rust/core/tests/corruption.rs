@@ -39,7 +39,7 @@ fn make() -> Store {
         Item::Snapshot { stream: "b".to_owned(), version: 1, data: br#"{"paid":1}"#.to_vec() },
         Item::event("b", "Paid", "5"),
         // Does not fit into what is left of the first file.
-        Item::event("c", "Filled", &format!("\"{}\"", "z".repeat(15_700))),
+        Item::event("c", "Filled", &format!("\"{}\"", "z".repeat(15_900))),
         Item::event("account-1", "Closed", "{}"),
     ]
     .map(Arc::new);
@@ -90,6 +90,12 @@ fn check(damaged: &Image, found: Found, what: &str) {
     }
 }
 
+fn check_everywhere(damaged: &Image, what: &str) {
+    for found in EVERYWHERE {
+        check(damaged, found, what);
+    }
+}
+
 fn outcome_of(damaged: &Image, found: Found) -> Result<(), String> {
     let image = match found {
         Found::InPlace => damaged.clone(),
@@ -102,6 +108,7 @@ fn outcome_of(damaged: &Image, found: Found) -> Result<(), String> {
         Ok(log) => log,
         Err(error) => return told(&disk, &error),
     };
+    contents::right_or_refused(&log, &STORE.contents)?;
     match right(&log, &STORE.contents) {
         Ok(()) => {}
         Err(Trouble::Wrong(what)) => return Err(what),
@@ -216,11 +223,11 @@ fn files_that_were_cut_short_are_noticed() {
         for shorter in near.into_iter().filter(|shorter| *shorter < len) {
             let mut damaged = STORE.image.clone();
             damaged.bytes_mut(&name).truncate(shorter);
-            EVERYWHERE.map(|found| check(&damaged, found, &format!("{name} cut to {shorter} bytes")));
+            check_everywhere(&damaged, &format!("{name} cut to {shorter} bytes"));
         }
         let mut damaged = STORE.image.clone();
         damaged.bytes_mut(&name).extend_from_slice(&[0x5a; 5000]);
-        EVERYWHERE.map(|found| check(&damaged, found, &format!("{name} made longer")));
+        check_everywhere(&damaged, &format!("{name} made longer"));
     }
 }
 
@@ -232,7 +239,7 @@ fn zeroed_sectors_and_pages_are_noticed() {
                 let mut damaged = STORE.image.clone();
                 let end = (at + size).min(damaged.bytes_mut(&name).len());
                 damaged.bytes_mut(&name)[at..end].fill(0);
-                EVERYWHERE.map(|found| check(&damaged, found, &format!("{name}: {size} bytes of zeros at {at}")));
+                check_everywhere(&damaged, &format!("{name}: {size} bytes of zeros at {at}"));
             }
         }
     }
@@ -267,10 +274,10 @@ fn log_files_that_were_swapped_doubled_or_lost_are_noticed() {
         }),
     ];
     for (what, damaged) in &cases {
-        EVERYWHERE.map(|found| check(damaged, found, what));
+        check_everywhere(damaged, what);
     }
     for name in STORE.files("index") {
-        EVERYWHERE.map(|found| check(&with(&[(&name, None)]), found, &format!("{name} lost")));
+        check_everywhere(&with(&[(&name, None)]), &format!("{name} lost"));
     }
 }
 

@@ -99,8 +99,8 @@ impl Shared {
             own |= self.number_of.contains_key(&subscription.reaction);
         }
         // Before its next event there is nothing left to do; a target without one is where correlating is.
-        let watermark = match lowest {
-            u64::MAX if read != u64::MAX => read.max(target.watermark),
+        // Never beyond what has been correlated for all its reactions: what is not yet known is not yet done.
+        let watermark = match lowest.min(read) {
             u64::MAX => target.watermark,
             lowest => lowest,
         };

@@ -146,3 +146,48 @@ fn check_names(log: &Log, names: &BTreeMap<&str, Vec<(u64, &Event)>>) -> Result<
     }
     Ok(())
 }
+
+/// Read in every way on its own, one stream and one name at a time. Each way may refuse; none may answer anything but what
+/// is expected.
+pub(crate) fn right_or_refused(log: &Log, expected: &Contents) -> Result<(), String> {
+    let told = |outcome: Result<(), Trouble>| match outcome {
+        Err(Trouble::Wrong(what)) => Err(what),
+        _ => Ok(()),
+    };
+    let head = expected.events.len() as u64;
+    told(log.head().map_err(Trouble::from).and_then(|found| agree("the head", &found, &head)))?;
+    let mut streams: BTreeMap<&str, Vec<(u64, &Event)>> = BTreeMap::new();
+    let mut names: BTreeMap<&str, Vec<(u64, &Event)>> = BTreeMap::new();
+    for (position, event) in (1..).zip(&expected.events) {
+        streams.entry(&event.stream).or_default().push((position, event));
+        names.entry(&event.name).or_default().push((position, event));
+    }
+    told(check_names(log, &names))?;
+    told(check_streams(log, &streams))?;
+    for (stream, events) in &streams {
+        let what = format!("stream {stream:?}");
+        let expected: Vec<(u64, Event)> =
+            events.iter().map(|(position, event)| (*position, (*event).clone())).collect();
+        let filter = Filter { stream: Some((*stream).to_owned()), ..Filter::default() };
+        told(all_of(log, &filter, 7).map_err(Trouble::from).and_then(|found| agree(&what, &found, &expected)))?;
+        let expected: Vec<Event> = expected.into_iter().map(|(_, event)| event).collect();
+        told(load(log, stream).map_err(Trouble::from).and_then(|found| agree(&what, &found, &expected)))?;
+        let version = expected.len() as u64;
+        told(log.version(stream).map_err(Trouble::from).and_then(|found| agree(&what, &found, &version)))?;
+    }
+    for (stream, snapshot) in &expected.snapshots {
+        let found = log.latest_snapshot(stream, None).map_err(Trouble::from);
+        let found = found.map(|found| found.map(|found| (found.version, found.data.to_vec())));
+        told(found.and_then(|found| agree("a snapshot", &found, &Some(snapshot.clone()))))?;
+    }
+    let filter = Filter { before: Some(head + 1), ..Filter::default() };
+    let all: Vec<(u64, Event)> = (1..).zip(expected.events.iter().cloned()).collect();
+    told(all_of(log, &filter, 3).map_err(Trouble::from).and_then(|found| agree("all events", &found, &all)))?;
+    let backwards: Vec<(u64, Event)> = all.into_iter().rev().collect();
+    let filter = Filter { backwards: true, ..Filter::default() };
+    told(
+        all_of(log, &filter, 3)
+            .map_err(Trouble::from)
+            .and_then(|found| agree("all events backwards", &found, &backwards)),
+    )
+}

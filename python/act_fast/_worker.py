@@ -1,0 +1,229 @@
+"""The worker: drains whenever there is something to do, and is asleep otherwise."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from act_fast._backoff import Backoff
+from act_fast._crew import Batch, Crew
+from act_fast._cycle import Cycle
+from act_fast._lane import Lane
+from act_fast._lease import Lease
+from act_fast._logging import log
+from act_fast._program import Program
+from act_fast._step import Host
+from act_fast._works import Drained, Ran
+from act_fast.errors import StoreClosedError
+
+__all__ = ["Worker"]
+
+_CORRELATE_EVENTS: Final = 10_000
+_PATIENCE_SECONDS: Final = 0.1
+_QUICK_SECONDS: Final = 0.02
+_AFTER_ERROR: Final = Backoff(first=0.1, factor=2.0, longest=30.0)
+
+
+class Worker:
+    """One call of `run`: a loop for each lane, each in a thread of its own if there are several."""
+
+    def __init__(
+        self,
+        program: Program,
+        host: Host,
+        lanes: Callable[[], Mapping[str, Lane]],
+        concurrency: int,
+        grace_seconds: float,
+    ) -> None:
+        self._program = program
+        self._host = host
+        self._lanes = lanes
+        self._concurrency = concurrency
+        self._grace_seconds = grace_seconds
+        self._stopped = threading.Event()
+        self._ended = threading.Event()
+        self._here = 0
+
+    def run(self) -> Ran:
+        """Work until it is stopped."""
+        self._here = threading.get_ident()
+        self._program.begin(self)
+        try:
+            return self._work([self._loop(lane) for lane in self._lanes().values()])
+        finally:
+            self._program.end(self)
+            self._ended.set()
+
+    def stop(self) -> None:
+        """Let it end gracefully."""
+        self._stopped.set()
+        self._program.wake()
+
+    def wait(self) -> None:
+        """Sleep until it has ended; not in the thread that it runs in."""
+        if threading.get_ident() != self._here:
+            self._ended.wait()
+
+    def _loop(self, lane: Lane) -> "LaneLoop":
+        program, host = self._program, self._host
+        alone = len(program.catalog().lanes) == 1
+        crew = Crew(self._concurrency, program.daemons, lambda: program.loop(host))
+        cycle = Cycle(program, host, None if alone else {lane.name: lane}, crew)
+        return LaneLoop(cycle, lane, self._concurrency, self._stopped)
+
+    def _work(self, loops: "list[LaneLoop]") -> Ran:
+        errors: list[BaseException] = []
+        threads = [threading.Thread(target=self._guarded, args=(each, errors), daemon=True) for each in loops[1:]]
+        for thread in threads:
+            thread.start()
+        try:
+            loops[0].run()
+        except KeyboardInterrupt:
+            log.info("interrupted; ending gracefully")
+        except BaseException as error:
+            errors.append(error)
+        self.stop()
+        for thread in threads:
+            thread.join()
+        deadline = time.monotonic() + self._grace_seconds
+        abandoned = sum(each.end(deadline) for each in loops)
+        if errors:
+            raise errors[0]
+        drained = Drained()
+        for each in loops:
+            drained = drained.and_then(each.drained)
+        return Ran(drained, abandoned)
+
+    def _guarded(self, loop: "LaneLoop", errors: list[BaseException]) -> None:
+        try:
+            loop.run()
+        except BaseException as error:
+            errors.append(error)
+            self.stop()
+
+
+class LaneLoop:
+    """The loop of one lane.
+
+    A cycle whose handlers take long goes on by itself while the next one begins, with those of the crew that are free:
+    whoever is quick never waits for whoever is slow.
+
+    Attributes:
+        drained: what all cycles have done.
+    """
+
+    def __init__(self, cycle: Cycle, lane: Lane, concurrency: int, stopped: threading.Event) -> None:
+        self.drained = Drained()
+        self._cycle = cycle
+        self._program = cycle.program
+        self._lane = lane
+        self._concurrency = concurrency
+        self._stopped = stopped
+        self._size = min(concurrency, lane.targets_max)
+        self._lock = threading.Lock()
+        self._held: list[Batch] = []
+        self._nothing_held = threading.Condition(self._lock)
+
+    def run(self) -> None:
+        """Drain until stopped."""
+        failures = 0
+        while not self._stopped.is_set():
+            try:
+                self._turn()
+                failures = 0
+            except StoreClosedError:
+                if self._stopped.is_set():
+                    return
+                raise
+            except Exception as error:  # the disk, perhaps; leases that were not finished run out
+                failures += 1
+                self._program.observers.fail(f"working on lane {self._lane.name!r}", error)
+                self._stopped.wait(_AFTER_ERROR.wait(failures))
+
+    def end(self, deadline: float) -> int:
+        """Wait until handlers that are at work have ended, and answer how many have not by then."""
+        with self._lock:
+            held = list(self._held)
+        for batch in held:
+            batch.stop()
+        with self._nothing_held:
+            self._nothing_held.wait_for(lambda: not self._held, max(0.0, deadline - time.monotonic()))
+            held = list(self._held)
+        for batch in held:
+            self._program.renewer().drop(batch)
+        return sum(batch.left for batch in held)
+
+    def _turn(self) -> None:
+        """Do what there is to do; sleep if there is nothing."""
+        port = self._program.port()
+        seen = port.expect_news()  # before looking, so that what comes in between is not slept through
+        found = self._program.correlate(_CORRELATE_EVENTS)
+        if self._once() or not found.caught_up or self._stopped.is_set():
+            return
+        port.wait_news(seen, port.next_ms())
+
+    def _once(self) -> bool:
+        """One cycle; whether there was anything to claim."""
+        held = sum(batch.left for batch in self._held)
+        limit = min(self._size, self._lane.targets_max - held)
+        if self._cycle.crew.free <= 0 or limit <= 0:
+            return False  # whoever ends will wake this loop
+        self._program.enter_cycle()
+        leases = []
+        try:
+            leases = self._cycle.claim(limit)
+        finally:
+            if not leases:
+                self._program.leave_cycle()
+        if leases:
+            self._handle(leases, limit)
+        return bool(leases)
+
+    def _handle(self, leases: list[Lease], limit: int) -> None:
+        started = time.monotonic()
+        batch = self._cycle.batch(leases)
+        self._hold(batch)
+        try:
+            self._cycle.crew.begin(batch)
+            batch.wait(_PATIENCE_SECONDS)
+        except BaseException:
+            batch.stop()
+            raise
+        finally:
+            ended, left = batch.leave(lambda late: self._late(batch, late))
+            self._finish(batch, ended)
+        self._cycle.ratio.learn(ended)
+        if left:
+            self._size = min(self._concurrency, self._lane.targets_max)
+        elif len(leases) == limit and time.monotonic() - started < _QUICK_SECONDS:
+            self._size = min(2 * self._size, self._lane.targets_max)
+
+    def _late(self, batch: Batch, leases: list[Lease]) -> None:
+        """Finish a lease whose cycle has long gone on; in the thread that has handled it."""
+        try:
+            self._finish(batch, leases)
+        except Exception as error:
+            self._program.observers.fail(f"finishing {leases[0].name!r}", error)
+        self._program.wake()  # the target may have more work, and there is room in the crew
+
+    def _hold(self, batch: Batch) -> None:
+        self._program.renewer().hold(batch)
+        with self._lock:
+            self._held.append(batch)
+
+    def _finish(self, batch: Batch, leases: list[Lease]) -> None:
+        drained = Drained()
+        try:
+            if leases:
+                drained = self._cycle.finish(leases)
+        finally:
+            with self._nothing_held:
+                self.drained = self.drained.and_then(drained)
+                batch.finished += len(leases)
+                whole = batch.finished == len(batch.leases)
+                if whole:
+                    self._held.remove(batch)
+                    self._nothing_held.notify_all()
+            if whole:
+                self._program.renewer().drop(batch)
+                self._program.leave_cycle()

@@ -1,0 +1,172 @@
+//! A process ends, without any clean-up, at one fault point after another in the middle of its work on a store that
+//! another has open: that other one takes over its locks, finds all that was acknowledged and no half of anything, goes on
+//! appending, and the store verifies.
+//!
+//! The process that ends is this very test, started again with its part in the environment.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use act_fast_core::disk::{Disk, RealDisk};
+use act_fast_core::{Durability, Filter, Log, NewEvent, Options, Part, Patience, fault, verify};
+
+const PART: &str = "ACT_FAST_DYING_PART";
+/// More fault points than any part of the child has.
+const POINTS_MAX: i64 = 4000;
+
+fn open(path: &Path, durability: &str) -> Arc<Log> {
+    let durability = Durability::from_name(durability).expect("a durability");
+    let options = Options { durability, segment_bytes: 16 << 10, ..Options::default() };
+    Log::open(Arc::new(RealDisk::new(path)), options).expect("the store opens")
+}
+
+fn append(log: &Log, parts: &[(&str, usize)]) -> u64 {
+    let data = format!("\"{}\"", "x".repeat(300));
+    let event = NewEvent { name: "Happened", data: data.as_bytes() };
+    let events: Vec<Vec<NewEvent<'_>>> = parts.iter().map(|(_, count)| vec![event; *count]).collect();
+    let given: Vec<Part<'_>> =
+        parts.iter().zip(&events).map(|((stream, _), events)| Part { stream, events, expected: None }).collect();
+    log.append(&given, b"", false, Patience::Wait).expect("an append").last().expect("a part").last_position
+}
+
+/// What the dying process does; it says how far it has come, after each acknowledgement.
+fn work(log: &Log, what: &str) {
+    let acknowledged = |position: u64| {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "acknowledged {position}").and_then(|()| out.flush()).expect("a word to the parent");
+    };
+    match what {
+        "single" => {
+            for _ in 0..3 {
+                acknowledged(append(log, &[("one", 1)]));
+            }
+        }
+        "batch" => acknowledged(append(log, &[("one", 5), ("new", 3), ("two", 1), ("newer", 14)])),
+        "snapshot" => {
+            acknowledged(append(log, &[("one", 2)]));
+            log.save_snapshot("one", 2, b"{}").expect("a snapshot");
+            acknowledged(append(log, &[("one", 1)]));
+        }
+        "roll" => {
+            for _ in 0..5 {
+                acknowledged(append(log, &[("one", 20)]));
+            }
+        }
+        "growth" => {
+            for number in 0..12 {
+                let names: Vec<String> = (0..15).map(|index| format!("g-{number}-{index}")).collect();
+                let parts: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+                acknowledged(append(log, &parts));
+            }
+        }
+        other => panic!("{other} is no work"),
+    }
+}
+
+/// Not a test by itself: what the parent starts.
+#[test]
+fn the_part_of_the_process_that_dies() {
+    let Ok(part) = std::env::var(PART) else { return };
+    let parts: Vec<&str> = part.split('|').collect();
+    let log = open(Path::new(parts[0]), parts[2]);
+    fault::die_after(parts[3].parse().expect("a number"));
+    work(&log, parts[1]);
+    fault::die_after(-1);
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "finished").and_then(|()| out.flush()).expect("a word to the parent");
+}
+
+/// Start the child; the last position that it acknowledged, and whether it came to its end.
+fn run_child(path: &Path, what: &str, durability: &str, point: i64) -> (u64, bool) {
+    let child = Command::new(std::env::current_exe().expect("this program"))
+        .args(["--exact", "the_part_of_the_process_that_dies", "--nocapture", "--test-threads=1"])
+        .env(PART, format!("{}|{what}|{durability}|{point}", path.display()))
+        .stderr(Stdio::null())
+        .output()
+        .expect("the child runs");
+    let said = String::from_utf8_lossy(&child.stdout).into_owned();
+    let acknowledged = said.lines().filter_map(|line| line.split("acknowledged ").nth(1)?.trim().parse().ok()).max();
+    (acknowledged.unwrap_or(0), said.contains("finished"))
+}
+
+fn check(path: &Path, log: &Log, acknowledged: u64, place: &str) {
+    let last = append(log, &[("one", 1), ("after", 1)]);
+    assert!(last > acknowledged + 1, "{place}: {acknowledged} was acknowledged, and now the log ends at {last}");
+    let mut query = log.query(&Filter::default()).expect("a query");
+    let mut seen = 0;
+    while let Some(events) = query.next_page(log, 500).expect("a page") {
+        for event in events {
+            seen += 1;
+            assert_eq!(event.position, seen, "{place}: positions are dense");
+        }
+    }
+    assert_eq!(seen, last, "{place}");
+    let versions: u64 = log.streams(None, None, usize::MAX).expect("streams").streams.iter().map(|s| s.version).sum();
+    assert_eq!(versions, last, "{place}: every event is in the index");
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(path));
+    let report = verify(&disk, &mut |_, _| Ok(())).expect("a report");
+    assert_eq!((report.problems, report.events), (vec![], last), "{place}");
+}
+
+fn at_every_point(what: &str, durability: &str) {
+    // Every point by default only where there are few: `ACT_FAST_DEATHS=all` takes them all.
+    let all = std::env::var("ACT_FAST_DEATHS").is_ok_and(|value| value == "all");
+    let mut step = 1;
+    let mut point = 1;
+    loop {
+        assert!(point < POINTS_MAX, "{what}: it never comes to its end");
+        let path =
+            std::env::temp_dir().join(format!("act-fast-death-{what}-{durability}-{point}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        let log = open(&path, durability);
+        let base = append(&log, &[("one", 1), ("two", 12)]);
+        let (acknowledged, finished) = run_child(&path, what, durability, point);
+        let place = format!("{what}, {durability}, fault point {point}");
+        check(&path, &log, acknowledged.max(base), &place);
+        log.shut_down().expect("closing");
+        drop(log);
+        let reopened = open(&path, durability);
+        check(&path, &reopened, acknowledged.max(base), &place);
+        reopened.shut_down().expect("closing again");
+        drop(reopened);
+        let _ = std::fs::remove_dir_all(&path);
+        if finished {
+            break;
+        }
+        if !all && point > 30 {
+            step = (step + 3).min(37);
+        }
+        point += step;
+    }
+    assert!(point > 10, "{what}: hardly any fault point was met");
+}
+
+#[test]
+fn a_writer_may_die_at_any_point_of_single_commits() {
+    at_every_point("single", "os");
+    at_every_point("single", "fsync");
+}
+
+#[test]
+fn a_writer_may_die_at_any_point_of_a_batch_that_makes_streams() {
+    at_every_point("batch", "fsync");
+    at_every_point("batch", "interval");
+}
+
+#[test]
+fn a_writer_may_die_at_any_point_of_a_snapshot() {
+    at_every_point("snapshot", "fsync");
+}
+
+#[test]
+fn a_writer_may_die_at_any_point_of_going_on_in_the_next_file() {
+    at_every_point("roll", "fsync");
+    at_every_point("roll", "os");
+}
+
+#[test]
+fn a_writer_may_die_at_any_point_while_the_hash_table_grows() {
+    at_every_point("growth", "os");
+}
