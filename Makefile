@@ -31,7 +31,7 @@ check: dev  ## Formatting, lints, types, and the stub against the module
 	$(BIN)/mypy && $(BIN)/python -m mypy.stubtest act_fast._core
 	$(BIN)/pyright && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes act_fast --ignoreexternal
 
-demo: dev .venv/.flights  ## A year of real flights: stored, folded, and travelled back in
+demo: dev .venv/.flights  ## A year of real flights: stored, folded, travelled back in, and reacted to
 	$(BIN)/python -m examples.flights --store flights.act
 
 bench: dev .venv/.peers  ## Measure the log beside its peers; see bench/RESULTS.md
@@ -41,7 +41,7 @@ docs: .venv/.ready  ## Write the reference from the docstrings
 	$(BIN)/python docs/generate_reference.py
 
 clean:  ## Remove what was built, .venv and the demo's store
-	rm -rf .venv target dist flights.act .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks python/act_fast/_core*.so
+	rm -rf .venv target dist flights.act flights.act.db* .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks python/act_fast/_core*.so
 
 .venv/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 …")'

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import lmdb
 
-from bench.sizes import Sizes
+from bench.sizes import CHECKOUT, Sizes
 
 __all__ = ["facts"]
 
@@ -25,6 +25,7 @@ def facts(sizes: Sizes) -> dict[str, str]:
     libraries += [f"LMDB {lmdb_version} (lmdb {version('lmdb')})", f"SQLite {sqlite3.sqlite_version}"]
     return {
         "date": date.today().isoformat(),
+        "revision": revision(),
         "processor": f"{processor()}, {os.cpu_count()} cores, {memory_gib():.0f} GiB",
         "system": f"{platform.system()} {platform.release()}, load before the run {load}",
         "file system": file_system(sizes.directory),
@@ -49,9 +50,17 @@ def memory_gib() -> float:
 
 def file_system(path: Path) -> str:
     """Its type, as the kernel names it, for the directory that the data goes to."""
-    while not path.exists():
-        path = path.parent
-    return said_by("stat", "--file-system", "--format=%T", str(path))
+    mounts = Path("/proc/mounts")
+    if not mounts.exists():
+        return "unknown"
+    where = path.resolve()
+    types = {Path(point): kind for _, point, kind, *_ in map(str.split, mounts.read_text().splitlines())}
+    return next(types[each] for each in (where, *where.parents) if each in types)
+
+
+def revision() -> str:
+    """The commit that was measured, as far as it is known."""
+    return said_by("git", "-C", str(CHECKOUT), "describe", "--always", "--dirty", "--abbrev=10")
 
 
 def said_by(*command: str) -> str:

@@ -53,11 +53,19 @@ PAGES: Final = [
         ["Actor", "Meta", "Causation", "ActionCause", "EventCause", "Ambient", "new_correlation"],
     ),
     Page(
+        "reactions.md",
+        "Reactions and projections",
+        [
+            *("Lane", "Target", "Cursor", "Correlation", "Drained", "Settled", "Ran", "Claimed", "Acked", "Blocked"),
+            *("Projection", "SqlProjection", "StateProjection", "on", "batch"),
+        ],
+    ),
+    Page(
         "store.md",
         "The store",
         [
             *("LogStore", "Durability", "Store", "Append", "NewEvent", "Appended", "Committed", "StreamInfo"),
-            *("StoredSnapshot", "StoreStats", "VerifyReport", "Problem", "Progress", "__version__"),
+            *("StoredSnapshot", "StoreStats", "VerifyReport", "Problem", "Progress", "verify_path", "__version__"),
         ],
     ),
     Page(
@@ -75,10 +83,11 @@ PAGES: Final = [
 
 def main() -> None:
     """Write all pages."""
+    written = pages()
     REFERENCE.mkdir(exist_ok=True)
     for path in REFERENCE.glob("*.md"):
         path.unlink()
-    for file, text in pages().items():
+    for file, text in written.items():
         (REFERENCE / file).write_text(text)
 
 

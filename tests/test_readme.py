@@ -22,17 +22,40 @@ def test_readmes_programs_print_what_it_says(tmp_path: Path) -> None:
     assert sum(bool(block.promised) for block, _ in ran) >= 2, "README has no programs left to run"
 
 
-@pytest.mark.parametrize("line", COMMAND_LINE.findall(README.read_text()))
-def test_readmes_commands_work_on_its_store(tmp_path: Path, line: str) -> None:
-    first_program = python_in(README.read_text())[0]
-    (tmp_path / "bank.py").write_text(first_program)
+LINES = COMMAND_LINE.findall(README.read_text())
+WORKERS = [line for line in LINES if line.startswith("act-fast run ")]
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Path:
+    """A directory in which README's first program has run."""
+    (tmp_path / "bank.py").write_text(python_in(README.read_text())[0])
     subprocess.run([sys.executable, "bank.py"], cwd=tmp_path, check=True, capture_output=True)
-    command, *arguments = shlex.split(line.replace("--follow", "--limit 9"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line not in WORKERS])
+def test_readmes_commands_work_on_its_store(bank: Path, line: str) -> None:
+    command, *arguments = shlex.split(line.replace("--follow", "--limit 9").replace("--watch", ""))
     ran = subprocess.run(
-        [Path(sys.executable).with_name(command), *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        [Path(sys.executable).with_name(command), *arguments], cwd=bank, capture_output=True, text=True, check=False
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout
+
+
+@pytest.mark.parametrize("line", WORKERS)
+def test_readmes_workers_start_and_end_when_they_are_told_to(bank: Path, line: str) -> None:
+    command, *arguments = shlex.split(line)
+    workers = subprocess.Popen(
+        [Path(sys.executable).with_name(command), *arguments], cwd=bank, stderr=subprocess.PIPE, text=True
+    )
+    assert workers.stderr is not None
+    told = [workers.stderr.readline() for _ in range(int(arguments[-1]))]
+    workers.terminate()
+    workers.communicate(timeout=60)
+    assert workers.returncode == 0
+    assert all("is process" in each for each in told)
 
 
 def test_every_link_in_readme_leads_somewhere() -> None:

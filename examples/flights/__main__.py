@@ -1,4 +1,4 @@
-"""`python -m examples.flights --store flights.act`: a year of flights stored, folded, and travelled back in."""
+"""`python -m examples.flights --store flights.act`: a year of flights stored, folded, travelled back in, reacted to."""
 
 import time
 from argparse import ArgumentParser, Namespace
@@ -16,7 +16,15 @@ from examples.flights.aircraft import Aircraft
 from examples.flights.append import append_rest
 from examples.flights.look import Folded, as_of, fold_all, most_delayed
 from examples.flights.source import Happening, history, read_rows
-from examples.flights.summary import Timing, delays_table, store_table, travel_table
+from examples.flights.statistics import LANE, declare_reactions, statistics_at
+from examples.flights.summary import (
+    Timing,
+    airports_table,
+    carriers_table,
+    delays_table,
+    store_table,
+    travel_table,
+)
 
 FIRST_OF_JULY = datetime(2013, 7, 1, tzinfo=ZoneInfo("America/New_York"))
 
@@ -25,19 +33,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the demo."""
     arguments = _arguments(argv)
     console = Console()
-    with LogStore(arguments.store, durability=arguments.durability) as store:
-        app = Act(store, Aircraft)
+    with (
+        LogStore(arguments.store, durability=arguments.durability) as store,
+        statistics_at(f"{arguments.store}.db") as statistics,
+        Act(store, Aircraft, lanes=[LANE]) as app,
+    ):
+        declare_reactions(app, statistics)
         columns = TextColumn("{task.description:<18}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
         with Progress(*columns, console=console) as progress:
             happenings = _read(arguments.flights, progress)
             appended = _append(store, happenings, arguments.events_per_commit, progress)
             folded, folding = _fold(app, progress)
+            correlating = _correlate(app, progress)
+            draining = _drain(app, progress)
         worst = most_delayed(folded)
-        console.print("", store_table(store, appended, folding), "", delays_table(worst), "", sep="\n")
+        rates = {"appended": appended, "folded": folding, "correlated": correlating, "reacted": draining}
+        console.print("", store_table(store, rates), "", delays_table(worst), "", sep="\n")
+        console.print(airports_table(statistics.airports()), "", carriers_table(statistics.carriers()), "", sep="\n")
         for stream, _, aircraft in worst[:1]:
             then = as_of(app, stream, FIRST_OF_JULY)
             console.print(travel_table(stream, FIRST_OF_JULY, then, aircraft))
             console.print(f"\nSee for yourself:\n.venv/bin/act-fast events {arguments.store} --stream {stream}")
+            console.print(f".venv/bin/act-fast targets {arguments.store}")
 
 
 def _arguments(argv: Sequence[str] | None) -> Namespace:
@@ -69,6 +86,25 @@ def _fold(app: Act, progress: Progress) -> tuple[list[Folded], Timing]:
     started = time.perf_counter()
     folded = fold_all(app, lambda events: progress.advance(task, events))
     return folded, Timing(app.store.head, time.perf_counter() - started)
+
+
+def _correlate(app: Act, progress: Progress) -> Timing:
+    task = progress.add_task("correlating", total=app.store.head)
+    started = time.perf_counter()
+    found = app.correlate()
+    progress.update(task, completed=app.store.head)
+    return Timing(found.examined, time.perf_counter() - started)
+
+
+def _drain(app: Act, progress: Progress) -> Timing:
+    task = progress.add_task("reacting", total=sum(target.lag for target in app.targets()))
+    app.observe("acked", lambda acked: progress.advance(task, acked.events))
+    started = time.perf_counter()
+    handled = app.settle().drained.handled
+    while lease := max((target.lease_seconds or 0 for target in app.targets() if target.lag), default=0):
+        time.sleep(lease)  # a run that was killed holds its targets until its leases run out
+        handled += app.settle().drained.handled
+    return Timing(handled, time.perf_counter() - started)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """What the demo shows at its end."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 from rich import box
@@ -10,8 +11,9 @@ from rich.table import Table
 from act_fast import LogStore
 from examples.flights.aircraft import Aircraft
 from examples.flights.look import Folded
+from examples.flights.statistics import Airport, Carrier
 
-__all__ = ["Timing", "delays_table", "store_table", "travel_table"]
+__all__ = ["Timing", "airports_table", "carriers_table", "delays_table", "store_table", "travel_table"]
 
 
 class Timing(NamedTuple):
@@ -24,8 +26,8 @@ class Timing(NamedTuple):
         return f"{self.events:,} events in {self.seconds:.2f} s: {self.events / self.seconds:,.0f} a second"
 
 
-def store_table(store: LogStore, appended: Timing, folded: Timing) -> Table:
-    """What the store holds, and how fast it went in and comes out."""
+def store_table(store: LogStore, rates: Mapping[str, Timing]) -> Table:
+    """What the store holds, and how fast it went in, comes out, and is reacted to."""
     stats = store.stats()
     table = _table("A year of flights from New York", show_header=False)
     table.add_column(style="bold")
@@ -34,8 +36,9 @@ def store_table(store: LogStore, appended: Timing, folded: Timing) -> Table:
     for name, events in sorted(store.names().items()):
         table.add_row("", f"{events:>7,} {name}")
     table.add_row("streams", f"{stats.streams:,}")
-    table.add_row("appended", f"{appended} ({store.durability})" if appended.events else "nothing: all was there")
-    table.add_row("folded", str(folded))
+    for verb, timing in rates.items():
+        table.add_row(verb, str(timing) if timing.events else "nothing: all was there")
+    table.add_row("durability", store.durability)
     table.add_row("on disk", f"{stats.bytes / 1e6:,.1f} MB, {stats.bytes / max(1, stats.events):,.0f} bytes an event")
     return table
 
@@ -59,6 +62,42 @@ def delays_table(folded: Iterable[Folded]) -> Table:
     return table
 
 
+def airports_table(airports: Iterable[Airport], count: int = 10) -> Table:
+    """The busiest airports. Flights to others than those of New York are known only as far as they began there."""
+    table = _table("The busiest airports, kept by reactions")
+    table.add_column("airport")
+    for title in ("departed", "late", "cancelled", "arrived", "late", "diverted"):
+        table.add_column(title, justify="right")
+    for airport in islice(airports, count):
+        table.add_row(
+            airport.name,
+            f"{airport.departures:,}",
+            _average(airport.departure_delay_minutes, airport.departures),
+            f"{airport.cancellations:,}",
+            f"{airport.arrivals:,}",
+            _average(airport.arrival_delay_minutes, airport.arrivals),
+            f"{airport.diversions:,}",
+        )
+    return table
+
+
+def carriers_table(carriers: Iterable[Carrier], count: int = 10) -> Table:
+    """The most punctual carriers."""
+    table = _table("The most punctual carriers, kept by reactions")
+    table.add_column("carrier")
+    for title in ("arrived", "15 min late", "on average", "cancelled"):
+        table.add_column(title, justify="right")
+    for carrier in islice(carriers, count):
+        table.add_row(
+            carrier.name,
+            f"{carrier.arrivals:,}",
+            f"{carrier.late / max(1, carrier.arrivals):.1%}",
+            _average(carrier.arrival_delay_minutes, carrier.arrivals),
+            f"{carrier.cancellations:,}",
+        )
+    return table
+
+
 def travel_table(stream: str, moment: datetime, then: Aircraft, now: Aircraft) -> Table:
     """One aircraft as it was, beside what has become of it."""
     table = _table(f"{stream}, then and now")
@@ -77,6 +116,10 @@ def _table(title: str, *, show_header: bool = True) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", show_header=show_header)
     table.box, table.show_edge, table.padding = box.SIMPLE_HEAD, False, (0, 1, 0, 0)
     return table
+
+
+def _average(minutes: int, flights: int) -> str:
+    return f"{minutes / flights:.1f} min" if flights else ""
 
 
 def _hours(minutes: int) -> str:

@@ -74,8 +74,8 @@ class Log:
     def load(
         self, stream: str, after: int | None = None, before: int | None = None, limit: int | None = None
     ) -> tuple[list[Row], int | None]:
-        """Events of one stream with after < version < before, at most `limit` (or 1000); and the version to go on after,
-        None at the end."""
+        """Events of one stream with after < version < before, at most `limit` (or 1000); and the version to go on
+        after, None at the end."""
 
     def query(
         self,
@@ -195,8 +195,8 @@ class Reactions:
         after: str | None = None,
         limit: int = 1000,
     ) -> list[dict[str, object]]:
-        """Keys: name, lane, priority, watermark, mark, lag, holder, lease_ms, attempts, failing, blocked, error, due_ms,
-        reactions, known."""
+        """Keys: name, lane, priority, watermark, mark, lag, holder, lease_ms, attempts, failing, blocked, error,
+        due_ms, reactions, known."""
 
     def cursors(self) -> list[tuple[str, int, bool]]:
         """How far each reaction has been correlated: (reaction, position, whether this program has code for it)."""

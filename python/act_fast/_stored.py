@@ -71,7 +71,11 @@ class StateCodec(Generic[S]):
 
 
 def _mark(definition: Definition[Any], names: list[str]) -> str:
-    reducers = sorted((event.__stored_name__, _shape(event)) for event in definition.reducers)
+    reducers = sorted(
+        # Upcasters by name too: one that takes what is stored under the event's own name adds no other name.
+        (event.__stored_name__, sorted(event.__upcasts__), _shape(event))
+        for event in definition.reducers
+    )
     said = [definition.snapshot_version, _shape(definition.state), reducers, sorted(names)]
     return hashlib.sha256(_json.encode(said)).hexdigest()[:16]
 

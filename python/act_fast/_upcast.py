@@ -40,7 +40,7 @@ class Upcast(Generic[O, N]):
         """What the function takes and what it returns."""
         place = f"@upcast(from_={self.from_!r}) on {self.function.__qualname__}"
         try:
-            hints = typing.get_type_hints(self.function, localns=dict(self._scope))
+            hints = typing.get_type_hints(self.function, localns={**self._scope, **self._itself()})
         except NameError as error:
             raise DefinitionError(
                 f"{place}: the annotation {error.name!r} means nothing here; define it above"
@@ -52,6 +52,10 @@ class Upcast(Generic[O, N]):
                 " write `def upcast_it(old: dict[str, Any]) -> NewEvent`"
             )
         return next(iter(hints.values())), returned
+
+    def _itself(self) -> dict[str, Any]:
+        """The class that a static method stands in, which was not there yet when the scope was looked at."""
+        return {self.target.__name__: self.target} if hasattr(self, "target") else {}
 
 
 def upcast(*, from_: str) -> Callable[[Callable[[O], N]], Upcast[O, N]]:

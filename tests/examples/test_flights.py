@@ -17,6 +17,7 @@ from examples.flights.__main__ import main
 from examples.flights.aircraft import Aircraft
 from examples.flights.look import as_of, fold_all, most_delayed
 from examples.flights.source import history, read_rows
+from examples.flights.statistics import statistics_at
 
 ROOT = Path(__file__).parent.parent.parent
 ROWS = 20_000
@@ -108,13 +109,87 @@ def test_an_aircraft_travelled_back_has_flown_only_what_it_had_flown(rows, fille
     assert 0 < then.departures < at_the_end.departures == len(departed)
 
 
+def test_the_airports_statistics_are_the_sums_of_the_csv(rows, filled: Path) -> None:
+    expected: dict[str, list[int]] = defaultdict(lambda: [0] * 6)
+    for row in rows:
+        origin, destination = expected[row["origin"]], expected[row["dest"]]
+        if row["dep_time"] == "NA":
+            origin[2] += 1
+            continue
+        origin[0] += 1
+        origin[1] += int(row["dep_delay"])
+        if row["arr_delay"] == "NA":
+            destination[5] += 1
+        else:
+            destination[3] += 1
+            destination[4] += int(row["arr_delay"])
+    with statistics_at(f"{filled}.db") as statistics:
+        assert {name: list(sums) for name, _, *sums in statistics.airports()} == {
+            name: sums for name, sums in expected.items() if any(sums)
+        }
+
+
+def test_the_carriers_statistics_are_the_sums_of_the_csv(rows, filled: Path) -> None:
+    with statistics_at(f"{filled}.db") as statistics:
+        assert {name: tuple(sums) for name, _, *sums in statistics.carriers()} == carriers_in(rows)
+
+
+def carriers_in(rows: list[dict[str, str]]) -> dict[str, tuple[int, ...]]:
+    """Arrivals, minutes late in all, flights that were late, cancellations."""
+    sums: dict[str, list[int]] = defaultdict(lambda: [0] * 4)
+    for row in rows:
+        carrier = sums[row["carrier"]]
+        if row["dep_time"] == "NA":
+            carrier[3] += 1
+        elif row["arr_delay"] != "NA":
+            carrier[0] += 1
+            carrier[1] += int(row["arr_delay"])
+            carrier[2] += int(row["arr_delay"]) >= 15
+    return {name: tuple(carrier) for name, carrier in sums.items() if any(carrier)}
+
+
+def test_there_is_a_target_for_each_airport_and_each_carrier_and_all_are_caught_up(rows, filled: Path) -> None:
+    airports = {row["origin"] for row in rows} | {row["dest"] for row in rows if row["dep_time"] != "NA"}
+    carriers = {row["carrier"] for row in rows}
+    with Act(LogStore(filled), Aircraft) as app:
+        found = list(app.targets())
+        app.store.close()
+    assert {target.name for target in found} == {f"airport-{a}" for a in airports} | {f"carrier-{c}" for c in carriers}
+    assert {target.lag for target in found} == {0}
+
+
+def test_killed_while_it_reacts_the_statistics_come_out_the_same(rows, flights: Path, tmp_path: Path) -> None:
+    arguments = ["--store", str(tmp_path / "killed.act"), "--flights", str(flights), "--durability", "os"]
+    with LogStore(tmp_path / "killed.act", durability="os") as watched:
+        command = [sys.executable, "-m", "examples.flights", *arguments]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as child:
+            left = await_reaction(watched.reactions())
+            child.kill()
+    assert left, "it was done before it could be killed"
+    main(arguments)
+    with statistics_at(f"{tmp_path / 'killed.act'}.db") as statistics:
+        assert {name: tuple(sums) for name, _, *sums in statistics.carriers()} == carriers_in(rows)
+
+
+def await_reaction(reactions) -> int:
+    """Sleep until a few events have been reacted to, and say how many are left."""
+    limit = datetime.now(UTC) + timedelta(seconds=TIMEOUT_SECONDS)
+    while datetime.now(UTC) < limit:
+        seen = reactions.expect_news()
+        targets = reactions.targets()
+        if sum(target["watermark"] > 0 for target in targets) > 5:
+            return sum(target["lag"] for target in targets)
+        reactions.wait_news(seen, 10)
+    raise AssertionError(f"it has not reacted after {TIMEOUT_SECONDS} seconds")
+
+
 def test_running_it_again_appends_nothing(flights: Path, filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with LogStore(filled) as store:
         head = store.head
     main(["--store", str(filled), "--flights", str(flights)])
     with LogStore(filled) as store:
         assert store.head == head
-    assert "nothing: all was there" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("nothing: all was there") == 3, "appended, correlated, reacted"
 
 
 def test_killed_in_the_middle_it_goes_on_at_the_right_place(flights: Path, filled: Path, tmp_path: Path) -> None:

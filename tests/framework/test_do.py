@@ -423,7 +423,9 @@ def test_an_address_that_leads_nowhere_is_refused(address: str) -> None:
 
 
 def test_something_that_is_no_component_is_refused() -> None:
-    with pytest.raises(ValidationError, match="is no component of an app; hand it state classes and slices"):
+    with pytest.raises(
+        ValidationError, match="is no component of an app; hand it state classes, projections and slices"
+    ):
         Act("memory:", Opened)  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="is no component"):
         Act("memory:", Slice("Account"))  # type: ignore[arg-type]

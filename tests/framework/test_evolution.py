@@ -246,6 +246,22 @@ def test_an_upcaster_from_the_same_name_sees_old_and_new(store: LogStore) -> Non
     assert [step.state.metres for step in app.history(Walker, "s")] == [2000, 5, 7]
 
 
+def test_an_upcaster_may_name_the_class_it_stands_in(store: LogStore) -> None:
+    class Lent(Event, name="Lent_v2"):
+        days: int
+
+        @upcast(from_="Lent")
+        @staticmethod
+        def from_weeks(old: dict[str, Any]) -> "Lent":
+            return Lent(old["weeks"] * 7)
+
+    class Book(State, events=[Lent]):
+        days: int = 0
+
+    store.append("b", [("Lent", b'{"weeks": 2}')])
+    assert Act(store, Book).load(Book, "b").state.days == 14
+
+
 def test_what_an_upcaster_makes_is_checked_like_anything_stored(store: LogStore) -> None:
     class Rated(Event, name="Rated_v2"):
         stars: int

@@ -18,6 +18,7 @@ from act_fast import (
     ValidationError,
     action,
     reducer,
+    upcast,
 )
 from tests.framework.bank import Account, Deposited
 
@@ -251,3 +252,26 @@ def test_a_state_that_cannot_be_stored_is_an_error_that_names_it_and_can_be_load
         assert app.load(Odd, "o").version == 1
         with pytest.raises(DefinitionError, match="a state of Odd cannot be stored"):
             app.snapshot(Odd, "o")
+
+
+def test_an_upcaster_of_an_events_own_name_makes_older_snapshots_useless(store: LogStore) -> None:
+    class Weighed(Event):
+        grams: int
+
+    class Before(State, events=[Weighed]):
+        grams: int = 0
+
+    class Weighed(Event):  # type: ignore[no-redef]
+        grams: int
+
+        @upcast(from_="Weighed")
+        @staticmethod
+        def from_kilograms(old: dict[str, Any]) -> dict[str, Any]:
+            return {"grams": old["grams"] * 1000}
+
+    class Parcel(State, events=[Weighed]):
+        grams: int = 0
+
+    store.append("p", [("Weighed", b'{"grams": 2}')])
+    Act(store, Before).snapshot(Before, "p")
+    assert Act(store, Parcel).load(Parcel, "p").state.grams == 2000

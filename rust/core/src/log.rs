@@ -105,9 +105,11 @@ impl Log {
             if others { join(&disk, &segments, &mut options)? } else { recover::ready(&disk, &segments, &options)? };
         control.set_durability(options.durability.number())?;
         let log = Self::assemble(disk, options, control, segments, index, Some(slot), recovered)?;
-        log.take_legacy_locks(others)?;
-        if !others {
-            log.flush_leftovers()?;
+        let ready = log.take_legacy_locks(others).and_then(|()| if others { Ok(()) } else { log.flush_leftovers() });
+        if let Err(error) = ready {
+            // Not closed like one that was open: that would wait for the lock that is held right here.
+            log.housekeeper.stop();
+            return Err(error);
         }
         drop(opening);
         Ok(log)

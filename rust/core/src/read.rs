@@ -93,9 +93,7 @@ pub(crate) fn view<'a>(commit: &Preamble<'a>, event: &Stored<'a>) -> EventView<'
 impl Log {
     /// The text of a key.
     pub fn text(&self, key: u32) -> Result<&str> {
-        let known = self.reading(|index| index.key(key))?;
-        let bytes = self.segments.bytes(known.text_place, known.text_len)?;
-        std::str::from_utf8(bytes).map_err(|_| self.segments.damaged(known.text_place, None, "a name here is damaged"))
+        self.reading(|index| index.key(key))?.text(&self.segments)
     }
 
     /// The version of a stream: how many events it has; 0 when there is none.

@@ -95,7 +95,12 @@ pub fn verify(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64, u64) -> Result
     for missing in (0..count).filter(|number| !numbers.contains(number)) {
         verifier.problem(segments::name(missing), 0, None, "this log file is missing");
     }
-    verifier.walk(count, limit, progress)?;
+    // True even where the rest of the control file is not to be trusted.
+    let flushed = || {
+        let known = Control::open(&**disk, false).ok()??;
+        known.synced().ok().filter(|_| known.store_id == header.store_id)
+    };
+    verifier.walk(count, limit, flushed().unwrap_or(0), progress)?;
     if let (Some(control), Some(_)) = (&control, limit) {
         verifier.compare(disk, control);
     }
@@ -136,7 +141,14 @@ impl<'a> Verifier<'a> {
         self.problem(file, offset, position, what);
     }
 
-    fn walk(&mut self, count: u64, limit: Option<u64>, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<()> {
+    /// Walk through `count` log files, up to `limit` if that is known; below `flushed`, what is not there was there.
+    fn walk(
+        &mut self,
+        count: u64,
+        limit: Option<u64>,
+        flushed: u64,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<()> {
         let total = limit.unwrap_or(count * self.segments.segment_bytes);
         let mut scan = Scan::new(self.segments, count);
         let mut told = 0;
@@ -150,17 +162,22 @@ impl<'a> Verifier<'a> {
             }
             let place = scan.place;
             let position = scan.position + 1;
+            let mut damaged = limit.is_some() || place < flushed;
             let ((file, offset), reason) = match scan.step() {
                 Ok(Step::Record(found)) => {
                     self.record(&found);
                     continue;
                 }
                 Ok(Step::Stop(reason)) => (self.segments.file_and_offset(place), reason.to_owned()),
-                Err(Error::Corrupt { file, offset, message, .. }) => ((file, offset), message),
+                Err(Error::Corrupt { file, offset, message, .. }) => {
+                    // Files come into being with a whole head.
+                    damaged = true;
+                    ((file, offset), message)
+                }
                 Err(error) => (self.segments.file_and_offset(place), error.to_string()),
             };
             let next = scan.next_sound(place)?.filter(|found| limit.is_none_or(|limit| found.place < limit));
-            let acknowledged = limit.is_some() || scan.was_flushed(place)?;
+            let acknowledged = damaged || scan.was_flushed(place)?;
             if acknowledged {
                 self.problem(file, offset, Some(position), &reason);
             }

@@ -6,8 +6,8 @@
 //! is read is compared with what was written, by every way of reading. Where an error speaks of the log, `verify` finds a
 //! problem; where the index is at fault, making it anew mends it.
 //!
-//! By default every bit of the first log file is flipped and every eleventh of the rest, beginning at a random one;
-//! `ACT_FAST_FLIPS=1` says every one.
+//! By default every bit of the first log file is flipped and a sample of the rest, another one in each run;
+//! `ACT_FAST_FLIPS=1` flips every one, everywhere.
 
 mod support;
 
@@ -80,9 +80,9 @@ enum Found {
 
 const EVERYWHERE: [Found; 3] = [Found::InPlace, Found::Rebooted, Found::Copied];
 
-/// Open a damaged image: an error, or everything is right.
-fn check(damaged: &Image, found: Found, what: &str) {
-    let outcome = catch_unwind(AssertUnwindSafe(|| outcome_of(damaged, found)));
+/// Open a damaged image: an error, or everything is right. `thorough`: also each way of reading on its own, and more appends.
+fn check(damaged: &Image, found: Found, thorough: bool, what: &str) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| outcome_of(damaged, found, thorough)));
     match outcome {
         Ok(Ok(())) => {}
         Ok(Err(wrong)) => panic!("{what}, {found:?}: {wrong}"),
@@ -92,11 +92,11 @@ fn check(damaged: &Image, found: Found, what: &str) {
 
 fn check_everywhere(damaged: &Image, what: &str) {
     for found in EVERYWHERE {
-        check(damaged, found, what);
+        check(damaged, found, true, what);
     }
 }
 
-fn outcome_of(damaged: &Image, found: Found) -> Result<(), String> {
+fn outcome_of(damaged: &Image, found: Found, thorough: bool) -> Result<(), String> {
     let image = match found {
         Found::InPlace => damaged.clone(),
         Found::Rebooted => damaged.clone().rebooted(),
@@ -108,7 +108,9 @@ fn outcome_of(damaged: &Image, found: Found) -> Result<(), String> {
         Ok(log) => log,
         Err(error) => return told(&disk, &error),
     };
-    contents::right_or_refused(&log, &STORE.contents)?;
+    if thorough {
+        contents::right_or_refused(&log, &STORE.contents)?;
+    }
     match right(&log, &STORE.contents) {
         Ok(()) => {}
         Err(Trouble::Wrong(what)) => return Err(what),
@@ -118,7 +120,7 @@ fn outcome_of(damaged: &Image, found: Found) -> Result<(), String> {
         }
         Err(Trouble::Refused(error)) => return told(&disk, &error),
     }
-    goes_on(log, &disk, &options)
+    if thorough { goes_on(log, &disk, &options) } else { Ok(()) }
 }
 
 fn right(log: &Log, expected: &Contents) -> Result<(), Trouble> {
@@ -169,6 +171,9 @@ fn goes_on(log: Arc<Log>, disk: &LyingDisk, options: &Options) -> Result<(), Str
     }
 }
 
+/// In one of how many damaged stores each way of reading is tried on its own, and appends, where not all bits are flipped.
+const THOROUGH_EVERY: usize = 20;
+
 /// Flip each `step`th bit of a file's first `bytes` bytes, one at a time.
 fn flip(name: &str, bytes: usize, step: usize, found: Found) {
     let step = env_number("ACT_FAST_FLIPS").map_or(step, |step| step as usize);
@@ -176,7 +181,8 @@ fn flip(name: &str, bytes: usize, step: usize, found: Found) {
     let mut damaged = STORE.image.clone();
     for bit in (first..bytes * 8).step_by(step) {
         damaged.bytes_mut(name)[bit / 8] ^= 1 << (bit % 8);
-        check(&damaged, found, &format!("bit {} of byte {} of {name}", bit % 8, bit / 8));
+        let thorough = step == 1 || bit / step % THOROUGH_EVERY == 0;
+        check(&damaged, found, thorough, &format!("bit {} of byte {} of {name}", bit % 8, bit / 8));
         damaged.bytes_mut(name)[bit / 8] ^= 1 << (bit % 8);
     }
 }
@@ -202,15 +208,15 @@ fn a_flipped_bit_of_a_later_log_file_is_an_error_or_harmless() {
 #[test]
 fn a_flipped_bit_of_the_control_file_is_noticed_or_harmless() {
     for found in EVERYWHERE {
-        flip("control", STORE.used("control"), 11, found);
+        flip("control", STORE.used("control"), 41, found);
     }
 }
 
 #[test]
 fn a_flipped_bit_of_the_index_is_noticed_and_mended() {
     for name in STORE.files("index") {
-        flip(&name, STORE.used(&name), 11, Found::InPlace);
-        flip(&name, STORE.used(&name), 401, Found::Rebooted);
+        flip(&name, STORE.used(&name), 151, Found::InPlace);
+        flip(&name, STORE.used(&name), 1009, Found::Rebooted);
     }
 }
 
@@ -296,6 +302,6 @@ fn two_damages_at_once_are_an_error_or_harmless() {
             bytes[at..end].iter_mut().for_each(|byte| *byte ^= (rng.next() >> 9) as u8);
             what.push_str(&format!(", {len} bytes at {at} of {name}"));
         }
-        check(&damaged, [Found::InPlace, Found::Rebooted][rng.below(2)], &what);
+        check(&damaged, [Found::InPlace, Found::Rebooted][rng.below(2)], false, &what);
     }
 }

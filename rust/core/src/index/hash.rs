@@ -74,11 +74,7 @@ impl Index {
                     continue;
                 }
                 let key = self.key(number)?;
-                if key.hash == hash
-                    && key.kind == kind
-                    && key.text_len == text.len()
-                    && self.segments.bytes(key.text_place, key.text_len)? == text.as_bytes()
-                {
+                if key.hash == hash && key.kind == kind && key.is(text, &self.segments)? {
                     return Ok(Some((number, key)));
                 }
             }

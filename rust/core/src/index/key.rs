@@ -1,8 +1,12 @@
 //! A key: the name of a stream, an event or a tag, and where its positions are. One line of the file `keys`.
 
 use crate::bytes::{narrow_at, put_narrow, u32_at, u64_at};
+use crate::error::Result;
 use crate::line::{LINE_BYTES, Line};
 use crate::record::KeyKind;
+use crate::segments::Segments;
+
+use super::hash::hash;
 
 /// What is known of a key. Ordinals count its events from 1; for a stream they are the versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,21 @@ impl Key {
         put_narrow::<4>(&mut line, 49, u64::from(self.last_name));
         put_narrow::<4>(&mut line, 53, u64::from(self.name_before));
         line
+    }
+
+    /// Its text, which no checksum of its own covers: but its hash is known.
+    pub(crate) fn text<'a>(&self, segments: &'a Segments) -> Result<&'a str> {
+        let bytes = segments.bytes(self.text_place, self.text_len)?;
+        std::str::from_utf8(bytes)
+            .ok()
+            .filter(|text| hash(self.kind, text) == self.hash)
+            .ok_or_else(|| segments.damaged(self.text_place, None, "a name here is damaged"))
+    }
+
+    /// Whether its text is this one, which has its hash.
+    #[inline]
+    pub(crate) fn is(&self, text: &str, segments: &Segments) -> Result<bool> {
+        Ok(segments.bytes(self.text_place, self.text_len)? == text.as_bytes() || self.text(segments)? == text)
     }
 
     /// None when the line says something impossible.

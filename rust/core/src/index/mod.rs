@@ -294,8 +294,7 @@ impl Index {
     /// A key's text.
     #[inline]
     pub(crate) fn text(&self, key: &Key) -> Result<&str> {
-        let bytes = self.segments.bytes(key.text_place, key.text_len)?;
-        std::str::from_utf8(bytes).map_err(|_| self.damaged(KEYS, 0))
+        key.text(&self.segments)
     }
 
     fn damaged(&self, area: u8, number: u64) -> Error {
