@@ -181,7 +181,7 @@ fn flip(name: &str, bytes: usize, step: usize, found: Found) {
     let mut damaged = STORE.image.clone();
     for bit in (first..bytes * 8).step_by(step) {
         damaged.bytes_mut(name)[bit / 8] ^= 1 << (bit % 8);
-        let thorough = step == 1 || bit / step % THOROUGH_EVERY == 0;
+        let thorough = step == 1 || (bit / step).is_multiple_of(THOROUGH_EVERY);
         check(&damaged, found, thorough, &format!("bit {} of byte {} of {name}", bit % 8, bit / 8));
         damaged.bytes_mut(name)[bit / 8] ^= 1 << (bit % 8);
     }
