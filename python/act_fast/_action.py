@@ -55,9 +55,9 @@ class Action(Generic[S, P, R]):
         self.name: str = getattr(function, "__name__", "action")
         self.place = self.name
         self.__doc__ = function.__doc__
-        self.retries = _retries(self.name, retries)
-        self.backoff = backoff_of(f"@action on {self.name}", backoff)
-        self.requires = _requires(self.name, requires)
+        self.retries: int = _retries(self.name, retries)
+        self.backoff: Backoff = backoff_of(f"@action on {self.name}", backoff)
+        self.requires: Sequence[Invariant[Any, Any]] = _requires(self.name, requires)
 
     @overload
     def __get__(self, instance: None, owner: type[O]) -> "Action[O, P, R]": ...

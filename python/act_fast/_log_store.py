@@ -17,7 +17,7 @@ from act_fast._meta import Meta
 from act_fast._news import News
 from act_fast._pages import page_size, pages, pages_found
 from act_fast._parts import cause_of, part, parts_of
-from act_fast._reaction_port import LogReactions
+from act_fast._reaction_port import LogReactions, ReactionPort
 from act_fast._rows import Row
 from act_fast._store import (
     Append,
@@ -316,7 +316,7 @@ class LogStore:
         """How much the store holds."""
         return store_stats(self._log.stats())
 
-    def reactions(self) -> LogReactions:
+    def reactions(self) -> ReactionPort:
         """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
 
         Closed with the store. Apps do all this themselves; it is here for those who look at a store without one.

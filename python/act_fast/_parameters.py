@@ -40,8 +40,8 @@ class Parameters:
         shape = [_field(place, parameter, hints) for parameter in found]
         self._place = place
         self._signature = SaidBy(function, scope).signature(found)
-        self.names = tuple(parameter.name for parameter in found)
-        self.positional = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in found)
+        self.names: tuple[str, ...] = tuple(parameter.name for parameter in found)
+        self.positional: int = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in found)
         self._prepare(shape)
 
     def at(self, place: str) -> "Parameters":
@@ -86,7 +86,9 @@ class Parameters:
     def _prepare(self, shape: list[Any]) -> None:
         try:
             # Keyword-only fields, since a default may come before a parameter without one.
-            self.shape = msgspec.defstruct("Arguments", shape, forbid_unknown_fields=True, kw_only=True)
+            self.shape: type[msgspec.Struct] = msgspec.defstruct(
+                "Arguments", shape, forbid_unknown_fields=True, kw_only=True
+            )
             _convert({}, self.shape)
         except msgspec.ValidationError:
             pass  # an argument without a default is missing, as it should be

@@ -27,8 +27,8 @@ class Slice(Declares):
     """
 
     def __init__(self, *components: "Component", lanes: Sequence[Lane] = ()) -> None:
-        self.components = components
-        self.lanes = tuple(lanes)
+        self.components: tuple[Component, ...] = components
+        self.lanes: tuple[Lane, ...] = tuple(lanes)
         self.reactions: list[Reaction] = []
 
     def _declare(self, reaction: Reaction) -> None:

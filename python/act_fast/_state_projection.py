@@ -55,7 +55,7 @@ class StateProjection(SqlProjection, Generic[S]):
         if not isinstance(state, type) or not issubclass(state, State) or state is State:
             raise DefinitionError(f"a StateProjection is of a state class, not of {state!r}")
         self.state = state
-        self.tables = (table,)
+        self.tables: Sequence[str] = (table,)
         super().__init__(connection, name=table if name is None else name)
 
     @property

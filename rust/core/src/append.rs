@@ -213,10 +213,16 @@ impl Log {
 
     /// Refuse to go on once closed, or after a failed write or flush.
     pub(crate) fn check_sane(&self) -> Result<()> {
+        self.check_unshut()?;
+        self.check_flushable()
+    }
+
+    /// Refuse to go on once closed: what was flushed then is to stay as it is.
+    pub(crate) fn check_unshut(&self) -> Result<()> {
         if self.shut.load(Ordering::SeqCst) {
             return Err(Error::Closed("this store was closed; open it again".to_owned()));
         }
-        self.check_flushable()
+        Ok(())
     }
 
     /// Refuse to go on after a failed write or flush.

@@ -375,6 +375,8 @@ impl Control {
         line::seal(content, address);
         line::store(self.line(INTENT), content);
         self.raw_word(INTENT_ADDRESS).store(address.raw(), Ordering::Release);
+        // Nothing of the target before all of the intent.
+        fence(Ordering::Release);
         fault::point();
         line::store(target, content);
         fault::point();
@@ -385,6 +387,15 @@ impl Control {
         let address = Address::from_raw(self.raw_word(INTENT_ADDRESS).load(Ordering::Acquire));
         let content = line::load(self.line(INTENT));
         line::sound(&content, address).then_some((address, content))
+    }
+
+    /// Finish the change of a line of this file that a dead writer had announced.
+    pub(crate) fn redo(&self) {
+        if let Some((address, content)) = self.intent().filter(|(address, _)| address.area() == AREA)
+            && let Some(target) = self.shared(address.number())
+        {
+            line::store(target, &content);
+        }
     }
 
     fn read(&self, number: u64) -> Result<Line> {

@@ -80,9 +80,13 @@ impl<'a> Lock<'a> {
     /// Take the lock from `seen`'s owner, if that one is dead.
     fn take_over(&self, seen: u32) -> bool {
         let owner = (seen & !AWAITED) - 1;
-        if owner == self.slot || slots::alive(self.disk, owner) {
+        if owner == self.slot {
             return false;
         }
+        // Its slot stays free until the lock is taken: a newcomer in it would take the lock for one that it inherits.
+        let Some(_dead) = slots::keep_free(self.disk, owner) else {
+            return false;
+        };
         let mine = (self.slot + 1) | AWAITED;
         self.word.compare_exchange(seen, mine, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }

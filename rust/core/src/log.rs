@@ -129,7 +129,7 @@ impl Log {
         }
         drop(opening);
         // What a crash or a copy left needs to be put right first, which takes a writer.
-        let writing = Options { read_only: false, create: false, ..options.clone() };
+        let writing = Options { read_only: false, create: false, adopt_durability: true, ..options.clone() };
         let writer = Self::open_writing(Arc::clone(&disk), writing, true)?;
         let control = Arc::new(
             Control::open(&*disk, writer.control.writable())?

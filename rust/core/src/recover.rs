@@ -319,6 +319,7 @@ impl Log {
             index.redo(address, &content)?;
         }
         let state = self.control.log_state()?;
+        self.measure_blocks(state.tail)?;
         let mut place = self.control.indexed()?;
         let mut index_state = self.control.index_state()?;
         while place < state.tail {
@@ -337,12 +338,27 @@ impl Log {
         Ok(())
     }
 
+    /// Say anew up to where the newest log file has its blocks: whoever died may have been about to, or it was cut short.
+    fn measure_blocks(&self, tail: u64) -> Result<()> {
+        let _growing = self.growth_lock().take();
+        let number = self.segments.number_of(tail);
+        let end = number * self.segments.segment_bytes + self.segments.measure(number)?;
+        if end < tail {
+            return Err(self.segments.damaged(end, None, "this log file is shorter than what was written to it"));
+        }
+        self.control.set_allocated(end);
+        Ok(())
+    }
+
     /// Make the index anew from the log, while reading goes on.
     pub fn rebuild_index(&self) -> Result<()> {
         let writer = self.writer();
         self.check_writable()?;
-        // Not `lock_writer`: what it would repair may be what is broken.
+        // Not `lock_writer`: what it would repair may be what is broken. All but a line of the control file itself, which
+        // building would leave half written.
         let guard = self.writer_lock().take();
+        self.check_unshut()?;
+        self.control.redo();
         let outcome = build(&self.disk, &self.control, &self.segments, self.control.log_state()?.tail);
         drop(guard);
         drop(writer);

@@ -23,8 +23,9 @@ pub(crate) fn take(disk: &dyn Disk) -> Result<(Slot, bool)> {
     let what = || "taking a slot among the store's open handles".to_owned();
     let mut mine = None;
     let mut others = false;
-    let known = disk.list(FOLDER).doing(what)?.iter().filter(|name| name.starts_with("slot-")).count();
-    let known = u32::try_from(known).unwrap_or(SLOTS_MAX);
+    let names = disk.list(FOLDER).doing(what)?;
+    let last = names.iter().filter_map(|name| name.strip_prefix("slot-")?.parse::<u32>().ok()).max();
+    let known = last.map_or(0, |last| last + 1);
     for number in 0..SLOTS_MAX {
         if mine.is_some() && number >= known {
             break;
@@ -45,6 +46,11 @@ pub(crate) fn take(disk: &dyn Disk) -> Result<(Slot, bool)> {
 
 /// Whether somebody holds the slot.
 pub(crate) fn alive(disk: &dyn Disk, number: u32) -> bool {
+    keep_free(disk, number).is_none()
+}
+
+/// Hold a slot that nobody is alive in, so that nobody comes to be.
+pub(crate) fn keep_free(disk: &dyn Disk, number: u32) -> Option<Held> {
     // A refusal says nothing about the holder, so it counts as alive.
-    !matches!(disk.try_lock(&name(number)), Ok(Some(_)))
+    disk.try_lock(&name(number)).ok().flatten()
 }

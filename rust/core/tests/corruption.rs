@@ -14,6 +14,7 @@ mod support;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
+use act_fast_core::disk::RealDisk;
 use act_fast_core::{Durability, Error, Log, Options, verify};
 use support::contents::{self, Contents, Trouble};
 use support::history::{self, Item};
@@ -304,4 +305,53 @@ fn two_damages_at_once_are_an_error_or_harmless() {
         }
         check(&damaged, [Found::InPlace, Found::Rebooted][rng.below(2)], false, &what);
     }
+}
+
+#[test]
+fn a_log_file_that_lost_its_spare_room_is_given_new_room() {
+    let place = std::env::temp_dir().join(format!("act-fast-corruption-{}", std::process::id()));
+    let disk = || Arc::new(RealDisk::new(&place));
+    // Written through a mapping, where touching what is not there ends the process.
+    let options = Options { segment_bytes: 1 << 20, ..options(Durability::Os) };
+    let ask = |log: &Log, number: usize| {
+        Item::event("a", "Written", &format!(r#"{{"n":{number},"pad":"{}"}}"#, "x".repeat(900))).ask(log, None)
+    };
+    let log = Log::open(disk(), options.clone()).expect("opening");
+    ask(&log, 0).expect("appending");
+    log.shut_down().expect("closing");
+    drop(log);
+    let file = std::fs::File::options().write(true).open(place.join("log/00000000.seg")).expect("the log file");
+    file.set_len(4096).expect("cutting it");
+    let log = Log::open(disk(), options.clone()).expect("opening again");
+    for number in 1..50 {
+        ask(&log, number).expect("appending");
+    }
+    assert_eq!(contents::read(&log).expect("reading").events.len(), 50);
+    log.shut_down().expect("closing");
+    drop(log);
+    file.set_len(4096).expect("cutting it");
+    let cut = Log::open(disk(), options).map(drop);
+    std::fs::remove_dir_all(&place).expect("clearing up");
+    assert!(matches!(cut, Err(Error::Corrupt { .. })), "{cut:?}");
+}
+
+#[test]
+fn the_index_can_be_made_anew_after_a_writer_died_while_it_wrote_the_state_of_the_log() {
+    const LINE: u64 = 64;
+    const WRITER_LOCK: u64 = 2 * LINE;
+    const LOG_STATE: u64 = 8;
+    const INTENT: u64 = 10 * LINE;
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+    let ask = |data: &str| Item::event("a", "Written", data).ask(&log, None);
+    ask("1").expect("appending");
+    // The writer in slot 7 had announced this line, and died with the lock when it had written a part of it.
+    let state = &disk.bytes("control")[(LOG_STATE * LINE) as usize..][..LINE as usize];
+    disk.overwrite("control", INTENT, state);
+    disk.overwrite("control", INTENT + LINE, &LOG_STATE.to_le_bytes());
+    disk.overwrite("control", LOG_STATE * LINE, &[0; 8]);
+    disk.overwrite("control", WRITER_LOCK, &8_u32.to_le_bytes());
+    log.rebuild_index().expect("making the index anew");
+    ask("2").expect("appending");
+    assert_eq!(contents::read(&log).expect("reading").events.len(), 2);
 }

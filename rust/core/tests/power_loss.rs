@@ -415,6 +415,22 @@ fn wandering(test: &str, durability: Durability, percent: u64) {
 }
 
 #[test]
+fn a_restart_of_the_machine_is_told_from_the_death_of_a_process() {
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+    Item::event("a", "Asked", "1").ask(&log, None).expect("appending");
+    let checkpoint = disk.checkpoint();
+    let recovered = |disk: LyingDisk| {
+        let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening again");
+        log.stats().expect("stats").recovered.is_some()
+    };
+    assert!(!recovered(checkpoint.killed()));
+    let image = checkpoint.image(Loss::Nothing, &mut Rng::new(1));
+    assert!(recovered(LyingDisk::from_image(&image.clone().rebooted())));
+    assert!(recovered(LyingDisk::from_image(&image.copied())));
+}
+
+#[test]
 fn whatever_an_fsync_store_loses_was_never_acknowledged() {
     wandering("fsync", Durability::Fsync, 50);
 }

@@ -368,6 +368,12 @@ impl std::fmt::Debug for LyingDisk {
     }
 }
 
+impl Default for LyingDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl LyingDisk {
     pub(crate) fn new() -> Self {
         Self::with(State::default())
@@ -436,6 +442,12 @@ impl LyingDisk {
     pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
         let state = self.state();
         read_all(&state.files[&state.names.files[name]].0)
+    }
+
+    /// Change a file's bytes behind everybody's back.
+    pub(crate) fn overwrite(&self, name: &str, offset: u64, bytes: &[u8]) {
+        let state = self.state();
+        state.files[&state.names.files[name]].0.write_all_at(bytes, offset).expect("room in memory");
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
