@@ -36,8 +36,9 @@ def test_no_ack_past_the_history_of_a_reaction_that_is_still_being_correlated(ap
     app.on(Deposited, to="all", name="first")(first)
     deposit(app, *"abcdefgh")
     app.settle()
-    app.on(Deposited, to="all", name="late")(late)
     deposit(app, "i")
+    app.correlate()
+    app.on(Deposited, to="all", name="late")(late)
     while not app.correlate(limit=3).caught_up:
         app.drain()
     app.settle()
