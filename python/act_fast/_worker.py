@@ -1,5 +1,6 @@
 """The worker: drains whenever there is something to do, and is asleep otherwise."""
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ __all__ = ["Worker"]
 _CORRELATE_EVENTS: Final = 10_000
 _PATIENCE_SECONDS: Final = 0.1
 _QUICK_SECONDS: Final = 0.02
+_SHARE_SECONDS: Final = 0.05
 _AFTER_ERROR: Final = Backoff(first=0.1, factor=2.0, longest=30.0)
 
 
@@ -73,7 +75,7 @@ class Worker:
 
     def _work(self, loops: "list[LaneLoop]") -> Ran:
         errors: list[BaseException] = []
-        threads = [threading.Thread(target=self._guarded, args=(each, errors), daemon=True) for each in loops[1:]]
+        threads = [self._thread(each, errors) for each in loops[1:]]
         for thread in threads:
             thread.start()
         try:
@@ -93,6 +95,11 @@ class Worker:
         for each in loops:
             drained = drained.and_then(each.drained)
         return Ran(drained, abandoned)
+
+    def _thread(self, loop: "LaneLoop", errors: list[BaseException]) -> threading.Thread:
+        context = contextvars.copy_context()
+        given = (self._guarded, loop, errors)
+        return threading.Thread(target=context.run, args=given, name="act-fast-lane", daemon=True)
 
     def _guarded(self, loop: "LaneLoop", errors: list[BaseException]) -> None:
         try:
@@ -120,6 +127,7 @@ class LaneLoop:
         self._concurrency = concurrency
         self._stopped = stopped
         self._size = min(concurrency, lane.targets_max)
+        self._shared_at = time.monotonic()
         self._lock = threading.Lock()
         self._held: list[Batch] = []
         self._nothing_held = threading.Condition(self._lock)
@@ -193,10 +201,18 @@ class LaneLoop:
             ended, left = batch.leave(lambda late: self._late(batch, late))
             self._finish(batch, ended)
         self._cycle.ratio.learn(ended)
+        self._share(leases)
         if left:
             self._size = min(self._concurrency, self._lane.targets_max)
         elif len(leases) == limit and time.monotonic() - started < _QUICK_SECONDS:
             self._size = min(2 * self._size, self._lane.targets_max)
+
+    def _share(self, leases: list[Lease]) -> None:
+        """Wake those who sleep while there is more to do: they saw these targets held, and can have some of them."""
+        now = time.monotonic()
+        if now > self._shared_at + _SHARE_SECONDS and any(lease.more for lease in leases):
+            self._shared_at = now
+            self._program.wake()
 
     def _late(self, batch: Batch, leases: list[Lease]) -> None:
         """Finish a lease whose cycle has long gone on; in the thread that has handled it."""
