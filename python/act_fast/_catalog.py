@@ -1,16 +1,18 @@
 """The reactions of an app, checked against each other and against its events."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from act_fast._codec import Codec
-from act_fast._event import Event
 from act_fast._lane import Lane, lanes_by_name
 from act_fast._reaction import Reaction
 from act_fast._reaction_port import Spec
 from act_fast._store import Store
 from act_fast._template import Resolver, resolver_of
 from act_fast.errors import DefinitionError, ValidationError
+
+if TYPE_CHECKING:
+    from act_fast._registry import Registry
 
 __all__ = ["Catalog", "lanes_in", "reactions_in"]
 
@@ -29,13 +31,13 @@ class Catalog:
     def __init__(
         self,
         store: Store,
-        events: Iterable[type[Event]],
+        registry: "Registry",
         reactions: Iterable[Reaction],
         lanes: Iterable[Sequence[Lane]],
     ) -> None:
         self.reactions = tuple(reactions)
         self.lanes = lanes_by_name(lanes)
-        self.codec = Codec(dict.fromkeys((*events, *(event for each in self.reactions for event in each.events))))
+        self.codec = _codec(registry, self.reactions)
         self.resolvers: dict[int, Resolver] = {}
         self.specs: list[Spec] = []
         named: dict[str, Reaction] = {}
@@ -99,6 +101,12 @@ def lanes_in(components: Iterable[Any]) -> Iterator[Sequence[Lane]]:
         if not isinstance(each, type):
             yield getattr(each, "lanes", ())
             yield from lanes_in(getattr(each, "components", ()))
+
+
+def _codec(registry: "Registry", reactions: Iterable[Reaction]) -> Codec:
+    """Decodes the events of the app, and those of no state of its own that a reaction is for."""
+    strangers = [event for each in reactions for event in each.events if event not in registry.owners]
+    return Codec(dict.fromkeys((*registry.owners, *strangers))) if strangers else registry.codec
 
 
 def _check_source(store: Store, reaction: Reaction) -> None:

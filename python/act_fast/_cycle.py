@@ -12,6 +12,7 @@ from act_fast._lease import Lease
 from act_fast._logging import log
 from act_fast._program import Program
 from act_fast._ratio import Ratio
+from act_fast._size import Size
 from act_fast._step import Host
 from act_fast._works import Acked, Blocked, Claimed, Drained
 
@@ -28,26 +29,29 @@ class Cycle:
         program: the reactions.
         crew: who handles.
         ratio: how claims are split between the frontiers.
+        size: how many targets are claimed at once, where that is left to the cycle.
     """
 
     def __init__(self, program: Program, host: Host, lanes: Mapping[str, Lane] | None, crew: Crew) -> None:
         self.program = program
         self.crew = crew
         self.ratio = Ratio()
+        self.size = Size(crew.free)
         self._host = host
         self._lanes = lanes
         here = ambient.get()
         self._actor = here.actor if here else None
 
-    def claim(self, limit: int | None = None) -> list[Lease]:
-        """Lease targets that have work, as many as their lanes allow, at most `limit`."""
+    def claim(self, limit: int | None = None, each_lane: int | None = None) -> list[Lease]:
+        """Lease targets that have work, as many as their lanes allow, at most `limit`, and `each_lane` of a lane."""
         program = self.program
         port = program.port()
         cut = program.cut(port)
         lanes = program.catalog().lanes if self._lanes is None else self._lanes
         leases: list[Lease] = []
         for name, lane in lanes.items():
-            targets = lane.targets_max if limit is None else min(lane.targets_max, limit - len(leases))
+            targets = lane.targets_max if each_lane is None else min(lane.targets_max, each_lane)
+            targets = targets if limit is None else min(targets, limit - len(leases))
             if targets <= 0:
                 break
             lagging, leading = self.ratio.split(targets)
@@ -61,10 +65,10 @@ class Cycle:
                 program.observers.tell("claimed", claimed)
         return leases
 
-    def once(self, limit: int | None = None) -> Drained:
+    def once(self, limit: int | None = None, each_lane: int | None = None) -> Drained:
         """A whole cycle: nothing of it is left when it returns."""
         with self.program.cycle():
-            leases = self.claim(limit)
+            leases = self.claim(limit, each_lane)
             return self.handle(leases) if leases else Drained()
 
     def batch(self, leases: Sequence[Lease]) -> Batch:
@@ -76,23 +80,26 @@ class Cycle:
 
     def handle(self, leases: Sequence[Lease]) -> Drained:
         """Handle leases and finish them together; a single one in this thread."""
+        began = time.monotonic()
         batch = self.batch(leases)
         self.program.renewer().hold(batch)
+        here = len(leases) == 1 and not batch.on_loop
         try:
-            if len(leases) == 1 and batch.on_threads:
+            if here:
                 batch.handling.run(leases[0])
             else:
                 self.crew.begin(batch)
                 batch.wait(None)
         except BaseException:
             batch.stop()
-            if len(leases) > 1:
+            if not here:
                 batch.wait(None)
             self.finish(leases)
             raise
         finally:
             self.program.renewer().drop(batch)
         self.ratio.learn(leases)
+        self.size.learn(leases, time.monotonic() - began)
         return self.finish(leases)
 
     def finish(self, leases: Sequence[Lease]) -> Drained:

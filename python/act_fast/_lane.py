@@ -19,13 +19,14 @@ class Lane(msgspec.Struct, frozen=True):
 
     Attributes:
         name: what reactions call it; `"default"` is there without being declared.
-        targets_max: how many of its targets one process leases at once; this is what holds a worker back.
+        targets_max: how many of its targets one process leases at once at the most; workers take fewer while
+            handlers are slow.
         events_max: how many events of a target are fetched at once.
         lease: for how many seconds a target is leased; a process that dies is replaced after that.
     """
 
     name: str
-    targets_max: int = 64
+    targets_max: int = 256
     events_max: int = 100
     lease: float = 10.0
 

@@ -224,7 +224,7 @@ class Program:
         known = self._catalog.reactions if self._catalog else ()
         kept = [each for each in known if each in declared]
         reactions = [*kept, *(each for each in declared if each not in kept)]
-        return Catalog(self.store, registry.owners, reactions, [self.lanes_declared, *lanes_in(registry.components)])
+        return Catalog(self.store, registry, reactions, [self.lanes_declared, *lanes_in(registry.components)])
 
     def _correlate(self, port: ReactionPort, limit: int) -> Correlation:
         examined, subscribed, marked, caught_up, unresolved = port.correlate(limit)

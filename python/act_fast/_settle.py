@@ -22,7 +22,7 @@ def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Set
     stuck_at = -1
     while passes is None or done < passes:
         found = program.correlate(None)
-        leased = cycle.once()
+        leased = cycle.once(each_lane=cycle.size.targets)
         done += 1
         correlation, drained = correlation.and_then(found), drained.and_then(leased)
         if leased.leased:

@@ -1,9 +1,12 @@
 """The worker: drains whenever there is something to do, and is asleep otherwise."""
 
 import contextvars
+import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import Final
 
 from act_fast._backoff import Backoff
@@ -11,7 +14,6 @@ from act_fast._crew import Batch, Crew
 from act_fast._cycle import Cycle
 from act_fast._lane import Lane
 from act_fast._lease import Lease
-from act_fast._logging import log
 from act_fast._program import Program
 from act_fast._step import Host
 from act_fast._works import Drained, Ran
@@ -21,9 +23,14 @@ __all__ = ["Worker"]
 
 _CORRELATE_EVENTS: Final = 10_000
 _PATIENCE_SECONDS: Final = 0.1
-_QUICK_SECONDS: Final = 0.02
 _SHARE_SECONDS: Final = 0.05
 _AFTER_ERROR: Final = Backoff(first=0.1, factor=2.0, longest=30.0)
+
+
+class Stop:
+    """Whether somebody has asked to stop; no more than that, since signal handlers ask too."""
+
+    asked = False
 
 
 class Worker:
@@ -42,7 +49,7 @@ class Worker:
         self._lanes = lanes
         self._concurrency = concurrency
         self._grace_seconds = grace_seconds
-        self._stopped = threading.Event()
+        self._stop = Stop()
         self._ended = threading.Event()
         self._here = 0
 
@@ -51,14 +58,15 @@ class Worker:
         self._here = threading.get_ident()
         self._program.begin(self)
         try:
-            return self._work([self._loop(lane) for lane in self._lanes().values()])
+            with _ctrl_c(self.stop):
+                return self._work([self._loop(lane) for lane in self._lanes().values()])
         finally:
             self._program.end(self)
             self._ended.set()
 
     def stop(self) -> None:
-        """Let it end gracefully."""
-        self._stopped.set()
+        """Let it end gracefully. Takes no lock, so that a signal handler may call it."""
+        self._stop.asked = True
         self._program.wake()
 
     def wait(self) -> None:
@@ -71,7 +79,7 @@ class Worker:
         alone = len(program.catalog().lanes) == 1
         crew = Crew(self._concurrency, program.daemons, lambda: program.loop(host))
         cycle = Cycle(program, host, None if alone else {lane.name: lane}, crew)
-        return LaneLoop(cycle, lane, self._concurrency, self._stopped)
+        return LaneLoop(cycle, lane, self._stop)
 
     def _work(self, loops: "list[LaneLoop]") -> Ran:
         errors: list[BaseException] = []
@@ -80,8 +88,6 @@ class Worker:
             thread.start()
         try:
             loops[0].run()
-        except KeyboardInterrupt:
-            log.info("interrupted; ending gracefully")
         except BaseException as error:
             errors.append(error)
         self.stop()
@@ -119,14 +125,12 @@ class LaneLoop:
         drained: what all cycles have done.
     """
 
-    def __init__(self, cycle: Cycle, lane: Lane, concurrency: int, stopped: threading.Event) -> None:
+    def __init__(self, cycle: Cycle, lane: Lane, stop: Stop) -> None:
         self.drained = Drained()
         self._cycle = cycle
         self._program = cycle.program
         self._lane = lane
-        self._concurrency = concurrency
-        self._stopped = stopped
-        self._size = min(concurrency, lane.targets_max)
+        self._stop = stop
         self._shared_at = time.monotonic()
         self._lock = threading.Lock()
         self._held: list[Batch] = []
@@ -135,18 +139,18 @@ class LaneLoop:
     def run(self) -> None:
         """Drain until stopped."""
         failures = 0
-        while not self._stopped.is_set():
+        while not self._stop.asked:
             try:
                 self._turn()
                 failures = 0
             except StoreClosedError:
-                if self._stopped.is_set():
+                if self._stop.asked:
                     return
                 raise
             except Exception as error:  # the disk, perhaps; leases that were not finished run out
                 failures += 1
                 self._program.observers.fail(f"working on lane {self._lane.name!r}", error)
-                self._stopped.wait(_AFTER_ERROR.wait(failures))
+                self._rest(_AFTER_ERROR.wait(failures))
 
     def end(self, deadline: float) -> int:
         """Wait until handlers that are at work have ended, and answer how many have not by then."""
@@ -161,19 +165,24 @@ class LaneLoop:
             self._program.renewer().drop(batch)
         return sum(batch.left for batch in held)
 
+    def _rest(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._stop.asked and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _PATIENCE_SECONDS))
+
     def _turn(self) -> None:
         """Do what there is to do; sleep if there is nothing."""
         port = self._program.port()
         seen = port.expect_news()  # before looking, so that what comes in between is not slept through
         found = self._program.correlate(_CORRELATE_EVENTS)
-        if self._once() or not found.caught_up or self._stopped.is_set():
+        if self._once() or not found.caught_up or self._stop.asked:
             return
         port.wait_news(seen, port.next_ms())
 
     def _once(self) -> bool:
         """One cycle; whether there was anything to claim."""
         held = sum(batch.left for batch in self._held)
-        limit = min(self._size, self._lane.targets_max - held)
+        limit = min(self._cycle.size.targets, self._lane.targets_max - held)
         if self._cycle.crew.free <= 0 or limit <= 0:
             return False  # whoever ends will wake this loop
         self._program.enter_cycle()
@@ -184,10 +193,10 @@ class LaneLoop:
             if not leases:
                 self._program.leave_cycle()
         if leases:
-            self._handle(leases, limit)
+            self._handle(leases)
         return bool(leases)
 
-    def _handle(self, leases: list[Lease], limit: int) -> None:
+    def _handle(self, leases: list[Lease]) -> None:
         started = time.monotonic()
         batch = self._cycle.batch(leases)
         self._hold(batch)
@@ -203,9 +212,9 @@ class LaneLoop:
         self._cycle.ratio.learn(ended)
         self._share(leases)
         if left:
-            self._size = min(self._concurrency, self._lane.targets_max)
-        elif len(leases) == limit and time.monotonic() - started < _QUICK_SECONDS:
-            self._size = min(2 * self._size, self._lane.targets_max)
+            self._cycle.size.shrink()
+        else:
+            self._cycle.size.learn(ended, time.monotonic() - started)
 
     def _share(self, leases: list[Lease]) -> None:
         """Wake those who sleep while there is more to do: they saw these targets held, and can have some of them."""
@@ -243,3 +252,22 @@ class LaneLoop:
             if whole:
                 self._program.renewer().drop(batch)
                 self._program.leave_cycle()
+
+
+@contextmanager
+def _ctrl_c(stop: Callable[[], object]) -> Iterator[None]:
+    """Let the first Ctrl-C stop gracefully, and the second one interrupt, where nobody else has a say in it."""
+    ours = threading.current_thread() is threading.main_thread()
+    if not ours or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        stop()
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -299,6 +299,15 @@ def test_a_backoff_may_be_given_as_seconds_or_in_full(app: Act) -> None:
     app.on(Deposited, backoff=Backoff(first=1, longest=2), name="full")(Heard())
 
 
+def test_events_of_no_state_of_the_app_can_be_reacted_to(app: Act) -> None:
+    heard = Heard()
+    app.on(Order, Deposited, to="all", name="strangers")(heard)
+    app.store.append("p", [Order("ada", 1.5)])
+    deposit(app, "a")
+    app.settle()
+    assert [event.data for event in heard.events] == [Order("ada", 1.5), Deposited(1)]
+
+
 class Noted(Event, name="Noted_v2"):
     text: str
     author: str

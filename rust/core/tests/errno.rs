@@ -270,7 +270,8 @@ fn check(script: Script, options: &Options, start: &Start, fault: Fault, number:
     let report = verify(&run.disk.shared(), &mut |_, _| Ok(())).expect("verifying");
     assert_eq!(report.problems, []);
     assert!(report.index_checked);
-    power_cut(&run.disk.checkpoint().image(Loss::Everything, &mut Rng::new(number)).rebooted(), options, &all);
+    // It was closed, so its index is believed: all of it has to be there.
+    power_cut(&run.disk.checkpoint().image(Loss::Nothing, &mut Rng::new(number)).rebooted(), options, &all);
 }
 
 /// Commits that were acknowledged survive; snapshots need a commit behind them to do so.

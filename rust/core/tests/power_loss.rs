@@ -168,14 +168,21 @@ impl Life {
         }
         self.settle();
         // Sometimes somebody still holds on to what was closed.
-        let keep = self.rng.chance(30);
+        let held = self.rng.chance(50).then_some(log);
         if self.handles.is_empty() {
             self.open()?;
         }
-        if keep {
-            self.commit()?;
+        self.commit()?;
+        drop(held);
+        Ok(())
+    }
+
+    fn close_all(&mut self) -> Result<(), String> {
+        for log in std::mem::take(&mut self.handles) {
+            log.shut_down().map_err(broken("closing"))?;
         }
-        drop(log);
+        self.now.durable = self.now.items.len();
+        self.settle();
         Ok(())
     }
 
@@ -208,9 +215,7 @@ impl Life {
 
     /// Close it; everything must be in order.
     fn end(mut self) -> Result<(), String> {
-        for log in self.handles.drain(..) {
-            log.shut_down().map_err(broken("closing"))?;
-        }
+        self.close_all()?;
         let report = verify(&self.disk.shared(), &mut |_, _| Ok(())).map_err(broken("verifying"))?;
         match report.problems.first() {
             Some(problem) => Err(format!("verifying: {problem:?}")),
@@ -265,7 +270,10 @@ impl Campaign {
         let mut outcome = Life::begin(disk.clone(), &options(self.durability), Expect::default(), 0, rng.fork());
         let mut expects = Vec::new();
         if let Ok(life) = &mut outcome {
-            let done = (0..steps).try_for_each(|_| life.step());
+            let mut done = (0..steps).try_for_each(|_| life.step());
+            if rng.chance(60) {
+                done = done.and_then(|()| life.close_all());
+            }
             expects = std::mem::take(&mut life.expects);
             if let Err(what) = done {
                 outcome = Err(what);
@@ -344,7 +352,8 @@ impl Campaign {
             let Some(traces) = self.live(story, steps) else { continue };
             let known = self.violations.len();
             for _ in 0..(images - self.images).min(120) {
-                let at = rng.below(traces.checkpoints.len());
+                let last = traces.checkpoints.len() - 1;
+                let at = if rng.chance(10) { last } else { rng.below(last + 1) };
                 let (loss, restart) = chance(&traces.checkpoints[at], &mut rng);
                 self.examine(&traces, at, loss, restart, &mut rng, 2);
             }
@@ -360,14 +369,17 @@ impl Campaign {
     /// One life, and of every boundary in it: nothing missing, everything, each single unit, all but each.
     fn comb(&mut self, seed: u64, steps: usize) {
         let Some(traces) = self.live(seed, steps) else { return };
-        let mut rng = Rng::new(seed);
+        self.comb_traces(&traces, &mut Rng::new(seed));
+    }
+
+    fn comb_traces(&mut self, traces: &Traces, rng: &mut Rng) {
         for at in 0..traces.checkpoints.len() {
-            self.examine(&traces, at, Loss::Nothing, Restart::Reboot, &mut rng, 0);
-            self.examine(&traces, at, Loss::Everything, Restart::Reboot, &mut rng, 0);
-            self.examine(&traces, at, Loss::Nothing, Restart::Kill, &mut rng, 0);
+            self.examine(traces, at, Loss::Nothing, Restart::Reboot, rng, 0);
+            self.examine(traces, at, Loss::Everything, Restart::Reboot, rng, 0);
+            self.examine(traces, at, Loss::Nothing, Restart::Kill, rng, 0);
             for unit in 0..traces.checkpoints[at].units().min(40) {
-                self.examine(&traces, at, Loss::One(unit), Restart::Reboot, &mut rng, 0);
-                self.examine(&traces, at, Loss::AllBut(unit), Restart::Reboot, &mut rng, 0);
+                self.examine(traces, at, Loss::One(unit), Restart::Reboot, rng, 0);
+                self.examine(traces, at, Loss::AllBut(unit), Restart::Reboot, rng, 0);
             }
         }
     }
@@ -452,6 +464,31 @@ fn every_single_loss_at_every_boundary_of_a_small_store_is_survived() {
     while campaign.images < share(20) && campaign.violations.is_empty() {
         campaign.comb(rng.next(), 5);
     }
+    campaign.assert_clean();
+}
+
+#[test]
+fn a_recovery_may_be_cut_short_at_every_boundary() {
+    let seed = rng::seed("recovery");
+    let mut rng = Rng::new(seed);
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), options(Durability::Os)).expect("opening");
+    let item = |number: usize| Item::event(&format!("s-{}", number % 4), "Written", &format!("\"{number:>3000}\""));
+    let items: Vec<_> = (0..20).map(|number| Arc::new(item(number))).collect();
+    for item in &items {
+        item.ask(&log, None).expect("appending");
+    }
+    // A hole in the first log file, whole ones behind it.
+    let image = disk.checkpoint().image(Loss::One(10), &mut rng).rebooted();
+    let disk = LyingDisk::from_image(&image);
+    disk.record();
+    let log = Log::open(disk.shared(), options(Durability::Os)).expect("opening again");
+    let kept = history::prefix(&items, 1, &read(&log).expect("reading")).expect("a prefix");
+    log.shut_down().expect("closing");
+    let expect = Expect { items: items[..kept].to_vec(), durable: kept, returned: kept, ghosts: Vec::new() };
+    let traces = Traces { checkpoints: disk.checkpoints(), expects: vec![expect] };
+    let mut campaign = Campaign::new(Durability::Os, Lie::None);
+    campaign.comb_traces(&traces, &mut rng);
     campaign.assert_clean();
 }
 

@@ -248,6 +248,7 @@ impl Checkpoint {
     /// What a power cut leaves.
     pub(crate) fn image(&self, loss: Loss, rng: &mut Rng) -> Image {
         let derived = loss.of_the_derived(rng);
+        let mut few = rng.fork();
         let mut unit = 0;
         let mut choose = |ours: bool, versions: usize| -> usize {
             if versions == 0 {
@@ -261,7 +262,13 @@ impl Checkpoint {
         };
         let mut names = self.durable.clone();
         for change in &self.pending {
-            if choose(of_the_log(change_name(change)), 1) == 1 {
+            let kept = match derived {
+                _ if of_the_log(change_name(change)) => choose(true, 1) == 1,
+                Loss::Nothing | Loss::Everything => choose(false, 1) == 1,
+                // An index of which a file is missing is no temptation.
+                _ => few.chance(92),
+            };
+            if kept {
                 names.apply(change);
             }
         }
@@ -574,6 +581,8 @@ impl DiskFile for LyingFile {
     }
 
     fn flush(&self) -> io::Result<()> {
+        // The power may go while it is under way.
+        self.disk.boundary(&format!("beginning to flush {}", self.name));
         let verdict = match self.disk.begin(Call::Flush, &self.name) {
             Ok(verdict) => verdict,
             Err(error) => {

@@ -1,0 +1,30 @@
+"""How many targets a cycle claims at once, where its caller leaves that open."""
+
+from collections.abc import Sized
+from typing import Final
+
+__all__ = ["Size"]
+
+_QUICK_SECONDS: Final = 0.02
+
+
+class Size:
+    """Doubles while full cycles are quick, so that what a claim costs is shared by more; begins again when one is not.
+
+    Args:
+        least: what it begins with: as many as are handled at the same time.
+    """
+
+    def __init__(self, least: int) -> None:
+        self.targets = self._least = least
+
+    def learn(self, leases: Sized, seconds: float) -> None:
+        """Take into account how long the handlers of a cycle took."""
+        if seconds >= _QUICK_SECONDS:
+            self.shrink()
+        elif len(leases) >= self.targets:
+            self.targets *= 2
+
+    def shrink(self) -> None:
+        """Claim no more than are handled at the same time: others may have the rest."""
+        self.targets = self._least
