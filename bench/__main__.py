@@ -1,6 +1,6 @@
-"""`python -m bench`: measure everything beside its peers and write RESULTS.md and results/<date>.json.
+"""`python -m bench [micro|scenario|compare …]`: measure beside the peers and write RESULTS.md, its plots and results/.
 
-`--quick` measures everything roughly and prints the report instead; so does `-k`, for the benchmarks that match.
+`--quick` measures everything roughly and prints the report instead; so does a choice by kind or `-k`.
 """
 
 import argparse
@@ -8,16 +8,21 @@ import json
 import os
 import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from bench.facts import facts
-from bench.report import Results, markdown
+from bench.harness.facts import facts
+from bench.harness.outcomes import Outcomes
+from bench.harness.plots import draw_plots
+from bench.harness.report import markdown
+from bench.harness.results import Results
+from bench.harness.sizes import CHECKOUT, QUICK, sizes_from_environment
 from bench.rows import ROWS
-from bench.sizes import CHECKOUT, QUICK, sizes_from_environment
 
 HERE = Path(__file__).resolve().parent
+KINDS = ("micro", "compare", "scenario")
 
 
 def main() -> int:
@@ -30,32 +35,39 @@ def main() -> int:
             os.environ.setdefault(name, value)
     os.chdir(CHECKOUT)
     where = facts(sizes_from_environment())
+    outcomes = Outcomes()
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "benchmarks.json"
-        status = pytest.main([*pytest_options(saved), *(["-k", asked.k] if asked.k else [])])
-        if status != 0:
-            return int(status)
-        results = Results.from_benchmarks(where, json.loads(saved.read_text()))
-    publish(results, asked.output or (None if asked.quick or asked.k else HERE))
-    return 0
+        status = pytest.main([*pytest_options(saved, asked.kinds, asked.k)], plugins=[outcomes])
+        if not (saved.exists() and saved.stat().st_size):
+            return int(status) or 1
+        results = Results.from_benchmarks(where, json.loads(saved.read_text()), outcomes.missing)
+    whole = not (asked.quick or asked.k or asked.kinds)
+    publish(results, asked.output or (HERE if whole else None))
+    return int(status)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a rough run of everything in half a minute")
+    parser.add_argument(
+        "kinds", nargs="*", choices=[*KINDS, []], metavar="KIND", help="micro, compare or scenario; all"
+    )
+    parser.add_argument("--quick", action="store_true", help="a rough run of everything in a minute")
     parser.add_argument("-k", metavar="EXPRESSION", help="only the benchmarks whose names match, as pytest has it")
     parser.add_argument("--output", type=Path, metavar="DIRECTORY", help="where RESULTS.md and results/ are written")
     parser.add_argument("--list-rows", action="store_true", help="print the keys of the table's rows, and end")
     return parser.parse_args()
 
 
-def pytest_options(saved: Path) -> list[str]:
-    options = ["-c", str(HERE / "pytest.ini"), "--rootdir", str(CHECKOUT), str(HERE)]
+def pytest_options(saved: Path, kinds: list[str], matching: str | None) -> list[str]:
+    files = [str(path) for kind in kinds or KINDS for path in sorted(HERE.glob(f"{kind}_*.py"))]
     return [
-        *options,
+        *("-c", str(HERE / "pytest.ini"), "--rootdir", str(CHECKOUT)),
         f"--benchmark-json={saved}",
         "--benchmark-columns=min,median,max,rounds",
         "--benchmark-sort=fullname",
+        *(["-k", matching] if matching else []),
+        *files,
     ]
 
 
@@ -67,6 +79,10 @@ def publish(results: Results, folder: Path | None) -> None:
     (folder / "results").mkdir(parents=True, exist_ok=True)
     (folder / "results" / f"{results.facts['date']}.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
     (folder / "RESULTS.md").write_text(report)
+    if find_spec("matplotlib") is None:
+        print("no plots: matplotlib is not installed: pip install --group bench")
+    else:
+        draw_plots(results, folder / "plots")
     print(f"written: {folder / 'RESULTS.md'}")
 
 

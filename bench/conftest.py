@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.duel import Duel
-from bench.sizes import Sizes, sizes_from_environment
+from bench.harness.duel import Duel
+from bench.harness.sizes import Sizes, sizes_from_environment
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
-"""Who we are measured against: LMDB, bare SQLite, `eventsourcing` and the bare disk.
+"""Who we are measured against, each in the way that is fastest for the durability named beside it.
 
-Each peer is set up in the way that is fastest for the durability named beside it, and what it is spared is on its side:
-LMDB and the disk check no version and know neither streams nor event names.
+What a peer is spared is on its side: LMDB and the disk check no version and know neither streams nor event names.
+No peer has to be installed: see `absence.py`.
 """

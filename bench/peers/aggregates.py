@@ -3,65 +3,31 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from eventsourcing.application import Application
-from eventsourcing.domain import Aggregate, event
-from eventsourcing.persistence import InfrastructureFactory
-from eventsourcing.sqlite import SQLiteConnection, SQLiteConnectionPool, SQLiteFactory
-from eventsourcing.utils import Environment
-
-from bench.duel import Body, Contender
-from bench.rows import EVENTSOURCING_MEMORY, EVENTSOURCING_SQLITE
+from bench.harness.duel import Body, Contender
+from bench.peers.absence import needs
+from bench.rows.peers import EVENTSOURCING_MEMORY, EVENTSOURCING_SQLITE
 
 __all__ = ["aggregate_loads", "aggregate_saves", "recorder_load"]
+
+if TYPE_CHECKING:
+    from bench.peers.eventsourcing_bank import Account, Bank
 
 Env = dict[str, str]
 
 MEMORY = "none: in memory"
 FLUSHED = "power cut: synchronous FULL"
 UNFLUSHED = "process: synchronous OFF"
+ROWS_OF_SQLITE = "eventsourcing, its rows from SQLite"
 
 
-class Account(Aggregate):
-    """The aggregate whose every change is one event, as the library's own tutorial writes it."""
-
-    @event("Opened")
-    def __init__(self, owner: str) -> None:
-        self.owner = owner
-        self.balance = 0
-
-    @event("Deposited")
-    def deposit(self, amount: int) -> None:
-        self.balance += amount
-
-
-class Bank(Application[UUID]):
-    """The library's application, as it comes."""
-
-
-class UnflushedPool(SQLiteConnectionPool):
-    """Connections that leave flushing to the operating system."""
-
-    def _create_connection(self) -> SQLiteConnection:
-        connection = super()._create_connection()
-        connection.cursor().execute("pragma synchronous=off")
-        return connection
-
-
-class UnflushedBank(Bank):
-    """The same on SQLite without a flush, so that like can be compared with like."""
-
-    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:
-        factory = super().construct_factory(env)
-        assert isinstance(factory, SQLiteFactory)
-        factory.datastore.pool = UnflushedPool(db_name=factory.datastore.pool.db_name)
-        return factory
-
-
+@needs("eventsourcing", EVENTSOURCING_SQLITE, EVENTSOURCING_MEMORY)
 def aggregate_saves(accounts: int, actions_each: int) -> list[Contender]:
     """Deposits into accounts that the caller holds, one save each; the budgets name the first two."""
+    from bench.peers.eventsourcing_bank import Bank, UnflushedBank
+
     return [
         saves(EVENTSOURCING_SQLITE, FLUSHED, Bank, accounts, actions_each),
         saves(EVENTSOURCING_MEMORY, MEMORY, Bank, accounts * 4, actions_each),
@@ -71,7 +37,7 @@ def aggregate_saves(accounts: int, actions_each: int) -> list[Contender]:
 
 
 def saves(
-    name: str, durability: str, bank_class: type[Bank], accounts: int, actions_each: int, *, held: bool = True
+    name: str, durability: str, bank_class: "type[Bank]", accounts: int, actions_each: int, *, held: bool = True
 ) -> Contender:
     @contextmanager
     def prepare(path: Path) -> Iterator[Body]:
@@ -98,6 +64,7 @@ def saves(
     return Contender(name, durability, accounts * actions_each, prepare)
 
 
+@needs("eventsourcing", EVENTSOURCING_MEMORY, EVENTSOURCING_SQLITE)
 def aggregate_loads(path: Path, accounts: int, events_each: int) -> list[Contender]:
     """Accounts rebuilt from their events, without a cache, in memory and from a SQLite file made here."""
     path.mkdir()
@@ -107,7 +74,8 @@ def aggregate_loads(path: Path, accounts: int, events_each: int) -> list[Contend
     ]
 
 
-def recorder_load(path: Path, accounts: int, events_each: int) -> Contender:
+@needs("eventsourcing", ROWS_OF_SQLITE)
+def recorder_load(path: Path, accounts: int, events_each: int) -> list[Contender]:
     """The library's own rows, before anything is decoded."""
     path.mkdir()
     bank, ids = filled(path, FLUSHED, accounts, events_each)
@@ -116,10 +84,10 @@ def recorder_load(path: Path, accounts: int, events_each: int) -> Contender:
     def prepare(_: Path) -> Iterator[Body]:
         yield lambda: [bank.recorder.select_events(account_id) for account_id in ids]
 
-    return Contender("eventsourcing, its rows from SQLite", FLUSHED, accounts * events_each, prepare)
+    return [Contender(ROWS_OF_SQLITE, FLUSHED, accounts * events_each, prepare)]
 
 
-def loads(name: str, durability: str, bank_and_ids: tuple[Bank, Sequence[UUID]], events_each: int) -> Contender:
+def loads(name: str, durability: str, bank_and_ids: "tuple[Bank, Sequence[UUID]]", events_each: int) -> Contender:
     bank, ids = bank_and_ids
 
     @contextmanager
@@ -129,7 +97,9 @@ def loads(name: str, durability: str, bank_and_ids: tuple[Bank, Sequence[UUID]],
     return Contender(name, durability, len(ids) * events_each, prepare)
 
 
-def filled(path: Path, durability: str, accounts: int, events_each: int) -> tuple[Bank, list[UUID]]:
+def filled(path: Path, durability: str, accounts: int, events_each: int) -> "tuple[Bank, list[UUID]]":
+    from bench.peers.eventsourcing_bank import Bank
+
     bank = Bank(env=stored_at(path, durability))
     all_held = opened(bank, accounts)
     for account in all_held:
@@ -139,7 +109,9 @@ def filled(path: Path, durability: str, accounts: int, events_each: int) -> tupl
     return bank, [account.id for account in all_held]
 
 
-def opened(bank: Bank, accounts: int) -> list[Account]:
+def opened(bank: "Bank", accounts: int) -> "list[Account]":
+    from bench.peers.eventsourcing_bank import Account
+
     all_held = [Account(owner="Ada") for _ in range(accounts)]
     bank.save(*all_held)
     return all_held

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from bench.duel import Body, Contender
-from bench.rows import RAW_FLUSH
-from bench.threads import in_threads
+from bench.harness.duel import Body, Contender
+from bench.harness.threads import in_threads
+from bench.rows.peers import RAW_FLUSH
 
 __all__ = ["raw_flush"]
 

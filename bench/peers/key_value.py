@@ -3,39 +3,45 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lmdb
-
-from bench.duel import Body, Contender
-from bench.rows import LMDB_BATCHED, LMDB_SINGLE
-from bench.workloads import BATCH_EVENTS, Batch, Library, Single
+from bench.harness.duel import Body, Contender
+from bench.peers.absence import needs
+from bench.rows.peers import LMDB_BATCHED, LMDB_SINGLE
+from bench.workloads.events import BATCH_EVENTS, Batch, Library, Single
 
 __all__ = ["lmdb_batched", "lmdb_load", "lmdb_scan", "lmdb_single"]
 
+if TYPE_CHECKING:
+    import lmdb
+
 Put = tuple[bytes, bytes]
-Work = Callable[[lmdb.Environment], object]
+Work = Callable[["lmdb.Environment"], object]
 
 DURABILITY = "none: sync off"
+RANGE = "LMDB, a range of keys"
+CURSOR = "LMDB, a cursor over all"
 MAP_BYTES = 8 << 30
 
 
+@needs("lmdb", LMDB_SINGLE)
 def lmdb_single(events: Sequence[Single]) -> list[Contender]:
     """One put a transaction, in every way somebody could mean it; the budget names the first."""
     puts = keyed([event.data for event in events])
 
-    def one_each(environment: lmdb.Environment) -> None:
+    def one_each(environment: "lmdb.Environment") -> None:
         for key, value in puts:
             with environment.begin(write=True) as transaction:
                 transaction.put(key, value)
 
-    def one_each_by_hand(environment: lmdb.Environment) -> None:
+    def one_each_by_hand(environment: "lmdb.Environment") -> None:
         begin = environment.begin
         for key, value in puts:
             transaction = begin(write=True)
             transaction.put(key, value)
             transaction.commit()
 
-    def one_for_all(environment: lmdb.Environment) -> None:
+    def one_for_all(environment: "lmdb.Environment") -> None:
         with environment.begin(write=True) as transaction:
             put = transaction.put
             for key, value in puts:
@@ -49,19 +55,20 @@ def lmdb_single(events: Sequence[Single]) -> list[Contender]:
     ]
 
 
+@needs("lmdb", LMDB_BATCHED)
 def lmdb_batched(commits: Sequence[Batch]) -> list[Contender]:
     """1,000 puts a transaction, one call for each; and the same through `putmulti`."""
     puts = keyed([data for commit in commits for _, data in commit.events])
     shares = [puts[start : start + BATCH_EVENTS] for start in range(0, len(puts), BATCH_EVENTS)]
 
-    def put_by_put(environment: lmdb.Environment) -> None:
+    def put_by_put(environment: "lmdb.Environment") -> None:
         for share in shares:
             with environment.begin(write=True) as transaction:
                 put = transaction.put
                 for key, value in share:
                     put(key, value)
 
-    def put_together(environment: lmdb.Environment) -> None:
+    def put_together(environment: "lmdb.Environment") -> None:
         for share in shares:
             with environment.begin(write=True) as transaction, transaction.cursor() as cursor:
                 cursor.putmulti(share)
@@ -72,12 +79,13 @@ def lmdb_batched(commits: Sequence[Batch]) -> list[Contender]:
     ]
 
 
-def lmdb_load(path: Path, library: Library, streams: Sequence[str]) -> Contender:
+@needs("lmdb", RANGE)
+def lmdb_load(path: Path, library: Library, streams: Sequence[str]) -> list[Contender]:
     """Each stream as one range of keys: the stream's name, then the version."""
     fill(path, [(stream_key(stream, version), data) for stream, version, _, data in library.rows()])
     prefixes = [stream_key(stream) for stream in streams]
 
-    def walk(environment: lmdb.Environment) -> None:
+    def walk(environment: "lmdb.Environment") -> None:
         with environment.begin() as transaction, transaction.cursor() as cursor:
             for prefix in prefixes:
                 cursor.set_range(prefix)
@@ -85,19 +93,20 @@ def lmdb_load(path: Path, library: Library, streams: Sequence[str]) -> Contender
                     if not key.startswith(prefix):
                         break
 
-    return reader("LMDB, a range of keys", path, len(streams) * library.events_a_stream, walk)
+    return [reader(RANGE, path, len(streams) * library.events_a_stream, walk)]
 
 
-def lmdb_scan(path: Path, library: Library) -> Contender:
+@needs("lmdb", CURSOR)
+def lmdb_scan(path: Path, library: Library) -> list[Contender]:
     """A cursor over all keys."""
     fill(path, keyed([data for _, _, _, data in library.rows()]))
 
-    def walk(environment: lmdb.Environment) -> None:
+    def walk(environment: "lmdb.Environment") -> None:
         with environment.begin() as transaction, transaction.cursor() as cursor:
             for _ in cursor:
                 pass
 
-    return reader("LMDB, a cursor over all", path, library.events, walk)
+    return [reader(CURSOR, path, library.events, walk)]
 
 
 def keyed(data: Sequence[bytes]) -> list[Put]:
@@ -133,5 +142,7 @@ def reader(name: str, path: Path, count: int, work: Work) -> Contender:
     return Contender(name, DURABILITY, count, prepare)
 
 
-def environment_at(path: Path, *, writemap: bool = True) -> lmdb.Environment:
+def environment_at(path: Path, *, writemap: bool = True) -> "lmdb.Environment":
+    import lmdb
+
     return lmdb.open(str(path), map_size=MAP_BYTES, sync=False, metasync=False, map_async=True, writemap=writemap)

@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from bench.duel import Body, Contender
-from bench.threads import in_threads
-from bench.workloads import Batch, Library, Single
+from bench.harness.duel import Body, Contender
+from bench.harness.threads import in_threads
+from bench.workloads.events import Batch, Library, Single
 
 __all__ = ["sqlite_batched", "sqlite_load", "sqlite_scan", "sqlite_single"]
 

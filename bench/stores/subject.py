@@ -10,8 +10,8 @@ from typing import Literal
 
 from act_fast import Append, LogStore
 from act_fast._core import Log
-from bench.duel import Body, Contender
-from bench.workloads import Library
+from bench.harness.duel import Body, Contender
+from bench.workloads.events import Library
 
 __all__ = [
     "CORE",

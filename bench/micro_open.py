@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from bench.duel import Duel
-from bench.large_store import EVENTS_A_STREAM, LargeStore
-from bench.rows import ROWS, Measurement
-from bench.sizes import Sizes
-from bench.subject import DURABILITY, SUBJECT
-from bench.workloads import SEED
+from bench.harness.duel import Duel
+from bench.harness.row import Measurement
+from bench.harness.sizes import Sizes
+from bench.rows.log import OPEN_CLEAN, OPEN_KILLED, OPEN_KILLED_FIRST
+from bench.rows.process import OPEN_CLEAN_MEMORY, OPEN_KILLED_MEMORY
+from bench.stores.large_store import EVENTS_A_STREAM, LargeStore
+from bench.stores.subject import DURABILITY, SUBJECT
+from bench.workloads.events import SEED
 
 Told = list[dict[str, float]]
 
@@ -26,7 +28,7 @@ def large_store(shelf: Path, sizes: Sizes) -> LargeStore:
 def bench_after_the_kill_of_its_first_writer(duel: Duel, large_store: LargeStore) -> None:
     told: Told = []
     duel.time(lambda: told.append(large_store.open()))
-    duel.observe(ROWS["open-killed-first"], opening_times(told))
+    duel.observe(OPEN_KILLED_FIRST, opening_times(told))
 
 
 def bench_after_the_kill_of_another_writer(duel: Duel, sizes: Sizes, large_store: LargeStore) -> None:
@@ -37,8 +39,8 @@ def bench_after_the_kill_of_another_writer(duel: Duel, sizes: Sizes, large_store
         large_store.kill_another_writer(sizes.scaled(20_000), after_seconds=chance.uniform(0.0, 0.2))
 
     duel.time(lambda: told.append(large_store.open()), setup=kill, rounds=sizes.rounds)
-    duel.observe(ROWS["open-killed"], opening_times(told))
-    duel.observe(ROWS["open-killed-memory"], [memory(told)])
+    duel.observe(OPEN_KILLED, opening_times(told))
+    duel.observe(OPEN_KILLED_MEMORY, [memory(told)])
 
 
 def bench_after_a_clean_close(duel: Duel, sizes: Sizes, large_store: LargeStore) -> None:
@@ -50,8 +52,8 @@ def bench_after_a_clean_close(duel: Duel, sizes: Sizes, large_store: LargeStore)
         cold.append(large_store.open())
 
     duel.time(lambda: told.append(large_store.open()), setup=open_cold, rounds=sizes.rounds)
-    duel.observe(ROWS["open-clean"], [*opening_times(told), opening_times(cold, ", from a cold page cache")[0]])
-    duel.observe(ROWS["open-clean-memory"], [memory(told)])
+    duel.observe(OPEN_CLEAN, [*opening_times(told), opening_times(cold, ", from a cold page cache")[0]])
+    duel.observe(OPEN_CLEAN_MEMORY, [memory(told)])
 
 
 def opening_times(told: Told, how: str = "") -> list[Measurement]:

@@ -1,8 +1,8 @@
 """A process of its own around a store: to fill it, to be killed while writing to it, to open it and say what that took.
 
-    python -m bench.store_process fill PATH STREAMS EVENTS_A_STREAM     waits to be killed when it is done
-    python -m bench.store_process append PATH EVENTS                    then goes on until it is killed
-    python -m bench.store_process open PATH STREAM                      prints seconds and memory as JSON
+    python -m bench.stores.store_process fill PATH STREAMS EVENTS_A_STREAM     waits to be killed when it is done
+    python -m bench.stores.store_process append PATH EVENTS                    then goes on until it is killed
+    python -m bench.stores.store_process open PATH STREAM                      prints seconds and memory as JSON
 
 Each prints one line when it is there.
 """
@@ -14,8 +14,8 @@ from pathlib import Path
 from time import perf_counter
 
 from act_fast import LogStore
-from bench.subject import write_library
-from bench.workloads import NAMES, Library, payloads, stream_name
+from bench.stores.subject import write_library
+from bench.workloads.events import NAMES, Library, payloads, stream_name
 
 APPENDED_STREAMS = 1_000
 

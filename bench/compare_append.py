@@ -9,15 +9,15 @@ import msgspec
 
 from act_fast import Append, Event, LogStore
 from act_fast._core import Log
-from bench.duel import Body, Contender, Duel
+from bench.harness.duel import Body, Contender, Duel
+from bench.harness.sizes import Sizes
+from bench.harness.threads import in_threads
 from bench.peers.disk import raw_flush
 from bench.peers.key_value import lmdb_batched, lmdb_single
 from bench.peers.sqlite import sqlite_batched, sqlite_single
-from bench.rows import ROWS
-from bench.sizes import Sizes
-from bench.subject import DURABILITY, SUBJECT, core_writer, memory_writer, writer
-from bench.threads import in_threads
-from bench.workloads import BATCH_EVENTS, Single, batches, singles
+from bench.rows.log import APPEND_BATCH, APPEND_FSYNC_1, APPEND_FSYNC_16, APPEND_SINGLE
+from bench.stores.subject import DURABILITY, SUBJECT, core_writer, memory_writer, writer
+from bench.workloads.events import BATCH_EVENTS, Single, batches, singles
 
 THREADS = 16
 DISK_ROUNDS_TIMES = 4
@@ -51,7 +51,7 @@ def bench_single_commits(duel: Duel, sizes: Sizes) -> None:
             log.append(stream, pair, version)
 
     duel.fight(
-        ROWS["append-single"],
+        APPEND_SINGLE,
         writer(len(events), append),
         writer(len(events), append_typed, name="act-fast, Event instances, encoded on the way"),
         core_writer(len(events), append_to_core),
@@ -82,7 +82,7 @@ def bench_batched_commits(duel: Duel, sizes: Sizes) -> None:
 
     count = len(commits) * BATCH_EVENTS
     duel.fight(
-        ROWS["append-batch"],
+        APPEND_BATCH,
         writer(count, append),
         writer(len(wide) * BATCH_EVENTS, append_many, name="act-fast, append_many to 1,000 streams"),
         core_writer(count, append_to_core),
@@ -95,7 +95,7 @@ def bench_batched_commits(duel: Duel, sizes: Sizes) -> None:
 def bench_flushed_commits_of_one_thread(duel: Duel, sizes: Sizes) -> None:
     events = singles(sizes.scaled(250), streams=sizes.scaled(25))
     duel.fight(
-        ROWS["append-fsync-1"],
+        APPEND_FSYNC_1,
         flushed(events, threads=1),
         raw_flush(len(events)),
         sqlite_single(events[: sizes.scaled(100)], "FULL"),
@@ -106,7 +106,7 @@ def bench_flushed_commits_of_one_thread(duel: Duel, sizes: Sizes) -> None:
 def bench_flushed_commits_of_many_threads(duel: Duel, sizes: Sizes) -> None:
     events = singles(sizes.scaled(150) * THREADS, streams=THREADS)
     duel.fight(
-        ROWS["append-fsync-16"],
+        APPEND_FSYNC_16,
         flushed(events, threads=THREADS),
         raw_flush(sizes.scaled(250)),
         raw_flush(sizes.scaled(50) * THREADS, threads=THREADS),

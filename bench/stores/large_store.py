@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.sizes import CHECKOUT
-from bench.workloads import stream_name
+from bench.harness.sizes import CHECKOUT
+from bench.workloads.events import stream_name
 
 __all__ = ["EVENTS_A_STREAM", "LargeStore"]
 
@@ -60,4 +60,4 @@ class LargeStore:
         assert ready, f"the process that was to {verb} ended before it was killed"
 
     def process(self, verb: str, *arguments: object) -> list[str]:
-        return [sys.executable, "-m", "bench.store_process", verb, str(self.path), *map(str, arguments)]
+        return [sys.executable, "-m", "bench.stores.store_process", verb, str(self.path), *map(str, arguments)]

@@ -7,15 +7,16 @@ from pathlib import Path
 import pytest
 
 from act_fast import Act, LogStore
-from bench.bank import Account, Deposited, Opened
-from bench.duel import Duel
+from bench.harness.duel import Duel
+from bench.harness.sizes import Sizes
 from bench.peers.aggregates import aggregate_loads, recorder_load
 from bench.peers.key_value import lmdb_load
 from bench.peers.sqlite import sqlite_load
-from bench.rows import ROWS
-from bench.sizes import Sizes
-from bench.subject import CORE, open_core, reader, write_library
-from bench.workloads import Library, stream_name
+from bench.rows.framework import LOAD_STATE
+from bench.rows.log import LOAD_RAW
+from bench.stores.subject import CORE, open_core, reader, write_library
+from bench.workloads.bank import Account, Deposited, Opened
+from bench.workloads.events import Library, stream_name
 
 EVENTS_A_STREAM = 1_000
 
@@ -50,12 +51,12 @@ def bench_rows(duel: Duel, sizes: Sizes, shelf: Path, library: Library, store: L
                     _, after = log.load(stream, after)
 
         duel.fight(
-            ROWS["load-raw"],
+            LOAD_RAW,
             reader(count, load),
             reader(count, load_from_core, name=CORE),
-            lmdb_load(shelf / "lmdb", library, streams),
+            *lmdb_load(shelf / "lmdb", library, streams),
             sqlite_load(shelf / "sqlite", library, streams),
-            recorder_load(shelf / "recorder", sizes.scaled(10), EVENTS_A_STREAM),
+            *recorder_load(shelf / "recorder", sizes.scaled(10), EVENTS_A_STREAM),
         )
 
 
@@ -72,7 +73,7 @@ def bench_states(duel: Duel, sizes: Sizes, shelf: Path) -> None:
 
         assert app.load(Account, streams[0], before=EVENTS_A_STREAM + 1).replayed == EVENTS_A_STREAM
         duel.fight(
-            ROWS["load-state"],
+            LOAD_STATE,
             reader(len(streams) * EVENTS_A_STREAM, load),
             *aggregate_loads(shelf / "aggregates", sizes.scaled(20), EVENTS_A_STREAM),
         )

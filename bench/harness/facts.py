@@ -5,24 +5,21 @@ import platform
 import sqlite3
 import subprocess
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import lmdb
-
-from bench.sizes import CHECKOUT, Sizes
+from bench.harness.sizes import CHECKOUT, Sizes
 
 __all__ = ["facts"]
 
-LIBRARIES = ("act-fast", "msgspec", "eventsourcing", "pytest-benchmark")
+LIBRARIES = ("act-fast", "msgspec", "duckdb", "eventsourcing", "lmdb", "umadb", "pytest-benchmark")
 
 
 def facts(sizes: Sizes) -> dict[str, str]:
     """The machine, the versions, the sizes and the day."""
     load = ", ".join(f"{each:.2f}" for each in os.getloadavg())
-    libraries = [f"{name} {version(name)}" for name in LIBRARIES]
-    lmdb_version = ".".join(map(str, lmdb.version()))
-    libraries += [f"LMDB {lmdb_version} (lmdb {version('lmdb')})", f"SQLite {sqlite3.sqlite_version}"]
+    libraries = [f"{name} {installed}" for name in LIBRARIES if (installed := version_of(name))]
+    libraries.append(f"SQLite {sqlite3.sqlite_version}")
     return {
         "date": date.today().isoformat(),
         "revision": revision(),
@@ -34,6 +31,13 @@ def facts(sizes: Sizes) -> dict[str, str]:
         "libraries": ", ".join(libraries),
         "sizes": f"{sizes.open_events:,} events in the large store, {sizes.rounds} rounds, scale {sizes.scale:g}",
     }
+
+
+def version_of(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
 
 
 def processor() -> str:

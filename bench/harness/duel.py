@@ -16,9 +16,9 @@ from typing import Any
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from bench.rows import Measurement, Row
+from bench.harness.row import Curve, Measurement, Row
 
-__all__ = ["Contender", "Duel", "Prepared"]
+__all__ = ["Absent", "Body", "Contender", "Duel", "Prepared"]
 
 Body = Callable[[], object]
 Prepared = Callable[[Path], AbstractContextManager[Body]]
@@ -35,6 +35,14 @@ class Contender:
     prepare: Prepared
 
 
+@dataclass(frozen=True)
+class Absent:
+    """Somebody who could not come, and why: the report says so in the place of figures."""
+
+    name: str
+    reason: str
+
+
 @dataclass
 class Duel:
     """The rounds of one row."""
@@ -43,16 +51,17 @@ class Duel:
     directory: Path
     rounds: int
 
-    def fight(self, row: Row, subject: Contender, *peers: Contender, rounds_times: int = 1) -> None:
+    def fight(self, row: Row, subject: Contender, *peers: Contender | Absent, rounds_times: int = 1) -> None:
         """Time every contender once a round and hand the rates over to the report.
 
         `rounds_times`: so many times the usual rounds, which had better be short, where speed wanders within seconds.
         """
-        peer_seconds: dict[str, list[float]] = {peer.name: [] for peer in peers}
+        present = [peer for peer in peers if isinstance(peer, Contender)]
+        peer_seconds: dict[str, list[float]] = {peer.name: [] for peer in present}
         entered: list[AbstractContextManager[Body]] = []
 
         def setup() -> tuple[tuple[Body], dict[str, Any]]:
-            for peer in peers:
+            for peer in present:
                 peer_seconds[peer.name].append(self.seconds(peer))
             arena = self.arena(subject)
             entered.append(arena)
@@ -68,7 +77,12 @@ class Duel:
             run, setup=setup, teardown=teardown, rounds=self.rounds * rounds_times, warmup_rounds=1
         )
         measured = [rates(subject, subject_seconds)]
-        measured += [rates(peer, peer_seconds[peer.name][1:]) for peer in peers]
+        measured += [
+            rates(peer, peer_seconds[peer.name][1:])
+            if isinstance(peer, Contender)
+            else Measurement(peer.name, "", [], peer.reason)
+            for peer in peers
+        ]
         self.observe(row, measured)
 
     def time(self, run: Callable[..., object], **rounds: Any) -> list[float]:
@@ -81,6 +95,10 @@ class Duel:
     def observe(self, row: Row, measured: list[Measurement]) -> None:
         """Hand measurements over to the report, the subject's first."""
         self.benchmark.extra_info.setdefault("rows", {})[row.key] = [asdict(each) for each in measured]
+
+    def draw(self, row: Row, curves: list[Curve]) -> None:
+        """Hand curves over to the report, the subject's first."""
+        self.benchmark.extra_info.setdefault("curves", {})[row.key] = [asdict(each) for each in curves]
 
     def seconds(self, contender: Contender) -> float:
         with self.arena(contender) as body:

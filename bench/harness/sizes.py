@@ -12,7 +12,7 @@ from pathlib import Path
 
 __all__ = ["QUICK", "Sizes", "sizes_from_environment"]
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
 
 QUICK = {"ACT_FAST_BENCH_SCALE": "0.1", "ACT_FAST_BENCH_ROUNDS": "3", "ACT_FAST_BENCH_EVENTS": "500_000"}
 """What `python -m bench --quick` sets where nothing else is asked for."""

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from bench.duel import Body
+from bench.harness.duel import Body
 
 __all__ = ["in_threads"]
 

@@ -5,20 +5,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from act_fast import Act, LogStore
-from bench.bank import Account
-from bench.duel import Body, Contender, Duel
+from bench.harness.duel import Body, Contender, Duel
+from bench.harness.sizes import Sizes
 from bench.peers.aggregates import aggregate_saves
-from bench.rows import ROWS
-from bench.sizes import Sizes
-from bench.subject import DURABILITY, SUBJECT, Durability
-from bench.workloads import stream_name
+from bench.rows.framework import DO
+from bench.stores.subject import DURABILITY, SUBJECT, Durability
+from bench.workloads.bank import Account
+from bench.workloads.events import stream_name
 
 ACTIONS_EACH = 20
 
 
 def bench_do(duel: Duel, sizes: Sizes) -> None:
     duel.fight(
-        ROWS["do"],
+        DO,
         actions("os", sizes.scaled(500)),
         actions("fsync", sizes.scaled(25)),
         *aggregate_saves(sizes.scaled(50), ACTIONS_EACH),

@@ -4,13 +4,13 @@ from contextlib import closing
 from pathlib import Path
 
 from act_fast import LogStore
-from bench.duel import Duel
+from bench.harness.duel import Duel
+from bench.harness.sizes import Sizes
 from bench.peers.key_value import lmdb_scan
 from bench.peers.sqlite import sqlite_scan
-from bench.rows import ROWS
-from bench.sizes import Sizes
-from bench.subject import CORE, PAGE_ROWS, open_core, reader, write_library
-from bench.workloads import Library
+from bench.rows.log import SCAN
+from bench.stores.subject import CORE, PAGE_ROWS, open_core, reader, write_library
+from bench.workloads.events import Library
 
 
 def bench_query_over_all(duel: Duel, sizes: Sizes, shelf: Path) -> None:
@@ -28,9 +28,9 @@ def bench_query_over_all(duel: Duel, sizes: Sizes, shelf: Path) -> None:
                 pass
 
         duel.fight(
-            ROWS["scan"],
+            SCAN,
             reader(library.events, scan),
             reader(library.events, scan_core, name=CORE),
-            lmdb_scan(shelf / "lmdb", library),
+            *lmdb_scan(shelf / "lmdb", library),
             sqlite_scan(shelf / "sqlite", library),
         )

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from act_fast import LogStore
-from bench.duel import Duel
-from bench.rows import ROWS, Measurement
-from bench.sizes import Sizes
-from bench.subject import DURABILITY, SUBJECT
-from bench.workloads import BATCH_EVENTS, batches, singles
+from bench.harness.duel import Duel
+from bench.harness.row import Measurement, Row
+from bench.harness.sizes import Sizes
+from bench.rows.log import DISK_BATCH, DISK_SINGLE
+from bench.stores.subject import DURABILITY, SUBJECT
+from bench.workloads.events import BATCH_EVENTS, batches, singles
 
 BLOCK_BYTES = 512
 READ_BYTES = 1 << 20
@@ -22,7 +23,7 @@ def bench_single_commits(duel: Duel, sizes: Sizes, shelf: Path) -> None:
             store.append(event.stream, [(event.name, event.data)], expected_version=event.expected_version)
 
     own_bytes = sum(len(event.data) for event in events)
-    measure(duel, "disk-single", shelf / "single", fill, len(events), own_bytes)
+    measure(duel, DISK_SINGLE, shelf / "single", fill, len(events), own_bytes)
 
 
 def bench_batched_commits(duel: Duel, sizes: Sizes, shelf: Path) -> None:
@@ -33,10 +34,10 @@ def bench_batched_commits(duel: Duel, sizes: Sizes, shelf: Path) -> None:
             store.append(commit.stream, commit.events, expected_version=commit.expected_version)
 
     own_bytes = sum(len(data) for commit in commits for _, data in commit.events)
-    measure(duel, "disk-batch", shelf / "batch", fill, len(commits) * BATCH_EVENTS, own_bytes)
+    measure(duel, DISK_BATCH, shelf / "batch", fill, len(commits) * BATCH_EVENTS, own_bytes)
 
 
-def measure(duel: Duel, row: str, path: Path, fill: Callable[[LogStore], None], events: int, own_bytes: int) -> None:
+def measure(duel: Duel, row: Row, path: Path, fill: Callable[[LogStore], None], events: int, own_bytes: int) -> None:
     def fill_and_close() -> None:
         with LogStore(path, durability="os") as store:
             fill(store)
@@ -46,7 +47,7 @@ def measure(duel: Duel, row: str, path: Path, fill: Callable[[LogStore], None], 
     taken = sum(file.stat().st_blocks * BLOCK_BYTES for file in files)
     written = sum(map(written_bytes, files))
     duel.observe(
-        ROWS[row],
+        row,
         [
             Measurement(name, DURABILITY["os"], [(size - own_bytes) / events])
             for name, size in ((SUBJECT, written), (f"{SUBJECT}, with the room made ahead", taken))

@@ -1,0 +1,1 @@
+"""How a benchmark is run, judged and written down; knows nothing of what is measured."""

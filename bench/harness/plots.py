@@ -1,0 +1,103 @@
+"""One plot for each row: bars with the physical limit drawn through them, or lines over the row's axis."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.harness.figures import figure
+from bench.harness.results import Results
+from bench.harness.row import Curve, Measurement, Row
+from bench.rows import ROWS
+
+__all__ = ["draw_plots"]
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+OURS, OURS_IN_ANOTHER_FORM, THEIRS, LIMIT = "#c2410c", "#fdba74", "#94a3b8", "#0f172a"
+LOGARITHMIC_AXIS_FROM = 10.0
+WIDTH_INCHES, BAR_INCHES, FRAME_INCHES, CURVE_INCHES = 9.0, 0.34, 0.8, 3.6
+LOGARITHMIC_FROM = 200.0
+"""Bars that are this many times apart are drawn on a logarithmic axis; else the short ones could not be seen."""
+
+
+def draw_plots(results: Results, folder: Path) -> None:
+    """Write `<key>.svg` for every row that has figures, the same bytes for the same figures.
+
+    Raises:
+        ModuleNotFoundError: without matplotlib.
+    """
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams |= {"svg.hashsalt": "act-fast", "svg.fonttype": "none", "font.size": 9}
+    folder.mkdir(parents=True, exist_ok=True)
+    for key, row in ROWS.items():
+        measured = [each for each in results.measured.get(key, ()) if each.values]
+        if key in results.curves:
+            draw(folder / f"{key}.svg", CURVE_INCHES, row, results.curves[key], draw_curves)
+        elif measured:
+            draw(folder / f"{key}.svg", FRAME_INCHES + BAR_INCHES * len(measured), row, measured, draw_bars)
+
+
+def draw(path: Path, height_inches: float, row: Row, content: Sequence, fill: object) -> None:
+    from matplotlib import pyplot
+
+    canvas, axes = pyplot.subplots(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+    axes.spines[["top", "right"]].set_visible(False)
+    fill(axes, row, content)
+    canvas.savefig(path, metadata={"Date": None})
+    pyplot.close(canvas)
+
+
+def draw_bars(axes: "Axes", row: Row, measured: Sequence[Measurement]) -> None:
+    limit = next((each for each in measured if each.name == row.physical), None)
+    bars = [each for each in measured if each is not limit]
+    middles = [each.middle for each in bars]
+    lows = [each.middle - min(each.values) for each in bars]
+    highs = [max(each.values) - each.middle for each in bars]
+    drawn = axes.barh(
+        [f"{each.name}\n{each.durability}" for each in bars],
+        middles,
+        xerr=[lows, highs],
+        color=[colour(index, each) for index, each in enumerate(bars)],
+        error_kw={"elinewidth": 0.8, "ecolor": "#475569"},
+    )
+    axes.bar_label(drawn, [figure(each) for each in middles], padding=4, fontsize=8)
+    axes.tick_params(axis="y", labelsize=7)
+    axes.invert_yaxis()
+    if min(middles) > 0 and max(middles) / min(middles) > LOGARITHMIC_FROM:
+        axes.set_xscale("log")
+    if limit is not None:
+        axes.axvline(limit.middle, color=LIMIT, linestyle="--", linewidth=1)
+        axes.annotate(
+            f"{limit.name}: {figure(limit.middle)}",
+            (limit.middle, 1.0),
+            xycoords=("data", "axes fraction"),
+            ha="right",
+            va="bottom",
+            fontsize=7,
+        )
+    axes.set_xlabel(f"{row.unit} ({'more' if row.more_is_better else 'less'} is better)")
+
+
+def colour(index: int, measurement: Measurement) -> str:
+    if index == 0:
+        return OURS
+    return OURS_IN_ANOTHER_FORM if measurement.name.startswith("act-fast") else THEIRS
+
+
+def draw_curves(axes: "Axes", row: Row, curves: Sequence[Curve]) -> None:
+    for curve in curves:
+        axes.plot(*zip(*curve.points, strict=True), marker="o", markersize=3, linewidth=1.2, label=curve.name)
+    places = [place for place, _ in curves[0].points]
+    values = [value for curve in curves for _, value in curve.points]
+    if min(places) > 0 and max(places) / min(places) >= LOGARITHMIC_AXIS_FROM:
+        axes.set_xscale("log")
+    if min(values) > 0 and max(values) / min(values) > LOGARITHMIC_FROM:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
+    axes.set_xlabel(row.axis)
+    axes.set_ylabel(f"{row.unit} ({'more' if row.more_is_better else 'less'} is better)")
+    axes.legend(fontsize=7, frameon=False)

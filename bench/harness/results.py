@@ -1,0 +1,60 @@
+"""The measurements of a run by row, and what they were made on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from bench.harness.row import Curve, Measurement
+from bench.rows import ROWS
+
+__all__ = ["Results"]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a run brought.
+
+    Attributes:
+        facts: what the figures were measured on.
+        measured: by the row's key in the order of the report, the subject's measurement first.
+        curves: by the row's key, for rows that have an axis.
+        missing: rows that brought nothing, and why.
+    """
+
+    facts: Mapping[str, str]
+    measured: Mapping[str, Sequence[Measurement]]
+    curves: Mapping[str, Sequence[Curve]] = field(default_factory=dict)
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_benchmarks(
+        cls, facts: Mapping[str, str], saved: Mapping[str, Any], missing: Mapping[str, str]
+    ) -> "Results":
+        """From what pytest-benchmark saved: each benchmark carries its rows."""
+        extras = [benchmark["extra_info"] for benchmark in saved["benchmarks"]]
+        measured = {key: value for extra in extras for key, value in extra.get("rows", {}).items()}
+        curves = {key: value for extra in extras for key, value in extra.get("curves", {}).items()}
+        return cls(
+            facts,
+            {key: [Measurement(**each) for each in measured[key]] for key in ROWS if key in measured},
+            {key: [Curve(**each) for each in curves[key]] for key in ROWS if key in curves},
+            missing,
+        )
+
+    @property
+    def unmeasured(self) -> list[str]:
+        """The keys of the rows that nothing was brought for."""
+        return [key for key in ROWS if key not in self.measured and key not in self.curves]
+
+    def as_json(self) -> dict[str, Any]:
+        """For later comparison: every value of every round."""
+        rows: dict[str, dict[str, Any]] = {}
+        for key, row in ROWS.items():
+            if key in self.measured or key in self.curves:
+                rows[key] = {"work": row.work, "unit": row.unit}
+            if key in self.measured:
+                rows[key]["measured"] = [asdict(each) for each in self.measured[key]]
+            if key in self.curves:
+                rows[key]["axis"] = row.axis
+                rows[key]["curves"] = [asdict(each) for each in self.curves[key]]
+        return {"facts": dict(self.facts), "rows": rows, "missing": dict(self.missing)}

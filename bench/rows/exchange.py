@@ -1,0 +1,1 @@
+"""Exchange: out to Arrow and Parquet, and in again."""

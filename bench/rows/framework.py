@@ -1,0 +1,19 @@
+"""The framework: deciding, and folding states."""
+
+from bench.harness.row import Budget, Row
+from bench.rows.peers import EVENTSOURCING_MEMORY, EVENTSOURCING_SQLITE
+
+DO = Row(
+    "do",
+    "do: validate, load, decide, fold, append",
+    "actions/s",
+    (Budget(EVENTSOURCING_SQLITE, 20.0), Budget(EVENTSOURCING_MEMORY, 4.0)),
+    "`eventsourcing` saves aggregates that the caller holds, its fastest way; on SQLite it flushes each commit,"
+    " as it is shipped. The same with flushing off stands beside it.",
+)
+LOAD_STATE = Row(
+    "load-state",
+    "load a state of 1,000 events, Python reducers",
+    "events/s",
+    (Budget(EVENTSOURCING_MEMORY, 20.0), Budget(EVENTSOURCING_SQLITE, 20.0)),
+)

@@ -1,0 +1,73 @@
+"""The log: appending, loading, scanning, opening, and what an event takes on disk."""
+
+from bench.harness.row import Budget, Row
+from bench.rows.peers import LMDB_BATCHED, LMDB_SINGLE, RAW_FLUSH
+
+APPEND_SINGLE = Row(
+    "append-single",
+    "append, one event a commit, version checked",
+    "events/s",
+    (Budget(LMDB_SINGLE, 1.0),),
+    note="LMDB is at its fastest here: writable mapping, nothing synced, sequential eight-byte keys, no index,"
+    " no checksum, no version check. One transaction for each put is the like of a commit; puts inside one long"
+    " transaction, which nobody else would see until its end, stand beside it.",
+    why_lost="LMDB puts one key and its value; a commit here checks the stream's version and that the data is"
+    " JSON, and leaves a checksummed record and the index of its position, stream and name. What can be looked"
+    " up once is, and a small commit is made without letting go of the interpreter.",
+)
+APPEND_BATCH = Row(
+    "append-batch",
+    "append, commits of 1,000 events",
+    "events/s",
+    (Budget(LMDB_BATCHED, 2.0),),
+    note="LMDB's batched put is one Python call for each put; its `putmulti`, one call for all, stands beside.",
+    why_lost="Nearly half of what an event costs is making sure that its data is JSON, which LMDB need not care"
+    " about. Keys that a commit touches often are indexed once, at its end.",
+)
+APPEND_FSYNC_1 = Row(
+    "append-fsync-1",
+    "append, one event a commit, 1 thread",
+    "commits/s",
+    (Budget(RAW_FLUSH, 0.9),),
+    note="The disk's own rate: 150 bytes by pwrite into a zero-filled file, then fdatasync, one after another.",
+    why_lost="An append adds 7 to 11 µs to the flush itself, felt the more the faster the disk flushes.",
+    physical=RAW_FLUSH,
+)
+APPEND_FSYNC_16 = Row(
+    "append-fsync-16",
+    "append, one event a commit, 16 threads",
+    "commits/s",
+    (Budget(RAW_FLUSH, 8.0),),
+    why_lost="Seven to eight commits share each flush, but putting 16 Python threads to sleep and waking them"
+    " through one interpreter lock costs about 20 µs of processor time a commit: on 2 cores and a disk that"
+    " flushes in 100 µs the processors are busy before the disk is.",
+)
+LOAD_RAW = Row("load-raw", "load streams of 1,000 events, as stored", "events/s")
+SCAN = Row("scan", "query over all events, in order", "events/s")
+OPEN_CLEAN = Row("open-clean", "open the large store after a clean close", "ms", (Budget(limit=20.0),))
+OPEN_KILLED_FIRST = Row(
+    "open-killed-first",
+    "open the large store after kill -9 of the process that wrote all of it",
+    "ms",
+    (Budget(limit=1_000.0),),
+)
+OPEN_KILLED = Row(
+    "open-killed",
+    "open the large store after kill -9 of a process that was appending",
+    "ms",
+    (Budget(limit=1_000.0),),
+)
+DISK_SINGLE = Row(
+    "disk-single",
+    "disk beyond the events' own bytes, one event a commit",
+    "bytes/event",
+    (Budget(limit=64.0),),
+    "Own bytes are the payloads; names, versions, times, checksums and indexes are not. The log is"
+    " preallocated: the zeros that its files end in are room for events to come, counted in the line beside.",
+)
+DISK_BATCH = Row(
+    "disk-batch",
+    "disk beyond the events' own bytes, commits of 1,000",
+    "bytes/event",
+    (Budget(limit=64.0),),
+)

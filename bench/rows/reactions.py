@@ -1,0 +1,1 @@
+"""Reactions: handling, claiming, correlating."""

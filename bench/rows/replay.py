@@ -1,0 +1,1 @@
+"""Replay: folding every stream of a store."""

@@ -1,0 +1,1 @@
+"""SQL: questions to events and states, beside DuckDB on its own tables."""

@@ -1,0 +1,1 @@
+"""What subject and peers are given to do: made from fixed seeds, shared by everybody."""
