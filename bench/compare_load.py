@@ -12,6 +12,7 @@ from bench.harness.sizes import Sizes
 from bench.peers.aggregates import aggregate_loads, recorder_load
 from bench.peers.key_value import lmdb_load
 from bench.peers.sqlite import sqlite_load
+from bench.peers.umadb import umadb_load
 from bench.rows.framework import LOAD_STATE
 from bench.rows.log import LOAD_RAW
 from bench.stores.subject import CORE, open_core, reader, write_library
@@ -56,6 +57,7 @@ def bench_rows(duel: Duel, sizes: Sizes, shelf: Path, library: Library, store: L
             reader(count, load_from_core, name=CORE),
             *lmdb_load(shelf / "lmdb", library, streams),
             sqlite_load(shelf / "sqlite", library, streams),
+            *umadb_load(library, streams),
             *recorder_load(shelf / "recorder", sizes.scaled(10), EVENTS_A_STREAM),
         )
 

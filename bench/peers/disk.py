@@ -12,33 +12,34 @@ from bench.rows.peers import RAW_FLUSH
 
 __all__ = ["raw_flush"]
 
-WRITE = b"e" * 150
+EVENT_BYTES = 150
 FILE_BYTES = 1 << 20
-WRITES_A_FILE = FILE_BYTES // len(WRITE)
 
 
-def raw_flush(count: int, *, threads: int = 1) -> Contender:
-    """`count` times 150 bytes by pwrite into a zero-filled file, each flushed before the next; a file a thread."""
+def raw_flush(count: int, *, threads: int = 1, write_bytes: int = EVENT_BYTES, events_a_write: int = 1) -> Contender:
+    """`count` times `write_bytes` by pwrite into a zero-filled file, each flushed before the next; a file a thread."""
+    write = b"e" * write_bytes
 
     @contextmanager
     def prepare(path: Path) -> Iterator[Body]:
         files = [zero_filled(path / f"raw-{i}") for i in range(threads)]
         try:
             if threads == 1:
-                yield lambda: flush(files[0], count)
+                yield lambda: flush(files[0], write, count)
             else:
-                yield in_threads([partial(flush, file, count // threads) for file in files])
+                yield in_threads([partial(flush, file, write, count // threads) for file in files])
         finally:
             for file in files:
                 os.close(file)
 
     name = RAW_FLUSH if threads == 1 else f"{RAW_FLUSH}, {threads} threads, a file each"
-    return Contender(name, "power cut: fdatasync", count // threads * threads, prepare)
+    return Contender(name, "power cut: fdatasync", count // threads * threads * events_a_write, prepare)
 
 
-def flush(file: int, times: int) -> None:
+def flush(file: int, write: bytes, times: int) -> None:
+    writes_a_file = FILE_BYTES // len(write)
     for i in range(times):
-        os.pwrite(file, WRITE, i % WRITES_A_FILE * len(WRITE))
+        os.pwrite(file, write, i % writes_a_file * len(write))
         os.fdatasync(file)
 
 

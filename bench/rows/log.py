@@ -42,6 +42,13 @@ APPEND_FSYNC_16 = Row(
     " through one interpreter lock costs about 20 µs of processor time a commit: on 2 cores and a disk that"
     " flushes in 100 µs the processors are busy before the disk is.",
 )
+APPEND_FSYNC_BATCH = Row(
+    "append-fsync-batch",
+    "append, commits of 1,000 events, each flushed",
+    "events/s",
+    note="The disk's own rate: 150,000 bytes by pwrite into a zero-filled file, then fdatasync.",
+    physical=RAW_FLUSH,
+)
 LOAD_RAW = Row("load-raw", "load streams of 1,000 events, as stored", "events/s")
 SCAN = Row("scan", "query over all events, in order", "events/s")
 OPEN_CLEAN = Row("open-clean", "open the large store after a clean close", "ms", (Budget(limit=20.0),))
