@@ -24,7 +24,7 @@ from act_fast._reacts import Reacts
 from act_fast._slice import Component
 from act_fast._snapshot import Snapshot
 from act_fast._state import State
-from act_fast._store import Committed, Store
+from act_fast._store import Committed, Progress, Store
 from act_fast._telemetry import engine_class
 from act_fast._works import Acked, Blocked, Claimed, Settled
 
@@ -179,6 +179,40 @@ class Act(Reacts):
         return self._engine.history(
             state, stream, arguments.count("after", after), arguments.optional_count("before", before)
         )
+
+    def replay(
+        self,
+        state: type[S],
+        *,
+        streams: str | None = None,
+        at: int | datetime | None = None,
+        after: str | None = None,
+        progress: Progress | bool = False,
+    ) -> Iterator[tuple[str, Snapshot[S]]]:
+        """Fold every stream in one pass over the log, and give each with its state, in the order they came to be.
+
+        Streams without an event of the state's are left out. The log is read up to where it is when the replay begins;
+        what comes later does not change the answer. Memory holds one group of states at a time, however many there
+        are. Neither cache nor snapshots are used or changed.
+
+            for stream, snapshot in app.replay(Account):
+                print(stream, snapshot.state.balance)
+
+        Args:
+            state: one of the app's state classes.
+            streams: only those whose name this regular expression is found in; anchor it yourself with ^ and $.
+            at: the log as it was then: when this position was its last, or at this time, included.
+            after: only streams that came to be after this one: with the same `at`, it goes on where another replay
+                was interrupted.
+            progress: True shows a bar on standard error if that is a terminal; a function is called now and then with
+                (events folded, events in all).
+
+        Raises:
+            ValidationError: the moment is none, or there is no such stream to go on after.
+            DefinitionError: the state is not the app's.
+            DecodeError: an event does not decode. What was given before holds.
+        """
+        return self._engine.replay(state, streams, at, after, progress)
 
     def snapshot(self, state: type[S], stream: str) -> Snapshot[S]:
         """Store a snapshot of the state as it is now, so that loading it replays only what comes later.

@@ -26,7 +26,7 @@ from act_fast._slice import Component
 from act_fast._snapshot import Snapshot
 from act_fast._state import State
 from act_fast._step import Host
-from act_fast._store import Committed
+from act_fast._store import Committed, Progress
 from act_fast._threads import Threads
 from act_fast._works import Acked, Blocked, Claimed, Settled
 from act_fast.errors import DefinitionError
@@ -116,6 +116,18 @@ class AsyncAct(AsyncReacts):
     ) -> AsyncIterator[Snapshot[S]]:
         """`Act.history`, for `async for`."""
         return self._each(self._app.history(state, stream, after=after, before=before))
+
+    def replay(
+        self,
+        state: type[S],
+        *,
+        streams: str | None = None,
+        at: int | datetime | None = None,
+        after: str | None = None,
+        progress: Progress | bool = False,
+    ) -> AsyncIterator[tuple[str, Snapshot[S]]]:
+        """`Act.replay`, for `async for`. `progress` is called on the thread that does the work."""
+        return self._each(self._app.replay(state, streams=streams, at=at, after=after, progress=progress))
 
     async def snapshot(self, state: type[S], stream: str) -> Snapshot[S]:
         """`Act.snapshot`, awaited."""

@@ -5,7 +5,7 @@ from typing import final
 
 from act_fast._rows import Progress, Row, StreamRow
 
-__all__ = ["Appended", "Log", "Query", "Reactions", "__version__", "verify_path"]
+__all__ = ["Appended", "Group", "Log", "Query", "Reactions", "Replay", "__version__", "verify_path"]
 __version__: str
 
 @final
@@ -27,6 +27,34 @@ class Query:
 
     def next_page(self, limit: int) -> list[Row] | None:
         """At most `limit` rows; may be empty while there is more to look through; None at the end."""
+
+@final
+class Replay:
+    """A replay at work: hands out groups of streams."""
+
+    def next_group(self) -> Group | None:
+        """The next streams; None when there are no more."""
+
+@final
+class Group:
+    """A group of streams that are folded together. A stream's slot is its number in the group."""
+
+    def __len__(self) -> int: ...
+    def next_page(self, limit: int) -> tuple[list[int], list[int], list[bytes]] | None:
+        """At most `limit` events: slots, numbers of names, and data. May be empty while there is more; None at the
+        end."""
+
+    def place(self, at: int) -> tuple[str, int, int]:
+        """Stream, version and position of an event of the page handed out last."""
+
+    def standings(self, from_: int, to: int, /) -> list[tuple[str, int, int, bool] | None]:
+        """Where streams with these slots stand: stream, version, position, closed; None without a known event."""
+
+    def strangers(self) -> list[tuple[str, int, str]]:
+        """Events that nothing folds in streams that have others: stream, version, name; the first of each name."""
+
+    def progress(self) -> tuple[int, int]:
+        """How much of the walk is done, and how much there is."""
 
 @final
 class Log:
@@ -93,6 +121,18 @@ class Log:
         self, pattern: str | None = None, after: str | None = None, limit: int | None = None
     ) -> tuple[list[StreamRow], str | None]:
         """Streams in the order they came to be; and the stream to go on after, None at the end."""
+
+    def replay(
+        self,
+        names: Sequence[str],
+        closing: str,
+        cut: int,
+        group_max: int,
+        pattern: str | None = None,
+        after: str | None = None,
+    ) -> Replay:
+        """Begin a replay: the streams that a pattern is found in, after a stream, as of a cut, `group_max` at a time.
+        `names` are those of the events to be folded, `closing` is that of the event that closes a stream."""
 
     def stream_count(self) -> int: ...
     def names(self) -> list[tuple[str, int]]:

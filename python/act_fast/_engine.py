@@ -22,10 +22,11 @@ from act_fast._meta import ActionCause, Actor, Causation, Meta, decode_meta, enc
 from act_fast._observers import Observers
 from act_fast._port import Port, pages_of, port_to
 from act_fast._registry import Model, Registry
+from act_fast._replay import replay
 from act_fast._slice import Component
 from act_fast._snapshot import Snapshot
 from act_fast._state import State
-from act_fast._store import Committed, Store
+from act_fast._store import Committed, Progress, Store
 from act_fast._values import committed
 from act_fast.errors import ConcurrencyError, DefinitionError, StreamClosedError, ValidationError
 
@@ -134,6 +135,17 @@ class Engine:
             Snapshot(stream, each.version, each.position, 1, False, each.state, None, self, 0, each.closed)
             for each in self._loader.history(model, stream, after, before)
         )
+
+    def replay(
+        self,
+        state: type[S],
+        streams: str | None,
+        at: int | datetime | None,
+        after: str | None,
+        progress: Progress | bool,
+    ) -> Iterator[tuple[str, Snapshot[S]]]:
+        """Every stream's state."""
+        return replay(self.store, self, self.registry.model_of(state), streams, at, after, progress)
 
     def save(self, state: type[S], stream: str) -> Snapshot[S]:
         """Store a snapshot of the state now."""

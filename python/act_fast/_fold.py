@@ -63,15 +63,15 @@ class Fold(Generic[S]):
             for row in rows:
                 step = steps.get(row[3])
                 if step is None:
-                    closed = self._stranger(row) or closed
+                    closed = self.stranger(row[1], row[2], row[3]) or closed
                     continue
                 decode, reduce = step
                 if reduce(state, decode(row[5])) is not None:
-                    self._returned(row[3])
+                    self.returned(row[3])
         except Exception as error:
             if row is None:
                 raise
-            meant = self._meaning(error, row)
+            meant = self.meaning(error, row)
             if meant is error:
                 raise
             raise meant from None
@@ -84,18 +84,17 @@ class Fold(Generic[S]):
             version += 1
             try:
                 if reducers[type(event)](state, event) is not None:
-                    self._returned(event.__stored_name__)
+                    self.returned(event.__stored_name__)
             except Exception as error:
                 error.add_note(_place(event.__stored_name__, stream, version, self.definition.name))
                 raise
 
-    def _stranger(self, row: Row) -> bool:
-        """Pass over a row that nothing folds, and say whether it closed the stream."""
-        name = row[3]
+    def stranger(self, stream: str, version: int, name: str) -> bool:
+        """Pass over an event that nothing folds, as the app's policy says, and say whether it closed the stream."""
         if name == CLOSED or self._unknown == "skip":
             return name == CLOSED
         state = self.definition.name
-        found = f"version {row[2]} of stream {row[1]!r} is stored as {name!r}, which {state} does not know"
+        found = f"version {version} of stream {stream!r} is stored as {name!r}, which {state} does not know"
         if self._unknown == "raise":
             raise DecodeError(
                 f'{found}; add a reducer, an upcaster or events=[...], or open the app with unknown="warn"'
@@ -105,12 +104,13 @@ class Fold(Generic[S]):
             log.warning("%s; it is left out, as are all others of this name from now on", found)
         return False
 
-    def _returned(self, name: str) -> None:
+    def returned(self, name: str) -> None:
+        """Refuse a reducer that has returned something."""
         raise DefinitionError(
             f"{self.definition.name}: the reducer of {name} returned something; it changes self and returns nothing"
         )
 
-    def _meaning(self, error: Exception, row: Row) -> Exception:
+    def meaning(self, error: Exception, row: Row) -> Exception:
         """The error itself, noted with the event's place, or what it means when the event does not decode."""
         _, stream, version, name, _, data, _ = row
         note = _place(name, stream, version, self.definition.name)

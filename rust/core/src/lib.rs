@@ -10,6 +10,7 @@ pub mod disk;
 mod error;
 pub mod fault;
 mod flush;
+pub mod fold;
 mod grown;
 mod housekeeper;
 mod index;

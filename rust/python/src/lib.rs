@@ -2,6 +2,7 @@
 
 mod arguments;
 mod errors;
+mod fold;
 mod log;
 mod query;
 mod reactions;
@@ -13,6 +14,8 @@ mod verify;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::fold::{Group, Replay};
     #[pymodule_export]
     use crate::log::{Appended, Log};
     #[pymodule_export]

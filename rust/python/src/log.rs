@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
+use act_fast_core::fold::Span;
 use act_fast_core::{AppendedParts, Durability, Error, Filter, Options, Part, Patience};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::arguments::{self, Events};
 use crate::errors::{closed, invalid, raised};
+use crate::fold::Replay;
 use crate::query::Query;
 use crate::rows::rows;
 use crate::verify;
@@ -272,6 +274,23 @@ impl Log {
         };
         let query = self.handle.get()?.query(&filter).map_err(raised)?;
         Ok(Query { handle: self.handle.clone(), query: Mutex::new(query) })
+    }
+
+    /// Begin a replay: the streams that a pattern is found in, after a stream, as of a cut, `group_max` at a time. `names`
+    /// are those of the events to be folded, `closing` is that of the event that closes a stream.
+    #[pyo3(signature = (names, closing, cut, group_max, pattern=None, after=None))]
+    fn replay(
+        &self,
+        names: Vec<String>,
+        closing: String,
+        cut: u64,
+        group_max: usize,
+        pattern: Option<String>,
+        after: Option<String>,
+    ) -> PyResult<Replay> {
+        let span = Span { names, closing, pattern, after, cut, group_max };
+        let replay = act_fast_core::fold::Replay::begin(&*self.handle.get()?, span).map_err(raised)?;
+        Ok(Replay { handle: self.handle.clone(), replay: Mutex::new(replay) })
     }
 
     /// Streams in the order they came to be; and the stream to go on after, None at the end.
