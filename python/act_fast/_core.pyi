@@ -5,8 +5,11 @@ from typing import final
 
 from act_fast._rows import Progress, Row, StreamRow
 
-__all__ = ["Appended", "Group", "Log", "Query", "Reactions", "Replay", "__version__", "verify_path"]
+__all__ = ["Appended", "Group", "Log", "Query", "Reactions", "Replay", "__version__", "correlation", "verify_path"]
 __version__: str
+
+def correlation(process: int) -> str:
+    """A new correlation id of this process, which a number below 2**20 tells from others."""
 
 @final
 class Appended:

@@ -68,7 +68,7 @@ def decide(
     if found is None:
         return Decision([], [])
     try:
-        if isinstance(found, Event):
+        if type(found) in fold.decoders or isinstance(found, Event):
             event, pair = _checked(fold, action, found)
             return Decision([event], [pair])
         both = [_checked(fold, action, each) for each in _several(action, found)]

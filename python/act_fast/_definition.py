@@ -36,6 +36,7 @@ class Definition(Generic[S]):
         snapshot_every: how many versions lie between snapshots, or None.
         snapshot_when: says of a new snapshot whether it is to be stored, or None.
         snapshot_version: what the author counts up when reducers change their mind.
+        snapshots: whether any are stored without being asked for.
     """
 
     def __init__(self, state: type[S], name: str) -> None:
@@ -49,6 +50,7 @@ class Definition(Generic[S]):
         self.snapshot_every: int | None = None
         self.snapshot_when: Callable[[Snapshot[S]], bool] | None = None
         self.snapshot_version = 1
+        self.snapshots = False
 
 
 def define(
@@ -190,6 +192,7 @@ def _set_snapshots(definition: Definition[Any], every: Any, when: Any, version: 
         version = base.snapshot_version if version is None else version
     version = 1 if version is None else version
     definition.snapshot_every, definition.snapshot_when, definition.snapshot_version = every, when, version
+    definition.snapshots = every is not None or when is not None
     if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
         raise DefinitionError(f"{where}: snapshot_every= must be a number of events from 1, not {every!r}")
     if when is not None and not callable(when):

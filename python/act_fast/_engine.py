@@ -13,7 +13,7 @@ from act_fast import _arguments as arguments
 from act_fast._action import Action
 from act_fast._ambient import Ambient, Here, ambient
 from act_fast._cache import Cache, Entry
-from act_fast._decide import Decision, check_folded, check_unchanged, decide
+from act_fast._decide import check_folded, check_unchanged, decide
 from act_fast._event import CLOSED, Event
 from act_fast._fold import Unknown
 from act_fast._loader import Loaded, Loader
@@ -101,7 +101,7 @@ class Engine:
     ) -> Snapshot[S]:
         """The whole pipeline; see `Act.do`."""
         model = self.registry.model_for(action)
-        if not isinstance(stream, str):
+        if type(stream) is not str:
             arguments.text("stream", stream)
         values = action.parameters.bind(args, kwargs)
         here = ambient.get() or _nobody
@@ -207,29 +207,23 @@ class Engine:
             raise StreamClosedError(stream)
         if request.expected is not None:
             _check_expected(stream, entry, request.expected)
-        decision = self._decide(request, entry)
+        action, actor = request.action, request.actor
+        state = model.copy(entry.state)  # the action's own, so that a wrongdoer's changes go nowhere
+        decision = decide(model, action, state, stream, entry.version, actor, request.values)
+        if self._debug:
+            check_unchanged(action, state, entry.state)
         if not decision.events:
             return loaded, 0
         # Folded before it is appended: an event that a reducer cannot take must not get into the log.
         state = model.copy(entry.state)
         model.events(state, stream, entry.version, decision.events)
         if self._debug:
-            check_folded(request.action, state)
-        meta = self._meta(request.action.place, stream, request.here, request.actor)
+            check_folded(action, state)
+        meta = self._meta(action.place, stream, request.here, actor)
         done = self._port.append(stream, decision.encoded, entry.version, meta, True)
         after = Entry(state, done.last_version, done.last_position, False)
         self.cache.put((model.definition.state, stream), after)
         return Loaded(after, loaded.replayed, loaded.cached), len(decision.events)
-
-    def _decide(self, request: Request[S], entry: Entry[S]) -> Decision:
-        """Let the action decide on a copy of its own, so that a wrongdoer's changes go nowhere."""
-        state = request.model.copy(entry.state)
-        decision = decide(
-            request.model, request.action, state, request.stream, entry.version, request.actor, request.values
-        )
-        if self._debug:
-            check_unchanged(request.action, state, entry.state)
-        return decision
 
     def _again(self, request: Request[S], lost: ConcurrencyError) -> tuple[Loaded[S], int]:
         """Load and decide again after a lost race, as often as the action allows."""
@@ -257,8 +251,7 @@ class Engine:
     def _finish(self, model: Model[S], stream: str, done: Loaded[S], appended: int) -> Snapshot[S]:
         """What is left to do once a commit is in the log. Nothing here can undo it, so nothing here may raise."""
         snapshot = self._snapshot(model, stream, done, appended)
-        definition = model.definition
-        if definition.snapshot_every is not None or definition.snapshot_when is not None:
+        if model.definition.snapshots:
             self._store_if_due(model, snapshot, done.entry)
         if self.observers.kinds:
             self.observers.tell("committed", self._snapshot(model, stream, done, appended))  # with a state of its own

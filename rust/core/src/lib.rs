@@ -6,6 +6,7 @@
 mod append;
 mod bytes;
 mod control;
+mod correlation;
 pub mod disk;
 mod error;
 pub mod fault;
@@ -35,6 +36,7 @@ mod verify;
 mod wait;
 
 pub use append::{Appended, AppendedParts, NewEvent, Part, Patience};
+pub use correlation::{CORRELATION_BYTES, correlation};
 pub use error::{Error, Result};
 pub use log::Log;
 pub use options::{Durability, Options};

@@ -1,6 +1,7 @@
 //! Binds the engine to Python: converts names, numbers and bytes, and nothing else.
 
 mod arguments;
+mod correlation;
 mod errors;
 mod fold;
 mod log;
@@ -14,6 +15,8 @@ mod verify;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::correlation::correlation;
     #[pymodule_export]
     use crate::fold::{Group, Replay};
     #[pymodule_export]
