@@ -1,11 +1,23 @@
 """What the compiled core offers. Names, numbers and encoded bytes cross here; schemas and user code stay in Python."""
 
-from collections.abc import Sequence
-from typing import final
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, final, type_check_only
 
 from act_fast._rows import Progress, Row, StreamRow
 
-__all__ = ["Appended", "Group", "Log", "Query", "Reactions", "Replay", "__version__", "correlation", "verify_path"]
+__all__ = [
+    "Appended",
+    "Columns",
+    "Group",
+    "Log",
+    "Query",
+    "Reactions",
+    "Replay",
+    "StateColumns",
+    "__version__",
+    "correlation",
+    "verify_path",
+]
 __version__: str
 
 def correlation(process: int) -> str:
@@ -23,6 +35,36 @@ class Appended:
     def first_position(self) -> int: ...
     @property
     def last_position(self) -> int: ...
+
+@final
+class Columns:
+    """Events as Arrow columns: a question that can be asked any number of times."""
+
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
+class StateColumns:
+    """States as Arrow columns: stream, version, position, the fields of the shape, error."""
+
+    def __new__(
+        cls,
+        shape_json: str,
+        names: Sequence[str],
+        pages: Callable[[], Iterable[Iterable[tuple[str, int, int, bytes]]]],
+    ) -> StateColumns: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@type_check_only
+class Mend(Protocol):
+    """Reads what a shape does not take as it stands."""
+
+    def mend(self, events: list[tuple[str, bytes]], /) -> Sequence[bytes | str]:
+        """For each event (name, data): JSON that has the shape, or in words why there is none."""
+
+    def ended(self, failed: int, /) -> object:
+        """All is read; so many had none."""
 
 @final
 class Query:
@@ -107,6 +149,26 @@ class Log:
     ) -> tuple[list[Row], int | None]:
         """Events of one stream with after < version < before, at most `limit` (or 1000); and the version to go on
         after, None at the end."""
+
+    def columns(
+        self,
+        columns: Sequence[tuple[str, str | int]],
+        shape: str | None = None,
+        direct: set[str] | None = None,
+        mend: Mend | None = None,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        names: Sequence[str] | None = None,
+        after: int | None = None,
+        before: int | None = None,
+        created_after_us: int | None = None,
+        created_before_us: int | None = None,
+        correlation: str | None = None,
+    ) -> Columns:
+        """Events as Arrow columns, each (its name, what it holds): `position`, `stream`, `version`, `name`, `created`,
+        `data`, `meta`, `correlation`, `causation`, `actor`, the number of a field of the shape, or `error`. Payloads of
+        events whose name is not in `direct`, or that do not have the shape, are handed to `mend`."""
 
     def query(
         self,

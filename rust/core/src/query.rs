@@ -202,6 +202,21 @@ impl Log {
 }
 
 impl Query {
+    /// The lowest and the highest position that it looks at.
+    #[must_use]
+    pub fn span(&self) -> (u64, u64) {
+        (self.low, self.high)
+    }
+
+    /// How many events it looks at, at most.
+    #[must_use]
+    pub fn width(&self) -> u64 {
+        match &self.walk {
+            Walk::Keys(sources) => sources.iter().map(|source| source.left).sum(),
+            Walk::Log { .. } => (self.high + 1).saturating_sub(self.low),
+        }
+    }
+
     /// The next events: at most `limit`, perhaps none yet; None when there are no more.
     pub fn next_page<'a>(&mut self, log: &'a Log, limit: usize) -> Result<Option<Vec<EventView<'a>>>> {
         log.check_open()?;

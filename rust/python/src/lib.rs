@@ -1,6 +1,7 @@
 //! Binds the engine to Python: converts names, numbers and bytes, and nothing else.
 
 mod arguments;
+mod columns;
 mod correlation;
 mod errors;
 mod fold;
@@ -15,6 +16,8 @@ mod verify;
 mod _core {
     use pyo3::prelude::*;
 
+    #[pymodule_export]
+    use crate::columns::{Columns, StateColumns};
     #[pymodule_export]
     use crate::correlation::correlation;
     #[pymodule_export]

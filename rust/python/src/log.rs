@@ -1,5 +1,6 @@
 //! The handle of an open store.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -11,7 +12,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::arguments::{self, Events};
-use crate::errors::{closed, invalid, raised};
+use crate::columns::{self, Columns};
+use crate::errors::{invalid, raised};
 use crate::fold::Replay;
 use crate::query::Query;
 use crate::rows::rows;
@@ -29,7 +31,14 @@ pub(crate) struct Handle(Arc<RwLock<Option<Arc<act_fast_core::Log>>>>);
 impl Handle {
     #[inline]
     pub(crate) fn get(&self) -> PyResult<Arc<act_fast_core::Log>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone).ok_or_else(closed)
+        self.opened().map_err(raised)
+    }
+
+    /// The same, for those who know nothing of Python.
+    #[inline]
+    pub(crate) fn opened(&self) -> act_fast_core::Result<Arc<act_fast_core::Log>> {
+        let log = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        log.as_ref().map(Arc::clone).ok_or_else(|| Error::Closed("this store was closed; open it again".to_owned()))
     }
 
     fn take(&self) -> Option<Arc<act_fast_core::Log>> {
@@ -253,25 +262,8 @@ impl Log {
         correlation: Option<&Bound<'_, PyAny>>,
         backwards: bool,
     ) -> PyResult<Query> {
-        let names = match names {
-            None => None,
-            Some(names) => {
-                let each = arguments::elements(names, "names")?;
-                let texts = each.iter().map(|name| arguments::text(name, "event name").map(str::to_owned));
-                Some(texts.collect::<PyResult<Vec<_>>>()?)
-            }
-        };
-        let filter = Filter {
-            stream: arguments::optional_text(stream, "stream")?,
-            pattern: arguments::optional_text(pattern, "pattern")?,
-            names,
-            after: arguments::optional_whole(after, "after")?.unwrap_or(0),
-            before: arguments::optional_whole(before, "before")?,
-            created_after: created_after_us,
-            created_before: created_before_us,
-            correlation: arguments::optional_text(correlation, "correlation")?,
-            backwards,
-        };
+        let filter =
+            filter(stream, pattern, names, after, before, created_after_us, created_before_us, correlation, backwards)?;
         let query = self.handle.get()?.query(&filter).map_err(raised)?;
         Ok(Query { handle: self.handle.clone(), query: Mutex::new(query) })
     }
@@ -291,6 +283,35 @@ impl Log {
         let span = Span { names, closing, pattern, after, cut, group_max };
         let replay = act_fast_core::fold::Replay::begin(&*self.handle.get()?, span).map_err(raised)?;
         Ok(Replay { handle: self.handle.clone(), replay: Mutex::new(replay) })
+    }
+
+    /// Events as Arrow columns, each (name, what it holds): one of the log's own, or the number of a field of the shape.
+    /// Payloads of events whose name is not in `direct`, or that do not have the shape, are handed to `mend`.
+    #[pyo3(signature = (columns, shape=None, direct=None, mend=None, *, stream=None, pattern=None, names=None,
+                        after=None, before=None, created_after_us=None, created_before_us=None, correlation=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are the filters, one by one")]
+    fn columns(
+        &self,
+        columns: &Bound<'_, PyAny>,
+        shape: Option<&Bound<'_, PyAny>>,
+        direct: Option<HashSet<String>>,
+        mend: Option<Py<PyAny>>,
+        stream: Option<&Bound<'_, PyAny>>,
+        pattern: Option<&Bound<'_, PyAny>>,
+        names: Option<&Bound<'_, PyAny>>,
+        after: Option<&Bound<'_, PyAny>>,
+        before: Option<&Bound<'_, PyAny>>,
+        created_after_us: Option<i64>,
+        created_before_us: Option<i64>,
+        correlation: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Columns> {
+        let filter =
+            filter(stream, pattern, names, after, before, created_after_us, created_before_us, correlation, false)?;
+        let outputs = columns::outputs(columns)?;
+        let shape = shape.map(columns::shape).transpose()?;
+        let handle = self.handle.clone();
+        let open = Arc::new(move || handle.opened());
+        Ok(Columns::new(open, filter, outputs, shape, direct.unwrap_or_default(), mend))
     }
 
     /// Streams in the order they came to be; and the stream to go on after, None at the end.
@@ -475,4 +496,37 @@ impl Log {
         });
         outcome.map_err(raised)
     }
+}
+
+#[expect(clippy::too_many_arguments, reason = "they are the filters, one by one")]
+fn filter(
+    stream: Option<&Bound<'_, PyAny>>,
+    pattern: Option<&Bound<'_, PyAny>>,
+    names: Option<&Bound<'_, PyAny>>,
+    after: Option<&Bound<'_, PyAny>>,
+    before: Option<&Bound<'_, PyAny>>,
+    created_after: Option<i64>,
+    created_before: Option<i64>,
+    correlation: Option<&Bound<'_, PyAny>>,
+    backwards: bool,
+) -> PyResult<Filter> {
+    let names = match names {
+        None => None,
+        Some(names) => {
+            let each = arguments::elements(names, "names")?;
+            let texts = each.iter().map(|name| arguments::text(name, "event name").map(str::to_owned));
+            Some(texts.collect::<PyResult<Vec<_>>>()?)
+        }
+    };
+    Ok(Filter {
+        stream: arguments::optional_text(stream, "stream")?,
+        pattern: arguments::optional_text(pattern, "pattern")?,
+        names,
+        after: arguments::optional_whole(after, "after")?.unwrap_or(0),
+        before: arguments::optional_whole(before, "before")?,
+        created_after,
+        created_before,
+        correlation: arguments::optional_text(correlation, "correlation")?,
+        backwards,
+    })
 }

@@ -1,0 +1,112 @@
+//! One stretch of the log, read batch by batch.
+
+use std::sync::Arc;
+
+use act_fast_core::{EventView, Filter, Log, Query};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::SchemaRef;
+
+use crate::ask::{Ask, What};
+use crate::column::nothing;
+use crate::decode::Decoder;
+use crate::head::Head;
+use crate::json::Unfit;
+use crate::mend::Unfitting;
+use crate::texts::Texts;
+use crate::{Error, broken};
+
+/// A batch ends with the page that brings it to so many rows, or so many bytes of payload.
+pub(crate) const BATCH_ROWS: usize = 1 << 15;
+const BATCH_BYTES: usize = 4 << 20;
+const PAGE_ROWS: usize = 1 << 14;
+
+/// A batch, and what of it did not fit the shape: nulls in the batch.
+#[derive(Debug)]
+pub(crate) struct Piece {
+    pub(crate) batch: RecordBatch,
+    pub(crate) unfitting: Vec<Unfitting>,
+}
+
+/// Opens the log for one page; it may have been closed meanwhile.
+pub(crate) type OpenLog = dyn Fn() -> act_fast_core::Result<Arc<Log>> + Send + Sync;
+
+/// A stretch of the log.
+pub(crate) struct Chunk<'a> {
+    ask: &'a Ask,
+    schema: &'a SchemaRef,
+    open: &'a OpenLog,
+    query: Option<Query>,
+    filter: Filter,
+    head: Head,
+    decoder: Option<Decoder<'a>>,
+    texts: Texts,
+}
+
+impl<'a> Chunk<'a> {
+    /// The events from position `low` to `high`, both in.
+    pub(crate) fn new(ask: &'a Ask, schema: &'a SchemaRef, open: &'a OpenLog, low: u64, high: u64) -> Self {
+        let filter = Filter { after: low - 1, before: Some(high + 1), ..ask.filter.clone() };
+        let decoder = match &ask.shape {
+            Some(shape) if ask.decodes() => Some(Decoder::new(shape, &ask.wanted())),
+            _ => None,
+        };
+        Self { ask, schema, open, query: None, filter, head: Head::new(ask), decoder, texts: Texts::default() }
+    }
+
+    /// The next batch; None at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Piece>, Error> {
+        let (mut rows, mut bytes) = (0, 0);
+        let mut unfitting = Vec::new();
+        while rows < BATCH_ROWS && bytes < BATCH_BYTES {
+            let log = (self.open)().map_err(broken)?;
+            if self.query.is_none() {
+                self.query = Some(log.query(&self.filter).map_err(broken)?);
+            }
+            let Some(query) = &mut self.query else { break };
+            let Some(page) = query.next_page(&log, PAGE_ROWS).map_err(broken)? else { break };
+            for event in &page {
+                self.push(&log, event, rows, &mut unfitting)?;
+                rows += 1;
+                bytes += event.data.len();
+            }
+        }
+        if rows == 0 {
+            return Ok(None);
+        }
+        Ok(Some(Piece { batch: self.batch(rows)?, unfitting }))
+    }
+
+    #[inline]
+    fn push(
+        &mut self,
+        log: &Log,
+        event: &EventView<'_>,
+        row: usize,
+        unfitting: &mut Vec<Unfitting>,
+    ) -> Result<(), Error> {
+        self.head.push(log, event)?;
+        let Some(decoder) = &mut self.decoder else { return Ok(()) };
+        let name = self.texts.get(log, event.name).map_err(broken)?;
+        let fit = if self.ask.direct.contains(name) { decoder.row(event.data) } else { Err(Unfit::new("")) };
+        if fit.is_err() {
+            decoder.row_of_nothing();
+            unfitting.push(Unfitting { name: name.to_owned(), data: event.data.to_vec(), row });
+        }
+        Ok(())
+    }
+
+    fn batch(&mut self, rows: usize) -> Result<RecordBatch, Error> {
+        let mut own = self.head.finish()?.into_iter();
+        let fields = self.decoder.as_mut().map(Decoder::finish).transpose()?.unwrap_or_default();
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.ask.outputs.len());
+        for (output, field) in self.ask.outputs.iter().zip(self.schema.fields()) {
+            columns.push(match output.what {
+                What::Field(number) => fields.get(number).cloned().flatten().unwrap_or_else(|| nothing(field, rows)),
+                What::Error => nothing(field, rows),
+                _ => own.next().unwrap_or_else(|| nothing(field, rows)),
+            });
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        RecordBatch::try_new_with_options(Arc::clone(self.schema), columns, &options)
+    }
+}

@@ -1,0 +1,324 @@
+//! Columns that grow value by value, and can be cut back to where a row began.
+
+use std::sync::Arc;
+
+use arrow_array::{
+    ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int64Array,
+    ListArray, MapArray, StringArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, new_empty_array,
+};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, FieldRef};
+
+use crate::Error;
+use crate::json::{Fit, Unfit};
+
+const TOO_LARGE: Unfit = Unfit::new("it is too large for a column");
+
+/// Which values are there. Counted only, until the first one is missing.
+#[derive(Debug, Default)]
+struct Valid {
+    len: usize,
+    seen: Option<Vec<bool>>,
+}
+
+impl Valid {
+    #[inline]
+    fn push(&mut self, valid: bool) {
+        if let Some(seen) = &mut self.seen {
+            seen.push(valid);
+        } else if !valid {
+            let mut seen = vec![true; self.len];
+            seen.push(false);
+            self.seen = Some(seen);
+        }
+        self.len += 1;
+    }
+
+    fn truncate(&mut self, len: usize) {
+        self.len = len;
+        if let Some(seen) = &mut self.seen {
+            seen.truncate(len);
+        }
+    }
+
+    fn finish(&mut self) -> Option<NullBuffer> {
+        self.len = 0;
+        self.seen.take().map(|seen| NullBuffer::new(BooleanBuffer::from(seen)))
+    }
+}
+
+/// Bytes back to back, and where each value ends.
+#[derive(Debug)]
+pub(crate) struct Spans<T> {
+    ends: Vec<i32>,
+    pub(crate) of: T,
+}
+
+impl<T> Spans<T> {
+    fn new(of: T) -> Self {
+        Self { ends: vec![0], of }
+    }
+
+    fn last(&self) -> i32 {
+        self.ends[self.ends.len() - 1]
+    }
+
+    fn end_at(&mut self, len: usize) -> Fit {
+        self.ends.push(i32::try_from(len).map_err(|_| TOO_LARGE)?);
+        Ok(())
+    }
+
+    fn truncate(&mut self, len: usize) -> usize {
+        self.ends.truncate(len + 1);
+        self.last() as usize
+    }
+
+    fn offsets(&mut self) -> OffsetBuffer<i32> {
+        OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.ends, vec![0])))
+    }
+}
+
+#[derive(Debug)]
+enum Values {
+    Long(Vec<i64>),
+    Double(Vec<f64>),
+    Bool(Vec<bool>),
+    Days(Vec<i32>),
+    Decimal(Vec<i128>),
+    Sixteen(Vec<u8>),
+    Bytes(Spans<Vec<u8>>),
+    List(Spans<Box<Column>>),
+    Map(Spans<Box<(Column, Column)>>),
+    Struct(Vec<Column>),
+}
+
+/// One column.
+#[derive(Debug)]
+pub(crate) struct Column {
+    field: FieldRef,
+    valid: Valid,
+    values: Values,
+}
+
+impl Column {
+    pub(crate) fn new(field: &FieldRef) -> Self {
+        let values = match field.data_type() {
+            DataType::Float64 => Values::Double(Vec::new()),
+            DataType::Boolean => Values::Bool(Vec::new()),
+            DataType::Date32 => Values::Days(Vec::new()),
+            DataType::Decimal128(..) => Values::Decimal(Vec::new()),
+            DataType::FixedSizeBinary(_) => Values::Sixteen(Vec::new()),
+            DataType::Utf8 | DataType::Binary => Values::Bytes(Spans::new(Vec::new())),
+            DataType::List(of) => Values::List(Spans::new(Box::new(Self::new(of)))),
+            DataType::Map(entry, _) => match entry.data_type() {
+                DataType::Struct(fields) => {
+                    Values::Map(Spans::new(Box::new((Self::new(&fields[0]), Self::new(&fields[1])))))
+                }
+                _ => unreachable!("a map's entries are a struct"),
+            },
+            DataType::Struct(fields) => Values::Struct(fields.iter().map(Self::new).collect()),
+            _ => Values::Long(Vec::new()),
+        };
+        Self { field: Arc::clone(field), valid: Valid::default(), values }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.valid.len
+    }
+
+    #[inline]
+    pub(crate) fn push_long(&mut self, value: i64) {
+        if let Values::Long(values) = &mut self.values {
+            values.push(value);
+            self.valid.push(true);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push_double(&mut self, value: f64) {
+        if let Values::Double(values) = &mut self.values {
+            values.push(value);
+            self.valid.push(true);
+        }
+    }
+
+    pub(crate) fn push_bool(&mut self, value: bool) {
+        if let Values::Bool(values) = &mut self.values {
+            values.push(value);
+            self.valid.push(true);
+        }
+    }
+
+    pub(crate) fn push_days(&mut self, value: i32) {
+        if let Values::Days(values) = &mut self.values {
+            values.push(value);
+            self.valid.push(true);
+        }
+    }
+
+    pub(crate) fn push_decimal(&mut self, value: i128) {
+        if let Values::Decimal(values) = &mut self.values {
+            values.push(value);
+            self.valid.push(true);
+        }
+    }
+
+    pub(crate) fn push_sixteen(&mut self, value: &[u8; 16]) {
+        if let Values::Sixteen(values) = &mut self.values {
+            values.extend_from_slice(value);
+            self.valid.push(true);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push_bytes(&mut self, value: &[u8]) -> Fit {
+        if let Values::Bytes(spans) = &mut self.values {
+            spans.of.extend_from_slice(value);
+            spans.end_at(spans.of.len())?;
+            self.valid.push(true);
+        }
+        Ok(())
+    }
+
+    /// What the elements of the next list go into.
+    pub(crate) fn elements(&mut self) -> Option<&mut Self> {
+        match &mut self.values {
+            Values::List(spans) => Some(&mut spans.of),
+            _ => None,
+        }
+    }
+
+    /// What the keys and values of the next map go into.
+    pub(crate) fn entries(&mut self) -> Option<(&mut Self, &mut Self)> {
+        match &mut self.values {
+            Values::Map(spans) => {
+                let (keys, values) = &mut *spans.of;
+                Some((keys, values))
+            }
+            _ => None,
+        }
+    }
+
+    /// What the fields of the next object go into.
+    pub(crate) fn children(&mut self) -> &mut [Self] {
+        match &mut self.values {
+            Values::Struct(children) => children,
+            _ => &mut [],
+        }
+    }
+
+    /// The list, map or object whose parts were pushed is whole.
+    pub(crate) fn close(&mut self) -> Fit {
+        match &mut self.values {
+            Values::List(spans) => spans.end_at(spans.of.len())?,
+            Values::Map(spans) => spans.end_at(spans.of.0.len())?,
+            _ => {}
+        }
+        self.valid.push(true);
+        Ok(())
+    }
+
+    pub(crate) fn push_null(&mut self) {
+        match &mut self.values {
+            Values::Long(values) => values.push(0),
+            Values::Double(values) => values.push(0.0),
+            Values::Bool(values) => values.push(false),
+            Values::Days(values) => values.push(0),
+            Values::Decimal(values) => values.push(0),
+            Values::Sixteen(values) => values.extend_from_slice(&[0; 16]),
+            Values::Bytes(spans) => spans.ends.push(spans.last()),
+            Values::List(spans) => spans.ends.push(spans.last()),
+            Values::Map(spans) => spans.ends.push(spans.last()),
+            Values::Struct(children) => children.iter_mut().for_each(Self::push_null),
+        }
+        self.valid.push(false);
+    }
+
+    /// Forget all values from the `len`th on, also half of one.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.valid.truncate(len);
+        match &mut self.values {
+            Values::Long(values) => values.truncate(len),
+            Values::Double(values) => values.truncate(len),
+            Values::Bool(values) => values.truncate(len),
+            Values::Days(values) => values.truncate(len),
+            Values::Decimal(values) => values.truncate(len),
+            Values::Sixteen(values) => values.truncate(len * 16),
+            Values::Bytes(spans) => {
+                let end = spans.truncate(len);
+                spans.of.truncate(end);
+            }
+            Values::List(spans) => {
+                let end = spans.truncate(len);
+                spans.of.truncate(end);
+            }
+            Values::Map(spans) => {
+                let end = spans.truncate(len);
+                spans.of.0.truncate(end);
+                spans.of.1.truncate(end);
+            }
+            Values::Struct(children) => children.iter_mut().for_each(|child| child.truncate(len)),
+        }
+    }
+
+    /// All values as an array, and an empty column to go on with.
+    pub(crate) fn finish(&mut self) -> Result<ArrayRef, Error> {
+        let len = self.valid.len;
+        let nulls = self.valid.finish();
+        let data_type = self.field.data_type();
+        Ok(match &mut self.values {
+            Values::Long(values) => {
+                let values = ScalarBuffer::from(std::mem::take(values));
+                match data_type {
+                    DataType::Timestamp(_, zone) => {
+                        Arc::new(TimestampMicrosecondArray::try_new(values, nulls)?.with_timezone_opt(zone.clone()))
+                    }
+                    DataType::Time64(_) => Arc::new(Time64MicrosecondArray::try_new(values, nulls)?),
+                    _ => Arc::new(Int64Array::try_new(values, nulls)?),
+                }
+            }
+            Values::Double(values) => {
+                Arc::new(Float64Array::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?)
+            }
+            Values::Bool(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(values)), nulls)),
+            Values::Days(values) => Arc::new(Date32Array::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?),
+            Values::Decimal(values) => {
+                let values = ScalarBuffer::from(std::mem::take(values));
+                Arc::new(Decimal128Array::try_new(values, nulls)?.with_data_type(data_type.clone()))
+            }
+            Values::Sixteen(values) => {
+                Arc::new(FixedSizeBinaryArray::try_new(16, Buffer::from(std::mem::take(values)), nulls)?)
+            }
+            Values::Bytes(spans) => {
+                let bytes = Buffer::from(std::mem::take(&mut spans.of));
+                if *data_type == DataType::Binary {
+                    Arc::new(BinaryArray::try_new(spans.offsets(), bytes, nulls)?)
+                } else {
+                    Arc::new(StringArray::try_new(spans.offsets(), bytes, nulls)?)
+                }
+            }
+            Values::List(spans) => {
+                let of = Arc::clone(&spans.of.field);
+                let elements = spans.of.finish()?;
+                Arc::new(ListArray::try_new(of, spans.offsets(), elements, nulls)?)
+            }
+            Values::Map(spans) => {
+                let DataType::Map(entry, ordered) = data_type else { unreachable!("a map's type is a map") };
+                let DataType::Struct(fields) = entry.data_type() else { unreachable!("its entries are a struct") };
+                let parts = vec![spans.of.0.finish()?, spans.of.1.finish()?];
+                let entries = StructArray::try_new(fields.clone(), parts, None)?;
+                Arc::new(MapArray::try_new(Arc::clone(entry), spans.offsets(), entries, nulls, *ordered)?)
+            }
+            Values::Struct(children) => {
+                let DataType::Struct(fields) = data_type else { unreachable!("an object's type is a struct") };
+                let children = children.iter_mut().map(Self::finish).collect::<Result<Vec<_>, _>>()?;
+                Arc::new(StructArray::try_new_with_length(fields.clone(), children, nulls, len)?)
+            }
+        })
+    }
+}
+
+/// A column of nothing but nulls.
+pub(crate) fn nothing(field: &FieldRef, len: usize) -> ArrayRef {
+    if len == 0 { new_empty_array(field.data_type()) } else { arrow_array::new_null_array(field.data_type(), len) }
+}

@@ -1,0 +1,414 @@
+//! JSON into columns, by its shape. Fields are expected in the order in which they are declared, and found in any other.
+
+use std::collections::HashSet;
+
+use arrow_array::ArrayRef;
+use arrow_schema::FieldRef;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::Error;
+use crate::column::Column;
+use crate::json::{Fit, Json, Unfit};
+use crate::shape::{Keys, Kind, Member, Members, Shape};
+use crate::{decimal, moments};
+
+/// Up to so many elements are compared each with each.
+const FEW: usize = 16;
+
+/// Decodes objects of one shape, each into a row of those of its fields that are wanted.
+#[derive(Debug)]
+pub(crate) struct Decoder<'a> {
+    shape: &'a Shape,
+    /// By the number of the field. What is not wanted is looked at all the same: a row decodes or does not, whatever
+    /// one asks of it.
+    columns: Vec<Option<Column>>,
+    rows: usize,
+}
+
+impl<'a> Decoder<'a> {
+    /// `wanted`: for each field of the shape, the column it goes into.
+    pub(crate) fn new(shape: &'a Shape, wanted: &[Option<FieldRef>]) -> Self {
+        let columns = wanted.iter().map(|field| field.as_ref().map(Column::new)).collect();
+        Self { shape, columns, rows: 0 }
+    }
+
+    /// Decode one row; when it does not fit, nothing is left of it.
+    #[inline]
+    pub(crate) fn row(&mut self, data: &[u8]) -> Fit {
+        let fit = self.try_row(data);
+        match fit {
+            Ok(()) => self.rows += 1,
+            Err(_) => self.columns.iter_mut().flatten().for_each(|column| column.truncate(self.rows)),
+        }
+        fit
+    }
+
+    #[inline]
+    fn try_row(&mut self, data: &[u8]) -> Fit {
+        let Kind::Struct(members) = &self.shape.kind else {
+            return Err(Unfit::new("it is no object"));
+        };
+        let text = std::str::from_utf8(data).map_err(|_| Unfit::new("it is not UTF-8"))?;
+        let mut json = Json::new(text);
+        take_object(members, &mut json, &mut self.columns, Option::as_mut)?;
+        if json.ended() { Ok(()) } else { Err(Unfit::new("it is not JSON")) }
+    }
+
+    /// A row without values.
+    pub(crate) fn row_of_nothing(&mut self) {
+        self.columns.iter_mut().flatten().for_each(Column::push_null);
+        self.rows += 1;
+    }
+
+    /// The columns wanted, by the number of the field, and none of their rows to go on with.
+    pub(crate) fn finish(&mut self) -> Result<Vec<Option<ArrayRef>>, Error> {
+        self.rows = 0;
+        self.columns.iter_mut().map(|column| column.as_mut().map(Column::finish).transpose()).collect()
+    }
+}
+
+/// Which fields were there.
+struct Seen {
+    first: u64,
+    rest: Vec<bool>,
+}
+
+impl Seen {
+    fn new(len: usize) -> Self {
+        Self { first: 0, rest: if len > 64 { vec![false; len - 64] } else { Vec::new() } }
+    }
+
+    /// Whether it was there already.
+    #[inline]
+    fn set(&mut self, index: usize) -> bool {
+        if index < 64 {
+            let before = self.first & (1 << index) != 0;
+            self.first |= 1 << index;
+            before
+        } else {
+            std::mem::replace(&mut self.rest[index - 64], true)
+        }
+    }
+
+    #[inline]
+    fn get(&self, index: usize) -> bool {
+        if index < 64 { self.first & (1 << index) != 0 } else { self.rest[index - 64] }
+    }
+}
+
+/// `slot`: where the values of a field go, if anywhere.
+#[inline]
+fn take_object<T>(
+    members: &Members,
+    json: &mut Json<'_>,
+    slots: &mut [T],
+    slot: impl Fn(&mut T) -> Option<&mut Column>,
+) -> Fit {
+    let fields = &members.fields;
+    let mut seen = Seen::new(fields.len());
+    let mut tagged = members.tag.is_none();
+    let mut found = 0;
+    let mut next = 0;
+    json.expect(b'{', "it is no object")?;
+    if !json.eat(b'}')? {
+        loop {
+            json.peek()?;
+            let index = match fields.get(next) {
+                Some(field) if json.eat_exactly(&field.quoted) => Some(next),
+                _ => {
+                    let quoted = json.quoted()?;
+                    let key = quoted.text()?;
+                    json.expect(b':', "it is not JSON")?;
+                    if let Some((tag, value)) = members.tag.as_ref().filter(|(tag, _)| *tag == key) {
+                        let _ = tag;
+                        if json.quoted()?.text()? != value.as_str() {
+                            return Err(Unfit::new("it is an object of another kind"));
+                        }
+                        tagged = true;
+                        if json.eat(b',')? {
+                            continue;
+                        }
+                        json.expect(b'}', "it is not JSON")?;
+                        break;
+                    }
+                    fields.iter().position(|field| field.key == key)
+                }
+            };
+            match index {
+                Some(index) => {
+                    let in_field = |unfit: Unfit| Unfit { field: Some(index), ..unfit };
+                    if seen.set(index) {
+                        return Err(in_field(Unfit::new("it is there twice")));
+                    }
+                    let out = slots.get_mut(index).and_then(&slot);
+                    take(&fields[index].of, json, out).map_err(in_field)?;
+                    found += 1;
+                    next = index + 1;
+                }
+                None if members.closed => return Err(Unfit::new("it has a field that the class does not have")),
+                None => {
+                    json.skip()?;
+                }
+            }
+            if json.eat(b',')? {
+                continue;
+            }
+            json.expect(b'}', "it is not JSON")?;
+            break;
+        }
+    }
+    if !tagged {
+        return Err(Unfit::new("it does not say of which kind it is"));
+    }
+    if found < fields.len() {
+        for (index, field) in fields.iter().enumerate().filter(|(index, _)| !seen.get(*index)) {
+            let out = slots.get_mut(index).and_then(&slot);
+            take_missing(field, out).map_err(|unfit| Unfit { field: Some(index), ..unfit })?;
+        }
+    }
+    Ok(())
+}
+
+fn take_missing(field: &Member, out: Option<&mut Column>) -> Fit {
+    match &field.default {
+        Some(default) => take(&field.of, &mut Json::new(default), out),
+        None if field.optional => {
+            put(out, Column::push_null);
+            Ok(())
+        }
+        None => Err(Unfit::new("it is missing")),
+    }
+}
+
+/// Take one value of a shape; into a column, if it is wanted.
+fn take(shape: &Shape, json: &mut Json<'_>, out: Option<&mut Column>) -> Fit {
+    if shape.nullable && json.eat_null()? {
+        put(out, Column::push_null);
+        return Ok(());
+    }
+    match &shape.kind {
+        Kind::Int { low, high } => {
+            let value = json.int()?;
+            if low.is_some_and(|low| value < low) || high.is_some_and(|high| value > high) {
+                return Err(Unfit::new("it is out of bounds"));
+            }
+            put(out, |out| out.push_long(value));
+        }
+        Kind::Float { at_least, above, at_most, below } => {
+            let value: f64 = json.number()?.parse().map_err(|_| Unfit::new("it is no number"))?;
+            let within = value.is_finite()
+                && at_least.is_none_or(|bound| value >= bound)
+                && above.is_none_or(|bound| value > bound)
+                && at_most.is_none_or(|bound| value <= bound)
+                && below.is_none_or(|bound| value < bound);
+            if !within {
+                return Err(Unfit::new("it is out of bounds"));
+            }
+            put(out, |out| out.push_double(value));
+        }
+        Kind::Bool => {
+            let value = json.boolean()?;
+            put(out, |out| out.push_bool(value));
+        }
+        Kind::Text => {
+            let text = json.quoted()?.text()?;
+            if let Some(out) = out {
+                out.push_bytes(text.as_bytes())?;
+            }
+        }
+        Kind::Word { of } => {
+            let text = json.quoted()?.text()?;
+            if !of.iter().any(|word| *word == text) {
+                return Err(Unfit::new("it is none of the values that there are"));
+            }
+            if let Some(out) = out {
+                out.push_bytes(text.as_bytes())?;
+            }
+        }
+        Kind::Number { of } => {
+            let value = json.int()?;
+            if !of.contains(&value) {
+                return Err(Unfit::new("it is none of the values that there are"));
+            }
+            put(out, |out| out.push_long(value));
+        }
+        Kind::Instant { zone } => {
+            let text = json.quoted()?.text()?;
+            let (value, zoned) = moments::instant(text.as_bytes()).ok_or(Unfit::new("it is no moment"))?;
+            match zone {
+                Some(true) if !zoned => return Err(Unfit::new("it does not say how far it is from UTC")),
+                Some(false) if zoned => return Err(Unfit::new("it says how far it is from UTC, and should not")),
+                _ => {}
+            }
+            put(out, |out| out.push_long(value));
+        }
+        Kind::Date => {
+            let text = json.quoted()?.text()?;
+            let value = moments::date(text.as_bytes()).ok_or(Unfit::new("it is no date"))?;
+            put(out, |out| out.push_days(value));
+        }
+        Kind::Time => {
+            let text = json.quoted()?.text()?;
+            let value = moments::time(text.as_bytes())
+                .ok_or(Unfit::new("it is no time of day, or one in a time zone, which a column cannot hold"))?;
+            put(out, |out| out.push_long(value));
+        }
+        Kind::Duration => {
+            let text = json.quoted()?.text()?;
+            let value = moments::duration(text.as_bytes())
+                .ok_or(Unfit::new("it is no duration, or one longer than a column can hold"))?;
+            put(out, |out| out.push_long(value));
+        }
+        Kind::Decimal { scale } => {
+            let text = json.quoted()?.text()?;
+            let value = decimal::scaled(&text, *scale)
+                .ok_or(Unfit::new("it is no decimal number, or has more digits than its column"))?;
+            put(out, |out| out.push_decimal(value));
+        }
+        Kind::Uuid => {
+            let text = json.quoted()?.text()?;
+            let value = uuid(text.as_bytes()).ok_or(Unfit::new("it is no UUID"))?;
+            put(out, |out| out.push_sixteen(&value));
+        }
+        Kind::Bytes => {
+            let text = json.quoted()?.text()?;
+            let value = STANDARD.decode(text.as_bytes()).map_err(|_| Unfit::new("it is not base64"))?;
+            if let Some(out) = out {
+                out.push_bytes(&value)?;
+            }
+        }
+        Kind::List { of, unique } => take_list(of, *unique, json, out)?,
+        Kind::Map { keys, of } => take_map(*keys, of, json, out)?,
+        Kind::Struct(members) => match out {
+            Some(out) => {
+                take_object(members, json, out.children(), |child| Some(child)).map_err(inner)?;
+                out.close()?;
+            }
+            None => take_object::<Column>(members, json, &mut [], |child| Some(child)).map_err(inner)?,
+        },
+        Kind::Json { of } => {
+            let text = if of.is_empty() { json.skip()? } else { take_any(of, json)? };
+            if let Some(out) = out {
+                out.push_bytes(text.as_bytes())?;
+            }
+        }
+        Kind::Null => {
+            if !json.eat_null()? {
+                return Err(Unfit::new("it is not null"));
+            }
+            put(out, Column::push_null);
+        }
+    }
+    Ok(())
+}
+
+fn put(out: Option<&mut Column>, push: impl FnOnce(&mut Column)) {
+    if let Some(out) = out {
+        push(out);
+    }
+}
+
+/// What is wrong inside of a value is said of the field that it is the value of.
+fn inner(unfit: Unfit) -> Unfit {
+    Unfit { field: None, ..unfit }
+}
+
+fn take_list(of: &Shape, unique: bool, json: &mut Json<'_>, mut out: Option<&mut Column>) -> Fit {
+    let mut texts = Vec::new();
+    json.expect(b'[', "it is no list")?;
+    if !json.eat(b']')? {
+        loop {
+            let before = json.clone();
+            take(of, json, out.as_mut().and_then(|out| out.elements()))?;
+            if unique {
+                texts.push(json.since(&before));
+            }
+            if json.eat(b',')? {
+                continue;
+            }
+            json.expect(b']', "it is not JSON")?;
+            break;
+        }
+    }
+    if repeats(&texts) {
+        return Err(Unfit::new("it has an element twice"));
+    }
+    out.map_or(Ok(()), Column::close)
+}
+
+fn take_map(keys: Keys, of: &Shape, json: &mut Json<'_>, mut out: Option<&mut Column>) -> Fit {
+    let mut texts = Vec::new();
+    json.expect(b'{', "it is no object")?;
+    if !json.eat(b'}')? {
+        loop {
+            let text = json.quoted()?.text()?;
+            json.expect(b':', "it is not JSON")?;
+            let (mut key_out, value_out) = match out.as_mut().and_then(|out| out.entries()) {
+                Some((keys, values)) => (Some(keys), Some(values)),
+                None => (None, None),
+            };
+            match keys {
+                Keys::Text => {
+                    if let Some(key_out) = &mut key_out {
+                        key_out.push_bytes(text.as_bytes())?;
+                    }
+                }
+                Keys::Int => {
+                    let mut number = Json::new(&text);
+                    let key = number.int()?;
+                    // "007" is no key that was stored as a number.
+                    if key.to_string() != text {
+                        return Err(Unfit::new("it has a key that is no whole number"));
+                    }
+                    if let Some(key_out) = &mut key_out {
+                        key_out.push_long(key);
+                    }
+                }
+            }
+            texts.push(text);
+            take(of, json, value_out)?;
+            if json.eat(b',')? {
+                continue;
+            }
+            json.expect(b'}', "it is not JSON")?;
+            break;
+        }
+    }
+    if repeats(&texts) {
+        return Err(Unfit::new("it has a key twice"));
+    }
+    out.map_or(Ok(()), Column::close)
+}
+
+fn take_any<'a>(of: &[Shape], json: &mut Json<'a>) -> Fit<&'a str> {
+    let before = json.clone();
+    let mut first = None;
+    for shape in of {
+        *json = before.clone();
+        match take(shape, json, None) {
+            Ok(()) => return Ok(json.since(&before)),
+            Err(unfit) => first = first.or(Some(unfit)),
+        }
+    }
+    Err(first.map_or(Unfit::new("it is of none of the kinds that there are"), inner))
+}
+
+fn repeats<T: PartialEq + Eq + std::hash::Hash>(texts: &[T]) -> bool {
+    if texts.len() <= FEW {
+        return texts.iter().enumerate().any(|(at, text)| texts[..at].contains(text));
+    }
+    texts.iter().collect::<HashSet<_>>().len() < texts.len()
+}
+
+fn uuid(text: &[u8]) -> Option<[u8; 16]> {
+    if text.len() != 36 || [8, 13, 18, 23].iter().any(|at| text[*at] != b'-') {
+        return None;
+    }
+    let mut digits = text.iter().filter(|byte| **byte != b'-').map(|byte| char::from(*byte).to_digit(16));
+    let mut bytes = [0; 16];
+    for byte in &mut bytes {
+        *byte = (digits.next()?? << 4 | digits.next()??) as u8;
+    }
+    digits.next().is_none().then_some(bytes)
+}

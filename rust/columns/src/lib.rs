@@ -1,0 +1,33 @@
+//! The log as Arrow batches: what its records hold, and payloads decoded into typed columns by a shape.
+//!
+//! Knows nothing of Python: what a shape does not take as it stands is handed to whoever asks, see [`Mend`].
+
+#![forbid(unsafe_code)]
+
+mod ask;
+mod chunk;
+mod column;
+mod decimal;
+mod decode;
+mod head;
+mod json;
+mod mend;
+mod moments;
+mod rows;
+mod shape;
+mod stream;
+mod texts;
+mod why;
+
+pub use ask::{Ask, Output, What};
+pub use mend::{Mend, Mended, Unfitting};
+pub use rows::{Rows, StateRow};
+pub use shape::Shape;
+pub use stream::{LogColumns, Opener, Stream};
+
+/// An error, as Arrow's readers raise it.
+pub type Error = arrow_schema::ArrowError;
+
+pub(crate) fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::ExternalError(Box::new(error))
+}

@@ -1,0 +1,263 @@
+//! The events as a stream of Arrow batches: stretches of the log decoded by several threads, handed out in order.
+
+use std::collections::VecDeque;
+use std::num::NonZero;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader};
+use arrow_schema::SchemaRef;
+use arrow_select::interleave::interleave;
+
+use crate::ask::{Ask, What};
+use crate::chunk::{BATCH_ROWS, Chunk, OpenLog, Piece};
+use crate::decode::Decoder;
+use crate::mend::{Mend, Mended, Unfitting};
+use crate::{Error, broken};
+
+/// More threads than this would only wait for each other.
+const THREADS_MAX: usize = 8;
+/// How many batches of one stretch wait to be read.
+const WAITING_MAX: usize = 2;
+
+/// Opens the log, which somebody else may close at any time.
+pub type Opener = Arc<OpenLog>;
+
+/// A question, ready to be asked any number of times.
+pub struct LogColumns {
+    open: Opener,
+    ask: Arc<Ask>,
+    schema: SchemaRef,
+}
+
+impl std::fmt::Debug for LogColumns {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("LogColumns").field("ask", &self.ask).finish_non_exhaustive()
+    }
+}
+
+impl LogColumns {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(open: Opener, ask: Ask) -> Self {
+        let schema = ask.schema();
+        Self { open, ask: Arc::new(ask), schema }
+    }
+
+    /// The columns that come out.
+    #[must_use]
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Begin to read the log, as it is published now. `threads`: as many as there are cores, when None.
+    pub fn stream(&self, mend: Option<Box<dyn Mend>>, threads: Option<usize>) -> act_fast_core::Result<Stream> {
+        let log = (self.open)()?;
+        let query = log.query(&self.ask.filter)?;
+        let (low, high) = query.span();
+        let span = (high + 1).saturating_sub(low);
+        // Where few events of a stretch are meant, stretches are longer.
+        let thin = span.checked_div(query.width()).unwrap_or(1).max(1);
+        let step = thin.saturating_mul(BATCH_ROWS as u64);
+        let threads = threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, NonZero::get));
+        let chunks = span.div_ceil(step);
+        Ok(Stream {
+            schema: self.schema(),
+            ask: Arc::clone(&self.ask),
+            open: Arc::clone(&self.open),
+            mend,
+            failed: 0,
+            next: low,
+            high,
+            step,
+            threads: threads.clamp(1, THREADS_MAX).min(usize::try_from(chunks).unwrap_or(usize::MAX)),
+            jobs: None,
+            pieces: VecDeque::new(),
+            over: query.width() == 0,
+        })
+    }
+}
+
+struct Job {
+    low: u64,
+    high: u64,
+    out: SyncSender<Result<Piece, Error>>,
+}
+
+/// A stream of batches in the order of positions.
+pub struct Stream {
+    schema: SchemaRef,
+    ask: Arc<Ask>,
+    open: Opener,
+    mend: Option<Box<dyn Mend>>,
+    failed: u64,
+    /// Where the next stretch begins.
+    next: u64,
+    high: u64,
+    step: u64,
+    threads: usize,
+    jobs: Option<Sender<Job>>,
+    /// What comes from each stretch begun, in order.
+    pieces: VecDeque<Receiver<Result<Piece, Error>>>,
+    over: bool,
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Stream").field("ask", &self.ask).field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+impl Stream {
+    /// The next batch; None at the end.
+    fn advance(&mut self) -> Result<Option<RecordBatch>, Error> {
+        loop {
+            self.begin_stretches()?;
+            let Some(first) = self.pieces.front() else { return Ok(None) };
+            match first.recv() {
+                Ok(piece) => return self.mended(piece?).map(Some),
+                // This stretch is at its end.
+                Err(_) => drop(self.pieces.pop_front()),
+            }
+        }
+    }
+
+    /// Keep every thread busy, and one stretch ready for the one that is done first.
+    fn begin_stretches(&mut self) -> Result<(), Error> {
+        while self.pieces.len() <= self.threads && self.next <= self.high {
+            let high = self.high.min(self.next.saturating_add(self.step - 1));
+            let (out, pieces) = sync_channel(WAITING_MAX);
+            let job = Job { low: self.next, high, out };
+            if self.jobs.is_none() {
+                self.jobs = Some(self.start_threads()?);
+            }
+            if let Some(jobs) = &self.jobs {
+                jobs.send(job)
+                    .map_err(|_| Error::ComputeError("the threads that read the log have died".to_owned()))?;
+            }
+            self.pieces.push_back(pieces);
+            self.next = high + 1;
+        }
+        Ok(())
+    }
+
+    /// The threads end when there are no more jobs to come.
+    fn start_threads(&self) -> Result<Sender<Job>, Error> {
+        let (jobs, waiting) = channel::<Job>();
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..self.threads {
+            let (waiting, ask, schema) = (Arc::clone(&waiting), Arc::clone(&self.ask), self.schema());
+            let open = Arc::clone(&self.open);
+            let work = move || {
+                loop {
+                    let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                    let Ok(job) = job else { return };
+                    read_stretch(&ask, &schema, &*open, &job);
+                }
+            };
+            thread::Builder::new().name("act-fast-columns".to_owned()).spawn(work).map_err(broken)?;
+        }
+        Ok(jobs)
+    }
+
+    /// The batch with what did not fit put right, as far as it can be.
+    fn mended(&mut self, piece: Piece) -> Result<RecordBatch, Error> {
+        let Piece { batch, unfitting } = piece;
+        let (Some(mend), Some(shape)) = (&mut self.mend, &self.ask.shape) else { return Ok(batch) };
+        if unfitting.is_empty() {
+            return Ok(batch);
+        }
+        let answers = mend.mend(&unfitting)?;
+        let mut decoder = Decoder::new(shape, &self.ask.wanted());
+        let mut reasons = StringBuilder::new();
+        for answer in answers {
+            let fit = match answer {
+                Mended::Fails(reason) => Err(reason),
+                Mended::Fits(json) => decoder.row(&json).map_err(|unfit| {
+                    let name = unfit.field.and_then(|field| shape.members().get(field)).map(|member| &member.name);
+                    name.map_or_else(|| unfit.what.to_owned(), |name| format!("field {name:?}: {}", unfit.what))
+                }),
+            };
+            match fit {
+                Ok(()) => reasons.append_null(),
+                Err(reason) => {
+                    self.failed += 1;
+                    decoder.row_of_nothing();
+                    reasons.append_value(reason);
+                }
+            }
+        }
+        let reasons: ArrayRef = Arc::new(reasons.finish());
+        patched(&self.ask, &batch, &unfitting, &decoder.finish()?, &reasons)
+    }
+}
+
+/// The batch with other rows in the place of those that did not fit.
+fn patched(
+    ask: &Ask,
+    batch: &RecordBatch,
+    unfitting: &[Unfitting],
+    fields: &[Option<ArrayRef>],
+    reasons: &ArrayRef,
+) -> Result<RecordBatch, Error> {
+    if reasons.len() != unfitting.len() {
+        return Err(Error::ComputeError("not as many rows came back as were given to be mended".to_owned()));
+    }
+    let mut from: Vec<(usize, usize)> = (0..batch.num_rows()).map(|row| (0, row)).collect();
+    for (at, event) in unfitting.iter().enumerate() {
+        from[event.row] = (1, at);
+    }
+    let columns = ask.outputs.iter().zip(batch.columns()).map(|(output, column)| {
+        let other = match output.what {
+            What::Field(number) => fields.get(number).and_then(Option::as_ref),
+            What::Error => Some(reasons),
+            _ => None,
+        };
+        other.map_or_else(|| Ok(Arc::clone(column)), |other| interleave(&[column.as_ref(), other.as_ref()], &from))
+    });
+    RecordBatch::try_new(batch.schema(), columns.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Read a stretch, for as long as somebody takes what comes of it.
+fn read_stretch(ask: &Ask, schema: &SchemaRef, open: &OpenLog, job: &Job) {
+    let mut chunk = Chunk::new(ask, schema, open, job.low, job.high);
+    loop {
+        let piece = match chunk.next() {
+            Ok(None) => return,
+            Ok(Some(piece)) => Ok(piece),
+            Err(error) => Err(error),
+        };
+        let failed = piece.is_err();
+        if job.out.send(piece).is_err() || failed {
+            return;
+        }
+    }
+}
+
+impl Iterator for Stream {
+    type Item = Result<RecordBatch, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.over {
+            return None;
+        }
+        let batch = self.advance().transpose();
+        if !matches!(batch, Some(Ok(_))) {
+            self.over = true;
+            self.jobs = None;
+            self.pieces.clear();
+            if let Some(mend) = &mut self.mend {
+                mend.ended(self.failed);
+            }
+        }
+        batch
+    }
+}
+
+impl RecordBatchReader for Stream {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+}
