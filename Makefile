@@ -24,11 +24,12 @@ test: dev .venv/.flights  ## Run every test: Rust's and Python's
 	cargo test --workspace --exclude act-fast-python
 	$(BIN)/python -m pytest
 
-check: dev  ## Formatting, lints, types, and the stub against the module
+check: dev  ## Formatting, lints, types, the stub against the module, and the guard against slowdowns
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet
 	$(BIN)/mypy && $(BIN)/python -m mypy.stubtest act_fast._core
+	$(BIN)/python -m bench guard
 	$(BIN)/pyright && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes act_fast --ignoreexternal
 
 demo: dev .venv/.flights  ## A year of real flights: stored, folded, travelled back in, and reacted to

@@ -1,6 +1,7 @@
 """`python -m bench [micro|scenario|compare …]`: measure beside the peers and write RESULTS.md, its plots and results/.
 
 `--quick` measures everything roughly and prints the report instead; so does a choice by kind or `-k`.
+`python -m bench guard` is another thing: see `guard/command.py`.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.guard.command import main as guard
 from bench.harness.facts import facts
 from bench.harness.outcomes import Outcomes
 from bench.harness.plots import draw_plots
@@ -26,6 +28,8 @@ KINDS = ("micro", "compare", "scenario")
 
 
 def main() -> int:
+    if sys.argv[1:2] == ["guard"]:
+        return guard(sys.argv[2:])
     asked = arguments()
     if asked.list_rows:
         print("\n".join(ROWS))

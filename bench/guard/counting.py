@@ -1,0 +1,94 @@
+"""Counts everything that the guard looks at, in processes of their own, so that nothing of ours is counted with it."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+__all__ = ["CORE_TURNS", "Uncounted", "count_core", "count_python", "installed_core", "installed_package"]
+
+HERE = Path(__file__).resolve().parent
+CORE_TURNS = {"append": (100, 1_100), "append_batch": (2, 12), "load": (2, 12), "query": (2, 22), "react": (20, 220)}
+"""Each work of `core_work.py`, done so many times, and so many more: what is done once cancels out."""
+
+WORDS = {
+    "append": "instructions of an append",
+    "append_batch": "instructions of a commit of 1,000 events",
+    "load": "instructions of a load of 1,000 events",
+    "query": "instructions of a query of 1,000 events",
+    "react": "instructions of an event appended, correlated, claimed and acknowledged",
+}
+COLLECTED = re.compile(r"Collected : (\d+)")
+PROFILE_VARIABLES = "CARGO_PROFILE_RELEASE_"
+
+
+class Uncounted(Exception):
+    """Why something cannot be counted here."""
+
+
+def installed_package() -> Path:
+    """The folder that `act_fast` is imported from."""
+    spec = find_spec("act_fast")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent.parent
+
+
+def installed_core() -> Path:
+    """The compiled module."""
+    spec = find_spec("act_fast._core")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin)
+
+
+def count_python(package: Path) -> dict[str, float]:
+    """Bytecodes and bytes, of the package in that folder."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-sP", str(HERE / "python_work.py"), str(package), scratch]
+        counted: dict[str, float] = json.loads(said_by(command).stdout)
+    return counted
+
+
+def count_core(core: Path) -> dict[str, float]:
+    """Instructions of each work, on that compiled module.
+
+    Raises:
+        Uncounted: valgrind is not here or does not run, or the module was not built as it is released.
+    """
+    if shutil.which("valgrind") is None:
+        raise Uncounted("valgrind is not installed")
+    changed = [name for name in os.environ if name.startswith(PROFILE_VARIABLES)]
+    if changed:
+        raise Uncounted(f"the module may have been built with another profile: {', '.join(changed)}")
+    asked = [(work, times) for work, both in CORE_TURNS.items() for times in both]
+    with ThreadPoolExecutor(os.cpu_count()) as runs:
+        counted = dict(zip(asked, runs.map(lambda each: instructions(core, *each), asked), strict=True))
+    return {
+        WORDS[work]: (counted[work, many] - counted[work, few]) / (many - few)
+        for work, (few, many) in CORE_TURNS.items()
+    }
+
+
+def instructions(core: Path, work: str, times: int) -> int:
+    driver = [sys.executable, "-sSP", str(HERE / "core_work.py"), str(core), work, str(times)]
+    try:
+        said = said_by(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *driver]).stderr
+    except subprocess.CalledProcessError as failure:
+        said_by(driver)  # fails too, unless it is valgrind that does not know this processor
+        raise Uncounted(f"valgrind does not run here: {failure.stderr.strip().splitlines()[-1]}") from None
+    found = COLLECTED.search(said)
+    assert found is not None, said
+    return int(found[1])
+
+
+def said_by(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    # Names hash alike in every run, so that dictionaries are walked alike.
+    environment = os.environ | {"PYTHONHASHSEED": "0"}
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
