@@ -6,7 +6,7 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from act_fast import _core
-from act_fast.cli import _check, _events, _handling, _info, _rebuild, _run, _streams, _targets, _verify, _why
+from act_fast.cli import _bench, _check, _events, _handling, _info, _rebuild, _run, _streams, _targets, _verify, _why
 from act_fast.cli._arguments import Parser
 from act_fast.errors import ActError, StoreCorruptError
 
@@ -56,7 +56,7 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"act-fast {_core.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (_info, _streams, _events, _verify, _check, _run, _targets, _why, _handling, _rebuild):
+    for command in (_info, _streams, _events, _verify, _check, _run, _targets, _why, _handling, _rebuild, _bench):
         command.add(commands)
     return parser
 
