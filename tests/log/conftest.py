@@ -90,7 +90,9 @@ def on_machine(machine: Path, store_path: Path, tmp_path: Path) -> OnMachine:
     """Runs a program on a machine that can be told to fail."""
 
     def run(durability: str, program: str) -> list[str]:
-        places = {f"ACT_FAST_TEST_{what}": str(tmp_path / what.lower()) for what in ("FLUSH", "WRITE", "CLOCK")}
+        places = {
+            f"ACT_FAST_TEST_{what}": str(tmp_path / what.lower()) for what in ("FLUSH", "WRITE", "CLOCK", "THREAD")
+        }
         ended = subprocess.run(
             [sys.executable, "-c", PREAMBLE + textwrap.dedent(program), str(store_path), durability],
             env={**os.environ, **places, "LD_PRELOAD": str(machine)},

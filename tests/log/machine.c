@@ -1,9 +1,10 @@
-/* Put before libc in a test's process: a machine that fails on demand. Flushes are counted; flushes and writes fail, and
-   the clock is set back, while a file says so. */
+/* Put before libc in a test's process: a machine that fails on demand. Flushes are counted; flushes and writes fail, no
+   thread is to be had, and the clock is set back, while a file says so. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,11 @@ int fsync(int file) {
     atomic_fetch_add(&flushes, 1);
     FAIL_IF_ASKED("ACT_FAST_TEST_FLUSH");
     return REAL(fsync)(file);
+}
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *how, void *(*work)(void *), void *with) {
+    int error = asked("ACT_FAST_TEST_THREAD");
+    return error ? error : REAL(pthread_create)(thread, how, work, with);
 }
 
 ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t offset) {

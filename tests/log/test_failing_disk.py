@@ -154,3 +154,23 @@ def test_only_fsync_flushes_for_every_append(on_machine: OnMachine, durability: 
     assert during >= least
     assert during == 0 or durability == "fsync"
     assert after > 0
+
+
+def test_without_a_thread_to_flush_later_an_interval_flushes_at_once(on_machine: OnMachine) -> None:
+    said = on_machine(
+        "interval",
+        """
+        store = LogStore(path, durability="interval", flush_interval=3600)
+        let("THREAD", errno.EAGAIN)
+        for number in range(1, 4):
+            before = flushes()
+            store.append("a", numbered(number))
+            assert flushes() > before, "nobody would have flushed this"
+        let("THREAD", 0)
+        store.append("a", numbered(4))
+        before = flushes()
+        store.append("a", numbered(5))
+        print(flushes() - before, store.head)
+        """,
+    )
+    assert said == ["0", "5"]

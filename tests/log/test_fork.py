@@ -4,6 +4,7 @@ import asyncio
 import gc
 import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -186,3 +187,25 @@ def test_a_store_whose_waiting_thread_is_gone_closes_in_the_child(open_store: Ca
         assert await waiting == 1
 
     asyncio.run(main())
+
+
+def test_a_store_in_memory_is_the_parents_alone_though_nothing_else_was_ever_open() -> None:
+    # A process of its own: any lock that was taken before would have had forks watched.
+    program = """
+import os
+from act_fast import LogStore
+from act_fast.errors import StoreClosedError
+
+store = LogStore.memory(segment_bytes=16384)
+store.append("a", [("Counted", b"1")])
+child = os.fork()
+if child == 0:
+    try:
+        store.append("a", [("Counted", b"2")])
+    except StoreClosedError:
+        os._exit(3)
+    os._exit(4)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), store.head)
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert said.stdout.split() == ["3", "1"]

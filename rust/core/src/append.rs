@@ -135,7 +135,7 @@ impl Log {
             Patience::Wait => self.lock_writer()?,
             Patience::Try => self.try_lock_writer()?,
         };
-        let outcome = self.commit(&mut writer, parts, meta);
+        let outcome = self.commit(&mut writer, parts, meta, patience);
         drop(guard);
         drop(writer);
         if let Err(Error::Io { .. }) = &outcome {
@@ -146,8 +146,8 @@ impl Log {
         match self.options.durability {
             Durability::Fsync => self.flush_up_to(position)?,
             Durability::Interval => {
-                self.housekeeper.want_flush();
                 self.announce();
+                self.flush_soon()?;
             }
             Durability::Os => self.announce(),
         }
@@ -247,7 +247,13 @@ impl Log {
         )))
     }
 
-    fn commit(&self, writer: &mut Writer, parts: &[Part<'_>], meta: &[u8]) -> Result<(AppendedParts, u64)> {
+    fn commit(
+        &self,
+        writer: &mut Writer,
+        parts: &[Part<'_>],
+        meta: &[u8],
+        patience: Patience,
+    ) -> Result<(AppendedParts, u64)> {
         self.check_sane()?;
         let now = now_us();
         // Before a flush this is looked at anyway.
@@ -266,7 +272,13 @@ impl Log {
         let last_position = state.position + count as u64;
         let lines = plan.streams.iter().map(Touched::lines).sum::<u64>()
             + plan.names.iter().map(|(_, touched)| touched.lines()).sum::<u64>();
-        index.reserve(&index_state, last_position, plan.definitions.len() as u64, lines)?;
+        let definitions = plan.definitions.len() as u64;
+        if patience == Patience::Try
+            && !(self.has_room(&state, bytes_max)? && index.table_has_room(&index_state, definitions)?)
+        {
+            return Err(Error::WouldWait);
+        }
+        index.reserve(&index_state, last_position, definitions, lines)?;
         self.make_room(&mut writer.builder, &mut state, bytes_max)?;
 
         let place = state.tail;
@@ -292,8 +304,12 @@ impl Log {
             .ok_or_else(|| self.segments.damaged(place, Some(first_position), "a record was built wrongly"))?;
         let touched = plan.streams.iter().chain(plan.names.iter().map(|(_, name)| name));
         let known = touched.filter_map(|touched| Some((touched.number, touched.known?)));
-        index.apply_commit(&commit, &mut index_state, known)?;
-        self.control.set_indexed(state.tail, state.position);
+        match index.apply_commit(&commit, &mut index_state, known) {
+            Ok(()) => self.control.set_indexed(state.tail, state.position),
+            // The commit exists, so an error would be wrong; it is the index that can be made anew.
+            Err(Error::Corrupt { .. }) => self.remake_index(state.tail)?,
+            Err(error) => return Err(error),
+        }
         fault::point();
         if self.options.durability != Durability::Fsync {
             self.control.publish(last_position);
@@ -346,6 +362,14 @@ impl Log {
     /// Measured: a stored record costs a tenth of a written one, but a flush then costs twice as much.
     pub(crate) fn writes_mapped(&self) -> bool {
         self.options.durability != Durability::Fsync && self.disk.mapped_writes()
+    }
+
+    /// Whether there are blocks for `bytes_max` more bytes of record in this segment already.
+    #[inline]
+    fn has_room(&self, state: &LogState, bytes_max: u64) -> Result<bool> {
+        let wanted = state.tail + bytes_max.next_multiple_of(ALIGN_BYTES as u64) + HEAD_BYTES as u64;
+        Ok(wanted <= self.control.allocated()?
+            && self.segments.number_of(wanted - 1) == self.segments.number_of(state.tail))
     }
 
     /// Have blocks for `bytes_max` more bytes of record, in this segment or in the next.
@@ -424,16 +448,16 @@ impl Log {
         let target = wanted.max(allocated + growth_step(segment_bytes, allocated)).next_multiple_of(4096);
         let target = target.min(start + segment_bytes);
         let what = || format!("growing {}", segments::name(number));
-        let file = self.segments.file(number)?;
         if self.zeroes() {
+            let file = self.segments.file_apart(number)?;
             file.write_zeros(allocated - start, target - allocated).doing(what)?;
             if let Err(error) = file.flush().doing(what) {
-                // The failure may be that of somebody's commit in this file, told to whoever asks first.
+                // What could not be flushed may be somebody's commit in this file as well.
                 self.control.set_flag(control::FAILED, true)?;
                 return Err(error);
             }
         } else {
-            file.reserve(allocated - start, target - allocated).doing(what)?;
+            self.segments.file(number)?.reserve(allocated - start, target - allocated).doing(what)?;
         }
         self.control.set_allocated(target);
         Ok(())

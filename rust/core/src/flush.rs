@@ -36,6 +36,12 @@ impl Log {
         Ok(())
     }
 
+    /// Have what is written flushed within the interval; now, where there is no thread to do it later.
+    #[inline]
+    pub(crate) fn flush_soon(&self) -> Result<()> {
+        if self.housekeeper.want_flush() { Ok(()) } else { self.flush() }
+    }
+
     /// Return when the commit that ends with `position` is flushed and published.
     pub(crate) fn flush_up_to(&self, position: u64) -> Result<()> {
         loop {
@@ -89,6 +95,8 @@ impl Log {
                 )));
             }
             fault::point();
+            // While this was under way, that of new room may have failed.
+            self.check_flushable()?;
             self.control.set_synced(tail);
             self.control.set_flushed_at(now_ms());
         }

@@ -2,8 +2,9 @@
 //! It starts with the first wish and ends with its handle.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use crate::append::growth_step;
 use crate::error::Result;
@@ -29,56 +30,67 @@ impl Wishes {
 pub(crate) struct Housekeeper {
     log: Weak<Log>,
     wishes: Arc<Wishes>,
-    thread: OnceLock<Mutex<Option<JoinHandle<()>>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Housekeeper {
     pub(crate) fn new(log: Weak<Log>) -> Self {
-        Self { log, wishes: Arc::new(Wishes::default()), thread: OnceLock::new() }
+        Self { log, wishes: Arc::new(Wishes::default()), thread: Mutex::new(None) }
     }
 
-    /// Ask for blocks ahead of the tail.
+    /// Ask for blocks ahead of the tail. Where nobody makes them ahead, they are made when they are needed.
     #[inline]
     pub(crate) fn want_growth(&self) {
-        self.want(&self.wishes.growth);
+        let _ = self.want(&self.wishes.growth);
     }
 
-    /// Ask for a flush within the interval.
+    /// Ask for a flush within the interval. False when there is nobody to do it.
     #[inline]
-    pub(crate) fn want_flush(&self) {
-        self.want(&self.wishes.flush);
+    #[must_use]
+    pub(crate) fn want_flush(&self) -> bool {
+        self.want(&self.wishes.flush)
     }
 
     #[inline]
-    fn want(&self, wish: &AtomicBool) {
+    fn want(&self, wish: &AtomicBool) -> bool {
         if wish.load(Ordering::Relaxed) || wish.swap(true, Ordering::SeqCst) {
-            return;
+            return true;
         }
-        self.thread.get_or_init(|| {
+        let started = self.start();
+        if started {
+            self.wishes.notify();
+        } else {
+            wish.store(false, Ordering::SeqCst);
+        }
+        started
+    }
+
+    /// Have the thread. The system may refuse one, now or for ever.
+    fn start(&self) -> bool {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if thread.is_none() {
             let (log, wishes) = (Weak::clone(&self.log), Arc::clone(&self.wishes));
-            let thread = thread::Builder::new().name("act-fast-housekeeper".to_owned());
-            // Without a thread, blocks are made when they are needed; only `Interval` flushes would be missed.
-            Mutex::new(thread.spawn(move || work(&log, &wishes)).ok())
-        });
-        self.wishes.notify();
+            let fresh = thread::Builder::new().name("act-fast-housekeeper".to_owned());
+            *thread = fresh.spawn(move || work(&log, &wishes)).ok();
+        }
+        thread.is_some()
     }
 
     /// End the thread. Answers whether that was done before.
     pub(crate) fn stop(&self) -> bool {
         let before = self.wishes.stop.swap(true, Ordering::SeqCst);
         self.wishes.notify();
-        if let Some(thread) = self.thread.get() {
-            let thread = thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // The thread itself may hold the last reference to the log.
-            if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
-                let _ = thread.join();
-            }
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // The thread itself may hold the last reference to the log.
+        if let Some(thread) = thread.filter(|thread| thread.thread().id() != thread::current().id()) {
+            let _ = thread.join();
         }
         before
     }
 }
 
 fn work(log: &Weak<Log>, wishes: &Wishes) {
+    let mut flush_at: Option<Instant> = None;
     while !wishes.stop.load(Ordering::SeqCst) {
         if wishes.growth.load(Ordering::SeqCst) {
             if let Some(log) = log.upgrade() {
@@ -87,24 +99,28 @@ fn work(log: &Weak<Log>, wishes: &Wishes) {
             }
             wishes.growth.store(false, Ordering::SeqCst);
         }
-        let interval = log.upgrade().map(|log| log.options.flush_interval).unwrap_or_default();
-        let guard = wishes.changed.lock().unwrap_or_else(PoisonError::into_inner);
-        if wishes.stop.load(Ordering::SeqCst) || wishes.growth.load(Ordering::SeqCst) {
-            continue;
+        if flush_at.is_none() && wishes.flush.load(Ordering::SeqCst) {
+            let interval = log.upgrade().map(|log| log.options.flush_interval).unwrap_or_default();
+            flush_at = Some(Instant::now() + interval);
         }
-        if wishes.flush.load(Ordering::SeqCst) {
-            let woken = wishes.wake.wait_timeout(guard, interval);
-            drop(woken);
-            if wishes.stop.load(Ordering::SeqCst) {
-                return;
-            }
+        let left = flush_at.map(|at| at.saturating_duration_since(Instant::now()));
+        if left.is_some_and(|left| left.is_zero()) {
+            flush_at = None;
             wishes.flush.store(false, Ordering::SeqCst);
             if let Some(log) = log.upgrade() {
                 // A failure marks the store as failed, which the next append reports.
                 let _ = log.flush();
             }
-        } else {
-            drop(wishes.wake.wait(guard));
+            continue;
+        }
+        let guard = wishes.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = |wish: &AtomicBool| wish.load(Ordering::SeqCst);
+        if asked(&wishes.stop) || asked(&wishes.growth) || (flush_at.is_none() && asked(&wishes.flush)) {
+            continue;
+        }
+        match left {
+            Some(left) => drop(wishes.wake.wait_timeout(guard, left)),
+            None => drop(wishes.wake.wait(guard)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use act_fast_sys::fork_generation;
+use act_fast_sys::{fork_generation, watch_forks};
 use arc_swap::{ArcSwap, Guard as SwapGuard};
 
 use crate::append::Writer;
@@ -81,13 +81,7 @@ impl Log {
 
     fn open_writing(disk: Arc<dyn Disk>, mut options: Options, present: bool) -> Result<Arc<Self>> {
         disk.create_folder(slots::FOLDER).doing(|| format!("making {}", disk.describe()))?;
-        if let Some(network) = disk.network() {
-            return Err(Error::Format(format!(
-                "{} is on a network file system ({network}), where locks and shared memory cannot be relied on; put the \
-                 store on a local disk",
-                disk.describe()
-            )));
-        }
+        refuse_network(&*disk)?;
         let opening = disk.lock(OPENING).doing(|| format!("opening {}", disk.describe()))?;
         if !present {
             make_first_segment(&*disk, &options)?;
@@ -116,6 +110,7 @@ impl Log {
     }
 
     fn open_reading(disk: Arc<dyn Disk>, options: Options) -> Result<Arc<Self>> {
+        refuse_network(&*disk)?;
         let opening = lock_if_allowed(&*disk)?;
         let header = segments::read_header(&*disk, 0)?;
         let segments = Arc::new(Segments::new(Arc::clone(&disk), &header, false));
@@ -155,7 +150,7 @@ impl Log {
             seed: Seed::new(&segments.store_id),
             writer: Mutex::new(Writer::default()),
             index: ArcSwap::from_pointee(index),
-            fork_generation: fork_generation(),
+            fork_generation: watch_forks(),
             shut: AtomicBool::new(false),
             disk,
             options,
@@ -186,8 +181,11 @@ impl Log {
     /// Flush and publish what was written but not acknowledged.
     fn flush_leftovers(&self) -> Result<()> {
         let state = self.control.log_state()?;
-        if self.options.durability == Durability::Fsync {
-            self.flush()?;
+        match self.options.durability {
+            Durability::Fsync => self.flush()?,
+            // Its writer may have died before the interval was over.
+            Durability::Interval if self.control.synced()? < state.tail => self.flush_soon()?,
+            Durability::Interval | Durability::Os => {}
         }
         if self.control.published()? < state.position {
             self.control.publish(state.position);
@@ -238,7 +236,7 @@ impl Log {
     #[inline]
     pub(crate) fn index(&self) -> Result<SwapGuard<Arc<Index>>> {
         let index = self.index.load();
-        if index.generation == self.control.shape()?.0 {
+        if self.current(&index)? {
             return Ok(index);
         }
         let fresh = Index::open(&self.disk, &self.control, &self.segments, self.slot.is_some())?;
@@ -246,11 +244,24 @@ impl Log {
         Ok(self.index.load())
     }
 
-    /// Read with the index. Should it seem damaged, that may be a writer's death in the middle of a change: have that
-    /// put right, and read once more.
+    /// Whether an index is the one in use.
+    #[inline]
+    fn current(&self, index: &Index) -> Result<bool> {
+        Ok(index.generation == self.control.shape()?.0)
+    }
+
+    /// Read with the index. Should it seem damaged, it may have been made anew meanwhile: read the new one. Or a writer
+    /// may have died in the middle of a change: have that put right, and read once more.
     pub(crate) fn reading<T>(&self, mut read: impl FnMut(&Index) -> Result<T>) -> Result<T> {
         self.check_open()?;
-        match self.index().and_then(|index| read(&index)) {
+        let mut index = self.index()?;
+        let mut outcome = read(&index);
+        while matches!(outcome, Err(Error::Corrupt { .. } | Error::Io { .. })) && !self.current(&index)? {
+            index = self.index()?;
+            outcome = read(&index);
+        }
+        drop(index);
+        match outcome {
             Err(Error::Corrupt { .. } | Error::Io { .. }) if self.slot.is_some() => {
                 drop(self.lock_writer()?);
                 let index = self.index()?;
@@ -374,6 +385,17 @@ fn look(disk: &dyn Disk) -> Result<bool> {
     }
 }
 
+fn refuse_network(disk: &dyn Disk) -> Result<()> {
+    match disk.network() {
+        None => Ok(()),
+        Some(network) => Err(Error::Format(format!(
+            "{} is on a network file system ({network}), where locks and shared memory cannot be relied on; put the store \
+             on a local disk",
+            disk.describe()
+        ))),
+    }
+}
+
 fn make_first_segment(disk: &dyn Disk, options: &Options) -> Result<()> {
     // Somebody else may have made it while this process waited for the lock.
     if look(disk)? {
@@ -385,7 +407,8 @@ fn make_first_segment(disk: &dyn Disk, options: &Options) -> Result<()> {
     segments::create(disk, &header, len, options.durability == Durability::Fsync)
 }
 
-fn lock_if_allowed(disk: &dyn Disk) -> Result<Option<Held>> {
+/// Let nobody open or close the store meanwhile, where this process may say so.
+pub(crate) fn lock_if_allowed(disk: &dyn Disk) -> Result<Option<Held>> {
     match disk.lock(OPENING) {
         Ok(held) => Ok(Some(held)),
         Err(error)

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use regex::Regex;
 
 use crate::error::{Error, Result};
-use crate::index::{Index, Key};
+use crate::index::{self, Index, Key};
 use crate::log::Log;
 use crate::names;
 use crate::read::{EventView, PAGE_BYTES_MAX, Reader, view};
@@ -58,7 +58,8 @@ pub(crate) fn compile(pattern: &str) -> Result<Regex> {
 /// One key's positions, walked forwards or backwards.
 #[derive(Clone, Debug)]
 struct Source {
-    key: Key,
+    number: u32,
+    kind: KeyKind,
     /// The next ordinal to fetch, and how many are left.
     next: u64,
     left: u64,
@@ -66,11 +67,17 @@ struct Source {
 }
 
 impl Source {
-    fn new(index: &Index, key: Key, low: u64, high: u64, backwards: bool) -> Result<Self> {
+    fn new(index: &Index, (number, key): (u32, Key), low: u64, high: u64, backwards: bool) -> Result<Self> {
         let first = index.count_up_to(&key, low - 1)? + 1;
         let last = index.count_up_to(&key, high)?;
         let left = (last + 1).saturating_sub(first);
-        Ok(Self { key, next: if backwards { last } else { first }, left, fetched: VecDeque::new() })
+        let next = if backwards { last } else { first };
+        Ok(Self { number, kind: key.kind, next, left, fetched: VecDeque::new() })
+    }
+
+    /// Whether an event is this key's.
+    fn has(&self, event: &EventView<'_>) -> bool {
+        self.number == if self.kind == KeyKind::Stream { event.stream } else { event.name }
     }
 
     fn front(&mut self, index: &Index, backwards: bool) -> Result<Option<u64>> {
@@ -78,7 +85,8 @@ impl Source {
             let count = self.left.min(REFILL);
             let from = if backwards { self.next + 1 - count } else { self.next };
             let mut positions = Vec::with_capacity(count as usize);
-            index.postings(&self.key, from, from + count - 1, &mut positions)?;
+            // Looked up anew: where its postings are is another thing in an index that was made anew since.
+            index.postings(&index.key(self.number)?, from, from + count - 1, &mut positions)?;
             if backwards {
                 positions.reverse();
                 self.next -= count;
@@ -137,13 +145,13 @@ impl Log {
             if let Some((number, key)) = index.find(KeyKind::Name, name)?
                 && wanted.as_mut().is_some_and(|wanted| wanted.insert(number))
             {
-                name_keys.push(key);
+                name_keys.push((number, key));
             }
         }
         let span = (high + 1).saturating_sub(low);
-        let named: u64 = name_keys.iter().map(|key| key.count).sum();
+        let named: u64 = name_keys.iter().map(|(_, key)| key.count).sum();
         let keys = if let Some(stream) = &filter.stream {
-            Some(index.find(KeyKind::Stream, stream)?.map(|(_, key)| key).into_iter().collect())
+            Some(index.find(KeyKind::Stream, stream)?.into_iter().collect())
         } else if wanted.is_some() && named.saturating_mul(NAMES_PAY) <= span {
             Some(name_keys)
         } else {
@@ -243,10 +251,13 @@ impl Query {
             if events.len() == limit || bytes > PAGE_BYTES_MAX {
                 return Ok(Some(events));
             }
-            let Some(position) = self.next_of_keys(index)? else {
+            let Some((source, position)) = self.next_of_keys(index)? else {
                 return Ok((!events.is_empty()).then_some(events));
             };
             let event = reader.event(index.place(position)?, position)?;
+            if !self.source(source).is_some_and(|source| source.has(&event)) {
+                return Err(Error::index_damaged(index::FOLDER, 0));
+            }
             if self.wants(log, &event)? {
                 bytes += event.data.len();
                 events.push(event);
@@ -255,7 +266,15 @@ impl Query {
         Ok(Some(events))
     }
 
-    fn next_of_keys(&mut self, index: &Index) -> Result<Option<u64>> {
+    fn source(&self, number: usize) -> Option<&Source> {
+        match &self.walk {
+            Walk::Keys(sources) => sources.get(number),
+            Walk::Log { .. } => None,
+        }
+    }
+
+    /// The next position of all keys, and which of them has it.
+    fn next_of_keys(&mut self, index: &Index) -> Result<Option<(usize, u64)>> {
         let Walk::Keys(sources) = &mut self.walk else {
             return Ok(None);
         };
@@ -270,7 +289,7 @@ impl Query {
         if let Some((at, _)) = best {
             sources[at].fetched.pop_front();
         }
-        Ok(best.map(|(_, position)| position))
+        Ok(best)
     }
 
     fn page_of_log_backwards<'a>(

@@ -311,8 +311,7 @@ impl Log {
     /// Finish what a writer left who died with the lock. Only for the lock's holder.
     pub(crate) fn repair(&self, _guard: &Guard<'_>) -> Result<()> {
         if self.control.indexed()? == 0 {
-            build(&self.disk, &self.control, &self.segments, self.control.log_state()?.tail)?;
-            return Ok(());
+            return self.remake_index(self.control.log_state()?.tail);
         }
         let index = self.index()?;
         if let Some((address, content)) = self.control.intent() {
@@ -335,6 +334,10 @@ impl Log {
             self.control.publish(state.position);
             self.announce();
         }
+        // The dead writer's own flush, if it had asked for one, died with it.
+        if self.options.durability == Durability::Interval && self.control.synced()? < state.tail {
+            let _ = self.housekeeper.want_flush();
+        }
         Ok(())
     }
 
@@ -350,6 +353,11 @@ impl Log {
         Ok(())
     }
 
+    /// Make the index anew from the log up to `tail`. Only for the holder of the writer's lock.
+    pub(crate) fn remake_index(&self, tail: u64) -> Result<()> {
+        build(&self.disk, &self.control, &self.segments, tail).map(drop)
+    }
+
     /// Make the index anew from the log, while reading goes on.
     pub fn rebuild_index(&self) -> Result<()> {
         let writer = self.writer();
@@ -359,9 +367,9 @@ impl Log {
         let guard = self.writer_lock().take();
         self.check_unshut()?;
         self.control.redo();
-        let outcome = build(&self.disk, &self.control, &self.segments, self.control.log_state()?.tail);
+        let outcome = self.control.log_state().and_then(|state| self.remake_index(state.tail));
         drop(guard);
         drop(writer);
-        outcome.map(drop)
+        outcome
     }
 }

@@ -179,6 +179,13 @@ impl Segments {
         Ok(file)
     }
 
+    /// The file of a segment, opened anew. The system tells of a failed flush once to each open file, so whoever flushes
+    /// besides the commits does so here, and takes no failure from them.
+    pub(crate) fn file_apart(&self, number: u64) -> Result<Box<dyn DiskFile>> {
+        let name = name(number);
+        self.disk.open(&name, Access::Write).doing(|| format!("opening {name}"))
+    }
+
     /// How many bytes the file of a segment has.
     pub(crate) fn measure(&self, number: u64) -> Result<u64> {
         self.file(number)?.len().doing(|| format!("measuring {}", name(number)))

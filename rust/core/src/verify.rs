@@ -7,6 +7,7 @@ use crate::control::Control;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::index::Index;
+use crate::log::lock_if_allowed;
 use crate::record::{KeyKind, Kind, Preamble, Seed, SnapshotRecord};
 use crate::recover;
 use crate::scan::{Found, Scan, Step};
@@ -86,7 +87,11 @@ pub fn verify(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64, u64) -> Result
         return Err(Error::corrupt(file, 0, None, "no log file has a readable head; restore them from a backup"));
     };
     let segments = Arc::new(Segments::new(Arc::clone(disk), &header, false));
-    let control = recover::readable(disk, &header).ok().flatten().map(Arc::new);
+    let control = {
+        // Looking who is alive holds their slots for a moment, which must not be taken for life by one who opens just now.
+        let _opening = lock_if_allowed(&**disk)?;
+        recover::readable(disk, &header).ok().flatten().map(Arc::new)
+    };
     // The mark is read before the log, so that all below it is whole, and in the index, however busy the store is.
     let limit = control.as_ref().map(|control| control.indexed()).transpose()?.filter(|indexed| *indexed > 0);
     numbers.extend(segments::list(&**disk)?.into_iter().filter(|number| !numbers.contains(number)).collect::<Vec<_>>());

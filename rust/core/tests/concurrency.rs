@@ -144,15 +144,26 @@ fn exactly_one_of_many_creators_of_a_stream_wins() {
 
 #[test]
 fn readers_go_on_while_the_index_is_made_anew_and_its_table_grows() {
+    read_while_the_index_changes(false);
+}
+
+#[test]
+fn readers_that_may_not_write_go_on_as_well() {
+    read_while_the_index_changes(true);
+}
+
+fn read_while_the_index_changes(read_only: bool) {
     let directory = Directory::new("rebuild");
-    let (writer, reader) = (directory.open(Durability::Os), directory.open(Durability::Os));
+    let writer = directory.open(Durability::Os);
+    let options = Options { durability: Durability::Os, read_only, ..Options::default() };
+    let reader = Log::open(Arc::new(RealDisk::new(&directory.0)), options).expect("the store opens");
     append(&writer, "first", 5, Some(0)).expect("an append");
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
             for number in 0..2000 {
                 append(&writer, &format!("s-{number}"), 1, Some(0)).expect("an append");
-                if number % 200 == 199 {
+                if number % 50 == 49 {
                     writer.rebuild_index().expect("a new index");
                 }
             }

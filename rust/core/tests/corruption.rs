@@ -12,13 +12,13 @@
 mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use act_fast_core::disk::RealDisk;
 use act_fast_core::{Durability, Error, Log, Options, verify};
 use support::contents::{self, Contents, Trouble};
 use support::history::{self, Item};
-use support::lying_disk::{Image, Loss, LyingDisk};
+use support::lying_disk::{Call, Image, Loss, LyingDisk, Verdict};
 use support::rng::{self, Rng};
 use support::{env_number, options};
 
@@ -354,4 +354,45 @@ fn the_index_can_be_made_anew_after_a_writer_died_while_it_wrote_the_state_of_th
     log.rebuild_index().expect("making the index anew");
     ask("2").expect("appending");
     assert_eq!(contents::read(&log).expect("reading").events.len(), 2);
+}
+
+#[test]
+fn a_commit_that_finds_the_index_damaged_is_there_all_the_same() {
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+    let ask = |data: &str| Item::event("a", "Written", data).ask(&log, None);
+    for number in 0..3 {
+        ask(&number.to_string()).expect("appending");
+    }
+    // What the next commit's positions are to be added to; nobody looks at it before the commit is written.
+    for (file, generation) in [("postings", 1), ("places", 2)] {
+        disk.overwrite(&format!("index/{generation:08}/{file}"), 64, &[0xff; 640]);
+        ask("7").expect("an error would say that nothing was written");
+    }
+    let found = contents::read(&log).expect("reading");
+    assert_eq!(found.events.len(), 5);
+    let report = verify(&disk.shared(), &mut |_, _| Ok(())).expect("a report");
+    assert_eq!((report.problems, report.events), (vec![], 5));
+}
+
+#[test]
+fn verifying_a_busy_store_is_not_taken_for_somebody_who_has_it_open() {
+    const WRITER_LOCK: u64 = 2 * 64;
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+    Item::event("a", "Written", "1").ask(&log, None).expect("appending");
+    disk.overwrite("control", WRITER_LOCK, &8_u32.to_le_bytes());
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let noted = Arc::clone(&taken);
+    disk.intercept(move |call, name| {
+        if call == Call::Lock {
+            noted.lock().expect("no panic").push(name.to_owned());
+        }
+        Verdict::Go
+    });
+    verify(&disk.shared(), &mut |_, _| Ok(())).expect("a report");
+    // Looking who is alive takes their slots for a moment, so nobody may open the store just then.
+    assert_eq!(*taken.lock().expect("no panic"), ["locks/opening", "locks/slot-0000"]);
+    disk.repair();
+    disk.overwrite("control", WRITER_LOCK, &[0; 4]);
 }

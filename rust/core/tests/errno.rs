@@ -11,9 +11,9 @@ mod support;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use act_fast_core::{Durability, Error, Log, Options, verify};
+use act_fast_core::{Durability, Error, Log, NewEvent, Options, Part, Patience, verify};
 use support::contents::{self, Contents};
 use support::control_file;
 use support::history::{self, Author, Item};
@@ -424,4 +424,76 @@ fn a_store_that_failed_takes_no_appends_until_all_of_its_handles_are_closed() {
     assert_eq!(read(&log), Contents::default());
     ask(&log).expect("appending again");
     assert_eq!(read(&log).events.len(), 1);
+}
+
+#[test]
+fn a_flush_that_fails_while_the_log_grows_is_not_hidden_from_the_commit_that_it_lost() {
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), growing(Durability::Fsync)).expect("opening");
+    let ask = |data: &str| Item::event("a", "Asked", data).ask(&log, None);
+    let (under_way, grown) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (entered, go) = (Arc::clone(&under_way), Arc::clone(&grown));
+    disk.intercept(move |call, name| {
+        if call != Call::Flush || !name.ends_with(".seg") {
+            return Verdict::Go;
+        }
+        if entered.swap(true, Ordering::SeqCst) {
+            return Fault::WriteFails.verdict();
+        }
+        // The commit's own flush is slow; that of new room comes to its end before, and loses what both were to flush.
+        while !go.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        Verdict::Go
+    });
+    std::thread::scope(|scope| {
+        let lost = scope.spawn(|| ask("1"));
+        while !under_way.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        let needs_room = ask(&format!("{:?}", "y".repeat(300_000)));
+        assert!(matches!(needs_room, Err(Error::Io { .. } | Error::Failed(_))), "{needs_room:?}");
+        grown.store(true, Ordering::SeqCst);
+        let lost = lost.join().expect("no panic");
+        assert!(matches!(lost, Err(Error::Failed(_))), "a commit that was lost was acknowledged: {lost:?}");
+    });
+    assert!(matches!(ask("2"), Err(Error::Failed(_))));
+}
+
+#[test]
+fn an_append_that_may_not_wait_leaves_new_room_and_larger_tables_to_one_that_may() {
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), growing(Durability::Os)).expect("opening");
+    let forbidden = Arc::new(AtomicBool::new(false));
+    let watched = Arc::clone(&forbidden);
+    disk.intercept(move |call, name| {
+        let growth = match call {
+            Call::Reserve => name.ends_with(".seg"),
+            Call::Rename | Call::Flush => true,
+            Call::Map => name.contains("table"),
+            _ => false,
+        };
+        assert!(!growth || !watched.load(Ordering::SeqCst), "{call:?} of {name} by an append that may not wait");
+        Verdict::Go
+    });
+    let data = format!("{:?}", "x".repeat(900));
+    let events = [NewEvent { name: "Written", data: data.as_bytes() }];
+    let mut refused = 0;
+    for number in 0..2000 {
+        let stream = format!("s-{number}");
+        let parts = [Part { stream: &stream, events: &events, expected: Some(0) }];
+        forbidden.store(true, Ordering::SeqCst);
+        let outcome = log.append(&parts, b"", false, Patience::Try);
+        forbidden.store(false, Ordering::SeqCst);
+        match outcome {
+            Ok(_) => {}
+            Err(Error::WouldWait) => {
+                refused += 1;
+                log.append(&parts, b"", false, Patience::Wait).expect("appending");
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+    assert_eq!(log.head().expect("a head"), 2000);
+    assert!((4..1000).contains(&refused), "{refused} appends had to wait");
 }

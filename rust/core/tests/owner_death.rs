@@ -170,3 +170,45 @@ fn a_writer_may_die_at_any_point_of_going_on_in_the_next_file() {
 fn a_writer_may_die_at_any_point_while_the_hash_table_grows() {
     at_every_point("growth", "os");
 }
+
+#[test]
+fn a_query_goes_on_right_over_an_index_that_is_made_anew_after_a_death() {
+    // Whoever died may have wasted lines of the index, so that one made anew has everything in other places.
+    for point in (1..60).step_by(3) {
+        let path = std::env::temp_dir().join(format!("act-fast-requery-{point}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        let log = open(&path, "os");
+        append(&log, &[("one", 1), ("two", 12)]);
+        let (_, finished) = run_child(&path, "batch", "os", point);
+        assert!(!finished, "the batch has more fault points");
+        for _ in 0..70 {
+            append(&log, &[("one", 20), ("two", 1), ("three", 3)]);
+        }
+        let one = log.version("one").expect("a version");
+        let filter = Filter { stream: Some("one".to_owned()), ..Filter::default() };
+        let named = Filter { names: Some(vec!["Happened".to_owned()]), ..Filter::default() };
+        for (filter, count, backwards) in
+            [(&filter, one, false), (&filter, one, true), (&named, log.head().expect("a head"), false)]
+        {
+            let mut query = log.query(&Filter { backwards, ..filter.clone() }).expect("a query");
+            let mut versions = Vec::new();
+            while let Some(events) = query.next_page(&log, 100).expect("a page") {
+                let ours = |stream: u32| filter.stream.is_none() || log.text(stream).expect("a name") == "one";
+                assert!(events.iter().all(|event| ours(event.stream)), "fault point {point}: events of another stream");
+                versions.extend(
+                    events.iter().map(|event| if filter.stream.is_some() { event.version } else { event.position }),
+                );
+                if versions.len() == 500 {
+                    log.rebuild_index().expect("a new index");
+                }
+            }
+            if backwards {
+                versions.reverse();
+            }
+            assert_eq!(versions, (1..=count).collect::<Vec<_>>(), "fault point {point}");
+        }
+        log.shut_down().expect("closing");
+        drop(log);
+        let _ = std::fs::remove_dir_all(&path);
+    }
+}

@@ -12,6 +12,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use act_fast_core::{Durability, Log, Options, verify};
 use support::contents::{self, Trouble};
@@ -504,4 +505,24 @@ fn a_disk_that_does_not_sync_folders_is_found_out() {
     let mut campaign = Campaign::new(Durability::Fsync, Lie::FolderSync);
     campaign.wander(200, rng::seed("skipped folder sync"));
     assert!(!campaign.violations.is_empty(), "{} images did not show that folders were not synced", campaign.images);
+}
+
+#[test]
+fn what_a_dead_process_owed_to_the_interval_is_flushed_by_the_next() {
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), options(Durability::Interval)).expect("opening");
+    Item::event("a", "Written", "1").ask(&log, None).expect("appending");
+    let stats = log.stats().expect("numbers");
+    assert!(stats.flushed_bytes < stats.log_bytes, "the interval is an hour");
+    let died = disk.checkpoint().killed();
+    let options = Options { flush_interval: Duration::from_millis(1), ..options(Durability::Interval) };
+    let log = Log::open(died.shared(), options).expect("opening again");
+    loop {
+        let stats = log.stats().expect("numbers");
+        if stats.flushed_bytes == stats.log_bytes {
+            break;
+        }
+        std::thread::yield_now();
+    }
+    assert_eq!(contents::read(&log).expect("reading").events.len(), 1);
 }

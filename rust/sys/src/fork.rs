@@ -23,7 +23,17 @@ extern "C" fn in_child() {
     }
 }
 
-/// How many forks lie between this process and the one that first asked: a change means "this is a child".
+/// Count the forks from now on; answers how many there have been.
+#[must_use]
+pub fn watch() -> u32 {
+    INSTALL.call_once(|| {
+        // SAFETY: registers a handler that only touches atomics and calls `close` (K1).
+        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+    generation()
+}
+
+/// How many forks lie between this process and the one that first watched: a change means "this is a child".
 #[inline]
 #[must_use]
 pub fn generation() -> u32 {
@@ -42,14 +52,11 @@ impl Guarded {
     /// Guard `file`.
     #[must_use]
     pub fn new(file: File) -> Self {
-        INSTALL.call_once(|| {
-            // SAFETY: registers a handler that only touches atomics and calls `close` (K1).
-            unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-        });
+        let generation = watch();
         let fd = file.as_raw_fd();
         let free = |slot: &AtomicI32| slot.compare_exchange(-1, fd, Ordering::Relaxed, Ordering::Relaxed).is_ok();
         let slot = GUARDED.iter().position(free);
-        Self { file: Some(file), slot, generation: generation() }
+        Self { file: Some(file), slot, generation }
     }
 
     /// The guarded file; None in a forked child.

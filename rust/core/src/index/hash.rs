@@ -20,7 +20,7 @@ pub(crate) fn hash(kind: KeyKind, text: &str) -> u64 {
 }
 
 /// The most keys in a table with 2^bits buckets: 60 % full.
-fn capacity(bits: u8) -> u64 {
+pub(super) fn capacity(bits: u8) -> u64 {
     ((BUCKET_ENTRIES as u64 * 6) << bits) / 10
 }
 

@@ -371,6 +371,12 @@ impl Index {
         Ok(low)
     }
 
+    /// Whether the hash table takes `new_keys` more without being copied into a larger one.
+    #[inline]
+    pub(crate) fn table_has_room(&self, state: &IndexState, new_keys: u64) -> Result<bool> {
+        Ok(u64::from(state.keys) + new_keys <= hash::capacity(self.bits()?))
+    }
+
     /// Make room for what a commit will add, so that indexing it cannot fail for want of space.
     pub(crate) fn reserve(&self, state: &IndexState, last_position: u64, new_keys: u64, new_lines: u64) -> Result<()> {
         let keys = u64::from(state.keys) + new_keys;

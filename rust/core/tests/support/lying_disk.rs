@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use act_fast_core::disk::{Access, Disk, DiskFile, Held};
@@ -46,7 +47,8 @@ pub(crate) enum Call {
 #[derive(Debug)]
 pub(crate) enum Verdict {
     Go,
-    /// Nothing is done. A flush that fails has lost what it was to flush, though it can still be read.
+    /// Nothing is done. A flush that fails has lost what it was to flush, though it can still be read; all who had the file
+    /// open are told so by their next flush, once, and then no more.
     Fail(io::Error),
     /// A write does half its work; anything else all of it.
     Short,
@@ -67,6 +69,8 @@ struct Content {
     lens: Vec<usize>,
     /// As it was looked at last, if it is changed through a mapping.
     mapped: Option<Arc<Vec<u8>>>,
+    /// How many flushes have failed.
+    failures: u32,
 }
 
 impl Content {
@@ -535,6 +539,8 @@ struct LyingFile {
     name: String,
     inode: u64,
     file: Arc<File>,
+    /// Of how many failed flushes this open file knows.
+    told: AtomicU32,
 }
 
 impl LyingFile {
@@ -587,14 +593,25 @@ impl DiskFile for LyingFile {
             Ok(verdict) => verdict,
             Err(error) => {
                 look_at_mapped(&mut self.disk.state());
-                self.change(|content| content.unsynced.clear());
+                let failures = self.change(|content| {
+                    content.unsynced.clear();
+                    content.failures += 1;
+                    content.failures
+                });
+                self.told.store(failures, Ordering::SeqCst);
                 self.disk.boundary(&format!("failing to flush {}", self.name));
                 return Err(error);
             }
         };
         if !matches!(verdict, Verdict::Lie) {
             look_at_mapped(&mut self.disk.state());
-            self.change(Content::flush);
+            let failures = self.change(|content| {
+                content.flush();
+                content.failures
+            });
+            if self.told.swap(failures, Ordering::SeqCst) != failures {
+                return Err(io::Error::from_raw_os_error(5));
+            }
         }
         self.disk.boundary(&format!("flushing {}", self.name));
         Ok(())
@@ -657,7 +674,8 @@ impl Disk for LyingDisk {
             let inode = *state.names.files.get(name).ok_or(io::ErrorKind::NotFound)?;
             (inode, Arc::clone(&state.files[&inode].0))
         };
-        Ok(Box::new(LyingFile { disk: self.clone(), name: name.to_owned(), inode, file }))
+        let told = AtomicU32::new(self.state().files[&inode].1.failures);
+        Ok(Box::new(LyingFile { disk: self.clone(), name: name.to_owned(), inode, file, told }))
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
