@@ -48,6 +48,11 @@ PAGES: Final = [
         ],
     ),
     Page(
+        "declared.md",
+        "Declared fields",
+        ["total", "count", "first", "last", "minimum", "maximum", "collect", "distinct", "one_of"],
+    ),
+    Page(
         "meta.md",
         "Who did it, and why",
         ["Actor", "Meta", "Causation", "ActionCause", "EventCause", "Ambient", "new_correlation"],
@@ -72,9 +77,9 @@ PAGES: Final = [
         "errors.md",
         "Errors",
         [
-            *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "ConcurrencyError"),
-            *("StreamClosedError", "NonRetryableError", "StoreError", "StoreClosedError", "StoreCorruptError"),
-            *("StoreFailedError", "StoreFormatError", "StoreFullError", "StoreLockedError"),
+            *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "FoldError"),
+            *("ConcurrencyError", "StreamClosedError", "NonRetryableError", "StoreError", "StoreClosedError"),
+            *("StoreCorruptError", "StoreFailedError", "StoreFormatError", "StoreFullError", "StoreLockedError"),
         ],
     ),
     Page("testing.md", "Testing", ["given", "Given", "When"], "act_fast.testing"),

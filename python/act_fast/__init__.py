@@ -8,6 +8,8 @@ from act_fast._backoff import Backoff
 from act_fast._cache import CacheInfo
 from act_fast._core import __version__
 from act_fast._correlation import new_correlation
+from act_fast._declared import collect, count, distinct, first, last, maximum, minimum, total
+from act_fast._declared_record import one_of
 from act_fast._event import Event
 from act_fast._fold import Unknown
 from act_fast._invariant import Invariant, invariant
@@ -45,6 +47,7 @@ from act_fast.errors import (
     ConcurrencyError,
     DecodeError,
     DefinitionError,
+    FoldError,
     InvariantError,
     NonRetryableError,
     StoreClosedError,
@@ -87,6 +90,7 @@ __all__ = [
     "Event",
     "EventCause",
     "Failure",
+    "FoldError",
     "Invariant",
     "InvariantError",
     "Lane",
@@ -125,10 +129,19 @@ __all__ = [
     "__version__",
     "action",
     "batch",
+    "collect",
+    "count",
+    "distinct",
+    "first",
     "invariant",
+    "last",
+    "maximum",
+    "minimum",
     "new_correlation",
     "on",
+    "one_of",
     "reducer",
+    "total",
     "upcast",
     "verify_path",
 ]

@@ -14,7 +14,7 @@ from act_fast.errors import DefinitionError, InvariantError
 if TYPE_CHECKING:
     from act_fast._fold import Fold
 
-__all__ = ["Decision", "check_folded", "check_unchanged", "decide"]
+__all__ = ["Decision", "check_declared", "check_folded", "check_unchanged", "decide"]
 
 _encode: Final = msgspec.json.Encoder().encode
 _encode_sorted: Final = msgspec.json.Encoder(order="deterministic").encode
@@ -99,6 +99,22 @@ def check_folded(action: Action[Any, Any, Any], state: Any) -> None:
         ) from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DefinitionError(f"after {action.place}, {kind.__qualname__} cannot be stored: {error}") from None
+
+
+def check_declared(fold: "Fold[Any]", state: Any, after: Any, events: Iterable[Event]) -> None:
+    """Refuse a reducer that has changed a declared field, given the state before the events and after them."""
+    plan = fold.definition.plan
+    if plan is None:
+        return
+    for event in events:
+        if (step := fold.definition.declared.get(type(event))) is not None:
+            step(state, event)
+    for name in plan.fields:
+        if getattr(state, name) != getattr(after, name):
+            raise DefinitionError(
+                f"{fold.definition.name}.{name} is declared, so nothing but its declaration may change it; take it out"
+                " of the reducer that assigns to it, or give it a plain default"
+            )
 
 
 def _same(state: Any, other: Any) -> bool:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from act_fast._action import Action
+from act_fast._declared_plan import Plan
+from act_fast._declared_steps import steps_of
 from act_fast._event import Event
 from act_fast._invariant import Invariant, check_invariant
-from act_fast._passthrough import passthrough
+from act_fast._passthrough import passthrough, shared_fields
 from act_fast._reducer import Reducer, events_of
 from act_fast._versions import replaced
 from act_fast.errors import DefinitionError
@@ -33,6 +35,10 @@ class Definition(Generic[S]):
         rules: the invariants by name.
         invariants: those that must hold before every action.
         replaced: event classes that only reduce, each with the one that has replaced it.
+        plan: the declared fields, or None.
+        declared: for each event that concerns a declared field, what brings these up to date.
+        coded: the events that have a reducer of their own.
+        copied: for each event without one, the fields that it copies.
         snapshot_every: how many versions lie between snapshots, or None.
         snapshot_when: says of a new snapshot whether it is to be stored, or None.
         snapshot_version: what the author counts up when reducers change their mind.
@@ -47,6 +53,10 @@ class Definition(Generic[S]):
         self.rules: dict[str, Invariant[S, Any]] = {}
         self.invariants: list[Invariant[S, Any]] = []
         self.replaced: dict[type[Event], type[Event]] = {}
+        self.plan: Plan | None = None
+        self.declared: dict[type[Event], Callable[[S, Any], None]] = {}
+        self.coded: frozenset[type[Event]] = frozenset()
+        self.copied: dict[type[Event], list[str]] = {}
         self.snapshot_every: int | None = None
         self.snapshot_when: Callable[[Snapshot[S]], bool] | None = None
         self.snapshot_version = 1
@@ -61,13 +71,16 @@ def define(
     snapshot_when: "Callable[[Snapshot[Any]], bool] | None",
     snapshot_version: int | None,
     scope: Mapping[str, Any],
+    plan: Plan | None,
 ) -> Definition[Any]:
     """Gather what a state class defines and what it inherits, or say what is wrong with it."""
     definition: Definition[Any] = Definition(state, _name(state, name))
+    definition.plan = plan
     _set_snapshots(definition, snapshot_every, snapshot_when, snapshot_version)
     _check_defaults(state)
     _add_members(definition, _members(state), scope)
     _add_unreduced(definition, events)
+    _add_declared(definition)
     _check_replaced(definition)
     return definition
 
@@ -146,9 +159,31 @@ def _add_unreduced(definition: Definition[Any], events: Sequence[type[Event]]) -
         raise DefinitionError(f"{where} must be a list of event classes")
     returned = [event for action in definition.actions.values() for event in action.returns]
     inherited = [event for base in _bases(definition.state) for event in base.reducers]
-    for event in (*events, *returned, *inherited):
+    named = definition.plan.events if definition.plan else []
+    declared = definition.plan.fields if definition.plan else ()
+    definition.coded = frozenset(definition.reducers)
+    for event in (*events, *returned, *inherited, *named):
         if event not in definition.reducers:
-            definition.reducers[event] = passthrough(definition.state, event)
+            names = definition.copied[event] = shared_fields(definition.state, event, declared)
+            definition.reducers[event] = passthrough(names)
+
+
+def _add_declared(definition: Definition[Any]) -> None:
+    """Bring declared fields up to date before an event's reducer runs, so that it sees what they are with the event."""
+    if definition.plan is None:
+        return
+    definition.declared = steps_of(definition.name, definition.plan)
+    for event, step in definition.declared.items():
+        alone = event not in definition.coded and not definition.copied[event]
+        definition.reducers[event] = step if alone else _both(step, definition.reducers[event])
+
+
+def _both(step: Callable[[Any, Any], None], reduce: Callable[[Any, Any], object]) -> Callable[[Any, Any], object]:
+    def step_and_reduce(state: Any, event: Any) -> object:
+        step(state, event)
+        return reduce(state, event)
+
+    return step_and_reduce
 
 
 def _check_replaced(definition: Definition[Any]) -> None:

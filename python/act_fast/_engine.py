@@ -13,7 +13,7 @@ from act_fast import _arguments as arguments
 from act_fast._action import Action
 from act_fast._ambient import Ambient, Here, ambient
 from act_fast._cache import Cache, Entry
-from act_fast._decide import check_folded, check_unchanged, decide
+from act_fast._decide import check_declared, check_folded, check_unchanged, decide
 from act_fast._event import CLOSED, Event
 from act_fast._fold import Unknown
 from act_fast._loader import Loaded, Loader
@@ -219,6 +219,7 @@ class Engine:
         model.events(state, stream, entry.version, decision.events)
         if self._debug:
             check_folded(action, state)
+            check_declared(model, model.copy(entry.state), state, decision.events)
         meta = self._meta(action.place, stream, request.here, actor)
         done = self._port.append(stream, decision.encoded, entry.version, meta, True)
         after = Entry(state, done.last_version, done.last_position, False)

@@ -11,7 +11,7 @@ from act_fast._definition import Definition
 from act_fast._event import CLOSED, Event
 from act_fast._logging import log
 from act_fast._rows import Row
-from act_fast.errors import DecodeError, DefinitionError
+from act_fast.errors import DecodeError, DefinitionError, FoldError
 
 if TYPE_CHECKING:
     from act_fast._state import State
@@ -85,6 +85,8 @@ class Fold(Generic[S]):
             try:
                 if reducers[type(event)](state, event) is not None:
                     self.returned(event.__stored_name__)
+            except FoldError as error:
+                raise FoldError(error.field, error.event, error.problem, stream, version) from None
             except Exception as error:
                 error.add_note(_place(event.__stored_name__, stream, version, self.definition.name))
                 raise
@@ -112,7 +114,9 @@ class Fold(Generic[S]):
 
     def meaning(self, error: Exception, row: Row) -> Exception:
         """The error itself, noted with the event's place, or what it means when the event does not decode."""
-        _, stream, version, name, _, data, _ = row
+        position, stream, version, name, _, data, _ = row
+        if isinstance(error, FoldError):
+            return FoldError(error.field, error.event, error.problem, stream, version, position)
         note = _place(name, stream, version, self.definition.name)
         if isinstance(error, msgspec.MsgspecError) and not self._decodes(name, data):
             return DecodeError(f"{undecodable(self.codec.classes[name], name, error)} ({note})")

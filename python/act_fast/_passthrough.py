@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from msgspec.structs import fields
@@ -10,13 +10,19 @@ from msgspec.structs import fields
 from act_fast._event import Event
 from act_fast.errors import DefinitionError
 
-__all__ = ["passthrough"]
+__all__ = ["passthrough", "shared_fields"]
 
 
-def passthrough(state: type[Any], event: type[Event]) -> Callable[[Any, Any], None]:
-    """What folds an event that has no reducer: copies every field that both classes have."""
+def shared_fields(state: type[Any], event: type[Event], besides: Container[str] = ()) -> list[str]:
+    """The fields that an event without a reducer copies into its state: those that both classes have.
+
+    Args:
+        state: the state class.
+        event: the event class.
+        besides: fields of the state that are not to be touched.
+    """
     try:
-        known = {field.name: field.type for field in fields(state)}
+        known = {field.name: field.type for field in fields(state) if field.name not in besides}
         shared = [field for field in fields(event) if field.name in known]
     except NameError as error:
         raise DefinitionError(
@@ -29,10 +35,12 @@ def passthrough(state: type[Any], event: type[Event]) -> Callable[[Any, Any], No
                 f"{state.__qualname__}: {event.__qualname__} has no reducer, and its field {field.name!r} does not fit"
                 f" {state.__qualname__}.{field.name}, which is of another type; write a reducer"
             )
-    return _copying([field.name for field in shared])
+    return [field.name for field in shared]
 
 
-def _copying(names: list[str]) -> Callable[[Any, Any], None]:
+def passthrough(names: list[str]) -> Callable[[Any, Any], None]:
+    """What folds an event that has no reducer: copies fields."""
+
     def copy_shared_fields(state: Any, event: Any) -> None:
         for name in names:
             setattr(state, name, getattr(event, name))

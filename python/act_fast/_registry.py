@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from act_fast._action import Action
 from act_fast._codec import Codec
+from act_fast._declared_class import check_annotations
 from act_fast._definition import Definition
 from act_fast._event import Event
 from act_fast._fields import check_fields
@@ -114,6 +115,7 @@ def _states_in(components: Iterable[object]) -> Iterator[type[State]]:
 
 def _check_state(state: type[State]) -> None:
     check_fields(state, final=True)
+    check_annotations(state)
     definition = state.__definition__
     attached = {each.name for action in definition.actions.values() for each in action.requires}
     for name, rule in definition.rules.items():

@@ -2,11 +2,13 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
 
 import msgspec
 
 from act_fast._action import Action
+from act_fast._declared_class import check_annotations, take_declared
 from act_fast._definition import Definition, define
 from act_fast._event import Event
 from act_fast._fields import check_fields, declared, fields_with_mend, scope_of
@@ -61,13 +63,16 @@ class StateMeta(msgspec.StructMeta):
         **config: Any,
     ) -> "StateMeta":
         _check_members(class_name, namespace)
+        plan = take_declared(class_name, bases, namespace)
         with fields_with_mend(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, dict(namespace), **config)
         scope = scope_of(sys._getframe(1))
         check_fields(cls, scope)
         cls.__definition__ = define(  # type: ignore[attr-defined]
-            cls, name, events, snapshot_every, snapshot_when, snapshot_version, {**scope, class_name: cls}
+            cls, name, events, snapshot_every, snapshot_when, snapshot_version, {**scope, class_name: cls}, plan
         )
+        with suppress(NameError):  # looked at again when an app is made of it
+            check_annotations(cls)  # type: ignore[arg-type]
         return cls
 
 
@@ -85,7 +90,8 @@ class State(msgspec.Struct, metaclass=StateMeta):
     """The base of all states.
 
     A subclass declares fields, all with defaults, and methods that are reducers, actions and invariants. `Account()`
-    is the state of a stream that has no events.
+    is the state of a stream that has no events. A field may also be declared by what it is, such as
+    `balance: int = total(Deposited.amount) - total(Withdrawn.amount)`, and then needs no reducer.
 
     Class keywords, besides those of `msgspec.Struct`:
 

@@ -7,6 +7,7 @@ from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from act_fast._declared_tree import trees_as_data
 from act_fast._definition import Definition
 from act_fast.errors import DecodeError, DefinitionError
 
@@ -77,6 +78,8 @@ def _mark(definition: Definition[Any], names: list[str]) -> str:
         for event in definition.reducers
     )
     said = [definition.snapshot_version, _shape(definition.state), reducers, sorted(names)]
+    if definition.plan is not None:
+        said.append(trees_as_data(definition.plan.trees))
     return hashlib.sha256(_json.encode(said)).hexdigest()[:16]
 
 

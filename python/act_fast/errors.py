@@ -11,6 +11,7 @@ __all__ = [
     "ConcurrencyError",
     "DecodeError",
     "DefinitionError",
+    "FoldError",
     "InvariantError",
     "NonRetryableError",
     "StoreClosedError",
@@ -46,6 +47,37 @@ class DecodeError(ValidationError):
 
 class DefinitionError(ValidationError):
     """The program is wrong: a class or an app as it is defined, or what an action returns or a reducer makes."""
+
+
+class FoldError(ActError, ArithmeticError):
+    """An event cannot be folded into a declared field: a number that is too large, or too many distinct values.
+
+    In `do` nothing was appended.
+
+    Attributes:
+        field: the field, as `State.field`.
+        event: the stored name of the event.
+        problem: what was found.
+        stream: the stream; empty where there is none.
+        version: the event's version, or the one that it would have had; 0 where there is none.
+        position: the event's position; 0 while it has none.
+    """
+
+    def __init__(
+        self, field: str, event: str, problem: str, stream: str = "", version: int = 0, position: int = 0
+    ) -> None:
+        super().__init__(field, event, problem, stream, version, position)
+        self.field = field
+        self.event = event
+        self.problem = problem
+        self.stream = stream
+        self.version = version
+        self.position = position
+
+    def __str__(self) -> str:
+        place = f", version {self.version} of stream {self.stream!r}" if self.stream else ""
+        place += f", position {self.position}" if self.position else ""
+        return f"{self.field}: {self.problem}, with {self.event}{place}; declare it otherwise, or write a reducer"
 
 
 class InvariantError(ActError):
