@@ -268,6 +268,12 @@ class Reactions:
     def renew(self, leases: Sequence[tuple[int, int]], lease_ms: int) -> list[bool]:
         """Keep leases, (target number, token) each; which are still held."""
 
+    def cut(self) -> int:
+        """The position that a cycle works up to."""
+
+    def forget(self, reaction: str) -> bool:
+        """Forget a reaction that no program has any more; whether it was known."""
+
     def any_ready(self, lanes: Sequence[str] | None = None) -> bool: ...
     def next_ms(self) -> int | None:
         """How many ms until a lease ends, or a retry or deferral is due; None when nothing waits."""

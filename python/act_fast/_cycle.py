@@ -46,7 +46,7 @@ class Cycle:
         """Lease targets that have work, as many as their lanes allow, at most `limit`, and `each_lane` of a lane."""
         program = self.program
         port = program.port()
-        cut = program.cut(port)
+        cut = port.cut()
         lanes = program.catalog().lanes if self._lanes is None else self._lanes
         leases: list[Lease] = []
         for name, lane in lanes.items():
@@ -67,9 +67,8 @@ class Cycle:
 
     def once(self, limit: int | None = None, each_lane: int | None = None) -> Drained:
         """A whole cycle: nothing of it is left when it returns."""
-        with self.program.cycle():
-            leases = self.claim(limit, each_lane)
-            return self.handle(leases) if leases else Drained()
+        leases = self.claim(limit, each_lane)
+        return self.handle(leases) if leases else Drained()
 
     def batch(self, leases: Sequence[Lease]) -> Batch:
         """The leases, ready to be handled."""

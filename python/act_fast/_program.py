@@ -3,8 +3,8 @@
 import os
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from act_fast._catalog import Catalog, lanes_in, reactions_in
@@ -50,7 +50,6 @@ class Program:
         holder: the number that leases are held under.
         daemons: threads for handlers.
         lanes_declared: the lanes that the app itself declares.
-        cycles: how many cycles are at work; no reaction becomes known to the store while one is.
     """
 
     def __init__(
@@ -61,7 +60,6 @@ class Program:
         self.holder = os.getpid() << HOLDER_BITS | random.getrandbits(HOLDER_BITS)
         self.daemons = Daemons("act-fast-handler")
         self.lanes_declared = lanes
-        self.cycles = 0
         self._registry = registry
         self._own: list[Reaction] = []
         self._lock = threading.RLock()
@@ -111,7 +109,7 @@ class Program:
             if self._port is None:
                 self._port = reactions_of(self.store)
             catalog = self.catalog()
-            if self._registered < len(catalog.specs) and not self.cycles:
+            if self._registered < len(catalog.specs):
                 self._port.register(catalog.specs[self._registered :])
                 self._registered = len(catalog.specs)
             return self._port
@@ -145,31 +143,6 @@ class Program:
                 left = _CHUNK_EVENTS if limit is None else min(limit - done.examined, _CHUNK_EVENTS)
                 done = done.and_then(self._correlate(port, left))
         return done
-
-    def cut(self, port: ReactionPort) -> int:
-        """The position that a cycle works up to: what lies above it is not yet known to concern nobody else."""
-        known = [read for _, read, known in port.cursors() if known]
-        return min(known, default=0)
-
-    def enter_cycle(self) -> None:
-        """While a cycle is at work, no reaction becomes known to the store: the cycle's cut would not hold for it."""
-        with self._lock:
-            self.port()
-            self.cycles += 1
-
-    def leave_cycle(self) -> None:
-        """The cycle is over."""
-        with self._lock:
-            self.cycles -= 1
-
-    @contextmanager
-    def cycle(self) -> Iterator[None]:
-        """Both, for a cycle that is over when the block is."""
-        self.enter_cycle()
-        try:
-            yield
-        finally:
-            self.leave_cycle()
 
     def wake(self) -> None:
         """Wake all who sleep until there is news, here and in other processes."""

@@ -29,7 +29,7 @@ def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Set
             continue
         # Ready, but not leased: its events lie above the cut. Once more, unless nothing has moved since.
         port = program.port()
-        cut = program.cut(port)
+        cut = port.cut()
         if not port.any_ready(lanes) or cut == stuck_at:
             break
         stuck_at = cut

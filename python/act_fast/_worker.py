@@ -185,13 +185,7 @@ class LaneLoop:
         limit = min(self._cycle.size.targets, self._lane.targets_max - held)
         if self._cycle.crew.free <= 0 or limit <= 0:
             return False  # whoever ends will wake this loop
-        self._program.enter_cycle()
-        leases = []
-        try:
-            leases = self._cycle.claim(limit)
-        finally:
-            if not leases:
-                self._program.leave_cycle()
+        leases = self._cycle.claim(limit)
         if leases:
             self._handle(leases)
         return bool(leases)
@@ -251,7 +245,6 @@ class LaneLoop:
                     self._nothing_held.notify_all()
             if whole:
                 self._program.renewer().drop(batch)
-                self._program.leave_cycle()
 
 
 @contextmanager

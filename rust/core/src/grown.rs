@@ -70,21 +70,42 @@ impl Grown {
         let access = if writable { Access::Write } else { Access::Read };
         let file = disk.open(&name, access).doing(|| format!("opening {name}"))?;
         let grown = Self::new(name, area, file, writable);
-        if grown.measure()? < LINE_BYTES as u64 {
-            return Err(Error::index_damaged(&grown.name, 0));
+        if grown.has_head(store_id, generation)? { Ok(grown) } else { Err(Error::index_damaged(&grown.name, 0)) }
+    }
+
+    /// Open a file whose content can be lost; one whose head is not what it must be is cleared, in its place, so that those
+    /// who have it open go on with the same one. Answers also whether that was so.
+    pub(crate) fn open_or_clear(
+        disk: &dyn Disk,
+        name: String,
+        area: u8,
+        store_id: &[u8; 16],
+        generation: u32,
+    ) -> Result<(Self, bool)> {
+        let file = disk.open(&name, Access::Write).doing(|| format!("opening {name}"))?;
+        let grown = Self::new(name, area, file, true);
+        if grown.has_head(store_id, generation)? {
+            return Ok((grown, false));
         }
-        let header = line::load(grown.shared(0)?);
-        if &header[..8] == MAGIC && u32_at(&header, 8) > FORMAT {
+        grown.file.write_zeros(0, grown.measure()?).doing(|| format!("clearing {}", grown.name))?;
+        grown.reserve(1)?;
+        line::store(grown.shared(0)?, &grown.header(store_id, generation));
+        Ok((grown, true))
+    }
+
+    fn has_head(&self, store_id: &[u8; 16], generation: u32) -> Result<bool> {
+        if self.measure()? < LINE_BYTES as u64 {
+            return Ok(false);
+        }
+        let header = line::load(self.shared(0)?);
+        if &header[..8] == MAGIC && u32_at(&header, 8) > FORMAT && line::sound(&header, self.address(0)) {
             return Err(Error::Format(format!(
                 "{} has format {}, which is newer than {FORMAT}",
-                grown.name,
+                self.name,
                 u32_at(&header, 8)
             )));
         }
-        if header != grown.header(store_id, generation) {
-            return Err(Error::index_damaged(&grown.name, 0));
-        }
-        Ok(grown)
+        Ok(header == self.header(store_id, generation))
     }
 
     #[inline]
@@ -149,7 +170,35 @@ impl Grown {
         self.file.flush().doing(|| format!("flushing {}", self.name))
     }
 
+    /// How many lines there is room for.
+    pub(crate) fn lines(&self) -> Result<u64> {
+        Ok(self.measure()? / LINE_BYTES as u64)
+    }
+
     pub(crate) fn bytes(&self) -> Result<u64> {
         self.measure()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::MemoryDisk;
+
+    #[test]
+    fn a_head_of_a_newer_format_is_refused_and_a_damaged_one_is_cleared() {
+        let disk = MemoryDisk::default();
+        let create = || Grown::create(&disk, "reactions/cells".to_owned(), 9, &[1; 16], 1, 0).expect("a file");
+        let open = || Grown::open_or_clear(&disk, "reactions/cells".to_owned(), 9, &[1; 16], 1);
+        let grown = create();
+        let mut newer = grown.header(&[1; 16], 1);
+        put_narrow::<4>(&mut newer, 8, u64::from(FORMAT) + 1);
+        line::store(grown.shared(0).expect("a line"), &newer);
+        assert!(matches!(open(), Ok((_, true))), "a format that does not fit its checksum is damage");
+        line::seal(&mut newer, grown.address(0));
+        line::store(grown.shared(0).expect("a line"), &newer);
+        assert!(matches!(open(), Err(Error::Format(_))));
+        create();
+        assert!(matches!(open(), Ok((_, false))));
     }
 }

@@ -1,87 +1,13 @@
 //! Reactions on a store in memory, verb by verb, with a clock that stands until it is moved.
 
+mod support;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_core::disk::MemoryDisk;
-use act_fast_core::reactions::{
-    ClaimOptions, Clock, Lease, Outcome, Reactions, Resolver, Selection, Source, Spec, Then,
-};
-use act_fast_core::{Durability, Log, NewEvent, Options, Part, Patience};
-
-#[derive(Clone, Debug, Default)]
-struct StandingClock(Arc<AtomicU64>);
-
-impl StandingClock {
-    fn move_on(&self, ms: u64) {
-        self.0.fetch_add(ms, Ordering::SeqCst);
-    }
-}
-
-impl Clock for StandingClock {
-    fn uptime_ms(&self) -> u64 {
-        1_000_000 + self.0.load(Ordering::SeqCst)
-    }
-
-    fn now_ms(&self) -> u64 {
-        1_700_000_000_000 + self.0.load(Ordering::SeqCst)
-    }
-}
-
-fn store() -> Arc<Log> {
-    let options = Options { durability: Durability::Os, segment_bytes: 64 << 10, ..Options::default() };
-    Log::open(Arc::new(MemoryDisk::default()), options).expect("a store in memory opens")
-}
-
-fn append(log: &Log, stream: &str, names: &[&str]) -> u64 {
-    let events: Vec<_> = names.iter().map(|name| NewEvent { name, data: b"{\"customer\":\"ada\"}" }).collect();
-    let part = Part { stream, events: &events, expected: None };
-    log.append(&[part], b"", false, Patience::Wait).expect("an append")[0].last_position
-}
-
-fn spec(name: &str, events: &[&str], target: &str) -> Spec {
-    Spec {
-        name: name.to_owned(),
-        events: events.iter().map(|name| (*name).to_owned()).collect(),
-        resolver: Resolver::from_template(target).expect("a template"),
-        source: Source::All,
-        lane: "default".to_owned(),
-        priority: 0,
-        from_now: false,
-    }
-}
-
-fn program(log: &Arc<Log>, clock: &StandingClock, specs: Vec<Spec>) -> Reactions {
-    let reactions = Reactions::with_clock(log, Box::new(clock.clone())).expect("reactions open");
-    reactions.register(specs).expect("reactions are registered");
-    reactions
-}
-
-fn correlate_all(reactions: &Reactions) {
-    while !reactions.correlate(100).expect("correlating").caught_up {}
-}
-
-fn claim<'a>(reactions: &'a Reactions, log: &Log, lagging: usize, leading: usize) -> Vec<Lease<'a>> {
-    let options = ClaimOptions {
-        lanes: None,
-        lagging,
-        leading,
-        window: 10,
-        lease_ms: 1000,
-        holder: 7,
-        cut: log.head().expect("a head"),
-    };
-    reactions.claim(&options).expect("a claim")
-}
-
-fn positions(lease: &Lease<'_>) -> Vec<u64> {
-    lease.deliveries.iter().map(|delivery| delivery.event.position).collect()
-}
-
-fn finish(reactions: &Reactions, lease: &Lease<'_>, done: Option<u64>, then: Then) -> bool {
-    let outcome = Outcome { target: lease.target, token: lease.token, done, then };
-    reactions.finish(&[outcome]).expect("finishing")[0]
-}
+use act_fast_core::reactions::{ClaimOptions, Clock, Selection, Source, Spec, Then};
+use act_fast_core::{Durability, Log, Options};
+use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec, store};
 
 #[test]
 fn an_event_is_delivered_once_to_each_target_it_concerns_and_in_order() {

@@ -1,8 +1,9 @@
 //! Workers on one store, simulated: a virtual clock, one thread, and a seeded scheduler that lets each of several workers
-//! correlate, claim, handle, finish, pause past its lease, crash and come back, in any order. Whatever happens:
+//! correlate, claim, handle, finish, pause past its lease, reset, crash and come back, later with a reaction that is new to
+//! the old log, in any order. Whatever happens:
 //!
 //! * no target has two holders whose leases have not run out;
-//! * a watermark moves forward only;
+//! * a watermark moves forward only, but for a reset;
 //! * nothing is passed over: when an outcome is accepted, every event of that target up to there has been handled;
 //! * in the end every target has handled every event that concerns it, and all are caught up.
 //!
@@ -79,6 +80,12 @@ fn specs() -> Vec<Spec> {
     ]
 }
 
+/// The same program in a later version: with a reaction that is new to an old log.
+fn later_specs() -> Vec<Spec> {
+    let template = Resolver::from_template("late-{stream}").expect("a template");
+    specs().into_iter().chain([spec("late", &["A"], template, None)]).collect()
+}
+
 fn by_function(position: u64) -> Vec<String> {
     match position % 3 {
         0 => Vec::new(),
@@ -95,6 +102,9 @@ fn concerned(stream: &str, name: &str, position: u64) -> BTreeSet<String> {
     }
     if name == "A" || name == "C" {
         targets.insert(stream.to_owned());
+    }
+    if name == "A" {
+        targets.insert(format!("late-{stream}"));
     }
     if (name == "B" || name == "C") && stream.starts_with('s') {
         targets.insert(format!("{name}-{stream}"));
@@ -114,6 +124,8 @@ struct Held {
     positions: Vec<u64>,
     handled: usize,
     until_ms: u64,
+    /// A reset came in between: what is handled under it does not count.
+    fenced: bool,
 }
 
 struct Simulation {
@@ -128,6 +140,8 @@ struct Simulation {
     expected: BTreeMap<String, BTreeSet<u64>>,
     handled: BTreeMap<String, BTreeSet<u64>>,
     watermarks: BTreeMap<String, u64>,
+    /// Workers that come up from now on run the later version.
+    upgraded: bool,
 }
 
 impl Simulation {
@@ -135,7 +149,7 @@ impl Simulation {
         let options = Options { durability: Durability::Os, segment_bytes: 64 << 10, ..Options::default() };
         let log = Log::open(Arc::new(MemoryDisk::default()), options).expect("a store in memory opens");
         let clock = VirtualClock::default();
-        let workers = (0..WORKERS).map(|_| worker(&log, &clock)).collect();
+        let workers = (0..WORKERS).map(|_| worker(&log, &clock, &specs())).collect();
         Self {
             seed,
             random: Random(seed),
@@ -147,13 +161,15 @@ impl Simulation {
             expected: BTreeMap::new(),
             handled: BTreeMap::new(),
             watermarks: BTreeMap::new(),
+            upgraded: false,
         }
     }
 
     fn run(&mut self) {
-        for _ in 0..STEPS {
+        for step in 0..STEPS {
+            self.upgraded = step > STEPS / 2;
             let who = self.random.below(WORKERS);
-            match self.random.below(20) {
+            match self.random.below(21) {
                 0..=4 => self.append(),
                 5..=7 => self.correlate(who),
                 8..=10 => self.claim(who),
@@ -161,6 +177,7 @@ impl Simulation {
                 14..=16 => self.finish(who),
                 17 => self.clock.move_on(self.random.below(150)),
                 18 => self.crash(who),
+                19 => self.reset(who),
                 _ => self.by_hand(who),
             }
             self.look();
@@ -200,7 +217,7 @@ impl Simulation {
             window: 1 + self.random.below(5),
             lease_ms: LEASE_MS,
             holder: who as u64,
-            cut: self.log.head().expect("a head"),
+            cut: if self.random.below(2) == 0 { self.log.head() } else { self.workers[who].cut() }.expect("a cut"),
         };
         let now = self.clock.uptime_ms();
         for lease in self.workers[who].claim(&options).expect("a claim") {
@@ -216,6 +233,7 @@ impl Simulation {
                 positions,
                 handled: 0,
                 until_ms: now + LEASE_MS,
+                fenced: false,
             });
         }
     }
@@ -227,7 +245,9 @@ impl Simulation {
         let at = self.random.below(self.held[who].len());
         let held = &mut self.held[who][at];
         if let Some(position) = held.positions.get(held.handled) {
-            self.handled.entry(held.name.clone()).or_default().insert(*position);
+            if !held.fenced {
+                self.handled.entry(held.name.clone()).or_default().insert(*position);
+            }
             held.handled += 1;
         }
     }
@@ -250,6 +270,7 @@ impl Simulation {
         };
         let outcome = Outcome { target: held.target, token: held.token, done, then };
         let accepted = self.workers[who].finish(&[outcome]).expect("finishing")[0];
+        assert!(!(accepted && held.fenced), "seed {}: {} was acknowledged past its reset", self.seed, held.name);
         let (Some(done), true) = (done, accepted) else { return };
         let expected = self.expected.get(&held.name).into_iter().flatten();
         let handled = self.handled.get(&held.name).cloned().unwrap_or_default();
@@ -261,7 +282,21 @@ impl Simulation {
     /// A worker dies with its leases and comes back knowing nothing.
     fn crash(&mut self, who: usize) {
         self.orphaned.append(&mut self.held[who]);
-        self.workers[who] = worker(&self.log, &self.clock);
+        let specs = if self.upgraded { later_specs() } else { specs() };
+        self.workers[who] = worker(&self.log, &self.clock, &specs);
+    }
+
+    /// A target is to do its work again, whoever may be at it.
+    fn reset(&mut self, who: usize) {
+        let Some(name) = self.handled.keys().nth(self.random.below(self.handled.len().max(1))).cloned() else { return };
+        let selection = Selection { names: Some(vec![name.clone()]), ..Selection::default() };
+        self.workers[who].reset(&selection).expect("a reset");
+        self.handled.remove(&name);
+        self.watermarks.remove(&name);
+        for held in self.held.iter_mut().flatten().chain(&mut self.orphaned).filter(|held| held.name == name) {
+            held.until_ms = 0;
+            held.fenced = true;
+        }
     }
 
     fn by_hand(&mut self, who: usize) {
@@ -290,6 +325,7 @@ impl Simulation {
             held.clear();
         }
         self.clock.move_on(10_000);
+        self.workers[0] = worker(&self.log, &self.clock, &later_specs());
         self.workers[0].unblock(&Selection::default()).expect("unblocking");
         self.clock.move_on(10_000);
         for _ in 0..10_000 {
@@ -329,9 +365,9 @@ impl Simulation {
     }
 }
 
-fn worker(log: &Arc<Log>, clock: &VirtualClock) -> Reactions {
+fn worker(log: &Arc<Log>, clock: &VirtualClock, specs: &[Spec]) -> Reactions {
     let reactions = Reactions::with_clock(log, Box::new(clock.clone())).expect("reactions open");
-    reactions.register(specs()).expect("reactions are registered");
+    reactions.register(specs).expect("reactions are registered");
     reactions
 }
 

@@ -8,7 +8,7 @@ use pyo3::types::{PyDict, PyList};
 
 use crate::errors::{closed, invalid, raised};
 use crate::log::Log;
-use crate::rows::rows;
+use crate::rows::{Maker, rows};
 
 type Engine = Arc<act_fast_core::reactions::Reactions>;
 
@@ -75,7 +75,7 @@ impl Reactions {
     fn register(&self, py: Python<'_>, specs: Vec<GivenSpec>) -> PyResult<()> {
         let engine = self.engine()?;
         let specs = specs.into_iter().map(spec).collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| engine.register(specs)).map_err(raised)
+        py.detach(|| engine.register(&specs)).map_err(raised)
     }
 
     /// Read up to `limit` new events for the reactions that have come the least far: (examined, subscribed, marked,
@@ -131,6 +131,7 @@ impl Reactions {
         let options = ClaimOptions { lanes, lagging, leading, window, lease_ms, holder, cut };
         let leases = py.detach(|| engine.claim(&options)).map_err(raised)?;
         let mut found = Vec::with_capacity(leases.len());
+        let mut maker = Maker::new(py, &self.log);
         for lease in leases {
             let (events, reactions): (Vec<_>, Vec<_>) =
                 lease.deliveries.into_iter().map(|delivery| (delivery.event, delivery.reactions)).unzip();
@@ -140,7 +141,7 @@ impl Reactions {
                 lease.token,
                 lease.attempts,
                 lease.lagging,
-                rows(py, &self.log, &events)?,
+                maker.rows(&events)?,
                 reactions,
                 lease.more,
             ));
@@ -160,6 +161,18 @@ impl Reactions {
     fn renew(&self, py: Python<'_>, leases: Vec<(u32, u32)>, lease_ms: u64) -> PyResult<Vec<bool>> {
         let engine = self.engine()?;
         py.detach(|| engine.renew(&leases, lease_ms)).map_err(raised)
+    }
+
+    /// The position that a cycle works up to.
+    fn cut(&self, py: Python<'_>) -> PyResult<u64> {
+        let engine = self.engine()?;
+        py.detach(|| engine.cut()).map_err(raised)
+    }
+
+    /// Forget a reaction that no program has any more; whether it was known.
+    fn forget(&self, py: Python<'_>, reaction: &str) -> PyResult<bool> {
+        let engine = self.engine()?;
+        py.detach(|| engine.forget(reaction)).map_err(raised)
     }
 
     /// Whether some target of these lanes can be claimed now.

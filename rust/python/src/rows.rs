@@ -10,15 +10,11 @@ use crate::errors::raised;
 
 /// Rows for events, in order.
 pub(crate) fn rows<'py>(py: Python<'py>, log: &Log, events: &[EventView<'_>]) -> PyResult<Bound<'py, PyList>> {
-    let mut maker = Maker { py, log, texts: HashMap::new(), last: None, meta: None };
-    let mut rows = Vec::with_capacity(events.len());
-    for event in events {
-        rows.push(maker.row(event)?);
-    }
-    PyList::new(py, rows)
+    Maker::new(py, log).rows(events)
 }
 
-struct Maker<'py, 'a> {
+/// Makes rows, and remembers the texts and metas that it has made.
+pub(crate) struct Maker<'py, 'a> {
     py: Python<'py>,
     log: &'a Log,
     texts: HashMap<u32, Bound<'py, PyString>>,
@@ -26,7 +22,19 @@ struct Maker<'py, 'a> {
     meta: Option<(*const u8, Bound<'py, PyBytes>)>,
 }
 
-impl<'py> Maker<'py, '_> {
+impl<'py, 'a> Maker<'py, 'a> {
+    pub(crate) fn new(py: Python<'py>, log: &'a Log) -> Self {
+        Self { py, log, texts: HashMap::new(), last: None, meta: None }
+    }
+
+    pub(crate) fn rows(&mut self, events: &[EventView<'_>]) -> PyResult<Bound<'py, PyList>> {
+        let mut rows = Vec::with_capacity(events.len());
+        for event in events {
+            rows.push(self.row(event)?);
+        }
+        PyList::new(self.py, rows)
+    }
+
     fn row(&mut self, event: &EventView<'_>) -> PyResult<Bound<'py, PyTuple>> {
         let stream = match &self.last {
             Some((key, text)) if *key == event.stream => text.clone(),

@@ -2,12 +2,9 @@
 //! was there before.
 
 use crate::bytes::{put_narrow, u32_at};
-use crate::disk::Disk;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::grown::Grown;
 use crate::line::{self, LINE_BYTES, Line};
-
-use super::FOLDER;
 
 /// The bytes of a cell that are free for use: after the number that tells which of the two lines is younger.
 pub(super) const BODY_AT: usize = 4;
@@ -17,16 +14,8 @@ pub(super) const BODY_AT: usize = 4;
 pub(super) struct Cells(Grown);
 
 impl Cells {
-    /// Open a file of cells, or make it.
-    pub(super) fn open(disk: &dyn Disk, name: &str, area: u8, store_id: &[u8; 16]) -> Result<Self> {
-        let name = format!("{FOLDER}/{name}");
-        match Grown::open(disk, name.clone(), area, store_id, 1, true) {
-            Ok(file) => Ok(Self(file)),
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-                Grown::create(disk, name, area, store_id, 1, 0).map(Self)
-            }
-            Err(error) => Err(error),
-        }
+    pub(super) fn new(file: Grown) -> Self {
+        Self(file)
     }
 
     fn halves(&self, number: u32) -> Result<[Option<Line>; 2]> {
@@ -41,6 +30,29 @@ impl Cells {
     /// The younger of a cell's sound lines; None when it has none.
     pub(super) fn read(&self, number: u32) -> Result<Option<Line>> {
         Ok(younger(self.halves(number)?).map(|(_, content)| content))
+    }
+
+    /// Whether one of a cell's lines holds something that is not sound: what is in the other one may be old.
+    pub(super) fn is_torn(&self, number: u32) -> Result<bool> {
+        let first = 1 + u64::from(number) * 2;
+        for at in [first, first + 1] {
+            let content = line::load(self.0.shared(at)?);
+            if content != blank() && !line::sound(&content, self.0.address(at)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How many cells there are, up to the last one with a sound line.
+    pub(super) fn count(&self) -> Result<u32> {
+        let room = u32::try_from(self.0.lines()?.saturating_sub(1) / 2).unwrap_or(u32::MAX);
+        for number in (0..room).rev() {
+            if self.read(number)?.is_some() {
+                return Ok(number + 1);
+            }
+        }
+        Ok(0)
     }
 
     /// Write a cell; the number in front is filled in.

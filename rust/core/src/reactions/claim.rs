@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::error::Result;
+use smallvec::SmallVec;
+
+use crate::error::{Error, Result};
 use crate::read::{EventView, Reader};
+use crate::segments;
 
 use super::Reactions;
-use super::shared::Shared;
+use super::finish::{Outcome, Then};
+use super::records::{Subscription, Target};
+use super::shared::{Held, Part, Shared};
 
 /// What to claim.
 #[derive(Clone, Debug)]
@@ -56,7 +61,7 @@ pub struct Delivery<'a> {
 }
 
 /// Positions and the reactions that each is for.
-type Pending = Vec<(u64, Vec<u32>)>;
+type Pending = Vec<(u64, SmallVec<[u32; 1]>)>;
 
 struct Claimed {
     target: u32,
@@ -68,16 +73,30 @@ struct Claimed {
     more: bool,
 }
 
+impl Claimed {
+    fn positions(&self) -> impl Iterator<Item = u64> {
+        self.pending.iter().map(|(position, _)| *position)
+    }
+
+    /// The lease, with its events: the next ones of these.
+    fn with<'a>(self, events: &mut impl Iterator<Item = EventView<'a>>) -> Lease<'a> {
+        let Self { target, name, token, attempts, lagging, more, pending } = self;
+        let deliveries = pending
+            .into_iter()
+            .zip(events)
+            .map(|((_, reactions), event)| Delivery { event, reactions: reactions.into_vec() })
+            .collect();
+        Lease { target, name, token, attempts, lagging, deliveries, more }
+    }
+}
+
 impl Reactions {
     /// Lease targets that have work, and fetch their next events.
     pub fn claim(&self, options: &ClaimOptions) -> Result<Vec<Lease<'_>>> {
         let uptime_ms = self.clock.uptime_ms();
         let claimed = self.locked(|shared| {
-            let lanes: Option<Vec<u64>> = options
-                .lanes
-                .as_ref()
-                .map(|names| names.iter().filter_map(|name| shared.lanes.get(name.as_str()).copied()).collect());
-            let wanted = |lane: u64| lanes.as_ref().is_none_or(|lanes| lanes.contains(&lane));
+            let lanes = shared.lanes(options.lanes.as_deref());
+            let wanted = |lane: u32| lanes.as_ref().is_none_or(|lanes| lanes.contains(&lane));
             let lagging = shared.frontier.lagging(&wanted, options.lagging);
             let leading = shared.frontier.leading(&wanted, options.leading, &lagging);
             let each = lagging.into_iter().map(|target| (target, true));
@@ -87,34 +106,60 @@ impl Reactions {
             }
             Ok(claimed)
         })?;
-        claimed.into_iter().map(|claimed| self.fetch(claimed)).collect()
+        let positions: Vec<u64> = claimed.iter().flat_map(Claimed::positions).collect();
+        match self.events(&positions) {
+            Ok(events) => {
+                let mut events = events.into_iter();
+                Ok(claimed.into_iter().map(|each| each.with(&mut events)).collect())
+            }
+            Err(error) if is_event_damaged(&error) => self.fetch_one_by_one(claimed),
+            Err(error) => Err(error),
+        }
     }
 
-    fn fetch(&self, claimed: Claimed) -> Result<Lease<'_>> {
-        let positions: Vec<u64> = claimed.pending.iter().map(|(position, _)| *position).collect();
+    /// An event that cannot be read stops its target, and nobody else's.
+    fn fetch_one_by_one(&self, claimed: Vec<Claimed>) -> Result<Vec<Lease<'_>>> {
+        let mut leases = Vec::with_capacity(claimed.len());
+        for mut each in claimed {
+            let mut sound = Vec::new();
+            for position in each.positions() {
+                match self.events(&[position]) {
+                    Ok(mut events) => sound.append(&mut events),
+                    Err(error) if !is_event_damaged(&error) => return Err(error),
+                    Err(error) if sound.is_empty() => {
+                        let then = Then::Block { position, error: error.to_string() };
+                        self.finish(&[Outcome { target: each.target, token: each.token, done: None, then }])?;
+                        break;
+                    }
+                    Err(_) => break,
+                }
+            }
+            if !sound.is_empty() {
+                each.more |= sound.len() < each.pending.len();
+                each.pending.truncate(sound.len());
+                leases.push(each.with(&mut sound.into_iter()));
+            }
+        }
+        Ok(leases)
+    }
+
+    fn events(&self, positions: &[u64]) -> Result<Vec<EventView<'_>>> {
         let mut events = Vec::with_capacity(positions.len());
         self.log.reading(|index| {
             events.clear();
             let mut reader = Reader::new(&self.log);
-            index.each_place(&positions, |position, place| {
+            index.each_place(positions, |position, place| {
                 events.push(reader.event(place, position)?);
                 Ok(())
             })
         })?;
-        let deliveries = events
-            .into_iter()
-            .zip(claimed.pending)
-            .map(|(event, (_, reactions))| Delivery { event, reactions })
-            .collect();
-        let Claimed { target, name, token, attempts, lagging, more, .. } = claimed;
-        Ok(Lease { target, name, token, attempts, lagging, deliveries, more })
+        Ok(events)
     }
 
     /// Whether some target of these lanes can be claimed now.
     pub fn any_ready(&self, lanes: Option<&[String]>) -> Result<bool> {
         self.locked(|shared| {
-            let chosen: Option<Vec<u64>> =
-                lanes.map(|names| names.iter().filter_map(|name| shared.lanes.get(name.as_str()).copied()).collect());
+            let chosen = shared.lanes(lanes);
             Ok(shared.frontier.any_ready(&|lane| chosen.as_ref().is_none_or(|lanes| lanes.contains(&lane))))
         })
     }
@@ -140,60 +185,91 @@ impl Reactions {
 
 impl Shared {
     fn lease(&mut self, number: u32, lagging: bool, options: &ClaimOptions, uptime_ms: u64) -> Result<Option<Claimed>> {
-        let mut target = self.target(number)?;
         let own = self.own_subscriptions(number)?;
-        let first = self.pending(&own, options.cut, 1)?.0;
-        let Some((first, _)) = first.first() else { return Ok(None) };
-        if target.failing == *first && target.attempts > 0 {
-            target.attempts = target.attempts.saturating_add(1);
-        } else {
-            target.failing = *first;
-            target.attempts = 1;
-        }
+        let window = options.window.max(1);
+        let parts = self.parts(&own, options.cut, window)?;
+        let (mut pending, mut more) = merged(&own, &parts, window);
+        let Some((first, _)) = pending.first() else { return Ok(None) };
+        let mut target = self.target(number)?;
+        self.count_in(number, &mut target, *first, &own)?;
         // One at a time after a failure: what goes well is acknowledged before what does not.
-        let window = if target.attempts > 1 { 1 } else { options.window.max(1) };
-        let (pending, more) = self.pending(&own, options.cut, window)?;
+        if target.attempts > 1 && pending.len() > 1 {
+            pending.truncate(1);
+            more = true;
+        }
         target.token = target.token.wrapping_add(1);
         target.holder = options.holder & ((1 << 48) - 1);
         target.leased_until_ms = uptime_ms + options.lease_ms.max(1);
-        self.put_target(number, &target)?;
+        target.due_ms = 0; // its time has come; one that is set from now on counts
+        self.put_leased(number, &target)?;
+        self.held.insert(number, Held { token: target.token, parts });
         let name = Arc::clone(&self.known[number as usize].name);
         let (token, attempts) = (target.token, target.attempts);
         Ok(Some(Claimed { target: number, name, token, attempts, lagging, pending, more }))
     }
 
-    /// The next positions of a target's work up to `cut`, each with the reactions that it is for; and whether there are more.
-    fn pending(
-        &self,
-        own: &[(u32, u32, super::records::Subscription)],
-        cut: u64,
-        window: usize,
-    ) -> Result<(Pending, bool)> {
-        let mut all: Vec<(u64, u32)> = Vec::new();
-        for (_, reaction, subscription) in own {
-            let last = subscription.count.min(subscription.done_count + window as u64 + 1);
-            let positions = self.work.positions(subscription, subscription.done_count + 1, last)?;
-            all.extend(
-                positions
-                    .into_iter()
-                    .filter(|position| *position <= cut && *position > subscription.done)
-                    .map(|position| (position, *reaction)),
-            );
+    /// Count an attempt at the event at `first`. What another program has counted at an event of its own is set aside.
+    fn count_in(&self, number: u32, target: &mut Target, first: u64, own: &[(u32, u32, Subscription)]) -> Result<()> {
+        if target.failing == first && target.attempts > 0 {
+            target.attempts = target.attempts.saturating_add(1);
+            return Ok(());
         }
-        all.sort_unstable();
-        let mut pending: Pending = Vec::new();
-        for (position, reaction) in all {
-            if let Some((last, reactions)) = pending.last_mut()
-                && *last == position
-            {
-                reactions.push(reaction);
-                continue;
+        if target.failing != 0 && self.known[number as usize].subscriptions.len() > own.len() {
+            for at in &self.known[number as usize].subscriptions {
+                let subscription = self.subscription(*at)?;
+                if subscription.pending() && self.next_of(&subscription)? == target.failing {
+                    let (failing, attempts) = (target.failing, target.attempts);
+                    self.put_subscription(*at, &Subscription { failing, attempts, ..subscription })?;
+                }
             }
-            if pending.len() == window {
-                return Ok((pending, true));
-            }
-            pending.push((position, vec![reaction]));
         }
-        Ok((pending, false))
+        let aside = own.iter().filter(|(_, _, subscription)| subscription.failing == first);
+        let before = aside.map(|(_, _, subscription)| subscription.attempts).max().unwrap_or(0);
+        target.failing = first;
+        target.attempts = before.saturating_add(1);
+        Ok(())
     }
+
+    /// The next positions of each subscription's work up to `cut`, one more than there is room for.
+    fn parts(&self, own: &[(u32, u32, Subscription)], cut: u64, window: usize) -> Result<SmallVec<[Part; 1]>> {
+        let mut parts = SmallVec::with_capacity(own.len());
+        for (number, _, subscription) in own {
+            let known_to = self.cursor(subscription.reaction)?.read.min(cut);
+            let last = subscription.count.min(subscription.done_count + window as u64 + 1);
+            let mut positions = self.files.work.positions(subscription, subscription.done_count + 1, last)?;
+            positions.truncate(positions.partition_point(|position| *position <= cut));
+            parts.push(Part { subscription: *number, known_to, positions, done_count: subscription.done_count });
+        }
+        Ok(parts)
+    }
+}
+
+fn is_event_damaged(error: &Error) -> bool {
+    matches!(error, Error::Corrupt { file, .. } if file.starts_with(segments::FOLDER))
+}
+
+/// The next positions of a target, each with the reactions that it is for; and whether there are more.
+fn merged(own: &[(u32, u32, Subscription)], parts: &[Part], window: usize) -> (Pending, bool) {
+    let pairs = own.iter().map(|(_, reaction, _)| *reaction).zip(parts);
+    let mut all: SmallVec<[(u64, u32); 8]> = SmallVec::new();
+    for (reaction, part) in pairs {
+        all.extend(part.positions.iter().map(|position| (*position, reaction)));
+    }
+    if parts.len() > 1 {
+        all.sort_unstable();
+    }
+    let mut pending: Pending = Vec::with_capacity(all.len().min(window));
+    for (position, reaction) in all {
+        if let Some((last, reactions)) = pending.last_mut()
+            && *last == position
+        {
+            reactions.push(reaction);
+            continue;
+        }
+        if pending.len() == window {
+            return (pending, true);
+        }
+        pending.push((position, SmallVec::from_slice(&[reaction])));
+    }
+    (pending, false)
 }

@@ -9,6 +9,7 @@ use crate::query::Filter;
 use crate::read::EventView;
 
 use super::Reactions;
+use super::records::Cursor;
 use super::shared::Shared;
 use super::spec::{Resolver, Spec, fill};
 
@@ -141,6 +142,7 @@ impl Reactions {
         for name in found.iter().filter_map(|(_, targets)| targets.as_ref().ok()).flatten() {
             crate::names::check("target", name)?;
         }
+        let head = self.log.head()?;
         self.locked(|shared| {
             let cursor_number = shared
                 .registered
@@ -154,6 +156,9 @@ impl Reactions {
             let counted = shared.add_work(reaction, found)?;
             cursor.read = to;
             shared.put_cursor(cursor_number, &cursor)?;
+            if !cursor.joined {
+                shared.join(cursor_number, head)?;
+            }
             Ok(counted)
         })
     }
@@ -184,22 +189,64 @@ impl Known {
     }
 }
 
-/// The window that starts at the lowest cursor of this program's reactions; None when all have read up to `cut`.
-fn next_window(shared: &Shared, cut: u64) -> Result<Option<Window>> {
-    let mut cursors = Vec::with_capacity(shared.registered.len());
-    for (number, registered) in shared.registered.iter().enumerate() {
-        let read = shared.cursor(registered.cursor)?.read;
-        cursors.push((read, u32::try_from(number).unwrap_or(u32::MAX), Arc::clone(&registered.spec)));
+/// The window that starts at the lowest cursor of this program's reactions; None when all have read up to `cut`. Those that
+/// are new to an old log, or were away for long, take turns with the others.
+fn next_window(shared: &mut Shared, cut: u64) -> Result<Option<Window>> {
+    let mut near = Vec::new();
+    let mut far = Vec::new();
+    for (number, registered) in (0..).zip(&shared.registered) {
+        let cursor = shared.cursor(registered.cursor)?;
+        let own = (cursor.read, number, Arc::clone(&registered.spec));
+        if cursor.joined { near.push(own) } else { far.push(own) }
     }
-    let Some(from) = cursors.iter().map(|(read, _, _)| *read).min().filter(|from| *from < cut) else {
-        return Ok(None);
+    let lowest =
+        |cursors: &[(u64, u32, Arc<Spec>)]| cursors.iter().map(|(read, _, _)| *read).min().filter(|from| *from < cut);
+    let (from, cursors) = match (lowest(&near), lowest(&far)) {
+        (Some(_), Some(from)) if shared.joined_last => (from, far),
+        (Some(from), _) => (from, near),
+        (None, Some(from)) => (from, far),
+        (None, None) => return Ok(None),
     };
+    shared.joined_last = !shared.joined_last;
     let to = cursors.iter().map(|(read, _, _)| *read).filter(|read| *read > from).min().unwrap_or(cut).min(cut);
     let group = cursors.into_iter().filter(|(read, _, _)| *read == from).map(|(_, number, spec)| (number, spec));
     Ok(Some(Window { from, to, group: group.collect() }))
 }
 
 impl Shared {
+    /// How far every reaction of this program has been correlated that has come to where the others are.
+    pub(super) fn cut(&self) -> Result<u64> {
+        let mut near = None;
+        let mut all = None;
+        for registered in &self.registered {
+            let cursor = self.cursor(registered.cursor)?;
+            if cursor.joined {
+                near = Some(near.unwrap_or(u64::MAX).min(cursor.read));
+            }
+            all = Some(all.unwrap_or(u64::MAX).min(cursor.read));
+        }
+        Ok(near.or(all).unwrap_or(0))
+    }
+
+    /// A reaction has come to where the others are; or all are there, when none was.
+    pub(super) fn join(&mut self, number: u32, head: u64) -> Result<()> {
+        let mut cursors = Vec::with_capacity(self.registered.len());
+        for registered in &self.registered {
+            cursors.push((registered.cursor, self.cursor(registered.cursor)?));
+        }
+        let near = cursors.iter().filter(|(_, cursor)| cursor.joined).map(|(_, cursor)| cursor.read).min();
+        for (at, cursor) in cursors.iter().filter(|(_, cursor)| !cursor.joined) {
+            let there = match near {
+                Some(near) => *at == number && cursor.read >= near,
+                None => cursors.iter().all(|(_, cursor)| cursor.read >= head),
+            };
+            if there {
+                self.put_cursor(*at, &Cursor { joined: true, ..*cursor })?;
+            }
+        }
+        Ok(())
+    }
+
     fn add_work(&mut self, reaction: u32, found: &[Resolved]) -> Result<(usize, usize)> {
         let mut by_target: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
         let mut unnamed = Vec::new();
@@ -236,7 +283,7 @@ impl Shared {
             if !target.blocked {
                 target.blocked = true;
                 target.failing = position;
-                target.error = self.write_text(error)?;
+                target.error = self.error_at(&target, error)?;
                 self.put_target(target_number, &target)?;
             }
         }
@@ -248,7 +295,7 @@ impl Shared {
         let before = subscription;
         let mut counts = self.counts;
         let lines_before = counts.work_lines;
-        self.work.add(number, &mut subscription, positions, &mut counts)?;
+        self.files.work.add(number, &mut subscription, positions, &mut counts)?;
         if counts.work_lines != lines_before {
             self.counts = counts;
             self.keep_counts()?;
@@ -258,7 +305,7 @@ impl Shared {
         }
         // Work below the watermark, seen again after a crash, is done already.
         if subscription.done_count == before.count && subscription.done > before.last {
-            subscription.done_count = self.work.count_up_to(&subscription, subscription.done)?;
+            subscription.done_count = self.files.work.count_up_to(&subscription, subscription.done)?;
         }
         let was_pending = before.pending();
         self.put_subscription(number, &subscription)?;

@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 
 use super::Reactions;
-use super::records::Target;
-use super::shared::Shared;
+use super::records::{Subscription, Target};
+use super::shared::{Held, Part, Shared};
 
 /// What a lease has come to.
 #[derive(Clone, Debug)]
@@ -62,26 +62,44 @@ impl Shared {
         if target.token != outcome.token || target.leased_until_ms == 0 {
             return Ok(false);
         }
-        if let Some(done) = outcome.done {
-            self.advance(outcome.target, done)?;
+        let held = self.held.remove(&outcome.target).filter(|held| held.token == outcome.token);
+        let known = held.is_some();
+        if let (Some(held), Some(done)) = (held, outcome.done) {
+            self.advance(held, done)?;
             target.watermark = target.watermark.max(done);
         }
-        self.conclude(&mut target, &outcome.then)?;
+        if known {
+            self.conclude(&mut target, &outcome.then)?;
+        }
         target.leased_until_ms = 0;
         self.put_target(outcome.target, &target)?;
-        Ok(true)
+        Ok(known)
     }
 
-    /// Move the watermarks of this program's subscriptions on a target forward; never back.
-    fn advance(&mut self, number: u32, done: u64) -> Result<()> {
-        for (at, _, mut subscription) in self.own_subscriptions(number)? {
+    /// Move the watermarks of the subscriptions that a lease was for forward; never back, and never past work that was
+    /// found after it was given.
+    fn advance(&mut self, held: Held, done: u64) -> Result<()> {
+        for part in held.parts {
+            let mut subscription = self.subscription(part.subscription)?;
+            let done = done.min(part.known_to);
             if done > subscription.done {
                 subscription.done = done;
-                subscription.done_count = self.work.count_up_to(&subscription, done)?;
-                self.put_subscription(at, &subscription)?;
+                subscription.done_count = self.count_done(&subscription, &part, done)?;
+                if subscription.failing <= done {
+                    (subscription.failing, subscription.attempts) = (0, 0);
+                }
+                self.put_subscription(part.subscription, &subscription)?;
             }
         }
         Ok(())
+    }
+
+    fn count_done(&self, subscription: &Subscription, part: &Part, done: u64) -> Result<u64> {
+        let handled = part.positions.partition_point(|position| *position <= done);
+        if handled < part.positions.len() || part.done_count + handled as u64 == subscription.count {
+            return Ok(part.done_count + handled as u64);
+        }
+        self.files.work.count_up_to(subscription, done)
     }
 
     fn conclude(&mut self, target: &mut Target, then: &Then) -> Result<()> {
@@ -90,18 +108,20 @@ impl Shared {
                 target.attempts = 0;
                 target.failing = 0;
                 target.error = 0;
-                target.due_ms = if let Then::Defer { due_ms } = then { *due_ms } else { 0 };
+                if let Then::Defer { due_ms } = then {
+                    target.due_ms = target.due_ms.max(*due_ms);
+                }
             }
             Then::Retry { position, due_ms, error } => {
                 count_attempt(target, *position);
-                target.due_ms = *due_ms;
-                target.error = self.write_text(error)?;
+                target.due_ms = target.due_ms.max(*due_ms);
+                target.error = self.error_at(target, error)?;
             }
             Then::Block { position, error } => {
                 count_attempt(target, *position);
                 target.blocked = true;
                 target.due_ms = 0;
-                target.error = self.write_text(error)?;
+                target.error = self.error_at(target, error)?;
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 //! its own reactions; what it says is looked up again in the cells before anything is leased.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Where a target stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(super) enum Standing {
     #[default]
     Idle,
     /// Can be claimed.
-    Ready { lane: u64, priority: i32, watermark: u64 },
+    Ready { lane: u32, priority: i32, watermark: u64 },
     /// Leased, until this uptime.
     Leased { until_ms: u64 },
     /// Deferred, or to be retried, at this time of day.
@@ -27,7 +27,7 @@ struct Lane {
 /// The targets of one process, sorted.
 #[derive(Debug, Default)]
 pub(super) struct Frontier {
-    lanes: HashMap<u64, Lane>,
+    lanes: HashMap<u32, Lane>,
     leased: BTreeSet<(u64, u32)>,
     due: BTreeSet<(u64, u32)>,
 }
@@ -73,16 +73,17 @@ impl Frontier {
     }
 
     /// Up to `count` lagging targets: by priority, then lowest watermark, but a quarter by lowest watermark alone.
-    pub(super) fn lagging(&self, lanes: &dyn Fn(u64) -> bool, count: usize) -> Vec<u32> {
+    pub(super) fn lagging(&self, lanes: &dyn Fn(u32) -> bool, count: usize) -> Vec<u32> {
         let fair = if count >= 2 { (count / 4).max(1) } else { 0 };
         let chosen = self.lanes.iter().filter(|(lane, _)| lanes(**lane)).map(|(_, lane)| lane);
         let mut ranked: Vec<_> = chosen.clone().flat_map(|lane| lane.by_priority.iter().take(count)).collect();
         ranked.sort_unstable();
         let mut found: Vec<u32> = ranked.iter().take(count - fair).map(|(_, _, target)| *target).collect();
+        let mut taken: HashSet<u32> = found.iter().copied().collect();
         let mut lowest: Vec<_> = chosen.flat_map(|lane| lane.by_watermark.iter().take(count)).collect();
         lowest.sort_unstable();
         for (_, target) in lowest {
-            if found.len() < count && !found.contains(target) {
+            if found.len() < count && taken.insert(*target) {
                 found.push(*target);
             }
         }
@@ -90,16 +91,17 @@ impl Frontier {
     }
 
     /// Up to `count` leading targets that are not among `others`: highest watermark first.
-    pub(super) fn leading(&self, lanes: &dyn Fn(u64) -> bool, count: usize, others: &[u32]) -> Vec<u32> {
+    pub(super) fn leading(&self, lanes: &dyn Fn(u32) -> bool, count: usize, others: &[u32]) -> Vec<u32> {
         let chosen = self.lanes.iter().filter(|(lane, _)| lanes(**lane)).map(|(_, lane)| lane);
-        let wanted = count + others.len();
+        let others: HashSet<u32> = others.iter().copied().collect();
+        let wanted = if count == 0 { 0 } else { count + others.len() };
         let mut highest: Vec<_> = chosen.flat_map(|lane| lane.by_watermark.iter().rev().take(wanted)).collect();
         highest.sort_unstable_by(|a, b| b.cmp(a));
         highest.into_iter().map(|(_, target)| *target).filter(|target| !others.contains(target)).take(count).collect()
     }
 
     /// Whether some target of these lanes can be claimed.
-    pub(super) fn any_ready(&self, lanes: &dyn Fn(u64) -> bool) -> bool {
+    pub(super) fn any_ready(&self, lanes: &dyn Fn(u32) -> bool) -> bool {
         self.lanes.iter().any(|(lane, found)| lanes(*lane) && !found.by_watermark.is_empty())
     }
 }

@@ -3,8 +3,10 @@
 mod cell;
 mod claim;
 mod correlate;
+mod files;
 mod finish;
 mod frontier;
+mod mend;
 mod records;
 mod shared;
 mod spec;
@@ -19,15 +21,13 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use act_fast_sys::uptime_ms;
 
-use crate::disk::Disk;
-use crate::error::{Doing, Error, Result};
-use crate::grown::Grown;
+use crate::error::{Doing, Result};
 use crate::log::Log;
 pub use claim::{ClaimOptions, Delivery, Lease};
 pub use correlate::{Correlated, Resolved, Unresolved};
 pub use finish::{Outcome, Then};
-use shared::Shared;
-pub(crate) use shared::after_recovery;
+pub(crate) use mend::after_recovery;
+use shared::{Shared, is_damage};
 pub use spec::{Piece, Resolver, Source, Spec};
 pub use verbs::Selection;
 pub use view::{CursorInfo, TargetInfo};
@@ -68,16 +68,6 @@ pub struct Reactions {
     flushed: Mutex<Instant>,
 }
 
-fn open_or_create(disk: &dyn Disk, name: &str, area: u8, store_id: &[u8; 16]) -> Result<Grown> {
-    let name = format!("{FOLDER}/{name}");
-    match Grown::open(disk, name.clone(), area, store_id, 1, true) {
-        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
-            Grown::create(disk, name, area, store_id, 1, 0)
-        }
-        outcome => outcome,
-    }
-}
-
 impl Reactions {
     /// Open what is kept of a store's reactions.
     pub fn open(log: &Arc<Log>) -> Result<Self> {
@@ -94,15 +84,24 @@ impl Reactions {
         Ok(Self { log: Arc::clone(log), clock, shared: Mutex::new(shared?), flushed: Mutex::new(Instant::now()) })
     }
 
-    /// Do something with what all processes share, nobody else doing so meanwhile, seeing what others have done.
-    fn locked<T>(&self, work: impl FnOnce(&mut Shared) -> Result<T>) -> Result<T> {
+    /// Do something with what all processes share, nobody else doing so meanwhile, seeing what others have done. If what is
+    /// kept turns out to be damaged, it is mended and the work is done again.
+    fn locked<T>(&self, mut work: impl FnMut(&mut Shared) -> Result<T>) -> Result<T> {
         self.log.check_writable()?;
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let guard = self.log.reactions_lock().take();
+        let head = self.log.head()?;
         if guard.inherited {
             shared.distrust()?;
         }
-        let outcome = shared.sync(self.clock.uptime_ms(), self.clock.now_ms()).and_then(|()| work(&mut shared));
+        let mut attempt = |shared: &mut Shared| {
+            shared.sync(self.clock.uptime_ms(), self.clock.now_ms(), head).and_then(|()| work(shared))
+        };
+        let mut outcome = attempt(&mut shared);
+        if outcome.as_ref().is_err_and(is_damage) {
+            shared.mend(head)?;
+            outcome = attempt(&mut shared);
+        }
         drop(guard);
         outcome
     }
@@ -113,7 +112,7 @@ impl Reactions {
 
     /// Make known the reactions of this program; answers nothing, and changes nothing for those known already. Their order
     /// is that of the numbers that leases speak of.
-    pub fn register(&self, specs: Vec<Spec>) -> Result<()> {
+    pub fn register(&self, specs: &[Spec]) -> Result<()> {
         let head = self.log.head()?;
         self.locked(|shared| shared.register(specs, head))
     }
@@ -123,9 +122,22 @@ impl Reactions {
         self.shared().frontier.next_ms(self.clock.uptime_ms(), self.clock.now_ms())
     }
 
+    /// The position that a cycle works up to: all that concerns anybody up to there is known, but for reactions that have
+    /// not come to where the others are.
+    pub fn cut(&self) -> Result<u64> {
+        self.locked(|shared| shared.cut())
+    }
+
+    /// Forget a reaction that no program has any more: its targets have nothing to do for it. Should a program register it
+    /// again, it is a new one. Answers whether it was known.
+    pub fn forget(&self, reaction: &str) -> Result<bool> {
+        self.locked(|shared| shared.forget(reaction))
+    }
+
     /// Flush what is kept.
     pub fn flush(&self) -> Result<()> {
-        self.shared().flush()
+        let files = Arc::clone(&self.shared().files);
+        files.flush()
     }
 
     fn flush_now_and_then(&self) -> Result<()> {

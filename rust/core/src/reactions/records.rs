@@ -1,6 +1,7 @@
 //! What the cells hold.
 
 use crate::bytes::{narrow_at, put_narrow, u32_at};
+use crate::index::postings::POSITION_MAX;
 use crate::line::Line;
 
 use super::cell::{BODY_AT, blank};
@@ -78,6 +79,9 @@ pub(super) struct Subscription {
     pub(super) chunk_start: u64,
     /// How many positions of its work are done.
     pub(super) done_count: u64,
+    /// What is set aside of the target's retries while another program is at the target.
+    pub(super) failing: u64,
+    pub(super) attempts: u16,
 }
 
 impl Subscription {
@@ -87,7 +91,14 @@ impl Subscription {
 
     /// What is left when the work has to be correlated again.
     pub(super) fn without_work(&self) -> Self {
-        Self { reaction: self.reaction, target: self.target, done: self.done, ..Self::default() }
+        Self {
+            reaction: self.reaction,
+            target: self.target,
+            done: self.done,
+            failing: self.failing,
+            attempts: self.attempts,
+            ..Self::default()
+        }
     }
 
     pub(super) fn encode(&self) -> Line {
@@ -101,6 +112,8 @@ impl Subscription {
         put_narrow::<6>(&mut line, 32, self.chunk);
         put_narrow::<5>(&mut line, 38, self.chunk_start);
         put_narrow::<5>(&mut line, 43, self.done_count);
+        put_narrow::<5>(&mut line, 48, self.failing);
+        put_narrow::<2>(&mut line, 53, u64::from(self.attempts));
         line
     }
 
@@ -115,9 +128,14 @@ impl Subscription {
             chunk: narrow_at::<6>(line, 32),
             chunk_start: narrow_at::<5>(line, 38),
             done_count: narrow_at::<5>(line, 43),
+            failing: narrow_at::<5>(line, 48),
+            attempts: narrow_at::<2>(line, 53) as u16,
         }
     }
 }
+
+/// How far a reaction has been correlated that was forgotten: there is nothing that it has still to read.
+pub(super) const FORGOTTEN: u64 = POSITION_MAX;
 
 /// How far a reaction has been correlated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -126,19 +144,38 @@ pub(super) struct Cursor {
     pub(super) read: u64,
     /// Where it began: 0, or the head at the time for one that starts now.
     pub(super) start: u64,
+    /// It has once come to where the others are. Until then nobody waits for it.
+    pub(super) joined: bool,
+    /// What the code said when it was last registered.
+    pub(super) priority: i32,
+    pub(super) lane: u64,
 }
 
 impl Cursor {
+    pub(super) fn forgotten(&self) -> bool {
+        self.read == FORGOTTEN
+    }
+
     pub(super) fn encode(&self) -> Line {
         let mut line = blank();
         put_narrow::<5>(&mut line, BODY_AT, self.name);
         put_narrow::<5>(&mut line, 9, self.read);
         put_narrow::<5>(&mut line, 14, self.start);
+        line[19] = u8::from(self.joined);
+        put_narrow::<4>(&mut line, 20, u64::from(self.priority.cast_unsigned()));
+        put_narrow::<5>(&mut line, 24, self.lane);
         line
     }
 
     pub(super) fn decode(line: &Line) -> Self {
-        Self { name: narrow_at::<5>(line, BODY_AT), read: narrow_at::<5>(line, 9), start: narrow_at::<5>(line, 14) }
+        Self {
+            name: narrow_at::<5>(line, BODY_AT),
+            read: narrow_at::<5>(line, 9),
+            start: narrow_at::<5>(line, 14),
+            joined: line[19] != 0,
+            priority: u32_at(line, 20).cast_signed(),
+            lane: narrow_at::<5>(line, 24),
+        }
     }
 }
 
@@ -213,9 +250,11 @@ mod tests {
             chunk: 7,
             chunk_start: 8,
             done_count: 9,
+            failing: 10,
+            attempts: 11,
         };
         assert_eq!(Subscription::decode(&subscription.encode()), subscription);
-        let cursor = Cursor { name: 1, read: 2, start: 3 };
+        let cursor = Cursor { name: 1, read: 2, start: 3, joined: true, priority: -4, lane: 5 };
         assert_eq!(Cursor::decode(&cursor.encode()), cursor);
         let counts =
             Counts { targets: 1, subscriptions: 2, cursors: 3, text_lines: 4, work_lines: 5, generation: 6, boot: 7 };

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::bytes::{narrow_at, put_narrow};
-use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::grown::Grown;
 use crate::line::{self, BODY_BYTES, LINE_BYTES};
@@ -16,8 +15,13 @@ const TEXT_MAX_BYTES: usize = 2000;
 pub(super) struct Texts(Grown);
 
 impl Texts {
-    pub(super) fn open(disk: &dyn Disk, area: u8, store_id: &[u8; 16]) -> Result<Self> {
-        super::open_or_create(disk, "texts", area, store_id).map(Self)
+    pub(super) fn new(file: Grown) -> Self {
+        Self(file)
+    }
+
+    /// How many lines there is room for: no text is further back.
+    pub(super) fn lines(&self) -> Result<u64> {
+        self.0.lines()
     }
 
     /// Write a text after `used` lines; answers where it is, and how many lines are used then.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::query;
 
 use super::Reactions;
-use super::records::Target;
+use super::records::{FORGOTTEN, Subscription, Target};
 use super::shared::Shared;
 
 /// Which targets are meant. All conditions must hold.
@@ -26,9 +26,10 @@ impl Reactions {
         self.change(selection, |shared, number, target| {
             for at in shared.known[number as usize].subscriptions.clone() {
                 let mut subscription = shared.subscription(at)?;
-                subscription.done = 0;
-                subscription.done_count = 0;
-                shared.put_subscription(at, &subscription)?;
+                if subscription.done != FORGOTTEN {
+                    subscription = Subscription { done: 0, done_count: 0, failing: 0, attempts: 0, ..subscription };
+                    shared.put_subscription(at, &subscription)?;
+                }
             }
             *target = Target { watermark: 0, ..freed(target) };
             Ok(true)
@@ -37,10 +38,16 @@ impl Reactions {
 
     /// Let blocked targets go on where they stopped, with a fresh budget.
     pub fn unblock(&self, selection: &Selection) -> Result<usize> {
-        self.change(selection, |_, _, target| {
+        self.change(selection, |shared, number, target| {
             let blocked = target.blocked;
             if blocked {
                 *target = freed(target);
+                for at in &shared.known[number as usize].subscriptions {
+                    let subscription = shared.subscription(*at)?;
+                    if subscription.attempts > 0 {
+                        shared.put_subscription(*at, &Subscription { failing: 0, attempts: 0, ..subscription })?;
+                    }
+                }
             }
             Ok(blocked)
         })
@@ -51,7 +58,7 @@ impl Reactions {
         self.change(selection, |shared, _, target| {
             let fresh = !target.blocked;
             if fresh {
-                let text = shared.write_text(error)?;
+                let text = shared.error_at(target, error)?;
                 *target = Target { blocked: true, error: text, ..freed(target) };
             }
             Ok(fresh)
@@ -82,7 +89,7 @@ impl Reactions {
     ) -> Result<usize> {
         let changed = self.locked(|shared| {
             let mut changed = 0;
-            for number in shared.select(selection)? {
+            for number in shared.select(selection, None, usize::MAX)? {
                 let mut target = shared.target(number)?;
                 if work(shared, number, &mut target)? {
                     shared.put_target(number, &target)?;
@@ -112,31 +119,41 @@ fn freed(target: &Target) -> Target {
 }
 
 impl Shared {
-    /// The numbers of the targets that are meant, in the order in which they came to be.
-    pub(super) fn select(&self, selection: &Selection) -> Result<Vec<u32>> {
+    /// The numbers of up to `limit` targets that are meant, after the target of a number, in the order in which they came to
+    /// be or are named.
+    pub(super) fn select(&self, selection: &Selection, after: Option<u32>, limit: usize) -> Result<Vec<u32>> {
         let pattern = selection.pattern.as_deref().map(query::compile).transpose()?;
-        let candidates: Vec<u32> = match &selection.names {
-            Some(names) => {
-                let number = |name: &String| {
-                    let missing = || Error::Invalid(format!("there is no target {name:?}"));
-                    self.by_name.get(name.as_str()).copied().ok_or_else(missing)
-                };
-                names.iter().map(number).collect::<Result<_>>()?
-            }
-            None => (0..self.counts.targets).collect(),
-        };
-        let lane = selection.lane.as_ref().map(|name| self.lanes.get(name.as_str()).copied());
-        let mut found = Vec::new();
-        for number in candidates {
-            if let Some(pattern) = &pattern
-                && !pattern.is_match(&self.known[number as usize].name)
-            {
-                continue;
+        let lane = selection.lane.as_ref().map(|name| self.lane_texts.get(name.as_str()).copied());
+        let meant = |number: u32| -> Result<bool> {
+            if pattern.as_ref().is_some_and(|pattern| !pattern.is_match(&self.known[number as usize].name)) {
+                return Ok(false);
             }
             let target = self.target(number)?;
             let in_lane = lane.is_none_or(|lane| lane == Some(target.lane));
-            if in_lane && selection.blocked.is_none_or(|blocked| blocked == target.blocked) && !found.contains(&number)
-            {
+            Ok(in_lane && selection.blocked.is_none_or(|blocked| blocked == target.blocked))
+        };
+        let mut found = Vec::new();
+        if let Some(names) = &selection.names {
+            for name in names {
+                let number = self.by_name.get(name.as_str()).copied();
+                let there =
+                    number.map(|number| self.deserted(number).map(|deserted| (number, !deserted))).transpose()?;
+                let Some((number, true)) = there else {
+                    return Err(Error::Invalid(format!("there is no target {name:?}")));
+                };
+                if meant(number)? && !found.contains(&number) {
+                    found.push(number);
+                }
+            }
+            found.retain(|number| after.is_none_or(|after| *number > after));
+            found.truncate(limit);
+            return Ok(found);
+        }
+        for number in after.map_or(0, |after| after + 1)..self.counts.targets {
+            if found.len() == limit {
+                break;
+            }
+            if meant(number)? && !self.deserted(number)? {
                 found.push(number);
             }
         }

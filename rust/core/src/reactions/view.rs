@@ -2,7 +2,10 @@
 
 use crate::error::Result;
 
+use smallvec::SmallVec;
+
 use super::Reactions;
+use super::records::{FORGOTTEN, Subscription};
 use super::shared::Shared;
 use super::verbs::Selection;
 
@@ -58,24 +61,23 @@ impl Reactions {
         let (uptime_ms, now_ms) = (self.clock.uptime_ms(), self.clock.now_ms());
         self.locked(|shared| {
             let after = after.and_then(|name| shared.by_name.get(name).copied());
-            let chosen = shared.select(selection)?.into_iter();
-            chosen
-                .filter(|number| after.is_none_or(|after| *number > after))
-                .take(limit)
-                .map(|number| shared.info(number, uptime_ms, now_ms))
-                .collect()
+            let chosen = shared.select(selection, after, limit)?.into_iter();
+            chosen.map(|number| shared.info(number, uptime_ms, now_ms)).collect()
         })
     }
 
     /// How far each reaction has been correlated.
     pub fn cursors(&self) -> Result<Vec<CursorInfo>> {
         self.locked(|shared| {
-            let each = shared.cursor_names.iter().zip(0..);
-            each.map(|(name, number)| {
-                let read = shared.cursor(number)?.read;
-                Ok(CursorInfo { reaction: name.to_string(), read, known: shared.number_of.contains_key(&number) })
-            })
-            .collect()
+            let mut found = Vec::new();
+            for (number, name) in (0..).zip(&shared.cursor_names) {
+                let cursor = shared.cursor(number)?;
+                if !cursor.forgotten() {
+                    let known = shared.number_of.contains_key(&number);
+                    found.push(CursorInfo { reaction: name.to_string(), read: cursor.read, known });
+                }
+            }
+            Ok(found)
         })
     }
 }
@@ -84,19 +86,26 @@ impl Shared {
     fn info(&self, number: u32, uptime_ms: u64, now_ms: u64) -> Result<TargetInfo> {
         let target = self.target(number)?;
         let known = &self.known[number as usize];
-        let (mut mark, mut lag, mut read, mut lowest) = (0, 0, u64::MAX, u64::MAX);
-        let mut reactions = Vec::new();
-        let mut own = false;
+        let mut all: SmallVec<[Subscription; 2]> = SmallVec::new();
         for at in &known.subscriptions {
             let subscription = self.subscription(*at)?;
+            if subscription.done != FORGOTTEN {
+                all.push(subscription);
+            }
+        }
+        let is_own = |subscription: &Subscription| self.number_of.contains_key(&subscription.reaction);
+        let own = all.iter().any(is_own);
+        let name_of = |each: &Subscription| self.cursor_names[each.reaction as usize].to_string();
+        let reactions = all.iter().map(name_of).collect();
+        // What a program sees of a target is how far its own reactions are; one that has none of them sees all.
+        let (mut mark, mut lag, mut read, mut lowest) = (0, 0, u64::MAX, u64::MAX);
+        for subscription in all.iter().filter(|each| !own || is_own(each)) {
             mark = mark.max(subscription.last);
             lag += subscription.count - subscription.done_count;
             read = read.min(self.cursor(subscription.reaction)?.read);
             if subscription.pending() {
-                lowest = lowest.min(self.next_of(&subscription)? - 1);
+                lowest = lowest.min(self.next_of(subscription)? - 1);
             }
-            reactions.push(self.cursor_names[subscription.reaction as usize].to_string());
-            own |= self.number_of.contains_key(&subscription.reaction);
         }
         // Before its next event there is nothing left to do; a target without one is where correlating is.
         // Never beyond what has been correlated for all its reactions: what is not yet known is not yet done.
@@ -107,7 +116,7 @@ impl Shared {
         let leased = target.leased_until_ms > uptime_ms;
         Ok(TargetInfo {
             name: known.name.to_string(),
-            lane: self.texts.read(target.lane)?.to_string(),
+            lane: self.files.texts.read(target.lane)?.to_string(),
             priority: target.priority,
             watermark,
             mark,
@@ -117,7 +126,7 @@ impl Shared {
             attempts: target.attempts,
             failing: (target.failing != 0).then_some(target.failing),
             blocked: target.blocked,
-            error: if target.error == 0 { None } else { Some(self.texts.read(target.error)?.to_string()) },
+            error: if target.error == 0 { None } else { Some(self.files.texts.read(target.error)?.to_string()) },
             due_ms: (target.due_ms > now_ms).then_some(target.due_ms),
             reactions,
             known: own,

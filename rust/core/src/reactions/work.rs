@@ -1,7 +1,6 @@
 //! Work: the positions of the events that concern a subscription, in order. The index's postings once more, with the
 //! subscription's cell in the place of the key.
 
-use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::grown::Grown;
 use crate::index::postings::{self, ChunkHead};
@@ -13,8 +12,8 @@ use super::records::{Counts, Subscription};
 pub(super) struct Work(Grown);
 
 impl Work {
-    pub(super) fn open(disk: &dyn Disk, area: u8, store_id: &[u8; 16]) -> Result<Self> {
-        super::open_or_create(disk, "work", area, store_id).map(Self)
+    pub(super) fn new(file: Grown) -> Self {
+        Self(file)
     }
 
     /// Add positions, in order, to a subscription's work; those that it has already are left alone. The cell is the
@@ -43,7 +42,7 @@ impl Work {
                 let wanted = subscription.chunk + step;
                 if open.as_ref().is_none_or(|(at_line, _)| *at_line != wanted) {
                     self.close(&mut open)?;
-                    open = Some((wanted, if at == 0 { [0; LINE_BYTES] } else { self.line_to_fill(wanted)? }));
+                    open = Some((wanted, if at == 0 { [0; LINE_BYTES] } else { self.line(wanted)? }));
                 }
                 if let Some((_, content)) = &mut open {
                     postings::put_entry(content, at, *position);
@@ -71,11 +70,6 @@ impl Work {
         subscription.chunk = chunk;
         subscription.chunk_start = start;
         Ok((chunk, content))
-    }
-
-    /// A line that has entries already. If somebody died while adding one, those before it are as they were.
-    fn line_to_fill(&self, number: u64) -> Result<Line> {
-        Ok(line::load(self.0.shared(number)?))
     }
 
     fn close(&self, open: &mut Option<(u64, Line)>) -> Result<()> {
@@ -107,9 +101,14 @@ impl Work {
         }
         for (chunk, start) in chunks.into_iter().rev() {
             let end = postings::chunk_end(start).min(to + 1);
+            let mut read: Option<(u64, Line)> = None;
             while ordinal < end {
                 let (number, at) = postings::slot(start, ordinal);
-                let position = postings::entry(&self.line(chunk + number)?, at);
+                let line = match &read {
+                    Some((before, line)) if *before == number => line,
+                    _ => &read.insert((number, self.line(chunk + number)?)).1,
+                };
+                let position = postings::entry(line, at);
                 if position <= found.last().copied().unwrap_or(0) {
                     return Err(Error::index_damaged("reactions/work", (chunk + number) * LINE_BYTES as u64));
                 }
@@ -120,10 +119,14 @@ impl Work {
         Ok(found)
     }
 
-    /// Under the lock nobody changes a line, so an unsound one was left by somebody who died adding an entry that the cell
-    /// does not speak of yet.
+    /// Under the lock nobody changes a line, so an unsound one is damaged, or was left by somebody who died adding to it.
     fn line(&self, number: u64) -> Result<Line> {
-        Ok(line::load(self.0.shared(number)?))
+        let content = line::load(self.0.shared(number)?);
+        if line::sound(&content, self.0.address(number)) {
+            Ok(content)
+        } else {
+            Err(Error::index_damaged("reactions/work", number * LINE_BYTES as u64))
+        }
     }
 
     /// How many of a subscription's positions are up to `position`.

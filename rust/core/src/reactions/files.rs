@@ -1,0 +1,101 @@
+//! The files that all processes share, opened, or made where they are missing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::grown::Grown;
+use crate::line::SharedLine;
+
+use super::FOLDER;
+use super::cell::Cells;
+use super::texts::Texts;
+use super::work::Work;
+
+const TARGETS: u8 = 64;
+const SUBSCRIPTIONS: u8 = 65;
+const CURSORS: u8 = 66;
+const COUNTS: u8 = 67;
+const TEXTS: u8 = 68;
+const WORK: u8 = 69;
+const CHANGES: u8 = 70;
+
+/// How many changes the ring holds; eight to a line.
+pub(super) const RING: u64 = 1 << 14;
+const RING_HEAD_LINE: u64 = 1;
+const RING_LINE: u64 = 2;
+
+#[derive(Debug)]
+pub(super) struct Files {
+    pub(super) targets: Cells,
+    pub(super) subscriptions: Cells,
+    pub(super) cursors: Cells,
+    pub(super) counts: Cells,
+    pub(super) texts: Texts,
+    pub(super) work: Work,
+    changes: Grown,
+}
+
+impl Files {
+    /// Open the files, or make them. Under the lock. Answers also whether one that was there before is missing or damaged.
+    pub(super) fn open(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<(Self, bool)> {
+        let (mut made, mut damaged) = (0, false);
+        let mut open = |name: &str, area| -> Result<Grown> {
+            let name = format!("{FOLDER}/{name}");
+            match Grown::open_or_clear(disk, name.clone(), area, store_id, 1) {
+                Ok((file, cleared)) => {
+                    damaged |= cleared;
+                    Ok(file)
+                }
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    made += 1;
+                    Grown::create(disk, name, area, store_id, 1, 0)
+                }
+                Err(error) => Err(error),
+            }
+        };
+        let files = Self {
+            targets: Cells::new(open("targets", TARGETS)?),
+            subscriptions: Cells::new(open("subscriptions", SUBSCRIPTIONS)?),
+            cursors: Cells::new(open("cursors", CURSORS)?),
+            counts: Cells::new(open("counts", COUNTS)?),
+            texts: Texts::new(open("texts", TEXTS)?),
+            work: Work::new(open("work", WORK)?),
+            changes: open("changes", CHANGES)?,
+        };
+        files.changes.reserve(RING_LINE + RING / 8)?;
+        files.counts.reserve(1)?;
+        let fresh = made == 7;
+        Ok((files, damaged || (made > 0 && !fresh)))
+    }
+
+    /// How many changes there have ever been.
+    pub(super) fn ring_head(&self) -> Result<&AtomicU64> {
+        Ok(&self.changes.shared(RING_HEAD_LINE)?[0])
+    }
+
+    /// The target that a change was of.
+    pub(super) fn change(&self, number: u64) -> Result<u32> {
+        let (line, at) = self.slot(number)?;
+        Ok(line[at].load(Ordering::SeqCst) as u32)
+    }
+
+    pub(super) fn put_change(&self, number: u64, target: u32) -> Result<()> {
+        let (line, at) = self.slot(number)?;
+        line[at].store(u64::from(target), Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn slot(&self, number: u64) -> Result<(&SharedLine, usize)> {
+        let slot = number % RING;
+        Ok((self.changes.shared(RING_LINE + slot / 8)?, (slot % 8) as usize))
+    }
+
+    pub(super) fn flush(&self) -> Result<()> {
+        self.texts.flush()?;
+        self.targets.flush()?;
+        self.subscriptions.flush()?;
+        self.cursors.flush()?;
+        self.counts.flush()
+    }
+}
