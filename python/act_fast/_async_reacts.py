@@ -112,6 +112,10 @@ class AsyncReacts(Declares):
         """`Act.reset`, awaited."""
         return await self._long.run(self._app.reset, names, pattern=pattern, lane=lane, blocked=blocked)
 
+    async def forget(self, reaction: str) -> bool:
+        """`Act.forget`, awaited."""
+        return await self._long.run(self._app.forget, reaction)
+
     async def rebuild(
         self, projection: Projection | str, *, resume: bool = True, progress: Progress | None = None
     ) -> int:

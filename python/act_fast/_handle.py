@@ -27,6 +27,7 @@ Waiting: TypeAlias = Generator[tuple[Step, Any], Any, None]
 _from_timestamp: Final = datetime.fromtimestamp
 _clock: Final = time.monotonic
 _NO_META: Final = Meta()
+_NOBODY: Final[set[int]] = set()
 _FAILURES: Final = (Exception, SystemExit, asyncio.CancelledError)
 
 
@@ -85,9 +86,15 @@ class Handling:
             yield from self._each(lease, on_loop)
 
     def _each(self, lease: Lease, on_loop: bool) -> Waiting:
-        steps, some_defer, actor = self.steps.all, self.steps.some_defer, self.actor
+        steps, takers, some_defer, actor = self.steps.all, self.steps.takers, self.steps.some_defer, self.actor
         for row, numbers in zip(lease.rows, lease.reactions, strict=True):
             position = row[0]
+            taken = takers.get(row[3], _NOBODY)
+            if not taken.issuperset(numbers):  # found for an older version of the code, which took this event
+                numbers = [number for number in numbers if number in taken]
+                if not numbers:
+                    lease.done = position
+                    continue
             step = steps[numbers[0]]
             try:
                 event = self._committed(row)
@@ -161,7 +168,9 @@ class Handling:
         step = self.steps.all[first[0]]
         if not step.batch or len(lease.rows) == 1 or any(numbers != first for numbers in lease.reactions):
             return None
-        return step if len(first) == 1 else None
+        if len(first) > 1 or any(row[3] not in step.names for row in lease.rows):
+            return None
+        return step
 
     def _exhausted(self, lease: Lease) -> bool:
         """Whether each attempt that there may be has been begun, and has ended with the lease lost."""

@@ -178,6 +178,26 @@ class Reacts(Declares):
         chosen = selection("reset", names, pattern, lane, otherwise_all=blocked is not None)
         return chosen.apply(self._program.port().reset, blocked=blocked)
 
+    def forget(self, reaction: str) -> bool:
+        """Forget a reaction that no program has any more, such as one that was removed or renamed.
+
+        Its targets have nothing more to do for it, and are gone when it was their only one. Should a program have it
+        again one day, it is a new one.
+
+        Args:
+            reaction: its name.
+
+        Returns:
+            whether it was known.
+
+        Raises:
+            ValidationError: this app has it.
+        """
+        name = arguments.text("reaction", reaction)
+        if any(each.name == name for each in self.reactions):
+            raise ValidationError(f"this app has the reaction {name!r}; take it out before you forget it")
+        return self._program.port().forget(name)
+
     def rebuild(self, projection: Projection | str, *, resume: bool = True, progress: Progress | None = None) -> int:
         """Replay a projection's events into a fresh copy beside the live one, and put that in its place.
 

@@ -1,7 +1,7 @@
 """Reactions as a cycle runs them: with the app they are given, and all that it takes to make their events."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -56,12 +56,14 @@ class Step:
         call: takes an event, or the list of events of a batch.
         asynchronous: whether what it gives has to be awaited.
         due_us: when an event may be handled, in µs since 1970; None: at once.
+        names: the stored names of its events.
     """
 
-    __slots__ = ("asynchronous", "batch", "call", "due_us", "reaction")
+    __slots__ = ("asynchronous", "batch", "call", "due_us", "names", "reaction")
 
-    def __init__(self, reaction: Reaction, host: Host) -> None:
+    def __init__(self, reaction: Reaction, host: Host, names: Iterable[str]) -> None:
         self.reaction = reaction
+        self.names = frozenset(names)
         self.asynchronous = reaction.asynchronous
         self.batch = reaction.batch
         self.call = _call(reaction, host)
@@ -73,6 +75,7 @@ class Steps:
 
     Attributes:
         decoders: what decodes an event, by its stored name.
+        takers: the numbers of the reactions that take an event, by its stored name.
         some_async: whether any is asynchronous.
         some_defer: whether any defers.
         some_batch: whether any takes batches.
@@ -81,8 +84,14 @@ class Steps:
     def __init__(self, catalog: Catalog, host: Host) -> None:
         self.catalog = catalog
         self.host = host
-        self.all = [Step(reaction, host) for reaction in catalog.reactions]
+        self.all = [
+            Step(reaction, host, spec[1]) for reaction, spec in zip(catalog.reactions, catalog.specs, strict=True)
+        ]
         self.decoders = catalog.codec.decoders
+        self.takers: dict[str, set[int]] = {}
+        for number, step in enumerate(self.all):
+            for name in step.names:
+                self.takers.setdefault(name, set()).add(number)
         self.some_async = any(step.asynchronous for step in self.all)
         self.some_defer = any(step.due_us for step in self.all)
         self.some_batch = any(step.batch for step in self.all)

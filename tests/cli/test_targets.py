@@ -1,4 +1,5 @@
-"""What becomes of reactions, from a shell: `act-fast targets`, `why`, `unblock`, `reset`, `prioritize`, `rebuild`."""
+"""What becomes of reactions, from a shell: `act-fast targets`, `why`, `unblock`, `reset`, `prioritize`,
+`forget`, `rebuild`."""
 
 import json
 import os
@@ -225,3 +226,12 @@ def test_rebuild_replays_a_projection_of_an_app(run, tmp_path: Path, monkeypatch
     ran = run("rebuild", "selling:app", "totals")
     assert (ran.code, ran.out) == (2, "")
     assert "'totals' is no projection of this app, which has 'sales'" in ran.err
+
+
+def test_a_reaction_that_is_gone_can_be_forgotten(run, shop: Act) -> None:
+    ran = run("forget", path(shop), "post")
+    assert (ran.code, ran.out) == (0, "1 reaction forgotten\n")
+    assert [row[0] for row in run("targets", path(shop)).rows] == ["ada", "bob"]
+    again = run("forget", path(shop), "post")
+    assert again.code == 2
+    assert again.err == "act-fast: there is no reaction 'post'; the store knows 'charge'\n"

@@ -68,8 +68,11 @@ def _answer(store: LogStore, port: ReactionPort, name: str, path: str) -> Answer
     except ValidationError:
         found = None
     if found is None:
-        return Answer(name, "not there", list(_why_not_there(name, known, head)))
-    reasons = [*_why(found, path), *_not_correlated([each for each in known if each.reaction in found.reactions], head)]
+        return Answer(name, "not there", list(_why_not_there(name, known, head, path)))
+    reasons = [
+        *_why(found, path),
+        *_not_correlated([each for each in known if each.reaction in found.reactions], head, path),
+    ]
     return Answer(name, state_of(found), reasons)
 
 
@@ -107,22 +110,23 @@ def _held(target: Target) -> str:
     return f"{held}; that process is no more, so another one takes over then"
 
 
-def _why_not_there(name: str, known: list[Cursor], head: int) -> Iterator[str]:
+def _why_not_there(name: str, known: list[Cursor], head: int, path: str) -> Iterator[str]:
     if not known:
         yield "no program with reactions has ever worked on this store"
         return
     yield "no event that was correlated so far concerns a target of this name"
     if any(each.reaction == name for each in known):
         yield f"{name!r} is the name of a reaction; its targets are called what its to= says: act-fast targets"
-    yield from _not_correlated(known, head)
+    yield from _not_correlated(known, head, path)
 
 
-def _not_correlated(known: list[Cursor], head: int) -> Iterator[str]:
+def _not_correlated(known: list[Cursor], head: int, path: str) -> Iterator[str]:
     for each in known:
         if each.position < head:
             yield (
                 f"reaction {each.reaction!r} was correlated up to position {each.position:,} of {head:,}; what comes"
-                " later is found when a program that has its code works, or calls correlate()"
+                " later is found when a program that has its code works, or calls correlate(); if there is no such"
+                f" program any more: act-fast forget {shlex.join([path, each.reaction])}"
             )
 
 
