@@ -51,6 +51,10 @@ class Action(Generic[S, P, R]):
         backoff: float | Backoff = 0.0,
         requires: Sequence[Invariant[Any, Any]] = (),
     ) -> None:
+        if not callable(getattr(function, "__func__", function)):
+            raise DefinitionError(
+                f"@action is for methods, not {function!r}; its options go by name, as in `@action(retries=3)`"
+            )
         self.function = function
         self.name: str = getattr(function, "__name__", "action")
         self.place = self.name

@@ -32,6 +32,9 @@ def hints_of(place: str, function: Callable[..., Any], scope: Mapping[str, Any])
 
 def parameters_of(place: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
     """The parameters after `self`."""
+    if isinstance(function, staticmethod | classmethod):
+        kind = type(function).__name__
+        raise DefinitionError(f"{place} takes no `self`, as a {kind}; remove @{kind}, and write it with `self`")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise DefinitionError(f"{place} is `async def`, but deciding and folding do no I/O; write a plain `def`")
     parameters = list(inspect.signature(function).parameters.values())

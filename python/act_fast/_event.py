@@ -1,11 +1,10 @@
 """Events: immutable facts, declared as classes."""
 
-import sys
 from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
-from act_fast._fields import check_fields, fields_with_mend, scope_of
+from act_fast._fields import check_fields, fields_with_mend
 from act_fast._upcast import Upcast, add_upcast
 from act_fast.errors import DefinitionError, ValidationError
 
@@ -39,7 +38,7 @@ class EventMeta(msgspec.StructMeta):
         for member in namespace.values():
             if isinstance(member, Upcast):
                 add_upcast(cls, member)
-        check_fields(cls, scope_of(sys._getframe(1)))
+        check_fields(cls)
         return cls
 
 

@@ -5,14 +5,30 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, Final
 
 import msgspec
-from msgspec import inspect
+from msgspec import inspect, structs
 
+from act_fast._misfit import misfit
 from act_fast.errors import DefinitionError
 
 __all__ = ["check_fields", "declared", "fields_with_mend", "scope_of", "unstorable"]
+
+_NO_KEYS: Final = (
+    inspect.BoolType,
+    inspect.NoneType,
+    inspect.ListType,
+    inspect.TupleType,
+    inspect.VarTupleType,
+    inspect.SetType,
+    inspect.FrozenSetType,
+    inspect.DictType,
+    inspect.StructType,
+    inspect.DataclassType,
+    inspect.NamedTupleType,
+    inspect.TypedDictType,
+)
 
 
 def scope_of(frame: FrameType) -> Mapping[str, Any]:
@@ -46,8 +62,8 @@ def fields_with_mend(class_name: str, namespace: Mapping[str, Any]) -> Iterator[
         raise DefinitionError(f"{class_name}: {error}") from None
 
 
-def check_fields(cls: type, scope: Mapping[str, Any] | None = None, *, final: bool = False) -> None:
-    """Refuse fields that JSON cannot hold.
+def check_fields(cls: type, *, final: bool = False) -> None:
+    """Refuse fields that JSON cannot hold, and defaults that are not of their field's type.
 
     A field may name a class that is defined later, so names that mean nothing yet are an error only when `final`.
     """
@@ -64,12 +80,31 @@ def check_fields(cls: type, scope: Mapping[str, Any] | None = None, *, final: bo
         raise DefinitionError(f"{cls.__qualname__}: {error}") from None
     if found:
         raise DefinitionError(f"{found}; use types that msgspec can encode as JSON")
+    for field in structs.fields(cls):
+        if field.default is not msgspec.NODEFAULT:
+            _check_default(f"{cls.__qualname__}.{field.name}", field.default, field.type)
+
+
+def _check_default(place: str, default: Any, kind: Any) -> None:
+    """Refuse a default that would not come back from the log: nobody looks at it where it is left as it is."""
+    try:
+        msgspec.json.decode(msgspec.json.encode(default), type=kind)
+    except msgspec.MsgspecError as error:
+        what, _ = misfit(error)
+        raise DefinitionError(
+            f"{place} has a default that is not of its type: as JSON, {what}; give it one that is, or let the type say"
+            " `| None`"
+        ) from None
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DefinitionError(f"{place} has a default that cannot be stored: {error}") from None
 
 
 def unstorable(kind: inspect.Type, path: str, seen: frozenset[type] = frozenset()) -> str | None:
     """Where in a type there is something that JSON cannot hold, in words; None when all of it can be held."""
     if isinstance(kind, inspect.CustomType):
         return f"{path} is of type {kind.cls.__name__}, which cannot be stored"
+    if isinstance(kind, inspect.DictType) and isinstance(_bare(kind.key_type), _NO_KEYS):
+        return f"{path} has keys that cannot be stored, since in JSON keys are text or numbers"
     if isinstance(kind, inspect.StructType | inspect.DataclassType | inspect.TypedDictType | inspect.NamedTupleType):
         if kind.cls in seen:
             return None
@@ -79,6 +114,10 @@ def unstorable(kind: inspect.Type, path: str, seen: frozenset[type] = frozenset(
         place = path if isinstance(kind, inspect.UnionType | inspect.Metadata) else f"{path}[]"
         inner = [(place, part) for part in _parts(kind)]
     return next((found for place, part in inner if (found := unstorable(part, place, seen))), None)
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    return _bare(kind.type) if isinstance(kind, inspect.Metadata) else kind
 
 
 def _parts(kind: inspect.Type) -> list[inspect.Type]:

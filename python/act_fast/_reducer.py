@@ -63,7 +63,7 @@ def events_of(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) -> 
 def _annotated(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) -> list[type[Event]]:
     parameters = parameters_of(place, each.function)
     mend = f"write `def {each.name}(self, event: SomeEvent) -> None`"
-    if len(parameters) != 1:
+    if len(parameters) != 1 or parameters[0].kind in (parameters[0].VAR_POSITIONAL, parameters[0].VAR_KEYWORD):
         raise DefinitionError(f"{place}: a reducer takes one event and nothing else; {mend}")
     hints = hints_of(place, each.function, scope)
     if parameters[0].name not in hints:

@@ -85,6 +85,8 @@ class Registry:
         return self.model_of(action.state)
 
     def _no_action(self, given: object) -> str:
+        if isinstance(given, Action):
+            return f"{given!r} belongs to no state; write it as a method of a class that derives from State"
         known = [action.place for state in self.models for action in state.__definition__.actions.values()]
         close = difflib.get_close_matches(str(given), known, 1) if isinstance(given, str) else []
         hint = f"; did you mean {close[0]}, without quotes?" if close else ""

@@ -67,7 +67,7 @@ class StateMeta(msgspec.StructMeta):
         with fields_with_mend(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, dict(namespace), **config)
         scope = scope_of(sys._getframe(1))
-        check_fields(cls, scope)
+        check_fields(cls)
         cls.__definition__ = define(  # type: ignore[attr-defined]
             cls, name, events, snapshot_every, snapshot_when, snapshot_version, {**scope, class_name: cls}, plan
         )
@@ -77,6 +77,14 @@ class StateMeta(msgspec.StructMeta):
 
 
 def _check_members(class_name: str, namespace: dict[str, Any]) -> None:
+    for name, member in namespace.items():
+        inner = getattr(member, "__func__", getattr(member, "fget", None))  # of a static or class method, of a property
+        if isinstance(inner, Action | Reducer | Invariant):
+            kind = type(inner).__name__.lower()
+            raise DefinitionError(
+                f"{class_name}.{name} is {kind} and {type(member).__name__} at once; leave the latter out, and write it"
+                " with `self`"
+            )
     for name in declared(namespace):
         member = namespace.get(name)
         if isinstance(member, Action | Reducer | Invariant):

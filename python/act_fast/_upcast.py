@@ -84,6 +84,11 @@ def upcast(*, from_: str) -> Callable[[Callable[[O], N]], Upcast[O, N]]:
     scope = scope_of(sys._getframe(1))
 
     def decorate(function: Callable[[O], N]) -> Upcast[O, N]:
+        if isinstance(function, classmethod):
+            raise DefinitionError(
+                f"@upcast(from_={from_!r}) on {function.__func__.__qualname__} is a class method; make it a static one,"
+                " with @staticmethod below @upcast"
+            )
         if isinstance(function, staticmethod):
             return Upcast(function.__func__, from_, scope)
         found = Upcast(function, from_, scope)

@@ -485,3 +485,87 @@ def test_an_error_says_types_in_the_words_of_the_program() -> None:
         ),
     ):
         app.do(Notes.note, "s")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize("around", [staticmethod, classmethod, property])
+def test_an_action_that_is_wrapped_in_something_else(around: Any) -> None:
+    with refused(rf"Notes\.note is action and {around.__name__} at once; leave the latter out"):
+
+        class Notes(State):
+            @around
+            @action
+            def note(self) -> Noted:
+                return Noted("")
+
+
+@pytest.mark.parametrize("kind", [staticmethod, classmethod])
+def test_a_member_that_is_no_method_of_an_instance(kind: Any) -> None:
+    with refused(rf"Notes\.note takes no `self`, as a {kind.__name__}; remove @{kind.__name__}"):
+
+        class Notes(State):
+            @action
+            @kind
+            def note(text: str) -> Noted:  # type: ignore[misc]
+                return Noted(text)
+
+    with refused(rf"Notes\.noted takes no `self`, as a {kind.__name__}"):
+
+        class Notes(State):  # type: ignore[no-redef]
+            @reducer
+            @kind
+            def noted(event: Noted) -> None: ...  # type: ignore[misc]
+
+
+def test_an_action_with_options_without_their_names() -> None:
+    with refused(r"@action is for methods, not 3; its options go by name, as in `@action\(retries=3\)`"):
+        action(3)  # type: ignore[call-overload]
+
+
+def test_a_reducer_that_takes_any_number_of_events() -> None:
+    with refused(r"Notes\.noted: a reducer takes one event and nothing else"):
+
+        class Notes(State):
+            @reducer
+            def noted(self, *events: Noted) -> None: ...
+
+
+@pytest.mark.parametrize("base", [State, Event])
+@pytest.mark.parametrize(
+    ("kind", "default"), [(int, None), (str, 0), (list[int], None), (float, float("inf")), (Amount, 0)]
+)
+def test_a_default_that_is_not_of_its_type(base: type[Any], kind: Any, default: Any) -> None:
+    body = {"__annotations__": {"thing": kind}, "thing": default, "__module__": __name__, "__qualname__": "Notes"}
+    with refused(r"Notes\.thing has a default that is not of its type: as JSON, expected .*or let the type say"):
+        type(base)("Notes", (base,), body)
+
+
+class Numbers(State):
+    first: "Later" = "none"  # type: ignore[assignment]
+
+
+Later = int
+
+
+def test_a_default_of_a_type_that_is_defined_later_is_looked_at_by_the_app() -> None:
+    with refused(r"Numbers\.first has a default that is not of its type: as JSON, expected `int`"):
+        Act("memory:", Numbers)
+
+
+@pytest.mark.parametrize("base", [State, Event])
+@pytest.mark.parametrize(
+    "key", [bool, tuple[int, int], frozenset[int], Plain, Annotated[bool, msgspec.Meta(title="b")]]
+)
+def test_keys_that_cannot_be_stored(base: type[Any], key: Any) -> None:
+    body = {"__annotations__": {"thing": list[dict[key, int]]}, "thing": [], "__module__": __name__}
+    body["__qualname__"] = "Notes"
+    with refused(r"Notes\.thing\[\] has keys that cannot be stored, since in JSON keys are text or numbers"):
+        type(base)("Notes", (base,), body)
+
+
+def test_an_action_outside_of_a_state() -> None:
+    @action  # type: ignore[type-var]
+    def note(self: Any, text: str) -> Noted:
+        return Noted(text)
+
+    with Act("memory:", Account) as app, refused(r"<action note> belongs to no state; write it as a method of a class"):
+        app.do(note, "n", text="x")

@@ -317,6 +317,14 @@ def test_an_upcaster_that_says_not_what_it_makes_is_an_error() -> None:
         def nowhere(old: dict[str, Any]) -> dict[str, Any]:
             return old
 
+    with pytest.raises(ValidationError, match=r"New\.of is a class method; make it a static one"):
+
+        class New(Event):
+            @upcast(from_="Old")
+            @classmethod
+            def of(cls, old: dict[str, Any]) -> dict[str, Any]:
+                return old
+
     with pytest.raises(ValidationError, match="takes the old data and returns the new event, both annotated"):
 
         @upcast(from_="Old")
