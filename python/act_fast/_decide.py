@@ -14,7 +14,7 @@ from act_fast.errors import DefinitionError, InvariantError
 if TYPE_CHECKING:
     from act_fast._fold import Fold
 
-__all__ = ["Decision", "check_declared", "check_folded", "check_unchanged", "decide"]
+__all__ = ["Decision", "check_declared", "check_folded", "check_unchanged", "decide", "misfitting"]
 
 _encode: Final = msgspec.json.Encoder().encode
 _encode_sorted: Final = msgspec.json.Encoder(order="deterministic").encode
@@ -143,7 +143,7 @@ def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], event: Event) -> 
         data = _encode(event)
         return decode(data), (kind.__stored_name__, data)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise DefinitionError(f"{action.place} returned {_misfitting(kind, error)}") from None
+        raise DefinitionError(f"{action.place} returned {misfitting(kind, error)}") from None
 
 
 def _foreign(action: Action[Any, Any, Any], fold: "Fold[Any]", kind: type) -> str:
@@ -158,7 +158,8 @@ def _foreign(action: Action[Any, Any, Any], fold: "Fold[Any]", kind: type) -> st
     )
 
 
-def _misfitting(kind: type, error: Exception) -> str:
+def misfitting(kind: type, error: Exception) -> str:
+    """What is wrong with an event that does not come back from its own JSON."""
     if isinstance(error, msgspec.MsgspecError):
         what, path = misfit(error)
         return f"{kind.__qualname__} with a wrong value: {f'field {path!r}: ' if path else ''}{what}"

@@ -37,7 +37,7 @@ class Definition(Generic[S]):
         replaced: event classes that only reduce, each with the one that has replaced it.
         plan: the declared fields, or None.
         declared: for each event that concerns a declared field, what brings these up to date.
-        coded: the events that have a reducer of their own.
+        coded: the events that a reducer folds, their own or that of a class they derive from.
         copied: for each event without one, the fields that it copies.
         snapshot_every: how many versions lie between snapshots, or None.
         snapshot_when: says of a new snapshot whether it is to be stored, or None.
@@ -152,7 +152,7 @@ def _add_reducer(definition: Definition[Any], reducer: Reducer[Any, Any], scope:
 
 
 def _add_unreduced(definition: Definition[Any], events: Sequence[type[Event]]) -> None:
-    """Events that belong to the state but have no reducer are folded by copying the fields that they share with it."""
+    """Events without a reducer of their own are folded by that of a class they derive from, else by copying fields."""
     where = f"{definition.state.__qualname__}: events="
     known = isinstance(events, Sequence) and all(isinstance(each, type) and issubclass(each, Event) for each in events)
     if not known:
@@ -161,11 +161,15 @@ def _add_unreduced(definition: Definition[Any], events: Sequence[type[Event]]) -
     inherited = [event for base in _bases(definition.state) for event in base.reducers]
     named = definition.plan.events if definition.plan else []
     declared = definition.plan.fields if definition.plan else ()
-    definition.coded = frozenset(definition.reducers)
+    written = dict(definition.reducers)
     for event in (*events, *returned, *inherited, *named):
-        if event not in definition.reducers:
+        base = next((each for each in event.__mro__ if each in written), None)
+        if base is not None:
+            definition.reducers[event] = written[base]
+        elif event not in definition.reducers:
             names = definition.copied[event] = shared_fields(definition.state, event, declared)
             definition.reducers[event] = passthrough(names)
+    definition.coded = frozenset(definition.reducers) - definition.copied.keys()
 
 
 def _add_declared(definition: Definition[Any]) -> None:

@@ -42,6 +42,9 @@ class Invariant(Generic[S, P]):
     def __get__(self, instance: object, owner: type) -> Any:
         return self if instance is None else self.function.__get__(instance, owner)
 
+    def __repr__(self) -> str:
+        return f"<invariant {getattr(self.function, '__qualname__', self.name)}: {self.description}>"
+
     def holds(self, state: S, actor: "Actor | None") -> bool:
         """Whether the rule holds in this state, for this actor."""
         function: Callable[..., bool] = self.function

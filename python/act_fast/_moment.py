@@ -31,18 +31,27 @@ def version_before(
     if (before is not None) + (at is not None) + (position is not None) > 1:
         raise ValidationError("before=, at= and position= each name a moment; give one of them")
     if isinstance(before, datetime):
+        arguments.microseconds("before", before)
         return _version_when(store, stream, created_before=before)
     if isinstance(at, datetime):
         arguments.microseconds("at", at)
         later = None if at.replace(tzinfo=None) == datetime.max else at + timedelta(microseconds=1)
         return _version_when(store, stream, created_before=later)
     if before is not None:
-        return arguments.count("before", before)
+        return _version("before", before)
     if at is not None:
-        return arguments.count("at", at) + 1
+        return _version("at", at) + 1
     if position is not None:
         return _version_when(store, stream, before=arguments.count("position", position) + 1)
     return None
+
+
+def _version(what: str, given: object) -> int:
+    if not isinstance(given, int):
+        raise ValidationError(
+            f"{what}= must be a version, which is a whole number, or a datetime, not {type(given).__name__}"
+        )
+    return arguments.count(what, given)
 
 
 def _version_when(

@@ -39,6 +39,9 @@ class Reducer(Generic[S, E]):
     def __get__(self, instance: object, owner: type) -> Any:
         return self if instance is None else self.function.__get__(instance, owner)
 
+    def __repr__(self) -> str:
+        return f"<reducer {getattr(self.function, '__qualname__', self.name)}>"
+
 
 def reducer(function: Callable[[S, E], None]) -> Reducer[S, E]:
     """Make a method the reducer of the event that its argument is annotated with.

@@ -2,7 +2,8 @@
 
 import difflib
 from collections.abc import Iterable, Iterator
-from typing import Any, TypeVar
+from types import MethodType
+from typing import Any, TypeVar, get_origin
 
 from act_fast._action import Action
 from act_fast._codec import Codec
@@ -11,7 +12,9 @@ from act_fast._definition import Definition
 from act_fast._event import Event
 from act_fast._fields import check_fields
 from act_fast._fold import Fold, Unknown
+from act_fast._invariant import Invariant
 from act_fast._projection import Projection
+from act_fast._reducer import Reducer
 from act_fast._slice import Component, Slice
 from act_fast._state import State
 from act_fast._stored import StateCodec
@@ -63,7 +66,7 @@ class Registry:
         Raises:
             DefinitionError: it is not one of this app's.
         """
-        model = self.models.get(state)
+        model = self.models.get(state) if isinstance(state, type) else None
         if model is None:
             raise DefinitionError(
                 f"{_called(state)} is not a state of this app, which has {_listed(self.models)};"
@@ -87,6 +90,9 @@ class Registry:
     def _no_action(self, given: object) -> str:
         if isinstance(given, Action):
             return f"{given!r} belongs to no state; write it as a method of a class that derives from State"
+        if isinstance(given, MethodType):
+            name = f"{type(given.__self__).__qualname__}.{given.__name__}"
+            return f"{name} is bound to an instance here; name the action by its class: `{name}`"
         known = [action.place for state in self.models for action in state.__definition__.actions.values()]
         close = difflib.get_close_matches(str(given), known, 1) if isinstance(given, str) else []
         hint = f"; did you mean {close[0]}, without quotes?" if close else ""
@@ -110,9 +116,7 @@ def _states_in(components: Iterable[object]) -> Iterator[type[State]]:
         elif isinstance(each, type) and issubclass(each, State) and each is not State:
             yield each
         else:
-            raise DefinitionError(
-                f"{_called(each)} is no component of an app; hand it state classes, projections and slices"
-            )
+            raise DefinitionError(f"{_called(each)} is no component of an app; {_mend_of_component(each)}")
 
 
 def _check_state(state: type[State]) -> None:
@@ -143,8 +147,21 @@ def _listed(states: Iterable[type]) -> str:
     return ", ".join(state.__qualname__ for state in states) or "none"
 
 
+def _mend_of_component(given: object) -> str:
+    origin = get_origin(given)
+    if isinstance(origin, type) and issubclass(origin, State):
+        return f"make it a class: `class SomeState({origin.__name__}[...])`"
+    if isinstance(given, State):
+        return f"hand over the class itself: `{type(given).__qualname__}`"
+    return "hand it state classes, projections and slices"
+
+
 def _called(what: object) -> str:
-    return what.__qualname__ if isinstance(what, type) else repr(what)
+    """A thing in words that may be said: of an instance, which may hold anything, only what it is one of."""
+    if isinstance(what, type):
+        return what.__qualname__
+    spoken = isinstance(what, str | Action | Reducer | Invariant | None) or get_origin(what) is not None
+    return repr(what) if spoken else f"an instance of {type(what).__qualname__}"
 
 
 def _where(cls: type) -> str:

@@ -132,6 +132,45 @@ def test_the_action_of_a_base_class_is_not_that_of_the_subclass() -> None:
         app.do(Account.open, "s", owner="Ada")
 
 
+class Moved(Event):
+    amount: int
+
+
+class Received(Moved):
+    sender: str
+
+
+class Sent(Moved):
+    to: str
+
+
+class Purse(State):
+    balance: int = 0
+
+    @reducer
+    def moved(self, event: Moved) -> None:
+        self.balance += event.amount
+
+    @reducer
+    def sent(self, event: Sent) -> None:
+        self.balance -= event.amount
+
+    @action
+    def receive(self, amount: int, sender: str) -> Received:
+        return Received(amount, sender)
+
+    @action
+    def send(self, amount: int, to: str) -> Sent:
+        return Sent(amount, to)
+
+
+def test_an_event_without_a_reducer_is_folded_like_the_class_it_derives_from() -> None:
+    with Act("memory:", Purse, debug=True, cache_max=0) as app:
+        app.do(Purse.receive, "p", amount=5, sender="Ada")
+        app.do(Purse.send, "p", amount=2, to="Bob")
+        assert app.load(Purse, "p").state.balance == 3
+
+
 class Noted(Event):
     text: str
 

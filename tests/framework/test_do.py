@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Generic, TypeVar
 
 import pytest
 
@@ -18,6 +19,8 @@ from act_fast import (
     reducer,
 )
 from tests.framework.bank import Account, Deposited, Opened
+
+T = TypeVar("T")
 
 
 def test_do_appends_and_returns_the_state_after(app: Act) -> None:
@@ -108,6 +111,17 @@ def test_an_event_without_a_reducer_copies_the_fields_it_shares() -> None:
 def test_an_unknown_action_is_an_error_that_lists_what_there_is(app: Act) -> None:
     with pytest.raises(ValidationError, match=r"'deposit' is no action; this app has Account\.open, .*did you mean"):
         app.do("deposit", "account-7")  # type: ignore[arg-type, call-arg]
+
+
+def test_what_is_no_action_is_told_without_what_it_holds(app: Act) -> None:
+    with pytest.raises(ValidationError, match=r"^Account\.deposit is bound to an instance here; name the action by"):
+        app.do(Account(owner="Ada").deposit, "account-7", amount=1)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=r"^<reducer Account\.opened> is no action; this app has Account\.open, "):
+        app.do(Account.opened, "account-7")  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=r"^<invariant Account\.is_open: the account is open> is no action"):
+        app.do(Account.is_open, "account-7")  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=r"^an instance of Deposited is no action"):
+        app.do(Deposited(1), "account-7")  # type: ignore[arg-type]
 
 
 def test_an_action_of_a_state_that_is_not_registered_is_an_error_that_lists_what_there_is(app: Act) -> None:
@@ -429,6 +443,21 @@ def test_something_that_is_no_component_is_refused() -> None:
         Act("memory:", Opened)  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="is no component"):
         Act("memory:", Slice("Account"))  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=r"^an instance of Account is no component of an app; hand over the"):
+        Act("memory:", Account())  # type: ignore[arg-type]
+
+
+def test_a_generic_state_becomes_a_component_as_a_class() -> None:
+    class Box(State, Generic[T]):
+        item: T | None = None
+
+    class NumberBox(Box[int]):
+        pass
+
+    with Act("memory:", NumberBox) as app:
+        assert app.load(NumberBox, "b").state.item is None
+    with pytest.raises(ValidationError, match=r"Box\[int\] is no component .* `class SomeState\(Box\[\.\.\.\]\)`"):
+        Act("memory:", Box[int])
 
 
 def test_a_state_without_eq_is_not_taken_for_a_changed_one_in_debug() -> None:

@@ -1,6 +1,6 @@
 """Loading: the state now, and as it was."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,7 @@ def test_before_and_at_a_time(busy: Act) -> None:
     [
         {"before": -1},
         {"before": True},
+        {"before": date(2026, 1, 1)},
         {"before": "2"},
         {"at": -1},
         {"at": 1.5},
@@ -84,8 +85,13 @@ def test_before_and_at_a_time(busy: Act) -> None:
     ],
 )
 def test_a_moment_that_is_none_is_refused(busy: Act, moment: dict[str, int]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match=rf"^(before=, at= and position=|{next(iter(moment))}\b)"):
         busy.load(Account, "account-1", **moment)
+
+
+def test_a_state_is_named_by_its_class(busy: Act) -> None:
+    with pytest.raises(ValidationError, match=r"^an instance of Account is not a state of this app"):
+        busy.load(Account(owner="Ada"), "account-1")  # type: ignore[arg-type, type-var]
 
 
 def test_time_travel_leaves_the_present_alone(busy: Act) -> None:

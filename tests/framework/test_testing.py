@@ -2,7 +2,7 @@
 
 import pytest
 
-from act_fast import Act, Actor, Event, InvariantError, State, ValidationError, action, invariant
+from act_fast import Act, Actor, DefinitionError, Event, InvariantError, State, ValidationError, action, invariant
 from act_fast.testing import given
 from tests.framework.bank import Account, Deposited, Opened, Withdrawn
 
@@ -87,10 +87,26 @@ def test_what_is_given_must_be_the_states() -> None:
     class Elsewhere(Event):
         pass
 
-    with pytest.raises(ValidationError, match="no event is stored as 'Elsewhere' here"):
+    with pytest.raises(ValidationError, match="Elsewhere is no event of Account; it has Opened, Deposited, Withdrawn"):
         given(Account, Elsewhere())
-    with pytest.raises(ValidationError, match="does not decode"):
+    with pytest.raises(ValidationError, match="int is no event of Account"):
+        given(Account, 3)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=r"given was Deposited with a wrong value: field 'amount': expected"):
         given(Account, Deposited("x"))  # type: ignore[arg-type]
+
+
+def test_what_is_done_must_be_an_action_of_the_state() -> None:
+    class Elsewhere(State):
+        @action
+        def happen(self) -> None:
+            return None
+
+    with pytest.raises(DefinitionError, match="Elsewhere is not a state of this app, which has Account"):
+        given(Account).when(Elsewhere.happen)  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError, match="'open' is no action"):
+        given(Account).when("open")  # type: ignore[arg-type]
+    with pytest.raises(DefinitionError, match=r"<reducer Account\.opened> is no action"):
+        given(Account).when(Account.open, "Ada").when(Account.opened)  # type: ignore[arg-type]
 
 
 def test_an_action_that_changes_the_state_is_found_out() -> None:

@@ -3,12 +3,15 @@
 import re
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
+import msgspec
+
 from act_fast._action import Action
-from act_fast._decide import check_folded, check_unchanged, decide
+from act_fast._decide import check_folded, check_unchanged, decide, misfitting
 from act_fast._event import Event, encode
 from act_fast._meta import Actor
 from act_fast._registry import Model, Registry
 from act_fast._state import State
+from act_fast.errors import ValidationError
 
 __all__ = ["Given", "When", "given"]
 
@@ -26,17 +29,19 @@ def given(state: type[S], /, *events: Event) -> "Given[S]":
     Raises:
         ValidationError: an event is not the state's, or holds what cannot be stored.
     """
-    model = Registry((state,), "raise").model_of(state)
+    registry = Registry((state,), "raise")
+    model = registry.model_of(state)
     stream = model.make()
     for version, event in enumerate(events):
         model.events(stream, _STREAM, version, [_stored(model, event)])
-    return Given(model, stream, len(events), None)
+    return Given(registry, model, stream, len(events), None)
 
 
 class Given(Generic[S]):
     """A stream as it stands before something is done."""
 
-    def __init__(self, model: Model[S], state: S, version: int, actor: Actor | None) -> None:
+    def __init__(self, registry: Registry, model: Model[S], state: S, version: int, actor: Actor | None) -> None:
+        self._registry = registry
         self._model = model
         self._state = state
         self._version = version
@@ -44,11 +49,15 @@ class Given(Generic[S]):
 
     def acting(self, actor: Actor) -> "Given[S]":
         """The same stream, with somebody to do things."""
-        return Given(self._model, self._state, self._version, actor)
+        return Given(self._registry, self._model, self._state, self._version, actor)
 
     def when(self, action: Action[S, P, Any], /, *args: P.args, **kwargs: P.kwargs) -> "When[S]":
-        """Do an action. Whatever it raises is kept for `raises`."""
-        return When(self._model, self._state, self._version, self._actor, action, args, kwargs)
+        """Do an action. Whatever it raises is kept for `raises`.
+
+        Raises:
+            DefinitionError: it is no action of this state.
+        """
+        return When(self._registry, self._model, self._state, self._version, self._actor, action, args, kwargs)
 
     def state(self, expected: S | None = None, /, **fields: object) -> Self:
         """Assert that the state equals `expected`, or that it has these fields."""
@@ -62,6 +71,7 @@ class When(Generic[S]):
 
     def __init__(
         self,
+        registry: Registry,
         model: Model[S],
         state: S,
         version: int,
@@ -70,6 +80,8 @@ class When(Generic[S]):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
+        registry.model_for(action)
+        self._registry = registry
         self._model = model
         self._actor = actor
         self._action = action
@@ -122,7 +134,7 @@ class When(Generic[S]):
     def when(self, action: Action[S, P, Any], /, *args: P.args, **kwargs: P.kwargs) -> "When[S]":
         """Do the next action on the stream as it stands now; one that raised has left it as it was."""
         version = self._before + len(self._events)
-        return When(self._model, self._state, version, self._actor, action, args, kwargs)
+        return When(self._registry, self._model, self._state, version, self._actor, action, args, kwargs)
 
     def _run(self, before: S, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         action, model = self._action, self._model
@@ -145,8 +157,17 @@ class When(Generic[S]):
 
 def _stored(model: Model[Any], event: Event) -> Event:
     """An event as it would be read from a log."""
+    kind = type(event)
+    if kind not in model.definition.reducers:
+        known = ", ".join(each.__qualname__ for each in model.definition.reducers) or "none"
+        raise ValidationError(
+            f"{kind.__qualname__} is no event of {model.definition.state.__qualname__}; it has {known}"
+        )
     name, data = encode(event)
-    return model.codec.decode(name, data)
+    try:
+        return model.codec.decoders[name](data)
+    except msgspec.MsgspecError as error:
+        raise ValidationError(f"given was {misfitting(kind, error)}") from None
 
 
 def _assert_state(state: Any, expected: Any, fields: dict[str, object]) -> None:
