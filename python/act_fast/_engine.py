@@ -81,7 +81,8 @@ class Engine:
         self._unknown: Unknown = unknown
         self._correlator = correlator
         # Who lost a race decides again in turn, so that a crowd on one stream does not collide over and over.
-        self._turns = [threading.Lock() for _ in range(_TURNS)]
+        # Locks that their owner may take again: an action should not do what is for its caller, but must not hang if it does.
+        self._turns = [threading.RLock() for _ in range(_TURNS)]
 
     def include(self, components: Sequence[Component], fits: Callable[[Registry], object]) -> None:
         """Add components; nothing changes when they do not fit, also when `fits` raises."""

@@ -197,3 +197,38 @@ def test_jitter_shortens_a_wait_by_its_share_at_most() -> None:
 def test_a_backoff_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         Backoff(**wrong)
+
+
+def test_an_action_that_does_what_is_for_its_caller_does_not_hang_when_it_is_decided_again() -> None:
+    runs: list[str] = []
+
+    class Meddler(State):
+        total: int = 0
+
+        @reducer
+        def deposited(self, event: Deposited) -> None:
+            self.total += event.amount
+
+        @action(retries=5)
+        def outer(self) -> Deposited:
+            runs.append("outer")
+            if runs.count("outer") == 1:
+                app.store.append("m", [Deposited(1)])
+            elif runs.count("outer") == 2:
+                app.do(Meddler.inner, "m")
+            return Deposited(10)
+
+        @action(retries=5)
+        def inner(self) -> Deposited:
+            runs.append("inner")
+            if runs.count("inner") == 1:
+                app.store.append("m", [Deposited(100)])
+            return Deposited(1000)
+
+    with Act("memory:", Meddler) as app:
+        thread = threading.Thread(target=app.do, args=(Meddler.outer, "m"), daemon=True)
+        thread.start()
+        thread.join(timeout=60)
+        assert not thread.is_alive()
+        assert app.load(Meddler, "m").state == Meddler(1111)
+    assert runs == ["outer", "outer", "inner", "inner", "outer"]
