@@ -6,6 +6,7 @@ import msgspec
 
 from act_fast._act import Act
 from act_fast._async_act import AsyncAct
+from act_fast._codec import Codec
 from act_fast._event import CLOSED
 from act_fast._store import Committed, Progress, Store
 from act_fast.errors import ValidationError
@@ -59,21 +60,27 @@ class CheckReport(msgspec.Struct, frozen=True):
         return not self.failures
 
 
-def check(app: Act | AsyncAct, store: Store, *, progress: Progress | None = None) -> CheckReport:
+def check(
+    app: Act | AsyncAct, store: Store, *, skip_unknown: bool = False, progress: Progress | None = None
+) -> CheckReport:
     """Decode every event of `store` with the classes and upcasters of `app`, whose own store is left alone.
 
     Args:
         app: whose states say what the events are.
         store: the log to check.
+        skip_unknown: whether a name that no class claims is meant to be left out, and so is no failure; it is not
+            either with an app that was made with `unknown="skip"`.
         progress: called now and then with (events looked at, events in all).
     """
-    codec = (app.sync if isinstance(app, AsyncAct) else app)._codec
+    act = app.sync if isinstance(app, AsyncAct) else app
+    codec = act._codec
+    skip_unknown = skip_unknown or act._engine.unknown == "skip"
     found: dict[str, Tally] = {}
     head = store.head
     for each in store.query(before=head + 1):
         tally = found.setdefault(each.name, Tally())
         tally.events += 1
-        if each.name != CLOSED:
+        if each.name != CLOSED and not (skip_unknown and each.name not in codec.decoders):
             try:
                 codec.decode(each.name, each.data)
             except Exception as error:  # an upcaster may raise anything
@@ -81,7 +88,7 @@ def check(app: Act | AsyncAct, store: Store, *, progress: Progress | None = None
         if progress is not None and each.position % _PROGRESS_EVENTS == 0:
             progress(each.position, head)
     names = [
-        NameReport(name, tally.events, _class_of(app, name), tally.failures, tally.first)
+        NameReport(name, tally.events, _class_of(codec, name), tally.failures, tally.first)
         for name, tally in sorted(found.items())
     ]
     return CheckReport(sum(each.events for each in names), names)
@@ -100,6 +107,6 @@ class Tally:
             self.first = Undecodable(where.stream, where.version, where.position, reason)
 
 
-def _class_of(app: Act | AsyncAct, name: str) -> str | None:
-    event = (app.sync if isinstance(app, AsyncAct) else app)._codec.classes.get(name)
+def _class_of(codec: Codec, name: str) -> str | None:
+    event = codec.classes.get(name)
     return None if event is None else f"{event.__module__}.{event.__qualname__}"

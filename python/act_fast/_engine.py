@@ -60,6 +60,7 @@ class Engine:
         registry: the app's definitions.
         cache: live states.
         observers: who is told what happened.
+        unknown: what becomes of events that a state does not know.
     """
 
     def __init__(
@@ -78,15 +79,15 @@ class Engine:
         self._port: Port = port_to(store)
         self._loader = Loader(store, self._port, self.cache, self.observers)
         self._debug = debug
-        self._unknown: Unknown = unknown
+        self.unknown: Unknown = unknown
         self._correlator = correlator
         # Who lost a race decides again in turn, so that a crowd on one stream does not collide over and over.
-        # Locks that their owner may take again: an action should not do what is for its caller, but must not hang if it does.
+        # An action that calls `do` itself, which it should not, must not wait for its own turn: hence RLock.
         self._turns = [threading.RLock() for _ in range(_TURNS)]
 
     def include(self, components: Sequence[Component], fits: Callable[[Registry], object]) -> None:
         """Add components; nothing changes when they do not fit, also when `fits` raises."""
-        registry = Registry((*self.registry.components, *components), self._unknown)
+        registry = Registry((*self.registry.components, *components), self.unknown)
         fits(registry)
         self.registry = registry
         self.cache.clear()

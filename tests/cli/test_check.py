@@ -75,6 +75,15 @@ def test_an_event_that_does_not_decode_is_named_and_gives_exit_code_1(run, chang
     assert "amount" in ran.rows[0][7]
 
 
+def test_a_name_that_no_class_claims_gives_exit_code_1_unless_it_may_be_left_out(run, accounts: Path) -> None:
+    with LogStore(accounts) as store:
+        store.append("account-7", [("Frozen", b"{}")])
+    assert run("check", "bank:Account", accounts).code == 1
+    ran = run("check", "bank:Account", accounts, "--skip-unknown")
+    assert ran.code == 0
+    assert ran.rows[1][:4] == ["Frozen", "1", "", "0"]
+
+
 def test_the_report_as_json_has_the_first_failure_of_each_name(run, changed: Path) -> None:
     ran = run("check", "bank:Account", changed, "--json")
     first = json.loads(ran.out)["names"][0]["first"]

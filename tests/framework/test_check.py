@@ -63,6 +63,19 @@ def test_a_name_that_no_class_claims_is_reported(store: LogStore) -> None:
     assert (report.names[0].name, report.names[0].event, report.names[0].failures) == ("Lost", None, 2)
 
 
+def test_a_name_that_no_class_claims_may_be_left_out_on_purpose(store: LogStore) -> None:
+    store.append("b", [("Lost", b"{}"), ("Paid_v2", b"{}")])
+    for report in (
+        check(Act("memory:", Till, unknown="skip"), store),
+        check(Act("memory:", Till), store, skip_unknown=True),
+    ):
+        assert [(each.name, each.event is None, each.failures) for each in report.names] == [
+            ("Lost", True, 0),
+            ("Paid", False, 0),
+            ("Paid_v2", False, 1),
+        ]
+
+
 def test_the_end_of_a_stream_needs_no_class() -> None:
     app = Act("memory:", Till)
     app.close_stream(Till, "t")

@@ -18,7 +18,8 @@ __all__ = ["add"]
 DESCRIPTION = """\
 Decode every event of the store with the classes of an app, and say which do
 not decode any more: a gate to pass before a release. The exit code is 1 if
-there are any.
+there are any. Events of a name that no class claims are among them, unless
+the app was made with unknown="skip", or --skip-unknown is given.
 
 MODULE:APP is an app, a function that makes one, a state class or a slice. The
 module is imported, from the current directory if it is there; an app's own
@@ -56,13 +57,14 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("app", metavar="MODULE:APP", help="whose classes the events should decode as")
     parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("--skip-unknown", action="store_true", help="let names pass that no class claims")
     parser.add_argument("--json", action="store_true", help="the report as one JSON object")
 
 
 def _run(arguments: Namespace) -> int:
     app = find_app(arguments.app)
     with open_store(arguments.path) as store, progress_bar("checking") as progress:
-        report = check(app, store, progress=progress)
+        report = check(app, store, skip_unknown=arguments.skip_unknown, progress=progress)
     if arguments.json:
         print(msgspec.json.encode(report).decode())
     else:
