@@ -2,7 +2,7 @@
 
 import dataclasses
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Final
@@ -62,10 +62,11 @@ def fields_with_mend(class_name: str, namespace: Mapping[str, Any]) -> Iterator[
         raise DefinitionError(f"{class_name}: {error}") from None
 
 
-def check_fields(cls: type, *, final: bool = False) -> None:
+def check_fields(cls: type, *, final: bool = False, declared: Container[str] = ()) -> None:
     """Refuse fields that JSON cannot hold, and defaults that are not of their field's type.
 
     A field may name a class that is defined later, so names that mean nothing yet are an error only when `final`.
+    Defaults of `declared` fields are not the author's, and left alone.
     """
     try:
         found = unstorable(inspect.type_info(cls), cls.__qualname__)
@@ -81,7 +82,7 @@ def check_fields(cls: type, *, final: bool = False) -> None:
     if found:
         raise DefinitionError(f"{found}; use types that msgspec can encode as JSON")
     for field in structs.fields(cls):
-        if field.default is not msgspec.NODEFAULT:
+        if field.default is not msgspec.NODEFAULT and field.name not in declared:
             _check_default(f"{cls.__qualname__}.{field.name}", field.default, field.type)
 
 

@@ -120,7 +120,8 @@ def _states_in(components: Iterable[object]) -> Iterator[type[State]]:
 
 
 def _check_state(state: type[State]) -> None:
-    check_fields(state, final=True)
+    plan = state.__definition__.plan
+    check_fields(state, final=True, declared=plan.fields if plan else ())
     check_annotations(state)
     definition = state.__definition__
     attached = {each.name for action in definition.actions.values() for each in action.requires}

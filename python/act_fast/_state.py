@@ -67,7 +67,7 @@ class StateMeta(msgspec.StructMeta):
         with fields_with_mend(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, dict(namespace), **config)
         scope = scope_of(sys._getframe(1))
-        check_fields(cls)
+        check_fields(cls, declared=plan.fields if plan else ())
         cls.__definition__ = define(  # type: ignore[attr-defined]
             cls, name, events, snapshot_every, snapshot_when, snapshot_version, {**scope, class_name: cls}, plan
         )
