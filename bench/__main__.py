@@ -45,9 +45,10 @@ def main() -> int:
         status = pytest.main([*pytest_options(saved, asked.kinds, asked.k)], plugins=[outcomes])
         if not (saved.exists() and saved.stat().st_size):
             return int(status) or 1
-        results = Results.from_benchmarks(where, json.loads(saved.read_text()), outcomes.missing)
-    whole = not (asked.quick or asked.k or asked.kinds)
-    publish(results, asked.output or (HERE if whole else None))
+        results = Results.from_benchmarks(
+            where, json.loads(saved.read_text()), outcomes.missing, whole=not (asked.k or asked.kinds)
+        )
+    publish(results, asked.output or (HERE if results.whole and not asked.quick else None))
     return int(status)
 
 

@@ -19,7 +19,7 @@ class Outcomes:
             self.missing[name_of(report)] = reason_of_skip(report.longrepr)
         elif report.failed:
             said = getattr(getattr(report.longrepr, "reprcrash", None), "message", str(report.longrepr))
-            self.missing[name_of(report)] = f"failed: {said.splitlines()[0]}"
+            self.missing.setdefault(name_of(report), f"failed: {said.splitlines()[0]}")
 
 
 def name_of(report: pytest.TestReport) -> str:

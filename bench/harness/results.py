@@ -18,17 +18,19 @@ class Results:
         facts: what the figures were measured on.
         measured: by the row's key in the order of the report, the subject's measurement first.
         curves: by the row's key, for rows that have an axis.
-        missing: rows that brought nothing, and why.
+        missing: benchmarks that brought nothing, and why.
+        whole: whether everything was asked for.
     """
 
     facts: Mapping[str, str]
     measured: Mapping[str, Sequence[Measurement]]
     curves: Mapping[str, Sequence[Curve]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = True
 
     @classmethod
     def from_benchmarks(
-        cls, facts: Mapping[str, str], saved: Mapping[str, Any], missing: Mapping[str, str]
+        cls, facts: Mapping[str, str], saved: Mapping[str, Any], missing: Mapping[str, str], whole: bool
     ) -> "Results":
         """From what pytest-benchmark saved: each benchmark carries its rows."""
         extras = [benchmark["extra_info"] for benchmark in saved["benchmarks"]]
@@ -39,11 +41,14 @@ class Results:
             {key: [Measurement(**each) for each in measured[key]] for key in ROWS if key in measured},
             {key: [Curve(**each) for each in curves[key]] for key in ROWS if key in curves},
             missing,
+            whole,
         )
 
     @property
     def unmeasured(self) -> list[str]:
-        """The keys of the rows that nothing was brought for."""
+        """The keys of the rows that nothing was brought for, though it was asked for."""
+        if not self.whole:
+            return []
         return [key for key in ROWS if key not in self.measured and key not in self.curves]
 
     def as_json(self) -> dict[str, Any]:

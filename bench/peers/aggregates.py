@@ -8,7 +8,7 @@ from uuid import UUID
 
 from bench.harness.duel import Body, Contender
 from bench.peers.absence import needs
-from bench.rows.peers import EVENTSOURCING_MEMORY, EVENTSOURCING_SQLITE
+from bench.rows.peers import EVENTSOURCING_MEMORY, EVENTSOURCING_SQLITE, EVENTSOURCING_SQLITE_UNFLUSHED
 
 __all__ = ["aggregate_loads", "aggregate_saves", "recorder_load"]
 
@@ -23,7 +23,7 @@ UNFLUSHED = "process: synchronous OFF"
 ROWS_OF_SQLITE = "eventsourcing, its rows from SQLite"
 
 
-@needs("eventsourcing", EVENTSOURCING_SQLITE, EVENTSOURCING_MEMORY)
+@needs("eventsourcing", EVENTSOURCING_SQLITE, EVENTSOURCING_MEMORY, EVENTSOURCING_SQLITE_UNFLUSHED)
 def aggregate_saves(accounts: int, actions_each: int) -> list[Contender]:
     """Deposits into accounts that the caller holds, one save each; the budgets name the first two."""
     from bench.peers.eventsourcing_bank import Bank, UnflushedBank
@@ -31,7 +31,7 @@ def aggregate_saves(accounts: int, actions_each: int) -> list[Contender]:
     return [
         saves(EVENTSOURCING_SQLITE, FLUSHED, Bank, accounts, actions_each),
         saves(EVENTSOURCING_MEMORY, MEMORY, Bank, accounts * 4, actions_each),
-        saves(f"{EVENTSOURCING_SQLITE}, flushing off", UNFLUSHED, UnflushedBank, accounts * 2, actions_each),
+        saves(EVENTSOURCING_SQLITE_UNFLUSHED, UNFLUSHED, UnflushedBank, accounts * 2, actions_each),
         saves(f"{EVENTSOURCING_MEMORY}, got from its cache", MEMORY, Bank, accounts * 2, actions_each, held=False),
     ]
 

@@ -17,3 +17,18 @@ LOAD_STATE = Row(
     "events/s",
     (Budget(EVENTSOURCING_MEMORY, 20.0), Budget(EVENTSOURCING_SQLITE, 20.0)),
 )
+DO_LATENCY_OS = Row(
+    "do-latency-os",
+    'latency of a do, "os"',
+    "µs",
+    note="Threads deposit into accounts of their own, each as fast as it can. One interpreter lock is shared by all:"
+    " what a thread waits for it is in its figure, up to the interpreter's switch interval of 5 ms.",
+    axis="percentile",
+)
+DO_LATENCY_FSYNC = Row(
+    "do-latency-fsync",
+    'latency of a do, "fsync"',
+    "µs",
+    note="The same; each deposit returns when it would survive a power cut. Threads share flushes.",
+    axis="percentile",
+)
