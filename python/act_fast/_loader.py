@@ -40,6 +40,7 @@ class Loader:
         self._version = port.version
         self._cache = cache
         self._observers = observers
+        self._warned: set[tuple[type[State], str]] = set()
 
     def latest(self, model: Model[S], stream: str) -> Loaded[S]:
         """The state now. What the cache holds is only where folding starts; the log is always asked for more."""
@@ -101,7 +102,7 @@ class Loader:
         try:
             state = model.stored.decode(found.data)
         except DecodeError as error:
-            log.warning("the snapshot of %r at version %d is not used: %s", stream, found.version, error)
+            self._warn(model, stream, found.version, str(error))
             return None, True
         return (Entry(state, found.version, rows[0][0], rows[0][3] == CLOSED), False) if rows else (None, True)
 
@@ -118,6 +119,21 @@ class Loader:
             closed = model.rows(state, page) or closed  # once closed it stays so, whatever the store took since
             last = page[-1]
         return Entry(state, last[2], last[0], closed)
+
+    def _warn(self, model: Model[S], stream: str, version: int, why: str) -> None:
+        """Say once for each state why snapshots are not used: after a release it may be so with a million streams."""
+        key = (model.definition.state, why)
+        if key not in self._warned:
+            self._warned.add(key)
+            name = model.definition.name
+            log.warning(
+                "the snapshot of %r at version %d is not used: %s; the same goes, without a word, for other snapshots"
+                " of %s",
+                stream,
+                version,
+                why,
+                name,
+            )
 
     def _replace(self, model: Model[S], stream: str, entry: Entry[S]) -> None:
         try:

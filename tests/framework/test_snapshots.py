@@ -150,6 +150,22 @@ def test_a_snapshot_that_cannot_be_used_is_ignored_with_a_warning_and_replaced(
     assert not caplog.records
 
 
+def test_after_a_release_there_is_one_warning_for_all_snapshots_of_a_state(
+    store: LogStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = Act(store, Clock)
+    for stream in ("c", "d", "e"):
+        before.do(Clock.tick, stream, times=5)
+        before.snapshot(Clock, stream)
+    after = Act(store, Later.Counting)
+    with caplog.at_level(logging.WARNING, "act_fast"):
+        for stream in ("c", "d", "e"):
+            assert after.load(Later.Counting, stream, at=4).state.ticks == 4
+            assert after.load(Later.Counting, stream).state.ticks == 5
+    assert len(caplog.records) == 1
+    assert "for other snapshots of Clock" in caplog.text
+
+
 class Plain(State, name="Clock"):
     """Has nothing to say."""
 
