@@ -27,6 +27,7 @@ from act_fast._state import State
 from act_fast._store import Committed, Progress, Store
 from act_fast._telemetry import engine_class
 from act_fast._works import Acked, Blocked, Claimed, Settled
+from act_fast.errors import ValidationError
 
 __all__ = ["Act"]
 
@@ -70,6 +71,8 @@ class Act(Reacts):
         lanes: Sequence[Lane] = (),
     ) -> None:
         arguments.one_of("unknown", unknown, ("warn", "skip", "raise"))
+        if not callable(correlator):
+            raise ValidationError(f"correlator must be a function that makes ids, not {type(correlator).__name__}")
         opened, self._owned = open_store(store)
         self._actor: Actor | None = None
         self._expected: int | None = None

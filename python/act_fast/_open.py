@@ -22,7 +22,13 @@ def open_store(address: Address) -> tuple[Store, bool]:
     """
     if not isinstance(address, str | os.PathLike):
         if not callable(getattr(address, "append", None)) or not callable(getattr(address, "load", None)):
-            raise ValidationError(f"{type(address).__name__} is no store; hand the app a path, `memory:` or a Store")
+            called = (
+                address.__qualname__ if isinstance(address, type) else f"an instance of {type(address).__qualname__}"
+            )
+            raise ValidationError(
+                f"{called} is no store; the app takes a store first (a path, `memory:` or a Store), then what it is"
+                ' made of: `Act("bank.act", Account)`'
+            )
         return address, False
     if address == "memory:":
         return LogStore.memory(), True

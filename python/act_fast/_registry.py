@@ -154,6 +154,8 @@ def _mend_of_component(given: object) -> str:
         return f"make it a class: `class SomeState({origin.__name__}[...])`"
     if isinstance(given, State):
         return f"hand over the class itself: `{type(given).__qualname__}`"
+    if isinstance(given, list | tuple | set | frozenset):
+        return "hand over each by itself, without brackets"
     return "hand it state classes, projections and slices"
 
 

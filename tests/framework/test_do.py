@@ -436,7 +436,18 @@ def test_an_address_that_leads_nowhere_is_refused(address: str) -> None:
         Act(address, Account)
 
 
+def test_an_app_without_a_store_is_told_what_comes_first() -> None:
+    with pytest.raises(
+        ValidationError, match=r"^Account is no store; the app takes a store first .*: `Act\(\"bank\.act"
+    ):
+        Act(Account)  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=r"^an instance of int is no store"):
+        Act(7)  # type: ignore[arg-type]
+
+
 def test_something_that_is_no_component_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"^an instance of list is no component .* each by itself, without bra"):
+        Act("memory:", [Account])  # type: ignore[arg-type]
     with pytest.raises(
         ValidationError, match="is no component of an app; hand it state classes, projections and slices"
     ):
