@@ -45,14 +45,14 @@ class Registry:
     """
 
     def __init__(self, components: Iterable[Component], unknown: Unknown) -> None:
-        self.components = tuple(components)
+        self.components: tuple[Component, ...] = tuple(components)
         self.owners: dict[type[Event], type[State]] = {}
         states = list(dict.fromkeys(_states_in(self.components)))
         for state in states:
             _check_state(state)
             self._claim_events(state)
         _check_names(states)
-        self.codec = Codec(self.owners)
+        self.codec: Codec = Codec(self.owners)
         self.models: dict[type[State], Model[Any]] = {
             state: Model(state.__definition__, self.codec, unknown) for state in states
         }
