@@ -7,6 +7,7 @@
 import argparse
 import json
 import os
+import shutil
 import sys
 import tempfile
 from importlib.util import find_spec
@@ -88,7 +89,16 @@ def publish(results: Results, folder: Path | None) -> None:
         print("no plots: matplotlib is not installed: pip install --group bench")
     else:
         draw_plots(results, folder / "plots")
+        if folder == HERE:
+            show_pictures(results, folder / "plots")
     print(f"written: {folder / 'RESULTS.md'}")
+
+
+def show_pictures(results: Results, plots: Path) -> None:
+    """Put the plots that the documentation shows where it shows them."""
+    for key, row in ROWS.items():
+        if row.picture and key in results.curves:
+            shutil.copyfile(plots / f"{key}.svg", CHECKOUT / row.picture)
 
 
 if __name__ == "__main__":

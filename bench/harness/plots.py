@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 OURS, OURS_IN_ANOTHER_FORM, THEIRS, LIMIT = "#c2410c", "#fdba74", "#94a3b8", "#0f172a"
 LOGARITHMIC_AXIS_FROM = 10.0
 WIDTH_INCHES, BAR_INCHES, FRAME_INCHES, CURVE_INCHES = 9.0, 0.34, 0.8, 3.6
+TRACE_INCHES = 4.6
 LOGARITHMIC_FROM = 200.0
 """Bars that are this many times apart are drawn on a logarithmic axis; else the short ones could not be seen."""
 
@@ -34,7 +35,9 @@ def draw_plots(results: Results, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for key, row in ROWS.items():
         measured = [each for each in results.measured.get(key, ()) if each.values]
-        if key in results.curves:
+        if row.trace and key in results.curves:
+            draw(folder / f"{key}.svg", TRACE_INCHES, row, results.curves[key], draw_traces)
+        elif key in results.curves:
             draw(folder / f"{key}.svg", CURVE_INCHES, row, results.curves[key], draw_curves)
         elif measured:
             draw(folder / f"{key}.svg", FRAME_INCHES + BAR_INCHES * len(measured), row, measured, draw_bars)
@@ -101,3 +104,33 @@ def draw_curves(axes: "Axes", row: Row, curves: Sequence[Curve]) -> None:
     axes.set_xlabel(row.axis)
     axes.set_ylabel(f"{row.unit} ({'more' if row.more_is_better else 'less'} is better)")
     axes.legend(fontsize=7, frameon=False)
+
+
+def draw_traces(axes: "Axes", row: Row, traces: Sequence[Curve]) -> None:
+    """Steps in colours of their kind: the first word of their names."""
+    from matplotlib import colormaps
+
+    kinds = list(dict.fromkeys(kind(trace) for trace in traces))
+    colours = colormaps["tab10"]
+    for trace in traces:
+        same = [each for each in traces if kind(each) == kind(trace)]
+        place = same.index(trace)
+        first = trace is traces[0]
+        axes.step(
+            *zip(*trace.points, strict=True),
+            where="post",
+            label=trace.name,
+            color=LIMIT if first else colours(kinds.index(kind(trace)) - 1),
+            linewidth=2.6 if first else 1.3,
+            linestyle="-" if place == 0 else ["--", ":", "-."][(place - 1) % 3],
+            alpha=0.35 if first else 0.9,
+        )
+    axes.set_ylim(bottom=0)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(row.axis)
+    axes.set_ylabel(row.unit)
+    axes.legend(fontsize=7, frameon=False, loc="lower right", ncols=2)
+
+
+def kind(trace: Curve) -> str:
+    return trace.name.partition("-")[0]

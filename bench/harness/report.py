@@ -20,6 +20,9 @@ the rounds. Payloads are JSON objects of about 100 bytes from a fixed seed. How 
 [docs/performance.md](../docs/performance.md)."""
 
 
+COLUMNS_MAX = 12
+
+
 def markdown(results: Results) -> str:
     """The whole report; the plots are expected beside it in `plots/`."""
     parts = (facts(results), budgets(results), unmeasured(results), everything(results))
@@ -77,12 +80,21 @@ def section(row: Row, measurements: Sequence[Measurement], curves: Sequence[Curv
     if measurements and curves:
         yield ""
     if curves:
-        yield from (curves_sentence(row, curves), "")
-        places = [place for place, _ in curves[0].points]
+        if not row.trace:
+            yield from (curves_sentence(row, curves), "")
+        shown_points = some_of(len(curves[0].points))
+        places = [curves[0].points[at][0] for at in shown_points]
         yield table_line(f"{row.unit}, at {row.axis}", *map(figure, places))
         yield table_line("---", *["---:"] * len(places))
         for curve in curves:
-            yield table_line(curve.name, *[figure(value) for _, value in curve.points])
+            yield table_line(curve.name, *[figure(curve.points[at][1]) for at in shown_points])
+
+
+def some_of(count: int) -> list[int]:
+    """The indexes of so many points as a table has room for, the first and the last among them."""
+    if count <= COLUMNS_MAX:
+        return list(range(count))
+    return [round(column * (count - 1) / (COLUMNS_MAX - 1)) for column in range(COLUMNS_MAX)]
 
 
 def shown(measurement: Measurement) -> str:

@@ -59,6 +59,8 @@ class Row:
         why_lost: printed beside the figures when a budget is missed: why, and what was done about it.
         physical: the contender that nobody can beat, drawn as a line through the plot.
         axis: what the curves run over, if the row has any.
+        trace: the curves are traces of something over time, with many points, of which neither more nor less is better.
+        picture: where else in the checkout the plot is shown.
     """
 
     key: str
@@ -69,6 +71,8 @@ class Row:
     why_lost: str = ""
     physical: str = ""
     axis: str = ""
+    trace: bool = False
+    picture: str = ""
 
     @property
     def more_is_better(self) -> bool:

@@ -38,3 +38,14 @@ BURSTS = Row(
     " events of a burst wait for those before them.",
     axis="percentile",
 )
+DUAL_FRONTIER = Row(
+    "dual-frontier",
+    "the dual frontier: every target's watermark while a burst, a slow handler and new targets come together",
+    "position",
+    note="One worker. Idle targets follow the head without work; fast ones never wait for the slow one; those that a"
+    " new reaction discovers in an old log begin at its first event, hold up nobody, and catch up; all come to the"
+    " head.",
+    axis="seconds",
+    trace=True,
+    picture="docs/dual-frontier.svg",
+)

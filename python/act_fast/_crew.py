@@ -67,6 +67,15 @@ class Batch:
         with self._changed:
             return self._changed.wait_for(lambda: not self._left, seconds)
 
+    def wait_moving(self, seconds: float) -> None:
+        """Sleep until all have ended, none has for a moment, or the time is over."""
+        end = time.monotonic() + seconds
+        with self._changed:
+            left = -1
+            while self._left and left != self._left and time.monotonic() < end:
+                left = self._left
+                self._changed.wait_for(lambda: not self._left, _ALONE_SECONDS)
+
     def wait_slow(self) -> bool:
         """Sleep until all have ended or the handlers turn out to be slow; whether that is so."""
         with self._changed:

@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
@@ -196,7 +196,7 @@ class LaneLoop:
         self._hold(batch)
         try:
             self._cycle.crew.begin(batch)
-            batch.wait(_PATIENCE_SECONDS)
+            batch.wait_moving(_PATIENCE_SECONDS)
         except BaseException:
             batch.stop()
             raise
@@ -223,7 +223,16 @@ class LaneLoop:
             self._finish(batch, leases)
         except Exception as error:
             self._program.observers.fail(f"finishing {leases[0].name!r}", error)
-        self._program.wake()  # the target may have more work, and there is room in the crew
+        if self._more_to_do(leases):
+            self._program.wake()
+
+    def _more_to_do(self, leases: list[Lease]) -> bool:
+        """Whether the loop, which may be asleep, has to look again: somebody can be claimed, or is due."""
+        if any(lease.then != "free" for lease in leases):
+            return True
+        with suppress(StoreClosedError):
+            return self._program.port().any_ready([self._lane.name])
+        return False
 
     def _hold(self, batch: Batch) -> None:
         self._program.renewer().hold(batch)

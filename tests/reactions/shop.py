@@ -5,10 +5,12 @@ Its handlers write down each event, a line at a time, in the file of its target.
 
 import os
 import random
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from act_fast import Act, Committed, Event, Lane, LogStore, State, action
+from act_fast import Act, Committed, Event, Lane, LogStore, SqlProjection, State, action, on
 
 
 class Sold(Event):
@@ -21,6 +23,27 @@ class Till(State):
     @action
     def sell(self, number: int) -> Sold:
         return Sold(number)
+
+
+class Sums(SqlProjection, name="sums"):
+    """What each till has sold; a slip in exactly-once shows."""
+
+    tables = ("sums",)
+
+    def setup(self, db: Any) -> None:
+        db.execute(f"create table if not exists {self.table('sums')} (till text primary key, total int, events int)")
+
+    @on(Sold)
+    def sold(self, event: Committed[Sold], db: Any) -> None:
+        db.execute(
+            f"insert into {self.table('sums')} values (?, ?, 1) on conflict (till)"
+            " do update set total = total + excluded.total, events = events + 1",
+            (event.stream, event.data.number),
+        )
+
+
+def sums_database() -> sqlite3.Connection:
+    return sqlite3.connect(here() / "sums.sqlite", check_same_thread=False, timeout=60)
 
 
 def here() -> Path:
@@ -39,7 +62,7 @@ def write_down(target: str, line: str) -> None:
 def open_shop(lease: float = 1.0) -> Act:
     """The app, on its store."""
     store = LogStore(here() / "shop.act", durability="os", segment_bytes=1 << 20)
-    app = Act(store, Till, lanes=[Lane("default", lease=lease), Lane("slow", lease=lease)])
+    app = Act(store, Till, Sums(sums_database), lanes=[Lane("default", lease=lease), Lane("slow", lease=lease)])
 
     @app.on(Sold, to="by-{stream}")
     def by_till(event: Committed[Sold]) -> None:

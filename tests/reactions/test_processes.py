@@ -1,28 +1,35 @@
 """Real worker processes on one store, killed at any moment: every event handled, each target's in order.
 
-`ACT_FAST_REACTION_SECONDS` says for how long; what is written to the files is looked at when all has settled.
+What is written to the files, and summed up in a database, is looked at when all has settled. The whole of it:
+`ACT_FAST_REACTION_SECONDS=60 ACT_FAST_REACTION_EVENTS=100000 ACT_FAST_REACTION_TILLS=1000`; by default a few seconds.
 """
 
 import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from act_fast import Act
+from act_fast import Act, Committed
 from tests.log.processes import until
 from tests.reactions.shop import Till, open_shop
 
 SECONDS = float(os.environ.get("ACT_FAST_REACTION_SECONDS", "4"))
-TILLS = 40
+EVENTS = int(os.environ.get("ACT_FAST_REACTION_EVENTS", "0"))
+"""At least so many, spread over the time."""
+TILLS = int(os.environ.get("ACT_FAST_REACTION_TILLS", "40"))
+KILLS_A_SECOND = 5
+"""About; a place in the fleet that was killed again and again is filled more slowly."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -119,13 +126,28 @@ def check(shop: Path, target: str, expected: list[int]) -> None:
 
 def check_all(app: Act, shop: Path) -> None:
     events = list(app.query())
-    for number in range(TILLS):
-        own = [event.position for event in events if event.stream == f"till-{number}"]
-        check(shop, f"by-till-{number}", own)
+    by_till: dict[str, list[int]] = {}
+    for event in events:
+        by_till.setdefault(event.stream, []).append(event.position)
+    for till, own in by_till.items():
+        check(shop, f"by-{till}", own)
     for number in range(5):
         own = [event.position for event in events if getattr(event.data, "number", 0) % 5 == number]
         check(shop, f"mod-{number}", own)
     check(shop, "fails-now-and-then", [event.position for event in events])
+    check_sums(shop, events)
+
+
+def check_sums(shop: Path, events: list[Committed[Any]]) -> None:
+    """Nothing was counted twice and nothing left out, however often it was delivered."""
+    expected: dict[str, list[int]] = {}
+    for event in events:
+        found = expected.setdefault(event.stream, [0, 0])
+        found[0] += event.data.number
+        found[1] += 1
+    with closing(sqlite3.connect(shop / "sums.sqlite")) as database:
+        rows = database.execute("select till, total, events from sums").fetchall()
+    assert {till: [total, count] for till, total, count in rows} == expected
 
 
 def test_killed_at_any_moment_nothing_is_missed_and_each_target_is_in_order(
@@ -135,16 +157,20 @@ def test_killed_at_any_moment_nothing_is_missed_and_each_target_is_in_order(
         until(lambda: len(workers.workers) == 4)
         end = time.monotonic() + SECONDS
         sold = kills = 0
-        while time.monotonic() < end:
-            sell(app, range(sold, sold + 100))
-            sold += 100
+        portion = max(100, round(EVENTS / SECONDS / KILLS_A_SECOND))
+        while time.monotonic() < end or sold < EVENTS:
+            if not EVENTS or sold < EVENTS:
+                sell(app, range(sold, sold + portion))
+                sold += portion
             if alive := list(workers.workers.items()):
                 name, pid = dice.choice(alive)
-                time.sleep(dice.random() * 0.2)
+                time.sleep(dice.random() * 2 / KILLS_A_SECOND)
                 os.kill(pid, signal.SIGKILL)
                 workers.workers.pop(name, None)
                 kills += 1
-        until(settled(app), 120)
+            elif EVENTS:
+                until(lambda: workers.workers)
+        until(settled(app), 120 + SECONDS)
         assert workers.end() == 0, workers.said
     print(f"{sold} events, {kills} kills")
     assert kills >= 3

@@ -4,6 +4,8 @@ import sqlite3
 import sys
 from typing import Any
 
+import duckdb
+
 from act_fast import Act, Committed, Lane, LogStore, SqlProjection, on
 from tests.framework.bank import Account, Deposited, Withdrawn
 
@@ -38,9 +40,16 @@ class Totals(SqlProjection, name="totals", backoff=0):
         )
 
 
+def database_at(database: str) -> Any:
+    """A connection of DuckDB or SQLite, as the name of the file says."""
+    if database.endswith(".duckdb"):
+        return duckdb.connect(database)
+    return sqlite3.connect(database, check_same_thread=False, timeout=60)
+
+
 def work(store: str, database: str) -> None:
     """Keep the projection until killed."""
-    connection = sqlite3.connect(database, check_same_thread=False, timeout=60)
+    connection = database_at(database)
     lane = Lane("default", events_max=7, lease=0.3)
     log = LogStore(store, durability=None, create=False)
     with log, Act(log, Account, Totals(connection), lanes=[lane]) as app:
