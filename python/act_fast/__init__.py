@@ -6,6 +6,7 @@ from act_fast._ambient import Ambient
 from act_fast._async_act import AsyncAct
 from act_fast._backoff import Backoff
 from act_fast._cache import CacheInfo
+from act_fast._connection import Connection, connect
 from act_fast._core import __version__
 from act_fast._correlation import new_correlation
 from act_fast._declared import collect, count, distinct, first, last, maximum, minimum, total
@@ -81,6 +82,7 @@ __all__ = [
     "Committed",
     "Component",
     "ConcurrencyError",
+    "Connection",
     "Correlation",
     "Cursor",
     "DecodeError",
@@ -130,6 +132,7 @@ __all__ = [
     "action",
     "batch",
     "collect",
+    "connect",
     "count",
     "distinct",
     "first",

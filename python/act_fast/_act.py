@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, overload
 
 from act_fast import _arguments as arguments
 from act_fast._action import Action
@@ -28,6 +28,11 @@ from act_fast._store import Committed, Progress, Store
 from act_fast._telemetry import engine_class
 from act_fast._works import Acked, Blocked, Claimed, Settled
 from act_fast.errors import ValidationError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyRelation
+
+    from act_fast._sql import Library
 
 __all__ = ["Act"]
 
@@ -105,6 +110,13 @@ class Act(Reacts):
     def _codec(self) -> Codec:
         """What decodes the app's events, upcasters included, by their stored names."""
         return self._engine.registry.codec
+
+    @property
+    def _library(self) -> "Library":
+        """The relations that SQL knows."""
+        from act_fast._sql import library_of_app  # DuckDB takes a while to import, and most apps have no use for it
+
+        return library_of_app(self)
 
     def include(self, *components: Component) -> None:
         """Add state classes and slices to the app.
@@ -278,6 +290,26 @@ class Act(Reacts):
             limit=limit,
             backwards=backwards,
         )
+
+    def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
+        """Ask a question in SQL, about the log as it is now: a relation of DuckDB's, read as it is asked for.
+
+            app.sql("select stream, sum(amount) from deposited group by stream").show()
+
+        There are `events`, `streams` and `targets`, a relation for each event class, with a typed column for each of
+        its fields, and one for each state class, which holds the states of all streams; `account_at(...)` holds them
+        as they were at a position or a time. Everything in one question is as of one position. The relations of two
+        calls cannot be joined: `act_fast.connect` gives a connection for that.
+
+        Args:
+            query: one question: anything that changes nothing.
+            at: ask about the log as it was at this position or time.
+            params: what the query's `$name`s stand for.
+
+        Raises:
+            ValidationError: it is no question, or cannot be answered; or the moment is none.
+        """
+        return self._library.sql(query, params, at)
 
     def acting(self, actor: Actor) -> Self:
         """The same app, doing things in this actor's name."""

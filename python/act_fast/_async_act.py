@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
-from typing import Any, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, overload
 
 from act_fast import _arguments as arguments
 from act_fast._act import Act
@@ -30,6 +30,9 @@ from act_fast._store import Committed, Progress
 from act_fast._threads import Threads
 from act_fast._works import Acked, Blocked, Claimed, Settled
 from act_fast.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyRelation
 
 __all__ = ["AsyncAct"]
 
@@ -166,6 +169,10 @@ class AsyncAct(AsyncReacts):
                 backwards=backwards,
             )
         )
+
+    async def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
+        """`Act.sql`, awaited. What is read of the relation then is read by whoever asks it, and holds up the loop."""
+        return await self._threads.run(self._app.sql, query, at=at, **params)
 
     def include(self, *components: Component) -> None:
         """`Act.include`."""

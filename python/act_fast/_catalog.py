@@ -14,7 +14,7 @@ from act_fast.errors import DefinitionError, ValidationError
 if TYPE_CHECKING:
     from act_fast._registry import Registry
 
-__all__ = ["Catalog", "lanes_in", "reactions_in"]
+__all__ = ["Catalog", "codec_of", "lanes_in", "reactions_in"]
 
 
 class Catalog:
@@ -37,7 +37,7 @@ class Catalog:
     ) -> None:
         self.reactions = tuple(reactions)
         self.lanes = lanes_by_name(lanes)
-        self.codec = _codec(registry, self.reactions)
+        self.codec = codec_of(registry, self.reactions)
         self.resolvers: dict[int, Resolver] = {}
         self.specs: list[Spec] = []
         named: dict[str, Reaction] = {}
@@ -103,7 +103,7 @@ def lanes_in(components: Iterable[Any]) -> Iterator[Sequence[Lane]]:
             yield from lanes_in(getattr(each, "components", ()))
 
 
-def _codec(registry: "Registry", reactions: Iterable[Reaction]) -> Codec:
+def codec_of(registry: "Registry", reactions: Iterable[Reaction]) -> Codec:
     """Decodes the events of the app, and those of no state of its own that a reaction is for."""
     strangers = [event for each in reactions for event in each.events if event not in registry.owners]
     return Codec(dict.fromkeys((*registry.owners, *strangers))) if strangers else registry.codec

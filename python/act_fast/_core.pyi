@@ -40,6 +40,10 @@ class Appended:
 class Columns:
     """Events as Arrow columns: a question that can be asked any number of times."""
 
+    @property
+    def width(self) -> int:
+        """How many events have to be looked at, at most."""
+
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
@@ -51,7 +55,8 @@ class StateColumns:
         cls,
         shape_json: str,
         names: Sequence[str],
-        pages: Callable[[], Iterable[Iterable[tuple[str, int, int, bytes]]]],
+        pages: Callable[[], Iterable[Iterable[tuple[str, int, int, bytes | str]]]],
+        at: str | None = None,
     ) -> StateColumns: ...
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
@@ -117,6 +122,8 @@ class Log:
     def memory(segment_bytes: int, payload_max_bytes: int) -> Log: ...
     @property
     def head(self) -> int: ...
+    @property
+    def store_id(self) -> str: ...
     @property
     def path(self) -> str: ...
     @property

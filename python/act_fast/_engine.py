@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -29,6 +29,9 @@ from act_fast._state import State
 from act_fast._store import Committed, Progress, Store
 from act_fast._values import committed
 from act_fast.errors import ConcurrencyError, DefinitionError, StreamClosedError, ValidationError
+
+if TYPE_CHECKING:
+    from act_fast._sql import Library
 
 __all__ = ["Engine"]
 
@@ -61,6 +64,7 @@ class Engine:
         cache: live states.
         observers: who is told what happened.
         unknown: what becomes of events that a state does not know.
+        library: the relations that SQL knows, once it was asked.
     """
 
     def __init__(
@@ -76,6 +80,7 @@ class Engine:
         self.registry = Registry(components, unknown)
         self.cache = Cache(cache_max)
         self.observers = Observers()
+        self.library: Library | None = None
         self._port: Port = port_to(store)
         self._loader = Loader(store, self._port, self.cache, self.observers)
         self._debug = debug

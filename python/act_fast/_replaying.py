@@ -68,6 +68,10 @@ class Folding(Generic[S]):
         """The states of the streams that have at least one event of the model's, in the order they came to be."""
         return self._of_log(self._store) if type(self._store) is LogStore else self._one_by_one()
 
+    def stream(self, stream: str) -> Folded[S] | None:
+        """The state of one stream; None when it has no event of the model's."""
+        return self._stream(port_to(self._store), stream)
+
     def _of_log(self, store: LogStore) -> Iterator[list[Folded[S]]]:
         names = list(self._model.steps)
         replay = store._log.replay(names, CLOSED, self._cut, GROUP_STREAMS_MAX, self._pattern, self._after)

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::Error;
 use crate::column::Column;
 use crate::json::{Fit, Json, Unfit};
+use crate::mend::Mended;
 use crate::shape::{Keys, Kind, Member, Members, Shape};
 use crate::{decimal, moments};
 
@@ -59,6 +60,22 @@ impl<'a> Decoder<'a> {
     pub(crate) fn row_of_nothing(&mut self) {
         self.columns.iter_mut().flatten().for_each(Column::push_null);
         self.rows += 1;
+    }
+
+    /// A row of what somebody else has read; without values when there is none, or it does not fit: the reason.
+    pub(crate) fn mended(&mut self, row: &Mended) -> Result<(), String> {
+        let fit = match row {
+            Mended::Fits(json) => self.row(json).map_err(|unfit| {
+                let member = unfit.field.and_then(|field| self.shape.members().get(field));
+                member
+                    .map_or_else(|| unfit.what.to_owned(), |member| format!("field {:?}: {}", member.name, unfit.what))
+            }),
+            Mended::Fails(reason) => Err(reason.clone()),
+        };
+        if fit.is_err() {
+            self.row_of_nothing();
+        }
+        fit
     }
 
     /// The columns wanted, by the number of the field, and none of their rows to go on with.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow_array::builder::{Int64Builder, StringBuilder};
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader, StringArray};
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::Error;
 use crate::decode::Decoder;
+use crate::mend::Mended;
 use crate::shape::Shape;
 
 /// One state: what it is the state of, and its JSON.
@@ -19,15 +20,16 @@ pub struct StateRow {
     pub version: u64,
     /// The position of the last event that it was folded from.
     pub position: u64,
-    /// The state.
-    pub data: Vec<u8>,
+    /// The state, as JSON, or why there is none.
+    pub state: Mended,
 }
 
-/// States as batches: (stream, version, position, the fields of the shape, error).
+/// States as batches: stream, version, position, the fields of the shape, error.
 pub struct Rows<I> {
     shape: Arc<Shape>,
     fields: Vec<Option<FieldRef>>,
     schema: SchemaRef,
+    at: Option<String>,
     pages: I,
 }
 
@@ -37,30 +39,21 @@ impl<I> std::fmt::Debug for Rows<I> {
     }
 }
 
-/// The columns of states of a shape; `names`: what its fields are called.
-pub(crate) fn schema(
-    shape: &Shape,
-    own: [&str; 3],
-    names: &[String],
-    error: &str,
-) -> (SchemaRef, Vec<Option<FieldRef>>) {
-    let fields: Vec<FieldRef> = shape.members().iter().zip(names).map(|(member, name)| member.of.field(name)).collect();
-    let [stream, version, position] = own;
-    let mut all: Vec<FieldRef> = vec![
-        Arc::new(Field::new(stream, DataType::Utf8, false)),
-        Arc::new(Field::new(version, DataType::Int64, false)),
-        Arc::new(Field::new(position, DataType::Int64, false)),
-    ];
-    all.extend(fields.iter().cloned());
-    all.push(Arc::new(Field::new(error, DataType::Utf8, true)));
-    (Arc::new(Schema::new(all)), fields.into_iter().map(Some).collect())
-}
-
 impl<I> Rows<I> {
-    /// `names`: what the shape's fields are called as columns.
-    pub fn new(shape: Arc<Shape>, names: &[String], pages: I) -> Self {
-        let (schema, fields) = schema(&shape, ["stream", "version", "position"], names, "error");
-        Self { shape, fields, schema, pages }
+    /// `names`: what the shape's fields are called as columns. `at`: what stands in a column `as of` in front, if there
+    /// is one.
+    pub fn new(shape: Arc<Shape>, names: &[String], at: Option<&str>, pages: I) -> Self {
+        let fields: Vec<FieldRef> =
+            shape.members().iter().zip(names).map(|(member, name)| member.of.field(name)).collect();
+        let own = |name: &str, data_type, nullable| Arc::new(Field::new(name, data_type, nullable));
+        let mut all: Vec<FieldRef> = at.iter().map(|_| own("as of", DataType::Utf8, false)).collect();
+        all.push(own("stream", DataType::Utf8, false));
+        all.push(own("version", DataType::Int64, false));
+        all.push(own("position", DataType::Int64, false));
+        all.extend(fields.iter().cloned());
+        all.push(own("error", DataType::Utf8, true));
+        let fields = fields.into_iter().map(Some).collect();
+        Self { shape, fields, schema: Arc::new(Schema::new(all)), at: at.map(str::to_owned), pages }
     }
 
     fn batch(&self, rows: &[StateRow]) -> Result<RecordBatch, Error> {
@@ -73,19 +66,15 @@ impl<I> Rows<I> {
             streams.append_value(&row.stream);
             versions.append_value(row.version.cast_signed());
             positions.append_value(row.position.cast_signed());
-            match decoder.row(&row.data) {
-                Ok(()) => errors.append_null(),
-                Err(unfit) => {
-                    decoder.row_of_nothing();
-                    let name = unfit.field.and_then(|field| self.shape.members().get(field));
-                    errors.append_value(
-                        name.map_or_else(|| unfit.what.to_owned(), |m| format!("field {:?}: {}", m.name, unfit.what)),
-                    );
-                }
-            }
+            errors.append_option(decoder.mended(&row.state).err());
         }
-        let mut columns: Vec<ArrayRef> =
-            vec![Arc::new(streams.finish()), Arc::new(versions.finish()), Arc::new(positions.finish())];
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
+        if let Some(at) = &self.at {
+            columns.push(Arc::new(StringArray::from_iter_values(rows.iter().map(|_| at))));
+        }
+        columns.push(Arc::new(streams.finish()));
+        columns.push(Arc::new(versions.finish()));
+        columns.push(Arc::new(positions.finish()));
         columns.extend(decoder.finish()?.into_iter().flatten());
         columns.push(Arc::new(errors.finish()));
         RecordBatch::try_new(Arc::clone(&self.schema), columns)

@@ -14,7 +14,7 @@ use arrow_select::interleave::interleave;
 use crate::ask::{Ask, What};
 use crate::chunk::{BATCH_ROWS, Chunk, OpenLog, Piece};
 use crate::decode::Decoder;
-use crate::mend::{Mend, Mended, Unfitting};
+use crate::mend::{Mend, Unfitting};
 use crate::{Error, broken};
 
 /// More threads than this would only wait for each other.
@@ -50,6 +50,11 @@ impl LogColumns {
     #[must_use]
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+
+    /// How many events have to be looked at, at most.
+    pub fn width(&self) -> act_fast_core::Result<u64> {
+        Ok((self.open)()?.query(&self.ask.filter)?.width())
     }
 
     /// Begin to read the log, as it is published now. `threads`: as many as there are cores, when None.
@@ -173,21 +178,9 @@ impl Stream {
         let mut decoder = Decoder::new(shape, &self.ask.wanted());
         let mut reasons = StringBuilder::new();
         for answer in answers {
-            let fit = match answer {
-                Mended::Fails(reason) => Err(reason),
-                Mended::Fits(json) => decoder.row(&json).map_err(|unfit| {
-                    let name = unfit.field.and_then(|field| shape.members().get(field)).map(|member| &member.name);
-                    name.map_or_else(|| unfit.what.to_owned(), |name| format!("field {name:?}: {}", unfit.what))
-                }),
-            };
-            match fit {
-                Ok(()) => reasons.append_null(),
-                Err(reason) => {
-                    self.failed += 1;
-                    decoder.row_of_nothing();
-                    reasons.append_value(reason);
-                }
-            }
+            let reason = decoder.mended(&answer).err();
+            self.failed += u64::from(reason.is_some());
+            reasons.append_option(reason);
         }
         let reasons: ArrayRef = Arc::new(reasons.finish());
         patched(&self.ask, &batch, &unfitting, &decoder.finish()?, &reasons)

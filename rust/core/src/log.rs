@@ -21,9 +21,11 @@ use crate::segments::{self, Header, Segments};
 use crate::slots::{self, Slot};
 
 const OPENING: &str = "locks/opening";
+/// What others keep in the store's folder that they can make anew from the log.
+const DERIVED: &str = "analytics";
 /// What may lie in the folder of a store that is not yet made.
-const OWN_NAMES: [&str; 6] =
-    [segments::FOLDER, index::FOLDER, slots::FOLDER, reactions::FOLDER, control::CONTROL, "control.new"];
+const OWN_NAMES: [&str; 7] =
+    [segments::FOLDER, index::FOLDER, slots::FOLDER, reactions::FOLDER, control::CONTROL, "control.new", DERIVED];
 
 /// An open store. Any number of handles, in any number of processes, may be open on one directory.
 #[derive(Debug)]
@@ -302,6 +304,12 @@ impl Log {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.options
+    }
+
+    /// What tells this store from all others.
+    #[must_use]
+    pub fn store_id(&self) -> [u8; 16] {
+        self.segments.store_id
     }
 
     /// Where the store is, for people.

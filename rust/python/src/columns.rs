@@ -76,6 +76,12 @@ impl Columns {
 
 #[pymethods]
 impl Columns {
+    /// How many events have to be looked at, at most.
+    #[getter]
+    fn width(&self) -> PyResult<u64> {
+        self.columns.width().map_err(raised)
+    }
+
     /// The columns' names and types.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         schema_capsule(py, &self.columns.schema())
@@ -102,20 +108,24 @@ pub(crate) struct StateColumns {
     shape: Arc<Shape>,
     names: Vec<String>,
     pages: Py<PyAny>,
+    at: Option<String>,
 }
 
 #[pymethods]
 impl StateColumns {
-    /// `pages`: called for an iterator of pages, each a list of (stream, version, position, the state's JSON).
+    /// `pages`: called for an iterator of pages, each a list of (stream, version, position, the state's JSON, or
+    /// in words why there is none). `at`: what
+    /// stands in a column `as of`, if there is one.
     #[new]
-    fn new(shape_json: &Bound<'_, PyAny>, names: Vec<String>, pages: Py<PyAny>) -> PyResult<Self> {
-        Ok(Self { shape: shape(shape_json)?, names, pages })
+    #[pyo3(signature = (shape_json, names, pages, at=None))]
+    fn new(shape_json: &Bound<'_, PyAny>, names: Vec<String>, pages: Py<PyAny>, at: Option<String>) -> PyResult<Self> {
+        Ok(Self { shape: shape(shape_json)?, names, pages, at })
     }
 
     /// The columns' names and types.
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
         let none = std::iter::empty();
-        schema_capsule(py, &Rows::new(Arc::clone(&self.shape), &self.names, none).schema())
+        schema_capsule(py, &Rows::new(Arc::clone(&self.shape), &self.names, self.at.as_deref(), none).schema())
     }
 
     /// Begin to fold. Called again, it begins anew.
@@ -127,7 +137,7 @@ impl StateColumns {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let _ = requested_schema;
         let pages = self.pages.call0(py)?.bind(py).try_iter()?.unbind();
-        stream_capsule(py, Box::new(Rows::new(Arc::clone(&self.shape), &self.names, Pages(pages))))
+        stream_capsule(py, Box::new(Rows::new(Arc::clone(&self.shape), &self.names, self.at.as_deref(), Pages(pages))))
     }
 }
 
@@ -157,8 +167,8 @@ impl Iterator for Pages {
 }
 
 fn state_row(row: &Bound<'_, PyAny>) -> PyResult<StateRow> {
-    let (stream, version, position, data): (String, u64, u64, Bound<'_, PyBytes>) = row.extract()?;
-    Ok(StateRow { stream, version, position, data: data.as_bytes().to_vec() })
+    let (stream, version, position, state): (String, u64, u64, Bound<'_, PyAny>) = row.extract()?;
+    Ok(StateRow { stream, version, position, state: mended(&state)? })
 }
 
 /// The classes, with all that they know of old events.

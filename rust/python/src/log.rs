@@ -145,6 +145,12 @@ impl Log {
         self.handle.get()?.head().map_err(raised)
     }
 
+    /// What tells this store from all others, in hexadecimal digits.
+    #[getter]
+    fn store_id(&self) -> PyResult<String> {
+        Ok(self.handle.get()?.store_id().iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Where the store is.
     #[getter]
     fn path(&self) -> String {

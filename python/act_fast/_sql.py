@@ -1,0 +1,121 @@
+"""SQL over the log: which relations there are for an app or a store, and questions about them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from act_fast._catalog import Catalog, codec_of
+from act_fast._log_store import LogStore
+from act_fast._registry import Registry
+from act_fast._replaying import cut_at
+from act_fast._sql_duckdb import new_session
+from act_fast._sql_names import relation_name
+from act_fast._sql_question import ask, check_question, words_of
+from act_fast._sql_relations import (
+    EventClassRelation,
+    EventsRelation,
+    Relation,
+    StateRelation,
+    StreamsRelation,
+    TargetsRelation,
+)
+from act_fast._sql_session import Session
+from act_fast._store import Store
+from act_fast._targets import Target, targets
+from act_fast.errors import ValidationError
+
+if TYPE_CHECKING:
+    from act_fast._act import Act
+
+__all__ = ["Library", "library_of_app", "library_of_store"]
+
+
+class Library:
+    """The relations of a store, or of an app on it. Never changes.
+
+    Attributes:
+        store: where the events are.
+        relations: by their names in small letters, those that others are made of first.
+        made_of: the definitions of an app that they were made of.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        relations: list[Relation],
+        targets: Callable[[], Iterator[Target]],
+        made_of: tuple[Registry, Catalog] | None = None,
+    ) -> None:
+        if not isinstance(store, LogStore):
+            raise ValidationError(f"SQL reads a LogStore's files, and {type(store).__name__} is none; open a LogStore")
+        self.store = store
+        self.made_of = made_of
+        self.relations = {relation.name.casefold(): relation for relation in relations}
+        self._targets = targets
+
+    @property
+    def names(self) -> list[str]:
+        """What the relations are called."""
+        return [relation.name for relation in self.relations.values()]
+
+    def session(self, connection: duckdb.DuckDBPyConnection, at: int | datetime | None = None) -> Session:
+        """A cut to ask about: the log as it is now, or was at a position or a time."""
+        return Session(connection, self.store, cut_at(self.store, at), self._targets)
+
+    def sql(self, query: str, params: Mapping[str, Any], at: int | datetime | None) -> duckdb.DuckDBPyRelation:
+        """Ask one question on a connection of its own, which lives as long as the answer."""
+        session = self.session(new_session(), at)
+        return self.ask(session, query, params)
+
+    def ask(self, session: Session, query: str, params: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        """Ask one question, with the relations that it names put in place for it."""
+        check_question(session.connection, query)
+        self.place(session, words_of(query))
+        return ask(session.connection, query, params, self.names)
+
+    def place(self, session: Session, words: frozenset[str] | None = None) -> None:
+        """Put relations in place: those that are among some words, or all."""
+        session.warned.clear()
+        placed: dict[str, Relation] = {}
+        for name, relation in self.relations.items():
+            if words is None or any(each in words for each in relation.called):
+                placed.update({needed: self.relations[needed] for needed in relation.needs})
+                placed[name] = relation
+        for relation in placed.values():
+            relation.place(session)
+
+
+def library_of_store(store: LogStore) -> Library:
+    """The relations of a store whose events nobody has classes for."""
+
+    def found() -> Iterator[Target]:
+        reactions = store.reactions()
+        try:
+            yield from targets(reactions)
+        finally:
+            reactions.close()
+
+    return Library(store, [EventsRelation(), StreamsRelation(), TargetsRelation()], found)
+
+
+def library_of_app(app: "Act") -> Library:
+    """The relations of an app: those of its store, and one for each class of events and states."""
+    registry, catalog = app._engine.registry, app._program.catalog()
+    known = app._engine.library
+    if known is not None and known.made_of == (registry, catalog):
+        return known
+    relations: list[Relation] = [EventsRelation(), StreamsRelation(), TargetsRelation()]
+    taken = [relation.name for relation in relations]
+    for model in registry.models.values():
+        state = StateRelation(relation_name(model.definition.state.__name__, "state", taken), model)
+        relations.append(state)
+        taken += [state.name, state.at_name]
+    codec = codec_of(registry, catalog.reactions)
+    for event in dict.fromkeys(codec.classes.values()):
+        name = relation_name(event.__name__, "event", taken)
+        relations.append(EventClassRelation(name, event, codec))
+        taken.append(name)
+    made = app._engine.library = Library(app.store, relations, app.targets, (registry, catalog))
+    return made

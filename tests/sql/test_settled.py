@@ -1,0 +1,290 @@
+"""What has settled is written down once more: believed only after a look, made anew when it cannot be, and shared."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from act_fast import Act, LogStore, connect
+from act_fast import _settle_down as settling
+from act_fast._settled import FOLDER, Manifest
+from act_fast._sql_log import LogScan
+from tests.framework.bank import Account
+
+STEP = 200
+
+
+@pytest.fixture(autouse=True)
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settling, "SETTLE_EVENTS", STEP)
+
+
+@pytest.fixture
+def app(store_path: Path) -> Iterator[Act]:
+    with Act(LogStore(store_path, durability="os"), Account) as opened:
+        yield opened
+    opened.store.close()
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int | None]]:
+    """The stretches of the log that were read: after, before."""
+    found: list[tuple[int, int | None]] = []
+    read = LogScan.read
+
+    def watched(scan: LogScan, *arguments: Any) -> Any:
+        found.append((scan.bounds.after, scan.bounds.before))
+        return read(scan, *arguments)
+
+    monkeypatch.setattr(LogScan, "read", watched)
+    return found
+
+
+def deposit(app: Act, count: int, first: int = 0) -> None:
+    for number in range(first, first + count):
+        events = [("Deposited", b'{"amount":%d}' % number), ("Withdrawn", b'{"amount":1}')]
+        app.store.append(f"account-{number % 7}", events)
+
+
+def total(app: Act) -> tuple[int, int, int]:
+    [found] = app.sql("select count(*), sum(amount)::bigint, max(position) from deposited").fetchall()
+    return found
+
+
+def expected(app: Act) -> tuple[int, int, int]:
+    found = [event for event in app.query() if event.name == "Deposited"]
+    return len(found), sum(event.data.amount for event in found), max(event.position for event in found)  # type: ignore[attr-defined]
+
+
+def files(path: Path, kind: str = "*.parquet") -> list[Path]:
+    return sorted((path / FOLDER).glob(f"*/{kind}"))
+
+
+def test_what_has_settled_is_not_read_from_the_log_again(
+    app: Act, store_path: Path, asked: list[tuple[int, int | None]]
+) -> None:
+    deposit(app, STEP)
+    assert total(app) == expected(app)
+    assert len(files(store_path)) == 1
+    asked.clear()
+    deposit(app, 3, STEP)
+    assert total(app) == expected(app)
+    assert asked == [(2 * STEP, 2 * STEP + 7)]
+
+
+def test_few_events_are_not_written_down(app: Act, store_path: Path) -> None:
+    deposit(app, STEP // 4)
+    assert total(app) == expected(app)
+    assert files(store_path) == []
+
+
+def test_a_store_in_memory_has_nothing_to_write_down() -> None:
+    with Act("memory:", Account) as app:
+        deposit(app, STEP)
+        assert total(app) == expected(app)
+
+
+def test_files_are_only_ever_few(app: Act, store_path: Path) -> None:
+    for step in range(30):
+        deposit(app, STEP, step * STEP)
+        assert total(app) == expected(app)
+    assert len(files(store_path)) <= 8
+    assert len(files(store_path, "manifest-*.json")) <= 2
+
+
+def test_the_past_is_told_also_from_what_has_settled(app: Act) -> None:
+    deposit(app, STEP)
+    total(app)
+    [(count, last)] = app.sql("select count(*), max(position) from deposited", at=101).fetchall()
+    assert (count, last) == (51, 101)
+    assert app.sql("select count(*) from events", at=7).fetchall() == [(7,)]
+    assert app.sql("select count(*) from deposited", at=0).fetchall() == [(0,)]
+
+
+def test_all_types_are_the_same_from_files_and_from_the_log(app: Act) -> None:
+    from tests.sql.test_typed_columns import Everything, Holder
+
+    app.include(Holder)
+    before = app.sql("describe everything").fetchall()
+    from hypothesis import find, settings
+
+    from tests.sql.test_typed_columns import EVENTS
+
+    event = find(EVENTS, lambda each: each.maybe is not None, settings=settings(database=None, max_examples=200))
+    app.store.append("holder", [event] * STEP)
+    columns = ", ".join(f'"{name}"' for name in Everything.__struct_fields__)
+    [first, second] = [app.sql(f"select {columns} from everything order by position limit 1").fetchall() for _ in "ab"]
+    app.store.append("holder", [event])
+    assert first == second == app.sql(f"select {columns} from everything order by position desc limit 1").fetchall()
+    assert app.sql("describe everything").fetchall() == before
+
+
+def spoil(path: Path) -> dict[str, Callable[[], object]]:
+    """Ways to damage what is written down."""
+
+    def flip() -> None:
+        [file, *_] = files(path)
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+
+    def truncate() -> None:
+        os.truncate(files(path)[0], 100)
+
+    def rewrite(**changes: Any) -> None:
+        [file, *_] = files(path, "manifest-*.json")
+        manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+        file.write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, **changes)))
+
+    return {
+        "a file is gone": lambda: files(path)[0].unlink(),
+        "a bit has flipped": flip,
+        "a file is cut short": truncate,
+        "a file is empty": lambda: files(path)[0].write_bytes(b""),
+        "the manifest is no JSON": lambda: files(path, "manifest-*.json")[0].write_bytes(b"{"),
+        "the manifest is of another store": lambda: rewrite(store="0" * 32),
+        "the manifest is of another log": lambda: rewrite(fingerprint="0" * 32),
+        "the manifest is of other columns": lambda: rewrite(mark="0" * 32),
+        "the manifest is of another format": lambda: rewrite(format=99),
+        "the manifest is beyond the log": lambda: rewrite(upto=10**9),
+        "the folder is gone": lambda: shutil.rmtree(path / FOLDER),
+        "the series is gone": lambda: shutil.rmtree(files(path)[0].parent),
+    }
+
+
+@pytest.mark.parametrize("damage", spoil(Path()))
+def test_what_is_damaged_is_made_anew(app: Act, store_path: Path, damage: str) -> None:
+    deposit(app, STEP)
+    right = total(app)
+    spoil(store_path)[damage]()
+    assert total(app) == right == expected(app)
+    assert total(app) == right
+    assert len(files(store_path)) == 1
+
+
+def test_damage_is_noticed_by_other_processes_and_does_no_harm_to_the_store(app: Act, store_path: Path) -> None:
+    deposit(app, STEP)
+    total(app)
+    spoil(store_path)["a bit has flipped"]()
+    assert app.store.verify().problems == []
+    app.store.close()
+    with Act(store_path, Account) as again:
+        assert total(again) == expected(again)
+
+
+def test_files_stay_as_long_as_somebody_may_read_them(app: Act, store_path: Path) -> None:
+    deposit(app, STEP)
+    total(app)
+    old = app.sql("select count(*), sum(amount)::bigint, max(position) from deposited")
+    right = expected(app)
+    [held] = files(store_path)
+    for step in (1, 2, 3):
+        deposit(app, STEP, step * STEP)
+        total(app)
+    assert held.exists()
+    assert old.fetchall() == [right]
+    del old
+    deposit(app, 8 * STEP, 4 * STEP)
+    assert total(app) == expected(app)
+    assert not held.exists()
+
+
+def test_only_one_builds_and_the_others_answer_from_the_log(app: Act, store_path: Path) -> None:
+    deposit(app, STEP)
+    (store_path / FOLDER).mkdir()
+    with open(store_path / FOLDER / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert total(app) == expected(app)
+        assert files(store_path) == []
+    assert total(app) == expected(app)
+    assert len(files(store_path)) == 1
+
+
+BUILDER = """
+import sys
+from act_fast import Act, LogStore
+from act_fast import _settle_down as settling
+from tests.framework.bank import Account
+settling.SETTLE_EVENTS = 50
+with LogStore(sys.argv[1], durability="os") as store, Act(store, Account) as app:
+    for turn in range(15):
+        cut = store.head
+        [(count, total)] = app.sql("select count(*), sum(amount)::bigint from deposited", at=cut).fetchall()
+        found = [event.data.amount for event in app.query(before=cut + 1) if event.name == "Deposited"]
+        assert (count, total) == (len(found), sum(found)), (count, len(found))
+        for number in range(60):
+            store.append(f"account-{number % 7}", [("Deposited", b'{"amount":%d}' % number)])
+"""
+
+
+def test_processes_build_read_and_append_at_the_same_time(app: Act, store_path: Path) -> None:
+    deposit(app, STEP)
+    command = [sys.executable, "-c", BUILDER, str(store_path)]
+    children = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    for child in children:
+        _, said = child.communicate(timeout=120)
+        assert (child.returncode, said) == (0, "")
+    assert total(app) == expected(app)
+
+
+def test_other_definitions_have_files_of_their_own(app: Act, store_path: Path) -> None:
+    from act_fast import Event, State
+
+    deposit(app, STEP)
+    right = total(app)
+
+    class Deposited(Event):
+        amount: int
+        note: str = "none"
+
+    class Other(State, events=[Deposited]):
+        amount: int = 0
+
+    with Act(app.store, Other, unknown="skip") as other:
+        assert total(other) == right
+        assert other.sql("select distinct note from deposited").fetchall() == [("none",)]
+    assert len(files(store_path)) == 2
+    assert total(app) == right
+
+
+def test_failures_are_counted_from_files_too(app: Act, store_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    deposit(app, STEP)
+    app.store.append("account-1", [("Deposited", b'{"amount":"x"}')])
+    for _ in range(2):
+        assert app.sql("select count(*) from deposited where error is not null").fetchall() == [(1,)]
+    assert len(files(store_path)) == 1
+    assert [record.getMessage()[:32] for record in caplog.records] == ["1 events of Deposited do not dec"] * 2
+
+
+def test_a_store_opened_for_reading_uses_what_is_there_and_writes_nothing(app: Act, store_path: Path) -> None:
+    deposit(app, STEP)
+    with LogStore(store_path, read_only=True, create=False) as reader, Act(reader, Account) as other:
+        assert total(other) == expected(app)
+        assert not (store_path / FOLDER).exists()
+        total(app)
+        assert total(other) == expected(app)
+
+
+def test_what_cannot_be_written_down_is_answered_all_the_same(
+    app: Act, store_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    deposit(app, STEP)
+    (store_path / FOLDER).write_text("in the way")
+    assert total(app) == expected(app)
+
+
+def test_a_connection_settles_what_it_is_asked_about(app: Act, store_path: Path) -> None:
+    deposit(app, STEP)
+    with connect(app) as connection:
+        assert connection.sql("select count(*) from deposited").fetchall() == [(STEP,)]
+        deposit(app, STEP, STEP)
+        assert connection.refresh() == 4 * STEP
+        assert connection.sql("select count(*) from deposited").fetchall() == [(2 * STEP,)]
+    assert {path.parent.name.partition("-")[0] for path in files(store_path)} >= {"deposited"}
