@@ -82,6 +82,7 @@ PAGES: Final = [
             *("StoreCorruptError", "StoreFailedError", "StoreFormatError", "StoreFullError", "StoreLockedError"),
         ],
     ),
+    Page("sql.md", "SQL", ["connect", "Connection"]),
     Page("testing.md", "Testing", ["given", "Given", "When"], "act_fast.testing"),
 ]
 

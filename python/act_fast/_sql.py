@@ -50,9 +50,9 @@ class Library:
     ) -> None:
         if not isinstance(store, LogStore):
             raise ValidationError(f"SQL reads a LogStore's files, and {type(store).__name__} is none; open a LogStore")
-        self.store = store
-        self.made_of = made_of
-        self.relations = {relation.name.casefold(): relation for relation in relations}
+        self.store: LogStore = store
+        self.made_of: tuple[Registry, Catalog] | None = made_of
+        self.relations: dict[str, Relation] = {relation.name.casefold(): relation for relation in relations}
         self._targets = targets
 
     @property
