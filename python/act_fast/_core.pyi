@@ -8,6 +8,7 @@ from act_fast._rows import Progress, Row, StreamRow
 __all__ = [
     "Appended",
     "Columns",
+    "Declaration",
     "Group",
     "Log",
     "Query",
@@ -86,6 +87,14 @@ class Replay:
         """The next streams; None when there are no more."""
 
 @final
+class Declaration:
+    """What the fields of a state are declared to be."""
+
+    @staticmethod
+    def read(json: bytes) -> Declaration:
+        """Read a declaration, which is JSON."""
+
+@final
 class Group:
     """A group of streams that are folded together. A stream's slot is its number in the group."""
 
@@ -93,6 +102,26 @@ class Group:
     def next_page(self, limit: int) -> tuple[list[int], list[int], list[bytes]] | None:
         """At most `limit` events: slots, numbers of names, and data. May be empty while there is more; None at the
         end."""
+
+    def fold(
+        self,
+        declaration: Declaration,
+        read: Callable[[list[tuple[int, str, int, int, bytes]]], Iterable[bytes]],
+        told: Callable[[int], object],
+    ) -> tuple[str, tuple[int, int, str, int, int] | None]:
+        """Fold all events as declared, on all cores. `read` is given what only Python can read, (number of the name,
+        stream, version, position, data) each, and gives each as it would be encoded today; `told` is given how many
+        events were folded. How it ended: "done"; "beyond" when there is an event that the core cannot fold; else "too
+        large" or "too many" with (field, number of the name, stream, version, position)."""
+
+    def rewind(self) -> None:
+        """Forget what was walked."""
+
+    def states(
+        self, declaration: Declaration, from_: int, to: int, /
+    ) -> list[tuple[str, int, int, bool, bytes] | None]:
+        """What was folded into the streams with these slots: stream, version, position, closed, the state's JSON; None
+        for one without a known event."""
 
     def place(self, at: int) -> tuple[str, int, int]:
         """Stream, version and position of an event of the page handed out last."""
@@ -102,9 +131,6 @@ class Group:
 
     def strangers(self) -> list[tuple[str, int, str]]:
         """Events that nothing folds in streams that have others: stream, version, name; the first of each name."""
-
-    def progress(self) -> tuple[int, int]:
-        """How much of the walk is done, and how much there is."""
 
 @final
 class Log:

@@ -14,16 +14,17 @@ from act_fast._declared_tree import Accumulator, Binary, Constant, Feed, Leaf, N
 from act_fast._declared_types import COMPARISONS, Typed, arithmetic, type_of
 from act_fast.errors import FoldError
 
-__all__ = ["defaults_of", "steps_of"]
+__all__ = ["TOO_LARGE", "defaults_of", "full", "steps_of"]
 
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
 _LITERAL: Final = (bool, int, float, str, type(None))
 
-_TOO_LARGE: Final = "a number does not fit 64 bits"
+TOO_LARGE: Final = "a number does not fit 64 bits"
 
 
-def _full(most: int) -> str:
+def full(most: int) -> str:
+    """What is wrong when `distinct` would have one value more than it may."""
     return f"there are more than {most} distinct values"
 
 
@@ -75,7 +76,7 @@ class Writer:
         self._indent = 1
         self._names = 0
         self._leaves: dict[tuple[str, ...], str] = {}
-        self._globals: dict[str, Any] = {"too_large": _raising(state, name, _TOO_LARGE)}
+        self._globals: dict[str, Any] = {"too_large": _raising(state, name, TOO_LARGE)}
         self._name_of_event = name
 
     def function(self) -> Callable[[Any, Any], None]:
@@ -120,7 +121,7 @@ class Writer:
             self._line(f"if len(state.{field}) > {tree.most}: del state.{field}[0]")
         else:
             self._block(f"if {value} not in state.{field}:")
-            self._globals[f"full_{field}"] = _raising(self._place, self._name_of_event, _full(tree.most))
+            self._globals[f"full_{field}"] = _raising(self._place, self._name_of_event, full(tree.most))
             self._line(f"if len(state.{field}) >= {tree.most}: full_{field}({field!r})")
             self._line(f"state.{field}.append({value})")
 

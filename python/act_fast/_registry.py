@@ -2,12 +2,15 @@
 
 import difflib
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from types import MethodType
 from typing import Any, TypeVar, get_origin
 
 from act_fast._action import Action
 from act_fast._codec import Codec
+from act_fast._core import Declaration
 from act_fast._declared_class import check_annotations
+from act_fast._declared_spec import declaration_of
 from act_fast._definition import Definition
 from act_fast._event import Event
 from act_fast._fields import check_fields
@@ -31,6 +34,11 @@ class Model(Fold[S]):
     def __init__(self, definition: Definition[S], codec: Codec, unknown: Unknown) -> None:
         super().__init__(definition, codec, unknown)
         self.stored: StateCodec[S] = StateCodec(definition, list(self.steps))
+
+    @cached_property
+    def declaration(self) -> Declaration | None:
+        """The state as the core can fold it, where it is declared through and through."""
+        return declaration_of(self.definition, self.codec, list(self.steps))
 
 
 class Registry:

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import datetime
-from typing import Any, Final, TypeAlias, TypeVar
-
-import msgspec
+from typing import Any, TypeAlias, TypeVar
 
 from act_fast import _arguments as arguments
 from act_fast._registry import Model
@@ -21,8 +19,6 @@ S = TypeVar("S", bound=State)
 
 StateRow: TypeAlias = tuple[str, int, int, bytes]
 """stream, version, position of the last event, the state as JSON"""
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 def replay(
@@ -58,8 +54,8 @@ def replay_pages(
     Raises:
         DecodeError: an event does not decode.
     """
-    for page in Folding(store, model, cut, pattern, after).pages():
-        yield [(each.stream, each.version, each.position, _encode(each.state)) for each in page]
+    for page in Folding(store, model, cut, pattern, after).encoded_pages():
+        yield [(each.stream, each.version, each.position, each.state) for each in page]
 
 
 def _replay(

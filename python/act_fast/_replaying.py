@@ -5,34 +5,40 @@ from datetime import datetime, timedelta
 from operator import length_hint
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+import msgspec
+
 from act_fast import _arguments as arguments
-from act_fast._core import Group
+from act_fast._core import Declaration, Group
+from act_fast._declared_steps import TOO_LARGE, full
 from act_fast._event import CLOSED
 from act_fast._log_store import LogStore
 from act_fast._port import pages_of, port_to
 from act_fast._registry import Model
 from act_fast._state import State
 from act_fast._store import Store
+from act_fast.errors import FoldError
 
 __all__ = ["Folded", "Folding", "cut_at"]
 
 S = TypeVar("S", bound=State)
+T = TypeVar("T")
 
 GROUP_STREAMS_MAX: Final = 100_000
 """How many live states are in memory at once."""
 
 _PAGE_EVENTS: Final = 4096
 _PAGE_STREAMS: Final = 1000
+_encode: Final = msgspec.json.Encoder().encode
 
 
-class Folded(NamedTuple, Generic[S]):
-    """A stream's state at the cut."""
+class Folded(NamedTuple, Generic[T]):
+    """A stream's state at the cut, or the JSON of it."""
 
     stream: str
     version: int
     position: int
     closed: bool
-    state: S
+    state: T
 
 
 class Folding(Generic[S]):
@@ -63,31 +69,108 @@ class Folding(Generic[S]):
         self._after = after
         self._told = told or (lambda events: None)
         self._events = 0
+        self._names = list(model.steps)
 
     def pages(self) -> Iterator[list[Folded[S]]]:
         """The states of the streams that have at least one event of the model's, in the order they came to be."""
-        return self._of_log(self._store) if type(self._store) is LogStore else self._one_by_one()
+        if type(self._store) is not LogStore:
+            yield from self._one_by_one()
+            return
+        decode = msgspec.json.Decoder(self._model.definition.state).decode
+        for group, states in self._groups(self._store):
+            for start in range(0, len(group), _PAGE_STREAMS):
+                end = start + _PAGE_STREAMS
+                if states is None:
+                    rows = group.states(self._declaration(), start, end)
+                    page = [Folded(*row[:4], decode(row[4])) for row in rows if row is not None]
+                else:
+                    page = _standing(group, states, start, end)
+                if page:
+                    yield page
+
+    def encoded_pages(self) -> Iterator[list[Folded[bytes]]]:
+        """The same as `pages`, each state as JSON."""
+        if type(self._store) is not LogStore:
+            for found in self._one_by_one():
+                yield [Folded(*each[:4], _encode(each.state)) for each in found]
+            return
+        for group, states in self._groups(self._store):
+            for start in range(0, len(group), _PAGE_STREAMS):
+                end = start + _PAGE_STREAMS
+                if states is None:
+                    rows = group.states(self._declaration(), start, end)
+                    page = [Folded(*row) for row in rows if row is not None]
+                else:
+                    page = [Folded(*each[:4], _encode(each.state)) for each in _standing(group, states, start, end)]
+                if page:
+                    yield page
 
     def stream(self, stream: str) -> Folded[S] | None:
         """The state of one stream; None when it has no event of the model's."""
         return self._stream(port_to(self._store), stream)
 
-    def _of_log(self, store: LogStore) -> Iterator[list[Folded[S]]]:
-        names = list(self._model.steps)
+    def _groups(self, store: LogStore) -> Iterator[tuple[Group, list[S | None] | None]]:
+        """The groups of streams, each with its states by slot; without them where the core has folded it."""
+        names = self._names
         replay = store._log.replay(names, CLOSED, self._cut, GROUP_STREAMS_MAX, self._pattern, self._after)
         while (group := replay.next_group()) is not None:
-            states = self._states(names, group)
+            states = None if self._folded_in_core(group) else self._states(names, group)
             for stream, version, name in group.strangers():
                 self._model.stranger(stream, version, name)
-            for start in range(0, len(states), _PAGE_STREAMS):
-                found = group.standings(start, start + _PAGE_STREAMS)
-                page = [
-                    Folded(*standing, state)
-                    for standing, state in zip(found, states[start : start + _PAGE_STREAMS], strict=True)
-                    if standing is not None and state is not None
-                ]
-                if page:
-                    yield page
+            yield group, states
+
+    def _declaration(self) -> Declaration:
+        assert self._model.declaration is not None
+        return self._model.declaration
+
+    def _folded_in_core(self, group: Group) -> bool:
+        """Fold a group in the core; False when there is something in it that the core does not know."""
+        if self._model.declaration is None:
+            return False
+        before = self._events
+
+        def told(events: int) -> None:
+            self._events = before + events
+            self._told(self._events)
+
+        try:
+            outcome, place = group.fold(self._model.declaration, self._read, told)
+        except _Beyond:
+            outcome, place = "beyond", None
+            group.rewind()
+        if place is not None:
+            raise self._failure(outcome, place)
+        if outcome == "beyond":
+            self._events = before
+        return outcome == "done"
+
+    def _read(self, rows: list[tuple[int, str, int, int, bytes]]) -> list[bytes]:
+        """Events that only Python can read, as they would be encoded today."""
+        model = self._model
+        found = []
+        for number, stream, version, position, data in rows:
+            name = self._names[number]
+            try:
+                event = model.steps[name][0](data)
+            except Exception as error:
+                meant = model.meaning(error, (position, stream, version, name, 0, data, b""))
+                if meant is error:
+                    raise
+                raise meant from None
+            try:
+                found.append(_encode(event))
+            except Exception:
+                raise _Beyond from None
+        return found
+
+    def _failure(self, outcome: str, place: tuple[int, int, str, int, int]) -> FoldError:
+        field, number, stream, version, position = place
+        definition = self._model.definition
+        assert definition.plan is not None
+        names = [*definition.plan.kept, *definition.plan.computed]
+        problem = TOO_LARGE if outcome == "too large" else full(definition.plan.kept[names[field]].accumulator.most)
+        event = self._model.codec.classes[self._names[number]].__stored_name__
+        return FoldError(f"{definition.name}.{names[field]}", event, problem, stream, version, position)
 
     def _states(self, names: list[str], group: Group) -> list[S | None]:
         """The states of a group by slot; None where no event is the model's."""
@@ -151,6 +234,18 @@ class Folding(Generic[S]):
         for row in strangers[:1]:
             model.stranger(stream, row[2], row[3])
         return Folded(stream, last[2], last[0], closed, state)
+
+
+def _standing(group: Group, states: list[S | None], start: int, end: int) -> list[Folded[S]]:
+    return [
+        Folded(*standing, state)
+        for standing, state in zip(group.standings(start, end), states[start:end], strict=True)
+        if standing is not None and state is not None
+    ]
+
+
+class _Beyond(Exception):
+    """There is an event that the core cannot fold."""
 
 
 def cut_at(store: Store, at: int | datetime | None) -> int:

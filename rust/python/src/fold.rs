@@ -1,9 +1,12 @@
-//! Replays: the events of many streams for folding, without what folding has no use for.
+//! Replays: the events of many streams for folding, without what folding has no use for; and folding them in the core.
 
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::available_parallelism;
 
-use act_fast_core::fold;
+use act_fast_core::fold::{self, Between, Doubtful, Outcome, Problem, Spec};
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString};
 
 use crate::errors::{invalid, raised};
@@ -14,6 +17,12 @@ use crate::log::Handle;
 pub(crate) struct Replay {
     pub(crate) handle: Handle,
     pub(crate) replay: Mutex<fold::Replay>,
+}
+
+/// What the fields of a state are declared to be.
+#[pyclass(frozen, module = "act_fast._core")]
+pub(crate) struct Declaration {
+    spec: Spec,
 }
 
 /// A group of streams that are folded together.
@@ -27,6 +36,7 @@ struct Inner {
     group: fold::Group,
     /// Of the page handed out last: slot, version and position of each event.
     places: Vec<(u32, u64, u64)>,
+    states: Option<fold::States>,
 }
 
 #[pymethods]
@@ -35,16 +45,26 @@ impl Replay {
     fn next_group(&self, py: Python<'_>) -> PyResult<Option<Group>> {
         let log = self.handle.get()?;
         let group = py.detach(|| self.replay.lock().unwrap_or_else(PoisonError::into_inner).next_group(&log));
-        Ok(group
-            .map_err(raised)?
-            .map(|group| Group { handle: self.handle.clone(), inner: Mutex::new(Inner { group, places: Vec::new() }) }))
+        Ok(group.map_err(raised)?.map(|group| Group {
+            handle: self.handle.clone(),
+            inner: Mutex::new(Inner { group, places: Vec::new(), states: None }),
+        }))
+    }
+}
+
+#[pymethods]
+impl Declaration {
+    /// Read a declaration, which is JSON.
+    #[staticmethod]
+    fn read(json: &[u8]) -> PyResult<Self> {
+        Ok(Self { spec: Spec::read(json).map_err(raised)? })
     }
 }
 
 #[pymethods]
 impl Group {
-    fn __len__(&self) -> usize {
-        self.lock().group.standings.len()
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.lock(py).group.standings.len()
     }
 
     /// At most `limit` events: slots, numbers of names, and data. May be empty while there is more; None at the end.
@@ -55,7 +75,7 @@ impl Group {
         limit: usize,
     ) -> PyResult<Option<(Bound<'py, PyList>, Bound<'py, PyList>, Bound<'py, PyList>)>> {
         let log = self.handle.get()?;
-        let mut inner = self.lock();
+        let mut inner = self.lock(py);
         let inner = &mut *inner;
         let page = py.detach(|| inner.group.next_page(&log, limit)).map_err(raised)?;
         let Some(pieces) = page else {
@@ -70,10 +90,86 @@ impl Group {
         )))
     }
 
-    /// Stream, version and position of an event of the page handed out last.
-    fn place(&self, at: usize) -> PyResult<(String, u64, u64)> {
+    /// Fold all events as declared, on all cores. `read` is given what only Python can read, (number of the name, stream,
+    /// version, position, data) each, and gives each as it would be encoded today; `told` is given how many events were
+    /// folded. How it ended: "done"; "beyond" when there is an event that the core cannot fold, so that the group is to
+    /// be walked once more; else "too large" or
+    /// "too many" with (field, number of the name, stream, version, position).
+    #[expect(clippy::type_complexity, reason = "a row is a plain tuple on the Python side")]
+    fn fold(
+        &self,
+        py: Python<'_>,
+        declaration: &Declaration,
+        read: Py<PyAny>,
+        told: Py<PyAny>,
+    ) -> PyResult<(&'static str, Option<(usize, u32, String, u64, u64)>)> {
         let log = self.handle.get()?;
-        let inner = self.lock();
+        let mut inner = self.lock(py);
+        let inner = &mut *inner;
+        let threads = available_parallelism().map_or(1, usize::from);
+        let mut calls = Calls { log: Arc::clone(&log), read, told, error: None };
+        let spec = &declaration.spec;
+        let folded = py.detach(|| inner.group.fold(&log, spec, threads, &mut calls));
+        let (outcome, states) = folded.map_err(raised)?;
+        if let Some(error) = calls.error {
+            return Err(error);
+        }
+        inner.states = Some(states);
+        match outcome {
+            Outcome::Done => Ok(("done", None)),
+            Outcome::Beyond | Outcome::Ended => {
+                inner.group.rewind();
+                Ok(("beyond", None))
+            }
+            Outcome::Failed { field, problem, name, stream, version, position } => {
+                let what = match problem {
+                    Problem::TooLarge => "too large",
+                    Problem::TooMany => "too many",
+                };
+                let stream = log.text(stream).map_err(raised)?.to_owned();
+                Ok((what, Some((field, name, stream, version, position))))
+            }
+        }
+    }
+
+    /// Forget what was walked.
+    fn rewind(&self, py: Python<'_>) {
+        self.lock(py).group.rewind();
+    }
+
+    /// What was folded into the streams with these slots: stream, version, position, closed, the state's JSON; None for
+    /// one without a known event.
+    #[pyo3(signature = (declaration, from, to, /))]
+    #[expect(clippy::type_complexity, reason = "a row is a plain tuple on the Python side")]
+    fn states<'py>(
+        &self,
+        py: Python<'py>,
+        declaration: &Declaration,
+        from: usize,
+        to: usize,
+    ) -> PyResult<Vec<Option<(Bound<'py, PyString>, u64, u64, bool, Bound<'py, PyBytes>)>>> {
+        let log = self.handle.get()?;
+        let inner = self.lock(py);
+        let states = inner.states.as_ref().ok_or_else(|| invalid("nothing was folded yet".to_owned()))?;
+        let standings = &inner.group.standings;
+        let slots = from.min(standings.len())..to.min(standings.len());
+        slots
+            .map(|slot| {
+                let standing = &standings[slot];
+                if !standing.known {
+                    return Ok(None);
+                }
+                let stream = PyString::new(py, log.text(standing.stream).map_err(raised)?);
+                let json = PyBytes::new(py, &states.json(&declaration.spec, slot));
+                Ok(Some((stream, standing.version, standing.position, standing.closed, json)))
+            })
+            .collect()
+    }
+
+    /// Stream, version and position of an event of the page handed out last.
+    fn place(&self, py: Python<'_>, at: usize) -> PyResult<(String, u64, u64)> {
+        let log = self.handle.get()?;
+        let inner = self.lock(py);
         let (slot, version, position) =
             *inner.places.get(at).ok_or_else(|| invalid(format!("the page has no event {at}")))?;
         let stream = log.text(inner.group.standings[slot as usize].stream).map_err(raised)?;
@@ -90,7 +186,7 @@ impl Group {
         to: usize,
     ) -> PyResult<Vec<Option<(Bound<'py, PyString>, u64, u64, bool)>>> {
         let log = self.handle.get()?;
-        let inner = self.lock();
+        let inner = self.lock(py);
         let standings = &inner.group.standings;
         standings[from.min(standings.len())..to.min(standings.len())]
             .iter()
@@ -105,10 +201,10 @@ impl Group {
     }
 
     /// Events that nothing folds in streams that have others: stream, version, name; the first of each name.
-    fn strangers(&self) -> PyResult<Vec<(String, u64, String)>> {
+    fn strangers(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, String)>> {
         let log = self.handle.get()?;
-        let inner = self.lock();
-        let mut seen = std::collections::BTreeSet::new();
+        let inner = self.lock(py);
+        let mut seen = BTreeSet::new();
         let mut found = Vec::new();
         for standing in &inner.group.standings {
             let (version, name) = standing.stranger;
@@ -119,15 +215,49 @@ impl Group {
         }
         Ok(found)
     }
-
-    /// How much of the walk is done, and how much there is.
-    fn progress(&self) -> (u64, u64) {
-        self.lock().group.progress()
-    }
 }
 
 impl Group {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, Inner> {
+        self.inner.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Calls Python between rounds. What it raises ends the fold.
+struct Calls {
+    log: Arc<act_fast_core::Log>,
+    read: Py<PyAny>,
+    told: Py<PyAny>,
+    error: Option<PyErr>,
+}
+
+impl Calls {
+    fn keep<T>(&mut self, found: PyResult<T>) -> Option<T> {
+        found.map_err(|error| self.error = Some(error)).ok()
+    }
+
+    fn read(&self, py: Python<'_>, doubtful: &[Doubtful<'_>]) -> PyResult<Vec<Vec<u8>>> {
+        let rows = PyList::empty(py);
+        for each in doubtful {
+            let stream = self.log.text(each.stream).map_err(raised)?;
+            rows.append((each.name, stream, each.version, each.position, PyBytes::new(py, each.data)))?;
+        }
+        let read = self.read.call1(py, (rows,))?;
+        read.bind(py).try_iter()?.map(|each| Ok(each?.extract::<&[u8]>()?.to_vec())).collect()
+    }
+}
+
+impl Between for Calls {
+    fn read(&mut self, doubtful: &[Doubtful<'_>]) -> Option<Vec<Vec<u8>>> {
+        let read = Python::attach(|py| Self::read(self, py, doubtful));
+        self.keep(read)
+    }
+
+    fn folded(&mut self, events: u64) -> bool {
+        let told = Python::attach(|py| {
+            py.check_signals()?;
+            self.told.call1(py, (events,)).map(drop)
+        });
+        self.keep(told).is_some()
     }
 }

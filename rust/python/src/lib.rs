@@ -21,7 +21,7 @@ mod _core {
     #[pymodule_export]
     use crate::correlation::correlation;
     #[pymodule_export]
-    use crate::fold::{Group, Replay};
+    use crate::fold::{Declaration, Group, Replay};
     #[pymodule_export]
     use crate::log::{Appended, Log};
     #[pymodule_export]

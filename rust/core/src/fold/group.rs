@@ -58,6 +58,36 @@ pub struct Standing {
     pub stranger: (u64, u32),
 }
 
+/// What is to be noted of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Noted {
+    pub(super) slot: u32,
+    /// The number of its name, if it is one to be folded.
+    pub(super) name: Option<u32>,
+    /// The key of its name, if nothing folds it; a name that is neither closes the stream.
+    pub(super) stranger: Option<u32>,
+    pub(super) version: u64,
+    pub(super) position: u64,
+}
+
+impl Standing {
+    fn new(stream: u32) -> Self {
+        Self { stream, known: false, closed: false, version: 0, position: 0, stranger: (0, 0) }
+    }
+
+    #[inline]
+    pub(super) fn note(&mut self, event: &Noted) {
+        self.version = event.version;
+        self.position = event.position;
+        match event.stranger {
+            None if event.name.is_some() => self.known = true,
+            None => self.closed = true,
+            Some(name) if self.stranger.0 == 0 => self.stranger = (event.version, name),
+            Some(_) => {}
+        }
+    }
+}
+
 /// A group of streams.
 #[derive(Debug)]
 pub struct Group {
@@ -159,14 +189,7 @@ impl Replay {
                 }
                 slots.resize((number - base) as usize, NO_SLOT);
                 slots.push(u32::try_from(standings.len()).unwrap_or(NO_SLOT));
-                standings.push(Standing {
-                    stream: number,
-                    known: false,
-                    closed: false,
-                    version: 0,
-                    position: 0,
-                    stranger: (0, 0),
-                });
+                standings.push(Standing::new(number));
                 first = first.min(key.first);
                 events += key.count;
                 keys.push(key);
@@ -201,29 +224,27 @@ impl Group {
         (slot != NO_SLOT).then_some(slot as usize)
     }
 
+    /// What an event is to its stream.
+    #[inline]
+    pub(super) fn noted(&self, slot: usize, name: u32, version: u64, position: u64) -> Noted {
+        let number = self.names.number(name);
+        let stranger = if number.is_some() || self.names.closes(name) { None } else { Some(name) };
+        Noted { slot: slot as u32, name: number, stranger, version, position }
+    }
+
     /// Take note of an event of a stream; the number of its name when it is one to be folded.
     #[inline]
     pub(super) fn note(&mut self, slot: usize, name: u32, version: u64, position: u64) -> Option<u32> {
-        let standing = &mut self.standings[slot];
-        standing.version = version;
-        standing.position = position;
-        let number = self.names.number(name);
-        if number.is_some() {
-            standing.known = true;
-        } else if self.names.closes(name) {
-            standing.closed = true;
-        } else if standing.stranger.0 == 0 {
-            standing.stranger = (version, name);
-        }
-        number
+        let noted = self.noted(slot, name, version, position);
+        self.standings[slot].note(&noted);
+        noted.name
     }
 
-    /// How many positions the walk has behind it, and how many there are.
-    #[must_use]
-    pub fn progress(&self) -> (u64, u64) {
-        match &self.keys {
-            None => (self.next.position - self.positions.start, self.positions.end - self.positions.start),
-            Some(keys) => (self.next.slot as u64, keys.len() as u64),
+    /// Forget what was walked.
+    pub fn rewind(&mut self) {
+        self.next = Cursor { position: self.positions.start, ..Cursor::default() };
+        for standing in &mut self.standings {
+            *standing = Standing::new(standing.stream);
         }
     }
 }

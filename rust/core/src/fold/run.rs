@@ -1,0 +1,351 @@
+//! Folding a group on all cores. A *round* takes a run of positions. First each thread scans a part of the run, and sorts what
+//! it finds by share; then each thread folds one share of the streams, part after part, so that a stream's events
+//! come in order. What the scan doubts is read by Python in between.
+
+use std::ops::Range;
+use std::thread;
+
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::log::Log;
+
+use super::expr::{Given, given};
+use super::group::{Group, Noted, Standing};
+use super::held::{Held, Problem};
+use super::scan::scan;
+use super::spec::Spec;
+use super::value::Value;
+use super::walk::{Piece, each_event};
+
+/// How many positions each thread scans in a round.
+const PART_EVENTS: u64 = 1 << 14;
+/// How many events a round has when streams are read one by one.
+const PAGE_EVENTS: usize = 1 << 14;
+
+/// An event whose payload is not what the scan is sure of.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubtful<'a> {
+    /// The number of its name.
+    pub name: u32,
+    /// The key of its stream.
+    pub stream: u32,
+    /// Its version.
+    pub version: u64,
+    /// Its position.
+    pub position: u64,
+    /// Its payload.
+    pub data: &'a [u8],
+}
+
+/// What is asked and told between rounds.
+pub trait Between {
+    /// For each event the payload as it would be encoded today. None ends the fold.
+    fn read(&mut self, doubtful: &[Doubtful<'_>]) -> Option<Vec<Vec<u8>>>;
+
+    /// So many events were folded. False ends the fold.
+    fn folded(&mut self, events: u64) -> bool;
+}
+
+/// How a fold ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is folded.
+    Done,
+    /// It was ended from outside.
+    Ended,
+    /// There is an event that the core cannot fold, though Python may.
+    Beyond,
+    /// A field cannot take what an event gives.
+    Failed {
+        /// The number of the field: those kept, then those computed.
+        field: usize,
+        /// Why.
+        problem: Problem,
+        /// The number of the event's name.
+        name: u32,
+        /// The key of its stream.
+        stream: u32,
+        /// Its version.
+        version: u64,
+        /// Its position.
+        position: u64,
+    },
+}
+
+/// The states of a group: those of each share, a row for each stream.
+#[derive(Debug)]
+pub struct States {
+    shares: Vec<Share>,
+}
+
+#[derive(Debug)]
+struct Share {
+    standings: Vec<Standing>,
+    rows: Vec<Held>,
+}
+
+/// What a thread has found for one share.
+#[derive(Debug, Default)]
+struct Found<'a> {
+    events: Vec<Noted>,
+    given: Vec<Given<'a>>,
+}
+
+/// What a thread has found in its part of a round.
+#[derive(Debug, Default)]
+struct Part<'a> {
+    shares: Vec<Found<'a>>,
+    /// What it doubts: share, where its values are to be put, and the event.
+    doubtful: Vec<(usize, usize, Doubtful<'a>)>,
+    folded: u64,
+}
+
+impl Group {
+    /// Fold all of the group's events.
+    pub fn fold(
+        &mut self,
+        log: &Log,
+        spec: &Spec,
+        threads: usize,
+        between: &mut dyn Between,
+    ) -> Result<(Outcome, States)> {
+        self.rewind();
+        let threads = if self.keys.is_some() { 1 } else { threads.max(1) };
+        let mut states = self.begin(spec, threads);
+        let mut folded = 0;
+        // Used again in each round: memory that was just given back to the system is dear to get.
+        let mut parts: Vec<Part<'_>> = (0..threads).map(|_| Part::new(threads)).collect();
+        let outcome = loop {
+            log.check_open()?;
+            parts.iter_mut().for_each(Part::clear);
+            if self.keys.is_some() {
+                let Some(page) = self.next_page(log, PAGE_EVENTS)? else {
+                    break Outcome::Done;
+                };
+                parts[0].add_page(spec, self, &page);
+            } else {
+                let Some(ranges) = self.next_ranges(threads) else {
+                    break Outcome::Done;
+                };
+                self.scan_ranges(log, spec, ranges, &mut parts)?;
+            }
+            if let Err(outcome) = mend(spec, &mut parts, between) {
+                break outcome;
+            }
+            folded += parts.iter().map(|part| part.folded).sum::<u64>();
+            if let Some(failed) = states.take(spec, &parts) {
+                break failed;
+            }
+            if !between.folded(folded) {
+                break Outcome::Ended;
+            }
+        };
+        self.end(&mut states);
+        Ok((outcome, states))
+    }
+
+    fn begin(&mut self, spec: &Spec, threads: usize) -> States {
+        let empty = spec.empty();
+        let shares = (0..threads).map(|share| {
+            let standings: Vec<Standing> = self.standings.iter().skip(share).step_by(threads).copied().collect();
+            let mut rows = Vec::with_capacity(standings.len() * empty.len());
+            standings.iter().for_each(|_| rows.extend_from_slice(&empty));
+            Share { standings, rows }
+        });
+        States { shares: shares.collect() }
+    }
+
+    /// Where each stream stands is known to the shares; from now on also to the group.
+    fn end(&mut self, states: &mut States) {
+        if self.keys.is_some() {
+            return;
+        }
+        let threads = states.shares.len();
+        for (at, standing) in self.standings.iter_mut().enumerate() {
+            *standing = states.shares[at % threads].standings[at / threads];
+        }
+    }
+
+    fn next_ranges(&mut self, threads: usize) -> Option<Vec<Range<u64>>> {
+        let (start, end) = (self.next.position, self.positions.end);
+        if start >= end {
+            return None;
+        }
+        let ranges: Vec<Range<u64>> = (0..threads as u64)
+            .map(|part| (start + part * PART_EVENTS).min(end)..(start + (part + 1) * PART_EVENTS).min(end))
+            .filter(|range| !range.is_empty())
+            .collect();
+        self.next.position = ranges.last().map_or(end, |range| range.end);
+        Some(ranges)
+    }
+
+    fn scan_ranges<'a>(
+        &self,
+        log: &'a Log,
+        spec: &'a Spec,
+        ranges: Vec<Range<u64>>,
+        parts: &mut [Part<'a>],
+    ) -> Result<()> {
+        let scan_one = |range: Range<u64>, part: &mut Part<'a>| {
+            log.reading(|index| {
+                part.clear();
+                self.scan_range(log, index, spec, range.clone(), part)
+            })
+        };
+        let mut work = ranges.into_iter().zip(parts);
+        let Some((own_range, own_part)) = work.next() else {
+            return Ok(());
+        };
+        thread::scope(|scope| {
+            let running: Vec<_> = work.map(|(range, part)| scope.spawn(move || scan_one(range, part))).collect();
+            let own = scan_one(own_range, own_part);
+            running.into_iter().fold(own, |sofar, thread| sofar.and(thread.join().unwrap_or_else(|_| Err(panicked()))))
+        })
+    }
+
+    fn scan_range<'a>(
+        &self,
+        log: &'a Log,
+        index: &Index,
+        spec: &'a Spec,
+        range: Range<u64>,
+        part: &mut Part<'a>,
+    ) -> Result<()> {
+        let mut leaves = Vec::new();
+        each_event(log, index, range, |event| {
+            if let Some(slot) = self.slot(event.stream) {
+                let noted = self.noted(slot, event.name, event.version, event.position);
+                part.add(spec, noted, event.stream, event.data, &mut leaves);
+            }
+            Ok(true)
+        })
+    }
+}
+
+fn panicked() -> Error {
+    Error::Failed("a thread that folds has panicked; that is a mistake in act-fast".to_owned())
+}
+
+impl<'a> Part<'a> {
+    fn new(threads: usize) -> Self {
+        Self { shares: (0..threads).map(|_| Found::default()).collect(), doubtful: Vec::new(), folded: 0 }
+    }
+
+    fn clear(&mut self) {
+        for found in &mut self.shares {
+            found.events.clear();
+            found.given.clear();
+        }
+        self.doubtful.clear();
+        self.folded = 0;
+    }
+
+    fn add_page(&mut self, spec: &'a Spec, group: &Group, page: &[Piece<'a>]) {
+        let mut leaves = Vec::new();
+        for &Piece { slot, name, version, position, data } in page {
+            let noted = Noted { slot, name: Some(name), stranger: None, version, position };
+            self.add(spec, noted, group.standings[slot as usize].stream, data, &mut leaves);
+        }
+    }
+
+    #[inline]
+    fn add(&mut self, spec: &'a Spec, noted: Noted, stream: u32, data: &'a [u8], leaves: &mut Vec<Value<'a>>) {
+        let share = (noted.slot % self.shares.len() as u32) as usize;
+        let found = &mut self.shares[share];
+        found.events.push(noted);
+        let Some(name) = noted.name else {
+            return;
+        };
+        self.folded += 1;
+        let event = &spec.events[name as usize];
+        if event.mend || scan(event, data, leaves).is_err() {
+            let Noted { version, position, .. } = noted;
+            self.doubtful.push((share, found.given.len(), Doubtful { name, stream, version, position, data }));
+            found.given.extend(event.feeds.iter().map(|_| Given::Nothing));
+            return;
+        }
+        for feed in &event.feeds {
+            found.given.push(given(feed, leaves));
+        }
+    }
+}
+
+/// Put in place what Python has read of the doubtful events.
+fn mend(spec: &Spec, parts: &mut [Part<'_>], between: &mut dyn Between) -> std::result::Result<(), Outcome> {
+    let doubtful: Vec<Doubtful<'_>> = parts.iter().flat_map(|part| part.doubtful.iter().map(|each| each.2)).collect();
+    if doubtful.is_empty() {
+        return Ok(());
+    }
+    let mut read = between.read(&doubtful).ok_or(Outcome::Ended)?.into_iter();
+    for part in parts {
+        for (share, at, event) in &part.doubtful {
+            let data = read.next().ok_or(Outcome::Beyond)?;
+            let event = &spec.events[event.name as usize];
+            let mut leaves = Vec::new();
+            scan(event, &data, &mut leaves).map_err(|_| Outcome::Beyond)?;
+            let place = &mut part.shares[*share].given[*at..*at + event.feeds.len()];
+            for (feed, place) in event.feeds.iter().zip(place) {
+                *place = match given(feed, &leaves) {
+                    Given::Value(value) => Given::Value(value.into_owned()),
+                    Given::Nothing => Given::Nothing,
+                    Given::TooLarge => Given::TooLarge,
+                };
+            }
+        }
+    }
+    Ok(())
+}
+
+impl States {
+    /// Fold what was found into the shares; the first event that cannot be folded, if there is one.
+    fn take(&mut self, spec: &Spec, parts: &[Part<'_>]) -> Option<Outcome> {
+        let threads = self.shares.len();
+        let mut shares = self.shares.iter_mut().enumerate();
+        let (_, own) = shares.next()?;
+        thread::scope(|scope| {
+            let running: Vec<_> =
+                shares.map(|(at, share)| scope.spawn(move || share.take(spec, at, parts, threads))).collect();
+            let own = own.take(spec, 0, parts, threads);
+            let others = running.into_iter().filter_map(|thread| thread.join().unwrap_or(Some(Outcome::Beyond)));
+            own.into_iter().chain(others).min_by_key(|outcome| match outcome {
+                Outcome::Failed { position, .. } => *position,
+                _ => 0,
+            })
+        })
+    }
+
+    /// The JSON of the state of a slot's stream.
+    #[must_use]
+    pub fn json(&self, spec: &Spec, slot: usize) -> Vec<u8> {
+        let (share, at) = (&self.shares[slot % self.shares.len()], slot / self.shares.len());
+        let width = spec.width();
+        let mut out = Vec::with_capacity(32 + 24 * width);
+        spec.write(&share.rows[at * width..(at + 1) * width], &mut out);
+        out
+    }
+}
+
+impl Share {
+    fn take(&mut self, spec: &Spec, share: usize, parts: &[Part<'_>], threads: usize) -> Option<Outcome> {
+        let width = spec.width();
+        for part in parts {
+            let found = &part.shares[share];
+            let mut given = found.given.as_slice();
+            for noted in &found.events {
+                let at = (noted.slot / threads as u32) as usize;
+                self.standings[at].note(noted);
+                let Some(name) = noted.name else {
+                    continue;
+                };
+                let (own, rest) = given.split_at(spec.events[name as usize].feeds.len());
+                given = rest;
+                let row = &mut self.rows[at * width..(at + 1) * width];
+                if let Err((field, problem)) = spec.take(name as usize, own, row) {
+                    let (stream, version, position) = (self.standings[at].stream, noted.version, noted.position);
+                    return Some(Outcome::Failed { field, problem, name, stream, version, position });
+                }
+            }
+        }
+        None
+    }
+}
