@@ -9,8 +9,8 @@ REPLAY_PYTHON = Row(
     (Budget(floor=2_000_000.0),),
     note="Deposits and withdrawals in streams of 100 events, written in turn; one pass over the log gives every"
     " stream's state. The peer gets one aggregate after the other, which is the only way it has.",
-    why_lost="The reducer is a Python call for each event, and decoding into the event's class makes an object for each;"
-    " at two million events a second there are 500 ns for both.",
+    why_lost="The reducer is a Python call for each event, and decoding makes an object of its class for each: at two"
+    " million events a second there are 500 ns for both.",
 )
 REPLAY_DECLARED = Row(
     "replay-declared",

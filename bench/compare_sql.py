@@ -1,0 +1,81 @@
+"""How fast a question about the whole log is answered, beside DuckDB on a table of its own."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import pytest
+
+from act_fast import Act, LogStore
+from bench.harness.duel import Duel
+from bench.harness.row import Measurement, Row
+from bench.harness.sizes import Sizes
+from bench.peers.duck import duckdb_answers
+from bench.rows.sql import SQL_FILTERED, SQL_FIRST, SQL_GROUPED, SQL_SUM
+from bench.stores.subject import DURABILITY, SUBJECT, reader
+from bench.workloads.events import stream_name
+from bench.workloads.ledger import EVENTS_A_STREAM, ReducedAccount, write_ledger
+
+SUM = "select sum(amount) from deposited"
+GROUPED = "select stream, sum(amount) from deposited group by stream"
+FILTERED = f"select sum(amount) from deposited where stream = '{stream_name(7)}'"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A store that has been asked before, and its deposits as Parquet for the peer to make its table of."""
+
+    app: Act
+    deposits: int
+    parquet: Path
+
+
+@pytest.fixture(scope="module")
+def asked(shelf: Path, sizes: Sizes) -> Iterator[Asked]:
+    with LogStore(shelf / "store", durability="os") as store, Act(store, ReducedAccount) as app:
+        write_ledger(store, max(sizes.open_events // EVENTS_A_STREAM, 10))
+        store.flush()
+        parquet = shelf / "deposited.parquet"
+        app.sql("select * from deposited").write_parquet(str(parquet))
+        ((deposits,),) = app.sql("select count(*) from deposited").fetchall()
+        yield Asked(app, deposits, parquet)
+
+
+def bench_first_question(duel: Duel, sizes: Sizes, shelf: Path) -> None:
+    seconds: list[float] = []
+    with LogStore(shelf / "first", durability="os") as store, Act(store, ReducedAccount) as app:
+        events = write_ledger(store, max(sizes.open_events // 10 // EVENTS_A_STREAM, 10))
+        store.flush()
+
+        def forget() -> None:
+            shutil.rmtree(shelf / "first" / "analytics", ignore_errors=True)
+
+        def ask() -> None:
+            started = perf_counter()
+            app.sql(SUM).fetchall()
+            seconds.append(perf_counter() - started)
+
+        duel.time(ask, setup=forget, rounds=min(3, sizes.rounds))
+    duel.observe(SQL_FIRST, [Measurement(SUBJECT, DURABILITY["os"], [events / each for each in seconds])])
+
+
+def bench_sum(duel: Duel, shelf: Path, asked: Asked) -> None:
+    ask(duel, SQL_SUM, shelf, asked, SUM, count=asked.deposits)
+
+
+def bench_grouped(duel: Duel, shelf: Path, asked: Asked) -> None:
+    ask(duel, SQL_GROUPED, shelf, asked, GROUPED, count=asked.deposits)
+
+
+def bench_filtered(duel: Duel, shelf: Path, asked: Asked) -> None:
+    ask(duel, SQL_FILTERED, shelf, asked, FILTERED, count=1)
+
+
+def ask(duel: Duel, row: Row, shelf: Path, asked: Asked, question: str, count: int) -> None:
+    duel.fight(
+        row,
+        reader(count, lambda: asked.app.sql(question).fetchall()),
+        *duckdb_answers(shelf / "own.duckdb", "deposited", asked.parquet, question, count),
+    )
