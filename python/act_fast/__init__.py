@@ -12,10 +12,11 @@ from act_fast._correlation import new_correlation
 from act_fast._declared import collect, count, distinct, first, last, maximum, minimum, total
 from act_fast._declared_record import one_of
 from act_fast._event import Event
+from act_fast._export import Compression
 from act_fast._fold import Unknown
 from act_fast._invariant import Invariant, invariant
 from act_fast._lane import Lane
-from act_fast._log_store import Durability, LogStore, verify_path
+from act_fast._log_store import Durability, LogStore, restore_path, verify_path
 from act_fast._meta import ActionCause, Actor, Causation, EventCause, Meta
 from act_fast._observers import Failure
 from act_fast._open import Address
@@ -30,10 +31,13 @@ from act_fast._state_projection import StateProjection
 from act_fast._store import (
     Append,
     Appended,
+    Backup,
     Committed,
+    Exported,
     NewEvent,
     Problem,
     Progress,
+    Restored,
     Store,
     StoredSnapshot,
     StoreStats,
@@ -51,6 +55,7 @@ from act_fast.errors import (
     FoldError,
     InvariantError,
     NonRetryableError,
+    RestoreError,
     StoreClosedError,
     StoreCorruptError,
     StoreError,
@@ -75,12 +80,14 @@ __all__ = [
     "Appended",
     "AsyncAct",
     "Backoff",
+    "Backup",
     "Blocked",
     "CacheInfo",
     "Causation",
     "Claimed",
     "Committed",
     "Component",
+    "Compression",
     "ConcurrencyError",
     "Connection",
     "Correlation",
@@ -91,6 +98,7 @@ __all__ = [
     "Durability",
     "Event",
     "EventCause",
+    "Exported",
     "Failure",
     "FoldError",
     "Invariant",
@@ -105,6 +113,8 @@ __all__ = [
     "Projection",
     "Ran",
     "Reducer",
+    "RestoreError",
+    "Restored",
     "Settled",
     "Slice",
     "Snapshot",
@@ -144,6 +154,7 @@ __all__ = [
     "on",
     "one_of",
     "reducer",
+    "restore_path",
     "total",
     "upcast",
     "verify_path",

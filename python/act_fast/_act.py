@@ -14,6 +14,7 @@ from act_fast._cache import CacheInfo
 from act_fast._codec import Codec
 from act_fast._correlation import new_correlation
 from act_fast._event import Event
+from act_fast._exchange import Exchanges
 from act_fast._fold import Unknown
 from act_fast._lane import Lane
 from act_fast._meta import Actor, check_actor
@@ -41,7 +42,7 @@ P = ParamSpec("P")
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class Act(Reacts):
+class Act(Reacts, Exchanges):
     """An app: a store, and the states whose events are in it. Any number of threads may use it at once.
 
         app = Act("bank.act", Account)

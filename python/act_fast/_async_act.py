@@ -13,6 +13,7 @@ from act_fast import _arguments as arguments
 from act_fast._act import Act
 from act_fast._action import Action
 from act_fast._ambient import Ambient
+from act_fast._async_exchange import AsyncExchanges
 from act_fast._async_reacts import AsyncReacts
 from act_fast._cache import CacheInfo
 from act_fast._correlation import new_correlation
@@ -44,7 +45,7 @@ _PAGE = 100
 _LONG_MAX = 1000
 
 
-class AsyncAct(AsyncReacts):
+class AsyncAct(AsyncReacts, AsyncExchanges):
     """An `Act` whose verbs are awaited.
 
     The work is that of the `Act` inside, done on threads, so neither a flush nor a long replay holds up the event loop.

@@ -14,6 +14,7 @@ __all__ = [
     "Query",
     "Reactions",
     "Replay",
+    "Restoring",
     "StateColumns",
     "__version__",
     "correlation",
@@ -199,9 +200,10 @@ class Log:
         created_before_us: int | None = None,
         correlation: str | None = None,
     ) -> Columns:
-        """Events as Arrow columns, each (its name, what it holds): `position`, `stream`, `version`, `name`, `created`,
-        `data`, `meta`, `correlation`, `causation`, `actor`, the number of a field of the shape, or `error`. Payloads of
-        events whose name is not in `direct`, or that do not have the shape, are handed to `mend`."""
+        """Events as Arrow columns, each (its name, what it holds): `position`, `commit` (the position of its commit's
+        first event), `stream`, `version`, `name`, `created`, `data`, `meta`, `correlation`, `causation`, `actor`, the
+        number of a field of the shape, or `error`. Payloads of events whose name is not in `direct`, or that do not
+        have the shape, are handed to `mend`."""
 
     def query(
         self,
@@ -257,9 +259,69 @@ class Log:
         """Return when everything appended so far would survive a power cut."""
 
     def verify(self, progress: Progress | None = None) -> dict[str, object]: ...
+    def backup(self, path: str, progress: Progress | None = None) -> tuple[int, int, int]:
+        """Copy the store, as it is now, to a path where nothing is yet: (position, streams, bytes)."""
+
+    def export(
+        self,
+        path: str,
+        format: str,
+        progress: Progress | None = None,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        names: Sequence[str] | None = None,
+        after: int | None = None,
+        before: int | None = None,
+        created_after_us: int | None = None,
+        created_before_us: int | None = None,
+        correlation: str | None = None,
+    ) -> int:
+        """Write events to a file that is made, or written over, and flushed: how many. `format`: "jsonl" or "csv"."""
+
+    def restoring(self) -> Restoring:
+        """Begin to make the successor of this store, which must have been released."""
+
+    def release(self) -> None:
+        """Let go of the store, to open it again later: as closing does, but waiting until nobody uses this handle."""
+
+    def reopen(self) -> None:
+        """Open the store again that was released, be it another log by now."""
+
     def rebuild_index(self) -> None: ...
     def stats(self) -> dict[str, object]: ...
     def close(self) -> None: ...
+
+@final
+class Restoring:
+    """A log that is being made from an export, until it is finished or given up."""
+
+    @staticmethod
+    def begin(path: str) -> Restoring:
+        """Begin to make the store at a path: a new one, or the successor of the one there, which nobody has open."""
+
+    @staticmethod
+    def rehearsal() -> Restoring:
+        """Only check what comes, and make nothing."""
+
+    def text(self, source: str, format: str, progress: Progress | None = None) -> None:
+        """Take all events of a file: "jsonl" or "csv"."""
+
+    def rows(
+        self,
+        rows: list[tuple[int | None, int | None, str, int | None, str, int | None, str, str | None]],
+        source: str,
+        first: int,
+        /,
+    ) -> None:
+        """Take events as rows: position, commit, stream, version, name, created in µs since 1970, data, meta, each None
+        where it is not said. `first`: the number of the first, for errors."""
+
+    def finish(self, progress: Progress | None = None) -> tuple[int, int, int, int, int]:
+        """Read what was made, and put it in its place: (events, commits, streams, held, causes lost)."""
+
+    def cancel(self) -> None:
+        """Give up: what was made is removed. Doing so again, or after the end, does nothing."""
 
 @final
 class Reactions:

@@ -186,13 +186,17 @@ class Engine:
     def query(self, events: Sequence[type[Event]] | None, **conditions: Any) -> Iterator[Committed[Event]]:
         """The app's events that meet every condition."""
         codec = self.registry.codec
-        if isinstance(events, type) or not (events is None or isinstance(events, Sequence)):
+        names = [*codec.classes] if events is None else self.names_of(events)
+        return (codec.committed(each) for each in self.store.query(names=names, **conditions))
+
+    def names_of(self, events: Sequence[type[Event]]) -> list[str]:
+        """The names that events of some classes are stored under."""
+        if isinstance(events, type) or not isinstance(events, Sequence):
             raise ValidationError("events must be a sequence of event classes; one alone goes in brackets")
-        for event in events or ():
+        for event in events:
             if event not in self.registry.owners:
                 raise DefinitionError(f"{event!r} is no event of this app; name event classes of its states")
-        names = [name for name, event in codec.classes.items() if events is None or event in events]
-        return (codec.committed(each) for each in self.store.query(names=names, **conditions))
+        return [name for name, event in self.registry.codec.classes.items() if event in events]
 
     def events_between(self, stream: str, first: int, last: int) -> list[Committed[Event]]:
         """A stream's events from one version to another, both included, as far as this app knows them."""

@@ -7,23 +7,28 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, takewhile
 from types import TracebackType
-from typing import Final, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias
 
 from act_fast import _arguments as arguments
 from act_fast import _core
-from act_fast._core import Appended, Log
+from act_fast._core import Appended, Log, Restoring
 from act_fast._event import encode
+from act_fast._export import Compression, check_target, export_events
 from act_fast._meta import Meta
 from act_fast._news import News
 from act_fast._pages import page_size, pages, pages_found
 from act_fast._parts import cause_of, part, parts_of
 from act_fast._reaction_port import LogReactions, ReactionPort
+from act_fast._restore import check_source, restore_into
 from act_fast._rows import Row
 from act_fast._store import (
     Append,
+    Backup,
     Committed,
+    Exported,
     NewEvent,
     Progress,
+    Restored,
     StoredSnapshot,
     StoreStats,
     StreamInfo,
@@ -32,7 +37,7 @@ from act_fast._store import (
 from act_fast._values import committed, moment, store_stats, stream_info, verify_report
 from act_fast.errors import ValidationError
 
-__all__ = ["Durability", "LogStore", "committed", "verify_path"]
+__all__ = ["Durability", "LogStore", "committed", "restore_path", "verify_path"]
 
 Durability: TypeAlias = Literal["fsync", "interval", "os"]
 """What an append waits for, as told of `LogStore`: `"fsync"` that it would survive a power cut, the others nothing."""
@@ -209,17 +214,8 @@ class LogStore:
             backwards: from the last to the first.
         """
         limit = arguments.optional_count("limit", limit)
-        found = self._log.query(
-            None if stream is None else arguments.text("stream", stream),
-            None if pattern is None else arguments.text("pattern", pattern),
-            None if names is None else arguments.texts("names", names),
-            arguments.count("after", after),
-            arguments.optional_count("before", before),
-            arguments.microseconds("created_after", created_after),
-            arguments.microseconds("created_before", created_before),
-            None if correlation is None else arguments.text("correlation", correlation),
-            arguments.flag("backwards", backwards),
-        )
+        conditions = _conditions(stream, pattern, names, after, before, created_after, created_before, correlation)
+        found = self._log.query(**conditions, backwards=arguments.flag("backwards", backwards))
         return map(committed, chain.from_iterable(pages_found(found, limit)))
 
     @property
@@ -308,6 +304,105 @@ class LogStore:
         """
         return verify_report(self._log.verify(progress))
 
+    def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
+        """Copy the store, as it is now, to a new directory, while everybody goes on using it.
+
+        The copy is this store as it was at its head: the same events, snapshots and reactions, the same id. What can be
+        made anew is left out, and is made when the copy is opened. It is there whole or not at all.
+
+        Args:
+            path: where nothing is yet.
+            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+
+        Raises:
+            ValidationError: there is something at `path` already.
+            StoreCorruptError: the store is damaged; nothing was kept of the copy.
+            StoreFullError: there is no room at `path`; nothing was kept of the copy.
+            StoreLockedError: somebody else is just making a backup at `path`.
+        """
+        target = arguments.directory(path)
+        return Backup(target, *self._log.backup(target, progress))
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        names: Sequence[str] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+        compression: Compression | None = None,
+        partition_by: str | Sequence[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """Write events to a file: all of them, or those that meet every condition, as the log is now.
+
+        The columns are position, commit (the position of the first event of the same commit), stream, version, name,
+        created, data and meta: all that `restore` needs to make the log again. Payloads come out exactly as they were
+        stored; in JSON lines, on one line each. The file is there when it is whole, and not before.
+
+        Args:
+            path: ends in `.parquet`, `.csv` or `.jsonl`, which says what is written.
+            stream: as for `query`, like all conditions.
+            pattern: as for `query`.
+            names: as for `query`.
+            after: as for `query`.
+            before: as for `query`.
+            created_after: as for `query`.
+            created_before: as for `query`.
+            correlation: as for `query`.
+            compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
+            partition_by: of Parquet: a folder is made at `path`, with a folder in it for each value of these columns.
+            overwrite: replace a file that is there.
+            progress: called now and then with (positions done, positions in all).
+
+        Raises:
+            ValidationError: a condition or an option is wrong, or there is something at `path` already.
+            StoreFullError: there is no room; nothing was kept of it.
+            StoreLockedError: somebody else is just writing to `path`.
+        """
+        target = check_target(path, compression, partition_by, overwrite)
+        conditions = _conditions(stream, pattern, names, after, before, created_after, created_before, correlation)
+        return export_events(self._log, target, conditions, progress)
+
+    def restore(
+        self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
+    ) -> Restored:
+        """Put the events of an export in the place of all that is in the store.
+
+        A whole new log is made beside the old one, read again and flushed; only then it takes the old one's place, in
+        one step. Whatever fails before leaves the store as it was. Afterwards the store has another id, no snapshots,
+        and reactions begin anew. What was begun on this handle before (queries, waits) has to be begun again.
+
+        Args:
+            source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
+                that `export` writes. Stream, name and data are needed; position, commit, version, created and meta may
+                be left out.
+            dry_run: only check the source.
+            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+
+        Raises:
+            RestoreError: the source is damaged or is something else; it says where.
+            StoreLockedError: somebody else has the store open.
+            StoreFullError: there is no room for a second log.
+            ValidationError: there is no such source, or this handle only reads.
+        """
+        path = check_source(source)
+        if arguments.flag("dry_run", dry_run):
+            return restore_into(Restoring.rehearsal(), path, progress)
+        for reactions in tuple(self._reactions):
+            reactions.close()
+        self._log.release()
+        try:
+            return restore_into(self._log.restoring(), path, progress)
+        finally:
+            self._log.reopen()
+
     def rebuild_index(self) -> None:
         """Make the index anew from the log. Others may go on using the store meanwhile."""
         self._log.rebuild_index()
@@ -359,6 +454,45 @@ class LogStore:
         end = self._log.version(stream) + 1  # what is appended while the pages are read is not for this reader
         end = end if before is None else min(before, end)
         return pages(first, limit, lambda where, size: self._log.load(stream, where, end, size))
+
+
+def _conditions(
+    stream: str | None,
+    pattern: str | None,
+    names: Sequence[str] | None,
+    after: int,
+    before: int | None,
+    created_after: datetime | None,
+    created_before: datetime | None,
+    correlation: str | None,
+) -> dict[str, Any]:
+    """The conditions of a query, as the core takes them."""
+    return {
+        "stream": None if stream is None else arguments.text("stream", stream),
+        "pattern": None if pattern is None else arguments.text("pattern", pattern),
+        "names": None if names is None else arguments.texts("names", names),
+        "after": arguments.count("after", after),
+        "before": arguments.optional_count("before", before),
+        "created_after_us": arguments.microseconds("created_after", created_after),
+        "created_before_us": arguments.microseconds("created_before", created_before),
+        "correlation": None if correlation is None else arguments.text("correlation", correlation),
+    }
+
+
+def restore_path(
+    path: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Restored:
+    """What `LogStore.restore` does, for a store that is not open, or is not there yet.
+
+    Where there is none, one is made; it is there whole or not at all.
+    """
+    target, found = arguments.directory(path), check_source(source)
+    restoring = Restoring.rehearsal() if arguments.flag("dry_run", dry_run) else Restoring.begin(target)
+    return restore_into(restoring, found, progress)
 
 
 def verify_path(path: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:

@@ -22,7 +22,7 @@ from act_fast._store import Store
 from act_fast._template import Resolver, check_target
 from act_fast._values import committed
 from act_fast._works import Correlation
-from act_fast.errors import DefinitionError, StoreClosedError
+from act_fast.errors import DefinitionError, StoreClosedError, StoreLockedError
 
 if TYPE_CHECKING:
     from act_fast._registry import Registry
@@ -174,6 +174,25 @@ class Program:
         """Stop all workers. Takes no lock, so that a signal handler may call it."""
         for worker in self._workers:
             worker.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let go of what the store keeps of reactions, while the block replaces it. The next verb opens it anew.
+
+        Raises:
+            StoreLockedError: workers are running, or a cycle is.
+        """
+        with self._lock:
+            if self._workers or self.cycles:
+                raise StoreLockedError("workers of this app are running; `stop` them and wait until `run` has returned")
+            port, self._port = self._port, None
+            renewer, self._renewer = self._renewer, None
+            self._registered = 0
+            if renewer is not None:
+                renewer.close()
+            if port is not None:
+                port.close()
+            yield
 
     def close(self) -> None:
         """Let go of what the store keeps of reactions; must come before the store is closed."""

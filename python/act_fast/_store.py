@@ -15,10 +15,13 @@ from act_fast._rows import Progress
 __all__ = [
     "Append",
     "Appended",
+    "Backup",
     "Committed",
+    "Exported",
     "NewEvent",
     "Problem",
     "Progress",
+    "Restored",
     "Store",
     "StoreStats",
     "StoredSnapshot",
@@ -151,6 +154,50 @@ class StoreStats(msgspec.Struct, frozen=True):
     bytes: int
     segments: int
     last_flush: datetime | None
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """What a backup holds.
+
+    Attributes:
+        path: where it is.
+        position: the last position in it: the store as it was when this was the last.
+        streams: how many streams it holds.
+        bytes: how many bytes of log it has.
+    """
+
+    path: str
+    position: int
+    streams: int
+    bytes: int
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """What was exported: to where, and how many rows."""
+
+    path: str
+    rows: int
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """What was restored, or would have been.
+
+    Attributes:
+        source: what it was restored from.
+        events: how many events.
+        commits: in how many commits.
+        streams: in how many streams.
+        held: how many commits were said to be older than one before them, and were given that one's time, since time
+            never runs backwards along a log.
+        causes_lost: how many commits were caused by an event that the source does not have; its position is now 0.
+    """
+
+    source: str
+    events: int
+    commits: int
+    streams: int
+    held: int
+    causes_lost: int
 
 
 class Store(Protocol):

@@ -14,6 +14,7 @@ __all__ = [
     "FoldError",
     "InvariantError",
     "NonRetryableError",
+    "RestoreError",
     "StoreClosedError",
     "StoreCorruptError",
     "StoreError",
@@ -144,6 +145,24 @@ class NonRetryableError(ActError):
 
 class StoreError(ActError):
     """The store could not do what was asked."""
+
+
+class RestoreError(StoreError):
+    """What is to be restored is not what it must be: damaged, cut short, or something else. Nothing was changed.
+
+    Attributes:
+        source: the file.
+        line: which line of it, or which row where there are no lines, from 1; 0 when it is the file as a whole.
+    """
+
+    def __init__(self, message: str, source: str = "", line: int = 0) -> None:
+        super().__init__(message, source, line)
+        self.message = message
+        self.source = source
+        self.line = line
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class StoreFormatError(StoreError):

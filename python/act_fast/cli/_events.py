@@ -7,7 +7,8 @@ import msgspec
 
 from act_fast._log_store import LogStore
 from act_fast._store import Committed
-from act_fast.cli._arguments import Commands, Parser, add_command, count, moment
+from act_fast.cli._arguments import Commands, add_command, count
+from act_fast.cli._conditions import add_conditions
 from act_fast.cli._open import open_store
 from act_fast.cli._rows import Column, Rows, Value, rows_to_stdout, write_all
 from act_fast.errors import ValidationError
@@ -42,27 +43,11 @@ def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "events", _run, summary="list events", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("path", metavar="PATH", help="the store's directory")
-    _add_conditions(parser)
+    add_conditions(parser)
     parser.add_argument("--limit", metavar="N", type=count, help="at most so many")
     parser.add_argument("--backwards", action="store_true", help="from the last to the first")
     parser.add_argument("--follow", action="store_true", help="go on with new events as they are committed")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-
-
-def _add_conditions(parser: Parser) -> None:
-    parser.add_argument("--stream", metavar="NAME", help="of this stream only")
-    parser.add_argument("--pattern", metavar="REGEX", help="of streams whose name this is found in; ^ and $ anchor it")
-    parser.add_argument("--name", metavar="NAME", action="append", help="with this event name; may be repeated")
-    parser.add_argument("--correlation", metavar="ID", help="with this correlation id")
-    parser.add_argument("--after", metavar="POSITION", type=count, default=0, help="at a later position")
-    parser.add_argument("--before", metavar="POSITION", type=count, help="at an earlier position")
-    parser.add_argument(
-        "--created-after",
-        metavar="TIME",
-        type=moment,
-        help="committed later than, say, 2026-01-31T12:00Z",
-    )
-    parser.add_argument("--created-before", metavar="TIME", type=moment, help="committed earlier")
 
 
 def _run(arguments: Namespace) -> int:

@@ -6,9 +6,24 @@ from argparse import RawDescriptionHelpFormatter
 from collections.abc import Sequence
 
 from act_fast import _core
-from act_fast.cli import _bench, _check, _events, _handling, _info, _rebuild, _run, _streams, _targets, _verify, _why
+from act_fast.cli import (
+    _backup,
+    _bench,
+    _check,
+    _events,
+    _export,
+    _handling,
+    _info,
+    _rebuild,
+    _restore,
+    _run,
+    _streams,
+    _targets,
+    _verify,
+    _why,
+)
 from act_fast.cli._arguments import Parser
-from act_fast.errors import ActError, StoreCorruptError
+from act_fast.errors import ActError, RestoreError, StoreCorruptError
 
 __all__ = ["main"]
 
@@ -18,7 +33,8 @@ pipe, and JSON lines with --json.
 
 exit codes:
   0  all is well
-  1  something wrong was found: damage, events that do not decode, a target that is blocked
+  1  something wrong was found: damage, events that do not decode, a target that is
+     blocked, an export that cannot be restored
   2  wrong usage, or no store to be read at the path
   130  interrupted by Ctrl-C
   141  whoever read the output has gone
@@ -42,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except (ActError, OSError) as error:
         print("act-fast:", *str(error).split(), file=sys.stderr)
-        return 1 if isinstance(error, StoreCorruptError) else 2
+        return 1 if isinstance(error, StoreCorruptError | RestoreError) else 2
     return code
 
 
@@ -56,7 +72,22 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"act-fast {_core.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (_info, _streams, _events, _verify, _check, _run, _targets, _why, _handling, _rebuild, _bench):
+    for command in (
+        _info,
+        _streams,
+        _events,
+        _verify,
+        _check,
+        _run,
+        _targets,
+        _why,
+        _handling,
+        _rebuild,
+        _bench,
+        _backup,
+        _export,
+        _restore,
+    ):
         command.add(commands)
     return parser
 

@@ -15,6 +15,8 @@ use crate::shape::{Shape, extended, instant};
 pub enum What {
     /// The place in the whole log.
     Position,
+    /// The position of the first event of its commit.
+    Commit,
     /// The stream's name.
     Stream,
     /// The place in the stream.
@@ -73,7 +75,7 @@ impl Ask {
         let name = output.name.as_str();
         let plain = |data_type, nullable| Field::new(name, data_type, nullable);
         Arc::new(match &output.what {
-            What::Position | What::Version => plain(DataType::Int64, false),
+            What::Position | What::Commit | What::Version => plain(DataType::Int64, false),
             What::Stream | What::Name => plain(DataType::Utf8, false),
             What::Created => plain(instant(), false),
             What::Data => extended(plain(DataType::Utf8, false), "arrow.json"),

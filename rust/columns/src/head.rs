@@ -39,6 +39,7 @@ impl Head {
         for (what, column) in &mut self.columns {
             match what {
                 What::Position => column.push_long(event.position.cast_signed()),
+                What::Commit => column.push_long(event.commit.cast_signed()),
                 What::Version => column.push_long(event.version.cast_signed()),
                 What::Created => column.push_long(event.created),
                 What::Stream => {

@@ -464,7 +464,7 @@ impl Log {
     }
 }
 
-fn is_json(data: &[u8]) -> bool {
+pub(crate) fn is_json(data: &[u8]) -> bool {
     std::str::from_utf8(data).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 

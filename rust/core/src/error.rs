@@ -42,6 +42,18 @@ pub enum Error {
     /// Not a store, or one of a format that this version cannot read.
     #[error("{0}")]
     Format(String),
+    /// What is to be restored is not what it must be. Nothing was changed.
+    #[error("{file}, {unit} {number}: {message}; nothing was changed")]
+    Source {
+        /// The file.
+        file: String,
+        /// What is counted: lines or rows.
+        unit: &'static str,
+        /// Which of them, from 1.
+        number: u64,
+        /// What is wrong with it.
+        message: String,
+    },
     /// The handle was closed, or belongs to the process this one was forked from.
     #[error("{0}")]
     Closed(String),

@@ -108,6 +108,17 @@ impl Grown {
         Ok(header == self.header(store_id, generation))
     }
 
+    /// Whether the file belongs to another store.
+    pub(crate) fn foreign(disk: &dyn Disk, name: String, area: u8, store_id: &[u8; 16]) -> Result<bool> {
+        let file = disk.open(&name, Access::Read).doing(|| format!("opening {name}"))?;
+        let grown = Self::new(name, area, file, false);
+        if grown.measure()? < LINE_BYTES as u64 {
+            return Ok(false);
+        }
+        let header = line::load(grown.shared(0)?);
+        Ok(line::sound(&header, grown.address(0)) && &header[..8] == MAGIC && header[16..32] != store_id[..])
+    }
+
     #[inline]
     pub(crate) fn address(&self, number: u64) -> Address {
         Address::new(self.area, number)

@@ -4,11 +4,13 @@
 #![forbid(unsafe_code)]
 
 mod append;
+mod backup;
 mod bytes;
 mod control;
 mod correlation;
 pub mod disk;
 mod error;
+mod export;
 pub mod fault;
 mod flush;
 pub mod fold;
@@ -18,6 +20,7 @@ mod index;
 mod line;
 mod lock;
 mod log;
+mod making;
 mod names;
 mod options;
 mod query;
@@ -25,6 +28,7 @@ pub mod reactions;
 mod read;
 mod record;
 mod recover;
+pub mod restore;
 mod scan;
 mod segments;
 mod slots;
@@ -36,8 +40,10 @@ mod verify;
 mod wait;
 
 pub use append::{Appended, AppendedParts, NewEvent, Part, Patience};
+pub use backup::Backup;
 pub use correlation::{CORRELATION_BYTES, correlation};
 pub use error::{Error, Result};
+pub use export::Format;
 pub use log::Log;
 pub use options::{Durability, Options};
 pub use query::{Filter, Query};

@@ -13,6 +13,7 @@ use crate::error::{Doing, Error, Result};
 use crate::housekeeper::Housekeeper;
 use crate::index::{self, Index};
 use crate::lock::{Guard, Lock};
+use crate::making::{self, Making};
 use crate::options::{Durability, Options};
 use crate::reactions;
 use crate::record::Seed;
@@ -20,12 +21,20 @@ use crate::recover::{self, Recovered};
 use crate::segments::{self, Header, Segments};
 use crate::slots::{self, Slot};
 
-const OPENING: &str = "locks/opening";
+pub(crate) const OPENING: &str = "locks/opening";
 /// What others keep in the store's folder that they can make anew from the log.
 const DERIVED: &str = "analytics";
 /// What may lie in the folder of a store that is not yet made.
-const OWN_NAMES: [&str; 7] =
-    [segments::FOLDER, index::FOLDER, slots::FOLDER, reactions::FOLDER, control::CONTROL, "control.new", DERIVED];
+const OWN_NAMES: [&str; 8] = [
+    segments::FOLDER,
+    index::FOLDER,
+    slots::FOLDER,
+    reactions::FOLDER,
+    making::FOLDER,
+    control::CONTROL,
+    "control.new",
+    DERIVED,
+];
 
 /// An open store. Any number of handles, in any number of processes, may be open on one directory.
 #[derive(Debug)]
@@ -61,7 +70,7 @@ impl Durability {
 }
 
 /// A store id that no other store has.
-fn new_store_id() -> [u8; 16] {
+pub(crate) fn new_store_id() -> [u8; 16] {
     use std::hash::{BuildHasher, RandomState};
     let mut id = [0; 16];
     for half in id.chunks_exact_mut(8) {
@@ -91,6 +100,7 @@ impl Log {
         let header = segments::read_header(&*disk, 0)?;
         let (slot, others) = slots::take(&*disk)?;
         if !others {
+            Making::remove_leftovers(&disk, making::FOLDER)?;
             // Also when it was there before: whoever made it may have died before its names were safe.
             disk.sync_folder(segments::FOLDER)
                 .and_then(|()| disk.sync_folder(""))
@@ -284,8 +294,9 @@ impl Log {
         ))
     }
 
+    /// Refuse to write through a handle that only reads.
     #[inline]
-    pub(crate) fn check_writable(&self) -> Result<()> {
+    pub fn check_writable(&self) -> Result<()> {
         self.check_open()?;
         if self.slot.is_none() {
             return Err(Error::Invalid("this store was opened for reading only; open it without read_only".to_owned()));
@@ -372,7 +383,7 @@ impl Drop for Log {
 }
 
 /// Whether there is a store; an error when there is something else.
-fn look(disk: &dyn Disk) -> Result<bool> {
+pub(crate) fn look(disk: &dyn Disk) -> Result<bool> {
     let what = || format!("looking into {}", disk.describe());
     let names = match disk.list("") {
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {

@@ -17,6 +17,8 @@ const NOT_THE_ONE: &str = "the event here is damaged, or is not the one expected
 pub struct EventView<'a> {
     /// Its place in the whole log, from 1.
     pub position: u64,
+    /// The position of the first event of its commit.
+    pub commit: u64,
     /// Its place in its stream, from 1.
     pub version: u64,
     /// The key of its stream.
@@ -81,6 +83,7 @@ impl<'a> Reader<'a> {
 pub(crate) fn view<'a>(commit: &Preamble<'a>, event: &Stored<'a>) -> EventView<'a> {
     EventView {
         position: event.position,
+        commit: commit.head.position,
         version: event.version,
         stream: event.stream,
         name: event.name,

@@ -15,6 +15,7 @@ use crate::reactions;
 use crate::record::{ALIGN_BYTES, Kind, Preamble, Seed, SnapshotRecord};
 use crate::scan::{Scan, Step};
 use crate::segments::{self, Header, Segments};
+use crate::slots;
 
 /// What opening had to put right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,14 +60,8 @@ pub(crate) fn readable(disk: &Arc<dyn Disk>, header: &Header) -> Result<Option<C
         control.indexed()? == control.log_state()?.tail && control.published()? == control.log_state()?.position;
     let claimed = control.identity() == Some(control.here_and_now()?);
     // A writer may be at work just now; if so, it is alive.
-    let usable = !claimed || (idle && whole) || any_alive(&**disk)?;
+    let usable = !claimed || (idle && whole) || slots::any_alive(&**disk)?;
     Ok(usable.then_some(control))
-}
-
-fn any_alive(disk: &dyn Disk) -> Result<bool> {
-    let names = disk.list(crate::slots::FOLDER).doing(|| "listing the open handles".to_owned())?;
-    let numbers = names.iter().filter_map(|name| name.strip_prefix("slot-")?.parse().ok());
-    Ok(numbers.into_iter().any(|number| crate::slots::alive(disk, number)))
 }
 
 fn belongs(control: &Control, segments: &Segments) -> bool {

@@ -27,7 +27,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    fn encode(&self) -> [u8; HEADER_BYTES as usize] {
+    pub(crate) fn encode(&self) -> [u8; HEADER_BYTES as usize] {
         let mut bytes = [0; HEADER_BYTES as usize];
         bytes[..8].copy_from_slice(MAGIC);
         put_narrow::<4>(&mut bytes, 8, u64::from(FORMAT));
@@ -250,12 +250,16 @@ impl Segments {
         Ok(self.within(number, at, len.saturating_sub(at))?.unwrap_or_default())
     }
 
-    /// A few bytes at a place: as many as are there, up to what a number takes.
+    /// A few bytes at a place: as many as are there, up to what a number takes. A file may end with its last record.
     #[inline]
     pub(crate) fn number_bytes(&self, place: u64) -> Result<&[u8]> {
-        const NUMBER_BYTES: u64 = 10;
-        let rest = self.segment_bytes - place % self.segment_bytes;
-        self.bytes(place, NUMBER_BYTES.min(rest) as usize)
+        const NUMBER_BYTES: usize = 10;
+        let at = (place % self.segment_bytes) as usize;
+        if let Some(bytes) = self.within(self.number_of(place), at, NUMBER_BYTES)? {
+            return Ok(bytes);
+        }
+        let rest = self.bytes_from(place)?;
+        if rest.is_empty() { self.bytes(place, 1) } else { Ok(&rest[..rest.len().min(NUMBER_BYTES)]) }
     }
 
     /// The bytes of the record at a place, by the length that it states.

@@ -49,6 +49,13 @@ pub(crate) fn alive(disk: &dyn Disk, number: u32) -> bool {
     keep_free(disk, number).is_none()
 }
 
+/// Whether anybody has the store open for writing.
+pub(crate) fn any_alive(disk: &dyn Disk) -> Result<bool> {
+    let names = disk.list(FOLDER).doing(|| "listing the open handles".to_owned())?;
+    let numbers = names.iter().filter_map(|name| name.strip_prefix("slot-")?.parse().ok());
+    Ok(numbers.into_iter().any(|number| alive(disk, number)))
+}
+
 /// Hold a slot that nobody is alive in, so that nobody comes to be.
 pub(crate) fn keep_free(disk: &dyn Disk, number: u32) -> Option<Held> {
     // A refusal says nothing about the holder, so it counts as alive.

@@ -18,6 +18,7 @@ use crate::errors::{invalid, raised};
 fn what(name: &str) -> PyResult<What> {
     Ok(match name {
         "position" => What::Position,
+        "commit" => What::Commit,
         "stream" => What::Stream,
         "version" => What::Version,
         "name" => What::Name,

@@ -7,6 +7,7 @@ mod python {
     use pyo3::import_exception;
 
     import_exception!(act_fast.errors, ConcurrencyError);
+    import_exception!(act_fast.errors, RestoreError);
     import_exception!(act_fast.errors, StoreClosedError);
     import_exception!(act_fast.errors, StoreCorruptError);
     import_exception!(act_fast.errors, StoreError);
@@ -24,6 +25,9 @@ pub(crate) fn raised(error: Error) -> PyErr {
         Error::Conflict { stream, expected, actual } => python::ConcurrencyError::new_err((stream, expected, actual)),
         Error::Corrupt { ref file, offset, position, .. } => {
             python::StoreCorruptError::new_err((error.to_string(), file.clone(), offset, position))
+        }
+        Error::Source { ref file, number, .. } => {
+            python::RestoreError::new_err((error.to_string(), file.clone(), number))
         }
         Error::Full(message) => python::StoreFullError::new_err(message),
         Error::Locked(message) => python::StoreLockedError::new_err(message),

@@ -6,8 +6,11 @@ mod correlation;
 mod errors;
 mod fold;
 mod log;
+mod place;
+mod progress;
 mod query;
 mod reactions;
+mod restoring;
 mod rows;
 mod verify;
 
@@ -28,6 +31,8 @@ mod _core {
     use crate::query::Query;
     #[pymodule_export]
     use crate::reactions::Reactions;
+    #[pymodule_export]
+    use crate::restoring::Restoring;
     #[pymodule_export]
     use crate::verify::verify_path;
 

@@ -1,13 +1,14 @@
 //! The handle of an open store.
 
 use std::collections::HashSet;
+use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
 use act_fast_core::fold::Span;
-use act_fast_core::{AppendedParts, Durability, Error, Filter, Options, Part, Patience};
+use act_fast_core::{AppendedParts, Durability, Error, Filter, Format, Options, Part, Patience};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
@@ -15,7 +16,10 @@ use crate::arguments::{self, Events};
 use crate::columns::{self, Columns};
 use crate::errors::{invalid, raised};
 use crate::fold::Replay;
+use crate::place::place;
+use crate::progress;
 use crate::query::Query;
+use crate::restoring::Restoring;
 use crate::rows::rows;
 use crate::verify;
 
@@ -23,12 +27,22 @@ use crate::verify;
 const SMALL_BYTES: usize = 64 << 10;
 /// How long one sleeps before looking for signals that came in just before going to sleep.
 const NAP: Duration = Duration::from_millis(500);
+/// How long one waits for other threads of this process to come out of what they do with a store.
+const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// An open store, until it is closed.
 #[derive(Clone)]
-pub(crate) struct Handle(Arc<RwLock<Option<Arc<act_fast_core::Log>>>>);
+pub(crate) struct Handle {
+    current: Arc<RwLock<Option<Arc<act_fast_core::Log>>>>,
+    /// For what was begun on one log: a restored one, opened in its place, is another.
+    pinned: Option<Weak<act_fast_core::Log>>,
+}
 
 impl Handle {
+    fn new(log: Arc<act_fast_core::Log>) -> Self {
+        Self { current: Arc::new(RwLock::new(Some(log))), pinned: None }
+    }
+
     #[inline]
     pub(crate) fn get(&self) -> PyResult<Arc<act_fast_core::Log>> {
         self.opened().map_err(raised)
@@ -37,12 +51,26 @@ impl Handle {
     /// The same, for those who know nothing of Python.
     #[inline]
     pub(crate) fn opened(&self) -> act_fast_core::Result<Arc<act_fast_core::Log>> {
-        let log = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        log.as_ref().map(Arc::clone).ok_or_else(|| Error::Closed("this store was closed; open it again".to_owned()))
+        let closed = |what: &str| Error::Closed(what.to_owned());
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        let log = current.as_ref().ok_or_else(|| closed("this store was closed; open it again"))?;
+        if self.pinned.as_ref().is_some_and(|pinned| pinned.as_ptr() != Arc::as_ptr(log)) {
+            return Err(closed("the log was replaced by a restored one since this was begun; begin again"));
+        }
+        Ok(Arc::clone(log))
+    }
+
+    /// The same, for as long as the log is the one that is open now.
+    fn pinned(&self) -> PyResult<Self> {
+        Ok(Self { pinned: Some(Arc::downgrade(&self.get()?)), ..self.clone() })
+    }
+
+    fn put(&self, log: Arc<act_fast_core::Log>) {
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(log);
     }
 
     fn take(&self) -> Option<Arc<act_fast_core::Log>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).take()
+        self.current.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
@@ -89,7 +117,7 @@ impl Log {
     fn start(py: Python<'_>, disk: Arc<dyn Disk>, options: Options) -> PyResult<Self> {
         let log = py.detach(|| act_fast_core::Log::open(Arc::clone(&disk), options)).map_err(raised)?;
         let options = log.options().clone();
-        Ok(Self { handle: Handle(Arc::new(RwLock::new(Some(log)))), disk, options })
+        Ok(Self { handle: Handle::new(log), disk, options })
     }
 
     fn write(&self, py: Python<'_>, parts: &[Part<'_>], meta: &[u8], trusted: bool) -> PyResult<AppendedParts> {
@@ -271,7 +299,7 @@ impl Log {
         let filter =
             filter(stream, pattern, names, after, before, created_after_us, created_before_us, correlation, backwards)?;
         let query = self.handle.get()?.query(&filter).map_err(raised)?;
-        Ok(Query { handle: self.handle.clone(), query: Mutex::new(query) })
+        Ok(Query { handle: self.handle.pinned()?, query: Mutex::new(query) })
     }
 
     /// Begin a replay: the streams that a pattern is found in, after a stream, as of a cut, `group_max` at a time. `names`
@@ -288,7 +316,7 @@ impl Log {
     ) -> PyResult<Replay> {
         let span = Span { names, closing, pattern, after, cut, group_max };
         let replay = act_fast_core::fold::Replay::begin(&*self.handle.get()?, span).map_err(raised)?;
-        Ok(Replay { handle: self.handle.clone(), replay: Mutex::new(replay) })
+        Ok(Replay { handle: self.handle.pinned()?, replay: Mutex::new(replay) })
     }
 
     /// Events as Arrow columns, each (name, what it holds): one of the log's own, or the number of a field of the shape.
@@ -315,7 +343,7 @@ impl Log {
             filter(stream, pattern, names, after, before, created_after_us, created_before_us, correlation, false)?;
         let outputs = columns::outputs(columns)?;
         let shape = shape.map(columns::shape).transpose()?;
-        let handle = self.handle.clone();
+        let handle = self.handle.pinned()?;
         let open = Arc::new(move || handle.opened());
         Ok(Columns::new(open, filter, outputs, shape, direct.unwrap_or_default(), mend))
     }
@@ -459,6 +487,78 @@ impl Log {
     fn verify<'py>(&self, py: Python<'py>, progress: Option<Py<PyAny>>) -> PyResult<Bound<'py, PyDict>> {
         self.handle.get()?.head().map_err(raised)?;
         verify::verify(py, &self.disk, progress)
+    }
+
+    /// Copy the store, as it is now, to a path where nothing is yet: (position, streams, bytes).
+    #[pyo3(signature = (path, progress=None))]
+    fn backup(&self, py: Python<'_>, path: PathBuf, progress: Option<Py<PyAny>>) -> PyResult<(u64, u64, u64)> {
+        let log = self.handle.get()?;
+        let (disk, name) = place(&path)?;
+        let made = progress::told(py, progress.as_ref(), |progress| log.backup(&disk, name, progress))?;
+        Ok((made.position, made.streams, made.bytes))
+    }
+
+    /// Write events to a file that is made, or written over, and flushed: how many. `format`: "jsonl" or "csv".
+    #[pyo3(signature = (path, format, progress=None, *, stream=None, pattern=None, names=None, after=None, before=None,
+                        created_after_us=None, created_before_us=None, correlation=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are the filters, one by one")]
+    fn export(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        format: &str,
+        progress: Option<Py<PyAny>>,
+        stream: Option<&Bound<'_, PyAny>>,
+        pattern: Option<&Bound<'_, PyAny>>,
+        names: Option<&Bound<'_, PyAny>>,
+        after: Option<&Bound<'_, PyAny>>,
+        before: Option<&Bound<'_, PyAny>>,
+        created_after_us: Option<i64>,
+        created_before_us: Option<i64>,
+        correlation: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<u64> {
+        let filter =
+            filter(stream, pattern, names, after, before, created_after_us, created_before_us, correlation, false)?;
+        let format = Format::from_name(format).map_err(raised)?;
+        let log = self.handle.get()?;
+        let mut file = File::create(path)?;
+        let count = progress::told(py, progress.as_ref(), |told| log.export(&filter, format, &mut file, told))?;
+        py.detach(|| file.sync_all())?;
+        Ok(count)
+    }
+
+    /// Begin to make the successor of this store, which must have been released.
+    fn restoring(&self, py: Python<'_>) -> PyResult<Restoring> {
+        Restoring::successor(py, &self.disk, self.options.segment_bytes)
+    }
+
+    /// Let go of the store, to open it again later: as closing does, but waiting until nobody uses this handle any more.
+    fn release(&self, py: Python<'_>) -> PyResult<()> {
+        let log = self.handle.get()?;
+        log.check_writable().map_err(raised)?;
+        let log = self.handle.take().map_or(log, |taken| taken);
+        let left = Arc::downgrade(&log);
+        py.detach(|| {
+            log.wake();
+            let outcome = log.shut_down();
+            drop(log);
+            outcome
+        })
+        .map_err(raised)?;
+        let deadline = Instant::now() + RELEASE_PATIENCE;
+        while left.strong_count() > 0 && Instant::now() < deadline {
+            py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+
+    /// Open the store again that was released, be it another log by now.
+    fn reopen(&self, py: Python<'_>) -> PyResult<()> {
+        let log =
+            py.detach(|| act_fast_core::Log::open(Arc::clone(&self.disk), self.options.clone())).map_err(raised)?;
+        self.handle.put(log);
+        Ok(())
     }
 
     /// Make the index anew from the log.

@@ -20,13 +20,17 @@ type GivenOutcome = (u32, u32, Option<u64>, String, u64, u64, String);
 /// The reactions of one program on one store.
 #[pyclass(frozen, module = "act_fast._core")]
 pub(crate) struct Reactions {
-    log: Arc<act_fast_core::Log>,
-    engine: RwLock<Option<Engine>>,
+    /// Both or neither, so that what was closed keeps nothing open.
+    open: RwLock<Option<(Arc<act_fast_core::Log>, Engine)>>,
 }
 
 impl Reactions {
     fn engine(&self) -> PyResult<Engine> {
-        self.engine.read().unwrap_or_else(PoisonError::into_inner).as_ref().map(Arc::clone).ok_or_else(closed)
+        Ok(self.opened()?.1)
+    }
+
+    fn opened(&self) -> PyResult<(Arc<act_fast_core::Log>, Engine)> {
+        self.open.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
     }
 }
 
@@ -68,7 +72,7 @@ impl Reactions {
     fn open(py: Python<'_>, log: &Log) -> PyResult<Self> {
         let log = log.get()?;
         let engine = py.detach(|| act_fast_core::reactions::Reactions::open(&log)).map_err(raised)?;
-        Ok(Self { log, engine: RwLock::new(Some(Arc::new(engine))) })
+        Ok(Self { open: RwLock::new(Some((log, Arc::new(engine)))) })
     }
 
     /// Make known the reactions of this program. Their order is that of the numbers that leases speak of.
@@ -86,11 +90,11 @@ impl Reactions {
         py: Python<'py>,
         limit: usize,
     ) -> PyResult<(usize, usize, usize, bool, Vec<(u32, u64, u64, Bound<'py, PyList>)>)> {
-        let engine = self.engine()?;
+        let (log, engine) = self.opened()?;
         let done = py.detach(|| engine.correlate(limit)).map_err(raised)?;
         let mut unresolved = Vec::with_capacity(done.unresolved.len());
         for each in &done.unresolved {
-            unresolved.push((each.reaction, each.from, each.to, rows(py, &self.log, &each.events)?));
+            unresolved.push((each.reaction, each.from, each.to, rows(py, &log, &each.events)?));
         }
         Ok((done.examined, done.subscribed, done.marked, done.caught_up, unresolved))
     }
@@ -127,11 +131,11 @@ impl Reactions {
         holder: u64,
         cut: u64,
     ) -> PyResult<Vec<(u32, String, u32, u16, bool, Bound<'py, PyList>, Vec<Vec<u32>>, bool)>> {
-        let engine = self.engine()?;
+        let (log, engine) = self.opened()?;
         let options = ClaimOptions { lanes, lagging, leading, window, lease_ms, holder, cut };
         let leases = py.detach(|| engine.claim(&options)).map_err(raised)?;
         let mut found = Vec::with_capacity(leases.len());
-        let mut maker = Maker::new(py, &self.log);
+        let mut maker = Maker::new(py, &log);
         for lease in leases {
             let (events, reactions): (Vec<_>, Vec<_>) =
                 lease.deliveries.into_iter().map(|delivery| (delivery.event, delivery.reactions)).unzip();
@@ -311,7 +315,7 @@ impl Reactions {
 
     /// Let go of it. Closing twice does no harm.
     fn close(&self, py: Python<'_>) {
-        let engine = self.engine.write().unwrap_or_else(PoisonError::into_inner).take();
-        py.detach(|| drop(engine));
+        let open = self.open.write().unwrap_or_else(PoisonError::into_inner).take();
+        py.detach(|| drop(open));
     }
 }

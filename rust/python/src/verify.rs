@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use act_fast_core::Report;
 use act_fast_core::disk::{Disk, RealDisk};
-use act_fast_core::{Error, Report};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::errors::raised;
+use crate::progress;
 
 /// Verify the store on a disk; `progress` is called with bytes done and bytes in all.
 pub(crate) fn verify<'py>(
@@ -16,23 +16,8 @@ pub(crate) fn verify<'py>(
     disk: &Arc<dyn Disk>,
     progress: Option<Py<PyAny>>,
 ) -> PyResult<Bound<'py, PyDict>> {
-    let mut interrupted = None;
-    let outcome = py.detach(|| {
-        act_fast_core::verify(disk, &mut |done, total| {
-            let told = Python::attach(|py| {
-                py.check_signals()?;
-                progress.as_ref().map(|call| call.call1(py, (done, total))).transpose()
-            });
-            told.map(drop).map_err(|error| {
-                interrupted = Some(error);
-                Error::Closed("interrupted".to_owned())
-            })
-        })
-    });
-    if let Some(error) = interrupted {
-        return Err(error);
-    }
-    report(py, &outcome.map_err(raised)?)
+    let outcome = progress::told(py, progress.as_ref(), |progress| act_fast_core::verify(disk, progress))?;
+    report(py, &outcome)
 }
 
 fn report<'py>(py: Python<'py>, report: &Report) -> PyResult<Bound<'py, PyDict>> {

@@ -68,6 +68,28 @@ pub fn anonymous_file() -> io::Result<File> {
     Ok(file)
 }
 
+/// Let two files or folders have each other's names, in one step.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+pub fn exchange(one: &std::path::Path, other: &std::path::Path) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    let one = std::ffi::CString::new(one.as_os_str().as_bytes())?;
+    let other = std::ffi::CString::new(other.as_os_str().as_bytes())?;
+    #[cfg(target_os = "linux")]
+    // SAFETY: a plain system call; both paths end in NUL and outlive it.
+    let done =
+        unsafe { libc::renameat2(libc::AT_FDCWD, one.as_ptr(), libc::AT_FDCWD, other.as_ptr(), libc::RENAME_EXCHANGE) };
+    #[cfg(target_os = "macos")]
+    // SAFETY: a plain system call; both paths end in NUL and outlive it.
+    let done = unsafe { libc::renamex_np(one.as_ptr(), other.as_ptr(), libc::RENAME_SWAP) };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// There is no call for it here.
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+pub fn exchange(_one: &std::path::Path, _other: &std::path::Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// What is the same until the machine starts again.
 #[cfg(target_os = "linux")]
 #[must_use]

@@ -5,7 +5,7 @@ mod fork;
 mod futex;
 mod map;
 
-pub use disk::{anonymous_file, boot_id, network_file_system, reserve, uptime_ms};
+pub use disk::{anonymous_file, boot_id, exchange, network_file_system, reserve, uptime_ms};
 pub use fork::{Guarded, generation as fork_generation, watch as watch_forks};
 pub use futex::{wait as futex_wait, wake_all as futex_wake_all};
 pub use map::Map;

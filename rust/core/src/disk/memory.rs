@@ -83,8 +83,24 @@ impl Disk for MemoryDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.with(|files| {
-            let file = files.remove(from).ok_or(io::ErrorKind::NotFound)?;
-            files.insert(to.to_owned(), file);
+            if let Some(file) = files.remove(from) {
+                files.insert(to.to_owned(), file);
+                return Ok(());
+            }
+            let folder = take_folder(files, from);
+            if folder.is_empty() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            put_folder(files, to, folder);
+            Ok(())
+        })
+    }
+
+    fn exchange(&self, one: &str, other: &str) -> io::Result<()> {
+        self.with(|files| {
+            let (first, second) = (take_folder(files, one), take_folder(files, other));
+            put_folder(files, other, first);
+            put_folder(files, one, second);
             Ok(())
         })
     }
@@ -114,4 +130,15 @@ impl Disk for MemoryDisk {
     fn describe(&self) -> String {
         "memory:".to_owned()
     }
+}
+
+/// Take a folder's files away; their names within it.
+fn take_folder(files: &mut BTreeMap<String, File>, folder: &str) -> Vec<(String, File)> {
+    let prefix = format!("{folder}/");
+    let names: Vec<String> = files.keys().filter(|name| name.starts_with(&prefix)).cloned().collect();
+    names.into_iter().filter_map(|name| Some((name[prefix.len()..].to_owned(), files.remove(&name)?))).collect()
+}
+
+fn put_folder(files: &mut BTreeMap<String, File>, folder: &str, found: Vec<(String, File)>) {
+    files.extend(found.into_iter().map(|(name, file)| (format!("{folder}/{name}"), file)));
 }

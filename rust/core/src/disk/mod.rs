@@ -2,6 +2,7 @@
 
 mod memory;
 mod real;
+mod within;
 
 use std::fmt::Debug;
 use std::io;
@@ -10,6 +11,7 @@ use act_fast_sys::{Guarded, Map};
 
 pub use memory::MemoryDisk;
 pub use real::RealDisk;
+pub use within::Within;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +83,10 @@ pub trait Disk: Send + Sync + Debug {
     fn list(&self, folder: &str) -> io::Result<Vec<String>>;
     /// Make a folder and those above it.
     fn create_folder(&self, folder: &str) -> io::Result<()>;
-    /// Give a file another name, replacing what had it.
+    /// Give a file another name, replacing the file that had it; or a folder a name that nothing has.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Let two folders have each other's names, in one step.
+    fn exchange(&self, one: &str, other: &str) -> io::Result<()>;
     /// Remove a file.
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Remove a folder and what is in it.

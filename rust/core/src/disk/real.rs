@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use act_fast_sys::{Guarded, Map, network_file_system, reserve};
+use act_fast_sys::{Guarded, Map, exchange, network_file_system, reserve};
 
 use super::{Access, Disk, DiskFile, Held};
 
@@ -62,6 +62,10 @@ impl Disk for RealDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         fs::rename(self.root.join(from), self.root.join(to))
+    }
+
+    fn exchange(&self, one: &str, other: &str) -> io::Result<()> {
+        exchange(&self.root.join(one), &self.root.join(other))
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

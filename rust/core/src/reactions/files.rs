@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::disk::Disk;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::grown::Grown;
 use crate::line::SharedLine;
 
@@ -19,6 +19,15 @@ const COUNTS: u8 = 67;
 const TEXTS: u8 = 68;
 const WORK: u8 = 69;
 const CHANGES: u8 = 70;
+const ALL: [(&str, u8); 7] = [
+    ("targets", TARGETS),
+    ("subscriptions", SUBSCRIPTIONS),
+    ("cursors", CURSORS),
+    ("counts", COUNTS),
+    ("texts", TEXTS),
+    ("work", WORK),
+    ("changes", CHANGES),
+];
 
 /// How many changes the ring holds; eight to a line.
 pub(super) const RING: u64 = 1 << 14;
@@ -34,6 +43,16 @@ pub(super) struct Files {
     pub(super) texts: Texts,
     pub(super) work: Work,
     changes: Grown,
+}
+
+/// What is kept of reactions and is not derived.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) targets: Cells,
+    pub(super) subscriptions: Cells,
+    pub(super) cursors: Cells,
+    pub(super) counts: Cells,
+    pub(super) texts: Texts,
 }
 
 impl Files {
@@ -67,6 +86,33 @@ impl Files {
         files.counts.reserve(1)?;
         let fresh = made == 7;
         Ok((files, damaged || (made > 0 && !fresh)))
+    }
+
+    /// Open what is not derived, to read it while others go on; None where there is nothing.
+    pub(super) fn open_to_read(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<Option<Kept>> {
+        let open = |name: &str, area| Grown::open(disk, format!("{FOLDER}/{name}"), area, store_id, 1, false);
+        let counts = match open("counts", COUNTS) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            counts => Cells::new(counts?),
+        };
+        Ok(Some(Kept {
+            counts,
+            targets: Cells::new(open("targets", TARGETS)?),
+            subscriptions: Cells::new(open("subscriptions", SUBSCRIPTIONS)?),
+            cursors: Cells::new(open("cursors", CURSORS)?),
+            texts: Texts::new(open("texts", TEXTS)?),
+        }))
+    }
+
+    /// Whether any of the files belongs to another store: they ran on the log that was here before this one.
+    pub(super) fn any_foreign(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<bool> {
+        let names = disk.list(FOLDER).doing(|| format!("listing {FOLDER}"))?;
+        for (name, area) in ALL.iter().filter(|(name, _)| names.iter().any(|known| known == name)) {
+            if Grown::foreign(disk, format!("{FOLDER}/{name}"), *area, store_id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// How many changes there have ever been.

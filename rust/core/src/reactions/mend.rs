@@ -18,6 +18,10 @@ pub(crate) fn after_recovery(disk: &Arc<dyn Disk>, store_id: &[u8; 16], head: u6
     if disk.list(FOLDER).doing(|| format!("listing {FOLDER}"))?.is_empty() {
         return Ok(());
     }
+    // Whoever put another log here may have died before all that had run on the one before was removed.
+    if Files::any_foreign(&**disk, store_id)? {
+        return disk.remove_folder(FOLDER).doing(|| format!("removing {FOLDER}"));
+    }
     let (files, _) = Files::open(&**disk, store_id)?;
     mend(&files, head, true)
 }

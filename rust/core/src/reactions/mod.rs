@@ -2,6 +2,7 @@
 
 mod cell;
 mod claim;
+mod copy;
 mod correlate;
 mod files;
 mod finish;
@@ -24,6 +25,7 @@ use act_fast_sys::uptime_ms;
 use crate::error::{Doing, Result};
 use crate::log::Log;
 pub use claim::{ClaimOptions, Delivery, Lease};
+pub(crate) use copy::copy;
 pub use correlate::{Correlated, Resolved, Unresolved};
 pub use finish::{Outcome, Then};
 pub(crate) use mend::after_recovery;

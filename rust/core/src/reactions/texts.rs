@@ -19,6 +19,15 @@ impl Texts {
         Self(file)
     }
 
+    /// Write the first lines of these texts over those of others.
+    pub(super) fn copy_to(&self, others: &Self, lines: u64) -> Result<()> {
+        others.0.reserve(lines)?;
+        for number in 1..lines {
+            line::store(others.0.shared(number)?, &line::load(self.0.shared(number)?));
+        }
+        Ok(())
+    }
+
     /// How many lines there is room for: no text is further back.
     pub(super) fn lines(&self) -> Result<u64> {
         self.0.lines()

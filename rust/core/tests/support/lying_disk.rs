@@ -128,6 +128,8 @@ enum Change {
     Rename(String, String, u64),
     MakeFolder(String),
     RemoveFolder(String),
+    RenameFolder(String, String),
+    Exchange(String, String),
 }
 
 fn folder_of(name: &str) -> &str {
@@ -139,6 +141,7 @@ impl Change {
         match self {
             Self::Link(name, _) | Self::Unlink(name) | Self::Rename(name, _, _) => folder_of(name),
             Self::MakeFolder(name) | Self::RemoveFolder(name) => folder_of(name),
+            Self::RenameFolder(_, to) | Self::Exchange(_, to) => folder_of(to),
         }
     }
 }
@@ -153,12 +156,45 @@ impl Names {
                 self.files.insert(to.clone(), *inode);
             }
             Change::MakeFolder(name) => drop(self.folders.insert(name.clone())),
+            Change::RenameFolder(from, to) => {
+                let taken = self.take(from);
+                self.put(to, taken);
+            }
+            Change::Exchange(one, other) => {
+                let (first, second) = (self.take(one), self.take(other));
+                self.put(other, first);
+                self.put(one, second);
+            }
             Change::RemoveFolder(name) => {
                 let inside = format!("{name}/");
-                self.folders.remove(name);
+                self.folders.retain(|folder| folder != name && !folder.starts_with(&inside));
                 self.files.retain(|file, _| !file.starts_with(&inside));
             }
         }
+    }
+
+    /// Take away a folder with all that is in it; what follows the folder's name, in files and in folders.
+    fn take(&mut self, folder: &str) -> Names {
+        let within = |name: &str| name == folder || name.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        let mut taken = Names::default();
+        self.files.retain(|name, inode| {
+            if within(name) {
+                taken.files.insert(name[folder.len()..].to_owned(), *inode);
+            }
+            !within(name)
+        });
+        self.folders.retain(|name| {
+            if within(name) {
+                taken.folders.insert(name[folder.len()..].to_owned());
+            }
+            !within(name)
+        });
+        taken
+    }
+
+    fn put(&mut self, folder: &str, taken: Names) {
+        self.files.extend(taken.files.into_iter().map(|(rest, inode)| (format!("{folder}{rest}"), inode)));
+        self.folders.extend(taken.folders.into_iter().map(|rest| format!("{folder}{rest}")));
     }
 
     fn reachable(&self, name: &str) -> bool {
@@ -319,6 +355,7 @@ fn change_name(change: &Change) -> &str {
     match change {
         Change::Link(name, _) | Change::Unlink(name) | Change::Rename(name, _, _) => name,
         Change::MakeFolder(name) | Change::RemoveFolder(name) => name,
+        Change::RenameFolder(_, to) | Change::Exchange(_, to) => to,
     }
 }
 
@@ -707,14 +744,30 @@ impl Disk for LyingDisk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.begin(Call::Rename, from)?;
+        if self.state().names.folders.contains(from) {
+            self.change(Change::RenameFolder(from.to_owned(), to.to_owned()));
+            self.move_locks(from, Some(to));
+            self.boundary(&format!("renaming the folder {from} to {to}"));
+            return Ok(());
+        }
         let inode = *self.state().names.files.get(from).ok_or(io::ErrorKind::NotFound)?;
         self.change(Change::Rename(from.to_owned(), to.to_owned(), inode));
         self.boundary(&format!("renaming {from} to {to}"));
         Ok(())
     }
 
+    fn exchange(&self, one: &str, other: &str) -> io::Result<()> {
+        self.begin(Call::Rename, one)?;
+        self.change(Change::Exchange(one.to_owned(), other.to_owned()));
+        self.boundary(&format!("exchanging {one} and {other}"));
+        Ok(())
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.begin(Call::Remove, name)?;
+        if self.locks.lock().unwrap_or_else(PoisonError::into_inner).remove(name).is_some() {
+            return Ok(());
+        }
         if !self.state().names.files.contains_key(name) {
             return Err(io::ErrorKind::NotFound.into());
         }
@@ -731,6 +784,7 @@ impl Disk for LyingDisk {
             self.change(Change::Unlink(name));
         }
         self.change(Change::RemoveFolder(folder.to_owned()));
+        self.move_locks(folder, None);
         self.boundary(&format!("removing {folder}"));
         Ok(())
     }
@@ -778,6 +832,18 @@ impl Disk for LyingDisk {
 }
 
 impl LyingDisk {
+    /// Locks go where their folder goes.
+    fn move_locks(&self, folder: &str, to: Option<&str>) {
+        let inside = format!("{folder}/");
+        let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+        let moved: Vec<String> = locks.keys().filter(|name| name.starts_with(&inside)).cloned().collect();
+        for name in moved {
+            if let (Some(file), Some(to)) = (locks.remove(&name), to) {
+                locks.insert(format!("{to}/{}", &name[inside.len()..]), file);
+            }
+        }
+    }
+
     /// A lock belongs to an opened file, so each taker opens the file anew.
     fn lock_file(&self, name: &str) -> io::Result<File> {
         use std::os::fd::AsRawFd;

@@ -1,0 +1,146 @@
+"""The verbs by which whole logs come and go, as `Act` has them: backup, restore, export."""
+
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from act_fast._event import Event
+from act_fast._export import Compression
+from act_fast._log_store import LogStore
+from act_fast._program import Program
+from act_fast._store import Backup, Exported, Progress, Restored
+from act_fast.errors import ValidationError
+
+if TYPE_CHECKING:
+    from act_fast._engine import Engine
+
+__all__ = ["Exchanges"]
+
+
+class Exchanges:
+    """The verbs of an app whose store is a log."""
+
+    _engine: "Engine"
+    _program: Program
+
+    def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
+        """Copy the store, as it is now, to a new directory, while everybody goes on using it.
+
+        The copy holds every event and snapshot up to the position that was the last when it was made, and how far
+        reactions have come. It is read again and flushed before it gets its name, so it is there whole or not at all.
+
+        Args:
+            path: where nothing is yet.
+            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+
+        Returns:
+            what the backup holds.
+
+        Raises:
+            ValidationError: there is something at `path` already, or the store is no log.
+            StoreCorruptError: the store is damaged; nothing was kept of the copy.
+            StoreFullError: there is no room at `path`; nothing was kept of the copy.
+            StoreLockedError: somebody else is just making a backup at `path`.
+        """
+        return _log_of(self._engine.store).backup(path, progress=progress)
+
+    def restore(
+        self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
+    ) -> Restored:
+        """Put the events of an export in the place of all that is in the store.
+
+        A whole new log is made beside the old one, read again and flushed; only then it takes the old one's place, in
+        one step. Whatever fails before leaves the store as it was. Afterwards what the app had cached is forgotten, and
+        its reactions begin anew, with the first event.
+
+        Args:
+            source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
+                that `export` writes. Stream, name and data are needed; position, commit, version, created and meta may
+                be left out.
+            dry_run: only check the source.
+            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+
+        Raises:
+            RestoreError: the source is damaged or is something else; it says where.
+            StoreLockedError: somebody else has the store open, or workers of this app are running.
+            StoreFullError: there is no room for a second log.
+            ValidationError: there is no such source, or the store is no log.
+        """
+        store = _log_of(self._engine.store)
+        if dry_run:
+            return store.restore(source, dry_run=dry_run, progress=progress)
+        with self._program.paused():
+            try:
+                return store.restore(source, progress=progress)
+            finally:
+                self._engine.cache.clear()
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        events: Sequence[type[Event]] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+        compression: Compression | None = None,
+        partition_by: str | Sequence[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """Write events to a file: all of them, or those that meet every condition, as the log is now.
+
+        The columns are position, commit (the position of the first event of the same commit), stream, version, name,
+        created, data and meta: all that `restore` needs to make the log again. Payloads come out exactly as they were
+        stored; in JSON lines, on one line each. The file is there when it is whole, and not before.
+
+        Args:
+            path: ends in `.parquet`, `.csv` or `.jsonl`, which says what is written.
+            stream: of this stream only.
+            pattern: of streams whose name this regular expression is found in.
+            events: of these classes only, also those that were stored under an older name.
+            after: at a later position than this.
+            before: at an earlier position than this.
+            created_after: committed later than this.
+            created_before: committed earlier than this.
+            correlation: of this correlation.
+            compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
+            partition_by: of Parquet: a folder is made at `path`, with a folder in it for each value of these columns.
+            overwrite: replace a file that is there.
+            progress: called now and then with (positions done, positions in all).
+
+        Returns:
+            where to, and how many events.
+
+        Raises:
+            ValidationError: a condition or an option is wrong, or there is something at `path` already.
+            StoreFullError: there is no room; nothing was kept of it.
+        """
+        return _log_of(self._engine.store).export(
+            path,
+            stream=stream,
+            pattern=pattern,
+            names=None if events is None else self._engine.names_of(events),
+            after=after,
+            before=before,
+            created_after=created_after,
+            created_before=created_before,
+            correlation=correlation,
+            compression=compression,
+            partition_by=partition_by,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+
+def _log_of(store: Any) -> LogStore:
+    if not isinstance(store, LogStore):
+        raise ValidationError(
+            f"{type(store).__name__} is no log on this machine, so it cannot be copied or replaced; use its own means"
+        )
+    return store

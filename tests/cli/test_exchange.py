@@ -1,0 +1,54 @@
+"""`act-fast backup`, `export` and `restore`: whole logs come and go."""
+
+from pathlib import Path
+
+import pytest
+
+from act_fast import LogStore
+
+
+def test_a_backup_is_a_store_like_any_other(run, bank: Path, tmp_path: Path) -> None:
+    ran = run("backup", bank, tmp_path / "copy.act")
+    assert (ran.code, ran.err) == (0, "")
+    assert "7 events in" in ran.out
+    assert run("verify", tmp_path / "copy.act").out.startswith("healthy")
+    ran = run("backup", bank, tmp_path / "copy.act")
+    assert ran.code == 2
+    assert "nothing is ever replaced" in ran.err
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv", "jsonl"])
+def test_what_is_exported_can_be_restored(run, bank: Path, tmp_path: Path, format: str) -> None:
+    source, path = tmp_path / f"all.{format}", tmp_path / "new.act"
+    ran = run("export", bank, source)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out == f"{source}: 7 events\n"
+    ran = run("restore", path, source, "--dry-run")
+    assert (ran.code, "would be restored" in ran.out, path.exists()) == (0, True, False)
+    ran = run("restore", path, source)
+    assert (ran.code, ran.err) == (0, "")
+    assert "7 events" in ran.out
+    assert run("restore", path, source).code == 0, "in the place of the one that is there"
+    with LogStore(path, read_only=True) as new, LogStore(bank, read_only=True) as old:
+        assert list(new.query()) == list(old.query())
+
+
+def test_conditions_hold_for_exports(run, bank: Path, tmp_path: Path) -> None:
+    ran = run("export", bank, tmp_path / "some.jsonl", "--after", "5")
+    assert ran.out.endswith(": 2 events\n")
+    assert len((tmp_path / "some.jsonl").read_text().splitlines()) == 2
+    assert run("export", bank, tmp_path / "some.jsonl").code == 2
+    assert run("export", bank, tmp_path / "some.jsonl", "--overwrite").code == 0
+    assert run("export", bank, tmp_path / "parts", "--partition-by", "name").code == 0
+    assert sorted(each.name for each in (tmp_path / "parts").iterdir())[0].startswith("name=")
+
+
+def test_a_wrong_export_is_told_with_its_line_and_gives_exit_code_1(run, bank: Path, tmp_path: Path) -> None:
+    source = tmp_path / "all.csv"
+    run("export", bank, source)
+    source.write_text(source.read_text()[:-3])
+    ran = run("restore", bank, source)
+    assert ran.code == 1
+    assert f"{source}, line 8:" in ran.err
+    assert "nothing was changed" in ran.err
+    assert "7 events" in run("verify", bank).out
