@@ -70,7 +70,17 @@ PAGES: Final = [
         "The store",
         [
             *("LogStore", "Durability", "Store", "Append", "NewEvent", "Appended", "Committed", "StreamInfo"),
-            *("StoredSnapshot", "StoreStats", "VerifyReport", "Problem", "Progress", "verify_path", "__version__"),
+            *(
+                "StoredSnapshot",
+                "StoreStats",
+                "VerifyReport",
+                "Problem",
+                "Progress",
+                "Backup",
+                "Exported",
+                "Compression",
+            ),
+            *("Restored", "restore_path", "verify_path", "__version__"),
         ],
     ),
     Page(
@@ -80,6 +90,7 @@ PAGES: Final = [
             *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "FoldError"),
             *("ConcurrencyError", "StreamClosedError", "NonRetryableError", "StoreError", "StoreClosedError"),
             *("StoreCorruptError", "StoreFailedError", "StoreFormatError", "StoreFullError", "StoreLockedError"),
+            *("RestoreError",),
         ],
     ),
     Page("sql.md", "SQL", ["connect", "Connection"]),

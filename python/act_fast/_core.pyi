@@ -312,7 +312,6 @@ class Restoring:
         rows: list[tuple[int | None, int | None, str, int | None, str, int | None, str, str | None]],
         source: str,
         first: int,
-        /,
     ) -> None:
         """Take events as rows: position, commit, stream, version, name, created in µs since 1970, data, meta, each None
         where it is not said. `first`: the number of the first, for errors."""

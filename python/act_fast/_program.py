@@ -3,8 +3,8 @@
 import os
 import random
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from act_fast._catalog import Catalog, lanes_in, reactions_in
@@ -180,10 +180,10 @@ class Program:
         """Let go of what the store keeps of reactions, while the block replaces it. The next verb opens it anew.
 
         Raises:
-            StoreLockedError: workers are running, or a cycle is.
+            StoreLockedError: workers are running.
         """
         with self._lock:
-            if self._workers or self.cycles:
+            if self._workers:
                 raise StoreLockedError("workers of this app are running; `stop` them and wait until `run` has returned")
             port, self._port = self._port, None
             renewer, self._renewer = self._renewer, None

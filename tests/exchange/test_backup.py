@@ -83,8 +83,8 @@ def test_only_what_cannot_be_made_anew_is_copied(tmp_path: Path, open_store: Ope
     store = open_store()
     numbered(store, 10)
     store.backup(tmp_path / "copy.act")
-    files = sorted(str(each.relative_to(tmp_path / "copy.act")) for each in (tmp_path / "copy.act").rglob("*"))
-    assert files == ["locks", "log", "log/00000000.seg"]
+    assert sorted(each.name for each in (tmp_path / "copy.act").iterdir()) == ["locks", "log"]
+    assert [each.name for each in (tmp_path / "copy.act" / "log").iterdir()] == ["00000000.seg"]
     assert [each.name for each in tmp_path.iterdir() if "making" in each.name] == []
 
 
