@@ -32,7 +32,7 @@ check: dev  ## Formatting, lints, types, the stub against the module, and the gu
 	$(BIN)/python -m bench guard
 	$(BIN)/pyright && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes act_fast --ignoreexternal
 
-demo: dev .venv/.flights  ## A year of real flights: stored, folded, travelled back in, and reacted to
+demo: dev .venv/.flights  ## A year of real flights: stored, folded, travelled back in, reacted to, and asked about in SQL
 	$(BIN)/python -m examples.flights --store flights.act
 
 bench: dev .venv/.peers  ## Measure everything beside its peers, in a quarter of an hour; see bench/RESULTS.md
@@ -45,7 +45,7 @@ docs: .venv/.ready  ## Write the reference from the docstrings
 	$(BIN)/python docs/generate_reference.py
 
 clean:  ## Remove what was built, .venv and the demo's store
-	rm -rf .venv target dist flights.act flights.act.db* .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks python/act_fast/_core*.so
+	rm -rf .venv target dist flights.act flights.act.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks python/act_fast/_core*.so
 
 .venv/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 …")'

@@ -1,4 +1,4 @@
-"""`python -m examples.flights --store flights.act`: a year of flights stored, folded, travelled back in, reacted to."""
+"""`python -m examples.flights --store flights.act`: a year of flights stored, folded, reacted to, and asked about."""
 
 import time
 from argparse import ArgumentParser, Namespace
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from act_fast import Act, LogStore
 from examples.flights.aircraft import Aircraft
+from examples.flights.answers import draw_hours, fleet_then_and_now, hours, origins, places
 from examples.flights.append import append_rest
 from examples.flights.look import Folded, as_of, fold_all, most_delayed
 from examples.flights.source import Happening, history, read_rows
@@ -22,6 +23,9 @@ from examples.flights.summary import (
     airports_table,
     carriers_table,
     delays_table,
+    fleet_table,
+    origins_table,
+    places_table,
     store_table,
     travel_table,
 )
@@ -52,9 +56,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         console.print(airports_table(statistics.airports()), "", carriers_table(statistics.carriers()), "", sep="\n")
         for stream, _, aircraft in worst[:1]:
             then = as_of(app, stream, FIRST_OF_JULY)
-            console.print(travel_table(stream, FIRST_OF_JULY, then, aircraft))
-            console.print(f"\nSee for yourself:\n.venv/bin/act-fast events {arguments.store} --stream {stream}")
-            console.print(f".venv/bin/act-fast targets {arguments.store}")
+            console.print(travel_table(stream, FIRST_OF_JULY, then, aircraft), "", sep="\n")
+        _ask(app, console)
+        _draw(app, Path(f"{arguments.store}.svg"), console)
+        console.print("\nSee for yourself:")
+        console.print(f".venv/bin/act-fast events {arguments.store} --stream {worst[0].stream}")
+        console.print(f".venv/bin/act-fast targets {arguments.store}")
+        console.print(f".venv/bin/act-fast sql {arguments.store}")
 
 
 def _arguments(argv: Sequence[str] | None) -> Namespace:
@@ -84,7 +92,7 @@ def _append(store: LogStore, happenings: Sequence[Happening], events_per_commit:
 def _fold(app: Act, progress: Progress) -> tuple[list[Folded], Timing]:
     task = progress.add_task("folding aircraft", total=app.store.head)
     started = time.perf_counter()
-    folded = fold_all(app, lambda events: progress.advance(task, events))
+    folded = fold_all(app, lambda events, total: progress.update(task, completed=events, total=total))
     return folded, Timing(app.store.head, time.perf_counter() - started)
 
 
@@ -105,6 +113,18 @@ def _drain(app: Act, progress: Progress) -> Timing:
         time.sleep(lease)  # a run that was killed holds its targets until its leases run out
         handled += app.settle().drained.handled
     return Timing(handled, time.perf_counter() - started)
+
+
+def _ask(app: Act, console: Console) -> None:
+    then, now = fleet_then_and_now(app, FIRST_OF_JULY)
+    tables = origins_table(origins(app)), places_table(places(app)), fleet_table(FIRST_OF_JULY, then, now)
+    for table in tables:
+        console.print(table, "", sep="\n")
+
+
+def _draw(app: Act, path: Path, console: Console) -> None:
+    draw_hours(hours(app), path)
+    console.print(f"How late flights leave, hour by hour: {path}")
 
 
 if __name__ == "__main__":

@@ -10,10 +10,21 @@ from rich.table import Table
 
 from act_fast import LogStore
 from examples.flights.aircraft import Aircraft
+from examples.flights.answers import Fleet, Origin, Place
 from examples.flights.look import Folded
 from examples.flights.statistics import Airport, Carrier
 
-__all__ = ["Timing", "airports_table", "carriers_table", "delays_table", "store_table", "travel_table"]
+__all__ = [
+    "Timing",
+    "airports_table",
+    "carriers_table",
+    "delays_table",
+    "fleet_table",
+    "origins_table",
+    "places_table",
+    "store_table",
+    "travel_table",
+]
 
 
 class Timing(NamedTuple):
@@ -109,6 +120,40 @@ def travel_table(stream: str, moment: datetime, then: Aircraft, now: Aircraft) -
     table.add_row("in the air", _hours(then.air_minutes), _hours(now.air_minutes))
     table.add_row("miles", f"{then.miles:,}", f"{now.miles:,}")
     table.add_row("last seen", _place(then), _place(now))
+    return table
+
+
+def origins_table(origins: Iterable[Origin]) -> Table:
+    """How late flights leave."""
+    table = _table("SQL over events: how late flights leave")
+    table.add_column("from")
+    for title in ("departed", "on average", "one in ten, at least"):
+        table.add_column(title, justify="right")
+    for origin in origins:
+        late = f"{origin.average_minutes:.1f} min", f"{origin.late_tenth_minutes:.0f} min"
+        table.add_row(origin.airport, f"{origin.departures:,}", *late)
+    return table
+
+
+def places_table(places: Iterable[Place]) -> Table:
+    """Where the aircraft are."""
+    table = _table("SQL over states: where most aircraft are when the year is over")
+    table.add_column("airport")
+    for title in ("aircraft", "their flights", "late"):
+        table.add_column(title, justify="right")
+    for place in places:
+        table.add_row(place.airport, f"{place.aircraft:,}", f"{place.arrivals:,}", f"{place.average_minutes:.1f} min")
+    return table
+
+
+def fleet_table(moment: datetime, then: Fleet, now: Fleet) -> Table:
+    """The whole fleet as it was, beside what has become of it."""
+    table = _table("SQL over states as they were: the whole fleet, then and now")
+    table.add_column("")
+    table.add_column(f"{moment:%-d %B %Y}", justify="right")
+    table.add_column("at the end", justify="right")
+    for title, *figures in zip(("aircraft that have flown", "arrived", "miles"), then, now, strict=True):
+        table.add_row(title, *(f"{figure:,}" for figure in figures))
     return table
 
 

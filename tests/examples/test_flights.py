@@ -7,6 +7,7 @@ from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
+from statistics import mean, quantiles
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -14,7 +15,8 @@ import pytest
 
 from act_fast import Act, LogStore
 from examples.flights.__main__ import main
-from examples.flights.aircraft import Aircraft
+from examples.flights.aircraft import Aircraft, FlightArrived, FlightDeparted, FlightDiverted
+from examples.flights.answers import fleet_then_and_now, hours, origins, places
 from examples.flights.look import as_of, fold_all, most_delayed
 from examples.flights.source import history, read_rows
 from examples.flights.statistics import statistics_at
@@ -79,7 +81,7 @@ def test_folded_delays_and_miles_are_the_sums_of_the_csv(rows, filled: Path) -> 
             sums[1] += int(row["distance"])
             sums[2] += 1
     with LogStore(filled) as store:
-        folded = fold_all(Act(store, Aircraft), lambda events: None)
+        folded = fold_all(Act(store, Aircraft), lambda events, total: None)
     found = {f.stream: [f.state.arrival_delay_minutes, f.state.miles, f.state.arrivals] for f in folded}
     assert {stream: sums for stream, sums in found.items() if sums[2]} == expected
     latest = sorted((sums[0] for sums in expected.values()), reverse=True)[:10]
@@ -146,6 +148,73 @@ def carriers_in(rows: list[dict[str, str]]) -> dict[str, tuple[int, ...]]:
             carrier[1] += int(row["arr_delay"])
             carrier[2] += int(row["arr_delay"]) >= 15
     return {name: tuple(carrier) for name, carrier in sums.items() if any(carrier)}
+
+
+def test_what_sql_says_of_departures_is_what_the_csv_says(rows, filled: Path) -> None:
+    delays: dict[str, list[int]] = defaultdict(list)
+    by_hour: dict[tuple[str, int], list[int]] = defaultdict(list)
+    for row in rows:
+        if row["dep_time"] != "NA":
+            delays[row["origin"]].append(int(row["dep_delay"]))
+            by_hour[row["origin"], int(row["hour"])].append(int(row["dep_delay"]))
+    with Act(filled, Aircraft) as app:
+        found = origins(app)
+        of_the_day = hours(app)
+    assert [(each.airport, each.departures) for each in found] == [(name, len(delays[name])) for name in sorted(delays)]
+    for each in found:
+        assert each.average_minutes == pytest.approx(mean(delays[each.airport]))
+        assert each.late_tenth_minutes == pytest.approx(quantiles(delays[each.airport], n=10, method="inclusive")[-1])
+    assert {(each.airport, each.hour): each.departures for each in of_the_day} == {
+        place: len(minutes) for place, minutes in by_hour.items()
+    }
+    for each in of_the_day:
+        assert each.average_minutes == pytest.approx(mean(by_hour[each.airport, each.hour]))
+
+
+def test_what_sql_says_of_states_is_what_the_csv_says(rows, filled: Path) -> None:
+    with Act(filled, Aircraft) as app:
+        found = places(app, most=1000)
+    last: dict[str, tuple[datetime, str]] = {}
+    sums: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for stream, event in history(rows):
+        if isinstance(event, FlightDeparted):
+            last[stream] = event.at, ""
+        elif isinstance(event, FlightArrived):
+            last[stream] = event.at, event.destination
+            sums[stream][0] += 1
+            sums[stream][1] += event.delay_minutes
+        elif isinstance(event, FlightDiverted):
+            last[stream] = event.at, event.destination if event.reached else ""
+    expected: dict[str, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for stream, (_, airport) in last.items():
+        if airport:
+            there = expected[airport]
+            there[0] += 1
+            there[1] += sums[stream][0]
+            there[2] += sums[stream][1]
+    assert {each.airport: [each.aircraft, each.arrivals] for each in found} == {
+        airport: there[:2] for airport, there in expected.items()
+    }
+    for each in found:
+        assert each.average_minutes == pytest.approx(expected[each.airport][2] / each.arrivals)
+
+
+def test_what_sql_says_of_the_past_is_what_had_happened_by_then(rows, filled: Path) -> None:
+    moment = datetime(2013, 1, 10, tzinfo=NEW_YORK)
+    with Act(filled, Aircraft) as app:
+        fleets = fleet_then_and_now(app, moment)
+    arrived = [(stream, event) for stream, event in history(rows) if isinstance(event, FlightArrived)]
+    for fleet, until in zip(fleets, (moment, datetime.max.replace(tzinfo=UTC)), strict=True):
+        by_then = [(stream, event.miles) for stream, event in arrived if event.at < until]
+        miles = sum(each for _, each in by_then)
+        assert fleet == (len({stream for stream, _ in by_then}), len(by_then), miles)
+    assert 0 < fleets[0].arrivals < fleets[1].arrivals
+
+
+def test_the_picture_of_the_day_is_drawn(filled: Path) -> None:
+    drawn = Path(f"{filled}.svg").read_text()
+    assert drawn.startswith("<?xml")
+    assert drawn.rstrip().endswith("</svg>")
 
 
 def test_there_is_a_target_for_each_airport_and_each_carrier_and_all_are_caught_up(rows, filled: Path) -> None:
