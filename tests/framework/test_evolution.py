@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from act_fast import Act, Event, LogStore, State, ValidationError, action, reducer, upcast
+from act_fast import Act, Committed, Event, LogStore, State, ValidationError, action, reducer, upcast
 
 
 @pytest.fixture
@@ -181,6 +181,22 @@ def test_an_upcaster_runs_in_load_do_history_and_query(store: LogStore) -> None:
     first = app.load(Cart, "s", at=1).event
     assert first is not None
     assert (first.name, first.data) == ("Bought", Bought(200))
+
+
+def test_an_upcaster_runs_in_replay_reactions_and_snapshots(store: LogStore) -> None:
+    app = Act(written(store, ("Bought", b'{"euros":2}')), Cart)
+    handled: list[Event] = []
+
+    @app.on(Bought, to="all")
+    def note(event: Committed[Bought]) -> None:
+        handled.append(event.data)
+
+    app.do(Cart.buy, "s", cents=5)
+    app.settle()
+    assert handled == [Bought(200), Bought(5)]
+    assert [(stream, snapshot.state) for stream, snapshot in app.replay(Cart)] == [("s", Cart(205, "EUR"))]
+    app.snapshot(Cart, "s")
+    assert Act(store, Cart).load(Cart, "s").state == Cart(205, "EUR")
 
 
 def test_what_is_upcasted_can_be_had_as_json_again(store: LogStore) -> None:
