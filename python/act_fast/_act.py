@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 from act_fast import _arguments as arguments
 from act_fast._action import Action
 from act_fast._ambient import Ambient, within
 from act_fast._cache import CacheInfo
 from act_fast._codec import Codec
+from act_fast._conditions import Conditions
 from act_fast._correlation import new_correlation
 from act_fast._event import Event
 from act_fast._exchange import Exchanges
@@ -39,6 +40,7 @@ __all__ = ["Act"]
 
 S = TypeVar("S", bound=State)
 P = ParamSpec("P")
+E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., object])
 
 
@@ -251,6 +253,12 @@ class Act(Reacts, Exchanges):
         """
         return self._engine.close_stream(state, stream, self._actor, self._expected)
 
+    @overload
+    def query(self, *, events: Sequence[type[E]], **conditions: Unpack[Conditions]) -> Iterator[Committed[E]]: ...
+    @overload
+    def query(
+        self, *, events: Sequence[type[Event]] | None = None, **conditions: Unpack[Conditions]
+    ) -> Iterator[Committed[Event]]: ...
     def query(
         self,
         *,
@@ -264,7 +272,7 @@ class Act(Reacts, Exchanges):
         correlation: str | None = None,
         limit: int | None = None,
         backwards: bool = False,
-    ) -> Iterator[Committed[Event]]:
+    ) -> Iterator[Committed[Any]]:
         """The app's events that meet every condition, in the order of their positions.
 
         Args:

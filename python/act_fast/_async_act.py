@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 from act_fast import _arguments as arguments
 from act_fast._act import Act
@@ -16,6 +16,7 @@ from act_fast._ambient import Ambient
 from act_fast._async_exchange import AsyncExchanges
 from act_fast._async_reacts import AsyncReacts
 from act_fast._cache import CacheInfo
+from act_fast._conditions import Conditions
 from act_fast._correlation import new_correlation
 from act_fast._event import Event
 from act_fast._fold import Unknown
@@ -39,6 +40,7 @@ __all__ = ["AsyncAct"]
 
 S = TypeVar("S", bound=State)
 P = ParamSpec("P")
+E = TypeVar("E", bound=Event)
 T = TypeVar("T")
 
 _PAGE = 100
@@ -141,6 +143,12 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         """`Act.close_stream`, awaited."""
         return await self._threads.run(self._app.close_stream, state, stream)
 
+    @overload
+    def query(self, *, events: Sequence[type[E]], **conditions: Unpack[Conditions]) -> AsyncIterator[Committed[E]]: ...
+    @overload
+    def query(
+        self, *, events: Sequence[type[Event]] | None = None, **conditions: Unpack[Conditions]
+    ) -> AsyncIterator[Committed[Event]]: ...
     def query(
         self,
         *,
@@ -154,7 +162,7 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         correlation: str | None = None,
         limit: int | None = None,
         backwards: bool = False,
-    ) -> AsyncIterator[Committed[Event]]:
+    ) -> AsyncIterator[Committed[Any]]:
         """`Act.query`, for `async for`."""
         return self._each(
             self._app.query(

@@ -27,11 +27,23 @@ def right(app: Act) -> None:
     assert_type(app.load(Account, "a").closed, bool)
     assert_type(app.history(Account, "a"), Iterator[Snapshot[Account]])
     assert_type(app.snapshot(Account, "a"), Snapshot[Account])
-    assert_type(app.query(events=[Deposited, Opened]), Iterator[Committed[Event]])
+    assert_type(app.query(), Iterator[Committed[Event]])
+    assert_type(app.query(stream="a", after=3, limit=1), Iterator[Committed[Event]])
+    assert_type(app.query(events=[Deposited], pattern="^a"), Iterator[Committed[Deposited]])
+    assert_type(next(app.query(events=[Deposited])).data.amount, int)
+    for event in app.query(events=[Deposited, Opened]):
+        assert_type(event.stream, str)
+        if isinstance(event.data, Opened):
+            assert_type(event.data.owner, str)
     assert_type(app.acting(Actor("u1")).expecting(3), Act)
     assert_type(app.cache_info(), CacheInfo)
     Act("bank.act", Account)
     Act(LogStore.memory(), Slice(Account), Savings, debug=True, unknown="raise")
+
+
+def classes_held_in_variables(app: Act, some: list[type[Event]], maybe: list[type[Event]] | None) -> None:
+    assert_type(app.query(events=some), Iterator[Committed[Event]])
+    assert_type(app.query(events=maybe), Iterator[Committed[Event]])
 
 
 def wrong_arguments(app: Act) -> None:
@@ -55,7 +67,9 @@ def wrong_kinds(app: Act) -> None:
     app.do(Account.deposited, "a", Deposited(5))  # type: ignore[arg-type]
     app.load(Deposited, "a")  # type: ignore[type-var]
     app.load(Account(), "a")  # type: ignore[arg-type]
-    app.query(events=[Account])  # type: ignore[list-item]
+    app.query(events=[Account])  # type: ignore[type-var]
+    app.query(streams="a")  # type: ignore[call-overload]
+    print(next(app.query(events=[Deposited])).data.owner)  # type: ignore[attr-defined]
     app.acting("Ada")  # type: ignore[arg-type]
     app.expecting("1")  # type: ignore[arg-type]
     app.observe("commited", print)  # type: ignore[call-overload]

@@ -13,7 +13,9 @@ async def right(app: AsyncAct) -> None:
     async for step in app.history(Account, "a"):
         assert_type(step, Snapshot[Account])
     async for found in app.query(events=[Deposited]):
-        assert_type(found, Committed[Event])
+        assert_type(found, Committed[Deposited])
+    async for each in app.query(limit=3):
+        assert_type(each, Committed[Event])
     assert_type(app.expecting(1), AsyncAct)
 
 
