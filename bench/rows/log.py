@@ -38,9 +38,8 @@ APPEND_FSYNC_16 = Row(
     "append, one event a commit, 16 threads",
     "commits/s",
     (Budget(RAW_FLUSH, 8.0),),
-    why_lost="Seven to eight commits share each flush, but putting 16 Python threads to sleep and waking them"
-    " through one interpreter lock costs about 20 µs of processor time a commit: on 2 cores and a disk that"
-    " flushes in 100 µs the processors are busy before the disk is.",
+    why_lost="Who is released by one flush writes while the next is under way, and is covered by the one after: a flush"
+    " covers eight of 16 threads at the most. Seven do it, the rest is lost to going to sleep and being woken.",
 )
 APPEND_FSYNC_BATCH = Row(
     "append-fsync-batch",
