@@ -35,10 +35,10 @@ check: dev  ## Formatting, lints, types, the stub against the module, and the gu
 demo: dev .venv/.flights  ## A year of real flights: stored, folded, travelled back in, reacted to, and asked about in SQL
 	$(BIN)/python -m examples.flights --store flights.act
 
-bench: dev .venv/.peers  ## Measure everything beside its peers, in a quarter of an hour; see bench/RESULTS.md
+bench: dev .venv/.peers .venv/.flights  ## Measure everything beside its peers, in a quarter of an hour; see bench/RESULTS.md
 	$(BIN)/python -m bench
 
-bench-quick: dev .venv/.peers  ## The same roughly, in a minute and a half: prints the report
+bench-quick: dev .venv/.peers .venv/.flights  ## The same roughly, in a minute and a half: prints the report
 	$(BIN)/python -m bench --quick
 
 docs: .venv/.ready  ## Write the reference from the docstrings

@@ -11,6 +11,8 @@ from bench.rows import ROWS
 
 __all__ = ["draw_plots"]
 
+PERCENTILE = "percentile"
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -91,11 +93,15 @@ def colour(index: int, measurement: Measurement) -> str:
 
 
 def draw_curves(axes: "Axes", row: Row, curves: Sequence[Curve]) -> None:
-    for curve in curves:
-        axes.plot(*zip(*curve.points, strict=True), marker="o", markersize=3, linewidth=1.2, label=curve.name)
     places = [place for place, _ in curves[0].points]
+    side_by_side = row.axis == PERCENTILE  # else the last few, which matter most, would lie on each other
+    for curve in curves:
+        where = range(len(places)) if side_by_side else places
+        axes.plot(where, [y for _, y in curve.points], marker="o", markersize=3, linewidth=1.2, label=curve.name)
     values = [value for curve in curves for _, value in curve.points]
-    if min(places) > 0 and max(places) / min(places) >= LOGARITHMIC_AXIS_FROM:
+    if side_by_side:
+        axes.set_xticks(range(len(places)), [f"{place:g}" for place in places])
+    elif min(places) > 0 and max(places) / min(places) >= LOGARITHMIC_AXIS_FROM:
         axes.set_xscale("log")
     if min(values) > 0 and max(values) / min(values) > LOGARITHMIC_FROM:
         axes.set_yscale("log")
