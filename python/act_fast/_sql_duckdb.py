@@ -8,6 +8,8 @@ import os
 import tempfile
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,12 +17,11 @@ import duckdb
 
 from act_fast._sql_scan import Condition, Scan
 
-try:
-    from duckdb._sources import nodes
-    from duckdb._sources.arrow import ArrowScanSource
-except ImportError:  # another version of DuckDB
-    nodes = None  # type: ignore[assignment]
-    ArrowScanSource = object  # type: ignore[assignment,misc]
+nodes: Any = None
+_Base: Any = object
+with suppress(ImportError):  # another version of DuckDB
+    nodes = import_module("duckdb._sources.nodes")
+    _Base = import_module("duckdb._sources.arrow").ArrowScanSource
 
 __all__ = ["PUSHES_DOWN", "new_database", "new_session", "register"]
 
@@ -72,7 +73,7 @@ class _Whole:
         return self._scan.read(None, ())[0]
 
 
-class _Source(ArrowScanSource):
+class _Source(_Base):  # type: ignore[misc]
     """A relation for a DuckDB that says which columns it wants, and under which conditions."""
 
     schema_is_stable = True

@@ -63,6 +63,7 @@ class Relation(Protocol):
     @property
     def called(self) -> Sequence[str]:
         """What it is called in queries, in small letters."""
+        ...
 
     def place(self, session: Session) -> None:
         """Put it in place: what is read of it is read later, as of the session's position."""

@@ -34,9 +34,11 @@ class Scan(Protocol):
 
     def accepts(self, condition: Condition) -> bool:
         """Whether reading under this condition gives exactly the rows that meet it."""
+        ...
 
     def read(self, columns: Sequence[str] | None, conditions: Sequence[Condition]) -> tuple[object, bool]:
         """A stream of the rows that meet all conditions, and whether it has these columns in this order, or all.
 
         The conditions are among those that were accepted.
         """
+        ...
