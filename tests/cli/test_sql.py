@@ -141,12 +141,13 @@ class Talk:
 
     def interrupt(self, until: str) -> None:
         """Press Ctrl-C until the shell has said something: what comes just before it waits for a line is not heard."""
-        while re.search(until, self._said) is None:
+        heard = ""
+        while not heard:
             self.process.send_signal(signal.SIGINT)
-            ready, _, _ = select.select([self._ours], [], [], 1)
-            if ready:
-                self._said += os.read(self._ours, 65536).decode()
-        self._said = ""
+            ready, _, _ = select.select([self._ours], [], [], 5)
+            heard = os.read(self._ours, 65536).decode() if ready else ""
+        self._said += heard
+        self.hear(until)
 
     def close(self) -> None:
         self.process.kill()
