@@ -79,6 +79,7 @@ PAGES: Final = [
                 "Backup",
                 "Exported",
                 "Compression",
+                "Columns",
             ),
             *("Restored", "restore_path", "verify_path", "__version__"),
         ],

@@ -7,7 +7,7 @@ from act_fast._async_act import AsyncAct
 from act_fast._backoff import Backoff
 from act_fast._cache import CacheInfo
 from act_fast._connection import Connection, connect
-from act_fast._core import __version__
+from act_fast._core import Columns, __version__
 from act_fast._correlation import new_correlation
 from act_fast._declared import collect, count, distinct, first, last, maximum, minimum, total
 from act_fast._declared_record import one_of
@@ -85,6 +85,7 @@ __all__ = [
     "CacheInfo",
     "Causation",
     "Claimed",
+    "Columns",
     "Committed",
     "Component",
     "Compression",

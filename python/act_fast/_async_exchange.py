@@ -1,10 +1,11 @@
 """The verbs by which whole logs come and go, as `AsyncAct` has them: those of the `Act` inside, awaited."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from act_fast._core import Columns
 from act_fast._event import Event
 from act_fast._export import Compression
 from act_fast._store import Backup, Exported, Progress, Restored
@@ -35,7 +36,10 @@ class AsyncExchanges:
     async def export(
         self,
         path: str | os.PathLike[str],
+        query: str | None = None,
         *,
+        params: Mapping[str, Any] | None = None,
+        at: int | datetime | None = None,
         stream: str | None = None,
         pattern: str | None = None,
         events: Sequence[type[Event]] | None = None,
@@ -53,6 +57,9 @@ class AsyncExchanges:
         return await self._long.run(
             self._app.export,
             path,
+            query,
+            params=params,
+            at=at,
             stream=stream,
             pattern=pattern,
             events=events,
@@ -65,4 +72,31 @@ class AsyncExchanges:
             partition_by=partition_by,
             overwrite=overwrite,
             progress=progress,
+        )
+
+    def arrow(
+        self,
+        event: type[Event] | None = None,
+        /,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        events: Sequence[type[Event]] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+    ) -> Columns:
+        """`Act.arrow`. What is read of it is read by whoever asks it, and holds up the loop."""
+        return self._app.arrow(
+            event,
+            stream=stream,
+            pattern=pattern,
+            events=events,
+            after=after,
+            before=before,
+            created_after=created_after,
+            created_before=created_before,
+            correlation=correlation,
         )

@@ -1,19 +1,21 @@
 """The verbs by which whole logs come and go, as `Act` has them: backup, restore, export."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from act_fast._core import Columns
 from act_fast._event import Event
-from act_fast._export import Compression
-from act_fast._log_store import LogStore
+from act_fast._export import Compression, check_target, cut, export_relation
+from act_fast._log_store import LogStore, conditions_of
 from act_fast._program import Program
 from act_fast._store import Backup, Exported, Progress, Restored
 from act_fast.errors import ValidationError
 
 if TYPE_CHECKING:
     from act_fast._engine import Engine
+    from act_fast._sql import Library
 
 __all__ = ["Exchanges"]
 
@@ -23,6 +25,11 @@ class Exchanges:
 
     _engine: "Engine"
     _program: Program
+
+    if TYPE_CHECKING:
+
+        @property
+        def _library(self) -> "Library": ...
 
     def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
         """Copy the store, as it is now, to a new directory, while everybody goes on using it.
@@ -79,7 +86,10 @@ class Exchanges:
     def export(
         self,
         path: str | os.PathLike[str],
+        query: str | None = None,
         *,
+        params: Mapping[str, Any] | None = None,
+        at: int | datetime | None = None,
         stream: str | None = None,
         pattern: str | None = None,
         events: Sequence[type[Event]] | None = None,
@@ -93,14 +103,18 @@ class Exchanges:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Exported:
-        """Write events to a file: all of them, or those that meet every condition, as the log is now.
+        """Write events, or what a query answers, to a file.
 
-        The columns are position, commit (the position of the first event of the same commit), stream, version, name,
-        created, data and meta: all that `restore` needs to make the log again. Payloads come out exactly as they were
-        stored; in JSON lines, on one line each. The file is there when it is whole, and not before.
+        Without a query: all events, or those that meet every condition, as the log is now. The columns are position,
+        commit (the position of the first event of the same commit), stream, version, name, created, data and meta: all
+        that `restore` needs to make the log again. Payloads come out exactly as they were stored; in JSON lines, on one
+        line each. With a query: whatever `sql` answers. The file is there when it is whole, and not before.
 
         Args:
             path: ends in `.parquet`, `.csv` or `.jsonl`, which says what is written.
+            query: a question in SQL, which goes with no other condition.
+            params: what stands for `$name` in the query.
+            at: ask the query as of this position or time.
             stream: of this stream only.
             pattern: of streams whose name this regular expression is found in.
             events: of these classes only, also those that were stored under an older name.
@@ -112,16 +126,29 @@ class Exchanges:
             compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
             partition_by: of Parquet: a folder is made at `path`, with a folder in it for each value of these columns.
             overwrite: replace a file that is there.
-            progress: called now and then with (positions done, positions in all).
+            progress: called now and then with (positions done, positions in all); for Parquet and queries at the end.
 
         Returns:
-            where to, and how many events.
+            where to, and how many rows.
 
         Raises:
             ValidationError: a condition or an option is wrong, or there is something at `path` already.
             StoreFullError: there is no room; nothing was kept of it.
+            StoreLockedError: somebody else is just writing to `path`.
         """
-        return _log_of(self._engine.store).export(
+        store = _log_of(self._engine.store)
+        conditions = stream, pattern, events, after or None, before, created_after, created_before, correlation
+        if query is not None:
+            if any(each is not None for each in conditions):
+                raise ValidationError("a query says itself what it wants: export it without any other condition")
+            target = check_target(path, compression, partition_by, overwrite)
+            made = export_relation(self._library.sql(query, params or {}, at), target)
+            if progress is not None:
+                progress(made.rows, made.rows)
+            return made
+        if params is not None or at is not None:
+            raise ValidationError("params= and at= go with a query; for events as of a position, say before=")
+        return store.export(
             path,
             stream=stream,
             pattern=pattern,
@@ -136,6 +163,61 @@ class Exchanges:
             overwrite=overwrite,
             progress=progress,
         )
+
+    def arrow(
+        self,
+        event: type[Event] | None = None,
+        /,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        events: Sequence[type[Event]] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+    ) -> Columns:
+        """Events as Arrow columns, for Polars, pandas, pyarrow and whatever else reads Arrow's C stream.
+
+            polars.DataFrame(app.arrow(Deposited))
+
+        The columns are those of `events` in SQL, or for one class those of its view: a typed column for each field,
+        upcasters applied, and `error` for those that do not decode. What it gives is the log as it is now, however
+        often it is read; nothing is read before somebody does, and then batch by batch.
+
+        Args:
+            event: the events of this class, also those that were stored under an older name.
+            stream: of this stream only.
+            pattern: of streams whose name this regular expression is found in.
+            events: of these classes only, with their data as JSON.
+            after: at a later position than this.
+            before: at an earlier position than this.
+            created_after: committed later than this.
+            created_before: committed earlier than this.
+            correlation: of this correlation.
+
+        Raises:
+            ValidationError: a condition is wrong, or the store is no log.
+            DefinitionError: a class is no event of this app.
+        """
+        store = _log_of(self._engine.store)
+        if event is not None and events is not None:
+            raise ValidationError("name one class for its own columns, or several with events=, not both")
+        names = None if events is None else self._engine.names_of(events)
+        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
+        if event is None:
+            return store.arrow(
+                stream=stream,
+                pattern=pattern,
+                names=names,
+                after=after,
+                before=before,
+                created_after=created_after,
+                created_before=created_before,
+                correlation=correlation,
+            )
+        return self._library.columns(event, cut(store._log, conditions))
 
 
 def _log_of(store: Any) -> LogStore:

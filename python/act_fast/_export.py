@@ -17,13 +17,18 @@ from act_fast.errors import StoreError, StoreFullError, StoreLockedError, Valida
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["COLUMNS", "Compression", "check_target", "export_events", "export_relation"]
+__all__ = ["ARROW_COLUMNS", "Compression", "check_target", "cut", "export_events", "export_relation"]
 
 Compression: TypeAlias = Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"]
 """How Parquet files are compressed."""
 
 COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta")
 """The columns of an export of events: what `restore` takes."""
+
+ARROW_COLUMNS: Final = (
+    *("position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor"),
+)
+"""The columns that Arrow readers are given: those of `events` in SQL."""
 
 _FORMATS: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 _COMPRESSIONS: Final = ("zstd", "snappy", "gzip", "lz4", "uncompressed")
@@ -104,6 +109,12 @@ def check_target(
     return target
 
 
+def cut(log: Log, conditions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same conditions, for the log as it is now, however often it is read."""
+    head = log.head
+    return {**conditions, "before": head + 1 if conditions["before"] is None else min(conditions["before"], head + 1)}
+
+
 def export_events(log: Log, target: Target, conditions: Mapping[str, Any], progress: Progress | None) -> Exported:
     """Export the events that meet the conditions, which are those of the core's query."""
     if target.format != "parquet":
@@ -112,12 +123,13 @@ def export_events(log: Log, target: Target, conditions: Mapping[str, Any], progr
         return Exported(str(target.path), count)
     import duckdb
 
-    # One cut, however often DuckDB begins to read.
-    before = log.head + 1 if conditions["before"] is None else min(conditions["before"], log.head + 1)
-    columns = log.columns([(name, name) for name in COLUMNS], **{**conditions, "before": before})
+    columns = log.columns([(name, name) for name in COLUMNS], **cut(log, conditions))
     with duckdb.connect() as connection:
         connection.register("log", columns)
-        return export_relation(connection.sql("select * from log"), target)
+        made = export_relation(connection.sql("select * from log"), target)
+    if progress is not None:
+        progress(made.rows, made.rows)
+    return made
 
 
 def export_relation(relation: "duckdb.DuckDBPyRelation", target: Target) -> Exported:

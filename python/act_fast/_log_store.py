@@ -11,9 +11,9 @@ from typing import Any, Final, Literal, Self, TypeAlias
 
 from act_fast import _arguments as arguments
 from act_fast import _core
-from act_fast._core import Appended, Log, Restoring
+from act_fast._core import Appended, Columns, Log, Restoring
 from act_fast._event import encode
-from act_fast._export import Compression, check_target, export_events
+from act_fast._export import ARROW_COLUMNS, Compression, check_target, cut, export_events
 from act_fast._meta import Meta
 from act_fast._news import News
 from act_fast._pages import page_size, pages, pages_found
@@ -37,7 +37,7 @@ from act_fast._store import (
 from act_fast._values import committed, moment, store_stats, stream_info, verify_report
 from act_fast.errors import ValidationError
 
-__all__ = ["Durability", "LogStore", "committed", "restore_path", "verify_path"]
+__all__ = ["Durability", "LogStore", "committed", "conditions_of", "restore_path", "verify_path"]
 
 Durability: TypeAlias = Literal["fsync", "interval", "os"]
 """What an append waits for, as told of `LogStore`: `"fsync"` that it would survive a power cut, the others nothing."""
@@ -214,7 +214,7 @@ class LogStore:
             backwards: from the last to the first.
         """
         limit = arguments.optional_count("limit", limit)
-        conditions = _conditions(stream, pattern, names, after, before, created_after, created_before, correlation)
+        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
         found = self._log.query(**conditions, backwards=arguments.flag("backwards", backwards))
         return map(committed, chain.from_iterable(pages_found(found, limit)))
 
@@ -323,6 +323,37 @@ class LogStore:
         target = arguments.directory(path)
         return Backup(target, *self._log.backup(target, progress))
 
+    def arrow(
+        self,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        names: Sequence[str] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+    ) -> Columns:
+        """Events as Arrow columns, for Polars, pandas, pyarrow and whatever else reads Arrow's C stream.
+
+        The columns are those of `events` in SQL: position, stream, version, name, data (JSON), created, correlation,
+        causation (JSON) and actor. What it gives is the log as it is now, however often it is read; nothing is read
+        before somebody does, and then batch by batch.
+
+        Args:
+            stream: as for `query`, like all conditions.
+            pattern: as for `query`.
+            names: as for `query`.
+            after: as for `query`.
+            before: as for `query`.
+            created_after: as for `query`.
+            created_before: as for `query`.
+            correlation: as for `query`.
+        """
+        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
+        return self._log.columns([(name, name) for name in ARROW_COLUMNS], **cut(self._log, conditions))
+
     def export(
         self,
         path: str | os.PathLike[str],
@@ -359,7 +390,7 @@ class LogStore:
             compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
             partition_by: of Parquet: a folder is made at `path`, with a folder in it for each value of these columns.
             overwrite: replace a file that is there.
-            progress: called now and then with (positions done, positions in all).
+            progress: called now and then with (positions done, positions in all); for Parquet at the end.
 
         Raises:
             ValidationError: a condition or an option is wrong, or there is something at `path` already.
@@ -367,7 +398,7 @@ class LogStore:
             StoreLockedError: somebody else is just writing to `path`.
         """
         target = check_target(path, compression, partition_by, overwrite)
-        conditions = _conditions(stream, pattern, names, after, before, created_after, created_before, correlation)
+        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
         return export_events(self._log, target, conditions, progress)
 
     def restore(
@@ -456,7 +487,7 @@ class LogStore:
         return pages(first, limit, lambda where, size: self._log.load(stream, where, end, size))
 
 
-def _conditions(
+def conditions_of(
     stream: str | None,
     pattern: str | None,
     names: Sequence[str] | None,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from act_fast._catalog import Catalog, codec_of
+from act_fast._core import Columns
+from act_fast._event import Event
 from act_fast._log_store import LogStore
 from act_fast._registry import Registry
 from act_fast._replaying import cut_at
@@ -24,7 +26,7 @@ from act_fast._sql_relations import (
 from act_fast._sql_session import Session
 from act_fast._store import Store
 from act_fast._targets import Target, targets
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError, ValidationError
 
 if TYPE_CHECKING:
     from act_fast._act import Act
@@ -59,6 +61,17 @@ class Library:
     def names(self) -> list[str]:
         """What the relations are called."""
         return [relation.name for relation in self.relations.values()]
+
+    def columns(self, event: type[Event], conditions: Mapping[str, Any]) -> Columns:
+        """The events of a class that meet the conditions, with a typed column for each field.
+
+        Raises:
+            DefinitionError: there is no such class in the app.
+        """
+        for relation in self.relations.values():
+            if isinstance(relation, EventClassRelation) and relation.event is event:
+                return relation.columns(self.store._log, conditions)
+        raise DefinitionError(f"{event!r} is no event of this app; name an event class of its states")
 
     def session(self, connection: duckdb.DuckDBPyConnection, at: int | datetime | None = None) -> Session:
         """A cut to ask about: the log as it is now, or was at a position or a time."""

@@ -1,13 +1,14 @@
 """The relations that there are, each able to put itself in place for a query."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from act_fast._codec import Codec
+from act_fast._core import Columns, Log
 from act_fast._event import Event
 from act_fast._registry import Model
 from act_fast._settle_down import MakeScan, settled, source_of
@@ -123,13 +124,18 @@ def _pages(targets: Iterator[Target]) -> Iterator[list[Target]]:
 
 
 class EventClassRelation:
-    """The events of one class, with a typed column for each field."""
+    """The events of one class, with a typed column for each field.
+
+    Attributes:
+        event: the class.
+    """
 
     needs: Sequence[str] = ()
 
     def __init__(self, name: str, event: type[Event], codec: Codec) -> None:
         self.name = name
         self.called: Sequence[str] = (name.casefold(),)
+        self.event = event
         self._codec = codec
         self._shape = shape_of(event)
         self._stored = tuple(stored for stored, made in codec.classes.items() if made is event)
@@ -164,6 +170,13 @@ class EventClassRelation:
             return LogScan(session.store._log, self._outputs, Bounds(after, upto + 1, self._stored), decoded)
 
         place_settled(session, self.name, self._mark, with_durations(self._durations), make)
+
+    def columns(self, log: Log, conditions: Mapping[str, Any]) -> Columns:
+        """Those that meet the conditions, which are those of the core's query without names."""
+        mend = Mend(self._codec, self.name, warn_of_failures)
+        return log.columns(
+            self._outputs, self._shape.json, set(self._direct), mend, **{**conditions, "names": self._stored}
+        )
 
 
 class StateRelation:

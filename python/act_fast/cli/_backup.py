@@ -34,5 +34,5 @@ def _run(arguments: Namespace) -> int:
         progress_bar("copying", in_bytes=True) as progress,
     ):
         made = store.backup(arguments.target, progress=progress)
-    print(f"{made.path}: {counted(made.position, 'event')} in {counted(made.streams, 'stream')}, whole")
+    print(f"{arguments.target}: {counted(made.position, 'event')} in {counted(made.streams, 'stream')}, whole")
     return 0

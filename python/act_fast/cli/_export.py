@@ -51,5 +51,5 @@ def _run(arguments: Namespace) -> int:
             overwrite=arguments.overwrite,
             progress=progress,
         )
-    print(f"{made.path}: {counted(made.rows, 'event')}")
+    print(f"{arguments.target}: {counted(made.rows, 'event')}")
     return 0

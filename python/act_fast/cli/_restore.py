@@ -37,7 +37,7 @@ def _run(arguments: Namespace) -> int:
     with progress_bar("restoring", in_bytes=True) as progress:
         restored = restore_path(arguments.path, arguments.source, dry_run=arguments.dry_run, progress=progress)
     would = "would be restored" if arguments.dry_run else "restored"
-    print(f"{_counts(restored)} {would} from {restored.source}")
+    print(f"{_counts(restored)} {would} from {arguments.source}")
     if restored.held:
         print(f"{counted(restored.held, 'commit')} older than the one before: given that one's time")
     if restored.causes_lost:

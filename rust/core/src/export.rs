@@ -16,7 +16,7 @@ const PAGE_EVENTS: usize = 1 << 14;
 /// How many names are remembered before they are forgotten.
 const TEXTS_MAX: usize = 1 << 20;
 const HEADER: &[u8] = b"position,commit,stream,version,name,created,data,meta\n";
-static PRINTER: DateTimePrinter = DateTimePrinter::new();
+static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 /// How events are written as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
