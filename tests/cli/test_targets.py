@@ -235,3 +235,16 @@ def test_a_reaction_that_is_gone_can_be_forgotten(run, shop: Act) -> None:
     again = run("forget", path(shop), "post")
     assert again.code == 2
     assert again.err == "act-fast: there is no reaction 'post'; the store knows 'charge'\n"
+
+
+def test_what_changes_targets_must_be_told_which(run, shop: Act) -> None:
+    ran = run("reset", path(shop))
+    assert ran.code == 2
+    assert ran.err == (
+        "act-fast: reset must be told which targets: names, --pattern or --lane; --pattern '' is all of them\n"
+    )
+
+
+def test_the_frontiers_are_those_of_the_targets_asked_for(run_on_terminal, shop: Act) -> None:
+    last = run_on_terminal("targets", path(shop), "--blocked").out.rstrip().splitlines()[-1]
+    assert last == "head 5; of those asked for: leading 3, lagging 3; 1 target: 1 blocked; 2 events to process"

@@ -8,6 +8,7 @@ from act_fast._log_store import LogStore
 from act_fast._reaction_port import ReactionPort
 from act_fast._targets import Selection, selection
 from act_fast.cli._arguments import Parser
+from act_fast.errors import ValidationError
 
 __all__ = ["add_selection", "open_targets", "selected"]
 
@@ -27,5 +28,9 @@ def add_selection(parser: Parser) -> None:
 
 
 def selected(verb: str, arguments: Namespace) -> Selection:
-    """The targets that a command is to handle, which must be said."""
-    return selection(verb, arguments.names or None, arguments.pattern, arguments.lane)
+    """The targets that a command is to handle, which must be said unless all is a harmless answer."""
+    if verb != "unblock" and not arguments.names and arguments.pattern is None and arguments.lane is None:
+        raise ValidationError(
+            f"{verb} must be told which targets: names, --pattern or --lane; --pattern '' is all of them"
+        )
+    return selection(verb, arguments.names or None, arguments.pattern, arguments.lane, otherwise_all=True)

@@ -55,7 +55,7 @@ COLUMNS = [
     Column("error", stretches=True),
     Column("lane", in_table=False),
     Column("priority", in_table=False),
-    Column("holder", in_table=False),
+    Column("holder"),
     Column("until", in_table=False),
     Column("failing", in_table=False),
     Column("reactions", in_table=False),
@@ -87,13 +87,14 @@ class Frontiers:
                 self.lagging = target.watermark if self.lagging is None else min(self.lagging, target.watermark)
             yield target
 
-    def sentence(self, head: int) -> str:
+    def sentence(self, head: int, *, all_of_them: bool) -> str:
         """Where they are, on one line."""
         total = sum(self.states.values())
         states = ", ".join(f"{number:,} {state}" for state, number in sorted(self.states.items()))
         lagging = "nobody lags" if self.lagging is None else f"lagging {self.lagging:,}"
         return (
-            f"head {head:,}; leading {self.leading:,}, {lagging}; {counted(total, 'target')}"
+            f"head {head:,}; {'' if all_of_them else 'of those asked for: '}leading {self.leading:,}, {lagging};"
+            f" {counted(total, 'target')}"
             f"{': ' if states else ''}{states}; {counted(self.lag, 'event')} to process"
         )
 
@@ -140,7 +141,7 @@ def _list(store: LogStore, port: ReactionPort, arguments: Namespace) -> None:
     found = frontiers.watch(_found(port, arguments))
     write_all(rows_to_stdout(COLUMNS, as_json=arguments.json), map(_row, found))
     if sys.stdout.isatty() and not arguments.json:
-        print("", frontiers.sentence(store.head), sep="\n")
+        print("", frontiers.sentence(store.head, all_of_them=_all(arguments)), sep="\n")
 
 
 def _watch(store: LogStore, port: ReactionPort, arguments: Namespace) -> None:
@@ -166,7 +167,7 @@ def _screen(store: LogStore, port: ReactionPort, arguments: Namespace, console: 
     room = max(1, console.height - ROWS_AROUND)
     worst = nsmallest(room, found, key=lambda each: (not each.blocked, -each.lag))
     shown = [Table(COLUMNS).page([_row(each) for each in worst])] if worst else []
-    return Group(Text(frontiers.sentence(store.head), style="bold"), Text(""), *shown)
+    return Group(Text(frontiers.sentence(store.head, all_of_them=_all(arguments)), style="bold"), Text(""), *shown)
 
 
 def _found(port: ReactionPort, arguments: Namespace) -> Iterator[Target]:
@@ -178,6 +179,10 @@ def _found(port: ReactionPort, arguments: Namespace) -> Iterator[Target]:
         after=arguments.after,
         limit=arguments.limit,
     )
+
+
+def _all(arguments: Namespace) -> bool:
+    return not arguments.blocked and not (arguments.pattern or arguments.lane or arguments.after or arguments.limit)
 
 
 def _row(target: Target) -> tuple[Value, ...]:

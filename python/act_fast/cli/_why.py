@@ -80,7 +80,8 @@ def _why(target: Target, path: str) -> Iterator[str]:
     at = shlex.join([path, target.name])
     if target.blocked:
         yield f"it is blocked{_at(target)}{_tries(target)}: {target.error}"
-        yield f"to go on at that event: act-fast unblock {at}; to begin from the first: act-fast reset {at}"
+        yield f"to go on at that event: act-fast unblock {at}"
+        yield f"to begin from the first event: act-fast reset {at}"
     elif target.holder is not None:
         yield _held(target)
     elif target.due is not None and target.attempts:
