@@ -26,6 +26,7 @@ Waiting: TypeAlias = Generator[tuple[Step, Any], Any, None]
 
 _from_timestamp: Final = datetime.fromtimestamp
 _clock: Final = time.monotonic
+_EPOCH: Final = _from_timestamp(0, UTC)
 _NO_META: Final = Meta()
 _NOBODY: Final[set[int]] = set()
 _FAILURES: Final = (Exception, SystemExit, asyncio.CancelledError)
@@ -44,6 +45,8 @@ class Handling:
         self.steps = steps
         self.actor = actor
         self.observers = observers
+        # What the events of one commit share: its time and meta, as stored and as handlers see them.
+        self._commit: tuple[int, bytes, datetime, Meta] = (-1, b"", _EPOCH, _NO_META)
 
     def needs_loop(self, lease: Lease) -> bool:
         """Whether some handler of a lease is `async def`."""
@@ -152,15 +155,11 @@ class Handling:
 
     def _committed(self, row: Row) -> Committed[Any]:
         position, stream, version, name, created_us, data, meta = row
-        return Committed(
-            self.steps.decoders[name](data),
-            name,
-            stream,
-            version,
-            position,
-            _from_timestamp(created_us / 1e6, UTC),
-            decode_meta(meta) if meta else _NO_META,
-        )
+        commit = self._commit
+        if created_us != commit[0] or meta is not commit[1]:
+            created = _from_timestamp(created_us / 1e6, UTC)
+            self._commit = commit = (created_us, meta, created, decode_meta(meta) if meta else _NO_META)
+        return Committed(self.steps.decoders[name](data), name, stream, version, position, commit[2], commit[3])
 
     def _one_batch(self, lease: Lease) -> Step | None:
         """The reaction that takes all events of a lease as a batch; None when they are to be handled one by one."""

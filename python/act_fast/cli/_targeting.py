@@ -28,8 +28,8 @@ def add_selection(parser: Parser) -> None:
 
 
 def selected(verb: str, arguments: Namespace) -> Selection:
-    """The targets that a command is to handle, which must be said unless all is a harmless answer."""
-    if verb != "unblock" and not arguments.names and arguments.pattern is None and arguments.lane is None:
+    """The targets that a command is to handle, which must be said."""
+    if not arguments.names and arguments.pattern is None and arguments.lane is None:
         raise ValidationError(
             f"{verb} must be told which targets: names, --pattern or --lane; --pattern '' is all of them"
         )
