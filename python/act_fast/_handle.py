@@ -5,6 +5,7 @@ import inspect
 import time
 from collections.abc import Generator
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from act_fast._ambient import Reacting, ambient
@@ -29,6 +30,7 @@ _clock: Final = time.monotonic
 _EPOCH: Final = _from_timestamp(0, UTC)
 _NO_META: Final = Meta()
 _NOBODY: Final[set[int]] = set()
+_name: Final = itemgetter(3)
 _FAILURES: Final = (Exception, SystemExit, asyncio.CancelledError)
 
 
@@ -81,23 +83,40 @@ class Handling:
 
     def handle(self, lease: Lease, on_loop: bool) -> Waiting:
         """The work itself. What it yields is to be called, or awaited, by whoever drives it."""
-        if self._exhausted(lease):
+        if not self._all_taken(lease):
+            self._leave_out(lease)
+        if not lease.rows or self._exhausted(lease):
             return
         if self.steps.some_batch and (step := self._one_batch(lease)) is not None:
             yield from self._batch(lease, step, on_loop)
         else:
             yield from self._each(lease, on_loop)
 
+    def _all_taken(self, lease: Lease) -> bool:
+        """Whether each reaction of a lease takes each of its events, as far as can be told at once."""
+        takers, numbers = self.steps.takers, set(map(tuple, lease.reactions))
+        return all(
+            takers.get(name, _NOBODY).issuperset(each) for name in set(map(_name, lease.rows)) for each in numbers
+        )
+
+    def _leave_out(self, lease: Lease) -> None:
+        """Leave out what was found for an older version of the code, which took events that it no longer takes."""
+        takers, last = self.steps.takers, lease.rows[-1][0]
+        taken = [
+            (row, [number for number in numbers if number in takers.get(row[3], _NOBODY)])
+            for row, numbers in zip(lease.rows, lease.reactions, strict=True)
+        ]
+        kept = [each for each in taken if each[1]]
+        if not kept:
+            lease.done = last
+        if not kept or kept[0][0] is not lease.rows[0]:
+            lease.attempts = 1  # those before were at an event that is left out
+        lease.rows, lease.reactions = [row for row, _ in kept], [numbers for _, numbers in kept]
+
     def _each(self, lease: Lease, on_loop: bool) -> Waiting:
-        steps, takers, some_defer, actor = self.steps.all, self.steps.takers, self.steps.some_defer, self.actor
+        steps, some_defer, actor = self.steps.all, self.steps.some_defer, self.actor
         for row, numbers in zip(lease.rows, lease.reactions, strict=True):
             position = row[0]
-            taken = takers.get(row[3], _NOBODY)
-            if not taken.issuperset(numbers):  # found for an older version of the code, which took this event
-                numbers = [number for number in numbers if number in taken]
-                if not numbers:
-                    lease.done = position
-                    continue
             step = steps[numbers[0]]
             try:
                 event = self._committed(row)
@@ -167,9 +186,7 @@ class Handling:
         step = self.steps.all[first[0]]
         if not step.batch or len(lease.rows) == 1 or any(numbers != first for numbers in lease.reactions):
             return None
-        if len(first) > 1 or any(row[3] not in step.names for row in lease.rows):
-            return None
-        return step
+        return step if len(first) == 1 else None
 
     def _exhausted(self, lease: Lease) -> bool:
         """Whether each attempt that there may be has been begun, and has ended with the lease lost."""
