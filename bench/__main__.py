@@ -72,6 +72,7 @@ def pytest_options(saved: Path, kinds: list[str], matching: str | None) -> list[
         f"--benchmark-json={saved}",
         "--benchmark-columns=min,median,max,rounds",
         "--benchmark-sort=fullname",
+        "--durations=10",
         *(["-k", matching] if matching else []),
         *files,
     ]

@@ -1,5 +1,6 @@
 """What the figures were measured on: figures without it say nothing."""
 
+import json
 import os
 import platform
 import sqlite3
@@ -20,6 +21,7 @@ def facts(sizes: Sizes) -> dict[str, str]:
     load = ", ".join(f"{each:.2f}" for each in os.getloadavg())
     libraries = [f"{name} {installed}" for name in LIBRARIES if (installed := version_of(name))]
     libraries.append(f"SQLite {sqlite3.sqlite_version}")
+    libraries += [f"{name} {pinned}" for name, pinned in packages_of_node().items()]
     return {
         "date": date.today().isoformat(),
         "revision": revision(),
@@ -31,6 +33,15 @@ def facts(sizes: Sizes) -> dict[str, str]:
         "libraries": ", ".join(libraries),
         "sizes": f"{sizes.open_events:,} events in the large store, {sizes.rounds} rounds, scale {sizes.scale:g}",
     }
+
+
+def packages_of_node() -> dict[str, str]:
+    """What the peers in JavaScript are, if they are installed."""
+    folder = CHECKOUT / "bench" / "peers" / "act"
+    if not (folder / "node_modules").is_dir():
+        return {}
+    pinned: dict[str, str] = json.loads((folder / "package.json").read_text())["dependencies"]
+    return pinned
 
 
 def version_of(library: str) -> str | None:
