@@ -71,6 +71,8 @@ GROWTH = Row(
     note="Stores of 100 events a stream, one target a stream. Each round appends, loads, claims and opens in every"
     " store, one after the other, on 10,000 streams that lie all over it; 1 is the speed in the smallest store in the"
     " same round. The first line is the slowest verb's.",
+    why_lost="In instructions nothing grows: an append takes 13,900 beside 1,000 streams and 14,000 beside 50,000, a"
+    " cycle of claims 7.9 and 8.0 million. What is lost is misses: ten times the streams lie in ten times the pages.",
     axis="events in the store",
 )
 GROWTH_SPREAD = Row(
