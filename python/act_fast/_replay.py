@@ -1,6 +1,6 @@
 """Replay: every stream's state, from one pass over the log."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
@@ -37,7 +37,13 @@ def replay(
 
 
 def replay_pages(
-    store: Store, model: Model[Any], *, cut: int, pattern: str | None = None, after: str | None = None
+    store: Store,
+    model: Model[Any],
+    *,
+    cut: int,
+    pattern: str | None = None,
+    after: str | None = None,
+    told: Callable[[int], object] | None = None,
 ) -> Iterator[list[StateRow]]:
     """The states of all streams that have an event of the model's, as JSON, page by page; no page is empty.
 
@@ -50,11 +56,12 @@ def replay_pages(
         cut: the log as it was when this position was its last; `cut_at` finds that of a time.
         pattern: only streams whose name this regular expression is found in.
         after: only streams that came to be after this one.
+        told: called now and then with the number of events folded so far.
 
     Raises:
         DecodeError: an event does not decode.
     """
-    for page in Folding(store, model, cut, pattern, after).encoded_pages():
+    for page in Folding(store, model, cut, pattern, after, told).encoded_pages():
         yield [(each.stream, each.version, each.position, each.state) for each in page]
 
 

@@ -4,11 +4,11 @@ import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TextIO, TypeAlias
 
 import msgspec
 
-__all__ = ["Column", "Rows", "Value", "printable", "rows_to_stdout", "write_all"]
+__all__ = ["Column", "JsonLines", "Rows", "Value", "printable", "rows_to_stdout", "write_all"]
 
 Value: TypeAlias = str | int | datetime | msgspec.Raw | None
 """What a cell can hold; `Raw` is JSON, on one line."""
@@ -86,14 +86,15 @@ def printable(value: Value) -> str:
 class JsonLines:
     """One JSON object a row."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], file: TextIO | None = None) -> None:
         self._names = [column.name for column in columns]
+        self._file = file or sys.stdout
 
     def write(self, rows: Sequence[Sequence[Value]]) -> None:
         """Write `rows`, each with one value for every column."""
         for row in rows:
-            sys.stdout.write(msgspec.json.encode(dict(zip(self._names, row, strict=True))).decode() + "\n")
-        sys.stdout.flush()
+            self._file.write(msgspec.json.encode(dict(zip(self._names, row, strict=True))).decode() + "\n")
+        self._file.flush()
 
 
 class TabLines:
