@@ -62,12 +62,20 @@ pub struct Standing {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Noted {
     pub(super) slot: u32,
-    /// The number of its name, if it is one to be folded.
-    pub(super) name: Option<u32>,
-    /// The key of its name, if nothing folds it; a name that is neither closes the stream.
-    pub(super) stranger: Option<u32>,
+    pub(super) what: What,
     pub(super) version: u64,
     pub(super) position: u64,
+}
+
+/// What becomes of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// It is folded; the number of its name.
+    Folded(u32),
+    /// It closes its stream.
+    Closes,
+    /// Nothing folds it; the key of its name.
+    Stranger(u32),
 }
 
 impl Standing {
@@ -79,11 +87,11 @@ impl Standing {
     pub(super) fn note(&mut self, event: &Noted) {
         self.version = event.version;
         self.position = event.position;
-        match event.stranger {
-            None if event.name.is_some() => self.known = true,
-            None => self.closed = true,
-            Some(name) if self.stranger.0 == 0 => self.stranger = (event.version, name),
-            Some(_) => {}
+        match event.what {
+            What::Folded(_) => self.known = true,
+            What::Closes => self.closed = true,
+            What::Stranger(name) if self.stranger.0 == 0 => self.stranger = (event.version, name),
+            What::Stranger(_) => {}
         }
     }
 }
@@ -227,9 +235,12 @@ impl Group {
     /// What an event is to its stream.
     #[inline]
     pub(super) fn noted(&self, slot: usize, name: u32, version: u64, position: u64) -> Noted {
-        let number = self.names.number(name);
-        let stranger = if number.is_some() || self.names.closes(name) { None } else { Some(name) };
-        Noted { slot: slot as u32, name: number, stranger, version, position }
+        let what = match self.names.number(name) {
+            Some(number) => What::Folded(number),
+            None if self.names.closes(name) => What::Closes,
+            None => What::Stranger(name),
+        };
+        Noted { slot: slot as u32, what, version, position }
     }
 
     /// Take note of an event of a stream; the number of its name when it is one to be folded.
@@ -237,7 +248,10 @@ impl Group {
     pub(super) fn note(&mut self, slot: usize, name: u32, version: u64, position: u64) -> Option<u32> {
         let noted = self.noted(slot, name, version, position);
         self.standings[slot].note(&noted);
-        noted.name
+        match noted.what {
+            What::Folded(number) => Some(number),
+            _ => None,
+        }
     }
 
     /// Forget what was walked.

@@ -126,16 +126,18 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     fn number(&mut self) -> Sure<&'a str> {
-        let rest = self.rest();
-        let len = rest
-            .iter()
-            .position(|byte| !matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
-            .unwrap_or(rest.len());
-        if len == 0 {
-            return Err(Doubt);
+        let start = self.at;
+        self.pass_number()?;
+        std::str::from_utf8(&self.bytes[start..self.at]).map_err(|_| Doubt)
+    }
+
+    #[inline]
+    fn pass_number(&mut self) -> Sure {
+        let start = self.at;
+        while let Some(b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E') = self.bytes.get(self.at) {
+            self.at += 1;
         }
-        self.at += len;
-        std::str::from_utf8(&rest[..len]).map_err(|_| Doubt)
+        if self.at > start { Ok(()) } else { Err(Doubt) }
     }
 
     #[inline]
@@ -164,15 +166,12 @@ impl<'a> Cursor<'a> {
         let mut at = start;
         let mut escaped = false;
         loop {
-            match self.bytes.get(at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    escaped = true;
-                    at += 2;
-                }
-                Some(_) => at += 1,
-                None => return Err(Doubt),
+            at = quote_or_backslash(self.bytes, at).ok_or(Doubt)?;
+            if self.bytes[at] == b'"' {
+                break;
             }
+            escaped = true;
+            at += 2;
         }
         self.at = at + 1;
         Ok((&self.bytes[start..at], escaped))
@@ -188,8 +187,17 @@ impl<'a> Cursor<'a> {
         std::str::from_utf8(raw).map(Cow::Borrowed).map_err(|_| Doubt)
     }
 
-    /// Pass a value of any kind.
+    /// Pass a value of this kind.
     #[inline]
+    pub(super) fn pass(&mut self, found: u8) -> Sure {
+        match found {
+            kind::STRING => self.quoted().map(drop),
+            kind::NUMBER => self.pass_number(),
+            _ => self.skip(),
+        }
+    }
+
+    /// Pass a value of any kind.
     pub(super) fn skip(&mut self) -> Sure {
         let mut depth = 0_usize;
         loop {
@@ -210,9 +218,7 @@ impl<'a> Cursor<'a> {
                     self.at += 1;
                     continue;
                 }
-                b'-' | b'0'..=b'9' => {
-                    self.number()?;
-                }
+                b'-' | b'0'..=b'9' => self.pass_number()?,
                 b't' | b'f' => {
                     self.boolean()?;
                 }
@@ -224,6 +230,26 @@ impl<'a> Cursor<'a> {
             }
         }
     }
+}
+
+/// Where the next quote or backslash is: eight bytes at a time, since texts are short and this is most of the work.
+#[inline]
+fn quote_or_backslash(bytes: &[u8], from: usize) -> Option<usize> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    // The lowest byte that is found to be zero is zero; those above it may seem so.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let mut at = from;
+    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk) {
+        let word = u64::from_le_bytes(*chunk);
+        let found = zeros(word ^ (ONES * b'"' as u64)) | zeros(word ^ (ONES * b'\\' as u64));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let rest = bytes.get(at..)?;
+    rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).map(|more| at + more)
 }
 
 /// µs since 1970 of a time that is written as `2026-01-31T12:00:00Z` or `2026-01-31T12:00:00.000001Z`.
@@ -325,6 +351,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_quote_is_found_wherever_it_is(bytes in proptest::collection::vec(0x20_u8..0x60, 0..40), from in 0..8_usize) {
+            let found = bytes.iter().enumerate().skip(from).find(|(_, byte)| matches!(byte, b'"' | b'\\'));
+            prop_assert_eq!(quote_or_backslash(&bytes, from), found.map(|(at, _)| at));
+        }
+
         #[test]
         fn a_times_text_is_read_as_that_time(moment_us in -62_135_596_800_000_000_i64..=253_402_300_799_999_999) {
             prop_assert_eq!(moment(moment_text(moment_us).as_bytes()), Ok(moment_us));

@@ -10,15 +10,15 @@ use crate::index::Index;
 use crate::log::Log;
 
 use super::expr::{Given, given};
-use super::group::{Group, Noted, Standing};
+use super::group::{Group, Noted, Standing, What};
 use super::held::{Held, Problem};
 use super::scan::scan;
 use super::spec::Spec;
 use super::value::Value;
 use super::walk::{Piece, each_event};
 
-/// How many positions each thread scans in a round.
-const PART_EVENTS: u64 = 1 << 14;
+/// How many positions each thread scans in a round: what it finds has to stay in the core's own cache.
+const PART_EVENTS: u64 = 1 << 13;
 /// How many events a round has when streams are read one by one.
 const PAGE_EVENTS: usize = 1 << 14;
 
@@ -243,7 +243,7 @@ impl<'a> Part<'a> {
     fn add_page(&mut self, spec: &'a Spec, group: &Group, page: &[Piece<'a>]) {
         let mut leaves = Vec::new();
         for &Piece { slot, name, version, position, data } in page {
-            let noted = Noted { slot, name: Some(name), stranger: None, version, position };
+            let noted = Noted { slot, what: What::Folded(name), version, position };
             self.add(spec, noted, group.standings[slot as usize].stream, data, &mut leaves);
         }
     }
@@ -253,7 +253,7 @@ impl<'a> Part<'a> {
         let share = (noted.slot % self.shares.len() as u32) as usize;
         let found = &mut self.shares[share];
         found.events.push(noted);
-        let Some(name) = noted.name else {
+        let What::Folded(name) = noted.what else {
             return;
         };
         self.folded += 1;
@@ -334,7 +334,7 @@ impl Share {
             for noted in &found.events {
                 let at = (noted.slot / threads as u32) as usize;
                 self.standings[at].note(noted);
-                let Some(name) = noted.name else {
+                let What::Folded(name) = noted.what else {
                     continue;
                 };
                 let (own, rest) = given.split_at(spec.events[name as usize].feeds.len());

@@ -89,7 +89,7 @@ fn value<'a>(member: &'a Member, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a
             cursor.null()
         }
         (None, Some(inside)) => object(inside, cursor, leaves),
-        (None, None) => cursor.skip(),
+        (None, None) => cursor.pass(found),
     }
 }
 
