@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, TypeAlias
 
 import msgspec
 
 from act_fast._meta import Actor, EventCause
 from act_fast._store import Committed
+from act_fast.errors import DefinitionError
 
 __all__ = ["Ambient", "Here", "Reacting", "ambient", "within"]
 
@@ -71,4 +72,14 @@ def within(
     try:
         yield inner
     finally:
+        _leave(token)
+
+
+def _leave(token: "Token[Here | None]") -> None:
+    try:
         ambient.reset(token)
+    except ValueError:
+        raise DefinitionError(
+            "`with app.context(...)` was entered in one context and left in another, as a `def` dependency of a web"
+            " framework does on its threads, so it has held for nobody in between; make what it stands in `async def`"
+        ) from None

@@ -4,6 +4,8 @@ import asyncio
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from contextvars import copy_context
 
 import pytest
 
@@ -100,6 +102,13 @@ def test_what_is_done_while_an_event_is_handled_names_that_event(app: Act) -> No
     assert event.meta.causation is not None
     assert event.meta.causation.event == cause
     assert event.meta.correlation == "request-1"
+
+
+def test_a_context_that_is_left_elsewhere_than_it_was_entered_says_so(app: Act) -> None:
+    with ExitStack() as stack:
+        copy_context().run(stack.enter_context, app.context(correlation="request-1"))
+        with pytest.raises(DefinitionError, match="entered in one context and left in another"):
+            stack.close()
 
 
 def test_a_context_is_not_seen_by_other_threads(app: Act) -> None:
