@@ -13,7 +13,7 @@ from msgspec import inspect, structs
 from act_fast._misfit import misfit
 from act_fast.errors import DefinitionError
 
-__all__ = ["check_fields", "declared", "fields_with_mend", "scope_of", "unstorable"]
+__all__ = ["check_factories", "check_fields", "declared", "fields_with_mend", "scope_of", "unstorable"]
 
 _NO_KEYS: Final = (
     inspect.BoolType,
@@ -98,6 +98,21 @@ def _check_default(place: str, default: Any, kind: Any) -> None:
         ) from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DefinitionError(f"{place} has a default that cannot be stored: {error}") from None
+
+
+def check_factories(state: type[msgspec.Struct]) -> None:
+    """Refuse collections that come back from a snapshot as plain ones: what reducers rely on would then be gone."""
+    for field in structs.fields(state):
+        if field.default_factory is msgspec.NODEFAULT:
+            continue
+        place, made = f"{state.__qualname__}.{field.name}", field.default_factory()
+        _check_default(place, made, field.type)
+        back = msgspec.json.decode(msgspec.json.encode(made), type=field.type)
+        if isinstance(made, dict | list | set) and type(back) is not type(made):
+            raise DefinitionError(
+                f"{place} begins as {type(made).__name__}, but would come back from a snapshot as"
+                f" {type(back).__name__}; let it begin as that"
+            )
 
 
 def unstorable(kind: inspect.Type, path: str, seen: frozenset[type] = frozenset()) -> str | None:

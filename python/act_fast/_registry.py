@@ -13,7 +13,7 @@ from act_fast._declared_class import check_annotations
 from act_fast._declared_spec import declaration_of
 from act_fast._definition import Definition
 from act_fast._event import Event
-from act_fast._fields import check_fields
+from act_fast._fields import check_factories, check_fields
 from act_fast._fold import Fold, Unknown
 from act_fast._invariant import Invariant
 from act_fast._projection import Projection
@@ -130,6 +130,7 @@ def _states_in(components: Iterable[object]) -> Iterator[type[State]]:
 def _check_state(state: type[State]) -> None:
     plan = state.__definition__.plan
     check_fields(state, final=True, declared=plan.fields if plan else ())
+    check_factories(state)
     check_annotations(state)
     definition = state.__definition__
     attached = {each.name for action in definition.actions.values() for each in action.requires}

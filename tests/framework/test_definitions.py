@@ -1,5 +1,6 @@
 """Everything a person can get wrong in a definition is an error with the class, the member and the mend."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypedDict, TypeVar
 
@@ -537,6 +538,22 @@ def test_a_default_that_is_not_of_its_type(base: type[Any], kind: Any, default: 
     body = {"__annotations__": {"thing": kind}, "thing": default, "__module__": __name__, "__qualname__": "Notes"}
     with refused(r"Notes\.thing has a default that is not of its type: as JSON, expected .*or let the type say"):
         type(base)("Notes", (base,), body)
+
+
+def test_a_collection_that_a_snapshot_would_make_a_plain_one() -> None:
+    class Counts(State):
+        words: dict[str, int] = msgspec.field(default_factory=lambda: defaultdict(int))
+
+    with refused(r"Counts\.words begins as defaultdict, but would come back from a snapshot as dict; let it begin as"):
+        Act("memory:", Counts)
+
+
+def test_what_makes_a_default_is_held_to_its_type() -> None:
+    class Counts(State):
+        words: dict[str, int] = msgspec.field(default_factory=lambda: {"a": "b"})  # type: ignore[dict-item]
+
+    with refused(r"Counts\.words has a default that is not of its type: as JSON, expected `int`, got `str`"):
+        Act("memory:", Counts)
 
 
 class Numbers(State):
