@@ -229,6 +229,7 @@ class Act(Reacts, Exchanges):
             ValidationError: the moment is none, or there is no such stream to go on after.
             DefinitionError: the state is not the app's.
             DecodeError: an event does not decode. What was given before holds.
+            FoldError: a declared field cannot take what an event gives.
         """
         return self._engine.replay(state, streams, at, after, progress)
 

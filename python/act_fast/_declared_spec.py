@@ -43,6 +43,9 @@ def declaration_of(definition: "Definition[Any]", codec: Codec, names: Sequence[
     config = definition.state.__struct_config__
     if definition.coded or config.tag is not None or config.array_like or hasattr(definition.state, "__post_init__"):
         return None
+    state = inspect.type_info(definition.state)
+    if not isinstance(state, inspect.StructType) or any(_constrained(each.type) for each in state.fields):
+        return None  # what reducers make is not held against constraints, but what is decoded is
     try:
         return Declaration.read(_encode(_Writer(definition).spec(codec, names)))
     except _Unknown:
@@ -208,6 +211,23 @@ def _leaf(kind: inspect.Type, at: int) -> _Json:
             return found | {"sort": "moment"}
         case _:
             raise _Unknown
+
+
+def _constrained(kind: inspect.Type) -> bool:
+    """Whether a type takes only some of the values of its class."""
+    match kind:
+        case inspect.Metadata():
+            return _constrained(kind.type)
+        case inspect.UnionType():
+            return any(_constrained(each) for each in kind.types)
+        case inspect.ListType():
+            return kind.min_length is not None or kind.max_length is not None or _constrained(kind.item_type)
+        case inspect.IntType() | inspect.FloatType():
+            return any(each is not None for each in (kind.gt, kind.ge, kind.lt, kind.le, kind.multiple_of))
+        case inspect.StrType():
+            return any(each is not None for each in (kind.min_length, kind.max_length, kind.pattern))
+        case _:
+            return False
 
 
 def _without_none(kind: inspect.Type) -> tuple[inspect.Type, bool]:

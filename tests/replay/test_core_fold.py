@@ -6,9 +6,11 @@ More of them with ACT_FAST_EXAMPLES=1000.
 
 import json
 import os
+import signal
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -39,6 +41,7 @@ from act_fast import (
 )
 from act_fast import _replaying as replaying
 from act_fast._replay import replay_pages
+from act_fast.testing import given as given_events
 
 EXAMPLES = int(os.environ.get("ACT_FAST_EXAMPLES", "25"))
 INT_MAX = 2**63 - 1
@@ -407,12 +410,16 @@ def test_states_that_only_python_can_fold_have_no_declaration() -> None:
     class Exotic(State):
         more: list[dict[str, Any]] = collect(Added.more)
 
+    class Bounded(State):
+        net: Annotated[int, msgspec.Meta(ge=0)] = total(Added.amount)
+
     with LogStore.memory() as store:
-        for state in (Mixed, Exotic):
+        for state in (Mixed, Exotic, Bounded):
             app = Act(store, state)
             assert app._engine.registry.model_of(state).declaration is None
         store.append("one", [Added(1, more={"a": 1})])
         assert states(store, Mixed) == {"one": Mixed(1, 1)}
+        assert states(store, Bounded) == {"one": Bounded(1)}
         assert states(store, Exotic) == {"one": Exotic([{"a": 1}])}
 
 
@@ -447,3 +454,33 @@ def test_times_are_exact(in_python: Any) -> None:
     with LogStore.memory() as store:
         store.append("one", [Added(1, at=start + number * timedelta(days=373, microseconds=1)) for number in range(90)])
         assert states(store, Declared) == in_python(lambda: states(store, Declared))
+
+
+def test_ctrl_c_ends_a_fold_and_the_store_goes_on() -> None:
+    with LogStore.memory() as store:
+        for start in range(0, 60_000, 1000):
+            store.append("one", [Added(start)] * 1000)
+        app = Act(store, Declared)
+        presses: list[threading.Thread] = []
+
+        def press(done: int, total: int) -> None:
+            if not presses:
+                presses.append(threading.Thread(target=signal.raise_signal, args=(signal.SIGINT,)))
+                presses[0].start()
+                presses[0].join()
+
+        with pytest.raises(KeyboardInterrupt):
+            list(app.replay(Declared, progress=press))
+        assert app.load(Declared, "one").version == 60_000
+
+
+def test_given_when_then_know_declared_fields() -> None:
+    class Account(State):
+        net: int = total(Added.amount) - total(Taken.amount)
+
+        @action
+        def take(self, amount: int) -> Taken | None:
+            return Taken(amount) if amount <= self.net else None
+
+    given_events(Account, Added(5), Taken(2)).when(Account.take, amount=3).then(Taken(3))
+    given_events(Account, Added(5), Taken(2)).when(Account.take, amount=4).then()

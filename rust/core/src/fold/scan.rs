@@ -131,3 +131,113 @@ fn leaf_value<'a>(leaf: &Leaf, found: u8, cursor: &mut Cursor<'a>) -> Sure<Value
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+    use crate::fold::spec::Spec;
+
+    /// An event with a number, a text and a nested number, of which each may be null but the first.
+    fn spec() -> Spec {
+        let leaf = |at: usize, sort: &str| json!({"at": at, "sort": sort, "options": null, "low": null, "high": null});
+        let member = |key: &str, kinds: u8, leaf: Json, inside: Json, missing: Json| json!({"key": key, "kinds": kinds, "leaf": leaf, "inside": inside, "missing": missing});
+        let inside = json!({"members": [
+            member("size", 4, leaf(2, "int"), Json::Null, Json::Null),
+            member("other", 63, Json::Null, Json::Null, json!([])),
+        ]});
+        let object = json!({"members": [
+            member("amount", 4, leaf(0, "int"), Json::Null, Json::Null),
+            member("name", 9, leaf(1, "str"), Json::Null, json!([[1, {"str": "nobody"}]])),
+            member("part", 33, Json::Null, inside, json!([[2, "none"]])),
+            member("rest", 63, Json::Null, Json::Null, json!([])),
+        ]});
+        let event = json!({"object": object, "leaves": 3, "mend": false, "feeds": [], "computed": []});
+        let spec = json!({"events": [event], "kept": [], "computed": [], "fields": []});
+        Spec::read(spec.to_string().as_bytes()).unwrap()
+    }
+
+    /// The same by way of `serde_json`.
+    fn expected(object: &Json) -> Option<Vec<Value<'static>>> {
+        let int = |value: &Json| value.as_i64().filter(|_| value.is_i64() || value.is_u64()).map(Value::Int);
+        let name = match object.get("name") {
+            None => Value::Str("nobody".into()),
+            Some(Json::Null) => Value::None,
+            Some(name) => Value::Str(name.as_str()?.to_owned().into()),
+        };
+        let size = match object.get("part") {
+            None | Some(Json::Null) => Value::None,
+            Some(part) => int(part.as_object()?.get("size")?)?,
+        };
+        Some(vec![int(object.get("amount")?)?, name, size])
+    }
+
+    fn any_json() -> impl Strategy<Value = Json> {
+        let leaf = prop_oneof![
+            Just(Json::Null),
+            any::<bool>().prop_map(Json::from),
+            any::<i64>().prop_map(Json::from),
+            any::<u64>().prop_map(Json::from),
+            any::<f64>().prop_map(Json::from),
+            any::<String>().prop_map(Json::from),
+            "[\"\\\\a]{0,20}".prop_map(Json::from),
+        ];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
+                members(inner).prop_map(|members| Json::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    fn members(value: impl Strategy<Value = Json>) -> impl Strategy<Value = Vec<(String, Json)>> {
+        let key = prop_oneof![
+            4 => proptest::sample::select(vec!["amount", "name", "part", "rest", "size", "other"]).prop_map(str::to_owned),
+            1 => any::<String>(),
+        ];
+        proptest::collection::vec((key, value), 0..7)
+    }
+
+    /// An object as it may be written: its members in their order, also those that come twice, with spaces between.
+    fn written(members: &[(String, Json)], space: &str) -> String {
+        let member = |(key, value): &(String, Json)| format!("{space}{}{space}:{space}{value}{space}", json!(key));
+        format!("{space}{{{space}{}}}{space}", members.iter().map(member).collect::<Vec<_>>().join(","))
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_taken_is_what_serde_finds(members in members(any_json()), space in "[ \n\t]{0,2}") {
+            let (spec, text) = (spec(), written(&members, &space));
+            let mut leaves = Vec::new();
+            let found = scan(&spec.events[0], text.as_bytes(), &mut leaves).ok().map(|()| leaves);
+            let object: Json = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(found, expected(&object), "{}", text);
+        }
+
+        #[test]
+        fn a_good_object_is_never_doubted(
+            amount: i64, name in any::<Option<String>>(), size in any::<Option<i64>>(), rest in any_json(), turn in 0..4_usize,
+        ) {
+            let part = size.map_or(Json::Null, |size| json!({"other": rest, "size": size}));
+            let mut members = vec![
+                ("amount".to_owned(), json!(amount)),
+                ("name".to_owned(), json!(name)),
+                ("part".to_owned(), part),
+                ("rest".to_owned(), rest),
+            ];
+            members.rotate_left(turn);
+            let (spec, text) = (spec(), written(&members, ""));
+            let mut leaves = Vec::new();
+            prop_assert_eq!(scan(&spec.events[0], text.as_bytes(), &mut leaves), Ok(()));
+            let name = name.map_or(Value::None, |name| Value::Str(name.into()));
+            prop_assert_eq!(leaves, vec![Value::Int(amount), name, size.map_or(Value::None, Value::Int)]);
+        }
+
+        #[test]
+        fn whatever_is_there_does_not_panic(bytes: Vec<u8>) {
+            let _ = scan(&spec().events[0], &bytes, &mut Vec::new());
+        }
+    }
+}
