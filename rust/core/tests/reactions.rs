@@ -4,7 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
-use act_fast_core::disk::MemoryDisk;
+use act_fast_core::disk::{Access, Disk, MemoryDisk};
 use act_fast_core::reactions::{ClaimOptions, Clock, Selection, Source, Spec, Then};
 use act_fast_core::{Durability, Log, Options};
 use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec, store};
@@ -213,4 +213,30 @@ fn watermarks_outlive_a_restart_and_never_stand_above_a_log_that_lost_its_end() 
     let reactions = program(&log, &clock, vec![spec("r", &["A"], "t")]);
     correlate_all(&reactions);
     assert_eq!(positions(&claim(&reactions, &log, 1, 0)[0]), vec![3]);
+}
+
+#[test]
+fn error_messages_take_no_more_room_however_often_it_fails() {
+    let disk = Arc::new(MemoryDisk::default());
+    let options = Options { durability: Durability::Os, segment_bytes: 64 << 10, ..Options::default() };
+    let log = Log::open(Arc::clone(&disk) as _, options).expect("a store");
+    let clock = StandingClock::default();
+    let reactions = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+    append(&log, "one", &["A"]);
+    correlate_all(&reactions);
+    let size = || disk.open("reactions/texts", Access::Read).and_then(|file| file.len()).expect("a size");
+    let before = size();
+    for number in 0..2000 {
+        let lease = claim(&reactions, &log, 1, 0).remove(0);
+        let error = format!("{number} {}", "is wrong ".repeat(number % 50));
+        assert!(finish(&reactions, &lease, None, Then::Retry { position: 1, due_ms: 0, error: error.clone() }));
+        let seen = reactions.targets(&Selection::default(), None, 1).expect("targets").remove(0);
+        assert_eq!(seen.error, Some(error));
+        if number % 7 == 0 {
+            let lease = claim(&reactions, &log, 1, 0).remove(0);
+            assert!(finish(&reactions, &lease, None, Then::Free));
+            assert_eq!(reactions.targets(&Selection::default(), None, 1).expect("targets")[0].error, None);
+        }
+    }
+    assert_eq!(size(), before);
 }

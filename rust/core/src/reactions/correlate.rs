@@ -283,7 +283,7 @@ impl Shared {
             if !target.blocked {
                 target.blocked = true;
                 target.failing = position;
-                target.error = self.error_at(&target, error)?;
+                self.note_error(&mut target, error)?;
                 self.put_target(target_number, &target)?;
             }
         }

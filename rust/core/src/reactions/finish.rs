@@ -107,7 +107,7 @@ impl Shared {
             Then::Free | Then::Defer { .. } => {
                 target.attempts = 0;
                 target.failing = 0;
-                target.error = 0;
+                target.failed = false;
                 if let Then::Defer { due_ms } = then {
                     target.due_ms = target.due_ms.max(*due_ms);
                 }
@@ -115,13 +115,13 @@ impl Shared {
             Then::Retry { position, due_ms, error } => {
                 count_attempt(target, *position);
                 target.due_ms = target.due_ms.max(*due_ms);
-                target.error = self.error_at(target, error)?;
+                self.note_error(target, error)?;
             }
             Then::Block { position, error } => {
                 count_attempt(target, *position);
                 target.blocked = true;
                 target.due_ms = 0;
-                target.error = self.error_at(target, error)?;
+                self.note_error(target, error)?;
             }
         }
         Ok(())

@@ -68,6 +68,7 @@ fn mend(files: &Files, head: u64, machine_stopped: bool) -> Result<()> {
                 watermark: target.watermark.min(head),
                 failing: target.failing.min(head),
                 error: if readable(target.error) { target.error } else { 0 },
+                failed: target.failed && readable(target.error),
                 ..target
             },
             // Whoever it was is found again, under a new number. Nobody has a lease on it with this token.

@@ -7,6 +7,7 @@ use crate::line::Line;
 use super::cell::{BODY_AT, blank};
 
 const BLOCKED: u8 = 1;
+const FAILED: u8 = 2;
 
 /// What is kept of a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,10 @@ pub(super) struct Target {
     pub(super) leased_until_ms: u64,
     pub(super) holder: u64,
     pub(super) token: u32,
+    /// Where its error messages are written, one over the other; 0: it has had none.
     pub(super) error: u64,
+    /// Whether what is written there is of today.
+    pub(super) failed: bool,
     pub(super) watermark: u64,
 }
 
@@ -34,7 +38,7 @@ impl Target {
         put_narrow::<5>(&mut line, BODY_AT, self.name);
         put_narrow::<5>(&mut line, 9, self.lane);
         put_narrow::<4>(&mut line, 14, u64::from(self.priority.cast_unsigned()));
-        line[18] = if self.blocked { BLOCKED } else { 0 };
+        line[18] = (u8::from(self.blocked) * BLOCKED) | (u8::from(self.failed) * FAILED);
         put_narrow::<2>(&mut line, 19, u64::from(self.attempts));
         put_narrow::<5>(&mut line, 21, self.failing);
         put_narrow::<6>(&mut line, 26, self.due_ms);
@@ -59,6 +63,7 @@ impl Target {
             holder: narrow_at::<6>(line, 38),
             token: u32_at(line, 44),
             error: narrow_at::<5>(line, 48),
+            failed: line[18] & FAILED != 0,
             watermark: narrow_at::<5>(line, 53),
         }
     }
@@ -237,6 +242,7 @@ mod tests {
             holder: 8,
             token: 9,
             error: 10,
+            failed: true,
             watermark: 11,
         };
         assert_eq!(Target::decode(&target.encode()), target);

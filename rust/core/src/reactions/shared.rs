@@ -382,12 +382,17 @@ impl Shared {
         Ok(at)
     }
 
-    /// Where the message of an error is, written unless the target has said the same last time.
-    pub(super) fn error_at(&mut self, target: &Target, error: &str) -> Result<u64> {
-        if target.error != 0 && self.files.texts.read(target.error).is_ok_and(|before| *before == *error) {
-            return Ok(target.error);
+    /// Note the message of an error, over the one that the target had before.
+    pub(super) fn note_error(&mut self, target: &mut Target, error: &str) -> Result<()> {
+        target.failed = true;
+        if target.error != 0 && self.files.texts.write_over(target.error, error)? {
+            return Ok(());
         }
-        self.write_text(error)
+        let (at, used) = self.files.texts.write_first(error, self.counts.text_lines)?;
+        self.counts.text_lines = used;
+        self.keep_counts()?;
+        target.error = at;
+        Ok(())
     }
 
     fn lane_at(&mut self, lane: &str) -> Result<u64> {

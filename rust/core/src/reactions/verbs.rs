@@ -58,8 +58,8 @@ impl Reactions {
         self.change(selection, |shared, _, target| {
             let fresh = !target.blocked;
             if fresh {
-                let text = shared.error_at(target, error)?;
-                *target = Target { blocked: true, error: text, ..freed(target) };
+                *target = Target { blocked: true, ..freed(target) };
+                shared.note_error(target, error)?;
             }
             Ok(fresh)
         })
@@ -112,7 +112,7 @@ fn freed(target: &Target) -> Target {
         failing: 0,
         due_ms: 0,
         leased_until_ms: 0,
-        error: 0,
+        failed: false,
         token: target.token.wrapping_add(1),
         ..*target
     }

@@ -126,10 +126,15 @@ impl Shared {
             attempts: target.attempts,
             failing: (target.failing != 0).then_some(target.failing),
             blocked: target.blocked,
-            error: if target.error == 0 { None } else { Some(self.files.texts.read(target.error)?.to_string()) },
+            error: target.failed.then(|| self.message(target.error)),
             due_ms: (target.due_ms > now_ms).then_some(target.due_ms),
             reactions,
             known: own,
         })
+    }
+
+    /// An error message. One whose writer died on it is no reason to mend everything.
+    fn message(&self, at: u64) -> String {
+        self.files.texts.read(at).map_or_else(|_| "its message was lost".to_owned(), |text| text.to_string())
     }
 }
