@@ -50,6 +50,12 @@ def counts() -> dict[str, float]:
         store.append("account-1", [Deposited(5)] * times)
         return lambda: list(store.query())
 
+    def replay(times: int) -> Callable[[], object]:
+        store = LogStore.memory()
+        store.append("account-1", [Deposited(5)] * times)
+        app = Act(store, Account)
+        return lambda: list(app.replay(Account, progress=False))
+
     def settle(times: int) -> Callable[[], object]:
         app = Act(LogStore.memory(), Account)
 
@@ -66,6 +72,7 @@ def counts() -> dict[str, float]:
         f"bytecodes of a load of {STATE_EVENTS} events": load,
         "bytecodes of an append": append,
         "bytecodes of an event queried": query,
+        "bytecodes of an event replayed": replay,
         "bytecodes of an event handled": settle,
     }
     return {name: (bytecodes(make(MANY)) - bytecodes(make(FEW))) / (MANY - FEW) for name, make in turns.items()}
