@@ -1,7 +1,7 @@
 """How much work a round is: everything in a few minutes by default, smaller or larger by environment variable.
 
 ACT_FAST_BENCH_SCALE   multiplies the work of a round (1.0)
-ACT_FAST_BENCH_ROUNDS  measured rounds of each row, after one that is thrown away (9)
+ACT_FAST_BENCH_ROUNDS  measured rounds of each row, after one that is thrown away (7)
 ACT_FAST_BENCH_EVENTS  events in the store that is opened (10_000_000)
 ACT_FAST_BENCH_GROWTH  events in the largest store of the growth curve (as many; 50_000_000 takes minutes more)
 ACT_FAST_BENCH_DIR     where the data goes while it is measured; must not be a tmpfs (target/ of the checkout)
@@ -38,7 +38,7 @@ def sizes_from_environment() -> Sizes:
     """The sizes asked for by the environment, or the defaults."""
     env = os.environ
     return Sizes(
-        rounds=int(env.get("ACT_FAST_BENCH_ROUNDS", "9")),
+        rounds=int(env.get("ACT_FAST_BENCH_ROUNDS", "7")),
         scale=float(env.get("ACT_FAST_BENCH_SCALE", "1.0")),
         open_events=int(env.get("ACT_FAST_BENCH_EVENTS", "10_000_000")),
         growth_events=int(env.get("ACT_FAST_BENCH_GROWTH", env.get("ACT_FAST_BENCH_EVENTS", "10_000_000"))),
