@@ -125,7 +125,7 @@ WRONG: list[tuple[str, list[dict[str, Any] | str], int, str]] = [
     ("no data", [event(), {"stream": "s", "name": "N"}], 2, "`data` is missing"),
     ("no name", [{"stream": "s", "data": 1}], 1, "`name` is missing"),
     ("no stream", [{"name": "N", "data": 1}], 1, "`stream` is missing"),
-    ("null for a stream", [event(stream=None)], 1, "`stream` is missing"),  # type: ignore[arg-type]
+    ("null for a stream", [event(stream=None)], 1, "type"),  # type: ignore[arg-type]
     ("a number for a name", [event(name=7)], 1, "type"),
     ("a version too many", [event(version=1), event(version=3)], 2, "version 3 .* version 2 must"),
     ("a version again", [event(version=1), event(version=1)], 2, "version 1 .* version 2 must"),
@@ -139,7 +139,7 @@ WRONG: list[tuple[str, list[dict[str, Any] | str], int, str]] = [
     ("a time far away", [event(created="0400-01-01T00:00:00Z")], 1, "829 to 3111"),
     ("a meta of another kind", [event(meta={"correlation": 7})], 1, "`meta` is not"),
     ("a meta that is a list", [event(meta=[])], 1, "`meta` is not"),
-    ("an empty name", [event(name="")], 1, "name is empty"),
+    ("an empty name", [event(name="")], 1, "`name` is missing"),
     ("a stream too long", [event(stream="s" * 513)], 1, "513 bytes"),
     ("a line break in a stream", [event(stream="a\nb")], 1, "line break"),
     ("too large a commit", [event(data="x" * (70 << 20))], 1, "must fit into one log file"),
@@ -165,6 +165,22 @@ def test_a_file_that_is_wrong_is_refused_with_its_line(
     assert not (path / "making").exists()
     with LogStore(path) as store:
         assert contents(store) == [("mine", 1, "Mine", b"1")]
+
+
+def test_a_line_far_down_in_a_large_file_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "x.jsonl"
+    good = (json.dumps(event("a\u00e4\t", data={"text": "x" * 200})) + "\n").encode()
+    for bad, what in [(b"\xff\n", "not UTF-8"), (b"{}\n", "`stream` is missing"), (b'{"stream":', "cut short")]:
+        for before in (1, 4999, 9000, 30_000):
+            source.write_bytes(good * before + bad + (good * 10 if bad.endswith(b"\n") else b""))
+            with pytest.raises(RestoreError, match=what) as error:
+                restore_path(tmp_path / "x.act", source)
+            assert error.value.line == before + 1
+    source.write_bytes(good * 30_000)
+    assert restore_path(tmp_path / "x.act", source).events == 30_000
+    with LogStore(tmp_path / "x.act") as store:
+        assert {each.stream for each in store.query()} == {"a\u00e4\t"}
+        assert store.verify().healthy
 
 
 def test_a_csv_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> None:

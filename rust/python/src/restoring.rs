@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use act_fast_core::disk::{Disk, RealDisk};
-use act_fast_core::restore::{self, Restored, Row};
+use act_fast_core::restore::{self, Meta, Restored, Row};
 use act_fast_core::{Error, Options};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};
@@ -120,6 +120,10 @@ fn take(restoring: &mut restore::Restoring, row: &Bound<'_, PyTuple>) -> PyResul
         return Ok(Err(Error::Invalid("`stream`, `name` or `data` is missing; every event has all three".to_owned())));
     };
     let meta = if meta.is_none() { None } else { Some(meta.cast::<PyString>()?) };
+    let meta = match meta.map(|meta| meta.to_str()).transpose()?.map(Meta::parse).transpose() {
+        Ok(meta) => meta,
+        Err(error) => return Ok(Err(error)),
+    };
     Ok(restoring.add(&Row {
         position: number(0)?,
         commit: number(1)?,
@@ -129,6 +133,6 @@ fn take(restoring: &mut restore::Restoring, row: &Bound<'_, PyTuple>) -> PyResul
         created,
         data: data.to_str()?,
         trusted: false,
-        meta: meta.map(|meta| meta.to_str()).transpose()?,
+        meta,
     }))
 }

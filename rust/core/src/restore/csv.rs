@@ -4,7 +4,7 @@ use std::io::Read;
 
 use csv::{ErrorKind, Reader, ReaderBuilder, StringRecord};
 
-use super::{Restoring, Row, created, in_source};
+use super::{Meta, Restoring, Row, created, in_source};
 use crate::error::{Error, Result};
 
 /// How many rows are read before progress is told.
@@ -109,6 +109,6 @@ fn take(restoring: &mut Restoring, columns: &Columns, record: &StringRecord) -> 
         created: when.transpose()?,
         data: record.get(columns.data).unwrap_or_default(),
         trusted: false,
-        meta: field(columns.meta),
+        meta: field(columns.meta).map(Meta::parse).transpose()?,
     })
 }

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::positions::Positions;
+use crate::error::{Error, Result};
 
 /// What must be in a meta that apps can read.
 #[derive(Deserialize)]
@@ -60,6 +62,20 @@ struct Cause<'a> {
     _version: u64,
 }
 
+/// What a commit carries, checked.
+#[derive(Clone, Debug)]
+pub struct Meta<'a> {
+    text: &'a str,
+    cause: Option<CausedBy>,
+}
+
+/// The position of a causing event: where it stands in the text, and what it is.
+#[derive(Clone, Debug)]
+pub(super) struct CausedBy {
+    at: Range<usize>,
+    position: u64,
+}
+
 /// A meta as it is now.
 pub(super) struct Found<'a> {
     pub(super) meta: Cow<'a, str>,
@@ -67,29 +83,52 @@ pub(super) struct Found<'a> {
     pub(super) cause_lost: bool,
 }
 
-/// The same meta, with the position of the causing event as it is now: 0 for one that has not come.
-pub(super) fn with_positions_of<'a>(given: &'a str, positions: &Positions) -> Result<Found<'a>, String> {
-    let shape: Shape<'_> = serde_json::from_str(given).map_err(|error| {
-        let column = error.column();
-        format!("`meta` is not what a commit can carry (correlation, causation, extra), at character {column} of it")
-    })?;
-    let same = Found { meta: Cow::Borrowed(given), cause_lost: false };
-    let Some(cause) = shape.causation.and_then(|causation| causation.event) else {
-        return Ok(same);
-    };
-    let stated: u64 = serde_json::from_str(cause.position.get())
-        .map_err(|_| "`meta` names a causing event whose position is no whole number".to_owned())?;
-    // Lost once before, it is not lost anew.
-    let (now, cause_lost) = match positions.of(stated) {
-        Some(now) => (now, false),
-        None => (0, stated != 0),
-    };
-    if now == stated {
-        return Ok(same);
+impl<'a> Meta<'a> {
+    /// Check that apps can read it. An `Invalid` error says what is wrong with it.
+    pub fn parse(text: &'a str) -> Result<Self> {
+        let shape: Shape<'_> = serde_json::from_str(text).map_err(|error| {
+            let column = error.column();
+            Error::Invalid(format!(
+                "`meta` is not what a commit can carry (correlation, causation, extra), at character {column} of it"
+            ))
+        })?;
+        let Some(cause) = shape.causation.and_then(|causation| causation.event) else {
+            return Ok(Self { text, cause: None });
+        };
+        let position = serde_json::from_str(cause.position.get())
+            .map_err(|_| Error::Invalid("`meta` names a causing event whose position is no whole number".to_owned()))?;
+        let start = cause.position.get().as_ptr().addr() - text.as_ptr().addr();
+        Ok(Self { text, cause: Some(CausedBy { at: start..start + cause.position.get().len(), position }) })
     }
-    let at = cause.position.get().as_ptr().addr() - given.as_ptr().addr();
-    let after = at + cause.position.get().len();
-    Ok(Found { meta: Cow::Owned(format!("{}{now}{}", &given[..at], &given[after..])), cause_lost })
+
+    /// Put together again what was taken apart.
+    pub(super) fn again(text: &'a str, cause: Option<CausedBy>) -> Self {
+        Self { text, cause }
+    }
+
+    /// What `again` needs.
+    pub(super) fn into_cause(self) -> Option<CausedBy> {
+        self.cause
+    }
+
+    pub(super) fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// The same, with the position of the causing event as it is now: 0 for one that has not come.
+    pub(super) fn now(&self, positions: &Positions) -> Found<'a> {
+        let same = Found { meta: Cow::Borrowed(self.text), cause_lost: false };
+        let Some(CausedBy { at, position }) = &self.cause else { return same };
+        // Lost once before, it is not lost anew.
+        let (now, cause_lost) = match positions.of(*position) {
+            Some(now) => (now, false),
+            None => (0, *position != 0),
+        };
+        if now == *position {
+            return same;
+        }
+        Found { meta: Cow::Owned(format!("{}{now}{}", &self.text[..at.start], &self.text[at.end..])), cause_lost }
+    }
 }
 
 #[cfg(test)]
@@ -113,7 +152,7 @@ mod tests {
     fn only_the_causing_events_position_is_changed() {
         for (from, to) in [("5", "1"), ("6", "2"), ("9", "3")] {
             let given = caused_by(from);
-            let found = with_positions_of(&given, &positions()).expect("a meta");
+            let found = Meta::parse(&given).expect("a meta").now(&positions());
             assert_eq!((&*found.meta, found.cause_lost), (&*caused_by(to), false));
         }
     }
@@ -122,11 +161,11 @@ mod tests {
     fn a_cause_that_has_not_come_is_at_position_0() {
         for lost in ["4", "7", "10"] {
             let given = caused_by(lost);
-            let found = with_positions_of(&given, &positions()).expect("a meta");
+            let found = Meta::parse(&given).expect("a meta").now(&positions());
             assert_eq!((&*found.meta, found.cause_lost), (&*caused_by("0"), true));
         }
         let given = caused_by("0");
-        assert!(!with_positions_of(&given, &positions()).expect("a meta").cause_lost);
+        assert!(!Meta::parse(&given).expect("a meta").now(&positions()).cause_lost);
     }
 
     #[test]
@@ -134,8 +173,8 @@ mod tests {
         for wrong in
             ["", "1", "[]", r#"{"correlation":1}"#, r#"{"causation":{"event":{"name":"A"}}}"#, r#"{"extra":1}"#]
         {
-            assert!(with_positions_of(wrong, &positions()).is_err(), "{wrong}");
+            assert!(Meta::parse(wrong).is_err(), "{wrong}");
         }
-        assert!(with_positions_of(&caused_by("-1"), &positions()).is_err());
+        assert!(Meta::parse(&caused_by("-1")).is_err());
     }
 }

@@ -27,12 +27,13 @@ use writer::{LogWriter, NewEvent};
 
 pub use csv::read_csv;
 pub use jsonl::read_jsonl;
+pub use meta::Meta;
 
 /// The times that a record can hold, in µs since 1970: 56 bits.
 const CREATED_RANGE: Range<i64> = -(1 << 55)..1 << 55;
 
 /// An event as a source has it. What is None is not said there.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Row<'a> {
     /// Its position in the log that it comes from.
     pub position: Option<u64>,
@@ -51,7 +52,7 @@ pub struct Row<'a> {
     /// Whether the payload is known to be JSON.
     pub trusted: bool,
     /// What its commit carries.
-    pub meta: Option<&'a str>,
+    pub meta: Option<Meta<'a>>,
 }
 
 /// What was restored.
@@ -190,7 +191,7 @@ impl Restoring {
 
     fn check_same_commit(&self, row: &Row<'_>) -> Result<()> {
         let same = row.created == self.commit.created_given
-            && row.meta.unwrap_or_default().as_bytes() == self.commit.meta_given;
+            && row.meta.as_ref().map_or("", Meta::text).as_bytes() == self.commit.meta_given;
         if same {
             return Ok(());
         }
@@ -213,9 +214,9 @@ impl Restoring {
         commit.created = stated.max(self.created);
         self.restored.held += u64::from(stated < self.created);
         self.created = commit.created;
-        if let Some(given) = row.meta {
-            commit.meta_given.extend_from_slice(given.as_bytes());
-            let found = meta::with_positions_of(given, &self.positions).map_err(|what| invalid(&what))?;
+        if let Some(given) = &row.meta {
+            commit.meta_given.extend_from_slice(given.text().as_bytes());
+            let found = given.now(&self.positions);
             self.restored.causes_lost += u64::from(found.cause_lost);
             commit.meta.extend_from_slice(found.meta.as_bytes());
         }
