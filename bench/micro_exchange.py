@@ -1,19 +1,33 @@
 """How fast a whole log leaves, and comes back."""
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pyarrow
 import pytest
 
-from act_fast import LogStore
+from act_fast import Columns, LogStore
 from bench.harness.duel import Body, Contender, Duel
-from bench.harness.sizes import Sizes
-from bench.rows.exchange import BACKUP, EXPORT_JSONL, EXPORT_PARQUET, RESTORE
+from bench.harness.row import Measurement, Row
+from bench.harness.sizes import CHECKOUT, Sizes
+from bench.rows.exchange import (
+    ARROW,
+    BACKUP,
+    EXCHANGE_MEMORY,
+    EXPORT_JSONL,
+    EXPORT_PARQUET,
+    RESTORE,
+    RESTORE_CSV,
+    RESTORE_JSONL,
+)
 from bench.rows.peers import FILE_COPY
-from bench.stores.subject import DURABILITY, SUBJECT, write_library
+from bench.stores.subject import DURABILITY, SUBJECT, reader, write_library
 from bench.workloads.events import Library
 
 
@@ -33,8 +47,13 @@ def bench_export_as_json_lines(duel: Duel, store: LogStore) -> None:
     duel.fight(EXPORT_JSONL, leaving(store.head, lambda path: store.export(path / "events.jsonl")))
 
 
-def bench_restore(duel: Duel, shelf: Path, store: LogStore) -> None:
-    source = shelf / "events.parquet"
+@pytest.mark.parametrize(
+    ("row", "format"),
+    [(RESTORE, "parquet"), (RESTORE_JSONL, "jsonl"), (RESTORE_CSV, "csv")],
+    ids=lambda each: str(each),
+)
+def bench_restore(duel: Duel, shelf: Path, store: LogStore, row: Row, format: str) -> None:
+    source = shelf / f"events.{format}"
     store.export(source)
 
     @contextmanager
@@ -43,12 +62,47 @@ def bench_restore(duel: Duel, shelf: Path, store: LogStore) -> None:
             yield lambda: empty.restore(source)
             assert empty.head == store.head
 
-    duel.fight(RESTORE, Contender(SUBJECT, DURABILITY["fsync"], store.head, prepare))
+    duel.fight(row, Contender(SUBJECT, DURABILITY["fsync"], store.head, prepare))
 
 
-def bench_backup(duel: Duel, store: LogStore) -> None:
-    mib = max(store.stats().bytes >> 20, 1)
+def bench_arrow(duel: Duel, store: LogStore) -> None:
+    without_json = [(name, name) for name in ("position", "stream", "version", "name", "created")]
+    duel.fight(
+        ARROW,
+        reader(store.head, lambda: read_to_the_end(store.arrow())),
+        reader(
+            store.head,
+            lambda: read_to_the_end(store._log.columns(without_json)),
+            name=f"{SUBJECT}, the columns that need no JSON",
+        ),
+    )
+
+
+def read_to_the_end(found: Columns) -> None:
+    for _ in pyarrow.RecordBatchReader.from_stream(found):
+        pass
+
+
+def bench_memory(duel: Duel, shelf: Path, sizes: Sizes) -> None:
+    folder = shelf / "memory"
+    folder.mkdir()
+    with LogStore(folder / "store", durability="os") as store:
+        write_library(store, Library(streams=sizes.scaled(5_000, at_least=10), events_a_stream=100))
+    command = [sys.executable, "-m", "bench.stores.lone_process", "exchange", str(folder / "store"), str(folder)]
+    told: dict[str, float] = {}
+
+    def run() -> None:
+        said = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+        told.update(json.loads(said))
+
+    duel.time(run, rounds=1)
+    found = [Measurement(f"{SUBJECT}, {name}", DURABILITY["os"], [mib]) for name, mib in told.items()]
+    duel.observe(EXCHANGE_MEMORY, found)
+
+
+def bench_backup(duel: Duel, shelf: Path, store: LogStore) -> None:
     log = Path(store.path) / "log"
+    mib = max(store.backup(shelf / "sized").bytes >> 20, 1)
     duel.fight(
         BACKUP,
         leaving(mib, lambda path: store.backup(path / "backup")),

@@ -2,6 +2,7 @@
 
 python -m bench.stores.lone_process import MODULE      milliseconds, and the memory of the process
 python -m bench.stores.lone_process use PATH           the memory with a store open, in steps
+python -m bench.stores.lone_process exchange PATH FOLDER  the memory that each verb takes at its highest
 python -m bench.stores.lone_process idle PATH SECONDS  microseconds of processor that an idle worker took
 """
 
@@ -9,6 +10,7 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from importlib import import_module
 
 
@@ -42,6 +44,42 @@ def use(path: str) -> dict[str, float]:
     return told
 
 
+def exchange(path: str, folder: str) -> dict[str, float]:
+    """The most memory that each verb takes beyond what the process has with the store open."""
+    from act_fast import LogStore
+
+    told = {}
+    with LogStore(path, durability="os") as store:
+        works = {
+            "backup": lambda: store.backup(f"{folder}/backup"),
+            "export as JSON lines": lambda: store.export(f"{folder}/events.jsonl"),
+            "export to Parquet": lambda: store.export(f"{folder}/events.parquet"),
+        }
+        for name, work in works.items():
+            told[name] = highest_mib(work)
+    with LogStore(f"{folder}/restored") as empty:
+        told["restore from JSON lines"] = highest_mib(lambda: empty.restore(f"{folder}/events.jsonl"))
+        told["restore from Parquet"] = highest_mib(lambda: empty.restore(f"{folder}/events.parquet"))
+    return told
+
+
+def highest_mib(work: Callable[[], object]) -> float:
+    """The most memory that work takes, looked at every few milliseconds."""
+    before, over = own_mib(), threading.Event()
+    seen = [before]
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            seen.append(own_mib())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    work()
+    over.set()
+    watcher.join()
+    return max(seen) - before
+
+
 def idle(path: str, seconds: float) -> dict[str, float]:
     from act_fast import Act
     from bench.workloads.bank import Account, Deposited
@@ -72,6 +110,8 @@ def main() -> None:
         told = import_and_tell(what)
     elif verb == "use":
         told = use(what)
+    elif verb == "exchange":
+        told = exchange(what, rest[0])
     else:
         told = idle(what, float(rest[0]))
     print(json.dumps(told))
