@@ -15,7 +15,7 @@ from act_fast._shape import Shape
 from act_fast._sql_bounds import Bounds, pattern_of
 from act_fast._sql_scan import Condition
 from act_fast._store import Store, StreamInfo
-from act_fast.errors import DecodeError, StoreError, ValidationError
+from act_fast.errors import DecodeError, FoldError, StoreError, ValidationError
 
 __all__ = ["AS_OF", "StateScan"]
 
@@ -116,7 +116,7 @@ class StateScan:
             return None if folded is None else (stream, folded.version, folded.position, _encode(folded.state))
         except StoreError:
             raise
-        except DecodeError as error:
+        except (DecodeError, FoldError) as error:
             reason = str(error)
         except Exception as error:  # a reducer may raise anything, and its message may carry what it was given
             reason = f"the state does not fold: {type(error).__name__}"

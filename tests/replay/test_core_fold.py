@@ -484,3 +484,16 @@ def test_given_when_then_know_declared_fields() -> None:
 
     given_events(Account, Added(5), Taken(2)).when(Account.take, amount=3).then(Taken(3))
     given_events(Account, Added(5), Taken(2)).when(Account.take, amount=4).then()
+
+
+def test_the_relation_of_states_says_of_a_stream_why_it_does_not_fold() -> None:
+    class Account(State):
+        net: int = total(Added.amount)
+
+    with LogStore.memory() as store:
+        store.append("good", [Added(1)])
+        store.append("bad", [Added(INT_MAX), Added(1)])
+        rows = Act(store, Account).sql("select stream, net, error from account order by stream").fetchall()
+        (stream, net, reason), good = rows
+        assert (stream, net, good) == ("bad", None, ("good", 1, None))
+        assert reason.startswith("Account.net: a number does not fit 64 bits")
