@@ -1,6 +1,8 @@
 """How fast a question about the whole log is answered, beside DuckDB on a table of its own."""
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +13,10 @@ import pytest
 from act_fast import Act, LogStore
 from bench.harness.duel import Duel
 from bench.harness.row import Measurement, Row
-from bench.harness.sizes import Sizes
+from bench.harness.sizes import CHECKOUT, Sizes
 from bench.peers.duck import duckdb_answers
-from bench.rows.sql import SQL_FILTERED, SQL_FIRST, SQL_GROUPED, SQL_SUM
+from bench.peers.extraction import duckdb_json_lines, sqlite_json
+from bench.rows.sql import ARROW, SQL_FILTERED, SQL_FIRST, SQL_GROUPED, SQL_JSON, SQL_MEMORY, SQL_SUM
 from bench.stores.subject import DURABILITY, SUBJECT, reader
 from bench.workloads.events import stream_name
 from bench.workloads.ledger import EVENTS_A_STREAM, ReducedAccount, write_ledger
@@ -71,6 +74,49 @@ def bench_grouped(duel: Duel, shelf: Path, asked: Asked) -> None:
 
 def bench_filtered(duel: Duel, shelf: Path, asked: Asked) -> None:
     ask(duel, SQL_FILTERED, shelf, asked, FILTERED, count=1)
+
+
+def bench_json_extraction(duel: Duel, shelf: Path, asked: Asked) -> None:
+    extracting = "select sum((data->>'amount')::bigint) from events where name = 'Deposited'"
+    assert asked.app.sql(extracting).fetchall() == asked.app.sql(SUM).fetchall()
+    duel.fight(
+        SQL_JSON,
+        reader(asked.deposits, lambda: asked.app.sql(SUM).fetchall()),
+        reader(asked.deposits, lambda: asked.app.sql(extracting).fetchall(), name=f"{SUBJECT}, from events"),
+        sqlite_json(shelf / "json", asked.app.store.query, asked.deposits),
+        *duckdb_json_lines(shelf / "lines", asked.app.store.query, asked.deposits),
+    )
+
+
+def bench_arrow(duel: Duel, asked: Asked) -> None:
+    import duckdb
+
+    columns = [(name, name) for name in ("position", "stream", "version", "name", "created", "data")]
+    store = asked.app.store
+    assert isinstance(store, LogStore)
+    found = store._log.columns(columns)
+
+    with duckdb.connect() as reading:
+        reading.register("found", found)
+        assert reading.execute("select count(*) from found").fetchall() == [(store.head,)]
+        duel.fight(ARROW, reader(store.head, lambda: reading.execute("select count(*) from found").fetchall()))
+
+
+def bench_memory_of_questions(duel: Duel, asked: Asked) -> None:
+    told: dict[str, list[float]] = {}
+    store = asked.app.store
+    assert isinstance(store, LogStore)
+
+    def run() -> None:
+        for name, forget in (("what has settled is there", False), ("and is written down first", True)):
+            if forget:
+                shutil.rmtree(Path(store.path) / "analytics", ignore_errors=True)
+            command = [sys.executable, "-m", "bench.stores.question", store.path]
+            done = subprocess.run(command, cwd=CHECKOUT, check=True, stdout=subprocess.PIPE, text=True)
+            told.setdefault(f"{SUBJECT}, {name}", []).append(float(done.stdout))
+
+    duel.time(run, rounds=1, warmup_rounds=0)
+    duel.observe(SQL_MEMORY, [Measurement(name, DURABILITY["os"], values) for name, values in told.items()])
 
 
 def ask(duel: Duel, row: Row, shelf: Path, asked: Asked, question: str, count: int) -> None:

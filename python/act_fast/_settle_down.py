@@ -38,6 +38,9 @@ SETTLE_EVENTS: Final = 100_000
 _STEP_EVENTS_MAX: Final = 20_000_000
 """So many events at most are written down before a query is answered; the rest is for those that come later."""
 
+_GROUP_ROWS: Final = 245_760
+"""A quarter less time for a sum than with half as many in a group; with twice as many no less, and more memory."""
+
 _TEMPORARY: Final = "new-"
 _STALE_S: Final = 24 * 3600
 
@@ -137,7 +140,8 @@ def _write(folder: Path, scan: LogScan, absorbed: list[Part], after: int, upto: 
         if absorbed:
             query = f"select * from {source_of([folder / each.file for each in absorbed])} union all {query}"
         copied = connection.execute(
-            f"copy ({query}) to {_literal(str(folder / name))} (format parquet, compression zstd)"
+            f"copy ({query}) to {_literal(str(folder / name))} (format parquet, compression zstd,"
+            f" row_group_size {_GROUP_ROWS})"
         ).fetchone()
     finally:
         connection.close()

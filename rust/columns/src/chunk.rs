@@ -1,5 +1,7 @@
 //! One stretch of the log, read batch by batch.
 
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use act_fast_core::{EventView, Filter, Log, Query};
@@ -12,7 +14,7 @@ use crate::decode::Decoder;
 use crate::head::Head;
 use crate::json::Unfit;
 use crate::mend::Unfitting;
-use crate::texts::Texts;
+use crate::texts::{Spread, Texts};
 use crate::{Error, broken};
 
 /// A batch ends with the page that brings it to so many rows, or so many bytes of payload.
@@ -39,18 +41,37 @@ pub(crate) struct Chunk<'a> {
     filter: Filter,
     head: Head,
     decoder: Option<Decoder<'a>>,
-    texts: Texts,
+    texts: &'a mut Texts,
+    /// Whether the events of a name have the shape as they stand, by the name's key.
+    direct: HashMap<u32, bool, BuildHasherDefault<Spread>>,
 }
 
 impl<'a> Chunk<'a> {
     /// The events from position `low` to `high`, both in.
-    pub(crate) fn new(ask: &'a Ask, schema: &'a SchemaRef, open: &'a OpenLog, low: u64, high: u64) -> Self {
+    pub(crate) fn new(
+        ask: &'a Ask,
+        schema: &'a SchemaRef,
+        open: &'a OpenLog,
+        texts: &'a mut Texts,
+        low: u64,
+        high: u64,
+    ) -> Self {
         let filter = Filter { after: low - 1, before: Some(high + 1), ..ask.filter.clone() };
         let decoder = match &ask.shape {
             Some(shape) if ask.decodes() => Some(Decoder::new(shape, &ask.wanted())),
             _ => None,
         };
-        Self { ask, schema, open, query: None, filter, head: Head::new(ask), decoder, texts: Texts::default() }
+        Self {
+            ask,
+            schema,
+            open,
+            query: None,
+            filter,
+            head: Head::new(ask),
+            decoder,
+            texts,
+            direct: HashMap::default(),
+        }
     }
 
     /// The next batch; None at the end.
@@ -84,12 +105,20 @@ impl<'a> Chunk<'a> {
         row: usize,
         unfitting: &mut Vec<Unfitting>,
     ) -> Result<(), Error> {
-        self.head.push(log, event)?;
+        self.head.push(log, self.texts, event)?;
         let Some(decoder) = &mut self.decoder else { return Ok(()) };
-        let name = self.texts.get(log, event.name).map_err(broken)?;
-        let fit = if self.ask.direct.contains(name) { decoder.row(event.data) } else { Err(Unfit::new("")) };
+        let direct = match self.direct.get(&event.name) {
+            Some(direct) => *direct,
+            None => {
+                let direct = self.ask.direct.contains(log.text(event.name).map_err(broken)?);
+                self.direct.insert(event.name, direct);
+                direct
+            }
+        };
+        let fit = if direct { decoder.row(event.data) } else { Err(Unfit::new("")) };
         if fit.is_err() {
             decoder.row_of_nothing();
+            let name = log.text(event.name).map_err(broken)?;
             unfitting.push(Unfitting { name: name.to_owned(), data: event.data.to_vec(), row });
         }
         Ok(())

@@ -12,7 +12,6 @@ use crate::{Error, broken, why};
 #[derive(Debug)]
 pub(crate) struct Head {
     columns: Vec<(What, Column)>,
-    texts: Texts,
     meta: LastMeta,
 }
 
@@ -29,12 +28,12 @@ impl Head {
     pub(crate) fn new(ask: &Ask) -> Self {
         let own = ask.outputs.iter().filter(|output| !matches!(output.what, What::Field(_) | What::Error));
         let columns = own.map(|output| (output.what.clone(), Column::new(&ask.field(output)))).collect();
-        Self { columns, texts: Texts::default(), meta: LastMeta::default() }
+        Self { columns, meta: LastMeta::default() }
     }
 
     /// Add an event to every column.
     #[inline]
-    pub(crate) fn push(&mut self, log: &Log, event: &EventView<'_>) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, log: &Log, texts: &mut Texts, event: &EventView<'_>) -> Result<(), Error> {
         let too_large = |_| Error::ComputeError("a payload is too large for a column".to_owned());
         for (what, column) in &mut self.columns {
             match what {
@@ -43,11 +42,11 @@ impl Head {
                 What::Version => column.push_long(event.version.cast_signed()),
                 What::Created => column.push_long(event.created),
                 What::Stream => {
-                    let text = self.texts.get(log, event.stream).map_err(broken)?;
+                    let text = texts.get(log, event.stream).map_err(broken)?;
                     column.push_bytes(text.as_bytes()).map_err(too_large)?;
                 }
                 What::Name => {
-                    let text = self.texts.get(log, event.name).map_err(broken)?;
+                    let text = texts.get(log, event.name).map_err(broken)?;
                     column.push_bytes(text.as_bytes()).map_err(too_large)?;
                 }
                 What::Data => push_json(column, event.data)?,

@@ -15,6 +15,7 @@ use crate::ask::{Ask, What};
 use crate::chunk::{BATCH_ROWS, Chunk, OpenLog, Piece};
 use crate::decode::Decoder;
 use crate::mend::{Mend, Unfitting};
+use crate::texts::Texts;
 use crate::{Error, broken};
 
 /// More threads than this would only wait for each other.
@@ -156,10 +157,11 @@ impl Stream {
             let (waiting, ask, schema) = (Arc::clone(&waiting), Arc::clone(&self.ask), self.schema());
             let open = Arc::clone(&self.open);
             let work = move || {
+                let mut texts = Texts::default();
                 loop {
                     let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(job) = job else { return };
-                    read_stretch(&ask, &schema, &*open, &job);
+                    read_stretch(&ask, &schema, &*open, &mut texts, &job);
                 }
             };
             thread::Builder::new().name("act-fast-columns".to_owned()).spawn(work).map_err(broken)?;
@@ -214,8 +216,8 @@ fn patched(
 }
 
 /// Read a stretch, for as long as somebody takes what comes of it.
-fn read_stretch(ask: &Ask, schema: &SchemaRef, open: &OpenLog, job: &Job) {
-    let mut chunk = Chunk::new(ask, schema, open, job.low, job.high);
+fn read_stretch(ask: &Ask, schema: &SchemaRef, open: &OpenLog, texts: &mut Texts, job: &Job) {
+    let mut chunk = Chunk::new(ask, schema, open, texts, job.low, job.high);
     loop {
         let piece = match chunk.next() {
             Ok(None) => return,

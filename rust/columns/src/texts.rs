@@ -33,6 +33,7 @@ impl Texts {
         if self.bytes.len() > BYTES_MAX {
             self.known.clear();
             self.bytes.clear();
+            self.last = None;
         }
         let start = self.bytes.len();
         self.bytes.push_str(log.text(key)?);
