@@ -284,9 +284,9 @@ impl Shared {
     fn register_one(&mut self, spec: Arc<Spec>, head: u64) -> Result<()> {
         let start = if spec.from_now { head } else { 0 };
         let known = self.cursor_names.iter().zip(0..).find(|(name, _)| ***name == *spec.name);
-        let number = match known {
-            Some((_, number)) => number,
-            None => self.new_cursor(&spec.name, start)?,
+        let (number, fresh) = match known {
+            Some((_, number)) => (number, false),
+            None => (self.new_cursor(&spec.name, start)?, true),
         };
         let mut cursor = self.cursor(number)?;
         if cursor.forgotten() {
@@ -296,7 +296,9 @@ impl Shared {
         if (cursor.priority, cursor.lane) != (spec.priority, lane_text) {
             (cursor.priority, cursor.lane) = (spec.priority, lane_text);
             self.put_cursor(number, &cursor)?;
-            self.follow_the_code(number)?;
+            if !fresh {
+                self.follow_the_code(number)?;
+            }
         }
         let lane = self.lane_names.iter().position(|name| *name == spec.lane).unwrap_or_else(|| {
             self.lane_names.push(spec.lane.clone());
