@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain, takewhile
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Literal, Self, TypeAlias
 
@@ -315,12 +316,14 @@ class LogStore:
             progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
 
         Raises:
-            ValidationError: there is something at `path` already.
+            ValidationError: there is something at `path` already, or it is within the store.
             StoreCorruptError: the store is damaged; nothing was kept of the copy.
             StoreFullError: there is no room at `path`; nothing was kept of the copy.
             StoreLockedError: somebody else is just making a backup at `path`.
         """
         target = arguments.directory(path)
+        if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.path)):
+            raise ValidationError(f"{target} is within the store itself; choose a place outside, best on another disk")
         return Backup(target, *self._log.backup(target, progress))
 
     def arrow(

@@ -105,6 +105,17 @@ def test_nothing_is_ever_replaced(tmp_path: Path, open_store: Open, kind: str) -
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def test_a_backup_within_the_store_itself_is_refused(tmp_path: Path, open_store: Open) -> None:
+    store = open_store()
+    (tmp_path / "link").symlink_to(tmp_path / "store.act")
+    before = sorted(tmp_path.rglob("*"))
+    for path in ("store.act", "store.act/copy", "store.act/log/copy", "link/copy"):
+        with pytest.raises(ValidationError, match="within the store itself"):
+            store.backup(tmp_path / path)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert store.backup(tmp_path / "store.act.copy").position == 0
+
+
 def test_backups_made_while_others_write_are_whole_and_begin_alike(
     tmp_path: Path, open_store: Open, dice: random.Random
 ) -> None:

@@ -282,6 +282,8 @@ def test_nothing_of_the_old_log_is_left(tmp_path: Path, open_store: Open) -> Non
     for _ in range(1000):
         store.append("old", [("Old", b'"%s"' % (b"x" * 500))])
     assert len(list((tmp_path / "store.act" / "log").iterdir())) > 3
+    (tmp_path / "store.act" / "analytics" / "events-1").mkdir(parents=True)
+    (tmp_path / "store.act" / "analytics" / "events-1" / "old.parquet").write_bytes(b"old")
     store.restore(lines(tmp_path / "x.jsonl", event()))
     assert sorted(each.name for each in (tmp_path / "store.act").iterdir()) == ["control", "index", "locks", "log"]
     assert [each.name for each in (tmp_path / "store.act" / "log").iterdir()] == ["00000000.seg"]

@@ -23,7 +23,7 @@ use crate::slots::{self, Slot};
 
 pub(crate) const OPENING: &str = "locks/opening";
 /// What others keep in the store's folder that they can make anew from the log.
-const DERIVED: &str = "analytics";
+pub(crate) const DERIVED: &str = "analytics";
 /// What may lie in the folder of a store that is not yet made.
 const OWN_NAMES: [&str; 8] = [
     segments::FOLDER,

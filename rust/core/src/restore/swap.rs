@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::backup::check_absent;
 use crate::disk::{Disk, Held};
 use crate::error::{Doing, Error, Result};
-use crate::log::{self, OPENING};
+use crate::log::{self, DERIVED, OPENING};
 use crate::making::{self, Making};
 use crate::{reactions, segments, slots};
 
@@ -78,10 +78,12 @@ fn replace(disk: &Arc<dyn Disk>) -> Result<()> {
     }
     disk.sync_folder(making::FOLDER).doing(what)?;
     disk.sync_folder("").doing(what)?;
-    // All else tells by the store's id that it belongs to another log, and is made anew when the store is opened. What
-    // reactions had come to would be the only thing to take up room for ever.
-    if !disk.list(reactions::FOLDER).doing(what)?.is_empty() {
-        disk.remove_folder(reactions::FOLDER).doing(what)?;
+    // All else tells by the store's id that it belongs to another log, and is made anew when it is needed. These would take
+    // up room until then.
+    for folder in [reactions::FOLDER, DERIVED] {
+        if !disk.list(folder).doing(what)?.is_empty() {
+            disk.remove_folder(folder).doing(what)?;
+        }
     }
     Ok(())
 }
