@@ -16,7 +16,7 @@ from bench.harness.row import Measurement, Row
 from bench.harness.sizes import CHECKOUT, Sizes
 from bench.peers.duck import duckdb_answers
 from bench.peers.extraction import duckdb_json_lines, sqlite_json
-from bench.rows.sql import ARROW, SQL_FILTERED, SQL_FIRST, SQL_GROUPED, SQL_JSON, SQL_MEMORY, SQL_SUM
+from bench.rows.sql import SQL_FILTERED, SQL_FIRST, SQL_GROUPED, SQL_JSON, SQL_MEMORY, SQL_SUM
 from bench.stores.subject import DURABILITY, SUBJECT, reader
 from bench.workloads.events import stream_name
 from bench.workloads.ledger import EVENTS_A_STREAM, ReducedAccount, write_ledger
@@ -86,20 +86,6 @@ def bench_json_extraction(duel: Duel, shelf: Path, asked: Asked) -> None:
         sqlite_json(shelf / "json", asked.app.store.query, asked.deposits),
         *duckdb_json_lines(shelf / "lines", asked.app.store.query, asked.deposits),
     )
-
-
-def bench_arrow(duel: Duel, asked: Asked) -> None:
-    import duckdb
-
-    columns = [(name, name) for name in ("position", "stream", "version", "name", "created", "data")]
-    store = asked.app.store
-    assert isinstance(store, LogStore)
-    found = store._log.columns(columns)
-
-    with duckdb.connect() as reading:
-        reading.register("found", found)
-        assert reading.execute("select count(*) from found").fetchall() == [(store.head,)]
-        duel.fight(ARROW, reader(store.head, lambda: reading.execute("select count(*) from found").fetchall()))
 
 
 def bench_memory_of_questions(duel: Duel, asked: Asked) -> None:

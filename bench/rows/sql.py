@@ -38,14 +38,6 @@ SQL_JSON = Row(
     note="The relation of the event class, which needs no extraction, beside three that extract: the relation `events`"
     " of ours, a table of sqlite3's, and the events as JSON lines in a file.",
 )
-ARROW = Row(
-    "arrow-events",
-    "Arrow: all events as they are, position, stream, version, name, created and data",
-    "events/s",
-    (Budget(floor=10_000_000.0),),
-    note="Read from the log by all cores and thrown away by the reader.",
-    why_lost="A reader who does nothing with the batches still takes a core's share for checksums, UTF-8 and copying.",
-)
 SQL_MEMORY = Row(
     "sql-memory",
     "SQL: peak memory of a process that asks about every event",
