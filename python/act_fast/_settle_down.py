@@ -26,7 +26,7 @@ from act_fast._settled import (
     manifests,
     read,
 )
-from act_fast._sql_duckdb import new_session, register
+from act_fast._sql_duckdb import interruptible, new_session, register
 from act_fast._sql_log import LogScan
 from act_fast.errors import ActError
 
@@ -139,10 +139,9 @@ def _write(folder: Path, scan: LogScan, absorbed: list[Part], after: int, upto: 
         query = 'select * from "what is new"'
         if absorbed:
             query = f"select * from {source_of([folder / each.file for each in absorbed])} union all {query}"
-        copied = connection.execute(
-            f"copy ({query}) to {_literal(str(folder / name))} (format parquet, compression zstd,"
-            f" row_group_size {_GROUP_ROWS})"
-        ).fetchone()
+        target = f"{_literal(str(folder / name))} (format parquet, compression zstd, row_group_size {_GROUP_ROWS})"
+        with interruptible():
+            copied = connection.execute(f"copy ({query}) to {target}").fetchone()
     finally:
         connection.close()
     rows = copied[0] if copied else 0

@@ -7,8 +7,8 @@ here and nowhere else; without them, relations are read whole, and DuckDB leaves
 import os
 import tempfile
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ with suppress(ImportError):  # another version of DuckDB
     nodes = import_module("duckdb._sources.nodes")
     _Base = import_module("duckdb._sources.arrow").ArrowScanSource
 
-__all__ = ["PUSHES_DOWN", "new_database", "new_session", "register"]
+__all__ = ["PUSHES_DOWN", "interruptible", "new_database", "new_session", "register"]
 
 PUSHES_DOWN: Final = nodes is not None and hasattr(duckdb.DuckDBPyConnection, "_register_arrow_source")
 """Whether this DuckDB tells relations what is asked of them."""
@@ -50,6 +50,17 @@ def new_session() -> duckdb.DuckDBPyConnection:
         if shared is None:
             shared = _shared[os.getpid()] = new_database()
         return shared.cursor()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets Ctrl-C be what it is everywhere else: DuckDB stops for it, but says so only in the words of an error."""
+    try:
+        yield
+    except (duckdb.InterruptException, RuntimeError) as error:
+        if isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
 
 
 def register(connection: duckdb.DuckDBPyConnection, name: str, scan: Scan) -> None:

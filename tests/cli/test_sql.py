@@ -205,3 +205,11 @@ def test_ctrl_c_forgets_what_was_typed(talk: Callable[[], Talk]) -> None:
     shell.say("select nonsense\n", r"\.\.\.> ")
     shell.interrupt("sql> ")
     assert "7" in shell.say("select count(*) from events;\n", "1 row")
+
+
+def test_ctrl_c_stops_a_question_and_the_shell_goes_on(talk: Callable[[], Talk]) -> None:
+    shell = talk()
+    endless = "select sum(a.range * b.range % 7) from range(1000000) a, range(1000000) b;"
+    shell.say(f"{endless}\n", "b;\r\n")
+    shell.interrupt("stopped\\s+sql> ")
+    assert "7" in shell.say("select count(*) from events;\n", "1 row")

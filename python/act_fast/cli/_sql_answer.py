@@ -40,12 +40,13 @@ def show(answer: "DuckDBPyRelation", form: Form) -> int:
 def _pages(answer: "DuckDBPyRelation") -> Iterator[list[tuple[Any, ...]]]:
     import duckdb
 
+    from act_fast._sql_duckdb import interruptible
+
     try:
-        rows = iter(answer.iter_rows())
-        while page := list(islice(rows, PAGE_ROWS)):
-            yield page
-    except duckdb.InterruptException:
-        raise KeyboardInterrupt from None
+        with interruptible():
+            rows = iter(answer.iter_rows())
+            while page := list(islice(rows, PAGE_ROWS)):
+                yield page
     except duckdb.Error as error:
         raise ValidationError(f"the query cannot be answered: {error}") from None
 
