@@ -198,10 +198,14 @@ class StateRelation:
         self._durations = [
             name for name, field in zip(self._names, self._shape.fields, strict=True) if field in self._shape.durations
         ]
+        plan = model.definition.plan
+        kept = set(plan.hidden) if plan else set()
+        # What declared fields are computed from is nobody's question.
+        self._hidden = [name for name, field in zip(self._names, self._shape.fields, strict=True) if field in kept]
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
-        wanted = with_durations(self._durations)
+        wanted = with_durations(self._durations, self._hidden)
         store, position = session.store, session.position
         scan = StateScan(store, self._model, self._shape, self._names, position)
         place_view(session, self.name, wanted, scan)
@@ -211,17 +215,18 @@ class StateRelation:
             StateScan(store, self._model, self._shape, self._names, position, at=True),
         )
         moment = quoted(AS_OF)
-        excluded = wanted.replace("*", f"* exclude ({moment})", 1)
+        excluded = with_durations(self._durations, [AS_OF, *self._hidden])
         session.connection.execute(
             f"create or replace temp macro {quoted(self.at_name)}(moment) as table select {excluded}"
             f" from {quoted(f'{self.at_name} source')} where {moment} = cast(moment as varchar)"
         )
 
 
-def with_durations(names: Sequence[str]) -> str:
-    """All columns, those of these names as intervals: as such they would lose their microseconds in a file."""
+def with_durations(names: Sequence[str], hidden: Sequence[str] = ()) -> str:
+    """All columns but the hidden, those of these names as intervals: as such they would lose microseconds in a file."""
     replaced = ", ".join(f"to_microseconds({quoted(name)}) as {quoted(name)}" for name in names)
-    return f"* replace ({replaced})" if replaced else "*"
+    excluded = f"* exclude ({', '.join(map(quoted, hidden))})" if hidden else "*"
+    return f"{excluded} replace ({replaced})" if replaced else excluded
 
 
 def mark_of(*what: object) -> str:

@@ -93,7 +93,7 @@ class StateProjection(SqlProjection, Generic[S]):
         for stream in behind:
             found = app.load(self.state, stream)
             state = found.state
-            cells = [each.cell(value) for each, value in zip(columns, msgspec.structs.astuple(state), strict=True)]
+            cells = [each.cell(getattr(state, field.name)) for each, field in zip(columns, self._fields, strict=True)]
             rows.append((stream, found.version, found.position, *cells))
         if rows:
             db.executemany(self._upsert(columns), rows)
@@ -119,8 +119,14 @@ class StateProjection(SqlProjection, Generic[S]):
 
     def _columns(self) -> list[Column]:
         sqlite = self._database.is_sqlite
-        fields = msgspec.structs.fields(self.state)
-        return [_column(each.name, each.type, sqlite) for each in fields]
+        return [_column(each.name, each.type, sqlite) for each in self._fields]
+
+    @property
+    def _fields(self) -> list[msgspec.structs.FieldInfo]:
+        """The fields of the state, without those that only serve declared ones."""
+        plan = self.state.__definition__.plan
+        hidden = plan.hidden if plan else ()
+        return [each for each in msgspec.structs.fields(self.state) if each.name not in hidden]
 
 
 def _column(name: str, hint: Any, sqlite: bool) -> Column:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
+import duckdb
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -26,6 +27,7 @@ from act_fast import (
     FoldError,
     LogStore,
     State,
+    StateProjection,
     action,
     collect,
     count,
@@ -497,3 +499,19 @@ def test_the_relation_of_states_says_of_a_stream_why_it_does_not_fold() -> None:
         (stream, net, reason), good = rows
         assert (stream, net, good) == ("bad", None, ("good", 1, None))
         assert reason.startswith("Account.net: a number does not fit 64 bits")
+
+
+class Averaged(State):
+    average: float | None = total(Added.amount) / count(Added)
+
+
+def test_fields_that_only_serve_declared_ones_are_no_columns() -> None:
+    with LogStore.memory() as store:
+        app = Act(store, StateProjection(Averaged, duckdb.connect(), table="averages"))
+        store.append("one", [Added(1), Added(2)])
+        app.settle()
+        assert app.sql("from averaged").columns == ["stream", "version", "position", "average", "error"]
+        assert app.sql("from averaged_at(1)").fetchall() == [("one", 1, 1, 1.0, None)]
+        (projection,) = (each for each in app._engine.registry.components if isinstance(each, StateProjection))
+        with projection._database.transaction() as db:
+            assert db.execute("from averages").fetchall() == [("one", 2, 2, 1.5)]
