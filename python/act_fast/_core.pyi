@@ -163,15 +163,13 @@ class Log:
         events: Sequence[tuple[str, bytes]],
         expected_version: int | None = None,
         meta: bytes | None = None,
-        trusted: bool = False,
     ) -> Appended:
-        """Append `events` as one commit. `trusted`: the caller has just encoded `data` itself, it is JSON."""
+        """Append `events` as one commit."""
 
     def append_many(
         self,
         parts: Sequence[tuple[str, Sequence[tuple[str, bytes]], int | None]],
         meta: bytes | None = None,
-        trusted: bool = False,
     ) -> list[Appended]:
         """Append several (stream, events, expected version) as one commit."""
 

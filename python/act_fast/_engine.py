@@ -178,7 +178,7 @@ class Engine:
         here = ambient.get() or _nobody
         place = f"{model.definition.name}.{CLOSED}"
         meta = self._meta(place, stream, here, here.actor if actor is None else actor)
-        done = self._port.append(stream, [(CLOSED, b"{}")], loaded.entry.version, meta, True)
+        done = self._port.append(stream, [(CLOSED, b"{}")], loaded.entry.version, meta)
         after = Entry(loaded.entry.state, done.last_version, done.last_position, True)
         self.cache.put((model.definition.state, stream), after)
         return self._finish(model, stream, Loaded(after, loaded.replayed, loaded.cached), 1)
@@ -232,7 +232,7 @@ class Engine:
             check_folded(action, state)
             check_declared(model, model.copy(entry.state), state, decision.events)
         meta = self._meta(action.place, stream, request.here, actor)
-        done = self._port.append(stream, decision.encoded, entry.version, meta, True)
+        done = self._port.append(stream, decision.encoded, entry.version, meta)
         after = Entry(state, done.last_version, done.last_position, False)
         self.cache.put((model.definition.state, stream), after)
         return Loaded(after, loaded.replayed, loaded.cached), len(decision.events)

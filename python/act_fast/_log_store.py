@@ -150,7 +150,7 @@ class LogStore:
             if type(events[0]) is tuple:
                 return self._log.append(stream, events, expected_version, cause)  # type: ignore[arg-type]
             encoded = [encode(event) for event in events]  # type: ignore[arg-type]
-            return self._log.append(stream, encoded, expected_version, cause, True)
+            return self._log.append(stream, encoded, expected_version, cause)
         except (ValidationError, TypeError, LookupError):
             # Pairs and events are mixed, which is fine, or an argument is wrong, and then one of these says which.
             pairs = part(stream, events, expected_version)
@@ -169,8 +169,7 @@ class LogStore:
         """
         cause = None if meta is None else cause_of(meta)
         parts = parts_of(appends)
-        trusted = not any(isinstance(event, tuple) for each in appends for event in each.events)
-        return self._log.append_many(parts, cause, trusted)
+        return self._log.append_many(parts, cause)
 
     def load(
         self, stream: str, *, after: int = 0, before: int | None = None, limit: int | None = None

@@ -36,9 +36,8 @@ class Port(Protocol):
         events: Sequence[Encoded],
         expected_version: int | None = None,
         meta: bytes | None = None,
-        trusted: bool = False,
     ) -> Appended:
-        """Append events as one commit; `trusted`: they have just been encoded, they are JSON."""
+        """Append events as one commit."""
         ...
 
     def version(self, stream: str) -> int:
@@ -82,7 +81,6 @@ class _StorePort:
         events: Sequence[Encoded],
         expected_version: int | None = None,
         meta: bytes | None = None,
-        trusted: bool = False,
     ) -> Appended:
         cause = None if meta is None else decode_meta(meta)
         return self._store.append(stream, events, expected_version=expected_version, meta=cause)

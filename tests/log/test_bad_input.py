@@ -8,6 +8,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from act_fast._event import Event
@@ -95,6 +96,14 @@ def test_an_event_name_that_is_none_cannot_be_appended(kept: LogStore, bad: Any)
             kept.append("a", events)
         with pytest.raises(ValidationError):
             kept.append_many([Append("b", pairs(1)), Append("a", events)])
+
+
+@cases({name: bad for name, bad in NOT_JSON.items() if bad.strip()})
+def test_data_that_is_not_json_cannot_hide_in_an_event(kept: LogStore, bad: bytes) -> None:
+    with pytest.raises(ValidationError):
+        kept.append("a", [Anything(msgspec.Raw(bad))])
+    with pytest.raises(ValidationError):
+        kept.append_many([Append("a", [Anything([msgspec.Raw(bad)])])])
 
 
 @cases(NOT_JSON)

@@ -120,16 +120,16 @@ impl Log {
         Ok(Self { handle: Handle::new(log), disk, options })
     }
 
-    fn write(&self, py: Python<'_>, parts: &[Part<'_>], meta: &[u8], trusted: bool) -> PyResult<AppendedParts> {
+    fn write(&self, py: Python<'_>, parts: &[Part<'_>], meta: &[u8]) -> PyResult<AppendedParts> {
         let log = self.handle.get()?;
         let bytes: usize = parts.iter().flat_map(|part| part.events).map(|event| event.data.len()).sum();
         if self.options.durability != Durability::Fsync && bytes <= SMALL_BYTES {
-            match log.append(parts, meta, trusted, Patience::Try) {
+            match log.append(parts, meta, false, Patience::Try) {
                 Err(Error::WouldWait) => {}
                 outcome => return outcome.map_err(raised),
             }
         }
-        py.detach(|| log.append(parts, meta, trusted, Patience::Wait)).map_err(raised)
+        py.detach(|| log.append(parts, meta, false, Patience::Wait)).map_err(raised)
     }
 }
 
@@ -197,8 +197,8 @@ impl Log {
         self.handle.get().is_err()
     }
 
-    /// Append events to a stream as one commit. `trusted`: the caller has just encoded the data itself, it is JSON.
-    #[pyo3(signature = (stream, events, expected_version=None, meta=None, trusted=false))]
+    /// Append events to a stream as one commit.
+    #[pyo3(signature = (stream, events, expected_version=None, meta=None))]
     fn append(
         &self,
         py: Python<'_>,
@@ -206,7 +206,6 @@ impl Log {
         events: &Bound<'_, PyAny>,
         expected_version: Option<&Bound<'_, PyAny>>,
         meta: Option<&[u8]>,
-        trusted: bool,
     ) -> PyResult<Appended> {
         let events = Events::new(events)?;
         let events = events.borrow()?;
@@ -215,19 +214,13 @@ impl Log {
             events: &events,
             expected: arguments::optional_whole(expected_version, "expected_version")?,
         };
-        let appended = self.write(py, &[part], meta.unwrap_or_default(), trusted)?;
+        let appended = self.write(py, &[part], meta.unwrap_or_default())?;
         Ok(appended[0].into())
     }
 
     /// Append several (stream, events, expected version) as one commit.
-    #[pyo3(signature = (parts, meta=None, trusted=false))]
-    fn append_many(
-        &self,
-        py: Python<'_>,
-        parts: &Bound<'_, PyAny>,
-        meta: Option<&[u8]>,
-        trusted: bool,
-    ) -> PyResult<Vec<Appended>> {
+    #[pyo3(signature = (parts, meta=None))]
+    fn append_many(&self, py: Python<'_>, parts: &Bound<'_, PyAny>, meta: Option<&[u8]>) -> PyResult<Vec<Appended>> {
         let mut given = Vec::new();
         for element in arguments::elements(parts, "parts")? {
             let tuple = element
@@ -251,7 +244,7 @@ impl Log {
                 expected: arguments::optional_whole(expected, "expected_version")?,
             });
         }
-        let appended = self.write(py, &parts, meta.unwrap_or_default(), trusted)?;
+        let appended = self.write(py, &parts, meta.unwrap_or_default())?;
         Ok(appended.into_iter().map(Appended::from).collect())
     }
 
