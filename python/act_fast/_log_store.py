@@ -35,7 +35,7 @@ from act_fast._store import (
     StreamInfo,
     VerifyReport,
 )
-from act_fast._values import committed, moment, store_stats, stream_info, verify_report
+from act_fast._values import committed, each_committed, moment, store_stats, stream_info, verify_report
 from act_fast.errors import ValidationError
 
 __all__ = ["Durability", "LogStore", "committed", "conditions_of", "restore_path", "verify_path"]
@@ -168,7 +168,11 @@ class LogStore:
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
         cause = None if meta is None else cause_of(meta)
-        parts = parts_of(appends)
+        try:
+            return self._log.append_many([_part(each) for each in appends], cause)
+        except (ValidationError, TypeError, LookupError, AttributeError):
+            # As in `append`: one of these says which argument is wrong, if one is.
+            parts = parts_of(appends)
         return self._log.append_many(parts, cause)
 
     def load(
@@ -179,7 +183,7 @@ class LogStore:
         A stream that is not there has none. Pages are read as they are asked for, so memory stays the same.
         """
         rows = chain.from_iterable(self._pages_of(stream, after, before, arguments.optional_count("limit", limit)))
-        return map(committed, rows)
+        return each_committed(rows)
 
     def query(
         self,
@@ -216,7 +220,7 @@ class LogStore:
         limit = arguments.optional_count("limit", limit)
         conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
         found = self._log.query(**conditions, backwards=arguments.flag("backwards", backwards))
-        return map(committed, chain.from_iterable(pages_found(found, limit)))
+        return each_committed(chain.from_iterable(pages_found(found, limit)))
 
     @property
     def head(self) -> int:
@@ -487,6 +491,14 @@ class LogStore:
         end = self._log.version(stream) + 1  # what is appended while the pages are read is not for this reader
         end = end if before is None else min(before, end)
         return pages(first, limit, lambda where, size: self._log.load(stream, where, end, size))
+
+
+def _part(each: Append) -> tuple[str, Sequence[tuple[str, bytes]], int | None]:
+    """One stream's part of a commit, as the core takes it; what is wrong with it is the core's to notice."""
+    events = each.events
+    if type(events[0]) is not tuple:
+        events = [encode(event) for event in events]  # type: ignore[arg-type]
+    return each.stream, events, each.expected_version  # type: ignore[return-value]
 
 
 def conditions_of(
