@@ -34,7 +34,7 @@ _shared: dict[int, duckdb.DuckDBPyConnection] = {}
 
 def new_database() -> duckdb.DuckDBPyConnection:
     """A database of its own, in memory, in UTC, blind to the variables of whoever calls."""
-    spill = Path(tempfile.gettempdir()) / "act-fast-duckdb"
+    spill = Path(tempfile.gettempdir()) / f"act-fast-duckdb-{os.getuid()}"
     connection = duckdb.connect(
         ":memory:", config={"python_enable_replacements": "false", "temp_directory": str(spill)}
     )
