@@ -38,8 +38,6 @@ __all__ = ["Engine"]
 S = TypeVar("S", bound=State)
 
 _TURNS: Final = 64
-_NEWS_WAIT_S: Final = 0.05
-_NEWS_WAITS_MAX: Final = 200
 _nobody: Final = Ambient()
 
 
@@ -116,6 +114,7 @@ class Engine:
         try:
             done, appended = self._attempt(request)
         except ConcurrencyError as conflict:
+            self._await_version(conflict.stream, conflict.actual)  # so that whoever loads again sees what was faster
             if expected is not None or not action.retries or conflict.stream != stream:
                 raise
             done, appended = self._again(request, conflict)
@@ -253,12 +252,9 @@ class Engine:
         raise lost
 
     def _await_version(self, stream: str, version: int) -> None:
-        """Sleep until a version can be read: who won the race may still be waiting for the disk."""
-        for _ in range(_NEWS_WAITS_MAX):
-            head = self.store.head
-            if self._port.version(stream) >= version:
-                return
-            self.store.wait(head, _NEWS_WAIT_S)
+        """Have a version published: who won the race may be waiting for the disk still, or have died before it did."""
+        if self._port.version(stream) < version:
+            self.store.flush()
 
     def _finish(self, model: Model[S], stream: str, done: Loaded[S], appended: int) -> Snapshot[S]:
         """What is left to do once a commit is in the log. Nothing here can undo it, so nothing here may raise."""
