@@ -38,6 +38,7 @@ mod stats;
 mod streams;
 mod verify;
 mod wait;
+mod walk;
 
 pub use append::{Appended, AppendedParts, NewEvent, Part, Patience};
 pub use backup::Backup;

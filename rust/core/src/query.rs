@@ -12,7 +12,8 @@ use crate::index::{self, Index, Key};
 use crate::log::Log;
 use crate::names;
 use crate::read::{EventView, PAGE_BYTES_MAX, Reader, view};
-use crate::record::{self, KeyKind, Kind, Preamble};
+use crate::record::KeyKind;
+use crate::walk::each_event;
 
 /// How many events one page looks at before it comes back, be it empty, so that its caller stays interruptible.
 const PAGE_EXAMINED_MAX: usize = 1 << 16;
@@ -326,48 +327,21 @@ impl Query {
         from: u64,
     ) -> Result<Option<Vec<EventView<'a>>>> {
         let mut events = Vec::new();
-        let mut bytes = 0;
-        let mut examined = 0;
+        let (mut bytes, mut examined) = (0, 0);
         let mut next = from;
-        let mut place = log.commit_place(index.place(from)?)?;
-        'records: while next <= self.high {
-            let (bytes_here, kind) = log.sound_record(place, next)?;
-            match kind {
-                Kind::End => {
-                    place = log.segments.first_place(log.segments.number_of(place) + 1);
-                    continue;
-                }
-                Kind::Snapshot => {}
-                Kind::Commit => {
-                    let position = next;
-                    let damaged = || log.segments.damaged(place, Some(position), "the commit here is damaged");
-                    let commit = Preamble::read(bytes_here, place, log.seed, false).ok_or_else(damaged)?;
-                    if !(commit.head.position..commit.head.position + commit.count).contains(&next) {
-                        return Err(damaged());
-                    }
-                    for event in commit.events().skip((next - commit.head.position) as usize) {
-                        if next > self.high
-                            || events.len() == limit
-                            || examined == PAGE_EXAMINED_MAX
-                            || bytes > PAGE_BYTES_MAX
-                        {
-                            break 'records;
-                        }
-                        examined += 1;
-                        next += 1;
-                        let event = view(&commit, &event);
-                        if self.wants(log, &event)? {
-                            bytes += event.data.len();
-                            events.push(event);
-                        }
-                    }
-                    if next != commit.head.position + commit.count && next <= self.high {
-                        return Err(damaged());
-                    }
-                }
+        each_event(log, index, from..self.high + 1, |commit, event| {
+            if events.len() == limit || examined == PAGE_EXAMINED_MAX || bytes > PAGE_BYTES_MAX {
+                return Ok(false);
             }
-            place += bytes_here.len() as u64;
-        }
+            examined += 1;
+            next += 1;
+            let event = view(commit, event);
+            if self.wants(log, &event)? {
+                bytes += event.data.len();
+                events.push(event);
+            }
+            Ok(true)
+        })?;
         self.walk = Walk::Log { next };
         Ok(Some(events))
     }
@@ -403,22 +377,4 @@ struct Correlation<'a> {
 fn correlates(meta: &[u8], wanted: &str) -> bool {
     let parsed: serde_json::Result<Correlation<'_>> = serde_json::from_slice(meta);
     parsed.is_ok_and(|meta| meta.correlation.as_deref() == Some(wanted))
-}
-
-impl Log {
-    /// Where the commit of the event at a place begins.
-    pub(crate) fn commit_place(&self, place: u64) -> Result<u64> {
-        let distance = record::distance_to_commit(self.segments.number_bytes(place)?);
-        distance
-            .and_then(|distance| place.checked_sub(distance))
-            .ok_or_else(|| self.segments.damaged(place, None, "the event here is damaged"))
-    }
-
-    /// The record at a place, checked as a whole, and its kind.
-    pub(crate) fn sound_record(&self, place: u64, position: u64) -> Result<(&[u8], Kind)> {
-        let bytes = self.segments.record(place)?;
-        let head = record::sound(bytes, place, self.seed)
-            .ok_or_else(|| self.segments.damaged(place, Some(position), "the record here is damaged"))?;
-        Ok((bytes, head.kind))
-    }
 }

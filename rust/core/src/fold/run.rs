@@ -8,6 +8,7 @@ use std::thread;
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::log::Log;
+use crate::walk::each_event;
 
 use super::expr::{Given, given};
 use super::group::{Group, Noted, Standing, What};
@@ -15,7 +16,7 @@ use super::held::{Held, Problem};
 use super::scan::scan;
 use super::spec::Spec;
 use super::value::Value;
-use super::walk::{Piece, each_event};
+use super::walk::Piece;
 
 /// How many positions each thread scans in a round: what it finds has to stay in the core's own cache.
 const PART_EVENTS: u64 = 1 << 13;
@@ -212,7 +213,7 @@ impl Group {
         part: &mut Part<'a>,
     ) -> Result<()> {
         let mut leaves = Vec::new();
-        each_event(log, index, range, |event| {
+        each_event(log, index, range, |_, event| {
             if let Some(slot) = self.slot(event.stream) {
                 let noted = self.noted(slot, event.name, event.version, event.position);
                 part.add(spec, noted, event.stream, event.data, &mut leaves);

@@ -1,12 +1,11 @@
 //! Walking the events of a group, page by page.
 
-use std::ops::Range;
-
 use crate::error::Result;
 use crate::index::Index;
 use crate::log::Log;
 use crate::read::{PAGE_BYTES_MAX, Reader};
-use crate::record::{Kind, Preamble, Stored};
+use crate::record::Stored;
+use crate::walk::each_event;
 
 use super::group::{Cursor, Group};
 
@@ -52,7 +51,7 @@ impl Group {
         let (mut bytes, mut examined) = (0, 0);
         let from = self.next.position;
         let mut next = from;
-        each_event(log, index, from..self.positions.end, |event| {
+        each_event(log, index, from..self.positions.end, |_, event| {
             if pieces.len() == limit || examined == PAGE_EXAMINED_MAX || bytes > PAGE_BYTES_MAX {
                 return Ok(false);
             }
@@ -119,53 +118,4 @@ impl Group {
         self.next = Cursor { slot, version, ..self.next };
         Ok(Some(pieces))
     }
-}
-
-/// Hand out the events of a range of positions in order, from whole and sound records, until `each` has enough.
-pub(super) fn each_event<'a>(
-    log: &'a Log,
-    index: &Index,
-    range: Range<u64>,
-    mut each: impl FnMut(&Stored<'a>) -> Result<bool>,
-) -> Result<()> {
-    let mut next = range.start;
-    if next >= range.end {
-        return Ok(());
-    }
-    let mut place = log.commit_place(index.place(next)?)?;
-    while next < range.end {
-        let (bytes, kind) = log.sound_record(place, next)?;
-        match kind {
-            Kind::End => {
-                place = log.segments.first_place(log.segments.number_of(place) + 1);
-                continue;
-            }
-            Kind::Snapshot => {}
-            Kind::Commit => {
-                let at = next;
-                let damaged = || log.segments.damaged(place, Some(at), "the commit here is damaged");
-                let commit = Preamble::read(bytes, place, log.seed, false).ok_or_else(damaged)?;
-                let (first, end) = (commit.head.position, commit.head.position + commit.count);
-                if !(first..end).contains(&next) {
-                    return Err(damaged());
-                }
-                let mut found = first;
-                for event in commit.events() {
-                    found += 1;
-                    if event.position < next {
-                        continue;
-                    }
-                    if next == range.end || !each(&event)? {
-                        return Ok(());
-                    }
-                    next += 1;
-                }
-                if found != end {
-                    return Err(damaged());
-                }
-            }
-        }
-        place += bytes.len() as u64;
-    }
-    Ok(())
 }
