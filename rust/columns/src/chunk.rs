@@ -12,9 +12,9 @@ use crate::ask::{Ask, What};
 use crate::column::nothing;
 use crate::decode::Decoder;
 use crate::head::Head;
-use crate::json::Unfit;
 use crate::mend::Unfitting;
 use crate::texts::{Spread, Texts};
+use crate::unfit::Unfit;
 use crate::{Error, broken};
 
 /// A batch ends with the page that brings it to so many rows, or so many bytes of payload.

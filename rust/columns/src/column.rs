@@ -10,7 +10,7 @@ use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer
 use arrow_schema::{DataType, FieldRef};
 
 use crate::Error;
-use crate::json::{Fit, Unfit};
+use crate::unfit::{Fit, Unfit};
 
 const TOO_LARGE: Unfit = Unfit::new("it is too large for a column");
 

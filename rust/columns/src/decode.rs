@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use act_fast_core::json::{Cursor, NOT_JSON};
+use act_fast_core::moments;
 use arrow_array::ArrayRef;
 use arrow_schema::FieldRef;
 use base64::Engine;
@@ -9,10 +11,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::Error;
 use crate::column::Column;
-use crate::json::{Fit, Json, Unfit};
+use crate::decimal;
 use crate::mend::Mended;
 use crate::shape::{Keys, Kind, Member, Members, Shape};
-use crate::{decimal, moments};
+use crate::unfit::{Fit, Unfit};
 
 /// Up to so many elements are compared each with each.
 const FEW: usize = 16;
@@ -50,10 +52,9 @@ impl<'a> Decoder<'a> {
         let Kind::Struct(members) = &self.shape.kind else {
             return Err(Unfit::new("it is no object"));
         };
-        let text = std::str::from_utf8(data).map_err(|_| Unfit::new("it is not UTF-8"))?;
-        let mut json = Json::new(text);
+        let mut json = Cursor::new(data);
         take_object(members, &mut json, &mut self.columns, Option::as_mut)?;
-        if json.ended() { Ok(()) } else { Err(Unfit::new("it is not JSON")) }
+        if json.ended() { Ok(()) } else { Err(NOT_JSON.into()) }
     }
 
     /// A row without values.
@@ -118,7 +119,7 @@ impl Seen {
 #[inline]
 fn take_object<T>(
     members: &Members,
-    json: &mut Json<'_>,
+    json: &mut Cursor<'_>,
     slots: &mut [T],
     slot: impl Fn(&mut T) -> Option<&mut Column>,
 ) -> Fit {
@@ -134,12 +135,12 @@ fn take_object<T>(
             let index = match fields.get(next) {
                 Some(field) if json.eat_exactly(&field.quoted) => Some(next),
                 _ => {
-                    let quoted = json.quoted()?;
-                    let key = quoted.text()?;
+                    let key = json.text()?;
                     json.expect(b':', "it is not JSON")?;
                     if let Some((tag, value)) = members.tag.as_ref().filter(|(tag, _)| *tag == key) {
                         let _ = tag;
-                        if json.quoted()?.text()? != value.as_str() {
+                        json.peek()?;
+                        if json.text()? != value.as_str() {
                             return Err(Unfit::new("it is an object of another kind"));
                         }
                         tagged = true;
@@ -164,9 +165,7 @@ fn take_object<T>(
                     next = index + 1;
                 }
                 None if members.closed => return Err(Unfit::new("it has a field that the class does not have")),
-                None => {
-                    json.skip()?;
-                }
+                None => json.skip()?,
             }
             if json.eat(b',')? {
                 continue;
@@ -189,7 +188,7 @@ fn take_object<T>(
 
 fn take_missing(field: &Member, out: Option<&mut Column>) -> Fit {
     match &field.default {
-        Some(default) => take(&field.of, &mut Json::new(default), out),
+        Some(default) => take(&field.of, &mut Cursor::new(default.as_bytes()), out),
         None if field.optional => {
             put(out, Column::push_null);
             Ok(())
@@ -199,8 +198,9 @@ fn take_missing(field: &Member, out: Option<&mut Column>) -> Fit {
 }
 
 /// Take one value of a shape; into a column, if it is wanted.
-fn take(shape: &Shape, json: &mut Json<'_>, out: Option<&mut Column>) -> Fit {
-    if shape.nullable && json.eat_null()? {
+fn take(shape: &Shape, json: &mut Cursor<'_>, out: Option<&mut Column>) -> Fit {
+    json.peek()?;
+    if shape.nullable && json.eat_exactly(b"null") {
         put(out, Column::push_null);
         return Ok(());
     }
@@ -229,13 +229,13 @@ fn take(shape: &Shape, json: &mut Json<'_>, out: Option<&mut Column>) -> Fit {
             put(out, |out| out.push_bool(value));
         }
         Kind::Text => {
-            let text = json.quoted()?.text()?;
+            let text = json.text()?;
             if let Some(out) = out {
                 out.push_bytes(text.as_bytes())?;
             }
         }
         Kind::Word { of } => {
-            let text = json.quoted()?.text()?;
+            let text = json.text()?;
             if !of.iter().any(|word| *word == text) {
                 return Err(Unfit::new("it is none of the values that there are"));
             }
@@ -251,8 +251,8 @@ fn take(shape: &Shape, json: &mut Json<'_>, out: Option<&mut Column>) -> Fit {
             put(out, |out| out.push_long(value));
         }
         Kind::Instant { zone } => {
-            let text = json.quoted()?.text()?;
-            let (value, zoned) = moments::instant(text.as_bytes()).ok_or(Unfit::new("it is no moment"))?;
+            let text = json.quoted()?.bytes()?;
+            let (value, zoned) = moments::instant(&text).ok_or(Unfit::new("it is no moment"))?;
             match zone {
                 Some(true) if !zoned => return Err(Unfit::new("it does not say how far it is from UTC")),
                 Some(false) if zoned => return Err(Unfit::new("it says how far it is from UTC, and should not")),
@@ -261,36 +261,36 @@ fn take(shape: &Shape, json: &mut Json<'_>, out: Option<&mut Column>) -> Fit {
             put(out, |out| out.push_long(value));
         }
         Kind::Date => {
-            let text = json.quoted()?.text()?;
-            let value = moments::date(text.as_bytes()).ok_or(Unfit::new("it is no date"))?;
+            let text = json.quoted()?.bytes()?;
+            let value = moments::date(&text).ok_or(Unfit::new("it is no date"))?;
             put(out, |out| out.push_days(value));
         }
         Kind::Time => {
-            let text = json.quoted()?.text()?;
-            let value = moments::time(text.as_bytes())
+            let text = json.quoted()?.bytes()?;
+            let value = moments::time(&text)
                 .ok_or(Unfit::new("it is no time of day, or one in a time zone, which a column cannot hold"))?;
             put(out, |out| out.push_long(value));
         }
         Kind::Duration => {
-            let text = json.quoted()?.text()?;
-            let value = moments::duration(text.as_bytes())
+            let text = json.quoted()?.bytes()?;
+            let value = moments::duration(&text)
                 .ok_or(Unfit::new("it is no duration, or one longer than a column can hold"))?;
             put(out, |out| out.push_long(value));
         }
         Kind::Decimal { scale } => {
-            let text = json.quoted()?.text()?;
+            let text = json.text()?;
             let value = decimal::scaled(&text, *scale)
                 .ok_or(Unfit::new("it is no decimal number, or has more digits than its column"))?;
             put(out, |out| out.push_decimal(value));
         }
         Kind::Uuid => {
-            let text = json.quoted()?.text()?;
-            let value = uuid(text.as_bytes()).ok_or(Unfit::new("it is no UUID"))?;
+            let text = json.quoted()?.bytes()?;
+            let value = uuid(&text).ok_or(Unfit::new("it is no UUID"))?;
             put(out, |out| out.push_sixteen(&value));
         }
         Kind::Bytes => {
-            let text = json.quoted()?.text()?;
-            let value = STANDARD.decode(text.as_bytes()).map_err(|_| Unfit::new("it is not base64"))?;
+            let text = json.quoted()?.bytes()?;
+            let value = STANDARD.decode(&text).map_err(|_| Unfit::new("it is not base64"))?;
             if let Some(out) = out {
                 out.push_bytes(&value)?;
             }
@@ -305,15 +305,19 @@ fn take(shape: &Shape, json: &mut Json<'_>, out: Option<&mut Column>) -> Fit {
             None => take_object::<Column>(members, json, &mut [], |child| Some(child)).map_err(inner)?,
         },
         Kind::Json { of } => {
-            let text = if of.is_empty() { json.skip()? } else { take_any(of, json)? };
+            let before = json.clone();
+            if of.is_empty() {
+                json.skip()?;
+            } else {
+                take_any(of, json)?;
+            }
+            let text = std::str::from_utf8(json.since(&before)).map_err(|_| Unfit::new("it is not UTF-8"))?;
             if let Some(out) = out {
                 out.push_bytes(text.as_bytes())?;
             }
         }
         Kind::Null => {
-            if !json.eat_null()? {
-                return Err(Unfit::new("it is not null"));
-            }
+            json.null()?;
             put(out, Column::push_null);
         }
     }
@@ -331,7 +335,7 @@ fn inner(unfit: Unfit) -> Unfit {
     Unfit { field: None, ..unfit }
 }
 
-fn take_list(of: &Shape, unique: bool, json: &mut Json<'_>, mut out: Option<&mut Column>) -> Fit {
+fn take_list(of: &Shape, unique: bool, json: &mut Cursor<'_>, mut out: Option<&mut Column>) -> Fit {
     let mut texts = Vec::new();
     json.expect(b'[', "it is no list")?;
     if !json.eat(b']')? {
@@ -354,12 +358,13 @@ fn take_list(of: &Shape, unique: bool, json: &mut Json<'_>, mut out: Option<&mut
     out.map_or(Ok(()), Column::close)
 }
 
-fn take_map(keys: Keys, of: &Shape, json: &mut Json<'_>, mut out: Option<&mut Column>) -> Fit {
+fn take_map(keys: Keys, of: &Shape, json: &mut Cursor<'_>, mut out: Option<&mut Column>) -> Fit {
     let mut texts = Vec::new();
     json.expect(b'{', "it is no object")?;
     if !json.eat(b'}')? {
         loop {
-            let text = json.quoted()?.text()?;
+            json.peek()?;
+            let text = json.text()?;
             json.expect(b':', "it is not JSON")?;
             let (mut key_out, value_out) = match out.as_mut().and_then(|out| out.entries()) {
                 Some((keys, values)) => (Some(keys), Some(values)),
@@ -372,7 +377,7 @@ fn take_map(keys: Keys, of: &Shape, json: &mut Json<'_>, mut out: Option<&mut Co
                     }
                 }
                 Keys::Int => {
-                    let mut number = Json::new(&text);
+                    let mut number = Cursor::new(text.as_bytes());
                     let key = number.int()?;
                     // "007" is no key that was stored as a number.
                     if key.to_string() != text {
@@ -398,13 +403,13 @@ fn take_map(keys: Keys, of: &Shape, json: &mut Json<'_>, mut out: Option<&mut Co
     out.map_or(Ok(()), Column::close)
 }
 
-fn take_any<'a>(of: &[Shape], json: &mut Json<'a>) -> Fit<&'a str> {
+fn take_any(of: &[Shape], json: &mut Cursor<'_>) -> Fit {
     let before = json.clone();
     let mut first = None;
     for shape in of {
         *json = before.clone();
         match take(shape, json, None) {
-            Ok(()) => return Ok(json.since(&before)),
+            Ok(()) => return Ok(()),
             Err(unfit) => first = first.or(Some(unfit)),
         }
     }
@@ -428,4 +433,56 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
         *byte = (digits.next()?? << 4 | digits.next()??) as u8;
     }
     digits.next().is_none().then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: &str = r#"{"kind": "struct", "tag": ["type", "whole"], "fields": [
+        {"name": "number", "key": "number", "of": {"kind": "int", "nullable": true}},
+        {"name": "rate", "key": "rate", "of": {"kind": "float"}},
+        {"name": "good", "key": "good", "of": {"kind": "bool"}},
+        {"name": "when", "key": "when", "of": {"kind": "instant", "zone": true}},
+        {"name": "words", "key": "words", "of": {"kind": "list", "unique": true, "of": {"kind": "text"}}},
+        {"name": "counts", "key": "counts", "of": {"kind": "map", "keys": "int", "of": {"kind": "int"}}},
+        {"name": "part", "key": "part", "of": {"kind": "struct", "fields": [
+            {"name": "of", "key": "of", "of": {"kind": "null"}}]}},
+        {"name": "choice", "key": "choice", "of": {"kind": "json", "of": [{"kind": "int"}, {"kind": "text"}]}},
+        {"name": "any", "key": "any", "of": {"kind": "json", "of": []}}]}"#;
+    const SPACED: &str = r#"{ "type" : "whole" , "number" : null , "rate" : -1.5e3 , "good" : true ,
+        "when" : "2026-01-31T12:00:00Z" , "words" : [ "a" , "\u00e9" ] , "counts" : { "1" : 2 , "3" : 4 } ,
+        "part" : { "of" : null } , "choice" : "b" , "any" : [1] }"#;
+
+    fn columns(shape: &Shape, json: &[u8]) -> Fit<Vec<ArrayRef>> {
+        let wanted: Vec<_> = shape.members().iter().map(|member| Some(member.of.field(&member.name))).collect();
+        let mut decoder = Decoder::new(shape, &wanted);
+        decoder.row(json)?;
+        Ok(decoder.finish().unwrap().into_iter().flatten().collect())
+    }
+
+    #[test]
+    fn spaces_between_parts_change_nothing() {
+        let shape = Shape::read(SHAPE).unwrap();
+        let tokens: Vec<&str> = SPACED.split_whitespace().collect();
+        let compact = columns(&shape, tokens.concat().as_bytes()).unwrap();
+        assert_eq!(compact.len(), 9);
+        for space in [" ", "\n", "\t\r\n "] {
+            let spaced = format!("{space}{}{space}", tokens.join(space));
+            assert_eq!(columns(&shape, spaced.as_bytes()).as_ref(), Ok(&compact), "{spaced:?}");
+        }
+    }
+
+    #[test]
+    fn no_text_becomes_a_value_that_is_not_unicode() {
+        for kind in
+            [r#""text""#, r#""word", "of": ["a"]"#, r#""json", "of": []"#, r#""json", "of": [{"kind": "text"}]"#]
+        {
+            let shape =
+                format!(r#"{{"kind": "struct", "fields": [{{"name": "a", "key": "a", "of": {{"kind": {kind}}}}}]}}"#);
+            let shape = Shape::read(&shape).unwrap();
+            assert!(columns(&shape, b"{\"a\":\"a\"}").is_ok());
+            assert_eq!(columns(&shape, b"{\"a\":\"\xff\"}").unwrap_err().field, Some(0), "{kind}");
+        }
+    }
 }

@@ -10,13 +10,12 @@ mod column;
 mod decimal;
 mod decode;
 mod head;
-mod json;
 mod mend;
-mod moments;
 mod rows;
 mod shape;
 mod stream;
 mod texts;
+mod unfit;
 mod why;
 
 pub use ask::{Ask, Output, What};

@@ -1,31 +1,36 @@
 //! What a commit's meta says of why: correlation, causation, actor.
 
-use crate::json::{Fit, Json, Unfit};
+use std::borrow::Cow;
+
+use act_fast_core::json::{Cursor, Sure, Wrong};
 
 /// The value at a path of keys, as it stands; None where there is none, or null.
 pub(crate) fn value_at<'a>(meta: &'a [u8], path: &[&str]) -> Option<&'a str> {
-    let text = std::str::from_utf8(meta).ok()?;
-    let mut json = Json::new(text);
+    let mut json = Cursor::new(meta);
     for key in path {
         go_to(&mut json, key).ok()?;
     }
-    json.skip().ok().filter(|found| *found != "null")
+    let before = json.clone();
+    json.skip().ok()?;
+    let found = std::str::from_utf8(json.since(&before)).ok()?;
+    (found != "null").then_some(found)
 }
 
 /// The text at a path of keys.
 pub(crate) fn text_at(meta: &[u8], path: &[&str]) -> Option<String> {
     let found = value_at(meta, path)?;
-    Json::new(found).quoted().and_then(|quoted| quoted.text().map(std::borrow::Cow::into_owned)).ok()
+    Cursor::new(found.as_bytes()).text().map(Cow::into_owned).ok()
 }
 
 /// Stand before the value of a key of the object that follows.
-fn go_to(json: &mut Json<'_>, wanted: &str) -> Fit {
+fn go_to(json: &mut Cursor<'_>, wanted: &str) -> Sure {
     json.expect(b'{', "it is no object")?;
     if json.eat(b'}')? {
-        return Err(Unfit::new("it is not there"));
+        return Err(Wrong("it is not there"));
     }
     loop {
-        let found = json.quoted()?.text()? == wanted;
+        json.peek()?;
+        let found = json.text()? == wanted;
         json.expect(b':', "it is not JSON")?;
         if found {
             return Ok(());
@@ -46,6 +51,10 @@ mod tests {
         assert_eq!(text_at(meta, &["causation", "action", "actor", "id"]).as_deref(), Some("ada"));
         assert_eq!(value_at(meta, &["causation", "action"]), Some(r#"{"actor":{"id":"ada"}}"#));
         assert_eq!(value_at(meta, &["causation", "event", "name"]), None);
+        let spaced = br#" { "a" : 1 , "causation" : { "action" : "b" } } "#;
+        assert_eq!(value_at(spaced, &["causation"]), Some(r#"{ "action" : "b" }"#));
+        assert_eq!(text_at(spaced, &["causation", "action"]).as_deref(), Some("b"));
+        assert_eq!(value_at(b"{\"correlation\":\"\xff\"}", &["correlation"]), None);
         assert_eq!(value_at(b"", &["correlation"]), None);
         assert_eq!(value_at(b"[1]", &["correlation"]), None);
     }

@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
+use crate::moments;
+
 use super::expr::Given;
-use super::json::moment_text;
 use super::spec::{Arithmetic, Feed, Formula, Kept, Kind, Source, Spec};
 use super::value::{TooLarge, Value};
 
@@ -75,7 +76,7 @@ impl Held {
             Self::Int(value) => write_json(out, value),
             Self::Float(value) => write_json(out, value),
             Self::Str(value) => write_json(out, value),
-            Self::Moment(value) => write_json(out, &moment_text(*value)),
+            Self::Moment(value) => write_json(out, &moments::utc_text(*value)),
             Self::List(values) => {
                 out.push(b'[');
                 for (at, value) in values.iter().enumerate() {

@@ -10,7 +10,6 @@
 mod expr;
 mod group;
 mod held;
-mod json;
 mod run;
 mod scan;
 mod spec;

@@ -1,11 +1,14 @@
 //! From a payload to the values that are asked for. Fields are expected in the order in which they are declared, and found in
 //! any other; the last of several with one name counts.
 
-use std::borrow::Cow;
+use crate::json::{Cursor, NOT_JSON, SAFE_DIGITS, Sure, Wrong, kind};
+use crate::moments;
 
-use super::json::{Cursor, Doubt, Sure, kind, moment};
 use super::spec::{Event, Leaf, Member, Object, Sort};
 use super::value::Value;
+
+/// The value is not as the declaration expects it; Python knows what it means.
+const DOUBT: Wrong = Wrong("it is not what is declared");
 
 /// Take the values of an event from its payload.
 #[inline]
@@ -16,7 +19,7 @@ pub(super) fn scan<'a>(event: &'a Event, data: &'a [u8], leaves: &mut Vec<Value<
     }
     let mut cursor = Cursor::new(data);
     object(&event.object, &mut cursor, leaves)?;
-    if cursor.ended() { Ok(()) } else { Err(Doubt) }
+    if cursor.ended() { Ok(()) } else { Err(NOT_JSON) }
 }
 
 #[inline]
@@ -24,7 +27,7 @@ fn object<'a>(spec: &'a Object, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>
     let members = &spec.members;
     let mut seen = 0_u64;
     let mut next = 0;
-    cursor.expect(b'{')?;
+    cursor.expect(b'{', "it is no object")?;
     if !cursor.eat(b'}')? {
         loop {
             cursor.peek()?;
@@ -43,7 +46,7 @@ fn object<'a>(spec: &'a Object, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>
             if cursor.eat(b',')? {
                 continue;
             }
-            cursor.expect(b'}')?;
+            cursor.expect(b'}', NOT_JSON.0)?;
             break;
         }
     }
@@ -56,8 +59,8 @@ fn object<'a>(spec: &'a Object, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>
 /// The number of the member whose name comes next, if it is one.
 #[inline(never)]
 fn named(members: &[Member], cursor: &mut Cursor<'_>) -> Sure<Option<usize>> {
-    let name: Cow<'_, str> = cursor.text()?;
-    cursor.expect(b':')?;
+    let name = cursor.text()?;
+    cursor.expect(b':', NOT_JSON.0)?;
     Ok(members.iter().position(|member| member.key == name))
 }
 
@@ -65,7 +68,7 @@ fn named(members: &[Member], cursor: &mut Cursor<'_>) -> Sure<Option<usize>> {
 fn missing<'a>(members: &'a [Member], seen: u64, leaves: &mut [Value<'a>]) -> Sure {
     for (index, member) in members.iter().enumerate() {
         if seen & (1 << index) == 0 {
-            for (at, constant) in member.missing.as_ref().ok_or(Doubt)? {
+            for (at, constant) in member.missing.as_ref().ok_or(DOUBT)? {
                 leaves[*at] = Value::constant(constant);
             }
         }
@@ -77,7 +80,7 @@ fn missing<'a>(members: &'a [Member], seen: u64, leaves: &mut [Value<'a>]) -> Su
 fn value<'a>(member: &'a Member, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>]) -> Sure {
     let found = cursor.kind()?;
     if found & member.kinds == 0 {
-        return Err(Doubt);
+        return Err(DOUBT);
     }
     match (&member.leaf, &member.inside) {
         (Some(leaf), _) => {
@@ -114,22 +117,33 @@ fn leaf_value<'a>(leaf: &Leaf, found: u8, cursor: &mut Cursor<'a>) -> Sure<Value
         Sort::Int => {
             let value = cursor.int()?;
             let fits = leaf.low.is_none_or(|low| value >= low) && leaf.high.is_none_or(|high| value <= high);
-            if fits { Ok(Value::Int(value)) } else { Err(Doubt) }
+            if fits { Ok(Value::Int(value)) } else { Err(DOUBT) }
         }
-        Sort::Float => cursor.float().map(Value::Float),
+        Sort::Float => float(cursor).map(Value::Float),
         Sort::Bool => cursor.boolean().map(Value::Bool),
         Sort::Str => {
             let text = cursor.text()?;
             if leaf.options.as_ref().is_some_and(|options| !options.iter().any(|option| *option == text)) {
-                return Err(Doubt);
+                return Err(DOUBT);
             }
             Ok(Value::Str(text))
         }
         Sort::Moment => {
-            let (raw, _) = cursor.quoted()?;
-            moment(raw).map(Value::Moment)
+            let text = cursor.quoted()?.bytes()?;
+            moments::utc(&text).map(Value::Moment).ok_or(DOUBT)
         }
     }
+}
+
+/// A number as a float; one that is written as a whole number, and may not be one exactly, is left to Python.
+#[inline]
+fn float(cursor: &mut Cursor<'_>) -> Sure<f64> {
+    let text = cursor.number()?;
+    let whole = !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
+    if whole && text.len() > SAFE_DIGITS {
+        return Err(DOUBT);
+    }
+    text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or(DOUBT)
 }
 
 #[cfg(test)]
@@ -233,6 +247,14 @@ mod tests {
             prop_assert_eq!(scan(&spec.events[0], text.as_bytes(), &mut leaves), Ok(()));
             let name = name.map_or(Value::None, |name| Value::Str(name.into()));
             prop_assert_eq!(leaves, vec![Value::Int(amount), name, size.map_or(Value::None, Value::Int)]);
+        }
+
+        #[test]
+        fn a_float_is_the_one_that_serde_reads(value: f64) {
+            let text = Json::from(value).to_string();
+            if value.is_finite() {
+                prop_assert_eq!(float(&mut Cursor::new(text.as_bytes())).map(f64::to_bits), Ok(value.to_bits()));
+            }
         }
 
         #[test]

@@ -2,11 +2,19 @@
 //!
 //! Other forms that mean the same are left to whoever knows them all.
 
+use jiff::SignedDuration;
+use jiff::civil::{DateTime, datetime};
+use jiff::fmt::temporal::DateTimePrinter;
+
 const SECOND_US: i64 = 1_000_000;
 const DAY_US: i64 = 86_400 * SECOND_US;
+const EPOCH: DateTime = datetime(1970, 1, 1, 0, 0, 0, 0);
+static WHOLE: DateTimePrinter = DateTimePrinter::new().precision(Some(0));
+static FRACTIONAL: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 /// Days since 1970 of a day in the proleptic Gregorian calendar, which `text` must be and nothing more.
-pub(crate) fn date(text: &[u8]) -> Option<i32> {
+#[must_use]
+pub fn date(text: &[u8]) -> Option<i32> {
     if text.len() != 10 || text[4] != b'-' || text[7] != b'-' {
         return None;
     }
@@ -52,12 +60,14 @@ fn clock(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// µs since midnight.
-pub(crate) fn time(text: &[u8]) -> Option<i64> {
+#[must_use]
+pub fn time(text: &[u8]) -> Option<i64> {
     clock(text).and_then(|(time, rest)| rest.is_empty().then_some(time))
 }
 
 /// µs since 1970 and whether the text says how far it is from UTC; if not, it is taken for UTC.
-pub(crate) fn instant(text: &[u8]) -> Option<(i64, bool)> {
+#[must_use]
+pub fn instant(text: &[u8]) -> Option<(i64, bool)> {
     let days = date(text.get(..10)?)?;
     if !matches!(text.get(10)?, b'T' | b't' | b' ') {
         return None;
@@ -79,8 +89,25 @@ pub(crate) fn instant(text: &[u8]) -> Option<(i64, bool)> {
     Some((i64::from(days) * DAY_US + time - offset, zoned))
 }
 
+/// µs since 1970 of a moment in the form that [`utc_text`] writes: `2026-01-31T12:00:00Z` or `2026-01-31T12:00:00.000001Z`.
+#[inline]
+#[must_use]
+pub fn utc(text: &[u8]) -> Option<i64> {
+    let written = matches!(text.len(), 20 | 27) && text[10] == b'T' && text[text.len() - 1] == b'Z';
+    if written { instant(text).map(|(moment_us, _)| moment_us) } else { None }
+}
+
+/// The text of a moment in UTC, in the years 1 to 9999, as payloads have it.
+#[must_use]
+pub fn utc_text(moment_us: i64) -> String {
+    let moment = EPOCH.saturating_add(SignedDuration::from_micros(moment_us));
+    let printer = if moment_us % SECOND_US == 0 { &WHOLE } else { &FRACTIONAL };
+    format!("{}Z", printer.datetime_to_string(&moment))
+}
+
 /// µs of a duration in days and seconds, such as `P1DT2.5S`.
-pub(crate) fn duration(text: &[u8]) -> Option<i64> {
+#[must_use]
+pub fn duration(text: &[u8]) -> Option<i64> {
     let (sign, text) = text.strip_prefix(b"-").map_or((1, text), |rest| (-1, rest));
     let mut rest = text.strip_prefix(b"P")?;
     let mut total: i64 = 0;
@@ -123,6 +150,7 @@ fn digits(text: &[u8]) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn dates_are_those_of_the_calendar() {
@@ -152,6 +180,51 @@ mod tests {
         assert_eq!(duration(b"PT0S"), Some(0));
         for wrong in ["P", "PT", "P1W", "PT1H", "PT1M", "1D", "PT1.1234567S", "P999999999999999D"] {
             assert_eq!(duration(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn utc_is_read_only_as_it_is_written() {
+        assert_eq!(utc(b"1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(utc(b"2000-02-29T23:59:59.000001Z"), Some(951_868_799_000_001));
+        for wrong in [
+            "1970-01-01T00:00:00+01:00",
+            "1970-01-01 00:00:00Z",
+            "1970-01-01t00:00:00Z",
+            "1970-01-01T00:00:00z",
+            "1970-01-01T00:00:00.5Z",
+            "1970-01-01T00:00:00.50+01:Z",
+            "1970-02-30T00:00:00Z",
+            "1970-01-01T24:00:00Z",
+        ] {
+            assert_eq!(utc(wrong.as_bytes()), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn utc_is_written_with_a_fraction_of_six_digits_or_none() {
+        assert_eq!(utc_text(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc_text(-500_000), "1969-12-31T23:59:59.500000Z");
+        assert_eq!(utc_text(-62_135_596_800_000_000), "0001-01-01T00:00:00Z");
+        assert_eq!(utc_text(253_402_300_799_999_999), "9999-12-31T23:59:59.999999Z");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_of_a_moment_is_read_as_it(
+            moment_us in -62_135_596_800_000_000_i64..=253_402_300_799_999_999, whole: bool,
+        ) {
+            let moment_us = if whole { moment_us.div_euclid(SECOND_US) * SECOND_US } else { moment_us };
+            let text = utc_text(moment_us);
+            prop_assert_eq!(text.len(), if moment_us % SECOND_US == 0 { 20 } else { 27 });
+            prop_assert_eq!(utc(text.as_bytes()), Some(moment_us));
+            prop_assert_eq!(instant(text.as_bytes()), Some((moment_us, true)));
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes: Vec<u8>, date_first: bool) {
+            let bytes = if date_first { [b"2026-01-31T12:00:00".as_slice(), &bytes].concat() } else { bytes };
+            let _ = (date(&bytes), time(&bytes), instant(&bytes), utc(&bytes), duration(&bytes));
         }
     }
 }
