@@ -220,6 +220,14 @@ mod tests {
         format!("{space}{{{space}{}}}{space}", members.iter().map(member).collect::<Vec<_>>().join(","))
     }
 
+    #[test]
+    fn what_is_not_as_declared_is_doubted_though_another_value_takes_its_place() {
+        let (spec, mut leaves) = (spec(), Vec::new());
+        assert_eq!(scan(&spec.events[0], br#"{"amount":1,"amount":2}"#, &mut leaves), Ok(()));
+        assert_eq!(leaves[0], Value::Int(2));
+        assert_eq!(scan(&spec.events[0], br#"{"amount":null,"amount":2}"#, &mut leaves), Err(DOUBT));
+    }
+
     proptest! {
         #[test]
         fn what_is_taken_is_what_serde_finds(members in members(any_json()), space in "[ \n\t]{0,2}") {
@@ -227,7 +235,11 @@ mod tests {
             let mut leaves = Vec::new();
             let found = scan(&spec.events[0], text.as_bytes(), &mut leaves).ok().map(|()| leaves);
             let object: Json = serde_json::from_str(&text).unwrap();
-            prop_assert_eq!(found, expected(&object), "{}", text);
+            // Of several values with one name all must be as declared, though the last of them counts.
+            let repeats = object.as_object().unwrap().len() < members.len();
+            if found.is_some() || !repeats {
+                prop_assert_eq!(found, expected(&object), "{}", text);
+            }
         }
 
         #[test]
