@@ -114,7 +114,6 @@ class Engine:
         try:
             done, appended = self._attempt(request)
         except ConcurrencyError as conflict:
-            self._await_version(conflict.stream, conflict.actual)  # so that whoever loads again sees what was faster
             if expected is not None or not action.retries or conflict.stream != stream:
                 raise
             done, appended = self._again(request, conflict)
@@ -242,7 +241,6 @@ class Engine:
         for attempt in range(1, action.retries + 1):
             time.sleep(action.backoff.wait(attempt))
             with self._turns[hash(stream) % _TURNS]:
-                self._await_version(stream, lost.actual)
                 try:
                     return self._attempt(request)
                 except ConcurrencyError as conflict:
@@ -250,11 +248,6 @@ class Engine:
                         raise
                     lost = conflict
         raise lost
-
-    def _await_version(self, stream: str, version: int) -> None:
-        """Have a version published: who won the race may be waiting for the disk still, or have died before it did."""
-        if self._port.version(stream) < version:
-            self.store.flush()
 
     def _finish(self, model: Model[S], stream: str, done: Loaded[S], appended: int) -> Snapshot[S]:
         """What is left to do once a commit is in the log. Nothing here can undo it, so nothing here may raise."""

@@ -229,7 +229,7 @@ class Store(Protocol):
             the first and last version and position of what was appended.
 
         Raises:
-            ConcurrencyError: the stream is at another version; nothing was written.
+            ConcurrencyError: the stream is at another version, up to which it can be read by now; nothing was written.
             StoreFullError: there is no room; nothing was written.
         """
         ...

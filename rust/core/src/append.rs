@@ -142,6 +142,11 @@ impl Log {
             // Should the store have gone, then that is what there is to say.
             self.check_in_place()?;
         }
+        if let (Err(Error::Conflict { .. }), Durability::Fsync) = (&outcome, self.options.durability) {
+            // Whoever was faster may be waiting for the disk still, or have died before it did. Who loads again is to
+            // see what was in the way.
+            self.flush_up_to(self.control.indexed_position()?)?;
+        }
         let (appended, position) = outcome?;
         match self.options.durability {
             Durability::Fsync => self.flush_up_to(position)?,

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use act_fast_core::disk::{Disk, RealDisk};
-use act_fast_core::{Durability, Filter, Log, NewEvent, Options, Part, Patience, fault, verify};
+use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Part, Patience, fault, verify};
 
 const PART: &str = "ACT_FAST_DYING_PART";
 /// More fault points than any part of the child has.
@@ -91,7 +91,23 @@ fn run_child(path: &Path, what: &str, durability: &str, point: i64) -> (u64, boo
     (acknowledged.unwrap_or(0), said.contains("finished"))
 }
 
+/// What is in the way of an append can be read afterwards, also when its writer died before anybody could.
+fn check_conflict(log: &Log, place: &str) {
+    let events = [NewEvent { name: "Happened", data: b"1" }];
+    let expected = log.version("one").expect("a version");
+    let part = Part { stream: "one", events: &events, expected: Some(expected) };
+    match log.append(&[part], b"", false, Patience::Wait) {
+        Ok(_) => {}
+        Err(Error::Conflict { actual, .. }) => {
+            assert!(actual > expected, "{place}");
+            assert_eq!(log.version("one").expect("a version"), actual, "{place}");
+        }
+        Err(other) => panic!("{place}: {other}"),
+    }
+}
+
 fn check(path: &Path, log: &Log, acknowledged: u64, place: &str) {
+    check_conflict(log, place);
     let last = append(log, &[("one", 1), ("after", 1)]);
     assert!(last > acknowledged + 1, "{place}: {acknowledged} was acknowledged, and now the log ends at {last}");
     let mut query = log.query(&Filter::default()).expect("a query");
