@@ -51,6 +51,8 @@ const WORDS: [u64; 8] = [PUBLISHED, SYNCED, INDEXED, ALLOCATED, SHAPE, FLAGS, FL
 pub(crate) const CLEAN: u64 = 1;
 /// A write or a flush failed; nothing more is appended until the store is opened anew.
 pub(crate) const FAILED: u64 = 2;
+/// The disk knows that the store is not closed. Never set together with `CLEAN`.
+const OPEN: u64 = 4;
 const DURABILITY_SHIFT: u32 = 8;
 
 /// What the log has come to, as far as it is written.
@@ -299,16 +301,25 @@ impl Control {
         }
     }
 
-    /// Before the first append: after a power cut, a stale "clean" must not be believed.
+    /// Say that the store was closed. Until that is flushed, nobody else may open it.
+    pub(crate) fn close_down(&self) -> Result<()> {
+        self.change_flags(|flags| (flags | CLEAN) & !OPEN)?;
+        self.flush()
+    }
+
+    /// Before the first append: after a power cut, a stale "clean" must not be believed. That the flag has been taken back
+    /// here says nothing of the disk: whoever did it may have died before it was flushed.
     pub(crate) fn open_up(&self) -> Result<()> {
-        if !self.flag(CLEAN)? {
+        if self.flag(OPEN)? {
             return Ok(());
         }
+        let clean = self.flag(CLEAN)?;
         self.set_flag(CLEAN, false)?;
         self.flush().inspect_err(|_| {
-            // Still so on disk; whoever comes next has to try again.
-            let _ = self.set_flag(CLEAN, true);
-        })
+            // Still so on disk; whoever comes next has to try again, and a flush writes only what was changed since.
+            let _ = self.set_flag(CLEAN, clean);
+        })?;
+        self.set_flag(OPEN, true)
     }
 
     /// The durability that the open store's writers have agreed on, as a number of the caller's.

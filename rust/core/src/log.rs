@@ -360,8 +360,7 @@ impl Log {
             self.control.set_flag(control::FAILED, true)?;
             return Err(error);
         }
-        self.control.set_flag(control::CLEAN, true)?;
-        self.control.flush()?;
+        self.control.close_down()?;
         drop(opening);
         Ok(())
     }

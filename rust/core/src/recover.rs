@@ -174,7 +174,7 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     // Sectors may come to the disk in any order: all the rest before the claim.
     control.flush()?;
     control.claim()?;
-    control.flush()?;
+    control.open_up()?;
     let index = Index::open(disk, &control, lasting, true)?;
     index.remove_others()?;
     let fresh = state.position == 0 && cut_bytes == 0;

@@ -17,7 +17,7 @@ use std::time::Duration;
 use act_fast_core::{Durability, Log, Options, verify};
 use support::contents::{self, Trouble};
 use support::history::{self, Author, Item, Versions};
-use support::lying_disk::{Call, Checkpoint, Loss, LyingDisk, Verdict};
+use support::lying_disk::{Call, Checkpoint, HOUSEKEEPER, Loss, LyingDisk, Verdict};
 use support::rng::{self, Rng};
 use support::{env_number, options};
 
@@ -262,7 +262,7 @@ impl Campaign {
         disk.intercept(move |call, name| match call {
             Call::Flush if lie == Lie::LogFlush && name.ends_with(".seg") => Verdict::Lie,
             Call::SyncFolder if lie == Lie::FolderSync => Verdict::Lie,
-            _ if alone && std::thread::current().name() == Some("act-fast-housekeeper") => {
+            _ if alone && std::thread::current().name() == Some(HOUSEKEEPER) => {
                 Verdict::Fail(std::io::Error::other("not now"))
             }
             _ => Verdict::Go,
@@ -377,7 +377,9 @@ impl Campaign {
         for at in 0..traces.checkpoints.len() {
             self.examine(traces, at, Loss::Nothing, Restart::Reboot, rng, 0);
             self.examine(traces, at, Loss::Everything, Restart::Reboot, rng, 0);
-            self.examine(traces, at, Loss::Nothing, Restart::Kill, rng, 0);
+            if traces.checkpoints[at].of_one_instant {
+                self.examine(traces, at, Loss::Nothing, Restart::Kill, rng, 0);
+            }
             for unit in 0..traces.checkpoints[at].units().min(40) {
                 self.examine(traces, at, Loss::One(unit), Restart::Reboot, rng, 0);
                 self.examine(traces, at, Loss::AllBut(unit), Restart::Reboot, rng, 0);
@@ -413,7 +415,8 @@ fn chance(checkpoint: &Checkpoint, rng: &mut Rng) -> (Loss, Restart) {
         5 => Loss::Chance(90),
         _ => Loss::Chance(50),
     };
-    (loss, [Restart::Reboot, Restart::Reboot, Restart::Copy, Restart::Kill][rng.below(4)])
+    let restarts = [Restart::Reboot, Restart::Reboot, Restart::Copy, Restart::Kill];
+    (loss, restarts[rng.below(if checkpoint.of_one_instant { 4 } else { 3 })])
 }
 
 /// How many images a test makes whose share of all is `percent`.
@@ -491,6 +494,30 @@ fn a_recovery_may_be_cut_short_at_every_boundary() {
     let mut campaign = Campaign::new(Durability::Os, Lie::None);
     campaign.comb_traces(&traces, &mut rng);
     campaign.assert_clean();
+}
+
+#[test]
+fn an_opening_may_be_cut_short_at_every_boundary_and_what_comes_after_is_kept() {
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+    let items: Vec<_> = (0..2).map(|number| Arc::new(Item::event("s", "Written", &number.to_string()))).collect();
+    items[0].ask(&log, None).expect("appending");
+    log.shut_down().expect("closing");
+    drop(log);
+    disk.record();
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening what was closed");
+    let checkpoints = disk.checkpoints();
+    drop(log);
+    assert!(checkpoints.iter().any(|checkpoint| checkpoint.after == "beginning to flush control"));
+    for checkpoint in checkpoints.into_iter().filter(|checkpoint| checkpoint.of_one_instant) {
+        // Whoever was opening it dies; the next one appends; then the power goes.
+        let disk = checkpoint.killed();
+        let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening after a death");
+        items[1].ask(&log, None).expect("appending again");
+        let image = disk.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted();
+        let log = Log::open(LyingDisk::from_image(&image).shared(), options(Durability::Fsync)).expect("opening anew");
+        history::prefix(&items, 2, &read(&log).expect("reading")).expect(&checkpoint.after);
+    }
 }
 
 #[test]

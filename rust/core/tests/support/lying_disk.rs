@@ -19,6 +19,8 @@ use act_fast_sys::{Guarded, Map, anonymous_file, reserve};
 use super::control_file;
 use super::rng::Rng;
 
+/// The name of the thread that works beside whoever appends.
+pub(crate) const HOUSEKEEPER: &str = "act-fast-housekeeper";
 const SECTOR: usize = 512;
 const DEVICE: u64 = 77;
 /// How many versions of a sector are kept apart.
@@ -221,6 +223,9 @@ pub(crate) struct Checkpoint {
     pub(crate) after: String,
     /// What `note` was told last.
     pub(crate) note: usize,
+    /// Whether all that is mapped is as it was at one instant. It is not when this was taken down in the middle of what
+    /// another thread was doing: a machine's end may leave such a mixture on the disk, a process's death does not.
+    pub(crate) of_one_instant: bool,
     contents: BTreeMap<u64, Arc<Content>>,
     names: Names,
     durable: Names,
@@ -563,6 +568,7 @@ fn take_down(state: &State, what: &str) -> Checkpoint {
     Checkpoint {
         after: what.to_owned(),
         note: state.note,
+        of_one_instant: std::thread::current().name() != Some(HOUSEKEEPER),
         contents,
         names: state.names.clone(),
         durable: state.durable.clone(),
