@@ -35,23 +35,41 @@ struct Expect {
 }
 
 impl Expect {
-    /// Find which items a store holds; there must be `required` of them at least.
-    fn recognize(&mut self, required: usize, found: &contents::Contents) -> Result<(), String> {
-        let outcome = history::prefix(&self.items, required, found);
+    /// Find which items a store holds.
+    fn recognize(&mut self, required: Required, found: &contents::Contents) -> Result<(), String> {
+        let outcome = history::prefix(&self.items, required.items(), found);
         if let Ok(kept) = outcome {
             self.ghosts.extend(self.items.get(kept).map(|item| (kept, Arc::clone(item))));
             self.items.truncate(kept);
             return Ok(());
         }
-        for (before, ghost) in self.ghosts.iter().filter(|(before, _)| *before >= required) {
+        for (before, ghost) in self.ghosts.iter().filter(|(before, _)| *before >= required.certain) {
             let mut items = self.items[..*before].to_vec();
             items.push(Arc::clone(ghost));
+            if items.len() < required.items() {
+                continue;
+            }
             if history::prefix(&items, before + 1, found).is_ok() {
                 self.items = items;
                 return Ok(());
             }
         }
         outcome.map(drop)
+    }
+}
+
+/// How many items there must be.
+#[derive(Clone, Copy, Debug, Default)]
+struct Required {
+    /// So many were acknowledged: they and no others.
+    certain: usize,
+    /// So many had been shown to readers. The last may be a ghost that a recovery before this one has found.
+    shown: usize,
+}
+
+impl Required {
+    fn items(self) -> usize {
+        self.certain.max(self.shown)
     }
 }
 
@@ -95,12 +113,12 @@ fn read(log: &Log) -> Result<contents::Contents, String> {
 }
 
 impl Life {
-    /// Open the store on a disk and compare it with what it must hold, of which `required` items are certain.
+    /// Open the store on a disk and compare it with what it must hold.
     fn begin(
         disk: LyingDisk,
         options: &Options,
         expect: Expect,
-        required: usize,
+        required: Required,
         mut rng: Rng,
     ) -> Result<Self, String> {
         let author = Author::new(rng.fork());
@@ -113,7 +131,7 @@ impl Life {
             match Log::open(life.disk.shared(), reading) {
                 Ok(log) => life.now.clone().recognize(required, &read(&log)?)?,
                 // Nothing is acknowledged while the store is being made.
-                Err(_) if required == 0 => {}
+                Err(_) if required.items() == 0 => {}
                 Err(error) => return Err(format!("opening for reading: {error}")),
             }
         }
@@ -268,7 +286,8 @@ impl Campaign {
             _ => Verdict::Go,
         });
         disk.record();
-        let mut outcome = Life::begin(disk.clone(), &options(self.durability), Expect::default(), 0, rng.fork());
+        let mut outcome =
+            Life::begin(disk.clone(), &options(self.durability), Expect::default(), Required::default(), rng.fork());
         let mut expects = Vec::new();
         if let Ok(life) = &mut outcome {
             let mut done = (0..steps).try_for_each(|_| life.step());
@@ -309,13 +328,13 @@ impl Campaign {
         rng: &mut Rng,
         depth: u32,
     ) -> Result<(), String> {
-        let mut required = expect.durable;
+        let mut required = Required { certain: expect.durable, shown: 0 };
         if self.durability == Durability::Fsync {
-            required = required.max(shown(&expect.items, checkpoint.published()));
+            required.shown = shown(&expect.items, checkpoint.published());
         }
         let disk = match restart {
             Restart::Kill => {
-                required = expect.returned;
+                required = Required { certain: expect.returned, shown: 0 };
                 checkpoint.killed()
             }
             Restart::Reboot => LyingDisk::from_image(&checkpoint.image(loss, rng).rebooted()),
@@ -327,7 +346,7 @@ impl Campaign {
             disk.record();
         }
         // Until it is open again, nothing more is certain than after what has just happened.
-        let expect = Expect { returned: required, ..expect.clone() };
+        let expect = Expect { returned: required.items(), ..expect.clone() };
         let mut life = Life::begin(disk.clone(), &options(self.durability), expect, required, rng.fork())?;
         life.commit()?;
         if nested {
