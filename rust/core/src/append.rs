@@ -123,9 +123,9 @@ struct Plan<'a> {
 pub type AppendedParts = SmallVec<[Appended; 1]>;
 
 impl Log {
-    /// Append all parts as one commit: all of it or nothing. `trusted` payloads are known to be JSON.
-    pub fn append(&self, parts: &[Part<'_>], meta: &[u8], trusted: bool, patience: Patience) -> Result<AppendedParts> {
-        self.check_arguments(parts, meta, trusted)?;
+    /// Append all parts as one commit: all of it or nothing.
+    pub fn append(&self, parts: &[Part<'_>], meta: &[u8], patience: Patience) -> Result<AppendedParts> {
+        self.check_arguments(parts, meta)?;
         self.check_writable()?;
         let mut writer = match patience {
             Patience::Wait => self.writer(),
@@ -172,7 +172,7 @@ impl Log {
         if self.control.indexed()? == self.control.log_state()?.tail { Ok(guard) } else { Err(Error::WouldWait) }
     }
 
-    fn check_arguments(&self, parts: &[Part<'_>], meta: &[u8], trusted: bool) -> Result<()> {
+    fn check_arguments(&self, parts: &[Part<'_>], meta: &[u8]) -> Result<()> {
         if parts.is_empty() {
             return Err(Error::Invalid("there is nothing to append; give at least one event".to_owned()));
         }
@@ -188,17 +188,17 @@ impl Log {
                     names::check("event name", event.name)?;
                     checked = Some(event.name);
                 }
-                self.check_payload(event, part.stream, trusted)?;
+                self.check_payload(event, part.stream)?;
             }
         }
-        if !meta.is_empty() && !trusted && !is_json(meta) {
+        if !meta.is_empty() && !is_json(meta) {
             return Err(Error::Invalid("the meta is not JSON in UTF-8; encode it first".to_owned()));
         }
         Ok(())
     }
 
     #[inline]
-    fn check_payload(&self, event: &NewEvent<'_>, stream: &str, trusted: bool) -> Result<()> {
+    fn check_payload(&self, event: &NewEvent<'_>, stream: &str) -> Result<()> {
         let limit = self.options.payload_max_bytes;
         if event.data.len() > limit {
             return Err(Error::Invalid(format!(
@@ -207,7 +207,7 @@ impl Log {
                 event.data.len()
             )));
         }
-        if !trusted && !is_json(event.data) {
+        if !is_json(event.data) {
             return Err(Error::Invalid(format!(
                 "the data of event {:?} for stream {stream:?} is not JSON in UTF-8; encode it first",
                 event.name

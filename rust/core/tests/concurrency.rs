@@ -39,7 +39,7 @@ fn append(log: &Log, stream: &str, count: u64, expected: Option<u64>) -> act_fas
     let event = NewEvent { name: "Counted", data: b"1" };
     let events = vec![event; count as usize];
     let part = Part { stream, events: &events, expected };
-    Ok(log.append(&[part], b"", true, Patience::Wait)?[0].last_version)
+    Ok(log.append(&[part], b"", Patience::Wait)?[0].last_version)
 }
 
 /// Follow a log until `total` events have been seen, checking each step.

@@ -483,13 +483,13 @@ fn an_append_that_may_not_wait_leaves_new_room_and_larger_tables_to_one_that_may
         let stream = format!("s-{number}");
         let parts = [Part { stream: &stream, events: &events, expected: Some(0) }];
         forbidden.store(true, Ordering::SeqCst);
-        let outcome = log.append(&parts, b"", false, Patience::Try);
+        let outcome = log.append(&parts, b"", Patience::Try);
         forbidden.store(false, Ordering::SeqCst);
         match outcome {
             Ok(_) => {}
             Err(Error::WouldWait) => {
                 refused += 1;
-                log.append(&parts, b"", false, Patience::Wait).expect("appending");
+                log.append(&parts, b"", Patience::Wait).expect("appending");
             }
             Err(error) => panic!("{error}"),
         }

@@ -29,7 +29,7 @@ fn append(log: &Log, number: u64) {
     let data = format!(r#"{{"n":{number},"pad":"{}"}}"#, "x".repeat(300));
     let events = [NewEvent { name: "Old", data: data.as_bytes() }];
     let part = Part { stream: &format!("s-{}", number % 7), events: &events, expected: None };
-    log.append(&[part], b"", true, Patience::Wait).expect("room");
+    log.append(&[part], b"", Patience::Wait).expect("room");
 }
 
 /// A store with several log files, closed.

@@ -136,7 +136,7 @@ impl Model {
             .zip(&events)
             .map(|((stream, _, expected), events)| Part { stream: STREAMS[*stream], events, expected: *expected })
             .collect();
-        match (log.append(&given, b"{}", false, Patience::Wait), conflict) {
+        match (log.append(&given, b"{}", Patience::Wait), conflict) {
             (Ok(appended), None) => {
                 assert_eq!(appended.len(), parts.len());
                 assert_eq!(appended[0].first_position, self.events.len() as u64 + 1);

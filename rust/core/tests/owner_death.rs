@@ -28,7 +28,7 @@ fn append(log: &Log, parts: &[(&str, usize)]) -> u64 {
     let events: Vec<Vec<NewEvent<'_>>> = parts.iter().map(|(_, count)| vec![event; *count]).collect();
     let given: Vec<Part<'_>> =
         parts.iter().zip(&events).map(|((stream, _), events)| Part { stream, events, expected: None }).collect();
-    log.append(&given, b"", false, Patience::Wait).expect("an append").last().expect("a part").last_position
+    log.append(&given, b"", Patience::Wait).expect("an append").last().expect("a part").last_position
 }
 
 /// What the dying process does; it says how far it has come, after each acknowledgement.
@@ -96,7 +96,7 @@ fn check_conflict(log: &Log, place: &str) {
     let events = [NewEvent { name: "Happened", data: b"1" }];
     let expected = log.version("one").expect("a version");
     let part = Part { stream: "one", events: &events, expected: Some(expected) };
-    match log.append(&[part], b"", false, Patience::Wait) {
+    match log.append(&[part], b"", Patience::Wait) {
         Ok(_) => {}
         Err(Error::Conflict { actual, .. }) => {
             assert!(actual > expected, "{place}");

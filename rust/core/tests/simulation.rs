@@ -190,7 +190,7 @@ impl Simulation {
         let names: Vec<&str> = (0..=self.random.below(3)).map(|_| NAMES[self.random.below(NAMES.len())]).collect();
         let events: Vec<_> = names.iter().map(|name| NewEvent { name, data: b"{}" }).collect();
         let part = Part { stream, events: &events, expected: None };
-        let appended = self.log.append(&[part], b"", true, Patience::Wait).expect("an append")[0];
+        let appended = self.log.append(&[part], b"", Patience::Wait).expect("an append")[0];
         for (name, position) in names.iter().zip(appended.first_position..) {
             for target in concerned(stream, name, position) {
                 self.expected.entry(target).or_default().insert(position);

@@ -124,12 +124,12 @@ impl Log {
         let log = self.handle.get()?;
         let bytes: usize = parts.iter().flat_map(|part| part.events).map(|event| event.data.len()).sum();
         if self.options.durability != Durability::Fsync && bytes <= SMALL_BYTES {
-            match log.append(parts, meta, false, Patience::Try) {
+            match log.append(parts, meta, Patience::Try) {
                 Err(Error::WouldWait) => {}
                 outcome => return outcome.map_err(raised),
             }
         }
-        py.detach(|| log.append(parts, meta, false, Patience::Wait)).map_err(raised)
+        py.detach(|| log.append(parts, meta, Patience::Wait)).map_err(raised)
     }
 }
 

@@ -46,7 +46,7 @@ impl Item {
                     let expected = versions.as_mut().map(|versions| versions.add(stream, events.len() as u64));
                     asked.push(Part { stream, events, expected });
                 }
-                log.append(&asked, meta, true, Patience::Wait).map(drop)
+                log.append(&asked, meta, Patience::Wait).map(drop)
             }
         }
     }

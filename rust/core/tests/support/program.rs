@@ -34,7 +34,7 @@ pub(crate) fn store() -> Arc<Log> {
 pub(crate) fn append(log: &Log, stream: &str, names: &[&str]) -> u64 {
     let events: Vec<_> = names.iter().map(|name| NewEvent { name, data: b"{\"customer\":\"ada\"}" }).collect();
     let part = Part { stream, events: &events, expected: None };
-    log.append(&[part], b"", false, Patience::Wait).expect("an append")[0].last_position
+    log.append(&[part], b"", Patience::Wait).expect("an append")[0].last_position
 }
 
 pub(crate) fn spec(name: &str, events: &[&str], target: &str) -> Spec {
