@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,18 +16,19 @@ WRITER = """
 import sys
 from act_fast import Append, LogStore
 with LogStore(sys.argv[1], durability="os") as store:
-    number = 0
-    while True:
-        # One commit takes from one account what it gives to another.
-        moved = b'{"amount":%d}' % (number % 9)
-        store.append_many([
-            Append(f"account-{number % 5}", [("Withdrawn", moved)]),
-            Append(f"account-{(number + 1) % 5}", [("Deposited", moved)]),
-        ])
-        number += 1
-        if number == 1:
-            print("ready", flush=True)
+    for asked in sys.stdin:
+        for number in range(int(asked)):
+            # One commit takes from one account what it gives to another.
+            moved = b'{"amount":%d}' % (number % 9)
+            store.append_many([
+                Append(f"account-{number % 5}", [("Withdrawn", moved)]),
+                Append(f"account-{(number + 1) % 5}", [("Deposited", moved)]),
+            ])
 """
+COMMITS = 2000
+"""So many are appended while one question is answered: without a bound, questions would fall behind for ever."""
+
+GoOn = Callable[[], None]
 
 
 @pytest.fixture
@@ -37,20 +38,27 @@ def app(store_path: Path) -> Iterator[Act]:
 
 
 @pytest.fixture
-def writer(app: Act, store_path: Path) -> Iterator[None]:
-    """Another process that appends without end."""
+def go_on(app: Act, store_path: Path) -> Iterator[GoOn]:
+    """Has another process begin to append, while whoever has called it does something else."""
     command = [sys.executable, "-c", WRITER, str(store_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        yield
+    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as child:
+        pipe = child.stdin
+        assert pipe is not None
+
+        def ask() -> None:
+            pipe.write(f"{COMMITS}\n")
+            pipe.flush()
+
+        ask()
+        app.store.wait(0)
+        yield ask
         child.kill()
 
 
-@pytest.mark.usefixtures("writer")
-def test_counts_positions_and_balances_agree_while_another_process_appends(app: Act) -> None:
+def test_counts_positions_and_balances_agree_while_another_process_appends(app: Act, go_on: GoOn) -> None:
     before = 0
     for _ in range(20):
+        go_on()
         [row] = app.sql(
             """
             select
@@ -70,18 +78,19 @@ def test_counts_positions_and_balances_agree_while_another_process_appends(app: 
     assert before > 0
 
 
-@pytest.mark.usefixtures("writer")
-def test_a_relation_and_its_join_with_itself_agree(app: Act) -> None:
+def test_a_relation_and_its_join_with_itself_agree(app: Act, go_on: GoOn) -> None:
     with connect(app) as connection:
         joined = connection.sql("select count(*) from events as a join events as b using (position)")
         for _ in range(5):
+            go_on()
             assert joined.fetchall() == [(connection.position,)]
         position = connection.position
+        go_on()
+        app.store.wait(position)
         assert connection.refresh() > position
 
 
-@pytest.mark.usefixtures("writer")
-def test_questions_are_answered_while_the_store_is_verified_and_its_index_made_anew(app: Act) -> None:
+def test_questions_are_answered_while_the_store_is_verified_and_its_index_made_anew(app: Act, go_on: GoOn) -> None:
     stop = threading.Event()
 
     def disturb() -> None:
@@ -92,6 +101,7 @@ def test_questions_are_answered_while_the_store_is_verified_and_its_index_made_a
     with ThreadPoolExecutor() as pool:
         disturbing = pool.submit(disturb)
         for _ in range(10):
+            go_on()
             [(count, last)] = app.sql("select count(*), max(position) from events").fetchall()
             assert count == last
         stop.set()
