@@ -48,24 +48,23 @@ class Shell:
         while True:
             try:
                 line = input("...> " if text else "sql> ")
+                if not text and line.strip().startswith("."):
+                    if line.strip() == ".quit":
+                        break
+                    self._guarded(self._command, line.strip())
+                    continue
+                text = f"{text}\n{line}" if text else line
+                if not text.strip():
+                    text = ""
+                elif text.rstrip().endswith(";"):
+                    self._guarded(self._answer, text)
+                    text = ""
             except KeyboardInterrupt:
                 print()
                 text = ""
-                continue
             except EOFError:
                 print()
                 break
-            if not text and line.strip().startswith("."):
-                if line.strip() == ".quit":
-                    break
-                self._guarded(self._command, line.strip())
-                continue
-            text = f"{text}\n{line}" if text else line
-            if not text.strip():
-                text = ""
-            elif text.rstrip().endswith(";"):
-                self._guarded(self._answer, text)
-                text = ""
         if readline is not None:
             _save(readline)
         return 0
@@ -116,8 +115,11 @@ class Shell:
 
     def _guarded(self, run: Callable[[str], None], text: str) -> None:
         """Run something that may go wrong, or be stopped, without an end to the talk."""
+        from act_fast._sql_duckdb import interruptible
+
         try:
-            run(text)
+            with interruptible():
+                run(text)
         except KeyboardInterrupt:
             print("stopped", file=sys.stderr)
         except ActError as error:
