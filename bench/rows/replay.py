@@ -19,6 +19,6 @@ REPLAY_DECLARED = Row(
     (Budget(floor=20_000_000.0),),
     note="The same state, its balance declared as a total of deposits less a total of withdrawals: folded in the core,"
     " on all cores. All states are handed over as Python objects.",
-    why_lost="An event takes a core some 60 ns: its record's checksum, its payload's scan, one addition. On two cores that"
-    " leaves little room for what one thread does alone: merging shares and making an object of each state.",
+    why_lost="An event takes a core some 60 ns: its record's checksum, its payload's scan, one addition. On two cores"
+    " that leaves little room for what one thread does alone: merging shares and making an object of each state.",
 )
