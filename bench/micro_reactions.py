@@ -10,7 +10,7 @@ from statistics import median, quantiles
 from time import monotonic_ns, perf_counter
 
 from act_fast import Act, Append, Committed, LogStore
-from act_fast._reaction_port import Leased, ReactionPort
+from act_fast.stores.reaction_port import Leased, ReactionPort
 from bench.harness.duel import Duel
 from bench.harness.row import Curve, Measurement
 from bench.harness.sizes import CHECKOUT, Sizes

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from act_fast._log_store import LogStore
+from act_fast.stores.log.store import LogStore
 
 SMALL_SEGMENT_BYTES = 64 * 1024
 SEGMENT_BYTES = 4 * 1024 * 1024

@@ -1,52 +1,34 @@
 """An event-sourcing engine: typed states over a durable log that lives in your process."""
 
-from act_fast._act import Act
-from act_fast._action import Action, action
-from act_fast._ambient import Ambient
-from act_fast._async_act import AsyncAct
-from act_fast._backoff import Backoff
-from act_fast._cache import CacheInfo
-from act_fast._connection import Connection, connect
+from act_fast._app.act import Act
+from act_fast._app.address import Address
+from act_fast._app.async_act import AsyncAct
+from act_fast._app.slice import Component, Slice
 from act_fast._core import Columns, __version__
-from act_fast._correlation import new_correlation
-from act_fast._declared import collect, count, distinct, first, last, maximum, minimum, total
-from act_fast._declared_record import one_of
-from act_fast._event import Event
-from act_fast._export import Compression
-from act_fast._fold import Unknown
-from act_fast._invariant import Invariant, invariant
-from act_fast._lane import Lane
-from act_fast._log_store import Durability, LogStore, restore_path, verify_path
-from act_fast._meta import ActionCause, Actor, Causation, EventCause, Meta
-from act_fast._observers import Failure
-from act_fast._open import Address
-from act_fast._projecting import batch, on
-from act_fast._projection import Projection
-from act_fast._reducer import Reducer, reducer
-from act_fast._slice import Component, Slice
-from act_fast._snapshot import Snapshot
-from act_fast._sql_projection import SqlProjection
-from act_fast._state import State
-from act_fast._state_projection import StateProjection
-from act_fast._store import (
-    Append,
-    Appended,
-    Backup,
-    Committed,
-    Exported,
-    NewEvent,
-    Problem,
-    Progress,
-    Restored,
-    Store,
-    StoredSnapshot,
-    StoreStats,
-    StreamInfo,
-    VerifyReport,
-)
-from act_fast._targets import Cursor, Target
-from act_fast._upcast import Upcast, upcast
-from act_fast._works import Acked, Blocked, Claimed, Correlation, Drained, Ran, Settled
+from act_fast._declared.functions import collect, count, distinct, first, last, maximum, minimum, total
+from act_fast._declared.recorder import one_of
+from act_fast._events.context import Ambient
+from act_fast._events.correlation import new_correlation
+from act_fast._events.event import Event
+from act_fast._events.meta import ActionCause, Actor, Causation, EventCause, Meta
+from act_fast._events.upcast import Upcast, upcast
+from act_fast._loading.cache import CacheInfo
+from act_fast._model.fold import Unknown
+from act_fast._projections.methods import batch, on
+from act_fast._projections.projection import Projection
+from act_fast._projections.sql_projection import SqlProjection
+from act_fast._projections.state_projection import StateProjection
+from act_fast._reactions.lane import Lane
+from act_fast._reactions.reports import Acked, Blocked, Claimed, Correlation, Drained, Ran, Settled
+from act_fast._reactions.targets import Cursor, Target
+from act_fast._runtime.backoff import Backoff
+from act_fast._runtime.observers import Failure
+from act_fast._sql.connection import Connection, connect
+from act_fast._states.action import Action, action
+from act_fast._states.invariant import Invariant, invariant
+from act_fast._states.reducer import Reducer, reducer
+from act_fast._states.snapshot import Snapshot
+from act_fast._states.state import State
 from act_fast.errors import (
     ActError,
     ConcurrencyError,
@@ -65,6 +47,24 @@ from act_fast.errors import (
     StoreLockedError,
     StreamClosedError,
     ValidationError,
+)
+from act_fast.stores.log.export import Compression
+from act_fast.stores.log.store import Durability, LogStore, restore_path, verify_path
+from act_fast.stores.port import (
+    Append,
+    Appended,
+    Backup,
+    Committed,
+    Exported,
+    NewEvent,
+    Problem,
+    Progress,
+    Restored,
+    Store,
+    StoredSnapshot,
+    StoreStats,
+    StreamInfo,
+    VerifyReport,
 )
 
 __all__ = [

@@ -77,7 +77,7 @@ def test_what_is_as_it_was_passes(package: Path, baseline: Path, capsys: pytest.
 
 @pytest.mark.usefixtures("without_valgrind")
 def test_a_planted_slowdown_is_stopped(package: Path, baseline: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with (package / "act_fast" / "_act.py").open("a") as source:
+    with (package / "act_fast" / "_app" / "act.py").open("a") as source:
         source.write(SLOWER_DO)
     assert main(["--package", str(package), "--baseline", str(baseline)]) == 1
     said = capsys.readouterr()
@@ -87,7 +87,7 @@ def test_a_planted_slowdown_is_stopped(package: Path, baseline: Path, capsys: py
 
 @pytest.mark.usefixtures("without_valgrind")
 def test_a_slowdown_that_is_accepted_passes(package: Path, baseline: Path) -> None:
-    with (package / "act_fast" / "_act.py").open("a") as source:
+    with (package / "act_fast" / "_app" / "act.py").open("a") as source:
         source.write(SLOWER_DO)
     assert main(["--package", str(package), "--baseline", str(baseline), "--accept"]) == 0
     assert main(["--package", str(package), "--baseline", str(baseline)]) == 0

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from act_fast import Act, LogStore, ValidationError
-from act_fast._cache import Cache, Entry
+from act_fast._loading.cache import Cache, Entry
 from tests.framework.bank import Account, Deposited
 
 

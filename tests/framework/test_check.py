@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from act_fast import Act, AsyncAct, Event, LogStore, State, upcast
-from act_fast._check import check
+from act_fast._app.decode_check import check
 
 
 class Paid(Event, name="Paid_v2"):

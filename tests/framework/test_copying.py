@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from act_fast._copying import copier_of
+from act_fast._model.copier import copier_of
 
 T = TypeVar("T")
 

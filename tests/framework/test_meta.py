@@ -22,7 +22,7 @@ from act_fast import (
     ValidationError,
     new_correlation,
 )
-from act_fast._ambient import within
+from act_fast._events.context import within
 from tests.framework.bank import Account, Deposited
 
 ADA = Actor("u1", "Ada", {"role": "teller"})

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from act_fast._event import Event
-from act_fast._log_store import LogStore
-from act_fast._meta import Meta
+from act_fast._events.event import Event
+from act_fast._events.meta import Meta
 from act_fast.errors import ConcurrencyError, ValidationError
+from act_fast.stores.log.store import LogStore
 
 from .numbered import numbers, pair, pairs, positions, versions
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from act_fast._event import Event
-from act_fast._log_store import LogStore
-from act_fast._meta import Meta
-from act_fast._store import Append
+from act_fast._events.event import Event
+from act_fast._events.meta import Meta
 from act_fast.errors import ConcurrencyError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Append
 
 from .numbered import numbers, pair, pairs
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from act_fast._log_store import LogStore
-from act_fast._store import Append
 from act_fast.errors import StoreClosedError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Append
 
 from .numbered import numbers, pairs, versions
 from .processes import Process, Tell, run, started, until

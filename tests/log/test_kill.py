@@ -19,8 +19,8 @@ from typing import Literal
 import msgspec
 import pytest
 
-from act_fast._log_store import Durability, LogStore
-from act_fast._store import Append, Committed
+from act_fast.stores.log.store import Durability, LogStore
+from act_fast.stores.port import Append, Committed
 
 from .processes import Process, Tell, started
 

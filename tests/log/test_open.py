@@ -13,7 +13,6 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from act_fast._log_store import LogStore
 from act_fast.errors import (
     StoreCorruptError,
     StoreError,
@@ -22,6 +21,7 @@ from act_fast.errors import (
     StoreLockedError,
     ValidationError,
 )
+from act_fast.stores.log.store import LogStore
 
 from .checksum import crc32c
 from .conftest import Disk

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from act_fast._log_store import LogStore
-from act_fast._meta import Meta
-from act_fast._store import Append, Committed
+from act_fast._events.meta import Meta
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Append, Committed
 
 from .numbered import numbers, pairs, positions
 

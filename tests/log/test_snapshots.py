@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from act_fast._log_store import LogStore
-from act_fast._store import StoredSnapshot
 from act_fast.errors import ValidationError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import StoredSnapshot
 
 from .numbered import pairs, positions, versions
 

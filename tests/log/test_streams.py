@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from act_fast._log_store import LogStore
-from act_fast._store import Append, Committed, StreamInfo
 from act_fast.errors import ConcurrencyError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Append, Committed, StreamInfo
 
 from .numbered import pairs
 

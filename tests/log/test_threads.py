@@ -9,9 +9,9 @@ from typing import TypeVar
 
 import pytest
 
-from act_fast._log_store import LogStore
-from act_fast._store import Append
 from act_fast.errors import ConcurrencyError, StoreClosedError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Append
 
 from .numbered import numbers, pair, pairs, positions, versions
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from act_fast._log_store import LogStore
-from act_fast._store import Append, Committed
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Append, Committed
 
 from .numbered import pairs
 from .processes import Tell, run

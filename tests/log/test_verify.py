@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from act_fast._log_store import LogStore, verify_path
-from act_fast._store import Append, Committed, VerifyReport
 from act_fast.errors import StoreCorruptError, StoreError, StoreFormatError
+from act_fast.stores.log.store import LogStore, verify_path
+from act_fast.stores.port import Append, Committed, VerifyReport
 
 from .numbered import pairs, versions
 from .processes import Tell, run

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from act_fast import Act, Committed, Drained, ValidationError
-from act_fast._lane import Lane
+from act_fast._reactions.lane import Lane
 from tests.framework.bank import Account, Deposited, Opened
 from tests.reactions.heard import Heard, deposit
 

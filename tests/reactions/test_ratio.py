@@ -2,8 +2,8 @@
 
 import pytest
 
-from act_fast._lease import Lease
-from act_fast._ratio import Ratio
+from act_fast._workers.frontier_ratio import Ratio
+from act_fast._workers.lease import Lease
 
 
 def leases(lagging: tuple[int, int], leading: tuple[int, int]) -> list[Lease]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from act_fast import Act, Committed, Target, ValidationError
-from act_fast._targets import targets
+from act_fast._reactions.targets import targets
 from tests.framework.bank import Account, Deposited, Opened
 from tests.reactions.heard import Heard, deposit
 

@@ -41,8 +41,8 @@ from act_fast import (
     total,
     upcast,
 )
-from act_fast import _replaying as replaying
-from act_fast._replay import replay_pages
+from act_fast._loading import replay_groups as replaying
+from act_fast._loading.replay import replay_pages
 from act_fast.testing import given as given_events
 
 EXAMPLES = int(os.environ.get("ACT_FAST_EXAMPLES", "25"))

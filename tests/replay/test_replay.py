@@ -21,8 +21,8 @@ from act_fast import (
     ValidationError,
     reducer,
 )
-from act_fast import _replaying as replaying
-from act_fast._replay import replay_pages
+from act_fast._loading import replay_groups as replaying
+from act_fast._loading.replay import replay_pages
 from tests.framework.conftest import AnyStore
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from act_fast import Act, Actor, connect
-from act_fast import _sql_duckdb as duckdb_side
-from act_fast._sql_log import LogScan
-from act_fast._sql_scan import Condition
-from act_fast._sql_states import StateScan
+from act_fast._sql import duckdb_database as duckdb_side
+from act_fast._sql.log_scan import LogScan
+from act_fast._sql.scan import Condition
+from act_fast._sql.state_scan import StateScan
 from tests.framework.bank import Account
 
 Asked = list[tuple[Sequence[str] | None, list[tuple[str, str, Any]]]]

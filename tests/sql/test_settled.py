@@ -13,9 +13,9 @@ import msgspec
 import pytest
 
 from act_fast import Act, LogStore, connect
-from act_fast import _settle_down as settling
-from act_fast._settled import FOLDER, Manifest
-from act_fast._sql_log import LogScan
+from act_fast._sql.log_scan import LogScan
+from act_fast._sql.parquet import builder as settling
+from act_fast._sql.parquet.manifest import FOLDER, Manifest
 from tests.framework.bank import Account
 
 STEP = 200
@@ -210,7 +210,7 @@ def test_only_one_builds_and_the_others_answer_from_the_log(app: Act, store_path
 BUILDER = """
 import sys
 from act_fast import Act, LogStore
-from act_fast import _settle_down as settling
+from act_fast._sql.parquet import builder as settling
 from tests.framework.bank import Account
 settling.SETTLE_EVENTS = 50
 with LogStore(sys.argv[1], durability="os") as store, Act(store, Account) as app:

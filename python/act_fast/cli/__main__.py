@@ -2,6 +2,6 @@
 
 import sys
 
-from act_fast.cli._main import main
+from act_fast.cli.main import main
 
 sys.exit(main())

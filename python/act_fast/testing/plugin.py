@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from act_fast._act import Act
+from act_fast._app.act import Act
 
 __all__ = ["MakeApp", "act_app"]
 

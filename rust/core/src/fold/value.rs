@@ -1,5 +1,5 @@
 //! Values of events, and what can be done with them. Python's meaning of everything here is that of
-//! `python/act_fast/_declared_steps.py`.
+//! `python/act_fast/_declared/python_fold.py`.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;

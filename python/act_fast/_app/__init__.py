@@ -1,0 +1,1 @@
+"""`Act` and `AsyncAct`: the verbs put together. The only package that knows concrete stores."""

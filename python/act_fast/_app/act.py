@@ -1,0 +1,395 @@
+"""The app: what people hold in their hands."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+
+from act_fast._app.address import Address, open_store
+from act_fast._app.exchange_verbs import Exchanges
+from act_fast._app.reaction_verbs import Reacts
+from act_fast._app.slice import Component
+from act_fast._app.telemetry import engine_class
+from act_fast._checks import arguments
+from act_fast._events.codec import Codec
+from act_fast._events.context import Ambient, within
+from act_fast._events.correlation import new_correlation
+from act_fast._events.event import Event
+from act_fast._events.meta import Actor, check_actor
+from act_fast._loading.cache import CacheInfo
+from act_fast._model.fold import Unknown
+from act_fast._reactions.lane import Lane
+from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
+from act_fast._runtime.observers import Failure, Observed
+from act_fast._states.action import Action
+from act_fast._states.snapshot import Snapshot
+from act_fast._states.state import State
+from act_fast._workers.runner import Program
+from act_fast.errors import ValidationError
+from act_fast.stores.conditions import Conditions
+from act_fast.stores.port import Committed, Progress, Store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyRelation
+
+    from act_fast._sql.library import Library
+
+__all__ = ["Act"]
+
+S = TypeVar("S", bound=State)
+P = ParamSpec("P")
+E = TypeVar("E", bound=Event)
+F = TypeVar("F", bound=Callable[..., object])
+
+
+class Act(Reacts, Exchanges):
+    """An app: a store, and the states whose events are in it. Any number of threads may use it at once.
+
+        app = Act("bank.act", Account)
+        app.do(Account.deposit, "account-7", amount=50)
+
+    Args:
+        store: a directory's path, made when it is not there; `"memory:"`; or a store of your own making.
+        components: state classes and slices.
+        debug: check what costs time: that actions leave the state alone, and that what reducers make is of the
+            types that the state declares. For development and tests.
+        unknown: what becomes of an event in a stream that its state does not know: `"warn"` leaves it out and logs
+            each name once, `"skip"` leaves it out, `"raise"` raises `DecodeError`.
+        cache_max: how many live states are kept, the least recently used going first; 0 keeps none.
+        correlator: makes the ids that commits are correlated by.
+        lanes: the lanes that reactions may name, besides `"default"`.
+
+    Raises:
+        DefinitionError: the components do not fit together.
+        ValidationError: an option, or the store's address, is not what it must be.
+        StoreError: the store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        store: Address,
+        /,
+        *components: Component,
+        debug: bool = False,
+        unknown: Unknown = "warn",
+        cache_max: int = 10_000,
+        correlator: Callable[[], str] = new_correlation,
+        lanes: Sequence[Lane] = (),
+    ) -> None:
+        arguments.one_of("unknown", unknown, ("warn", "skip", "raise"))
+        if not callable(correlator):
+            raise ValidationError(f"correlator must be a function that makes ids, not {type(correlator).__name__}")
+        opened, self._owned = open_store(store)
+        self._actor: Actor | None = None
+        self._expected: int | None = None
+        try:
+            self._engine = engine_class()(
+                opened,
+                components,
+                arguments.flag("debug", debug),
+                unknown,
+                arguments.count("cache_max", cache_max),
+                correlator,
+            )
+            self._program = Program(opened, self._engine.observers, lambda: self._engine.registry, lanes)
+        except BaseException:
+            if self._owned:
+                opened.close()
+            raise
+
+    @property
+    def store(self) -> Store:
+        """The store that the app works on."""
+        return self._engine.store
+
+    @property
+    def states(self) -> Sequence[type[State]]:
+        """The state classes of the app."""
+        return tuple(self._engine.registry.models)
+
+    @property
+    def _codec(self) -> Codec:
+        """What decodes the app's events, upcasters included, by their stored names."""
+        return self._engine.registry.codec
+
+    @property
+    def _library(self) -> "Library":
+        """The relations that SQL knows."""
+        from act_fast._sql.library import (
+            library_of_app,  # DuckDB takes a while to import, and most apps have no use for it
+        )
+
+        return library_of_app(self)
+
+    def include(self, *components: Component) -> None:
+        """Add state classes and slices to the app.
+
+        Raises:
+            DefinitionError: they do not fit those that are there; nothing was added.
+        """
+        self._engine.include(components, self._program.check)
+
+    def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Snapshot[S]:
+        """Do an action on a stream, and return the state after it.
+
+        The arguments are checked and converted, the state is loaded, the invariants are checked, the action decides,
+        and what it returns is appended as one commit, provided that nobody else has appended meanwhile.
+
+        Args:
+            action: an action of one of the app's states, such as `Account.deposit`.
+            stream: the stream to do it on; it comes to be with its first event.
+            args: the action's own arguments.
+            kwargs: the action's own arguments, by name.
+
+        Raises:
+            ValidationError: an argument is wrong, or the stream's name.
+            DefinitionError: the action is not the app's, or an event that it returned is wrong.
+            DecodeError: an event of the stream does not decode.
+            StreamClosedError: the stream takes no more events.
+            InvariantError: a rule does not hold.
+            ConcurrencyError: somebody else was faster, more often than the action's `retries`; or the stream is not
+                at the version that `expecting` named.
+            StoreError: the store could not append.
+
+        In each case, and when the action itself raises, nothing was appended.
+        """
+        return self._engine.do(action, stream, args, kwargs, self._actor, self._expected)
+
+    def load(
+        self,
+        state: type[S],
+        stream: str,
+        *,
+        before: int | datetime | None = None,
+        at: int | datetime | None = None,
+        position: int | None = None,
+    ) -> Snapshot[S]:
+        """The state of a stream: now, or at a moment, which is named in one of three ways.
+
+        A whole number is a version, a datetime is the time of commits. A stream that has no events, or had none then,
+        gives the state that `state()` makes, at version 0.
+
+        Args:
+            state: one of the app's state classes.
+            stream: the stream.
+            before: just before this version or time, which is not included.
+            at: at this version or time, which is included.
+            position: the log as it was when this position was its last.
+
+        Raises:
+            ValidationError: the moment is none.
+            DefinitionError: the state is not the app's.
+            DecodeError: an event does not decode.
+        """
+        return self._engine.load(state, stream, before, at, position)
+
+    def history(
+        self, state: type[S], stream: str, *, after: int = 0, before: int | None = None
+    ) -> Iterator[Snapshot[S]]:
+        """The state after each event of a stream, from the first to the last.
+
+        Args:
+            state: one of the app's state classes.
+            stream: the stream.
+            after: begin after this version.
+            before: end before this version.
+        """
+        return self._engine.history(
+            state, stream, arguments.count("after", after), arguments.optional_count("before", before)
+        )
+
+    def replay(
+        self,
+        state: type[S],
+        *,
+        streams: str | None = None,
+        at: int | datetime | None = None,
+        after: str | None = None,
+        progress: Progress | bool = False,
+    ) -> Iterator[tuple[str, Snapshot[S]]]:
+        """Fold every stream in one pass over the log, and give each with its state, in the order they came to be.
+
+        Streams without an event of the state's are left out. The log is read up to where it is when the replay begins;
+        what comes later does not change the answer. Memory holds one group of states at a time, however many there
+        are. Neither cache nor snapshots are used or changed.
+
+            for stream, snapshot in app.replay(Account):
+                print(stream, snapshot.state.balance)
+
+        Args:
+            state: one of the app's state classes.
+            streams: only those whose name this regular expression is found in; anchor it yourself with ^ and $.
+            at: the log as it was then: when this position was its last, or at this time, included.
+            after: only streams that came to be after this one: with the same `at`, it goes on where another replay
+                was interrupted.
+            progress: True shows a bar on standard error if that is a terminal; a function is called now and then with
+                (events folded, events in all).
+
+        Raises:
+            ValidationError: the moment is none, or there is no such stream to go on after.
+            DefinitionError: the state is not the app's.
+            DecodeError: an event does not decode. What was given before holds.
+            FoldError: a declared field cannot take what an event gives.
+        """
+        return self._engine.replay(state, streams, at, after, progress)
+
+    def snapshot(self, state: type[S], stream: str) -> Snapshot[S]:
+        """Store a snapshot of the state as it is now, so that loading it replays only what comes later.
+
+        Raises:
+            ValidationError: the stream has no events.
+            StreamClosedError: the stream is closed, so nothing will come later.
+        """
+        return self._engine.save(state, stream)
+
+    def close_stream(self, state: type[S], stream: str) -> Snapshot[S]:
+        """End a stream: it can be loaded as before, but takes no more events. Closing it again does nothing.
+
+        It stays closed for good. What the store itself is made to append behind the end is folded like all else, but
+        `do` goes on refusing.
+
+        Raises:
+            ConcurrencyError: somebody appended at the same moment, or the stream is not at the version that `expecting`
+                named. Nothing was closed.
+        """
+        return self._engine.close_stream(state, stream, self._actor, self._expected)
+
+    @overload
+    def query(self, *, events: Sequence[type[E]], **conditions: Unpack[Conditions]) -> Iterator[Committed[E]]: ...
+    @overload
+    def query(
+        self, *, events: Sequence[type[Event]] | None = None, **conditions: Unpack[Conditions]
+    ) -> Iterator[Committed[Event]]: ...
+    def query(
+        self,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        events: Sequence[type[Event]] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> Iterator[Committed[Any]]:
+        """The app's events that meet every condition, in the order of their positions.
+
+        Args:
+            stream: of this stream only.
+            pattern: of streams whose name this regular expression is found in.
+            events: of these classes only, also those that were stored under an older name.
+            after: at a later position than this.
+            before: at an earlier position than this.
+            created_after: committed later than this.
+            created_before: committed earlier than this.
+            correlation: of this correlation.
+            limit: at most so many.
+            backwards: from the last to the first.
+        """
+        return self._engine.query(
+            events,
+            stream=stream,
+            pattern=pattern,
+            after=after,
+            before=before,
+            created_after=created_after,
+            created_before=created_before,
+            correlation=correlation,
+            limit=limit,
+            backwards=backwards,
+        )
+
+    def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
+        """Ask a question in SQL, about the log as it is now: a relation of DuckDB's, read as it is asked for.
+
+            app.sql("select stream, sum(amount) from deposited group by stream").show()
+
+        There are `events`, `streams` and `targets`, a relation for each event class, with a typed column for each of
+        its fields, and one for each state class, which holds the states of all streams; `account_at(...)` holds them
+        as they were at a position or a time. Everything in one question is as of one position. The relations of two
+        calls cannot be joined: `act_fast.connect` gives a connection for that.
+
+        Args:
+            query: one question: anything that changes nothing.
+            at: ask about the log as it was at this position or time.
+            params: what the query's `$name`s stand for.
+
+        Raises:
+            ValidationError: it is no question, or cannot be answered; or the moment is none.
+        """
+        return self._library.sql(query, params, at)
+
+    def acting(self, actor: Actor) -> Self:
+        """The same app, doing things in this actor's name."""
+        return self._as(_actor=check_actor(actor))
+
+    def expecting(self, version: int) -> Self:
+        """The same app, whose `do` is refused unless the stream is at this version; it never decides again."""
+        return self._as(_expected=arguments.count("version", version))
+
+    def context(self, *, actor: Actor | None = None, correlation: str | None = None) -> AbstractContextManager[Ambient]:
+        """Let an actor and a correlation hold for whatever is done inside the `with` block, also by tasks begun there.
+
+        An actor named by `acting` comes before this one.
+        """
+        return within(
+            actor=None if actor is None else check_actor(actor),
+            correlation=None if correlation is None else arguments.text("correlation", correlation),
+        )
+
+    @overload
+    def observe(self, kind: Literal["committed"], observer: Callable[[Snapshot[Any]], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["error"], observer: Callable[[Failure], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["claimed"], observer: Callable[[Claimed], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["acked"], observer: Callable[[Acked], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["blocked"], observer: Callable[[Blocked], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["settled"], observer: Callable[[Settled], object], /) -> None: ...
+    def observe(self, kind: Observed, observer: Callable[[Any], object], /) -> None:
+        """Let a function be told of everything of one kind from now on. What it raises is logged and harms nothing.
+
+        Args:
+            kind: `"committed"`: a `do` has appended; the observer is given its snapshot. `"claimed"`, `"acked"`,
+                `"blocked"`: that has become of a target. `"settled"`: `settle` is done. `"error"`: something went
+                wrong where nobody was waiting for it; it is given a `Failure`.
+            observer: called in the thread where it happened, after it has happened.
+        """
+        self._engine.observers.add(kind, observer)
+
+    def cache_info(self) -> CacheInfo:
+        """How the cache of live states has done."""
+        return self._engine.cache.info()
+
+    def close(self) -> None:
+        """Stop what runs, and close the store if the app has opened it. Closing again does nothing."""
+        self._program.close()
+        if self._owned:
+            self._engine.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        states = ", ".join(state.__qualname__ for state in self.states)
+        return f"{type(self).__name__}({self.store!r}, {states})"
+
+    def _act(self) -> "Act":
+        return self
+
+    def _as(self, **different: Any) -> Self:
+        other = copy.copy(self)
+        other.__dict__.update(different)
+        return other

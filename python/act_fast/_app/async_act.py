@@ -1,0 +1,255 @@
+"""The app for event loops: the same verbs, awaited."""
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+
+from act_fast._app.act import Act
+from act_fast._app.address import Address
+from act_fast._app.async_exchange_verbs import AsyncExchanges
+from act_fast._app.async_reaction_verbs import AsyncReacts
+from act_fast._app.slice import Component
+from act_fast._checks import arguments
+from act_fast._events.context import Ambient
+from act_fast._events.correlation import new_correlation
+from act_fast._events.event import Event
+from act_fast._events.meta import Actor
+from act_fast._loading.cache import CacheInfo
+from act_fast._model.fold import Unknown
+from act_fast._reactions.lane import Lane
+from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
+from act_fast._runtime.executor import Threads
+from act_fast._runtime.observers import Failure
+from act_fast._states.action import Action
+from act_fast._states.snapshot import Snapshot
+from act_fast._states.state import State
+from act_fast._workers.handlers import Host
+from act_fast.errors import DefinitionError
+from act_fast.stores.conditions import Conditions
+from act_fast.stores.port import Committed, Progress
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyRelation
+
+__all__ = ["AsyncAct"]
+
+S = TypeVar("S", bound=State)
+P = ParamSpec("P")
+E = TypeVar("E", bound=Event)
+T = TypeVar("T")
+
+_PAGE = 100
+_LONG_MAX = 1000
+
+
+class AsyncAct(AsyncReacts, AsyncExchanges):
+    """An `Act` whose verbs are awaited.
+
+    The work is that of the `Act` inside, done on threads, so neither a flush nor a long replay holds up the event loop.
+    Cancelling a verb leaves nothing half done: what has not begun never begins, and what has begun is waited for.
+
+        async with AsyncAct("bank.act", Account) as app:
+            await app.do(Account.deposit, "account-7", amount=50)
+
+    Args:
+        store: as for `Act`, or an `Act`, which is then shared.
+        components: as for `Act`; none with an `Act`.
+        debug: as for `Act`.
+        unknown: as for `Act`.
+        cache_max: as for `Act`.
+        correlator: as for `Act`.
+        lanes: as for `Act`; none with an `Act`.
+        threads_max: how many verbs can be at work at once; concurrent appends share their flushes.
+    """
+
+    def __init__(
+        self,
+        store: Address | Act,
+        /,
+        *components: Component,
+        debug: bool = False,
+        unknown: Unknown = "warn",
+        cache_max: int = 10_000,
+        correlator: Callable[[], str] = new_correlation,
+        lanes: Sequence[Lane] = (),
+        threads_max: int = 32,
+    ) -> None:
+        if isinstance(store, Act):
+            if components or lanes:
+                raise DefinitionError("an Act has its components already; include them there, or hand over a store")
+            self._app = store
+        else:
+            self._app = Act(
+                store,
+                *components,
+                debug=debug,
+                unknown=unknown,
+                cache_max=cache_max,
+                correlator=correlator,
+                lanes=lanes,
+            )
+        self._threads = Threads(max(1, arguments.count("threads_max", threads_max)))
+        self._long = Threads(_LONG_MAX)
+
+    @property
+    def sync(self) -> Act:
+        """The `Act` inside, for code that runs on a thread of its own."""
+        return self._app
+
+    async def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Snapshot[S]:
+        """`Act.do`, awaited."""
+        return await self._threads.run(self._app.do, action, stream, *args, **kwargs)
+
+    async def load(
+        self,
+        state: type[S],
+        stream: str,
+        *,
+        before: int | datetime | None = None,
+        at: int | datetime | None = None,
+        position: int | None = None,
+    ) -> Snapshot[S]:
+        """`Act.load`, awaited."""
+        return await self._threads.run(self._app.load, state, stream, before=before, at=at, position=position)
+
+    def history(
+        self, state: type[S], stream: str, *, after: int = 0, before: int | None = None
+    ) -> AsyncIterator[Snapshot[S]]:
+        """`Act.history`, for `async for`."""
+        return self._each(self._app.history(state, stream, after=after, before=before))
+
+    def replay(
+        self,
+        state: type[S],
+        *,
+        streams: str | None = None,
+        at: int | datetime | None = None,
+        after: str | None = None,
+        progress: Progress | bool = False,
+    ) -> AsyncIterator[tuple[str, Snapshot[S]]]:
+        """`Act.replay`, for `async for`. `progress` is called on the thread that does the work."""
+        return self._each(self._app.replay(state, streams=streams, at=at, after=after, progress=progress))
+
+    async def snapshot(self, state: type[S], stream: str) -> Snapshot[S]:
+        """`Act.snapshot`, awaited."""
+        return await self._threads.run(self._app.snapshot, state, stream)
+
+    async def close_stream(self, state: type[S], stream: str) -> Snapshot[S]:
+        """`Act.close_stream`, awaited."""
+        return await self._threads.run(self._app.close_stream, state, stream)
+
+    @overload
+    def query(self, *, events: Sequence[type[E]], **conditions: Unpack[Conditions]) -> AsyncIterator[Committed[E]]: ...
+    @overload
+    def query(
+        self, *, events: Sequence[type[Event]] | None = None, **conditions: Unpack[Conditions]
+    ) -> AsyncIterator[Committed[Event]]: ...
+    def query(
+        self,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        events: Sequence[type[Event]] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> AsyncIterator[Committed[Any]]:
+        """`Act.query`, for `async for`."""
+        return self._each(
+            self._app.query(
+                stream=stream,
+                pattern=pattern,
+                events=events,
+                after=after,
+                before=before,
+                created_after=created_after,
+                created_before=created_before,
+                correlation=correlation,
+                limit=limit,
+                backwards=backwards,
+            )
+        )
+
+    async def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
+        """`Act.sql`, awaited. What is read of the relation then is read by whoever asks it, and holds up the loop."""
+        return await self._threads.run(self._app.sql, query, at=at, **params)
+
+    def include(self, *components: Component) -> None:
+        """`Act.include`."""
+        self._app.include(*components)
+
+    def acting(self, actor: Actor) -> Self:
+        """The same app, doing things in this actor's name."""
+        return self._with(self._app.acting(actor))
+
+    def expecting(self, version: int) -> Self:
+        """The same app, whose `do` is refused unless the stream is at this version."""
+        return self._with(self._app.expecting(version))
+
+    def context(self, *, actor: Actor | None = None, correlation: str | None = None) -> AbstractContextManager[Ambient]:
+        """`Act.context`: what is given holds inside the `with` block, and in tasks begun there."""
+        return self._app.context(actor=actor, correlation=correlation)
+
+    @overload
+    def observe(self, kind: Literal["committed"], observer: Callable[[Snapshot[Any]], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["error"], observer: Callable[[Failure], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["claimed"], observer: Callable[[Claimed], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["acked"], observer: Callable[[Acked], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["blocked"], observer: Callable[[Blocked], object], /) -> None: ...
+    @overload
+    def observe(self, kind: Literal["settled"], observer: Callable[[Settled], object], /) -> None: ...
+    def observe(self, kind: Any, observer: Callable[[Any], object], /) -> None:
+        """`Act.observe`. The observer is called on the thread that did the work."""
+        self._app.observe(kind, observer)
+
+    def cache_info(self) -> CacheInfo:
+        """How the cache of live states has done."""
+        return self._app.cache_info()
+
+    async def close(self) -> None:
+        """Stop what runs, wait for what is being done, and close the store if the app has opened it."""
+        await asyncio.to_thread(self._app._program.close)
+        await self._long.close()
+        await self._threads.close()
+        self._app.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"AsyncAct({self._app!r})"
+
+    def _host(self) -> Host:
+        return Host(self._app, self, asyncio.get_running_loop())
+
+    async def _each(self, found: Iterator[T]) -> AsyncIterator[T]:
+        while page := await self._threads.run(_page, found):
+            for each in page:
+                yield each
+
+    def _with(self, app: Act) -> Self:
+        other = copy.copy(self)
+        other._app = app
+        return other
+
+
+def _page(found: Iterator[T]) -> list[T]:
+    return list(islice(found, _PAGE))

@@ -1,0 +1,102 @@
+"""The verbs by which whole logs come and go, as `AsyncAct` has them: those of the `Act` inside, awaited."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from act_fast._core import Columns
+from act_fast._events.event import Event
+from act_fast.stores.log.export import Compression
+from act_fast.stores.port import Backup, Exported, Progress, Restored
+
+if TYPE_CHECKING:
+    from act_fast._app.act import Act
+    from act_fast._runtime.executor import Threads
+
+__all__ = ["AsyncExchanges"]
+
+
+class AsyncExchanges:
+    """The verbs, on threads of their own: they take long."""
+
+    _app: "Act"
+    _long: "Threads"
+
+    async def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
+        """`Act.backup`, awaited. `progress` is called on another thread."""
+        return await self._long.run(self._app.backup, path, progress=progress)
+
+    async def restore(
+        self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
+    ) -> Restored:
+        """`Act.restore`, awaited. `progress` is called on another thread."""
+        return await self._long.run(self._app.restore, source, dry_run=dry_run, progress=progress)
+
+    async def export(
+        self,
+        path: str | os.PathLike[str],
+        query: str | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        at: int | datetime | None = None,
+        stream: str | None = None,
+        pattern: str | None = None,
+        events: Sequence[type[Event]] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+        compression: Compression | None = None,
+        partition_by: str | Sequence[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """`Act.export`, awaited. `progress` is called on another thread."""
+        return await self._long.run(
+            self._app.export,
+            path,
+            query,
+            params=params,
+            at=at,
+            stream=stream,
+            pattern=pattern,
+            events=events,
+            after=after,
+            before=before,
+            created_after=created_after,
+            created_before=created_before,
+            correlation=correlation,
+            compression=compression,
+            partition_by=partition_by,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+    def arrow(
+        self,
+        event: type[Event] | None = None,
+        /,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        events: Sequence[type[Event]] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+    ) -> Columns:
+        """`Act.arrow`. What is read of it is read by whoever asks it, and holds up the loop."""
+        return self._app.arrow(
+            event,
+            stream=stream,
+            pattern=pattern,
+            events=events,
+            after=after,
+            before=before,
+            created_after=created_after,
+            created_before=created_before,
+            correlation=correlation,
+        )

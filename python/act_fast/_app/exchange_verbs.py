@@ -1,0 +1,228 @@
+"""The verbs by which whole logs come and go, as `Act` has them: backup, restore, export."""
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from act_fast._core import Columns
+from act_fast._events.event import Event
+from act_fast._workers.runner import Program
+from act_fast.errors import ValidationError
+from act_fast.stores.log.export import Compression, check_target, cut, export_relation
+from act_fast.stores.log.store import LogStore, conditions_of
+from act_fast.stores.port import Backup, Exported, Progress, Restored
+
+if TYPE_CHECKING:
+    from act_fast._app.pipeline import Engine
+    from act_fast._sql.library import Library
+
+__all__ = ["Exchanges"]
+
+
+class Exchanges:
+    """The verbs of an app whose store is a log."""
+
+    _engine: "Engine"
+    _program: Program
+
+    if TYPE_CHECKING:
+
+        @property
+        def _library(self) -> "Library": ...
+
+    def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
+        """Copy the store, as it is now, to a new directory, while everybody goes on using it.
+
+        The copy holds every event and snapshot up to the position that was the last when it was made, and how far
+        reactions have come. It is read again and flushed before it gets its name, so it is there whole or not at all.
+
+        Args:
+            path: where nothing is yet.
+            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+
+        Returns:
+            what the backup holds.
+
+        Raises:
+            ValidationError: there is something at `path` already, or the store is no log.
+            StoreCorruptError: the store is damaged; nothing was kept of the copy.
+            StoreFullError: there is no room at `path`; nothing was kept of the copy.
+            StoreLockedError: somebody else is just making a backup at `path`.
+        """
+        return _log_of(self._engine.store).backup(path, progress=progress)
+
+    def restore(
+        self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
+    ) -> Restored:
+        """Put the events of an export in the place of all that is in the store.
+
+        A whole new log is made beside the old one, read again and flushed; only then it takes the old one's place, in
+        one step. Whatever fails before leaves the store as it was. Afterwards what the app had cached is forgotten, and
+        its reactions begin anew, with the first event.
+
+        Args:
+            source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
+                that `export` writes. Stream, name and data are needed; position, commit, version, created and meta may
+                be left out.
+            dry_run: only check the source.
+            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+
+        Raises:
+            RestoreError: the source is damaged or is something else; it says where.
+            StoreLockedError: somebody else has the store open, or workers of this app are running.
+            StoreFullError: there is no room for a second log.
+            ValidationError: there is no such source, or the store is no log.
+        """
+        store = _log_of(self._engine.store)
+        if dry_run:
+            return store.restore(source, dry_run=dry_run, progress=progress)
+        with self._program.paused():
+            try:
+                return store.restore(source, progress=progress)
+            finally:
+                self._engine.cache.clear()
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        query: str | None = None,
+        *,
+        params: Mapping[str, Any] | None = None,
+        at: int | datetime | None = None,
+        stream: str | None = None,
+        pattern: str | None = None,
+        events: Sequence[type[Event]] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+        compression: Compression | None = None,
+        partition_by: str | Sequence[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """Write events, or what a query answers, to a file.
+
+        Without a query: all events, or those that meet every condition, as the log is now. The columns are position,
+        commit (the position of the first event of the same commit), stream, version, name, created, data and meta: all
+        that `restore` needs to make the log again. Payloads come out exactly as they were stored; in JSON lines, on one
+        line each. With a query: whatever `sql` answers. The file is there when it is whole, and not before.
+
+        Args:
+            path: ends in `.parquet`, `.csv` or `.jsonl`, which says what is written.
+            query: a question in SQL, which goes with no other condition.
+            params: what stands for `$name` in the query.
+            at: ask the query as of this position or time.
+            stream: of this stream only.
+            pattern: of streams whose name this regular expression is found in.
+            events: of these classes only, also those that were stored under an older name.
+            after: at a later position than this.
+            before: at an earlier position than this.
+            created_after: committed later than this.
+            created_before: committed earlier than this.
+            correlation: of this correlation.
+            compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
+            partition_by: of Parquet: a folder is made at `path`, with a folder in it for each value of these columns.
+            overwrite: replace a file that is there.
+            progress: called now and then with (positions done, positions in all); for Parquet and queries at the end.
+
+        Returns:
+            where to, and how many rows.
+
+        Raises:
+            ValidationError: a condition or an option is wrong, or there is something at `path` already.
+            StoreFullError: there is no room; nothing was kept of it.
+            StoreLockedError: somebody else is just writing to `path`.
+        """
+        store = _log_of(self._engine.store)
+        conditions = stream, pattern, events, after or None, before, created_after, created_before, correlation
+        if query is not None:
+            if any(each is not None for each in conditions):
+                raise ValidationError("a query says itself what it wants: export it without any other condition")
+            target = check_target(path, compression, partition_by, overwrite)
+            made = export_relation(self._library.sql(query, params or {}, at), target)
+            if progress is not None:
+                progress(made.rows, made.rows)
+            return made
+        if params is not None or at is not None:
+            raise ValidationError("params= and at= go with a query; for events as of a position, say before=")
+        return store.export(
+            path,
+            stream=stream,
+            pattern=pattern,
+            names=None if events is None else self._engine.names_of(events),
+            after=after,
+            before=before,
+            created_after=created_after,
+            created_before=created_before,
+            correlation=correlation,
+            compression=compression,
+            partition_by=partition_by,
+            overwrite=overwrite,
+            progress=progress,
+        )
+
+    def arrow(
+        self,
+        event: type[Event] | None = None,
+        /,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        events: Sequence[type[Event]] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+    ) -> Columns:
+        """Events as Arrow columns, for Polars, pandas, pyarrow and whatever else reads Arrow's C stream.
+
+            polars.DataFrame(app.arrow(Deposited))
+
+        The columns are those of `events` in SQL, or for one class those of its view: a typed column for each field,
+        upcasters applied, and `error` for those that do not decode. What it gives is the log as it is now, however
+        often it is read; nothing is read before somebody does, and then batch by batch.
+
+        Args:
+            event: the events of this class, also those that were stored under an older name.
+            stream: of this stream only.
+            pattern: of streams whose name this regular expression is found in.
+            events: of these classes only, with their data as JSON.
+            after: at a later position than this.
+            before: at an earlier position than this.
+            created_after: committed later than this.
+            created_before: committed earlier than this.
+            correlation: of this correlation.
+
+        Raises:
+            ValidationError: a condition is wrong, or the store is no log.
+            DefinitionError: a class is no event of this app.
+        """
+        store = _log_of(self._engine.store)
+        if event is not None and events is not None:
+            raise ValidationError("name one class for its own columns, or several with events=, not both")
+        names = None if events is None else self._engine.names_of(events)
+        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
+        if event is None:
+            return store.arrow(
+                stream=stream,
+                pattern=pattern,
+                names=names,
+                after=after,
+                before=before,
+                created_after=created_after,
+                created_before=created_before,
+                correlation=correlation,
+            )
+        return self._library.columns(event, cut(store._log, conditions))
+
+
+def _log_of(store: Any) -> LogStore:
+    if not isinstance(store, LogStore):
+        raise ValidationError(
+            f"{type(store).__name__} is no log on this machine, so it cannot be copied or replaced; use its own means"
+        )
+    return store

@@ -1,0 +1,297 @@
+"""The pipeline of `do`, and what an app keeps between calls: what `Act` and `AsyncAct` both stand on."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+
+import msgspec
+
+from act_fast._app.slice import Component
+from act_fast._checks import arguments
+from act_fast._events.context import Ambient, Here, ambient
+from act_fast._events.event import CLOSED, Event
+from act_fast._events.meta import ActionCause, Actor, Causation, Meta, decode_meta, encode_meta
+from act_fast._loading.cache import Cache, Entry
+from act_fast._loading.loader import Loaded, Loader
+from act_fast._loading.replay import replay
+from act_fast._model.decide import check_declared, check_folded, check_unchanged, decide
+from act_fast._model.fold import Unknown
+from act_fast._model.registry import Model, Registry
+from act_fast._runtime.logger import log
+from act_fast._runtime.observers import Observers
+from act_fast._states.action import Action
+from act_fast._states.snapshot import Snapshot
+from act_fast._states.state import State
+from act_fast.errors import ConcurrencyError, DefinitionError, StreamClosedError, ValidationError
+from act_fast.stores.log.from_core import committed
+from act_fast.stores.port import Committed, Progress, Store
+from act_fast.stores.rows import Port, pages_of, port_to
+
+if TYPE_CHECKING:
+    from act_fast._sql.library import Library
+
+__all__ = ["Engine"]
+
+S = TypeVar("S", bound=State)
+
+_TURNS: Final = 64
+_nobody: Final = Ambient()
+
+
+class Request(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
+    """One call of `do`: the action, on which stream, with which arguments, by whom, and the version if pinned."""
+
+    model: Model[S]
+    action: Action[S, Any, Any]
+    stream: str
+    values: tuple[Any, ...]
+    here: Here
+    actor: Actor | None
+    expected: int | None
+
+
+class Engine:
+    """One app at work.
+
+    Attributes:
+        store: where the events are.
+        registry: the app's definitions.
+        cache: live states.
+        observers: who is told what happened.
+        unknown: what becomes of events that a state does not know.
+        library: the relations that SQL knows, once it was asked.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        components: Sequence[Component],
+        debug: bool,
+        unknown: Unknown,
+        cache_max: int,
+        correlator: Callable[[], str],
+    ) -> None:
+        self.store = store
+        self.registry = Registry(components, unknown)
+        self.cache = Cache(cache_max)
+        self.observers = Observers()
+        self.library: Library | None = None
+        self._port: Port = port_to(store)
+        self._loader = Loader(store, self._port, self.cache, self.observers)
+        self._debug = debug
+        self.unknown: Unknown = unknown
+        self._correlator = correlator
+        # Who lost a race decides again in turn, so that a crowd on one stream does not collide over and over.
+        # An action that calls `do` itself, which it should not, must not wait for its own turn: hence RLock.
+        self._turns = [threading.RLock() for _ in range(_TURNS)]
+
+    def include(self, components: Sequence[Component], fits: Callable[[Registry], object]) -> None:
+        """Add components; nothing changes when they do not fit, also when `fits` raises."""
+        registry = Registry((*self.registry.components, *components), self.unknown)
+        fits(registry)
+        self.registry = registry
+        self.cache.clear()
+
+    def do(
+        self,
+        action: Action[S, Any, Any],
+        stream: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        actor: Actor | None,
+        expected: int | None,
+    ) -> Snapshot[S]:
+        """The whole pipeline; see `Act.do`."""
+        model = self.registry.model_for(action)
+        if type(stream) is not str:
+            arguments.text("stream", stream)
+        values = action.parameters.bind(args, kwargs)
+        here = ambient.get() or _nobody
+        request = Request(model, action, stream, values, here, here.actor if actor is None else actor, expected)
+        try:
+            done, appended = self._attempt(request)
+        except ConcurrencyError as conflict:
+            if expected is not None or not action.retries or conflict.stream != stream:
+                raise
+            done, appended = self._again(request, conflict)
+        return self._finish(model, stream, done, appended) if appended else self._snapshot(model, stream, done)
+
+    def load(
+        self,
+        state: type[S],
+        stream: str,
+        before: int | datetime | None,
+        at: int | datetime | None,
+        position: int | None,
+    ) -> Snapshot[S]:
+        """The state now, or at a moment."""
+        model = self.registry.model_of(state)
+        arguments.text("stream", stream)
+        return self._snapshot(model, stream, self._loader.at_moment(model, stream, before, at, position))
+
+    def history(self, state: type[S], stream: str, after: int, before: int | None) -> Iterator[Snapshot[S]]:
+        """The state after each event."""
+        model = self.registry.model_of(state)
+        arguments.text("stream", stream)
+        return (
+            Snapshot(stream, each.version, each.position, 1, False, each.state, None, self, 0, each.closed)
+            for each in self._loader.history(model, stream, after, before)
+        )
+
+    def replay(
+        self,
+        state: type[S],
+        streams: str | None,
+        at: int | datetime | None,
+        after: str | None,
+        progress: Progress | bool,
+    ) -> Iterator[tuple[str, Snapshot[S]]]:
+        """Every stream's state."""
+        return replay(self.store, self, self.registry.model_of(state), streams, at, after, progress)
+
+    def save(self, state: type[S], stream: str) -> Snapshot[S]:
+        """Store a snapshot of the state now."""
+        model = self.registry.model_of(state)
+        arguments.text("stream", stream)
+        loaded = self._loader.latest(model, stream)
+        entry = loaded.entry
+        if entry.closed:
+            raise StreamClosedError(stream)
+        if not entry.version:
+            raise ValidationError(f"stream {stream!r} has no events, so there is no state to store; do something first")
+        self.store.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
+        return self._snapshot(model, stream, loaded)
+
+    def close_stream(self, state: type[S], stream: str, actor: Actor | None, expected: int | None) -> Snapshot[S]:
+        """Append the event that ends a stream."""
+        model = self.registry.model_of(state)
+        arguments.text("stream", stream)
+        loaded = self._loader.latest(model, stream)
+        if loaded.entry.closed:
+            return self._snapshot(model, stream, loaded)
+        _check_expected(stream, loaded.entry, expected)
+        here = ambient.get() or _nobody
+        place = f"{model.definition.name}.{CLOSED}"
+        meta = self._meta(place, stream, here, here.actor if actor is None else actor)
+        done = self._port.append(stream, [(CLOSED, b"{}")], loaded.entry.version, meta)
+        after = Entry(loaded.entry.state, done.last_version, done.last_position, True)
+        self.cache.put((model.definition.state, stream), after)
+        return self._finish(model, stream, Loaded(after, loaded.replayed, loaded.cached), 1)
+
+    def query(self, events: Sequence[type[Event]] | None, **conditions: Any) -> Iterator[Committed[Event]]:
+        """The app's events that meet every condition."""
+        codec = self.registry.codec
+        names = [*codec.classes] if events is None else self.names_of(events)
+        return (codec.committed(each) for each in self.store.query(names=names, **conditions))
+
+    def names_of(self, events: Sequence[type[Event]]) -> list[str]:
+        """The names that events of some classes are stored under."""
+        if isinstance(events, type) or not isinstance(events, Sequence):
+            raise ValidationError("events must be a sequence of event classes; one alone goes in brackets")
+        for event in events:
+            if event not in self.registry.owners:
+                raise DefinitionError(f"{event!r} is no event of this app; name event classes of its states")
+        return [name for name, event in self.registry.codec.classes.items() if event in events]
+
+    def events_between(self, stream: str, first: int, last: int) -> list[Committed[Event]]:
+        """A stream's events from one version to another, both included, as far as this app knows them."""
+        codec = self.registry.codec
+        pages = pages_of(self._port, stream, first - 1, last + 1)
+        return [codec.committed(committed(row)) for page in pages for row in page if row[3] in codec.decoders]
+
+    def meta_at(self, stream: str, version: int) -> Meta:
+        """The meta of an event that is there."""
+        rows, _ = self._port.load(stream, version - 1, version + 1, 1)
+        return decode_meta(rows[0][6])
+
+    def _attempt(self, request: Request[S]) -> tuple[Loaded[S], int]:
+        """Load, decide, append: the state afterwards, and how many events were appended."""
+        model, stream = request.model, request.stream
+        loaded = self._loader.latest(model, stream)
+        entry = loaded.entry
+        if entry.closed:
+            raise StreamClosedError(stream)
+        if request.expected is not None:
+            _check_expected(stream, entry, request.expected)
+        action, actor = request.action, request.actor
+        state = model.copy(entry.state)  # the action's own, so that a wrongdoer's changes go nowhere
+        decision = decide(model, action, state, stream, entry.version, actor, request.values)
+        if self._debug:
+            check_unchanged(action, state, entry.state)
+        if not decision.events:
+            return loaded, 0
+        # Folded before it is appended: an event that a reducer cannot take must not get into the log.
+        state = model.copy(entry.state)
+        model.events(state, stream, entry.version, decision.events)
+        if self._debug:
+            check_folded(action, state)
+            check_declared(model, model.copy(entry.state), state, decision.events)
+        meta = self._meta(action.place, stream, request.here, actor)
+        done = self._port.append(stream, decision.encoded, entry.version, meta)
+        after = Entry(state, done.last_version, done.last_position, False)
+        self.cache.put((model.definition.state, stream), after)
+        return Loaded(after, loaded.replayed, loaded.cached), len(decision.events)
+
+    def _again(self, request: Request[S], lost: ConcurrencyError) -> tuple[Loaded[S], int]:
+        """Load and decide again after a lost race, as often as the action allows."""
+        stream, action = request.stream, request.action
+        for attempt in range(1, action.retries + 1):
+            time.sleep(action.backoff.wait(attempt))
+            with self._turns[hash(stream) % _TURNS]:
+                try:
+                    return self._attempt(request)
+                except ConcurrencyError as conflict:
+                    if conflict.stream != stream:
+                        raise
+                    lost = conflict
+        raise lost
+
+    def _finish(self, model: Model[S], stream: str, done: Loaded[S], appended: int) -> Snapshot[S]:
+        """What is left to do once a commit is in the log. Nothing here can undo it, so nothing here may raise."""
+        snapshot = self._snapshot(model, stream, done, appended)
+        if model.definition.snapshots:
+            self._store_if_due(model, snapshot, done.entry)
+        if self.observers.kinds:
+            self.observers.tell("committed", self._snapshot(model, stream, done, appended))  # with a state of its own
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("appended %d to %r, now at version %d", appended, stream, snapshot.version)
+        return snapshot
+
+    def _store_if_due(self, model: Model[S], snapshot: Snapshot[S], entry: Entry[S]) -> None:
+        every, when = model.definition.snapshot_every, model.definition.snapshot_when
+        try:
+            due = every is not None and entry.version // every > (entry.version - snapshot.appended) // every
+            if not entry.closed and (due or (when is not None and when(snapshot))):
+                self.store.save_snapshot(snapshot.stream, entry.version, model.stored.encode(entry.state))
+        except Exception as error:
+            self.observers.fail(f"storing a snapshot of {snapshot.stream!r}", error)
+
+    def _snapshot(self, model: Model[S], stream: str, loaded: Loaded[S], appended: int = 0) -> Snapshot[S]:
+        entry = loaded.entry
+        return Snapshot(
+            stream,
+            entry.version,
+            entry.position,
+            loaded.replayed,
+            loaded.cached,
+            entry.state,
+            model.copy,
+            self,
+            appended,
+            entry.closed,
+        )
+
+    def _meta(self, place: str, stream: str, here: Here, actor: Actor | None) -> bytes:
+        causation = Causation(ActionCause(place, stream, actor), here.event)
+        correlation = here.correlation or self._correlator()
+        if type(correlation) is not str:
+            raise DefinitionError(f"correlator= makes ids that are text (str), but made {type(correlation).__name__}")
+        return encode_meta(Meta(correlation, causation))
+
+
+def _check_expected(stream: str, entry: Entry[Any], expected: int | None) -> None:
+    if expected is not None and expected != entry.version:
+        raise ConcurrencyError(stream, expected, entry.version)

@@ -1,0 +1,306 @@
+"""The verbs of reactions, as `Act` has them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from act_fast._checks import arguments
+from act_fast._projections.projection import Projection
+from act_fast._projections.rebuild import rebuild
+from act_fast._reactions.lane import Lane
+from act_fast._reactions.on import Declares
+from act_fast._reactions.reaction import Reaction
+from act_fast._reactions.reports import Correlation, Drained, Ran, Settled
+from act_fast._reactions.targets import Cursor, Names, Target, cursors, selection, targets
+from act_fast._states.snapshot import Snapshot
+from act_fast._workers.cycle import Cycle
+from act_fast._workers.handler_pool import Crew
+from act_fast._workers.handlers import Host
+from act_fast._workers.runner import Program
+from act_fast._workers.settle import settle
+from act_fast._workers.wait_for import wait_for
+from act_fast._workers.worker import Worker
+from act_fast.errors import ValidationError
+from act_fast.stores.port import Progress
+
+if TYPE_CHECKING:
+    from act_fast._app.act import Act
+
+__all__ = ["CONCURRENCY", "Reacts", "Targeted"]
+
+CONCURRENCY: Final = 8
+
+
+class Targeted(Protocol):
+    """What runs under one target, such as a projection."""
+
+    @property
+    def target(self) -> str:
+        """The name of the target."""
+        ...
+
+
+class Reacts(Declares):
+    """The verbs of an app that has a `Program`."""
+
+    _program: Program
+
+    def _declare(self, reaction: Reaction) -> None:
+        self._program.declare(reaction)
+
+    @property
+    def reactions(self) -> Sequence[Reaction]:
+        """The reactions of the app, its components' too."""
+        return self._program.catalog().reactions
+
+    @property
+    def lanes(self) -> Mapping[str, Lane]:
+        """The lanes of the app, by name."""
+        return self._program.catalog().lanes
+
+    def correlate(self, limit: int | None = None) -> Correlation:
+        """Find the targets that new events concern, and note that they have work. Handles nothing.
+
+        Args:
+            limit: look at no more than so many events; None: at all.
+        """
+        return self._program.correlate(arguments.optional_count("limit", limit))
+
+    def drain(
+        self, limit: int | None = None, *, lanes: Sequence[str] | None = None, concurrency: int = CONCURRENCY
+    ) -> Drained:
+        """Run one cycle: lease targets that have work, handle their next events, and acknowledge them together.
+
+        Args:
+            limit: lease no more than so many targets; None: as many as their lanes allow.
+            lanes: those of these lanes only.
+            concurrency: handle so many targets at the same time.
+        """
+        return self._drain(Host(self._act()), limit, lanes, concurrency)
+
+    def settle(
+        self, passes: int | None = None, *, lanes: Sequence[str] | None = None, concurrency: int = CONCURRENCY
+    ) -> Settled:
+        """Correlate and drain until nothing can be done here and now.
+
+        What is blocked, deferred, waiting for its next try, or leased by somebody else stays as it is.
+
+        Args:
+            passes: stop after so many cycles at the latest, for reactions that set each other off for ever.
+            lanes: drain these lanes only.
+            concurrency: handle so many targets at the same time.
+        """
+        return self._settle(Host(self._act()), passes, lanes, concurrency)
+
+    def run(self, *, lanes: Sequence[str] | None = None, concurrency: int = CONCURRENCY, grace: float = 10.0) -> Ran:
+        """Work: correlate and drain whenever there is something to do, and sleep otherwise, until `stop` or Ctrl-C.
+
+        Any number of processes may run at the same time; they share the work. Lanes are worked on apart from each
+        other.
+
+        Args:
+            lanes: work on these lanes only.
+            concurrency: handle so many targets of a lane at the same time.
+            grace: wait for so many seconds, once stopped, until handlers that are at work have ended.
+        """
+        return self._worker(Host(self._act()), lanes, concurrency, grace).run()
+
+    def stop(self) -> None:
+        """Let every `run` of this app end gracefully. May be called from a signal handler."""
+        self._program.stop()
+
+    def wait_for(self, moment: int | Snapshot[Any], target: str | Targeted, timeout: float | None = None) -> Target:
+        """Sleep until a target has processed everything up to a position, or to where a snapshot stands.
+
+        Args:
+            moment: the position; or a snapshot, as `do` gives it, to read what was just written.
+            target: the target's name, or a projection.
+            timeout: seconds; None waits for ever.
+
+        Raises:
+            TimeoutError: it has not come so far; the message says how far and why.
+        """
+        position = moment.position if isinstance(moment, Snapshot) else arguments.count("position", moment)
+        name = arguments.text("target", target if isinstance(target, str) else target.target)
+        if not name:
+            raise ValidationError("the target's name is empty; wait_for takes a target's name, or a projection")
+        seconds = None if timeout is None else arguments.milliseconds("timeout", timeout) / 1000
+        return wait_for(self._program, position, name, seconds)
+
+    def targets(
+        self,
+        names: Names | None = None,
+        *,
+        pattern: str | None = None,
+        lane: str | None = None,
+        blocked: bool | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Target]:
+        """The targets that meet every condition, with all that is known of each.
+
+        They come in the order they came to be, or are named.
+
+        Args:
+            names: these.
+            pattern: those in whose names this regular expression is found.
+            lane: those of this lane.
+            blocked: those that are blocked, or those that are not.
+            after: those that came to be after this one, the last of the page before.
+            limit: at most so many.
+
+        Raises:
+            ValidationError: there is no target of such a name.
+        """
+        return targets(self._program.port(), names, pattern, lane, blocked, after, limit)
+
+    def blocked(self) -> Iterator[Target]:
+        """The targets that are blocked."""
+        return self.targets(blocked=True)
+
+    def cursors(self) -> list[Cursor]:
+        """How far each reaction of the store has been correlated."""
+        return cursors(self._program.port())
+
+    def reset(
+        self,
+        names: Names | None = None,
+        *,
+        pattern: str | None = None,
+        lane: str | None = None,
+        blocked: bool | None = None,
+    ) -> int:
+        """Let targets do all their work again, from the first event on. Blocks, retries and leases end.
+
+        Which ones is said as in `targets`, but must be said; so for `block`, `defer` and `prioritize`. How many
+        they were is returned.
+        """
+        chosen = selection("reset", names, pattern, lane, otherwise_all=blocked is not None)
+        return chosen.apply(self._program.port().reset, blocked=blocked)
+
+    def forget(self, reaction: str) -> bool:
+        """Forget a reaction that no program has any more, such as one that was removed or renamed.
+
+        Its targets have nothing more to do for it, and are gone when it was their only one. Should a program have it
+        again one day, it is a new one.
+
+        Args:
+            reaction: its name.
+
+        Returns:
+            whether it was known.
+
+        Raises:
+            ValidationError: this app has it.
+        """
+        name = arguments.text("reaction", reaction)
+        if any(each.name == name for each in self.reactions):
+            raise ValidationError(f"this app has the reaction {name!r}; take it out before you forget it")
+        return self._program.port().forget(name)
+
+    def rebuild(self, projection: Projection | str, *, resume: bool = True, progress: Progress | None = None) -> int:
+        """Replay a projection's events into a fresh copy beside the live one, and put that in its place.
+
+        The live one goes on meanwhile, and no other reaction runs. A projection that was blocked goes on afterwards.
+
+        Args:
+            projection: one that the app has, or its name.
+            resume: go on where a rebuild was interrupted, if its copy is a lasting one; otherwise begin anew, which is
+                needed after a change of the code.
+            progress: called with the position that was come to, and the one to come to.
+
+        Returns:
+            how many events were replayed.
+
+        Raises:
+            ValidationError: the app has no such projection, or it cannot be rebuilt.
+
+        What a method of the projection raises is raised, and the live one stays as it was.
+        """
+        return rebuild(self._act(), projection, arguments.flag("resume", resume), progress)
+
+    def unblock(self, names: Names | None = None, *, pattern: str | None = None, lane: str | None = None) -> int:
+        """Let blocked targets, all unless some are named, go on at the event that failed, with a fresh budget."""
+        return selection("unblock", names, pattern, lane, otherwise_all=True).apply(self._program.port().unblock)
+
+    def block(
+        self,
+        names: Names | None = None,
+        *,
+        pattern: str | None = None,
+        lane: str | None = None,
+        error: str = "blocked by hand",
+    ) -> int:
+        """Stop targets until they are unblocked. Who holds one loses it.
+
+        Args:
+            names: as for `reset`.
+            pattern: as for `reset`.
+            lane: as for `reset`.
+            error: why, for those who look.
+        """
+        chosen = selection("block", names, pattern, lane)
+        return chosen.apply(self._program.port().block, arguments.text("error", error))
+
+    def defer(
+        self, names: Names | None = None, *, until: datetime, pattern: str | None = None, lane: str | None = None
+    ) -> int:
+        """Let targets pause until a time; it may have passed, to end a pause.
+
+        Args:
+            names: as for `reset`.
+            until: a datetime that knows its time zone.
+            pattern: as for `reset`.
+            lane: as for `reset`.
+        """
+        until_us = arguments.microseconds("until", until)
+        chosen = selection("defer", names, pattern, lane)
+        return chosen.apply(self._program.port().defer, max(0, -((-(until_us or 0)) // 1000)))
+
+    def prioritize(
+        self, names: Names | None = None, priority: int = 0, *, pattern: str | None = None, lane: str | None = None
+    ) -> int:
+        """Set the priority of targets outright; how many changed is returned.
+
+        Args:
+            names: as for `reset`.
+            priority: a whole number of 32 bits; the higher comes first.
+            pattern: as for `reset`.
+            lane: as for `reset`.
+        """
+        if isinstance(priority, bool) or not isinstance(priority, int) or abs(priority) >= 2**31:
+            raise ValidationError(f"priority must be a whole number of 32 bits, not {priority!r}")
+        return selection("prioritize", names, pattern, lane).apply(self._program.port().prioritize, priority)
+
+    def _act(self) -> "Act":
+        raise NotImplementedError
+
+    def _drain(self, host: Host, limit: int | None, lanes: Sequence[str] | None, concurrency: int) -> Drained:
+        return self._cycle(host, lanes, concurrency).once(arguments.optional_count("limit", limit))
+
+    def _settle(self, host: Host, passes: int | None, lanes: Sequence[str] | None, concurrency: int) -> Settled:
+        cycle = self._cycle(host, lanes, concurrency)
+        return settle(cycle, arguments.optional_count("passes", passes), None if lanes is None else list(lanes))
+
+    def _worker(self, host: Host, lanes: Sequence[str] | None, concurrency: int, grace: float) -> Worker:
+        seconds = arguments.milliseconds("grace", grace) / 1000
+        crew = _crew_size(concurrency)
+        return Worker(self._program, host, lambda: self._lanes(lanes), crew, seconds)
+
+    def _cycle(self, host: Host, lanes: Sequence[str] | None, concurrency: int) -> Cycle:
+        chosen = None if lanes is None else self._lanes(lanes)
+        crew = Crew(_crew_size(concurrency), self._program.daemons, lambda: self._program.loop(host))
+        return Cycle(self._program, host, chosen, crew)
+
+    def _lanes(self, names: Sequence[str] | None) -> Mapping[str, Lane]:
+        lanes = self._program.catalog().lanes
+        if names is None:
+            return lanes
+        for name in arguments.texts("lanes", names):
+            if name not in lanes:
+                raise ValidationError(f"there is no lane {name!r}; there is {', '.join(map(repr, lanes))}")
+        return {name: lanes[name] for name in names}
+
+
+def _crew_size(concurrency: int) -> int:
+    return max(1, arguments.count("concurrency", concurrency))

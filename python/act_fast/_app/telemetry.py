@@ -1,0 +1,95 @@
+"""Spans and counters for OpenTelemetry, where its API package is installed; nothing otherwise."""
+
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Final, TypeVar
+
+from act_fast._app.pipeline import Engine
+from act_fast._events.meta import Actor
+from act_fast._states.action import Action
+from act_fast._states.snapshot import Snapshot
+from act_fast._states.state import State
+
+__all__ = ["engine_class"]
+
+S = TypeVar("S", bound=State)
+
+_LOOK_EVERY_S: Final = 1.0
+
+
+class TracedEngine(Engine):
+    """An engine that makes a span of each `do`, and counts what is done, appended and replayed, if anybody listens."""
+
+    def do(
+        self,
+        action: Action[S, Any, Any],
+        stream: str,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        actor: Actor | None,
+        expected: int | None,
+    ) -> Snapshot[S]:
+        """The same, in a span named after the action, with the stream, its version and the numbers of events."""
+        instruments = _instruments()
+        if not instruments.listened_to():
+            return super().do(action, stream, args, kwargs, actor, expected)
+        place = getattr(action, "place", "unknown")
+        outcome = "ok"
+        with instruments.tracer.start_as_current_span(place) as span:
+            span.set_attribute("act_fast.stream", str(stream))
+            try:
+                snapshot = super().do(action, stream, args, kwargs, actor, expected)
+            except BaseException as error:
+                outcome = type(error).__name__
+                raise
+            finally:
+                instruments.actions.add(1, {"act_fast.action": place, "act_fast.outcome": outcome})
+            span.set_attribute("act_fast.version", snapshot.version)
+            span.set_attribute("act_fast.replayed", snapshot.replayed)
+        instruments.replayed.add(snapshot.replayed, {"act_fast.action": place})
+        instruments.appended.add(snapshot.appended, {"act_fast.action": place})
+        return snapshot
+
+
+class Instruments:
+    """The tracer and the counters. The package is imported by name, since it may not be there."""
+
+    def __init__(self) -> None:
+        trace: Any = import_module("opentelemetry.trace")
+        metrics: Any = import_module("opentelemetry.metrics")
+        meter = metrics.get_meter("act_fast")
+        self._tracer_provider: Callable[[], object] = trace.get_tracer_provider
+        self._meter_provider: Callable[[], object] = metrics.get_meter_provider
+        self._listened = False
+        self._look_again_s = 0.0
+        self.tracer: Any = trace.get_tracer("act_fast")
+        self.actions: Any = meter.create_counter("act_fast.actions", "1", "actions done, by outcome")
+        self.appended: Any = meter.create_counter("act_fast.events.appended", "1", "events appended by actions")
+        self.replayed: Any = meter.create_counter("act_fast.events.replayed", "1", "events folded to load a state")
+
+    def listened_to(self) -> bool:
+        """Whether a provider was set: the API package alone, which comes along with much, makes spans for nobody.
+
+        Once it was, it stays. Until then it is looked for once a second, since asking costs as much as half a `do`.
+        """
+        if not self._listened and time.monotonic() >= self._look_again_s:
+            self._look_again_s = time.monotonic() + _LOOK_EVERY_S
+            self._listened = _listens(self._tracer_provider()) or _listens(self._meter_provider())
+        return self._listened
+
+
+def engine_class() -> type[Engine]:
+    """The engine to use: the plain one, unless OpenTelemetry is installed."""
+    return TracedEngine if find_spec("opentelemetry") and find_spec("opentelemetry.trace") else Engine
+
+
+def _listens(provider: object) -> bool:
+    return not type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
+
+
+@cache
+def _instruments() -> Instruments:
+    return Instruments()

@@ -1,0 +1,1 @@
+"""What callers pass in is checked, and what is wrong is said."""

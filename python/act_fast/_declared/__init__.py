@@ -1,0 +1,1 @@
+"""Declared fields: from `total(Deposited.amount)` to what keeps it up to date."""

@@ -1,0 +1,1 @@
+"""Facts: their classes, stored names, encoding, upcasting, and why they happened."""

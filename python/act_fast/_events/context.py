@@ -1,0 +1,85 @@
+"""What an action inherits from where it is called: the actor, the correlation, the event being handled."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, Token
+from typing import Any, TypeAlias
+
+import msgspec
+
+from act_fast._events.meta import Actor, EventCause
+from act_fast.errors import DefinitionError
+from act_fast.stores.port import Committed
+
+__all__ = ["Ambient", "Here", "Reacting", "ambient", "within"]
+
+
+class Ambient(msgspec.Struct, frozen=True):
+    """What holds in the current context; each part is None when nothing was said.
+
+    Attributes:
+        actor: who acts.
+        correlation: the id of the request that all this belongs to.
+        event: the event that a reaction is handling.
+    """
+
+    actor: Actor | None = None
+    correlation: str | None = None
+    event: EventCause | None = None
+
+
+class Reacting(msgspec.Struct, frozen=True, gc=False):
+    """The same inside a reaction, where it is set for each event: what it says is worked out when somebody asks.
+
+    Attributes:
+        actor: who acts.
+        handled: the event that is being handled.
+    """
+
+    actor: Actor | None
+    handled: Committed[Any]
+
+    @property
+    def correlation(self) -> str | None:
+        """The id of the request that the event belongs to."""
+        return self.handled.meta.correlation
+
+    @property
+    def event(self) -> EventCause:
+        """The event that is being handled."""
+        event = self.handled
+        return EventCause(event.name, event.stream, event.position, event.version)
+
+
+Here: TypeAlias = Ambient | Reacting
+
+ambient: ContextVar[Here | None] = ContextVar("act_fast_ambient", default=None)
+"""Tasks inherit it from where they are made, as all context variables; so does what `asyncio.to_thread` runs."""
+
+
+@contextmanager
+def within(
+    *, actor: Actor | None = None, correlation: str | None = None, event: EventCause | None = None
+) -> Iterator[Ambient]:
+    """Let what is given hold inside the `with` block; what is not given stays as it was outside."""
+    outer = ambient.get() or Ambient()
+    inner = Ambient(
+        outer.actor if actor is None else actor,
+        outer.correlation if correlation is None else correlation,
+        outer.event if event is None else event,
+    )
+    token = ambient.set(inner)
+    try:
+        yield inner
+    finally:
+        _leave(token)
+
+
+def _leave(token: "Token[Here | None]") -> None:
+    try:
+        ambient.reset(token)
+    except ValueError:
+        raise DefinitionError(
+            "`with app.context(...)` was entered in one context and left in another, as a `def` dependency of a web"
+            " framework does on its threads, so it has held for nobody in between; make what it stands in `async def`"
+        ) from None

@@ -1,0 +1,96 @@
+"""Events: immutable facts, declared as classes."""
+
+from typing import Any, ClassVar, dataclass_transform
+
+import msgspec
+
+from act_fast._events.fields import check_fields, fields_with_mend
+from act_fast._events.upcast import Upcast, add_upcast
+from act_fast.errors import DefinitionError, ValidationError
+
+__all__ = ["CLOSED", "Event", "EventMeta", "encode"]
+
+CLOSED = "$closed"
+"""The stored name of the event that ends a stream. Names that begin with $ are the framework's own."""
+
+_NAME_BYTES_MAX = 512
+_encode = msgspec.json.Encoder().encode
+
+
+class EventMeta(msgspec.StructMeta):
+    """Makes event classes: frozen, named for the log, and of fields that can be stored."""
+
+    def __new__(
+        metacls,
+        class_name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        /,
+        *,
+        name: str | None = None,
+        **config: Any,
+    ) -> "EventMeta":
+        namespace["__stored_name__"] = _stored_name(class_name, name)
+        namespace["__upcasts__"] = {}
+        with fields_with_mend(class_name, namespace):
+            cls = super().__new__(metacls, class_name, bases, namespace, **config)
+        _check_shape(cls)
+        for member in namespace.values():
+            if isinstance(member, Upcast):
+                add_upcast(cls, member)
+        check_fields(cls)
+        return cls
+
+
+def _stored_name(class_name: str, name: str | None) -> str:
+    if name is None:
+        return class_name
+    if not isinstance(name, str) or not name or "\0" in name or "\n" in name or name.startswith("$"):
+        raise DefinitionError(
+            f"event {class_name}: name={name!r} cannot be a stored name; it must be text, neither empty nor"
+            " with NUL or newline in it, and not begin with $"
+        )
+    if len(name.encode()) > _NAME_BYTES_MAX:
+        raise DefinitionError(f"event {class_name}: name= is longer than {_NAME_BYTES_MAX} bytes; give a shorter one")
+    return name
+
+
+def _check_shape(cls: type) -> None:
+    config = cls.__struct_config__  # type: ignore[attr-defined]
+    if not config.frozen:
+        raise DefinitionError(f"event {cls.__qualname__} is not frozen, but facts do not change; remove frozen=False")
+    if config.array_like:
+        raise DefinitionError(
+            f"event {cls.__qualname__} is array_like, so its fields would have no names in the log; remove array_like"
+        )
+
+
+# Said of the class, since type checkers look there before they look at the metaclass.
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
+    """The base of all events. A subclass declares the fields; its instances never change.
+
+    The class keyword `name=` sets the name that the event has in the log; it is the class's own name otherwise, and
+    has nothing to do with where the class lives. All other keywords are those of `msgspec.Struct`.
+
+        class Deposited(Event, name="Deposited"):
+            amount: int
+    """
+
+    __stored_name__: ClassVar[str]
+    __upcasts__: ClassVar[dict[str, Upcast[Any, Any]]]
+
+
+def encode(event: Event) -> tuple[str, bytes]:
+    """The event's name in the log and its data as JSON.
+
+    Raises:
+        ValidationError: it holds something that is not JSON.
+        TypeError: it is no event.
+    """
+    if not isinstance(event, Event):
+        raise TypeError(f"{type(event).__name__} is no event")
+    try:
+        return event.__stored_name__, _encode(event)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise ValidationError(f"event {type(event).__qualname__} cannot be encoded as JSON: {error}") from None

@@ -1,0 +1,161 @@
+"""The fields of events and states: what a class statement may hold, checked when the class is made."""
+
+import dataclasses
+import sys
+from collections.abc import Container, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Final
+
+import msgspec
+from msgspec import inspect, structs
+
+from act_fast._checks.msgspec_errors import misfit
+from act_fast.errors import DefinitionError
+
+__all__ = ["check_factories", "check_fields", "declared", "fields_with_mend", "scope_of", "unstorable"]
+
+_NO_KEYS: Final = (
+    inspect.BoolType,
+    inspect.NoneType,
+    inspect.ListType,
+    inspect.TupleType,
+    inspect.VarTupleType,
+    inspect.SetType,
+    inspect.FrozenSetType,
+    inspect.DictType,
+    inspect.StructType,
+    inspect.DataclassType,
+    inspect.NamedTupleType,
+    inspect.TypedDictType,
+)
+
+
+def scope_of(frame: FrameType) -> Mapping[str, Any]:
+    """The names a class statement in this frame can see besides those of its module."""
+    return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+
+
+def declared(namespace: Mapping[str, Any]) -> list[str]:
+    """The names that a class body annotates, whatever their annotations mean."""
+    if sys.version_info >= (3, 14) and "__annotations__" not in namespace:
+        import annotationlib
+
+        annotate = annotationlib.get_annotate_from_class_namespace(namespace)
+        return list(annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING)) if annotate else []
+    return list(namespace.get("__annotations__", {}))
+
+
+@contextmanager
+def fields_with_mend(class_name: str, namespace: Mapping[str, Any]) -> Iterator[None]:
+    """Turns what msgspec says against a class into an error that names the class, the field and the mend."""
+    for field in declared(namespace):
+        default = namespace.get(field)
+        if (isinstance(default, list | dict | set | bytearray) and default) or _shared_and_mutable(default):
+            raise DefinitionError(
+                f"{class_name}.{field} has a mutable default, which all instances would share;"
+                f" write `{field}: ... = msgspec.field(default_factory=...)`"
+            )
+    try:
+        yield
+    except TypeError as error:
+        raise DefinitionError(f"{class_name}: {error}") from None
+
+
+def check_fields(cls: type, *, final: bool = False, declared: Container[str] = ()) -> None:
+    """Refuse fields that JSON cannot hold, and defaults that are not of their field's type.
+
+    A field may name a class that is defined later, so names that mean nothing yet are an error only when `final`.
+    Defaults of `declared` fields are not the author's, and left alone.
+    """
+    try:
+        found = unstorable(inspect.type_info(cls), cls.__qualname__)
+    except NameError as error:
+        if final:
+            raise DefinitionError(
+                f"{cls.__qualname__}: the annotation {error.name!r} means nothing in {cls.__module__};"
+                " import it outside of `if TYPE_CHECKING`, or define it at the top of the module"
+            ) from None
+        return
+    except TypeError as error:
+        raise DefinitionError(f"{cls.__qualname__}: {error}") from None
+    if found:
+        raise DefinitionError(f"{found}; use types that msgspec can encode as JSON")
+    for field in structs.fields(cls):
+        if field.default is not msgspec.NODEFAULT and field.name not in declared:
+            _check_default(f"{cls.__qualname__}.{field.name}", field.default, field.type)
+
+
+def _check_default(place: str, default: Any, kind: Any) -> None:
+    """Refuse a default that would not come back from the log: nobody looks at it where it is left as it is."""
+    try:
+        msgspec.json.decode(msgspec.json.encode(default), type=kind)
+    except msgspec.MsgspecError as error:
+        what, _ = misfit(error)
+        raise DefinitionError(
+            f"{place} has a default that is not of its type: as JSON, {what}; give it one that is, or let the type say"
+            " `| None`"
+        ) from None
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DefinitionError(f"{place} has a default that cannot be stored: {error}") from None
+
+
+def check_factories(state: type[msgspec.Struct]) -> None:
+    """Refuse collections that come back from a snapshot as plain ones: what reducers rely on would then be gone."""
+    for field in structs.fields(state):
+        if field.default_factory is msgspec.NODEFAULT:
+            continue
+        place, made = f"{state.__qualname__}.{field.name}", field.default_factory()
+        _check_default(place, made, field.type)
+        back = msgspec.json.decode(msgspec.json.encode(made), type=field.type)
+        if isinstance(made, dict | list | set) and type(back) is not type(made):
+            raise DefinitionError(
+                f"{place} begins as {type(made).__name__}, but would come back from a snapshot as"
+                f" {type(back).__name__}; let it begin as that"
+            )
+
+
+def unstorable(kind: inspect.Type, path: str, seen: frozenset[type] = frozenset()) -> str | None:
+    """Where in a type there is something that JSON cannot hold, in words; None when all of it can be held."""
+    if isinstance(kind, inspect.CustomType):
+        return f"{path} is of type {kind.cls.__name__}, which cannot be stored"
+    if isinstance(kind, inspect.DictType) and isinstance(_bare(kind.key_type), _NO_KEYS):
+        return f"{path} has keys that cannot be stored, since in JSON keys are text or numbers"
+    if isinstance(kind, inspect.StructType | inspect.DataclassType | inspect.TypedDictType | inspect.NamedTupleType):
+        if kind.cls in seen:
+            return None
+        inner = [(f"{path}.{field.name}", field.type) for field in kind.fields]
+        seen |= {kind.cls}
+    else:
+        place = path if isinstance(kind, inspect.UnionType | inspect.Metadata) else f"{path}[]"
+        inner = [(place, part) for part in _parts(kind)]
+    return next((found for place, part in inner if (found := unstorable(part, place, seen))), None)
+
+
+def _bare(kind: inspect.Type) -> inspect.Type:
+    return _bare(kind.type) if isinstance(kind, inspect.Metadata) else kind
+
+
+def _parts(kind: inspect.Type) -> list[inspect.Type]:
+    match kind:
+        case inspect.DictType():
+            return [kind.key_type, kind.value_type]
+        case inspect.TupleType():
+            return list(kind.item_types)
+        case inspect.UnionType():
+            return list(kind.types)
+        case inspect.ListType() | inspect.VarTupleType() | inspect.SetType() | inspect.FrozenSetType():
+            return [kind.item_type]
+        case inspect.Metadata():
+            return [kind.type]
+        case _:
+            return []
+
+
+def _shared_and_mutable(default: object) -> bool:
+    """Whether a default is an object that can change: such objects leave out `__hash__`, as dataclasses do."""
+    if dataclasses.is_dataclass(default):
+        kind: Any = type(default)
+        return not kind.__dataclass_params__.frozen
+    plain = default is None or isinstance(default, list | dict | set | bytearray | msgspec.Struct)
+    return not plain and type(default).__hash__ is None

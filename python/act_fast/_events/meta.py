@@ -1,0 +1,111 @@
+"""Why an event happened: the request it belongs to, and the action, actor and event that caused it."""
+
+from typing import Any
+
+import msgspec
+
+from act_fast._checks.msgspec_errors import misfit
+from act_fast.errors import DecodeError, ValidationError
+
+__all__ = ["ActionCause", "Actor", "Causation", "EventCause", "Meta", "check_actor", "decode_meta", "encode_meta"]
+
+
+class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who does something.
+
+    Attributes:
+        id: what tells this actor from all others.
+        name: what people call it.
+        extra: anything else worth keeping with the events, such as a role; must be JSON.
+    """
+
+    id: str
+    name: str = ""
+    extra: dict[str, Any] = {}
+
+
+class ActionCause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The action that an event came from, written `State.action`, the stream it was done on, and by whom."""
+
+    name: str
+    stream: str
+    actor: Actor | None = None
+
+
+class EventCause(msgspec.Struct, frozen=True):
+    """The event that a reaction was handling when it caused another one, and where it is in the log."""
+
+    name: str
+    stream: str
+    position: int
+    version: int
+
+
+class Causation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What caused an event: always an action, and inside a reaction also an event."""
+
+    action: ActionCause | None = None
+    event: EventCause | None = None
+
+
+class Meta(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a commit carries besides its events.
+
+    Attributes:
+        correlation: the id shared by everything that one request set off.
+        causation: what caused it.
+        extra: anything else worth keeping; must be JSON.
+    """
+
+    correlation: str | None = None
+    causation: Causation | None = None
+    extra: dict[str, Any] = {}
+
+    @property
+    def action(self) -> ActionCause | None:
+        """The action that it came from; None for what was appended to the store directly."""
+        return None if self.causation is None else self.causation.action
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who did it; None when nobody was named."""
+        return None if self.action is None else self.action.actor
+
+    @property
+    def event(self) -> EventCause | None:
+        """The event that a reaction was handling when it did this; None outside of reactions."""
+        return None if self.causation is None else self.causation.event
+
+
+encode_meta = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Meta).decode
+_decode_actor = msgspec.json.Decoder(Actor).decode
+
+
+def decode_meta(data: bytes) -> Meta:
+    """The meta that a commit carries; an empty one when it carries none.
+
+    Raises:
+        DecodeError: it is something else.
+    """
+    try:
+        return _decode(data) if data else Meta()
+    except msgspec.MsgspecError as error:
+        what, path = misfit(error)
+        raise DecodeError(
+            f"a commit's meta does not decode: {f'{path}: ' if path else ''}{what}; it was written by something else"
+        ) from None
+
+
+def check_actor(actor: object) -> Actor:
+    """An actor that can be read again from the events; what could not be would spoil them for good."""
+    if not isinstance(actor, Actor):
+        raise ValidationError(f"an actor is an Actor, not {type(actor).__name__}; write `Actor(id, name)`")
+    try:
+        _decode_actor(encode_meta(actor))
+    except msgspec.ValidationError as error:
+        what, path = misfit(error)
+        raise ValidationError(f"an actor's {path}: {what}; write `Actor(id, name)` with text") from None
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValidationError(f"an actor must be JSON, but this one cannot be encoded: {error}") from None
+    return actor

@@ -1,0 +1,1 @@
+"""Getting a state: cache, snapshot, load, replay."""

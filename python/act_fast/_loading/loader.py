@@ -1,0 +1,142 @@
+"""Loading: from the nearest state at hand, live or stored, to the state that is asked for."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain
+from typing import Generic, TypeVar
+
+import msgspec
+
+from act_fast._events.event import CLOSED
+from act_fast._loading.cache import Cache, Entry
+from act_fast._model.registry import Model
+from act_fast._runtime.logger import log
+from act_fast._runtime.observers import Observers
+from act_fast._states.state import State
+from act_fast.errors import ActError, DecodeError
+from act_fast.stores.port import Store
+from act_fast.stores.rows import Port, pages_of
+from act_fast.stores.time_travel import version_before
+
+__all__ = ["Loaded", "Loader"]
+
+S = TypeVar("S", bound=State)
+
+
+class Loaded(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
+    """A state that was loaded, how many events were folded for it, and whether a live one was at hand."""
+
+    entry: Entry[S]
+    replayed: int
+    cached: bool
+
+
+class Loader:
+    """Loads states for one app, through its cache."""
+
+    def __init__(self, store: Store, port: Port, cache: Cache, observers: Observers) -> None:
+        self._store = store
+        self._port = port
+        self._version = port.version
+        self._cache = cache
+        self._observers = observers
+        self._warned: set[tuple[type[State], str]] = set()
+
+    def latest(self, model: Model[S], stream: str) -> Loaded[S]:
+        """The state now. What the cache holds is only where folding starts; the log is always asked for more."""
+        key = (model.definition.state, stream)
+        held: Entry[S] | None = self._cache.get(key)
+        if held is not None:
+            version = self._version(stream)
+            if version == held.version:
+                return Loaded(held, 0, True)
+            if version < held.version:  # another log now stands where this was folded from
+                self._cache.drop(key)
+                held = None
+        start, spoilt = (held, False) if held is not None else self._stored(model, stream, None)
+        entry = self._replay(model, stream, start, None)
+        if entry.version:
+            self._cache.put(key, entry)
+        if spoilt and not entry.closed:
+            self._replace(model, stream, entry)
+        return Loaded(entry, entry.version - (start.version if start else 0), held is not None)
+
+    def at_moment(
+        self,
+        model: Model[S],
+        stream: str,
+        before: int | datetime | None,
+        at: int | datetime | None,
+        position: int | None,
+    ) -> Loaded[S]:
+        """The state at a moment; now, when none is named."""
+        end = version_before(self._store, stream, before, at, position)
+        return self.latest(model, stream) if end is None else self._before(model, stream, end)
+
+    def history(self, model: Model[S], stream: str, after: int, before: int | None) -> Iterator[Entry[S]]:
+        """The state after each event, each a copy of its own."""
+        start = self._before(model, stream, after + 1).entry
+        state, closed = model.copy(start.state), start.closed
+        for page in pages_of(self._port, stream, start.version, before):
+            for row in page:
+                closed = model.rows(state, (row,)) or closed
+                yield Entry(model.copy(state), row[2], row[0], closed)
+
+    def _before(self, model: Model[S], stream: str, end: int) -> Loaded[S]:
+        """The state just before version `end`. Leaves the cache as it is, which is for the states of today."""
+        held: Entry[S] | None = self._cache.get((model.definition.state, stream))
+        if held is not None and not (held.version < end and held.version <= self._version(stream)):
+            held = None
+        start = held if held is not None else self._stored(model, stream, end)[0]
+        entry = self._replay(model, stream, start, end)
+        return Loaded(entry, entry.version - (start.version if start else 0), held is not None)
+
+    def _stored(self, model: Model[S], stream: str, end: int | None) -> tuple[Entry[S] | None, bool]:
+        """The latest stored snapshot below version `end` that can be used, and whether there is one that cannot."""
+        if end is not None and end < 2:
+            return None, False
+        found = self._store.latest_snapshot(stream, at_or_below=None if end is None else end - 1)
+        if found is None:
+            return None, False
+        rows, _ = self._port.load(stream, found.version - 1, found.version + 1, 1)
+        try:
+            state = model.stored.decode(found.data)
+        except DecodeError as error:
+            self._warn(model, stream, found.version, str(error))
+            return None, True
+        return (Entry(state, found.version, rows[0][0], rows[0][3] == CLOSED), False) if rows else (None, True)
+
+    def _replay(self, model: Model[S], stream: str, start: Entry[S] | None, end: int | None) -> Entry[S]:
+        """Fold what comes after `start`, up to but not including version `end`."""
+        if start is None:
+            start = Entry(model.make(), 0, 0, False)
+        pages = pages_of(self._port, stream, start.version, end)
+        first = next(pages, None)
+        if first is None:
+            return start
+        state, closed, last = model.copy(start.state), start.closed, first[-1]
+        for page in chain((first,), pages):
+            closed = model.rows(state, page) or closed  # once closed it stays so, whatever the store took since
+            last = page[-1]
+        return Entry(state, last[2], last[0], closed)
+
+    def _warn(self, model: Model[S], stream: str, version: int, why: str) -> None:
+        """Say once for each state why snapshots are not used: after a release it may be so with a million streams."""
+        key = (model.definition.state, why)
+        if key not in self._warned:
+            self._warned.add(key)
+            name = model.definition.name
+            log.warning(
+                "the snapshot of %r at version %d is not used: %s; the same goes, without a word, for other snapshots"
+                " of %s",
+                stream,
+                version,
+                why,
+                name,
+            )
+
+    def _replace(self, model: Model[S], stream: str, entry: Entry[S]) -> None:
+        try:
+            self._store.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
+        except ActError as error:
+            self._observers.fail(f"replacing the snapshot of {stream!r}", error)

@@ -1,0 +1,92 @@
+"""Replay: every stream's state, from one pass over the log."""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar
+
+from act_fast._checks import arguments
+from act_fast._loading.progress_bar import replay_bar
+from act_fast._loading.replay_groups import Folding, cut_at
+from act_fast._model.registry import Model
+from act_fast._states.snapshot import ReadsBack, Snapshot
+from act_fast._states.state import State
+from act_fast.stores.port import Progress, Store
+
+__all__ = ["StateRow", "replay", "replay_pages"]
+
+S = TypeVar("S", bound=State)
+
+StateRow: TypeAlias = tuple[str, int, int, bytes]
+"""stream, version, position of the last event, the state as JSON"""
+
+
+def replay(
+    store: Store,
+    log: ReadsBack,
+    model: Model[S],
+    streams: str | None,
+    at: int | datetime | None,
+    after: str | None,
+    progress: Progress | bool,
+) -> Iterator[tuple[str, Snapshot[S]]]:
+    """See `Act.replay`; the arguments are checked at once, the work is done as the iterator is asked."""
+    pattern = None if streams is None else arguments.text("streams", streams)
+    after = None if after is None else arguments.text("after", after)
+    return _replay(store, log, model, pattern, cut_at(store, at), after, progress)
+
+
+def replay_pages(
+    store: Store,
+    model: Model[Any],
+    *,
+    cut: int,
+    pattern: str | None = None,
+    after: str | None = None,
+    told: Callable[[int], object] | None = None,
+) -> Iterator[list[StateRow]]:
+    """The states of all streams that have an event of the model's, as JSON, page by page; no page is empty.
+
+    The streams come in the order they came to be. This is what tables of states are made of; it works for every
+    state class and every store, and is done in the core where the state is declared through and through.
+
+    Args:
+        store: where the streams are.
+        model: the state class as an app runs it, `app._engine.registry.model_of(state)`.
+        cut: the log as it was when this position was its last; `cut_at` finds that of a time.
+        pattern: only streams whose name this regular expression is found in.
+        after: only streams that came to be after this one.
+        told: called now and then with the number of events folded so far.
+
+    Raises:
+        DecodeError: an event does not decode.
+    """
+    for page in Folding(store, model, cut, pattern, after, told).encoded_pages():
+        yield [(each.stream, each.version, each.position, each.state) for each in page]
+
+
+def _replay(
+    store: Store,
+    log: ReadsBack,
+    model: Model[S],
+    pattern: str | None,
+    cut: int,
+    after: str | None,
+    progress: Progress | bool,
+) -> Iterator[tuple[str, Snapshot[S]]]:
+    bar = replay_bar(f"replaying {model.definition.name}") if progress is True else nullcontext(progress or None)
+    with bar as report:
+        events = 0
+        whole = sum(count for name, count in store.names().items() if name in model.steps) if report else 0
+
+        def told(folded: int) -> None:
+            nonlocal events
+            events = folded
+            if report:
+                report(folded, max(folded, whole))
+
+        for page in Folding(store, model, cut, pattern, after, told).pages():
+            for stream, version, position, closed, state in page:
+                yield stream, Snapshot(stream, version, position, version, False, state, None, log, 0, closed)
+        if report:
+            report(events, events)

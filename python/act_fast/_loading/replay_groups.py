@@ -1,0 +1,272 @@
+"""Folding all streams of a store, a group of them at a time: in one pass of the core, or one by one in any store."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from operator import length_hint
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from act_fast._checks import arguments
+from act_fast._core import Declaration, Group
+from act_fast._declared.python_fold import TOO_LARGE, full
+from act_fast._events.event import CLOSED
+from act_fast._model.registry import Model
+from act_fast._states.state import State
+from act_fast.errors import FoldError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
+from act_fast.stores.rows import pages_of, port_to
+
+__all__ = ["Folded", "Folding", "cut_at"]
+
+S = TypeVar("S", bound=State)
+T = TypeVar("T")
+
+GROUP_STREAMS_MAX: Final = 100_000
+"""How many live states are in memory at once."""
+
+_PAGE_EVENTS: Final = 4096
+_PAGE_STREAMS: Final = 1000
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Folded(NamedTuple, Generic[T]):
+    """A stream's state at the cut, or the JSON of it."""
+
+    stream: str
+    version: int
+    position: int
+    closed: bool
+    state: T
+
+
+class Folding(Generic[S]):
+    """What is to be folded.
+
+    Args:
+        store: where the streams are.
+        model: what folds them.
+        cut: the log as it was when this position was its last.
+        pattern: only streams whose name this regular expression is found in.
+        after: only streams that came to be after this one.
+        told: called now and then with the number of events folded so far.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        model: Model[S],
+        cut: int,
+        pattern: str | None = None,
+        after: str | None = None,
+        told: Callable[[int], object] | None = None,
+    ) -> None:
+        self._store = store
+        self._model = model
+        self._cut = cut
+        self._pattern = pattern
+        self._after = after
+        self._told = told or (lambda events: None)
+        self._events = 0
+        self._names = list(model.steps)
+
+    def pages(self) -> Iterator[list[Folded[S]]]:
+        """The states of the streams that have at least one event of the model's, in the order they came to be."""
+        if type(self._store) is not LogStore:
+            yield from self._one_by_one()
+            return
+        decode = msgspec.json.Decoder(self._model.definition.state).decode
+        for group, states in self._groups(self._store):
+            for start in range(0, len(group), _PAGE_STREAMS):
+                end = start + _PAGE_STREAMS
+                if states is None:
+                    rows = group.states(self._declaration(), start, end)
+                    page = [Folded(*row[:4], decode(row[4])) for row in rows if row is not None]
+                else:
+                    page = _standing(group, states, start, end)
+                if page:
+                    yield page
+
+    def encoded_pages(self) -> Iterator[list[Folded[bytes]]]:
+        """The same as `pages`, each state as JSON."""
+        if type(self._store) is not LogStore:
+            for found in self._one_by_one():
+                yield [Folded(*each[:4], _encode(each.state)) for each in found]
+            return
+        for group, states in self._groups(self._store):
+            for start in range(0, len(group), _PAGE_STREAMS):
+                end = start + _PAGE_STREAMS
+                if states is None:
+                    rows = group.states(self._declaration(), start, end)
+                    page = [Folded(*row) for row in rows if row is not None]
+                else:
+                    page = [Folded(*each[:4], _encode(each.state)) for each in _standing(group, states, start, end)]
+                if page:
+                    yield page
+
+    def stream(self, stream: str) -> Folded[S] | None:
+        """The state of one stream; None when it has no event of the model's."""
+        return self._stream(port_to(self._store), stream)
+
+    def _groups(self, store: LogStore) -> Iterator[tuple[Group, list[S | None] | None]]:
+        """The groups of streams, each with its states by slot; without them where the core has folded it."""
+        names = self._names
+        replay = store._log.replay(names, CLOSED, self._cut, GROUP_STREAMS_MAX, self._pattern, self._after)
+        while (group := replay.next_group()) is not None:
+            states = None if self._folded_in_core(group) else self._states(names, group)
+            for stream, version, name in group.strangers():
+                self._model.stranger(stream, version, name)
+            yield group, states
+
+    def _declaration(self) -> Declaration:
+        assert self._model.declaration is not None
+        return self._model.declaration
+
+    def _folded_in_core(self, group: Group) -> bool:
+        """Fold a group in the core; False when there is something in it that the core does not know."""
+        if self._model.declaration is None:
+            return False
+        before = self._events
+
+        def told(events: int) -> None:
+            self._events = before + events
+            self._told(self._events)
+
+        try:
+            outcome, place = group.fold(self._model.declaration, self._read, told)
+        except _Beyond:
+            outcome, place = "beyond", None
+            group.rewind()
+        if place is not None:
+            raise self._failure(outcome, place)
+        if outcome == "beyond":
+            self._events = before
+        return outcome == "done"
+
+    def _read(self, rows: list[tuple[int, str, int, int, bytes]]) -> list[bytes]:
+        """Events that only Python can read, as they would be encoded today."""
+        model = self._model
+        found = []
+        for number, stream, version, position, data in rows:
+            name = self._names[number]
+            try:
+                event = model.steps[name][0](data)
+            except Exception as error:
+                meant = model.meaning(error, (position, stream, version, name, 0, data, b""))
+                if meant is error:
+                    raise
+                raise meant from None
+            try:
+                found.append(_encode(event))
+            except Exception:
+                raise _Beyond from None
+        return found
+
+    def _failure(self, outcome: str, place: tuple[int, int, str, int, int]) -> FoldError:
+        field, number, stream, version, position = place
+        definition = self._model.definition
+        assert definition.plan is not None
+        names = [*definition.plan.kept, *definition.plan.computed]
+        problem = TOO_LARGE if outcome == "too large" else full(definition.plan.kept[names[field]].accumulator.most)
+        event = self._model.codec.classes[self._names[number]].__stored_name__
+        return FoldError(f"{definition.name}.{names[field]}", event, problem, stream, version, position)
+
+    def _states(self, names: list[str], group: Group) -> list[S | None]:
+        """The states of a group by slot; None where no event is the model's."""
+        model, told = self._model, self._told
+        make = model.make
+        steps = [model.steps[name] for name in names]
+        states: list[S | None] = [None] * len(group)
+        while (page := group.next_page(_PAGE_EVENTS)) is not None:
+            slots, numbers, data = page
+            rest = iter(data)
+            try:
+                for slot, number, each in zip(slots, numbers, rest, strict=True):
+                    state = states[slot]
+                    if state is None:
+                        state = states[slot] = make()
+                    decode, reduce = steps[number]
+                    if reduce(state, decode(each)) is not None:
+                        model.returned(names[number])
+            except Exception as error:
+                at = len(data) - length_hint(rest) - 1
+                stream, version, position = group.place(at)
+                meant = model.meaning(error, (position, stream, version, names[numbers[at]], 0, data[at], b""))
+                if meant is error:
+                    raise
+                raise meant from None
+            self._events += len(data)
+            told(self._events)
+        return states
+
+    def _one_by_one(self) -> Iterator[list[Folded[S]]]:
+        port = port_to(self._store)
+        page: list[Folded[S]] = []
+        for info in self._store.streams(pattern=self._pattern, after=self._after):
+            folded = self._stream(port, info.stream)
+            if folded is not None:
+                page.append(folded)
+            if len(page) == _PAGE_STREAMS:
+                yield page
+                page = []
+        if page:
+            yield page
+
+    def _stream(self, port: Any, stream: str) -> Folded[S] | None:
+        model, state, closed = self._model, self._model.make(), False
+        known, last = False, None
+        strangers = []
+        for page in pages_of(port, stream, 0, None):
+            rows = [row for row in page if row[0] <= self._cut]
+            ours = [row for row in rows if row[3] in model.steps]
+            closed = any(row[3] == CLOSED for row in rows) or closed
+            strangers += [row for row in rows if row[3] not in model.steps and row[3] != CLOSED][:1]
+            model.rows(state, ours)
+            known = known or bool(ours)
+            last = rows[-1] if rows else last
+            self._events += len(ours)
+            self._told(self._events)
+            if len(rows) < len(page):
+                break
+        if not known or last is None:
+            return None
+        for row in strangers[:1]:
+            model.stranger(stream, row[2], row[3])
+        return Folded(stream, last[2], last[0], closed, state)
+
+
+def _standing(group: Group, states: list[S | None], start: int, end: int) -> list[Folded[S]]:
+    return [
+        Folded(*standing, state)
+        for standing, state in zip(group.standings(start, end), states[start:end], strict=True)
+        if standing is not None and state is not None
+    ]
+
+
+class _Beyond(Exception):
+    """There is an event that the core cannot fold."""
+
+
+def cut_at(store: Store, at: int | datetime | None) -> int:
+    """The position of a moment: the head when none is named.
+
+    Args:
+        store: the log in question.
+        at: a position, or a time, included.
+
+    Raises:
+        ValidationError: it is no moment.
+    """
+    if at is None:
+        return store.head
+    if not isinstance(at, datetime):
+        return min(arguments.count("at", at), store.head)
+    moment_us = arguments.microseconds("at", at)
+    assert moment_us is not None
+    if type(store) is LogStore:
+        return store._log.position_before(moment_us + 1)
+    if at.replace(tzinfo=None) == datetime.max:
+        return store.head
+    later = at + timedelta(microseconds=1)
+    return next((each.position for each in store.query(created_before=later, limit=1, backwards=True)), 0)

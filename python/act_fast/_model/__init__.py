@@ -1,0 +1,1 @@
+"""State classes as one app runs them: fold, decide, encode."""

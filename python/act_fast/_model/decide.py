@@ -1,0 +1,166 @@
+"""Deciding: the rules are checked, the action runs, and what it returns is checked and encoded. Touches no store."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from act_fast._checks.msgspec_errors import misfit
+from act_fast._events.event import Event
+from act_fast._events.meta import Actor
+from act_fast._states.action import Action
+from act_fast.errors import DefinitionError, InvariantError
+
+if TYPE_CHECKING:
+    from act_fast._model.fold import Fold
+
+__all__ = ["Decision", "check_declared", "check_folded", "check_unchanged", "decide", "misfitting"]
+
+_encode: Final = msgspec.json.Encoder().encode
+_encode_sorted: Final = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Decision(msgspec.Struct, gc=False):
+    """What an action decided.
+
+    Attributes:
+        events: the events as they will be read again, which is as they are folded.
+        encoded: their stored names and data.
+    """
+
+    events: list[Event]
+    encoded: list[tuple[str, bytes]]
+
+
+def decide(
+    fold: "Fold[Any]",
+    action: Action[Any, Any, Any],
+    state: Any,
+    stream: str,
+    version: int,
+    actor: Actor | None,
+    values: tuple[Any, ...],
+) -> Decision:
+    """Run an action on a state.
+
+    Args:
+        fold: the state class as the app runs it.
+        action: what to run.
+        state: a state that belongs to this call alone, so that a wrongdoer's changes go nowhere.
+        stream: its stream, for errors.
+        version: its version, for errors.
+        actor: who acts.
+        values: the arguments, bound.
+
+    Raises:
+        InvariantError: a rule does not hold.
+        DefinitionError: what the action returned cannot be appended.
+        ValidationError: the same, and an argument is to blame.
+    """
+    for rule in action.requires:
+        if not rule.holds(state, actor):
+            raise InvariantError(action.place, stream, rule.description, version)
+    parameters = action.parameters
+    if parameters.positional == len(values):
+        found = action.function(state, *values)
+    else:
+        found = parameters.call(action.function, state, values)
+    if found is None:
+        return Decision([], [])
+    try:
+        if type(found) in fold.decoders or isinstance(found, Event):
+            event, pair = _checked(fold, action, found)
+            return Decision([event], [pair])
+        both = [_checked(fold, action, each) for each in _several(action, found)]
+    except DefinitionError:
+        parameters.check_storable(values)
+        raise
+    return Decision([event for event, _ in both], [pair for _, pair in both])
+
+
+def check_unchanged(action: Action[Any, Any, Any], state: Any, before: Any) -> None:
+    """Refuse an action that has changed the state it was given."""
+    if not _same(state, before):
+        raise DefinitionError(
+            f"{action.place} changed the state; an action returns events, and reducers change the state"
+        )
+
+
+def check_folded(action: Action[Any, Any, Any], state: Any) -> None:
+    """Refuse what reducers made of a state, if it is not of the types that the state's fields declare."""
+    kind = action.state
+    try:
+        msgspec.json.decode(_encode(state), type=kind)
+    except msgspec.MsgspecError as error:
+        what, path = misfit(error)
+        raise DefinitionError(
+            f"after {action.place}, {kind.__qualname__}{f'.{path}' if path else ''} is not as declared: {what};"
+            " mend the reducer"
+        ) from None
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DefinitionError(f"after {action.place}, {kind.__qualname__} cannot be stored: {error}") from None
+
+
+def check_declared(fold: "Fold[Any]", state: Any, after: Any, events: Iterable[Event]) -> None:
+    """Refuse a reducer that has changed a declared field, given the state before the events and after them."""
+    plan = fold.definition.plan
+    if plan is None:
+        return
+    for event in events:
+        if (step := fold.definition.declared.get(type(event))) is not None:
+            step(state, event)
+    for name in plan.fields:
+        if getattr(state, name) != getattr(after, name):
+            raise DefinitionError(
+                f"{fold.definition.name}.{name} is declared, so nothing but its declaration may change it; take it out"
+                " of the reducer that assigns to it, or give it a plain default"
+            )
+
+
+def _same(state: Any, other: Any) -> bool:
+    """Whether two states hold the same, also where their classes or those of fields leave out `__eq__`."""
+    try:
+        return _encode_sorted(state) == _encode_sorted(other)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return bool(state == other)
+
+
+def _several(action: Action[Any, Any, Any], found: object) -> Iterable[Any]:
+    if not isinstance(found, Iterable) or isinstance(found, str | bytes | dict):
+        raise DefinitionError(
+            f"{action.place} returned {type(found).__name__}; an action returns an event, several, or None"
+        )
+    return found
+
+
+def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], event: Event) -> tuple[Event, tuple[str, bytes]]:
+    """An event encoded, and decoded again: what does not come back would not come back from the log either."""
+    kind = type(event)
+    decode = fold.decoders.get(kind)
+    if decode is None:
+        raise DefinitionError(_foreign(action, fold, kind))
+    try:
+        data = _encode(event)
+        return decode(data), (kind.__stored_name__, data)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DefinitionError(f"{action.place} returned {misfitting(kind, error)}") from None
+
+
+def _foreign(action: Action[Any, Any, Any], fold: "Fold[Any]", kind: type) -> str:
+    definition = fold.definition
+    if kind in definition.replaced:
+        newest = definition.replaced[kind].__qualname__
+        return f"{action.place} returned {kind.__qualname__}, which {newest} has replaced; return that one"
+    known = ", ".join(each.__qualname__ for each in definition.reducers) or "none"
+    return (
+        f"{action.place} returned {kind.__qualname__}, which is no event of {definition.state.__qualname__}; it has"
+        f" {known}; add a reducer for it, or name it in events=[...]"
+    )
+
+
+def misfitting(kind: type, error: Exception) -> str:
+    """What is wrong with an event that does not come back from its own JSON."""
+    if isinstance(error, msgspec.MsgspecError):
+        what, path = misfit(error)
+        return f"{kind.__qualname__} with a wrong value: {f'field {path!r}: ' if path else ''}{what}"
+    return f"{kind.__qualname__} that cannot be encoded as JSON: {type(error).__name__}"

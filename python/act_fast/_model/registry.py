@@ -1,0 +1,180 @@
+"""What an app knows: its states, their actions and their events, checked against each other."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from types import MethodType
+from typing import Any, TypeVar, get_origin
+
+from act_fast._app.slice import Component, Slice
+from act_fast._core import Declaration
+from act_fast._declared.class_body import check_annotations
+from act_fast._events.codec import Codec
+from act_fast._events.event import Event
+from act_fast._events.fields import check_factories, check_fields
+from act_fast._model.core_spec import declaration_of
+from act_fast._model.fold import Fold, Unknown
+from act_fast._model.snapshot_codec import StateCodec
+from act_fast._projections.projection import Projection
+from act_fast._states.action import Action
+from act_fast._states.definition import Definition
+from act_fast._states.invariant import Invariant
+from act_fast._states.reducer import Reducer
+from act_fast._states.state import State
+from act_fast.errors import DefinitionError
+
+__all__ = ["Model", "Registry"]
+
+S = TypeVar("S", bound=State)
+
+
+class Model(Fold[S]):
+    """A state class as one app runs it: how it folds, and how its snapshots are stored."""
+
+    def __init__(self, definition: Definition[S], codec: Codec, unknown: Unknown) -> None:
+        super().__init__(definition, codec, unknown)
+        self.stored: StateCodec[S] = StateCodec(definition, list(self.steps))
+
+    @cached_property
+    def declaration(self) -> Declaration | None:
+        """The state as the core can fold it, where it is declared through and through."""
+        return declaration_of(self.definition, self.codec, list(self.steps))
+
+
+class Registry:
+    """The components of an app. Never changes: including more makes a new one.
+
+    Attributes:
+        components: what it was made of.
+        models: by state class.
+        by_action: the model of the state that each action belongs to.
+        codec: decodes every event of every state.
+        owners: the state that each event class belongs to.
+    """
+
+    def __init__(self, components: Iterable[Component], unknown: Unknown) -> None:
+        self.components: tuple[Component, ...] = tuple(components)
+        self.owners: dict[type[Event], type[State]] = {}
+        states = list(dict.fromkeys(_states_in(self.components)))
+        for state in states:
+            _check_state(state)
+            self._claim_events(state)
+        _check_names(states)
+        self.codec: Codec = Codec(self.owners)
+        self.models: dict[type[State], Model[Any]] = {
+            state: Model(state.__definition__, self.codec, unknown) for state in states
+        }
+        self.by_action: dict[Action[Any, Any, Any], Model[Any]] = {
+            action: model for model in self.models.values() for action in model.definition.actions.values()
+        }
+
+    def model_of(self, state: type[S]) -> Model[S]:
+        """The model of a state class.
+
+        Raises:
+            DefinitionError: it is not one of this app's.
+        """
+        model = self.models.get(state) if isinstance(state, type) else None
+        if model is None:
+            raise DefinitionError(
+                f"{_called(state)} is not a state of this app, which has {_listed(self.models)};"
+                " hand it to the app when it is made, or include it"
+            )
+        return model
+
+    def model_for(self, action: Action[S, Any, Any]) -> Model[S]:
+        """The model of the state that an action belongs to.
+
+        Raises:
+            DefinitionError: what was given is no action, or one of another app's states.
+        """
+        model = self.by_action.get(action) if type(action) is Action else None
+        if model is not None:
+            return model
+        if not isinstance(action, Action) or not hasattr(action, "state"):
+            raise DefinitionError(self._no_action(action))
+        return self.model_of(action.state)
+
+    def _no_action(self, given: object) -> str:
+        if isinstance(given, Action):
+            return f"{given!r} belongs to no state; write it as a method of a class that derives from State"
+        if isinstance(given, MethodType):
+            name = f"{type(given.__self__).__qualname__}.{given.__name__}"
+            return f"{name} is bound to an instance here; name the action by its class: `{name}`"
+        known = [action.place for state in self.models for action in state.__definition__.actions.values()]
+        close = difflib.get_close_matches(str(given), known, 1) if isinstance(given, str) else []
+        hint = f"; did you mean {close[0]}, without quotes?" if close else ""
+        return f"{_called(given)} is no action; this app has {', '.join(known) or 'none'}{hint}"
+
+    def _claim_events(self, state: type[State]) -> None:
+        for event in state.__definition__.reducers:
+            check_fields(event, final=True)
+            other = self.owners.setdefault(event, state)
+            if other is not state:
+                raise DefinitionError(
+                    f"event {event.__qualname__} is claimed by {_where(other)} and by {_where(state)};"
+                    " an event belongs to one state, so give each its own"
+                )
+
+
+def _states_in(components: Iterable[object]) -> Iterator[type[State]]:
+    for each in components:
+        if isinstance(each, Slice | Projection):
+            yield from _states_in(each.components)
+        elif isinstance(each, type) and issubclass(each, State) and each is not State:
+            yield each
+        else:
+            raise DefinitionError(f"{_called(each)} is no component of an app; {_mend_of_component(each)}")
+
+
+def _check_state(state: type[State]) -> None:
+    plan = state.__definition__.plan
+    check_fields(state, final=True, declared=plan.fields if plan else ())
+    check_factories(state)
+    check_annotations(state)
+    definition = state.__definition__
+    attached = {each.name for action in definition.actions.values() for each in action.requires}
+    for name, rule in definition.rules.items():
+        if not rule.always and name not in attached:
+            raise DefinitionError(
+                f"{_where(state)}: the invariant {name!r} is attached to no action; name it in"
+                f" `@action(requires=[{name}])`, or write `@invariant(..., always=True)`"
+            )
+
+
+def _check_names(states: list[type[State]]) -> None:
+    named: dict[str, type[State]] = {}
+    for state in states:
+        other = named.setdefault(state.__definition__.name, state)
+        if other is not state:
+            raise DefinitionError(
+                f"{_where(other)} and {_where(state)} are both called {state.__definition__.name!r};"
+                " give one of them another name="
+            )
+
+
+def _listed(states: Iterable[type]) -> str:
+    return ", ".join(state.__qualname__ for state in states) or "none"
+
+
+def _mend_of_component(given: object) -> str:
+    origin = get_origin(given)
+    if isinstance(origin, type) and issubclass(origin, State):
+        return f"make it a class: `class SomeState({origin.__name__}[...])`"
+    if isinstance(given, State):
+        return f"hand over the class itself: `{type(given).__qualname__}`"
+    if isinstance(given, list | tuple | set | frozenset):
+        return "hand over each by itself, without brackets"
+    return "hand it state classes, projections and slices"
+
+
+def _called(what: object) -> str:
+    """A thing in words that may be said: of an instance, which may hold anything, only what it is one of."""
+    if isinstance(what, type):
+        return what.__qualname__
+    spoken = isinstance(what, str | Action | Reducer | Invariant | None) or get_origin(what) is not None
+    return repr(what) if spoken else f"an instance of {type(what).__qualname__}"
+
+
+def _where(cls: type) -> str:
+    return f"{cls.__module__}.{cls.__qualname__}"

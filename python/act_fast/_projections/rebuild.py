@@ -1,0 +1,153 @@
+"""Rebuilding a projection: its events once more from the log, into a fresh copy beside the live one."""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from act_fast._events.context import ambient
+from act_fast._projections.projection import Projection
+from act_fast._reactions.partial_batch import Partly
+from act_fast._workers.handlers import Host
+from act_fast._workers.runner import Program
+from act_fast.errors import ValidationError
+from act_fast.stores.port import Committed, Progress
+
+if TYPE_CHECKING:
+    from act_fast._app.act import Act
+
+__all__ = ["Rebuilding", "projections_in", "rebuild"]
+
+_PAGE_EVENTS: Final = 1000
+_PATTERN_LETTERS: Final = frozenset("^$.*+?()[]{}|\\")
+
+
+class Rebuilding:
+    """One rebuild at work.
+
+    Attributes:
+        events: how many events it has replayed.
+        resume: whether to go on where an earlier one was interrupted.
+    """
+
+    def __init__(
+        self, program: Program, app: "Act", projection: Projection, resume: bool, progress: Progress | None
+    ) -> None:
+        self.events = 0
+        self.resume = resume
+        self._program = program
+        self._app = app
+        self._projection = projection
+        self._progress = progress
+        self._position = 0
+
+    @property
+    def head(self) -> int:
+        """The position of the last event."""
+        return self._program.store.head
+
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that `async def` methods run on."""
+        found: asyncio.AbstractEventLoop = self._program.loop(Host(self._app))
+        return found
+
+    def begin_after(self, position: int) -> None:
+        """Leave out what an earlier rebuild has replayed."""
+        self._position = position
+
+    def replay(self, handle: Callable[[list[Committed[Any]]], None], upto: int) -> None:
+        """Hand out the events up to a position, this one included, that were not handed out yet; page by page."""
+        for page in self.pages(self._position, upto):
+            handle(page)
+            self._position = page[-1].position
+            self.events += len(page)
+            if self._progress is not None:
+                self._progress(self._position, upto)
+        if self._progress is not None and self._position < upto:
+            self._progress(upto, upto)
+        self._position = max(self._position, upto)
+
+    def pages(self, after: int, upto: int) -> Iterator[list[Committed[Any]]]:
+        """The projection's events after a position and up to another one."""
+        return pages_between(self._program, self._projection, after, upto)
+
+    def watermark(self) -> int:
+        """How far workers have come with the projection."""
+        for each in self._targets():
+            found = each["watermark"]
+            assert isinstance(found, int)
+            return found
+        return 0
+
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        """Let no worker touch the projection inside the block."""
+        name = self._projection.name
+        if not self._targets():
+            yield
+            return
+        self._program.port().block("it is being rebuilt; if whoever did so has died, unblock it", names=[name])
+        try:
+            yield
+        finally:
+            self.unblock()
+
+    def unblock(self) -> None:
+        """Let workers go on with the projection; what has stopped them may be mended."""
+        if self._targets():
+            self._program.port().unblock(names=[self._projection.name])
+
+    def _targets(self) -> list[dict[str, object]]:
+        try:
+            return self._program.port().targets(names=[self._projection.name])
+        except ValidationError:
+            return []  # no event has concerned it so far
+
+
+def rebuild(app: "Act", projection: Projection | str, resume: bool, progress: Progress | None) -> int:
+    """Rebuild a projection of an app; how many events were replayed."""
+    program = app._program
+    found = _of_app(app, projection)
+    rebuilding = Rebuilding(program, app, found, resume, progress)
+    before = ambient.set(None)
+    try:
+        found._rebuild(rebuilding, app)
+    except Partly as partly:
+        raise partly.error from None
+    finally:
+        ambient.reset(before)
+    program.wake()
+    return rebuilding.events
+
+
+def pages_between(program: Program, projection: Projection, after: int, upto: int) -> Iterator[list[Committed[Any]]]:
+    """The events of a projection between two positions, the second included, page by page."""
+    codec = program.catalog().codec
+    classes = set(projection.events)
+    names = [name for name, event in codec.classes.items() if event in classes]
+    source = projection.source
+    pattern = source if source is not None and _PATTERN_LETTERS & set(source) else None
+    stream = source if pattern is None else None
+    found = program.store.query(stream=stream, pattern=pattern, names=names, after=after, before=upto + 1)
+    while page := [codec.committed(each) for each in islice(found, _PAGE_EVENTS)]:
+        yield page
+
+
+def projections_in(components: Iterable[Any]) -> Iterator[Projection]:
+    """The projections of an app's components, also those in slices."""
+    for each in components:
+        if isinstance(each, Projection):
+            yield each
+        elif not isinstance(each, type):
+            yield from projections_in(getattr(each, "components", ()))
+
+
+def _of_app(app: "Act", projection: Projection | str) -> Projection:
+    known = list(projections_in(app._engine.registry.components))
+    for each in known:
+        if each is projection or each.name == projection:
+            return each
+    names = ", ".join(repr(each.name) for each in known) or "none"
+    called = repr(projection) if isinstance(projection, str) else repr(getattr(projection, "name", projection))
+    raise ValidationError(f"{called} is no projection of this app, which has {names}; include it first")

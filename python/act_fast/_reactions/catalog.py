@@ -1,0 +1,122 @@
+"""The reactions of an app, checked against each other and against its events."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from act_fast._events.codec import Codec
+from act_fast._reactions.lane import Lane, lanes_by_name
+from act_fast._reactions.reaction import Reaction
+from act_fast._reactions.template import Resolver, resolver_of
+from act_fast.errors import DefinitionError, ValidationError
+from act_fast.stores.port import Store
+from act_fast.stores.reaction_port import Spec
+
+if TYPE_CHECKING:
+    from act_fast._model.registry import Registry
+
+__all__ = ["Catalog", "codec_of", "lanes_in", "reactions_in"]
+
+
+class Catalog:
+    """The reactions of one app. Never changes: adding more makes a new one.
+
+    Attributes:
+        reactions: in the order of their registration, which is that of the numbers that leases speak of.
+        lanes: by name.
+        codec: decodes every event of the app, and of its reactions.
+        resolvers: the functions that find targets, by the number of the reaction.
+        specs: what the store has to know of each reaction.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        registry: "Registry",
+        reactions: Iterable[Reaction],
+        lanes: Iterable[Sequence[Lane]],
+    ) -> None:
+        self.reactions = tuple(reactions)
+        self.lanes = lanes_by_name(lanes)
+        self.codec = codec_of(registry, self.reactions)
+        self.resolvers: dict[int, Resolver] = {}
+        self.specs: list[Spec] = []
+        named: dict[str, Reaction] = {}
+        for number, reaction in enumerate(self.reactions):
+            other = named.setdefault(reaction.name, reaction)
+            if other is not reaction:
+                raise DefinitionError(
+                    f"two reactions are called {reaction.name!r}: {other.place} and {reaction.place}; give one of them"
+                    " another name="
+                )
+            self._check_lane(reaction)
+            _check_source(store, reaction)
+            self.specs.append(self._spec(number, reaction))
+
+    def _check_lane(self, reaction: Reaction) -> None:
+        if reaction.lane not in self.lanes:
+            known = ", ".join(map(repr, self.lanes))
+            raise DefinitionError(
+                f"{reaction.place}: lane {reaction.lane!r} is not declared, there is {known}; hand the app or the slice"
+                f" lanes=[Lane({reaction.lane!r})]"
+            )
+
+    def _spec(self, number: int, reaction: Reaction) -> Spec:
+        names = [name for name, event in self.codec.classes.items() if event in reaction.events]
+        template: str | None = None
+        if isinstance(reaction.to, str):
+            upcasted = any(self._upcasted(name) for name in names)
+            found = resolver_of(f"{reaction.place}: to={reaction.to!r}", reaction.to, reaction.events, upcasted)
+            if isinstance(found, str):
+                template = found
+            else:
+                self.resolvers[number] = found
+        else:
+            self.resolvers[number] = reaction.to
+        return (
+            reaction.name,
+            names,
+            template,
+            reaction.source,
+            reaction.lane,
+            reaction.priority,
+            reaction.start == "now",
+        )
+
+    def _upcasted(self, name: str) -> bool:
+        event = self.codec.classes[name]
+        return name != event.__stored_name__ or name in event.__upcasts__
+
+
+def reactions_in(components: Iterable[Any]) -> Iterator[Reaction]:
+    """The reactions of components that bring some along, and of what these are made of."""
+    for each in components:
+        if not isinstance(each, type):
+            yield from getattr(each, "reactions", ())
+            yield from reactions_in(getattr(each, "components", ()))
+
+
+def lanes_in(components: Iterable[Any]) -> Iterator[Sequence[Lane]]:
+    """The lanes that components declare, each its own."""
+    for each in components:
+        if not isinstance(each, type):
+            yield getattr(each, "lanes", ())
+            yield from lanes_in(getattr(each, "components", ()))
+
+
+def codec_of(registry: "Registry", reactions: Iterable[Reaction]) -> Codec:
+    """Decodes the events of the app, and those of no state of its own that a reaction is for."""
+    strangers = [event for each in reactions for event in each.events if event not in registry.owners]
+    return Codec(dict.fromkeys((*registry.owners, *strangers))) if strangers else registry.codec
+
+
+def _check_source(store: Store, reaction: Reaction) -> None:
+    """Let the store read the pattern: what it may hold is for the store to say."""
+    if reaction.source is None:
+        return
+    try:
+        if any(each in reaction.source for each in "^$.*+?()[]{}|\\"):
+            next(iter(store.query(pattern=reaction.source, limit=0)), None)
+        else:
+            store.version(reaction.source)
+    except ValidationError as error:
+        raise DefinitionError(f"{reaction.place}: source={reaction.source!r}: {error}") from None

@@ -1,0 +1,146 @@
+"""`on`: how apps and slices take reactions."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
+
+from act_fast._events.event import Event
+from act_fast._reactions.lane import DEFAULT_LANE
+from act_fast._reactions.reaction import DEFAULT_BACKOFF, Defer, Reaction, Start, To, reaction_of
+from act_fast._runtime.backoff import Backoff
+from act_fast.stores.port import Committed
+
+__all__ = ["Declares"]
+
+A = TypeVar("A", bound=Event)
+B = TypeVar("B", bound=Event)
+C = TypeVar("C", bound=Event)
+D = TypeVar("D", bound=Event)
+E = TypeVar("E", bound=Event)
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class On(Protocol[E]):
+    """What `on(...)` gives: takes a handler of these events, and gives it back."""
+
+    def __call__(
+        self, handler: Callable[Concatenate[Committed[E], P], R], /
+    ) -> Callable[Concatenate[Committed[E], P], R]: ...
+
+
+class Options(TypedDict, Generic[E], total=False):
+    """The options of `on`; told of there."""
+
+    to: str | Callable[[Committed[E]], str | Iterable[str] | None] | None
+    source: str | None
+    lane: str
+    priority: int
+    retries: int
+    backoff: float | Backoff
+    block: bool
+    defer: timedelta | Callable[[Committed[E]], datetime] | None
+    start: Start
+    name: str | None
+
+
+class Declares:
+    """What takes reactions."""
+
+    def _declare(self, reaction: Reaction) -> None:
+        raise NotImplementedError
+
+    @overload
+    def on(self, event: type[A], /, **options: Unpack[Options[A]]) -> On[A]: ...
+    @overload
+    def on(self, event: type[A], second: type[B], /, **options: Unpack[Options[A | B]]) -> On[A | B]: ...
+    @overload
+    def on(
+        self, event: type[A], second: type[B], third: type[C], /, **options: Unpack[Options[A | B | C]]
+    ) -> On[A | B | C]: ...
+    @overload
+    def on(
+        self,
+        event: type[A],
+        second: type[B],
+        third: type[C],
+        fourth: type[D],
+        /,
+        **options: Unpack[Options[A | B | C | D]],
+    ) -> On[A | B | C | D]: ...
+    @overload
+    def on(
+        self,
+        event: type[Event],
+        second: type[Event],
+        third: type[Event],
+        fourth: type[Event],
+        fifth: type[Event],
+        /,
+        *more: type[Event],
+        **options: Unpack[Options[Any]],
+    ) -> On[Any]: ...
+    def on(
+        self,
+        *events: type[Event],
+        to: To | None = None,
+        source: str | None = None,
+        lane: str = DEFAULT_LANE,
+        priority: int = 0,
+        retries: int = 3,
+        backoff: float | Backoff = DEFAULT_BACKOFF,
+        block: bool = True,
+        defer: Defer | None = None,
+        start: Start = "beginning",
+        name: str | None = None,
+    ) -> Callable[[Any], Any]:
+        r"""Let a function run for each event of these classes, under a target that keeps them in order.
+
+            @app.on(Deposited, to="audit-{stream}")
+            def audit(event: Committed[Deposited]) -> None: ...
+
+        The function takes the event, and the app as its second parameter if it wants to: an `Act` when it is `def`,
+        an `AsyncAct` when it is `async def`. What it does through the app carries the correlation of the event and
+        names it as its cause. It is called at least once for each event, and never for two events of one target at
+        the same time.
+
+        Args:
+            events: the event classes.
+            to: the target: a name; a template with `{stream}`, `{name}` and `{data.field}`; or a function of the event
+                that gives one name, several, or None. The event's own stream when left out.
+            source: listen to this stream only; or, with any of `^ $ . * + ? ( ) [ ] { } | \` in it, to the streams
+                in whose names this regular expression is found.
+            lane: the lane that its targets are in.
+            priority: of its targets among those that lag behind; the higher comes first.
+            retries: how often an event that fails is tried again before its target is blocked.
+            backoff: seconds to wait before the first retry, or a `Backoff`.
+            block: whether the target is blocked then. If not, it is tried again for ever.
+            defer: how long after its time the event is handled, or a function of it that says when.
+            start: `"beginning"` with the first event of the log, or `"now"` with those that come after the reaction
+                is first known to the store.
+            name: what its progress is stored under, the function's name when left out. Keep it when you rename or
+                move the function.
+
+        Raises:
+            DefinitionError: the function takes something else, or an option cannot be right.
+        """
+
+        def decorate(handler: Callable[..., object]) -> Callable[..., object]:
+            reaction = reaction_of(
+                handler,
+                events,
+                to=to,
+                source=source,
+                lane=lane,
+                priority=priority,
+                retries=retries,
+                backoff=backoff,
+                block=block,
+                defer=defer,
+                start=start,
+                name=name,
+            )
+            self._declare(reaction)
+            return handler
+
+        return decorate

@@ -1,0 +1,152 @@
+"""Targets seen and handled by hand: all that is known of each, and the verbs that change some of them."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from act_fast._checks import arguments
+from act_fast._workers.runner import HOLDER_BITS
+from act_fast.errors import ValidationError
+from act_fast.stores.log.from_core import moment
+from act_fast.stores.reaction_port import ReactionPort
+
+__all__ = ["Cursor", "Names", "Selection", "Target", "cursors", "selection", "targets"]
+
+Names: TypeAlias = str | Sequence[str]
+"""One target, or several."""
+
+_PAGE: Final = 1000
+
+
+class Target(msgspec.Struct, frozen=True):
+    """All that is known of a target.
+
+    Attributes:
+        name: its name.
+        lane: the lane it is in.
+        priority: among those that lag behind, the higher comes first.
+        watermark: the position that it has processed up to.
+        mark: the position of the last event that concerns it.
+        lag: how many events it has still to process.
+        holder: the id of the process that has leased it; None when nobody has.
+        lease_seconds: how long the lease lasts yet; None without one.
+        attempts: how often the event at `failing` has been begun without success.
+        failing: the position of the event that is being tried or has failed.
+        blocked: whether it is blocked.
+        error: what went wrong last.
+        due: when it goes on, after a failure or because of a deferral; None: at once.
+        reactions: the names of the reactions that run under it.
+        known: whether this program has code for one of them.
+    """
+
+    name: str
+    lane: str
+    priority: int
+    watermark: int
+    mark: int
+    lag: int
+    holder: int | None
+    lease_seconds: float | None
+    attempts: int
+    failing: int | None
+    blocked: bool
+    error: str | None
+    due: datetime | None
+    reactions: tuple[str, ...]
+    known: bool
+
+
+class Cursor(msgspec.Struct, frozen=True):
+    """How far a reaction has been correlated: the position up to which its targets have been found.
+
+    `known` says whether this program has code for it.
+    """
+
+    reaction: str
+    position: int
+    known: bool
+
+
+class Selection(msgspec.Struct, frozen=True):
+    """Which targets are meant. All conditions must hold."""
+
+    names: list[str] | None
+    pattern: str | None
+    lane: str | None
+
+    def apply(self, verb: Callable[..., int], *what: object, **more: object) -> int:
+        """Do something with the targets that are meant, and say how many changed."""
+        return verb(*what, names=self.names, pattern=self.pattern, lane=self.lane, **more)
+
+
+def selection(
+    verb: str, names: Names | None, pattern: str | None, lane: str | None, *, otherwise_all: bool = False
+) -> Selection:
+    """The targets that a caller means, who must say so unless all is a harmless answer."""
+    if names is None and pattern is None and lane is None and not otherwise_all:
+        raise ValidationError(
+            f"{verb}() must be told which targets: names, pattern= or lane=; pattern='' is all of them"
+        )
+    return Selection(
+        _names(names),
+        None if pattern is None else arguments.text("pattern", pattern),
+        None if lane is None else arguments.text("lane", lane),
+    )
+
+
+def targets(
+    port: ReactionPort,
+    names: Names | None = None,
+    pattern: str | None = None,
+    lane: str | None = None,
+    blocked: bool | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> Iterator[Target]:
+    """The targets that are meant: in the order they are named, or page by page in the order they came to be."""
+    chosen = selection("targets", names, pattern, lane, otherwise_all=True)
+    blocked = None if blocked is None else arguments.flag("blocked", blocked)
+    after = None if after is None else arguments.text("after", after)
+    limit = arguments.optional_count("limit", limit)
+    if limit == 0:
+        return iter(())
+    size = max(1, len(chosen.names)) if chosen.names is not None else min(limit or _PAGE, _PAGE)
+    first = port.targets(chosen.names, chosen.pattern, chosen.lane, blocked, after, size)
+    if chosen.names is not None:
+        return islice(map(_target, first), limit)
+    return islice(_pages(port, chosen, blocked, first), limit)
+
+
+def cursors(port: ReactionPort) -> list[Cursor]:
+    """How far each reaction has been correlated, also those of other programs."""
+    return [Cursor(*each) for each in port.cursors()]
+
+
+def _pages(
+    port: ReactionPort, chosen: Selection, blocked: bool | None, page: list[dict[str, object]]
+) -> Iterator[Target]:
+    while page:
+        yield from map(_target, page)
+        last = str(page[-1]["name"])
+        page = port.targets(chosen.names, chosen.pattern, chosen.lane, blocked, last, _PAGE)
+
+
+def _target(found: dict[str, Any]) -> Target:
+    holder, lease_ms, due_ms = found.pop("holder"), found.pop("lease_ms"), found.pop("due_ms")
+    reactions = tuple(found.pop("reactions"))
+    return Target(
+        **found,
+        holder=None if holder is None else holder >> HOLDER_BITS,
+        lease_seconds=None if lease_ms is None else lease_ms / 1000,
+        due=None if due_ms is None else moment(due_ms * 1000),
+        reactions=reactions,
+    )
+
+
+def _names(names: Names | None) -> list[str] | None:
+    if names is None:
+        return None
+    return [names] if isinstance(names, str) else arguments.texts("names", names)

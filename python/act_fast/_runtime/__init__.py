@@ -1,0 +1,1 @@
+"""Threads, event loops, waits, the logger and observers. Knows nothing of events."""

@@ -1,0 +1,58 @@
+"""Observers: functions that are told what has happened, and cannot spoil it."""
+
+from collections.abc import Callable
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from act_fast._checks.error_text import error_text
+from act_fast._runtime.logger import log
+from act_fast.errors import ValidationError
+
+__all__ = ["Failure", "Observed", "Observers"]
+
+Observed: TypeAlias = Literal["committed", "claimed", "acked", "blocked", "settled", "error"]
+
+_KINDS: Final = ("committed", "claimed", "acked", "blocked", "settled", "error")
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Something that went wrong where nobody was waiting for it.
+
+    Attributes:
+        doing: what was being done, in words.
+        error: the exception.
+    """
+
+    doing: str
+    error: BaseException
+
+
+class Observers:
+    """The observers of one app, told in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.kinds: dict[str, tuple[Callable[[Any], object], ...]] = {}
+
+    def add(self, kind: str, observer: Callable[[Any], object]) -> None:
+        """Let `observer` be told of everything of this kind from now on."""
+        if kind not in _KINDS:
+            raise ValidationError(f"there is nothing called {kind!r} to observe; there is {', '.join(_KINDS)}")
+        if not callable(observer):
+            raise ValidationError(f"an observer of {kind!r} must be callable, not {type(observer).__name__}")
+        self.kinds[kind] = (*self.kinds.get(kind, ()), observer)
+
+    def tell(self, kind: str, what: object) -> None:
+        """Tell all observers of this kind. One that raises is logged, and the others are told all the same."""
+        for observer in self.kinds.get(kind, ()):
+            try:
+                observer(what)
+            except Exception as error:
+                log.exception("an observer of %r raised", kind)
+                if kind != "error":
+                    self.tell("error", Failure(f"telling an observer of {kind!r}", error))
+
+    def fail(self, doing: str, error: BaseException) -> None:
+        """Log, and tell the observers of errors, what went wrong where nobody was waiting for it."""
+        log.warning("%s failed: %s", doing, error_text(error))
+        self.tell("error", Failure(doing, error))

@@ -1,0 +1,1 @@
+"""The log and the states as DuckDB relations."""

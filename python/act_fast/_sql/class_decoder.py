@@ -1,0 +1,58 @@
+"""Events that do not have the shape of their class as they stand, read by the class itself."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+import msgspec
+
+from act_fast._events.codec import Codec
+from act_fast._runtime.logger import log
+from act_fast.errors import DecodeError
+
+__all__ = ["Mend", "Told", "warn_of_failures"]
+
+Told: TypeAlias = Callable[[str, int], object]
+"""Called with the name of a view and how many of its events could not be read."""
+
+
+class Mend:
+    """What an event means is for its class to say, with all its upcasters and defaults.
+
+    Attributes:
+        failed: how many events could not be read when they were read last.
+    """
+
+    def __init__(self, codec: Codec, view: str, told: Told) -> None:
+        self.failed = 0
+        self._codec = codec
+        self._view = view
+        self._told = told
+        self._encode = msgspec.json.Encoder().encode
+
+    def mend(self, events: list[tuple[str, bytes]], /) -> Sequence[bytes | str]:
+        """For each event (stored name, data): its JSON as of today, or in words why there is none."""
+        return [self._one(name, data) for name, data in events]
+
+    def ended(self, failed: int, /) -> None:
+        """So many events could not be read."""
+        self.failed = failed
+        self._told(self._view, failed)
+
+    def _one(self, name: str, data: bytes) -> bytes | str:
+        try:
+            return self._encode(self._codec.decode(name, data))
+        except DecodeError as error:
+            return str(error)
+        except Exception as error:  # an upcaster may raise anything, and its message may carry what it was given
+            return f"an event stored as {name!r} does not decode: its upcaster raised {type(error).__name__}"
+
+
+def warn_of_failures(view: str, failed: int) -> None:
+    """Say how many events of a view could not be read."""
+    log.warning(
+        "%d events of %s do not decode, so their fields are null; the column error says why: `select error, count(*)"
+        " from %s group by error`",
+        failed,
+        view,
+        view,
+    )

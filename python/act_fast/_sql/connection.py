@@ -1,0 +1,136 @@
+"""A connection to a store or an app for many questions about one moment of it."""
+
+import os
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from act_fast._app.act import Act
+from act_fast._app.async_act import AsyncAct
+from act_fast._checks import arguments
+from act_fast.errors import StoreError, StoreFormatError, StoreLockedError, ValidationError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+    from act_fast._sql.library import Library
+
+__all__ = ["Connection", "connect"]
+
+
+class Connection:
+    """A store, or an app, as SQL sees it at one position. Made by `connect`; not for several threads at once.
+
+    All questions are about the same position until `refresh` is called, so their answers agree, and can be joined.
+    """
+
+    def __init__(self, library: "Library", owned: LogStore | None, at: int | datetime | None) -> None:
+        from act_fast._sql.duckdb_database import new_database
+
+        self._library = library
+        self._owned = owned
+        self._session = library.session(new_database(), at)
+        library.place(self._session)
+
+    @property
+    def position(self) -> int:
+        """The position that everything is told as of."""
+        return self._session.position
+
+    @property
+    def relations(self) -> list[str]:
+        """The names of the relations that there are."""
+        return self._library.names
+
+    @property
+    def duckdb(self) -> "DuckDBPyConnection":
+        """DuckDB's own connection, with every relation in place: for notebooks, and for tables of one's own."""
+        return self._session.connection
+
+    def sql(self, query: str, /, **params: Any) -> "DuckDBPyRelation":
+        """Ask a question; see `Act.sql`. The answer is read as it is asked for, while the connection is open.
+
+        Args:
+            query: one question.
+            params: what its `$name`s stand for.
+
+        Raises:
+            ValidationError: it is no question, or cannot be answered.
+        """
+        return self._library.ask(self._session, query, params)
+
+    def refresh(self, at: int | datetime | None = None) -> int:
+        """Go on to the log as it is now, or was at a position or a time; the position."""
+        self._session = self._library.session(self._session.connection, at)
+        self._library.place(self._session)
+        return self.position
+
+    def close(self) -> None:
+        """Let go of everything, also of the store if `connect` has opened it. Closing again does nothing."""
+        self._session.connection.close()
+        if self._owned is not None:
+            self._owned.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Connection({self._library.store!r}, position={self.position})"
+
+
+def connect(
+    source: Act | AsyncAct | Store | str | os.PathLike[str], /, *, at: int | datetime | None = None
+) -> Connection:
+    """Connect to an app, or to a store by itself, for SQL.
+
+    An app has a relation for each of its event and state classes, besides `events`, `streams` and `targets`; a store
+    by itself has these three.
+
+        with connect("bank.act") as connection:
+            connection.sql("select name, count(*) from events group by name").show()
+
+    Args:
+        source: an app, a store, or the path of one that is there.
+        at: a position or a time; the log as it is now otherwise.
+
+    Raises:
+        ValidationError: the source is none of these.
+        StoreError: the store cannot be opened.
+    """
+    from act_fast._sql.library import (
+        library_of_store,  # DuckDB takes a while to import, and most programs have no use for it
+    )
+
+    if isinstance(source, AsyncAct):
+        source = source.sync
+    if isinstance(source, Act):
+        return Connection(source._library, None, at)
+    if isinstance(source, LogStore):
+        return Connection(library_of_store(source), None, at)
+    if not isinstance(source, str | os.PathLike):
+        raise ValidationError(
+            f"{type(source).__name__} can not be asked in SQL; hand over an app, a LogStore or a path"
+        )
+    store = _open(arguments.directory(source))
+    try:
+        return Connection(library_of_store(store), store, at)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _open(path: str) -> LogStore:
+    """The store at a path, which must be there; for reading only where nothing can be written."""
+    try:
+        return LogStore(path, durability=None, create=False)
+    except (StoreFormatError, StoreLockedError):
+        raise
+    except StoreError:
+        return LogStore(path, read_only=True, create=False)

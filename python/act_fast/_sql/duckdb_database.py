@@ -1,0 +1,122 @@
+"""DuckDB as we use it: a database in memory that holds nothing, and the way in for what it is to read.
+
+DuckDB offers a relation the columns and the conditions of a query only through names that are private. They are used
+here and nowhere else; without them, relations are read whole, and DuckDB leaves out what was not asked for.
+"""
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+
+from act_fast._sql.scan import Condition, Scan
+
+nodes: Any = None
+_Base: Any = object
+with suppress(ImportError):  # another version of DuckDB
+    nodes = import_module("duckdb._sources.nodes")
+    _Base = import_module("duckdb._sources.arrow").ArrowScanSource
+
+__all__ = ["PUSHES_DOWN", "interruptible", "new_database", "new_session", "register"]
+
+PUSHES_DOWN: Final = nodes is not None and hasattr(duckdb.DuckDBPyConnection, "_register_arrow_source")
+"""Whether this DuckDB tells relations what is asked of them."""
+
+_lock = threading.Lock()
+_shared: dict[int, duckdb.DuckDBPyConnection] = {}
+
+
+def new_database() -> duckdb.DuckDBPyConnection:
+    """A database of its own, in memory, in UTC, blind to the variables of whoever calls."""
+    spill = Path(tempfile.gettempdir()) / f"act-fast-duckdb-{os.getuid()}"
+    connection = duckdb.connect(
+        ":memory:", config={"python_enable_replacements": "false", "temp_directory": str(spill)}
+    )
+    connection.execute("set global timezone = 'UTC'")
+    return connection
+
+
+def new_session() -> duckdb.DuckDBPyConnection:
+    """A connection to the database that all questions of this process share, with a temporary schema of its own."""
+    with _lock:
+        # A fork leaves a database without its threads behind.
+        shared = _shared.get(os.getpid())
+        if shared is None:
+            shared = _shared[os.getpid()] = new_database()
+        return shared.cursor()
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Lets Ctrl-C be what it is everywhere else: DuckDB stops for it, but says so only in the words of an error."""
+    try:
+        yield
+    except (duckdb.InterruptException, RuntimeError) as error:
+        if isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted":
+            raise KeyboardInterrupt from None
+        raise
+
+
+def register(connection: duckdb.DuckDBPyConnection, name: str, scan: Scan) -> None:
+    """Let a connection read a relation under a name, for as long as the connection lives."""
+    if PUSHES_DOWN:
+        connection._register_arrow_source(name, _Source(scan))
+    else:
+        connection.register(name, _Whole(scan))
+
+
+class _Whole:
+    """A relation for a DuckDB that does not say what it wants: all of it, each time it is asked for."""
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+
+    def __arrow_c_schema__(self) -> object:
+        return self._scan.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._scan.read(None, ())[0]
+
+
+class _Source(_Base):  # type: ignore[misc]
+    """A relation for a DuckDB that says which columns it wants, and under which conditions."""
+
+    schema_is_stable = True
+
+    def __init__(self, scan: Scan) -> None:
+        self._scan = scan
+        self.obj = scan
+
+    def __arrow_c_schema__(self) -> object:
+        return self._scan.__arrow_c_schema__()
+
+    def accepts(self, predicate: Any) -> bool:
+        found = _conditions(predicate)
+        return found is not None and all(map(self._scan.accepts, found))
+
+    def stream(self, columns: Sequence[int] | None, filters: Sequence[Any]) -> tuple[object, bool]:
+        wanted = None if columns is None else [self._scan.columns[at] for at in columns]
+        conditions = [each for predicate in filters for each in _conditions(predicate) or ()]
+        return self._scan.read(wanted, conditions)
+
+
+def _conditions(predicate: Any) -> list[Condition] | None:
+    """A predicate as conditions that must all hold; None when it is none of the kind."""
+    match predicate:
+        case nodes.Binary(op="AND"):
+            left, right = _conditions(predicate.left), _conditions(predicate.right)
+            return None if left is None or right is None else left + right
+        case nodes.Binary(
+            op="=" | "<" | "<=" | ">" | ">=" as op, left=nodes.Col(parts=(name,)), right=nodes.Lit() as one
+        ):
+            return [Condition(name, op, one.value)]
+        case nodes.In(operand=nodes.Col(parts=(name,)), values=values):
+            constants = [each.value for each in values if isinstance(each, nodes.Lit)]
+            return [Condition(name, "in", constants)] if len(constants) == len(values) else None
+    return None

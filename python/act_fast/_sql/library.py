@@ -1,0 +1,134 @@
+"""SQL over the log: which relations there are for an app or a store, and questions about them."""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from act_fast._core import Columns
+from act_fast._events.event import Event
+from act_fast._loading.replay_groups import cut_at
+from act_fast._model.registry import Registry
+from act_fast._reactions.catalog import Catalog, codec_of
+from act_fast._reactions.targets import Target, targets
+from act_fast._sql.duckdb_database import new_session
+from act_fast._sql.names import relation_name
+from act_fast._sql.question import ask, check_question, words_of
+from act_fast._sql.relations import (
+    EventClassRelation,
+    EventsRelation,
+    Relation,
+    StateRelation,
+    StreamsRelation,
+    TargetsRelation,
+)
+from act_fast._sql.session import Session
+from act_fast.errors import DefinitionError, ValidationError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
+
+if TYPE_CHECKING:
+    from act_fast._app.act import Act
+
+__all__ = ["Library", "library_of_app", "library_of_store"]
+
+
+class Library:
+    """The relations of a store, or of an app on it. Never changes.
+
+    Attributes:
+        store: where the events are.
+        relations: by their names in small letters, those that others are made of first.
+        made_of: the definitions of an app that they were made of.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        relations: list[Relation],
+        targets: Callable[[], Iterator[Target]],
+        made_of: tuple[Registry, Catalog] | None = None,
+    ) -> None:
+        if not isinstance(store, LogStore):
+            raise ValidationError(f"SQL reads a LogStore's files, and {type(store).__name__} is none; open a LogStore")
+        self.store: LogStore = store
+        self.made_of: tuple[Registry, Catalog] | None = made_of
+        self.relations: dict[str, Relation] = {relation.name.casefold(): relation for relation in relations}
+        self._targets = targets
+
+    @property
+    def names(self) -> list[str]:
+        """What the relations are called."""
+        return [relation.name for relation in self.relations.values()]
+
+    def columns(self, event: type[Event], conditions: Mapping[str, Any]) -> Columns:
+        """The events of a class that meet the conditions, with a typed column for each field.
+
+        Raises:
+            DefinitionError: there is no such class in the app.
+        """
+        for relation in self.relations.values():
+            if isinstance(relation, EventClassRelation) and relation.event is event:
+                return relation.columns(self.store._log, conditions)
+        raise DefinitionError(f"{event!r} is no event of this app; name an event class of its states")
+
+    def session(self, connection: duckdb.DuckDBPyConnection, at: int | datetime | None = None) -> Session:
+        """A cut to ask about: the log as it is now, or was at a position or a time."""
+        return Session(connection, self.store, cut_at(self.store, at), self._targets)
+
+    def sql(self, query: str, params: Mapping[str, Any], at: int | datetime | None) -> duckdb.DuckDBPyRelation:
+        """Ask one question on a connection of its own, which lives as long as the answer."""
+        session = self.session(new_session(), at)
+        return self.ask(session, query, params)
+
+    def ask(self, session: Session, query: str, params: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
+        """Ask one question, with the relations that it names put in place for it."""
+        check_question(session.connection, query)
+        self.place(session, words_of(query))
+        return ask(session.connection, query, params, self.names)
+
+    def place(self, session: Session, words: frozenset[str] | None = None) -> None:
+        """Put relations in place: those that are among some words, or all."""
+        session.warned.clear()
+        placed: dict[str, Relation] = {}
+        for name, relation in self.relations.items():
+            if words is None or any(each in words for each in relation.called):
+                placed.update({needed: self.relations[needed] for needed in relation.needs})
+                placed[name] = relation
+        for relation in placed.values():
+            relation.place(session)
+
+
+def library_of_store(store: LogStore) -> Library:
+    """The relations of a store whose events nobody has classes for."""
+
+    def found() -> Iterator[Target]:
+        reactions = store.reactions()
+        try:
+            yield from targets(reactions)
+        finally:
+            reactions.close()
+
+    return Library(store, [EventsRelation(), StreamsRelation(), TargetsRelation()], found)
+
+
+def library_of_app(app: "Act") -> Library:
+    """The relations of an app: those of its store, and one for each class of events and states."""
+    registry, catalog = app._engine.registry, app._program.catalog()
+    known = app._engine.library
+    if known is not None and known.made_of == (registry, catalog):
+        return known
+    relations: list[Relation] = [EventsRelation(), StreamsRelation(), TargetsRelation()]
+    taken = [relation.name for relation in relations]
+    for model in registry.models.values():
+        state = StateRelation(relation_name(model.definition.state.__name__, "state", taken), model)
+        relations.append(state)
+        taken += [state.name, state.at_name]
+    codec = codec_of(registry, catalog.reactions)
+    for event in dict.fromkeys(codec.classes.values()):
+        name = relation_name(event.__name__, "event", taken)
+        relations.append(EventClassRelation(name, event, codec))
+        taken.append(name)
+    made = app._engine.library = Library(app.store, relations, app.targets, (registry, catalog))
+    return made

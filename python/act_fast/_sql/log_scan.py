@@ -1,0 +1,77 @@
+"""Events as a relation: the log's own columns, and those of one event class."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from act_fast._core import Columns, Log
+from act_fast._sql.class_decoder import Mend
+from act_fast._sql.parquet.manifest import Held
+from act_fast._sql.pushdown import Bounds
+from act_fast._sql.scan import Condition
+
+__all__ = ["Decoded", "LogScan", "Outputs"]
+
+Outputs = Sequence[tuple[str, str | int]]
+"""For each column its name and what it holds: one of the log's own columns, or the number of a field of the shape."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """How payloads become typed columns.
+
+    Attributes:
+        shape: the shape, as the core reads it.
+        direct: the stored names of the events that have it as they stand.
+        mend: reads all others.
+    """
+
+    shape: str
+    direct: frozenset[str]
+    mend: Mend
+
+
+class LogScan:
+    """Events within bounds, as a relation.
+
+    Attributes:
+        columns: the names of its columns.
+        bounds: which events it has.
+        held: files that are read along with it, and must stay as long as it does.
+    """
+
+    def __init__(self, log: Log, outputs: Outputs, bounds: Bounds, decoded: Decoded | None = None) -> None:
+        self.columns: Sequence[str] = [name for name, _ in outputs]
+        self.bounds = bounds
+        self.held: Held | None = None
+        self._log = log
+        self._outputs = dict(outputs)
+        self._decoded = decoded
+
+    def __arrow_c_schema__(self) -> object:
+        return self._ask(self.columns, Bounds(before=1)).__arrow_c_schema__()
+
+    @property
+    def width(self) -> int:
+        """How many events have to be looked at, at most."""
+        return self._ask(self.columns, self.bounds).width
+
+    def accepts(self, condition: Condition) -> bool:
+        """See `Scan`: what the index answers, or what is known of an event before its payload is read."""
+        return Bounds().within(self._outputs.get(condition.column), condition) is not None
+
+    def read(self, columns: Sequence[str] | None, conditions: Sequence[Condition]) -> tuple[object, bool]:
+        """See `Scan`."""
+        bounds = self.bounds
+        for condition in conditions:
+            within = bounds.within(self._outputs[condition.column], condition)
+            assert within is not None, "a condition that was not accepted"
+            bounds = within
+        found = self._ask(self.columns if columns is None else columns, bounds)
+        return found.__arrow_c_stream__(), columns is not None
+
+    def _ask(self, columns: Sequence[str], bounds: Bounds) -> Columns:
+        wanted = [(name, self._outputs[name]) for name in columns]
+        if self._decoded is None:
+            return self._log.columns(wanted, **bounds.for_log())
+        shape, direct, mend = self._decoded.shape, set(self._decoded.direct), self._decoded.mend
+        return self._log.columns(wanted, shape, direct, mend, **bounds.for_log())

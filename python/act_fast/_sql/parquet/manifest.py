@@ -1,0 +1,180 @@
+"""What has settled in the log, kept once more as Parquet: which files there are, and whether they can be believed.
+
+A series is a folder of immutable files, each of a range of positions, and a manifest that lists them. A new manifest
+has a new number; it appears by rename, whole. Whoever reads a series holds a shared lock on its manifest, and a file
+is removed only when no manifest is left that lists it and can still be in somebody's hands.
+"""
+
+import fcntl
+import hashlib
+import os
+import re
+import threading
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from act_fast.stores.log.store import LogStore
+
+__all__ = ["FOLDER", "FORMAT", "Held", "Manifest", "Part", "Series", "checksum", "fingerprint", "manifests", "read"]
+
+FOLDER: Final = "analytics"
+FORMAT: Final = 1
+
+_MANIFEST: Final = re.compile(r"manifest-(\d{8})\.json")
+_CHUNK_BYTES: Final = 1 << 20
+_TRIES_MAX: Final = 10
+
+_sound_lock = threading.Lock()
+_sound: dict[tuple[str, int, int, int], int] = {}
+
+
+class Part(msgspec.Struct, frozen=True):
+    """One file: events after one position up to another, and what makes sure that it is what was written."""
+
+    file: str
+    after: int
+    upto: int
+    rows: int
+    bytes: int
+    crc: int
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """What a series holds.
+
+    Attributes:
+        format: how all of this is written.
+        store: the id of the store that it was made from.
+        mark: of what the columns are, and how they come to be.
+        upto: the last position that it covers.
+        fingerprint: of the event there.
+        failed: how many of its events could not be read.
+        parts: its files, in the order of positions.
+    """
+
+    format: int
+    store: str
+    mark: str
+    upto: int
+    fingerprint: str
+    failed: int
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The files of one relation of one store.
+
+    Attributes:
+        folder: where they are.
+        store: the store's id.
+        mark: of the relation's columns.
+    """
+
+    folder: Path
+    store: str
+    mark: str
+
+
+class Held:
+    """A manifest that nobody takes the files of away, as long as this object lives.
+
+    Attributes:
+        manifest: what it says.
+        number: its number.
+        paths: its files.
+    """
+
+    def __init__(self, file: int, folder: Path, number: int, manifest: Manifest) -> None:
+        self._file = file
+        self.manifest = manifest
+        self.number = number
+        self.paths = [folder / part.file for part in manifest.parts]
+
+    def __del__(self) -> None:
+        with suppress(OSError):
+            os.close(self._file)
+
+
+def read(series: Series, store: LogStore) -> Held | None:
+    """What a series holds, checked; None when there is nothing, or nothing that can be believed."""
+    for _ in range(_TRIES_MAX):
+        numbers = manifests(series.folder)
+        if not numbers:
+            return None
+        number = numbers[-1]
+        try:
+            file = os.open(series.folder / manifest_name(number), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue  # a younger one has come, and this one gone
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH)
+            if os.fstat(file).st_nlink:
+                manifest = msgspec.json.decode(_all_of(file), type=Manifest)
+                if _holds(series, manifest, store):
+                    file, held = -1, Held(file, series.folder, number, manifest)
+                    return held
+                return None
+        except (OSError, msgspec.MsgspecError):
+            return None
+        finally:
+            if file >= 0:
+                os.close(file)
+    return None
+
+
+def manifests(folder: Path) -> list[int]:
+    """The numbers of the manifests in a folder, in order."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    return sorted(int(found[1]) for name in names if (found := _MANIFEST.fullmatch(name)))
+
+
+def manifest_name(number: int) -> str:
+    """The file of a manifest."""
+    return f"manifest-{number:08}.json"
+
+
+def fingerprint(store: LogStore, position: int) -> str | None:
+    """Of the event at a position; None when there is none."""
+    page = store._log.query(after=position - 1, before=position + 1).next_page(1)
+    return hashlib.sha256(repr(page[0]).encode()).hexdigest()[:32] if page else None
+
+
+def checksum(path: Path) -> tuple[int, int]:
+    """Size and checksum of a file; read once by this process, as long as the file stays as it is."""
+    with open(path, "rb") as file:
+        found = os.fstat(file.fileno())
+        key = (str(path), found.st_ino, found.st_mtime_ns, found.st_size)
+        with _sound_lock:
+            known = _sound.get(key)
+        if known is None:
+            known = 0
+            while chunk := file.read(_CHUNK_BYTES):
+                known = zlib.crc32(chunk, known)
+            with _sound_lock:
+                _sound[key] = known
+        return found.st_size, known
+
+
+def _holds(series: Series, manifest: Manifest, store: LogStore) -> bool:
+    """Whether a manifest is of this series, of this very log, and its files are what was written."""
+    if (manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark):
+        return False
+    if fingerprint(store, manifest.upto) != manifest.fingerprint:
+        return False
+    return all(checksum(series.folder / part.file) == (part.bytes, part.crc) for part in manifest.parts)
+
+
+def _all_of(file: int) -> bytes:
+    found = b""
+    while chunk := os.read(file, _CHUNK_BYTES):
+        found += chunk
+    return found

@@ -1,0 +1,267 @@
+"""The relations that there are, each able to put itself in place for a query."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from act_fast._core import Columns, Log
+from act_fast._events.codec import Codec
+from act_fast._events.event import Event
+from act_fast._model.registry import Model
+from act_fast._reactions.targets import Target
+from act_fast._sql.class_decoder import Mend, Told, warn_of_failures
+from act_fast._sql.code_mark import code_of
+from act_fast._sql.column_shape import shape_of
+from act_fast._sql.duckdb_database import register
+from act_fast._sql.log_scan import Decoded, LogScan, Outputs
+from act_fast._sql.names import OWN_COLUMNS, column_names, quoted
+from act_fast._sql.parquet.builder import MakeScan, settled, source_of
+from act_fast._sql.pushdown import Bounds
+from act_fast._sql.scan import Scan
+from act_fast._sql.session import Session
+from act_fast._sql.state_scan import AS_OF, StateScan
+
+__all__ = ["EventClassRelation", "EventsRelation", "Relation", "StateRelation", "StreamsRelation", "TargetsRelation"]
+
+EVENTS: Final[Outputs] = tuple(
+    (name, name)
+    for name in ("position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor")
+)
+_TARGETS: Final = {
+    "name": "VARCHAR",
+    "lane": "VARCHAR",
+    "priority": "BIGINT",
+    "watermark": "BIGINT",
+    "mark": "BIGINT",
+    "lag": "BIGINT",
+    "holder": "BIGINT",
+    "lease_seconds": "DOUBLE",
+    "attempts": "BIGINT",
+    "failing": "BIGINT",
+    "blocked": "BOOLEAN",
+    "error": "VARCHAR",
+    "due": "TIMESTAMPTZ",
+    "reactions": ["VARCHAR"],
+    "known": "BOOLEAN",
+}
+_TARGETS_PAGE: Final = 10_000
+
+
+class Relation(Protocol):
+    """One relation of a store or an app.
+
+    Attributes:
+        name: what it is called.
+        needs: the names of those it is made of.
+    """
+
+    name: str
+    needs: Sequence[str]
+
+    @property
+    def called(self) -> Sequence[str]:
+        """What it is called in queries, in small letters."""
+        ...
+
+    def place(self, session: Session) -> None:
+        """Put it in place: what is read of it is read later, as of the session's position."""
+
+
+class EventsRelation:
+    """Every event, as the log has it."""
+
+    name = "events"
+    needs: Sequence[str] = ()
+    called: Sequence[str] = ("events",)
+
+    def place(self, session: Session) -> None:
+        """See `Relation`."""
+
+        def make(after: int, upto: int, told: Told | None = None) -> LogScan:
+            return LogScan(session.store._log, EVENTS, Bounds(after, upto + 1))
+
+        place_settled(session, self.name, mark_of(EVENTS), "*", make)
+
+
+class StreamsRelation:
+    """The streams, each at a glance."""
+
+    name = "streams"
+    needs: Sequence[str] = ("events",)
+    called: Sequence[str] = ("streams",)
+
+    def place(self, session: Session) -> None:
+        """See `Relation`."""
+        session.connection.execute(
+            "create or replace temp view streams as select stream, max(version) as version, min(position) as"
+            " first_position, max(position) as last_position, min(created) as first_created, max(created) as"
+            " last_created, arg_max(name, position) as last_name from events group by stream"
+        )
+
+
+class TargetsRelation:
+    """The targets of reactions. Not as of the cut: what they have done since, they have done."""
+
+    name = "targets"
+    needs: Sequence[str] = ()
+    called: Sequence[str] = ("targets",)
+
+    def place(self, session: Session) -> None:
+        """See `Relation`."""
+        structure = msgspec.json.encode([_TARGETS]).decode()
+        read = f"select unnest(from_json($rows, '{structure}'), max_depth := 2)"
+        session.connection.execute(f"create or replace temp table targets as {read}", {"rows": "[]"})
+        for page in _pages(session.targets()):
+            session.connection.execute(f"insert into targets {read}", {"rows": msgspec.json.encode(page).decode()})
+
+
+def _pages(targets: Iterator[Target]) -> Iterator[list[Target]]:
+    while page := list(islice(targets, _TARGETS_PAGE)):
+        yield page
+
+
+class EventClassRelation:
+    """The events of one class, with a typed column for each field.
+
+    Attributes:
+        event: the class.
+    """
+
+    needs: Sequence[str] = ()
+
+    def __init__(self, name: str, event: type[Event], codec: Codec) -> None:
+        self.name = name
+        self.called: Sequence[str] = (name.casefold(),)
+        self.event = event
+        self._codec = codec
+        self._shape = shape_of(event)
+        self._stored = tuple(stored for stored, made in codec.classes.items() if made is event)
+        own = event.__stored_name__
+        direct = self._shape.exact and own not in event.__upcasts__
+        self._direct = frozenset({own} if direct else ())
+        names = column_names(self._shape.fields, OWN_COLUMNS)
+        self._durations = [
+            name for name, field in zip(names, self._shape.fields, strict=True) if field in self._shape.durations
+        ]
+        self._outputs: Outputs = (
+            *((name, name) for name in OWN_COLUMNS[:-1]),
+            *((name, number) for number, name in enumerate(names)),
+            ("error", "error"),
+        )
+        self._mark = mark_of(
+            self._outputs, self._shape.json, sorted(self._stored), sorted(self._direct), code_of(event)
+        )
+
+    def place(self, session: Session) -> None:
+        """See `Relation`."""
+        # Not the session: the connection keeps what is registered with it alive, and must not be kept alive by it.
+        warned = session.warned
+
+        def told(view: str, failed: int) -> None:
+            if view not in warned:
+                warned.add(view)
+                warn_of_failures(view, failed)
+
+        def make(after: int, upto: int, told: Told = told) -> LogScan:
+            decoded = Decoded(self._shape.json, self._direct, Mend(self._codec, self.name, told))
+            return LogScan(session.store._log, self._outputs, Bounds(after, upto + 1, self._stored), decoded)
+
+        place_settled(session, self.name, self._mark, with_durations(self._durations), make)
+
+    def columns(self, log: Log, conditions: Mapping[str, Any]) -> Columns:
+        """Those that meet the conditions, which are those of the core's query without names."""
+        mend = Mend(self._codec, self.name, warn_of_failures)
+        return log.columns(
+            self._outputs, self._shape.json, set(self._direct), mend, **{**conditions, "names": self._stored}
+        )
+
+
+class StateRelation:
+    """The states of one class: as of the cut, and as of any moment before.
+
+    Attributes:
+        at_name: what the macro is called that gives the states of a moment.
+    """
+
+    needs: Sequence[str] = ()
+
+    def __init__(self, name: str, model: Model[Any]) -> None:
+        self.name = name
+        self.at_name = f"{name}_at"
+        self.called: Sequence[str] = (name.casefold(), self.at_name.casefold())
+        self._model = model
+        self._shape = shape_of(model.definition.state, checked=False)
+        self._names = column_names(self._shape.fields, ("stream", "version", "position", "error"))
+        self._durations = [
+            name for name, field in zip(self._names, self._shape.fields, strict=True) if field in self._shape.durations
+        ]
+        plan = model.definition.plan
+        kept = set(plan.hidden) if plan else set()
+        # What declared fields are computed from is nobody's question.
+        self._hidden = [name for name, field in zip(self._names, self._shape.fields, strict=True) if field in kept]
+
+    def place(self, session: Session) -> None:
+        """See `Relation`."""
+        wanted = with_durations(self._durations, self._hidden)
+        store, position = session.store, session.position
+        scan = StateScan(store, self._model, self._shape, self._names, position)
+        place_view(session, self.name, wanted, scan)
+        register(
+            session.connection,
+            f"{self.at_name} source",
+            StateScan(store, self._model, self._shape, self._names, position, at=True),
+        )
+        moment = quoted(AS_OF)
+        excluded = with_durations(self._durations, [AS_OF, *self._hidden])
+        session.connection.execute(
+            f"create or replace temp macro {quoted(self.at_name)}(moment) as table select {excluded}"
+            f" from {quoted(f'{self.at_name} source')} where {moment} = cast(moment as varchar)"
+        )
+
+
+def with_durations(names: Sequence[str], hidden: Sequence[str] = ()) -> str:
+    """All columns but the hidden, those of these names as intervals: as such they would lose microseconds in a file."""
+    replaced = ", ".join(f"to_microseconds({quoted(name)}) as {quoted(name)}" for name in names)
+    excluded = f"* exclude ({', '.join(map(quoted, hidden))})" if hidden else "*"
+    return f"{excluded} replace ({replaced})" if replaced else excluded
+
+
+def mark_of(*what: object) -> str:
+    """A mark of what a relation's columns are and how they come to be: what was written under another is not used."""
+    return hashlib.sha256(msgspec.json.encode(what)).hexdigest()[:32]
+
+
+def place_settled(session: Session, name: str, mark: str, wanted: str, make: MakeScan) -> None:
+    """Put a relation in place: what has settled of it is read from files, the rest from the log."""
+    series = session.series(name, mark)
+    held = settled(series, session.store, session.position, make)
+    after = 0 if held is None else min(held.manifest.upto, session.position)
+    scan = make(after, session.position)
+    if held is None or not held.paths:
+        place_view(session, name, wanted, scan)
+        return
+    if held.manifest.failed and name not in session.warned:
+        session.warned.add(name)
+        warn_of_failures(name, held.manifest.failed)
+    scan.held = held
+    source = f"{name} source"
+    register(session.connection, source, scan)
+    within = f" where position <= {session.position}" if held.manifest.upto > session.position else ""
+    session.connection.execute(
+        f"create or replace temp view {quoted(name)} as select {wanted} from {source_of(held.paths)}{within}"
+        f" union all select {wanted} from {quoted(source)}"
+    )
+
+
+def place_view(session: Session, name: str, wanted: str, scan: Scan) -> None:
+    """Let a name stand for a scan, or for what is made of its columns."""
+    session.connection.execute(f"drop view if exists temp.{quoted(name)}")
+    if wanted == "*":
+        register(session.connection, name, scan)
+        return
+    source = f"{name} source"
+    register(session.connection, source, scan)
+    session.connection.execute(f"create or replace temp view {quoted(name)} as select {wanted} from {quoted(source)}")

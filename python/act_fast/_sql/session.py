@@ -1,0 +1,40 @@
+"""A connection to ask on: one cut of the log, and the relations that were put in place at it."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+
+from act_fast._reactions.targets import Target
+from act_fast._sql.parquet.manifest import FOLDER, Series
+from act_fast.stores.log.store import LogStore
+
+__all__ = ["Session"]
+
+
+@dataclass
+class Session:
+    """Where relations are put in place.
+
+    Attributes:
+        connection: DuckDB's.
+        store: where the events are.
+        position: the cut: no relation has anything above it.
+        targets: tells the targets as they are now.
+        warned: the views whose failures were told, so that one query tells of them once.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    store: LogStore
+    position: int
+    targets: Callable[[], Iterator[Target]]
+    warned: set[str] = field(default_factory=set)
+
+    def series(self, name: str, mark: str) -> Series | None:
+        """The files of a relation; None for a store that has no directory."""
+        if self.store.path == "memory:":
+            return None
+        folder = Path(self.store.path) / FOLDER / f"{re.sub(r'[^a-z0-9]', '_', name.casefold())}-{mark[:12]}"
+        return Series(folder, self.store._log.store_id, mark)

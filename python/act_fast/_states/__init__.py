@@ -1,0 +1,1 @@
+"""State classes: their reducers, actions and invariants, gathered once."""

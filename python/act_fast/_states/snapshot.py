@@ -1,0 +1,90 @@
+"""What `do` and `load` give back: a state, and where in the log it stands."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, Protocol, TypeVar, cast
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from act_fast._events.event import Event
+from act_fast._events.meta import Meta
+from act_fast.stores.port import Committed
+
+__all__ = ["Snapshot"]
+
+S_co = TypeVar("S_co", covariant=True)
+
+
+class ReadsBack(Protocol):
+    """What reads again what a snapshot only points to."""
+
+    def events_between(self, stream: str, first: int, last: int) -> Sequence[Committed[Event]]:
+        """The events of a stream from one version to another, both included, as far as they are known."""
+        ...
+
+    def meta_at(self, stream: str, version: int) -> Meta:
+        """The meta of any event, known or not."""
+        ...
+
+
+class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_defaults=False):
+    """A state at a version. It is the caller's own: nothing else sees what is done to it.
+
+    Attributes:
+        stream: the stream that was folded.
+        version: the version of the stream that the state stands at; 0 for a stream that has no events.
+        position: the position in the log of the event that brought it there; 0 without events.
+        replayed: how many events had to be read from the log and folded to get there.
+        cached: whether a live state was at hand to start from.
+        appended: how many events this `do` appended; 0 after a `load`.
+        closed: whether the stream was closed by then, and so takes no more events.
+    """
+
+    stream: str
+    version: int
+    position: int
+    replayed: int
+    cached: bool
+    _state: S_co
+    _copy: Callable[[Any], Any] | None
+    _log: ReadsBack
+    appended: int = 0
+    closed: bool = False
+
+    @property
+    def state(self) -> S_co:
+        """The state itself."""
+        # Copied when it is first asked for: what is held until then is the cache's, which nobody changes in place.
+        own = self._copy
+        if own is not None:
+            force_setattr(self, "_state", own(self._state))
+            force_setattr(self, "_copy", None)
+        return self._state
+
+    @property
+    def event(self) -> Committed[Event] | None:
+        """The event that brought the stream to this version, read from the log.
+
+        None at version 0, and when the app does not know the event, which is also so for the end of a closed stream.
+        """
+        if not self.version:
+            return None
+        return next(iter(self._log.events_between(self.stream, self.version, self.version)), None)
+
+    @property
+    def meta(self) -> Meta:
+        """Why the stream came to this version, and who did it, read from the log; an empty one at version 0."""
+        return self._log.meta_at(self.stream, self.version) if self.version else Meta()
+
+    @property
+    def events(self) -> Sequence[Committed[Event]]:
+        """The events that this `do` appended, read from the log; none after a `load`."""
+        if not self.appended:
+            return ()
+        return self._log.events_between(self.stream, self.version - self.appended + 1, self.version)
+
+    def __repr__(self) -> str:
+        return (
+            f"Snapshot(stream={self.stream!r}, version={self.version}, position={self.position},"
+            f" state={cast(Any, self.state)!r}, replayed={self.replayed}, cached={self.cached})"
+        )

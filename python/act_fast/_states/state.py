@@ -1,0 +1,116 @@
+"""States: what the events of a stream fold into, declared as classes."""
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+
+import msgspec
+
+from act_fast._declared.class_body import check_annotations, take_declared
+from act_fast._events.event import Event
+from act_fast._events.fields import check_fields, declared, fields_with_mend, scope_of
+from act_fast._states.action import Action
+from act_fast._states.definition import Definition, define
+from act_fast._states.invariant import Invariant
+from act_fast._states.reducer import Reducer
+from act_fast.errors import DefinitionError
+
+if TYPE_CHECKING:
+    from act_fast._states.snapshot import Snapshot
+
+__all__ = ["State", "StateMeta"]
+
+
+class Members(dict[str, Any]):
+    """The body of a state class while it runs; notices what a plain dict would silently replace."""
+
+    def __init__(self, class_name: str) -> None:
+        super().__init__()
+        self._class_name = class_name
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        before: object = self.get(name)
+        if isinstance(before, (Action, Reducer, Invariant)):
+            kind = type(before).__name__.lower()
+            raise DefinitionError(
+                f"{self._class_name}.{name} is defined twice: first as {kind} in line"
+                f" {before.function.__code__.co_firstlineno}; rename one of them"
+            )
+        super().__setitem__(name, value)
+
+
+@dataclass_transform(field_specifiers=(msgspec.field,))
+class StateMeta(msgspec.StructMeta):
+    """Makes state classes: collects their reducers, actions and invariants, and refuses what cannot work."""
+
+    @classmethod
+    def __prepare__(metacls, class_name: str, bases: tuple[type, ...], /, **config: Any) -> Members:
+        return Members(class_name)
+
+    def __new__(
+        metacls,
+        class_name: str,
+        bases: tuple[type, ...],
+        namespace: dict[str, Any],
+        /,
+        *,
+        name: str | None = None,
+        events: Sequence[type[Event]] = (),
+        snapshot_every: int | None = None,
+        snapshot_when: "Callable[[Snapshot[Any]], bool] | None" = None,
+        snapshot_version: int | None = None,
+        **config: Any,
+    ) -> "StateMeta":
+        _check_members(class_name, namespace)
+        plan = take_declared(class_name, bases, namespace)
+        with fields_with_mend(class_name, namespace):
+            cls = super().__new__(metacls, class_name, bases, dict(namespace), **config)
+        scope = scope_of(sys._getframe(1))
+        check_fields(cls, declared=plan.fields if plan else ())
+        cls.__definition__ = define(  # type: ignore[attr-defined]
+            cls, name, events, snapshot_every, snapshot_when, snapshot_version, {**scope, class_name: cls}, plan
+        )
+        with suppress(NameError):  # looked at again when an app is made of it
+            check_annotations(cls)  # type: ignore[arg-type]
+        return cls
+
+
+def _check_members(class_name: str, namespace: dict[str, Any]) -> None:
+    for name, member in namespace.items():
+        inner = getattr(member, "__func__", getattr(member, "fget", None))  # of a static or class method, of a property
+        if isinstance(inner, Action | Reducer | Invariant):
+            kind = type(inner).__name__.lower()
+            raise DefinitionError(
+                f"{class_name}.{name} is {kind} and {type(member).__name__} at once; leave the latter out, and write it"
+                " with `self`"
+            )
+    for name in declared(namespace):
+        member = namespace.get(name)
+        if isinstance(member, Action | Reducer | Invariant):
+            kind = type(member).__name__.lower()
+            raise DefinitionError(f"{class_name}.{name} is both a field and {kind}; rename one of them")
+        if name.startswith("__") and not (name == "__definition__" and class_name == "State"):
+            raise DefinitionError(f"{class_name}.{name}: names that begin with __ are reserved; rename the field")
+
+
+class State(msgspec.Struct, metaclass=StateMeta):
+    """The base of all states.
+
+    A subclass declares fields, all with defaults, and methods that are reducers, actions and invariants. `Account()`
+    is the state of a stream that has no events. A field may also be declared by what it is, such as
+    `balance: int = total(Deposited.amount) - total(Withdrawn.amount)`, and then needs no reducer.
+
+    Class keywords, besides those of `msgspec.Struct`:
+
+    * `name=`: what the state is called in causations and errors; the class's own name otherwise.
+    * `events=`: events that belong to the state though no reducer and no action names them.
+    * `snapshot_every=`: store a snapshot each time a stream's version passes a multiple of this.
+    * `snapshot_when=`: store one when this function of the new `Snapshot` says so.
+    * `snapshot_version=`: raise it when a reducer comes to another result than before, so that snapshots from the
+      old one are not used. Changed fields and events are noticed without it.
+
+    What these say is inherited, except for the name.
+    """
+
+    __definition__: ClassVar[Definition[Any]]

@@ -1,0 +1,1 @@
+"""What runs reactions: claim, deliver, finish, renew."""

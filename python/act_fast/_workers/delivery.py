@@ -1,0 +1,237 @@
+"""Handling: the events of one target in order, each by all its reactions, until the first that fails."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Generator
+from datetime import UTC, datetime
+from operator import itemgetter
+from typing import Any, Final, TypeAlias
+
+from act_fast._checks.error_text import error_text
+from act_fast._events.context import Reacting, ambient
+from act_fast._events.meta import Actor, Meta, decode_meta
+from act_fast._reactions.partial_batch import Partly
+from act_fast._rows import Row
+from act_fast._runtime.logger import log
+from act_fast._runtime.observers import Observers
+from act_fast._workers.handlers import Step, Steps
+from act_fast._workers.lease import Lease
+from act_fast.errors import NonRetryableError
+from act_fast.stores.port import Committed
+
+__all__ = ["Handling", "Waiting"]
+
+Waiting: TypeAlias = Generator[tuple[Step, Any], Any, None]
+"""Gives what somebody else has to call, or to await, and takes what came of it."""
+
+_from_timestamp: Final = datetime.fromtimestamp
+_clock: Final = time.monotonic
+_EPOCH: Final = _from_timestamp(0, UTC)
+_NO_META: Final = Meta()
+_NOBODY: Final[set[int]] = set()
+_name: Final = itemgetter(3)
+_FAILURES: Final = (Exception, SystemExit, asyncio.CancelledError)
+
+
+class Handling:
+    """What it takes to handle the leases of a cycle.
+
+    Attributes:
+        steps: the reactions.
+        actor: in whose name handlers do what they do.
+        observers: who is told of what fails.
+    """
+
+    def __init__(self, steps: Steps, actor: Actor | None, observers: Observers) -> None:
+        self.steps = steps
+        self.actor = actor
+        self.observers = observers
+        # What the events of one commit share: its time and meta, as stored and as handlers see them.
+        self._commit: tuple[int, bytes, datetime, Meta] = (-1, b"", _EPOCH, _NO_META)
+
+    def needs_loop(self, lease: Lease) -> bool:
+        """Whether some handler of a lease is `async def`."""
+        steps = self.steps
+        return steps.some_async and any(steps.all[each].asynchronous for at in lease.reactions for each in at)
+
+    def run(self, lease: Lease) -> None:
+        """Handle a lease here and now. Whatever its handlers raise is in the lease afterwards."""
+        before = ambient.get()
+        try:
+            for _ in self.handle(lease, False):
+                raise AssertionError("a handler that is awaited needs an event loop")
+        finally:
+            ambient.set(before)
+
+    async def run_async(self, lease: Lease) -> None:
+        """Handle a lease in a task of its own; handlers that are `def` are called on threads meanwhile."""
+        waiting = self.handle(lease, True)
+        try:
+            step, event = next(waiting)
+            while True:
+                try:
+                    found = await (step.call(event) if step.asynchronous else asyncio.to_thread(step.call, event))
+                except BaseException as error:
+                    if _cancelled(error):
+                        raise
+                    step, event = waiting.throw(error)
+                else:
+                    step, event = waiting.send(found)
+        except StopIteration:
+            return
+
+    def handle(self, lease: Lease, on_loop: bool) -> Waiting:
+        """The work itself. What it yields is to be called, or awaited, by whoever drives it."""
+        if not self._all_taken(lease):
+            self._leave_out(lease)
+        if not lease.rows or self._exhausted(lease):
+            return
+        if self.steps.some_batch and (step := self._one_batch(lease)) is not None:
+            yield from self._batch(lease, step, on_loop)
+        else:
+            yield from self._each(lease, on_loop)
+
+    def _all_taken(self, lease: Lease) -> bool:
+        """Whether each reaction of a lease takes each of its events, as far as can be told at once."""
+        takers, numbers = self.steps.takers, set(map(tuple, lease.reactions))
+        return all(
+            takers.get(name, _NOBODY).issuperset(each) for name in set(map(_name, lease.rows)) for each in numbers
+        )
+
+    def _leave_out(self, lease: Lease) -> None:
+        """Leave out what was found for an older version of the code, which took events that it no longer takes."""
+        takers, last = self.steps.takers, lease.rows[-1][0]
+        taken = [
+            (row, [number for number in numbers if number in takers.get(row[3], _NOBODY)])
+            for row, numbers in zip(lease.rows, lease.reactions, strict=True)
+        ]
+        kept = [each for each in taken if each[1]]
+        if not kept:
+            lease.done = last
+        if not kept or kept[0][0] is not lease.rows[0]:
+            lease.attempts = 1  # those before were at an event that is left out
+        lease.rows, lease.reactions = [row for row, _ in kept], [numbers for _, numbers in kept]
+
+    def _each(self, lease: Lease, on_loop: bool) -> Waiting:
+        steps, some_defer, actor = self.steps.all, self.steps.some_defer, self.actor
+        for row, numbers in zip(lease.rows, lease.reactions, strict=True):
+            position = row[0]
+            step = steps[numbers[0]]
+            try:
+                event = self._committed(row)
+            except Exception as error:
+                self._undecodable(lease, position, error)
+                return
+            try:
+                if some_defer and self._deferred(lease, numbers, event):
+                    return
+                ambient.set(Reacting(actor, event))
+                for number in numbers:
+                    step = steps[number]
+                    argument: Any = [event] if step.batch else event
+                    found = (yield step, argument) if on_loop else step.call(argument)
+                    if found is not None and inspect.iscoroutine(found):
+                        _refuse(step, found)
+            except _FAILURES as error:
+                self._failed(lease, step, position, error)
+                return
+            lease.done = position
+            lease.handled += 1
+            if _clock() > lease.until:
+                return
+
+    def _batch(self, lease: Lease, step: Step, on_loop: bool) -> Waiting:
+        """All events at once; whoever of them is to blame for a failure is found by trying them one by one."""
+        events: list[Committed[Any]] = []
+        for row in lease.rows:
+            try:
+                event = self._committed(row)
+            except Exception as error:
+                self._undecodable(lease, row[0], error)
+                break
+            try:
+                if step.due_us and self._deferred(lease, lease.reactions[0], event):
+                    break
+            except _FAILURES as error:
+                self._failed(lease, step, row[0], error)
+                break
+            events.append(event)
+        if not events:
+            return
+        ambient.set(Reacting(self.actor, events[0]))
+        try:
+            found = (yield step, events) if on_loop else step.call(events)
+            if inspect.iscoroutine(found):
+                _refuse(step, found)
+        except Partly as partly:
+            lease.done, lease.handled = events[partly.handled - 1].position, partly.handled
+            self._failed(lease, step, events[partly.handled].position, partly.error)
+        except _FAILURES as error:
+            self._failed(lease, step, events[0].position, error)
+        else:
+            lease.done, lease.handled = events[-1].position, len(events)
+
+    def _committed(self, row: Row) -> Committed[Any]:
+        position, stream, version, name, created_us, data, meta = row
+        commit = self._commit
+        if created_us != commit[0] or meta is not commit[1]:
+            created = _from_timestamp(created_us / 1e6, UTC)
+            self._commit = commit = (created_us, meta, created, decode_meta(meta) if meta else _NO_META)
+        return Committed(self.steps.decoders[name](data), name, stream, version, position, commit[2], commit[3])
+
+    def _one_batch(self, lease: Lease) -> Step | None:
+        """The reaction that takes all events of a lease as a batch; None when they are to be handled one by one."""
+        first = lease.reactions[0]
+        step = self.steps.all[first[0]]
+        if not step.batch or len(lease.rows) == 1 or any(numbers != first for numbers in lease.reactions):
+            return None
+        return step if len(first) == 1 else None
+
+    def _exhausted(self, lease: Lease) -> bool:
+        """Whether each attempt that there may be has been begun, and has ended with the lease lost."""
+        reactions = [self.steps.all[number].reaction for number in lease.reactions[0]]
+        if any(not each.block or lease.attempts <= each.retries + 1 for each in reactions):
+            return False
+        lease.then, lease.position = "block", lease.rows[0][0]
+        lease.error = (
+            f"LeaseLost: {lease.attempts - 1} attempts were begun and none has ended: the process died, or could not"
+            " renew its lease"
+        )
+        return True
+
+    def _deferred(self, lease: Lease, numbers: list[int], event: Committed[Any]) -> bool:
+        own = [self.steps.all[number].due_us for number in numbers]
+        due_us = max((due(event) for due in own if due), default=0)
+        if due_us <= time.time_ns() // 1000:
+            return False
+        lease.then, lease.due_ms = "defer", -(-due_us // 1000)
+        return True
+
+    def _undecodable(self, lease: Lease, position: int, error: Exception) -> None:
+        lease.then, lease.position, lease.error = "block", position, f"the event does not decode: {error_text(error)}"
+        self.observers.fail(f"decoding the event at position {position} for {lease.name!r}", error)
+
+    def _failed(self, lease: Lease, step: Step, position: int, error: BaseException) -> None:
+        reaction, attempts = step.reaction, lease.attempts_at(position)
+        lease.position, lease.error = position, error_text(error)
+        if reaction.block and (attempts > reaction.retries or isinstance(error, NonRetryableError)):
+            lease.then = "block"
+        else:
+            lease.then = "retry"
+            lease.due_ms = time.time_ns() // 1_000_000 + int(reaction.backoff.wait(attempts) * 1000)
+        log.debug("the handler of %r raised", reaction.name, exc_info=error)
+        self.observers.fail(f"reaction {reaction.name!r} on {lease.name!r} at position {position}", error)
+
+
+def _refuse(step: Step, found: Any) -> None:
+    found.close()
+    raise NonRetryableError(f"{step.reaction.place} gave a coroutine; write it as `async def`")
+
+
+def _cancelled(error: BaseException) -> bool:
+    """Whether this task itself is to end, not something that a handler awaited."""
+    task = asyncio.current_task()
+    return isinstance(error, KeyboardInterrupt) or (
+        isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
+    )

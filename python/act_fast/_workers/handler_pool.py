@@ -1,0 +1,212 @@
+"""A crew: those who handle leases at the same time, threads for `def` and tasks for `async def`, so many at most."""
+
+import asyncio
+import contextvars
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from act_fast._checks.error_text import error_text
+from act_fast._runtime.daemon_threads import Daemons
+from act_fast._runtime.logger import log
+from act_fast._workers.delivery import Handling
+from act_fast._workers.lease import Lease
+
+__all__ = ["Batch", "Crew"]
+
+_ALONE_SECONDS: Final = 0.005
+_IDLE_SECONDS: Final = 0.001
+"""Quick handlers gain nothing from a second thread, as one interpreter runs them all. Others join in when the first has
+been idle for so long, or has ended nothing meanwhile."""
+
+Late = Callable[[list[Lease]], None]
+
+
+class Batch:
+    """The leases of one cycle while they are handled.
+
+    Attributes:
+        leases: all of them.
+        handling: how they are handled.
+        slow: whether its handlers are known to wait for something, such as the network.
+        finished: for how many of them the store has been told what has become of them.
+    """
+
+    def __init__(self, leases: Sequence[Lease], handling: Handling) -> None:
+        self.leases = leases
+        self.handling = handling
+        self.finished = 0
+        self.slow = False
+        self.context = contextvars.copy_context()
+        self.on_threads: deque[Lease] = deque()
+        self.on_loop: deque[Lease] = deque()
+        for lease in leases:
+            (self.on_loop if handling.needs_loop(lease) else self.on_threads).append(lease)
+        self._changed = threading.Condition()
+        self._ended: list[Lease] = []
+        self._left = len(leases)
+        self._late: Late | None = None
+
+    def end(self, lease: Lease) -> None:
+        """Note that nothing more will come of a lease."""
+        with self._changed:
+            lease.ended = True
+            self._left -= 1
+            late = self._late
+            if late is None:
+                self._ended.append(lease)
+                if not self._left:
+                    self._changed.notify_all()
+        if late is not None:
+            late([lease])
+
+    def wait(self, seconds: float | None) -> bool:
+        """Sleep until all have ended, or the time is over; whether they have."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._left, seconds)
+
+    def wait_moving(self, seconds: float) -> None:
+        """Sleep until all have ended, none has for a moment, or the time is over."""
+        end = time.monotonic() + seconds
+        with self._changed:
+            left = -1
+            while self._left and left != self._left and time.monotonic() < end:
+                left = self._left
+                self._changed.wait_for(lambda: not self._left, _ALONE_SECONDS)
+
+    def wait_slow(self) -> bool:
+        """Sleep until all have ended or the handlers turn out to be slow; whether that is so."""
+        with self._changed:
+            left = -1
+            while self._left and not self.slow and left != self._left:
+                left = self._left
+                self._changed.wait_for(lambda: not self._left or self.slow, _ALONE_SECONDS)
+            return bool(self._left)
+
+    def find_slow(self) -> None:
+        """Note that handlers spend their time waiting, so that more threads would help."""
+        with self._changed:
+            self.slow = True
+            self._changed.notify_all()
+
+    def leave(self, late: Late) -> tuple[list[Lease], int]:
+        """The leases that have ended, and how many have not; `late` is called with each of these when it ends."""
+        with self._changed:
+            self._late = late
+            return self._ended, self._left
+
+    @property
+    def left(self) -> int:
+        """How many leases have not ended."""
+        return self._left
+
+    def stop(self) -> None:
+        """Begin no event any more."""
+        for queue in (self.on_threads, self.on_loop):
+            while True:
+                try:
+                    self.end(queue.popleft())
+                except IndexError:
+                    break
+        for lease in self.leases:
+            lease.until = 0.0
+
+
+class Crew:
+    """Handles batches of leases, `concurrency` leases at a time over all of them.
+
+    Args:
+        concurrency: how many leases are handled at the same time.
+        loop: gives the event loop for `async def` handlers.
+    """
+
+    def __init__(self, concurrency: int, daemons: Daemons, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self._lock = threading.Lock()
+        self._free = concurrency
+        self._daemons = daemons
+        self._loop = loop
+
+    @property
+    def free(self) -> int:
+        """How many more leases can be handled at once."""
+        return self._free
+
+    def begin(self, batch: Batch) -> None:
+        """Begin to handle a batch: with one thread at first, and with all that there are if that takes a while."""
+        if batch.on_loop:
+            self._start_tasks(batch)
+        if batch.on_threads:
+            self._start_threads(batch, 1)
+            if len(batch.on_threads) and batch.wait_slow():
+                self._start_threads(batch, len(batch.on_threads))
+
+    def _start_threads(self, batch: Batch, wanted: int) -> None:
+        for _ in range(self._take(wanted)):
+            self._daemons.do(lambda: self._pull(batch))
+
+    def _start_tasks(self, batch: Batch) -> None:
+        loop = self._loop()
+        for _ in range(self._take(len(batch.on_loop))):
+            asyncio.run_coroutine_threadsafe(self._pull_async(batch), loop)
+
+    def _take(self, wanted: int) -> int:
+        with self._lock:
+            taken = max(1, min(wanted, self._free))  # at least one, so that no batch waits for ever
+            self._free -= taken
+            return taken
+
+    def _give_back(self) -> None:
+        with self._lock:
+            self._free += 1
+
+    def _pull(self, batch: Batch) -> None:
+        try:
+            batch.context.copy().run(self._pull_here, batch)
+        finally:
+            self._give_back()
+
+    def _pull_here(self, batch: Batch) -> None:
+        began, busy = time.monotonic(), time.thread_time()
+        for lease in _each(batch.on_threads):
+            try:
+                batch.handling.run(lease)
+            except BaseException as error:
+                _unforeseen(lease, error)
+            batch.end(lease)
+            if not batch.slow and time.monotonic() - began - time.thread_time() + busy > _IDLE_SECONDS:
+                batch.find_slow()
+
+    async def _pull_async(self, batch: Batch) -> None:
+        try:
+            for lease in _each(batch.on_loop):
+                task = asyncio.create_task(batch.handling.run_async(lease), context=batch.context.copy())
+                try:
+                    await task
+                except BaseException as error:
+                    _unforeseen(lease, error)
+                    if not isinstance(error, Exception):
+                        task.cancel()
+                        batch.end(lease)
+                        batch.stop()
+                        raise
+                batch.end(lease)
+        finally:
+            self._give_back()
+
+
+def _each(queue: deque[Lease]) -> Iterable[Lease]:
+    while True:
+        try:
+            yield queue.popleft()
+        except IndexError:
+            return
+
+
+def _unforeseen(lease: Lease, error: BaseException) -> None:
+    """The interpreter ends, the loop is closed, or this is a mistake of ours: the rest is left for another time."""
+    if isinstance(error, Exception):
+        log.exception("handling %r failed unforeseen", lease.name)
+        row = next((row for row in lease.rows if row[0] > (lease.done or 0)), lease.rows[-1])
+        lease.then, lease.position, lease.error = "block", row[0], error_text(error)

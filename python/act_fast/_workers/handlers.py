@@ -1,0 +1,115 @@
+"""Reactions as a cycle runs them: with the app they are given, and all that it takes to make their events."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from act_fast._reactions.catalog import Catalog
+from act_fast._reactions.reaction import Defer, Reaction
+from act_fast.errors import NonRetryableError
+from act_fast.stores.port import Committed
+
+if TYPE_CHECKING:
+    from act_fast._app.act import Act
+    from act_fast._app.async_act import AsyncAct
+
+__all__ = ["Host", "Step", "Steps"]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+class Host:
+    """Whose verb is running: the app that handlers are given, and the event loop that `async def` ones run on.
+
+    Attributes:
+        app: for handlers that are `def`.
+        loop: where handlers that are `async def` run; None: on a loop of the app's own.
+    """
+
+    def __init__(
+        self, app: "Act", async_app: "AsyncAct | None" = None, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        self.app = app
+        self.loop = loop
+        self._async_app = async_app
+
+    @cached_property
+    def async_app(self) -> "AsyncAct":
+        """For handlers that are `async def`."""
+        from act_fast._app.async_act import AsyncAct
+
+        return self._async_app or AsyncAct(self.app)
+
+    def serves_like(self, other: "Host") -> bool:
+        """Whether handlers would be given the same."""
+        return self.app is other.app and self.loop is other.loop and self._async_app is other._async_app
+
+
+class Step:
+    """One reaction, ready to be called.
+
+    Attributes:
+        reaction: as it was declared.
+        call: takes an event, or the list of events of a batch.
+        asynchronous: whether what it gives has to be awaited.
+        due_us: when an event may be handled, in µs since 1970; None: at once.
+        names: the stored names of its events.
+    """
+
+    __slots__ = ("asynchronous", "batch", "call", "due_us", "names", "reaction")
+
+    def __init__(self, reaction: Reaction, host: Host, names: Iterable[str]) -> None:
+        self.reaction = reaction
+        self.names = frozenset(names)
+        self.asynchronous = reaction.asynchronous
+        self.batch = reaction.batch
+        self.call = _call(reaction, host)
+        self.due_us = None if reaction.defer is None else _due(reaction.place, reaction.defer)
+
+
+class Steps:
+    """The reactions of a catalog for one host, by their numbers.
+
+    Attributes:
+        decoders: what decodes an event, by its stored name.
+        takers: the numbers of the reactions that take an event, by its stored name.
+        some_async: whether any is asynchronous.
+        some_defer: whether any defers.
+        some_batch: whether any takes batches.
+    """
+
+    def __init__(self, catalog: Catalog, host: Host) -> None:
+        self.catalog = catalog
+        self.host = host
+        self.all = [
+            Step(reaction, host, spec[1]) for reaction, spec in zip(catalog.reactions, catalog.specs, strict=True)
+        ]
+        self.decoders = catalog.codec.decoders
+        self.takers: dict[str, set[int]] = {}
+        for number, step in enumerate(self.all):
+            for name in step.names:
+                self.takers.setdefault(name, set()).add(number)
+        self.some_async = any(step.asynchronous for step in self.all)
+        self.some_defer = any(step.due_us for step in self.all)
+        self.some_batch = any(step.batch for step in self.all)
+
+
+def _call(reaction: Reaction, host: Host) -> Callable[[Any], Any]:
+    handler = reaction.handler
+    if not reaction.takes_app:
+        return handler
+    app = host.async_app if reaction.asynchronous else host.app
+    return lambda event: handler(event, app)
+
+
+def _due(place: str, defer: Defer) -> Callable[[Committed[Any]], int]:
+    def due_us(event: Committed[Any]) -> int:
+        when = event.created + defer if isinstance(defer, timedelta) else defer(event)
+        if not isinstance(when, datetime) or when.utcoffset() is None:
+            raise NonRetryableError(f"defer= of {place} gave {when!r}; it gives a datetime that knows its time zone")
+        return (when - _EPOCH) // _MICROSECOND
+
+    return due_us

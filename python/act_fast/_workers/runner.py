@@ -1,0 +1,253 @@
+"""The reactions of one app on its store: known to the store, correlated, and ready to be drained."""
+
+import os
+import random
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from act_fast._checks.error_text import error_text
+from act_fast._reactions.catalog import Catalog, lanes_in, reactions_in
+from act_fast._reactions.lane import Lane
+from act_fast._reactions.reaction import Reaction
+from act_fast._reactions.reports import Correlation
+from act_fast._reactions.template import Resolver, check_target
+from act_fast._rows import Row
+from act_fast._runtime.daemon_threads import Daemons
+from act_fast._runtime.event_loop import LoopThread
+from act_fast._runtime.observers import Observers
+from act_fast._workers.handlers import Host, Steps
+from act_fast._workers.lease_renewer import Renewer
+from act_fast.errors import DefinitionError, StoreClosedError, StoreLockedError
+from act_fast.stores.log.from_core import committed
+from act_fast.stores.port import Store
+from act_fast.stores.reaction_port import Found, ReactionPort, reactions_of
+
+if TYPE_CHECKING:
+    from act_fast._model.registry import Registry
+
+__all__ = ["HOLDER_BITS", "Program"]
+
+HOLDER_BITS: Final = 24
+"""A holder's number is its process id, and so many bits of chance below it."""
+_CHUNK_EVENTS: Final = 5000
+
+
+class Stoppable(Protocol):
+    """A worker, as far as its end goes."""
+
+    def stop(self) -> None: ...
+    def wait(self) -> None: ...
+
+
+class Program:
+    """What an app keeps of its reactions. Nothing is opened before the first verb that needs it.
+
+    Attributes:
+        store: where the events are.
+        observers: who is told what happens.
+        holder: the number that leases are held under.
+        daemons: threads for handlers.
+        lanes_declared: the lanes that the app itself declares.
+    """
+
+    def __init__(
+        self, store: Store, observers: Observers, registry: "Callable[[], Registry]", lanes: Sequence[Lane]
+    ) -> None:
+        self.store = store
+        self.observers = observers
+        self.holder = os.getpid() << HOLDER_BITS | random.getrandbits(HOLDER_BITS)
+        self.daemons = Daemons("act-fast-handler")
+        self.lanes_declared = lanes
+        self._registry = registry
+        self._own: list[Reaction] = []
+        self._lock = threading.RLock()
+        self._correlating = threading.Lock()
+        self._catalog: Catalog | None = None
+        self._steps: Steps | None = None
+        self._port: ReactionPort | None = None
+        self._renewer: Renewer | None = None
+        self._registered = 0
+        self._loop = LoopThread()
+        self._moves = threading.Condition()
+        self._closed = False
+        self._workers: tuple[Stoppable, ...] = ()
+        self.catalog()
+
+    def declare(self, reaction: Reaction) -> None:
+        """Add a reaction of the app's own; nothing changes when it does not fit."""
+        with self._lock:
+            self._own.append(reaction)
+            try:
+                self.catalog()
+            except BaseException:
+                self._own.pop()
+                raise
+
+    def check(self, registry: "Registry") -> None:
+        """Make sure that the reactions of an app would fit if it had these components."""
+        self._compose(registry)
+
+    def catalog(self) -> Catalog:
+        """The reactions as they are declared now."""
+        with self._lock:
+            registry = self._registry()
+            known = self._catalog
+            if known is None or len(known.reactions) != len(self._own) + sum(
+                1 for _ in reactions_in(registry.components)
+            ):
+                known = self._catalog = self._compose(registry)
+                self._steps = None
+            return known
+
+    def port(self) -> ReactionPort:
+        """What the store keeps of reactions, with those of this app known to it."""
+        with self._lock:
+            if self._closed:
+                raise StoreClosedError("the app is closed, so its reactions cannot run")
+            if self._port is None:
+                self._port = reactions_of(self.store)
+            catalog = self.catalog()
+            if self._registered < len(catalog.specs):
+                self._port.register(catalog.specs[self._registered :])
+                self._registered = len(catalog.specs)
+            return self._port
+
+    def renewer(self) -> Renewer:
+        """What keeps leases while handlers take long."""
+        with self._lock:
+            if self._renewer is None:
+                self._renewer = Renewer(self.port())
+            return self._renewer
+
+    def steps(self, host: Host) -> Steps:
+        """The reactions, ready to be called for a host."""
+        with self._lock:
+            catalog = self.catalog()
+            steps = self._steps
+            if steps is None or steps.catalog is not catalog or not steps.host.serves_like(host):
+                steps = self._steps = Steps(catalog, host)
+            return steps
+
+    def loop(self, host: Host) -> Any:
+        """The event loop that `async def` handlers run on."""
+        return host.loop or self._loop.loop()
+
+    def correlate(self, limit: int | None) -> Correlation:
+        """Find whom new events concern; among the threads of a process, one does it for all."""
+        port = self.port()
+        done = Correlation(caught_up=False)
+        with self._correlating:
+            while not done.caught_up and (limit is None or done.examined < limit):
+                left = _CHUNK_EVENTS if limit is None else min(limit - done.examined, _CHUNK_EVENTS)
+                done = done.and_then(self._correlate(port, left))
+        return done
+
+    def wake(self) -> None:
+        """Wake all who sleep until there is news, here and in other processes."""
+        port = self._port
+        if port is not None:
+            with suppress(StoreClosedError):
+                port.wake()
+
+    def moved(self) -> None:
+        """Tell the threads of this process that wait for a target to move on."""
+        with self._moves:
+            self._moves.notify_all()
+
+    def await_move(self, seconds: float) -> None:
+        """Sleep until a target has moved on in this process, or the time is over."""
+        with self._moves:
+            self._moves.wait(seconds)
+
+    def begin(self, worker: Stoppable) -> None:
+        """Note that a worker is at work, so that it can be stopped."""
+        self.port()
+        self._workers = (*self._workers, worker)
+
+    def end(self, worker: Stoppable) -> None:
+        """Note that it has ended."""
+        self._workers = tuple(each for each in self._workers if each is not worker)
+
+    def stop(self) -> None:
+        """Stop all workers. Takes no lock, so that a signal handler may call it."""
+        for worker in self._workers:
+            worker.stop()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let go of what the store keeps of reactions, while the block replaces it. The next verb opens it anew.
+
+        Raises:
+            StoreLockedError: workers are running.
+        """
+        with self._lock:
+            if self._workers:
+                raise StoreLockedError("workers of this app are running; `stop` them and wait until `run` has returned")
+            port, self._port = self._port, None
+            renewer, self._renewer = self._renewer, None
+            self._registered = 0
+            if renewer is not None:
+                renewer.close()
+            if port is not None:
+                port.close()
+            yield
+
+    def close(self) -> None:
+        """Let go of what the store keeps of reactions; must come before the store is closed."""
+        for worker in self._workers:
+            worker.stop()
+            worker.wait()
+        with self._lock:
+            self._closed = True
+            port, self._port = self._port, None
+            renewer, self._renewer = self._renewer, None
+        if renewer is not None:
+            renewer.close()
+        self._loop.close()
+        self.daemons.dismiss()
+        if port is not None:
+            port.close()
+
+    def _compose(self, registry: "Registry") -> Catalog:
+        """The catalog of all that is declared; what is known already keeps its number."""
+        declared = [*self._own, *reactions_in(registry.components)]
+        known = self._catalog.reactions if self._catalog else ()
+        kept = [each for each in known if each in declared]
+        reactions = [*kept, *(each for each in declared if each not in kept)]
+        return Catalog(self.store, registry, reactions, [self.lanes_declared, *lanes_in(registry.components)])
+
+    def _correlate(self, port: ReactionPort, limit: int) -> Correlation:
+        examined, subscribed, marked, caught_up, unresolved = port.correlate(limit)
+        for reaction, from_, to, rows in unresolved:
+            found = self._resolve(self.catalog().resolvers[reaction], reaction, rows)
+            more_subscribed, more_marked = port.resolve(reaction, from_, to, found)
+            subscribed += more_subscribed
+            marked += more_marked
+        return Correlation(examined, subscribed, marked, caught_up)
+
+    def _resolve(self, resolver: Resolver, reaction: int, rows: Iterable[Row]) -> list[Found]:
+        codec = self.catalog().codec
+        place = f"to= of {self.catalog().reactions[reaction].place}"
+        found: list[Found] = []
+        for row in rows:
+            try:
+                found.append((row[0], _names(place, resolver(codec.committed(committed(row)))), ""))
+            except Exception as error:
+                self.observers.fail(f"finding the targets of the event at position {row[0]}", error)
+                found.append((row[0], None, error_text(error)))
+        return found
+
+
+def _names(place: str, found: Any) -> list[str]:
+    """What a function found, as names."""
+    if found is None:
+        return []
+    if isinstance(found, str):
+        return [check_target(place, found)]
+    if not isinstance(found, Iterable):
+        raise DefinitionError(
+            f"{place} gave {type(found).__name__}, which names no target; give text, several, or None"
+        )
+    return [check_target(place, each) for each in found]

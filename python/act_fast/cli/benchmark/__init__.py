@@ -1,0 +1,1 @@
+"""What `act-fast bench` measures."""

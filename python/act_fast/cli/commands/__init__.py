@@ -1,0 +1,1 @@
+"""The commands of `act-fast`, a file each."""

@@ -1,0 +1,38 @@
+"""`act-fast backup PATH DEST`: a copy of a store that is in use."""
+
+from argparse import Namespace
+
+from act_fast.cli.input.arguments import Commands, add_command
+from act_fast.cli.output.progress import progress_bar
+from act_fast.cli.output.words import counted
+from act_fast.stores.log.store import LogStore
+
+__all__ = ["add"]
+
+DESCRIPTION = """\
+Copy the store, as it is now, to a directory that is not there yet, while its
+users go on. The copy is read again and flushed before it gets its name, so it
+is there whole or not at all. It is a store like any other: open it, or put it
+in the place of one that was lost."""
+
+EXAMPLES = """\
+bank.act /backups/bank-2026-01-31.act"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "backup", _run, summary="copy a store that is in use", description=DESCRIPTION, examples=EXAMPLES
+    )
+    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("target", metavar="DEST", help="where the copy is to be; nothing may be there")
+
+
+def _run(arguments: Namespace) -> int:
+    with (
+        LogStore(arguments.path, read_only=True, create=False) as store,
+        progress_bar("copying", in_bytes=True) as progress,
+    ):
+        made = store.backup(arguments.target, progress=progress)
+    print(f"{arguments.target}: {counted(made.position, 'event')} in {counted(made.streams, 'stream')}, whole")
+    return 0

@@ -1,0 +1,100 @@
+"""`act-fast check MODULE:APP PATH`: would every event of this log still decode?"""
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+
+import msgspec
+
+from act_fast._app.decode_check import CheckReport, check
+from act_fast.cli.input.app import find_app
+from act_fast.cli.input.arguments import Commands, add_command
+from act_fast.cli.input.store import open_store
+from act_fast.cli.output.progress import progress_bar
+from act_fast.cli.output.rows import Column, Value, printable, rows_to_stdout, write_all
+
+__all__ = ["add"]
+
+DESCRIPTION = """\
+Decode every event of the store with the classes of an app, and say which do
+not decode any more: a gate to pass before a release. The exit code is 1 if
+there are any. Events of a name that no class claims are among them, unless
+the app was made with unknown="skip", or --skip-unknown is given.
+
+MODULE:APP is an app, a function that makes one, a state class or a slice. The
+module is imported, from the current directory if it is there; an app's own
+store is left alone.
+
+Columns: name, events (how many have it), class (that they decode as), failures
+(how many do not), and in a pipe the first of these: position, stream, version
+and reason."""
+
+EXAMPLES = """\
+bank:app bank.act
+bank.states:Account /srv/bank.act --json | jq '.names[]'"""
+
+COLUMNS = [
+    Column("name"),
+    Column("events"),
+    Column("class"),
+    Column("failures"),
+    Column("position", in_table=False),
+    Column("stream", in_table=False),
+    Column("version", in_table=False),
+    Column("reason", in_table=False),
+]
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "check",
+        _run,
+        summary="look for what does not decode",
+        description=DESCRIPTION,
+        examples=EXAMPLES,
+    )
+    parser.add_argument("app", metavar="MODULE:APP", help="whose classes the events should decode as")
+    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("--skip-unknown", action="store_true", help="let names pass that no class claims")
+    parser.add_argument("--json", action="store_true", help="the report as one JSON object")
+
+
+def _run(arguments: Namespace) -> int:
+    app = find_app(arguments.app)
+    with open_store(arguments.path) as store, progress_bar("checking") as progress:
+        report = check(app, store, skip_unknown=arguments.skip_unknown, progress=progress)
+    if arguments.json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        _show(report)
+    return 0 if report.healthy else 1
+
+
+def _show(report: CheckReport) -> None:
+    write_all(rows_to_stdout(COLUMNS, as_json=False), _rows(report))
+    if sys.stdout.isatty():
+        _explain(report)
+
+
+def _explain(report: CheckReport) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for each in report.names:
+        if each.first:
+            place = f"{each.first.stream} at version {each.first.version}, position {each.first.position}"
+            console.print(Text(printable(f"{each.name}: the first is in {place}: {each.first.reason}")))
+    if report.healthy:
+        console.print(Text("all events decode", style="bold green"))
+    else:
+        console.print(Text(f"{report.failures:,} of {report.events:,} events do not decode", style="bold red"))
+
+
+def _rows(report: CheckReport) -> Iterator[tuple[Value, ...]]:
+    for each in report.names:
+        first = each.first
+        where = (first.position, first.stream, first.version, first.reason) if first else (None, None, None, None)
+        yield each.name, each.events, each.event, each.failures, *where

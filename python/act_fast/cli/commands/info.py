@@ -1,0 +1,106 @@
+"""`act-fast info PATH`: how much a store holds."""
+
+import sys
+from argparse import Namespace
+from datetime import datetime
+from itertools import chain
+
+import msgspec
+
+from act_fast.cli.input.arguments import Commands, add_command
+from act_fast.cli.input.store import open_store
+from act_fast.cli.output.rows import printable
+from act_fast.cli.output.words import counted
+from act_fast.stores.log.store import LogStore
+
+__all__ = ["add"]
+
+DESCRIPTION = """\
+Say how much the store holds: events, streams, segments, bytes, the times of
+the first and last event and of the last flush, and the events of each name."""
+
+EXAMPLES = """\
+bank.act
+bank.act --json | jq .events"""
+
+
+class Info(msgspec.Struct):
+    """What is said of a store."""
+
+    path: str
+    events: int
+    streams: int
+    segments: int
+    bytes: int
+    first_created: datetime | None
+    last_created: datetime | None
+    last_flush: datetime | None
+    names: dict[str, int]
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "info", _run, summary="how much the store holds", description=DESCRIPTION, examples=EXAMPLES
+    )
+    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _run(arguments: Namespace) -> int:
+    with open_store(arguments.path) as store:
+        info = _look(store, arguments.path)
+    if arguments.json:
+        print(msgspec.json.encode(info).decode())
+    elif sys.stdout.isatty():
+        _show_table(info)
+    else:
+        _show_lines(info)
+    return 0
+
+
+def _look(store: LogStore, path: str) -> Info:
+    stats = store.stats()
+    ends = [*chain(store.query(limit=1), store.query(limit=1, backwards=True))]
+    return Info(
+        path=path,
+        events=stats.events,
+        streams=stats.streams,
+        segments=stats.segments,
+        bytes=stats.bytes,
+        first_created=ends[0].created if ends else None,
+        last_created=ends[-1].created if ends else None,
+        last_flush=stats.last_flush,
+        names=store.names(),
+    )
+
+
+def _show_lines(info: Info) -> None:
+    for field in Info.__struct_fields__[:-1]:
+        print(field, printable(getattr(info, field)), sep="\t")
+    for name, events in info.names.items():
+        print("name", printable(name), events, sep="\t")
+
+
+def _show_table(info: Info) -> None:
+    from rich import filesize
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("store", Text(printable(info.path)))
+    table.add_row("events", f"{info.events:,} in {info.streams:,} streams")
+    table.add_row("size", f"{filesize.decimal(info.bytes)} in {counted(info.segments, 'segment')}")
+    table.add_row("first event", _moment(info.first_created))
+    table.add_row("last event", _moment(info.last_created))
+    table.add_row("last flush", _moment(info.last_flush))
+    for name, events in sorted(info.names.items(), key=lambda item: -item[1]):
+        table.add_row(Text(printable(name), style="dim"), f"{events:,}")
+    Console(highlight=False).print(table)
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC" if moment else "none yet"

@@ -1,0 +1,126 @@
+"""`act-fast run MODULE:APP`: the reactions of an app, at work in processes of their own."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from act_fast import AsyncAct
+from act_fast._workers.handlers import Host
+from act_fast.cli.input.app import find_app
+from act_fast.cli.input.arguments import Commands, add_command, count
+from act_fast.cli.worker_processes import Workers, end_with_parent, stop_upon_signals
+from act_fast.errors import ValidationError
+
+__all__ = ["add", "work"]
+
+DESCRIPTION = """\
+Run the reactions of an app in worker processes until SIGTERM or Ctrl-C. They
+share the work with each other, and with any others on the same store; they
+sleep while nothing happens. A process that dies is replaced; the targets that
+it held are taken over when its leases run out.
+
+MODULE:APP is an app or a function that makes one. Each process imports the
+module, from the current directory if it is there.
+
+When it is time to end, events that are being handled are finished, for as long
+as the grace period, and no others are begun."""
+
+EXAMPLES = """\
+bank:app --workers 4
+bank:app --lanes mail,default --grace 60"""
+
+_MOST = 1024
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands,
+        "run",
+        _run,
+        summary="run the reactions of an app",
+        description=DESCRIPTION,
+        examples=EXAMPLES,
+    )
+    parser.add_argument("app", metavar="MODULE:APP", help="the app")
+    parser.add_argument("--workers", metavar="N", type=_workers, default=1, help="how many processes (1)")
+    parser.add_argument("--lanes", metavar="A,B", type=_names, help="work on these lanes only (all)")
+    parser.add_argument(
+        "--concurrency", metavar="N", type=_workers, default=8, help="targets of a lane at a time in each process (8)"
+    )
+    parser.add_argument("--grace", metavar="S", type=_seconds, default=10.0, help="seconds to end in (10)")
+
+
+def work(address: str, lanes: Sequence[str] | None, concurrency: int, grace: float) -> None:
+    """What each process does."""
+    sys.path.insert(0, "")
+    app = find_app(address)
+    if isinstance(app, AsyncAct):
+        asyncio.run(_work_async(app, lanes, concurrency, grace))
+        return
+    with app:
+        worker = app._worker(Host(app), lanes, concurrency, grace)
+        end_with_parent(worker.stop)
+        stop_upon_signals(worker.stop)
+        worker.run()
+
+
+async def _work_async(app: AsyncAct, lanes: Sequence[str] | None, concurrency: int, grace: float) -> None:
+    async with app:
+        worker = app.sync._worker(app._host(), lanes, concurrency, grace)
+        end_with_parent(worker.stop)
+        for each in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(each, worker.stop)
+        await app._run(worker)
+
+
+def _run(arguments: Namespace) -> int:
+    _check(arguments.app, arguments.lanes)
+    given = (arguments.app, arguments.lanes, arguments.concurrency, arguments.grace)
+    workers = Workers(arguments.workers, work, given, arguments.grace, _say)
+    return 0 if workers.run() else 1
+
+
+def _check(address: str, lanes: Sequence[str] | None) -> None:
+    """Say here and now what is wrong, rather than from each process."""
+    app = find_app(address)
+    plain = app.sync if isinstance(app, AsyncAct) else app
+    with plain:
+        if not plain.reactions:
+            raise ValidationError(f"{address} has no reactions; declare some with @app.on(...)")
+        if getattr(plain.store, "path", None) == "memory:":
+            raise ValidationError(f"{address} keeps its events in memory, where other processes cannot see them")
+        for name in lanes or ():
+            if name not in plain.lanes:
+                raise ValidationError(f"there is no lane {name!r}; there is {', '.join(map(repr, plain.lanes))}")
+
+
+def _say(line: str) -> None:
+    print(f"act-fast: {line}", file=sys.stderr, flush=True)
+
+
+def _workers(text: str) -> int:
+    found = count(text)
+    if not 0 < found <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text} is not a number from 1 to {_MOST}")
+    return found
+
+
+def _names(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise argparse.ArgumentTypeError(f"{text!r} names no lane; write mail,default")
+    return names
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds of 0 or more")
+    return seconds

@@ -1,0 +1,78 @@
+"""`act-fast sql`: questions about a store or an app, one from the command line or many in a shell."""
+
+import os
+import sys
+from argparse import ArgumentTypeError, Namespace
+from contextlib import ExitStack
+from datetime import datetime
+
+from act_fast._app.async_act import AsyncAct
+from act_fast._sql.connection import Connection, connect
+from act_fast.cli.input.app import find_app
+from act_fast.cli.input.arguments import Commands, add_command, moment
+from act_fast.cli.sql.answer import Form, show
+from act_fast.cli.sql.shell import Shell
+
+__all__ = ["add"]
+
+DESCRIPTION = """\
+Ask questions in SQL, which DuckDB answers. Nothing can be changed.
+
+A store by its path has the relations events, streams and targets. An app,
+named as module:app, has one more for each of its event and state classes.
+
+Without a question, it is a shell on a terminal: a question ends with a
+semicolon, .help tells the rest. In a pipe the questions are read from standard
+input."""
+
+EXAMPLES = """\
+bank.act "select name, count(*) from events group by name"
+bank:app "select stream, sum(amount) from deposited group by stream" --csv
+bank:app "from account order by balance desc limit 10" --at 2026-01-31
+bank.act
+bank.act < questions.sql"""
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "sql", _run, summary="ask questions in SQL", description=DESCRIPTION, examples=EXAMPLES
+    )
+    parser.add_argument("source", metavar="PATH|APP", help="the store's directory, or an app as module:name")
+    parser.add_argument("query", metavar="QUERY", nargs="?", help="one question")
+    parser.add_argument(
+        "--at", metavar="MOMENT", type=_moment, help="ask about the log as it was at a position or a time"
+    )
+    forms = parser.add_mutually_exclusive_group()
+    forms.add_argument("--json", action="store_true", help="one JSON object a line")
+    forms.add_argument("--csv", action="store_true", help="comma-separated values, with titles")
+
+
+def _run(arguments: Namespace) -> int:
+    form: Form = "json" if arguments.json else "csv" if arguments.csv else "plain"
+    with ExitStack() as stack:
+        connection = stack.enter_context(_connected(arguments.source, arguments.at, stack))
+        if arguments.query is not None:
+            show(connection.sql(arguments.query), form)
+            return 0
+        shell = Shell(connection, form, pinned=arguments.at is not None)
+        return shell.talk() if sys.stdin.isatty() else shell.read(sys.stdin.read())
+
+
+def _connected(source: str, at: int | datetime | None, stack: ExitStack) -> Connection:
+    # A directory may have a colon in its name, and a module's name is never that of a directory with one.
+    names_app = ":" in source and not os.path.exists(source)
+    if not names_app:
+        return connect(source, at=at)
+    app = find_app(source)
+    stack.callback((app.sync if isinstance(app, AsyncAct) else app).close)
+    return connect(app, at=at)
+
+
+def _moment(text: str) -> int | datetime:
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return moment(text)
+    except ArgumentTypeError:
+        raise ArgumentTypeError(f"{text!r} is neither a position nor a time such as 2026-01-31T12:00:00Z") from None

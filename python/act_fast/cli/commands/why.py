@@ -1,0 +1,160 @@
+"""`act-fast why PATH TARGET`: in words, why has nothing happened."""
+
+import os
+import shlex
+from argparse import Namespace
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from act_fast._reactions.targets import Cursor, Target, cursors, targets
+from act_fast.cli.commands.targets import state_of
+from act_fast.cli.input.arguments import Commands, add_command
+from act_fast.cli.input.targets import open_targets
+from act_fast.cli.output.rows import printable
+from act_fast.cli.output.words import counted
+from act_fast.errors import ValidationError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.reaction_port import ReactionPort
+
+__all__ = ["add"]
+
+DESCRIPTION = """\
+Say in words what a target is up to, and why it has not come further: no event
+concerns it, it is caught up, somebody holds it, it is blocked, it waits for a
+time, nobody runs a program with its reactions, or events were not correlated
+yet. The exit code is 1 if it is blocked or not there."""
+
+EXAMPLES = """\
+bank.act audit-account-7
+bank.act audit-account-7 --json | jq -r '.reasons[]'"""
+
+
+class Answer(msgspec.Struct):
+    """What is said of a target."""
+
+    target: str
+    state: str
+    reasons: list[str]
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    parser = add_command(
+        commands, "why", _run, summary="why has nothing happened", description=DESCRIPTION, examples=EXAMPLES
+    )
+    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("target", metavar="TARGET", help="the target's name")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+
+
+def _run(arguments: Namespace) -> int:
+    with open_targets(arguments.path) as (store, port):
+        answer = _answer(store, port, arguments.target, arguments.path)
+    if arguments.json:
+        print(msgspec.json.encode(answer).decode())
+    else:
+        print(f"{printable(answer.target)}: {answer.state}")
+        for reason in answer.reasons:
+            print(f"  {printable(reason)}")
+    return 1 if answer.state in ("blocked", "not there") else 0
+
+
+def _answer(store: LogStore, port: ReactionPort, name: str, path: str) -> Answer:
+    head, known = store.head, cursors(port)
+    try:
+        found = next(targets(port, name), None)
+    except ValidationError:
+        found = None
+    if found is None:
+        return Answer(name, "not there", list(_why_not_there(name, known, head, path)))
+    reasons = [
+        *_why(found, path),
+        *_not_correlated([each for each in known if each.reaction in found.reactions], head, path),
+    ]
+    return Answer(name, state_of(found), reasons)
+
+
+def _why(target: Target, path: str) -> Iterator[str]:
+    at = shlex.join([path, target.name])
+    if target.blocked:
+        yield f"it is blocked{_at(target)}{_tries(target)}: {target.error}"
+        yield f"to go on at that event: act-fast unblock {at}"
+        yield f"to begin from the first event: act-fast reset {at}"
+    elif target.holder is not None:
+        yield _held(target)
+    elif target.due is not None and target.attempts:
+        yield f"an attempt has failed{_at(target)}{_tries(target)}: {target.error}"
+        yield f"the next one is {_when(target.due)}"
+    elif target.due is not None:
+        yield f"it is deferred, and goes on {_when(target.due)}"
+    elif target.lag:
+        if target.error and target.attempts:
+            yield f"an attempt has failed{_at(target)}{_tries(target)}: {target.error}; it may be tried again by now"
+        yield (
+            f"it has {counted(target.lag, 'event')} to process and nobody holds it: no worker is running that has the"
+            f" code of {_reactions(target)} and takes lane {target.lane!r}, or all its workers are busy with others"
+        )
+    else:
+        yield f"it has processed all that concerns it so far, the last at position {target.mark:,}"
+    if target.lag and (target.blocked or target.holder is not None or target.due is not None):
+        yield f"it has come to position {target.watermark:,}, with {counted(target.lag, 'event')} still to process"
+
+
+def _held(target: Target) -> str:
+    seconds = target.lease_seconds or 0.0
+    until = datetime.fromtimestamp(datetime.now(UTC).timestamp() + seconds, UTC)
+    held = f"process {target.holder} has leased it until {until:%H:%M:%S}Z, {seconds:.1f} seconds from now"
+    if _runs(target.holder or 0):
+        return f"{held}, and is at work"
+    return f"{held}; that process is no more, so another one takes over then"
+
+
+def _why_not_there(name: str, known: list[Cursor], head: int, path: str) -> Iterator[str]:
+    if not known:
+        yield "no program with reactions has ever worked on this store"
+        return
+    yield "no event that was correlated so far concerns a target of this name"
+    if any(each.reaction == name for each in known):
+        yield f"{name!r} is the name of a reaction; its targets are called what its to= says: act-fast targets"
+    yield from _not_correlated(known, head, path)
+
+
+def _not_correlated(known: list[Cursor], head: int, path: str) -> Iterator[str]:
+    for each in known:
+        if each.position < head:
+            yield (
+                f"reaction {each.reaction!r} was correlated up to position {each.position:,} of {head:,}; what comes"
+                " later is found when a program that has its code works, or calls correlate(); if there is no such"
+                f" program any more: act-fast forget {shlex.join([path, each.reaction])}"
+            )
+
+
+def _at(target: Target) -> str:
+    return "" if target.failing is None else f" at position {target.failing:,}"
+
+
+def _tries(target: Target) -> str:
+    return f", after {counted(target.attempts, 'attempt')}" if target.attempts else ""
+
+
+def _when(due: datetime) -> str:
+    seconds = (due - datetime.now(UTC)).total_seconds()
+    if seconds <= 0:
+        return f"due since {due:%Y-%m-%d %H:%M:%S}Z; no worker is running that takes it"
+    return f"at {due:%Y-%m-%d %H:%M:%S}Z, in {seconds:,.1f} seconds"
+
+
+def _reactions(target: Target) -> str:
+    return ", ".join(map(repr, target.reactions))
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True

@@ -1,0 +1,1 @@
+"""What the command is given: arguments, stores, apps, conditions, targets."""

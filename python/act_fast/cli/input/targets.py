@@ -1,0 +1,36 @@
+"""A store's targets, as a command without the program's code sees and handles them."""
+
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from act_fast._reactions.targets import Selection, selection
+from act_fast.cli.input.arguments import Parser
+from act_fast.errors import ValidationError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.reaction_port import ReactionPort
+
+__all__ = ["add_selection", "open_targets", "selected"]
+
+
+@contextmanager
+def open_targets(path: str) -> Iterator[tuple[LogStore, ReactionPort]]:
+    """The store at `path`, which must be there, and what it keeps of reactions; programs may be at work on it."""
+    with LogStore(path, durability=None, create=False) as store:
+        yield store, store.reactions()
+
+
+def add_selection(parser: Parser) -> None:
+    """Let a command take names, --pattern and --lane."""
+    parser.add_argument("names", metavar="NAME", nargs="*", help="a target")
+    parser.add_argument("--pattern", metavar="REGEX", help="those in whose names this is found; '' is all of them")
+    parser.add_argument("--lane", metavar="LANE", help="those of this lane")
+
+
+def selected(verb: str, arguments: Namespace) -> Selection:
+    """The targets that a command is to handle, which must be said."""
+    if not arguments.names and arguments.pattern is None and arguments.lane is None:
+        raise ValidationError(
+            f"{verb} must be told which targets: names, --pattern or --lane; --pattern '' is all of them"
+        )
+    return selection(verb, arguments.names or None, arguments.pattern, arguments.lane, otherwise_all=True)

@@ -1,0 +1,101 @@
+"""The command itself: its help, its exit codes, and what a person sees when something goes wrong."""
+
+import os
+import sys
+from argparse import RawDescriptionHelpFormatter
+from collections.abc import Sequence
+
+from act_fast import _core
+from act_fast.cli.commands import (
+    backup,
+    bench,
+    check,
+    events,
+    export,
+    handle_targets,
+    info,
+    rebuild,
+    replay,
+    restore,
+    run,
+    sql,
+    streams,
+    targets,
+    verify,
+    why,
+)
+from act_fast.cli.input.arguments import Parser
+from act_fast.errors import ActError, RestoreError, StoreCorruptError
+
+__all__ = ["main"]
+
+EPILOG = """\
+Listings are tables on a terminal, tab-separated lines without titles in a
+pipe, and JSON lines with --json.
+
+exit codes:
+  0  all is well
+  1  something wrong was found: damage, events that do not decode, a target that is
+     blocked, an export that cannot be restored
+  2  wrong usage, or no store to be read at the path
+  130  interrupted by Ctrl-C
+  141  whoever read the output has gone
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run `act-fast` with `argv`, or with the arguments of this process; the exit code is returned.
+
+    Raises:
+        SystemExit: after --help or --version, or when the arguments are wrong.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        code: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _forget_stdout()
+        return 141
+    except (ActError, OSError) as error:
+        print("act-fast:", *str(error).split(), file=sys.stderr)
+        return 1 if isinstance(error, StoreCorruptError | RestoreError) else 2
+    return code
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="act-fast",
+        description="Look into an act-fast store, run the reactions of an app, and handle their targets.",
+        epilog=EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"act-fast {_core.__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (
+        info,
+        streams,
+        events,
+        sql,
+        verify,
+        check,
+        run,
+        targets,
+        why,
+        handle_targets,
+        rebuild,
+        replay,
+        bench,
+        backup,
+        export,
+        restore,
+    ):
+        command.add(commands)
+    return parser
+
+
+def _forget_stdout() -> None:
+    """Keep the interpreter from complaining, on its way out, that the pipe is broken."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,1 @@
+"""How the command writes: rows, tables, progress, words."""

@@ -1,0 +1,25 @@
+"""A bar on standard error while that is a terminal, so that the output itself can go elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from act_fast.stores.port import Progress
+
+__all__ = ["progress_bar"]
+
+
+@contextmanager
+def progress_bar(doing: str, *, in_bytes: bool = False) -> Iterator[Progress | None]:
+    """What to call with how much is done and how much there is; None when there is nobody to see it."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich import progress as rich
+    from rich.console import Console
+
+    done = (rich.DownloadColumn(), rich.TransferSpeedColumn()) if in_bytes else (rich.MofNCompleteColumn(),)
+    columns = rich.TextColumn("{task.description}"), rich.BarColumn(bar_width=None), *done, rich.TimeRemainingColumn()
+    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda completed, total: bar.update(task, completed=completed, total=total)

@@ -1,0 +1,1 @@
+"""The SQL shell, and how an answer is shown."""

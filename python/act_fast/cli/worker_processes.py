@@ -1,0 +1,162 @@
+"""Worker processes: so many that run one app, replaced when they die, ended gracefully when asked."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from types import FrameType
+from typing import Final
+
+from act_fast._runtime.backoff import Backoff
+from act_fast._runtime.logger import log
+
+__all__ = ["Workers"]
+
+_RESTART: Final = Backoff(first=0.5, factor=2.0, longest=30.0)
+_HEALTHY_SECONDS: Final = 30.0
+"""A process that has lived so long has not died of what killed the one before."""
+_KILL_SECONDS: Final = 5.0
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+
+Tell = Callable[[str], object]
+
+
+class Place:
+    """One of the places for a process: who is there, and when the next one may begin."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.process: SpawnProcess | None = None
+        self.began = 0.0
+        self.begin_at = 0.0
+        self.deaths = 0
+
+
+class Workers:
+    """Keeps processes at work until it is told to stop.
+
+    Args:
+        count: how many.
+        work: what each of them does; must be importable, as must its arguments. It ends itself upon SIGTERM.
+        arguments: what it is given.
+        grace_seconds: how long a process that was told to end may take.
+        tell: is told what happens, in a line.
+    """
+
+    def __init__(
+        self, count: int, work: Callable[..., object], arguments: Sequence[object], grace_seconds: float, tell: Tell
+    ) -> None:
+        self._places = [Place(number + 1) for number in range(count)]
+        self._work = work
+        self._arguments = tuple(arguments)
+        self._grace_seconds = grace_seconds
+        self._tell = tell
+        self._stopping = False
+        self._context = multiprocessing.get_context("spawn")
+
+    def run(self) -> bool:
+        """Work until SIGTERM or Ctrl-C; whether all processes have ended gracefully then."""
+        with self._signals() as signalled:
+            while not self._stopping:
+                self._begin_due()
+                alive = [each.process.sentinel for each in self._places if each.process is not None]
+                wait([signalled, *alive], self._seconds_to_next())
+                self._note_deaths()
+            return self._end()
+
+    def _begin_due(self) -> None:
+        for place in self._places:
+            if place.process is None and time.monotonic() >= place.begin_at and not self._stopping:
+                process = self._context.Process(target=self._work, args=self._arguments, name=f"worker {place.number}")
+                process.start()
+                place.process, place.began = process, time.monotonic()
+                self._tell(f"worker {place.number} is process {process.pid}")
+
+    def _seconds_to_next(self) -> float | None:
+        waiting = [place.begin_at for place in self._places if place.process is None]
+        return max(0.0, min(waiting) - time.monotonic()) if waiting else None
+
+    def _note_deaths(self) -> None:
+        for place in self._places:
+            process = place.process
+            if process is None or process.is_alive() or self._stopping:
+                continue
+            process.join()
+            lived = time.monotonic() - place.began
+            place.deaths = 1 if lived > _HEALTHY_SECONDS else place.deaths + 1
+            seconds = _RESTART.wait(place.deaths)
+            place.process, place.begin_at = None, time.monotonic() + seconds
+            self._tell(f"worker {place.number} has ended ({_reason(process.exitcode)}); again in {seconds:.1f} s")
+
+    def _end(self) -> bool:
+        processes = [place.process for place in self._places if place.process is not None]
+        for process in processes:
+            process.terminate()
+        deadline = time.monotonic() + self._grace_seconds + _KILL_SECONDS
+        for process in processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+        late = [process for process in processes if process.is_alive()]
+        for process in late:
+            log.warning("process %s did not end within its grace period and is killed", process.pid)
+            process.kill()
+            process.join()
+        # One that was told to end before it had begun ends by the signal.
+        return not late and all(process.exitcode in (0, -signal.SIGTERM) for process in processes)
+
+    @contextmanager
+    def _signals(self) -> Iterator[int]:
+        """A file that can be read from when it is time to stop."""
+        reading, writing = os.pipe()
+        os.set_blocking(writing, False)
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            self._stopping = True
+            os.write(writing, b"\0")
+
+        before = [signal.signal(each, stop) for each in _SIGNALS]
+        try:
+            yield reading
+        finally:
+            for each, handler in zip(_SIGNALS, before, strict=True):
+                signal.signal(each, handler)
+            os.close(reading)
+            os.close(writing)
+
+
+def end_with_parent(stop: Callable[[], object]) -> None:
+    """In a worker process: stop too when the process that has begun this one is gone, however it went."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        stop()
+
+    threading.Thread(target=watch, name="act-fast-parent", daemon=True).start()
+
+
+def stop_upon_signals(stop: Callable[[], object]) -> None:
+    """In a worker process: SIGTERM and Ctrl-C stop it gracefully; a second one ends it at once."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        stop()
+
+    for each in _SIGNALS:
+        signal.signal(each, handle)
+
+
+def _reason(exit_code: int | None) -> str:
+    if exit_code is not None and exit_code < 0:
+        try:
+            return signal.Signals(-exit_code).name
+        except ValueError:
+            return f"signal {-exit_code}"
+    return f"exit code {exit_code}"

@@ -1,0 +1,1 @@
+"""What a store is: the ports, and the values that cross them."""

@@ -1,0 +1,1 @@
+"""The embedded store: the append log on disk or in memory."""

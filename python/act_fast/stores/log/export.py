@@ -1,0 +1,205 @@
+"""From a log to a file: JSON lines and CSV as the core writes them, Parquet as DuckDB does."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from act_fast._checks import arguments
+from act_fast._core import Log
+from act_fast._rows import Progress
+from act_fast.errors import StoreError, StoreFullError, StoreLockedError, ValidationError
+from act_fast.stores.port import Exported
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["ARROW_COLUMNS", "Compression", "check_target", "cut", "export_events", "export_relation"]
+
+Compression: TypeAlias = Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"]
+"""How Parquet files are compressed."""
+
+COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta")
+"""The columns of an export of events: what `restore` takes."""
+
+ARROW_COLUMNS: Final = (
+    *("position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor"),
+)
+"""The columns that Arrow readers are given: those of `events` in SQL."""
+
+_FORMATS: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+_COMPRESSIONS: Final = ("zstd", "snappy", "gzip", "lz4", "uncompressed")
+_DISK_FULL: Final = "No space left on device"
+
+
+class Target:
+    """Where an export goes, and as what.
+
+    Attributes:
+        path: the file, or the folder.
+        format: `"jsonl"`, `"csv"` or `"parquet"`.
+        compression: of Parquet files.
+        partition_by: the columns whose values make folders.
+        overwrite: whether a file that is there is replaced.
+    """
+
+    def __init__(
+        self, path: Path, format: str, compression: str | None, partition_by: Sequence[str], overwrite: bool
+    ) -> None:
+        self.path = path
+        self.format = format
+        self.compression = compression
+        self.partition_by = partition_by
+        self.overwrite = overwrite
+
+    def check_free(self) -> None:
+        """Refuse to replace what must not be."""
+        if os.path.lexists(self.path) and (self.path.is_dir() or not self.overwrite):
+            folder = "a folder is never replaced; remove it" if self.path.is_dir() else "say overwrite=True"
+            raise ValidationError(f"there is something at {self.path} already; choose another path, or {folder}")
+
+    @contextmanager
+    def begun(self) -> Iterator[Path]:
+        """A path beside it, which gets its name at the end of the block: all of it is there, or nothing."""
+        self.check_free()
+        making = self.path.with_name(f"{self.path.name}.making")
+        with _held(self.path.with_name(f"{self.path.name}.making-lock"), self.path):
+            _remove(making)
+            try:
+                yield making
+                for each in making.rglob("*") if making.is_dir() else (making,):
+                    _flush(each)
+                self.check_free()
+                os.replace(making, self.path)
+                _flush(self.path.parent)
+            finally:
+                _remove(making)
+
+
+def check_target(
+    path: str | os.PathLike[str],
+    compression: Compression | None,
+    partition_by: str | Sequence[str] | None,
+    overwrite: bool,
+) -> Target:
+    """Where an export is to go.
+
+    Raises:
+        ValidationError: that cannot be; nothing was written.
+    """
+    found = Path(arguments.directory(path))
+    columns = [partition_by] if isinstance(partition_by, str) else arguments.texts("partition_by", partition_by or ())
+    kind = "parquet" if columns and not found.suffix else _FORMATS.get(found.suffix)
+    if kind is None:
+        raise ValidationError(
+            f"{found.name!r} does not say what to export to; let its name end in .parquet, .csv or .jsonl"
+            " (or, with partition_by=, in none of them)"
+        )
+    if kind != "parquet" and (compression is not None or columns):
+        raise ValidationError(f"compression= and partition_by= are for Parquet, not for {found.suffix}")
+    if compression is not None:
+        arguments.one_of("compression", compression, _COMPRESSIONS)
+    if not found.parent.is_dir():
+        raise ValidationError(f"there is no folder {found.parent}; make it first")
+    target = Target(found, kind, compression, columns, arguments.flag("overwrite", overwrite))
+    target.check_free()
+    return target
+
+
+def cut(log: Log, conditions: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same conditions, for the log as it is now, however often it is read."""
+    head = log.head
+    return {**conditions, "before": head + 1 if conditions["before"] is None else min(conditions["before"], head + 1)}
+
+
+def export_events(log: Log, target: Target, conditions: Mapping[str, Any], progress: Progress | None) -> Exported:
+    """Export the events that meet the conditions, which are those of the core's query."""
+    if target.format != "parquet":
+        with target.begun() as path:
+            count = log.export(str(path), target.format, progress, **conditions)
+        return Exported(str(target.path), count)
+    import duckdb
+
+    columns = log.columns([(name, name) for name in COLUMNS], **cut(log, conditions))
+    with duckdb.connect() as connection:
+        connection.register("log", columns)
+        made = export_relation(connection.sql("select * from log"), target)
+    if progress is not None:
+        progress(made.rows, made.rows)
+    return made
+
+
+def export_relation(relation: "duckdb.DuckDBPyRelation", target: Target) -> Exported:
+    """Export what a query answers."""
+    import duckdb
+
+    try:
+        with target.begun() as path:
+            copy = f"copy (select * from answer) to {_quoted(str(path))} ({_options(target)})"
+            written = relation.query("answer", copy)
+            rows = written.fetchall()[0][0] if written is not None else 0
+        return Exported(str(target.path), rows)
+    except duckdb.IOException as error:
+        full = _DISK_FULL in str(error)
+        raise (StoreFullError if full else StoreError)(
+            f"{target.path} cannot be written ({str(error).splitlines()[0]}); nothing was kept of it"
+        ) from None
+
+
+def _options(target: Target) -> str:
+    if target.format == "csv":
+        return "format csv, header true, use_tmp_file false"
+    if target.format == "jsonl":
+        return "format json, use_tmp_file false"
+    options = f"format parquet, compression {target.compression or 'zstd'}"
+    if not target.partition_by:
+        return f"{options}, use_tmp_file false"
+    names = ", ".join('"' + name.replace('"', '""') + '"' for name in target.partition_by)
+    return f"{options}, partition_by ({names}), write_partition_columns true"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+@contextmanager
+def _held(lock: Path, path: Path) -> Iterator[None]:
+    """Hold a lock file, so that no two make the same; it is gone afterwards."""
+    while True:
+        with lock.open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreLockedError(f"{path} is just being written by somebody else; wait for that") from None
+            if not _is(lock, file.fileno()):  # whoever held it before has removed it
+                continue
+            try:
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+            return
+
+
+def _is(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(file))
+    except FileNotFoundError:
+        return False
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)

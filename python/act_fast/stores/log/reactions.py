@@ -1,0 +1,39 @@
+"""The reactions of one program on the log: the core's own verbs."""
+
+from collections.abc import Callable
+
+from act_fast import _core
+
+__all__ = ["LogReactions"]
+
+
+class LogReactions:
+    """The reactions of one program on the log: the core's own verbs."""
+
+    def __init__(self, log: _core.Log) -> None:
+        core = _core.Reactions.open(log)
+        self.register = core.register
+        self.correlate = core.correlate
+        self.resolve = core.resolve
+        self.claim = core.claim
+        self.finish = core.finish
+        self.renew = core.renew
+        self.cut = core.cut
+        self.forget = core.forget
+        self.any_ready = core.any_ready
+        self.next_ms = core.next_ms
+        self.reset = core.reset
+        self.unblock = core.unblock
+        self.block = core.block
+        self.defer = core.defer
+        self.prioritize = core.prioritize
+        self.targets = core.targets
+        self.cursors = core.cursors
+        self.flush = core.flush
+        self.close: Callable[[], None] = core.close
+        self.expect_news = log.expect_news
+        self.wait_news = log.wait_news
+
+    def wake(self) -> None:
+        """Wake all who wait for news."""
+        self.defer(0, names=[])  # changes no target, and everybody is told that some may have changed

@@ -1,0 +1,117 @@
+"""From an export to a log: JSON lines, CSV, and Parquet, of which DuckDB makes rows."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from act_fast._core import Restoring
+from act_fast._rows import Progress
+from act_fast.errors import RestoreError, ValidationError
+from act_fast.stores.port import Restored
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["check_source", "restore_into"]
+
+_ROWS: Final = 20_000
+_NEEDED: Final = ("stream", "name", "data")
+_TEXT: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
+
+
+def check_source(source: str | os.PathLike[str]) -> Path:
+    """The file or folder that is to be restored from.
+
+    Raises:
+        ValidationError: it is not there, or its name does not say what it is.
+    """
+    try:
+        path = Path(source)
+    except TypeError:
+        raise ValidationError(f"source must be text or a Path, not {type(source).__name__}") from None
+    if not path.exists():
+        raise ValidationError(f"there is nothing at {path} to restore from")
+    if not path.is_dir() and path.suffix not in (*_TEXT, ".parquet"):
+        raise ValidationError(
+            f"{path} cannot be restored from: its name must end in .jsonl, .csv or .parquet, or it must be a folder of"
+            " Parquet files"
+        )
+    return path
+
+
+def restore_into(restoring: Restoring, path: Path, progress: Progress | None) -> Restored:
+    """Restore what was begun from a file, or give it up."""
+    try:
+        kind = _TEXT.get(path.suffix)
+        if kind is not None and path.is_file():
+            restoring.text(str(path), kind, progress)
+        else:
+            _from_parquet(restoring, path, progress)
+        return Restored(str(path), *restoring.finish())
+    except ValidationError as error:
+        raise RestoreError(f"{path}: {error}; nothing was changed", str(path)) from None
+    finally:
+        restoring.cancel()
+
+
+def _from_parquet(restoring: Restoring, path: Path, progress: Progress | None) -> None:
+    import duckdb
+
+    source = str(path)
+    try:
+        with duckdb.connect() as connection:
+            total = sum(each.stat().st_size for each in _files(path))
+            first = 1
+            count, pages = _rows(connection, path)
+            for rows in pages:
+                restoring.rows(rows, source, first)
+                first += len(rows)
+                if progress is not None:
+                    progress(total * first // (count + 1), total)
+    except duckdb.Error as error:
+        what = str(error).splitlines()[0]
+        raise RestoreError(f"{source}: it cannot be read as Parquet ({what}); nothing was changed", source) from None
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+
+
+def _rows(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, Iterator[list[Any]]]:
+    """How many rows there are, and pages of them, in the order of their positions if they state any."""
+    files = [str(each) for each in _files(path)]
+    if not files:
+        raise RestoreError(f"{path}: there are no Parquet files in it; nothing was changed", str(path))
+    found = connection.read_parquet(files, hive_partitioning=path.is_dir(), union_by_name=True)
+    types = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
+    columns = [_column(str(path), name, types) for name in _COLUMNS]
+    count = found.aggregate("count(*)").fetchall()[0][0]
+    order = " order by position" if "position" in types and len(files) > 1 else ""
+    answer = connection.execute(f"select {', '.join(columns)} from found{order}")
+    return count, iter(lambda: answer.fetchmany(_ROWS), [])
+
+
+_COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta")
+_WHOLE: Final = ("position", "commit", "version")
+
+
+def _column(source: str, name: str, types: dict[str, str]) -> str:
+    kind = types.get(name)
+    if kind is None:
+        if name in _NEEDED:
+            raise RestoreError(
+                f"{source}: there is no column `{name}`; every event has stream, name and data; nothing was changed",
+                source,
+            )
+        return "null"
+    if name in _WHOLE and "INT" in kind:
+        return f'"{name}"::UBIGINT'
+    if name == "created" and kind.startswith("TIMESTAMP"):
+        return "epoch_us(created)"
+    if name not in (*_WHOLE, "created") and (kind in ("VARCHAR", "JSON") or kind.startswith("ENUM")):
+        return f'"{name}"::VARCHAR'
+    wanted = "a whole number" if name in _WHOLE else "a timestamp" if name == "created" else "text"
+    raise RestoreError(
+        f"{source}: the column `{name}` is of type {kind}, but must be {wanted}; nothing was changed", source
+    )

@@ -1,0 +1,546 @@
+"""The store that is a directory on this machine: a thin face over the log in the core."""
+
+import asyncio
+import os
+import weakref
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import chain, takewhile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Literal, Self, TypeAlias
+
+from act_fast import _core
+from act_fast._checks import arguments
+from act_fast._core import Appended, Columns, Log, Restoring
+from act_fast._events.event import encode
+from act_fast._events.meta import Meta
+from act_fast._rows import Row
+from act_fast.errors import ValidationError
+from act_fast.stores.log.export import ARROW_COLUMNS, Compression, check_target, cut, export_events
+from act_fast.stores.log.from_core import committed, each_committed, moment, store_stats, stream_info, verify_report
+from act_fast.stores.log.notifications import News
+from act_fast.stores.log.pages import page_size, pages, pages_found
+from act_fast.stores.log.reactions import LogReactions
+from act_fast.stores.log.restore import check_source, restore_into
+from act_fast.stores.log.to_core import cause_of, part, parts_of
+from act_fast.stores.port import (
+    Append,
+    Backup,
+    Committed,
+    Exported,
+    NewEvent,
+    Progress,
+    Restored,
+    StoredSnapshot,
+    StoreStats,
+    StreamInfo,
+    VerifyReport,
+)
+from act_fast.stores.reaction_port import ReactionPort
+
+__all__ = ["Durability", "LogStore", "committed", "conditions_of", "restore_path", "verify_path"]
+
+Durability: TypeAlias = Literal["fsync", "interval", "os"]
+"""What an append waits for, as told of `LogStore`: `"fsync"` that it would survive a power cut, the others nothing."""
+
+_SEGMENT_BYTES: Final = 64 * 1024 * 1024
+_PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
+
+
+class LogStore:
+    """An append log in a directory. Any number of threads and processes may have it open and use it at once.
+
+    Args:
+        path: the store's directory.
+        durability: what an append waits for. `"fsync"`: that it would survive a power cut; concurrent appends share a
+            flush. `"interval"`: nothing; a flush follows in the background, so a power cut loses what came since.
+            `"os"`: nothing; it survives the end of this process, not that of the machine. None: what those wait for
+            who have the store open already, else `"fsync"`.
+        flush_interval: how often `"interval"` flushes, in seconds.
+        segment_bytes: the size of the files that the log is made of; counts for files made from now on.
+        payload_max_bytes: the largest data that an event may have.
+        read_only: whether appending is refused; then nothing is written but the word that says who waits for
+            news, and what a crash has left is put right first.
+        create: whether a store is made where there is none.
+
+    Raises:
+        StoreFormatError: there is something else at `path`, or a store of a newer format.
+        StoreCorruptError: the store is damaged in a place that no torn write explains; `verify_path` says more.
+        StoreError: the directory cannot be read, written or made.
+        ValidationError: an option is not what it must be.
+    """
+
+    __slots__ = ("__weakref__", "_log", "_news", "_reactions")
+
+    _log: Log
+    _news: News
+    _reactions: "weakref.WeakSet[LogReactions]"
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        durability: Durability | None = "fsync",
+        flush_interval: float = 0.1,
+        segment_bytes: int = _SEGMENT_BYTES,
+        payload_max_bytes: int = _PAYLOAD_BYTES_MAX,
+        read_only: bool = False,
+        create: bool = True,
+    ) -> None:
+        self._log = Log.open(
+            arguments.directory(path),
+            None if durability is None else arguments.one_of("durability", durability, ("fsync", "interval", "os")),
+            arguments.milliseconds("flush_interval", flush_interval),
+            arguments.count("segment_bytes", segment_bytes),
+            arguments.count("payload_max_bytes", payload_max_bytes),
+            arguments.flag("read_only", read_only),
+            arguments.flag("create", create),
+        )
+        self._news = News(self._log)
+        self._reactions = weakref.WeakSet()
+
+    @classmethod
+    def memory(cls, *, segment_bytes: int = _SEGMENT_BYTES, payload_max_bytes: int = _PAYLOAD_BYTES_MAX) -> Self:
+        """The same engine on memory of this process, gone when closed: for tests, and for trying things out."""
+        store = cls.__new__(cls)
+        store._log = Log.memory(
+            arguments.count("segment_bytes", segment_bytes),
+            arguments.count("payload_max_bytes", payload_max_bytes),
+        )
+        store._news = News(store._log)
+        store._reactions = weakref.WeakSet()
+        return store
+
+    @property
+    def path(self) -> str:
+        """The store's directory; a store in memory has none and says `memory:`."""
+        return self._log.path
+
+    @property
+    def durability(self) -> str:
+        """What an append waits for: `"fsync"`, `"interval"` or `"os"`."""
+        return self._log.durability
+
+    def append(
+        self,
+        stream: str,
+        events: Sequence[NewEvent],
+        *,
+        expected_version: int | None = None,
+        meta: Meta | None = None,
+    ) -> Appended:
+        """Append `events` to `stream` as one commit, all or nothing.
+
+        Args:
+            stream: the stream's name, 1 to 512 bytes, without NUL or newline.
+            events: at least one: events, or pairs of a name and encoded JSON.
+            expected_version: the version that the stream must be at, 0 for a new one; None does not check.
+            meta: why it happened; one for the whole commit.
+
+        Returns:
+            the first and last version and position of what was appended.
+
+        Raises:
+            ConcurrencyError: the stream is at another version; nothing was written.
+            StoreFullError: there is no room; nothing was written.
+            StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
+        """
+        cause = None if meta is None else cause_of(meta)
+        try:
+            if type(events[0]) is tuple:
+                return self._log.append(stream, events, expected_version, cause)  # type: ignore[arg-type]
+            encoded = [encode(event) for event in events]  # type: ignore[arg-type]
+            return self._log.append(stream, encoded, expected_version, cause)
+        except (ValidationError, TypeError, LookupError):
+            # Pairs and events are mixed, which is fine, or an argument is wrong, and then one of these says which.
+            pairs = part(stream, events, expected_version)
+        return self._log.append(*pairs, cause)
+
+    def append_many(self, appends: Sequence[Append], *, meta: Meta | None = None) -> list[Appended]:
+        """Append to several streams as one commit, all or nothing; each may expect a version.
+
+        Returns:
+            for each of `appends`, in their order, where its events are.
+
+        Raises:
+            ConcurrencyError: a stream is at another version than expected; nothing was written.
+            StoreFullError: there is no room; nothing was written.
+            StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
+        """
+        cause = None if meta is None else cause_of(meta)
+        try:
+            return self._log.append_many([_part(each) for each in appends], cause)
+        except (ValidationError, TypeError, LookupError, AttributeError):
+            # As in `append`: one of these says which argument is wrong, if one is.
+            parts = parts_of(appends)
+        return self._log.append_many(parts, cause)
+
+    def load(
+        self, stream: str, *, after: int = 0, before: int | None = None, limit: int | None = None
+    ) -> Iterator[Committed[bytes]]:
+        """The events of one stream in order, with `after` < version < `before`, as the stream is now.
+
+        A stream that is not there has none. Pages are read as they are asked for, so memory stays the same.
+        """
+        rows = chain.from_iterable(self._pages_of(stream, after, before, arguments.optional_count("limit", limit)))
+        return each_committed(rows)
+
+    def query(
+        self,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        names: Sequence[str] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+    ) -> Iterator[Committed[bytes]]:
+        """The events that meet every condition, in the order of their positions, as the store is now.
+
+        Pages are read as they are asked for, so memory stays the same however many there are. The narrowest of
+        `stream` and `names` is what is walked; a query with neither looks at every event between its bounds.
+
+        Args:
+            stream: of this stream only, by its exact name.
+            pattern: of streams whose name this regular expression is found in; anchor it yourself with ^ and $.
+                It is matched in linear time, so it knows neither look-around nor back-references.
+            names: with one of these event names; an empty sequence gives nothing.
+            after: at a later position than this.
+            before: at an earlier position than this.
+            created_after: committed later than this; must know its time zone.
+            created_before: committed earlier than this; must know its time zone.
+            correlation: whose commit carries this correlation.
+            limit: at most so many.
+            backwards: from the last to the first.
+        """
+        limit = arguments.optional_count("limit", limit)
+        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
+        found = self._log.query(**conditions, backwards=arguments.flag("backwards", backwards))
+        return each_committed(chain.from_iterable(pages_found(found, limit)))
+
+    @property
+    def head(self) -> int:
+        """The position of the last event, 0 when there is none."""
+        return self._log.head
+
+    def version(self, stream: str) -> int:
+        """The number of events in `stream`, 0 when there is no such stream."""
+        return self._log.version(arguments.text("stream", stream))
+
+    def streams(
+        self, *, pattern: str | None = None, after: str | None = None, limit: int | None = None
+    ) -> Iterator[StreamInfo]:
+        """The streams that are there now, in the order they came to be, without reading their events.
+
+        Args:
+            pattern: only those whose name this regular expression is found in.
+            after: only those that came to be after this one, the last of the page before.
+            limit: at most so many.
+        """
+        limit = arguments.optional_count("limit", limit)
+        pattern = None if pattern is None else arguments.text("pattern", pattern)
+        after = None if after is None else arguments.text("after", after)
+        head = self.head
+        first = self._log.streams(pattern, after, page_size(limit))
+        rows = chain.from_iterable(pages(first, limit, lambda where, size: self._log.streams(pattern, where, size)))
+        return map(stream_info, takewhile(lambda row: row[2] <= head, rows))
+
+    def names(self) -> dict[str, int]:
+        """How many events there are of each name."""
+        return dict(self._log.names())
+
+    def save_snapshot(self, stream: str, version: int, data: bytes) -> None:
+        """Keep `data` as the state of `stream` at `version`. It takes neither a version nor a position.
+
+        Args:
+            stream: a stream that has reached `version`.
+            version: the version at which the state stands, from 1.
+            data: the state, encoded as you like.
+        """
+        if not isinstance(data, bytes):
+            raise ValidationError(f"a snapshot's data must be bytes, not {type(data).__name__}")
+        self._log.save_snapshot(arguments.text("stream", stream), arguments.count("version", version), data)
+
+    def latest_snapshot(self, stream: str, *, at_or_below: int | None = None) -> StoredSnapshot | None:
+        """The snapshot of `stream` at the highest version, or the highest up to `at_or_below`; None without one."""
+        found = self._log.latest_snapshot(
+            arguments.text("stream", stream), arguments.optional_count("at_or_below", at_or_below)
+        )
+        if found is None:
+            return None
+        version, created_us, data = found
+        return StoredSnapshot(version, moment(created_us), data)
+
+    def wait(self, after: int, timeout: float | None = None) -> int:
+        """Sleep until the head is above `after`, in this or any other process, and return the head.
+
+        Args:
+            after: a position, usually the last one seen.
+            timeout: give up after so many seconds and return the head as it is; None waits for ever.
+        """
+        timeout_ms = None if timeout is None else arguments.milliseconds("timeout", timeout)
+        return self._log.wait(arguments.count("after", after), timeout_ms)
+
+    async def wait_async(self, after: int, timeout: float | None = None) -> int:
+        """`wait`, awaited. However many tasks wait, one thread sleeps for them all; cancelling is harmless."""
+        after = arguments.count("after", after)
+        seconds = None if timeout is None else arguments.milliseconds("timeout", timeout) / 1000
+        if self.head > after:
+            return self.head
+        with self._news.above(after) as future:
+            if self.head <= after:  # looked at again, since news may have come before there was anybody to tell
+                await asyncio.wait((future,), timeout=seconds)
+            return future.result() if future.done() else self.head
+
+    def flush(self) -> None:
+        """Return when everything appended so far would survive a power cut, whatever the store's durability."""
+        self._log.flush()
+
+    def verify(self, *, progress: Progress | None = None) -> VerifyReport:
+        """Read everything, check every checksum and every index, and report what is wrong and where.
+
+        Args:
+            progress: called now and then with (bytes done, bytes in all).
+        """
+        return verify_report(self._log.verify(progress))
+
+    def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
+        """Copy the store, as it is now, to a new directory, while everybody goes on using it.
+
+        The copy is this store as it was at its head: the same events, snapshots and reactions, the same id. What can be
+        made anew is left out, and is made when the copy is opened. It is there whole or not at all.
+
+        Args:
+            path: where nothing is yet.
+            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+
+        Raises:
+            ValidationError: there is something at `path` already, or it is within the store.
+            StoreCorruptError: the store is damaged; nothing was kept of the copy.
+            StoreFullError: there is no room at `path`; nothing was kept of the copy.
+            StoreLockedError: somebody else is just making a backup at `path`.
+        """
+        target = arguments.directory(path)
+        if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.path)):
+            raise ValidationError(f"{target} is within the store itself; choose a place outside, best on another disk")
+        return Backup(target, *self._log.backup(target, progress))
+
+    def arrow(
+        self,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        names: Sequence[str] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+    ) -> Columns:
+        """Events as Arrow columns, for Polars, pandas, pyarrow and whatever else reads Arrow's C stream.
+
+        The columns are those of `events` in SQL: position, stream, version, name, data (JSON), created, correlation,
+        causation (JSON) and actor. What it gives is the log as it is now, however often it is read; nothing is read
+        before somebody does, and then batch by batch.
+
+        Args:
+            stream: as for `query`, like all conditions.
+            pattern: as for `query`.
+            names: as for `query`.
+            after: as for `query`.
+            before: as for `query`.
+            created_after: as for `query`.
+            created_before: as for `query`.
+            correlation: as for `query`.
+        """
+        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
+        return self._log.columns([(name, name) for name in ARROW_COLUMNS], **cut(self._log, conditions))
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        names: Sequence[str] | None = None,
+        after: int = 0,
+        before: int | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        correlation: str | None = None,
+        compression: Compression | None = None,
+        partition_by: str | Sequence[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Exported:
+        """Write events to a file: all of them, or those that meet every condition, as the log is now.
+
+        The columns are position, commit (the position of the first event of the same commit), stream, version, name,
+        created, data and meta: all that `restore` needs to make the log again. Payloads come out exactly as they were
+        stored; in JSON lines, on one line each. The file is there when it is whole, and not before.
+
+        Args:
+            path: ends in `.parquet`, `.csv` or `.jsonl`, which says what is written.
+            stream: as for `query`, like all conditions.
+            pattern: as for `query`.
+            names: as for `query`.
+            after: as for `query`.
+            before: as for `query`.
+            created_after: as for `query`.
+            created_before: as for `query`.
+            correlation: as for `query`.
+            compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
+            partition_by: of Parquet: a folder is made at `path`, with a folder in it for each value of these columns.
+            overwrite: replace a file that is there.
+            progress: called now and then with (positions done, positions in all); for Parquet at the end.
+
+        Raises:
+            ValidationError: a condition or an option is wrong, or there is something at `path` already.
+            StoreFullError: there is no room; nothing was kept of it.
+            StoreLockedError: somebody else is just writing to `path`.
+        """
+        target = check_target(path, compression, partition_by, overwrite)
+        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
+        return export_events(self._log, target, conditions, progress)
+
+    def restore(
+        self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
+    ) -> Restored:
+        """Put the events of an export in the place of all that is in the store.
+
+        A whole new log is made beside the old one, read again and flushed; only then it takes the old one's place, in
+        one step. Whatever fails before leaves the store as it was. Afterwards the store has another id, no snapshots,
+        and reactions begin anew. What was begun on this handle before (queries, waits) has to be begun again.
+
+        Args:
+            source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
+                that `export` writes. Stream, name and data are needed; position, commit, version, created and meta may
+                be left out.
+            dry_run: only check the source.
+            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+
+        Raises:
+            RestoreError: the source is damaged or is something else; it says where.
+            StoreLockedError: somebody else has the store open.
+            StoreFullError: there is no room for a second log.
+            ValidationError: there is no such source, or this handle only reads.
+        """
+        path = check_source(source)
+        if arguments.flag("dry_run", dry_run):
+            return restore_into(Restoring.rehearsal(), path, progress)
+        for reactions in tuple(self._reactions):
+            reactions.close()
+        self._log.release()
+        try:
+            return restore_into(self._log.restoring(), path, progress)
+        finally:
+            self._log.reopen()
+
+    def rebuild_index(self) -> None:
+        """Make the index anew from the log. Others may go on using the store meanwhile."""
+        self._log.rebuild_index()
+
+    def stats(self) -> StoreStats:
+        """How much the store holds."""
+        return store_stats(self._log.stats())
+
+    def reactions(self) -> ReactionPort:
+        """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
+
+        Closed with the store. Apps do all this themselves; it is here for those who look at a store without one.
+        """
+        found = LogReactions(self._log)
+        self._reactions.add(found)
+        return found
+
+    def close(self) -> None:
+        """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""
+        try:
+            for reactions in tuple(self._reactions):
+                reactions.close()
+            self._log.close()
+        finally:
+            self._news.close()
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._log.closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.path!r}, durability={self.durability!r})"
+
+    def _pages_of(self, stream: str, after: int, before: int | None, limit: int | None) -> Iterator[list[Row]]:
+        stream = arguments.text("stream", stream)
+        before = arguments.optional_count("before", before)
+        first = self._log.load(stream, arguments.count("after", after), before, page_size(limit))
+        if first[1] is None:
+            return iter((first[0],))
+        end = self._log.version(stream) + 1  # what is appended while the pages are read is not for this reader
+        end = end if before is None else min(before, end)
+        return pages(first, limit, lambda where, size: self._log.load(stream, where, end, size))
+
+
+def _part(each: Append) -> tuple[str, Sequence[tuple[str, bytes]], int | None]:
+    """One stream's part of a commit, as the core takes it; what is wrong with it is the core's to notice."""
+    events = each.events
+    if type(events[0]) is not tuple:
+        events = [encode(event) for event in events]  # type: ignore[arg-type]
+    return each.stream, events, each.expected_version  # type: ignore[return-value]
+
+
+def conditions_of(
+    stream: str | None,
+    pattern: str | None,
+    names: Sequence[str] | None,
+    after: int,
+    before: int | None,
+    created_after: datetime | None,
+    created_before: datetime | None,
+    correlation: str | None,
+) -> dict[str, Any]:
+    """The conditions of a query, as the core takes them."""
+    return {
+        "stream": None if stream is None else arguments.text("stream", stream),
+        "pattern": None if pattern is None else arguments.text("pattern", pattern),
+        "names": None if names is None else arguments.texts("names", names),
+        "after": arguments.count("after", after),
+        "before": arguments.optional_count("before", before),
+        "created_after_us": arguments.microseconds("created_after", created_after),
+        "created_before_us": arguments.microseconds("created_before", created_before),
+        "correlation": None if correlation is None else arguments.text("correlation", correlation),
+    }
+
+
+def restore_path(
+    path: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Restored:
+    """What `LogStore.restore` does, for a store that is not open, or is not there yet.
+
+    Where there is none, one is made; it is there whole or not at all.
+    """
+    target, found = arguments.directory(path), check_source(source)
+    restoring = Restoring.rehearsal() if arguments.flag("dry_run", dry_run) else Restoring.begin(target)
+    return restore_into(restoring, found, progress)
+
+
+def verify_path(path: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:
+    """What `LogStore.verify` does, without opening the store, so that one too damaged to open can be looked at too."""
+    return verify_report(_core.verify_path(arguments.directory(path), progress))

@@ -1,0 +1,163 @@
+"""The way into what a store keeps of reactions: targets, leases, frontiers, and news of all that changes them."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias, cast
+
+from act_fast._rows import Row
+from act_fast.errors import ValidationError
+
+__all__ = ["Found", "Outcome", "ReactionPort", "Spec", "reactions_of"]
+
+Spec: TypeAlias = tuple[str, Sequence[str], str | None, str | None, str, int, bool]
+"""reaction, stored names of its events, template or None for a function, source, lane, priority, from now on"""
+
+Leased: TypeAlias = tuple[int, str, int, int, bool, list[Row], list[list[int]], bool]
+"""target's number, its name, token, attempts, lagging, events, the reactions of each, whether there are more"""
+
+Outcome: TypeAlias = tuple[int, int, int | None, str, int, int, str]
+"""target's number, token, done up to, "free" | "retry" | "block" | "defer", position, due in ms since 1970, error"""
+
+Found: TypeAlias = tuple[int, Sequence[str] | None, str]
+"""position, its targets, or None and why they could not be found"""
+
+
+class ReactionPort(Protocol):
+    """The reactions of one program on one store."""
+
+    def register(self, specs: Sequence[Spec]) -> None:
+        """Declare this program's reactions. Their order gives the numbers that leases refer to."""
+        ...
+
+    def correlate(self, limit: int) -> tuple[int, int, int, bool, list[tuple[int, int, int, list[Row]]]]:
+        """Read up to `limit` new events for the reactions that are furthest behind.
+
+        Returns:
+            (examined, subscribed, marked, caught up, unresolved); the last is (reaction, from, to, rows) for each
+            reaction whose targets a function has to find.
+        """
+        ...
+
+    def resolve(self, reaction: int, from_: int, to: int, found: Sequence[Found], /) -> tuple[int, int]:
+        """Take what a function found for a reaction's events between two positions; (subscribed, marked)."""
+        ...
+
+    def claim(
+        self,
+        lanes: Sequence[str] | None,
+        lagging: int,
+        leading: int,
+        window: int,
+        lease_ms: int,
+        holder: int,
+        cut: int,
+    ) -> list[Leased]:
+        """Lease up to `lagging` and `leading` targets that have work up to `cut`, with their next events."""
+        ...
+
+    def finish(self, outcomes: Sequence[Outcome]) -> list[bool]:
+        """Take the outcomes of a cycle in one step; which of them were accepted."""
+        ...
+
+    def renew(self, leases: Sequence[tuple[int, int]], lease_ms: int) -> list[bool]:
+        """Keep leases, (target number, token) each, for another `lease_ms`; which are still held."""
+        ...
+
+    def cut(self) -> int:
+        """The position that a cycle works up to."""
+        ...
+
+    def forget(self, reaction: str) -> bool:
+        """Forget a reaction that no program has any more; whether it was known."""
+        ...
+
+    def any_ready(self, lanes: Sequence[str] | None = None) -> bool:
+        """Whether a target in these lanes could be claimed now."""
+        ...
+
+    def next_ms(self) -> int | None:
+        """How many ms until a lease ends, or a retry or deferral is due; None when nothing waits."""
+        ...
+
+    def reset(
+        self,
+        names: Sequence[str] | None = None,
+        pattern: str | None = None,
+        lane: str | None = None,
+        blocked: bool | None = None,
+    ) -> int:
+        """Let targets handle all their events again; how many were reset."""
+        ...
+
+    def unblock(self, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None) -> int:
+        """Let blocked targets go on where they stopped, with a fresh budget; how many were blocked."""
+        ...
+
+    def block(
+        self, error: str, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
+    ) -> int:
+        """Stop targets until they are unblocked; how many were not blocked before."""
+        ...
+
+    def defer(
+        self, due_ms: int, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
+    ) -> int:
+        """Pause targets until a time of day, in ms since 1970; how many there are."""
+        ...
+
+    def prioritize(
+        self, priority: int, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
+    ) -> int:
+        """Set the priority of targets; how many had another one."""
+        ...
+
+    def targets(
+        self,
+        names: Sequence[str] | None = None,
+        pattern: str | None = None,
+        lane: str | None = None,
+        blocked: bool | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> list[dict[str, object]]:
+        """What is kept of targets, ordered by when they were first seen."""
+        ...
+
+    def cursors(self) -> list[tuple[str, int, bool]]:
+        """How far each reaction has been correlated: (reaction, position, whether this program has code for it)."""
+        ...
+
+    def flush(self) -> None:
+        """Flush what is kept."""
+        ...
+
+    def close(self) -> None:
+        """Let go of what is kept. The store itself stays open."""
+        ...
+
+    def expect_news(self) -> int:
+        """A mark to hand to `wait_news`: news from now on ends the wait."""
+        ...
+
+    def wait_news(self, seen: int, timeout_ms: int | None = None) -> int:
+        """Sleep until there is news since a mark, or the time-out in ms passes; the new mark."""
+        ...
+
+    def wake(self) -> None:
+        """Wake all who wait for news, in this and other processes."""
+        ...
+
+
+def reactions_of(store: object) -> ReactionPort:
+    """What a store keeps of reactions, opened for one program.
+
+    Raises:
+        ValidationError: the store keeps nothing of the kind.
+        StoreError: it cannot be opened.
+    """
+    found = getattr(store, "reactions", None)
+    if not callable(found):
+        raise ValidationError(
+            f"{type(store).__name__} keeps no targets, so reactions cannot run on it; use a LogStore, or give the store"
+            " a method `reactions()`"
+        )
+    return cast("ReactionPort", found())

@@ -1,0 +1,61 @@
+"""Time travel: which version a stream had at a version, a position or a time."""
+
+from datetime import datetime, timedelta
+
+from act_fast._checks import arguments
+from act_fast.errors import ValidationError
+from act_fast.stores.port import Store
+
+__all__ = ["version_before"]
+
+
+def version_before(
+    store: Store,
+    stream: str,
+    before: int | datetime | None,
+    at: int | datetime | None,
+    position: int | None,
+) -> int | None:
+    """The version that a fold must stop short of; None to fold everything.
+
+    Args:
+        store: where the stream is.
+        stream: its name.
+        before: a version or a time, exclusive.
+        at: a version or a time, inclusive.
+        position: the log as it was when this was its head.
+
+    Raises:
+        ValidationError: more than one is given, or one is not what it must be.
+    """
+    if (before is not None) + (at is not None) + (position is not None) > 1:
+        raise ValidationError("before=, at= and position= each name a moment; give one of them")
+    if isinstance(before, datetime):
+        arguments.microseconds("before", before)
+        return _version_when(store, stream, created_before=before)
+    if isinstance(at, datetime):
+        arguments.microseconds("at", at)
+        later = None if at.replace(tzinfo=None) == datetime.max else at + timedelta(microseconds=1)
+        return _version_when(store, stream, created_before=later)
+    if before is not None:
+        return _version("before", before)
+    if at is not None:
+        return _version("at", at) + 1
+    if position is not None:
+        return _version_when(store, stream, before=arguments.count("position", position) + 1)
+    return None
+
+
+def _version(what: str, given: object) -> int:
+    if not isinstance(given, int):
+        raise ValidationError(
+            f"{what}= must be a version, which is a whole number, or a datetime, not {type(given).__name__}"
+        )
+    return arguments.count(what, given)
+
+
+def _version_when(
+    store: Store, stream: str, *, before: int | None = None, created_before: datetime | None = None
+) -> int:
+    found = store.query(stream=stream, before=before, created_before=created_before, limit=1, backwards=True)
+    return next((each.version for each in found), 0) + 1
