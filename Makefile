@@ -21,7 +21,8 @@ dev: .venv/.ready  ## Build the package into .venv, ready to work on
 	$(BIN)/maturin develop --quiet --release
 
 test: dev .venv/.flights  ## Run every test: Rust's and Python's
-	cargo test --workspace --exclude act-fast-python
+	cargo test --quiet --workspace --exclude act-fast-python --no-run
+	$(BIN)/python -m tests.bounded 1800 cargo test --workspace --exclude act-fast-python
 	$(BIN)/python -m pytest
 
 check: dev  ## Formatting, lints, types, the stub against the module, and the guard against slowdowns

@@ -2,16 +2,35 @@
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from act_fast.stores.log.store import LogStore
+from tests.time_limit import bounded
 
 SMALL_SEGMENT_BYTES = 64 * 1024
 SEGMENT_BYTES = 4 * 1024 * 1024
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    with bounded(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    with bounded(item):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object]:
+    with bounded(item):
+        return (yield)
 
 
 @pytest.fixture
