@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use act_fast_core::json::{Cursor, NOT_JSON};
-use act_fast_core::moments;
+use act_fast_core::payload::json::{Cursor, NOT_JSON};
+use act_fast_core::payload::times;
 use arrow_array::ArrayRef;
 use arrow_schema::FieldRef;
 use base64::Engine;
@@ -252,7 +252,7 @@ fn take(shape: &Shape, json: &mut Cursor<'_>, out: Option<&mut Column>) -> Fit {
         }
         Kind::Instant { zone } => {
             let text = json.quoted()?.bytes()?;
-            let (value, zoned) = moments::instant(&text).ok_or(Unfit::new("it is no moment"))?;
+            let (value, zoned) = times::instant(&text).ok_or(Unfit::new("it is no moment"))?;
             match zone {
                 Some(true) if !zoned => return Err(Unfit::new("it does not say how far it is from UTC")),
                 Some(false) if zoned => return Err(Unfit::new("it says how far it is from UTC, and should not")),
@@ -262,19 +262,19 @@ fn take(shape: &Shape, json: &mut Cursor<'_>, out: Option<&mut Column>) -> Fit {
         }
         Kind::Date => {
             let text = json.quoted()?.bytes()?;
-            let value = moments::date(&text).ok_or(Unfit::new("it is no date"))?;
+            let value = times::date(&text).ok_or(Unfit::new("it is no date"))?;
             put(out, |out| out.push_days(value));
         }
         Kind::Time => {
             let text = json.quoted()?.bytes()?;
-            let value = moments::time(&text)
+            let value = times::time(&text)
                 .ok_or(Unfit::new("it is no time of day, or one in a time zone, which a column cannot hold"))?;
             put(out, |out| out.push_long(value));
         }
         Kind::Duration => {
             let text = json.quoted()?.bytes()?;
-            let value = moments::duration(&text)
-                .ok_or(Unfit::new("it is no duration, or one longer than a column can hold"))?;
+            let value =
+                times::duration(&text).ok_or(Unfit::new("it is no duration, or one longer than a column can hold"))?;
             put(out, |out| out.push_long(value));
         }
         Kind::Decimal { scale } => {

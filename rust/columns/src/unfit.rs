@@ -1,6 +1,6 @@
 //! Why JSON does not become a column's value.
 
-use act_fast_core::json::Wrong;
+use act_fast_core::payload::json::Wrong;
 
 /// Why something does not become a column's value, and in which field, by number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use act_fast_core::json::{Cursor, Sure, Wrong};
+use act_fast_core::payload::json::{Cursor, Sure, Wrong};
 
 /// The value at a path of keys, as it stands; None where there is none, or null.
 pub(crate) fn value_at<'a>(meta: &'a [u8], path: &[&str]) -> Option<&'a str> {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_core::disk::{Disk, Within};
-use act_fast_core::restore::{Restoring, Row};
+use act_fast_core::transfer::restore::{Restoring, Row};
 use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Part, Patience, verify};
 use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
 use support::rng::{self, Rng};

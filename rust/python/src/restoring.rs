@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use act_fast_core::disk::{Disk, RealDisk};
-use act_fast_core::restore::{self, Meta, Restored, Row};
+use act_fast_core::transfer::restore::{self, Meta, Restored, Row};
 use act_fast_core::{Error, Options};
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PyString, PyTuple};

@@ -2,7 +2,7 @@
 
 mod memory;
 mod real;
-mod within;
+mod subfolder;
 
 use std::fmt::Debug;
 use std::io;
@@ -11,7 +11,7 @@ use act_fast_sys::{Guarded, Map};
 
 pub use memory::MemoryDisk;
 pub use real::RealDisk;
-pub use within::Within;
+pub use subfolder::Within;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

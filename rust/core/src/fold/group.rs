@@ -6,10 +6,10 @@ use regex::Regex;
 
 use crate::error::{Error, Result};
 use crate::index::{Index, Key};
-use crate::log::Log;
+use crate::log::record::KeyKind;
 use crate::names;
-use crate::query;
-use crate::record::KeyKind;
+use crate::read::query;
+use crate::store::log::Log;
 
 /// How many times fewer events than the log a group must have for walking its streams one by one to pay.
 const POSTINGS_PAY: u64 = 4;

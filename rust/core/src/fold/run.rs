@@ -7,16 +7,16 @@ use std::thread;
 
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::log::Log;
-use crate::walk::each_event;
+use crate::read::walk::each_event;
+use crate::store::log::Log;
 
+use super::accumulators::{Held, Problem};
 use super::expr::{Given, given};
+use super::extract::scan;
 use super::group::{Group, Noted, Standing, What};
-use super::held::{Held, Problem};
-use super::scan::scan;
+use super::pages::Piece;
 use super::spec::Spec;
 use super::value::Value;
-use super::walk::Piece;
 
 /// How many positions each thread scans in a round: what it finds has to stay in the core's own cache.
 const PART_EVENTS: u64 = 1 << 13;

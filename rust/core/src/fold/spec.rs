@@ -41,7 +41,7 @@ pub(super) struct Member {
     /// `"key":`, as it stands in compact JSON.
     #[serde(default)]
     pub(super) quoted: Vec<u8>,
-    /// Which kinds of values it may have: see `crate::json::kind`.
+    /// Which kinds of values it may have: see `crate::payload::json::kind`.
     pub(super) kinds: u8,
     pub(super) leaf: Option<Leaf>,
     pub(super) inside: Option<Object>,

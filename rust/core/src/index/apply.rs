@@ -4,10 +4,10 @@
 use smallvec::SmallVec;
 
 use crate::bytes::put_narrow;
-use crate::control::IndexState;
 use crate::error::Result;
-use crate::line::{LINE_BYTES, Line};
-use crate::record::{Definition, KeyKind, Preamble, SnapshotRecord};
+use crate::log::record::{Definition, KeyKind, Preamble, SnapshotRecord};
+use crate::shared::control::IndexState;
+use crate::shared::line::{LINE_BYTES, Line};
 
 use super::postings::{self, ChunkHead, FIRST_START};
 use super::{HEAD_LINES, Index, Key, PLACE_BYTES, POSTINGS, hash, key_line, place_slot};

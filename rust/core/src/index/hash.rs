@@ -3,9 +3,9 @@
 
 use crate::bytes::{put_narrow, u32_at};
 use crate::error::{Error, Result};
-use crate::grown::Grown;
-use crate::line::{LINE_BYTES, Line};
-use crate::record::KeyKind;
+use crate::log::record::KeyKind;
+use crate::shared::line::{LINE_BYTES, Line};
+use crate::shared::line_file::Grown;
 
 use super::{HEAD_LINES, Index, Key, TABLES, file_name};
 
@@ -145,8 +145,8 @@ impl Index {
         let table = Grown::create(&*self.disk, name, area, &self.control.store_id, self.generation, buckets)?;
         for number in HEAD_LINES..HEAD_LINES + buckets {
             let mut bucket = [0; LINE_BYTES];
-            crate::line::seal(&mut bucket, table.address(number));
-            crate::line::store(table.shared(number)?, &bucket);
+            crate::shared::line::seal(&mut bucket, table.address(number));
+            crate::shared::line::store(table.shared(number)?, &bucket);
         }
         Ok(table)
     }
@@ -157,12 +157,12 @@ impl Index {
         let mut at = hash & mask;
         loop {
             let line = HEAD_LINES + at;
-            let mut bucket = crate::line::load(table.shared(line)?);
+            let mut bucket = crate::shared::line::load(table.shared(line)?);
             if let Some(slot) = (0..BUCKET_ENTRIES).find(|slot| entry(&bucket, *slot).is_none()) {
                 put_narrow::<4>(&mut bucket, slot * 4, u64::from(number) + 1);
                 bucket[TAGS_AT + slot] = tag(hash);
-                crate::line::seal(&mut bucket, table.address(line));
-                crate::line::store(table.shared(line)?, &bucket);
+                crate::shared::line::seal(&mut bucket, table.address(line));
+                crate::shared::line::store(table.shared(line)?, &bucket);
                 return Ok(());
             }
             at = (at + 1) & mask;

@@ -2,9 +2,9 @@
 
 use crate::bytes::{narrow_at, put_narrow, u32_at, u64_at};
 use crate::error::Result;
-use crate::line::{LINE_BYTES, Line};
-use crate::record::KeyKind;
-use crate::segments::Segments;
+use crate::log::record::KeyKind;
+use crate::log::segments::Segments;
+use crate::shared::line::{LINE_BYTES, Line};
 
 use super::hash::hash;
 

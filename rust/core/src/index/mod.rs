@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::bytes::narrow_at;
-use crate::control::{self, Control, IndexState};
 use crate::disk::Disk;
 use crate::error::{Doing, Error, Result};
-use crate::grown::Grown;
-use crate::line::{self, Address, Line, SharedLine};
-use crate::segments::Segments;
+use crate::log::segments::Segments;
+use crate::shared::control::{self, Control, IndexState};
+use crate::shared::line::{self, Address, Line, SharedLine};
+use crate::shared::line_file::Grown;
 pub(crate) use key::Key;
 use postings::{ChunkHead, POSITION_MAX};
 

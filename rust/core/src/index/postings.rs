@@ -5,7 +5,7 @@
 //! its other lines hold twelve each. How many lines a chunk has follows from the ordinal it starts with.
 
 use crate::bytes::{narrow_at, put_narrow, u32_at};
-use crate::line::Line;
+use crate::shared::line::Line;
 
 pub(crate) const FIRST_LINE_ENTRIES: u64 = 9;
 pub(crate) const LINE_ENTRIES: u64 = 12;
@@ -94,7 +94,7 @@ mod tests {
             let mut seen = std::collections::BTreeSet::new();
             for ordinal in start..end.min(start + 5000) {
                 let (line, at) = slot(start, ordinal);
-                assert!(line < chunk_lines(start) && at + ENTRY_BYTES <= crate::line::BODY_BYTES);
+                assert!(line < chunk_lines(start) && at + ENTRY_BYTES <= crate::shared::line::BODY_BYTES);
                 assert!(seen.insert((line, at)), "ordinal {ordinal} shares its slot");
             }
             start = end;

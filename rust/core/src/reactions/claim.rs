@@ -5,13 +5,13 @@ use std::sync::Arc;
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
-use crate::read::{EventView, Reader};
-use crate::segments;
+use crate::log::segments;
+use crate::read::event::{EventView, Reader};
 
 use super::Reactions;
 use super::finish::{Outcome, Then};
-use super::records::{Subscription, Target};
-use super::shared::{Held, Part, Shared};
+use super::state::{Held, Part, Shared};
+use crate::reaction_files::records::{Subscription, Target};
 
 /// What to claim.
 #[derive(Clone, Debug)]

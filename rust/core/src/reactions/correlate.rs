@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::log::Log;
-use crate::query::Filter;
-use crate::read::EventView;
+use crate::read::event::EventView;
+use crate::read::query::Filter;
+use crate::store::log::Log;
 
 use super::Reactions;
-use super::records::Cursor;
-use super::shared::Shared;
 use super::spec::{Resolver, Spec, fill};
+use super::state::Shared;
+use crate::reaction_files::records::Cursor;
 
 /// What a step of correlating has done.
 #[derive(Debug)]

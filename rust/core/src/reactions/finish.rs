@@ -3,8 +3,8 @@
 use crate::error::{Error, Result};
 
 use super::Reactions;
-use super::records::{Subscription, Target};
-use super::shared::{Held, Part, Shared};
+use super::state::{Held, Part, Shared};
+use crate::reaction_files::records::{Subscription, Target};
 
 /// What a lease has come to.
 #[derive(Clone, Debug)]

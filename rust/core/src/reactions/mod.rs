@@ -1,20 +1,13 @@
 //! Reactions: what work events make for whom, who does it, and how far it has come. `docs/reactions.md` tells the design.
 
-mod cell;
+mod administer;
 mod claim;
-mod copy;
 mod correlate;
-mod files;
 mod finish;
 mod frontier;
-mod mend;
-mod records;
-mod shared;
 mod spec;
-mod texts;
-mod verbs;
+mod state;
 mod view;
-mod work;
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,18 +16,16 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 use act_fast_sys::uptime_ms;
 
 use crate::error::{Doing, Result};
-use crate::log::Log;
+use crate::reaction_files::FOLDER;
+use crate::store::log::Log;
+pub use administer::Selection;
 pub use claim::{ClaimOptions, Delivery, Lease};
-pub(crate) use copy::copy;
 pub use correlate::{Correlated, Resolved, Unresolved};
 pub use finish::{Outcome, Then};
-pub(crate) use mend::after_recovery;
-use shared::{Shared, is_damage};
 pub use spec::{Piece, Resolver, Source, Spec};
-pub use verbs::Selection;
+use state::{Shared, is_damage};
 pub use view::{CursorInfo, TargetInfo};
 
-pub(crate) const FOLDER: &str = "reactions";
 /// How often what is kept is flushed while there is work.
 const FLUSH_EVERY_MS: u128 = 1000;
 

@@ -4,8 +4,8 @@ use regex::Regex;
 
 use crate::error::{Error, Result};
 use crate::names;
-use crate::query;
-use crate::read::EventView;
+use crate::read::event::EventView;
+use crate::read::query;
 
 /// How a reaction finds its target.
 #[derive(Clone, Debug)]

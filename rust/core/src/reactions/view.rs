@@ -5,9 +5,9 @@ use crate::error::Result;
 use smallvec::SmallVec;
 
 use super::Reactions;
-use super::records::{FORGOTTEN, Subscription};
-use super::shared::Shared;
-use super::verbs::Selection;
+use super::administer::Selection;
+use super::state::Shared;
+use crate::reaction_files::records::{FORGOTTEN, Subscription};
 
 /// All that is known of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]

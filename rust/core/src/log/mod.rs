@@ -1,0 +1,5 @@
+//! The log: what it is made of, its files, and how it is walked.
+
+pub(crate) mod record;
+pub(crate) mod scan;
+pub(crate) mod segments;

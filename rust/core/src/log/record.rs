@@ -1,0 +1,522 @@
+//! Records: what the log is made of. Every field is in `docs/format.md`.
+//!
+//! A record is written once, checked by its own checksum, tied to its place (which seeds the checksum) and to the record
+//! before it (whose checksum it repeats). A commit of one event is checked as a whole; in larger ones the preamble and
+//! each event carry checksums of their own, so that reading one does not mean reading all.
+
+use crate::bytes::{Cursor, narrow_at, put_varint, u32_at, u64_at, varint_len};
+use crate::shared::control::LogState;
+
+/// The format of files written by this version.
+pub(crate) const FORMAT: u32 = 1;
+pub(crate) const HEAD_BYTES: usize = 28;
+/// Records begin and end at multiples of this.
+pub(crate) const ALIGN_BYTES: usize = 4;
+const MAGIC: [u8; 3] = *b"ACT";
+/// A distance to the synced mark beyond this many bytes is left out: it would only cost space.
+const DISTANCE_MAX: u64 = 1 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Commit,
+    Snapshot,
+    /// Nothing more in this segment.
+    End,
+}
+
+impl Kind {
+    fn letter(self) -> u8 {
+        match self {
+            Self::Commit => b'C',
+            Self::Snapshot => b'S',
+            Self::End => b'E',
+        }
+    }
+
+    fn from_letter(letter: u8) -> Option<Self> {
+        match letter {
+            b'C' => Some(Self::Commit),
+            b'S' => Some(Self::Snapshot),
+            b'E' => Some(Self::End),
+            _ => None,
+        }
+    }
+}
+
+/// What the names of streams, events and tags are referred to by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum KeyKind {
+    Stream = 0,
+    Name = 1,
+    Tag = 2,
+}
+
+impl KeyKind {
+    pub(crate) fn from_number(number: u64) -> Option<Self> {
+        match number {
+            0 => Some(Self::Stream),
+            1 => Some(Self::Name),
+            2 => Some(Self::Tag),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head {
+    pub(crate) kind: Kind,
+    pub(crate) len: usize,
+    pub(crate) crc: u32,
+    /// The checksum of the record before.
+    pub(crate) previous: u32,
+    /// A commit's first position; for other records the last position before them.
+    pub(crate) position: u64,
+    /// µs since 1970; 56 bits of it are stored.
+    pub(crate) created: i64,
+}
+
+impl Head {
+    /// Read a head. None when there is none here, or it cannot be one.
+    #[inline]
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() < HEAD_BYTES || bytes[..3] != MAGIC {
+            return None;
+        }
+        let len = u32_at(bytes, 4) as usize;
+        if len < HEAD_BYTES || !len.is_multiple_of(ALIGN_BYTES) {
+            return None;
+        }
+        Some(Self {
+            kind: Kind::from_letter(bytes[3])?,
+            len,
+            crc: u32_at(bytes, 8),
+            previous: u32_at(bytes, 12),
+            position: narrow_at::<5>(bytes, 16),
+            created: (narrow_at::<7>(bytes, 21) << 8).cast_signed() >> 8,
+        })
+    }
+}
+
+/// Ties checksums to one store and one place in it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seed(u64);
+
+impl Seed {
+    pub(crate) fn new(store_id: &[u8; 16]) -> Self {
+        Self(u64_at(store_id, 0) ^ u64_at(store_id, 8).rotate_left(32))
+    }
+
+    #[inline]
+    fn at(self, place: u64) -> u32 {
+        let mixed = (self.0 ^ place).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        (mixed >> 32) as u32
+    }
+
+    /// The checksum of a whole record: of its magic and length, and of everything after the checksum itself.
+    #[inline]
+    pub(crate) fn record_crc(self, place: u64, record: &[u8]) -> u32 {
+        let start = self.at(place) ^ u32_at(record, 0).rotate_left(7) ^ u32_at(record, 4).rotate_left(17);
+        crc32c::crc32c_append(start, &record[12..])
+    }
+
+    /// The checksum of a part of a record: `place` is where the part starts.
+    #[inline]
+    fn part_crc(self, place: u64, position: u64, part: &[u8]) -> u32 {
+        crc32c::crc32c_append(self.at(place) ^ (position as u32).rotate_left(11), part)
+    }
+}
+
+/// The record at `place`, if `bytes` begin with a whole and sound one.
+#[inline]
+pub(crate) fn sound(bytes: &[u8], place: u64, seed: Seed) -> Option<Head> {
+    let head = Head::read(bytes)?;
+    let record = bytes.get(..head.len)?;
+    (seed.record_crc(place, record) == head.crc).then_some(head)
+}
+
+/// A key that a commit brings into being.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Definition<'a> {
+    pub(crate) key: u32,
+    pub(crate) kind: KeyKind,
+    pub(crate) text: &'a str,
+    /// Where the text is in the log.
+    pub(crate) place: u64,
+}
+
+/// An event as it stands in a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stored<'a> {
+    pub(crate) place: u64,
+    pub(crate) stream: u32,
+    pub(crate) name: u32,
+    pub(crate) version: u64,
+    pub(crate) position: u64,
+    pub(crate) data: &'a [u8],
+}
+
+/// A commit's preamble.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Preamble<'a> {
+    pub(crate) head: Head,
+    pub(crate) place: u64,
+    pub(crate) count: u64,
+    /// Up to where the log was known to be flushed when this was written; 0 when that was far back or unknown.
+    pub(crate) synced: u64,
+    pub(crate) meta: &'a [u8],
+    definitions: Cursor<'a>,
+    definition_count: u64,
+    events_at: usize,
+    record: &'a [u8],
+}
+
+impl<'a> Preamble<'a> {
+    /// Read the preamble of the commit that `bytes` begin with. `check`: also its own checksum, where it has one.
+    #[inline]
+    pub(crate) fn read(bytes: &'a [u8], place: u64, seed: Seed, check: bool) -> Option<Self> {
+        let head = Head::read(bytes)?;
+        if head.kind != Kind::Commit {
+            return None;
+        }
+        let record = bytes.get(..head.len)?;
+        let mut cursor = Cursor::new(record, HEAD_BYTES);
+        let count = cursor.varint().filter(|count| *count > 0)?;
+        let distance = cursor.varint()?;
+        let meta_len = cursor.varint()?;
+        let definition_count = cursor.varint()?;
+        let meta = cursor.take(meta_len)?;
+        let definitions = cursor;
+        for _ in 0..definition_count {
+            skip_definition(&mut cursor)?;
+        }
+        if count != 1 {
+            let end = cursor.at;
+            let stated = cursor.u32()?;
+            if check && stated != seed.part_crc(place, head.position, &record[12..end]) {
+                return None;
+            }
+        }
+        let synced = if distance == 0 { 0 } else { (place + 1).checked_sub(distance)? };
+        let events_at = cursor.at;
+        Some(Self { head, place, count, synced, meta, definitions, definition_count, events_at, record })
+    }
+
+    /// The keys that this commit brings into being.
+    pub(crate) fn definitions(&self) -> impl Iterator<Item = Definition<'a>> + use<'a> {
+        let mut cursor = self.definitions;
+        let place = self.place;
+        (0..self.definition_count).map_while(move |_| {
+            let key = u32::try_from(cursor.varint()?).ok()?;
+            let kind = KeyKind::from_number(cursor.varint()?)?;
+            let len = cursor.varint()?;
+            let at = cursor.at as u64;
+            let text = std::str::from_utf8(cursor.take(len)?).ok()?;
+            Some(Definition { key, kind, text, place: place + at })
+        })
+    }
+
+    /// How many keys this commit says that it brings into being.
+    pub(crate) fn definition_count(&self) -> u64 {
+        self.definition_count
+    }
+
+    /// The events in order. Their own checksums are not looked at: whoever walks whole records has checked the record.
+    #[inline]
+    pub(crate) fn events(&self) -> Events<'a> {
+        Events {
+            cursor: Cursor::new(self.record, self.events_at),
+            place: self.place,
+            position: self.head.position,
+            left: self.count,
+            single: self.count == 1,
+        }
+    }
+}
+
+fn skip_definition(cursor: &mut Cursor<'_>) -> Option<()> {
+    cursor.varint()?;
+    cursor.varint()?;
+    let len = cursor.varint()?;
+    cursor.take(len).map(drop)
+}
+
+/// Walks the events of a commit. Ends early at what cannot be an event: compare the count.
+#[derive(Clone, Debug)]
+pub(crate) struct Events<'a> {
+    cursor: Cursor<'a>,
+    place: u64,
+    position: u64,
+    left: u64,
+    single: bool,
+}
+
+impl<'a> Iterator for Events<'a> {
+    type Item = Stored<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Stored<'a>> {
+        if self.left == 0 {
+            return None;
+        }
+        let start = self.cursor.at;
+        let event = read_event(&mut self.cursor, self.place + start as u64, self.position)?;
+        if !self.single {
+            self.cursor.u32()?;
+        }
+        self.left -= 1;
+        self.position += 1;
+        Some(event)
+    }
+}
+
+#[inline]
+fn read_event<'a>(cursor: &mut Cursor<'a>, place: u64, position: u64) -> Option<Stored<'a>> {
+    cursor.varint()?;
+    let stream = u32::try_from(cursor.varint()?).ok()?;
+    let name = u32::try_from(cursor.varint()?).ok()?;
+    let version = cursor.varint()?;
+    for _ in 0..cursor.varint()? {
+        cursor.varint()?;
+    }
+    let len = cursor.varint()?;
+    let data = cursor.take(len)?;
+    Some(Stored { place, stream, name, version, position, data })
+}
+
+/// How far before the event at the start of `bytes` its commit begins.
+#[inline]
+pub(crate) fn distance_to_commit(bytes: &[u8]) -> Option<u64> {
+    Cursor::new(bytes, 0).varint()
+}
+
+/// The event at `at` within a commit, checked by the checksum that covers it.
+#[inline]
+pub(crate) fn event_at<'a>(preamble: &Preamble<'a>, at: usize, position: u64, seed: Seed) -> Option<Stored<'a>> {
+    let record = preamble.record;
+    let place = preamble.place + at as u64;
+    let mut cursor = Cursor::new(record, at);
+    let event = read_event(&mut cursor, place, position)?;
+    let checked = if preamble.count == 1 {
+        position == preamble.head.position && seed.record_crc(preamble.place, record) == preamble.head.crc
+    } else {
+        let end = cursor.at;
+        cursor.u32()? == seed.part_crc(place, position, &record[at..end])
+    };
+    checked.then_some(event)
+}
+
+/// A state stored beside the events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SnapshotRecord<'a> {
+    pub(crate) head: Head,
+    pub(crate) stream: u32,
+    pub(crate) version: u64,
+    /// Where the stream's snapshot before this one is; 0 when there is none.
+    pub(crate) before: u64,
+    pub(crate) data: &'a [u8],
+}
+
+impl<'a> SnapshotRecord<'a> {
+    /// Read the snapshot record that `bytes` begin with; its checksum is the caller's business.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let head = Head::read(bytes).filter(|head| head.kind == Kind::Snapshot)?;
+        let mut cursor = Cursor::new(bytes.get(..head.len)?, HEAD_BYTES);
+        let stream = u32::try_from(cursor.varint()?).ok()?;
+        let version = cursor.varint()?;
+        let before = cursor.varint()?;
+        let len = cursor.varint()?;
+        let data = cursor.take(len)?;
+        Some(Self { head, stream, version, before, data })
+    }
+}
+
+/// A commit to build, but for its events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewCommit<'a> {
+    pub(crate) place: u64,
+    /// The checksum of the record before.
+    pub(crate) previous: u32,
+    pub(crate) position: u64,
+    pub(crate) created: i64,
+    /// Up to where the log is flushed.
+    pub(crate) synced: u64,
+    pub(crate) count: u64,
+    pub(crate) meta: &'a [u8],
+    pub(crate) definitions: &'a [(u32, KeyKind, &'a str)],
+}
+
+/// A snapshot to build.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NewSnapshot<'a> {
+    pub(crate) stream: u32,
+    pub(crate) version: u64,
+    /// Where the stream's snapshot before this one is; 0 when there is none.
+    pub(crate) before: u64,
+    pub(crate) data: &'a [u8],
+}
+
+/// Builds records in a buffer that is used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Builder {
+    out: Vec<u8>,
+    place: u64,
+    position: u64,
+    single: bool,
+}
+
+impl Builder {
+    fn start(&mut self, kind: Kind, place: u64, previous: u32, position: u64, created: i64) {
+        self.out.clear();
+        self.place = place;
+        self.position = position;
+        self.out.extend_from_slice(&MAGIC);
+        self.out.push(kind.letter());
+        self.out.extend_from_slice(&[0; 8]);
+        self.out.extend_from_slice(&previous.to_le_bytes());
+        self.out.extend_from_slice(&position.to_le_bytes()[..5]);
+        self.out.extend_from_slice(&created.to_le_bytes()[..7]);
+    }
+
+    /// Begin a commit.
+    pub(crate) fn commit(&mut self, new: &NewCommit<'_>, seed: Seed) {
+        let &NewCommit { place, synced, count, meta, definitions, .. } = new;
+        self.start(Kind::Commit, place, new.previous, new.position, new.created);
+        self.single = count == 1;
+        put_varint(&mut self.out, count);
+        let distance = place - synced.min(place);
+        put_varint(&mut self.out, if distance <= DISTANCE_MAX { distance + 1 } else { 0 });
+        put_varint(&mut self.out, meta.len() as u64);
+        put_varint(&mut self.out, definitions.len() as u64);
+        self.out.extend_from_slice(meta);
+        for (key, kind, text) in definitions {
+            put_varint(&mut self.out, u64::from(*key));
+            put_varint(&mut self.out, *kind as u64);
+            put_varint(&mut self.out, text.len() as u64);
+            self.out.extend_from_slice(text.as_bytes());
+        }
+        if !self.single {
+            // The length is part of the preamble's checksum only by way of the record's own.
+            let crc = seed.part_crc(place, new.position, &self.out[12..]);
+            self.out.extend_from_slice(&crc.to_le_bytes());
+        }
+    }
+
+    /// Add an event to the commit that was begun.
+    #[inline]
+    pub(crate) fn event(&mut self, stream: u32, name: u32, version: u64, data: &[u8], seed: Seed) {
+        let start = self.out.len();
+        put_varint(&mut self.out, start as u64);
+        put_varint(&mut self.out, u64::from(stream));
+        put_varint(&mut self.out, u64::from(name));
+        put_varint(&mut self.out, version);
+        put_varint(&mut self.out, 0);
+        put_varint(&mut self.out, data.len() as u64);
+        self.out.extend_from_slice(data);
+        if !self.single {
+            let crc = seed.part_crc(self.place + start as u64, self.position, &self.out[start..]);
+            self.out.extend_from_slice(&crc.to_le_bytes());
+        }
+        self.position += 1;
+    }
+
+    /// A snapshot record, but for `finish`.
+    pub(crate) fn snapshot(&mut self, state: &LogState, created: i64, snapshot: &NewSnapshot<'_>) {
+        self.start(Kind::Snapshot, state.tail, state.crc, state.position, created);
+        let &NewSnapshot { stream, version, before, data } = snapshot;
+        put_varint(&mut self.out, u64::from(stream));
+        put_varint(&mut self.out, version);
+        put_varint(&mut self.out, before);
+        put_varint(&mut self.out, data.len() as u64);
+        self.out.extend_from_slice(data);
+    }
+
+    /// The record that ends a segment, but for `finish`.
+    pub(crate) fn end(&mut self, state: &LogState) {
+        self.start(Kind::End, state.tail, state.crc, state.position, state.created);
+    }
+
+    /// Fill in length and checksum: the record, ready to be written, and its checksum.
+    pub(crate) fn finish(&mut self, seed: Seed) -> (&[u8], u32) {
+        let len = self.out.len().next_multiple_of(ALIGN_BYTES);
+        self.out.resize(len, 0);
+        let stated = u32::try_from(len).expect("a record is smaller than a segment");
+        self.out[4..8].copy_from_slice(&stated.to_le_bytes());
+        let crc = seed.record_crc(self.place, &self.out);
+        self.out[8..12].copy_from_slice(&crc.to_le_bytes());
+        (&self.out, crc)
+    }
+}
+
+/// The most bytes a commit can take on disk: events with `data_bytes` of payload in all, `count` of them, `meta_bytes`,
+/// and new keys with `text_bytes` of text. Never less than the truth.
+pub(crate) fn commit_bytes_max(
+    count: usize,
+    data_bytes: usize,
+    meta_bytes: usize,
+    keys: usize,
+    text_bytes: usize,
+) -> u64 {
+    let per_event = varint_len(u64::from(u32::MAX)) * 4 + varint_len(1 << 40) + 1 + 4;
+    let total = HEAD_BYTES + 4 * 10 + 4 + 8 + data_bytes + meta_bytes + text_bytes + count * per_event + keys * 12;
+    total as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SEED: Seed = Seed(77);
+
+    proptest! {
+        #[test]
+        fn a_commit_reads_back(payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 1..20),
+                               meta in proptest::collection::vec(any::<u8>(), 0..50), position in 1u64..1 << 40) {
+            let mut builder = Builder::default();
+            let place = 4096;
+            let definitions = [(3, KeyKind::Stream, "größe"), (4, KeyKind::Name, "Opened")];
+            let count = payloads.len() as u64;
+            builder.commit(
+                &NewCommit { place, previous: 9, position, created: -5, synced: 4000, count, meta: &meta, definitions: &definitions },
+                SEED,
+            );
+            for (index, data) in payloads.iter().enumerate() {
+                builder.event(3, 4, index as u64 + 1, data, SEED);
+            }
+            let data_bytes = payloads.iter().map(Vec::len).sum();
+            let (bytes, crc) = builder.finish(SEED);
+            prop_assert!(bytes.len() as u64 <= commit_bytes_max(payloads.len(), data_bytes, meta.len(), 2, 20));
+            prop_assert_eq!(sound(bytes, place, SEED).map(|head| head.crc), Some(crc));
+            prop_assert!(sound(bytes, place + 8, SEED).is_none());
+            let preamble = Preamble::read(bytes, place, SEED, true).expect("a preamble");
+            prop_assert_eq!(preamble.synced, 4000);
+            prop_assert_eq!(preamble.meta, &meta[..]);
+            let texts: Vec<_> = preamble.definitions().map(|definition| definition.text).collect();
+            prop_assert_eq!(texts, vec!["größe", "Opened"]);
+            let events: Vec<_> = preamble.events().collect();
+            prop_assert_eq!(events.len(), payloads.len());
+            for (event, data) in events.iter().zip(&payloads) {
+                prop_assert_eq!(event.data, &data[..]);
+                let at = usize::try_from(event.place - place).expect("small");
+                prop_assert_eq!(distance_to_commit(&bytes[at..]), Some(at as u64));
+                let again = event_at(&preamble, at, event.position, SEED).expect("sound");
+                prop_assert_eq!(again.version, event.version);
+                prop_assert!(event_at(&preamble, at, event.position + 1, SEED).is_none());
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_a_panic(mut bytes: Vec<u8>) {
+            if bytes.len() > 8 {
+                bytes[..4].copy_from_slice(b"ACTC");
+                let len = (bytes.len() / 4 * 4) as u32;
+                bytes[4..8].copy_from_slice(&len.to_le_bytes());
+            }
+            if let Some(preamble) = Preamble::read(&bytes, 64, SEED, false) {
+                let _ = preamble.definitions().count();
+                let _ = preamble.events().count();
+            }
+            let _ = SnapshotRecord::read(&bytes);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Walking all records of a log from its first byte, trusting nothing but the records themselves.
+
+use crate::bytes::u64_at;
+use crate::error::Result;
+use crate::log::record::{self, ALIGN_BYTES, HEAD_BYTES, Head, Kind, Preamble, Seed};
+use crate::log::segments::Segments;
+
+/// One step of the walk.
+pub(crate) enum Step<'a> {
+    /// A whole and sound record that follows the one before.
+    Record(Found<'a>),
+    /// Here is no record that follows: the end of the log, or damage.
+    Stop(&'static str),
+}
+
+/// A record and where it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'a> {
+    pub(crate) place: u64,
+    pub(crate) head: Head,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// The walk, and what the log has come to so far.
+#[derive(Debug)]
+pub(crate) struct Scan<'a> {
+    segments: &'a Segments,
+    seed: Seed,
+    /// How many segments there are.
+    count: u64,
+    /// Where the next record should be.
+    pub(crate) place: u64,
+    pub(crate) position: u64,
+    pub(crate) created: i64,
+    pub(crate) crc: u32,
+}
+
+impl<'a> Scan<'a> {
+    /// A walk through `count` segments.
+    pub(crate) fn new(segments: &'a Segments, count: u64) -> Self {
+        let seed = Seed::new(&segments.store_id);
+        Self { segments, seed, count, place: segments.first_place(0), position: 0, created: i64::MIN, crc: 0 }
+    }
+
+    /// Go on after damage: at a sound record further up, taking its word for what came before.
+    pub(crate) fn resume(&mut self, at: &Found<'_>) {
+        self.place = at.place;
+        self.position = if at.head.kind == Kind::Commit { at.head.position - 1 } else { at.head.position };
+        self.created = at.head.created;
+        self.crc = at.head.previous;
+    }
+
+    /// The next record.
+    pub(crate) fn step(&mut self) -> Result<Step<'a>> {
+        let number = self.segments.number_of(self.place);
+        if number >= self.count {
+            return Ok(Step::Stop("the next log file is missing"));
+        }
+        let rest = self.segments.bytes_from(self.place)?;
+        if rest.len() < HEAD_BYTES || u64_at(rest, 0) == 0 {
+            return Ok(Step::Stop("there is no record here"));
+        }
+        let Some(head) = record::sound(rest, self.place, self.seed) else {
+            return Ok(Step::Stop("the record here is torn or damaged"));
+        };
+        if head.previous != self.crc {
+            return Ok(Step::Stop("the record here does not follow the one before"));
+        }
+        let expected = if head.kind == Kind::Commit { self.position + 1 } else { self.position };
+        if head.position != expected || head.created < self.created {
+            return Ok(Step::Stop("the position or the time of the record here does not follow"));
+        }
+        let found = Found { place: self.place, head, bytes: &rest[..head.len] };
+        let mut last = self.position;
+        if head.kind == Kind::Commit {
+            match Preamble::read(found.bytes, self.place, self.seed, true) {
+                Some(commit) if commit.events().count() as u64 == commit.count => last += commit.count,
+                _ => return Ok(Step::Stop("the commit here does not hold what it says")),
+            }
+        }
+        self.position = last;
+        self.created = head.created;
+        self.crc = head.crc;
+        self.place = match head.kind {
+            Kind::End => self.segments.first_place(number + 1),
+            _ => self.place + head.len as u64,
+        };
+        Ok(Step::Record(found))
+    }
+
+    /// The next sound record anywhere above a place, whether or not it follows.
+    pub(crate) fn next_sound(&self, above: u64) -> Result<Option<Found<'a>>> {
+        let mut number = self.segments.number_of(above);
+        let mut place = above + ALIGN_BYTES as u64;
+        while number < self.count {
+            let rest = match self.segments.bytes_from(place) {
+                Ok(rest) => rest,
+                // A damaged head of a file: look into the next.
+                Err(_) => &[],
+            };
+            for at in (0..rest.len().saturating_sub(HEAD_BYTES)).step_by(ALIGN_BYTES) {
+                let here = place + at as u64;
+                if rest[at..].starts_with(b"ACT")
+                    && let Some(head) = record::sound(&rest[at..], here, self.seed)
+                {
+                    return Ok(Some(Found { place: here, head, bytes: &rest[at..at + head.len] }));
+                }
+            }
+            number += 1;
+            place = self.segments.first_place(number);
+        }
+        Ok(None)
+    }
+
+    /// Whether a record further up knew that the log was flushed beyond `place`: then what is missing here was there.
+    pub(crate) fn was_flushed(&self, place: u64) -> Result<bool> {
+        let mut above = place;
+        while let Some(found) = self.next_sound(above)? {
+            if let Some(commit) = Preamble::read(found.bytes, found.place, self.seed, false)
+                && commit.synced > place
+            {
+                return Ok(true);
+            }
+            above = found.place + (found.head.len - ALIGN_BYTES) as u64;
+        }
+        Ok(false)
+    }
+}

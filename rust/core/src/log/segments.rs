@@ -1,0 +1,327 @@
+//! The log's files: all of one size, one after the other. A *place* is an offset in the whole log:
+//! the segment's number times the size of a segment, plus the offset in its file.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use act_fast_sys::Map;
+
+use crate::bytes::{put_narrow, u32_at, u64_at};
+use crate::disk::{Access, Disk, DiskFile};
+use crate::error::{Doing, Error, Result};
+use crate::log::record::{FORMAT, HEAD_BYTES, Head};
+use crate::options::{SEGMENT_MAX_BYTES, SEGMENT_MIN_BYTES};
+use crate::sparse::{SPARSE_MAX, Sparse};
+
+pub(crate) const FOLDER: &str = "log";
+const NEXT: &str = "log/next.tmp";
+const MAGIC: &[u8; 8] = b"ACTFLOG\0";
+pub(crate) const HEADER_BYTES: u64 = 64;
+
+/// What the head of every segment says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) store_id: [u8; 16],
+    pub(crate) number: u64,
+    pub(crate) segment_bytes: u64,
+}
+
+impl Header {
+    pub(crate) fn encode(&self) -> [u8; HEADER_BYTES as usize] {
+        let mut bytes = [0; HEADER_BYTES as usize];
+        bytes[..8].copy_from_slice(MAGIC);
+        put_narrow::<4>(&mut bytes, 8, u64::from(FORMAT));
+        bytes[16..32].copy_from_slice(&self.store_id);
+        put_narrow::<8>(&mut bytes, 32, self.number);
+        put_narrow::<8>(&mut bytes, 40, self.segment_bytes);
+        let crc = crc32c::crc32c(&bytes[..60]);
+        put_narrow::<4>(&mut bytes, 60, u64::from(crc));
+        bytes
+    }
+
+    fn decode(bytes: &[u8], file: &str) -> Result<Self> {
+        if bytes.len() < HEADER_BYTES as usize || &bytes[..8] != MAGIC {
+            return Err(Error::corrupt(file, 0, None, "this is not a log file, or its first bytes are damaged"));
+        }
+        let format = u32_at(bytes, 8);
+        if crc32c::crc32c(&bytes[..60]) != u32_at(bytes, 60) {
+            return Err(Error::corrupt(file, 0, None, "the head of this log file is damaged"));
+        }
+        if format != FORMAT {
+            return Err(Error::Format(format!(
+                "this store has format {format}; this version of act-fast reads format {FORMAT}: use a newer one"
+            )));
+        }
+        let mut store_id = [0; 16];
+        store_id.copy_from_slice(&bytes[16..32]);
+        let header = Self { store_id, number: u64_at(bytes, 32), segment_bytes: u64_at(bytes, 40) };
+        if !(SEGMENT_MIN_BYTES..=SEGMENT_MAX_BYTES).contains(&header.segment_bytes) {
+            return Err(Error::corrupt(file, 40, None, "this log file states an impossible size"));
+        }
+        Ok(header)
+    }
+}
+
+/// One file of the log.
+#[derive(Debug)]
+struct Segment {
+    /// The length of the file as far as this handle knows: what lies beyond must not be touched.
+    len: AtomicUsize,
+    read: Map,
+    write: OnceLock<Map>,
+}
+
+/// How many segments have their files open at once. Reading needs only the mappings.
+const FILES_MAX: usize = 4;
+
+/// An open file of a segment.
+pub(crate) type SegmentFile = Arc<dyn DiskFile>;
+
+#[derive(Debug)]
+pub(crate) struct Segments {
+    disk: Arc<dyn Disk>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) store_id: [u8; 16],
+    writable: bool,
+    open: Sparse<Segment>,
+    /// The files used last, the youngest at the end.
+    files: Mutex<Vec<(u64, SegmentFile)>>,
+}
+
+/// The file of segment `number`, relative to the store.
+pub(crate) fn name(number: u64) -> String {
+    format!("{FOLDER}/{number:08}.seg")
+}
+
+/// The numbers of the segments in the store, in order.
+pub(crate) fn list(disk: &dyn Disk) -> Result<Vec<u64>> {
+    let names = disk.list(FOLDER).doing(|| format!("listing {}/{FOLDER}", disk.describe()))?;
+    Ok(names.iter().filter_map(|name| name.strip_suffix(".seg")?.parse().ok()).collect())
+}
+
+/// The head of segment `number`.
+pub(crate) fn read_header(disk: &dyn Disk, number: u64) -> Result<Header> {
+    let file = name(number);
+    let handle = disk.open(&file, Access::Read).doing(|| format!("opening {file}"))?;
+    if handle.len().doing(|| format!("measuring {file}"))? < HEADER_BYTES {
+        return Err(Error::corrupt(file, 0, None, "this log file is shorter than its head"));
+    }
+    let map = handle.map(0, HEADER_BYTES as usize, false).doing(|| format!("mapping {file}"))?;
+    let header = Header::decode(map.bytes(0, HEADER_BYTES as usize), &file)?;
+    if header.number != number {
+        return Err(Error::corrupt(file, 32, None, &format!("this log file says that it is number {}", header.number)));
+    }
+    Ok(header)
+}
+
+/// Make segment `header.number`, with blocks for its first `len` bytes, so that it is whole or not there at all.
+/// `zeroed`: the blocks are written, not only reserved, which makes later flushes cheap.
+pub(crate) fn create(disk: &dyn Disk, header: &Header, len: u64, zeroed: bool) -> Result<()> {
+    let target = name(header.number);
+    let what = || format!("making {target}");
+    let file = disk.open(NEXT, Access::Create).doing(what)?;
+    file.write_all_at(&header.encode(), 0).doing(what)?;
+    if zeroed {
+        file.write_zeros(HEADER_BYTES, len - HEADER_BYTES).doing(what)?;
+    } else {
+        file.reserve(0, len).doing(what)?;
+    }
+    file.flush().doing(what)?;
+    disk.rename(NEXT, &target).doing(what)?;
+    disk.sync_folder(FOLDER).doing(what)
+}
+
+impl Segments {
+    pub(crate) fn new(disk: Arc<dyn Disk>, header: &Header, writable: bool) -> Self {
+        let (segment_bytes, store_id) = (header.segment_bytes, header.store_id);
+        Self { disk, segment_bytes, store_id, writable, open: Sparse::new(), files: Mutex::new(Vec::new()) }
+    }
+
+    pub(crate) fn header(&self, number: u64) -> Header {
+        Header { store_id: self.store_id, number, segment_bytes: self.segment_bytes }
+    }
+
+    /// Which segment a place is in.
+    #[inline]
+    pub(crate) fn number_of(&self, place: u64) -> u64 {
+        place / self.segment_bytes
+    }
+
+    /// Where the first record of a segment goes.
+    pub(crate) fn first_place(&self, number: u64) -> u64 {
+        number * self.segment_bytes + HEADER_BYTES
+    }
+
+    /// For error messages: the file and the offset of a place.
+    pub(crate) fn file_and_offset(&self, place: u64) -> (String, u64) {
+        (name(self.number_of(place)), place % self.segment_bytes)
+    }
+
+    /// An error about damage at a place.
+    pub(crate) fn damaged(&self, place: u64, position: Option<u64>, what: &str) -> Error {
+        let (file, offset) = self.file_and_offset(place);
+        Error::corrupt(file, offset, position, what)
+    }
+
+    /// The file of a segment, to be written, flushed or measured.
+    pub(crate) fn file(&self, number: u64) -> Result<SegmentFile> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, file)) = files.iter().find(|(known, _)| *known == number) {
+            return Ok(Arc::clone(file));
+        }
+        let name = name(number);
+        let access = if self.writable { Access::Write } else { Access::Read };
+        let file: SegmentFile = self.disk.open(&name, access).doing(|| format!("opening {name}"))?.into();
+        if files.len() == FILES_MAX {
+            files.remove(0);
+        }
+        files.push((number, Arc::clone(&file)));
+        Ok(file)
+    }
+
+    /// The file of a segment, opened anew. The system tells of a failed flush once to each open file, so whoever flushes
+    /// besides the commits does so here, and takes no failure from them.
+    pub(crate) fn file_apart(&self, number: u64) -> Result<Box<dyn DiskFile>> {
+        let name = name(number);
+        self.disk.open(&name, Access::Write).doing(|| format!("opening {name}"))
+    }
+
+    /// How many bytes the file of a segment has.
+    pub(crate) fn measure(&self, number: u64) -> Result<u64> {
+        self.file(number)?.len().doing(|| format!("measuring {}", name(number)))
+    }
+
+    /// Map the segment that a place is in.
+    pub(crate) fn map(&self, place: u64) -> Result<()> {
+        self.get(self.number_of(place)).map(drop)
+    }
+
+    /// The mapped segment.
+    #[inline]
+    fn get(&self, number: u64) -> Result<&Segment> {
+        let index = usize::try_from(number).unwrap_or(usize::MAX);
+        self.open.get(index, || self.open_segment(number)).unwrap_or_else(|| {
+            Err(Error::Full(format!(
+                "the log has {SPARSE_MAX} files of {} bytes, which is all it can have",
+                self.segment_bytes
+            )))
+        })
+    }
+
+    fn open_segment(&self, number: u64) -> Result<Segment> {
+        let header = read_header(&*self.disk, number)?;
+        if header.store_id != self.store_id {
+            return Err(Error::corrupt(name(number), 16, None, "this log file belongs to another store"));
+        }
+        let len = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);
+        let read = self.file(number)?.map(0, len, false).doing(|| format!("mapping {}", name(number)))?;
+        Ok(Segment { len: AtomicUsize::new(0), read, write: OnceLock::new() })
+    }
+
+    /// Bytes of a segment that are written and no longer change. None beyond the end of its file.
+    #[inline]
+    fn within(&self, number: u64, at: usize, len: usize) -> Result<Option<&[u8]>> {
+        let segment = self.get(number)?;
+        let Some(end) = at.checked_add(len) else { return Ok(None) };
+        if end > segment.len.load(Ordering::Relaxed) {
+            let known = usize::try_from(self.measure(number)?).unwrap_or(usize::MAX).min(segment.read.len());
+            segment.len.store(known, Ordering::Relaxed);
+            if end > known {
+                return Ok(None);
+            }
+        }
+        Ok(Some(segment.read.bytes(at, len)))
+    }
+
+    /// `len` bytes at a place, all within one segment, all written before.
+    #[inline]
+    pub(crate) fn bytes(&self, place: u64, len: usize) -> Result<&[u8]> {
+        let at = (place % self.segment_bytes) as usize;
+        self.within(self.number_of(place), at, len)?
+            .ok_or_else(|| self.damaged(place, None, "something is said to reach beyond the end of its log file"))
+    }
+
+    /// All bytes from a place up to the end of its file.
+    #[inline]
+    pub(crate) fn bytes_from(&self, place: u64) -> Result<&[u8]> {
+        let number = self.number_of(place);
+        let at = (place % self.segment_bytes) as usize;
+        let len = usize::try_from(self.measure(number)?.min(self.segment_bytes)).unwrap_or(usize::MAX);
+        Ok(self.within(number, at, len.saturating_sub(at))?.unwrap_or_default())
+    }
+
+    /// A few bytes at a place: as many as are there, up to what a number takes. A file may end with its last record.
+    #[inline]
+    pub(crate) fn number_bytes(&self, place: u64) -> Result<&[u8]> {
+        const NUMBER_BYTES: usize = 10;
+        let at = (place % self.segment_bytes) as usize;
+        if let Some(bytes) = self.within(self.number_of(place), at, NUMBER_BYTES)? {
+            return Ok(bytes);
+        }
+        let rest = self.bytes_from(place)?;
+        if rest.is_empty() { self.bytes(place, 1) } else { Ok(&rest[..rest.len().min(NUMBER_BYTES)]) }
+    }
+
+    /// The bytes of the record at a place, by the length that it states.
+    #[inline]
+    pub(crate) fn record(&self, place: u64) -> Result<&[u8]> {
+        let damaged = || self.damaged(place, None, "there should be a record here, but its head is damaged");
+        let head = Head::read(self.bytes(place, HEAD_BYTES)?).ok_or_else(damaged)?;
+        self.bytes(place, head.len)
+    }
+
+    /// Write a record. `mapped`: by storing into a mapping instead of by a system call.
+    #[inline]
+    pub(crate) fn write(&self, place: u64, record: &[u8], mapped: bool) -> Result<()> {
+        let number = self.number_of(place);
+        let at = place % self.segment_bytes;
+        if !mapped {
+            return self.file(number)?.write_all_at(record, at).doing(|| format!("writing to {}", name(number)));
+        }
+        self.write_map(self.get(number)?, number)?.write(at as usize, record);
+        Ok(())
+    }
+
+    fn write_map<'a>(&self, segment: &'a Segment, number: u64) -> Result<&'a Map> {
+        if let Some(map) = segment.write.get() {
+            return Ok(map);
+        }
+        let len = self.segment_bytes as usize;
+        let map = self.file(number)?.map(0, len, true).doing(|| format!("mapping {}", name(number)))?;
+        Ok(segment.write.get_or_init(|| map))
+    }
+
+    /// Have the pages from one place to another at hand for writing through the mapping; both in one segment.
+    pub(crate) fn populate(&self, from: u64, to: u64) -> Result<()> {
+        let number = self.number_of(from);
+        let map = self.write_map(self.get(number)?, number)?;
+        map.populate((from % self.segment_bytes) as usize, (to - from) as usize);
+        Ok(())
+    }
+
+    /// Write again what is there from one place to another, so that the next flush finds it to be unflushed.
+    pub(crate) fn rewrite(&self, from: u64, to: u64) -> Result<()> {
+        const PIECE_BYTES: u64 = 1 << 18;
+        let mut place = from.max(HEADER_BYTES);
+        while place < to {
+            let number = self.number_of(place);
+            let rest = self.bytes_from(place)?;
+            let bytes = rest[..rest.len().min((to - place).min(PIECE_BYTES) as usize)].to_vec();
+            if bytes.is_empty() {
+                place = self.first_place(number + 1);
+                continue;
+            }
+            self.write(place, &bytes, false)?;
+            place += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Flush all segments that hold bytes from `from` up to `to`.
+    pub(crate) fn flush(&self, from: u64, to: u64) -> Result<()> {
+        for number in self.number_of(from)..=self.number_of(to.max(from)) {
+            self.file(number)?.flush().doing(|| format!("flushing {}", name(number)))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! A copy of what reactions have come to, made while they go on.
+//!
+//! Each cell is copied as it is at some moment. That is enough: opening a copy ends its leases and correlates again, and a
+//! watermark is right whenever it was. What is derived is not copied.
+
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::error::{Doing, Result};
+use crate::shared::line::Line;
+
+use super::FOLDER;
+use super::cell::Cells;
+use super::files::Files;
+use super::records::Counts;
+
+/// How often a cell of which neither line is sound is looked at, before it is left out: it is then mended by opening.
+const LOOKS_MAX: u32 = 1000;
+
+/// Copy what is kept of the reactions of a store to another disk.
+pub(crate) fn copy(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>, store_id: &[u8; 16]) -> Result<()> {
+    let Some(kept) = Files::open_to_read(&**from, store_id)? else {
+        return Ok(());
+    };
+    to.create_folder(FOLDER).doing(|| format!("making {}/{FOLDER}", to.describe()))?;
+    let (copied, _) = Files::open(&**to, store_id)?;
+    let counts = read(&kept.counts, 0)?.map(|line| Counts::decode(&line)).unwrap_or_default();
+    copy_cells(&kept.targets, &copied.targets, counts.targets)?;
+    copy_cells(&kept.subscriptions, &copied.subscriptions, counts.subscriptions)?;
+    copy_cells(&kept.cursors, &copied.cursors, counts.cursors)?;
+    // The texts last: what a cell refers to was written before the cell was.
+    let later = read(&kept.counts, 0)?.map(|line| Counts::decode(&line)).unwrap_or_default();
+    let text_lines = later.text_lines.max(counts.text_lines);
+    kept.texts.copy_to(&copied.texts, text_lines)?;
+    copied.counts.write(0, Counts { text_lines, ..counts }.encode())?;
+    copied.flush()?;
+    to.sync_folder(FOLDER).doing(|| format!("syncing {}/{FOLDER}", to.describe()))
+}
+
+fn read(cells: &Cells, number: u32) -> Result<Option<Line>> {
+    for _ in 0..LOOKS_MAX {
+        if let Some(found) = cells.read(number)? {
+            return Ok(Some(found));
+        }
+        std::thread::yield_now();
+    }
+    Ok(None)
+}
+
+fn copy_cells(from: &Cells, to: &Cells, count: u32) -> Result<()> {
+    to.reserve(count)?;
+    for number in 0..count {
+        if let Some(found) = read(from, number)? {
+            to.write(number, found)?;
+        }
+    }
+    Ok(())
+}

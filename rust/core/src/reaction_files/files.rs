@@ -1,0 +1,147 @@
+//! The files that all processes share, opened, or made where they are missing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::disk::Disk;
+use crate::error::{Doing, Error, Result};
+use crate::shared::line::SharedLine;
+use crate::shared::line_file::Grown;
+
+use super::FOLDER;
+use super::cell::Cells;
+use super::texts::Texts;
+use super::work::Work;
+
+const TARGETS: u8 = 64;
+const SUBSCRIPTIONS: u8 = 65;
+const CURSORS: u8 = 66;
+const COUNTS: u8 = 67;
+const TEXTS: u8 = 68;
+const WORK: u8 = 69;
+const CHANGES: u8 = 70;
+const ALL: [(&str, u8); 7] = [
+    ("targets", TARGETS),
+    ("subscriptions", SUBSCRIPTIONS),
+    ("cursors", CURSORS),
+    ("counts", COUNTS),
+    ("texts", TEXTS),
+    ("work", WORK),
+    ("changes", CHANGES),
+];
+
+/// How many changes the ring holds; eight to a line.
+pub(crate) const RING: u64 = 1 << 14;
+const RING_HEAD_LINE: u64 = 1;
+const RING_LINE: u64 = 2;
+
+#[derive(Debug)]
+pub(crate) struct Files {
+    pub(crate) targets: Cells,
+    pub(crate) subscriptions: Cells,
+    pub(crate) cursors: Cells,
+    pub(crate) counts: Cells,
+    pub(crate) texts: Texts,
+    pub(crate) work: Work,
+    changes: Grown,
+}
+
+/// What is kept of reactions and is not derived.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) targets: Cells,
+    pub(crate) subscriptions: Cells,
+    pub(crate) cursors: Cells,
+    pub(crate) counts: Cells,
+    pub(crate) texts: Texts,
+}
+
+impl Files {
+    /// Open the files, or make them. Under the lock. Answers also whether one that was there before is missing or damaged.
+    pub(crate) fn open(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<(Self, bool)> {
+        let (mut made, mut damaged) = (0, false);
+        let mut open = |name: &str, area| -> Result<Grown> {
+            let name = format!("{FOLDER}/{name}");
+            match Grown::open_or_clear(disk, name.clone(), area, store_id, 1) {
+                Ok((file, cleared)) => {
+                    damaged |= cleared;
+                    Ok(file)
+                }
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                    made += 1;
+                    Grown::create(disk, name, area, store_id, 1, 0)
+                }
+                Err(error) => Err(error),
+            }
+        };
+        let files = Self {
+            targets: Cells::new(open("targets", TARGETS)?),
+            subscriptions: Cells::new(open("subscriptions", SUBSCRIPTIONS)?),
+            cursors: Cells::new(open("cursors", CURSORS)?),
+            counts: Cells::new(open("counts", COUNTS)?),
+            texts: Texts::new(open("texts", TEXTS)?),
+            work: Work::new(open("work", WORK)?),
+            changes: open("changes", CHANGES)?,
+        };
+        files.changes.reserve(RING_LINE + RING / 8)?;
+        files.counts.reserve(1)?;
+        let fresh = made == 7;
+        Ok((files, damaged || (made > 0 && !fresh)))
+    }
+
+    /// Open what is not derived, to read it while others go on; None where there is nothing.
+    pub(crate) fn open_to_read(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<Option<Kept>> {
+        let open = |name: &str, area| Grown::open(disk, format!("{FOLDER}/{name}"), area, store_id, 1, false);
+        let counts = match open("counts", COUNTS) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            counts => Cells::new(counts?),
+        };
+        Ok(Some(Kept {
+            counts,
+            targets: Cells::new(open("targets", TARGETS)?),
+            subscriptions: Cells::new(open("subscriptions", SUBSCRIPTIONS)?),
+            cursors: Cells::new(open("cursors", CURSORS)?),
+            texts: Texts::new(open("texts", TEXTS)?),
+        }))
+    }
+
+    /// Whether any of the files belongs to another store: they ran on the log that was here before this one.
+    pub(crate) fn any_foreign(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<bool> {
+        let names = disk.list(FOLDER).doing(|| format!("listing {FOLDER}"))?;
+        for (name, area) in ALL.iter().filter(|(name, _)| names.iter().any(|known| known == name)) {
+            if Grown::foreign(disk, format!("{FOLDER}/{name}"), *area, store_id)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// How many changes there have ever been.
+    pub(crate) fn ring_head(&self) -> Result<&AtomicU64> {
+        Ok(&self.changes.shared(RING_HEAD_LINE)?[0])
+    }
+
+    /// The target that a change was of.
+    pub(crate) fn change(&self, number: u64) -> Result<u32> {
+        let (line, at) = self.slot(number)?;
+        Ok(line[at].load(Ordering::SeqCst) as u32)
+    }
+
+    pub(crate) fn put_change(&self, number: u64, target: u32) -> Result<()> {
+        let (line, at) = self.slot(number)?;
+        line[at].store(u64::from(target), Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn slot(&self, number: u64) -> Result<(&SharedLine, usize)> {
+        let slot = number % RING;
+        Ok((self.changes.shared(RING_LINE + slot / 8)?, (slot % 8) as usize))
+    }
+
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.texts.flush()?;
+        self.targets.flush()?;
+        self.subscriptions.flush()?;
+        self.cursors.flush()?;
+        self.counts.flush()
+    }
+}

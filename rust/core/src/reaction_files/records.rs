@@ -1,0 +1,269 @@
+//! What the cells hold.
+
+use crate::bytes::{narrow_at, put_narrow, u32_at};
+use crate::index::postings::POSITION_MAX;
+use crate::shared::line::Line;
+
+use super::cell::{BODY_AT, blank};
+
+const BLOCKED: u8 = 1;
+const FAILED: u8 = 2;
+
+/// What is kept of a target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) name: u64,
+    pub(crate) lane: u64,
+    pub(crate) priority: i32,
+    pub(crate) blocked: bool,
+    /// How often the event at `failing` has been begun without success.
+    pub(crate) attempts: u16,
+    pub(crate) failing: u64,
+    /// Not before this time of day, in ms since 1970; 0: at any time.
+    pub(crate) due_ms: u64,
+    /// Until this uptime of the machine, in ms; 0: not leased.
+    pub(crate) leased_until_ms: u64,
+    pub(crate) holder: u64,
+    pub(crate) token: u32,
+    /// Where its error messages are written, one over the other; 0: it has had none.
+    pub(crate) error: u64,
+    /// Whether what is written there is of today.
+    pub(crate) failed: bool,
+    pub(crate) watermark: u64,
+}
+
+impl Target {
+    pub(crate) fn encode(&self) -> Line {
+        let mut line = blank();
+        put_narrow::<5>(&mut line, BODY_AT, self.name);
+        put_narrow::<5>(&mut line, 9, self.lane);
+        put_narrow::<4>(&mut line, 14, u64::from(self.priority.cast_unsigned()));
+        line[18] = (u8::from(self.blocked) * BLOCKED) | (u8::from(self.failed) * FAILED);
+        put_narrow::<2>(&mut line, 19, u64::from(self.attempts));
+        put_narrow::<5>(&mut line, 21, self.failing);
+        put_narrow::<6>(&mut line, 26, self.due_ms);
+        put_narrow::<6>(&mut line, 32, self.leased_until_ms);
+        put_narrow::<6>(&mut line, 38, self.holder);
+        put_narrow::<4>(&mut line, 44, u64::from(self.token));
+        put_narrow::<5>(&mut line, 48, self.error);
+        put_narrow::<5>(&mut line, 53, self.watermark);
+        line
+    }
+
+    pub(crate) fn decode(line: &Line) -> Self {
+        Self {
+            name: narrow_at::<5>(line, BODY_AT),
+            lane: narrow_at::<5>(line, 9),
+            priority: u32_at(line, 14).cast_signed(),
+            blocked: line[18] & BLOCKED != 0,
+            attempts: narrow_at::<2>(line, 19) as u16,
+            failing: narrow_at::<5>(line, 21),
+            due_ms: narrow_at::<6>(line, 26),
+            leased_until_ms: narrow_at::<6>(line, 32),
+            holder: narrow_at::<6>(line, 38),
+            token: u32_at(line, 44),
+            error: narrow_at::<5>(line, 48),
+            failed: line[18] & FAILED != 0,
+            watermark: narrow_at::<5>(line, 53),
+        }
+    }
+}
+
+/// What is kept of one reaction on one target.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    pub(crate) reaction: u32,
+    pub(crate) target: u32,
+    /// All work up to this position is done.
+    pub(crate) done: u64,
+    /// How many positions its work has, the first and the last of them, and the youngest chunk.
+    pub(crate) count: u64,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) chunk: u64,
+    pub(crate) chunk_start: u64,
+    /// How many positions of its work are done.
+    pub(crate) done_count: u64,
+    /// What is set aside of the target's retries while another program is at the target.
+    pub(crate) failing: u64,
+    pub(crate) attempts: u16,
+}
+
+impl Subscription {
+    pub(crate) fn pending(&self) -> bool {
+        self.last > self.done
+    }
+
+    /// What is left when the work has to be correlated again.
+    pub(crate) fn without_work(&self) -> Self {
+        Self {
+            reaction: self.reaction,
+            target: self.target,
+            done: self.done,
+            failing: self.failing,
+            attempts: self.attempts,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Line {
+        let mut line = blank();
+        put_narrow::<4>(&mut line, BODY_AT, u64::from(self.reaction));
+        put_narrow::<4>(&mut line, 8, u64::from(self.target));
+        put_narrow::<5>(&mut line, 12, self.done);
+        put_narrow::<5>(&mut line, 17, self.count);
+        put_narrow::<5>(&mut line, 22, self.first);
+        put_narrow::<5>(&mut line, 27, self.last);
+        put_narrow::<6>(&mut line, 32, self.chunk);
+        put_narrow::<5>(&mut line, 38, self.chunk_start);
+        put_narrow::<5>(&mut line, 43, self.done_count);
+        put_narrow::<5>(&mut line, 48, self.failing);
+        put_narrow::<2>(&mut line, 53, u64::from(self.attempts));
+        line
+    }
+
+    pub(crate) fn decode(line: &Line) -> Self {
+        Self {
+            reaction: u32_at(line, BODY_AT),
+            target: u32_at(line, 8),
+            done: narrow_at::<5>(line, 12),
+            count: narrow_at::<5>(line, 17),
+            first: narrow_at::<5>(line, 22),
+            last: narrow_at::<5>(line, 27),
+            chunk: narrow_at::<6>(line, 32),
+            chunk_start: narrow_at::<5>(line, 38),
+            done_count: narrow_at::<5>(line, 43),
+            failing: narrow_at::<5>(line, 48),
+            attempts: narrow_at::<2>(line, 53) as u16,
+        }
+    }
+}
+
+/// How far a reaction has been correlated that was forgotten: there is nothing that it has still to read.
+pub(crate) const FORGOTTEN: u64 = POSITION_MAX;
+
+/// How far a reaction has been correlated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) name: u64,
+    pub(crate) read: u64,
+    /// Where it began: 0, or the head at the time for one that starts now.
+    pub(crate) start: u64,
+    /// It has once come to where the others are. Until then nobody waits for it.
+    pub(crate) joined: bool,
+    /// What the code said when it was last registered.
+    pub(crate) priority: i32,
+    pub(crate) lane: u64,
+}
+
+impl Cursor {
+    pub(crate) fn forgotten(&self) -> bool {
+        self.read == FORGOTTEN
+    }
+
+    pub(crate) fn encode(&self) -> Line {
+        let mut line = blank();
+        put_narrow::<5>(&mut line, BODY_AT, self.name);
+        put_narrow::<5>(&mut line, 9, self.read);
+        put_narrow::<5>(&mut line, 14, self.start);
+        line[19] = u8::from(self.joined);
+        put_narrow::<4>(&mut line, 20, u64::from(self.priority.cast_unsigned()));
+        put_narrow::<5>(&mut line, 24, self.lane);
+        line
+    }
+
+    pub(crate) fn decode(line: &Line) -> Self {
+        Self {
+            name: narrow_at::<5>(line, BODY_AT),
+            read: narrow_at::<5>(line, 9),
+            start: narrow_at::<5>(line, 14),
+            joined: line[19] != 0,
+            priority: u32_at(line, 20).cast_signed(),
+            lane: narrow_at::<5>(line, 24),
+        }
+    }
+}
+
+/// How many of each there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) targets: u32,
+    pub(crate) subscriptions: u32,
+    pub(crate) cursors: u32,
+    pub(crate) text_lines: u64,
+    pub(crate) work_lines: u64,
+    /// Changes when everything that was derived is made anew.
+    pub(crate) generation: u32,
+    /// The start of the machine since which leases count.
+    pub(crate) boot: u64,
+}
+
+impl Counts {
+    pub(crate) fn encode(&self) -> Line {
+        let mut line = blank();
+        put_narrow::<4>(&mut line, BODY_AT, u64::from(self.targets));
+        put_narrow::<4>(&mut line, 8, u64::from(self.subscriptions));
+        put_narrow::<4>(&mut line, 12, u64::from(self.cursors));
+        put_narrow::<6>(&mut line, 16, self.text_lines);
+        put_narrow::<6>(&mut line, 22, self.work_lines);
+        put_narrow::<4>(&mut line, 28, u64::from(self.generation));
+        put_narrow::<6>(&mut line, 32, self.boot);
+        line
+    }
+
+    pub(crate) fn decode(line: &Line) -> Self {
+        Self {
+            targets: u32_at(line, BODY_AT),
+            subscriptions: u32_at(line, 8),
+            cursors: u32_at(line, 12),
+            text_lines: narrow_at::<6>(line, 16),
+            work_lines: narrow_at::<6>(line, 22),
+            generation: u32_at(line, 28),
+            boot: narrow_at::<6>(line, 32),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_into_a_cell_reads_back() {
+        let target = Target {
+            name: 1,
+            lane: 2,
+            priority: -3,
+            blocked: true,
+            attempts: 4,
+            failing: 5,
+            due_ms: 6,
+            leased_until_ms: 7,
+            holder: 8,
+            token: 9,
+            error: 10,
+            failed: true,
+            watermark: 11,
+        };
+        assert_eq!(Target::decode(&target.encode()), target);
+        let subscription = Subscription {
+            reaction: 1,
+            target: 2,
+            done: 3,
+            count: 4,
+            first: 5,
+            last: 6,
+            chunk: 7,
+            chunk_start: 8,
+            done_count: 9,
+            failing: 10,
+            attempts: 11,
+        };
+        assert_eq!(Subscription::decode(&subscription.encode()), subscription);
+        let cursor = Cursor { name: 1, read: 2, start: 3, joined: true, priority: -4, lane: 5 };
+        assert_eq!(Cursor::decode(&cursor.encode()), cursor);
+        let counts =
+            Counts { targets: 1, subscriptions: 2, cursors: 3, text_lines: 4, work_lines: 5, generation: 6, boot: 7 };
+        assert_eq!(Counts::decode(&counts.encode()), counts);
+    }
+}

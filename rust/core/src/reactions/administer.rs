@@ -1,0 +1,162 @@
+//! What people do to targets by hand.
+
+use crate::error::{Error, Result};
+use crate::read::query;
+
+use super::Reactions;
+use super::state::Shared;
+use crate::reaction_files::records::{FORGOTTEN, Subscription, Target};
+
+/// Which targets are meant. All conditions must hold.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// These, by name.
+    pub names: Option<Vec<String>>,
+    /// Those in whose names this regular expression is found.
+    pub pattern: Option<String>,
+    /// Those of this lane.
+    pub lane: Option<String>,
+    /// Those that are blocked, or that are not.
+    pub blocked: Option<bool>,
+}
+
+impl Reactions {
+    /// Let targets begin anew: all their work is to be done again. Blocks, retries and leases end.
+    pub fn reset(&self, selection: &Selection) -> Result<usize> {
+        self.change(selection, |shared, number, target| {
+            for at in shared.known[number as usize].subscriptions.clone() {
+                let mut subscription = shared.subscription(at)?;
+                if subscription.done != FORGOTTEN {
+                    subscription = Subscription { done: 0, done_count: 0, failing: 0, attempts: 0, ..subscription };
+                    shared.put_subscription(at, &subscription)?;
+                }
+            }
+            *target = Target { watermark: 0, ..freed(target) };
+            Ok(true)
+        })
+    }
+
+    /// Let blocked targets go on where they stopped, with a fresh budget.
+    pub fn unblock(&self, selection: &Selection) -> Result<usize> {
+        self.change(selection, |shared, number, target| {
+            let blocked = target.blocked;
+            if blocked {
+                *target = freed(target);
+                for at in &shared.known[number as usize].subscriptions {
+                    let subscription = shared.subscription(*at)?;
+                    if subscription.attempts > 0 {
+                        shared.put_subscription(*at, &Subscription { failing: 0, attempts: 0, ..subscription })?;
+                    }
+                }
+            }
+            Ok(blocked)
+        })
+    }
+
+    /// Stop targets until they are unblocked. A lease on one ends: its outcome will be dropped.
+    pub fn block(&self, selection: &Selection, error: &str) -> Result<usize> {
+        self.change(selection, |shared, _, target| {
+            let fresh = !target.blocked;
+            if fresh {
+                *target = Target { blocked: true, ..freed(target) };
+                shared.note_error(target, error)?;
+            }
+            Ok(fresh)
+        })
+    }
+
+    /// Let targets pause until a time of day, in ms since 1970.
+    pub fn defer(&self, selection: &Selection, due_ms: u64) -> Result<usize> {
+        self.change(selection, |_, _, target| {
+            target.due_ms = due_ms;
+            Ok(true)
+        })
+    }
+
+    /// Set the priority of targets outright.
+    pub fn prioritize(&self, selection: &Selection, priority: i32) -> Result<usize> {
+        self.change(selection, |_, _, target| {
+            let changed = target.priority != priority;
+            target.priority = priority;
+            Ok(changed)
+        })
+    }
+
+    fn change(
+        &self,
+        selection: &Selection,
+        mut work: impl FnMut(&mut Shared, u32, &mut Target) -> Result<bool>,
+    ) -> Result<usize> {
+        let changed = self.locked(|shared| {
+            let mut changed = 0;
+            for number in shared.select(selection, None, usize::MAX)? {
+                let mut target = shared.target(number)?;
+                if work(shared, number, &mut target)? {
+                    shared.put_target(number, &target)?;
+                    changed += 1;
+                }
+            }
+            Ok(changed)
+        })?;
+        // Workers may be asleep that could go on now.
+        self.log.wake();
+        Ok(changed)
+    }
+}
+
+/// A target without lease, retries, error and block. A holder's outcome is dropped from now on.
+fn freed(target: &Target) -> Target {
+    Target {
+        blocked: false,
+        attempts: 0,
+        failing: 0,
+        due_ms: 0,
+        leased_until_ms: 0,
+        failed: false,
+        token: target.token.wrapping_add(1),
+        ..*target
+    }
+}
+
+impl Shared {
+    /// The numbers of up to `limit` targets that are meant, after the target of a number, in the order in which they came to
+    /// be or are named.
+    pub(super) fn select(&self, selection: &Selection, after: Option<u32>, limit: usize) -> Result<Vec<u32>> {
+        let pattern = selection.pattern.as_deref().map(query::compile).transpose()?;
+        let lane = selection.lane.as_ref().map(|name| self.lane_texts.get(name.as_str()).copied());
+        let meant = |number: u32| -> Result<bool> {
+            if pattern.as_ref().is_some_and(|pattern| !pattern.is_match(&self.known[number as usize].name)) {
+                return Ok(false);
+            }
+            let target = self.target(number)?;
+            let in_lane = lane.is_none_or(|lane| lane == Some(target.lane));
+            Ok(in_lane && selection.blocked.is_none_or(|blocked| blocked == target.blocked))
+        };
+        let mut found = Vec::new();
+        if let Some(names) = &selection.names {
+            for name in names {
+                let number = self.by_name.get(name.as_str()).copied();
+                let there =
+                    number.map(|number| self.deserted(number).map(|deserted| (number, !deserted))).transpose()?;
+                let Some((number, true)) = there else {
+                    return Err(Error::Invalid(format!("there is no target {name:?}")));
+                };
+                if meant(number)? && !found.contains(&number) {
+                    found.push(number);
+                }
+            }
+            found.retain(|number| after.is_none_or(|after| *number > after));
+            found.truncate(limit);
+            return Ok(found);
+        }
+        for number in after.map_or(0, |after| after + 1)..self.counts.targets {
+            if found.len() == limit {
+                break;
+            }
+            if meant(number)? && !self.deserted(number)? {
+                found.push(number);
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,380 @@
+//! Queries: events by stream, name, position, time and correlation, page by page, over one cut of the log.
+//!
+//! A query walks the narrowest list there is: a stream's postings, those of its event names, or the log itself.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use regex::Regex;
+
+use crate::error::{Error, Result};
+use crate::index::{self, Index, Key};
+use crate::log::record::KeyKind;
+use crate::names;
+use crate::read::event::{EventView, PAGE_BYTES_MAX, Reader, view};
+use crate::read::walk::each_event;
+use crate::store::log::Log;
+
+/// How many events one page looks at before it comes back, be it empty, so that its caller stays interruptible.
+const PAGE_EXAMINED_MAX: usize = 1 << 16;
+const REFILL: u64 = 600;
+/// How many times more events than a name has the log must have for walking the name to pay.
+const NAMES_PAY: u64 = 4;
+/// The most memory that a compiled pattern may take.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// What a query asks for. All bounds are exclusive.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// One stream, exactly.
+    pub stream: Option<String>,
+    /// Streams in whose names this regular expression is found.
+    pub pattern: Option<String>,
+    /// Events with one of these names.
+    pub names: Option<Vec<String>>,
+    /// Positions above this.
+    pub after: u64,
+    /// Positions below this.
+    pub before: Option<u64>,
+    /// Created after this, in µs since 1970.
+    pub created_after: Option<i64>,
+    /// Created before this, in µs since 1970.
+    pub created_before: Option<i64>,
+    /// Events whose meta has this correlation.
+    pub correlation: Option<String>,
+    /// From the youngest to the oldest.
+    pub backwards: bool,
+}
+
+/// Compile a pattern: linear-time, searched, anchored only by whoever wrote it.
+pub(crate) fn compile(pattern: &str) -> Result<Regex> {
+    regex::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build().map_err(|error| {
+        // The last line says what is wrong; those before it point to where, with a drawing.
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Error::Invalid(format!("the pattern {pattern:?} is not a regular expression: {reason}"))
+    })
+}
+
+/// One key's positions, walked forwards or backwards.
+#[derive(Clone, Debug)]
+struct Source {
+    number: u32,
+    kind: KeyKind,
+    /// The next ordinal to fetch, and how many are left.
+    next: u64,
+    left: u64,
+    fetched: VecDeque<u64>,
+}
+
+impl Source {
+    fn new(index: &Index, (number, key): (u32, Key), low: u64, high: u64, backwards: bool) -> Result<Self> {
+        let first = index.count_up_to(&key, low - 1)? + 1;
+        let last = index.count_up_to(&key, high)?;
+        let left = (last + 1).saturating_sub(first);
+        let next = if backwards { last } else { first };
+        Ok(Self { number, kind: key.kind, next, left, fetched: VecDeque::new() })
+    }
+
+    /// Whether an event is this key's.
+    fn has(&self, event: &EventView<'_>) -> bool {
+        self.number == if self.kind == KeyKind::Stream { event.stream } else { event.name }
+    }
+
+    fn front(&mut self, index: &Index, backwards: bool) -> Result<Option<u64>> {
+        if self.fetched.is_empty() && self.left > 0 {
+            let count = self.left.min(REFILL);
+            let from = if backwards { self.next + 1 - count } else { self.next };
+            let mut positions = Vec::with_capacity(count as usize);
+            // Looked up anew: where its postings are is another thing in an index that was made anew since.
+            index.postings(&index.key(self.number)?, from, from + count - 1, &mut positions)?;
+            if backwards {
+                positions.reverse();
+                self.next -= count;
+            } else {
+                self.next += count;
+            }
+            self.left -= count;
+            self.fetched = positions.into();
+        }
+        Ok(self.fetched.front().copied())
+    }
+}
+
+/// How a query walks, and how far it has come.
+#[derive(Clone, Debug)]
+enum Walk {
+    /// The positions of some keys, merged.
+    Keys(Vec<Source>),
+    /// All positions from here on.
+    Log { next: u64 },
+}
+
+/// A running query.
+#[derive(Debug)]
+pub struct Query {
+    walk: Walk,
+    low: u64,
+    high: u64,
+    backwards: bool,
+    names: Option<HashSet<u32>>,
+    pattern: Option<Regex>,
+    /// What the pattern says of the streams seen.
+    matched: HashMap<u32, bool>,
+    correlation: Option<String>,
+}
+
+impl Log {
+    /// Begin a query over the log as it is published now.
+    pub fn query(&self, filter: &Filter) -> Result<Query> {
+        if let Some(stream) = &filter.stream {
+            names::check("stream", stream)?;
+        }
+        for name in filter.names.iter().flatten() {
+            names::check("event name", name)?;
+        }
+        let pattern = filter.pattern.as_deref().map(compile).transpose()?;
+        let head = self.head()?;
+        self.reading(|index| self.plan(index, filter, pattern.clone(), head))
+    }
+
+    fn plan(&self, index: &Index, filter: &Filter, pattern: Option<Regex>, head: u64) -> Result<Query> {
+        let (low, high) = self.bounds(index, filter, head)?;
+        let mut wanted = filter.names.is_some().then(HashSet::new);
+        let mut name_keys = Vec::new();
+        for name in filter.names.iter().flatten() {
+            if let Some((number, key)) = index.find(KeyKind::Name, name)?
+                && wanted.as_mut().is_some_and(|wanted| wanted.insert(number))
+            {
+                name_keys.push((number, key));
+            }
+        }
+        let span = (high + 1).saturating_sub(low);
+        let named: u64 = name_keys.iter().map(|(_, key)| key.count).sum();
+        let keys = if let Some(stream) = &filter.stream {
+            Some(index.find(KeyKind::Stream, stream)?.into_iter().collect())
+        } else if wanted.is_some() && named.saturating_mul(NAMES_PAY) <= span {
+            Some(name_keys)
+        } else {
+            None
+        };
+        let walk = match keys {
+            _ if span == 0 => Walk::Keys(Vec::new()),
+            Some(keys) => Walk::Keys(
+                keys.into_iter()
+                    .map(|key| Source::new(index, key, low, high, filter.backwards))
+                    .collect::<Result<_>>()?,
+            ),
+            None => Walk::Log { next: if filter.backwards { high } else { low } },
+        };
+        Ok(Query {
+            walk,
+            low,
+            high,
+            backwards: filter.backwards,
+            names: wanted,
+            pattern,
+            matched: HashMap::new(),
+            correlation: filter.correlation.clone(),
+        })
+    }
+
+    /// The lowest and the highest position that can be meant.
+    fn bounds(&self, index: &Index, filter: &Filter, head: u64) -> Result<(u64, u64)> {
+        let mut low = filter.after.saturating_add(1);
+        let mut high = filter.before.map_or(head, |before| head.min(before.saturating_sub(1)));
+        if let Some(time) = filter.created_after {
+            low = low.max(self.first_position(index, head, |created| created > time)?);
+        }
+        if let Some(time) = filter.created_before {
+            high = high.min(self.first_position(index, head, |created| created >= time)? - 1);
+        }
+        Ok((low, high))
+    }
+
+    /// The first position up to `head` whose time passes the test, by bisection: times never run backwards in the log.
+    fn first_position(&self, index: &Index, head: u64, passes: impl Fn(i64) -> bool) -> Result<u64> {
+        let mut reader = Reader::new(self);
+        let (mut low, mut high) = (1, head + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if passes(reader.event(index.place(middle)?, middle)?.created) { high = middle } else { low = middle + 1 }
+        }
+        Ok(low)
+    }
+
+    /// The last position created before a time, in µs since 1970; 0 when there is none.
+    pub fn position_before(&self, created: i64) -> Result<u64> {
+        let head = self.head()?;
+        self.reading(|index| Ok(self.first_position(index, head, |time| time >= created)? - 1))
+    }
+}
+
+impl Query {
+    /// The lowest and the highest position that it looks at.
+    #[must_use]
+    pub fn span(&self) -> (u64, u64) {
+        (self.low, self.high)
+    }
+
+    /// How many events it looks at, at most.
+    #[must_use]
+    pub fn width(&self) -> u64 {
+        match &self.walk {
+            Walk::Keys(sources) => sources.iter().map(|source| source.left).sum(),
+            Walk::Log { .. } => (self.high + 1).saturating_sub(self.low),
+        }
+    }
+
+    /// The next events: at most `limit`, perhaps none yet; None when there are no more.
+    pub fn next_page<'a>(&mut self, log: &'a Log, limit: usize) -> Result<Option<Vec<EventView<'a>>>> {
+        log.check_open()?;
+        if limit == 0 {
+            return Ok(None);
+        }
+        let start = self.walk.clone();
+        log.reading(|index| {
+            self.walk = start.clone();
+            match self.walk {
+                Walk::Keys(_) => self.page_of_keys(log, index, limit),
+                Walk::Log { next } if next < self.low || next > self.high => Ok(None),
+                Walk::Log { next } if self.backwards => self.page_of_log_backwards(log, index, limit, next),
+                Walk::Log { next } => self.page_of_log(log, index, limit, next),
+            }
+        })
+    }
+
+    fn page_of_keys<'a>(&mut self, log: &'a Log, index: &Index, limit: usize) -> Result<Option<Vec<EventView<'a>>>> {
+        let mut events = Vec::new();
+        let mut reader = Reader::new(log);
+        let mut bytes = 0;
+        for _ in 0..PAGE_EXAMINED_MAX {
+            if events.len() == limit || bytes > PAGE_BYTES_MAX {
+                return Ok(Some(events));
+            }
+            let Some((source, position)) = self.next_of_keys(index)? else {
+                return Ok((!events.is_empty()).then_some(events));
+            };
+            let event = reader.event(index.place(position)?, position)?;
+            if !self.source(source).is_some_and(|source| source.has(&event)) {
+                return Err(Error::index_damaged(index::FOLDER, 0));
+            }
+            if self.wants(log, &event)? {
+                bytes += event.data.len();
+                events.push(event);
+            }
+        }
+        Ok(Some(events))
+    }
+
+    fn source(&self, number: usize) -> Option<&Source> {
+        match &self.walk {
+            Walk::Keys(sources) => sources.get(number),
+            Walk::Log { .. } => None,
+        }
+    }
+
+    /// The next position of all keys, and which of them has it.
+    fn next_of_keys(&mut self, index: &Index) -> Result<Option<(usize, u64)>> {
+        let Walk::Keys(sources) = &mut self.walk else {
+            return Ok(None);
+        };
+        let mut best: Option<(usize, u64)> = None;
+        for (at, source) in sources.iter_mut().enumerate() {
+            if let Some(position) = source.front(index, self.backwards)?
+                && best.is_none_or(|(_, other)| if self.backwards { position > other } else { position < other })
+            {
+                best = Some((at, position));
+            }
+        }
+        if let Some((at, _)) = best {
+            sources[at].fetched.pop_front();
+        }
+        Ok(best)
+    }
+
+    fn page_of_log_backwards<'a>(
+        &mut self,
+        log: &'a Log,
+        index: &Index,
+        limit: usize,
+        from: u64,
+    ) -> Result<Option<Vec<EventView<'a>>>> {
+        let mut events = Vec::new();
+        let mut reader = Reader::new(log);
+        let mut bytes = 0;
+        let mut position = from;
+        for _ in 0..PAGE_EXAMINED_MAX {
+            if position < self.low || events.len() == limit || bytes > PAGE_BYTES_MAX {
+                break;
+            }
+            let event = reader.event(index.place(position)?, position)?;
+            position -= 1;
+            if self.wants(log, &event)? {
+                bytes += event.data.len();
+                events.push(event);
+            }
+        }
+        self.walk = Walk::Log { next: position };
+        Ok(Some(events))
+    }
+
+    fn page_of_log<'a>(
+        &mut self,
+        log: &'a Log,
+        index: &Index,
+        limit: usize,
+        from: u64,
+    ) -> Result<Option<Vec<EventView<'a>>>> {
+        let mut events = Vec::new();
+        let (mut bytes, mut examined) = (0, 0);
+        let mut next = from;
+        each_event(log, index, from..self.high + 1, |commit, event| {
+            if events.len() == limit || examined == PAGE_EXAMINED_MAX || bytes > PAGE_BYTES_MAX {
+                return Ok(false);
+            }
+            examined += 1;
+            next += 1;
+            let event = view(commit, event);
+            if self.wants(log, &event)? {
+                bytes += event.data.len();
+                events.push(event);
+            }
+            Ok(true)
+        })?;
+        self.walk = Walk::Log { next };
+        Ok(Some(events))
+    }
+
+    fn wants(&mut self, log: &Log, event: &EventView<'_>) -> Result<bool> {
+        if self.names.as_ref().is_some_and(|names| !names.contains(&event.name)) {
+            return Ok(false);
+        }
+        if let Some(pattern) = &self.pattern {
+            let matched = match self.matched.get(&event.stream) {
+                Some(matched) => *matched,
+                None => {
+                    let matched = pattern.is_match(log.text(event.stream)?);
+                    self.matched.insert(event.stream, matched);
+                    matched
+                }
+            };
+            if !matched {
+                return Ok(false);
+            }
+        }
+        Ok(self.correlation.as_deref().is_none_or(|wanted| correlates(event.meta, wanted)))
+    }
+}
+
+/// What is looked at of a meta; the rest is passed over, however deep it is.
+#[derive(serde::Deserialize)]
+struct Correlation<'a> {
+    #[serde(borrow)]
+    correlation: Option<Cow<'a, str>>,
+}
+
+fn correlates(meta: &[u8], wanted: &str) -> bool {
+    let parsed: serde_json::Result<Correlation<'_>> = serde_json::from_slice(meta);
+    parsed.is_ok_and(|meta| meta.correlation.as_deref() == Some(wanted))
+}

@@ -1,0 +1,76 @@
+//! Walking whole records, each checked before anything of it is handed out.
+
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::index::Index;
+use crate::log::record::{Kind, Preamble, Stored, distance_to_commit, sound};
+use crate::store::log::Log;
+
+/// Hand out the events of a range of positions in order, each with its commit, from whole and sound records, until `each` has
+/// enough.
+pub(crate) fn each_event<'a>(
+    log: &'a Log,
+    index: &Index,
+    range: Range<u64>,
+    mut each: impl FnMut(&Preamble<'a>, &Stored<'a>) -> Result<bool>,
+) -> Result<()> {
+    let mut next = range.start;
+    if next >= range.end {
+        return Ok(());
+    }
+    let mut place = log.commit_place(index.place(next)?)?;
+    while next < range.end {
+        let (bytes, kind) = log.sound_record(place, next)?;
+        match kind {
+            Kind::End => {
+                place = log.segments.first_place(log.segments.number_of(place) + 1);
+                continue;
+            }
+            Kind::Snapshot => {}
+            Kind::Commit => {
+                let at = next;
+                let damaged = || log.segments.damaged(place, Some(at), "the commit here is damaged");
+                let commit = Preamble::read(bytes, place, log.seed, false).ok_or_else(damaged)?;
+                let (first, end) = (commit.head.position, commit.head.position + commit.count);
+                if !(first..end).contains(&next) {
+                    return Err(damaged());
+                }
+                let mut found = first;
+                for event in commit.events() {
+                    found += 1;
+                    if event.position < next {
+                        continue;
+                    }
+                    if next == range.end || !each(&commit, &event)? {
+                        return Ok(());
+                    }
+                    next += 1;
+                }
+                if found != end {
+                    return Err(damaged());
+                }
+            }
+        }
+        place += bytes.len() as u64;
+    }
+    Ok(())
+}
+
+impl Log {
+    /// Where the commit of the event at a place begins.
+    pub(crate) fn commit_place(&self, place: u64) -> Result<u64> {
+        let distance = distance_to_commit(self.segments.number_bytes(place)?);
+        distance
+            .and_then(|distance| place.checked_sub(distance))
+            .ok_or_else(|| self.segments.damaged(place, None, "the event here is damaged"))
+    }
+
+    /// The record at a place, checked as a whole, and its kind.
+    pub(crate) fn sound_record(&self, place: u64, position: u64) -> Result<(&[u8], Kind)> {
+        let bytes = self.segments.record(place)?;
+        let head = sound(bytes, place, self.seed)
+            .ok_or_else(|| self.segments.damaged(place, Some(position), "the record here is damaged"))?;
+        Ok((bytes, head.kind))
+    }
+}

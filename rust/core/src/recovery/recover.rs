@@ -1,0 +1,370 @@
+//! Making a store ready: trusting the control file where that is safe, and making it and the index anew from the log
+//! where it is not. Told in `docs/design.md`; runs only while no other handle has the store open.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::disk::{Access, Disk};
+use crate::error::{Doing, Error, Result};
+use crate::index::{self, Index};
+use crate::log::record::{ALIGN_BYTES, Kind, Preamble, Seed, SnapshotRecord};
+use crate::log::scan::{Scan, Step};
+use crate::log::segments::{self, Header, Segments};
+use crate::options::{Durability, Options};
+use crate::reaction_files::mend;
+use crate::shared::control::{self, Control, IndexState, LogState};
+use crate::shared::handles;
+use crate::shared::lock::Guard;
+use crate::store::log::Log;
+
+/// What opening had to put right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovered {
+    /// How many events were found.
+    pub events: u64,
+    /// How many bytes of commits that were never acknowledged were cut off.
+    pub cut_bytes: u64,
+    /// How long it took.
+    pub took: Duration,
+}
+
+type Ready = (Arc<Control>, Index, Option<Recovered>);
+
+/// Open the control file and the index, or make them.
+pub(crate) fn ready(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options) -> Result<Ready> {
+    let known = Control::open(&**disk, true)?.filter(|control| belongs(control, segments));
+    if let Some(control) = known {
+        if trusted(&control)? && !control.flag(control::FAILED)? {
+            return attach(disk, segments, Arc::new(control));
+        }
+        return recover(disk, segments, options, Some(control));
+    }
+    recover(disk, segments, options, None)
+}
+
+/// The control file for a reader, if it can be used as it is.
+pub(crate) fn readable(disk: &Arc<dyn Disk>, header: &Header) -> Result<Option<Control>> {
+    let control = match Control::open(&**disk, true) {
+        Err(Error::Io { .. }) => Control::open(&**disk, false)?,
+        outcome => outcome?,
+    };
+    let Some(control) = control else {
+        return Ok(None);
+    };
+    let same = control.store_id == header.store_id && control.segment_bytes == header.segment_bytes;
+    if !same || !trusted(&control)? {
+        return Ok(None);
+    }
+    let idle = control.writer_lock().load(std::sync::atomic::Ordering::SeqCst) == 0;
+    let whole =
+        control.indexed()? == control.log_state()?.tail && control.published()? == control.log_state()?.position;
+    let claimed = control.identity() == Some(control.here_and_now()?);
+    // A writer may be at work just now; if so, it is alive.
+    let usable = !claimed || (idle && whole) || handles::any_alive(&**disk)?;
+    Ok(usable.then_some(control))
+}
+
+fn belongs(control: &Control, segments: &Segments) -> bool {
+    control.store_id == segments.store_id && control.segment_bytes == segments.segment_bytes
+}
+
+/// Whether what the control file and the index say can be relied on: they were kept true since this start of the machine
+/// in this very place, or closed and flushed in it.
+fn trusted(control: &Control) -> Result<bool> {
+    if !control.readable() {
+        return Ok(false);
+    }
+    let here = control.here_and_now()?;
+    Ok(match control.identity() {
+        Some(identity) if identity == here => true,
+        Some(identity) if identity.same_file(&here) => control.flag(control::CLEAN)?,
+        _ => false,
+    })
+}
+
+fn attach(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, control: Arc<Control>) -> Result<Ready> {
+    control.claim()?;
+    control.open_up()?;
+    let tail = control.log_state()?.tail;
+    let rebuilt = |control: &Arc<Control>| -> Result<Index> {
+        control.free_locks();
+        let index = build(disk, control, segments, tail)?;
+        Ok(index)
+    };
+    // An index that cannot be used is made anew; a log that cannot is another matter.
+    let index = if control.indexed()? == 0 {
+        rebuilt(&control)?
+    } else {
+        match Index::open(disk, &control, segments, true) {
+            Ok(index) => index,
+            Err(Error::Format(message)) => return Err(Error::Format(message)),
+            Err(_) => rebuilt(&control)?,
+        }
+    };
+    Ok((control, index, None))
+}
+
+/// Make control file and index from the log, and cut off what was never acknowledged.
+fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, old: Option<Control>) -> Result<Ready> {
+    let started = Instant::now();
+    let synced = old.as_ref().and_then(|control| control.synced().ok()).unwrap_or(0);
+    // After a failed flush, what was never published may only seem to be on disk; unless the machine was started since.
+    let failed =
+        old.as_ref().is_some_and(|control| control.flag(control::FAILED).unwrap_or(false)) && !rebooted(old.as_ref())?;
+    let keep_up_to = old.as_ref().filter(|_| failed).and_then(|control| control.published().ok());
+    let generation = next_generation(&**disk)?;
+    // One that is there is kept, be it damaged: readers may have it open.
+    let control = Arc::new(match old {
+        Some(control) => control,
+        None => Control::create(&**disk, segments.store_id, segments.segment_bytes)?,
+    });
+    control.disclaim();
+    control.free_locks();
+    // Files that are opened here may lose their names before the end, so the handle that is to use the log opens its own.
+    let lasting = segments;
+    let segments = &Arc::new(Segments::new(Arc::clone(disk), &lasting.header(0), true));
+
+    let numbers = segments::list(&**disk)?;
+    let count = numbers.len() as u64;
+    if let Some(gap) = numbers.iter().zip(0..).find(|(number, expected)| *number != expected) {
+        let name = segments::name(gap.1);
+        return Err(Error::corrupt(name, 0, None, "this log file is missing, but later ones are there; restore it"));
+    }
+    let mut building = Building::begin(disk, &control, segments, generation)?;
+    let mut scan = Scan::new(segments, count);
+    let stopped = loop {
+        let before = (scan.place, scan.position, scan.created, scan.crc);
+        match scan.step()? {
+            Step::Record(found) => {
+                let last =
+                    found.head.kind == Kind::Commit && keep_up_to.is_some_and(|limit| found.head.position > limit);
+                if last && found.place >= synced {
+                    (scan.place, scan.position, scan.created, scan.crc) = before;
+                    break "never published";
+                }
+                building.add(found.place, found.head.kind, found.bytes)?;
+            }
+            Step::Stop(reason) => break reason,
+        }
+    };
+    let tail = scan.place;
+    if tail < synced || scan.was_flushed(tail)? {
+        let position = Some(scan.position + 1);
+        let what = format!(
+            "{stopped}, and this part of the log had been flushed: it is damaged. Nothing was changed; \
+                            `act-fast verify` lists what is damaged; restore the file from a backup"
+        );
+        return Err(segments.damaged(tail, position, &what));
+    }
+    let state = LogState { tail, position: scan.position, created: scan.created.max(0), crc: scan.crc };
+    let cut_bytes = cut(disk, segments, tail, count, options)?;
+    let number = segments.number_of(tail);
+    if failed {
+        segments.rewrite(synced, tail)?;
+    }
+    segments.flush(0, tail)?;
+    let len = segments.measure(number)?;
+    control.put_log_state(state);
+    control.set_allocated(number * segments.segment_bytes + len);
+    control.publish_outright(state.position);
+    control.set_synced(tail);
+    control.reset();
+    mend::after_recovery(disk, &segments.store_id, state.position)?;
+    building.index.install(building.state, tail, state.position)?;
+    // Sectors may come to the disk in any order: all the rest before the claim.
+    control.flush()?;
+    control.claim()?;
+    control.open_up()?;
+    let index = Index::open(disk, &control, lasting, true)?;
+    index.remove_others()?;
+    let fresh = state.position == 0 && cut_bytes == 0;
+    let recovered = Recovered { events: state.position, cut_bytes, took: started.elapsed() };
+    Ok((control, index, (!fresh).then_some(recovered)))
+}
+
+/// Whether the machine was started since a control file was claimed. One that nobody claims is being recovered right now.
+fn rebooted(control: Option<&Control>) -> Result<bool> {
+    let Some((control, identity)) = control.and_then(|control| Some((control, control.identity()?))) else {
+        return Ok(false);
+    };
+    Ok(!identity.same_boot(&control.here_and_now()?))
+}
+
+/// Take away what lies above the tail; answers how many bytes of something that was.
+fn cut(disk: &Arc<dyn Disk>, segments: &Segments, tail: u64, count: u64, options: &Options) -> Result<u64> {
+    let number = segments.number_of(tail);
+    let mut cut = 0;
+    if number >= count {
+        let len = crate::write::append::growth_step(segments.segment_bytes, tail);
+        segments::create(&**disk, &segments.header(number), len, options.durability == Durability::Fsync)?;
+    }
+    for later in (number + 1..count).rev() {
+        let first = segments.first_place(later);
+        let used = segments.bytes_from(first).is_ok_and(|bytes| bytes.iter().any(|byte| *byte != 0));
+        let name = segments::name(later);
+        if used {
+            // Never acknowledged, but not ours to destroy.
+            let aside = format!("{name}.cut");
+            cut += segments.bytes_from(first)?.len() as u64;
+            disk.rename(&name, &aside).doing(|| format!("setting {name} aside"))?;
+        } else {
+            disk.remove(&name).doing(|| format!("removing {name}"))?;
+        }
+        // One by one: a gap between the files would look like a loss.
+        disk.sync_folder(segments::FOLDER).doing(|| "syncing the log's folder".to_owned())?;
+    }
+    let rest = segments.bytes_from(tail)?;
+    if let Some(last) = rest.iter().rposition(|byte| *byte != 0) {
+        let what = || format!("clearing the end of {}", segments::name(number));
+        let file = segments.file(number)?;
+        if Scan::new(segments, number + 1).next_sound(tail - ALIGN_BYTES as u64)?.is_some() {
+            // Whole commits behind a hole: not to be shown, but not ours to destroy.
+            let aside = format!("{}.cut-{tail}", segments::name(number));
+            let copy = disk.open(&aside, Access::Create).doing(what)?;
+            copy.write_all_at(&rest[..=last], 0).doing(what)?;
+            copy.flush().doing(what)?;
+        }
+        file.write_zeros(tail % segments.segment_bytes, last as u64 + 1).doing(what)?;
+        file.flush().doing(what)?;
+        cut += last as u64 + 1;
+    }
+    Ok(cut)
+}
+
+fn next_generation(disk: &dyn Disk) -> Result<u32> {
+    let names = disk.list(index::FOLDER).doing(|| "listing the index".to_owned())?;
+    Ok(names.iter().filter_map(|name| name.parse::<u32>().ok()).max().unwrap_or(0) + 1)
+}
+
+/// An index that is being made from the log.
+struct Building<'a> {
+    segments: &'a Segments,
+    index: Index,
+    state: IndexState,
+}
+
+impl<'a> Building<'a> {
+    fn begin(
+        disk: &Arc<dyn Disk>,
+        control: &Arc<Control>,
+        segments: &'a Arc<Segments>,
+        generation: u32,
+    ) -> Result<Self> {
+        let index = Index::begin(disk, control, segments, generation)?;
+        Ok(Self { segments, index, state: IndexState::default() })
+    }
+
+    fn add(&mut self, place: u64, kind: Kind, bytes: &[u8]) -> Result<()> {
+        apply(&self.index, self.segments, &mut self.state, place, kind, bytes)
+    }
+}
+
+/// Put a record into an index, making room for it first.
+fn apply(
+    index: &Index,
+    segments: &Segments,
+    state: &mut IndexState,
+    place: u64,
+    kind: Kind,
+    bytes: &[u8],
+) -> Result<()> {
+    let damaged = || segments.damaged(place, None, "the record here does not hold what it says");
+    match kind {
+        Kind::End => Ok(()),
+        Kind::Snapshot => index.apply_snapshot(place, &SnapshotRecord::read(bytes).ok_or_else(damaged)?),
+        Kind::Commit => {
+            let seed = Seed::new(&segments.store_id);
+            let commit = Preamble::read(bytes, place, seed, false).ok_or_else(damaged)?;
+            let last = commit.head.position + commit.count - 1;
+            // Postings are made room for as they are added.
+            index.reserve(state, last, commit.definition_count(), 0)?;
+            index.apply_commit(&commit, state, std::iter::empty())
+        }
+    }
+}
+
+/// Make a new index for the log up to `tail`, and put it into use.
+fn build(disk: &Arc<dyn Disk>, control: &Arc<Control>, segments: &Arc<Segments>, tail: u64) -> Result<Index> {
+    let mut building = Building::begin(disk, control, segments, next_generation(&**disk)?)?;
+    let count = segments::list(&**disk)?.len() as u64;
+    let mut scan = Scan::new(segments, count);
+    while scan.place < tail {
+        match scan.step()? {
+            Step::Record(found) => building.add(found.place, found.head.kind, found.bytes)?,
+            Step::Stop(reason) => {
+                return Err(segments.damaged(scan.place, Some(scan.position + 1), reason));
+            }
+        }
+    }
+    building.index.install(building.state, tail, scan.position)?;
+    let index = Index::open(disk, control, segments, true)?;
+    index.remove_others()?;
+    Ok(index)
+}
+
+impl Log {
+    /// Finish what a writer left who died with the lock. Only for the lock's holder.
+    pub(crate) fn repair(&self, _guard: &Guard<'_>) -> Result<()> {
+        if self.control.indexed()? == 0 {
+            return self.remake_index(self.control.log_state()?.tail);
+        }
+        let index = self.index()?;
+        if let Some((address, content)) = self.control.intent() {
+            index.redo(address, &content)?;
+        }
+        let state = self.control.log_state()?;
+        self.measure_blocks(state.tail)?;
+        let mut place = self.control.indexed()?;
+        let mut index_state = self.control.index_state()?;
+        while place < state.tail {
+            let (bytes, kind) = self.sound_record(place, state.position)?;
+            apply(&index, &self.segments, &mut index_state, place, kind, bytes)?;
+            place = match kind {
+                Kind::End => self.segments.first_place(self.segments.number_of(place) + 1),
+                _ => place + bytes.len() as u64,
+            };
+        }
+        self.control.set_indexed(state.tail, state.position);
+        if self.options.durability != Durability::Fsync && self.control.published()? < state.position {
+            self.control.publish(state.position);
+            self.announce();
+        }
+        // The dead writer's own flush, if it had asked for one, died with it.
+        if self.options.durability == Durability::Interval && self.control.synced()? < state.tail {
+            let _ = self.housekeeper.want_flush();
+        }
+        Ok(())
+    }
+
+    /// Say anew up to where the newest log file has its blocks: whoever died may have been about to, or it was cut short.
+    fn measure_blocks(&self, tail: u64) -> Result<()> {
+        let _growing = self.growth_lock().take();
+        let number = self.segments.number_of(tail);
+        let end = number * self.segments.segment_bytes + self.segments.measure(number)?;
+        if end < tail {
+            return Err(self.segments.damaged(end, None, "this log file is shorter than what was written to it"));
+        }
+        self.control.set_allocated(end);
+        Ok(())
+    }
+
+    /// Make the index anew from the log up to `tail`. Only for the holder of the writer's lock.
+    pub(crate) fn remake_index(&self, tail: u64) -> Result<()> {
+        build(&self.disk, &self.control, &self.segments, tail).map(drop)
+    }
+
+    /// Make the index anew from the log, while reading goes on.
+    pub fn rebuild_index(&self) -> Result<()> {
+        let writer = self.writer();
+        self.check_writable()?;
+        // Not `lock_writer`: what it would repair may be what is broken. All but a line of the control file itself, which
+        // building would leave half written.
+        let guard = self.writer_lock().take();
+        self.check_unshut()?;
+        self.control.redo();
+        let outcome = self.control.log_state().and_then(|state| self.remake_index(state.tail));
+        drop(guard);
+        drop(writer);
+        outcome
+    }
+}

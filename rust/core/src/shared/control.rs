@@ -1,0 +1,516 @@
+//! The control file: what processes share. One page, reached through a mapping; layout in `docs/format.md`.
+//!
+//! Nothing here is needed to read the log: when the machine stopped, or the file is damaged or a copy, the control file
+//! is made anew from the log.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+
+use act_fast_sys::Map;
+
+use crate::bytes::{narrow_at, put_narrow, u32_at, u64_at};
+use crate::disk::{Access, Disk, DiskFile};
+use crate::error::{Doing, Error, Result};
+use crate::fault;
+use crate::log::record::FORMAT;
+use crate::shared::line::{self, Address, LINE_BYTES, Line, SharedLine, word};
+
+pub(crate) const CONTROL: &str = "control";
+const CONTROL_NEW: &str = "control.new";
+const CONTROL_BYTES: u64 = 4096;
+const MAGIC: &[u8; 8] = b"ACTCTRL\0";
+
+/// How often a reader looks at a line that is neither sound nor announced, before it calls it damaged.
+const CHANGING_LOOKS_MAX: u32 = 1000;
+/// The area of the control file's own lines.
+pub(crate) const AREA: u8 = 0;
+
+// Line numbers.
+const STATIC: u64 = 0;
+const IDENTITY: u64 = 1;
+const WRITER_LOCK: u64 = 2;
+const GROWTH_LOCK: u64 = 3;
+const FLUSH_LOCK: u64 = 4;
+const PUBLISHED: u64 = 5;
+const SYNCED: u64 = 6;
+const NEWS: u64 = 7;
+const LOG_STATE: u64 = 8;
+const INDEX_STATE: u64 = 9;
+const INTENT: u64 = 10;
+const INTENT_ADDRESS: u64 = 11;
+const INDEXED: u64 = 12;
+const ALLOCATED: u64 = 13;
+const SHAPE: u64 = 14;
+const FLAGS: u64 = 15;
+const FLUSHED_AT: u64 = 16;
+const REACTIONS_LOCK: u64 = 17;
+const INDEXED_POSITION: u64 = 18;
+/// All lines that are a word.
+const WORDS: [u64; 8] = [PUBLISHED, SYNCED, INDEXED, ALLOCATED, SHAPE, FLAGS, FLUSHED_AT, INDEXED_POSITION];
+
+/// The store is closed, and all of it has been flushed.
+pub(crate) const CLEAN: u64 = 1;
+/// A write or a flush failed; nothing more is appended until the store is opened anew.
+pub(crate) const FAILED: u64 = 2;
+/// The disk knows that the store is not closed. Never set together with `CLEAN`.
+const OPEN: u64 = 4;
+const DURABILITY_SHIFT: u32 = 8;
+
+/// What the log has come to, as far as it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogState {
+    /// Where the next record goes.
+    pub(crate) tail: u64,
+    /// The last position written.
+    pub(crate) position: u64,
+    /// `created` of the last commit, in µs since 1970.
+    pub(crate) created: i64,
+    /// The checksum of the last record.
+    pub(crate) crc: u32,
+}
+
+/// What the index has come to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IndexState {
+    /// How many keys there are; the next one's number.
+    pub(crate) keys: u32,
+    /// How many of them are streams.
+    pub(crate) streams: u32,
+    /// The number of the youngest event name, plus one; 0 when there is none.
+    pub(crate) last_name: u32,
+    /// The next free line for postings.
+    pub(crate) postings_next: u64,
+}
+
+/// Which start of which machine, and which file, a control file belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    boot: u64,
+    device: u64,
+    inode: u64,
+}
+
+impl Identity {
+    pub(crate) fn same_boot(&self, other: &Self) -> bool {
+        self.boot == other.boot
+    }
+
+    pub(crate) fn same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Control {
+    map: Map,
+    file: Box<dyn DiskFile>,
+    pub(crate) segment_bytes: u64,
+    pub(crate) store_id: [u8; 16],
+}
+
+fn base(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX) * LINE_BYTES
+}
+
+impl Control {
+    /// Make a control file for a log with nothing known about it yet.
+    pub(crate) fn create(disk: &dyn Disk, store_id: [u8; 16], segment_bytes: u64) -> Result<Self> {
+        let what = || "making the control file".to_owned();
+        let file = disk.open(CONTROL_NEW, Access::Create).doing(what)?;
+        let mut page = vec![0; CONTROL_BYTES as usize];
+        let head: &mut Line = page.first_chunk_mut().expect("a page is longer than a line");
+        head[..8].copy_from_slice(MAGIC);
+        put_narrow::<4>(head, 8, u64::from(FORMAT));
+        head[16..32].copy_from_slice(&store_id);
+        put_narrow::<8>(head, 32, segment_bytes);
+        line::seal(head, Address::new(AREA, STATIC));
+        file.write_all_at(&page, 0).doing(what)?;
+        file.flush().doing(what)?;
+        disk.rename(CONTROL_NEW, CONTROL).doing(what)?;
+        disk.sync_folder("").doing(what)?;
+        let control = Self::map(file, true, store_id, segment_bytes)?;
+        control.put_log_state(LogState::default());
+        control.put_index_state(IndexState::default());
+        for number in WORDS {
+            control.set_word(number, 0);
+        }
+        Ok(control)
+    }
+
+    /// The control file, or None where it is missing or damaged and has to be made anew.
+    pub(crate) fn open(disk: &dyn Disk, writable: bool) -> Result<Option<Self>> {
+        let access = if writable { Access::Write } else { Access::Read };
+        let file = match disk.open(CONTROL, access) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).doing(|| "opening the control file".to_owned()),
+        };
+        if file.len().doing(|| "measuring the control file".to_owned())? != CONTROL_BYTES {
+            return Ok(None);
+        }
+        let mut control = Self::map(file, writable, [0; 16], 0)?;
+        let head = line::load(control.line(STATIC));
+        if !line::sound(&head, Address::new(AREA, STATIC)) || &head[..8] != MAGIC {
+            return Ok(None);
+        }
+        if u32_at(&head, 8) > FORMAT {
+            return Err(Error::Format(format!(
+                "this store has format {}; this version of act-fast reads up to {FORMAT}: use a newer one",
+                u32_at(&head, 8)
+            )));
+        }
+        control.segment_bytes = u64_at(&head, 32);
+        control.store_id.copy_from_slice(&head[16..32]);
+        Ok(Some(control))
+    }
+
+    fn map(file: Box<dyn DiskFile>, writable: bool, store_id: [u8; 16], segment_bytes: u64) -> Result<Self> {
+        let map = file.map(0, CONTROL_BYTES as usize, writable).doing(|| "mapping the control file".to_owned())?;
+        Ok(Self { map, file, segment_bytes, store_id })
+    }
+
+    pub(crate) fn writable(&self) -> bool {
+        self.map.writable()
+    }
+
+    /// Whether this is still the file that others would open: not deleted, moved or replaced.
+    pub(crate) fn in_place(&self, disk: &dyn Disk) -> Result<bool> {
+        let own = self.file.identity().doing(|| "looking at the control file".to_owned())?;
+        match disk.identity(CONTROL) {
+            Ok(found) => Ok(found == own),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).doing(|| "looking for the control file".to_owned()),
+        }
+    }
+
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.file.flush().doing(|| "flushing the control file".to_owned())
+    }
+
+    fn line(&self, number: u64) -> &SharedLine {
+        self.map.line(base(number))
+    }
+
+    /// A line of this file, by number.
+    pub(crate) fn shared(&self, number: u64) -> Option<&SharedLine> {
+        (number < CONTROL_BYTES / LINE_BYTES as u64).then(|| self.line(number))
+    }
+
+    // Words that are changed by one store.
+
+    #[inline]
+    fn raw_word(&self, number: u64) -> &AtomicU64 {
+        self.map.word(base(number))
+    }
+
+    #[inline]
+    fn word(&self, number: u64) -> Result<u64> {
+        word::decode(self.raw_word(number).load(Ordering::Acquire), number)
+            .ok_or_else(|| Error::index_damaged(CONTROL, base(number) as u64))
+    }
+
+    #[inline]
+    fn set_word(&self, number: u64, value: u64) {
+        self.raw_word(number).store(word::encode(value, number), Ordering::SeqCst);
+    }
+
+    /// The last position that readers see.
+    #[inline]
+    pub(crate) fn published(&self) -> Result<u64> {
+        self.word(PUBLISHED)
+    }
+
+    /// Let readers see all up to a position. Never goes back, whoever else publishes meanwhile.
+    pub(crate) fn publish(&self, position: u64) {
+        let fresh = word::encode(position, PUBLISHED);
+        let _ = self.raw_word(PUBLISHED).fetch_update(Ordering::SeqCst, Ordering::SeqCst, |raw| {
+            word::decode(raw, PUBLISHED).is_none_or(|published| published < position).then_some(fresh)
+        });
+    }
+
+    /// Let readers see just what is up to a position: only while nobody else has the store open.
+    pub(crate) fn publish_outright(&self, position: u64) {
+        self.set_word(PUBLISHED, position);
+    }
+
+    /// Up to where the log would survive a power cut. True on disk, however late it is written there.
+    pub(crate) fn synced(&self) -> Result<u64> {
+        self.word(SYNCED)
+    }
+
+    pub(crate) fn set_synced(&self, tail: u64) {
+        self.set_word(SYNCED, tail);
+    }
+
+    /// Up to where the log is in the index.
+    pub(crate) fn indexed(&self) -> Result<u64> {
+        self.word(INDEXED)
+    }
+
+    /// The place first, then the position: whoever reads them the other way round knows of a place that is at or beyond
+    /// the position's.
+    #[inline]
+    pub(crate) fn set_indexed(&self, tail: u64, position: u64) {
+        self.set_word(INDEXED, tail);
+        self.set_word(INDEXED_POSITION, position);
+    }
+
+    /// Say that the index is being replaced: should this process die now, it has to be made anew.
+    pub(crate) fn set_index_replaced(&self) {
+        self.set_word(INDEXED, 0);
+    }
+
+    /// The last position that is in the index.
+    pub(crate) fn indexed_position(&self) -> Result<u64> {
+        self.word(INDEXED_POSITION)
+    }
+
+    /// Up to where the newest log file has its blocks.
+    #[inline]
+    pub(crate) fn allocated(&self) -> Result<u64> {
+        self.word(ALLOCATED)
+    }
+
+    pub(crate) fn set_allocated(&self, end: u64) {
+        self.set_word(ALLOCATED, end);
+    }
+
+    /// Which generation of index files is in use, and how large its hash table is (as a power of two).
+    #[inline]
+    pub(crate) fn shape(&self) -> Result<(u32, u8)> {
+        let raw = self.word(SHAPE)?;
+        Ok(((raw >> 8) as u32, raw as u8))
+    }
+
+    pub(crate) fn set_shape(&self, generation: u32, hash_bits: u8) {
+        self.set_word(SHAPE, u64::from(generation) << 8 | u64::from(hash_bits));
+    }
+
+    pub(crate) fn flag(&self, flag: u64) -> Result<bool> {
+        Ok(self.word(FLAGS)? & flag != 0)
+    }
+
+    pub(crate) fn set_flag(&self, flag: u64, on: bool) -> Result<()> {
+        self.change_flags(|flags| if on { flags | flag } else { flags & !flag })
+    }
+
+    /// Forget all flags, and what cannot be read and is not needed.
+    pub(crate) fn reset(&self) {
+        self.set_word(FLAGS, 0);
+        if self.flushed_at().is_err() {
+            self.set_flushed_at(0);
+        }
+    }
+
+    /// Say that the store was closed. Until that is flushed, nobody else may open it.
+    pub(crate) fn close_down(&self) -> Result<()> {
+        self.change_flags(|flags| (flags | CLEAN) & !OPEN)?;
+        self.flush()
+    }
+
+    /// Before the first append: after a power cut, a stale "clean" must not be believed. That the flag has been taken back
+    /// here says nothing of the disk: whoever did it may have died before it was flushed.
+    pub(crate) fn open_up(&self) -> Result<()> {
+        if self.flag(OPEN)? {
+            return Ok(());
+        }
+        let clean = self.flag(CLEAN)?;
+        self.set_flag(CLEAN, false)?;
+        self.flush().inspect_err(|_| {
+            // Still so on disk; whoever comes next has to try again, and a flush writes only what was changed since.
+            let _ = self.set_flag(CLEAN, clean);
+        })?;
+        self.set_flag(OPEN, true)
+    }
+
+    /// The durability that the open store's writers have agreed on, as a number of the caller's.
+    pub(crate) fn durability(&self) -> Result<u64> {
+        Ok(self.word(FLAGS)? >> DURABILITY_SHIFT)
+    }
+
+    pub(crate) fn set_durability(&self, number: u64) -> Result<()> {
+        self.change_flags(|flags| flags & ((1 << DURABILITY_SHIFT) - 1) | number << DURABILITY_SHIFT)
+    }
+
+    /// Change the flags in one step: several processes may be at it.
+    fn change_flags(&self, change: impl Fn(u64) -> u64) -> Result<()> {
+        let word = self.raw_word(FLAGS);
+        let changed = word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |raw| {
+            word::decode(raw, FLAGS).map(|flags| word::encode(change(flags), FLAGS))
+        });
+        changed.map(drop).map_err(|_| Error::index_damaged(CONTROL, base(FLAGS) as u64))
+    }
+
+    /// When the log was flushed last, in ms since 1970; 0 when it never was.
+    pub(crate) fn flushed_at(&self) -> Result<u64> {
+        self.word(FLUSHED_AT)
+    }
+
+    pub(crate) fn set_flushed_at(&self, now_ms: u64) {
+        self.set_word(FLUSHED_AT, now_ms);
+    }
+
+    // Locks and sleep.
+
+    pub(crate) fn writer_lock(&self) -> &AtomicU32 {
+        self.map.half(base(WRITER_LOCK))
+    }
+
+    pub(crate) fn growth_lock(&self) -> &AtomicU32 {
+        self.map.half(base(GROWTH_LOCK))
+    }
+
+    pub(crate) fn flush_lock(&self) -> &AtomicU32 {
+        self.map.half(base(FLUSH_LOCK))
+    }
+
+    pub(crate) fn reactions_lock(&self) -> &AtomicU32 {
+        self.map.half(base(REACTIONS_LOCK))
+    }
+
+    /// Changes with every publication that somebody waits for.
+    pub(crate) fn news(&self) -> &AtomicU32 {
+        self.map.half(base(NEWS))
+    }
+
+    /// Set by whoever is about to wait.
+    pub(crate) fn awaited(&self) -> &AtomicU32 {
+        self.map.half(base(NEWS) + 4)
+    }
+
+    // Lines.
+
+    /// Change a line so that, whatever happens to this process, it is found whole: say what is to be written where, then
+    /// write it. Only for the holder of the writer's lock.
+    #[inline]
+    pub(crate) fn put(&self, target: &SharedLine, address: Address, content: &mut Line) {
+        line::seal(content, address);
+        line::store(self.line(INTENT), content);
+        self.raw_word(INTENT_ADDRESS).store(address.raw(), Ordering::Release);
+        // Nothing of the target before all of the intent.
+        fence(Ordering::Release);
+        fault::point();
+        line::store(target, content);
+        fault::point();
+    }
+
+    /// What a writer who died was about to write, if it had come to say so.
+    pub(crate) fn intent(&self) -> Option<(Address, Line)> {
+        let address = Address::from_raw(self.raw_word(INTENT_ADDRESS).load(Ordering::Acquire));
+        let content = line::load(self.line(INTENT));
+        line::sound(&content, address).then_some((address, content))
+    }
+
+    /// Finish the change of a line of this file that a dead writer had announced.
+    pub(crate) fn redo(&self) {
+        if let Some((address, content)) = self.intent().filter(|(address, _)| address.area() == AREA)
+            && let Some(target) = self.shared(address.number())
+        {
+            line::store(target, &content);
+        }
+    }
+
+    fn read(&self, number: u64) -> Result<Line> {
+        let address = Address::new(AREA, number);
+        for _ in 0..CHANGING_LOOKS_MAX {
+            if let Some(content) = line::glance(self.line(number), address) {
+                return Ok(content);
+            }
+            // It is being changed, by somebody slow or dead: what it is to become is in the intent, whole.
+            if let Some((_, content)) = self.intent().filter(|(announced, _)| *announced == address) {
+                return Ok(content);
+            }
+            std::thread::yield_now();
+        }
+        Err(Error::index_damaged(CONTROL, base(number) as u64))
+    }
+
+    #[inline]
+    pub(crate) fn log_state(&self) -> Result<LogState> {
+        let content = self.read(LOG_STATE)?;
+        Ok(LogState {
+            tail: u64_at(&content, 0),
+            position: u64_at(&content, 8),
+            created: u64_at(&content, 16).cast_signed(),
+            crc: u32_at(&content, 24),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn put_log_state(&self, state: LogState) {
+        let mut content = [0; LINE_BYTES];
+        put_narrow::<8>(&mut content, 0, state.tail);
+        put_narrow::<8>(&mut content, 8, state.position);
+        put_narrow::<8>(&mut content, 16, state.created.cast_unsigned());
+        put_narrow::<4>(&mut content, 24, u64::from(state.crc));
+        self.put(self.line(LOG_STATE), Address::new(AREA, LOG_STATE), &mut content);
+    }
+
+    pub(crate) fn index_state(&self) -> Result<IndexState> {
+        let content = self.read(INDEX_STATE)?;
+        Ok(IndexState {
+            keys: u32_at(&content, 0),
+            streams: u32_at(&content, 4),
+            last_name: u32_at(&content, 8),
+            postings_next: narrow_at::<6>(&content, 16),
+        })
+    }
+
+    pub(crate) fn put_index_state(&self, state: IndexState) {
+        let mut content = [0; LINE_BYTES];
+        put_narrow::<4>(&mut content, 0, u64::from(state.keys));
+        put_narrow::<4>(&mut content, 4, u64::from(state.streams));
+        put_narrow::<4>(&mut content, 8, u64::from(state.last_name));
+        put_narrow::<6>(&mut content, 16, state.postings_next);
+        self.put(self.line(INDEX_STATE), Address::new(AREA, INDEX_STATE), &mut content);
+    }
+
+    // Identity.
+
+    /// What `identity` would be for a control file written here and now.
+    pub(crate) fn here_and_now(&self) -> Result<Identity> {
+        let (device, inode) = self.file.identity().doing(|| "looking at the control file".to_owned())?;
+        let boot = xxhash_rust::xxh3::xxh3_64(act_fast_sys::boot_id().as_bytes());
+        Ok(Identity { boot, device, inode })
+    }
+
+    /// Where and since which start of the machine this file has been kept true; None while it is not.
+    pub(crate) fn identity(&self) -> Option<Identity> {
+        let content = line::load(self.line(IDENTITY));
+        line::sound(&content, Address::new(AREA, IDENTITY)).then(|| Identity {
+            boot: u64_at(&content, 0),
+            device: u64_at(&content, 8),
+            inode: u64_at(&content, 16),
+        })
+    }
+
+    /// Say that this file is not to be trusted until `claim`.
+    pub(crate) fn disclaim(&self) {
+        line::store(self.line(IDENTITY), &[0; LINE_BYTES]);
+        fence(Ordering::SeqCst);
+    }
+
+    /// Say that this file is true, here and since this start of the machine.
+    pub(crate) fn claim(&self) -> Result<()> {
+        let identity = self.here_and_now()?;
+        let mut content = [0; LINE_BYTES];
+        put_narrow::<8>(&mut content, 0, identity.boot);
+        put_narrow::<8>(&mut content, 8, identity.device);
+        put_narrow::<8>(&mut content, 16, identity.inode);
+        line::seal(&mut content, Address::new(AREA, IDENTITY));
+        fence(Ordering::SeqCst);
+        line::store(self.line(IDENTITY), &content);
+        Ok(())
+    }
+
+    /// Whether all that is read without the log's help can be made sense of.
+    pub(crate) fn readable(&self) -> bool {
+        self.log_state().is_ok() && self.index_state().is_ok() && WORDS.iter().all(|number| self.word(*number).is_ok())
+    }
+
+    /// Let go of all locks: nobody is left who could hold them.
+    pub(crate) fn free_locks(&self) {
+        for lock in [self.writer_lock(), self.growth_lock(), self.flush_lock(), self.reactions_lock()] {
+            lock.store(0, Ordering::SeqCst);
+        }
+    }
+}

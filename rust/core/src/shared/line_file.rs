@@ -1,0 +1,215 @@
+//! A file of lines that grows, mapped window by window.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use act_fast_sys::Map;
+
+use crate::bytes::{put_narrow, u32_at};
+use crate::disk::{Access, Disk, DiskFile};
+use crate::error::{Doing, Error, Result};
+use crate::log::record::FORMAT;
+use crate::shared::line::{self, Address, LINE_BYTES, Line, SharedLine};
+use crate::sparse::Sparse;
+
+const WINDOW_BYTES: u64 = 64 << 20;
+const GROWTH_MIN_BYTES: u64 = 64 << 10;
+const GROWTH_MAX_BYTES: u64 = 8 << 20;
+const MAGIC: &[u8; 8] = b"ACTINDX\0";
+
+#[derive(Debug)]
+pub(crate) struct Grown {
+    name: String,
+    pub(crate) area: u8,
+    file: Box<dyn DiskFile>,
+    writable: bool,
+    windows: Sparse<Map>,
+    /// As far as this handle knows.
+    len: AtomicU64,
+}
+
+impl Grown {
+    fn new(name: String, area: u8, file: Box<dyn DiskFile>, writable: bool) -> Self {
+        Self { name, area, file, writable, windows: Sparse::new(), len: AtomicU64::new(0) }
+    }
+
+    fn header(&self, store_id: &[u8; 16], generation: u32) -> Line {
+        let mut header = [0; LINE_BYTES];
+        header[..8].copy_from_slice(MAGIC);
+        put_narrow::<4>(&mut header, 8, u64::from(FORMAT));
+        put_narrow::<4>(&mut header, 12, u64::from(generation));
+        header[16..32].copy_from_slice(store_id);
+        line::seal(&mut header, self.address(0));
+        header
+    }
+
+    /// Make an empty file with room for `lines` lines after its head.
+    pub(crate) fn create(
+        disk: &dyn Disk,
+        name: String,
+        area: u8,
+        store_id: &[u8; 16],
+        generation: u32,
+        lines: u64,
+    ) -> Result<Self> {
+        let file = disk.open(&name, Access::Create).doing(|| format!("making {name}"))?;
+        let grown = Self::new(name, area, file, true);
+        grown.reserve(lines + 1)?;
+        let header = grown.header(store_id, generation);
+        line::store(grown.shared(0)?, &header);
+        Ok(grown)
+    }
+
+    pub(crate) fn open(
+        disk: &dyn Disk,
+        name: String,
+        area: u8,
+        store_id: &[u8; 16],
+        generation: u32,
+        writable: bool,
+    ) -> Result<Self> {
+        let access = if writable { Access::Write } else { Access::Read };
+        let file = disk.open(&name, access).doing(|| format!("opening {name}"))?;
+        let grown = Self::new(name, area, file, writable);
+        if grown.has_head(store_id, generation)? { Ok(grown) } else { Err(Error::index_damaged(&grown.name, 0)) }
+    }
+
+    /// Open a file whose content can be lost; one whose head is not what it must be is cleared, in its place, so that those
+    /// who have it open go on with the same one. Answers also whether that was so.
+    pub(crate) fn open_or_clear(
+        disk: &dyn Disk,
+        name: String,
+        area: u8,
+        store_id: &[u8; 16],
+        generation: u32,
+    ) -> Result<(Self, bool)> {
+        let file = disk.open(&name, Access::Write).doing(|| format!("opening {name}"))?;
+        let grown = Self::new(name, area, file, true);
+        if grown.has_head(store_id, generation)? {
+            return Ok((grown, false));
+        }
+        grown.file.write_zeros(0, grown.measure()?).doing(|| format!("clearing {}", grown.name))?;
+        grown.reserve(1)?;
+        line::store(grown.shared(0)?, &grown.header(store_id, generation));
+        Ok((grown, true))
+    }
+
+    fn has_head(&self, store_id: &[u8; 16], generation: u32) -> Result<bool> {
+        if self.measure()? < LINE_BYTES as u64 {
+            return Ok(false);
+        }
+        let header = line::load(self.shared(0)?);
+        if &header[..8] == MAGIC && u32_at(&header, 8) > FORMAT && line::sound(&header, self.address(0)) {
+            return Err(Error::Format(format!(
+                "{} has format {}, which is newer than {FORMAT}",
+                self.name,
+                u32_at(&header, 8)
+            )));
+        }
+        Ok(header == self.header(store_id, generation))
+    }
+
+    /// Whether the file belongs to another store.
+    pub(crate) fn foreign(disk: &dyn Disk, name: String, area: u8, store_id: &[u8; 16]) -> Result<bool> {
+        let file = disk.open(&name, Access::Read).doing(|| format!("opening {name}"))?;
+        let grown = Self::new(name, area, file, false);
+        if grown.measure()? < LINE_BYTES as u64 {
+            return Ok(false);
+        }
+        let header = line::load(grown.shared(0)?);
+        Ok(line::sound(&header, grown.address(0)) && &header[..8] == MAGIC && header[16..32] != store_id[..])
+    }
+
+    #[inline]
+    pub(crate) fn address(&self, number: u64) -> Address {
+        Address::new(self.area, number)
+    }
+
+    fn measure(&self) -> Result<u64> {
+        let len = self.file.len().doing(|| format!("measuring {}", self.name))?;
+        self.len.store(len, Ordering::Relaxed);
+        Ok(len)
+    }
+
+    /// Give the first `lines` lines their blocks, so that writing them cannot fail.
+    #[inline]
+    pub(crate) fn reserve(&self, lines: u64) -> Result<()> {
+        let wanted = lines * LINE_BYTES as u64;
+        if wanted <= self.len.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let len = self.measure()?;
+        if wanted > len {
+            let step = (len / 4).clamp(GROWTH_MIN_BYTES, GROWTH_MAX_BYTES);
+            let target = wanted.max(len + step).next_multiple_of(4096);
+            self.file.reserve(len, target - len).doing(|| format!("growing {}", self.name))?;
+            self.len.store(target, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The line's shared words. Asking for a line beyond the end of the file is an error.
+    #[inline]
+    pub(crate) fn shared(&self, number: u64) -> Result<&SharedLine> {
+        let at = number * LINE_BYTES as u64;
+        if at + LINE_BYTES as u64 > self.len.load(Ordering::Relaxed) && at + LINE_BYTES as u64 > self.measure()? {
+            return Err(Error::index_damaged(&self.name, at));
+        }
+        let window = usize::try_from(at / WINDOW_BYTES).unwrap_or(usize::MAX);
+        let map = self
+            .windows
+            .get(window, || {
+                self.file
+                    .map(window as u64 * WINDOW_BYTES, WINDOW_BYTES as usize, self.writable)
+                    .doing(|| format!("mapping {}", self.name))
+            })
+            .unwrap_or_else(|| Err(Error::Full(format!("{} is as large as it can be", self.name))))?;
+        Ok(map.line((at % WINDOW_BYTES) as usize))
+    }
+
+    /// The line, or None when it stays unsound for longer than changing it takes.
+    #[inline]
+    pub(crate) fn glance(&self, number: u64) -> Result<Option<Line>> {
+        Ok(line::glance(self.shared(number)?, self.address(number)))
+    }
+
+    /// A sound line, of a file whose lines do not change once they are written.
+    pub(crate) fn read(&self, number: u64) -> Result<Line> {
+        self.glance(number)?.ok_or_else(|| Error::index_damaged(&self.name, number * LINE_BYTES as u64))
+    }
+
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.file.flush().doing(|| format!("flushing {}", self.name))
+    }
+
+    /// How many lines there is room for.
+    pub(crate) fn lines(&self) -> Result<u64> {
+        Ok(self.measure()? / LINE_BYTES as u64)
+    }
+
+    pub(crate) fn bytes(&self) -> Result<u64> {
+        self.measure()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::MemoryDisk;
+
+    #[test]
+    fn a_head_of_a_newer_format_is_refused_and_a_damaged_one_is_cleared() {
+        let disk = MemoryDisk::default();
+        let create = || Grown::create(&disk, "reactions/cells".to_owned(), 9, &[1; 16], 1, 0).expect("a file");
+        let open = || Grown::open_or_clear(&disk, "reactions/cells".to_owned(), 9, &[1; 16], 1);
+        let grown = create();
+        let mut newer = grown.header(&[1; 16], 1);
+        put_narrow::<4>(&mut newer, 8, u64::from(FORMAT) + 1);
+        line::store(grown.shared(0).expect("a line"), &newer);
+        assert!(matches!(open(), Ok((_, true))), "a format that does not fit its checksum is damage");
+        line::seal(&mut newer, grown.address(0));
+        line::store(grown.shared(0).expect("a line"), &newer);
+        assert!(matches!(open(), Err(Error::Format(_))));
+        create();
+        assert!(matches!(open(), Ok((_, false))));
+    }
+}

@@ -1,0 +1,7 @@
+//! What processes share: marks, self-checking lines, locks, and who is alive.
+
+pub(crate) mod control;
+pub(crate) mod handles;
+pub(crate) mod line;
+pub(crate) mod line_file;
+pub(crate) mod lock;

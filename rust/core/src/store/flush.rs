@@ -1,0 +1,121 @@
+//! Flushing and publishing. One flush serves everybody who has written before it began: the writer's lock is not held
+//! while it runs, so commits gather behind it and share the next one, across threads and processes.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use act_fast_sys::{futex_wait, futex_wake_all};
+
+use crate::error::{Error, Result};
+use crate::fault;
+use crate::shared::control;
+use crate::shared::lock::Guard;
+use crate::store::log::Log;
+
+/// How long one waits for another's flush before looking whether that one is alive.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+impl Log {
+    /// Return when everything written so far would survive a power cut.
+    pub fn flush(&self) -> Result<()> {
+        self.check_writable()?;
+        // What was acknowledged is in the index; what else is written may be its dead writer's, and is put right first.
+        if self.control.indexed()? != self.control.log_state()?.tail {
+            drop(self.lock_writer()?);
+        }
+        let wanted = self.control.indexed()?;
+        while self.control.synced()? < wanted {
+            self.check_flushable()?;
+            let guard = self.flush_lock().take();
+            if self.control.synced()? < wanted {
+                self.flush_holding(&guard)?;
+            }
+            drop(guard);
+            self.announce();
+        }
+        Ok(())
+    }
+
+    /// Have what is written flushed within the interval; now, where there is no thread to do it later.
+    #[inline]
+    pub(crate) fn flush_soon(&self) -> Result<()> {
+        if self.housekeeper.want_flush() { Ok(()) } else { self.flush() }
+    }
+
+    /// Return when the commit that ends with `position` is flushed and published.
+    pub(crate) fn flush_up_to(&self, position: u64) -> Result<()> {
+        loop {
+            if self.control.published()? >= position {
+                return Ok(());
+            }
+            self.check_flushable()?;
+            if let Some(guard) = self.flush_lock().try_take() {
+                let outcome = self.flush_holding(&guard);
+                drop(guard);
+                self.announce();
+                outcome?;
+                continue;
+            }
+            self.control.awaited().store(1, Ordering::SeqCst);
+            let seen = self.control.news().load(Ordering::SeqCst);
+            if self.control.published()? >= position {
+                return Ok(());
+            }
+            if self.control.flush_lock().load(Ordering::SeqCst) == 0 {
+                continue;
+            }
+            futex_wait(self.control.news(), seen, Some(PATIENCE));
+            if self.control.news().load(Ordering::SeqCst) == seen {
+                // Nothing has happened for long: take the lock by waiting, which finds out whether its owner is dead.
+                let guard = self.flush_lock().take();
+                let outcome = self.flush_holding(&guard);
+                drop(guard);
+                self.announce();
+                outcome?;
+            }
+        }
+    }
+
+    /// Flush all that is in the index, then publish it. What is written but not yet there is its writer's to flush.
+    fn flush_holding(&self, _guard: &Guard<'_>) -> Result<()> {
+        // Whoever had the lock before may have failed.
+        self.check_flushable()?;
+        self.check_in_place()?;
+        let position = self.control.indexed_position()?;
+        let tail = self.control.indexed()?;
+        let synced = self.control.synced()?;
+        if tail > synced {
+            fault::point();
+            if let Err(error) = self.segments.flush(synced, tail) {
+                // After a failed flush nobody knows what is on disk, and asking again may be answered with a lie.
+                self.control.set_flag(control::FAILED, true)?;
+                return Err(Error::Failed(format!(
+                    "{error}; the commit was not acknowledged, and the store takes no more appends. Reads go on; close \
+                     every handle on it and open it again"
+                )));
+            }
+            fault::point();
+            // While this was under way, that of new room may have failed.
+            self.check_flushable()?;
+            self.control.set_synced(tail);
+            self.control.set_flushed_at(now_ms());
+        }
+        self.control.publish(position);
+        fault::point();
+        Ok(())
+    }
+
+    /// Wake whoever waits for news.
+    #[inline]
+    pub(crate) fn announce(&self) {
+        if self.control.awaited().load(Ordering::SeqCst) != 0 && self.control.awaited().swap(0, Ordering::SeqCst) != 0 {
+            self.control.news().fetch_add(1, Ordering::SeqCst);
+            futex_wake_all(self.control.news());
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(0)
+}

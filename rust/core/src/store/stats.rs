@@ -1,0 +1,51 @@
+//! A store in numbers.
+
+use crate::error::Result;
+use crate::recovery::recover::Recovered;
+use crate::store::log::Log;
+
+/// A store in numbers.
+#[derive(Clone, Debug)]
+pub struct Stats {
+    /// How many events are published.
+    pub events: u64,
+    /// How many streams there are.
+    pub streams: u64,
+    /// How many bytes the log has, heads and all.
+    pub log_bytes: u64,
+    /// How many bytes the log has blocks for.
+    pub allocated_bytes: u64,
+    /// How many bytes the index has blocks for.
+    pub index_bytes: u64,
+    /// How many log files there are.
+    pub segments: u64,
+    /// The size of a full log file.
+    pub segment_bytes: u64,
+    /// When the log was flushed last, in ms since 1970; None when it never was.
+    pub flushed_at_ms: Option<u64>,
+    /// How many bytes of the log would survive a power cut.
+    pub flushed_bytes: u64,
+    /// What opening this handle had to put right.
+    pub recovered: Option<Recovered>,
+}
+
+impl Log {
+    /// The store in numbers.
+    pub fn stats(&self) -> Result<Stats> {
+        let events = self.head()?;
+        let tail = self.control.log_state()?.tail;
+        let index_bytes = self.reading(crate::index::Index::bytes)?;
+        Ok(Stats {
+            events,
+            streams: self.stream_count()?,
+            log_bytes: tail,
+            allocated_bytes: self.control.allocated()?,
+            index_bytes,
+            segments: self.segments.number_of(tail) + 1,
+            segment_bytes: self.segments.segment_bytes,
+            flushed_at_ms: Some(self.control.flushed_at()?).filter(|at| *at > 0),
+            flushed_bytes: self.control.synced()?,
+            recovered: self.recovered.clone(),
+        })
+    }
+}

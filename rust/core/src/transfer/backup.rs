@@ -1,0 +1,127 @@
+//! Backup: a copy of the log up to a cut, of what reactions have come to, and of nothing that can be made anew. Writers
+//! go on meanwhile: what has been published never changes.
+
+use std::sync::Arc;
+
+use crate::disk::{Access, Disk};
+use crate::error::{Doing, Error, Result};
+use crate::log::record::Kind;
+use crate::log::segments;
+use crate::reaction_files;
+use crate::recovery::verify::{Report, verify};
+use crate::store::log::Log;
+use crate::store::staging::Making;
+
+const PIECE_BYTES: u64 = 4 << 20;
+
+/// What a backup holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backup {
+    /// The last position in it: the store as it was when this was the last.
+    pub position: u64,
+    /// How many streams it holds.
+    pub streams: u64,
+    /// How many bytes of log it has.
+    pub bytes: u64,
+}
+
+/// Where a copy of the log ends.
+struct Cut {
+    position: u64,
+    place: u64,
+}
+
+impl Log {
+    /// Copy the store, as it is now, to `name` on another disk, where nothing may be yet. It is there when it is whole, has
+    /// been read again and been flushed, and not before. `progress` hears of bytes done and bytes in all; its error ends
+    /// the work.
+    pub fn backup(
+        &self,
+        to: &Arc<dyn Disk>,
+        name: &str,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Backup> {
+        self.check_open()?;
+        check_absent(to, name)?;
+        let making = Making::begin(to, &format!("{name}.making"))?;
+        let copy = making.disk();
+        // Before the cut is made: so no watermark stands above it.
+        reaction_files::copy::copy(&self.disk, &copy, &self.segments.store_id)?;
+        let cut = self.cut()?;
+        let total = 2 * cut.place;
+        self.copy_log(&copy, cut.place, &mut |done| progress(done, total))?;
+        let report = verify(&copy, &mut |done, _| progress(cut.place + done.min(cut.place), total))?;
+        check_whole(&report, &cut)?;
+        copy.sync_folder("").doing(|| format!("syncing {}", copy.describe()))?;
+        check_absent(to, name)?;
+        making.place(name)?;
+        progress(total, total)?;
+        Ok(Backup { position: cut.position, streams: report.streams, bytes: cut.place })
+    }
+
+    /// The published end of the log, with the snapshots that follow its last commit.
+    fn cut(&self) -> Result<Cut> {
+        let position = self.head()?;
+        let mut place = self.segments.first_place(0);
+        if position > 0 {
+            let event = self.reading(|index| index.place(position))?;
+            let commit = self.commit_place(event)?;
+            place = commit + self.sound_record(commit, position)?.0.len() as u64;
+        }
+        let indexed = self.control.indexed()?;
+        while position > 0 && place < indexed {
+            let (bytes, kind) = self.sound_record(place, position)?;
+            if kind != Kind::Snapshot {
+                break;
+            }
+            place += bytes.len() as u64;
+        }
+        Ok(Cut { position, place })
+    }
+
+    fn copy_log(&self, to: &Arc<dyn Disk>, end: u64, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+        let segment_bytes = self.segments.segment_bytes;
+        let last = self.segments.number_of(end);
+        to.create_folder(segments::FOLDER).doing(|| format!("making {}", to.describe()))?;
+        for number in 0..=last {
+            let name = segments::name(number);
+            let what = || format!("copying {name} to {}", to.describe());
+            let start = number * segment_bytes;
+            let len = if number == last { end - start } else { self.segments.measure(number)? };
+            let file = to.open(&name, Access::Create).doing(what)?;
+            let mut at = 0;
+            while at < len {
+                progress(start + at)?;
+                let piece = PIECE_BYTES.min(len - at);
+                file.write_all_at(self.segments.bytes(start + at, piece as usize)?, at).doing(what)?;
+                at += piece;
+            }
+            file.flush().doing(what)?;
+        }
+        to.sync_folder(segments::FOLDER).doing(|| format!("syncing {}", to.describe()))
+    }
+}
+
+/// Refuse to replace anything.
+pub(crate) fn check_absent(disk: &Arc<dyn Disk>, name: &str) -> Result<()> {
+    let what = || format!("looking for {}/{name}", disk.describe());
+    if disk.list("").doing(what)?.iter().any(|known| known == name) {
+        return Err(Error::Invalid(format!(
+            "there is something at {}/{name} already, and nothing is ever replaced; choose another path, or remove it",
+            disk.describe()
+        )));
+    }
+    Ok(())
+}
+
+fn check_whole(report: &Report, cut: &Cut) -> Result<()> {
+    let what = "the copy is not sound, so it was not kept; `act-fast verify` says whether the store is, and if so, the disk \
+                that was copied to is not";
+    if let Some(first) = report.problems.first() {
+        return Err(Error::corrupt(&first.file, first.offset, first.position, &format!("{}; {what}", first.what)));
+    }
+    if report.events != cut.position {
+        return Err(Error::corrupt(segments::FOLDER, 0, Some(report.events + 1), what));
+    }
+    Ok(())
+}

@@ -1,0 +1,341 @@
+//! Restoring: a whole log made anew from rows, checked as it is made, and put in its place when it is whole.
+//!
+//! Positions are given anew, from 1 and without gap. What rows say of positions (their own, and those of the events that
+//! caused them) is only used to keep the one consistent with the other. Versions must be those that the rows' order gives.
+
+mod created;
+mod csv;
+mod jsonl;
+mod meta;
+mod positions;
+mod swap;
+mod writer;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::log::record::{KeyKind, commit_bytes_max};
+use crate::names;
+use crate::recovery::verify::verify;
+use crate::write::append::{is_json, now_us};
+use positions::Positions;
+use swap::Target;
+use writer::{LogWriter, NewEvent};
+
+pub use csv::read_csv;
+pub use jsonl::read_jsonl;
+pub use meta::Meta;
+
+/// The times that a record can hold, in µs since 1970: 56 bits.
+const CREATED_RANGE: Range<i64> = -(1 << 55)..1 << 55;
+
+/// An event as a source has it. What is None is not said there.
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    /// Its position in the log that it comes from.
+    pub position: Option<u64>,
+    /// The same for all events of a commit, and for no others.
+    pub commit: Option<u64>,
+    /// Its stream.
+    pub stream: &'a str,
+    /// Its version, from 1.
+    pub version: Option<u64>,
+    /// Its name.
+    pub name: &'a str,
+    /// µs since 1970.
+    pub created: Option<i64>,
+    /// Its payload.
+    pub data: &'a str,
+    /// Whether the payload is known to be JSON.
+    pub trusted: bool,
+    /// What its commit carries.
+    pub meta: Option<Meta<'a>>,
+}
+
+/// What was restored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restored {
+    /// How many events.
+    pub events: u64,
+    /// In how many commits.
+    pub commits: u64,
+    /// In how many streams.
+    pub streams: u64,
+    /// How many commits were said to be older than one before them, and were given its time: time never runs backwards.
+    pub held: u64,
+    /// How many commits were caused by an event that the source does not have: that event's position is now 0.
+    pub causes_lost: u64,
+    /// How many bytes of log were written.
+    pub bytes: u64,
+}
+
+#[derive(Debug)]
+struct Stream {
+    key: u32,
+    version: u64,
+}
+
+/// A commit that is being gathered.
+#[derive(Debug, Default)]
+struct Commit {
+    number: Option<u64>,
+    created_given: Option<i64>,
+    created: i64,
+    meta_given: Vec<u8>,
+    /// With the positions that causing events have now.
+    meta: Vec<u8>,
+    events: Vec<Gathered>,
+    data: Vec<u8>,
+    definitions: Vec<(u32, KeyKind, Range<usize>)>,
+    text: String,
+}
+
+#[derive(Debug)]
+struct Gathered {
+    stream: u32,
+    name: u32,
+    version: u64,
+    data: Range<usize>,
+}
+
+impl Commit {
+    fn bytes_max(&self) -> u64 {
+        let texts = self.text.len();
+        commit_bytes_max(self.events.len(), self.data.len(), self.meta.len(), self.definitions.len(), texts)
+    }
+
+    fn define(&mut self, key: u32, kind: KeyKind, text: &str) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.definitions.push((key, kind, start..self.text.len()));
+    }
+
+    fn clear(&mut self) {
+        self.meta_given.clear();
+        self.meta.clear();
+        self.events.clear();
+        self.data.clear();
+        self.definitions.clear();
+        self.text.clear();
+    }
+}
+
+/// A log that is being made from rows.
+#[derive(Debug)]
+pub struct Restoring {
+    /// None when rows are only checked.
+    out: Option<(LogWriter, Target)>,
+    segment_bytes: u64,
+    streams: HashMap<Box<str>, Stream>,
+    names: HashMap<Box<str>, u32>,
+    keys: u32,
+    positions: Positions,
+    commit: Commit,
+    /// The time of the last commit.
+    created: i64,
+    /// The time of those commits that state none.
+    now: i64,
+    restored: Restored,
+}
+
+impl Restoring {
+    fn begin(target: Option<Target>, segment_bytes: u64) -> Result<Self> {
+        let out = match target {
+            Some(target) => Some((LogWriter::begin(&target.disk(), segment_bytes)?, target)),
+            None => None,
+        };
+        Ok(Self {
+            out,
+            segment_bytes,
+            streams: HashMap::new(),
+            names: HashMap::new(),
+            keys: 0,
+            positions: Positions::default(),
+            commit: Commit::default(),
+            created: CREATED_RANGE.start,
+            now: now_us(),
+            restored: Restored::default(),
+        })
+    }
+
+    /// Begin to make a store where there is none: `name` on a disk.
+    pub fn new_store(outer: &Arc<dyn Disk>, name: &str, segment_bytes: u64) -> Result<Self> {
+        Self::begin(Some(Target::new_store(outer, name)?), segment_bytes)
+    }
+
+    /// Begin to make the successor of the store on a disk. Nobody else may have it open; who opens it waits.
+    pub fn successor(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Self> {
+        let (target, known_bytes) = Target::successor(disk)?;
+        Self::begin(Some(target), known_bytes.unwrap_or(segment_bytes))
+    }
+
+    /// Only check rows, and make nothing.
+    pub fn rehearsal(segment_bytes: u64) -> Result<Self> {
+        Self::begin(None, segment_bytes)
+    }
+
+    /// Take the next event. An `Invalid` error says what is wrong with it.
+    pub fn add(&mut self, row: &Row<'_>) -> Result<()> {
+        let goes_on = row.commit.is_some() && row.commit == self.commit.number && !self.commit.events.is_empty();
+        if goes_on {
+            self.check_same_commit(row)?;
+        } else {
+            self.write_commit()?;
+            self.begin_commit(row)?;
+        }
+        self.add_event(row)
+    }
+
+    fn check_same_commit(&self, row: &Row<'_>) -> Result<()> {
+        let same = row.created == self.commit.created_given
+            && row.meta.as_ref().map_or("", Meta::text).as_bytes() == self.commit.meta_given;
+        if same {
+            return Ok(());
+        }
+        Err(invalid("it has another `created` or `meta` than the other events of its commit, which has one of each"))
+    }
+
+    fn begin_commit(&mut self, row: &Row<'_>) -> Result<()> {
+        if let (Some(number), Some(before)) = (row.commit, self.commit.number)
+            && number <= before
+        {
+            return Err(invalid("its commit is not above the one before it; sort the events by position"));
+        }
+        let stated = row.created.unwrap_or(self.now);
+        if !CREATED_RANGE.contains(&stated) {
+            return Err(invalid("`created` is out of the range that a log can hold, the years 829 to 3111"));
+        }
+        let commit = &mut self.commit;
+        commit.number = row.commit;
+        commit.created_given = row.created;
+        commit.created = stated.max(self.created);
+        self.restored.held += u64::from(stated < self.created);
+        self.created = commit.created;
+        if let Some(given) = &row.meta {
+            commit.meta_given.extend_from_slice(given.text().as_bytes());
+            let found = given.now(&self.positions);
+            self.restored.causes_lost += u64::from(found.cause_lost);
+            commit.meta.extend_from_slice(found.meta.as_bytes());
+        }
+        Ok(())
+    }
+
+    fn add_event(&mut self, row: &Row<'_>) -> Result<()> {
+        if !row.trusted && !is_json(row.data.as_bytes()) {
+            return Err(invalid("`data` is not JSON"));
+        }
+        self.positions.add(row.position, self.restored.events + 1).map_err(invalid)?;
+        let version = self.stream_of(row)?;
+        let name = self.name_of(row.name)?;
+        let commit = &mut self.commit;
+        let start = commit.data.len();
+        commit.data.extend_from_slice(row.data.as_bytes());
+        let (stream, version) = version;
+        commit.events.push(Gathered { stream, name, version, data: start..commit.data.len() });
+        self.restored.events += 1;
+        if writer::fits(commit.bytes_max(), self.segment_bytes) {
+            return Ok(());
+        }
+        Err(invalid(&format!(
+            "its commit takes up to {} bytes; a commit must fit into one log file of {} bytes (segment_bytes)",
+            commit.bytes_max(),
+            self.segment_bytes
+        )))
+    }
+
+    /// The key of a row's stream, and the version it comes to.
+    fn stream_of(&mut self, row: &Row<'_>) -> Result<(u32, u64)> {
+        let version = self.streams.get(row.stream).map_or(0, |known| known.version) + 1;
+        if let Some(stated) = row.version.filter(|stated| *stated != version) {
+            return Err(invalid(&format!(
+                "it is said to be version {stated} of its stream, but comes where version {version} must; a stream is \
+                 restored whole and in order, or without the column `version`"
+            )));
+        }
+        if let Some(known) = self.streams.get_mut(row.stream) {
+            known.version = version;
+            return Ok((known.key, version));
+        }
+        names::check("stream", row.stream)?;
+        let key = self.new_key(KeyKind::Stream, row.stream)?;
+        self.streams.insert(row.stream.into(), Stream { key, version });
+        self.restored.streams += 1;
+        Ok((key, version))
+    }
+
+    fn name_of(&mut self, name: &str) -> Result<u32> {
+        if let Some(key) = self.names.get(name) {
+            return Ok(*key);
+        }
+        names::check("event name", name)?;
+        let key = self.new_key(KeyKind::Name, name)?;
+        self.names.insert(name.into(), key);
+        Ok(key)
+    }
+
+    fn new_key(&mut self, kind: KeyKind, text: &str) -> Result<u32> {
+        let key = self.keys;
+        self.keys = key
+            .checked_add(1)
+            .ok_or_else(|| Error::Full("a log cannot have so many streams and event names".to_owned()))?;
+        self.commit.define(key, kind, text);
+        Ok(key)
+    }
+
+    fn write_commit(&mut self) -> Result<()> {
+        if self.commit.events.is_empty() {
+            return Ok(());
+        }
+        self.restored.commits += 1;
+        let commit = &self.commit;
+        if let Some((writer, _)) = &mut self.out {
+            let texts = commit.definitions.iter().map(|(key, kind, at)| (*key, *kind, &commit.text[at.clone()]));
+            let definitions: Vec<_> = texts.collect();
+            let events = commit.events.iter().map(|event| NewEvent {
+                stream: event.stream,
+                name: event.name,
+                version: event.version,
+                data: &commit.data[event.data.clone()],
+            });
+            writer.commit(commit.created, &commit.meta, &definitions, events, commit.bytes_max())?;
+        }
+        self.commit.clear();
+        Ok(())
+    }
+
+    /// All rows were taken: read what was made, and put it in its place. Until then nothing has changed.
+    pub fn finish(mut self, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Restored> {
+        self.write_commit()?;
+        if self.restored.events == 0 {
+            return Err(invalid("there are no events in it"));
+        }
+        let Some((writer, target)) = self.out.take() else {
+            return Ok(self.restored);
+        };
+        self.restored.bytes = writer.finish()?;
+        let report = verify(&target.disk(), progress)?;
+        if let Some(first) = report.problems.first() {
+            return Err(Error::corrupt(&first.file, first.offset, first.position, &first.what));
+        }
+        if (report.events, report.commits) != (self.restored.events, self.restored.commits) {
+            return Err(Error::corrupt("log", 0, Some(report.events + 1), "what was written does not read back"));
+        }
+        target.put_in_place()?;
+        Ok(self.restored)
+    }
+}
+
+fn invalid(what: &str) -> Error {
+    Error::Invalid(what.to_owned())
+}
+
+/// Say where in which file something is wrong.
+pub fn in_source(error: Error, file: &str, unit: &'static str, number: u64) -> Error {
+    match error {
+        Error::Invalid(message) => Error::Source { file: file.to_owned(), unit, number, message },
+        other => other,
+    }
+}

@@ -1,0 +1,101 @@
+//! Where a restored log is made, and how it comes to its place: by one rename, or by one exchange of two folders.
+
+use std::io;
+use std::sync::Arc;
+
+use crate::disk::{Disk, Held};
+use crate::error::{Doing, Error, Result};
+use crate::log::segments;
+use crate::reaction_files;
+use crate::shared::handles;
+use crate::store::log::{self, DERIVED, OPENING};
+use crate::store::staging::{self, Making};
+use crate::transfer::backup::check_absent;
+
+/// Where a restored log is to be.
+#[derive(Debug)]
+pub(super) enum Target {
+    /// Where there is no store.
+    New { outer: Arc<dyn Disk>, name: String, making: Making },
+    /// In the place of the log of a store that nobody has open, and that nobody opens meanwhile.
+    Successor { disk: Arc<dyn Disk>, making: Making, _opening: Held },
+}
+
+impl Target {
+    pub(super) fn new_store(outer: &Arc<dyn Disk>, name: &str) -> Result<Self> {
+        check_absent(outer, name)?;
+        let making = Making::begin(outer, &format!("{name}.making"))?;
+        Ok(Self::New { outer: Arc::clone(outer), name: name.to_owned(), making })
+    }
+
+    /// Also answers how large the log files of the store are that is there.
+    pub(super) fn successor(disk: &Arc<dyn Disk>) -> Result<(Self, Option<u64>)> {
+        let present = log::look(&**disk)?;
+        disk.create_folder(handles::FOLDER).doing(|| format!("making {}", disk.describe()))?;
+        let opening = disk.lock(OPENING).doing(|| format!("closing {} to all", disk.describe()))?;
+        if handles::any_alive(&**disk)? {
+            return Err(Error::Locked(format!(
+                "the store at {} is open elsewhere, and nothing is taken away from under anybody: stop the programs that \
+                 use it, then restore",
+                disk.describe()
+            )));
+        }
+        let known = if present { segments::read_header(&**disk, 0).ok() } else { None };
+        let making = Making::begin(disk, staging::FOLDER)?;
+        let target = Self::Successor { disk: Arc::clone(disk), making, _opening: opening };
+        Ok((target, known.map(|header| header.segment_bytes)))
+    }
+
+    /// Where the log is made.
+    pub(super) fn disk(&self) -> Arc<dyn Disk> {
+        match self {
+            Self::New { making, .. } | Self::Successor { making, .. } => making.disk(),
+        }
+    }
+
+    /// Put it in its place. All of it must have been flushed.
+    pub(super) fn put_in_place(self) -> Result<()> {
+        match self {
+            Self::New { outer, name, making } => {
+                check_absent(&outer, &name)?;
+                making.place(&name)
+            }
+            Self::Successor { disk, making, _opening } => {
+                let done = replace(&disk);
+                // With what was the log before.
+                drop(making);
+                done
+            }
+        }
+    }
+}
+
+fn replace(disk: &Arc<dyn Disk>) -> Result<()> {
+    let made = format!("{}/{}", staging::FOLDER, segments::FOLDER);
+    let what = || format!("putting the new log of {} in its place", disk.describe());
+    if disk.list(segments::FOLDER).doing(what)?.is_empty() {
+        disk.rename(&made, segments::FOLDER).doing(what)?;
+    } else {
+        disk.exchange(&made, segments::FOLDER).map_err(|error| not_exchanged(error, what))?;
+    }
+    disk.sync_folder(staging::FOLDER).doing(what)?;
+    disk.sync_folder("").doing(what)?;
+    // All else tells by the store's id that it belongs to another log, and is made anew when it is needed. These would take
+    // up room until then.
+    for folder in [reaction_files::FOLDER, DERIVED] {
+        if !disk.list(folder).doing(what)?.is_empty() {
+            disk.remove_folder(folder).doing(what)?;
+        }
+    }
+    Ok(())
+}
+
+fn not_exchanged(error: io::Error, what: impl FnOnce() -> String) -> Error {
+    if matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) {
+        return Error::Invalid(format!(
+            "{}: this file system cannot exchange two folders in one step; restore to a new path instead",
+            what()
+        ));
+    }
+    Error::Io { what: what(), source: error }
+}

@@ -1,0 +1,4 @@
+//! The writing verbs: commits and snapshots.
+
+pub(crate) mod append;
+pub(crate) mod snapshots;

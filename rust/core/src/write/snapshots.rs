@@ -1,0 +1,98 @@
+//! Snapshots: states stored beside the events. They take neither a version nor a position, and nothing is lost with one.
+
+use crate::error::{Error, Result};
+use crate::log::record::{Builder, KeyKind, NewSnapshot, SnapshotRecord, sound};
+use crate::names;
+use crate::shared::control::LogState;
+use crate::store::log::Log;
+use crate::write::append::now_us;
+
+/// What a snapshot record takes besides its data, at most.
+const OVERHEAD_BYTES: u64 = 32 + 8 + 4 * 10;
+
+/// A stored state.
+#[derive(Clone, Copy, Debug)]
+pub struct SnapshotView<'a> {
+    /// The version of the stream that it is the state at.
+    pub version: u64,
+    /// When it was stored, in µs since 1970.
+    pub created: i64,
+    /// The state, as it was given.
+    pub data: &'a [u8],
+}
+
+impl Log {
+    /// Store the state of a stream at a version that it has reached.
+    pub fn save_snapshot(&self, stream: &str, version: u64, data: &[u8]) -> Result<()> {
+        let reached = self.version(stream)?;
+        if version == 0 || version > reached {
+            return Err(Error::Invalid(format!(
+                "a snapshot of stream {stream:?} at version {version} cannot be: the stream is at version {reached}"
+            )));
+        }
+        self.check_writable()?;
+        let mut writer = self.writer();
+        let guard = self.lock_writer()?;
+        let outcome = self.write_snapshot(writer.builder(), stream, version, data);
+        drop(guard);
+        drop(writer);
+        outcome
+    }
+
+    fn write_snapshot(&self, builder: &mut Builder, stream: &str, version: u64, data: &[u8]) -> Result<()> {
+        self.check_sane()?;
+        let index = self.index()?;
+        let mut state = self.control.log_state()?;
+        let (number, key) = index
+            .find(KeyKind::Stream, stream)?
+            .ok_or_else(|| Error::Invalid(format!("there is no stream {stream:?}")))?;
+        if key.snapshot != 0 && self.snapshot_at(key.snapshot, number)?.version > version {
+            // Somebody else was further; what is kept never goes back.
+            return Ok(());
+        }
+        self.make_room(builder, &mut state, data.len() as u64 + OVERHEAD_BYTES)?;
+        let place = state.tail;
+        let created = now_us().max(state.created);
+        let new = NewSnapshot { stream: number, version, before: key.snapshot, data };
+        builder.snapshot(&state, created, &new);
+        let (record, crc) = builder.finish(self.seed);
+        self.write_record(place, record)?;
+        state = LogState { tail: place + record.len() as u64, created, crc, ..state };
+        self.control.put_log_state(state);
+        let snapshot = SnapshotRecord::read(record)
+            .ok_or_else(|| self.segments.damaged(place, None, "a snapshot record was built wrongly"))?;
+        index.apply_snapshot(place, &snapshot)?;
+        self.control.set_indexed(state.tail, state.position);
+        Ok(())
+    }
+
+    /// The youngest snapshot of a stream, of those at or below a version if one is given.
+    pub fn latest_snapshot(&self, stream: &str, at_or_below: Option<u64>) -> Result<Option<SnapshotView<'_>>> {
+        names::check("stream", stream)?;
+        let found = self.reading(|index| index.find(KeyKind::Stream, stream))?;
+        let Some((number, key)) = found else {
+            return Ok(None);
+        };
+        let mut place = key.snapshot;
+        while place != 0 {
+            let snapshot = self.snapshot_at(place, number)?;
+            if at_or_below.is_none_or(|limit| snapshot.version <= limit) {
+                let SnapshotRecord { head, version, data, .. } = snapshot;
+                return Ok(Some(SnapshotView { version, created: head.created, data }));
+            }
+            if snapshot.before >= place {
+                return Err(self.segments.damaged(place, None, "a snapshot says that an older one is younger"));
+            }
+            place = snapshot.before;
+        }
+        Ok(None)
+    }
+
+    fn snapshot_at(&self, place: u64, stream: u32) -> Result<SnapshotRecord<'_>> {
+        let bytes = self.segments.record(place)?;
+        sound(bytes, place, self.seed)
+            .and_then(|_| SnapshotRecord::read(bytes))
+            .filter(|snapshot| snapshot.stream == stream)
+            .ok_or_else(|| self.segments.damaged(place, None, "the snapshot here is damaged"))
+    }
+}
