@@ -4,9 +4,10 @@ from act_fast._app.act import Act
 from act_fast._app.address import Address
 from act_fast._app.async_act import AsyncAct
 from act_fast._app.slice import Component, Slice
-from act_fast._core import Columns, __version__
+from act_fast._core import Appended, Columns, __version__
 from act_fast._declared.functions import collect, count, distinct, first, last, maximum, minimum, total
 from act_fast._declared.recorder import one_of
+from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient
 from act_fast._events.correlation import new_correlation
 from act_fast._events.event import Event
@@ -21,6 +22,7 @@ from act_fast._projections.state_projection import StateProjection
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Correlation, Drained, Ran, Settled
 from act_fast._reactions.targets import Cursor, Target
+from act_fast._rows import Progress
 from act_fast._runtime.backoff import Backoff
 from act_fast._runtime.observers import Failure
 from act_fast._sql.connection import Connection, connect
@@ -49,18 +51,16 @@ from act_fast.errors import (
     ValidationError,
 )
 from act_fast.stores.log.export import Compression
-from act_fast.stores.log.store import Durability, LogStore, restore_path, verify_path
-from act_fast.stores.port import (
+from act_fast.stores.log.offline import restore_path, verify_path
+from act_fast.stores.log.store import Durability, LogStore
+from act_fast.stores.port import Store
+from act_fast.stores.values import (
     Append,
-    Appended,
     Backup,
-    Committed,
     Exported,
     NewEvent,
     Problem,
-    Progress,
     Restored,
-    Store,
     StoredSnapshot,
     StoreStats,
     StreamInfo,

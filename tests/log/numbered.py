@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from act_fast.stores.port import Committed
+from act_fast._events.committed import Committed
 
 Pair = tuple[str, bytes]
 

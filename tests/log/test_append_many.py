@@ -8,7 +8,7 @@ from act_fast._events.event import Event
 from act_fast._events.meta import Meta
 from act_fast.errors import ConcurrencyError
 from act_fast.stores.log.store import LogStore
-from act_fast.stores.port import Append
+from act_fast.stores.values import Append
 
 from .numbered import numbers, pair, pairs
 

@@ -14,7 +14,7 @@ import pytest
 
 from act_fast.errors import StoreClosedError
 from act_fast.stores.log.store import LogStore
-from act_fast.stores.port import Append
+from act_fast.stores.values import Append
 
 from .numbered import numbers, pairs, versions
 from .processes import Process, Tell, run, started, until

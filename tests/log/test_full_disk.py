@@ -9,7 +9,7 @@ import pytest
 
 from act_fast.errors import StoreError, StoreFullError
 from act_fast.stores.log.store import LogStore
-from act_fast.stores.port import Append
+from act_fast.stores.values import Append
 
 from .conftest import Disk
 from .numbered import pairs, positions, versions

@@ -19,8 +19,9 @@ from typing import Literal
 import msgspec
 import pytest
 
+from act_fast._events.committed import Committed
 from act_fast.stores.log.store import Durability, LogStore
-from act_fast.stores.port import Append, Committed
+from act_fast.stores.values import Append
 
 from .processes import Process, Tell, started
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from act_fast._events.committed import Committed
 from act_fast.errors import ConcurrencyError, StoreLockedError
 from act_fast.stores.log.store import Durability, LogStore
-from act_fast.stores.port import Append, Committed
+from act_fast.stores.values import Append
 
 from .numbered import numbers, pair, pairs, positions, versions
 from .processes import Tell, run, started

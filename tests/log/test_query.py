@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from act_fast._events.committed import Committed
 from act_fast._events.meta import Meta
 from act_fast.stores.log.store import LogStore
-from act_fast.stores.port import Append, Committed
+from act_fast.stores.values import Append
 
 from .numbered import numbers, pairs, positions
 

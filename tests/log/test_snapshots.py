@@ -7,7 +7,7 @@ import pytest
 
 from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
-from act_fast.stores.port import StoredSnapshot
+from act_fast.stores.values import StoredSnapshot
 
 from .numbered import pairs, positions, versions
 

@@ -5,9 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from act_fast._events.committed import Committed
 from act_fast.errors import ConcurrencyError
 from act_fast.stores.log.store import LogStore
-from act_fast.stores.port import Append, Committed, StreamInfo
+from act_fast.stores.values import Append, StreamInfo
 
 from .numbered import pairs
 

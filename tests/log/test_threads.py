@@ -11,7 +11,7 @@ import pytest
 
 from act_fast.errors import ConcurrencyError, StoreClosedError
 from act_fast.stores.log.store import LogStore
-from act_fast.stores.port import Append
+from act_fast.stores.values import Append
 
 from .numbered import numbers, pair, pairs, positions, versions
 

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from act_fast._events.committed import Committed
 from act_fast.stores.log.store import LogStore
-from act_fast.stores.port import Append, Committed
+from act_fast.stores.values import Append
 
 from .numbered import pairs
 from .processes import Tell, run

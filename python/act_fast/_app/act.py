@@ -14,6 +14,7 @@ from act_fast._app.slice import Component
 from act_fast._app.telemetry import engine_class
 from act_fast._checks import arguments
 from act_fast._events.codec import Codec
+from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient, within
 from act_fast._events.correlation import new_correlation
 from act_fast._events.event import Event
@@ -22,6 +23,7 @@ from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
+from act_fast._rows import Progress
 from act_fast._runtime.observers import Failure, Observed
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
@@ -29,7 +31,7 @@ from act_fast._states.state import State
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.conditions import Conditions
-from act_fast.stores.port import Committed, Progress, Store
+from act_fast.stores.port import Store
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation

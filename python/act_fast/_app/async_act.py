@@ -15,6 +15,7 @@ from act_fast._app.async_exchange_verbs import AsyncExchanges
 from act_fast._app.async_reaction_verbs import AsyncReacts
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
+from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient
 from act_fast._events.correlation import new_correlation
 from act_fast._events.event import Event
@@ -23,6 +24,7 @@ from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
+from act_fast._rows import Progress
 from act_fast._runtime.executor import Threads
 from act_fast._runtime.observers import Failure
 from act_fast._states.action import Action
@@ -31,7 +33,6 @@ from act_fast._states.state import State
 from act_fast._workers.handlers import Host
 from act_fast.errors import DefinitionError
 from act_fast.stores.conditions import Conditions
-from act_fast.stores.port import Committed, Progress
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from act_fast._core import Columns
 from act_fast._events.event import Event
+from act_fast._rows import Progress
 from act_fast.stores.log.export import Compression
-from act_fast.stores.port import Backup, Exported, Progress, Restored
+from act_fast.stores.values import Backup, Exported, Restored
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act

@@ -11,10 +11,10 @@ from act_fast._reactions.on import Declares
 from act_fast._reactions.reaction import Reaction
 from act_fast._reactions.reports import Correlation, Drained, Ran, Settled
 from act_fast._reactions.targets import Cursor, Names, Target
+from act_fast._rows import Progress
 from act_fast._states.snapshot import Snapshot
 from act_fast._workers.handlers import Host
 from act_fast._workers.worker import Worker
-from act_fast.stores.port import Progress
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act

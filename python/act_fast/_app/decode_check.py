@@ -7,9 +7,11 @@ import msgspec
 from act_fast._app.act import Act
 from act_fast._app.async_act import AsyncAct
 from act_fast._events.codec import Codec
+from act_fast._events.committed import Committed
 from act_fast._events.event import CLOSED
+from act_fast._rows import Progress
 from act_fast.errors import ValidationError
-from act_fast.stores.port import Committed, Progress, Store
+from act_fast.stores.port import Store
 
 __all__ = ["CheckReport", "NameReport", "Undecodable", "check"]
 

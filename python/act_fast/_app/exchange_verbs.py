@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from act_fast._core import Columns
 from act_fast._events.event import Event
+from act_fast._rows import Progress
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
+from act_fast.stores.conditions import conditions_of
 from act_fast.stores.log.export import Compression, check_target, cut, export_relation
-from act_fast.stores.log.store import LogStore, conditions_of
-from act_fast.stores.port import Backup, Exported, Progress, Restored
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.values import Backup, Exported, Restored
 
 if TYPE_CHECKING:
     from act_fast._app.pipeline import Engine
@@ -217,7 +219,7 @@ class Exchanges:
                 created_before=created_before,
                 correlation=correlation,
             )
-        return self._library.columns(event, cut(store._log, conditions))
+        return self._library.columns(event, cut(store.columns(), conditions))
 
 
 def _log_of(store: Any) -> LogStore:

@@ -11,6 +11,7 @@ import msgspec
 
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
+from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient, Here, ambient
 from act_fast._events.event import CLOSED, Event
 from act_fast._events.meta import ActionCause, Actor, Causation, Meta, decode_meta, encode_meta
@@ -19,16 +20,18 @@ from act_fast._loading.loader import Loaded, Loader
 from act_fast._loading.replay import replay
 from act_fast._model.decide import check_declared, check_folded, check_unchanged, decide
 from act_fast._model.fold import Unknown
-from act_fast._model.registry import Model, Registry
+from act_fast._model.model import Model
+from act_fast._model.registry import Registry
+from act_fast._rows import Progress
 from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
 from act_fast.errors import ConcurrencyError, DefinitionError, StreamClosedError, ValidationError
-from act_fast.stores.log.from_core import committed
-from act_fast.stores.port import Committed, Progress, Store
-from act_fast.stores.rows import Port, pages_of, port_to
+from act_fast.stores.capabilities import Rows
+from act_fast.stores.port import Store
+from act_fast.stores.rows import committed, pages_of, port_to
 
 if TYPE_CHECKING:
     from act_fast._sql.library import Library
@@ -79,7 +82,7 @@ class Engine:
         self.cache = Cache(cache_max)
         self.observers = Observers()
         self.library: Library | None = None
-        self._port: Port = port_to(store)
+        self._port: Rows = port_to(store)
         self._loader = Loader(store, self._port, self.cache, self.observers)
         self._debug = debug
         self.unknown: Unknown = unknown

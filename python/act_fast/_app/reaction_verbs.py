@@ -12,6 +12,7 @@ from act_fast._reactions.on import Declares
 from act_fast._reactions.reaction import Reaction
 from act_fast._reactions.reports import Correlation, Drained, Ran, Settled
 from act_fast._reactions.targets import Cursor, Names, Target, cursors, selection, targets
+from act_fast._rows import Progress
 from act_fast._states.snapshot import Snapshot
 from act_fast._workers.cycle import Cycle
 from act_fast._workers.handler_pool import Crew
@@ -21,7 +22,6 @@ from act_fast._workers.settle import settle
 from act_fast._workers.wait_for import wait_for
 from act_fast._workers.worker import Worker
 from act_fast.errors import ValidationError
-from act_fast.stores.port import Progress
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act

@@ -6,10 +6,10 @@ from typing import Any, TypeAlias
 import msgspec
 
 from act_fast._checks.msgspec_errors import misfit
+from act_fast._events.committed import Committed
 from act_fast._events.event import Event, encode
 from act_fast._events.upcast import Upcast
 from act_fast.errors import DecodeError, DefinitionError
-from act_fast.stores.port import Committed
 
 __all__ = ["Codec", "Decode", "decoders_of"]
 

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from act_fast._events.committed import Committed
 from act_fast._events.meta import Actor, EventCause
 from act_fast.errors import DefinitionError
-from act_fast.stores.port import Committed
 
 __all__ = ["Ambient", "Here", "Reacting", "ambient", "within"]
 

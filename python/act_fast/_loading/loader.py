@@ -9,13 +9,14 @@ import msgspec
 
 from act_fast._events.event import CLOSED
 from act_fast._loading.cache import Cache, Entry
-from act_fast._model.registry import Model
+from act_fast._model.model import Model
 from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._states.state import State
 from act_fast.errors import ActError, DecodeError
+from act_fast.stores.capabilities import Rows
 from act_fast.stores.port import Store
-from act_fast.stores.rows import Port, pages_of
+from act_fast.stores.rows import pages_of
 from act_fast.stores.time_travel import version_before
 
 __all__ = ["Loaded", "Loader"]
@@ -34,7 +35,7 @@ class Loaded(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
 class Loader:
     """Loads states for one app, through its cache."""
 
-    def __init__(self, store: Store, port: Port, cache: Cache, observers: Observers) -> None:
+    def __init__(self, store: Store, port: Rows, cache: Cache, observers: Observers) -> None:
         self._store = store
         self._port = port
         self._version = port.version

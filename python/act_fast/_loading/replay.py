@@ -7,11 +7,13 @@ from typing import Any, TypeAlias, TypeVar
 
 from act_fast._checks import arguments
 from act_fast._loading.progress_bar import replay_bar
-from act_fast._loading.replay_groups import Folding, cut_at
-from act_fast._model.registry import Model
+from act_fast._loading.replay_groups import Folding
+from act_fast._model.model import Model
+from act_fast._rows import Progress
 from act_fast._states.snapshot import ReadsBack, Snapshot
 from act_fast._states.state import State
-from act_fast.stores.port import Progress, Store
+from act_fast.stores.port import Store
+from act_fast.stores.time_travel import cut_at
 
 __all__ = ["StateRow", "replay", "replay_pages"]
 

@@ -1,24 +1,22 @@
 """Folding all streams of a store, a group of them at a time: in one pass of the core, or one by one in any store."""
 
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
 from operator import length_hint
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
-from act_fast._checks import arguments
 from act_fast._core import Declaration, Group
 from act_fast._declared.python_fold import TOO_LARGE, full
 from act_fast._events.event import CLOSED
-from act_fast._model.registry import Model
+from act_fast._model.model import Model
 from act_fast._states.state import State
 from act_fast.errors import FoldError
-from act_fast.stores.log.store import LogStore
+from act_fast.stores.capabilities import ReplayGroups, replay_groups_of
 from act_fast.stores.port import Store
 from act_fast.stores.rows import pages_of, port_to
 
-__all__ = ["Folded", "Folding", "cut_at"]
+__all__ = ["Folded", "Folding"]
 
 S = TypeVar("S", bound=State)
 T = TypeVar("T")
@@ -73,11 +71,12 @@ class Folding(Generic[S]):
 
     def pages(self) -> Iterator[list[Folded[S]]]:
         """The states of the streams that have at least one event of the model's, in the order they came to be."""
-        if type(self._store) is not LogStore:
+        replayer = replay_groups_of(self._store)
+        if replayer is None:
             yield from self._one_by_one()
             return
         decode = msgspec.json.Decoder(self._model.definition.state).decode
-        for group, states in self._groups(self._store):
+        for group, states in self._groups(replayer):
             for start in range(0, len(group), _PAGE_STREAMS):
                 end = start + _PAGE_STREAMS
                 if states is None:
@@ -90,11 +89,12 @@ class Folding(Generic[S]):
 
     def encoded_pages(self) -> Iterator[list[Folded[bytes]]]:
         """The same as `pages`, each state as JSON."""
-        if type(self._store) is not LogStore:
+        replayer = replay_groups_of(self._store)
+        if replayer is None:
             for found in self._one_by_one():
                 yield [Folded(*each[:4], _encode(each.state)) for each in found]
             return
-        for group, states in self._groups(self._store):
+        for group, states in self._groups(replayer):
             for start in range(0, len(group), _PAGE_STREAMS):
                 end = start + _PAGE_STREAMS
                 if states is None:
@@ -109,10 +109,10 @@ class Folding(Generic[S]):
         """The state of one stream; None when it has no event of the model's."""
         return self._stream(port_to(self._store), stream)
 
-    def _groups(self, store: LogStore) -> Iterator[tuple[Group, list[S | None] | None]]:
+    def _groups(self, replayer: ReplayGroups) -> Iterator[tuple[Group, list[S | None] | None]]:
         """The groups of streams, each with its states by slot; without them where the core has folded it."""
         names = self._names
-        replay = store._log.replay(names, CLOSED, self._cut, GROUP_STREAMS_MAX, self._pattern, self._after)
+        replay = replayer.replay(names, CLOSED, self._cut, GROUP_STREAMS_MAX, self._pattern, self._after)
         while (group := replay.next_group()) is not None:
             states = None if self._folded_in_core(group) else self._states(names, group)
             for stream, version, name in group.strangers():
@@ -246,27 +246,3 @@ def _standing(group: Group, states: list[S | None], start: int, end: int) -> lis
 
 class _Beyond(Exception):
     """There is an event that the core cannot fold."""
-
-
-def cut_at(store: Store, at: int | datetime | None) -> int:
-    """The position of a moment: the head when none is named.
-
-    Args:
-        store: the log in question.
-        at: a position, or a time, included.
-
-    Raises:
-        ValidationError: it is no moment.
-    """
-    if at is None:
-        return store.head
-    if not isinstance(at, datetime):
-        return min(arguments.count("at", at), store.head)
-    moment_us = arguments.microseconds("at", at)
-    assert moment_us is not None
-    if type(store) is LogStore:
-        return store._log.position_before(moment_us + 1)
-    if at.replace(tzinfo=None) == datetime.max:
-        return store.head
-    later = at + timedelta(microseconds=1)
-    return next((each.position for each in store.query(created_before=later, limit=1, backwards=True)), 0)

@@ -2,43 +2,25 @@
 
 import difflib
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from types import MethodType
 from typing import Any, TypeVar, get_origin
 
-from act_fast._app.slice import Component, Slice
-from act_fast._core import Declaration
+from act_fast._checks.components import each_of, is_bundle
 from act_fast._declared.class_body import check_annotations
 from act_fast._events.codec import Codec
 from act_fast._events.event import Event
 from act_fast._events.fields import check_factories, check_fields
-from act_fast._model.core_spec import declaration_of
-from act_fast._model.fold import Fold, Unknown
-from act_fast._model.snapshot_codec import StateCodec
-from act_fast._projections.projection import Projection
+from act_fast._model.fold import Unknown
+from act_fast._model.model import Model
 from act_fast._states.action import Action
-from act_fast._states.definition import Definition
 from act_fast._states.invariant import Invariant
 from act_fast._states.reducer import Reducer
 from act_fast._states.state import State
 from act_fast.errors import DefinitionError
 
-__all__ = ["Model", "Registry"]
+__all__ = ["Registry"]
 
 S = TypeVar("S", bound=State)
-
-
-class Model(Fold[S]):
-    """A state class as one app runs it: how it folds, and how its snapshots are stored."""
-
-    def __init__(self, definition: Definition[S], codec: Codec, unknown: Unknown) -> None:
-        super().__init__(definition, codec, unknown)
-        self.stored: StateCodec[S] = StateCodec(definition, list(self.steps))
-
-    @cached_property
-    def declaration(self) -> Declaration | None:
-        """The state as the core can fold it, where it is declared through and through."""
-        return declaration_of(self.definition, self.codec, list(self.steps))
 
 
 class Registry:
@@ -52,8 +34,8 @@ class Registry:
         owners: the state that each event class belongs to.
     """
 
-    def __init__(self, components: Iterable[Component], unknown: Unknown) -> None:
-        self.components: tuple[Component, ...] = tuple(components)
+    def __init__(self, components: Iterable[object], unknown: Unknown) -> None:
+        self.components: tuple[object, ...] = tuple(components)
         self.owners: dict[type[Event], type[State]] = {}
         states = list(dict.fromkeys(_states_in(self.components)))
         for state in states:
@@ -118,12 +100,10 @@ class Registry:
 
 
 def _states_in(components: Iterable[object]) -> Iterator[type[State]]:
-    for each in components:
-        if isinstance(each, Slice | Projection):
-            yield from _states_in(each.components)
-        elif isinstance(each, type) and issubclass(each, State) and each is not State:
+    for each in each_of(components):
+        if isinstance(each, type) and issubclass(each, State) and each is not State:
             yield each
-        else:
+        elif not is_bundle(each):
             raise DefinitionError(f"{_called(each)} is no component of an app; {_mend_of_component(each)}")
 
 

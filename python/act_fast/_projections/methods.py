@@ -4,10 +4,10 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._reactions.reaction import is_async, reaction_of
 from act_fast.errors import DefinitionError
-from act_fast.stores.port import Committed
 
 __all__ = ["Method", "batch", "methods_of", "on", "runs"]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import msgspec
 
+from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._projections.methods import Method, methods_of, runs
 from act_fast._reactions.lane import DEFAULT_LANE
@@ -14,7 +15,6 @@ from act_fast._reactions.partial_batch import Partly
 from act_fast._reactions.reaction import DEFAULT_BACKOFF, Reaction, reaction_of
 from act_fast._runtime.backoff import Backoff
 from act_fast.errors import DefinitionError, ValidationError
-from act_fast.stores.port import Committed
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act

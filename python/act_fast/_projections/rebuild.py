@@ -6,13 +6,14 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from act_fast._events.committed import Committed
 from act_fast._events.context import ambient
 from act_fast._projections.projection import Projection
 from act_fast._reactions.partial_batch import Partly
+from act_fast._rows import Progress
 from act_fast._workers.handlers import Host
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
-from act_fast.stores.port import Committed, Progress
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act

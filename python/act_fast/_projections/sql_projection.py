@@ -4,12 +4,12 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
+from act_fast._events.committed import Committed
 from act_fast._projections.database import Address, Database
 from act_fast._projections.projection import Projection
 from act_fast._projections.rebuild import Rebuilding, pages_between
 from act_fast._reactions.partial_batch import Partly
 from act_fast.errors import DefinitionError, NonRetryableError
-from act_fast.stores.port import Committed
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 import msgspec
 from msgspec import inspect
 
+from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._projections.database import Address
 from act_fast._projections.sql_projection import SqlProjection
 from act_fast._states.state import State
 from act_fast.errors import DefinitionError
-from act_fast.stores.port import Committed
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act

@@ -1,9 +1,11 @@
 """The reactions of an app, checked against each other and against its events."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Protocol
 
+from act_fast._checks.components import each_of, is_bundle
 from act_fast._events.codec import Codec
+from act_fast._events.event import Event
 from act_fast._reactions.lane import Lane, lanes_by_name
 from act_fast._reactions.reaction import Reaction
 from act_fast._reactions.template import Resolver, resolver_of
@@ -11,10 +13,26 @@ from act_fast.errors import DefinitionError, ValidationError
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import Spec
 
-if TYPE_CHECKING:
-    from act_fast._model.registry import Registry
+__all__ = ["Catalog", "Definitions", "codec_of", "lanes_in", "reactions_in"]
 
-__all__ = ["Catalog", "codec_of", "lanes_in", "reactions_in"]
+
+class Definitions(Protocol):
+    """What an app is made of, as far as its reactions have to know it."""
+
+    @property
+    def components(self) -> Sequence[object]:
+        """The states, slices and projections."""
+        ...
+
+    @property
+    def owners(self) -> Mapping[type[Event], type]:
+        """The state that each event class belongs to."""
+        ...
+
+    @property
+    def codec(self) -> Codec:
+        """Decodes every event of every state."""
+        ...
 
 
 class Catalog:
@@ -31,13 +49,13 @@ class Catalog:
     def __init__(
         self,
         store: Store,
-        registry: "Registry",
+        definitions: Definitions,
         reactions: Iterable[Reaction],
         lanes: Iterable[Sequence[Lane]],
     ) -> None:
         self.reactions = tuple(reactions)
         self.lanes = lanes_by_name(lanes)
-        self.codec = codec_of(registry, self.reactions)
+        self.codec = codec_of(definitions, self.reactions)
         self.resolvers: dict[int, Resolver] = {}
         self.specs: list[Spec] = []
         named: dict[str, Reaction] = {}
@@ -87,26 +105,22 @@ class Catalog:
         return name != event.__stored_name__ or name in event.__upcasts__
 
 
-def reactions_in(components: Iterable[Any]) -> Iterator[Reaction]:
+def reactions_in(components: Iterable[object]) -> Iterator[Reaction]:
     """The reactions of components that bring some along, and of what these are made of."""
-    for each in components:
-        if not isinstance(each, type):
-            yield from getattr(each, "reactions", ())
-            yield from reactions_in(getattr(each, "components", ()))
+    for each in filter(is_bundle, each_of(components)):
+        yield from each.reactions
 
 
-def lanes_in(components: Iterable[Any]) -> Iterator[Sequence[Lane]]:
+def lanes_in(components: Iterable[object]) -> Iterator[Sequence[Lane]]:
     """The lanes that components declare, each its own."""
-    for each in components:
-        if not isinstance(each, type):
-            yield getattr(each, "lanes", ())
-            yield from lanes_in(getattr(each, "components", ()))
+    for each in filter(is_bundle, each_of(components)):
+        yield getattr(each, "lanes", ())
 
 
-def codec_of(registry: "Registry", reactions: Iterable[Reaction]) -> Codec:
+def codec_of(definitions: Definitions, reactions: Iterable[Reaction]) -> Codec:
     """Decodes the events of the app, and those of no state of its own that a reaction is for."""
-    strangers = [event for each in reactions for event in each.events if event not in registry.owners]
-    return Codec(dict.fromkeys((*registry.owners, *strangers))) if strangers else registry.codec
+    strangers = [event for each in reactions for event in each.events if event not in definitions.owners]
+    return Codec(dict.fromkeys((*definitions.owners, *strangers))) if strangers else definitions.codec
 
 
 def _check_source(store: Store, reaction: Reaction) -> None:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
 
+from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._reactions.lane import DEFAULT_LANE
 from act_fast._reactions.reaction import DEFAULT_BACKOFF, Defer, Reaction, Start, To, reaction_of
 from act_fast._runtime.backoff import Backoff
-from act_fast.stores.port import Committed
 
 __all__ = ["Declares"]
 

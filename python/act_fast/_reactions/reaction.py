@@ -11,12 +11,12 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from act_fast._checks import arguments
+from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._reactions.lane import DEFAULT_LANE
 from act_fast._reactions.template import TARGET_BYTES_MAX, template_pieces
 from act_fast._runtime.backoff import Backoff, backoff_of
 from act_fast.errors import DefinitionError
-from act_fast.stores.port import Committed
 
 __all__ = ["DEFAULT_BACKOFF", "Defer", "Reaction", "Start", "To", "is_async", "reaction_of"]
 

@@ -8,16 +8,17 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from act_fast._checks import arguments
-from act_fast._workers.runner import HOLDER_BITS
 from act_fast.errors import ValidationError
-from act_fast.stores.log.from_core import moment
 from act_fast.stores.reaction_port import ReactionPort
+from act_fast.stores.rows import moment
 
-__all__ = ["Cursor", "Names", "Selection", "Target", "cursors", "selection", "targets"]
+__all__ = ["HOLDER_BITS", "Cursor", "Names", "Selection", "Target", "cursors", "selection", "targets"]
 
 Names: TypeAlias = str | Sequence[str]
 """One target, or several."""
 
+HOLDER_BITS: Final = 24
+"""A holder's number is its process id, and so many bits of chance below it."""
 _PAGE: Final = 1000
 
 

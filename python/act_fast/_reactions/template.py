@@ -7,9 +7,9 @@ from typing import Any, Final, TypeAlias
 import msgspec
 from msgspec import inspect
 
+from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast.errors import DefinitionError
-from act_fast.stores.port import Committed
 
 __all__ = ["TARGET_BYTES_MAX", "Resolver", "check_target", "resolver_of", "template_pieces"]
 

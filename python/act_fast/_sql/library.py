@@ -8,7 +8,6 @@ import duckdb
 
 from act_fast._core import Columns
 from act_fast._events.event import Event
-from act_fast._loading.replay_groups import cut_at
 from act_fast._model.registry import Registry
 from act_fast._reactions.catalog import Catalog, codec_of
 from act_fast._reactions.targets import Target, targets
@@ -27,6 +26,7 @@ from act_fast._sql.session import Session
 from act_fast.errors import DefinitionError, ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
+from act_fast.stores.time_travel import cut_at
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act

@@ -10,7 +10,7 @@ import msgspec
 from act_fast._core import Columns, Log
 from act_fast._events.codec import Codec
 from act_fast._events.event import Event
-from act_fast._model.registry import Model
+from act_fast._model.model import Model
 from act_fast._reactions.targets import Target
 from act_fast._sql.class_decoder import Mend, Told, warn_of_failures
 from act_fast._sql.code_mark import code_of

@@ -9,13 +9,15 @@ import msgspec
 
 from act_fast._core import StateColumns
 from act_fast._loading.replay import replay_pages
-from act_fast._loading.replay_groups import GROUP_STREAMS_MAX, Folding, cut_at
-from act_fast._model.registry import Model
+from act_fast._loading.replay_groups import GROUP_STREAMS_MAX, Folding
+from act_fast._model.model import Model
 from act_fast._sql.column_shape import Shape
 from act_fast._sql.pushdown import Bounds, pattern_of
 from act_fast._sql.scan import Condition
 from act_fast.errors import DecodeError, FoldError, StoreError, ValidationError
-from act_fast.stores.port import Store, StreamInfo
+from act_fast.stores.port import Store
+from act_fast.stores.time_travel import cut_at
+from act_fast.stores.values import StreamInfo
 
 __all__ = ["AS_OF", "StateScan"]
 

@@ -6,9 +6,9 @@ from typing import Any, Generic, Protocol, TypeVar, cast
 import msgspec
 from msgspec.structs import force_setattr
 
+from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._events.meta import Meta
-from act_fast.stores.port import Committed
 
 __all__ = ["Snapshot"]
 

@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from act_fast._checks.error_text import error_text
+from act_fast._events.committed import Committed
 from act_fast._events.context import Reacting, ambient
 from act_fast._events.meta import Actor, Meta, decode_meta
 from act_fast._reactions.partial_batch import Partly
@@ -18,7 +19,6 @@ from act_fast._runtime.observers import Observers
 from act_fast._workers.handlers import Step, Steps
 from act_fast._workers.lease import Lease
 from act_fast.errors import NonRetryableError
-from act_fast.stores.port import Committed
 
 __all__ = ["Handling", "Waiting"]
 

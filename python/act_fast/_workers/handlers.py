@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from act_fast._events.committed import Committed
 from act_fast._reactions.catalog import Catalog
 from act_fast._reactions.reaction import Defer, Reaction
 from act_fast.errors import NonRetryableError
-from act_fast.stores.port import Committed
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act

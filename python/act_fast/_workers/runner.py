@@ -5,13 +5,14 @@ import random
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from act_fast._checks.error_text import error_text
-from act_fast._reactions.catalog import Catalog, lanes_in, reactions_in
+from act_fast._reactions.catalog import Catalog, Definitions, lanes_in, reactions_in
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reaction import Reaction
 from act_fast._reactions.reports import Correlation
+from act_fast._reactions.targets import HOLDER_BITS
 from act_fast._reactions.template import Resolver, check_target
 from act_fast._rows import Row
 from act_fast._runtime.daemon_threads import Daemons
@@ -20,17 +21,12 @@ from act_fast._runtime.observers import Observers
 from act_fast._workers.handlers import Host, Steps
 from act_fast._workers.lease_renewer import Renewer
 from act_fast.errors import DefinitionError, StoreClosedError, StoreLockedError
-from act_fast.stores.log.from_core import committed
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import Found, ReactionPort, reactions_of
+from act_fast.stores.rows import committed
 
-if TYPE_CHECKING:
-    from act_fast._model.registry import Registry
+__all__ = ["Program"]
 
-__all__ = ["HOLDER_BITS", "Program"]
-
-HOLDER_BITS: Final = 24
-"""A holder's number is its process id, and so many bits of chance below it."""
 _CHUNK_EVENTS: Final = 5000
 
 
@@ -53,7 +49,7 @@ class Program:
     """
 
     def __init__(
-        self, store: Store, observers: Observers, registry: "Callable[[], Registry]", lanes: Sequence[Lane]
+        self, store: Store, observers: Observers, registry: Callable[[], Definitions], lanes: Sequence[Lane]
     ) -> None:
         self.store = store
         self.observers = observers
@@ -85,7 +81,7 @@ class Program:
                 self._own.pop()
                 raise
 
-    def check(self, registry: "Registry") -> None:
+    def check(self, registry: Definitions) -> None:
         """Make sure that the reactions of an app would fit if it had these components."""
         self._compose(registry)
 
@@ -210,7 +206,7 @@ class Program:
         if port is not None:
             port.close()
 
-    def _compose(self, registry: "Registry") -> Catalog:
+    def _compose(self, registry: Definitions) -> Catalog:
         """The catalog of all that is declared; what is known already keeps its number."""
         declared = [*self._own, *reactions_in(registry.components)]
         known = self._catalog.reactions if self._catalog else ()

@@ -1,12 +1,13 @@
-"""Time travel: which version a stream had at a version, a position or a time."""
+"""Time travel: the position of a moment, and the version that a stream had then."""
 
 from datetime import datetime, timedelta
 
 from act_fast._checks import arguments
 from act_fast.errors import ValidationError
+from act_fast.stores.capabilities import replay_groups_of
 from act_fast.stores.port import Store
 
-__all__ = ["version_before"]
+__all__ = ["cut_at", "version_before"]
 
 
 def version_before(
@@ -44,6 +45,30 @@ def version_before(
     if position is not None:
         return _version_when(store, stream, before=arguments.count("position", position) + 1)
     return None
+
+
+def cut_at(store: Store, at: int | datetime | None) -> int:
+    """The position of a moment: the head when none is named.
+
+    Args:
+        store: the log in question.
+        at: a position, or a time, included.
+
+    Raises:
+        ValidationError: it is no moment.
+    """
+    if at is None:
+        return store.head
+    if not isinstance(at, datetime):
+        return min(arguments.count("at", at), store.head)
+    moment_us = arguments.microseconds("at", at)
+    assert moment_us is not None
+    if (replayer := replay_groups_of(store)) is not None:
+        return replayer.position_before(moment_us + 1)
+    if at.replace(tzinfo=None) == datetime.max:
+        return store.head
+    later = at + timedelta(microseconds=1)
+    return next((each.position for each in store.query(created_before=later, limit=1, backwards=True)), 0)
 
 
 def _version(what: str, given: object) -> int:

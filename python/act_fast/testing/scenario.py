@@ -8,7 +8,8 @@ import msgspec
 from act_fast._events.event import Event, encode
 from act_fast._events.meta import Actor
 from act_fast._model.decide import check_folded, check_unchanged, decide, misfitting
-from act_fast._model.registry import Model, Registry
+from act_fast._model.model import Model
+from act_fast._model.registry import Registry
 from act_fast._states.action import Action
 from act_fast._states.state import State
 from act_fast.errors import ValidationError

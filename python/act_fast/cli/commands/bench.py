@@ -5,8 +5,9 @@ from pathlib import Path
 
 from act_fast.cli.benchmark import measure
 from act_fast.cli.input.arguments import Commands, add_command
+from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.progress import progress_bar
-from act_fast.cli.output.rows import Column, rows_to_stdout
+from act_fast.cli.output.rows import Column
 from act_fast.errors import StoreError
 
 __all__ = ["add"]

@@ -10,8 +10,9 @@ from act_fast._app.decode_check import CheckReport, check
 from act_fast.cli.input.app import find_app
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.store import open_store
+from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.progress import progress_bar
-from act_fast.cli.output.rows import Column, Value, printable, rows_to_stdout, write_all
+from act_fast.cli.output.rows import Column, Value, printable, write_all
 
 __all__ = ["add"]
 

@@ -5,13 +5,14 @@ from collections.abc import Iterator
 
 import msgspec
 
+from act_fast._events.committed import Committed
 from act_fast.cli.input.arguments import Commands, add_command, count
 from act_fast.cli.input.conditions import add_conditions
 from act_fast.cli.input.store import open_store
-from act_fast.cli.output.rows import Column, Rows, Value, rows_to_stdout, write_all
+from act_fast.cli.output.form import rows_to_stdout
+from act_fast.cli.output.rows import Column, Rows, Value, write_all
 from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
-from act_fast.stores.port import Committed
 
 __all__ = ["add"]
 

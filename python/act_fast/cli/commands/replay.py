@@ -15,15 +15,16 @@ import msgspec
 from act_fast import AsyncAct
 from act_fast._loading.progress_bar import replay_bar
 from act_fast._loading.replay import replay_pages
-from act_fast._loading.replay_groups import cut_at
-from act_fast._model.registry import Model
+from act_fast._model.model import Model
 from act_fast.cli.input.app import App, find_app
 from act_fast.cli.input.arguments import Commands, add_command, count, moment
 from act_fast.cli.input.store import open_store
-from act_fast.cli.output.rows import Column, JsonLines, Rows, rows_to_stdout
+from act_fast.cli.output.form import rows_to_stdout
+from act_fast.cli.output.rows import Column, JsonLines, Rows
 from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
 from act_fast.stores.port import Store
+from act_fast.stores.time_travel import cut_at
 
 __all__ = ["add"]
 

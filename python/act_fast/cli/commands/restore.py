@@ -5,8 +5,8 @@ from argparse import Namespace
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.words import counted
-from act_fast.stores.log.store import restore_path
-from act_fast.stores.port import Restored
+from act_fast.stores.log.offline import restore_path
+from act_fast.stores.values import Restored
 
 __all__ = ["add"]
 

@@ -4,7 +4,8 @@ from argparse import Namespace
 
 from act_fast.cli.input.arguments import Commands, add_command, count
 from act_fast.cli.input.store import open_store
-from act_fast.cli.output.rows import Column, rows_to_stdout, write_all
+from act_fast.cli.output.form import rows_to_stdout
+from act_fast.cli.output.rows import Column, write_all
 
 __all__ = ["add"]
 

@@ -12,7 +12,8 @@ import msgspec
 from act_fast._reactions.targets import Target, targets
 from act_fast.cli.input.arguments import Commands, add_command, count
 from act_fast.cli.input.targets import open_targets
-from act_fast.cli.output.rows import Column, Value, rows_to_stdout, write_all
+from act_fast.cli.output.form import rows_to_stdout
+from act_fast.cli.output.rows import Column, Value, write_all
 from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore

@@ -9,8 +9,8 @@ from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.rows import printable
 from act_fast.cli.output.words import counted
-from act_fast.stores.log.store import verify_path
-from act_fast.stores.port import Problem, VerifyReport
+from act_fast.stores.log.offline import verify_path
+from act_fast.stores.values import Problem, VerifyReport
 
 __all__ = ["add"]
 

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from act_fast.stores.port import Progress
+from act_fast._rows import Progress
 
 __all__ = ["progress_bar"]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol, TextIO, TypeAlias
 
 import msgspec
 
-__all__ = ["Column", "JsonLines", "Rows", "Value", "printable", "rows_to_stdout", "write_all"]
+__all__ = ["Column", "JsonLines", "Rows", "TabLines", "Value", "printable", "write_all"]
 
 Value: TypeAlias = str | int | datetime | msgspec.Raw | None
 """What a cell can hold; `Raw` is JSON, on one line."""
@@ -44,17 +44,6 @@ class Rows(Protocol):
 
     def write(self, rows: Sequence[Sequence[Value]]) -> None:
         """Write `rows`, each with one value for every column, so that they can be seen when this returns."""
-
-
-def rows_to_stdout(columns: Sequence[Column], *, as_json: bool) -> Rows:
-    """The form that suits whoever reads standard output."""
-    if as_json:
-        return JsonLines(columns)
-    if sys.stdout.isatty():
-        from act_fast.cli.output.table import Table  # rich takes a while to import, and a pipe has no use for it
-
-        return Table(columns)
-    return TabLines(columns)
 
 
 def write_all(out: Rows, rows: Iterable[Sequence[Value]]) -> int:

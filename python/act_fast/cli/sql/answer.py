@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
-from act_fast.cli.output.rows import PAGE_ROWS, Column, Value, printable, rows_to_stdout, write_all
+from act_fast.cli.output.form import rows_to_stdout
+from act_fast.cli.output.rows import PAGE_ROWS, Column, Value, printable, write_all
 from act_fast.errors import ValidationError
 
 if TYPE_CHECKING:

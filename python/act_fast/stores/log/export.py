@@ -12,7 +12,8 @@ from act_fast._checks import arguments
 from act_fast._core import Log
 from act_fast._rows import Progress
 from act_fast.errors import StoreError, StoreFullError, StoreLockedError, ValidationError
-from act_fast.stores.port import Exported
+from act_fast.stores.capabilities import ColumnReader
+from act_fast.stores.values import Exported
 
 if TYPE_CHECKING:
     import duckdb
@@ -109,7 +110,7 @@ def check_target(
     return target
 
 
-def cut(log: Log, conditions: Mapping[str, Any]) -> Mapping[str, Any]:
+def cut(log: ColumnReader, conditions: Mapping[str, Any]) -> Mapping[str, Any]:
     """The same conditions, for the log as it is now, however often it is read."""
     head = log.head
     return {**conditions, "before": head + 1 if conditions["before"] is None else min(conditions["before"], head + 1)}

@@ -1,39 +1,12 @@
-"""What the core gives, as people see it."""
+"""What the core tells of streams, of a store and of its soundness, as values."""
 
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
-from act_fast._events.meta import Meta, decode_meta
-from act_fast._rows import Row, StreamRow
-from act_fast.stores.port import Committed, Problem, StoreStats, StreamInfo, VerifyReport
+from act_fast._rows import StreamRow
+from act_fast.stores.rows import moment
+from act_fast.stores.values import Problem, StoreStats, StreamInfo, VerifyReport
 
-__all__ = ["committed", "each_committed", "moment", "store_stats", "stream_info", "verify_report"]
-
-_from_timestamp: Final = datetime.fromtimestamp  # exact to the microsecond until the year 2242, and twice as fast
-
-
-def moment(created_us: int) -> datetime:
-    """A moment, from microseconds since 1970 UTC."""
-    return _from_timestamp(created_us / 1e6, UTC)
-
-
-def committed(row: Row) -> Committed[bytes]:
-    """An event, from its row."""
-    position, stream, version, name, created_us, data, meta = row
-    created = _from_timestamp(created_us / 1e6, UTC)
-    return Committed(data, name, stream, version, position, created, decode_meta(meta) if meta else Meta())
-
-
-def each_committed(rows: Iterable[Row]) -> Iterator[Committed[bytes]]:
-    """Events, from their rows. Those of one commit share its time and its meta, which is most of the work."""
-    commit_us, commit_meta, created, why = None, None, None, None
-    for position, stream, version, name, created_us, data, meta in rows:
-        if created is None or why is None or created_us != commit_us or meta is not commit_meta:
-            commit_us, commit_meta = created_us, meta
-            created = _from_timestamp(created_us / 1e6, UTC)
-            why = decode_meta(meta) if meta else Meta()
-        yield Committed(data, name, stream, version, position, created, why)
+__all__ = ["store_stats", "stream_info", "verify_report"]
 
 
 def stream_info(row: StreamRow) -> StreamInfo:

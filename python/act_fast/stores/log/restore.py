@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from act_fast._core import Restoring
 from act_fast._rows import Progress
 from act_fast.errors import RestoreError, ValidationError
-from act_fast.stores.port import Restored
+from act_fast.stores.values import Restored
 
 if TYPE_CHECKING:
     import duckdb

@@ -8,38 +8,39 @@ from datetime import datetime
 from itertools import chain, takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias
 
-from act_fast import _core
 from act_fast._checks import arguments
 from act_fast._core import Appended, Columns, Log, Restoring
+from act_fast._events.committed import Committed
 from act_fast._events.event import encode
 from act_fast._events.meta import Meta
-from act_fast._rows import Row
+from act_fast._rows import Progress, Row
 from act_fast.errors import ValidationError
+from act_fast.stores.capabilities import ColumnReader, ReplayGroups, Rows
+from act_fast.stores.conditions import conditions_of
 from act_fast.stores.log.export import ARROW_COLUMNS, Compression, check_target, cut, export_events
-from act_fast.stores.log.from_core import committed, each_committed, moment, store_stats, stream_info, verify_report
+from act_fast.stores.log.from_core import store_stats, stream_info, verify_report
 from act_fast.stores.log.notifications import News
 from act_fast.stores.log.pages import page_size, pages, pages_found
 from act_fast.stores.log.reactions import LogReactions
 from act_fast.stores.log.restore import check_source, restore_into
 from act_fast.stores.log.to_core import cause_of, part, parts_of
-from act_fast.stores.port import (
+from act_fast.stores.reaction_port import ReactionPort
+from act_fast.stores.rows import each_committed, moment
+from act_fast.stores.values import (
     Append,
     Backup,
-    Committed,
     Exported,
     NewEvent,
-    Progress,
     Restored,
     StoredSnapshot,
     StoreStats,
     StreamInfo,
     VerifyReport,
 )
-from act_fast.stores.reaction_port import ReactionPort
 
-__all__ = ["Durability", "LogStore", "committed", "conditions_of", "restore_path", "verify_path"]
+__all__ = ["Durability", "LogStore"]
 
 Durability: TypeAlias = Literal["fsync", "interval", "os"]
 """What an append waits for, as told of `LogStore`: `"fsync"` that it would survive a power cut, the others nothing."""
@@ -458,6 +459,18 @@ class LogStore:
         self._reactions.add(found)
         return found
 
+    def rows(self) -> Rows | None:
+        """The core's own rows, for the framework. None in a subclass, whose verbs may do more than the core's."""
+        return self._log if type(self) is LogStore else None
+
+    def replay_groups(self) -> ReplayGroups | None:
+        """The core's own replay, for the framework. None in a subclass, as `rows`."""
+        return self._log if type(self) is LogStore else None
+
+    def columns(self) -> ColumnReader:
+        """Events as the core's own columns, for SQL and Arrow."""
+        return self._log
+
     def close(self) -> None:
         """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""
         try:
@@ -500,47 +513,3 @@ def _part(each: Append) -> tuple[str, Sequence[tuple[str, bytes]], int | None]:
     if type(events[0]) is not tuple:
         events = [encode(event) for event in events]  # type: ignore[arg-type]
     return each.stream, events, each.expected_version  # type: ignore[return-value]
-
-
-def conditions_of(
-    stream: str | None,
-    pattern: str | None,
-    names: Sequence[str] | None,
-    after: int,
-    before: int | None,
-    created_after: datetime | None,
-    created_before: datetime | None,
-    correlation: str | None,
-) -> dict[str, Any]:
-    """The conditions of a query, as the core takes them."""
-    return {
-        "stream": None if stream is None else arguments.text("stream", stream),
-        "pattern": None if pattern is None else arguments.text("pattern", pattern),
-        "names": None if names is None else arguments.texts("names", names),
-        "after": arguments.count("after", after),
-        "before": arguments.optional_count("before", before),
-        "created_after_us": arguments.microseconds("created_after", created_after),
-        "created_before_us": arguments.microseconds("created_before", created_before),
-        "correlation": None if correlation is None else arguments.text("correlation", correlation),
-    }
-
-
-def restore_path(
-    path: str | os.PathLike[str],
-    source: str | os.PathLike[str],
-    *,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Restored:
-    """What `LogStore.restore` does, for a store that is not open, or is not there yet.
-
-    Where there is none, one is made; it is there whole or not at all.
-    """
-    target, found = arguments.directory(path), check_source(source)
-    restoring = Restoring.rehearsal() if arguments.flag("dry_run", dry_run) else Restoring.begin(target)
-    return restore_into(restoring, found, progress)
-
-
-def verify_path(path: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:
-    """What `LogStore.verify` does, without opening the store, so that one too damaged to open can be looked at too."""
-    return verify_report(_core.verify_path(arguments.directory(path), progress))

@@ -10,7 +10,7 @@ from act_fast._checks.msgspec_errors import misfit
 from act_fast._events.event import Event, encode
 from act_fast._events.meta import Meta, encode_meta
 from act_fast.errors import ValidationError
-from act_fast.stores.port import Append, NewEvent
+from act_fast.stores.values import Append, NewEvent
 
 __all__ = ["cause_of", "part", "parts_of"]
 

@@ -1,0 +1,34 @@
+"""An event as a store holds it."""
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+import msgspec
+
+from act_fast._events.meta import Meta
+
+__all__ = ["Committed"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Committed(msgspec.Struct, Generic[T_co], frozen=True):
+    """An event as the store holds it: a fact, and where and when it became one.
+
+    Attributes:
+        data: the event; from a store, its encoded JSON.
+        name: the event's name.
+        stream: the stream it belongs to.
+        version: its place in that stream, from 1.
+        position: its place in the whole log, from 1.
+        created: when it was committed, in UTC, to the microsecond; never runs backwards along the log.
+        meta: why it happened.
+    """
+
+    data: T_co
+    name: str
+    stream: str
+    version: int
+    position: int
+    created: datetime
+    meta: Meta

@@ -1,0 +1,29 @@
+"""A state class as one app runs it."""
+
+from functools import cached_property
+from typing import TypeVar
+
+from act_fast._core import Declaration
+from act_fast._events.codec import Codec
+from act_fast._model.core_spec import declaration_of
+from act_fast._model.fold import Fold, Unknown
+from act_fast._model.snapshot_codec import StateCodec
+from act_fast._states.definition import Definition
+from act_fast._states.state import State
+
+__all__ = ["Model"]
+
+S = TypeVar("S", bound=State)
+
+
+class Model(Fold[S]):
+    """A state class as one app runs it: how it folds, and how its snapshots are stored."""
+
+    def __init__(self, definition: Definition[S], codec: Codec, unknown: Unknown) -> None:
+        super().__init__(definition, codec, unknown)
+        self.stored: StateCodec[S] = StateCodec(definition, list(self.steps))
+
+    @cached_property
+    def declaration(self) -> Declaration | None:
+        """The state as the core can fold it, where it is declared through and through."""
+        return declaration_of(self.definition, self.codec, list(self.steps))

@@ -1,0 +1,19 @@
+"""The form that rows take: a table, tab-separated lines, or JSON."""
+
+import sys
+from collections.abc import Sequence
+
+from act_fast.cli.output.rows import Column, JsonLines, Rows, TabLines
+
+__all__ = ["rows_to_stdout"]
+
+
+def rows_to_stdout(columns: Sequence[Column], *, as_json: bool) -> Rows:
+    """The form that suits whoever reads standard output."""
+    if as_json:
+        return JsonLines(columns)
+    if sys.stdout.isatty():
+        from act_fast.cli.output.table import Table  # rich takes a while to import, and a pipe has no use for it
+
+        return Table(columns)
+    return TabLines(columns)

@@ -1,0 +1,146 @@
+"""What a store can do beyond the protocol: each capability is asked of the store, and may be lacking.
+
+A store offers `rows`, `replay_groups` and `columns` by a method of that name. Where the method is missing or
+answers None, the framework uses the verbs of the protocol instead, or says that the store cannot do what was asked.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol, TypeAlias
+
+from act_fast._core import Appended, Columns, Query, Replay
+from act_fast._rows import Row
+from act_fast.errors import ValidationError
+
+__all__ = [
+    "PAGE_ROWS",
+    "ColumnReader",
+    "Encoded",
+    "ReplayGroups",
+    "Rows",
+    "columns_of",
+    "replay_groups_of",
+    "rows_of",
+]
+
+Encoded: TypeAlias = tuple[str, bytes]
+"""An event's stored name and its data as JSON."""
+
+PAGE_ROWS: Final = 1000
+"""How many events a page has unless it is said otherwise."""
+
+
+class Rows(Protocol):
+    """Events as rows, in and out: what `do` and `load` are made of. The arguments have been checked."""
+
+    def load(
+        self, stream: str, after: int = 0, before: int | None = None, limit: int = PAGE_ROWS
+    ) -> tuple[list[Row], int | None]:
+        """A page of a stream's events with `after` < version < `before`, and where to go on, None at the end."""
+        ...
+
+    def append(
+        self,
+        stream: str,
+        events: Sequence[Encoded],
+        expected_version: int | None = None,
+        meta: bytes | None = None,
+    ) -> Appended:
+        """Append events as one commit."""
+        ...
+
+    def version(self, stream: str) -> int:
+        """The number of events in a stream."""
+        ...
+
+
+class ReplayGroups(Protocol):
+    """All streams in one pass, a group of them at a time, and positions by time."""
+
+    def replay(
+        self,
+        names: Sequence[str],
+        closing: str,
+        cut: int,
+        group_max: int,
+        pattern: str | None = None,
+        after: str | None = None,
+    ) -> Replay:
+        """Begin a replay: streams in which a pattern is found, after a stream, up to a cut, `group_max` at a time."""
+        ...
+
+    def position_before(self, created_us: int) -> int:
+        """The last position created before a time, in µs since 1970; 0 when there is none."""
+        ...
+
+
+class ColumnReader(Protocol):
+    """Events as Arrow columns: what SQL and Arrow are fed from."""
+
+    @property
+    def store_id(self) -> str:
+        """What tells this store from all others."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """Where the store is; `memory:` when it has no directory."""
+        ...
+
+    @property
+    def head(self) -> int:
+        """The position of the last event, 0 when there is none."""
+        ...
+
+    def columns(
+        self,
+        columns: Sequence[tuple[str, str | int]],
+        shape: str | None = None,
+        direct: set[str] | None = None,
+        mend: Any = None,
+        *,
+        stream: str | None = None,
+        pattern: str | None = None,
+        names: Sequence[str] | None = None,
+        after: int | None = None,
+        before: int | None = None,
+        created_after_us: int | None = None,
+        created_before_us: int | None = None,
+        correlation: str | None = None,
+    ) -> Columns:
+        """Events that meet the conditions as columns, each (its name, what it holds)."""
+        ...
+
+    def query(self, *, after: int | None = None, before: int | None = None) -> Query:
+        """The events between two positions, page by page."""
+        ...
+
+
+def rows_of(store: object) -> Rows | None:
+    """The rows of a store; None when it offers none."""
+    found: Rows | None = _asked(store, "rows")
+    return found
+
+
+def replay_groups_of(store: object) -> ReplayGroups | None:
+    """How a store replays all streams in one pass; None when it cannot."""
+    found: ReplayGroups | None = _asked(store, "replay_groups")
+    return found
+
+
+def columns_of(store: object) -> ColumnReader:
+    """The columns of a store.
+
+    Raises:
+        ValidationError: it offers none.
+    """
+    found: ColumnReader | None = _asked(store, "columns")
+    if found is None:
+        raise ValidationError(
+            f"SQL and Arrow read events as columns, which {type(store).__name__} does not offer; use a LogStore"
+        )
+    return found
+
+
+def _asked(store: object, capability: str) -> Any:
+    offered = getattr(store, capability, None)
+    return offered() if callable(offered) else None

@@ -1,0 +1,34 @@
+"""Stores that are not open: restored into, and verified where they lie."""
+
+import os
+
+from act_fast._checks import arguments
+from act_fast._core import Restoring
+from act_fast._core import verify_path as verify_in_core
+from act_fast._rows import Progress
+from act_fast.stores.log.from_core import verify_report
+from act_fast.stores.log.restore import check_source, restore_into
+from act_fast.stores.values import Restored, VerifyReport
+
+__all__ = ["restore_path", "verify_path"]
+
+
+def restore_path(
+    path: str | os.PathLike[str],
+    source: str | os.PathLike[str],
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Restored:
+    """What `LogStore.restore` does, for a store that is not open, or is not there yet.
+
+    Where there is none, one is made; it is there whole or not at all.
+    """
+    target, found = arguments.directory(path), check_source(source)
+    restoring = Restoring.rehearsal() if arguments.flag("dry_run", dry_run) else Restoring.begin(target)
+    return restore_into(restoring, found, progress)
+
+
+def verify_path(path: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:
+    """What `LogStore.verify` does, without opening the store, so that one too damaged to open can be looked at too."""
+    return verify_report(verify_in_core(arguments.directory(path), progress))

@@ -1,0 +1,168 @@
+"""The values that a store takes and gives back."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TypeAlias
+
+import msgspec
+
+from act_fast._events.event import Event
+
+__all__ = [
+    "Append",
+    "Backup",
+    "Exported",
+    "NewEvent",
+    "Problem",
+    "Restored",
+    "StoreStats",
+    "StoredSnapshot",
+    "StreamInfo",
+    "VerifyReport",
+]
+
+NewEvent: TypeAlias = Event | tuple[str, bytes]
+"""What is appended: an event, or its name and its data already encoded as JSON."""
+
+
+class Append(msgspec.Struct, frozen=True):
+    """One stream's part of an `append_many`."""
+
+    stream: str
+    events: Sequence[NewEvent]
+    expected_version: int | None = None
+
+
+class StreamInfo(msgspec.Struct, frozen=True):
+    """What is known of a stream without reading its events.
+
+    Attributes:
+        stream: its name.
+        version: the number of events ever appended to it.
+        first_position: where its first event is in the log.
+        last_position: where its last event is in the log.
+        first_created: when its first event was committed, in UTC.
+        last_created: when its last event was committed, in UTC.
+        last_name: the name of its last event.
+    """
+
+    stream: str
+    version: int
+    first_position: int
+    last_position: int
+    first_created: datetime
+    last_created: datetime
+    last_name: str
+
+
+class StoredSnapshot(msgspec.Struct, frozen=True):
+    """A state as it was stored: the version it stands at, when it was stored (UTC), and its encoded bytes."""
+
+    version: int
+    created: datetime
+    data: bytes
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Something that `verify` found wrong.
+
+    Attributes:
+        file: the damaged file, relative to the store's directory.
+        offset: where in the file, in bytes.
+        position: the first position that cannot be read, or None when it is not known or none is lost.
+        message: what is wrong, in a sentence.
+    """
+
+    file: str
+    offset: int
+    position: int | None
+    message: str
+
+
+class VerifyReport(msgspec.Struct, frozen=True):
+    """What `verify` read and what it found wrong.
+
+    Attributes:
+        events: events read and found whole.
+        commits: commits read and found whole.
+        snapshots: snapshots read and found whole.
+        streams: streams that these events belong to.
+        bytes: bytes read.
+        index_checked: whether there was an index to compare with; False means that it was absent, which is no harm.
+        problems: what is wrong and where; empty when all is well.
+    """
+
+    events: int
+    commits: int
+    snapshots: int
+    streams: int
+    bytes: int
+    index_checked: bool
+    problems: list[Problem]
+
+    @property
+    def healthy(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+
+class StoreStats(msgspec.Struct, frozen=True):
+    """How much a store holds.
+
+    Attributes:
+        events: events in the log.
+        streams: streams that have events.
+        bytes: the space taken on disk, or in memory.
+        segments: files that the log is made of.
+        last_flush: when what was appended last became safe from a power cut, in UTC; None when that is not known.
+    """
+
+    events: int
+    streams: int
+    bytes: int
+    segments: int
+    last_flush: datetime | None
+
+
+class Backup(msgspec.Struct, frozen=True):
+    """What a backup holds.
+
+    Attributes:
+        path: where it is.
+        position: the last position in it: the store as it was when this was the last.
+        streams: how many streams it holds.
+        bytes: how many bytes of log it has.
+    """
+
+    path: str
+    position: int
+    streams: int
+    bytes: int
+
+
+class Exported(msgspec.Struct, frozen=True):
+    """What was exported: to where, and how many rows."""
+
+    path: str
+    rows: int
+
+
+class Restored(msgspec.Struct, frozen=True):
+    """What was restored, or would have been.
+
+    Attributes:
+        source: what it was restored from.
+        events: how many events.
+        commits: in how many commits.
+        streams: in how many streams.
+        held: how many commits were said to be older than one before them, and were given that one's time, since time
+            never runs backwards along a log.
+        causes_lost: how many commits were caused by an event that the source does not have; its position is now 0.
+    """
+
+    source: str
+    events: int
+    commits: int
+    streams: int
+    held: int
+    causes_lost: int
