@@ -3,7 +3,7 @@
 import sys
 import types
 import typing
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -14,9 +14,6 @@ from act_fast._declared.tree import Tree
 from act_fast._declared.value_types import Typed, called
 from act_fast._events.fields import declared
 from act_fast.errors import DefinitionError
-
-if TYPE_CHECKING:
-    from act_fast._states.state import State
 
 __all__ = ["check_annotations", "take_declared"]
 
@@ -51,7 +48,7 @@ def take_declared(class_name: str, bases: tuple[type, ...], namespace: dict[str,
     return plan
 
 
-def check_annotations(cls: "type[State]") -> None:
+def check_annotations(cls: type[msgspec.Struct]) -> None:
     """Refuse a declared field whose annotation does not admit what it will hold.
 
     Raises:

@@ -2,7 +2,9 @@
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, overload
+
+import msgspec
 
 from act_fast._events.event import Event
 from act_fast._runtime.backoff import Backoff, backoff_of
@@ -11,18 +13,21 @@ from act_fast._states.invariant import Invariant
 from act_fast._states.parameters import Parameters
 from act_fast.errors import DefinitionError
 
-if TYPE_CHECKING:
-    from act_fast._states.state import State
-
 __all__ = ["Action", "action"]
 
-S = TypeVar("S", bound="State")
-O = TypeVar("O", bound="State")  # noqa: E741
+S = TypeVar("S", bound=msgspec.Struct)
+O = TypeVar("O", bound=msgspec.Struct)  # noqa: E741
 P = ParamSpec("P")
 R = TypeVar("R", bound=Event | Iterable[Event] | None)
-S2 = TypeVar("S2", bound="State")
+S2 = TypeVar("S2", bound=msgspec.Struct)
 P2 = ParamSpec("P2")
 R2 = TypeVar("R2", bound=Event | Iterable[Event] | None)
+
+
+class Instance(Protocol):
+    """An instance of a state class."""
+
+    __definition__: ClassVar[Any]
 
 
 class Action(Generic[S, P, R]):
@@ -66,7 +71,7 @@ class Action(Generic[S, P, R]):
     @overload
     def __get__(self, instance: None, owner: type[O]) -> "Action[O, P, R]": ...
     @overload
-    def __get__(self, instance: "State", owner: type[Any]) -> Callable[P, R]: ...
+    def __get__(self, instance: Instance, owner: type[Any]) -> Callable[P, R]: ...
     @overload
     def __get__(self, instance: object, owner: type[Any]) -> Self: ...
     def __get__(self, instance: object, owner: type[Any]) -> Any:

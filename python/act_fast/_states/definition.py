@@ -17,11 +17,10 @@ from act_fast.errors import DefinitionError
 
 if TYPE_CHECKING:
     from act_fast._states.snapshot import Snapshot
-    from act_fast._states.state import State
 
 __all__ = ["Definition", "define"]
 
-S = TypeVar("S", bound="State")
+S = TypeVar("S", bound=msgspec.Struct)
 
 
 class Definition(Generic[S]):

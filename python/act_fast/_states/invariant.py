@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
+import msgspec
+
 from act_fast._states.annotations import hints_of, parameters_of
 from act_fast.errors import DefinitionError
 
 if TYPE_CHECKING:
     from act_fast._events.meta import Actor
-    from act_fast._states.state import State
 
 __all__ = ["Invariant", "check_invariant", "invariant"]
 
-S = TypeVar("S", bound="State")
+S = TypeVar("S", bound=msgspec.Struct)
 P = ParamSpec("P")
 
 

@@ -1,18 +1,17 @@
 """Reducers: the only code that changes a state."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, overload
+
+import msgspec
 
 from act_fast._events.event import Event
 from act_fast._states.annotations import classes_in, hints_of, mend_of_generic, parameters_of
 from act_fast.errors import DefinitionError
 
-if TYPE_CHECKING:
-    from act_fast._states.state import State
-
 __all__ = ["Reducer", "events_of", "reducer"]
 
-S = TypeVar("S", bound="State")
+S = TypeVar("S", bound=msgspec.Struct)
 E = TypeVar("E", bound=Event)
 
 
