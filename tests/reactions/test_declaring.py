@@ -1,15 +1,33 @@
 """What is wrong with a reaction is said when it is declared, and names the place where it is written."""
 
 import re
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import partial, wraps
 from typing import Any, Literal
 
 import msgspec
 import pytest
 
-from act_fast import Act, AsyncAct, Backoff, Committed, Event, Lane, LogStore, Slice, State, ValidationError, upcast
+from act_fast import (
+    Act,
+    AsyncAct,
+    Backoff,
+    Committed,
+    DefinitionError,
+    Event,
+    Lane,
+    LogStore,
+    Projection,
+    Slice,
+    SqlProjection,
+    State,
+    ValidationError,
+    upcast,
+)
+from act_fast import batch as projection_batch
+from act_fast import on as projection_on
 from tests.framework.bank import Account, Deposited, Opened, Withdrawn
 from tests.reactions.heard import Heard, deposit
 
@@ -373,3 +391,238 @@ def test_values_name_a_target_as_they_are_stored_whoever_fills_in_the_template(u
         app.store.append("f", [FlaggedNow(True, datetime(2026, 1, 2, tzinfo=UTC), "a")])
         app.settle()
         assert [target.name for target in app.targets()] == ["true/2026-01-02T00:00:00Z/a{}"]
+
+
+def test_a_decorator_without_brackets_is_an_error_and_swallows_nothing(app: Act) -> None:
+    def handler(event: Committed[Deposited]) -> None: ...
+
+    on: Any = app.on
+    for what in (handler, partial(handler), Heard().__call__):
+        with pytest.raises(DefinitionError, match=r"it needs brackets .* write @app\.on\(Deposited\)"):
+            on(what)
+    on = Slice(Account).on
+    with pytest.raises(DefinitionError, match="it needs brackets"):
+        on(handler)
+    for decorator in (projection_on, projection_batch):
+        bare: Any = decorator
+        with pytest.raises(DefinitionError, match="it needs brackets"):
+            bare(handler)
+
+
+@pytest.mark.parametrize("what", ["Deposited", Account, Event, 5, None])
+def test_what_is_no_event_class_is_refused_before_anything_is_decorated(app: Act, what: Any) -> None:
+    for decorator in (app.on, projection_on, projection_batch):
+        with pytest.raises(DefinitionError, match="takes event classes, not"):
+            decorator(what)
+
+
+def yields(event: Committed[Any]) -> Any:
+    yield event
+
+
+async def yields_too(event: Committed[Any]) -> Any:
+    yield event
+
+
+class Yields:
+    def __call__(self, event: Committed[Any]) -> Any:
+        yield event
+
+
+@pytest.mark.parametrize("handler", [yields, yields_too, Yields(), partial(yields), partial(yields_too)])
+def test_a_handler_with_a_yield_in_it_would_never_run(app: Act, handler: Any) -> None:
+    with pytest.raises(DefinitionError, match="has a `yield` in it, so that calling it runs nothing"):
+        app.on(Deposited, name="yields")(handler)
+
+
+@pytest.mark.parametrize("decorator", [projection_on, projection_batch])
+@pytest.mark.parametrize("base", [Projection, SqlProjection])
+def test_a_method_of_a_projection_with_a_yield_in_it_would_never_run(decorator: Any, base: Any) -> None:
+    def deposited(self: Any, event: Any, db: Any = None) -> Any:
+        yield event
+
+    async def deposited_too(self: Any, event: Any, db: Any = None) -> Any:
+        yield event
+
+    for method in (deposited, deposited_too):
+        made = type("Balances", (base,), {"deposited": decorator(Deposited)(method)})
+        with pytest.raises(DefinitionError, match=r"deposited.* has a `yield` in it"):
+            Act("memory:", Account, made() if base is Projection else made(lambda: sqlite3.connect(":memory:")))
+
+
+def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def call(*args: Any) -> Any:
+        return function(*args)
+
+    return call
+
+
+async def waits(event: Committed[Any]) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "what"),
+    [
+        (lambda event: waits(event), "a coroutine"),
+        (partial(lambda event: waits(event)), "a coroutine"),
+        (wrapped(waits), "a coroutine"),
+        (lambda event: yields(event), "a generator"),
+        (wrapped(yields), "a generator"),
+        (lambda event: yields_too(event), "a generator"),
+    ],
+)
+def test_a_handler_that_gives_back_its_own_call_unrun_is_blocked(app: Act, handler: Any, what: str) -> None:
+    app.on(Deposited, to="all", name="all")(handler)
+    deposit(app, "a")
+    app.settle()
+    (target,) = app.blocked()
+    assert what in target.error
+    assert target.watermark == 0
+
+
+async def gives(event: Committed[Any]) -> Any:
+    return waits(event)
+
+
+def test_an_async_handler_that_gives_a_coroutine_is_blocked(app: Act) -> None:
+    app.on(Deposited, to="all")(gives)
+    deposit(app, "a")
+    app.settle()
+    (target,) = app.blocked()
+    assert "gave a coroutine; await it" in target.error
+
+
+@pytest.mark.parametrize("decorator", [projection_on, projection_batch])
+def test_a_method_of_a_projection_that_gives_a_coroutine_is_blocked(decorator: Any) -> None:
+    class Balances(Projection):
+        @decorator(Deposited)
+        def deposited(self, events: Any) -> Any:
+            return waits(events)
+
+    class Waiting(Projection):
+        @decorator(Deposited)
+        async def deposited(self, events: Any) -> Any:
+            return waits(events)
+
+    with Act("memory:", Account, Balances(), Waiting()) as app:
+        deposit(app, "a", "b")
+        app.settle()
+        assert ["a coroutine" in target.error for target in app.blocked()] == [True, True]
+
+
+def app_first(app: Act, event: Committed[Deposited]) -> None: ...
+def app_first_by_name(app, event): ...  # type: ignore[no-untyped-def]
+def event_second(store: Any, event: Committed[Deposited]) -> None: ...
+def a_method(self, event): ...  # type: ignore[no-untyped-def]
+async def async_app_first(app: AsyncAct, event: Committed[Deposited]) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("handler", "message"),
+    [
+        (app_first, "takes the app first"),
+        (app_first_by_name, "takes the app first"),
+        (event_second, "takes the event second"),
+        (a_method, "takes `self`"),
+        (async_app_first, "takes the app first"),
+    ],
+)
+def test_parameters_in_the_wrong_order_are_refused(app: Act, handler: Any, message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        app.on(Deposited)(handler)
+
+
+class Paid(Event):
+    amount: int
+
+
+class PaidByCard(Paid):
+    card: str = ""
+
+
+class PaidOnline(PaidByCard):
+    site: str = ""
+
+
+class Payments(State, events=[Paid, PaidByCard, PaidOnline]):
+    amount: int = 0
+
+
+def test_a_base_class_needs_the_events_that_derive_from_it_named_too() -> None:
+    heard = Heard()
+    with Act("memory:", Payments) as app:
+        refused(app, r"is for Paid, but would hear nothing of PaidByCard, PaidOnline.*name all of them", Paid)
+        refused(app, "would hear nothing of PaidOnline", Paid, PaidByCard)
+        app.on(PaidOnline, name="online")(heard)
+        app.on(Paid, PaidByCard, PaidOnline, to="all", name="all")(heard)
+
+    class Wrong(Projection):
+        @projection_on(Paid)
+        def paid(self, event: Committed[Paid]) -> None: ...
+
+    class Right(Projection):
+        @projection_on(Paid)
+        def paid(self, event: Committed[Paid]) -> None: ...
+
+        @projection_on(PaidByCard, PaidOnline)
+        def by_card(self, event: Committed[PaidByCard]) -> None: ...
+
+    with pytest.raises(DefinitionError, match="hear nothing of PaidByCard, PaidOnline"):
+        Act("memory:", Payments, Wrong())
+    Act("memory:", Payments, Right()).close()
+
+
+def test_an_event_that_comes_to_derive_later_is_missed_when_the_app_is_made() -> None:
+    class Sent(Event):
+        to: str = ""
+
+    posted = Slice()
+    posted.on(Sent)(lambda_named("sent"))
+
+    class SentAgain(Sent):
+        times: int = 0
+
+    with pytest.raises(DefinitionError, match=r"hear nothing of .*SentAgain"):
+        Act("memory:", posted)
+    assert SentAgain.__stored_name__ == "SentAgain"
+
+
+def lambda_named(name: str) -> Callable[..., Any]:
+    def handler(event: Committed[Any]) -> None: ...
+
+    handler.__name__ = name
+    return handler
+
+
+def test_a_class_that_was_defined_again_counts_once() -> None:
+    class Base(Event):
+        pass
+
+    class Again(Base):
+        pass
+
+    first = Again
+
+    class Again(Base):  # type: ignore[no-redef]
+        pass
+
+    with Act("memory:") as app:
+        app.on(Base, Again, name="both")(Heard())
+    assert first is not Again
+
+
+def test_a_projections_decorator_on_a_state_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"Wrong\.deposited .*belongs to a Projection"):
+
+        class Wrong(State):
+            @projection_on(Deposited)
+            def deposited(self, event: Any) -> None: ...
+
+
+@pytest.mark.parametrize("events", ["", "Deposited", b""])
+def test_events_are_classes_and_not_text(app: Act, events: Any) -> None:
+    with pytest.raises(DefinitionError, match="events= must be a list of event classes"):
+        type(State)("Named", (State,), {}, events=events)
+    with pytest.raises(ValidationError, match="events must be a sequence of event classes"):
+        app.query(events=events)

@@ -11,6 +11,7 @@ import msgspec
 
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
+from act_fast._checks.plain_code import called, discard, is_unrun
 from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient, Here, ambient
 from act_fast._events.event import CLOSED, Event
@@ -192,7 +193,7 @@ class Engine:
 
     def names_of(self, events: Sequence[type[Event]]) -> list[str]:
         """The names that events of some classes are stored under."""
-        if isinstance(events, type) or not isinstance(events, Sequence):
+        if isinstance(events, type | str | bytes) or not isinstance(events, Sequence):
             raise ValidationError("events must be a sequence of event classes; one alone goes in brackets")
         for event in events:
             if event not in self.registry.owners:
@@ -256,21 +257,32 @@ class Engine:
         """What is left to do once a commit is in the log. Nothing here can undo it, so nothing here may raise."""
         snapshot = self._snapshot(model, stream, done, appended)
         if model.definition.snapshots:
-            self._store_if_due(model, snapshot, done.entry)
+            self._store_if_due(model, snapshot, done)
         if self.observers.kinds:
-            self.observers.tell("committed", self._snapshot(model, stream, done, appended))  # with a state of its own
+            self.observers.tell_each("committed", lambda: self._snapshot(model, stream, done, appended))
         if log.isEnabledFor(logging.DEBUG):
             log.debug("appended %d to %r, now at version %d", appended, stream, snapshot.version)
         return snapshot
 
-    def _store_if_due(self, model: Model[S], snapshot: Snapshot[S], entry: Entry[S]) -> None:
-        every, when = model.definition.snapshot_every, model.definition.snapshot_when
+    def _store_if_due(self, model: Model[S], snapshot: Snapshot[S], done: Loaded[S]) -> None:
+        every, entry = model.definition.snapshot_every, done.entry
         try:
             due = every is not None and entry.version // every > (entry.version - snapshot.appended) // every
-            if not entry.closed and (due or (when is not None and when(snapshot))):
+            if not entry.closed and (due or self._wanted(model, snapshot, done)):
                 self.store.save_snapshot(snapshot.stream, entry.version, model.stored.encode(entry.state))
         except Exception as error:
             self.observers.fail(f"storing a snapshot of {snapshot.stream!r}", error)
+
+    def _wanted(self, model: Model[S], snapshot: Snapshot[S], done: Loaded[S]) -> bool:
+        """Whether the author's function wants a snapshot stored; it is given one of its own."""
+        when = model.definition.snapshot_when
+        if when is None:
+            return False
+        found: object = when(self._snapshot(model, snapshot.stream, done, snapshot.appended))
+        if callable(found) or is_unrun(found):
+            discard(found)
+            raise DefinitionError(f"{model.definition.name}: snapshot_when= gave {called(found)}; let it give a bool")
+        return bool(found)
 
     def _snapshot(self, model: Model[S], stream: str, loaded: Loaded[S], appended: int = 0) -> Snapshot[S]:
         entry = loaded.entry

@@ -1,6 +1,5 @@
 """The fields of events and states: what a class statement may hold, checked when the class is made."""
 
-import dataclasses
 import sys
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ import msgspec
 from msgspec import inspect, structs
 
 from act_fast._checks.msgspec_errors import misfit
+from act_fast._checks.own_values import can_change
 from act_fast.errors import DefinitionError
 
 __all__ = ["check_factories", "check_fields", "declared", "fields_with_mend", "scope_of", "unstorable"]
@@ -51,11 +51,9 @@ def fields_with_mend(class_name: str, namespace: Mapping[str, Any]) -> Iterator[
     """Turns what msgspec says against a class into an error that names the class, the field and the mend."""
     for field in declared(namespace):
         default = namespace.get(field)
-        if (isinstance(default, list | dict | set | bytearray) and default) or _shared_and_mutable(default):
-            raise DefinitionError(
-                f"{class_name}.{field} has a mutable default, which all instances would share;"
-                f" write `{field}: ... = msgspec.field(default_factory=...)`"
-            )
+        plain = isinstance(default, list | dict | set | bytearray)
+        if default if plain else can_change(default):
+            raise DefinitionError(_shared(f"{class_name}.{field}", field))
     try:
         yield
     except TypeError as error:
@@ -83,7 +81,17 @@ def check_fields(cls: type, *, final: bool = False, declared: Container[str] = (
         raise DefinitionError(f"{found}; use types that msgspec can encode as JSON")
     for field in structs.fields(cls):
         if field.default is not msgspec.NODEFAULT and field.name not in declared:
-            _check_default(f"{cls.__qualname__}.{field.name}", field.default, field.type)
+            place = f"{cls.__qualname__}.{field.name}"
+            if can_change(field.default):
+                raise DefinitionError(_shared(place, field.name))
+            _check_default(place, field.default, field.type)
+
+
+def _shared(place: str, field: str) -> str:
+    return (
+        f"{place} has a mutable default, which all instances would share; write"
+        f" `{field}: ... = msgspec.field(default_factory=...)`"
+    )
 
 
 def _check_default(place: str, default: Any, kind: Any) -> None:
@@ -150,12 +158,3 @@ def _parts(kind: inspect.Type) -> list[inspect.Type]:
             return [kind.type]
         case _:
             return []
-
-
-def _shared_and_mutable(default: object) -> bool:
-    """Whether a default is an object that can change: such objects leave out `__hash__`, as dataclasses do."""
-    if dataclasses.is_dataclass(default):
-        kind: Any = type(default)
-        return not kind.__dataclass_params__.frozen
-    plain = default is None or isinstance(default, list | dict | set | bytearray | msgspec.Struct)
-    return not plain and type(default).__hash__ is None

@@ -1,5 +1,6 @@
 """Why an event happened: the request it belongs to, and the action, actor and event that caused it."""
 
+import copy
 from typing import Any
 
 import msgspec
@@ -7,7 +8,18 @@ import msgspec
 from act_fast._checks.msgspec_errors import misfit
 from act_fast.errors import DecodeError, ValidationError
 
-__all__ = ["ActionCause", "Actor", "Causation", "EventCause", "Meta", "check_actor", "decode_meta", "encode_meta"]
+__all__ = [
+    "ActionCause",
+    "Actor",
+    "Causation",
+    "EventCause",
+    "Meta",
+    "check_actor",
+    "decode_meta",
+    "encode_meta",
+    "meta_again",
+    "own_actor",
+]
 
 
 class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -97,8 +109,21 @@ def decode_meta(data: bytes) -> Meta:
         ) from None
 
 
+def meta_again(data: bytes, known: Meta) -> Meta:
+    """The meta that a commit carries, for the next of its events: one of its own, as somebody may change what is in it.
+
+    Args:
+        data: the meta as it is stored.
+        known: what `decode_meta` made of it, perhaps changed since.
+    """
+    # Without an actor, `extra` is the only part that can change. An escaped letter may hide either word.
+    if b'"extra"' in data or b'"actor"' in data or b"\\" in data:
+        return decode_meta(data)
+    return Meta(known.correlation, known.causation)
+
+
 def check_actor(actor: object) -> Actor:
-    """An actor that can be read again from the events; what could not be would spoil them for good."""
+    """A copy of an actor that can be read again from the events; what could not be would spoil them for good."""
     if not isinstance(actor, Actor):
         raise ValidationError(f"an actor is an Actor, not {type(actor).__name__}; write `Actor(id, name)`")
     try:
@@ -108,4 +133,11 @@ def check_actor(actor: object) -> Actor:
         raise ValidationError(f"an actor's {path}: {what}; write `Actor(id, name)` with text") from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValidationError(f"an actor must be JSON, but this one cannot be encoded: {error}") from None
-    return actor
+    return own_actor(actor)
+
+
+def own_actor(actor: Actor) -> Actor:
+    """A copy of an actor, whose `extra` can be changed without anybody else seeing it."""
+    if type(actor) is Actor and not actor.extra:
+        return Actor(actor.id, actor.name)
+    return copy.deepcopy(actor)

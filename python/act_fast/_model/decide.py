@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from act_fast._checks.msgspec_errors import misfit
+from act_fast._checks.own_values import own
 from act_fast._events.event import Event
 from act_fast._events.meta import Actor
 from act_fast._states.action import Action
@@ -58,9 +59,12 @@ def decide(
         ValidationError: the same, and an argument is to blame.
     """
     for rule in action.requires:
-        if not rule.holds(state, actor):
+        # Each rule has a state of its own: the next one, and the action, see what was folded and nothing else.
+        if not rule.holds(fold.copy(state), actor):
             raise InvariantError(action.place, stream, rule.description, version)
     parameters = action.parameters
+    if parameters.changing:
+        values = own(values)
     if parameters.positional == len(values):
         found = action.function(state, *values)
     else:

@@ -4,10 +4,11 @@ import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from act_fast._checks.plain_code import called, discard, is_async, is_unrun
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
-from act_fast._reactions.reaction import is_async, reaction_of
-from act_fast.errors import DefinitionError
+from act_fast._reactions.reaction import check_events, reaction_of
+from act_fast.errors import DefinitionError, NonRetryableError
 
 __all__ = ["Method", "batch", "methods_of", "on", "runs"]
 
@@ -58,6 +59,19 @@ class Method:
         self.batch = batch
         self.asynchronous = is_async(call)
         self.place = place
+
+    def check(self, found: object) -> None:
+        """Refuse what a call gave if it is the call itself, still to be run.
+
+        Raises:
+            NonRetryableError: it is a coroutine or a generator.
+        """
+        if found is not None and is_unrun(found):
+            discard(found)
+            raise NonRetryableError(
+                f"{self.place} gave {called(found)}, so its body has not run; make it `async def`, or take the `yield`"
+                " out"
+            )
 
 
 class Mark(Generic[E]):
@@ -174,9 +188,7 @@ def runs(methods: Mapping[type[Event], Method], events: Sequence[Committed[Any]]
 def _marking(verb: str, events: tuple[type[Event], ...], batch: bool) -> Callable[[Any], Any]:
     if not events:
         raise DefinitionError(f"{verb}() names no event; write @{verb}(Deposited)")
-    for each in events:
-        if not isinstance(each, type) or not issubclass(each, Event) or each is Event:
-            raise DefinitionError(f"{verb}() takes event classes, not {each!r}; write @{verb}(Deposited)")
+    check_events(f"@{verb}", events)
 
     def mark(method: Any) -> Any:
         if not inspect.isfunction(method):
@@ -188,7 +200,7 @@ def _marking(verb: str, events: tuple[type[Event], ...], batch: bool) -> Callabl
 
 
 def _method(call: Callable[..., Any], mark: Mark[Any], extra: int) -> Method:
-    checked = reaction_of(call, mark.events, batch=mark.batch)
+    checked = reaction_of(call, mark.events, batch=mark.batch, derived=False)
     if checked.takes_app != bool(extra):
         taken = "the events" if mark.batch else "the event"
         also = " and the database's cursor" if extra else ""

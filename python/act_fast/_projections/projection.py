@@ -178,11 +178,11 @@ class Projection:
             return self._handle_lists_async if self._takes_lists() else self._handle_one_async
         return self._handle_lists if self._takes_lists() else self._handle_one
 
-    def _handle_one(self, event: Committed[Any]) -> None:
-        self._methods[type(event.data)].call(event)
+    def _handle_one(self, event: Committed[Any]) -> object:
+        return self._methods[type(event.data)].call(event)
 
-    async def _handle_one_async(self, event: Committed[Any]) -> None:
-        await self._methods[type(event.data)].call(event)
+    async def _handle_one_async(self, event: Committed[Any]) -> object:
+        return await self._methods[type(event.data)].call(event)
 
     def _handle_lists(self, events: list[Committed[Any]]) -> None:
         self._run(events)
@@ -190,7 +190,7 @@ class Projection:
     async def _handle_lists_async(self, events: list[Committed[Any]]) -> None:
         for method, start, end in runs(self._methods, events):
             try:
-                await method.call(events[start:end] if method.batch else events[start])
+                method.check(await method.call(events[start:end] if method.batch else events[start]))
             except Exception as error:
                 raise Partly(start, error) if start else error from None
 
@@ -202,7 +202,7 @@ class Projection:
         """
         for method, start, end in runs(self._methods, events):
             try:
-                method.call(events[start:end] if method.batch else events[start], *extra)
+                method.check(method.call(events[start:end] if method.batch else events[start], *extra))
             except Exception as error:
                 if not start:
                     raise

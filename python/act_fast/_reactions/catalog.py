@@ -7,7 +7,7 @@ from act_fast._checks.components import each_of, is_bundle
 from act_fast._events.codec import Codec
 from act_fast._events.event import Event
 from act_fast._reactions.lane import Lane, lanes_by_name
-from act_fast._reactions.reaction import Reaction
+from act_fast._reactions.reaction import Reaction, check_derived
 from act_fast._reactions.template import Resolver, resolver_of
 from act_fast.errors import DefinitionError, ValidationError
 from act_fast.stores.port import Store
@@ -66,6 +66,7 @@ class Catalog:
                     f"two reactions are called {reaction.name!r}: {other.place} and {reaction.place}; give one of them"
                     " another name="
                 )
+            check_derived(reaction.place, reaction.events)
             self._check_lane(reaction)
             _check_source(store, reaction)
             self.specs.append(self._spec(number, reaction))

@@ -7,7 +7,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypedDict, Ty
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._reactions.lane import DEFAULT_LANE
-from act_fast._reactions.reaction import DEFAULT_BACKOFF, Defer, Reaction, Start, To, reaction_of
+from act_fast._reactions.reaction import DEFAULT_BACKOFF, Defer, Reaction, Start, To, check_events, reaction_of
 from act_fast._runtime.backoff import Backoff
 
 __all__ = ["Declares"]
@@ -124,6 +124,7 @@ class Declares:
         Raises:
             DefinitionError: the function takes something else, or an option cannot be right.
         """
+        check_events("@app.on", events)
 
         def decorate(handler: Callable[..., object]) -> Callable[..., object]:
             reaction = reaction_of(

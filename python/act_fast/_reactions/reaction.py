@@ -4,13 +4,14 @@ import functools
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from act_fast._checks import arguments
+from act_fast._checks.plain_code import is_async, is_generator, unplain
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._reactions.lane import DEFAULT_LANE
@@ -18,7 +19,7 @@ from act_fast._reactions.template import TARGET_BYTES_MAX, template_pieces
 from act_fast._runtime.backoff import Backoff, backoff_of
 from act_fast.errors import DefinitionError
 
-__all__ = ["DEFAULT_BACKOFF", "Defer", "Reaction", "Start", "To", "is_async", "reaction_of"]
+__all__ = ["DEFAULT_BACKOFF", "Defer", "Reaction", "Start", "To", "check_derived", "check_events", "reaction_of"]
 
 Start: TypeAlias = Literal["beginning", "now"]
 To: TypeAlias = str | Callable[[Committed[Any]], str | Iterable[str] | None]
@@ -84,16 +85,21 @@ def reaction_of(
     start: Start = "beginning",
     name: str | None = None,
     batch: bool = False,
+    derived: bool = True,
 ) -> Reaction:
-    """A reaction, checked.
+    """A reaction, checked. With `derived`, a base class needs the events that derive from it named too.
 
     Raises:
         DefinitionError: something cannot be right; the place of the handler is named.
     """
-    if not callable(handler):
-        raise DefinitionError(f"on(): a handler must be a function, not {type(handler).__name__}")
+    if not callable(handler) or isinstance(handler, type):
+        raise DefinitionError(f"on(): a handler must be a function, not {_called(handler)}")
     place = _place(handler)
     classes = _events(place, events)
+    if derived:
+        check_derived(place, classes)
+    if is_generator(handler):
+        raise DefinitionError(f"{place} has a `yield` in it, so that calling it runs nothing; take the `yield` out")
     asynchronous = is_async(handler)
     return Reaction(
         name=_name(place, handler, name),
@@ -115,11 +121,47 @@ def reaction_of(
     )
 
 
-def is_async(function: Callable[..., object]) -> bool:
-    """Whether calling something gives a coroutine, as far as can be seen."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+def check_events(decorator: str, events: Iterable[object]) -> None:
+    """Refuse what is no event class, and the function itself where the events are to be named.
+
+    Args:
+        decorator: how the decorator is written, without its brackets.
+        events: what it was given.
+    """
+    for each in events:
+        if inspect.isroutine(each) or isinstance(each, functools.partial):
+            raise DefinitionError(
+                f"{decorator} takes event classes, not {getattr(each, '__qualname__', repr(each))}; it needs brackets"
+                f" with the events that the function is for: write {decorator}(Deposited)"
+            )
+        if not isinstance(each, type) or not issubclass(each, Event) or each is Event:
+            raise DefinitionError(
+                f"{decorator} takes event classes, not {getattr(each, '__qualname__', repr(each))}; write"
+                f" {decorator}(Deposited)"
+            )
+
+
+def check_derived(place: str, events: Sequence[type[Event]]) -> None:
+    """Refuse a base class whose derived events are not named: each is stored under its own name, and not heard of."""
+    for event in events:
+        missing = [each for each in _derived(event) if each not in events]
+        if missing:
+            names = ", ".join(each.__qualname__ for each in missing)
+            every = ", ".join(each.__qualname__ for each in (*events, *missing))
+            raise DefinitionError(
+                f"{place} is for {event.__qualname__}, but would hear nothing of {names}, which derive from it and are"
+                f" stored under names of their own; name all of them, ({every}), and look at `type(event.data)` if only"
+                " some matter"
+            )
+
+
+def _derived(event: type[Event]) -> list[type[Event]]:
+    """The event classes that derive from one; of those that were defined again, only the last."""
+    latest: dict[tuple[str, str], type[Event]] = {}
+    for each in event.__subclasses__():
+        for found in (each, *_derived(each)):
+            latest[found.__module__, found.__qualname__] = found
+    return list(latest.values())
 
 
 def _place(handler: Callable[..., object]) -> str:
@@ -144,12 +186,7 @@ def _name(place: str, handler: Callable[..., object], given: str | None) -> str:
 
 def _events(place: str, events: Iterable[type[Event]]) -> tuple[type[Event], ...]:
     found = tuple(events)
-    for each in found:
-        if not isinstance(each, type) or not issubclass(each, Event) or each is Event:
-            raise DefinitionError(
-                f"{place}: on() takes event classes, not {getattr(each, '__qualname__', repr(each))};"
-                " write @app.on(Deposited)"
-            )
+    check_events(f"{place}: on", found)
     if not found:
         raise DefinitionError(f"{place}: on() names no event; write @app.on(Deposited)")
     return tuple(dict.fromkeys(found))
@@ -185,7 +222,7 @@ def _defer(place: str, defer: Defer | None) -> Defer | None:
             raise DefinitionError(f"{place}: defer= must not be negative, but is {defer}")
         return defer
     if defer is not None:
-        if not callable(defer) or is_async(defer):
+        if not callable(defer) or unplain(defer):
             raise DefinitionError(
                 f"{place}: defer= must be a timedelta or a plain function of the event, not {defer!r}"
             )
@@ -217,6 +254,7 @@ def _takes_app(
     except (TypeError, ValueError):
         return False
     hints = _hints(handler)
+    _check_order(place, parameters, hints, events)
     positional = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     starred = any(each.kind is each.VAR_POSITIONAL for each in parameters)
     keyword = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
@@ -237,6 +275,38 @@ def _takes_app(
     if _names_app(second) and getattr(second, "__name__", wanted) != wanted:
         raise DefinitionError(f"{place}: a handler that is {_kind(asynchronous)} is given the app as {wanted}")
     return True
+
+
+def _check_order(
+    place: str, parameters: Sequence[inspect.Parameter], hints: Mapping[str, Any], events: tuple[type[Event], ...]
+) -> None:
+    """Refuse a handler that takes the app first and the event after it, or `self`, as far as its parameters tell."""
+    first, second = ([*parameters[:2], None, None])[:2]
+    if first is None:
+        return
+    takes = f"`(event: Committed[{events[0].__qualname__}], app: Act)`"
+    if first.name == "self" and first.annotation is first.empty:
+        raise DefinitionError(
+            f"{place} takes `self`, but is called with the event; decorate a function, or make it a method of a"
+            " Projection"
+        )
+    hint = hints.get(first.name)
+    if _names_app(hint) or (hint is None and first.name == "app"):
+        raise DefinitionError(f"{place} takes the app first, but is called with the event; write {takes}")
+    if second is None or second.default is not second.empty:
+        return
+    hint = hints.get(second.name)
+    if _is_event(hint) or (hint is None and second.name == "event"):
+        raise DefinitionError(f"{place} takes the event second, but is called with the app there; write {takes}")
+
+
+def _is_event(hint: Any) -> bool:
+    origin = typing.get_origin(hint) or hint
+    return isinstance(origin, type) and issubclass(origin, (Committed, Event))
+
+
+def _called(what: object) -> str:
+    return f"the class {what.__qualname__}" if isinstance(what, type) else type(what).__name__
 
 
 def _hints(handler: Callable[..., object]) -> dict[str, Any]:

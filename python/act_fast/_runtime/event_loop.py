@@ -2,6 +2,9 @@
 
 import asyncio
 import threading
+from contextlib import suppress
+
+from act_fast._runtime.logger import log
 
 __all__ = ["LoopThread"]
 
@@ -11,38 +14,60 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._running: _Running | None = None
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """The loop, running."""
         with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_run, args=(self._loop,), name="act-fast-loop", daemon=True)
-                self._thread.start()
-            return self._loop
+            if self._running is None:
+                self._running = _Running()
+            return self._running.loop
 
     def close(self) -> None:
         """End the loop; tasks that are still at work on it are cancelled."""
         with self._lock:
-            loop, self._loop = self._loop, None
-            thread, self._thread = self._thread, None
-        if loop is not None and thread is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            if thread is not threading.current_thread():
-                thread.join()
+            running, self._running = self._running, None
+        if running is not None:
+            running.end()
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    try:
-        loop.run_forever()
-        tasks = asyncio.all_tasks(loop)
-        for task in tasks:
-            task.cancel()
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.run_until_complete(loop.shutdown_default_executor())
-    finally:
-        loop.close()
+class _Running:
+    """A loop and its thread. Only `end` stops it: others have handlers on it too, which would wait forever."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self._ended = False
+        with suppress(AttributeError):  # a loop of another kind may not let it be replaced; `_run` starts it again
+            self.loop.stop = _refuse_to_stop  # type: ignore[method-assign]
+        self._thread = threading.Thread(target=self._run, name="act-fast-loop", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """Stop the loop, and wait for the thread."""
+        self._ended = True
+        self.loop.call_soon_threadsafe(type(self.loop).stop, self.loop)
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            while not self._ended:
+                try:
+                    self.loop.run_forever()
+                except BaseException:  # SystemExit in a task that a handler has left behind
+                    log.exception("a task of a handler ended the event loop; the loop is started again")
+            with suppress(AttributeError):
+                del self.loop.stop
+            tasks = asyncio.all_tasks(self.loop)
+            for task in tasks:
+                task.cancel()
+            self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+            self.loop.run_until_complete(self.loop.shutdown_asyncgens())
+            self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        finally:
+            self.loop.close()
+
+
+def _refuse_to_stop() -> None:
+    raise RuntimeError("a handler cannot stop the event loop that it runs on, as other handlers run there too")

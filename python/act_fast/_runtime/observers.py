@@ -6,8 +6,9 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from act_fast._checks.error_text import error_text
+from act_fast._checks.plain_code import called, discard, is_failure, is_unrun, unplain
 from act_fast._runtime.logger import log
-from act_fast.errors import ValidationError
+from act_fast.errors import DefinitionError, ValidationError
 
 __all__ = ["Failure", "Observed", "Observers"]
 
@@ -40,14 +41,27 @@ class Observers:
             raise ValidationError(f"there is nothing called {kind!r} to observe; there is {', '.join(_KINDS)}")
         if not callable(observer):
             raise ValidationError(f"an observer of {kind!r} must be callable, not {type(observer).__name__}")
+        if (wrong := unplain(observer)) is not None:
+            raise ValidationError(
+                f"an observer of {kind!r} is called and not awaited, but {wrong}; write it as a plain `def`"
+            )
         self.kinds[kind] = (*self.kinds.get(kind, ()), observer)
 
     def tell(self, kind: str, what: object) -> None:
         """Tell all observers of this kind. One that raises is logged, and the others are told all the same."""
+        self.tell_each(kind, lambda: what)
+
+    def tell_each(self, kind: str, make: Callable[[], object]) -> None:
+        """Tell all observers of this kind, each of something of its own that it may change."""
         for observer in self.kinds.get(kind, ()):
             try:
-                observer(what)
-            except Exception as error:
+                found = observer(make())
+                if is_unrun(found):
+                    discard(found)
+                    raise DefinitionError(f"an observer of {kind!r} gave {called(found)}; write it as a plain `def`")
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 log.exception("an observer of %r raised", kind)
                 if kind != "error":
                     self.tell("error", Failure(f"telling an observer of {kind!r}", error))

@@ -30,13 +30,15 @@ def hints_of(place: str, function: Callable[..., Any], scope: Mapping[str, Any])
         raise DefinitionError(f"{place}: its annotations cannot be read: {error}") from None
 
 
-def parameters_of(place: str, function: Callable[..., Any]) -> list[inspect.Parameter]:
-    """The parameters after `self`."""
+def parameters_of(place: str, function: Callable[..., Any], *, generator: bool = False) -> list[inspect.Parameter]:
+    """The parameters after `self`. Only a function whose results are asked for may be a `generator`."""
     if isinstance(function, staticmethod | classmethod):
         kind = type(function).__name__
         raise DefinitionError(f"{place} takes no `self`, as a {kind}; remove @{kind}, and write it with `self`")
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise DefinitionError(f"{place} is `async def`, but deciding and folding do no I/O; write a plain `def`")
+    if inspect.isgeneratorfunction(function) and not generator:
+        raise DefinitionError(f"{place} has a `yield` in it, so that calling it runs nothing; take the `yield` out")
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].kind not in (
         inspect.Parameter.POSITIONAL_ONLY,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
+from act_fast._checks.plain_code import unplain
 from act_fast._declared.plan import Plan
 from act_fast._declared.python_fold import steps_of
 from act_fast._events.event import Event
@@ -153,9 +154,10 @@ def _add_reducer(definition: Definition[Any], reducer: Reducer[Any, Any], scope:
 def _add_unreduced(definition: Definition[Any], events: Sequence[type[Event]]) -> None:
     """Events without a reducer of their own are folded by that of a class they derive from, else by copying fields."""
     where = f"{definition.state.__qualname__}: events="
-    known = isinstance(events, Sequence) and all(isinstance(each, type) and issubclass(each, Event) for each in events)
+    known = isinstance(events, Sequence) and not isinstance(events, str | bytes)
+    known = known and all(isinstance(each, type) and issubclass(each, Event) for each in events)
     if not known:
-        raise DefinitionError(f"{where} must be a list of event classes")
+        raise DefinitionError(f"{where} must be a list of event classes, such as [Deposited], not {events!r}")
     returned = [event for action in definition.actions.values() for event in action.returns]
     inherited = [event for base in _bases(definition.state) for event in base.reducers]
     named = definition.plan.events if definition.plan else []
@@ -235,6 +237,8 @@ def _set_snapshots(definition: Definition[Any], every: Any, when: Any, version: 
         raise DefinitionError(f"{where}: snapshot_every= must be a number of events from 1, not {every!r}")
     if when is not None and not callable(when):
         raise DefinitionError(f"{where}: snapshot_when= must be a function of a Snapshot, not {when!r}")
+    if when is not None and (wrong := unplain(when)) is not None:
+        raise DefinitionError(f"{where}: snapshot_when= must be a plain function of a Snapshot, but {wrong}")
     if isinstance(version, bool) or not isinstance(version, int):
         raise DefinitionError(f"{where}: snapshot_version= must be a whole number, not {version!r}")
 

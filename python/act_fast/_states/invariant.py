@@ -1,15 +1,15 @@
 """Invariants: named rules that must hold before an action runs."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
+from inspect import Parameter
+from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar, overload
 
 import msgspec
 
-from act_fast._states.annotations import hints_of, parameters_of
+from act_fast._checks.plain_code import is_unrun
+from act_fast._events.meta import Actor, own_actor
+from act_fast._states.annotations import classes_in, hints_of, parameters_of
 from act_fast.errors import DefinitionError
-
-if TYPE_CHECKING:
-    from act_fast._events.meta import Actor
 
 __all__ = ["Invariant", "check_invariant", "invariant"]
 
@@ -48,8 +48,25 @@ class Invariant(Generic[S, P]):
 
     def holds(self, state: S, actor: "Actor | None") -> bool:
         """Whether the rule holds in this state, for this actor."""
-        function: Callable[..., bool] = self.function
-        return bool(function(state, actor) if self.takes_actor else function(state))
+        function: Callable[..., object] = self.function
+        arguments = (state,) if not self.takes_actor else (state, actor and own_actor(actor))
+        found = function(*arguments)
+        if found is True or found is False:
+            return found
+        return self._truth(found)
+
+    def _truth(self, found: object) -> bool:
+        """Whether something that is neither True nor False says that the rule holds.
+
+        Raises:
+            DefinitionError: it is true whatever the rule is, such as a method that was not called.
+        """
+        if callable(found) or is_unrun(found):
+            raise DefinitionError(
+                f"the invariant {self.name!r} returned {type(found).__name__}, which is always true; let it return a"
+                " bool, and call what it names"
+            )
+        return bool(found)
 
 
 def invariant(
@@ -81,6 +98,14 @@ def invariant(
     return decorate
 
 
+def _is_actor(parameter: Parameter, hints: Mapping[str, Any]) -> bool:
+    """Whether a parameter is meant for the actor: as it says, or as it is called where it says nothing."""
+    if parameter.name not in hints:
+        return "actor" in parameter.name.lower() or parameter.name.startswith("_")
+    found = classes_in(hints[parameter.name])
+    return any(each in (Any, object) or (isinstance(each, type) and issubclass(each, Actor)) for each in found)
+
+
 def check_invariant(place: str, each: Invariant[Any, Any], scope: Mapping[str, Any]) -> None:
     """Refuse what cannot be a rule, and note whether it wants to be told who acts."""
     if each.checked:
@@ -89,7 +114,13 @@ def check_invariant(place: str, each: Invariant[Any, Any], scope: Mapping[str, A
     mend = f"write `def {each.name}(self) -> bool`, or with `actor: Actor | None` as its only argument"
     if len(parameters) > 1 or any(parameter.kind is not parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):
         raise DefinitionError(f"{place}: an invariant takes the state, and the actor at most; {mend}")
-    if hints_of(place, each.function, scope).get("return") is not bool:
+    hints = hints_of(place, each.function, scope)
+    if hints.get("return") is not bool:
         raise DefinitionError(f"{place}: an invariant says whether a rule holds; {mend}")
+    if parameters and not _is_actor(parameters[0], hints):
+        raise DefinitionError(
+            f"{place}: the second parameter of an invariant is given who acts, but {parameters[0].name!r} is no actor;"
+            f" {mend}"
+        )
     each.takes_actor = bool(parameters)
     each.checked = True

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
+from msgspec.inspect import multi_type_info
 from msgspec.structs import astuple, fields
 
 from act_fast._checks.msgspec_errors import misfit
+from act_fast._checks.own_values import may_change
 from act_fast._states.annotations import hints_of, parameters_of
 from act_fast._states.signature import SaidBy
 from act_fast.errors import DefinitionError, ValidationError
@@ -30,12 +32,13 @@ class Parameters:
         names: the parameters' names in order.
         positional: how many of them, from the first, may be given without their name.
         shape: a struct with a field for each parameter.
+        changing: whether an argument can be changed, so that each run of the action needs arguments of its own.
     """
 
-    __slots__ = ("_place", "_signature", "names", "positional", "shape")
+    __slots__ = ("_place", "_signature", "changing", "names", "positional", "shape")
 
     def __init__(self, place: str, function: Callable[..., Any], scope: Mapping[str, Any]) -> None:
-        found = parameters_of(place, function)
+        found = parameters_of(place, function, generator=True)  # what an action yields is what it returns
         hints = hints_of(place, function, scope)
         shape = [_field(place, parameter, hints) for parameter in found]
         self._place = place
@@ -43,6 +46,7 @@ class Parameters:
         self.names: tuple[str, ...] = tuple(parameter.name for parameter in found)
         self.positional: int = sum(parameter.kind is not parameter.KEYWORD_ONLY for parameter in found)
         self._prepare(shape)
+        self.changing: bool = any(map(may_change, multi_type_info(field.type for field in fields(self.shape))))
 
     def at(self, place: str) -> "Parameters":
         """The same, called otherwise in errors."""

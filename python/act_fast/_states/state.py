@@ -85,6 +85,11 @@ def _check_members(class_name: str, namespace: dict[str, Any]) -> None:
                 f"{class_name}.{name} is {kind} and {type(member).__name__} at once; leave the latter out, and write it"
                 " with `self`"
             )
+        if hasattr(member, "__act_fast_projects__"):
+            raise DefinitionError(
+                f"{class_name}.{name} is decorated with @on or @batch, which belongs to a Projection; in a state, a"
+                " method that folds an event is a @reducer"
+            )
     for name in declared(namespace):
         member = namespace.get(name)
         if isinstance(member, Action | Reducer | Invariant):

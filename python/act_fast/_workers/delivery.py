@@ -1,17 +1,17 @@
 """Handling: the events of one target in order, each by all its reactions, until the first that fails."""
 
 import asyncio
-import inspect
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from act_fast._checks.error_text import error_text
+from act_fast._checks.plain_code import called, discard, is_failure, is_unrun
 from act_fast._events.committed import Committed
 from act_fast._events.context import Reacting, ambient
-from act_fast._events.meta import Actor, Meta, decode_meta
+from act_fast._events.meta import Actor, Meta, decode_meta, meta_again
 from act_fast._reactions.partial_batch import Partly
 from act_fast._rows import Row
 from act_fast._runtime.logger import log
@@ -28,10 +28,8 @@ Waiting: TypeAlias = Generator[tuple[Step, Any], Any, None]
 _from_timestamp: Final = datetime.fromtimestamp
 _clock: Final = time.monotonic
 _EPOCH: Final = _from_timestamp(0, UTC)
-_NO_META: Final = Meta()
 _NOBODY: Final[set[int]] = set()
 _name: Final = itemgetter(3)
-_FAILURES: Final = (Exception, SystemExit, asyncio.CancelledError)
 
 
 class Handling:
@@ -47,8 +45,9 @@ class Handling:
         self.steps = steps
         self.actor = actor
         self.observers = observers
-        # What the events of one commit share: its time and meta, as stored and as handlers see them.
-        self._commit: tuple[int, bytes, datetime, Meta] = (-1, b"", _EPOCH, _NO_META)
+        # What the events of one commit share: its time, and of its meta what cannot change.
+        self._created: tuple[int, datetime] = (0, _EPOCH)
+        self._meta: tuple[bytes, Meta] = (b"", Meta())
 
     def needs_loop(self, lease: Lease) -> bool:
         """Whether some handler of a lease is `async def`."""
@@ -64,22 +63,36 @@ class Handling:
         finally:
             ambient.set(before)
 
-    async def run_async(self, lease: Lease) -> None:
-        """Handle a lease in a task of its own; handlers that are `def` are called on threads meanwhile."""
+    async def run_async(self, lease: Lease, parent: "asyncio.Task[Any] | None") -> None:
+        """Handle a lease in a task of its own; handlers that are `def` are called on threads meanwhile.
+
+        Args:
+            lease: what is handled.
+            parent: the task that waits for this one. It is cancelled when this is to end; where this one alone is, a
+                handler has done it.
+        """
         waiting = self.handle(lease, True)
-        try:
-            step, event = next(waiting)
-            while True:
-                try:
-                    found = await (step.call(event) if step.asynchronous else asyncio.to_thread(step.call, event))
-                except BaseException as error:
-                    if _cancelled(error):
-                        raise
-                    step, event = waiting.throw(error)
+        task = asyncio.current_task()
+        assert task is not None
+        found: Any = None
+        failed: BaseException | None = None
+        while True:
+            try:
+                step, event = waiting.send(found) if failed is None else waiting.throw(Raised(failed))
+            except StopIteration:
+                return
+            found = failed = None
+            try:
+                if step.asynchronous:
+                    found = await step.call(event)
                 else:
-                    step, event = waiting.send(found)
-        except StopIteration:
-            return
+                    found, failed = await asyncio.to_thread(_outcome, step.call, event)
+            except BaseException as error:
+                if not is_failure(error) or (parent is not None and parent.cancelling()):
+                    raise
+                failed = error
+            if failed is None and task.cancelling() and not (parent is not None and parent.cancelling()):
+                failed = asyncio.CancelledError("the handler cancelled the task that it runs in")
 
     def handle(self, lease: Lease, on_loop: bool) -> Waiting:
         """The work itself. What it yields is to be called, or awaited, by whoever drives it."""
@@ -120,21 +133,23 @@ class Handling:
             step = steps[numbers[0]]
             try:
                 event = self._committed(row)
-            except Exception as error:
-                self._undecodable(lease, position, error)
+            except BaseException as error:
+                self._undecodable(lease, position, _meant(error, False))
                 return
             try:
-                if some_defer and self._deferred(lease, numbers, event):
+                if some_defer and self._deferred(lease, numbers, row, event):
                     return
                 ambient.set(Reacting(actor, event))
                 for number in numbers:
+                    if number != numbers[0]:
+                        event = self._again(row, event)
                     step = steps[number]
                     argument: Any = [event] if step.batch else event
                     found = (yield step, argument) if on_loop else step.call(argument)
-                    if found is not None and inspect.iscoroutine(found):
+                    if found is not None and is_unrun(found):
                         _refuse(step, found)
-            except _FAILURES as error:
-                self._failed(lease, step, position, error)
+            except BaseException as error:
+                self._failed(lease, step, position, _meant(error, on_loop))
                 return
             lease.done = position
             lease.handled += 1
@@ -147,14 +162,14 @@ class Handling:
         for row in lease.rows:
             try:
                 event = self._committed(row)
-            except Exception as error:
-                self._undecodable(lease, row[0], error)
+            except BaseException as error:
+                self._undecodable(lease, row[0], _meant(error, False))
                 break
             try:
-                if step.due_us and self._deferred(lease, lease.reactions[0], event):
+                if step.due_us and self._deferred(lease, lease.reactions[0], row, event):
                     break
-            except _FAILURES as error:
-                self._failed(lease, step, row[0], error)
+            except BaseException as error:
+                self._failed(lease, step, row[0], _meant(error, False))
                 break
             events.append(event)
         if not events:
@@ -162,23 +177,39 @@ class Handling:
         ambient.set(Reacting(self.actor, events[0]))
         try:
             found = (yield step, events) if on_loop else step.call(events)
-            if inspect.iscoroutine(found):
+            if is_unrun(found):
                 _refuse(step, found)
-        except Partly as partly:
-            lease.done, lease.handled = events[partly.handled - 1].position, partly.handled
-            self._failed(lease, step, events[partly.handled].position, partly.error)
-        except _FAILURES as error:
-            self._failed(lease, step, events[0].position, error)
+        except BaseException as error:
+            meant = _meant(error, on_loop)
+            if isinstance(meant, Partly):
+                lease.done, lease.handled = events[meant.handled - 1].position, meant.handled
+                self._failed(lease, step, events[meant.handled].position, meant.error)
+            else:
+                self._failed(lease, step, events[0].position, meant)
         else:
             lease.done, lease.handled = events[-1].position, len(events)
 
     def _committed(self, row: Row) -> Committed[Any]:
         position, stream, version, name, created_us, data, meta = row
-        commit = self._commit
-        if created_us != commit[0] or meta is not commit[1]:
-            created = _from_timestamp(created_us / 1e6, UTC)
-            self._commit = commit = (created_us, meta, created, decode_meta(meta) if meta else _NO_META)
-        return Committed(self.steps.decoders[name](data), name, stream, version, position, commit[2], commit[3])
+        created = self._created
+        if created_us != created[0]:
+            self._created = created = (created_us, _from_timestamp(created_us / 1e6, UTC))
+        why = self._why(meta) if meta else Meta()
+        return Committed(self.steps.decoders[name](data), name, stream, version, position, created[1], why)
+
+    def _why(self, meta: bytes) -> Meta:
+        known = self._meta
+        if meta is known[0]:
+            return meta_again(meta, known[1])
+        self._meta = known = (meta, decode_meta(meta))
+        return known[1]
+
+    def _again(self, row: Row, event: Committed[Any]) -> Committed[Any]:
+        """The same event for the next one who is given it: shares nothing that can change."""
+        name, meta = row[3], row[6]
+        data = event.data if self.steps.is_flat(name) else self.steps.decoders[name](row[5])
+        why = meta_again(meta, event.meta) if meta else Meta()
+        return Committed(data, name, event.stream, event.version, event.position, event.created, why)
 
     def _one_batch(self, lease: Lease) -> Step | None:
         """The reaction that takes all events of a lease as a batch; None when they are to be handled one by one."""
@@ -200,15 +231,15 @@ class Handling:
         )
         return True
 
-    def _deferred(self, lease: Lease, numbers: list[int], event: Committed[Any]) -> bool:
+    def _deferred(self, lease: Lease, numbers: list[int], row: Row, event: Committed[Any]) -> bool:
         own = [self.steps.all[number].due_us for number in numbers]
-        due_us = max((due(event) for due in own if due), default=0)
+        due_us = max((due(self._again(row, event)) for due in own if due), default=0)
         if due_us <= time.time_ns() // 1000:
             return False
         lease.then, lease.due_ms = "defer", -(-due_us // 1000)
         return True
 
-    def _undecodable(self, lease: Lease, position: int, error: Exception) -> None:
+    def _undecodable(self, lease: Lease, position: int, error: BaseException) -> None:
         lease.then, lease.position, lease.error = "block", position, f"the event does not decode: {error_text(error)}"
         self.observers.fail(f"decoding the event at position {position} for {lease.name!r}", error)
 
@@ -224,14 +255,37 @@ class Handling:
         self.observers.fail(f"reaction {reaction.name!r} on {lease.name!r} at position {position}", error)
 
 
+class Raised(Exception):
+    """What came out of a handler that somebody else has called; its own class may mean something to a generator."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _meant(error: BaseException, on_loop: bool) -> BaseException:
+    """What a handler has raised.
+
+    Raises:
+        BaseException: it was no handler: Ctrl-C, or the generator that handles a lease is being closed.
+    """
+    if isinstance(error, Raised):
+        return error.error
+    if not is_failure(error) or (on_loop and isinstance(error, GeneratorExit)):
+        raise error
+    return error
+
+
+def _outcome(call: Callable[[Any], Any], event: Any) -> tuple[Any, BaseException | None]:
+    """What a call on a thread gave or raised: a future takes no `StopIteration`, and would be waited for forever."""
+    try:
+        return call(event), None
+    except BaseException as error:
+        return None, error
+
+
 def _refuse(step: Step, found: Any) -> None:
-    found.close()
-    raise NonRetryableError(f"{step.reaction.place} gave a coroutine; write it as `async def`")
-
-
-def _cancelled(error: BaseException) -> bool:
-    """Whether this task itself is to end, not something that a handler awaited."""
-    task = asyncio.current_task()
-    return isinstance(error, KeyboardInterrupt) or (
-        isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
-    )
+    discard(found)
+    fix = "its body has not run; take the `yield` out"
+    if asyncio.iscoroutine(found):
+        fix = "await it" if step.asynchronous else "write it as `async def`"
+    raise NonRetryableError(f"{step.reaction.place} gave {called(found)}; {fix}")

@@ -179,14 +179,16 @@ class Crew:
                 batch.find_slow()
 
     async def _pull_async(self, batch: Batch) -> None:
+        own = asyncio.current_task()
         try:
             for lease in _each(batch.on_loop):
-                task = asyncio.create_task(batch.handling.run_async(lease), context=batch.context.copy())
+                task = asyncio.create_task(batch.handling.run_async(lease, own), context=batch.context.copy())
                 try:
                     await task
                 except BaseException as error:
+                    by_handler = isinstance(error, asyncio.CancelledError) and not (own and own.cancelling())
                     _unforeseen(lease, error)
-                    if not isinstance(error, Exception):
+                    if not isinstance(error, Exception) and not by_handler:
                         task.cancel()
                         batch.end(lease)
                         batch.stop()

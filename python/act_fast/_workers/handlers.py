@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from act_fast._events.committed import Committed
+from act_fast._model.copier import can_change
 from act_fast._reactions.catalog import Catalog
 from act_fast._reactions.reaction import Defer, Reaction
 from act_fast.errors import NonRetryableError
@@ -88,6 +89,8 @@ class Steps:
             Step(reaction, host, spec[1]) for reaction, spec in zip(catalog.reactions, catalog.specs, strict=True)
         ]
         self.decoders = catalog.codec.decoders
+        self._classes = catalog.codec.classes
+        self._flat: dict[str, bool] = {}
         self.takers: dict[str, set[int]] = {}
         for number, step in enumerate(self.all):
             for name in step.names:
@@ -95,6 +98,13 @@ class Steps:
         self.some_async = any(step.asynchronous for step in self.all)
         self.some_defer = any(step.due_us for step in self.all)
         self.some_batch = any(step.batch for step in self.all)
+
+    def is_flat(self, name: str) -> bool:
+        """Whether nothing in an event of this stored name can change, so that it may be shared."""
+        flat = self._flat.get(name)
+        if flat is None:
+            flat = self._flat[name] = not can_change(self._classes[name])
+        return flat
 
 
 def _call(reaction: Reaction, host: Host) -> Callable[[Any], Any]:
@@ -107,7 +117,10 @@ def _call(reaction: Reaction, host: Host) -> Callable[[Any], Any]:
 
 def _due(place: str, defer: Defer) -> Callable[[Committed[Any]], int]:
     def due_us(event: Committed[Any]) -> int:
-        when = event.created + defer if isinstance(defer, timedelta) else defer(event)
+        try:
+            when = event.created + defer if isinstance(defer, timedelta) else defer(event)
+        except (GeneratorExit, StopIteration) as error:  # mean something else to the generator that this is called in
+            raise RuntimeError(f"defer= of {place} raised {type(error).__name__}") from error
         if not isinstance(when, datetime) or when.utcoffset() is None:
             raise NonRetryableError(f"defer= of {place} gave {when!r}; it gives a datetime that knows its time zone")
         return (when - _EPOCH) // _MICROSECOND

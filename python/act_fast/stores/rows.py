@@ -7,7 +7,7 @@ from typing import Final
 
 from act_fast._core import Appended
 from act_fast._events.committed import Committed
-from act_fast._events.meta import Meta, decode_meta, encode_meta
+from act_fast._events.meta import Meta, decode_meta, encode_meta, meta_again
 from act_fast._rows import Row
 from act_fast.stores.capabilities import PAGE_ROWS, Encoded, Rows, rows_of
 from act_fast.stores.port import Store
@@ -32,13 +32,17 @@ def committed(row: Row) -> Committed[bytes]:
 
 
 def each_committed(rows: Iterable[Row]) -> Iterator[Committed[bytes]]:
-    """Events, from their rows. Those of one commit share its time and its meta, which is most of the work."""
-    commit_us, commit_meta, created, why = None, None, None, None
+    """Events, from their rows. Those of one commit share its time, and of its meta what cannot change."""
+    commit_us, created, commit_meta, why = 0, _EPOCH, b"", Meta()
     for position, stream, version, name, created_us, data, meta in rows:
-        if created is None or why is None or created_us != commit_us or meta is not commit_meta:
-            commit_us, commit_meta = created_us, meta
-            created = _from_timestamp(created_us / 1e6, UTC)
-            why = decode_meta(meta) if meta else Meta()
+        if created_us != commit_us:
+            commit_us, created = created_us, _from_timestamp(created_us / 1e6, UTC)
+        if not meta:
+            why = Meta()
+        elif meta is commit_meta:
+            why = meta_again(meta, why)
+        else:
+            commit_meta, why = meta, decode_meta(meta)
         yield Committed(data, name, stream, version, position, created, why)
 
 
