@@ -57,6 +57,16 @@ def test_csv_has_titles(bank: Path, run: Callable[..., Ran]) -> None:
     assert ran.out == 'position,text,nothing\n1,"a,b",\n'
 
 
+def test_files_are_read_when_that_is_said(bank: Path, run: Callable[..., Ran]) -> None:
+    prices = bank.parent / "prices.csv"
+    prices.write_text("price\n5\n")
+    query = f"select price from '{prices}'"
+    assert run("sql", bank, query, "--files").out == "5\n"
+    refused = run("sql", bank, query)
+    assert refused.code == 2
+    assert "no files" in refused.err
+
+
 def test_a_table_on_a_terminal_has_titles(bank: Path, run_on_terminal: Callable[..., Ran]) -> None:
     ran = run_on_terminal("sql", bank, "select stream, version from streams order by stream")
     assert ran.code == 0

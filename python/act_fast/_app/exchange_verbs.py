@@ -11,7 +11,7 @@ from act_fast._rows import Progress
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.conditions import conditions_of
-from act_fast.stores.log.export import Compression, check_target, cut, export_relation
+from act_fast.stores.log.export import Compression, check_target, cut, export_answer
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.values import Backup, Exported, Restored
 
@@ -144,7 +144,7 @@ class Exchanges:
             if any(each is not None for each in conditions):
                 raise ValidationError("a query says itself what it wants: export it without any other condition")
             target = check_target(path, compression, partition_by, overwrite)
-            made = export_relation(self._library.sql(query, params or {}, at), target)
+            made = export_answer(self._library.sql(query, params or {}, at, lossless=True), target)
             if progress is not None:
                 progress(made.rows, made.rows)
             return made

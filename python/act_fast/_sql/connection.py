@@ -26,12 +26,14 @@ class Connection:
     All questions are about the same position until `refresh` is called, so their answers agree, and can be joined.
     """
 
-    def __init__(self, library: "Library", owned: LogStore | None, at: int | datetime | None) -> None:
+    def __init__(
+        self, library: "Library", owned: LogStore | None, at: int | datetime | None, files: bool = False
+    ) -> None:
         from act_fast._sql.duckdb_database import new_database
 
         self._library = library
         self._owned = owned
-        self._session = library.session(new_database(), at)
+        self._session = library.session(new_database(files=files), at, files=files)
         library.place(self._session)
 
     @property
@@ -46,7 +48,19 @@ class Connection:
 
     @property
     def duckdb(self) -> "DuckDBPyConnection":
-        """DuckDB's own connection, with every relation in place: for notebooks, and for tables of one's own."""
+        """DuckDB's own connection, with every relation in place: for notebooks, and for tables of one's own.
+
+        It is locked: no statement reaches a file, loads an extension or changes a setting.
+
+        Raises:
+            ValidationError: the connection was opened with `files=True`, where only `sql` makes sure that files are
+                read and never written.
+        """
+        if self._session.files:
+            raise ValidationError(
+                "with files=True there is no way to DuckDB's own connection, which could write files; ask with sql(),"
+                " or use connect(...) without files=True"
+            )
         return self._session.connection
 
     def sql(self, query: str, /, **params: Any) -> "DuckDBPyRelation":
@@ -63,7 +77,7 @@ class Connection:
 
     def refresh(self, at: int | datetime | None = None) -> int:
         """Go on to the log as it is now, or was at a position or a time; the position."""
-        self._session = self._library.session(self._session.connection, at)
+        self._session = self._library.session(self._session.connection, at, files=self._session.files)
         self._library.place(self._session)
         return self.position
 
@@ -86,7 +100,11 @@ class Connection:
 
 
 def connect(
-    source: Act | AsyncAct | Store | str | os.PathLike[str], /, *, at: int | datetime | None = None
+    source: Act | AsyncAct | Store | str | os.PathLike[str],
+    /,
+    *,
+    at: int | datetime | None = None,
+    files: bool = False,
 ) -> Connection:
     """Connect to an app, or to a store by itself, for SQL.
 
@@ -99,6 +117,8 @@ def connect(
     Args:
         source: an app, a store, or the path of one that is there.
         at: a position or a time; the log as it is now otherwise.
+        files: let questions read files that this process may read, such as `read_csv('prices.csv')`. They are only
+            read. Do not hand on questions of people who may not see these files.
 
     Raises:
         ValidationError: the source is none of these.
@@ -108,19 +128,20 @@ def connect(
         library_of_store,  # DuckDB takes a while to import, and most programs have no use for it
     )
 
+    files = arguments.flag("files", files)
     if isinstance(source, AsyncAct):
         source = source.sync
     if isinstance(source, Act):
-        return Connection(source._library, None, at)
+        return Connection(source._library, None, at, files)
     if isinstance(source, LogStore):
-        return Connection(library_of_store(source), None, at)
+        return Connection(library_of_store(source), None, at, files)
     if not isinstance(source, str | os.PathLike):
         raise ValidationError(
             f"{type(source).__name__} can not be asked in SQL; hand over an app, a LogStore or a path"
         )
     store = _open(arguments.directory(source))
     try:
-        return Connection(library_of_store(store), store, at)
+        return Connection(library_of_store(store), store, at, files)
     except BaseException:
         store.close()
         raise

@@ -1,21 +1,25 @@
 """DuckDB as we use it: a database in memory that holds nothing, and the way in for what it is to read.
 
+What questions run on has no way out: DuckDB itself refuses files, extensions and other settings, however a statement
+is written and wherever in it something is hidden. Only the files of what has settled can be read, through
+`PartFiles`, which cannot write. What has to write a file is a statement of our own, on a database of its own.
+
 DuckDB offers a relation the columns and the conditions of a query only through names that are private. They are used
 here and nowhere else; without them, relations are read whole, and DuckDB leaves out what was not asked for.
 """
 
 import os
-import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 
+from act_fast._sql.parquet.files import PREFIX, PartFiles
 from act_fast._sql.scan import Condition, Scan
+from act_fast._sql.spill import new_spill_folder
 
 nodes: Any = None
 _Base: Any = object
@@ -23,21 +27,50 @@ with suppress(ImportError):  # another version of DuckDB
     nodes = import_module("duckdb._sources.nodes")
     _Base = import_module("duckdb._sources.arrow").ArrowScanSource
 
-__all__ = ["PUSHES_DOWN", "interruptible", "new_database", "new_session", "register"]
+__all__ = ["PUSHES_DOWN", "interruptible", "new_database", "new_session", "new_writer", "register"]
 
 PUSHES_DOWN: Final = nodes is not None and hasattr(duckdb.DuckDBPyConnection, "_register_arrow_source")
 """Whether this DuckDB tells relations what is asked of them."""
+
+_CONFIG: Final = {
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "allow_extension_repositories": "forbidden",
+    "allow_persistent_secrets": "false",
+}
 
 _lock = threading.Lock()
 _shared: dict[int, duckdb.DuckDBPyConnection] = {}
 
 
-def new_database() -> duckdb.DuckDBPyConnection:
-    """A database of its own, in memory, in UTC, blind to the variables of whoever calls."""
-    spill = Path(tempfile.gettempdir()) / f"act-fast-duckdb-{os.getuid()}"
-    connection = duckdb.connect(
-        ":memory:", config={"python_enable_replacements": "false", "temp_directory": str(spill)}
-    )
+def new_database(*, files: bool = False, lossless: bool = False) -> duckdb.DuckDBPyConnection:
+    """A locked database of its own, in memory, in UTC, blind to the variables of whoever calls.
+
+    Args:
+        files: whether it may reach files. Then it must only be given questions that `check_question` has let through
+            with `files=True`, since DuckDB knows no access that is for reading only.
+        lossless: whether answers keep DuckDB's own types as Arrow, for another database to read.
+    """
+    connection = _open()
+    if lossless:
+        connection.execute("set global arrow_lossless_conversion = true")
+    connection.register_filesystem(PartFiles())
+    if not files:
+        connection.execute(f"set allowed_directories = ['{PREFIX}']")
+        connection.execute("set enable_external_access = false")
+    connection.execute("set lock_configuration = true")
+    return connection
+
+
+def new_writer() -> duckdb.DuckDBPyConnection:
+    """A database that may write files: for statements of our own, and for nothing that was handed in."""
+    return _open()
+
+
+def _open() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": new_spill_folder()})
     connection.execute("set global timezone = 'UTC'")
     return connection
 

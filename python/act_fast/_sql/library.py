@@ -11,7 +11,7 @@ from act_fast._events.event import Event
 from act_fast._model.registry import Registry
 from act_fast._reactions.catalog import Catalog, codec_of
 from act_fast._reactions.targets import Target, targets
-from act_fast._sql.duckdb_database import new_session
+from act_fast._sql.duckdb_database import new_database, new_session
 from act_fast._sql.names import relation_name
 from act_fast._sql.question import ask, check_question, words_of
 from act_fast._sql.relations import (
@@ -73,18 +73,26 @@ class Library:
                 return relation.columns(self.store._log, conditions)
         raise DefinitionError(f"{event!r} is no event of this app; name an event class of its states")
 
-    def session(self, connection: duckdb.DuckDBPyConnection, at: int | datetime | None = None) -> Session:
+    def session(
+        self, connection: duckdb.DuckDBPyConnection, at: int | datetime | None = None, *, files: bool = False
+    ) -> Session:
         """A cut to ask about: the log as it is now, or was at a position or a time."""
-        return Session(connection, self.store, cut_at(self.store, at), self._targets)
+        return Session(connection, self.store, cut_at(self.store, at), self._targets, files=files)
 
-    def sql(self, query: str, params: Mapping[str, Any], at: int | datetime | None) -> duckdb.DuckDBPyRelation:
-        """Ask one question on a connection of its own, which lives as long as the answer."""
-        session = self.session(new_session(), at)
+    def sql(
+        self, query: str, params: Mapping[str, Any], at: int | datetime | None, *, lossless: bool = False
+    ) -> duckdb.DuckDBPyRelation:
+        """Ask one question on a connection of its own, which lives as long as the answer.
+
+        With `lossless` the answer keeps DuckDB's types where another database reads it.
+        """
+        session = self.session(new_database(lossless=True) if lossless else new_session(), at)
         return self.ask(session, query, params)
 
     def ask(self, session: Session, query: str, params: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
         """Ask one question, with the relations that it names put in place for it."""
-        check_question(session.connection, query)
+        called = {each for relation in self.relations.values() for each in relation.called} if session.files else ()
+        check_question(session.connection, query, files=session.files, known=called)
         self.place(session, words_of(query))
         return ask(session.connection, query, params, self.names)
 

@@ -1,31 +1,63 @@
 """One question: what may be asked, which relations it may mean, and what is said when it cannot be answered."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import duckdb
+import msgspec
 
 from act_fast._checks import arguments
 from act_fast.errors import ValidationError
 
 __all__ = ["ask", "check_question", "words_of"]
 
-_ASKS: Final = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
 _PIVOTS: Final = re.compile(r"\bpivot(_wider)?\b", re.IGNORECASE)
 _CATALOG: Final = frozenset(
     {"show", "information_schema", "duckdb_views", "duckdb_tables", "duckdb_columns", "pg_catalog"}
 )
 _WORD: Final = re.compile(r"\w+")
+_CHANGES: Final = frozenset({"insert", "update", "delete", "copy"})
+"""What may stand inside of a question, in the place of a common table expression."""
+_TABLES: Final = frozenset(
+    {"generate_series", "glob", "json_each", "json_tree", "range", "repeat", "sniff_csv", "summary", "unnest"}
+)
+_TABLES_BEGIN: Final = ("duckdb_", "parquet_", "read_")
+"""The functions that a question which may reach files may read from: those that only read, and show what they do."""
 
 
-def check_question(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+def check_question(
+    connection: duckdb.DuckDBPyConnection, query: str, *, files: bool = False, known: Collection[str] = ()
+) -> None:
     """Make sure that a query is one question, and changes nothing.
+
+    Where the connection is locked this is for the sake of a good answer: DuckDB refuses by itself what would reach a
+    file. Where it may reach files, this is what keeps it from writing.
+
+    Args:
+        connection: what it will be asked on.
+        query: the question.
+        files: whether the connection may reach files.
+        known: what may be called as a table besides DuckDB's own functions, in small letters.
 
     Raises:
         ValidationError: it is none, or more than one, or DuckDB cannot read it.
     """
     query = arguments.text("the query", query)
+    asked, kind = query, _kind(connection, query)
+    if kind == "EXPLAIN":
+        asked = _explained(connection, query)
+        kind = _kind(connection, asked)
+    if kind == "MULTI" and not files and _pivots(connection, asked):
+        return
+    if kind != "SELECT":
+        raise _no_question(kind)
+    if files or not _CHANGES.isdisjoint(_WORD.findall(asked.casefold())):
+        _check_within(connection, asked, known if files else None)
+
+
+def _kind(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    """What kind of statement a text is, which must be one."""
     try:
         statements = connection.extract_statements(query)
     except duckdb.Error as error:
@@ -33,14 +65,87 @@ def check_question(connection: duckdb.DuckDBPyConnection, query: str) -> None:
     if len(statements) != 1:
         found = f"{len(statements)} statements" if statements else "no statement"
         raise ValidationError(f"a query is one question, but this text holds {found}; ask them one by one")
-    [statement] = statements
-    # PIVOT without its columns named is several statements in disguise: what the columns are has to be found first.
-    pivots = statement.type == duckdb.StatementType.MULTI and _PIVOTS.search(query)
-    if statement.type not in _ASKS and not pivots:
-        raise ValidationError(
-            f"{statement.type.name} is no question: SQL only reads the log here (select, from, with, describe,"
-            " summarize, show, explain, pivot); to change something use the app's actions, to write a file app.export"
-        )
+    try:
+        return statements[0].type.name
+    except ValueError:  # DuckDB's engine has kinds that its Python side has no name for
+        return query.split(maxsplit=1)[0].upper()
+
+
+def _explained(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+    """What an EXPLAIN explains, and runs if it analyses: all behind the word, its `analyze` and its options."""
+    tokens = [(at, query[at:end].rstrip()) for at, end in _spans(query)]
+    words = [text.casefold() for _, text in tokens]
+    behind = 2 if words[1:2] == ["analyze"] else 1
+    if words[behind : behind + 1] == ["("] and ")" in words:
+        # Options, unless what is explained is itself in parentheses.
+        after = words.index(")") + 1
+        if after < len(words) and words[after] != ";" and not _readable(connection, query[tokens[behind][0] :]):
+            behind = after
+    return query[tokens[behind][0] :] if behind < len(tokens) else ""
+
+
+def _spans(query: str) -> Iterator[tuple[int, int]]:
+    """Where each token begins, and where the one behind it does; comments are none. Offsets are in characters."""
+    encoded = query.encode()
+    found = [(len(encoded[:at].decode()), kind) for at, kind in duckdb.tokenize(query)]
+    ends = [at for at, _ in found[1:]] + [len(query)]
+    for (at, kind), end in zip(found, ends, strict=True):
+        if kind != duckdb.token_type.comment:
+            yield at, end
+
+
+def _readable(connection: duckdb.DuckDBPyConnection, text: str) -> bool:
+    try:
+        return len(connection.extract_statements(text)) > 0
+    except duckdb.Error:
+        return False
+
+
+def _pivots(connection: duckdb.DuckDBPyConnection, query: str) -> bool:
+    """Whether this is a PIVOT without its columns named: what they are has to be found first, by other statements.
+
+    It is a question if it can stand where a table can; what would write its answer down cannot.
+    """
+    return bool(_PIVOTS.search(query)) and _readable(connection, f"from (\n{query.rstrip().rstrip(';')}\n)")
+
+
+def _check_within(connection: duckdb.DuckDBPyConnection, query: str, known: Collection[str] | None) -> None:
+    """Make sure that no part of a question changes anything, as DuckDB itself takes it apart.
+
+    Where files can be reached, functions that rows are read from must be known to only read: `known` are some of them.
+    """
+    [(text,)] = connection.execute("select json_serialize_sql($query::varchar)", {"query": query}).fetchall()
+    for node in _nodes(msgspec.json.decode(text)):
+        kind = node.get("type")
+        if node.get("error") is True:
+            raise ValidationError(f"the query cannot be read: {node.get('error_message')}")
+        if isinstance(kind, str) and kind.endswith("_QUERY_NODE"):
+            raise _no_question(kind.removesuffix("_QUERY_NODE"))
+        if kind == "TABLE_FUNCTION" and known is not None:
+            name = str(node["function"].get("function_name")).casefold()
+            if name not in _TABLES and name not in known and not name.startswith(_TABLES_BEGIN):
+                raise ValidationError(
+                    f"{name}(...) is not there with files=True, where only functions that do no more than read are;"
+                    " connect without files=True to use it"
+                )
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            yield node
+            waiting.extend(node.values())
+        elif isinstance(node, list):
+            waiting.extend(node)
+
+
+def _no_question(what: str) -> ValidationError:
+    return ValidationError(
+        f"{what} is no question: SQL only reads the log here (select, from, with, describe, summarize, show, explain,"
+        " pivot); to change something use the app's actions, to write a file app.export"
+    )
 
 
 def words_of(query: str) -> frozenset[str] | None:
@@ -67,7 +172,12 @@ def ask(
         return connection.sql(query, params=dict(params)) if params else connection.sql(query)
     except duckdb.CatalogException as error:
         raise ValidationError(f"{_said(error)}; there is {', '.join(known)}") from None
-    except (duckdb.ProgrammingError, duckdb.NotSupportedError, duckdb.DataError) as error:
+    except duckdb.PermissionException as error:
+        raise ValidationError(
+            f"the query cannot be answered: {_said(error)}; SQL reads the log here, and no files: for these there is"
+            " connect(..., files=True)"
+        ) from None
+    except (duckdb.ProgrammingError, duckdb.NotSupportedError, duckdb.DataError, duckdb.IOException) as error:
         raise ValidationError(f"the query cannot be answered: {_said(error)}") from None
 
 

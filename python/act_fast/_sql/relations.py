@@ -19,6 +19,7 @@ from act_fast._sql.duckdb_database import register
 from act_fast._sql.log_scan import Decoded, LogScan, Outputs
 from act_fast._sql.names import OWN_COLUMNS, column_names, quoted
 from act_fast._sql.parquet.builder import MakeScan, settled, source_of
+from act_fast._sql.parquet.files import name_of
 from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Scan
 from act_fast._sql.session import Session
@@ -250,8 +251,9 @@ def place_settled(session: Session, name: str, mark: str, wanted: str, make: Mak
     source = f"{name} source"
     register(session.connection, source, scan)
     within = f" where position <= {session.position}" if held.manifest.upto > session.position else ""
+    files = source_of([name_of(path) for path in held.paths])
     session.connection.execute(
-        f"create or replace temp view {quoted(name)} as select {wanted} from {source_of(held.paths)}{within}"
+        f"create or replace temp view {quoted(name)} as select {wanted} from {files}{within}"
         f" union all select {wanted} from {quoted(source)}"
     )
 

@@ -24,6 +24,7 @@ class Session:
         position: the cut: no relation has anything above it.
         targets: tells the targets as they are now.
         warned: the views whose failures were told, so that one query tells of them once.
+        files: whether the connection can reach files.
     """
 
     connection: duckdb.DuckDBPyConnection
@@ -31,6 +32,7 @@ class Session:
     position: int
     targets: Callable[[], Iterator[Target]]
     warned: set[str] = field(default_factory=set)
+    files: bool = False
 
     def series(self, name: str, mark: str) -> Series | None:
         """The files of a relation; None for a store that has no directory."""

@@ -13,7 +13,7 @@ import duckdb
 import msgspec
 
 from act_fast._runtime.logger import log
-from act_fast._sql.duckdb_database import interruptible, new_session, register
+from act_fast._sql.duckdb_database import interruptible, new_writer, register
 from act_fast._sql.log_scan import LogScan
 from act_fast._sql.parquet.manifest import (
     FORMAT,
@@ -79,10 +79,10 @@ def settle(series: Series, store: LogStore, cut: int, make: MakeScan) -> bool:
     return alone
 
 
-def source_of(paths: list[Path]) -> str:
+def source_of(names: list[str]) -> str:
     """Files as SQL reads them."""
-    names = ", ".join(_literal(str(path)) for path in paths)
-    return f"read_parquet([{names}], hive_partitioning = false)"
+    listed = ", ".join(map(_literal, names))
+    return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
 @contextmanager
@@ -132,13 +132,13 @@ def _extend(series: Series, store: LogStore, cut: int, make: MakeScan) -> None:
 
 def _write(folder: Path, scan: LogScan, absorbed: list[Part], after: int, upto: int) -> Part | None:
     """One new file, of a scan and of what is absorbed by it; None when it would have no rows."""
-    connection = new_session()
+    connection = new_writer()
     name = f"{_TEMPORARY}{secrets.token_hex(8)}.parquet"
     try:
         register(connection, "what is new", scan)
         query = 'select * from "what is new"'
         if absorbed:
-            query = f"select * from {source_of([folder / each.file for each in absorbed])} union all {query}"
+            query = f"select * from {source_of([str(folder / each.file) for each in absorbed])} union all {query}"
         target = f"{_literal(str(folder / name))} (format parquet, compression zstd, row_group_size {_GROUP_ROWS})"
         with interruptible():
             copied = connection.execute(f"copy ({query}) to {target}").fetchone()

@@ -43,6 +43,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--at", metavar="MOMENT", type=_moment, help="ask about the log as it was at a position or a time"
     )
+    parser.add_argument("--files", action="store_true", help="let questions read files, such as read_csv('prices.csv')")
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument("--json", action="store_true", help="one JSON object a line")
     forms.add_argument("--csv", action="store_true", help="comma-separated values, with titles")
@@ -51,7 +52,7 @@ def add(commands: Commands) -> None:
 def _run(arguments: Namespace) -> int:
     form: Form = "json" if arguments.json else "csv" if arguments.csv else "plain"
     with ExitStack() as stack:
-        connection = stack.enter_context(_connected(arguments.source, arguments.at, stack))
+        connection = stack.enter_context(_connected(arguments.source, arguments.at, arguments.files, stack))
         if arguments.query is not None:
             show(connection.sql(arguments.query), form)
             return 0
@@ -59,14 +60,14 @@ def _run(arguments: Namespace) -> int:
         return shell.talk() if sys.stdin.isatty() else shell.read(sys.stdin.read())
 
 
-def _connected(source: str, at: int | datetime | None, stack: ExitStack) -> Connection:
+def _connected(source: str, at: int | datetime | None, files: bool, stack: ExitStack) -> Connection:
     # A directory may have a colon in its name, and a module's name is never that of a directory with one.
     names_app = ":" in source and not os.path.exists(source)
     if not names_app:
-        return connect(source, at=at)
+        return connect(source, at=at, files=files)
     app = find_app(source)
     stack.callback((app.sync if isinstance(app, AsyncAct) else app).close)
-    return connect(app, at=at)
+    return connect(app, at=at, files=files)
 
 
 def _moment(text: str) -> int | datetime:

@@ -90,7 +90,7 @@ class Shell:
         import duckdb
 
         try:
-            return [each.query for each in self._connection.duckdb.extract_statements(text)]
+            return [each.query for each in duckdb.extract_statements(text)]
         except duckdb.Error:
             return [text]  # what is wrong with it is said when it is asked
 

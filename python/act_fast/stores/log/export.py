@@ -18,7 +18,7 @@ from act_fast.stores.values import Exported
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["ARROW_COLUMNS", "Compression", "check_target", "cut", "export_events", "export_relation"]
+__all__ = ["ARROW_COLUMNS", "Compression", "check_target", "cut", "export_answer", "export_events"]
 
 Compression: TypeAlias = Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"]
 """How Parquet files are compressed."""
@@ -127,14 +127,32 @@ def export_events(log: Log, target: Target, conditions: Mapping[str, Any], progr
     columns = log.columns([(name, name) for name in COLUMNS], **cut(log, conditions))
     with duckdb.connect() as connection:
         connection.register("log", columns)
-        made = export_relation(connection.sql("select * from log"), target)
+        made = _export_relation(connection.sql("select * from log"), target)
     if progress is not None:
         progress(made.rows, made.rows)
     return made
 
 
-def export_relation(relation: "duckdb.DuckDBPyRelation", target: Target) -> Exported:
-    """Export what a query answers."""
+def export_answer(answer: "duckdb.DuckDBPyRelation", target: Target) -> Exported:
+    """Export what a query answers. It is read from a database that cannot write, and written by another one."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.register("asked", _Stream(answer))
+        return _export_relation(connection.sql("select * from asked"), target)
+
+
+class _Stream:
+    """An answer as nothing but a stream of rows, which another database takes."""
+
+    def __init__(self, answer: "duckdb.DuckDBPyRelation") -> None:
+        self._answer = answer
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._answer.__arrow_c_stream__(requested_schema)
+
+
+def _export_relation(relation: "duckdb.DuckDBPyRelation", target: Target) -> Exported:
     import duckdb
 
     try:
