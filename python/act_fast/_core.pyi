@@ -237,8 +237,10 @@ class Log:
         """Every event name with how many events carry it."""
 
     def save_snapshot(self, stream: str, version: int, data: bytes) -> None: ...
-    def latest_snapshot(self, stream: str, at_or_below: int | None = None) -> tuple[int, int, bytes] | None:
-        """version, created µs, data"""
+    def latest_snapshot(
+        self, stream: str, at_or_below: int | None = None, beginning: bytes | None = None
+    ) -> tuple[int, int, bytes] | None:
+        """version, created µs, data; of those whose data has this beginning"""
 
     def wait(self, after: int, timeout_ms: int | None = None) -> int:
         """Sleep until the head is above `after`, or the time is over; the head either way."""

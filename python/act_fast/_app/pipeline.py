@@ -271,7 +271,9 @@ class Engine:
             if not entry.closed and (due or self._wanted(model, snapshot, done)):
                 self.store.save_snapshot(snapshot.stream, entry.version, model.stored.encode(entry.state))
         except Exception as error:
-            self.observers.fail(f"storing a snapshot of {snapshot.stream!r}", error)
+            self.observers.fail(
+                f"storing a snapshot of {snapshot.stream!r}", error, once=isinstance(error, DefinitionError)
+            )
 
     def _wanted(self, model: Model[S], snapshot: Snapshot[S], done: Loaded[S]) -> bool:
         """Whether the author's function wants a snapshot stored; it is given one of its own."""

@@ -1,9 +1,11 @@
 """Events: immutable facts, declared as classes."""
 
+from contextlib import suppress
 from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
+from act_fast._events.constant_defaults import check_constant
 from act_fast._events.fields import check_fields, fields_with_mend
 from act_fast._events.upcast import Upcast, add_upcast
 from act_fast.errors import DefinitionError, ValidationError
@@ -39,6 +41,8 @@ class EventMeta(msgspec.StructMeta):
             if isinstance(member, Upcast):
                 add_upcast(cls, member)
         check_fields(cls)
+        with suppress(NameError):  # a field may name a class that is defined later; looked at again for an app
+            check_constant(cls)
         return cls
 
 
@@ -59,6 +63,8 @@ def _check_shape(cls: type) -> None:
     config = cls.__struct_config__  # type: ignore[attr-defined]
     if not config.frozen:
         raise DefinitionError(f"event {cls.__qualname__} is not frozen, but facts do not change; remove frozen=False")
+    if config.dict:
+        raise DefinitionError(f"event {cls.__qualname__} has dict=True, but only fields are stored; remove it")
     if config.array_like:
         raise DefinitionError(
             f"event {cls.__qualname__} is array_like, so its fields would have no names in the log; remove array_like"

@@ -11,9 +11,10 @@ from msgspec import inspect, structs
 
 from act_fast._checks.msgspec_errors import misfit
 from act_fast._checks.own_values import can_change
+from act_fast._checks.round_trip import difference
 from act_fast.errors import DefinitionError
 
-__all__ = ["check_factories", "check_fields", "declared", "fields_with_mend", "scope_of", "unstorable"]
+__all__ = ["check_factories", "check_fields", "declared", "fields_with_mend", "scope_of", "structs_in", "unstorable"]
 
 _NO_KEYS: Final = (
     inspect.BoolType,
@@ -29,6 +30,8 @@ _NO_KEYS: Final = (
     inspect.NamedTupleType,
     inspect.TypedDictType,
 )
+
+_WITH_FIELDS: Final = inspect.StructType | inspect.DataclassType | inspect.TypedDictType | inspect.NamedTupleType
 
 
 def scope_of(frame: FrameType) -> Mapping[str, Any]:
@@ -97,7 +100,7 @@ def _shared(place: str, field: str) -> str:
 def _check_default(place: str, default: Any, kind: Any) -> None:
     """Refuse a default that would not come back from the log: nobody looks at it where it is left as it is."""
     try:
-        msgspec.json.decode(msgspec.json.encode(default), type=kind)
+        back = msgspec.json.decode(msgspec.json.encode(default), type=kind)
     except msgspec.MsgspecError as error:
         what, _ = misfit(error)
         raise DefinitionError(
@@ -106,6 +109,11 @@ def _check_default(place: str, default: Any, kind: Any) -> None:
         ) from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DefinitionError(f"{place} has a default that cannot be stored: {error}") from None
+    if (changed := difference(default, back, place)) is not None:
+        raise DefinitionError(
+            f"{changed} from JSON, so it would not be read again as it was; give it a default that does, or let"
+            " the type say what it holds"
+        )
 
 
 def check_factories(state: type[msgspec.Struct]) -> None:
@@ -114,13 +122,17 @@ def check_factories(state: type[msgspec.Struct]) -> None:
         if field.default_factory is msgspec.NODEFAULT:
             continue
         place, made = f"{state.__qualname__}.{field.name}", field.default_factory()
+        if isinstance(made, dict | list | set):
+            try:
+                back = msgspec.json.decode(msgspec.json.encode(made), type=field.type)
+            except (msgspec.MsgspecError, TypeError, ValueError):
+                back = made  # the check below says why
+            if type(back) is not type(made):
+                raise DefinitionError(
+                    f"{place} begins as {type(made).__name__}, but would come back from a snapshot as"
+                    f" {type(back).__name__}; let it begin as that"
+                )
         _check_default(place, made, field.type)
-        back = msgspec.json.decode(msgspec.json.encode(made), type=field.type)
-        if isinstance(made, dict | list | set) and type(back) is not type(made):
-            raise DefinitionError(
-                f"{place} begins as {type(made).__name__}, but would come back from a snapshot as"
-                f" {type(back).__name__}; let it begin as that"
-            )
 
 
 def unstorable(kind: inspect.Type, path: str, seen: frozenset[type] = frozenset()) -> str | None:
@@ -129,7 +141,9 @@ def unstorable(kind: inspect.Type, path: str, seen: frozenset[type] = frozenset(
         return f"{path} is of type {kind.cls.__name__}, which cannot be stored"
     if isinstance(kind, inspect.DictType) and isinstance(_bare(kind.key_type), _NO_KEYS):
         return f"{path} has keys that cannot be stored, since in JSON keys are text or numbers"
-    if isinstance(kind, inspect.StructType | inspect.DataclassType | inspect.TypedDictType | inspect.NamedTupleType):
+    if isinstance(kind, inspect.DictType) and _ambiguous(_bare(kind.key_type)):
+        return f"{path} has keys that are text or numbers, which JSON cannot tell apart, as all its keys are text"
+    if isinstance(kind, _WITH_FIELDS):
         if kind.cls in seen:
             return None
         inner = [(f"{path}.{field.name}", field.type) for field in kind.fields]
@@ -138,6 +152,30 @@ def unstorable(kind: inspect.Type, path: str, seen: frozenset[type] = frozenset(
         place = path if isinstance(kind, inspect.UnionType | inspect.Metadata) else f"{path}[]"
         inner = [(place, part) for part in _parts(kind)]
     return next((found for place, part in inner if (found := unstorable(part, place, seen))), None)
+
+
+def _ambiguous(keys: inspect.Type) -> bool:
+    """Whether some keys are numbers and some are text."""
+    kinds = [_bare(each) for each in keys.types] if isinstance(keys, inspect.UnionType) else []
+    numbers = [each for each in kinds if isinstance(each, inspect.IntType | inspect.FloatType)]
+    return bool(numbers) and len(numbers) < len(kinds)
+
+
+def structs_in(cls: type) -> list[type[msgspec.Struct]]:
+    """The struct classes that instances of a struct class are made of, itself first."""
+    found: dict[type[msgspec.Struct], None] = {}
+    rest = [inspect.type_info(cls)]
+    while rest:
+        kind = rest.pop()
+        if isinstance(kind, inspect.StructType):
+            if kind.cls in found:
+                continue
+            found[kind.cls] = None
+        if isinstance(kind, _WITH_FIELDS):
+            rest.extend(field.type for field in reversed(kind.fields))
+        else:
+            rest.extend(reversed(_parts(kind)))
+    return list(found)
 
 
 def _bare(kind: inspect.Type) -> inspect.Type:

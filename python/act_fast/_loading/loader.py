@@ -13,7 +13,7 @@ from act_fast._model.model import Model
 from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._states.state import State
-from act_fast.errors import ActError, DecodeError
+from act_fast.errors import ActError, DecodeError, DefinitionError
 from act_fast.stores.capabilities import Rows
 from act_fast.stores.port import Store
 from act_fast.stores.rows import pages_of
@@ -58,9 +58,10 @@ class Loader:
         entry = self._replay(model, stream, start, None)
         if entry.version:
             self._cache.put(key, entry)
-        if spoilt and not entry.closed:
+        replayed = entry.version - (start.version if start else 0)
+        if not entry.closed and (spoilt or (held is None and start is not None and self._far(model, replayed))):
             self._replace(model, stream, entry)
-        return Loaded(entry, entry.version - (start.version if start else 0), held is not None)
+        return Loaded(entry, replayed, held is not None)
 
     def at_moment(
         self,
@@ -96,16 +97,25 @@ class Loader:
         """The latest stored snapshot below version `end` that can be used, and whether there is one that cannot."""
         if end is not None and end < 2:
             return None, False
-        found = self._store.latest_snapshot(stream, at_or_below=None if end is None else end - 1)
-        if found is None:
+        highest = None if end is None else end - 1
+        # Those of other releases, which may be running beside this one, are none of its business: to each its own.
+        found = self._port.latest_snapshot(stream, highest, model.stored.beginning)
+        if found is None and (found := self._port.latest_snapshot(stream, highest)) is None:
             return None, False
-        rows, _ = self._port.load(stream, found.version - 1, found.version + 1, 1)
+        version, _, data = found
+        rows, _ = self._port.load(stream, version - 1, version + 1, 1)
         try:
-            state = model.stored.decode(found.data)
+            state = model.stored.decode(data)
         except DecodeError as error:
-            self._warn(model, stream, found.version, str(error))
+            self._warn(model, stream, version, str(error))
             return None, True
-        return (Entry(state, found.version, rows[0][0], rows[0][3] == CLOSED), False) if rows else (None, True)
+        return (Entry(state, version, rows[0][0], rows[0][3] == CLOSED), False) if rows else (None, True)
+
+    @staticmethod
+    def _far(model: Model[S], replayed: int) -> bool:
+        """Whether so many events lie behind the snapshot that another is due: all of them another release's."""
+        every = model.definition.snapshot_every
+        return every is not None and replayed >= every
 
     def _replay(self, model: Model[S], stream: str, start: Entry[S] | None, end: int | None) -> Entry[S]:
         """Fold what comes after `start`, up to but not including version `end`."""
@@ -140,4 +150,5 @@ class Loader:
         try:
             self._store.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
         except ActError as error:
-            self._observers.fail(f"replacing the snapshot of {stream!r}", error)
+            once = isinstance(error, DefinitionError)
+            self._observers.fail(f"replacing the snapshot of {stream!r}", error, once=once)

@@ -7,6 +7,7 @@ import msgspec
 
 from act_fast._checks.msgspec_errors import misfit
 from act_fast._checks.own_values import own
+from act_fast._checks.round_trip import difference
 from act_fast._events.event import Event
 from act_fast._events.meta import Actor
 from act_fast._states.action import Action
@@ -94,7 +95,7 @@ def check_folded(action: Action[Any, Any, Any], state: Any) -> None:
     """Refuse what reducers made of a state, if it is not of the types that the state's fields declare."""
     kind = action.state
     try:
-        msgspec.json.decode(_encode(state), type=kind)
+        back = msgspec.json.decode(_encode(state), type=kind)
     except msgspec.MsgspecError as error:
         what, path = misfit(error)
         raise DefinitionError(
@@ -103,6 +104,11 @@ def check_folded(action: Action[Any, Any, Any], state: Any) -> None:
         ) from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DefinitionError(f"after {action.place}, {kind.__qualname__} cannot be stored: {error}") from None
+    if (changed := difference(state, back, kind.__qualname__)) is not None:
+        raise DefinitionError(
+            f"after {action.place}, {changed} from JSON, so a snapshot would not be what was folded; let the field's"
+            " type say what it holds, or the reducer put there what JSON has"
+        )
 
 
 def check_declared(fold: "Fold[Any]", state: Any, after: Any, events: Iterable[Event]) -> None:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, get_origin
 from act_fast._checks.components import each_of, is_bundle
 from act_fast._declared.class_body import check_annotations
 from act_fast._events.codec import Codec
+from act_fast._events.constant_defaults import check_constant
 from act_fast._events.event import Event
 from act_fast._events.fields import check_factories, check_fields
 from act_fast._model.fold import Unknown
@@ -91,6 +92,7 @@ class Registry:
     def _claim_events(self, state: type[State]) -> None:
         for event in state.__definition__.reducers:
             check_fields(event, final=True)
+            check_constant(event)
             other = self.owners.setdefault(event, state)
             if other is not state:
                 raise DefinitionError(
@@ -110,6 +112,7 @@ def _states_in(components: Iterable[object]) -> Iterator[type[State]]:
 def _check_state(state: type[State]) -> None:
     plan = state.__definition__.plan
     check_fields(state, final=True, declared=plan.fields if plan else ())
+    check_constant(state)
     check_factories(state)
     check_annotations(state)
     definition = state.__definition__

@@ -34,6 +34,7 @@ class Observers:
 
     def __init__(self) -> None:
         self.kinds: dict[str, tuple[Callable[[Any], object], ...]] = {}
+        self._logged: set[str] = set()
 
     def add(self, kind: str, observer: Callable[[Any], object]) -> None:
         """Let `observer` be told of everything of this kind from now on."""
@@ -66,7 +67,17 @@ class Observers:
                 if kind != "error":
                     self.tell("error", Failure(f"telling an observer of {kind!r}", error))
 
-    def fail(self, doing: str, error: BaseException) -> None:
-        """Log, and tell the observers of errors, what went wrong where nobody was waiting for it."""
-        log.warning("%s failed: %s", doing, error_text(error))
+    def fail(self, doing: str, error: BaseException, *, once: bool = False) -> None:
+        """Log, and tell the observers of errors, what went wrong where nobody was waiting for it.
+
+        Args:
+            doing: what was being done, in words.
+            error: the exception.
+            once: whether the log is to hold an error of the same words but once.
+        """
+        text = error_text(error)
+        if not once or text not in self._logged:
+            log.warning("%s failed: %s%s", doing, text, "; it is not said again" if once else "")
+        if once:
+            self._logged.add(text)
         self.tell("error", Failure(doing, error))

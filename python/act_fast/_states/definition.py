@@ -77,6 +77,7 @@ def define(
     definition: Definition[Any] = Definition(state, _name(state, name))
     definition.plan = plan
     _set_snapshots(definition, snapshot_every, snapshot_when, snapshot_version)
+    _check_config(state)
     _check_defaults(state)
     _add_members(definition, _members(state), scope)
     _add_unreduced(definition, events)
@@ -222,6 +223,14 @@ def _check_defaults(state: type[msgspec.Struct]) -> None:
             )
     if state.__struct_config__.frozen:
         raise DefinitionError(f"{state.__qualname__} is frozen, but its reducers must change it; remove frozen=True")
+
+
+def _check_config(state: type[msgspec.Struct]) -> None:
+    if state.__struct_config__.dict:
+        raise DefinitionError(
+            f"{state.__qualname__} has dict=True, but what is no field is lost with each copy and snapshot; remove it,"
+            " and declare fields"
+        )
 
 
 def _set_snapshots(definition: Definition[Any], every: Any, when: Any, version: Any) -> None:

@@ -112,8 +112,9 @@ class State(msgspec.Struct, metaclass=StateMeta):
     * `events=`: events that belong to the state though no reducer and no action names them.
     * `snapshot_every=`: store a snapshot each time a stream's version passes a multiple of this.
     * `snapshot_when=`: store one when this function of the new `Snapshot` says so.
-    * `snapshot_version=`: raise it when a reducer comes to another result than before, so that snapshots from the
-      old one are not used. Changed fields and events are noticed without it.
+    * `snapshot_version=`: raise it when what is not Python of your program, such as a library that a reducer calls,
+      comes to another result than before, so that older snapshots are not used. Changed fields, events, upcasters
+      and reducers are noticed without it.
 
     What these say is inherited, except for the name.
     """

@@ -52,6 +52,12 @@ class Rows(Protocol):
         """The number of events in a stream."""
         ...
 
+    def latest_snapshot(
+        self, stream: str, at_or_below: int | None = None, beginning: bytes | None = None
+    ) -> tuple[int, int, bytes] | None:
+        """The latest snapshot of a stream whose data has this beginning: version, created in µs since 1970, data."""
+        ...
+
 
 class ReplayGroups(Protocol):
     """All streams in one pass, a group of them at a time, and positions by time."""

@@ -74,6 +74,15 @@ class _StoreRows:
         rows = [_row(each) for each in islice(found, limit)]
         return rows, rows[-1][2] if len(rows) == limit else None
 
+    def latest_snapshot(
+        self, stream: str, at_or_below: int | None = None, beginning: bytes | None = None
+    ) -> tuple[int, int, bytes] | None:
+        while (found := self._store.latest_snapshot(stream, at_or_below=at_or_below)) is not None:
+            if beginning is None or found.data.startswith(beginning):
+                return found.version, (found.created - _EPOCH) // _MICROSECOND, found.data
+            at_or_below = found.version - 1
+        return None
+
     def append(
         self,
         stream: str,

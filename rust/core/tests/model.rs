@@ -163,6 +163,13 @@ impl Model {
             let expected = saved.iter().rev().find(|saved| limit.is_none_or(|limit| **saved <= limit));
             let found = log.latest_snapshot(stream, limit).expect("a snapshot");
             assert_eq!(found.map(|found| found.version).as_ref(), expected);
+            let beginning = format!("{version}");
+            let expected = saved
+                .iter()
+                .rev()
+                .find(|saved| limit.is_none_or(|limit| **saved <= limit) && saved.to_string().starts_with(&beginning));
+            let found = log.latest_snapshot_beginning(stream, limit, beginning.as_bytes()).expect("a snapshot");
+            assert_eq!(found.map(|found| found.version).as_ref(), expected);
         }
     }
 

@@ -401,18 +401,21 @@ impl Log {
         py.detach(|| log.save_snapshot(stream, version, data)).map_err(raised)
     }
 
-    /// The youngest snapshot of a stream: (version, created in µs since 1970 UTC, data).
-    #[pyo3(signature = (stream, at_or_below=None))]
+    /// The youngest snapshot of a stream, of those whose data has this beginning: (version, created in µs since 1970 UTC,
+    /// data).
+    #[pyo3(signature = (stream, at_or_below=None, beginning=None))]
     fn latest_snapshot<'py>(
         &self,
         py: Python<'py>,
         stream: &Bound<'_, PyAny>,
         at_or_below: Option<&Bound<'_, PyAny>>,
+        beginning: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Option<(u64, i64, Bound<'py, PyBytes>)>> {
         let log = self.handle.get()?;
         let stream = arguments::text(stream, "stream")?;
         let at_or_below = arguments::optional_whole(at_or_below, "at_or_below")?;
-        let found = log.latest_snapshot(stream, at_or_below).map_err(raised)?;
+        let beginning = beginning.map_or(Ok(&b""[..]), |bytes| arguments::bytes(bytes, "beginning"))?;
+        let found = log.latest_snapshot_beginning(stream, at_or_below, beginning).map_err(raised)?;
         Ok(found.map(|snapshot| (snapshot.version, snapshot.created, PyBytes::new(py, snapshot.data))))
     }
 

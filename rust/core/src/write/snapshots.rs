@@ -68,6 +68,16 @@ impl Log {
 
     /// The youngest snapshot of a stream, of those at or below a version if one is given.
     pub fn latest_snapshot(&self, stream: &str, at_or_below: Option<u64>) -> Result<Option<SnapshotView<'_>>> {
+        self.latest_snapshot_beginning(stream, at_or_below, b"")
+    }
+
+    /// The same, of those whose data begins with these bytes: several programs may keep their own side by side.
+    pub fn latest_snapshot_beginning(
+        &self,
+        stream: &str,
+        at_or_below: Option<u64>,
+        beginning: &[u8],
+    ) -> Result<Option<SnapshotView<'_>>> {
         names::check("stream", stream)?;
         let found = self.reading(|index| index.find(KeyKind::Stream, stream))?;
         let Some((number, key)) = found else {
@@ -76,7 +86,7 @@ impl Log {
         let mut place = key.snapshot;
         while place != 0 {
             let snapshot = self.snapshot_at(place, number)?;
-            if at_or_below.is_none_or(|limit| snapshot.version <= limit) {
+            if at_or_below.is_none_or(|limit| snapshot.version <= limit) && snapshot.data.starts_with(beginning) {
                 let SnapshotRecord { head, version, data, .. } = snapshot;
                 return Ok(Some(SnapshotView { version, created: head.created, data }));
             }
