@@ -13,7 +13,7 @@ from act_fast._app.slice import Component
 from act_fast._checks import arguments
 from act_fast._checks.plain_code import called, discard, is_unrun
 from act_fast._events.committed import Committed
-from act_fast._events.context import Ambient, Here, ambient
+from act_fast._events.context import Ambient, Here, ambient, deciding
 from act_fast._events.event import CLOSED, Event
 from act_fast._events.meta import ActionCause, Actor, Causation, Meta, decode_meta, encode_meta
 from act_fast._loading.cache import Cache, Entry
@@ -112,6 +112,8 @@ class Engine:
         model = self.registry.model_for(action)
         if type(stream) is not str:
             arguments.text("stream", stream)
+        if deciding.get() is not None:
+            raise _nested(action.place)
         values = action.parameters.bind(args, kwargs)
         here = ambient.get() or _nobody
         request = Request(model, action, stream, values, here, here.actor if actor is None else actor, expected)
@@ -158,6 +160,8 @@ class Engine:
 
     def save(self, state: type[S], stream: str) -> Snapshot[S]:
         """Store a snapshot of the state now."""
+        if deciding.get() is not None:
+            raise _nested("snapshot")
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
         loaded = self._loader.latest(model, stream)
@@ -171,6 +175,8 @@ class Engine:
 
     def close_stream(self, state: type[S], stream: str, actor: Actor | None, expected: int | None) -> Snapshot[S]:
         """Append the event that ends a stream."""
+        if deciding.get() is not None:
+            raise _nested("close_stream")
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
         loaded = self._loader.latest(model, stream)
@@ -222,7 +228,7 @@ class Engine:
             _check_expected(stream, entry, request.expected)
         action, actor = request.action, request.actor
         state = model.copy(entry.state)  # the action's own, so that a wrongdoer's changes go nowhere
-        decision = decide(model, action, state, stream, entry.version, actor, request.values)
+        decision = decide(model, action, state, stream, entry.version, actor, request.values, self._debug)
         if self._debug:
             check_unchanged(action, state, entry.state)
         if not decision.events:
@@ -307,6 +313,13 @@ class Engine:
         if type(correlation) is not str:
             raise DefinitionError(f"correlator= makes ids that are text (str), but made {type(correlation).__name__}")
         return encode_meta(Meta(correlation, causation))
+
+
+def _nested(what: str) -> DefinitionError:
+    return DefinitionError(
+        f"{what} was called by {deciding.get()}, which does nothing but fold or decide: let the action return events,"
+        " or a reaction do what follows from them"
+    )
 
 
 def _check_expected(stream: str, entry: Entry[Any], expected: int | None) -> None:

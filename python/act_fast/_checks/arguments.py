@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -13,6 +14,7 @@ __all__ = ["count", "directory", "flag", "microseconds", "milliseconds", "one_of
 _COUNT_MAX: Final = 2**63 - 1
 _SECONDS_MAX: Final = 10_000 * 365 * 24 * 3600
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MEMORY: Final = re.compile(r":?mem(ory)?:(//)?", re.IGNORECASE)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -97,6 +99,11 @@ def directory(path: str | os.PathLike[str]) -> str:
         raise ValidationError(f"path must be text or a Path, not {_kind(found)}")
     if not found or "\0" in found:
         raise ValidationError(f"path must name a directory, but is {found!r}")
+    if isinstance(path, str) and _MEMORY.fullmatch(path):
+        raise ValidationError(
+            f"{path!r} names no store in memory here: write `memory:` for an app, or `LogStore.memory()`. A folder of"
+            f" that name is `./{path}`"
+        )
     return os.path.abspath(found)
 
 

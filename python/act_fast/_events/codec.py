@@ -86,7 +86,7 @@ class Codec:
 
 def undecodable(event: type[Event], name: str, error: msgspec.MsgspecError) -> DecodeError:
     """The error for data that does not fit its event's class."""
-    what, path = misfit(error)
+    what, path = misfit(error, event)
     where = f"field {path!r}: " if path else ""
     return DecodeError(
         f"an event stored as {name!r} does not decode as {_where(event)}: {where}{what};"

@@ -11,7 +11,7 @@ from act_fast._events.committed import Committed
 from act_fast._events.meta import Actor, EventCause
 from act_fast.errors import DefinitionError
 
-__all__ = ["Ambient", "Here", "Reacting", "ambient", "within"]
+__all__ = ["Ambient", "Here", "Reacting", "ambient", "deciding", "within"]
 
 
 class Ambient(msgspec.Struct, frozen=True):
@@ -52,6 +52,9 @@ class Reacting(msgspec.Struct, frozen=True, gc=False):
 
 
 Here: TypeAlias = Ambient | Reacting
+
+deciding: ContextVar[str | None] = ContextVar("act_fast_deciding", default=None)
+"""Whose code is folding or deciding just now, which must do nothing to a store; None when none is."""
 
 ambient: ContextVar[Here | None] = ContextVar("act_fast_ambient", default=None)
 """Tasks inherit it from where they are made, as all context variables; so does what `asyncio.to_thread` runs."""

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
+from act_fast._checks.class_keywords import check_keywords
 from act_fast._events.constant_defaults import check_constant
 from act_fast._events.fields import check_fields, fields_with_mend
 from act_fast._events.upcast import Upcast, add_upcast
@@ -32,6 +33,7 @@ class EventMeta(msgspec.StructMeta):
         name: str | None = None,
         **config: Any,
     ) -> "EventMeta":
+        check_keywords(class_name, config, ("name",))
         namespace["__stored_name__"] = _stored_name(class_name, name)
         namespace["__upcasts__"] = {}
         with fields_with_mend(class_name, namespace):

@@ -102,7 +102,7 @@ def _check_default(place: str, default: Any, kind: Any) -> None:
     try:
         back = msgspec.json.decode(msgspec.json.encode(default), type=kind)
     except msgspec.MsgspecError as error:
-        what, _ = misfit(error)
+        what, _ = misfit(error, kind)
         raise DefinitionError(
             f"{place} has a default that is not of its type: as JSON, {what}; give it one that is, or let the type say"
             " `| None`"

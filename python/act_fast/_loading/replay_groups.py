@@ -8,6 +8,7 @@ import msgspec
 
 from act_fast._core import Declaration, Group
 from act_fast._declared.python_fold import TOO_LARGE, full
+from act_fast._events.context import deciding
 from act_fast._events.event import CLOSED
 from act_fast._model.model import Model
 from act_fast._states.state import State
@@ -181,6 +182,7 @@ class Folding(Generic[S]):
         while (page := group.next_page(_PAGE_EVENTS)) is not None:
             slots, numbers, data = page
             rest = iter(data)
+            token = deciding.set(f"a reducer of {model.definition.name}")
             try:
                 for slot, number, each in zip(slots, numbers, rest, strict=True):
                     state = states[slot]
@@ -196,6 +198,8 @@ class Folding(Generic[S]):
                 if meant is error:
                     raise
                 raise meant from None
+            finally:
+                deciding.reset(token)
             self._events += len(data)
             told(self._events)
         return states

@@ -1,6 +1,7 @@
 """Deciding: the rules are checked, the action runs, and what it returns is checked and encoded. Touches no store."""
 
 from collections.abc import Iterable
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from act_fast._checks.msgspec_errors import misfit
 from act_fast._checks.own_values import own
 from act_fast._checks.round_trip import difference
+from act_fast._events.context import deciding
 from act_fast._events.event import Event
 from act_fast._events.meta import Actor
 from act_fast._states.action import Action
@@ -42,6 +44,7 @@ def decide(
     version: int,
     actor: Actor | None,
     values: tuple[Any, ...],
+    watched: bool = False,
 ) -> Decision:
     """Run an action on a state.
 
@@ -53,20 +56,21 @@ def decide(
         version: its version, for errors.
         actor: who acts.
         values: the arguments, bound.
+        watched: whether an action that does something to the store is refused, as rules always are.
 
     Raises:
         InvariantError: a rule does not hold.
         DefinitionError: what the action returned cannot be appended.
         ValidationError: the same, and an argument is to blame.
     """
-    for rule in action.requires:
-        # Each rule has a state of its own: the next one, and the action, see what was folded and nothing else.
-        if not rule.holds(fold.copy(state), actor):
-            raise InvariantError(action.place, stream, rule.description, version)
+    if action.requires:
+        _check_rules(fold, action, state, stream, version, actor)
     parameters = action.parameters
     if parameters.changing:
         values = own(values)
-    if parameters.positional == len(values):
+    if watched:
+        found = _watched(action, state, values)
+    elif parameters.positional == len(values):
         found = action.function(state, *values)
     else:
         found = parameters.call(action.function, state, values)
@@ -83,6 +87,30 @@ def decide(
     return Decision([event for event, _ in both], [pair for _, pair in both])
 
 
+def _check_rules(
+    fold: "Fold[Any]", action: Action[Any, Any, Any], state: Any, stream: str, version: int, actor: Actor | None
+) -> None:
+    for rule in action.requires:
+        token = deciding.set(f"the invariant {rule.name!r}")
+        try:
+            # Each has a state of its own: the next one, and the action, see what was folded and nothing else.
+            holds = rule.holds(fold.copy(state), actor)
+        finally:
+            deciding.reset(token)
+        if not holds:
+            raise InvariantError(action.place, stream, rule.description, version)
+
+
+def _watched(action: Action[Any, Any, Any], state: Any, values: tuple[Any, ...]) -> Any:
+    token = deciding.set(action.place)
+    try:
+        found = action.parameters.call(action.function, state, values)
+        # What an action yields is run here, and not when the events are checked.
+        return list(found) if isinstance(found, GeneratorType) else found
+    finally:
+        deciding.reset(token)
+
+
 def check_unchanged(action: Action[Any, Any, Any], state: Any, before: Any) -> None:
     """Refuse an action that has changed the state it was given."""
     if not _same(state, before):
@@ -97,7 +125,7 @@ def check_folded(action: Action[Any, Any, Any], state: Any) -> None:
     try:
         back = msgspec.json.decode(_encode(state), type=kind)
     except msgspec.MsgspecError as error:
-        what, path = misfit(error)
+        what, path = misfit(error, kind)
         raise DefinitionError(
             f"after {action.place}, {kind.__qualname__}{f'.{path}' if path else ''} is not as declared: {what};"
             " mend the reducer"
@@ -171,6 +199,6 @@ def _foreign(action: Action[Any, Any, Any], fold: "Fold[Any]", kind: type) -> st
 def misfitting(kind: type, error: Exception) -> str:
     """What is wrong with an event that does not come back from its own JSON."""
     if isinstance(error, msgspec.MsgspecError):
-        what, path = misfit(error)
+        what, path = misfit(error, kind)
         return f"{kind.__qualname__} with a wrong value: {f'field {path!r}: ' if path else ''}{what}"
     return f"{kind.__qualname__} that cannot be encoded as JSON: {type(error).__name__}"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 import msgspec
 
 from act_fast._events.codec import Codec, Decode, undecodable
+from act_fast._events.context import deciding
 from act_fast._events.event import CLOSED, Event
 from act_fast._model.copier import Copier, copier_of
 from act_fast._rows import Row
@@ -52,6 +53,7 @@ class Fold(Generic[S]):
         }
         self.codec = codec
         self._unknown = unknown
+        self._reducers = f"a reducer of {definition.name}"
         self._warned: set[str] = set()
 
     def rows(self, state: S, rows: Iterable[Row]) -> bool:
@@ -59,6 +61,7 @@ class Fold(Generic[S]):
         steps = self.steps
         closed = False
         row: Row | None = None
+        token = deciding.set(self._reducers)
         try:
             for row in rows:
                 step = steps.get(row[3])
@@ -75,21 +78,26 @@ class Fold(Generic[S]):
             if meant is error:
                 raise
             raise meant from None
+        finally:
+            deciding.reset(token)
         return closed
 
     def events(self, state: S, stream: str, version: int, events: Iterable[Event]) -> None:
         """Fold events that are about to be appended after `version` into `state`, in place."""
         reducers = self.definition.reducers
-        for event in events:
-            version += 1
-            try:
+        token = deciding.set(self._reducers)
+        try:
+            for event in events:
+                version += 1
                 if reducers[type(event)](state, event) is not None:
                     self.returned(event.__stored_name__)
-            except FoldError as error:
-                raise FoldError(error.field, error.event, error.problem, stream, version) from None
-            except Exception as error:
-                error.add_note(_place(event.__stored_name__, stream, version, self.definition.name))
-                raise
+        except FoldError as error:
+            raise FoldError(error.field, error.event, error.problem, stream, version) from None
+        except Exception as error:
+            error.add_note(_place(event.__stored_name__, stream, version, self.definition.name))
+            raise
+        finally:
+            deciding.reset(token)
 
     def stranger(self, stream: str, version: int, name: str) -> bool:
         """Pass over an event that nothing folds, as the app's policy says, and say whether it closed the stream."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import msgspec
 
+from act_fast._checks.class_keywords import check_keywords
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._projections.methods import Method, methods_of, runs
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from act_fast._states.state import State
 
 __all__ = ["Projection"]
+
+
+_KEYWORDS: Final = ("name", "source", "lane", "priority", "retries", "backoff", "block")
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -79,7 +83,9 @@ class Projection:
         retries: int | None = None,
         backoff: float | Backoff | None = None,
         block: bool | None = None,
+        **unknown: object,
     ) -> None:
+        check_keywords(cls.__qualname__, unknown, _KEYWORDS, struct=False)
         super().__init_subclass__()
         cls.name = cls.__name__ if name is None else name
         said = {

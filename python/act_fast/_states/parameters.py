@@ -22,6 +22,7 @@ _KINDS: Final = (
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     inspect.Parameter.KEYWORD_ONLY,
 )
+_UNSTORABLE: Final = "holds what cannot be stored as JSON"
 _convert = msgspec.convert
 
 
@@ -82,10 +83,16 @@ class Parameters:
         for field, value in zip(fields(self.shape), values, strict=True):
             try:
                 msgspec.json.decode(msgspec.json.encode(value), type=field.type)
-            except (TypeError, ValueError, OverflowError, RecursionError):
+            except msgspec.ValidationError as error:
+                what, path = misfit(error, field.type)
+                if what.endswith("got `None`"):  # not a number, which JSON has none of
+                    what, path = _UNSTORABLE, ""
+                where = f"{field.name}{'.' if path and not path.startswith('[') else ''}{path}"
                 raise ValidationError(
-                    f"{self._place}: argument {field.name!r} holds what cannot be stored as JSON"
+                    f"{self._place}: argument {where!r}{'' if what == _UNSTORABLE else ':'} {what}"
                 ) from None
+            except (TypeError, ValueError, OverflowError, RecursionError):
+                raise ValidationError(f"{self._place}: argument {field.name!r} {_UNSTORABLE}") from None
 
     def _prepare(self, shape: list[Any]) -> None:
         try:
@@ -112,7 +119,7 @@ class Parameters:
         return {**named, **kwargs}
 
     def _explain(self, error: msgspec.ValidationError) -> str:
-        what, path = misfit(error)
+        what, path = misfit(error, self.shape)
         if path:
             return f"argument {path!r}: {what}"
         what = what.replace("missing required field", "missing argument").replace("unknown field", "unknown argument")

@@ -3,10 +3,11 @@
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Final, dataclass_transform
 
 import msgspec
 
+from act_fast._checks.class_keywords import check_keywords
 from act_fast._declared.class_body import check_annotations, take_declared
 from act_fast._events.event import Event
 from act_fast._events.fields import check_fields, declared, fields_with_mend, scope_of
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from act_fast._states.snapshot import Snapshot
 
 __all__ = ["State", "StateMeta"]
+
+
+_KEYWORDS: Final = ("name", "events", "snapshot_every", "snapshot_when", "snapshot_version")
 
 
 class Members(dict[str, Any]):
@@ -62,6 +66,7 @@ class StateMeta(msgspec.StructMeta):
         snapshot_version: int | None = None,
         **config: Any,
     ) -> "StateMeta":
+        check_keywords(class_name, config, _KEYWORDS)
         _check_members(class_name, namespace)
         plan = take_declared(class_name, bases, namespace)
         with fields_with_mend(class_name, namespace):

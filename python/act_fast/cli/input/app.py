@@ -2,12 +2,17 @@
 
 import importlib
 import sys
-from typing import TypeAlias
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeAlias
 
 from act_fast import Act, AsyncAct, Slice, State
 from act_fast.errors import ActError, ValidationError
 
 __all__ = ["App", "find_app"]
+
+_PACKAGE: Final = Path(__file__).resolve().parents[2]
 
 App: TypeAlias = Act | AsyncAct
 
@@ -32,10 +37,31 @@ def find_app(address: str) -> App:
     except ActError:
         raise
     except Exception as error:  # the module is somebody else's code
-        raise ValidationError(f"{address} cannot be had: {type(error).__name__}: {error}") from error
+        raise _failed(address, "cannot be loaded", error) from error
     finally:
         sys.path.remove("")
     return _as_app(address, found)
+
+
+def _made(address: str, factory: Callable[[], object]) -> object:
+    try:
+        return factory()
+    except ActError:
+        raise
+    except Exception as error:
+        raise _failed(address, "raised", error) from error
+
+
+def _failed(address: str, what: str, error: Exception) -> ValidationError:
+    """What came out of somebody else's code, with the lines of that code and none of those that led there."""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if not _ours(each.filename)]
+    lines = "".join(traceback.format_list(frames)).rstrip("\n")
+    return ValidationError(f"{address} {what}: {type(error).__name__}: {error}{chr(10) if lines else ''}{lines}")
+
+
+def _ours(file: str) -> bool:
+    """Whether a file is of this package, or of what imports modules."""
+    return file.startswith((str(_PACKAGE), "<frozen importlib")) or file == importlib.__file__
 
 
 def _as_app(address: str, found: object) -> App:
@@ -43,7 +69,7 @@ def _as_app(address: str, found: object) -> App:
         return found
     if isinstance(found, Slice) or (isinstance(found, type) and issubclass(found, State)):
         return Act("memory:", found)
-    made = found() if callable(found) and not isinstance(found, type) else None
+    made = _made(address, found) if callable(found) and not isinstance(found, type) else None
     if isinstance(made, Act | AsyncAct):
         return made
     raise ValidationError(
