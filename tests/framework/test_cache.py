@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -102,3 +103,50 @@ def test_many_threads_may_use_one_cache() -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(8)))
     assert cache.info().size <= 50
+
+
+class Swapped:
+    """A store in whose place another one may be put, as a restore does."""
+
+    def __init__(self, store: LogStore) -> None:
+        self.store = store
+
+    def append(self, *args: Any, **kwargs: Any) -> Any:
+        return self.store.append(*args, **kwargs)
+
+    def load(self, *args: Any, **kwargs: Any) -> Any:
+        return self.store.load(*args, **kwargs)
+
+    def version(self, stream: str) -> int:
+        return self.store.version(stream)
+
+    def latest_snapshot(self, stream: str, *, at_or_below: int | None = None) -> Any:
+        return self.store.latest_snapshot(stream, at_or_below=at_or_below)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3, 9])
+def test_time_travel_does_not_start_from_what_was_cached_of_a_longer_log(at: int) -> None:
+    with LogStore.memory() as long, LogStore.memory() as short:
+        long.append("account-7", [Deposited(1)] * 3)
+        short.append("account-7", [Deposited(100)] * 2)
+        swapped = Swapped(long)
+        store: Any = swapped
+        app = Act(store, Account)
+        assert app.load(Account, "account-7").state.balance == 3
+        swapped.store = short
+        found = app.load(Account, "account-7", at=at)
+        assert (found.version, found.state.balance) == (min(at, 2), 100 * min(at, 2))
+        assert list(app.history(Account, "account-7"))[-1].state.balance == 200
+
+
+def test_time_travel_starts_from_the_cache_only_where_it_comes_before_the_moment(app: Act) -> None:
+    for _ in range(5):
+        app.do(Account.deposit, "account-7", amount=1)
+    fresh = Act(app.store, Account)
+    assert fresh.load(Account, "account-7", at=3).replayed == 3
+    assert fresh.load(Account, "account-7").replayed == 5, "a moment leaves the cache as it is"
+    app.do(Account.deposit, "account-7", amount=1)
+    now, before, then = (fresh.load(Account, "account-7", at=at) for at in (6, 5, 4))
+    assert [each.state.balance for each in (now, before, then)] == [6, 5, 4]
+    assert [each.replayed for each in (now, before, then)] == [1, 0, 4]
+    assert [each.cached for each in (now, before, then)] == [True, True, False]

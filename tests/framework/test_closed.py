@@ -1,10 +1,11 @@
 """Closed streams: they can be read as before, and stay closed whatever happens."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from act_fast import Act, Actor, Snapshot, StreamClosedError
+from act_fast import Act, Actor, ConcurrencyError, LogStore, Snapshot, StreamClosedError
 from tests.framework.bank import Account, Deposited
 
 STREAM = "account-7"
@@ -70,3 +71,46 @@ def test_who_closed_a_stream_can_be_read(app: Act) -> None:
 
     assert closed.event is None
     assert closed.meta.actor == Actor("u1", "Ada")
+
+
+def test_closing_at_another_version_than_expected_is_refused(app: Act) -> None:
+    app.do(Account.open, STREAM, owner="Ada")
+    for version in (0, 2):
+        with pytest.raises(ConcurrencyError) as refused:
+            app.expecting(version).close_stream(Account, STREAM)
+        assert (refused.value.expected, refused.value.actual) == (version, 1)
+    assert app.store.head == 1
+    assert app.expecting(1).close_stream(Account, STREAM).closed
+
+
+def test_closing_what_somebody_else_has_just_appended_to_is_refused() -> None:
+    class Racing:
+        """A store in which somebody else is faster."""
+
+        def __init__(self, store: LogStore) -> None:
+            self._store = store
+            self.load, self.version, self.latest_snapshot = store.load, store.version, store.latest_snapshot
+
+        def append(self, stream: str, *args: Any, **kwargs: Any) -> Any:
+            self._store.append(stream, [Deposited(1)])
+            return self._store.append(stream, *args, **kwargs)
+
+    with LogStore.memory() as store:
+        racing: Any = Racing(store)
+        with pytest.raises(ConcurrencyError):
+            Act(racing, Account).close_stream(Account, STREAM)
+        assert store.head == 1
+        assert not Act(store, Account).load(Account, STREAM).closed
+
+
+def test_the_actor_who_closes_is_the_apps_own_or_else_the_contexts(app: Act) -> None:
+    ada, ben = Actor("ada"), Actor("ben")
+    with app.context(actor=ben):
+        of_context = app.close_stream(Account, "account-1")
+        of_app = app.acting(ada).close_stream(Account, "account-2")
+    nobody = app.close_stream(Account, "account-3")
+    assert [each.meta.actor for each in (of_context, of_app, nobody)] == [ben, ada, None]
+    action = of_app.meta.action
+    assert action is not None
+    assert (action.name, action.stream) == ("Account.$closed", "account-2")
+    assert of_context.meta.correlation
