@@ -1,6 +1,7 @@
 """What becomes of an open store in a forked child: a clear error there, and no harm to the parent."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -12,12 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from act_fast._runtime.file_lock import FileLock
 from act_fast.errors import StoreClosedError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.values import Append
 
 from .numbered import numbers, pairs, versions
-from .processes import Process, Tell, run, started, until
+from .processes import Process, Tell, needs_proc, run, started, until
 
 
 def verbs(store: LogStore) -> list[Callable[[], object]]:
@@ -194,6 +196,7 @@ def test_a_store_in_memory_is_the_parents_alone_though_nothing_else_was_ever_ope
     program = """
 import os
 from act_fast import LogStore
+from act_fast._runtime.file_lock import FileLock
 from act_fast.errors import StoreClosedError
 
 store = LogStore.memory(segment_bytes=16384)
@@ -209,3 +212,113 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), store.head)
 """
     said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert said.stdout.split() == ["3", "1"]
+
+
+def descriptors_of(pid: int, part: str) -> list[str]:
+    """What a process has open whose name holds `part`."""
+    found = []
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(os.readlink(each))
+    return [name for name in found if part in name]
+
+
+@needs_proc
+def test_children_forked_at_any_moment_have_no_descriptor_that_carries_a_lock(store_path: Path) -> None:
+    LogStore(store_path, segment_bytes=16384).close()
+    stop = threading.Event()
+    failures: list[BaseException] = []
+
+    def use(stream: str) -> None:
+        try:
+            while not stop.is_set():
+                with LogStore(store_path, durability="os") as store:
+                    store.append(stream, pairs(1))
+        except BaseException as error:
+            failures.append(error)
+
+    def idle(tell: Tell) -> None:
+        tell("here")
+        signal.pause()
+
+    threads = [threading.Thread(target=use, args=(f"s-{number}",)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    children: list[Process] = []
+    try:
+        for _ in range(300):
+            children.append(Process(idle))
+        for child in children:
+            assert child.next_line() == "here"
+            assert descriptors_of(child.pid, "/locks/") == []
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not failures
+        # Only who is alone may choose another durability.
+        with LogStore(store_path, durability="fsync") as alone:
+            alone.append("a", pairs(1))
+            assert alone.verify().healthy
+    finally:
+        stop.set()
+        for child in children:
+            child.forget()
+
+
+def test_an_export_that_was_killed_keeps_nobody_out_though_a_child_lives_on(store_path: Path, tmp_path: Path) -> None:
+    target = tmp_path / "events.jsonl"
+    with LogStore(store_path) as store:
+        store.append("a", pairs(3))
+
+    def parent(tell: Tell) -> None:
+        def fork_and_die(done: int, total: int) -> None:
+            tell(Process(lambda _: signal.pause()).pid)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        with LogStore(store_path) as store:
+            store.export(target, progress=fork_and_die)
+
+    with started(parent) as (process,):
+        orphan = int(process.next_line())
+        assert process.wait() == -signal.SIGKILL
+        try:
+            with LogStore(store_path) as store:
+                assert store.export(target).rows == 3
+        finally:
+            os.kill(orphan, signal.SIGKILL)
+
+
+@needs_proc
+def test_children_forked_at_any_moment_have_no_lock_of_what_python_writes(tmp_path: Path) -> None:
+    path = tmp_path / "a-lock"
+    stop = threading.Event()
+
+    def use() -> None:
+        while not stop.is_set():
+            lock = FileLock(path, os.O_RDWR | os.O_CREAT)
+            lock.take()
+            lock.close()
+
+    def idle(tell: Tell) -> None:
+        tell("here")
+        signal.pause()
+
+    threads = [threading.Thread(target=use) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    children: list[Process] = []
+    try:
+        for _ in range(100):
+            children.append(Process(idle))
+        for child in children:
+            assert child.next_line() == "here"
+            assert descriptors_of(child.pid, "a-lock") == []
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        for child in children:
+            child.forget()
+    lock = FileLock(path, os.O_RDWR)
+    assert lock.take()
+    lock.close()

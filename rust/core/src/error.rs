@@ -78,6 +78,14 @@ impl Error {
         Self::Corrupt { file: file.into(), offset, position, message: what.to_owned() }
     }
 
+    /// The error for using, in a forked child, what its parent opened.
+    #[must_use]
+    pub fn forked() -> Self {
+        Self::Closed(
+            "this store was opened by the process that this one was forked from; open it again in the child".to_owned(),
+        )
+    }
+
     pub(crate) fn index_damaged(file: &str, offset: u64) -> Self {
         Self::corrupt(
             file,

@@ -24,6 +24,7 @@ mod store;
 pub mod transfer;
 mod write;
 
+pub use act_fast_sys::{fork_generation, watch_forks};
 pub use correlation::{CORRELATION_BYTES, correlation};
 pub use error::{Error, Result};
 pub use options::{Durability, Options};

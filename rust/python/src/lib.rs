@@ -38,6 +38,8 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        // Now, while nothing is open yet: a fork that has begun does not know of handlers that come later.
+        let _ = act_fast_core::watch_forks();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
 use act_fast_core::fold::Span;
-use act_fast_core::{AppendedParts, Durability, Error, Filter, Format, Options, Part, Patience};
+use act_fast_core::{
+    AppendedParts, Durability, Error, Filter, Format, Options, Part, Patience, fork_generation, watch_forks,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
@@ -34,13 +36,15 @@ const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Handle {
     current: Arc<RwLock<Option<Arc<act_fast_core::Log>>>>,
+    /// In a forked child this differs from the number of forks: another thread may have held the lock then.
+    forks: u32,
     /// For what was begun on one log: a restored one, opened in its place, is another.
     pinned: Option<Weak<act_fast_core::Log>>,
 }
 
 impl Handle {
     fn new(log: Arc<act_fast_core::Log>) -> Self {
-        Self { current: Arc::new(RwLock::new(Some(log))), pinned: None }
+        Self { current: Arc::new(RwLock::new(Some(log))), forks: watch_forks(), pinned: None }
     }
 
     #[inline]
@@ -52,6 +56,9 @@ impl Handle {
     #[inline]
     pub(crate) fn opened(&self) -> act_fast_core::Result<Arc<act_fast_core::Log>> {
         let closed = |what: &str| Error::Closed(what.to_owned());
+        if self.inherited() {
+            return Err(Error::forked());
+        }
         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
         let log = current.as_ref().ok_or_else(|| closed("this store was closed; open it again"))?;
         if self.pinned.as_ref().is_some_and(|pinned| pinned.as_ptr() != Arc::as_ptr(log)) {
@@ -70,7 +77,20 @@ impl Handle {
     }
 
     fn take(&self) -> Option<Arc<act_fast_core::Log>> {
+        if self.inherited() {
+            return self.current.try_write().ok().and_then(|mut current| current.take());
+        }
         self.current.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Whether this process was forked from the one that opened the store.
+    #[inline]
+    fn inherited(&self) -> bool {
+        self.forks != fork_generation()
+    }
+
+    fn is_closed(&self) -> bool {
+        !self.inherited() && self.opened().is_err()
     }
 }
 
@@ -194,7 +214,7 @@ impl Log {
     /// Whether `close` was called.
     #[getter]
     fn closed(&self) -> bool {
-        self.handle.get().is_err()
+        self.handle.is_closed()
     }
 
     /// Append events to a stream as one commit.

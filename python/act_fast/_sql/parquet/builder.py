@@ -1,6 +1,5 @@
 """Making the files of what has settled: by one process at a time, from the very relation that is asked."""
 
-import fcntl
 import os
 import secrets
 import time
@@ -12,6 +11,7 @@ from typing import Final, TypeAlias
 import duckdb
 import msgspec
 
+from act_fast._runtime.file_lock import FileLock
 from act_fast._runtime.logger import log
 from act_fast._sql.duckdb_database import interruptible, new_writer, register
 from act_fast._sql.log_scan import LogScan
@@ -88,14 +88,11 @@ def source_of(names: list[str]) -> str:
 @contextmanager
 def _alone(folder: Path) -> Iterator[bool]:
     """Whether this is the only builder of a store; if so, it stays the only one for as long as this lasts."""
-    file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    lock = FileLock(folder / "lock", os.O_RDWR | os.O_CREAT)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield True
-    except BlockingIOError:
-        yield False
+        yield lock.take()
     finally:
-        os.close(file)
+        lock.close()
 
 
 def _extend(series: Series, store: LogStore, cut: int, make: MakeScan) -> None:
@@ -199,16 +196,17 @@ def _forget_stale(folder: Path) -> None:
 def _removed(path: Path) -> bool:
     """Remove a manifest, unless somebody holds it. Whoever has opened it, but not locked it yet, finds it removed."""
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        lock = FileLock(path, os.O_RDONLY)
     except OSError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not lock.take():
+            return False
         path.unlink()
     except OSError:
         return False
     finally:
-        os.close(file)
+        lock.close()
     return True
 
 

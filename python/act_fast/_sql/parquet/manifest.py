@@ -5,19 +5,18 @@ has a new number; it appears by rename, whole. Whoever reads a series holds a sh
 is removed only when no manifest is left that lists it and can still be in somebody's hands.
 """
 
-import fcntl
 import hashlib
 import os
 import re
 import threading
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from act_fast._runtime.file_lock import FileLock
 from act_fast.stores.log.store import LogStore
 
 __all__ = ["FOLDER", "FORMAT", "Held", "Manifest", "Part", "Series", "checksum", "fingerprint", "manifests", "read"]
@@ -90,15 +89,11 @@ class Held:
         paths: its files.
     """
 
-    def __init__(self, file: int, folder: Path, number: int, manifest: Manifest) -> None:
-        self._file = file
+    def __init__(self, lock: FileLock, folder: Path, number: int, manifest: Manifest) -> None:
+        self._lock = lock
         self.manifest = manifest
         self.number = number
         self.paths = [folder / part.file for part in manifest.parts]
-
-    def __del__(self) -> None:
-        with suppress(OSError):
-            os.close(self._file)
 
 
 def read(series: Series, store: LogStore) -> Held | None:
@@ -109,22 +104,16 @@ def read(series: Series, store: LogStore) -> Held | None:
             return None
         number = numbers[-1]
         try:
-            file = os.open(series.folder / manifest_name(number), os.O_RDONLY | os.O_CLOEXEC)
+            lock = FileLock(series.folder / manifest_name(number), os.O_RDONLY)
         except FileNotFoundError:
             continue  # a younger one has come, and this one gone
         try:
-            fcntl.flock(file, fcntl.LOCK_SH)
-            if os.fstat(file).st_nlink:
-                manifest = msgspec.json.decode(_all_of(file), type=Manifest)
-                if _holds(series, manifest, store):
-                    file, held = -1, Held(file, series.folder, number, manifest)
-                    return held
-                return None
+            lock.share()
+            if os.fstat(lock.fileno()).st_nlink:
+                manifest = msgspec.json.decode(_all_of(lock.fileno()), type=Manifest)
+                return Held(lock, series.folder, number, manifest) if _holds(series, manifest, store) else None
         except (OSError, msgspec.MsgspecError):
             return None
-        finally:
-            if file >= 0:
-                os.close(file)
     return None
 
 

@@ -1,6 +1,5 @@
 """From a log to a file: JSON lines and CSV as the core writes them, Parquet as DuckDB does."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from act_fast._checks import arguments
 from act_fast._core import Log
 from act_fast._rows import Progress
+from act_fast._runtime.file_lock import FileLock
 from act_fast.errors import StoreError, StoreFullError, StoreLockedError, ValidationError
 from act_fast.stores.capabilities import ColumnReader
 from act_fast.stores.values import Exported
@@ -188,18 +188,19 @@ def _quoted(text: str) -> str:
 def _held(lock: Path, path: Path) -> Iterator[None]:
     """Hold a lock file, so that no two make the same; it is gone afterwards."""
     while True:
-        with lock.open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise StoreLockedError(f"{path} is just being written by somebody else; wait for that") from None
-            if not _is(lock, file.fileno()):  # whoever held it before has removed it
+        held = FileLock(lock, os.O_RDWR | os.O_CREAT)
+        try:
+            if not held.take():
+                raise StoreLockedError(f"{path} is just being written by somebody else; wait for that")
+            if not _is(lock, held.fileno()):  # whoever held it before has removed it
                 continue
             try:
                 yield
             finally:
                 lock.unlink(missing_ok=True)
             return
+        finally:
+            held.close()
 
 
 def _is(path: Path, file: int) -> bool:

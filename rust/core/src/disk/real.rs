@@ -22,8 +22,9 @@ impl RealDisk {
         Self { root: root.to_path_buf() }
     }
 
-    fn lock_file(&self, name: &str) -> io::Result<File> {
-        File::options().read(true).write(true).create(true).truncate(false).open(self.root.join(name))
+    fn lock_file(&self, name: &str) -> io::Result<Guarded> {
+        let path = self.root.join(name);
+        Guarded::open(|| File::options().read(true).write(true).create(true).truncate(false).open(&path))
     }
 }
 
@@ -82,10 +83,10 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, name: &str) -> io::Result<Held> {
-        let file = self.lock_file(name)?;
+        let guarded = self.lock_file(name)?;
         loop {
-            match file.lock() {
-                Ok(()) => return Ok(Held(Some(Guarded::new(file)))),
+            match file_of(&guarded)?.lock() {
+                Ok(()) => return Ok(Held(Some(guarded))),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -93,9 +94,9 @@ impl Disk for RealDisk {
     }
 
     fn try_lock(&self, name: &str) -> io::Result<Option<Held>> {
-        let file = self.lock_file(name)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Held(Some(Guarded::new(file))))),
+        let guarded = self.lock_file(name)?;
+        match file_of(&guarded)?.try_lock() {
+            Ok(()) => Ok(Some(Held(Some(guarded)))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
@@ -113,6 +114,11 @@ impl Disk for RealDisk {
     fn describe(&self) -> String {
         self.root.display().to_string()
     }
+}
+
+/// A file that was opened in this very process.
+fn file_of(guarded: &Guarded) -> io::Result<&File> {
+    guarded.file().ok_or_else(|| io::Error::other("this process was forked while a lock was being taken"))
 }
 
 /// Return when a folder's own name would survive a power cut; also where the folder above may not be looked into.

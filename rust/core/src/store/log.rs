@@ -289,9 +289,7 @@ impl Log {
         if self.fork_generation == fork_generation() {
             return Ok(());
         }
-        Err(Error::Closed(
-            "this store was opened by the process that this one was forked from; open it again in the child".to_owned(),
-        ))
+        Err(Error::forked())
     }
 
     /// Refuse to write through a handle that only reads.
