@@ -90,7 +90,14 @@ PAGES: Final = [
         [
             *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "FoldError"),
             *("ConcurrencyError", "StreamClosedError", "NonRetryableError", "StoreError", "StoreClosedError"),
-            *("StoreCorruptError", "StoreFailedError", "StoreFormatError", "StoreFullError", "StoreLockedError"),
+            *(
+                "StoreCorruptError",
+                "StoreFailedError",
+                "OutcomeUnknownError",
+                "StoreFormatError",
+                "StoreFullError",
+                "StoreLockedError",
+            ),
             *("RestoreError",),
         ],
     ),

@@ -14,6 +14,7 @@ __all__ = [
     "FoldError",
     "InvariantError",
     "NonRetryableError",
+    "OutcomeUnknownError",
     "RestoreError",
     "StoreClosedError",
     "StoreCorruptError",
@@ -179,6 +180,13 @@ class StoreFullError(StoreError):
 
 class StoreFailedError(StoreError):
     """A write or a flush failed, so appending has stopped. Reads go on; close all handles and open again to recover."""
+
+
+class OutcomeUnknownError(StoreFailedError):
+    """Something failed after a commit had been written, so whether it is there is not known.
+
+    Load the stream again before you try again. With every other error of an append, nothing was appended.
+    """
 
 
 class StoreClosedError(StoreError):

@@ -8,7 +8,7 @@ import pytest
 
 from act_fast._events.event import Event
 from act_fast._events.meta import Meta
-from act_fast.errors import ConcurrencyError, ValidationError
+from act_fast.errors import ConcurrencyError, OutcomeUnknownError, StoreFailedError, ValidationError
 from act_fast.stores.log.store import LogStore
 
 from .numbered import numbers, pair, pairs, positions, versions
@@ -196,3 +196,26 @@ def test_a_payload_of_16_mib_is_accepted_by_default(open_store: Callable[..., Lo
     store = open_store(segment_bytes=64 * 1024 * 1024)
     store.append("a", [("Large", data)])
     assert next(store.load("a")).data == data
+
+
+@pytest.mark.parametrize("durability", ["fsync", "interval", "os"])
+def test_what_was_refused_while_the_store_was_moved_away_is_not_there(store_path: Path, durability: str) -> None:
+    away = store_path.with_name("away")
+    with LogStore(store_path, durability=durability) as store:  # type: ignore[arg-type]
+        store.append("a", pairs(1), expected_version=0)
+        store_path.rename(away)
+        accepted = 1
+
+        def append_until_refused() -> None:
+            nonlocal accepted
+            while True:  # without flushes this is looked at now and then
+                store.append("a", pairs(1), expected_version=accepted)
+                accepted += 1
+
+        with pytest.raises(StoreFailedError) as caught:
+            append_until_refused()
+        assert not isinstance(caught.value, OutcomeUnknownError)
+        away.rename(store_path)
+        assert store.version("a") == accepted
+        assert store.append("a", pairs(1), expected_version=accepted).first_version == accepted + 1
+        assert store.verify().healthy

@@ -1,7 +1,10 @@
 """A full disk: an error before anything is written, reads that go on, and appends again once there is room."""
 
+import contextlib
+import os
 import resource
 import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -147,3 +150,106 @@ def test_a_file_size_limit_is_a_full_disk(store_path: Path, durability: str) -> 
             check(store, head + 3)
 
     run(limited)
+
+
+def ballast(disk: Disk) -> None:
+    """Fill the disk to its last block."""
+    with (disk.place / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(b"x" * 4096)
+
+
+def copy_with_holes(source: Path, target: Path) -> None:
+    """Copy a store as backup tools do that leave out what is only zeros."""
+    subprocess.run(["cp", "-r", "--sparse=always", source, target], check=True)
+
+
+def blocks(path: Path) -> int:
+    return path.stat().st_blocks * 512
+
+
+@pytest.mark.parametrize("durability", ["interval", "os"])
+@pytest.mark.parametrize("place", ["a new place", "the same files"])
+def test_a_store_copied_with_holes_has_its_blocks_again_before_it_is_written_to(
+    disk: Disk, store_path: Path, durability: str, place: str
+) -> None:
+    options = {"durability": durability, "segment_bytes": SEGMENT_BYTES}
+    copy = disk.place / "copy.act"
+    with LogStore(store_path if place == "a new place" else copy, **options) as store:  # type: ignore[arg-type]
+        large_events(store, 0)
+        store.reactions().close()
+    if place == "a new place":
+        copy_with_holes(store_path, copy)
+    else:
+        for file in copy.rglob("*"):
+            if file.is_file():
+                subprocess.run(["fallocate", "--dig-holes", file], check=True)
+    segment = copy / "log" / "00000000.seg"
+    assert blocks(segment) < segment.stat().st_size
+
+    def open_with_room_and_fill(tell: Tell) -> None:
+        with LogStore(copy, **options) as store:  # type: ignore[arg-type]
+            reactions = store.reactions()
+            for file in copy.rglob("*"):
+                if file.is_file() and file.parent.name != "locks":
+                    assert blocks(file) >= file.stat().st_size, file
+            ballast(disk)
+            fill(store, large_events)
+            reactions.close()
+
+    run(open_with_room_and_fill)
+
+
+@pytest.mark.parametrize("durability", ["interval", "os"])
+def test_a_store_copied_with_holes_onto_a_disk_that_is_full_is_an_error_and_no_signal(
+    disk: Disk, store_path: Path, durability: str
+) -> None:
+    options = {"durability": durability, "segment_bytes": SEGMENT_BYTES}
+    copy = disk.place / "copy.act"
+    with LogStore(store_path, **options) as store:  # type: ignore[arg-type]
+        large_events(store, 0)
+    copy_with_holes(store_path, copy)
+    ballast(disk)
+
+    def too_early(tell: Tell) -> None:
+        with pytest.raises(StoreFullError):
+            LogStore(copy, **options)  # type: ignore[arg-type]
+
+    def in_time(tell: Tell) -> None:
+        with LogStore(copy, **options) as store:  # type: ignore[arg-type]
+            large_events(store, 1)
+            check(store, 6)
+
+    run(too_early)
+    (disk.place / "ballast").unlink()
+    run(in_time)
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_an_export_onto_a_full_disk_says_that_it_is_full_and_leaves_nothing(
+    disk: Disk, store_path: Path, ending: str
+) -> None:
+    with LogStore(store_path) as store:
+        for number in range(300):
+            store.append("a", [("Padded", b'"%d%s"' % (number, os.urandom(8000).hex().encode()))])
+        disk.be("size=1m")
+        with pytest.raises(StoreFullError, match=str(disk.place)):
+            store.export(disk.place / f"events.{ending}")
+        with pytest.raises(StoreFullError):
+            store.backup(disk.place / "backup.act")
+        assert list(disk.place.iterdir()) == []
+
+
+def test_what_may_not_be_written_or_read_is_an_error_of_the_store(disk: Disk, tmp_path: Path) -> None:
+    disk.be("ro")
+    with LogStore(tmp_path / "store.act") as store:
+        store.append("a", pairs(1))
+        for ending in ("jsonl", "csv", "parquet"):
+            with pytest.raises(StoreError, match=r"events\.\w+ cannot be written"):
+                store.export(disk.place / f"events.{ending}")
+        with pytest.raises(StoreError, match="ackup"):
+            store.backup(disk.place / "backup.act")
+        (tmp_path / "a-folder.jsonl").mkdir()
+        with pytest.raises(StoreError, match="a-folder"):
+            store.restore(tmp_path / "a-folder.jsonl")
+        assert positions(store.query()) == [1]

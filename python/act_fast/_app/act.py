@@ -95,7 +95,8 @@ class Act(Reacts, Exchanges):
                 arguments.count("cache_max", cache_max),
                 correlator,
             )
-            self._program = Program(opened, self._engine.observers, lambda: self._engine.registry, lanes)
+            engine = self._engine
+            self._program = Program(opened, engine.observers, lambda: engine.registry, lanes)
         except BaseException:
             if self._owned:
                 opened.close()

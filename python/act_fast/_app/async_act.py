@@ -5,6 +5,7 @@ import copy
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
@@ -25,7 +26,7 @@ from act_fast._model.fold import Unknown
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
 from act_fast._rows import Progress
-from act_fast._runtime.executor import Threads
+from act_fast._runtime.executor import Threads, apart
 from act_fast._runtime.observers import Failure
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
@@ -96,6 +97,17 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
             )
         self._threads = Threads(max(1, arguments.count("threads_max", threads_max)))
         self._long = Threads(_LONG_MAX)
+
+    @classmethod
+    async def open(cls, store: Address | Act, /, *components: Component, **options: Any) -> Self:
+        """Make one without holding up the event loop, as opening a store may read a whole log after a crash.
+
+        Args:
+            store: as for the class itself, like everything else.
+            components: state classes and slices.
+            options: as for the class itself.
+        """
+        return await asyncio.to_thread(partial(cls, store, *components, **options))
 
     @property
     def sync(self) -> Act:
@@ -222,10 +234,10 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
 
     async def close(self) -> None:
         """Stop what runs, wait for what is being done, and close the store if the app has opened it."""
-        await asyncio.to_thread(self._app._program.close)
+        await apart(self._app._program.close)
         await self._long.close()
         await self._threads.close()
-        self._app.close()
+        await apart(self._app.close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -237,6 +249,10 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
 
     def __repr__(self) -> str:
         return f"AsyncAct({self._app!r})"
+
+    def _end_threads(self) -> None:
+        self._long.end()
+        self._threads.end()
 
     def _host(self) -> Host:
         return Host(self._app, self, asyncio.get_running_loop())

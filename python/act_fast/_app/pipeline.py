@@ -24,6 +24,7 @@ from act_fast._model.fold import Unknown
 from act_fast._model.model import Model
 from act_fast._model.registry import Registry
 from act_fast._rows import Progress
+from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._states.action import Action
@@ -90,6 +91,11 @@ class Engine:
         self._correlator = correlator
         # Who lost a race decides again in turn, so that a crowd on one stream does not collide over and over.
         # An action that calls `do` itself, which it should not, must not wait for its own turn: hence RLock.
+        self._turns = [threading.RLock() for _ in range(_TURNS)]
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Whoever had a turn stayed with the parent."""
         self._turns = [threading.RLock() for _ in range(_TURNS)]
 
     def include(self, components: Sequence[Component], fits: Callable[[Registry], object]) -> None:

@@ -6,6 +6,8 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
+from act_fast._runtime.forks import tell_in_child
+
 __all__ = ["Cache", "CacheInfo", "Entry", "Key"]
 
 S = TypeVar("S")
@@ -41,6 +43,11 @@ class Cache:
         self._size_max = size_max
         self._hits = 0
         self._misses = 0
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Whoever held the lock stayed with the parent."""
+        self._lock = Lock()
 
     def get(self, key: Key) -> Entry[Any] | None:
         """The entry, if it is there."""

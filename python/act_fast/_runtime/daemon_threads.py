@@ -43,6 +43,11 @@ class Daemons:
             if thread is not threading.current_thread():
                 thread.join(_DISMISSED_SECONDS)
 
+    def abandon(self) -> None:
+        """End the threads that have nothing to do, without taking a lock or waiting: for when this is collected."""
+        for _ in range(self._idle):
+            self._queue.put(None)
+
     def _run(self, work: Work | None) -> None:
         thread = threading.current_thread()
         self._threads.add(thread)

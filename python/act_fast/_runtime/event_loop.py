@@ -23,6 +23,13 @@ class LoopThread:
                 self._running = _Running()
             return self._running.loop
 
+    def abandon(self) -> None:
+        """End the loop without taking a lock or waiting: for when whoever had it is collected."""
+        running = self._running
+        if running is not None:
+            with suppress(RuntimeError):  # closed already
+                running.ask_to_end()
+
     def close(self) -> None:
         """End the loop; tasks that are still at work on it are cancelled."""
         with self._lock:
@@ -42,10 +49,14 @@ class _Running:
         self._thread = threading.Thread(target=self._run, name="act-fast-loop", daemon=True)
         self._thread.start()
 
-    def end(self) -> None:
-        """Stop the loop, and wait for the thread."""
+    def ask_to_end(self) -> None:
+        """Stop the loop, soon."""
         self._ended = True
         self.loop.call_soon_threadsafe(type(self.loop).stop, self.loop)
+
+    def end(self) -> None:
+        """Stop the loop, and wait for the thread."""
+        self.ask_to_end()
         if self._thread is not threading.current_thread():
             self._thread.join()
 

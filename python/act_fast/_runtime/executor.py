@@ -6,9 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
+from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import StoreClosedError
 
-__all__ = ["Threads"]
+__all__ = ["Threads", "apart"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -18,8 +19,14 @@ class Threads:
     """At most `threads_max` threads, begun when they are first needed."""
 
     def __init__(self, threads_max: int) -> None:
+        self._threads_max = threads_max
         self._pool = ThreadPoolExecutor(threads_max, "act-fast")
         self._closed = False
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """The threads stayed with the parent, and so may the pool's locks."""
+        self._pool = ThreadPoolExecutor(self._threads_max, "act-fast")
 
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function on a thread, within this task's context variables.
@@ -41,8 +48,22 @@ class Threads:
 
     async def close(self) -> None:
         """Wait for work that has begun, and end the threads. Closing again does nothing."""
+        await apart(self.end)
+
+    def end(self) -> None:
+        """`close`, for whoever may wait."""
         self._closed = True
-        await asyncio.to_thread(self._pool.shutdown)
+        self._pool.shutdown()
+
+
+async def apart(work: Callable[[], object]) -> None:
+    """Do something on a thread of its own, and wait until it is done, also when cancelled meanwhile."""
+    waiting = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        await _ended(waiting)
+        raise
 
 
 async def _ended(waiting: "asyncio.Future[Any]") -> None:

@@ -44,6 +44,12 @@ class Host:
 
         return self._async_app or AsyncAct(self.app)
 
+    def close(self) -> None:
+        """End the threads of an app that was made here."""
+        made = self.__dict__.get("async_app")
+        if made is not None and made is not self._async_app:
+            made._end_threads()
+
     def serves_like(self, other: "Host") -> bool:
         """Whether handlers would be given the same."""
         return self.app is other.app and self.loop is other.loop and self._async_app is other._async_app

@@ -45,6 +45,13 @@ class Renewer:
         with self._changed:
             self._held.pop(batch, None)
 
+    def abandon(self) -> None:
+        """End the thread without waiting for it: for when whoever had this is collected."""
+        self._closed = True
+        with self._changed:
+            self._held.clear()
+            self._changed.notify()
+
     def close(self) -> None:
         """End the thread."""
         with self._changed:

@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
@@ -17,6 +18,7 @@ from act_fast._reactions.template import Resolver, check_target
 from act_fast._rows import Row
 from act_fast._runtime.daemon_threads import Daemons
 from act_fast._runtime.event_loop import LoopThread
+from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.observers import Observers
 from act_fast._workers.handlers import Host, Steps
 from act_fast._workers.lease_renewer import Renewer
@@ -35,6 +37,22 @@ class Stoppable(Protocol):
 
     def stop(self) -> None: ...
     def wait(self) -> None: ...
+
+
+class _Threads:
+    """What has threads of its own, which end when the program that they work for is collected."""
+
+    def __init__(self, daemons: Daemons, loop: LoopThread) -> None:
+        self.daemons = daemons
+        self.loop = loop
+        self.renewer: Renewer | None = None
+
+    def abandon(self) -> None:
+        """End them without waiting."""
+        self.daemons.abandon()
+        self.loop.abandon()
+        if self.renewer is not None:
+            self.renewer.abandon()
 
 
 class Program:
@@ -69,7 +87,24 @@ class Program:
         self._moves = threading.Condition()
         self._closed = False
         self._workers: tuple[Stoppable, ...] = ()
+        self._threads = _Threads(self.daemons, self._loop)
+        weakref.finalize(self, self._threads.abandon).atexit = False
+        tell_in_child(self)
         self.catalog()
+
+    def forked(self) -> None:
+        """The threads, and whoever held a lock, stayed with the parent; so did the leases."""
+        self._lock = threading.RLock()
+        self._correlating = threading.Lock()
+        self._moves = threading.Condition()
+        self._workers = ()
+        self._steps = None
+        self._port = None
+        self._renewer = None
+        self._registered = 0
+        self.daemons = self._threads.daemons = Daemons("act-fast-handler")
+        self._loop = self._threads.loop = LoopThread()
+        self._threads.renewer = None
 
     def declare(self, reaction: Reaction) -> None:
         """Add a reaction of the app's own; nothing changes when it does not fit."""
@@ -114,7 +149,7 @@ class Program:
         """What keeps leases while handlers take long."""
         with self._lock:
             if self._renewer is None:
-                self._renewer = Renewer(self.port())
+                self._renewer = self._threads.renewer = Renewer(self.port())
             return self._renewer
 
     def steps(self, host: Host) -> Steps:
@@ -199,9 +234,12 @@ class Program:
             self._closed = True
             port, self._port = self._port, None
             renewer, self._renewer = self._renewer, None
+            steps, self._steps = self._steps, None
         if renewer is not None:
             renewer.close()
         self._loop.close()
+        if steps is not None:
+            steps.host.close()
         self.daemons.dismiss()
         if port is not None:
             port.close()

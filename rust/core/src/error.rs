@@ -39,6 +39,9 @@ pub enum Error {
     /// A write or a flush failed earlier: the store takes no more appends until it is opened anew.
     #[error("{0}")]
     Failed(String),
+    /// What was asked for has been written, but it is not known whether it stays.
+    #[error("{0}")]
+    Unknown(String),
     /// Not a store, or one of a format that this version cannot read.
     #[error("{0}")]
     Format(String),
@@ -78,6 +81,20 @@ impl Error {
         Self::Corrupt { file: file.into(), offset, position, message: what.to_owned() }
     }
 
+    /// Something failed when the commit had been written already.
+    pub(crate) fn unknown(error: &Self) -> Self {
+        Self::Unknown(format!(
+            "{error}; this happened when the commit had been written, so whether it is there is not known: load the stream \
+             again before you try again"
+        ))
+    }
+
+    /// The error for an answer of the operating system.
+    #[must_use]
+    pub fn of_system(what: &str, error: io::Error) -> Self {
+        told(error, || what.to_owned())
+    }
+
     /// The error for using, in a forked child, what its parent opened.
     #[must_use]
     pub fn forked() -> Self {
@@ -103,11 +120,19 @@ pub(crate) trait Doing<T> {
 
 impl<T> Doing<T> for io::Result<T> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Error::Full(
-                format!("{}: {source}; nothing was written, the store can still be read; free some space", what()),
-            ),
-            _ => Error::Io { what: what(), source },
-        })
+        self.map_err(|source| told(source, what))
+    }
+}
+
+fn told(source: io::Error, what: impl FnOnce() -> String) -> Error {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Error::Full(
+            format!("{}: {source}; nothing was written, the store can still be read; free some space", what()),
+        ),
+        io::ErrorKind::OutOfMemory => Error::Io {
+            what: format!("{} (this process has no room for another mapping: ulimit -v, vm.max_map_count)", what()),
+            source,
+        },
+        _ => Error::Io { what: what(), source },
     }
 }

@@ -33,6 +33,10 @@ enum Fault {
     Interrupted,
     /// Half a write.
     Short,
+    /// EMFILE, from calls that need a descriptor.
+    TooManyFiles,
+    /// ENOMEM, from mappings.
+    NoAddressSpace,
 }
 
 impl Fault {
@@ -43,6 +47,8 @@ impl Fault {
         };
         match (self, call) {
             (Self::AnyFails | Self::Interrupted, _) => true,
+            (Self::TooManyFiles, call) => matches!(call, Open | List | Lock | SyncFolder),
+            (Self::NoAddressSpace, call) => call == Map,
             (_, Open | Len | Map | Identity | List | Lock) => false,
             (Self::Full, Remove | RemoveFolder) => false,
             (Self::Short, Flush | Reserve | Rename | CreateFolder | SyncFolder | Remove | RemoveFolder) => false,
@@ -56,14 +62,19 @@ impl Fault {
             Self::WriteFails | Self::AnyFails => Verdict::Fail(io::Error::from_raw_os_error(5)),
             Self::Interrupted => Verdict::Fail(io::Error::from_raw_os_error(4)),
             Self::Short => Verdict::Short,
+            Self::TooManyFiles => Verdict::Fail(io::Error::from_raw_os_error(24)),
+            Self::NoAddressSpace => Verdict::Fail(io::Error::from_raw_os_error(12)),
         }
     }
 
     /// Whether an error is of the kind that this fault is to be told as.
     fn explains(self, error: &Error) -> bool {
         match (self, error) {
+            // What cannot have touched the disk fails that call alone.
+            (Self::TooManyFiles | Self::NoAddressSpace, Error::Io { .. } | Error::Unknown(_)) => true,
+            (Self::TooManyFiles | Self::NoAddressSpace, _) => false,
             // A store that has failed once says so from then on.
-            (_, Error::Failed(_)) => true,
+            (_, Error::Failed(_) | Error::Unknown(_)) => true,
             (Self::Full, Error::Full(_)) => true,
             (Self::WriteFails | Self::AnyFails | Self::Interrupted, Error::Io { .. }) => true,
             _ => false,
@@ -79,13 +90,23 @@ struct Run {
     handles: Vec<Arc<Log>>,
     /// All that was asked for, and whether it was acknowledged.
     items: Vec<(Arc<Item>, bool)>,
+    /// Those that were refused by an error that does not leave it open whether they are there.
+    refused: Vec<Arc<Item>>,
     errors: Vec<Error>,
 }
 
 impl Run {
     fn new(disk: LyingDisk, options: &Options) -> Self {
         let author = Author::new(Rng::new(12));
-        Self { disk, options: options.clone(), author, handles: Vec::new(), items: Vec::new(), errors: Vec::new() }
+        Self {
+            disk,
+            options: options.clone(),
+            author,
+            handles: Vec::new(),
+            items: Vec::new(),
+            refused: Vec::new(),
+            errors: Vec::new(),
+        }
     }
 
     fn note<T>(&mut self, outcome: Result<T, Error>) -> Option<T> {
@@ -110,8 +131,14 @@ impl Run {
     fn ask(&mut self, item: Item) {
         if let Some(log) = self.handles.last().cloned() {
             let outcome = item.ask(&log, None);
+            let item = Arc::new(item);
+            // A snapshot that was refused may be there: it is no more than a shortcut.
+            let refused = matches!(&outcome, Err(error) if !matches!(error, Error::Failed(_) | Error::Unknown(_)));
+            if refused && item.events() > 0 {
+                self.refused.push(Arc::clone(&item));
+            }
             let done = self.note(outcome).is_some();
-            self.items.push((Arc::new(item), done));
+            self.items.push((item, done));
         }
     }
 
@@ -135,7 +162,13 @@ impl Run {
     }
 
     fn kept(&self, found: &Contents) -> Vec<Arc<Item>> {
-        history::selection(&self.items, found).unwrap_or_else(|what| panic!("{what}; errors: {:?}", self.errors))
+        let kept =
+            history::selection(&self.items, found).unwrap_or_else(|what| panic!("{what}; errors: {:?}", self.errors));
+        for refused in &self.refused {
+            let there = kept.iter().any(|item| Arc::ptr_eq(item, refused));
+            assert!(!there, "{refused:?} was refused and is there; errors: {:?}", self.errors);
+        }
+        kept
     }
 }
 
@@ -238,12 +271,14 @@ fn check(script: Script, options: &Options, start: &Start, fault: Fault, number:
     }
     let failed = run.errors.iter().any(|error| matches!(error, Error::Failed(_)));
     // Reading goes on, whether or not the disk still refuses to be written to.
-    if let Some(log) = run.handles.last().filter(|_| !matches!(fault, Fault::AnyFails)) {
+    let reads = !matches!(fault, Fault::AnyFails | Fault::TooManyFiles | Fault::NoAddressSpace);
+    if let Some(log) = run.handles.last().filter(|_| reads) {
         run.kept(&read(log));
     }
     run.disk.repair();
     // When there is room again, the same handle goes on, unless a flush has failed.
-    if fault == Fault::Full && !failed && !run.handles.is_empty() {
+    if matches!(fault, Fault::Full | Fault::TooManyFiles | Fault::NoAddressSpace) && !failed && !run.handles.is_empty()
+    {
         let before = run.errors.len();
         run.commit_of("a", 1);
         assert_eq!(run.errors.len(), before, "{:?}", run.errors.last());
@@ -296,7 +331,7 @@ fn sweep(script: Script, options: &Options, start: &Start, faults: &[(Fault, boo
     }
 }
 
-const ALL: [(Fault, bool); 9] = [
+const ALL: [(Fault, bool); 13] = [
     (Fault::Full, false),
     (Fault::Full, true),
     (Fault::WriteFails, false),
@@ -306,15 +341,21 @@ const ALL: [(Fault, bool); 9] = [
     (Fault::Interrupted, false),
     (Fault::Short, false),
     (Fault::Short, true),
+    (Fault::TooManyFiles, false),
+    (Fault::TooManyFiles, true),
+    (Fault::NoAddressSpace, false),
+    (Fault::NoAddressSpace, true),
 ];
 
-const MOST: [(Fault, bool); 6] = [
+const MOST: [(Fault, bool); 8] = [
     (Fault::Full, false),
     (Fault::Full, true),
     (Fault::WriteFails, false),
     (Fault::WriteFails, true),
     (Fault::AnyFails, false),
     (Fault::Short, false),
+    (Fault::TooManyFiles, false),
+    (Fault::NoAddressSpace, false),
 ];
 
 #[test]

@@ -7,6 +7,7 @@ mod python {
     use pyo3::import_exception;
 
     import_exception!(act_fast.errors, ConcurrencyError);
+    import_exception!(act_fast.errors, OutcomeUnknownError);
     import_exception!(act_fast.errors, RestoreError);
     import_exception!(act_fast.errors, StoreClosedError);
     import_exception!(act_fast.errors, StoreCorruptError);
@@ -32,6 +33,7 @@ pub(crate) fn raised(error: Error) -> PyErr {
         Error::Full(message) => python::StoreFullError::new_err(message),
         Error::Locked(message) => python::StoreLockedError::new_err(message),
         Error::Failed(message) => python::StoreFailedError::new_err(message),
+        Error::Unknown(message) => python::OutcomeUnknownError::new_err(message),
         Error::Format(message) => python::StoreFormatError::new_err(message),
         Error::Closed(message) => python::StoreClosedError::new_err(message),
         Error::WouldWait | Error::Io { .. } => python::StoreError::new_err(error.to_string()),

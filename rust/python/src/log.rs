@@ -205,6 +205,12 @@ impl Log {
         self.disk.describe()
     }
 
+    /// The file system that the store is on, if it is one that writes to another place what is written again.
+    #[getter]
+    fn copies_on_write(&self) -> Option<&'static str> {
+        self.disk.copies_on_write()
+    }
+
     /// "fsync", "interval" or "os".
     #[getter]
     fn durability(&self) -> &'static str {
@@ -537,9 +543,11 @@ impl Log {
             filter(stream, pattern, names, after, before, created_after_us, created_before_us, correlation, false)?;
         let format = Format::from_name(format).map_err(raised)?;
         let log = self.handle.get()?;
-        let mut file = File::create(path)?;
+        let what = format!("writing {}", path.display());
+        let failed = |error| raised(Error::of_system(&what, error));
+        let mut file = File::create(&path).map_err(failed)?;
         let count = progress::told(py, progress.as_ref(), |told| log.export(&filter, format, &mut file, told))?;
-        py.detach(|| file.sync_all())?;
+        py.detach(|| file.sync_all()).map_err(failed)?;
         Ok(count)
     }
 

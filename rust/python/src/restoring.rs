@@ -58,8 +58,9 @@ impl Restoring {
     #[pyo3(signature = (source, format, progress=None))]
     fn text(&self, py: Python<'_>, source: PathBuf, format: &str, progress: Option<Py<PyAny>>) -> PyResult<()> {
         let name = source.display().to_string();
-        let file = File::open(&source)?;
-        let total = file.metadata()?.len();
+        let failed = |error| raised(Error::of_system(&format!("reading {name}"), error));
+        let file = File::open(&source).map_err(failed)?;
+        let total = file.metadata().map_err(failed)?.len();
         let read = match format {
             "jsonl" => |restoring: &mut restore::Restoring, file, name: &str, told: &mut dyn FnMut(u64) -> _| {
                 restore::read_jsonl(restoring, &mut BufReader::with_capacity(BUFFER_BYTES, file), name, told)

@@ -7,21 +7,52 @@ use std::io;
 /// mapping of them cannot fail for want of space.
 #[cfg(target_os = "linux")]
 pub fn reserve(file: &File, offset: u64, len: u64) -> io::Result<()> {
+    match allocate(file, 0, offset, len) {
+        Err(error) if unsupported(&error) => write_zeros(file, offset, len),
+        outcome => outcome,
+    }
+}
+
+/// Reserve the blocks of the first `len` bytes, also those that are shared with a copy (a *reflink*), which would have to
+/// be found anew when they are written to.
+#[cfg(target_os = "linux")]
+pub fn reserve_unshared(file: &File, len: u64) -> io::Result<()> {
+    if len == 0 {
+        return Ok(());
+    }
+    match allocate(file, libc::FALLOC_FL_UNSHARE_RANGE, 0, len) {
+        // Where it is not known, nothing can be shared.
+        Err(error) if unsupported(&error) => reserve(file, 0, len),
+        outcome => outcome,
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn allocate(file: &File, mode: libc::c_int, offset: u64, len: u64) -> io::Result<()> {
     use std::os::fd::AsRawFd;
     let at = libc::off_t::try_from(offset).map_err(io::Error::other)?;
     let size = libc::off_t::try_from(len).map_err(io::Error::other)?;
     loop {
         // SAFETY: a plain system call on an open descriptor.
-        if unsafe { libc::fallocate(file.as_raw_fd(), 0, at, size) } == 0 {
+        if unsafe { libc::fallocate(file.as_raw_fd(), mode, at, size) } == 0 {
             return Ok(());
         }
         let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(libc::EINTR) => {}
-            Some(libc::EOPNOTSUPP | libc::ENOSYS) => return write_zeros(file, offset, len),
-            _ => return Err(error),
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
         }
     }
+}
+
+#[cfg(target_os = "linux")]
+fn unsupported(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EINVAL))
+}
+
+/// Reserve by writing zeros where there is no call for it: what is there already is left alone.
+#[cfg(not(target_os = "linux"))]
+pub fn reserve_unshared(file: &File, len: u64) -> io::Result<()> {
+    reserve(file, 0, len)
 }
 
 /// Reserve by writing zeros where there is no call for it.
@@ -136,19 +167,20 @@ pub fn uptime_ms() -> u64 {
     time.tv_sec.cast_unsigned() * 1000 + time.tv_nsec.cast_unsigned() / 1_000_000
 }
 
+/// How many files this process may have open; None where that is not known.
+#[must_use]
+pub fn open_files_max() -> Option<u64> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the structure is a local that outlives the call.
+    let outcome = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) };
+    (outcome == 0).then_some(limit.rlim_cur)
+}
+
 /// The name of the network file system that a path is on; None when it is on none that is known.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn network_file_system(path: &std::path::Path) -> Option<&'static str> {
-    use std::os::unix::ffi::OsStrExt;
-    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
-    // SAFETY: all zeros is a valid value of this plain structure.
-    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: the path ends in NUL, and the structure is a local that outlives the call.
-    if unsafe { libc::statfs(path.as_ptr(), &raw mut about) } != 0 {
-        return None;
-    }
-    match about.f_type as u64 & 0xffff_ffff {
+    match file_system(path)? {
         0x6969 => Some("NFS"),
         0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
         0x5346_414f => Some("AFS"),
@@ -157,6 +189,38 @@ pub fn network_file_system(path: &std::path::Path) -> Option<&'static str> {
         0x0bd0_0bd0 => Some("Lustre"),
         _ => None,
     }
+}
+
+/// The name of the file system that a path is on, if it is one that never writes to the same place twice.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn copy_on_write_file_system(path: &std::path::Path) -> Option<&'static str> {
+    match file_system(path)? {
+        0x9123_683e => Some("btrfs"),
+        0x2fc1_2fc1 => Some("ZFS"),
+        0xca45_1a4e => Some("bcachefs"),
+        0x3434 => Some("NILFS"),
+        _ => None,
+    }
+}
+
+/// The number that the system knows the file system of a path by.
+#[cfg(target_os = "linux")]
+fn file_system(path: &std::path::Path) -> Option<u64> {
+    use std::os::unix::ffi::OsStrExt;
+    let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
+    // SAFETY: all zeros is a valid value of this plain structure.
+    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: the path ends in NUL, and the structure is a local that outlives the call.
+    let outcome = unsafe { libc::statfs(path.as_ptr(), &raw mut about) };
+    (outcome == 0).then_some(about.f_type as u64 & 0xffff_ffff)
+}
+
+/// Unknown here.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn copy_on_write_file_system(_path: &std::path::Path) -> Option<&'static str> {
+    None
 }
 
 /// Unknown here.

@@ -5,7 +5,10 @@ mod fork;
 mod futex;
 mod map;
 
-pub use disk::{anonymous_file, boot_id, exchange, network_file_system, reserve, uptime_ms};
+pub use disk::{
+    anonymous_file, boot_id, copy_on_write_file_system, exchange, network_file_system, open_files_max, reserve,
+    reserve_unshared, uptime_ms,
+};
 pub use fork::{Guarded, generation as fork_generation, watch as watch_forks};
 pub use futex::{wait as futex_wait, wake_all as futex_wake_all};
 pub use map::Map;

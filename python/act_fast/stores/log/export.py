@@ -1,9 +1,10 @@
 """From a log to a file: JSON lines and CSV as the core writes them, Parquet as DuckDB does."""
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -34,6 +35,7 @@ ARROW_COLUMNS: Final = (
 _FORMATS: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 _COMPRESSIONS: Final = ("zstd", "snappy", "gzip", "lz4", "uncompressed")
 _DISK_FULL: Final = "No space left on device"
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Target:
@@ -68,16 +70,37 @@ class Target:
         self.check_free()
         making = self.path.with_name(f"{self.path.name}.making")
         with _held(self.path.with_name(f"{self.path.name}.making-lock"), self.path):
-            _remove(making)
             try:
+                with _writing(self.path):
+                    _remove(making)
                 yield making
-                for each in making.rglob("*") if making.is_dir() else (making,):
-                    _flush(each)
+                with _writing(self.path):
+                    for each in making.rglob("*") if making.is_dir() else (making,):
+                        _flush(each)
                 self.check_free()
-                os.replace(making, self.path)
-                _flush(self.path.parent)
+                with _writing(self.path):
+                    os.replace(making, self.path)
+                with _writing(self.path, "it is there, but may not survive a power cut"):
+                    _flush(self.path.parent)
             finally:
-                _remove(making)
+                with suppress(OSError):  # whoever exports to this path next removes it
+                    _remove(making)
+
+
+@contextmanager
+def _writing(path: Path, then: str = "nothing was kept of it") -> Iterator[None]:
+    """Turn what the system refuses while something is written into an error of the store's.
+
+    Raises:
+        StoreFullError: there is no room.
+        StoreError: it cannot be written for another reason.
+    """
+    try:
+        yield
+    except OSError as error:
+        kind = StoreFullError if error.errno in _FULL else StoreError
+        at = error.filename or path
+        raise kind(f"{path} cannot be written ({at}: {error.strerror or error}); {then}") from error
 
 
 def check_target(
@@ -120,7 +143,10 @@ def export_events(log: Log, target: Target, conditions: Mapping[str, Any], progr
     """Export the events that meet the conditions, which are those of the core's query."""
     if target.format != "parquet":
         with target.begun() as path:
-            count = log.export(str(path), target.format, progress, **conditions)
+            try:
+                count = log.export(str(path), target.format, progress, **conditions)
+            except StoreFullError as error:
+                raise StoreFullError(f"{target.path} cannot be written: {error}") from None
         return Exported(str(target.path), count)
     import duckdb
 
@@ -188,7 +214,8 @@ def _quoted(text: str) -> str:
 def _held(lock: Path, path: Path) -> Iterator[None]:
     """Hold a lock file, so that no two make the same; it is gone afterwards."""
     while True:
-        held = FileLock(lock, os.O_RDWR | os.O_CREAT)
+        with _writing(path):
+            held = FileLock(lock, os.O_RDWR | os.O_CREAT)
         try:
             if not held.take():
                 raise StoreLockedError(f"{path} is just being written by somebody else; wait for that")

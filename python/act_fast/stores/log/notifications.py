@@ -11,6 +11,8 @@ from act_fast._core import Log
 __all__ = ["News"]
 
 _IDLE_SECONDS = 10.0
+_LOOK_MS = 500
+"""How long the thread of a store that was dropped without being closed may stay."""
 
 
 class News:
@@ -42,6 +44,13 @@ class News:
             with self._changed:
                 self._waiters.pop(future, None)
 
+    def abandon(self) -> None:
+        """End the thread, soon and without waiting for it: for when the store is collected."""
+        self._thread = None
+        with self._changed:
+            self._waiters.clear()
+            self._changed.notify()
+
     def close(self) -> None:
         """End the thread. The log must be closed already, so that the core has let go of it."""
         if os.getpid() != self._process:
@@ -56,7 +65,7 @@ class News:
         head = 0
         while self._wanted():
             try:
-                head = self._log.wait(head)
+                head = self._log.wait(head, _LOOK_MS)
             except BaseException as error:
                 self._tell(self._take_all(), error)
             else:

@@ -61,7 +61,7 @@ def _from_parquet(restoring: Restoring, path: Path, progress: Progress | None) -
     source = str(path)
     try:
         with duckdb.connect() as connection:
-            total = sum(each.stat().st_size for each in _files(path))
+            total = _bytes(path)
             first = 1
             count, pages = _rows(connection, path)
             for rows in pages:
@@ -76,6 +76,14 @@ def _from_parquet(restoring: Restoring, path: Path, progress: Progress | None) -
 
 def _files(path: Path) -> list[Path]:
     return sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return sum(each.stat().st_size for each in _files(path))
+    except OSError as error:
+        what = f"{error.filename or path}: {error.strerror or error}"
+        raise RestoreError(f"{path} cannot be read ({what}); nothing was changed", str(path)) from error
 
 
 def _rows(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, Iterator[list[Any]]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -99,7 +100,16 @@ class LogStore:
             arguments.flag("create", create),
         )
         self._news = News(self._log)
+        weakref.finalize(self, self._news.abandon).atexit = False
         self._reactions = weakref.WeakSet()
+        if not read_only and (system := self._log.copies_on_write) is not None:
+            warnings.warn(
+                f"{self.path} is on {system}, which writes what is written again to another place: should the disk fill"
+                " up, a process that appends can end with SIGBUS instead of an error; put the store on ext4 or XFS, or"
+                " see to it that there is always room",
+                RuntimeWarning,
+                stacklevel=2,
+            )
 
     @classmethod
     def memory(cls, *, segment_bytes: int = _SEGMENT_BYTES, payload_max_bytes: int = _PAYLOAD_BYTES_MAX) -> Self:
@@ -110,6 +120,7 @@ class LogStore:
             arguments.count("payload_max_bytes", payload_max_bytes),
         )
         store._news = News(store._log)
+        weakref.finalize(store, store._news.abandon).atexit = False
         store._reactions = weakref.WeakSet()
         return store
 
@@ -145,6 +156,7 @@ class LogStore:
         Raises:
             ConcurrencyError: the stream is at another version; nothing was written.
             StoreFullError: there is no room; nothing was written.
+            OutcomeUnknownError: something failed after it was written, so it may be there or not.
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
         cause = None if meta is None else cause_of(meta)

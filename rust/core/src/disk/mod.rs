@@ -9,6 +9,8 @@ use std::io;
 
 use act_fast_sys::{Guarded, Map};
 
+use crate::error::{Doing, Result};
+
 pub use memory::MemoryDisk;
 pub use real::RealDisk;
 pub use subfolder::Within;
@@ -35,6 +37,14 @@ pub trait DiskFile: Send + Sync + Debug {
     fn flush(&self) -> io::Result<()>;
     /// Reserve blocks for `len` bytes from `offset` on, growing the file where it is shorter.
     fn reserve(&self, offset: u64, len: u64) -> io::Result<()>;
+    /// Reserve the blocks of all of the file: those that a copy left out, and those that it shares with its original.
+    fn reserve_all(&self) -> io::Result<()> {
+        self.reserve(0, self.len()?)
+    }
+    /// Whether the file has fewer blocks than its length takes.
+    fn sparse(&self) -> io::Result<bool> {
+        Ok(false)
+    }
     /// Share a window of the file. It may reach beyond the end; what lies there is not to be touched.
     fn map(&self, offset: u64, len: usize, writable: bool) -> io::Result<Map>;
     /// Whether the file still has a name.
@@ -71,6 +81,12 @@ pub trait DiskFile: Send + Sync + Debug {
     }
 }
 
+/// Have the blocks of all of a file, or a full disk is an error here and not a signal when it is stored into.
+pub(crate) fn fill(file: &dyn DiskFile, name: &str, only_sparse: bool) -> Result<()> {
+    let what = || format!("making room for all of {name}");
+    if !only_sparse || file.sparse().doing(what)? { file.reserve_all().doing(what) } else { Ok(()) }
+}
+
 /// A lock that ends with its holder, however that ends.
 #[derive(Debug)]
 pub struct Held(pub Option<Guarded>);
@@ -103,6 +119,11 @@ pub trait Disk: Send + Sync + Debug {
     }
     /// The name of the network file system that this is on, if it is on one.
     fn network(&self) -> Option<&'static str> {
+        None
+    }
+    /// The name of the file system that this is on, if it writes what is written again to another place, so that even
+    /// blocks that were reserved can turn out to be missing.
+    fn copies_on_write(&self) -> Option<&'static str> {
         None
     }
     /// Where this is, for people.

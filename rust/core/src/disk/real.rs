@@ -5,9 +5,16 @@ use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use act_fast_sys::{Guarded, Map, exchange, network_file_system, reserve};
+use act_fast_sys::{
+    Guarded, Map, copy_on_write_file_system, exchange, network_file_system, open_files_max, reserve, reserve_unshared,
+};
 
 use super::{Access, Disk, DiskFile, Held};
+
+/// How many files an open store has open at once.
+const STORE_FILES_MAX: u32 = 13;
+/// How many more it has open while reactions run.
+const REACTIONS_FILES_MAX: u32 = 8;
 
 /// A directory of a real file system.
 #[derive(Debug)]
@@ -24,7 +31,8 @@ impl RealDisk {
 
     fn lock_file(&self, name: &str) -> io::Result<Guarded> {
         let path = self.root.join(name);
-        Guarded::open(|| File::options().read(true).write(true).create(true).truncate(false).open(&path))
+        let open = || File::options().read(true).write(true).create(true).truncate(false).open(&path);
+        Guarded::open(open).map_err(|error| told(&path, error))
     }
 }
 
@@ -35,14 +43,15 @@ impl Disk for RealDisk {
         if access == Access::Create {
             options.create(true).truncate(true);
         }
-        Ok(Box::new(OpenFile(options.open(self.root.join(name))?)))
+        let path = self.root.join(name);
+        Ok(Box::new(OpenFile(options.open(&path).map_err(|error| told(&path, error))?)))
     }
 
     fn list(&self, folder: &str) -> io::Result<Vec<String>> {
         let entries = match fs::read_dir(self.root.join(folder)) {
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(error),
+            Err(error) => return Err(told(&self.root.join(folder), error)),
         };
         let mut names = Vec::new();
         for entry in entries {
@@ -78,7 +87,8 @@ impl Disk for RealDisk {
     }
 
     fn sync_folder(&self, folder: &str) -> io::Result<()> {
-        File::open(self.root.join(folder))?.sync_all()?;
+        let path = self.root.join(folder);
+        File::open(&path).map_err(|error| told(&path, error))?.sync_all()?;
         if folder.is_empty() { sync_name(&self.root) } else { Ok(()) }
     }
 
@@ -111,6 +121,10 @@ impl Disk for RealDisk {
         network_file_system(&self.root)
     }
 
+    fn copies_on_write(&self) -> Option<&'static str> {
+        copy_on_write_file_system(&self.root)
+    }
+
     fn describe(&self) -> String {
         self.root.display().to_string()
     }
@@ -119,6 +133,24 @@ impl Disk for RealDisk {
 /// A file that was opened in this very process.
 fn file_of(guarded: &Guarded) -> io::Result<&File> {
     guarded.file().ok_or_else(|| io::Error::other("this process was forked while a lock was being taken"))
+}
+
+/// An error that says what to do where a process, or the machine, has too many files open.
+fn told(path: &Path, error: io::Error) -> io::Error {
+    const EMFILE: i32 = 24;
+    const ENFILE: i32 = 23;
+    let limit = match error.raw_os_error() {
+        Some(EMFILE) => {
+            open_files_max().map_or_else(|| "this process".to_owned(), |max| format!("this process ({max})"))
+        }
+        Some(ENFILE) => "this machine".to_owned(),
+        _ => return error,
+    };
+    io::Error::other(format!(
+        "{}: {error}. That is the limit of {limit}; an open store takes up to {STORE_FILES_MAX} files, and \
+         {REACTIONS_FILES_MAX} more while reactions run: close stores that are not in use, or raise the limit (ulimit -n)",
+        path.display()
+    ))
 }
 
 /// Return when a folder's own name would survive a power cut; also where the folder above may not be looked into.
@@ -130,7 +162,7 @@ fn sync_name(folder: &Path) -> io::Result<()> {
     };
     match File::open(above) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        above => above?.sync_all(),
+        above => above.map_err(|error| told(folder, error))?.sync_all(),
     }
 }
 
@@ -153,6 +185,16 @@ impl DiskFile for OpenFile {
 
     fn reserve(&self, offset: u64, len: u64) -> io::Result<()> {
         reserve(&self.0, offset, len)
+    }
+
+    fn reserve_all(&self) -> io::Result<()> {
+        reserve_unshared(&self.0, self.len()?)
+    }
+
+    fn sparse(&self) -> io::Result<bool> {
+        const BLOCK_BYTES: u64 = 512;
+        let meta = self.0.metadata()?;
+        Ok(meta.blocks() * BLOCK_BYTES < meta.len())
     }
 
     fn map(&self, offset: u64, len: usize, writable: bool) -> io::Result<Map> {

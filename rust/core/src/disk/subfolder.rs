@@ -75,6 +75,10 @@ impl Disk for Within {
         self.disk.network()
     }
 
+    fn copies_on_write(&self) -> Option<&'static str> {
+        self.disk.copies_on_write()
+    }
+
     fn describe(&self) -> String {
         format!("{}/{}", self.disk.describe(), self.folder)
     }

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use act_fast_sys::Map;
+use smallvec::SmallVec;
 
 use crate::bytes::{put_narrow, u32_at, u64_at};
-use crate::disk::{Access, Disk, DiskFile};
+use crate::disk::{Access, Disk, DiskFile, fill};
 use crate::error::{Doing, Error, Result};
 use crate::log::record::{FORMAT, HEAD_BYTES, Head};
 use crate::options::{SEGMENT_MAX_BYTES, SEGMENT_MIN_BYTES};
@@ -77,6 +78,16 @@ const FILES_MAX: usize = 4;
 /// An open file of a segment.
 pub(crate) type SegmentFile = Arc<dyn DiskFile>;
 
+/// Open files of segments, with their numbers; rarely more than one.
+pub(crate) type Flushable = SmallVec<[(u64, SegmentFile); 2]>;
+
+/// What a record is written to.
+#[derive(Debug)]
+pub(crate) enum Opened<'a> {
+    File(SegmentFile),
+    Map(&'a Map),
+}
+
 #[derive(Debug)]
 pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
@@ -129,6 +140,11 @@ pub(crate) fn create(disk: &dyn Disk, header: &Header, len: u64, zeroed: bool) -
     file.flush().doing(what)?;
     disk.rename(NEXT, &target).doing(what)?;
     disk.sync_folder(FOLDER).doing(what)
+}
+
+/// Return when what these files hold would survive a power cut.
+pub(crate) fn flush(files: &[(u64, SegmentFile)]) -> Result<()> {
+    files.iter().try_for_each(|(number, file)| file.flush().doing(|| format!("flushing {}", name(*number))))
 }
 
 impl Segments {
@@ -270,16 +286,32 @@ impl Segments {
         self.bytes(place, head.len)
     }
 
-    /// Write a record. `mapped`: by storing into a mapping instead of by a system call.
+    /// Have what it takes to write at a place. A refusal is one of this process, which has too many files open or no
+    /// address space left: nothing has been written. `mapped`: by storing into a mapping instead of by a system call.
     #[inline]
-    pub(crate) fn write(&self, place: u64, record: &[u8], mapped: bool) -> Result<()> {
+    pub(crate) fn opened(&self, place: u64, mapped: bool) -> Result<Opened<'_>> {
         let number = self.number_of(place);
-        let at = place % self.segment_bytes;
-        if !mapped {
-            return self.file(number)?.write_all_at(record, at).doing(|| format!("writing to {}", name(number)));
+        if mapped {
+            self.write_map(self.get(number)?, number).map(Opened::Map)
+        } else {
+            self.file(number).map(Opened::File)
         }
-        self.write_map(self.get(number)?, number)?.write(at as usize, record);
-        Ok(())
+    }
+
+    /// Write a record.
+    #[inline]
+    pub(crate) fn write(&self, to: &Opened<'_>, place: u64, record: &[u8]) -> Result<()> {
+        let at = place % self.segment_bytes;
+        match to {
+            Opened::File(file) => {
+                let what = || format!("writing to {}", name(self.number_of(place)));
+                file.write_all_at(record, at).doing(what)
+            }
+            Opened::Map(map) => {
+                map.write(at as usize, record);
+                Ok(())
+            }
+        }
     }
 
     fn write_map<'a>(&self, segment: &'a Segment, number: u64) -> Result<&'a Map> {
@@ -311,16 +343,28 @@ impl Segments {
                 place = self.first_place(number + 1);
                 continue;
             }
-            self.write(place, &bytes, false)?;
+            self.write(&self.opened(place, false)?, place, &bytes)?;
             place += bytes.len() as u64;
         }
         Ok(())
     }
 
+    /// The files of all segments that hold bytes from `from` up to `to`. As with `opened`, a refusal is one of this process.
+    #[inline]
+    pub(crate) fn files(&self, from: u64, to: u64) -> Result<Flushable> {
+        (self.number_of(from)..=self.number_of(to.max(from))).map(|number| Ok((number, self.file(number)?))).collect()
+    }
+
     /// Flush all segments that hold bytes from `from` up to `to`.
     pub(crate) fn flush(&self, from: u64, to: u64) -> Result<()> {
-        for number in self.number_of(from)..=self.number_of(to.max(from)) {
-            self.file(number)?.flush().doing(|| format!("flushing {}", name(number)))?;
+        flush(&self.files(from, to)?)
+    }
+
+    /// Give the segments from that of `place` on all of their blocks again: a copy may have come without them.
+    pub(crate) fn fill(&self, place: u64, only_sparse: bool) -> Result<()> {
+        let first = self.number_of(place);
+        for number in list(&*self.disk)?.into_iter().filter(|number| *number >= first) {
+            fill(&*self.file(number)?, &name(number), only_sparse)?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::disk::Disk;
+use crate::disk::{Access, Disk, fill};
 use crate::error::{Doing, Error, Result};
 use crate::shared::line::SharedLine;
 use crate::shared::line_file::Grown;
@@ -86,6 +86,17 @@ impl Files {
         files.counts.reserve(1)?;
         let fresh = made == 7;
         Ok((files, damaged || (made > 0 && !fresh)))
+    }
+
+    /// Have the blocks of all that is there: a copy may have come without some, or share them with its original.
+    pub(crate) fn fill(disk: &dyn Disk) -> Result<()> {
+        let names = disk.list(FOLDER).doing(|| format!("listing {FOLDER}"))?;
+        for (name, _) in ALL.iter().filter(|(name, _)| names.iter().any(|known| known == name)) {
+            let name = format!("{FOLDER}/{name}");
+            let file = disk.open(&name, Access::Write).doing(|| format!("opening {name}"))?;
+            fill(&*file, &name, false)?;
+        }
+        Ok(())
     }
 
     /// Open what is not derived, to read it while others go on; None where there is nothing.

@@ -21,6 +21,7 @@ pub(crate) fn after_recovery(disk: &Arc<dyn Disk>, store_id: &[u8; 16], head: u6
     if Files::any_foreign(&**disk, store_id)? {
         return disk.remove_folder(FOLDER).doing(|| format!("removing {FOLDER}"));
     }
+    Files::fill(&**disk)?;
     let (files, _) = Files::open(&**disk, store_id)?;
     mend(&files, head, true)
 }

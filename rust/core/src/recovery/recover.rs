@@ -86,6 +86,7 @@ fn attach(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, control: Arc<Control>)
     control.claim()?;
     control.open_up()?;
     let tail = control.log_state()?.tail;
+    segments.fill(tail, true)?;
     let rebuilt = |control: &Arc<Control>| -> Result<Index> {
         control.free_locks();
         let index = build(disk, control, segments, tail)?;
@@ -163,6 +164,9 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
         segments.rewrite(synced, tail)?;
     }
     segments.flush(0, tail)?;
+    // This may be a copy, which can lack what was reserved.
+    segments.fill(tail, false)?;
+    control.fill()?;
     let len = segments.measure(number)?;
     control.put_log_state(state);
     control.set_allocated(number * segments.segment_bytes + len);

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use act_fast_sys::Map;
 
 use crate::bytes::{narrow_at, put_narrow, u32_at, u64_at};
-use crate::disk::{Access, Disk, DiskFile};
+use crate::disk::{Access, Disk, DiskFile, fill};
 use crate::error::{Doing, Error, Result};
 use crate::fault;
 use crate::log::record::FORMAT;
@@ -180,6 +180,11 @@ impl Control {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error).doing(|| "looking for the control file".to_owned()),
         }
+    }
+
+    /// Have the blocks of all of it: a copy may have come without some, or share them with its original.
+    pub(crate) fn fill(&self) -> Result<()> {
+        fill(&*self.file, CONTROL, false)
     }
 
     pub(crate) fn flush(&self) -> Result<()> {

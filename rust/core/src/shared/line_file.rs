@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use act_fast_sys::Map;
 
 use crate::bytes::{put_narrow, u32_at};
-use crate::disk::{Access, Disk, DiskFile};
+use crate::disk::{Access, Disk, DiskFile, fill};
 use crate::error::{Doing, Error, Result};
 use crate::log::record::FORMAT;
 use crate::shared::line::{self, Address, LINE_BYTES, Line, SharedLine};
@@ -25,11 +25,13 @@ pub(crate) struct Grown {
     windows: Sparse<Map>,
     /// As far as this handle knows.
     len: AtomicU64,
+    /// Up to where there are blocks, and a mapping of the last of them: writing there cannot fail.
+    ready: AtomicU64,
 }
 
 impl Grown {
     fn new(name: String, area: u8, file: Box<dyn DiskFile>, writable: bool) -> Self {
-        Self { name, area, file, writable, windows: Sparse::new(), len: AtomicU64::new(0) }
+        Self { name, area, file, writable, windows: Sparse::new(), len: AtomicU64::new(0), ready: AtomicU64::new(0) }
     }
 
     fn header(&self, store_id: &[u8; 16], generation: u32) -> Line {
@@ -70,6 +72,9 @@ impl Grown {
         let access = if writable { Access::Write } else { Access::Read };
         let file = disk.open(&name, access).doing(|| format!("opening {name}"))?;
         let grown = Self::new(name, area, file, writable);
+        if writable {
+            grown.fill(true)?;
+        }
         if grown.has_head(store_id, generation)? { Ok(grown) } else { Err(Error::index_damaged(&grown.name, 0)) }
     }
 
@@ -84,6 +89,7 @@ impl Grown {
     ) -> Result<(Self, bool)> {
         let file = disk.open(&name, Access::Write).doing(|| format!("opening {name}"))?;
         let grown = Self::new(name, area, file, true);
+        grown.fill(true)?;
         if grown.has_head(store_id, generation)? {
             return Ok((grown, false));
         }
@@ -134,7 +140,7 @@ impl Grown {
     #[inline]
     pub(crate) fn reserve(&self, lines: u64) -> Result<()> {
         let wanted = lines * LINE_BYTES as u64;
-        if wanted <= self.len.load(Ordering::Relaxed) {
+        if wanted <= self.ready.load(Ordering::Relaxed) {
             return Ok(());
         }
         let len = self.measure()?;
@@ -144,7 +150,15 @@ impl Grown {
             self.file.reserve(len, target - len).doing(|| format!("growing {}", self.name))?;
             self.len.store(target, Ordering::Relaxed);
         }
+        self.shared(lines - 1)?;
+        self.ready
+            .store(self.len.load(Ordering::Relaxed).min(wanted.next_multiple_of(WINDOW_BYTES)), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Have the blocks of all lines, if the file came without some.
+    pub(crate) fn fill(&self, only_sparse: bool) -> Result<()> {
+        fill(&*self.file, &self.name, only_sparse)
     }
 
     /// The line's shared words. Asking for a line beyond the end of the file is an error.

@@ -8,6 +8,7 @@ use act_fast_sys::{futex_wait, futex_wake_all};
 
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::log::segments;
 use crate::shared::control;
 use crate::shared::lock::Guard;
 use crate::store::log::Log;
@@ -85,13 +86,15 @@ impl Log {
         let tail = self.control.indexed()?;
         let synced = self.control.synced()?;
         if tail > synced {
+            // Where this process may not have them open, another one may: that is no failure of the store.
+            let files = self.segments.files(synced, tail)?;
             fault::point();
-            if let Err(error) = self.segments.flush(synced, tail) {
+            if let Err(error) = segments::flush(&files) {
                 // After a failed flush nobody knows what is on disk, and asking again may be answered with a lie.
                 self.control.set_flag(control::FAILED, true)?;
                 return Err(Error::Failed(format!(
-                    "{error}; the commit was not acknowledged, and the store takes no more appends. Reads go on; close \
-                     every handle on it and open it again"
+                    "{error}; the commit was not acknowledged, whether it is there will be known when the store is opened \
+                     again, and until then it takes no more appends. Reads go on; close every handle on it and open it again"
                 )));
             }
             fault::point();

@@ -107,9 +107,13 @@ fn work(log: &Weak<Log>, wishes: &Wishes) {
         if left.is_some_and(|left| left.is_zero()) {
             flush_at = None;
             wishes.flush.store(false, Ordering::SeqCst);
-            if let Some(log) = log.upgrade() {
-                // A failure marks the store as failed, which the next append reports.
-                let _ = log.flush();
+            // A failed flush marks the store as failed, which the next append reports. What this process may not do now,
+            // because it has too many files open for example, it may be able to do later.
+            if let Some(log) = log.upgrade()
+                && log.flush().is_err()
+                && log.check_flushable().is_ok()
+            {
+                wishes.flush.store(true, Ordering::SeqCst);
             }
             continue;
         }

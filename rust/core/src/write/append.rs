@@ -148,15 +148,32 @@ impl Log {
             self.flush_up_to(self.control.indexed_position()?)?;
         }
         let (appended, position) = outcome?;
-        match self.options.durability {
-            Durability::Fsync => self.flush_up_to(position)?,
+        let flushes = self.options.durability == Durability::Fsync;
+        let acknowledged = match self.options.durability {
+            Durability::Fsync => self.flush_up_to(position),
             Durability::Interval => {
                 self.announce();
-                self.flush_soon()?;
+                self.flush_soon()
             }
-            Durability::Os => self.announce(),
+            Durability::Os => {
+                self.announce();
+                Ok(())
+            }
+        };
+        match acknowledged {
+            Ok(()) => Ok(appended),
+            // Another process may have flushed it.
+            Err(_) if flushes && self.control.published()? >= position => Ok(appended),
+            Err(error) => Err(self.unacknowledged(error)),
         }
-        Ok(appended)
+    }
+
+    /// What to say of a commit that has been written, when something fails then.
+    fn unacknowledged(&self, error: Error) -> Error {
+        match error {
+            Error::Failed(_) if self.control.flag(control::FAILED).unwrap_or(true) => error,
+            error => Error::unknown(&error),
+        }
     }
 
     fn try_writer(&self) -> Result<std::sync::MutexGuard<'_, Writer>> {
@@ -261,8 +278,9 @@ impl Log {
     ) -> Result<(AppendedParts, u64)> {
         self.check_sane()?;
         let now = now_us();
-        // Before a flush this is looked at anyway.
-        if self.options.durability != Durability::Fsync && (now - writer.place_checked).abs() > PLACE_CHECK_US {
+        // Beside a flush this costs nothing.
+        let flushes = self.options.durability == Durability::Fsync;
+        if flushes || (now - writer.place_checked).abs() > PLACE_CHECK_US {
             self.check_in_place()?;
             writer.place_checked = now;
         }
@@ -287,6 +305,10 @@ impl Log {
         self.make_room(&mut writer.builder, &mut state, bytes_max)?;
 
         let place = state.tail;
+        if flushes {
+            // Once the record is written, an error is no longer a refusal; so what flushing takes is had before.
+            self.segments.files(self.control.synced()?, place)?;
+        }
         let created = now.max(state.created);
         let new = NewCommit {
             place,
@@ -312,8 +334,9 @@ impl Log {
         match index.apply_commit(&commit, &mut index_state, known) {
             Ok(()) => self.control.set_indexed(state.tail, state.position),
             // The commit exists, so an error would be wrong; it is the index that can be made anew.
-            Err(Error::Corrupt { .. }) => self.remake_index(state.tail)?,
-            Err(error) => return Err(error),
+            Err(Error::Corrupt { .. }) => self.remake_index(state.tail).map_err(|error| Error::unknown(&error))?,
+            // Whoever has the lock next indexes it.
+            Err(error) => return Err(Error::unknown(&error)),
         }
         fault::point();
         if self.options.durability != Durability::Fsync {
@@ -355,8 +378,9 @@ impl Log {
 
     /// Write a record above the tail. Whatever goes wrong, the log is as it was.
     pub(crate) fn write_record(&self, place: u64, record: &[u8]) -> Result<()> {
+        let to = self.segments.opened(place, self.writes_mapped())?;
         fault::point();
-        let outcome = self.segments.write(place, record, self.writes_mapped());
+        let outcome = self.segments.write(&to, place, record);
         if let Err(Error::Io { .. }) = &outcome {
             self.control.set_flag(control::FAILED, true)?;
         }

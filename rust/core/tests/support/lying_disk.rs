@@ -813,16 +813,17 @@ impl Disk for LyingDisk {
 
     fn lock(&self, name: &str) -> io::Result<Held> {
         self.begin(Call::Lock, name)?;
-        let file = self.lock_file(name)?;
-        file.lock()?;
-        Ok(Held(Some(Guarded::new(file))))
+        let guarded = Guarded::open(|| self.lock_file(name))?;
+        guarded.file().expect("no fork").lock()?;
+        Ok(Held(Some(guarded)))
     }
 
     fn try_lock(&self, name: &str) -> io::Result<Option<Held>> {
         self.begin(Call::Lock, name)?;
-        let file = self.lock_file(name)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Held(Some(Guarded::new(file))))),
+        let guarded = Guarded::open(|| self.lock_file(name))?;
+        let outcome = guarded.file().expect("no fork").try_lock();
+        match outcome {
+            Ok(()) => Ok(Some(Held(Some(guarded)))),
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),
             Err(std::fs::TryLockError::Error(error)) => Err(error),
         }

@@ -1,0 +1,30 @@
+"""What a forked child inherits: locks that others held and threads that stayed behind. Whoever has such is told."""
+
+import os
+from typing import Final, Protocol
+from weakref import WeakSet
+
+__all__ = ["tell_in_child"]
+
+
+class Inherited(Protocol):
+    """Something that a child has to begin again with."""
+
+    def forked(self) -> None:
+        """Take new locks, and forget the threads: this is a child, and no other thread is in it."""
+
+
+_told: Final[WeakSet[Inherited]] = WeakSet()
+
+
+def tell_in_child(inherited: Inherited) -> None:
+    """Have `forked` called in every child that is forked from now on."""
+    _told.add(inherited)
+
+
+def _in_child() -> None:
+    for each in tuple(_told):
+        each.forked()
+
+
+os.register_at_fork(after_in_child=_in_child)
