@@ -30,7 +30,7 @@ class Daemons:
                 self._idle -= 1
                 self._queue.put(work)
                 return
-        threading.Thread(target=self._run, args=(work,), name=self._name, daemon=True).start()
+        threading.Thread(target=self._run, args=([work],), name=self._name, daemon=True).start()
 
     def dismiss(self) -> None:
         """End the threads that have nothing to do. Some libraries complain of threads that are there to the end."""
@@ -48,15 +48,16 @@ class Daemons:
         for _ in range(self._idle):
             self._queue.put(None)
 
-    def _run(self, work: Work | None) -> None:
+    def _run(self, first: list[Work]) -> None:
         thread = threading.current_thread()
         self._threads.add(thread)
         try:
-            self._work(work)
+            self._work(first)
         finally:
             self._threads.discard(thread)
 
-    def _work(self, work: Work | None) -> None:
+    def _work(self, first: list[Work]) -> None:
+        work: Work | None = first.pop()  # so that nothing else holds on to it: neither the thread nor a frame
         while work is not None:
             work()
             del work  # it holds on to an app
