@@ -21,6 +21,7 @@ IDLE = Row(
     "idle",
     "an idle worker",
     "µs of processor a second",
-    note="`app.run()` on a store where nothing happens: it sleeps until something is published. Nothing is polled.",
+    note="`app.run()` on a store where nothing happens: it sleeps until something is published, and looks up twice a"
+    " second for Ctrl-C.",
 )
 SIZE = Row("size", "size of the package, zipped as in a wheel", "MiB")

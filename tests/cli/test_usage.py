@@ -1,11 +1,13 @@
 """What a person gets who asks for something that cannot be: one sentence on standard error, and exit code 2."""
 
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from act_fast import LogStore
+from tests.cli.conftest import Ran
 
 COMMANDS = ["info", "streams", "events", "verify"]
 
@@ -83,3 +85,34 @@ def test_a_reader_that_has_seen_enough_is_no_error(start, tmp_path: Path) -> Non
     child.stdout.close()
     assert child.stderr.read() == ""
     assert child.wait(60) == 141
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["info", "{store}"],
+        ["streams", "{store}"],
+        ["events", "{store}"],
+        ["verify", "{store}"],
+        ["check", "usage_app:app", "{store}", "--skip-unknown"],
+        ["replay", "usage_app:app", "{store}"],
+        ["backup", "{store}", "copy.act"],
+        ["export", "{store}", "events.jsonl"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_commands_that_only_read_change_nothing_but_who_has_the_store_open(
+    bank: Path, run: Callable[..., Ran], arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(bank.parent)
+    app = "from act_fast import State\nclass Empty(State): ...\ndef app():\n    from act_fast import Act\n"
+    Path("usage_app.py").write_text(f"{app}    return Act('memory:', Empty)\n")
+
+    def everything() -> dict[Path, bytes]:
+        files = [each for each in bank.rglob("*") if each.is_file() and each.name != "control"]  # who has it open
+        return {each: each.read_bytes() for each in files}
+
+    before = everything()
+    ran = run(*(each.format(store=bank) for each in arguments))
+    assert ran.code == 0, ran.err
+    assert everything() == before

@@ -14,6 +14,7 @@ from act_fast._reactions.targets import Cursor, Names, Target
 from act_fast._rows import Progress
 from act_fast._states.snapshot import Snapshot
 from act_fast._workers.handlers import Host
+from act_fast._workers.report_start import report_start
 from act_fast._workers.worker import Worker
 
 if TYPE_CHECKING:
@@ -45,10 +46,15 @@ class AsyncReacts(Declares):
         return await self._long.run(self._app._drain, self._host(), limit, lanes, concurrency)
 
     async def settle(
-        self, passes: int | None = None, *, lanes: Sequence[str] | None = None, concurrency: int = CONCURRENCY
+        self,
+        passes: int | None = None,
+        *,
+        lanes: Sequence[str] | None = None,
+        concurrency: int = CONCURRENCY,
+        raises: bool | None = None,
     ) -> Settled:
         """`Act.settle`, awaited. Handlers that are `async def` run as tasks of this event loop."""
-        return await self._long.run(self._app._settle, self._host(), passes, lanes, concurrency)
+        return await self._long.run(self._app._settle, self._host(), passes, lanes, concurrency, raises)
 
     async def run(
         self, *, lanes: Sequence[str] | None = None, concurrency: int = CONCURRENCY, grace: float = 10.0
@@ -57,7 +63,9 @@ class AsyncReacts(Declares):
 
         Handlers that are `async def` run as tasks of this event loop.
         """
-        return await self._run(self._app._worker(self._host(), lanes, concurrency, grace))
+        worker = self._app._worker(self._host(), lanes, concurrency, grace)
+        await self._long.run(report_start, self._app._program)
+        return await self._run(worker)
 
     async def _run(self, worker: Worker) -> Ran:
         working = asyncio.ensure_future(self._long.run(worker.run))

@@ -17,8 +17,9 @@ from act_fast._states.snapshot import Snapshot
 from act_fast._workers.cycle import Cycle
 from act_fast._workers.handler_pool import Crew
 from act_fast._workers.handlers import Host
+from act_fast._workers.report_start import report_start
 from act_fast._workers.runner import Program
-from act_fast._workers.settle import settle
+from act_fast._workers.settle import settle, settle_or_raise
 from act_fast._workers.wait_for import wait_for
 from act_fast._workers.worker import Worker
 from act_fast.errors import ValidationError
@@ -79,7 +80,12 @@ class Reacts(Declares):
         return self._drain(Host(self._act()), limit, lanes, concurrency)
 
     def settle(
-        self, passes: int | None = None, *, lanes: Sequence[str] | None = None, concurrency: int = CONCURRENCY
+        self,
+        passes: int | None = None,
+        *,
+        lanes: Sequence[str] | None = None,
+        concurrency: int = CONCURRENCY,
+        raises: bool | None = None,
     ) -> Settled:
         """Correlate and drain until nothing can be done here and now.
 
@@ -89,8 +95,11 @@ class Reacts(Declares):
             passes: stop after so many cycles at the latest, for reactions that set each other off for ever.
             lanes: drain these lanes only.
             concurrency: handle so many targets at the same time.
+            raises: whether to raise, once all is settled, the first error of a handler, a `to=` function or a decoder
+                that no later attempt made good. Meant for tests, and the default of the `act_app` fixture; otherwise
+                failures are logged, told to observers and tried again, and `settle` returns.
         """
-        return self._settle(Host(self._act()), passes, lanes, concurrency)
+        return self._settle(Host(self._act()), passes, lanes, concurrency, raises)
 
     def run(self, *, lanes: Sequence[str] | None = None, concurrency: int = CONCURRENCY, grace: float = 10.0) -> Ran:
         """Work: correlate and drain whenever there is something to do, and sleep otherwise, until `stop` or Ctrl-C.
@@ -103,7 +112,9 @@ class Reacts(Declares):
             concurrency: handle so many targets of a lane at the same time.
             grace: wait for so many seconds, once stopped, until handlers that are at work have ended.
         """
-        return self._worker(Host(self._act()), lanes, concurrency, grace).run()
+        worker = self._worker(Host(self._act()), lanes, concurrency, grace)
+        report_start(self._program)
+        return worker.run()
 
     def stop(self) -> None:
         """Let every `run` of this app end gracefully. May be called from a signal handler."""
@@ -278,9 +289,18 @@ class Reacts(Declares):
     def _drain(self, host: Host, limit: int | None, lanes: Sequence[str] | None, concurrency: int) -> Drained:
         return self._cycle(host, lanes, concurrency).once(arguments.optional_count("limit", limit))
 
-    def _settle(self, host: Host, passes: int | None, lanes: Sequence[str] | None, concurrency: int) -> Settled:
+    def _settle(
+        self,
+        host: Host,
+        passes: int | None,
+        lanes: Sequence[str] | None,
+        concurrency: int,
+        raises: bool | None = None,
+    ) -> Settled:
         cycle = self._cycle(host, lanes, concurrency)
-        return settle(cycle, arguments.optional_count("passes", passes), None if lanes is None else list(lanes))
+        raising = self._program.settle_raises if raises is None else arguments.flag("raises", raises)
+        verb = settle_or_raise if raising else settle
+        return verb(cycle, arguments.optional_count("passes", passes), None if lanes is None else list(lanes))
 
     def _worker(self, host: Host, lanes: Sequence[str] | None, concurrency: int, grace: float) -> Worker:
         seconds = arguments.milliseconds("grace", grace) / 1000

@@ -1,6 +1,8 @@
 """Observers: functions that are told what has happened, and cannot spoil it."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -23,10 +25,12 @@ class Failure(msgspec.Struct, frozen=True):
     Attributes:
         doing: what was being done, in words.
         error: the exception.
+        target: the target that was worked on, if any.
     """
 
     doing: str
     error: BaseException
+    target: str | None = None
 
 
 class Observers:
@@ -35,6 +39,8 @@ class Observers:
     def __init__(self) -> None:
         self.kinds: dict[str, tuple[Callable[[Any], object], ...]] = {}
         self._logged: set[str] = set()
+        self._heard: tuple[list[Failure], ...] = ()
+        self._lock = threading.Lock()
 
     def add(self, kind: str, observer: Callable[[Any], object]) -> None:
         """Let `observer` be told of everything of this kind from now on."""
@@ -67,17 +73,40 @@ class Observers:
                 if kind != "error":
                     self.tell("error", Failure(f"telling an observer of {kind!r}", error))
 
-    def fail(self, doing: str, error: BaseException, *, once: bool = False) -> None:
+    def fail(
+        self, doing: str, error: BaseException, *, target: str | None = None, then: str = "", once: bool = False
+    ) -> None:
         """Log, and tell the observers of errors, what went wrong where nobody was waiting for it.
 
         Args:
             doing: what was being done, in words.
-            error: the exception.
+            error: the exception; it is logged with its traceback.
+            target: the target that was worked on, if any.
+            then: what happens next, or what there is to do.
             once: whether the log is to hold an error of the same words but once.
         """
         text = error_text(error)
         if not once or text not in self._logged:
-            log.warning("%s failed: %s%s", doing, text, "; it is not said again" if once else "")
+            after = "; it is not said again" if once else f"; {then}" if then else ""
+            log.warning("%s failed: %s%s", doing, text, after, exc_info=error)
         if once:
             self._logged.add(text)
-        self.tell("error", Failure(doing, error))
+        self.tell("error", Failure(doing, error, target))
+
+    def fail_delivery(self, doing: str, error: BaseException, *, target: str | None = None, then: str = "") -> None:
+        """The same of what stands between an event and its handler's success: a `settle` that is to raise hears it."""
+        for heard in self._heard:
+            heard.append(Failure(doing, error, target))
+        self.fail(doing, error, target=target, then=then)
+
+    @contextmanager
+    def hearing(self) -> Iterator[list[Failure]]:
+        """Hear of all that fails while the block runs."""
+        heard: list[Failure] = []
+        with self._lock:
+            self._heard = (*self._heard, heard)
+        try:
+            yield heard
+        finally:
+            with self._lock:
+                self._heard = tuple(each for each in self._heard if each is not heard)

@@ -125,7 +125,14 @@ class Cycle:
         observers = self.program.observers
         for lease in leases:
             if lease.then == "block":
-                log.error("%r is blocked at position %d: %s", lease.name, lease.position, lease.error)
+                log.error(
+                    "%r is blocked at position %d: %s; nothing more is handled there until the cause is fixed and it is"
+                    " unblocked (app.unblock(%r), or act-fast unblock)",
+                    lease.name,
+                    lease.position,
+                    lease.error,
+                    lease.name,
+                )
                 if "blocked" in observers.kinds:
                     attempts = lease.attempts_at(lease.position)
                     observers.tell("blocked", Blocked(lease.name, lease.position, attempts, lease.error))

@@ -14,7 +14,6 @@ from act_fast._events.context import Reacting, ambient
 from act_fast._events.meta import Actor, Meta, decode_meta, meta_again
 from act_fast._reactions.partial_batch import Partly
 from act_fast._rows import Row
-from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._workers.handlers import Step, Steps
 from act_fast._workers.lease import Lease
@@ -241,7 +240,12 @@ class Handling:
 
     def _undecodable(self, lease: Lease, position: int, error: BaseException) -> None:
         lease.then, lease.position, lease.error = "block", position, f"the event does not decode: {error_text(error)}"
-        self.observers.fail(f"decoding the event at position {position} for {lease.name!r}", error)
+        self.observers.fail_delivery(
+            f"decoding the event at position {position} for {lease.name!r}",
+            error,
+            target=lease.name,
+            then="give new fields a default, or write an upcaster",
+        )
 
     def _failed(self, lease: Lease, step: Step, position: int, error: BaseException) -> None:
         reaction, attempts = step.reaction, lease.attempts_at(position)
@@ -251,8 +255,19 @@ class Handling:
         else:
             lease.then = "retry"
             lease.due_ms = time.time_ns() // 1_000_000 + int(reaction.backoff.wait(attempts) * 1000)
-        log.debug("the handler of %r raised", reaction.name, exc_info=error)
-        self.observers.fail(f"reaction {reaction.name!r} on {lease.name!r} at position {position}", error)
+        row = next(each for each in lease.rows if each[0] == position)
+        where = f"that is version {row[2]} of stream {row[1]!r}, attempt {attempts} of {reaction.retries + 1}"
+        self.observers.fail_delivery(
+            f"reaction {reaction.name!r} on {lease.name!r} at position {position}",
+            error,
+            target=lease.name,
+            then=where if lease.then == "block" else f"{where}; the next one is {_when(lease.due_ms)}",
+        )
+
+
+def _when(due_ms: int) -> str:
+    seconds = max(0.0, due_ms / 1000 - time.time())
+    return f"in {seconds:,.1f} seconds"
 
 
 class Raised(Exception):

@@ -64,6 +64,7 @@ class Program:
         holder: the number that leases are held under.
         daemons: threads for handlers.
         lanes_declared: the lanes that the app itself declares.
+        settle_raises: whether `settle` raises what failed, unless it is told otherwise.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Program:
         self.holder = os.getpid() << HOLDER_BITS | random.getrandbits(HOLDER_BITS)
         self.daemons = Daemons("act-fast-handler")
         self.lanes_declared = lanes
+        self.settle_raises = False
         self._registry = registry
         self._own: list[Reaction] = []
         self._lock = threading.RLock()
@@ -269,7 +271,7 @@ class Program:
             try:
                 found.append((row[0], _names(place, resolver(codec.committed(committed(row)))), ""))
             except Exception as error:
-                self.observers.fail(f"finding the targets of the event at position {row[0]}", error)
+                self.observers.fail_delivery(f"finding the targets of the event at position {row[0]}", error)
                 found.append((row[0], None, error_text(error)))
         return found
 

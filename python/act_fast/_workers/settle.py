@@ -2,10 +2,50 @@
 
 from collections.abc import Sequence
 
+from act_fast._checks.error_text import error_text
 from act_fast._reactions.reports import Correlation, Drained, Settled
+from act_fast._reactions.targets import targets
+from act_fast._runtime.observers import Failure
 from act_fast._workers.cycle import Cycle
+from act_fast.errors import ActError
 
-__all__ = ["settle"]
+__all__ = ["settle", "settle_or_raise"]
+
+
+def settle_or_raise(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Settled:
+    """Settle, and raise what a handler, a resolver or a decoder raised meanwhile and no later attempt made good.
+
+    Raises:
+        Exception: the first of these errors, with a note that says where it was raised.
+        ActError: it was no `Exception`, or a target was blocked without one.
+    """
+    with cycle.program.observers.hearing() as heard:
+        settled = settle(cycle, passes, lanes)
+    left = _left(cycle, heard)
+    if left:
+        _raise(left)
+    if settled.drained.blocked and not heard:
+        raise ActError("a target was blocked because none of its attempts has ended; app.blocked() says which one")
+    return settled
+
+
+def _left(cycle: Cycle, heard: list[Failure]) -> list[Failure]:
+    """The failures that no later attempt has made good."""
+    names = dict.fromkeys(each.target for each in heard if each.target is not None)
+    found = targets(cycle.program.port(), list(names)) if names else ()
+    failing = {each.name for each in found if each.blocked or each.failing is not None}
+    return [each for each in heard if each.target is None or each.target in failing]
+
+
+def _raise(failures: list[Failure]) -> None:
+    first = failures[0]
+    error = first.error
+    others = len({(each.doing, type(each.error)) for each in failures}) - 1
+    note = f"{first.doing} failed" + (f", and so did {others} more" if others else "")
+    if not isinstance(error, Exception):
+        raise ActError(f"{note}: {error_text(error)}") from error
+    error.add_note(f"{note}; settle(raises=False) goes on in spite of failures")
+    raise error
 
 
 def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Settled:

@@ -25,6 +25,7 @@ from act_fast.cli.commands import (
     why,
 )
 from act_fast.cli.input.arguments import Parser
+from act_fast.cli.output.terminal import guard_terminals
 from act_fast.errors import ActError, RestoreError, StoreCorruptError
 
 __all__ = ["main"]
@@ -49,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: after --help or --version, or when the arguments are wrong.
     """
+    guard_terminals()
     arguments = _parser().parse_args(argv)
     try:
         code: int = arguments.run(arguments)

@@ -6,7 +6,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
@@ -22,6 +23,7 @@ _HEALTHY_SECONDS: Final = 30.0
 """A process that has lived so long has not died of what killed the one before."""
 _KILL_SECONDS: Final = 5.0
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_END_POLL_SECONDS: Final = 0.2
 
 Tell = Callable[[str], object]
 
@@ -56,11 +58,15 @@ class Workers:
         self._arguments = tuple(arguments)
         self._grace_seconds = grace_seconds
         self._tell = tell
-        self._stopping = False
+        self._asked = 0
         self._context = multiprocessing.get_context("spawn")
 
+    @property
+    def _stopping(self) -> bool:
+        return self._asked > 0
+
     def run(self) -> bool:
-        """Work until SIGTERM or Ctrl-C; whether all processes have ended gracefully then."""
+        """Work until SIGTERM or Ctrl-C, a second of which ends at once; whether all processes have ended gracefully."""
         with self._signals() as signalled:
             while not self._stopping:
                 self._begin_due()
@@ -73,7 +79,8 @@ class Workers:
         for place in self._places:
             if place.process is None and time.monotonic() >= place.begin_at and not self._stopping:
                 process = self._context.Process(target=self._work, args=self._arguments, name=f"worker {place.number}")
-                process.start()
+                with _ctrl_c_held():
+                    process.start()
                 place.process, place.began = process, time.monotonic()
                 self._tell(f"worker {place.number} is process {process.pid}")
 
@@ -95,14 +102,20 @@ class Workers:
 
     def _end(self) -> bool:
         processes = [place.process for place in self._places if place.process is not None]
+        if processes:
+            self._tell(f"ending, within {self._grace_seconds:g} s; Ctrl-C once more ends at once")
         for process in processes:
             process.terminate()
         deadline = time.monotonic() + self._grace_seconds + _KILL_SECONDS
-        for process in processes:
-            process.join(max(0.0, deadline - time.monotonic()))
+        while self._asked < 2 and (left := deadline - time.monotonic()) > 0:
+            alive = [process.sentinel for process in processes if process.is_alive()]
+            if not alive:
+                break
+            wait(alive, min(left, _END_POLL_SECONDS))
         late = [process for process in processes if process.is_alive()]
+        why = "is killed, as was asked" if self._asked > 1 else "did not end within its grace period and is killed"
         for process in late:
-            log.warning("process %s did not end within its grace period and is killed", process.pid)
+            log.warning("process %s %s", process.pid, why)
             process.kill()
             process.join()
         # One that was told to end before it had begun ends by the signal.
@@ -115,8 +128,9 @@ class Workers:
         os.set_blocking(writing, False)
 
         def stop(number: int, frame: FrameType | None) -> None:
-            self._stopping = True
-            os.write(writing, b"\0")
+            self._asked += 1
+            with suppress(BlockingIOError):
+                os.write(writing, b"\0")
 
         before = [signal.signal(each, stop) for each in _SIGNALS]
         try:
@@ -141,16 +155,35 @@ def end_with_parent(stop: Callable[[], object]) -> None:
     threading.Thread(target=watch, name="act-fast-parent", daemon=True).start()
 
 
-def stop_upon_signals(stop: Callable[[], object]) -> None:
-    """In a worker process: SIGTERM and Ctrl-C stop it gracefully; a second one ends it at once."""
+def leave_ctrl_c_to_parent() -> None:
+    """In a worker process: a terminal sends Ctrl-C to all, but whoever has begun this process decides when it ends."""
+    signal.signal(signal.SIGINT, _nothing)  # and not SIG_IGN, which programs that are run from here would inherit
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def stop_upon_sigterm(stop: Callable[[], object]) -> None:
+    """In a worker process: SIGTERM stops it gracefully; a second one ends it at once."""
 
     def handle(number: int, frame: FrameType | None) -> None:
-        for each in _SIGNALS:
-            signal.signal(each, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         stop()
 
-    for each in _SIGNALS:
-        signal.signal(each, handle)
+    signal.signal(signal.SIGTERM, handle)
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Let a process that begins here not hear of Ctrl-C before it knows what to do: it would die of it, and say so."""
+    resource_tracker.ensure_running()  # by itself, since that lets signals through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    pass
 
 
 def _reason(exit_code: int | None) -> str:

@@ -16,7 +16,7 @@ MakeApp: TypeAlias = Callable[..., Act]
 
 @pytest.fixture
 def act_app() -> Iterator[MakeApp]:
-    """A factory of apps on stores in memory, with `debug=True`.
+    """A factory of apps on stores in memory, with `debug=True`; `settle` raises what a handler raised.
 
     def test_deposits_add_up(act_app):
         app = act_app(Account)
@@ -24,6 +24,8 @@ def act_app() -> Iterator[MakeApp]:
     with ExitStack() as apps:
 
         def make(*components: Any, **options: Any) -> Act:
-            return apps.enter_context(Act("memory:", *components, **{"debug": True, **options}))
+            app = apps.enter_context(Act("memory:", *components, **{"debug": True, **options}))
+            app._program.settle_raises = True
+            return app
 
         yield make

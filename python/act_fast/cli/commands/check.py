@@ -13,6 +13,7 @@ from act_fast.cli.input.store import open_store
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.rows import Column, Value, printable, write_all
+from act_fast.cli.output.terminal import console, json_line
 
 __all__ = ["add"]
 
@@ -67,7 +68,7 @@ def _run(arguments: Namespace) -> int:
     with open_store(arguments.path) as store, progress_bar("checking") as progress:
         report = check(app, store, skip_unknown=arguments.skip_unknown, progress=progress)
     if arguments.json:
-        print(msgspec.json.encode(report).decode())
+        print(json_line(msgspec.json.encode(report)))
     else:
         _show(report)
     return 0 if report.healthy else 1
@@ -80,18 +81,17 @@ def _show(report: CheckReport) -> None:
 
 
 def _explain(report: CheckReport) -> None:
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    out = console()
     for each in report.names:
         if each.first:
             place = f"{each.first.stream} at version {each.first.version}, position {each.first.position}"
-            console.print(Text(printable(f"{each.name}: the first is in {place}: {each.first.reason}")))
+            out.print(Text(printable(f"{each.name}: the first is in {place}: {each.first.reason}")))
     if report.healthy:
-        console.print(Text("all events decode", style="bold green"))
+        out.print(Text("all events decode", style="bold green"))
     else:
-        console.print(Text(f"{report.failures:,} of {report.events:,} events do not decode", style="bold red"))
+        out.print(Text(f"{report.failures:,} of {report.events:,} events do not decode", style="bold red"))
 
 
 def _rows(report: CheckReport) -> Iterator[tuple[Value, ...]]:

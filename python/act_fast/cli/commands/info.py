@@ -10,6 +10,7 @@ import msgspec
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.rows import printable
+from act_fast.cli.output.terminal import console, json_line
 from act_fast.cli.output.words import counted
 from act_fast.stores.log.store import LogStore
 
@@ -51,7 +52,7 @@ def _run(arguments: Namespace) -> int:
     with open_store(arguments.path) as store:
         info = _look(store, arguments.path)
     if arguments.json:
-        print(msgspec.json.encode(info).decode())
+        print(json_line(msgspec.json.encode(info)))
     elif sys.stdout.isatty():
         _show_table(info)
     else:
@@ -84,7 +85,6 @@ def _show_lines(info: Info) -> None:
 
 def _show_table(info: Info) -> None:
     from rich import filesize
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -99,7 +99,7 @@ def _show_table(info: Info) -> None:
     table.add_row("last flush", _moment(info.last_flush))
     for name, events in sorted(info.names.items(), key=lambda item: -item[1]):
         table.add_row(Text(printable(name), style="dim"), f"{events:,}")
-    Console(highlight=False).print(table)
+    console().print(table)
 
 
 def _moment(moment: datetime | None) -> str:

@@ -2,16 +2,18 @@
 
 import argparse
 import asyncio
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
 from act_fast import AsyncAct
 from act_fast._workers.handlers import Host
+from act_fast._workers.report_start import report_start
 from act_fast.cli.input.app import find_app
 from act_fast.cli.input.arguments import Commands, add_command, count
-from act_fast.cli.worker_processes import Workers, end_with_parent, stop_upon_signals
+from act_fast.cli.output.logs import LEVELS, Level, log_to_stderr
+from act_fast.cli.output.terminal import guard_terminals
+from act_fast.cli.worker_processes import Workers, end_with_parent, leave_ctrl_c_to_parent, stop_upon_sigterm
 from act_fast.errors import ValidationError
 
 __all__ = ["add", "work"]
@@ -26,7 +28,12 @@ MODULE:APP is an app or a function that makes one. Each process imports the
 module, from the current directory if it is there.
 
 When it is time to end, events that are being handled are finished, for as long
-as the grace period, and no others are begun."""
+as the grace period, and no others are begun. A second Ctrl-C ends at once.
+
+Failures are told on standard error, with the traceback: what failed where, and
+what happens next. So is, at the start, which reactions are new on the store and
+which are known to it but have no code here. --log-level says from what level on
+something is told."""
 
 EXAMPLES = """\
 bank:app --workers 4
@@ -51,20 +58,26 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--concurrency", metavar="N", type=_workers, default=8, help="targets of a lane at a time in each process (8)"
     )
+    parser.add_argument(
+        "--log-level", metavar="LEVEL", choices=LEVELS, default="warning", help=f"{', '.join(LEVELS)} (warning)"
+    )
     parser.add_argument("--grace", metavar="S", type=_seconds, default=10.0, help="seconds to end in (10)")
 
 
-def work(address: str, lanes: Sequence[str] | None, concurrency: int, grace: float) -> None:
+def work(address: str, lanes: Sequence[str] | None, concurrency: int, grace: float, level: Level) -> None:
     """What each process does."""
+    leave_ctrl_c_to_parent()
+    guard_terminals(stdout=False)  # what handlers print is their own business
     sys.path.insert(0, "")
     app = find_app(address)
+    log_to_stderr(level)
     if isinstance(app, AsyncAct):
         asyncio.run(_work_async(app, lanes, concurrency, grace))
         return
     with app:
         worker = app._worker(Host(app), lanes, concurrency, grace)
         end_with_parent(worker.stop)
-        stop_upon_signals(worker.stop)
+        stop_upon_sigterm(worker.stop)
         worker.run()
 
 
@@ -72,21 +85,21 @@ async def _work_async(app: AsyncAct, lanes: Sequence[str] | None, concurrency: i
     async with app:
         worker = app.sync._worker(app._host(), lanes, concurrency, grace)
         end_with_parent(worker.stop)
-        for each in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(each, worker.stop)
+        stop_upon_sigterm(worker.stop)
         await app._run(worker)
 
 
 def _run(arguments: Namespace) -> int:
-    _check(arguments.app, arguments.lanes)
-    given = (arguments.app, arguments.lanes, arguments.concurrency, arguments.grace)
+    _check(arguments.app, arguments.lanes, arguments.log_level)
+    given = (arguments.app, arguments.lanes, arguments.concurrency, arguments.grace, arguments.log_level)
     workers = Workers(arguments.workers, work, given, arguments.grace, _say)
     return 0 if workers.run() else 1
 
 
-def _check(address: str, lanes: Sequence[str] | None) -> None:
-    """Say here and now what is wrong, rather than from each process."""
+def _check(address: str, lanes: Sequence[str] | None, level: Level) -> None:
+    """Say here and now what is wrong, or what a person should know, rather than from each process."""
     app = find_app(address)
+    log_to_stderr(level)
     plain = app.sync if isinstance(app, AsyncAct) else app
     with plain:
         if not plain.reactions:
@@ -96,6 +109,7 @@ def _check(address: str, lanes: Sequence[str] | None) -> None:
         for name in lanes or ():
             if name not in plain.lanes:
                 raise ValidationError(f"there is no lane {name!r}; there is {', '.join(map(repr, plain.lanes))}")
+        report_start(plain._program)
 
 
 def _say(line: str) -> None:

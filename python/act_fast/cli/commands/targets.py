@@ -14,6 +14,7 @@ from act_fast.cli.input.arguments import Commands, add_command, count
 from act_fast.cli.input.targets import open_targets
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.rows import Column, Value, write_all
+from act_fast.cli.output.terminal import console
 from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
@@ -146,18 +147,17 @@ def _list(store: LogStore, port: ReactionPort, arguments: Namespace) -> None:
 
 
 def _watch(store: LogStore, port: ReactionPort, arguments: Namespace) -> None:
-    from rich.console import Console
     from rich.live import Live
 
-    console = Console(highlight=False)
-    with Live(console=console, screen=True, auto_refresh=False) as live:
+    out = console()
+    with Live(console=out, screen=True, auto_refresh=False) as live:
         while True:
             seen = port.expect_news()
-            live.update(_screen(store, port, arguments, console), refresh=True)
+            live.update(_screen(store, port, arguments, out), refresh=True)
             port.wait_news(seen, WATCH_MS)
 
 
-def _screen(store: LogStore, port: ReactionPort, arguments: Namespace, console: "Console") -> "RenderableType":
+def _screen(store: LogStore, port: ReactionPort, arguments: Namespace, out: "Console") -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 
@@ -165,7 +165,7 @@ def _screen(store: LogStore, port: ReactionPort, arguments: Namespace, console: 
 
     frontiers = Frontiers()
     found = frontiers.watch(_found(port, arguments))
-    room = max(1, console.height - ROWS_AROUND)
+    room = max(1, out.height - ROWS_AROUND)
     worst = nsmallest(room, found, key=lambda each: (not each.blocked, -each.lag))
     shown = [Table(COLUMNS).page([_row(each) for each in worst])] if worst else []
     return Group(Text(frontiers.sentence(store.head, all_of_them=_all(arguments)), style="bold"), Text(""), *shown)

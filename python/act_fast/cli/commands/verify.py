@@ -8,6 +8,7 @@ import msgspec
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.rows import printable
+from act_fast.cli.output.terminal import console, json_line
 from act_fast.cli.output.words import counted
 from act_fast.stores.log.offline import verify_path
 from act_fast.stores.values import Problem, VerifyReport
@@ -37,7 +38,7 @@ def _run(arguments: Namespace) -> int:
     with progress_bar("verifying", in_bytes=True) as progress:
         report = verify_path(arguments.path, progress=progress)
     if arguments.json:
-        print(msgspec.json.encode(report).decode())
+        print(json_line(msgspec.json.encode(report)))
     else:
         _show(report)
     return 0 if report.healthy else 1
@@ -51,13 +52,12 @@ def _show(report: VerifyReport) -> None:
             print(*map(printable, fields), sep="\t")
         print(verdict, _read(report), sep="; ")
         return
-    from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False, soft_wrap=True)
+    out = console(soft_wrap=True)
     for problem in report.problems:
-        console.print(Text(_sentence(problem)))
-    console.print(Text(verdict, style="bold green" if report.healthy else "bold red"), Text(_read(report)), sep="; ")
+        out.print(Text(_sentence(problem)))
+    out.print(Text(verdict, style="bold green" if report.healthy else "bold red"), Text(_read(report)), sep="; ")
 
 
 def _sentence(problem: Problem) -> str:

@@ -13,6 +13,7 @@ from act_fast.cli.commands.targets import state_of
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.targets import open_targets
 from act_fast.cli.output.rows import printable
+from act_fast.cli.output.terminal import json_line
 from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
@@ -53,7 +54,7 @@ def _run(arguments: Namespace) -> int:
     with open_targets(arguments.path) as (store, port):
         answer = _answer(store, port, arguments.target, arguments.path)
     if arguments.json:
-        print(msgspec.json.encode(answer).decode())
+        print(json_line(msgspec.json.encode(answer)))
     else:
         print(f"{printable(answer.target)}: {answer.state}")
         for reason in answer.reasons:

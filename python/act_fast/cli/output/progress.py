@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from act_fast._rows import Progress
+from act_fast.cli.output.terminal import console
 
 __all__ = ["progress_bar"]
 
@@ -16,10 +17,14 @@ def progress_bar(doing: str, *, in_bytes: bool = False) -> Iterator[Progress | N
         yield None
         return
     from rich import progress as rich
-    from rich.console import Console
 
     done = (rich.DownloadColumn(), rich.TransferSpeedColumn()) if in_bytes else (rich.MofNCompleteColumn(),)
-    columns = rich.TextColumn("{task.description}"), rich.BarColumn(bar_width=None), *done, rich.TimeRemainingColumn()
-    with rich.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    columns = (
+        rich.TextColumn("{task.description}", markup=False),
+        rich.BarColumn(bar_width=None),
+        *done,
+        rich.TimeRemainingColumn(),
+    )
+    with rich.Progress(*columns, console=console(stderr=True), transient=True) as bar:
         task = bar.add_task(doing, total=None)
         yield lambda completed, total: bar.update(task, completed=completed, total=total)

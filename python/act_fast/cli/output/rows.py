@@ -1,12 +1,14 @@
 """Rows as they are best read: a table on a terminal, tab-separated lines in a pipe, JSON lines when asked for."""
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import NamedTuple, Protocol, TextIO, TypeAlias
 
 import msgspec
+
+from act_fast.cli.output.terminal import json_line
 
 __all__ = ["Column", "JsonLines", "Rows", "TabLines", "Value", "printable", "write_all"]
 
@@ -78,11 +80,12 @@ class JsonLines:
     def __init__(self, columns: Sequence[Column], file: TextIO | None = None) -> None:
         self._names = [column.name for column in columns]
         self._file = file or sys.stdout
+        self._line: Callable[[bytes], str] = json_line if file is None else bytes.decode
 
     def write(self, rows: Sequence[Sequence[Value]]) -> None:
         """Write `rows`, each with one value for every column."""
         for row in rows:
-            self._file.write(msgspec.json.encode(dict(zip(self._names, row, strict=True))).decode() + "\n")
+            self._file.write(self._line(msgspec.json.encode(dict(zip(self._names, row, strict=True)))) + "\n")
         self._file.flush()
 
 

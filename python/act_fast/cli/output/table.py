@@ -5,10 +5,10 @@ from datetime import datetime
 
 from rich import box, table
 from rich.cells import cell_len
-from rich.console import Console
 from rich.text import Text
 
 from act_fast.cli.output.rows import Column, Value, printable
+from act_fast.cli.output.terminal import console
 
 __all__ = ["Table"]
 
@@ -25,10 +25,12 @@ class Table:
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._console = Console(highlight=False)
+        self._console = console()
         self._columns = [column for column in columns if column.in_table]
         self._shown = [index for index, column in enumerate(columns) if column.in_table]
-        self._wanted = [CUT_CELLS_MIN if column.stretches else cell_len(column.title) for column in self._columns]
+        self._wanted = [
+            CUT_CELLS_MIN if column.stretches else cell_len(printable(column.title)) for column in self._columns
+        ]
         self._titled = False
 
     def write(self, rows: Sequence[Sequence[Value]]) -> None:
@@ -68,14 +70,15 @@ class Table:
 
 
 def _add_column(page: table.Table, column: Column, width: int, value: Value) -> None:
+    title = Text(printable(column.title))  # the names of an answer's columns are whatever the question says
     if isinstance(value, int):
-        page.add_column(column.title, width=width, no_wrap=True, justify="right")
+        page.add_column(title, width=width, no_wrap=True, justify="right")
     elif isinstance(value, datetime):
-        page.add_column(column.title, width=width, no_wrap=True, style="dim")
+        page.add_column(title, width=width, no_wrap=True, style="dim")
     elif column.stretches:
-        page.add_column(column.title, width=width, no_wrap=True, overflow="ellipsis")
+        page.add_column(title, width=width, no_wrap=True, overflow="ellipsis")
     else:
-        page.add_column(column.title, width=width, overflow="fold")
+        page.add_column(title, width=width, overflow="fold")
 
 
 def _cell(value: Value) -> Text:
