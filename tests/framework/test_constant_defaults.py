@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 import msgspec
 import pytest
 
-from act_fast import Act, DefinitionError, Event, State, reducer
+from act_fast import Act, DefinitionError, Event, State, reducer, upcast
 
 _counter = itertools.count()
 _shared: list[str] = []
@@ -160,3 +160,55 @@ class Holding(State):
 
 class Later(msgspec.Struct):
     id: UUID = msgspec.field(default_factory=uuid4)
+
+
+def stamped(old: dict[str, Any]) -> dict[str, Any]:
+    return old | {"at": now().isoformat()}
+
+
+def numbered(old: dict[str, Any]) -> dict[str, Any]:
+    return old | {"id": str(uuid4())}
+
+
+def drawn(old: dict[str, Any]) -> dict[str, Any]:
+    return old | {"id": [random.randint(1, 6) for _ in range(1)]}
+
+
+def timed(old: dict[str, Any]) -> dict[str, Any]:
+    return old | {"id": time.time()}
+
+
+async def awaited(old: dict[str, Any]) -> dict[str, Any]:
+    return old
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (stamped, r"asks datetime\.now"),
+        (numbered, r"asks uuid\.uuid4"),
+        (drawn, r"asks random\.randint"),
+        (timed, r"asks time\.time"),
+        (awaited, "is `async def`"),
+    ],
+)
+def test_an_upcaster_that_gives_another_event_at_each_reading_is_refused(function: Any, message: str) -> None:
+    with pytest.raises(DefinitionError, match=message):
+        type(Event)("Odd", (Event,), {"upcasts": upcast(from_="Older")(staticmethod(function))})
+
+
+def test_what_runs_at_each_reading_of_an_event_or_a_state_asks_for_neither_time_nor_chance() -> None:
+    class Noted(Event):
+        text: str = ""
+
+    def noted(self: Any, event: Noted) -> None:
+        self.at = now()
+
+    with pytest.raises(DefinitionError, match=r"asks datetime\.now, so the state would be another one at each fold"):
+        type(State)("Notes", (State,), {"noted": reducer(noted)})
+
+    def completed(self: Any) -> None:
+        msgspec.structs.force_setattr(self, "text", str(uuid4()))
+
+    with pytest.raises(DefinitionError, match=r"Odd\.__post_init__ asks uuid\.uuid4"):
+        type(Event)("Odd", (Event,), {"__annotations__": {"text": str}, "text": "", "__post_init__": completed})

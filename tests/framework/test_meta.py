@@ -193,7 +193,7 @@ def test_where_nobody_did_anything_there_is_nothing_to_tell(app: Act) -> None:
     ("actor", "sentence"),
     [
         (Actor(7), "an actor's id: expected `str`, got `int`"),  # type: ignore[arg-type]
-        (Actor("7", name=None), "an actor's name: expected `str`, got `null`"),  # type: ignore[arg-type]
+        (Actor("7", name=None), "an actor's name: expected `str`, got `None`"),  # type: ignore[arg-type]
         (Actor("7", extra={"role": object()}), "an actor must be JSON"),
         (Actor("\ud800"), "an actor must be JSON"),
     ],
@@ -221,9 +221,9 @@ def test_a_correlator_makes_text() -> None:
 
 def test_a_meta_that_could_not_be_read_again_is_refused(app: Act) -> None:
     wrong = Meta(correlation=7)  # type: ignore[arg-type]
-    with pytest.raises(ValidationError, match=r"meta\.correlation: expected `str \| null`, got `int`"):
+    with pytest.raises(ValidationError, match=r"meta\.correlation: expected `str \| None`, got `int`"):
         app.store.append("account-7", [Deposited(1)], meta=wrong)
-    with pytest.raises(ValidationError, match=r"meta\.correlation: expected `str \| null`, got `int`"):
+    with pytest.raises(ValidationError, match=r"meta\.correlation: expected `str \| None`, got `int`"):
         app.store.append_many([Append("account-7", [Deposited(1)])], meta=wrong)
     assert app.store.head == 0
 

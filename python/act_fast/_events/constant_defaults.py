@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from act_fast._checks.own_values import can_change
+from act_fast._checks.repeatable import asks_for
 from act_fast._events.fields import structs_in
 from act_fast.errors import DefinitionError
 
@@ -41,6 +42,11 @@ def check_constant(cls: type) -> None:
         DefinitionError: a factory is none whose result is known to be the same each time.
     """
     for struct in structs_in(cls):
+        after = getattr(struct, "__post_init__", None)
+        if after is not None and (asked := asks_for(after)) is not None:
+            raise DefinitionError(
+                f"{struct.__qualname__}.__post_init__ asks {asked}, again at each reading; let the action fill it in"
+            )
         for field in msgspec.structs.fields(struct):
             place = f"{struct.__qualname__}.{field.name}"
             if field.default_factory is not msgspec.NODEFAULT:

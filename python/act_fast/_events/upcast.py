@@ -5,6 +5,8 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+from act_fast._checks.plain_code import unplain
+from act_fast._checks.repeatable import asks_for
 from act_fast._events.fields import scope_of
 from act_fast.errors import DefinitionError
 
@@ -102,6 +104,13 @@ def upcast(*, from_: str) -> Callable[[Callable[[O], N]], Upcast[O, N]]:
 def add_upcast(target: Any, found: Upcast[Any, Any]) -> None:
     """Note an upcaster with the event class that it makes."""
     place = f"@upcast(from_={found.from_!r}) on {found.function.__qualname__}"
+    if (wrong := unplain(found.function)) is not None:
+        raise DefinitionError(f"{place} is called and not awaited, but {wrong}; write it as a plain `def`")
+    if (asked := asks_for(found.function)) is not None:
+        raise DefinitionError(
+            f"{place} asks {asked}, so an old event would mean something else at each reading; take what is missing"
+            " from the old data, or let it be None"
+        )
     if not isinstance(target, type) or not hasattr(target, "__upcasts__"):
         raise DefinitionError(
             f"{place} must return the new event's class, or be a static method of it; write `-> NewEvent`"

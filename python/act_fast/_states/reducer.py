@@ -5,6 +5,7 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 import msgspec
 
+from act_fast._checks.repeatable import asks_for
 from act_fast._events.event import Event
 from act_fast._states.annotations import classes_in, hints_of, mend_of_generic, parameters_of
 from act_fast.errors import DefinitionError
@@ -67,6 +68,11 @@ def _annotated(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) ->
     mend = f"write `def {each.name}(self, event: SomeEvent) -> None`"
     if len(parameters) != 1 or parameters[0].kind in (parameters[0].VAR_POSITIONAL, parameters[0].VAR_KEYWORD):
         raise DefinitionError(f"{place}: a reducer takes one event and nothing else; {mend}")
+    if (asked := asks_for(each.function)) is not None:
+        raise DefinitionError(
+            f"{place} asks {asked}, so the state would be another one at each fold; let the action put what is needed"
+            " into the event"
+        )
     hints = hints_of(place, each.function, scope)
     if parameters[0].name not in hints:
         raise DefinitionError(f"{place}: the reducer's event is not annotated; {mend}")
