@@ -229,7 +229,7 @@ def test_workers_of_one_lane_leave_the_others_alone(app: Act, shop: Path) -> Non
     ("address", "options", "message"),
     [
         ("tests.reactions.shop:Till", [], "has no reactions"),
-        ("tests.reactions.shop:nothing", [], "cannot be had"),
+        ("tests.reactions.shop:nothing", [], "cannot be loaded"),
         ("tests.reactions.shop:make", ["--lanes", "mail"], "there is no lane 'mail'; there is 'default', 'slow'"),
         ("tests.reactions.shop:make", ["--workers", "0"], "not a number from 1"),
         ("tests.reactions.shop:make", ["--grace", "-1"], "not a number of seconds"),
