@@ -109,11 +109,11 @@ class Group:
         declaration: Declaration,
         read: Callable[[list[tuple[int, str, int, int, bytes]]], Iterable[bytes]],
         told: Callable[[int], object],
-    ) -> tuple[str, tuple[int, int, str, int, int] | None]:
+    ) -> bool:
         """Fold all events as declared, on all cores. `read` is given what only Python can read, (number of the name,
         stream, version, position, data) each, and gives each as it would be encoded today; `told` is given how many
-        events were folded. How it ended: "done"; "beyond" when there is an event that the core cannot fold; else "too
-        large" or "too many" with (field, number of the name, stream, version, position)."""
+        events were folded. False when there is an event that the core cannot fold, or that cannot be folded at all:
+        the group is to be walked once more, by Python, which says what is wrong."""
 
     def rewind(self) -> None:
         """Forget what was walked."""

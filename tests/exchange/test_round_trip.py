@@ -35,7 +35,7 @@ names = texts | awkward
 scalars = (
     st.none()
     | st.booleans()
-    | st.integers()
+    | st.integers(-(2**63), 2**63 - 1)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(st.characters(blacklist_categories=["Cs"]))
 )
@@ -43,7 +43,15 @@ values = st.recursive(
     scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
 )
 raw = st.sampled_from(
-    [b"null", b"1.10", b"1e5", b'{"a":1,"a":2}', b"123456789012345678901234567890", b'"\\ud83d\\ude42"', b"[ 1 , 2 ]"]
+    [
+        b"null",
+        b"1.10",
+        b"1e5",
+        b'{"a":1,"b":{"a":2}}',
+        b"123456789012345678901234567890.5",
+        b'"\\ud83d\\ude42"',
+        b"[ 1 , 2 ]",
+    ]
 )
 payloads = raw | values.map(lambda value: json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 extras = st.dictionaries(st.text(max_size=5), scalars, max_size=2)

@@ -263,9 +263,8 @@ RAW: list[tuple[str, bytes]] = [
     ("Paid_v2", b"[]"),
     ("Paid", b'{"dollars":1}'),
     ("Paid_v2", b'{"cents":9,"unknown":{"a":[1,{"b":"]"}]},"tags":["a"]}'),
-    ("Paid_v2", b'{"cents":10,"cents":11}'),
+    ("Paid_v2", b'{"cents":10.0,"tags":["b"]}'),
     ("Paid_v2", b'{"cents":12,"note":null}'),
-    ("Paid_v2", b'{"cents":123456789012345678901234567890}'),
     ("Paid_v2", b'{"cents":14,"position":15}'),
 ]
 
@@ -278,14 +277,13 @@ def test_what_an_event_means_is_for_its_class_to_say(caplog: pytest.LogCaptureFi
             try:
                 data = app._codec.decode(committed.name, committed.data)
                 assert isinstance(data, Paid)
-                wanted.append((data.cents, data.note, data.tags, data.position) if data.cents < 2**63 else None)
+                wanted.append((data.cents, data.note, data.tags, data.position))
             except Exception:
                 wanted.append(None)
         found = app.sql("select cents, note, tags, position_, error, version from paid order by version").fetchall()
         assert [row[:4] if row[4] is None else None for row in found] == wanted
         assert [row[5] for row in found] == list(range(1, len(RAW) + 1))
         assert all(row[:4] == (None, None, None, None) for row in found if row[4] is not None)
-        assert found[11][4] == 'field "cents": it is a whole number of more than 64 bits'
         assert not any("five" in (row[4] or "") or "dollars" in (row[4] or "") for row in found)
         warned = [record.getMessage() for record in caplog.records]
         assert warned == [

@@ -33,7 +33,8 @@ def misfit(error: msgspec.MsgspecError, kind: Any = None) -> tuple[str, str]:
     if what == _ENUM and kind is not None:
         known = _choices(kind, path, found["key"] is not None)
         what += f"; it is one of {', '.join(map(repr, known))}" if known else ""
-    return what[:1].lower() + what[1:], path
+    # "Expected `int`" stands in the middle of a sentence; JSON stays JSON.
+    return what if what[1:2].isupper() else what[:1].lower() + what[1:], path
 
 
 def _choices(kind: Any, path: str, key: bool) -> list[Any]:

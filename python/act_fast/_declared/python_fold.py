@@ -1,7 +1,8 @@
 """Declared fields in Python: for each event a function, written from the plan, that brings them up to date.
 
-What these functions do is what a declaration means. Whole numbers have 64 bits, floats are finite, a value that is None
-gives nothing, dividing by zero gives None, and a comparison with None does not hold.
+What these functions do is what a declaration means. Whole numbers have 64 bits, other numbers are finite, a value that
+is None gives nothing, dividing by zero gives None, and a comparison with None does not hold. Values that do not
+compare, such as times with and without a time zone, are a `FoldError`.
 """
 
 from collections.abc import Callable
@@ -14,18 +15,16 @@ from act_fast._declared.tree import Accumulator, Binary, Constant, Feed, Leaf, N
 from act_fast._declared.value_types import COMPARISONS, Typed, arithmetic, type_of
 from act_fast.errors import FoldError
 
-__all__ = ["TOO_LARGE", "defaults_of", "full", "steps_of"]
+__all__ = ["defaults_of", "steps_of"]
 
 _INT_MIN: Final = -(2**63)
 _INT_MAX: Final = 2**63 - 1
 _LITERAL: Final = (bool, int, float, str, type(None))
 
-TOO_LARGE: Final = "a number does not fit 64 bits"
-
-
-def full(most: int) -> str:
-    """What is wrong when `distinct` would have one value more than it may."""
-    return f"there are more than {most} distinct values"
+_TOO_LARGE: Final = "a number does not fit 64 bits"
+_NOT_FINITE: Final = "a decimal number is not finite, or too large"
+_NO_ORDER: Final = "it has values that do not compare, such as times with and without a time zone"
+_ALWAYS_COMPARE: Final = ("int", "float", "str", "bool", "none")
 
 
 def steps_of(state: str, plan: Plan) -> dict[type[Any], Callable[[Any, Any], None]]:
@@ -76,7 +75,12 @@ class Writer:
         self._indent = 1
         self._names = 0
         self._leaves: dict[tuple[str, ...], str] = {}
-        self._globals: dict[str, Any] = {"too_large": _raising(state, name, TOO_LARGE)}
+        self._globals: dict[str, Any] = {
+            "too_large": _raising(state, name, _TOO_LARGE),
+            "not_finite": _raising(state, name, _NOT_FINITE),
+            "no_order": _raising(state, name, _NO_ORDER),
+            "FoldError": FoldError,
+        }
         self._name_of_event = name
 
     def function(self) -> Callable[[Any, Any], None]:
@@ -90,6 +94,9 @@ class Writer:
         """Take an event's value into a field."""
         start = self._indent
         self._field = field
+        sure = kept.type.sort in _ALWAYS_COMPARE and all(map(self._sure, (feed.value, feed.where)))
+        if not sure:
+            self._block("try:")
         if feed.where is not None:
             self._block(f"if {self._condition(feed.where)}:")
         value, typed = ("1", _ONE) if feed.value is None else self._value(feed.value)
@@ -97,12 +104,36 @@ class Writer:
             self._block(f"if {value} is not None:")
         self._take(field, kept, value, feed.minus)
         self._indent = start
+        if not sure:
+            self._line("except FoldError: raise")
+            self._line(f"except TypeError: no_order({field!r})")
+            self._line(f"except ArithmeticError: not_finite({field!r})")
 
     def compute(self, plan: Plan, field: str) -> None:
         """Compute a field from others."""
         self._field = field
+        start = self._indent
+        decimal = plan.computed[field].type.sort == "decimal"
+        if decimal:
+            self._block("try:")
         value, _ = self._formula(plan, plan.computed[field].formula)
         self._line(f"state.{field} = {value}")
+        self._indent = start
+        if decimal:
+            self._line("except FoldError: raise")
+            self._line(f"except ArithmeticError: not_finite({field!r})")
+
+    def _sure(self, node: Node | None) -> bool:
+        """Whether all values in it are of types that always compare, and are computed without an error."""
+        match node:
+            case Leaf() | Constant():
+                return type_of(self._place, self._event, node).sort in _ALWAYS_COMPARE
+            case Negative() | Not() | OneOf():
+                return self._sure(node.of)
+            case Binary():
+                return self._sure(node.left) and self._sure(node.right)
+            case None:
+                return True
 
     def _take(self, field: str, kept: Kept, value: str, minus: bool) -> None:
         tree: Accumulator = kept.accumulator
@@ -121,7 +152,8 @@ class Writer:
             self._line(f"if len(state.{field}) > {tree.most}: del state.{field}[0]")
         else:
             self._block(f"if {value} not in state.{field}:")
-            self._globals[f"full_{field}"] = _raising(self._place, self._name_of_event, full(tree.most))
+            full = f"there are more than {tree.most} distinct values"
+            self._globals[f"full_{field}"] = _raising(self._place, self._name_of_event, full)
             self._line(f"if len(state.{field}) >= {tree.most}: full_{field}({field!r})")
             self._line(f"state.{field}.append({value})")
 
@@ -204,6 +236,8 @@ class Writer:
             self._line(f"if not {_INT_MIN} <= {found} <= {_INT_MAX}: too_large({self._field!r})")
         elif typed.sort == "float":
             self._line(f"if {found} - {found} != 0: too_large({self._field!r})")
+        elif typed.sort == "decimal":
+            self._line(f"if not {found}.is_finite(): not_finite({self._field!r})")
         return found
 
     def _leaf(self, path: tuple[str, ...]) -> str:

@@ -46,7 +46,7 @@ class Codec:
             )
         try:
             return decode(data)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise undecodable(self.classes[name], name, error) from None
 
     def committed(self, found: Committed[bytes]) -> Committed[Event]:
@@ -84,8 +84,13 @@ class Codec:
             )
 
 
-def undecodable(event: type[Event], name: str, error: msgspec.MsgspecError) -> DecodeError:
+def undecodable(event: type[Event], name: str, error: msgspec.MsgspecError | RecursionError) -> DecodeError:
     """The error for data that does not fit its event's class."""
+    if isinstance(error, RecursionError):
+        return DecodeError(
+            f"an event stored as {name!r} does not decode as {_where(event)}: it has too many lists and objects inside"
+            " each other"
+        )
     what, path = misfit(error, event)
     where = f"field {path!r}: " if path else ""
     return DecodeError(

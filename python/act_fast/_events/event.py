@@ -6,12 +6,14 @@ from typing import Any, ClassVar, dataclass_transform
 import msgspec
 
 from act_fast._checks.class_keywords import check_keywords
+from act_fast._checks.msgspec_errors import misfit
 from act_fast._events.constant_defaults import check_constant
 from act_fast._events.fields import check_fields, fields_with_mend
+from act_fast._events.finite import check_finite, may_hold_floats
 from act_fast._events.upcast import Upcast, add_upcast
 from act_fast.errors import DefinitionError, ValidationError
 
-__all__ = ["CLOSED", "Event", "EventMeta", "encode"]
+__all__ = ["CLOSED", "Event", "EventMeta", "encode", "holds_floats"]
 
 CLOSED = "$closed"
 """The stored name of the event that ends a stream. Names that begin with $ are the framework's own."""
@@ -36,6 +38,7 @@ class EventMeta(msgspec.StructMeta):
         check_keywords(class_name, config, ("name",))
         namespace["__stored_name__"] = _stored_name(class_name, name)
         namespace["__upcasts__"] = {}
+        namespace["__floats__"] = None
         with fields_with_mend(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, namespace, **config)
         _check_shape(cls)
@@ -87,18 +90,36 @@ class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
 
     __stored_name__: ClassVar[str]
     __upcasts__: ClassVar[dict[str, Upcast[Any, Any]]]
+    __floats__: ClassVar[bool | None]
+
+
+def holds_floats(event: type[Event]) -> bool:
+    """Whether events of a class may hold a float or a decimal number; found out once."""
+    found = event.__floats__
+    if found is None:
+        try:
+            found = event.__floats__ = may_hold_floats(event)
+        except NameError:
+            return True
+    return found
 
 
 def encode(event: Event) -> tuple[str, bytes]:
     """The event's name in the log and its data as JSON.
 
     Raises:
-        ValidationError: it holds something that is not JSON.
+        ValidationError: it holds something that is not JSON, such as a float that is not a number.
         TypeError: it is no event.
     """
     if not isinstance(event, Event):
         raise TypeError(f"{type(event).__name__} is no event")
     try:
-        return event.__stored_name__, _encode(event)
+        data = _encode(event)
+        if holds_floats(type(event)):
+            check_finite(event, data)
+        return event.__stored_name__, data
+    except msgspec.ValidationError as error:
+        what, path = misfit(error)
+        raise ValidationError(f"event {type(event).__qualname__}: field {path!r}: {what}") from None
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise ValidationError(f"event {type(event).__qualname__} cannot be encoded as JSON: {error}") from None

@@ -12,6 +12,7 @@ from msgspec import inspect, structs
 from act_fast._checks.msgspec_errors import misfit
 from act_fast._checks.own_values import can_change
 from act_fast._checks.round_trip import difference
+from act_fast._events.finite import check_finite
 from act_fast.errors import DefinitionError
 
 __all__ = ["check_factories", "check_fields", "declared", "fields_with_mend", "scope_of", "structs_in", "unstorable"]
@@ -100,7 +101,9 @@ def _shared(place: str, field: str) -> str:
 def _check_default(place: str, default: Any, kind: Any) -> None:
     """Refuse a default that would not come back from the log: nobody looks at it where it is left as it is."""
     try:
-        back = msgspec.json.decode(msgspec.json.encode(default), type=kind)
+        encoded = msgspec.json.encode(default)
+        check_finite(default, encoded)
+        back = msgspec.json.decode(encoded, type=kind)
     except msgspec.MsgspecError as error:
         what, _ = misfit(error, kind)
         raise DefinitionError(

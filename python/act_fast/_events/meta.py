@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from act_fast._checks.msgspec_errors import misfit
+from act_fast._events.finite import check_finite
 from act_fast.errors import DecodeError, ValidationError
 
 __all__ = [
@@ -127,7 +128,9 @@ def check_actor(actor: object) -> Actor:
     if not isinstance(actor, Actor):
         raise ValidationError(f"an actor is an Actor, not {type(actor).__name__}; write `Actor(id, name)`")
     try:
-        _decode_actor(encode_meta(actor))
+        encoded = encode_meta(actor)
+        check_finite(actor, encoded)
+        _decode_actor(encoded)
     except msgspec.ValidationError as error:
         what, path = misfit(error)
         raise ValidationError(f"an actor's {path}: {what}; write `Actor(id, name)` with text") from None

@@ -7,12 +7,11 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import msgspec
 
 from act_fast._core import Declaration, Group
-from act_fast._declared.python_fold import TOO_LARGE, full
 from act_fast._events.context import deciding
 from act_fast._events.event import CLOSED
 from act_fast._model.model import Model
+from act_fast._rows import Row
 from act_fast._states.state import State
-from act_fast.errors import FoldError
 from act_fast.stores.capabilities import ReplayGroups, replay_groups_of
 from act_fast.stores.port import Store
 from act_fast.stores.rows import pages_of, port_to
@@ -125,7 +124,10 @@ class Folding(Generic[S]):
         return self._model.declaration
 
     def _folded_in_core(self, group: Group) -> bool:
-        """Fold a group in the core; False when there is something in it that the core does not know."""
+        """Fold a group in the core; False when there is something in it that the core does not know, or that is wrong.
+
+        What is wrong, and with which event, only Python says, so that it is the same for replay as for `load`.
+        """
         if self._model.declaration is None:
             return False
         before = self._events
@@ -135,43 +137,21 @@ class Folding(Generic[S]):
             self._told(self._events)
 
         try:
-            outcome, place = group.fold(self._model.declaration, self._read, told)
+            done = group.fold(self._model.declaration, self._read, told)
         except _Beyond:
-            outcome, place = "beyond", None
             group.rewind()
-        if place is not None:
-            raise self._failure(outcome, place)
-        if outcome == "beyond":
+            done = False
+        if not done:
             self._events = before
-        return outcome == "done"
+        return done
 
     def _read(self, rows: list[tuple[int, str, int, int, bytes]]) -> list[bytes]:
         """Events that only Python can read, as they would be encoded today."""
-        model = self._model
-        found = []
-        for number, stream, version, position, data in rows:
-            name = self._names[number]
-            try:
-                event = model.steps[name][0](data)
-            except Exception as error:
-                meant = model.meaning(error, (position, stream, version, name, 0, data, b""))
-                if meant is error:
-                    raise
-                raise meant from None
-            try:
-                found.append(_encode(event))
-            except Exception:
-                raise _Beyond from None
-        return found
-
-    def _failure(self, outcome: str, place: tuple[int, int, str, int, int]) -> FoldError:
-        field, number, stream, version, position = place
-        definition = self._model.definition
-        assert definition.plan is not None
-        names = [*definition.plan.kept, *definition.plan.computed]
-        problem = TOO_LARGE if outcome == "too large" else full(definition.plan.kept[names[field]].accumulator.most)
-        event = self._model.codec.classes[self._names[number]].__stored_name__
-        return FoldError(f"{definition.name}.{names[field]}", event, problem, stream, version, position)
+        steps = self._model.steps
+        try:
+            return [_encode(steps[self._names[number]][0](data)) for number, _, _, _, data in rows]
+        except Exception:
+            raise _Beyond from None
 
     def _states(self, names: list[str], group: Group) -> list[S | None]:
         """The states of a group by slot; None where no event is the model's."""
@@ -182,6 +162,7 @@ class Folding(Generic[S]):
         while (page := group.next_page(_PAGE_EVENTS)) is not None:
             slots, numbers, data = page
             rest = iter(data)
+            failed: Exception | None = None
             token = deciding.set(f"a reducer of {model.definition.name}")
             try:
                 for slot, number, each in zip(slots, numbers, rest, strict=True):
@@ -192,17 +173,24 @@ class Folding(Generic[S]):
                     if reduce(state, decode(each)) is not None:
                         model.returned(names[number])
             except Exception as error:
-                at = len(data) - length_hint(rest) - 1
-                stream, version, position = group.place(at)
-                meant = model.meaning(error, (position, stream, version, names[numbers[at]], 0, data[at], b""))
-                if meant is error:
-                    raise
-                raise meant from None
+                failed = error
             finally:
                 deciding.reset(token)
+            if failed is not None:
+                at = len(data) - length_hint(rest) - 1
+                raise self._failure(failed, group.place(at), names[numbers[at]], data[at])
             self._events += len(data)
             told(self._events)
         return states
+
+    def _failure(self, error: Exception, place: tuple[str, int, int], name: str, data: bytes) -> Exception:
+        """What to raise for a stream that does not fold: what loading it raises, be it for an event before this one."""
+        stream, version, position = place
+        try:
+            Folding(self._store, self._model, self._cut).stream(stream)
+        except Exception as found:
+            return found
+        return self._model.meaning(error, (position, stream, version, name, 0, data, b""))
 
     def _one_by_one(self) -> Iterator[list[Folded[S]]]:
         port = port_to(self._store)
@@ -220,24 +208,22 @@ class Folding(Generic[S]):
     def _stream(self, port: Any, stream: str) -> Folded[S] | None:
         model, state, closed = self._model, self._model.make(), False
         known, last = False, None
-        strangers = []
+        strangers: list[Row] = []
         for page in pages_of(port, stream, 0, None):
             rows = [row for row in page if row[0] <= self._cut]
-            ours = [row for row in rows if row[3] in model.steps]
-            closed = any(row[3] == CLOSED for row in rows) or closed
-            strangers += [row for row in rows if row[3] not in model.steps and row[3] != CLOSED][:1]
-            model.rows(state, ours)
-            known = known or bool(ours)
+            ours = sum(row[3] in model.steps for row in rows)
+            known = known or ours > 0
             last = rows[-1] if rows else last
-            self._events += len(ours)
+            if known:
+                closed = model.rows(state, strangers + rows) or closed
+                strangers = []
+            else:
+                strangers += rows  # not told of unless the stream is the model's
+            self._events += ours
             self._told(self._events)
             if len(rows) < len(page):
                 break
-        if not known or last is None:
-            return None
-        for row in strangers[:1]:
-            model.stranger(stream, row[2], row[3])
-        return Folded(stream, last[2], last[0], closed, state)
+        return Folded(stream, last[2], last[0], closed, state) if known and last is not None else None
 
 
 def _standing(group: Group, states: list[S | None], start: int, end: int) -> list[Folded[S]]:

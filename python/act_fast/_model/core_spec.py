@@ -15,6 +15,7 @@ from act_fast._declared.plan import Formula, Minus, Ref, Step
 from act_fast._declared.tree import Binary, Constant, Leaf, Negative, Node, Not, OneOf
 from act_fast._declared.value_types import COMPARISONS, type_of
 from act_fast._events.codec import Codec
+from act_fast._model.core_check import check_of, kinds_of
 
 if TYPE_CHECKING:
     from act_fast._states.definition import Definition
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["declaration_of"]
 
 _MEMBERS_MAX: Final = 64
-_NULL, _BOOL, _NUMBER, _STRING, _ARRAY, _OBJECT, _ANY = 1, 2, 4, 8, 16, 32, 63
 
 _encode: Final = msgspec.json.Encoder().encode
 _Json = dict[str, Any]
@@ -176,7 +176,8 @@ def _member(field: inspect.Field, leaves: dict[tuple[str, ...], int], path: tupl
         raise _Unknown
     return {
         "key": field.encode_name,
-        "kinds": _kinds(field.type),
+        "kinds": kinds_of(field.type),
+        "check": {} if inner else check_of(field.type),
         "leaf": leaf,
         "inside": _object(some, leaves, path) if inner and leaf is None else None,
         "missing": None if field.required else [[at, _default(field, each[len(path) :])] for each, at in inner.items()],
@@ -239,31 +240,3 @@ def _without_none(kind: inspect.Type) -> tuple[inspect.Type, bool]:
     if len(some) != 1:
         return kind, len(some) < len(kind.types)
     return _without_none(some[0])[0], True
-
-
-def _kinds(kind: inspect.Type) -> int:
-    """Which kinds of JSON a value of a type may be."""
-    match kind:
-        case inspect.Metadata():
-            return _kinds(kind.type)
-        case inspect.UnionType():
-            found = 0
-            for each in kind.types:
-                found |= _kinds(each)
-            return found
-        case inspect.NoneType():
-            return _NULL
-        case inspect.BoolType():
-            return _BOOL
-        case inspect.IntType() | inspect.FloatType():
-            return _NUMBER
-        case inspect.StrType() | inspect.DateTimeType() | inspect.DateType() | inspect.TimeType() | inspect.UUIDType():
-            return _STRING
-        case inspect.ListType() | inspect.SetType() | inspect.FrozenSetType() | inspect.VarTupleType():
-            return _ARRAY
-        case inspect.DictType():
-            return _OBJECT
-        case inspect.StructType(array_like=False):
-            return _OBJECT
-        case _:
-            return _ANY

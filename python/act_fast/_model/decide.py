@@ -11,6 +11,7 @@ from act_fast._checks.own_values import own
 from act_fast._checks.round_trip import difference
 from act_fast._events.context import deciding
 from act_fast._events.event import Event
+from act_fast._events.finite import check_finite
 from act_fast._events.meta import Actor
 from act_fast._states.action import Action
 from act_fast.errors import DefinitionError, InvariantError
@@ -179,6 +180,8 @@ def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], event: Event) -> 
         raise DefinitionError(_foreign(action, fold, kind))
     try:
         data = _encode(event)
+        if kind in fold.floating:
+            check_finite(event, data)
         return decode(data), (kind.__stored_name__, data)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DefinitionError(f"{action.place} returned {misfitting(kind, error)}") from None

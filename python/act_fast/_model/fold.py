@@ -7,7 +7,7 @@ import msgspec
 
 from act_fast._events.codec import Codec, Decode, undecodable
 from act_fast._events.context import deciding
-from act_fast._events.event import CLOSED, Event
+from act_fast._events.event import CLOSED, Event, holds_floats
 from act_fast._model.copier import Copier, copier_of
 from act_fast._rows import Row
 from act_fast._runtime.logger import log
@@ -35,6 +35,7 @@ class Fold(Generic[S]):
         codec: decodes the events of all states of the app.
         steps: for each stored name, what decodes the event and what folds it.
         decoders: for each event class that an action may return, what will decode it.
+        floating: which of these may hold numbers that JSON does not have.
     """
 
     def __init__(self, definition: Definition[S], codec: Codec, unknown: Unknown) -> None:
@@ -51,6 +52,7 @@ class Fold(Generic[S]):
             for event in definition.reducers
             if event not in definition.replaced
         }
+        self.floating: frozenset[type[Event]] = frozenset(filter(holds_floats, definition.reducers))
         self.codec = codec
         self._unknown = unknown
         self._reducers = f"a reducer of {definition.name}"
@@ -126,7 +128,7 @@ class Fold(Generic[S]):
         if isinstance(error, FoldError):
             return FoldError(error.field, error.event, error.problem, stream, version, position)
         note = _place(name, stream, version, self.definition.name)
-        if isinstance(error, msgspec.MsgspecError) and not self._decodes(name, data):
+        if isinstance(error, (msgspec.MsgspecError, RecursionError)) and not self._decodes(name, data):
             return DecodeError(f"{undecodable(self.codec.classes[name], name, error)} ({note})")
         error.add_note(note)
         return error
@@ -134,7 +136,7 @@ class Fold(Generic[S]):
     def _decodes(self, name: str, data: bytes) -> bool:
         try:
             self.steps[name][0](data)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, RecursionError):
             return False
         return True
 

@@ -213,7 +213,7 @@ fn take(shape: &Shape, json: &mut Cursor<'_>, out: Option<&mut Column>) -> Fit {
             put(out, |out| out.push_long(value));
         }
         Kind::Float { at_least, above, at_most, below } => {
-            let value: f64 = json.number()?.parse().map_err(|_| Unfit::new("it is no number"))?;
+            let value = json.float()?;
             let within = value.is_finite()
                 && at_least.is_none_or(|bound| value >= bound)
                 && above.is_none_or(|bound| value > bound)

@@ -87,7 +87,7 @@ fn restore(disk: &LyingDisk) -> Result<(), Error> {
             name: "New",
             created: None,
             data: &data,
-            trusted: true,
+            checked: true,
             meta: None,
         })?;
     }

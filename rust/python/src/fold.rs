@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
-use act_fast_core::fold::{self, Between, Doubtful, Outcome, Problem, Spec};
+use act_fast_core::fold::{self, Between, Doubtful, Outcome, Spec};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString};
@@ -92,17 +92,9 @@ impl Group {
 
     /// Fold all events as declared, on all cores. `read` is given what only Python can read, (number of the name, stream,
     /// version, position, data) each, and gives each as it would be encoded today; `told` is given how many events were
-    /// folded. How it ended: "done"; "beyond" when there is an event that the core cannot fold, so that the group is to
-    /// be walked once more; else "too large" or
-    /// "too many" with (field, number of the name, stream, version, position).
-    #[expect(clippy::type_complexity, reason = "a row is a plain tuple on the Python side")]
-    fn fold(
-        &self,
-        py: Python<'_>,
-        declaration: &Declaration,
-        read: Py<PyAny>,
-        told: Py<PyAny>,
-    ) -> PyResult<(&'static str, Option<(usize, u32, String, u64, u64)>)> {
+    /// folded. False when there is an event that the core cannot fold, or that cannot be folded at all: the group is to
+    /// be walked once more, by Python, which says what is wrong.
+    fn fold(&self, py: Python<'_>, declaration: &Declaration, read: Py<PyAny>, told: Py<PyAny>) -> PyResult<bool> {
         let log = self.handle.get()?;
         let mut inner = self.lock(py);
         let inner = &mut *inner;
@@ -115,21 +107,11 @@ impl Group {
             return Err(error);
         }
         inner.states = Some(states);
-        match outcome {
-            Outcome::Done => Ok(("done", None)),
-            Outcome::Beyond | Outcome::Ended => {
-                inner.group.rewind();
-                Ok(("beyond", None))
-            }
-            Outcome::Failed { field, problem, name, stream, version, position } => {
-                let what = match problem {
-                    Problem::TooLarge => "too large",
-                    Problem::TooMany => "too many",
-                };
-                let stream = log.text(stream).map_err(raised)?.to_owned();
-                Ok((what, Some((field, name, stream, version, position))))
-            }
+        if outcome == Outcome::Done {
+            return Ok(true);
         }
+        inner.group.rewind();
+        Ok(false)
     }
 
     /// Forget what was walked.

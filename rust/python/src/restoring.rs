@@ -133,7 +133,7 @@ fn take(restoring: &mut restore::Restoring, row: &Bound<'_, PyTuple>) -> PyResul
         name: name.to_str()?,
         created,
         data: data.to_str()?,
-        trusted: false,
+        checked: false,
         meta,
     }))
 }

@@ -8,6 +8,7 @@ import msgspec
 from act_fast._checks import arguments
 from act_fast._checks.msgspec_errors import misfit
 from act_fast._events.event import Event, encode
+from act_fast._events.finite import check_finite
 from act_fast._events.meta import Meta, encode_meta
 from act_fast.errors import ValidationError
 from act_fast.stores.values import Append, NewEvent
@@ -43,6 +44,7 @@ def cause_of(meta: Meta) -> bytes:
         raise ValidationError(f"meta must be a Meta, not {type(meta).__name__}")
     try:
         encoded = encode_meta(meta)
+        check_finite(meta, encoded)
         _decode_meta(encoded)  # what could not be read again would spoil the events for good
         return encoded
     except msgspec.ValidationError as error:

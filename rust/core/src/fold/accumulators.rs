@@ -21,18 +21,13 @@ pub(super) enum Held {
     List(VecDeque<Held>),
 }
 
-/// Why a value cannot be taken in.
+/// A value cannot be taken in: a number does not fit 64 bits, or there are more distinct values than there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Problem {
-    /// A number does not fit 64 bits.
-    TooLarge,
-    /// There are more distinct values than there may be.
-    TooMany,
-}
+pub(super) struct Unfit;
 
-impl From<TooLarge> for Problem {
+impl From<TooLarge> for Unfit {
     fn from(_: TooLarge) -> Self {
-        Self::TooLarge
+        Self
     }
 }
 
@@ -113,26 +108,24 @@ impl Spec {
         row
     }
 
-    /// Take what an event gives into a row; which field could not take it, and why.
+    /// Take what an event gives into a row.
     #[inline]
-    pub(super) fn take(&self, name: usize, given: &[Given<'_>], row: &mut [Held]) -> Result<(), (usize, Problem)> {
+    pub(super) fn take(&self, name: usize, given: &[Given<'_>], row: &mut [Held]) -> Result<(), Unfit> {
         let event = &self.events[name];
         for (feed, given) in event.feeds.iter().zip(given) {
             match given {
                 Given::Nothing => {}
-                Given::TooLarge => return Err((feed.kept, Problem::TooLarge)),
-                Given::Value(value) => self.kept[feed.kept]
-                    .take(feed, value, &mut row[feed.kept])
-                    .map_err(|problem| (feed.kept, problem))?,
+                Given::TooLarge => return Err(Unfit),
+                Given::Value(value) => self.kept[feed.kept].take(feed, value, &mut row[feed.kept])?,
             }
         }
         for at in &event.computed {
-            self.compute(*at, row).map_err(|problem| (self.kept.len() + at, problem))?;
+            self.compute(*at, row)?;
         }
         Ok(())
     }
 
-    fn compute(&self, at: usize, row: &mut [Held]) -> Result<(), Problem> {
+    fn compute(&self, at: usize, row: &mut [Held]) -> Result<(), Unfit> {
         let found = Held::of(&formula(&self.computed[at], row)?);
         row[self.kept.len() + at] = found;
         Ok(())
@@ -179,7 +172,7 @@ impl Kept {
     }
 
     #[inline]
-    fn take(&self, feed: &Feed, value: &Value<'_>, held: &mut Held) -> Result<(), Problem> {
+    fn take(&self, feed: &Feed, value: &Value<'_>, held: &mut Held) -> Result<(), Unfit> {
         if matches!(value, Value::None) {
             if self.kind == Kind::Copy {
                 *held = Held::None;
@@ -209,7 +202,7 @@ impl Kept {
                     && !values.iter().any(|known| value.order(&known.value()) == Some(Ordering::Equal))
                 {
                     if values.len() >= self.most {
-                        return Err(Problem::TooMany);
+                        return Err(Unfit);
                     }
                     values.push_back(Held::of(value));
                 }

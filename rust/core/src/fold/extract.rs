@@ -1,5 +1,5 @@
 //! From a payload to the values that are asked for. Fields are expected in the order in which they are declared, and found in
-//! any other; the last of several with one name counts.
+//! any other; the last of several with one name counts. What is not asked for must be as its class takes it all the same.
 
 use crate::payload::json::{Cursor, NOT_JSON, SAFE_DIGITS, Sure, Wrong, kind};
 use crate::payload::times;
@@ -8,22 +8,24 @@ use super::spec::{Event, Leaf, Member, Object, Sort};
 use super::value::Value;
 
 /// The value is not as the declaration expects it; Python knows what it means.
-const DOUBT: Wrong = Wrong("it is not what is declared");
+pub(super) const DOUBT: Wrong = Wrong("it is not what is declared");
 
-/// Take the values of an event from its payload.
+/// Take the values of an event from its payload. `checked`: whether its class has taken it already, so that what is not asked for
+/// need not be looked at.
 #[inline]
-pub(super) fn scan<'a>(event: &'a Event, data: &'a [u8], leaves: &mut Vec<Value<'a>>) -> Sure {
+pub(super) fn scan<'a>(event: &'a Event, data: &'a [u8], leaves: &mut Vec<Value<'a>>, checked: bool) -> Sure {
     // Each of them is put, be it there, null or missing; what is left of the event before does not matter.
     if leaves.len() < event.leaves {
         leaves.resize(event.leaves, Value::None);
     }
     let mut cursor = Cursor::new(data);
-    object(&event.object, &mut cursor, leaves)?;
+    object(&event.object, &mut cursor, leaves, !checked)?;
     if cursor.ended() { Ok(()) } else { Err(NOT_JSON) }
 }
 
+/// `strict`: whether what is not asked for is looked at.
 #[inline]
-fn object<'a>(spec: &'a Object, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>]) -> Sure {
+pub(super) fn object<'a>(spec: &'a Object, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>], strict: bool) -> Sure {
     let members = &spec.members;
     let mut seen = 0_u64;
     let mut next = 0;
@@ -40,7 +42,7 @@ fn object<'a>(spec: &'a Object, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>
                 Some(index) => {
                     seen |= 1 << index;
                     next = index + 1;
-                    value(&members[index], cursor, leaves)?;
+                    value(&members[index], cursor, leaves, strict)?;
                 }
             }
             if cursor.eat(b',')? {
@@ -77,7 +79,7 @@ fn missing<'a>(members: &'a [Member], seen: u64, leaves: &mut [Value<'a>]) -> Su
 }
 
 #[inline]
-fn value<'a>(member: &'a Member, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>]) -> Sure {
+fn value<'a>(member: &'a Member, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>], strict: bool) -> Sure {
     let found = cursor.kind()?;
     if found & member.kinds == 0 {
         return Err(DOUBT);
@@ -91,7 +93,8 @@ fn value<'a>(member: &'a Member, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a
             forget(inside, leaves);
             cursor.null()
         }
-        (None, Some(inside)) => object(inside, cursor, leaves),
+        (None, Some(inside)) => object(inside, cursor, leaves, strict),
+        (None, None) if strict => member.check.pass(found, cursor),
         (None, None) => cursor.pass(found),
     }
 }
@@ -138,12 +141,12 @@ fn leaf_value<'a>(leaf: &Leaf, found: u8, cursor: &mut Cursor<'a>) -> Sure<Value
 /// A number as a float; one that is written as a whole number, and may not be one exactly, is left to Python.
 #[inline]
 fn float(cursor: &mut Cursor<'_>) -> Sure<f64> {
-    let text = cursor.number()?;
+    let text = cursor.clone().number()?;
     let whole = !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
     if whole && text.len() > SAFE_DIGITS {
         return Err(DOUBT);
     }
-    text.parse().ok().filter(|value: &f64| value.is_finite()).ok_or(DOUBT)
+    cursor.float().and_then(|value| if value.is_finite() { Ok(value) } else { Err(DOUBT) })
 }
 
 #[cfg(test)]
@@ -223,9 +226,9 @@ mod tests {
     #[test]
     fn what_is_not_as_declared_is_doubted_though_another_value_takes_its_place() {
         let (spec, mut leaves) = (spec(), Vec::new());
-        assert_eq!(scan(&spec.events[0], br#"{"amount":1,"amount":2}"#, &mut leaves), Ok(()));
+        assert_eq!(scan(&spec.events[0], br#"{"amount":1,"amount":2}"#, &mut leaves, false), Ok(()));
         assert_eq!(leaves[0], Value::Int(2));
-        assert_eq!(scan(&spec.events[0], br#"{"amount":null,"amount":2}"#, &mut leaves), Err(DOUBT));
+        assert_eq!(scan(&spec.events[0], br#"{"amount":null,"amount":2}"#, &mut leaves, false), Err(DOUBT));
     }
 
     proptest! {
@@ -233,7 +236,7 @@ mod tests {
         fn what_is_taken_is_what_serde_finds(members in members(any_json()), space in "[ \n\t]{0,2}") {
             let (spec, text) = (spec(), written(&members, &space));
             let mut leaves = Vec::new();
-            let found = scan(&spec.events[0], text.as_bytes(), &mut leaves).ok().map(|()| leaves);
+            let found = scan(&spec.events[0], text.as_bytes(), &mut leaves, false).ok().map(|()| leaves);
             let object: Json = serde_json::from_str(&text).unwrap();
             // Of several values with one name all must be as declared, though the last of them counts.
             let repeats = object.as_object().unwrap().len() < members.len();
@@ -256,7 +259,7 @@ mod tests {
             members.rotate_left(turn);
             let (spec, text) = (spec(), written(&members, ""));
             let mut leaves = Vec::new();
-            prop_assert_eq!(scan(&spec.events[0], text.as_bytes(), &mut leaves), Ok(()));
+            prop_assert_eq!(scan(&spec.events[0], text.as_bytes(), &mut leaves, false), Ok(()));
             let name = name.map_or(Value::None, |name| Value::Str(name.into()));
             prop_assert_eq!(leaves, vec![Value::Int(amount), name, size.map_or(Value::None, Value::Int)]);
         }
@@ -271,7 +274,7 @@ mod tests {
 
         #[test]
         fn whatever_is_there_does_not_panic(bytes: Vec<u8>) {
-            let _ = scan(&spec().events[0], &bytes, &mut Vec::new());
+            let _ = scan(&spec().events[0], &bytes, &mut Vec::new(), false);
         }
     }
 }

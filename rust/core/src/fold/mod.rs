@@ -7,6 +7,7 @@
 //! the scan is not sure of is handed to whoever asked, to be read there. For all others the group hands out its events.
 
 mod accumulators;
+mod check;
 mod expr;
 mod extract;
 mod group;
@@ -15,7 +16,6 @@ mod run;
 mod spec;
 mod value;
 
-pub use accumulators::Problem;
 pub use group::{Group, Replay, Span, Standing};
 pub use pages::Piece;
 pub use run::{Between, Doubtful, Outcome, States};

@@ -10,7 +10,7 @@ use crate::index::Index;
 use crate::read::walk::each_event;
 use crate::store::log::Log;
 
-use super::accumulators::{Held, Problem};
+use super::accumulators::Held;
 use super::expr::{Given, given};
 use super::extract::scan;
 use super::group::{Group, Noted, Standing, What};
@@ -54,23 +54,8 @@ pub enum Outcome {
     Done,
     /// It was ended from outside.
     Ended,
-    /// There is an event that the core cannot fold, though Python may.
+    /// There is an event that the core cannot fold; Python either can, or says what is wrong.
     Beyond,
-    /// A field cannot take what an event gives.
-    Failed {
-        /// The number of the field: those kept, then those computed.
-        field: usize,
-        /// Why.
-        problem: Problem,
-        /// The number of the event's name.
-        name: u32,
-        /// The key of its stream.
-        stream: u32,
-        /// Its version.
-        version: u64,
-        /// Its position.
-        position: u64,
-    },
 }
 
 /// The states of a group: those of each share, a row for each stream.
@@ -134,8 +119,8 @@ impl Group {
                 break outcome;
             }
             folded += parts.iter().map(|part| part.folded).sum::<u64>();
-            if let Some(failed) = states.take(spec, &parts) {
-                break failed;
+            if !states.take(spec, &parts) {
+                break Outcome::Beyond;
             }
             if !between.folded(folded) {
                 break Outcome::Ended;
@@ -259,7 +244,7 @@ impl<'a> Part<'a> {
         };
         self.folded += 1;
         let event = &spec.events[name as usize];
-        if event.mend || scan(event, data, leaves).is_err() {
+        if event.mend || scan(event, data, leaves, false).is_err() {
             let Noted { version, position, .. } = noted;
             self.doubtful.push((share, found.given.len(), Doubtful { name, stream, version, position, data }));
             found.given.extend(event.feeds.iter().map(|_| Given::Nothing));
@@ -283,7 +268,7 @@ fn mend(spec: &Spec, parts: &mut [Part<'_>], between: &mut dyn Between) -> std::
             let data = read.next().ok_or(Outcome::Beyond)?;
             let event = &spec.events[event.name as usize];
             let mut leaves = Vec::new();
-            scan(event, &data, &mut leaves).map_err(|_| Outcome::Beyond)?;
+            scan(event, &data, &mut leaves, true).map_err(|_| Outcome::Beyond)?;
             let place = &mut part.shares[*share].given[*at..*at + event.feeds.len()];
             for (feed, place) in event.feeds.iter().zip(place) {
                 *place = match given(feed, &leaves) {
@@ -298,20 +283,18 @@ fn mend(spec: &Spec, parts: &mut [Part<'_>], between: &mut dyn Between) -> std::
 }
 
 impl States {
-    /// Fold what was found into the shares; the first event that cannot be folded, if there is one.
-    fn take(&mut self, spec: &Spec, parts: &[Part<'_>]) -> Option<Outcome> {
+    /// Fold what was found into the shares; false when an event cannot be folded.
+    fn take(&mut self, spec: &Spec, parts: &[Part<'_>]) -> bool {
         let threads = self.shares.len();
         let mut shares = self.shares.iter_mut().enumerate();
-        let (_, own) = shares.next()?;
+        let Some((_, own)) = shares.next() else {
+            return true;
+        };
         thread::scope(|scope| {
             let running: Vec<_> =
                 shares.map(|(at, share)| scope.spawn(move || share.take(spec, at, parts, threads))).collect();
             let own = own.take(spec, 0, parts, threads);
-            let others = running.into_iter().filter_map(|thread| thread.join().unwrap_or(Some(Outcome::Beyond)));
-            own.into_iter().chain(others).min_by_key(|outcome| match outcome {
-                Outcome::Failed { position, .. } => *position,
-                _ => 0,
-            })
+            running.into_iter().fold(own, |sofar, thread| thread.join().unwrap_or(false) && sofar)
         })
     }
 
@@ -327,7 +310,7 @@ impl States {
 }
 
 impl Share {
-    fn take(&mut self, spec: &Spec, share: usize, parts: &[Part<'_>], threads: usize) -> Option<Outcome> {
+    fn take(&mut self, spec: &Spec, share: usize, parts: &[Part<'_>], threads: usize) -> bool {
         let width = spec.width();
         for part in parts {
             let found = &part.shares[share];
@@ -341,12 +324,11 @@ impl Share {
                 let (own, rest) = given.split_at(spec.events[name as usize].feeds.len());
                 given = rest;
                 let row = &mut self.rows[at * width..(at + 1) * width];
-                if let Err((field, problem)) = spec.take(name as usize, own, row) {
-                    let (stream, version, position) = (self.standings[at].stream, noted.version, noted.position);
-                    return Some(Outcome::Failed { field, problem, name, stream, version, position });
+                if spec.take(name as usize, own, row).is_err() {
+                    return false;
                 }
             }
         }
-        None
+        true
     }
 }

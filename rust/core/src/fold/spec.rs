@@ -45,8 +45,55 @@ pub(super) struct Member {
     pub(super) kinds: u8,
     pub(super) leaf: Option<Leaf>,
     pub(super) inside: Option<Object>,
+    /// What it must be where nothing is taken from it.
+    #[serde(default)]
+    pub(super) check: Check,
     /// What the leaves in it are when it is missing; None when it must not be.
     pub(super) missing: Option<Vec<(usize, Constant)>>,
+}
+
+/// What a value must be for its class to take it, beyond its kind. What is not said may be anything.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Check {
+    /// The kinds that only Python can judge.
+    #[serde(default)]
+    pub(super) doubt: u8,
+    pub(super) number: Option<NumberCheck>,
+    pub(super) text: Option<TextCheck>,
+    pub(super) elements: Option<Box<Each>>,
+    /// An object with these members, none of them with leaves.
+    pub(super) object: Option<Object>,
+    /// An object whose values are all alike.
+    pub(super) values: Option<Box<Each>>,
+}
+
+/// What each value in a list or an object must be.
+#[derive(Debug, Deserialize)]
+pub(super) struct Each {
+    pub(super) kinds: u8,
+    pub(super) check: Check,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum NumberCheck {
+    Int { low: Option<i64>, high: Option<i64> },
+    Float,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TextCheck {
+    OneOf(Vec<String>),
+    /// `zone`: it says how far it is from UTC, or does not; None: either.
+    Instant {
+        zone: Option<bool>,
+    },
+    Date,
+    Time,
+    Duration,
+    Uuid,
+    Decimal,
 }
 
 /// A value that is taken from the payload.
@@ -209,6 +256,18 @@ impl Object {
             if let Some(inside) = &mut member.inside {
                 inside.quote();
             }
+            member.check.quote();
+        }
+    }
+}
+
+impl Check {
+    fn quote(&mut self) {
+        if let Some(object) = &mut self.object {
+            object.quote();
+        }
+        for each in [&mut self.elements, &mut self.values].into_iter().flatten() {
+            each.check.quote();
         }
     }
 }

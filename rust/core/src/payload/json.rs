@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use super::check::DEPTH_MAX;
+
 /// What is not as whoever reads expects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wrong(pub &'static str);
@@ -31,6 +33,7 @@ pub mod kind {
 /// What is not even JSON.
 pub const NOT_JSON: Wrong = Wrong("it is not JSON");
 const NOT_UNICODE: Wrong = Wrong("text that is not Unicode");
+const TOO_DEEP: Wrong = Wrong("it has too many lists and objects inside each other");
 const NOT_WHOLE: Wrong = Wrong("it is no whole number");
 
 /// A whole number of up to so many digits fits.
@@ -57,6 +60,12 @@ impl<'a> Quoted<'a> {
             return unescaped(self.whole).map(Cow::Owned);
         }
         std::str::from_utf8(self.raw()).map(Cow::Borrowed).map_err(|_| NOT_UNICODE)
+    }
+
+    /// Make sure that it stands for a text. Logs that were written before payloads were checked for it may hold others.
+    #[inline]
+    fn check(self) -> Sure {
+        if self.escaped { unescaped(self.whole).map(drop) } else { Ok(()) }
     }
 
     /// The same for who goes through its bytes anyway, and takes none that is not ASCII.
@@ -180,6 +189,16 @@ impl<'a> Cursor<'a> {
         std::str::from_utf8(&self.bytes[start..self.at]).map_err(|_| NOT_JSON)
     }
 
+    /// A number as a float, infinite if it is too large.
+    #[inline]
+    pub fn float(&mut self) -> Sure<f64> {
+        match self.number()? {
+            // A whole number, and of these there is one zero.
+            "-0" => Ok(0.0),
+            text => text.parse().map_err(|_| Wrong("it is no number")),
+        }
+    }
+
     #[inline]
     fn pass_number(&mut self) -> Sure {
         let start = self.at;
@@ -238,7 +257,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub fn pass(&mut self, found: u8) -> Sure {
         match found {
-            kind::STRING => self.quoted().map(drop),
+            kind::STRING => self.quoted()?.check(),
             kind::NUMBER => self.pass_number(),
             _ => self.skip(),
         }
@@ -249,10 +268,11 @@ impl<'a> Cursor<'a> {
         let mut depth = 0_usize;
         loop {
             match self.peek()? {
-                b'"' => {
-                    self.quoted()?;
-                }
+                b'"' => self.quoted()?.check()?,
                 b'{' | b'[' => {
+                    if depth == DEPTH_MAX {
+                        return Err(TOO_DEEP);
+                    }
                     depth += 1;
                     self.at += 1;
                     continue;
@@ -329,7 +349,25 @@ mod tests {
     fn a_text_is_unicode() {
         for wrong in [&b"\"\xff\""[..], b"\"\\ud800\"", b"\"\\n\xff\""] {
             assert_eq!(Cursor::new(wrong).text(), Err(NOT_UNICODE), "{wrong:?}");
-            assert_eq!(Cursor::new(wrong).skip(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_other_readers_refuse_is_not_passed() {
+        let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        for wrong in [r#""\ud800""#, r#"["\ud800"]"#, r#"{"\udc00":1}"#, &deep(DEPTH_MAX + 1)] {
+            assert!(Cursor::new(wrong.as_bytes()).skip().is_err(), "{wrong}");
+        }
+        assert_eq!(Cursor::new(br#""\ud800""#).pass(kind::STRING), Err(NOT_UNICODE));
+        assert_eq!(Cursor::new(deep(DEPTH_MAX).as_bytes()).skip(), Ok(()));
+    }
+
+    #[test]
+    fn a_whole_zero_has_no_sign() {
+        let bits = |text: &str| Cursor::new(text.as_bytes()).float().map(f64::to_bits);
+        assert_eq!(bits("-0"), Ok(0.0_f64.to_bits()));
+        for text in ["-0.0", "-0e0", "-0E5"] {
+            assert_eq!(bits(text), Ok((-0.0_f64).to_bits()), "{text}");
         }
     }
 

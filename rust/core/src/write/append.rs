@@ -5,7 +5,6 @@ use std::sync::TryLockError;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::de::IgnoredAny;
 use smallvec::SmallVec;
 
 use crate::error::{Doing, Error, Result};
@@ -15,6 +14,7 @@ use crate::log::record::{self, ALIGN_BYTES, Builder, HEAD_BYTES, KeyKind, NewCom
 use crate::log::segments::{self, HEADER_BYTES};
 use crate::names;
 use crate::options::Durability;
+use crate::payload::check::{check, check_meta};
 use crate::shared::control::{self, IndexState, LogState};
 use crate::shared::lock::Guard;
 use crate::store::log::Log;
@@ -208,10 +208,10 @@ impl Log {
                 self.check_payload(event, part.stream)?;
             }
         }
-        if !meta.is_empty() && !is_json(meta) {
-            return Err(Error::Invalid("the meta is not JSON in UTF-8; encode it first".to_owned()));
+        if meta.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        check_meta(meta).map_err(|flaw| Error::Invalid(format!("the meta is {flaw}")))
     }
 
     #[inline]
@@ -224,13 +224,9 @@ impl Log {
                 event.data.len()
             )));
         }
-        if !is_json(event.data) {
-            return Err(Error::Invalid(format!(
-                "the data of event {:?} for stream {stream:?} is not JSON in UTF-8; encode it first",
-                event.name
-            )));
-        }
-        Ok(())
+        check(event.data).map_err(|flaw| {
+            Error::Invalid(format!("the data of event {:?} for stream {stream:?} is {flaw}", event.name))
+        })
     }
 
     /// Refuse to go on once closed, or after a failed write or flush.
@@ -491,10 +487,6 @@ impl Log {
         self.control.set_allocated(target);
         Ok(())
     }
-}
-
-pub(crate) fn is_json(data: &[u8]) -> bool {
-    std::str::from_utf8(data).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
 /// µs since 1970.

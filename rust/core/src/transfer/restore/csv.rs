@@ -108,7 +108,7 @@ fn take(restoring: &mut Restoring, columns: &Columns, record: &StringRecord) -> 
         name: record.get(columns.name).unwrap_or_default(),
         created: when.transpose()?,
         data: record.get(columns.data).unwrap_or_default(),
-        trusted: false,
+        checked: false,
         meta: field(columns.meta).map(Meta::parse).transpose()?,
     })
 }

@@ -11,7 +11,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::meta::CausedBy;
-use super::{Meta, Restoring, Row, created, in_source};
+use super::{Meta, Restoring, Row, check_data, created, in_source};
 use crate::error::{Doing, Error, Result};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
@@ -219,6 +219,8 @@ fn event(text: &str, line: u64, block: &str) -> Result<Event> {
         None => None,
         Some(text) => Some((range(text, block), Meta::parse(text)?.into_cause())),
     };
+    let data = found.data.ok_or_else(|| missing("data"))?.get();
+    check_data(data)?;
     Ok(Event {
         line,
         position: found.position,
@@ -227,7 +229,7 @@ fn event(text: &str, line: u64, block: &str) -> Result<Event> {
         version: found.version,
         name: Text::of(found.name, block),
         created,
-        data: range(found.data.ok_or_else(|| missing("data"))?.get(), block),
+        data: range(data, block),
         meta,
     })
 }
@@ -243,7 +245,7 @@ fn add(restoring: &mut Restoring, taken: Taken, file: &str) -> Result<()> {
             name: event.name.get(&text),
             created: event.created,
             data: &text[event.data],
-            trusted: true,
+            checked: true,
             meta: event.meta.map(|(at, cause)| Meta::again(&text[at], cause)),
         };
         restoring.add(&row).map_err(|error| in_source(error, file, "line", event.line))?;

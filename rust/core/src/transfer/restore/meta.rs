@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::positions::Positions;
 use crate::error::{Error, Result};
+use crate::payload::check::check_meta;
 
 /// What must be in a meta that apps can read.
 #[derive(Deserialize)]
@@ -86,6 +87,7 @@ pub(super) struct Found<'a> {
 impl<'a> Meta<'a> {
     /// Check that apps can read it. An `Invalid` error says what is wrong with it.
     pub fn parse(text: &'a str) -> Result<Self> {
+        check_meta(text.as_bytes()).map_err(|flaw| Error::Invalid(format!("`meta` is {flaw}")))?;
         let shape: Shape<'_> = serde_json::from_str(text).map_err(|error| {
             let column = error.column();
             Error::Invalid(format!(

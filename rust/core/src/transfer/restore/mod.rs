@@ -19,8 +19,9 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::log::record::{KeyKind, commit_bytes_max};
 use crate::names;
+use crate::payload::check::check;
 use crate::recovery::verify::verify;
-use crate::write::append::{is_json, now_us};
+use crate::write::append::now_us;
 use positions::Positions;
 use swap::Target;
 use writer::{LogWriter, NewEvent};
@@ -49,8 +50,8 @@ pub struct Row<'a> {
     pub created: Option<i64>,
     /// Its payload.
     pub data: &'a str,
-    /// Whether the payload is known to be JSON.
-    pub trusted: bool,
+    /// Whether the payload was found to be one that a log can hold.
+    pub checked: bool,
     /// What its commit carries.
     pub meta: Option<Meta<'a>>,
 }
@@ -224,8 +225,8 @@ impl Restoring {
     }
 
     fn add_event(&mut self, row: &Row<'_>) -> Result<()> {
-        if !row.trusted && !is_json(row.data.as_bytes()) {
-            return Err(invalid("`data` is not JSON"));
+        if !row.checked {
+            check_data(row.data)?;
         }
         self.positions.add(row.position, self.restored.events + 1).map_err(invalid)?;
         let version = self.stream_of(row)?;
@@ -326,6 +327,11 @@ impl Restoring {
         target.put_in_place()?;
         Ok(self.restored)
     }
+}
+
+/// Refuse a payload that an append would refuse.
+fn check_data(data: &str) -> Result<()> {
+    check(data.as_bytes()).map_err(|flaw| Error::Invalid(format!("`data` is {flaw}")))
 }
 
 fn invalid(what: &str) -> Error {
