@@ -260,13 +260,12 @@ class Reacts(Declares):
 
         Args:
             names: as for `reset`.
-            until: a datetime that knows its time zone.
+            until: a datetime that knows its time zone; `datetime.max` in UTC to pause until told otherwise.
             pattern: as for `reset`.
             lane: as for `reset`.
         """
-        until_us = arguments.microseconds("until", until)
-        chosen = selection("defer", names, pattern, lane)
-        return chosen.apply(self._program.port().defer, max(0, -((-(until_us or 0)) // 1000)))
+        until_ms = arguments.due_milliseconds("until", until)
+        return selection("defer", names, pattern, lane).apply(self._program.port().defer, until_ms)
 
     def prioritize(
         self, names: Names | None = None, priority: int = 0, *, pattern: str | None = None, lane: str | None = None

@@ -9,12 +9,29 @@ from typing import Final
 
 from act_fast.errors import ValidationError
 
-__all__ = ["count", "directory", "flag", "microseconds", "milliseconds", "one_of", "optional_count", "text", "texts"]
+__all__ = [
+    "DUE_MAX_MS",
+    "count",
+    "directory",
+    "due_milliseconds",
+    "due_moment",
+    "flag",
+    "microseconds",
+    "milliseconds",
+    "one_of",
+    "optional_count",
+    "text",
+    "texts",
+]
 
 _COUNT_MAX: Final = 2**63 - 1
-_SECONDS_MAX: Final = 10_000 * 365 * 24 * 3600
+# The system's own timers take no more than three times that.
+_SECONDS_MAX: Final = 100 * 365 * 24 * 3600
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MEMORY: Final = re.compile(r":?mem(ory)?:(//)?", re.IGNORECASE)
+DUE_MAX_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+"""The last moment that a datetime can be, in ms since 1970: what is due later is due then."""
+
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -23,9 +40,9 @@ def count(what: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValidationError(f"{what} must be a whole number, not {_kind(value)}")
     if value < 0:
-        raise ValidationError(f"{what} must not be negative, but is {value}")
+        raise ValidationError(f"{what} must not be negative, but is {_shown(value)}")
     if value > _COUNT_MAX:
-        raise ValidationError(f"{what} must be below 2**63, but is {value}")
+        raise ValidationError(f"{what} must be below 2**63, but is {_shown(value)}")
     return int(value)
 
 
@@ -71,10 +88,10 @@ def flag(what: str, value: object) -> bool:
 
 def milliseconds(what: str, seconds: object) -> int:
     """Seconds, whole or not, as milliseconds, rounded up so that only 0 is 0."""
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or math.isnan(seconds):
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds != seconds:
         raise ValidationError(f"{what} must be a number of seconds, not {_kind(seconds)}")
     if seconds < 0:
-        raise ValidationError(f"{what} must not be negative, but is {seconds} seconds")
+        raise ValidationError(f"{what} must not be negative, but is {_shown(seconds)} seconds")
     return math.ceil(min(seconds, _SECONDS_MAX) * 1000)
 
 
@@ -87,6 +104,20 @@ def microseconds(what: str, when: object) -> int | None:
     if when.utcoffset() is None:
         raise ValidationError(f"{what} must know its time zone: {when!r} does not; add tzinfo=UTC or the zone you mean")
     return (when - _EPOCH) // _MICROSECOND
+
+
+def due_milliseconds(what: str, when: object) -> int:
+    """A moment to wait for as milliseconds since 1970, rounded up; the end of the year 9999 if it is later in UTC."""
+    if when is None:
+        raise ValidationError(f"{what} must be a datetime, not None")
+    found = microseconds(what, when)
+    assert found is not None
+    return min(max(0, -(-found // 1000)), DUE_MAX_MS)
+
+
+def due_moment(due_ms: int) -> datetime:
+    """The moment that so many milliseconds since 1970 are, for people; the last one there is if it is beyond."""
+    return _EPOCH + timedelta(milliseconds=min(due_ms, DUE_MAX_MS))
 
 
 def directory(path: str | os.PathLike[str]) -> str:
@@ -105,6 +136,11 @@ def directory(path: str | os.PathLike[str]) -> str:
             f" that name is `./{path}`"
         )
     return os.path.abspath(found)
+
+
+def _shown(value: float) -> str:
+    """A number, without all of its digits where there are too many for anybody."""
+    return str(value) if abs(value) < 10**30 else "a number of more than 30 digits"
 
 
 def _kind(value: object) -> str:

@@ -10,7 +10,6 @@ import msgspec
 from act_fast._checks import arguments
 from act_fast.errors import ValidationError
 from act_fast.stores.reaction_port import ReactionPort
-from act_fast.stores.rows import moment
 
 __all__ = ["HOLDER_BITS", "Cursor", "Names", "Selection", "Target", "cursors", "selection", "targets"]
 
@@ -142,7 +141,7 @@ def _target(found: dict[str, Any]) -> Target:
         **found,
         holder=None if holder is None else holder >> HOLDER_BITS,
         lease_seconds=None if lease_ms is None else lease_ms / 1000,
-        due=None if due_ms is None else moment(due_ms * 1000),
+        due=None if due_ms is None else arguments.due_moment(due_ms),
         reactions=reactions,
     )
 

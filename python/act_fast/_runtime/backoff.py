@@ -1,12 +1,16 @@
 """How long to wait before trying again."""
 
 import random
+from math import isfinite
+from typing import Final
 
 import msgspec
 
 from act_fast.errors import DefinitionError
 
 __all__ = ["Backoff", "backoff_of"]
+
+_LONGEST: Final = 100 * 365 * 24 * 3600
 
 
 class Backoff(msgspec.Struct, frozen=True):
@@ -25,15 +29,24 @@ class Backoff(msgspec.Struct, frozen=True):
     jitter: float = 0.5
 
     def __post_init__(self) -> None:
-        if not (self.first >= 0 and self.factor >= 1 and self.longest >= 0 and 0 <= self.jitter <= 1):
+        given = (self.first, self.factor, self.longest, self.jitter)
+        numbers = all(isinstance(each, int | float) and not isinstance(each, bool) and isfinite(each) for each in given)
+        if not (
+            numbers and self.first >= 0 and self.factor >= 1 and 0 <= self.longest <= _LONGEST and 0 <= self.jitter <= 1
+        ):
             raise DefinitionError(
-                f"{self} cannot be a backoff: first and longest are seconds from 0, factor is 1 or more,"
-                " and jitter is from 0 to 1"
+                f"{self} cannot be a backoff: first and longest are seconds from 0 to a hundred years,"
+                " factor is 1 or more, and jitter is from 0 to 1"
             )
 
     def wait(self, attempt: int) -> float:
         """Seconds to wait after so many attempts, 1 or more, have failed."""
-        full = min(self.first * self.factor ** min(attempt - 1, 64), self.longest)
+        if not self.first:
+            return 0.0
+        try:
+            full = min(self.first * self.factor ** min(attempt - 1, 64), self.longest)
+        except OverflowError:
+            full = self.longest
         return full * (1 - self.jitter * random.random())
 
 

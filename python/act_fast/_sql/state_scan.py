@@ -128,7 +128,7 @@ class StateScan:
 
 def _moment(text: str) -> int | datetime:
     """A position or a time, as DuckDB writes it; a time without a zone is in UTC."""
-    if text.isascii() and text.isdigit():
+    if text.isascii() and text.isdigit() and len(text) < 20:
         return int(text)
     try:
         found = datetime.fromisoformat(text)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
+from act_fast._checks import arguments
 from act_fast._events.committed import Committed
 from act_fast._model.copier import can_change
 from act_fast._reactions.catalog import Catalog
@@ -124,11 +125,18 @@ def _call(reaction: Reaction, host: Host) -> Callable[[Any], Any]:
 def _due(place: str, defer: Defer) -> Callable[[Committed[Any]], int]:
     def due_us(event: Committed[Any]) -> int:
         try:
-            when = event.created + defer if isinstance(defer, timedelta) else defer(event)
+            when = _later(event.created, defer) if isinstance(defer, timedelta) else defer(event)
         except (GeneratorExit, StopIteration) as error:  # mean something else to the generator that this is called in
             raise RuntimeError(f"defer= of {place} raised {type(error).__name__}") from error
         if not isinstance(when, datetime) or when.utcoffset() is None:
             raise NonRetryableError(f"defer= of {place} gave {when!r}; it gives a datetime that knows its time zone")
-        return (when - _EPOCH) // _MICROSECOND
+        return min((when - _EPOCH) // _MICROSECOND, arguments.DUE_MAX_MS * 1000)
 
     return due_us
+
+
+def _later(moment: datetime, by: timedelta) -> datetime:
+    try:
+        return moment + by
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)

@@ -1,6 +1,6 @@
 //! Seeing: every target with all that is known of it.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 use smallvec::SmallVec;
 
@@ -60,7 +60,12 @@ impl Reactions {
     pub fn targets(&self, selection: &Selection, after: Option<&str>, limit: usize) -> Result<Vec<TargetInfo>> {
         let (uptime_ms, now_ms) = (self.clock.uptime_ms(), self.clock.now_ms());
         self.locked(|shared| {
-            let after = after.and_then(|name| shared.by_name.get(name).copied());
+            let after = match after {
+                None => None,
+                Some(name) => Some(*shared.by_name.get(name).ok_or_else(|| {
+                    Error::Invalid(format!("there is no target {name:?} to go on after; leave `after` out to begin"))
+                })?),
+            };
             let chosen = shared.select(selection, after, limit)?.into_iter();
             chosen.map(|number| shared.info(number, uptime_ms, now_ms)).collect()
         })
