@@ -59,7 +59,7 @@ class PartFiles(AbstractFileSystem):  # type: ignore[misc]
     cachable = False
 
     @_not_now
-    def open(self, path: str, mode: str = "rb", *unused: Any, **options: Any) -> "_PartFile":
+    def open(self, path: str, mode: str = "rb", *unused: Any, **options: Any) -> Any:
         """See fsspec."""
         if mode != "rb":
             raise PermissionError(f"{path} is there for reading only")
@@ -82,7 +82,7 @@ class PartFiles(AbstractFileSystem):  # type: ignore[misc]
         """See fsspec."""
         return False
 
-    def glob(self, path: str, **options: Any) -> list[str]:
+    def glob(self, path: str, maxdepth: int | None = None, **options: Any) -> list[str]:
         """See fsspec; a pattern finds nothing, since it would tell names."""
         return [path.removeprefix(PREFIX)] if path in _paths else []
 
