@@ -159,6 +159,13 @@ class Log:
     def durability(self) -> str: ...
     @property
     def closed(self) -> bool: ...
+    @property
+    def replaced(self) -> bool:
+        """Whether the log that this was pinned to has given way to a restored one, or is about to."""
+
+    def pin(self) -> Log:
+        """The same handle, for as long as the log is the one that is open now."""
+
     def append(
         self,
         stream: str,
@@ -284,8 +291,9 @@ class Log:
     def restoring(self) -> Restoring:
         """Begin to make the successor of this store, which must have been released."""
 
-    def release(self) -> None:
-        """Let go of the store, to open it again later: as closing does, but waiting until nobody uses this handle."""
+    def release(self, let_go: Callable[[], object]) -> None:
+        """Let go of the store, to open it again later: as closing does, but waiting until nobody uses this handle.
+        `let_go` is called when nobody can begin to use it."""
 
     def reopen(self) -> None:
         """Open the store again that was released, be it another log by now."""

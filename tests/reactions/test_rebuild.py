@@ -2,13 +2,24 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from act_fast import Act, AsyncAct, Committed, Projection, StateProjection, ValidationError, on
+from act_fast import (
+    Act,
+    Actor,
+    AsyncAct,
+    Committed,
+    LogStore,
+    Projection,
+    StateProjection,
+    StoreClosedError,
+    ValidationError,
+    on,
+)
 from tests.framework.bank import Account, Deposited
 from tests.reactions.heard import PATIENCE_SECONDS, Heard, deposit
 from tests.reactions.test_projections import Balances
@@ -308,3 +319,99 @@ async def test_rebuilding_is_awaited_in_an_async_app(db: Any) -> None:
         await app.do(Account.deposit, "a", amount=5)
         assert await app.rebuild("totals") == 1
     assert rows(db) == [("a", 5, 1)]
+
+
+class Swapping(Rebuildable, name="balances"):
+    """Tells what is so while the copy takes over."""
+
+    meanwhile: Callable[[], None] = staticmethod(lambda: None)
+
+    def take_over(self, fresh: Rebuildable) -> None:
+        type(self).meanwhile()
+        super().take_over(fresh)
+
+
+def test_no_worker_touches_the_projection_while_the_copy_takes_over() -> None:
+    balances = Swapping()
+    with Act("memory:", Account, balances) as app:
+        deposit(app, "a", "b")
+        app.settle()
+
+        def meanwhile() -> None:
+            assert next(app.targets("balances")).blocked
+            deposit(app, "a")
+            assert app.settle().drained.handled == 0
+            assert balances.rows == {"a": 1, "b": 1}
+
+        Swapping.meanwhile = staticmethod(meanwhile)
+        assert app.rebuild(balances) == 2
+        assert not list(app.blocked())
+        app.settle()
+        assert balances.rows == {"a": 2, "b": 1}
+
+
+@pytest.mark.parametrize("blocked", [True, False])
+def test_a_rebuild_that_fails_leaves_the_target_as_it_was(blocked: bool) -> None:
+    def fail() -> None:
+        raise ValueError("no room")
+
+    balances = Swapping()
+    with Act("memory:", Account, balances) as app:
+        deposit(app, "a")
+        app.settle()
+        if blocked:
+            app.block("balances", error="for a reason")
+        Swapping.meanwhile = staticmethod(fail)
+        with pytest.raises(ValueError, match="no room"):
+            app.rebuild(balances)
+        assert [target.error for target in app.blocked()] == (["for a reason"] if blocked else [])
+        Swapping.meanwhile = staticmethod(lambda: None)
+        app.rebuild(balances)
+        assert not list(app.blocked())
+
+
+def test_what_methods_do_in_a_rebuild_is_not_done_in_the_name_of_whoever_asks_for_it(
+    lite: sqlite3.Connection,
+) -> None:
+    """Nor is what they do for events that the database has missed caused by the event that found that out."""
+    causes: list[tuple[str | None, Any, str | None]] = []
+
+    class Acting(Totals, name="totals"):
+        def _add(self, stream: str, amount: int, db: Any) -> None:
+            meta = audit.do(Account.deposit, "audit", amount=amount).meta
+            assert meta.causation is not None
+            event = meta.causation.event
+            causes.append((meta.correlation, meta.causation.action.actor, event and event.stream))
+            super()._add(stream, amount, db)
+
+    with Act("memory:", Account) as audit, Act("memory:", Account, Acting(lite)) as app:
+        deposit(app, "a")
+        with app.context(actor=Actor("ada", "Ada"), correlation="request"):
+            app.rebuild("totals")
+            (found,) = causes
+            assert found[0] != "request"
+            assert found[1:] == (None, None)
+            assert app.do(Account.deposit, "b", amount=1).meta.correlation == "request"
+        app.settle()
+        lite.execute("drop table totals")
+        lite.commit()
+        causes.clear()
+        deposit(app, "c")
+        app.settle()
+        assert [cause[2] for cause in causes] == [None, None, "c"]
+
+
+def test_a_log_that_is_replaced_in_the_middle_of_a_rebuild_ends_it(tmp_path: Path) -> None:
+    balances = Rebuildable()
+    with LogStore(tmp_path / "bank.act", durability="os") as store, Act(store, Account, balances) as app:
+        deposit(app, *"ab" * 600)
+        app.settle()
+        app.export(tmp_path / "bank.jsonl")
+
+        def restore(position: int, head: int) -> None:
+            store.restore(tmp_path / "bank.jsonl")
+
+        with pytest.raises(StoreClosedError, match="replaced by a restored one"):
+            app.rebuild(balances, progress=restore)
+        assert balances.rows == {"a": 600, "b": 600}
+        assert not list(app.blocked())

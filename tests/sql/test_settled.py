@@ -288,3 +288,35 @@ def test_a_connection_settles_what_it_is_asked_about(app: Act, store_path: Path)
         assert connection.refresh() == 4 * STEP
         assert connection.sql("select count(*) from deposited").fetchall() == [(2 * STEP,)]
     assert {path.parent.name.partition("-")[0] for path in files(store_path)} >= {"deposited"}
+
+
+def test_files_of_the_log_that_was_are_not_read_after_a_restore(app: Act, store_path: Path, tmp_path: Path) -> None:
+    deposit(app, STEP)
+    assert total(app) == expected(app)
+    app.export(tmp_path / "log.jsonl")
+    shutil.copytree(store_path / FOLDER, tmp_path / "kept")
+    restored = (tmp_path / "log.jsonl").read_text().replace('"amount":7}', '"amount":7000}')
+    (tmp_path / "changed.jsonl").write_text(restored)
+    app.restore(tmp_path / "changed.jsonl")
+    assert files(store_path) == []
+    shutil.copytree(tmp_path / "kept", store_path / FOLDER)
+    assert len(files(store_path)) == 1
+    found = total(app)
+    assert found == expected(app)
+    assert found[1] == sum(range(STEP)) + 6993
+
+
+@pytest.mark.parametrize("more", [STEP - 1, STEP, 2 * STEP])
+def test_files_of_a_log_that_went_another_way_are_not_read(
+    app: Act, store_path: Path, tmp_path: Path, more: int
+) -> None:
+    """A backup has the id of its store; what the store has written down since is not of the backup's events."""
+    deposit(app, 1)
+    app.backup(tmp_path / "backup.act")
+    deposit(app, STEP - 1, 1)
+    assert total(app) == expected(app)
+    with Act(LogStore(tmp_path / "backup.act", durability="os"), Account) as other:
+        deposit(other, more, 1000)
+        shutil.copytree(store_path / FOLDER, tmp_path / "backup.act" / FOLDER)
+        assert total(other) == expected(other)
+        other.store.close()

@@ -61,7 +61,8 @@ class Exchanges:
 
         A whole new log is made beside the old one, read again and flushed; only then it takes the old one's place, in
         one step. Whatever fails before leaves the store as it was. Afterwards what the app had cached is forgotten, and
-        its reactions begin anew, with the first event.
+        its reactions begin again, with the first event, and so it is with every other app on the same store. What was
+        begun before (queries, histories, waits, a `settle`) ends with `StoreClosedError`.
 
         Args:
             source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
@@ -80,10 +81,7 @@ class Exchanges:
         if dry_run:
             return store.restore(source, dry_run=dry_run, progress=progress)
         with self._program.paused():
-            try:
-                return store.restore(source, progress=progress)
-            finally:
-                self._engine.cache.clear()
+            return store.restore(source, progress=progress)
 
     def export(
         self,

@@ -15,7 +15,7 @@ from act_fast._checks.plain_code import called, discard, is_unrun
 from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient, Here, ambient, deciding
 from act_fast._events.event import CLOSED, Event
-from act_fast._events.meta import ActionCause, Actor, Causation, Meta, decode_meta, encode_meta
+from act_fast._events.meta import ActionCause, Actor, Causation, Meta, encode_meta
 from act_fast._loading.cache import Cache, Entry
 from act_fast._loading.loader import Loaded, Loader
 from act_fast._loading.replay import replay
@@ -30,10 +30,8 @@ from act_fast._runtime.observers import Observers
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
-from act_fast.errors import ConcurrencyError, DefinitionError, StreamClosedError, ValidationError
-from act_fast.stores.capabilities import Rows
+from act_fast.errors import ConcurrencyError, DefinitionError, StoreClosedError, StreamClosedError, ValidationError
 from act_fast.stores.port import Store
-from act_fast.stores.rows import committed, pages_of, port_to
 
 if TYPE_CHECKING:
     from act_fast._sql.library import Library
@@ -64,7 +62,6 @@ class Engine:
     Attributes:
         store: where the events are.
         registry: the app's definitions.
-        cache: live states.
         observers: who is told what happened.
         unknown: what becomes of events that a state does not know.
         library: the relations that SQL knows, once it was asked.
@@ -81,11 +78,11 @@ class Engine:
     ) -> None:
         self.store = store
         self.registry = Registry(components, unknown)
-        self.cache = Cache(cache_max)
         self.observers = Observers()
         self.library: Library | None = None
-        self._port: Rows = port_to(store)
-        self._loader = Loader(store, self._port, self.cache, self.observers)
+        self._cache_max = cache_max
+        self._loader = self._begin()
+        self._beginning = threading.Lock()
         self._debug = debug
         self.unknown: Unknown = unknown
         self._correlator = correlator
@@ -96,6 +93,7 @@ class Engine:
 
     def forked(self) -> None:
         """Whoever had a turn stayed with the parent."""
+        self._beginning = threading.Lock()
         self._turns = [threading.RLock() for _ in range(_TURNS)]
 
     def include(self, components: Sequence[Component], fits: Callable[[Registry], object]) -> None:
@@ -103,7 +101,13 @@ class Engine:
         registry = Registry((*self.registry.components, *components), self.unknown)
         fits(registry)
         self.registry = registry
+        self._loader.codec = registry.codec
         self.cache.clear()
+
+    @property
+    def cache(self) -> Cache:
+        """Live states."""
+        return self._loader.cache
 
     def do(
         self,
@@ -123,13 +127,21 @@ class Engine:
         values = action.parameters.bind(args, kwargs)
         here = ambient.get() or _nobody
         request = Request(model, action, stream, values, here, here.actor if actor is None else actor, expected)
+        loader = self._loader
         try:
-            done, appended = self._attempt(request)
+            done, appended = self._attempt(request, loader)
         except ConcurrencyError as conflict:
             if expected is not None or not action.retries or conflict.stream != stream:
                 raise
-            done, appended = self._again(request, conflict)
-        return self._finish(model, stream, done, appended) if appended else self._snapshot(model, stream, done)
+            done, appended = self._again(request, loader, conflict)
+        except StoreClosedError as closed:
+            if expected is not None:
+                raise  # a version of the log that was
+            self._begin_again(loader, closed)
+            return Engine.do(self, action, stream, args, kwargs, actor, expected)
+        if appended:
+            return self._finish(loader, model, stream, done, appended)
+        return self._snapshot(loader, model, stream, done)
 
     def load(
         self,
@@ -142,15 +154,22 @@ class Engine:
         """The state now, or at a moment."""
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
-        return self._snapshot(model, stream, self._loader.at_moment(model, stream, before, at, position))
+        loader = self._loader
+        try:
+            found = loader.at_moment(model, stream, before, at, position)
+        except StoreClosedError as closed:
+            self._begin_again(loader, closed)
+            return Engine.load(self, state, stream, before, at, position)
+        return self._snapshot(loader, model, stream, found)
 
     def history(self, state: type[S], stream: str, after: int, before: int | None) -> Iterator[Snapshot[S]]:
         """The state after each event."""
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
+        loader = self._current()
         return (
-            Snapshot(stream, each.version, each.position, 1, False, each.state, None, self, 0, each.closed)
-            for each in self._loader.history(model, stream, after, before)
+            Snapshot(stream, each.version, each.position, 1, False, each.state, None, loader, 0, each.closed)
+            for each in loader.history(model, stream, after, before)
         )
 
     def replay(
@@ -162,7 +181,8 @@ class Engine:
         progress: Progress | bool,
     ) -> Iterator[tuple[str, Snapshot[S]]]:
         """Every stream's state."""
-        return replay(self.store, self, self.registry.model_of(state), streams, at, after, progress)
+        loader = self._current()
+        return replay(loader.store, loader, self.registry.model_of(state), streams, at, after, progress)
 
     def save(self, state: type[S], stream: str) -> Snapshot[S]:
         """Store a snapshot of the state now."""
@@ -170,14 +190,15 @@ class Engine:
             raise _nested("snapshot")
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
-        loaded = self._loader.latest(model, stream)
+        loader = self._current()
+        loaded = loader.latest(model, stream)
         entry = loaded.entry
         if entry.closed:
             raise StreamClosedError(stream)
         if not entry.version:
             raise ValidationError(f"stream {stream!r} has no events, so there is no state to store; do something first")
-        self.store.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
-        return self._snapshot(model, stream, loaded)
+        loader.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
+        return self._snapshot(loader, model, stream, loaded)
 
     def close_stream(self, state: type[S], stream: str, actor: Actor | None, expected: int | None) -> Snapshot[S]:
         """Append the event that ends a stream."""
@@ -185,17 +206,18 @@ class Engine:
             raise _nested("close_stream")
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
-        loaded = self._loader.latest(model, stream)
+        loader = self._current()
+        loaded = loader.latest(model, stream)
         if loaded.entry.closed:
-            return self._snapshot(model, stream, loaded)
+            return self._snapshot(loader, model, stream, loaded)
         _check_expected(stream, loaded.entry, expected)
         here = ambient.get() or _nobody
         place = f"{model.definition.name}.{CLOSED}"
         meta = self._meta(place, stream, here, here.actor if actor is None else actor)
-        done = self._port.append(stream, [(CLOSED, b"{}")], loaded.entry.version, meta)
+        done = loader.append(stream, [(CLOSED, b"{}")], loaded.entry.version, meta)
         after = Entry(loaded.entry.state, done.last_version, done.last_position, True)
-        self.cache.put((model.definition.state, stream), after)
-        return self._finish(model, stream, Loaded(after, loaded.replayed, loaded.cached), 1)
+        loader.cache.put((model.definition.state, stream), after)
+        return self._finish(loader, model, stream, Loaded(after, loaded.replayed, loaded.cached), 1)
 
     def query(self, events: Sequence[type[Event]] | None, **conditions: Any) -> Iterator[Committed[Event]]:
         """The app's events that meet every condition."""
@@ -212,21 +234,29 @@ class Engine:
                 raise DefinitionError(f"{event!r} is no event of this app; name event classes of its states")
         return [name for name, event in self.registry.codec.classes.items() if event in events]
 
-    def events_between(self, stream: str, first: int, last: int) -> list[Committed[Event]]:
-        """A stream's events from one version to another, both included, as far as this app knows them."""
-        codec = self.registry.codec
-        pages = pages_of(self._port, stream, first - 1, last + 1)
-        return [codec.committed(committed(row)) for page in pages for row in page if row[3] in codec.decoders]
+    def _begin(self) -> Loader:
+        """What loads from the log as it is now."""
+        return Loader(self.store, Cache(self._cache_max), self.observers, self.registry.codec)
 
-    def meta_at(self, stream: str, version: int) -> Meta:
-        """The meta of an event that is there."""
-        rows, _ = self._port.load(stream, version - 1, version + 1, 1)
-        return decode_meta(rows[0][6])
+    def _current(self) -> Loader:
+        """What loads from the log that is there: another one once a restored one has taken the place of the first."""
+        loader = self._loader
+        if loader.replaced:
+            self._begin_again(loader, None)
+        return self._loader
 
-    def _attempt(self, request: Request[S]) -> tuple[Loaded[S], int]:
+    def _begin_again(self, loader: Loader, error: StoreClosedError | None) -> None:
+        """Go on with the log that has taken the place of one; raise the error if it is none of this kind."""
+        if not loader.replaced and error is not None:
+            raise error
+        with self._beginning:
+            if self._loader is loader:
+                self._loader = self._begin()
+
+    def _attempt(self, request: Request[S], loader: Loader) -> tuple[Loaded[S], int]:
         """Load, decide, append: the state afterwards, and how many events were appended."""
         model, stream = request.model, request.stream
-        loaded = self._loader.latest(model, stream)
+        loaded = loader.latest(model, stream)
         entry = loaded.entry
         if entry.closed:
             raise StreamClosedError(stream)
@@ -246,59 +276,61 @@ class Engine:
             check_folded(action, state)
             check_declared(model, model.copy(entry.state), state, decision.events)
         meta = self._meta(action.place, stream, request.here, actor)
-        done = self._port.append(stream, decision.encoded, entry.version, meta)
+        done = loader.append(stream, decision.encoded, entry.version, meta)
         after = Entry(state, done.last_version, done.last_position, False)
-        self.cache.put((model.definition.state, stream), after)
+        loader.cache.put((model.definition.state, stream), after)
         return Loaded(after, loaded.replayed, loaded.cached), len(decision.events)
 
-    def _again(self, request: Request[S], lost: ConcurrencyError) -> tuple[Loaded[S], int]:
+    def _again(self, request: Request[S], loader: Loader, lost: ConcurrencyError) -> tuple[Loaded[S], int]:
         """Load and decide again after a lost race, as often as the action allows."""
         stream, action = request.stream, request.action
         for attempt in range(1, action.retries + 1):
             time.sleep(action.backoff.wait(attempt))
             with self._turns[hash(stream) % _TURNS]:
                 try:
-                    return self._attempt(request)
+                    return self._attempt(request, loader)
                 except ConcurrencyError as conflict:
                     if conflict.stream != stream:
                         raise
                     lost = conflict
         raise lost
 
-    def _finish(self, model: Model[S], stream: str, done: Loaded[S], appended: int) -> Snapshot[S]:
+    def _finish(self, loader: Loader, model: Model[S], stream: str, done: Loaded[S], appended: int) -> Snapshot[S]:
         """What is left to do once a commit is in the log. Nothing here can undo it, so nothing here may raise."""
-        snapshot = self._snapshot(model, stream, done, appended)
+        snapshot = self._snapshot(loader, model, stream, done, appended)
         if model.definition.snapshots:
-            self._store_if_due(model, snapshot, done)
+            self._store_if_due(loader, model, snapshot, done)
         if self.observers.kinds:
-            self.observers.tell_each("committed", lambda: self._snapshot(model, stream, done, appended))
+            self.observers.tell_each("committed", lambda: self._snapshot(loader, model, stream, done, appended))
         if log.isEnabledFor(logging.DEBUG):
             log.debug("appended %d to %r, now at version %d", appended, stream, snapshot.version)
         return snapshot
 
-    def _store_if_due(self, model: Model[S], snapshot: Snapshot[S], done: Loaded[S]) -> None:
+    def _store_if_due(self, loader: Loader, model: Model[S], snapshot: Snapshot[S], done: Loaded[S]) -> None:
         every, entry = model.definition.snapshot_every, done.entry
         try:
             due = every is not None and entry.version // every > (entry.version - snapshot.appended) // every
-            if not entry.closed and (due or self._wanted(model, snapshot, done)):
-                self.store.save_snapshot(snapshot.stream, entry.version, model.stored.encode(entry.state))
+            if not entry.closed and (due or self._wanted(loader, model, snapshot, done)):
+                loader.save_snapshot(snapshot.stream, entry.version, model.stored.encode(entry.state))
         except Exception as error:
             self.observers.fail(
                 f"storing a snapshot of {snapshot.stream!r}", error, once=isinstance(error, DefinitionError)
             )
 
-    def _wanted(self, model: Model[S], snapshot: Snapshot[S], done: Loaded[S]) -> bool:
+    def _wanted(self, loader: Loader, model: Model[S], snapshot: Snapshot[S], done: Loaded[S]) -> bool:
         """Whether the author's function wants a snapshot stored; it is given one of its own."""
         when = model.definition.snapshot_when
         if when is None:
             return False
-        found: object = when(self._snapshot(model, snapshot.stream, done, snapshot.appended))
+        found: object = when(self._snapshot(loader, model, snapshot.stream, done, snapshot.appended))
         if callable(found) or is_unrun(found):
             discard(found)
             raise DefinitionError(f"{model.definition.name}: snapshot_when= gave {called(found)}; let it give a bool")
         return bool(found)
 
-    def _snapshot(self, model: Model[S], stream: str, loaded: Loaded[S], appended: int = 0) -> Snapshot[S]:
+    def _snapshot(
+        self, loader: Loader, model: Model[S], stream: str, loaded: Loaded[S], appended: int = 0
+    ) -> Snapshot[S]:
         entry = loaded.entry
         return Snapshot(
             stream,
@@ -308,7 +340,7 @@ class Engine:
             loaded.cached,
             entry.state,
             model.copy,
-            self,
+            loader,
             appended,
             entry.closed,
         )

@@ -7,16 +7,19 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from act_fast._events.event import CLOSED
+from act_fast._events.codec import Codec
+from act_fast._events.committed import Committed
+from act_fast._events.event import CLOSED, Event
+from act_fast._events.meta import Meta, decode_meta
 from act_fast._loading.cache import Cache, Entry
 from act_fast._model.model import Model
 from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._states.state import State
-from act_fast.errors import ActError, DecodeError, DefinitionError
-from act_fast.stores.capabilities import Rows
+from act_fast.errors import ActError, DecodeError, DefinitionError, StoreClosedError
+from act_fast.stores.capabilities import log_mark_of, pinned_to_log
 from act_fast.stores.port import Store
-from act_fast.stores.rows import pages_of
+from act_fast.stores.rows import REPLACED, committed, pages_of, port_to
 from act_fast.stores.time_travel import version_before
 
 __all__ = ["Loaded", "Loader"]
@@ -33,35 +36,70 @@ class Loaded(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
 
 
 class Loader:
-    """Loads states for one app, through its cache."""
+    """Loads states for one app, through its cache, from one log.
 
-    def __init__(self, store: Store, port: Rows, cache: Cache, observers: Observers) -> None:
-        self._store = store
+    When a restored one has taken its place, each verb raises `StoreClosedError`, and the cache is of no use any more.
+
+    Attributes:
+        store: where the events are, for as long as the log is this one.
+        cache: live states of this log.
+        append: appends to this log.
+        codec: decodes the app's events.
+    """
+
+    def __init__(self, store: Store, cache: Cache, observers: Observers, codec: Codec) -> None:
+        self.store = pinned_to_log(store)
+        self.cache = cache
+        self._mark = log_mark_of(store)
+        port = port_to(self.store)
+        self.append = port.append
         self._port = port
         self._version = port.version
-        self._cache = cache
         self._observers = observers
+        self.codec = codec
         self._warned: set[tuple[type[State], str]] = set()
 
     def latest(self, model: Model[S], stream: str) -> Loaded[S]:
         """The state now. What the cache holds is only where folding starts; the log is always asked for more."""
         key = (model.definition.state, stream)
-        held: Entry[S] | None = self._cache.get(key)
+        held: Entry[S] | None = self.cache.get(key)
         if held is not None:
             version = self._version(stream)
             if version == held.version:
                 return Loaded(held, 0, True)
             if version < held.version:  # another log now stands where this was folded from
-                self._cache.drop(key)
+                self.cache.drop(key)
                 held = None
         start, spoilt = (held, False) if held is not None else self._stored(model, stream, None)
         entry = self._replay(model, stream, start, None)
         if entry.version:
-            self._cache.put(key, entry)
+            self.cache.put(key, entry)
         replayed = entry.version - (start.version if start else 0)
         if not entry.closed and (spoilt or (held is None and start is not None and self._far(model, replayed))):
             self._replace(model, stream, entry)
         return Loaded(entry, replayed, held is not None)
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a restored log has taken the place of this one, or is about to."""
+        return self._mark is not None and self._mark.replaced
+
+    def save_snapshot(self, stream: str, version: int, data: bytes) -> None:
+        """Store a state of this log."""
+        if self.replaced:
+            raise StoreClosedError(REPLACED)
+        self.store.save_snapshot(stream, version, data)
+
+    def events_between(self, stream: str, first: int, last: int) -> list[Committed[Event]]:
+        """A stream's events from one version to another, both included, as far as the app knows them."""
+        codec = self.codec
+        pages = pages_of(self._port, stream, first - 1, last + 1)
+        return [codec.committed(committed(row)) for page in pages for row in page if row[3] in codec.decoders]
+
+    def meta_at(self, stream: str, version: int) -> Meta:
+        """The meta of an event that is there."""
+        rows, _ = self._port.load(stream, version - 1, version + 1, 1)
+        return decode_meta(rows[0][6])
 
     def at_moment(
         self,
@@ -72,7 +110,7 @@ class Loader:
         position: int | None,
     ) -> Loaded[S]:
         """The state at a moment; now, when none is named."""
-        end = version_before(self._store, stream, before, at, position)
+        end = version_before(self.store, stream, before, at, position)
         return self.latest(model, stream) if end is None else self._before(model, stream, end)
 
     def history(self, model: Model[S], stream: str, after: int, before: int | None) -> Iterator[Entry[S]]:
@@ -86,7 +124,7 @@ class Loader:
 
     def _before(self, model: Model[S], stream: str, end: int) -> Loaded[S]:
         """The state just before version `end`. Leaves the cache as it is, which is for the states of today."""
-        held: Entry[S] | None = self._cache.get((model.definition.state, stream))
+        held: Entry[S] | None = self.cache.get((model.definition.state, stream))
         if held is not None and not (held.version < end and held.version <= self._version(stream)):
             held = None
         start = held if held is not None else self._stored(model, stream, end)[0]
@@ -148,7 +186,7 @@ class Loader:
 
     def _replace(self, model: Model[S], stream: str, entry: Entry[S]) -> None:
         try:
-            self._store.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
+            self.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
         except ActError as error:
             once = isinstance(error, DefinitionError)
             self._observers.fail(f"replacing the snapshot of {stream!r}", error, once=once)

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 from weakref import WeakValueDictionary
@@ -10,10 +10,28 @@ from weakref import WeakValueDictionary
 from act_fast._runtime.logger import log
 from act_fast.errors import DefinitionError
 
-__all__ = ["Address", "Database"]
+__all__ = [
+    "Address",
+    "Database",
+    "TransactionEndedError",
+    "fetch",
+    "is_busy",
+    "is_of_database",
+    "is_sqlite",
+    "quoted",
+    "text_of",
+]
 
 Address: TypeAlias = Any | Callable[[], Any]
 """A connection of `sqlite3` or DuckDB, or a function that makes one."""
+
+_SAVEPOINT: Final = "act_fast"
+_BUSY: Final = (5, 6)
+"""SQLite's codes for "database is locked" and "database table is locked"; the higher bits say more."""
+
+
+class TransactionEndedError(DefinitionError):
+    """The transaction was ended by what was called in it, so what it has done may be in the database already."""
 
 
 class Turn:
@@ -26,7 +44,6 @@ class Turn:
 
 
 _turns: Final[WeakValueDictionary[int, Turn]] = WeakValueDictionary()
-_SAVEPOINT: Final = "act_fast"
 _turns_lock: Final = threading.Lock()
 
 
@@ -54,30 +71,40 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Any]:
-        """A cursor whose work is committed at the end of the block, or undone if that raises."""
+        """A cursor whose work is committed at the end of the block, or undone if that raises.
+
+        Raises:
+            TransactionEndedError: something in the block has ended the transaction.
+        """
         connection = self._connected()
         with self._turn.lock:
             cursor = connection.cursor()
+            transaction = SqliteTransaction(connection, cursor) if is_sqlite(connection) else DuckTransaction(cursor)
             try:
-                _begin(connection, cursor)
-                try:
-                    yield cursor
-                    _commit(self._place, connection, cursor)
-                except BaseException:
-                    _undo(cursor)
-                    raise
+                transaction.begin()
+                yield cursor
+                transaction.commit(self._place)
+            except BaseException:
+                transaction.undo()
+                raise
             finally:
                 cursor.close()
 
     def close(self) -> None:
         """Close the connection if it was made here."""
         with self._lock:
+            if self._connection is None or self._connection is self._address:
+                return
             connection, self._connection = self._connection, None
-        if connection is not None and connection is not self._address:
-            with self._turn.lock:
-                connection.close()
-        elif connection is not None:
-            self._connection = connection
+        with self._turn.lock:
+            connection.close()
+
+    def reconnect(self) -> None:
+        """Have a connection that was made here made again, as this one may be of no use any more."""
+        try:
+            self.close()
+        except Exception as error:
+            log.debug("closing a connection that is of no use any more: %s", error)
 
     def _connected(self) -> Any:
         with self._lock:
@@ -98,33 +125,132 @@ class Database:
             self._turn = _turns.setdefault(id(connection), self._turn)
 
 
+class SqliteTransaction:
+    """A transaction of SQLite.
+
+    One that its user has left open is joined: on success it is committed with all that is in it, otherwise it stays
+    open, without what was done here.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, cursor: sqlite3.Cursor) -> None:
+        self._connection = connection
+        self._cursor = cursor
+        self._joined = connection.in_transaction
+        self._saved = False
+
+    def begin(self) -> None:
+        """Begin it, or join the one that is open."""
+        if not self._joined:
+            self._cursor.execute("begin immediate")  # the watermark that is read next must be true until the end
+        self._cursor.execute(f"savepoint {_SAVEPOINT}")
+        self._saved = True
+
+    def commit(self, place: str) -> None:
+        """Commit, if it is still the same transaction."""
+        try:
+            self._cursor.execute(f"release {_SAVEPOINT}")  # gone when the transaction is another one by now
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                raise
+            raise _ended(place) from None
+        self._cursor.execute("commit")
+
+    def undo(self) -> None:
+        """Undo what was done in it."""
+        if self._joined and not self._saved:
+            return
+        try:
+            if self._joined:
+                self._cursor.execute(f"rollback to {_SAVEPOINT}")
+                self._cursor.execute(f"release {_SAVEPOINT}")
+                return
+        except sqlite3.Error as error:
+            log.debug("the transaction that was joined is no more: %s", error)
+        if self._connection.in_transaction:
+            _roll_back(self._cursor)
+
+
+class DuckTransaction:
+    """A transaction of DuckDB."""
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+        self._number: object = None
+
+    def begin(self) -> None:
+        """Begin it."""
+        self._cursor.execute("begin")
+        self._number = _number(self._cursor)
+
+    def commit(self, place: str) -> None:
+        """Commit, if it is still the same transaction."""
+        if _number(self._cursor) != self._number:
+            raise _ended(place)
+        self._cursor.execute("commit")
+
+    def undo(self) -> None:
+        """Undo what was done in it."""
+        _roll_back(self._cursor)
+
+
 def is_sqlite(connection: object) -> bool:
     """Whether this is a connection of `sqlite3`."""
     return isinstance(connection, sqlite3.Connection)
 
 
-def _begin(connection: Any, cursor: Any) -> None:
-    if not is_sqlite(connection):
-        cursor.execute("begin")
-        return
-    if not connection.in_transaction:
-        cursor.execute("begin immediate")  # the watermark that is read next must be true until the end
-    cursor.execute(f"savepoint {_SAVEPOINT}")
+def is_busy(error: BaseException) -> bool:
+    """Whether somebody else is in the way, so that waiting helps: the database is locked, or two have collided."""
+    if isinstance(error, sqlite3.OperationalError):
+        code = getattr(error, "sqlite_errorcode", None)
+        return isinstance(code, int) and code & 0xFF in _BUSY
+    kind, text = type(error), str(error).casefold()
+    if "duckdb" not in kind.__module__:
+        return False
+    if kind.__name__ == "TransactionException":
+        return "conflict" in text
+    return kind.__name__ == "IOException" and "set lock on file" in text
 
 
-def _commit(place: str, connection: Any, cursor: Any) -> None:
-    if is_sqlite(connection):
-        try:
-            cursor.execute(f"release {_SAVEPOINT}")  # gone when the transaction is another one by now
-        except sqlite3.OperationalError:
-            raise DefinitionError(
-                f"{place} has ended the transaction that it was called in; it must neither commit, nor roll back, nor"
-                " use executescript(), which commits"
-            ) from None
-    cursor.execute("commit")
+def is_of_database(error: BaseException) -> bool:
+    """Whether it is the database that has raised this."""
+    return isinstance(error, sqlite3.Error) or "duckdb" in type(error).__module__
 
 
-def _undo(cursor: Any) -> None:
+def fetch(db: Any, sql: str, params: Sequence[Any] = ()) -> list[Any]:
+    """Ask on a cursor for plain tuples, whatever rows and texts its user has chosen to be given."""
+    if not isinstance(db, sqlite3.Cursor):
+        found: list[Any] = db.execute(sql, params).fetchall()
+        return found
+    plain = sqlite3.Connection.cursor(db.connection)
+    plain.row_factory = None
+    try:
+        return plain.execute(sql, params).fetchall()
+    finally:
+        plain.close()
+
+
+def text_of(db: Any, column: str) -> str:
+    """A column of text for `fetch`, which comes as bytes or text, untouched by what its user does to texts."""
+    return f"cast({column} as blob)" if isinstance(db, sqlite3.Cursor) else column
+
+
+def quoted(name: str) -> str:
+    """A name in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _number(cursor: Any) -> object:
+    return cursor.execute("select txid_current()").fetchone()
+
+
+def _ended(place: str) -> TransactionEndedError:
+    return TransactionEndedError(
+        f"{place} has ended the transaction that it was called in; it must neither commit, nor roll back, nor use"
+        " executescript(), which commits"
+    )
+
+
+def _roll_back(cursor: Any) -> None:
     try:
         cursor.execute("rollback")
     except Exception as error:  # it was ended already; what matters is what has been raised before

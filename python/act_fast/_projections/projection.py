@@ -198,9 +198,11 @@ class Projection:
             try:
                 method.check(await method.call(events[start:end] if method.batch else events[start]))
             except Exception as error:
-                raise Partly(start, error) if start else error from None
+                if not start:
+                    raise
+                raise Partly(events[start - 1].position, error) from error
 
-    def _run(self, events: list[Committed[Any]], *extra: Any) -> None:
+    def _run(self, events: list[Committed[Any]]) -> None:
         """Handle events, one after the other or in lists.
 
         Raises:
@@ -208,11 +210,11 @@ class Projection:
         """
         for method, start, end in runs(self._methods, events):
             try:
-                method.check(method.call(events[start:end] if method.batch else events[start], *extra))
+                method.check(method.call(events[start:end] if method.batch else events[start]))
             except Exception as error:
                 if not start:
                     raise
-                raise Partly(start, error) from error
+                raise Partly(events[start - 1].position, error) from error
 
     def _replay(self, events: list[Committed[Any]], loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
         """Handle events that are not delivered by a worker."""

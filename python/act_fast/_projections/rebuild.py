@@ -14,6 +14,8 @@ from act_fast._rows import Progress
 from act_fast._workers.handlers import Host
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
+from act_fast.stores.capabilities import pinned_to_log
+from act_fast.stores.port import Store
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act
@@ -38,6 +40,7 @@ class Rebuilding:
         self.events = 0
         self.resume = resume
         self._program = program
+        self._store = pinned_to_log(program.store)
         self._app = app
         self._projection = projection
         self._progress = progress
@@ -46,7 +49,7 @@ class Rebuilding:
     @property
     def head(self) -> int:
         """The position of the last event."""
-        return self._program.store.head
+        return self._store.head
 
     def loop(self) -> asyncio.AbstractEventLoop:
         """The event loop that `async def` methods run on."""
@@ -71,7 +74,7 @@ class Rebuilding:
 
     def pages(self, after: int, upto: int) -> Iterator[list[Committed[Any]]]:
         """The projection's events after a position and up to another one."""
-        return pages_between(self._program, self._projection, after, upto)
+        return pages_between(self._store, self._program, self._projection, after, upto)
 
     def watermark(self) -> int:
         """How far workers have come with the projection."""
@@ -84,15 +87,21 @@ class Rebuilding:
     @contextmanager
     def halted(self) -> Iterator[None]:
         """Let no worker touch the projection inside the block."""
-        name = self._projection.name
-        if not self._targets():
+        port, name = self._program.port(), self._projection.name
+        found = self._targets()
+        if not found:
             yield
             return
-        self._program.port().block("it is being rebuilt; if whoever did so has died, unblock it", names=[name])
+        port.block("it is being rebuilt; if the process that does so has died, unblock it", names=[name])
         try:
             yield
-        finally:
-            self.unblock()
+        except BaseException:
+            if found[0]["blocked"]:
+                port.block(str(found[0]["error"] or ""), names=[name])  # what stopped it is not put right
+            else:
+                self.unblock()
+            raise
+        self.unblock()
 
     def unblock(self) -> None:
         """Let workers go on with the projection; what has stopped them may be mended."""
@@ -122,7 +131,9 @@ def rebuild(app: "Act", projection: Projection | str, resume: bool, progress: Pr
     return rebuilding.events
 
 
-def pages_between(program: Program, projection: Projection, after: int, upto: int) -> Iterator[list[Committed[Any]]]:
+def pages_between(
+    store: Store, program: Program, projection: Projection, after: int, upto: int
+) -> Iterator[list[Committed[Any]]]:
     """The events of a projection between two positions, the second included, page by page."""
     codec = program.catalog().codec
     classes = set(projection.events)
@@ -130,7 +141,7 @@ def pages_between(program: Program, projection: Projection, after: int, upto: in
     source = projection.source
     pattern = source if source is not None and _PATTERN_LETTERS & set(source) else None
     stream = source if pattern is None else None
-    found = program.store.query(stream=stream, pattern=pattern, names=names, after=after, before=upto + 1)
+    found = store.query(stream=stream, pattern=pattern, names=names, after=after, before=upto + 1)
     while page := [codec.committed(each) for each in islice(found, _PAGE_EVENTS)]:
         yield page
 

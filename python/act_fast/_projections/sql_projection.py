@@ -1,23 +1,100 @@
 """Projections into SQL tables, whose effect is exactly once: the watermark is in the same transaction as the rows."""
 
 import copy
+import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self, TypeVar
 
+import msgspec
+
+from act_fast._checks.plain_code import is_failure
 from act_fast._events.committed import Committed
-from act_fast._projections.database import Address, Database
+from act_fast._events.context import ambient
+from act_fast._projections import watermark
+from act_fast._projections.database import (
+    Address,
+    Database,
+    TransactionEndedError,
+    is_busy,
+    is_of_database,
+    quoted,
+)
+from act_fast._projections.fit import RefusedError, check_log, misfit
+from act_fast._projections.methods import runs
+from act_fast._projections.origin import Origin, UnreadableError, mark_of
 from act_fast._projections.projection import Projection
-from act_fast._projections.rebuild import Rebuilding, pages_between
+from act_fast._projections.rebuild import Rebuilding
+from act_fast._projections.watermark import Watermark
 from act_fast._reactions.partial_batch import Partly
-from act_fast.errors import DefinitionError, NonRetryableError
+from act_fast._runtime.backoff import Backoff
+from act_fast._runtime.logger import log
+from act_fast.errors import DefinitionError, NonRetryableError, StoreClosedError
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act
 
 __all__ = ["SqlProjection"]
 
+T = TypeVar("T")
+
 _FRESH: Final = "__fresh"
 _ROUNDS_MAX: Final = 20
+_BUSY_BACKOFF: Final = Backoff(first=0.01, factor=2.0, longest=5.0)
+
+
+class CallFailedError(Exception):
+    """A method has failed, which was handling the events from one index to another."""
+
+    def __init__(self, start: int, end: int, error: BaseException) -> None:
+        super().__init__(start, end, error)
+        self.start = start
+        self.end = end
+        self.error = error
+
+
+class BehindError(Exception):
+    """There are events before those at hand that are not in the database."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
+        self.position = position
+
+
+class Failure(NamedTuple):
+    """What was undone: the events from one index to another are to blame, or one of them is.
+
+    Attributes:
+        start: the first of them.
+        end: behind the last of them.
+        error: what was raised.
+        busy: whether it is only that somebody else is in the way.
+        final: whether there is nothing to be found by trying fewer events.
+    """
+
+    start: int
+    end: int
+    error: BaseException
+    busy: bool = False
+    final: bool = False
+
+
+class Run:
+    """One delivery, or one rebuild.
+
+    Attributes:
+        app: whose events they are.
+        origin: where they come from.
+        begins_at: the position of the first event that is delivered; None when that says nothing, or nothing any more.
+        done: the position up to which events were committed by this run.
+    """
+
+    def __init__(self, app: "Act", projection: Projection, begins_at: int | None) -> None:
+        self.app = app
+        self.origin = Origin(app._program, projection)
+        self.delivered = begins_at is not None
+        self.begins_at = begins_at
+        self.done: int | None = None
 
 
 class SqlProjection(Projection):
@@ -42,15 +119,20 @@ class SqlProjection(Projection):
     Its methods take a cursor too, in a transaction that they leave alone: it ends with all events that were fetched
     together, and holds the watermark, a row of the table `act_fast_watermarks (projection, position)`. What is at or
     below the watermark is left out. Events that the database has missed, as when it was restored from a backup or made
-    anew, are taken from the log first.
+    again, are taken from the log first.
+
+    Beside it, a row of `act_fast_projections` says which store and log the rows are of, which events, and which tables.
+    Rows of another log are not gone on with: the projection is blocked until it is rebuilt. Tables that were dropped,
+    emptied or added, an event class that the projection takes now, and `reset` have the rows made again from the first
+    event. A database that is locked is waited for, however long that takes.
 
     Args:
         connection: of `sqlite3` (made with `check_same_thread=False`) or DuckDB, or a function that makes one when it
-            is needed. Nothing else should have a transaction open on it.
+            is needed. Nothing else should have a transaction open on it: it would be committed with the next events.
         name: what its progress is stored under; that of the class when left out.
 
     Attributes:
-        tables: the names of its tables, those that `rebuild` makes anew.
+        tables: the names of its tables, those that `rebuild` makes again.
     """
 
     tables: Sequence[str] = ()
@@ -61,7 +143,8 @@ class SqlProjection(Projection):
             self.name = name
         self._suffix = ""
         self._is_set_up = False
-        self._is_whole = False
+        self._trusted: tuple[str, Watermark] | None = None
+        self._busy = 0
         self._database = Database(self._place, connection)
 
     def setup(self, db: Any) -> None:
@@ -74,7 +157,7 @@ class SqlProjection(Projection):
         """What to call a table in SQL, in quotes; while a rebuild goes on that is another one beside it."""
         if name not in self.tables:
             raise DefinitionError(f"{self._place} has no table {name!r}; name it in tables = (...)")
-        return _quoted(name + self._suffix)
+        return quoted(name + self._suffix)
 
     def close(self) -> None:
         """Close the connection if it was made by a function."""
@@ -85,7 +168,7 @@ class SqlProjection(Projection):
         made = copy.copy(self)
         made._suffix = _FRESH
         made._is_set_up = False
-        made._is_whole = True
+        made._trusted = None
         made.__dict__.pop("_methods", None)  # they are bound to this one
         made.__dict__.pop("reactions", None)
         return made
@@ -93,7 +176,8 @@ class SqlProjection(Projection):
     def take_over(self, fresh: Any) -> None:
         """Put the tables of a copy in the place of these, in one transaction."""
         with self._database.transaction() as db:
-            self._swap(fresh, db)
+            _, said = watermark.read(db, fresh._key)
+            self._swap(fresh, db, said or Watermark())
 
     def _takes_lists(self) -> bool:
         return True
@@ -105,135 +189,363 @@ class SqlProjection(Projection):
         return self._handle
 
     def _handle(self, events: list[Committed[Any]], app: "Act") -> None:
-        """What the reaction calls."""
-        if not self._is_whole:
-            self._fill_gap(events[0].position, app)
-        self._apply(events, app)
-
-    def _fill_gap(self, upto: int, app: "Act") -> None:
-        """Take from the log what was acknowledged once and is not in this database."""
-        self._apply([], app)
-        watermark, head = self._position(), app.store.head
-        if watermark > head:
-            raise NonRetryableError(
-                f"the database of projection {self.name!r} has come to position {watermark}, but the log ends at"
-                f" {head}: it belongs to another log, or the log was restored from an older backup; rebuild it"
-            )
-        for page in pages_between(app._program, self, watermark, upto - 1):
-            self._apply(page, app)
-        self._is_whole = True
-
-    def _apply(self, events: list[Committed[Any]], app: "Act") -> None:
-        """Handle events in one transaction; if one fails, those before it in a transaction without it.
+        """What the reaction calls.
 
         Raises:
-            Partly: the first of them are handled for good, and the next one fails.
+            Partly: the first of them are in the database for good, and the next one is not.
         """
+        run = Run(app, self, events[0].position)
+        while (after := self._apply_or_behind(events, run)) is not None:
+            with suppress(BehindError):  # it was changed meanwhile, so that this has to be looked at again
+                self._fill_gap(after, events[0].position - 1, run)
+
+    def _apply_or_behind(self, events: list[Committed[Any]], run: Run) -> int | None:
+        """Handle events; the position that the database has come to when others are to be handled first, else None."""
         try:
-            self._apply_all(events, app)
-        except Partly as partly:
-            self._apply_all(events[: partly.handled], app)
+            failure = self._apply(events, run)
+        except BehindError as behind:
+            return behind.position
+        if failure is not None:
+            raise self._told(failure, run)
+        return None
+
+    def _fill_gap(self, after: int, upto: int, run: Run) -> None:
+        """Take from the log what was acknowledged once and is not in this database."""
+        before = ambient.set(None)  # what is being handled is not what these events are about
+        try:
+            for page in run.origin.pages(after, upto):
+                failure = self._apply(page, run)
+                if failure is not None:
+                    raise self._told(failure, run, page[failure.start].position)
+        except UnreadableError as unreadable:
+            raise Partly(None, unreadable.error, alone=True, missing=unreadable.position) from unreadable
+        finally:
+            ambient.reset(before)
+
+    def _apply(self, events: list[Committed[Any]], run: Run) -> Failure | None:
+        """Handle events in one transaction; if that fails, as many as do not, and the one that does is found."""
+        while events:
+            failure = self._attempt(events, run)
+            while failure is not None and failure.start and not failure.final:
+                earlier = self._again(events[: failure.start], run)
+                if earlier is None:
+                    break
+                failure = earlier
+            if failure is None or failure.final or failure.end - failure.start == 1:
+                return failure
+            for at in range(failure.start, failure.end):  # they were handled together
+                alone = self._again([events[at]], run)
+                if alone is not None:
+                    return alone._replace(start=at, end=at + 1)
+            events = events[failure.end :]
+        return None
+
+    def _again(self, events: list[Committed[Any]], run: Run) -> Failure | None:
+        """Try events once more, read from the log again: what has failed may have changed what it was given."""
+        return self._attempt(run.origin.again(events), run)
+
+    def _attempt(self, events: list[Committed[Any]], run: Run) -> Failure | None:
+        """Handle events in one transaction, or none of them.
+
+        Raises:
+            BehindError: there are others to be handled first.
+        """
+        known = 0
+        was_set_up = self._is_set_up
+        try:
+            with self._database.transaction() as db:
+                said = self._look(db, run)
+                known = sum(event.position <= said.position for event in events)
+                rest = events[known:]
+                if rest and run.origin.any_between(run.origin.names, said.position, rest[0].position):
+                    raise BehindError(said.position)
+                if rest:
+                    self._begin(db, said, run)
+                    self._project(rest, db, run.app)
+                after = self._advanced(db, said, rest, run)
+                if after != said:
+                    watermark.write(db, self._key, after)
+        except BehindError:
             raise
-
-    def _apply_all(self, events: list[Committed[Any]], app: "Act") -> None:
-        with self._database.transaction() as db:
-            self._set_up(db)
-            watermark = self._read(db)
-            known = sum(event.position <= watermark for event in events)
-            if known < len(events) or not events:
-                self._advance(events[known:], known, db, app)
-                self._write(db, max(watermark, events[-1].position if events else 0))
-        self._is_set_up = True
-
-    def _advance(self, events: list[Committed[Any]], known: int, db: Any, app: "Act") -> None:
-        try:
-            self._project(events, db, app)
-        except Partly as partly:
-            raise Partly(known + partly.handled, partly.error) from partly.error
-        except Exception as error:
-            if not known:
+        except BaseException as error:
+            self._is_set_up = False
+            self._trusted = None
+            if not is_failure(error):
                 raise
-            raise Partly(known, error) from error
+            if was_set_up and is_of_database(error) and not is_busy(error):
+                return self._again(events, run)  # a table may have gone that was there before
+            return self._failure(error, known, len(events), run)
+        self._is_set_up = True
+        self._trusted = (run.origin.store, after)
+        self._busy = 0
+        if events:
+            run.begins_at = None
+            run.done = max(run.done or 0, events[-1].position)
+        return None
 
-    def _project(self, events: list[Committed[Any]], db: Any, app: "Act") -> None:
-        """Let the methods handle events."""
-        self._run(events, db)
+    def _begin(self, db: Any, said: Watermark, run: Run) -> None:
+        """Say that the rows are not to be trusted, which only comes true if a method commits halfway through."""
+        begun = msgspec.structs.replace(said, store=said.store or run.origin.store, problem=self._spoilt)
+        watermark.write(db, self._key, begun)
 
-    def _set_up(self, db: Any) -> None:
-        if self._is_set_up:
-            return
-        db.execute(
-            "create table if not exists act_fast_watermarks (projection text primary key, position bigint not null)"
+    def _failure(self, error: BaseException, known: int, count: int, run: Run) -> Failure:
+        """What an error means for events, of which some were known."""
+        if isinstance(error, CallFailedError):
+            start, end, error = known + error.start, known + error.end, error.error
+        else:
+            start, end = 0, count
+            if is_of_database(error) and not is_busy(error):
+                self._database.reconnect()
+        if isinstance(error, TransactionEndedError):
+            self._distrust(run)
+            return Failure(start, end, NonRetryableError(self._spoilt), final=True)
+        if is_busy(error):
+            return Failure(start, end, error, busy=True, final=True)
+        return Failure(start, end, error, final=isinstance(error, RefusedError | StoreClosedError))
+
+    def _told(self, failure: Failure, run: Run, missing: int | None = None) -> Partly:
+        """A failure as workers are told of it: with what the database itself says is done."""
+        if not failure.busy:
+            return Partly(None if failure.final else self._done(run), failure.error, alone=True, missing=missing)
+        self._busy += 1
+        return Partly(run.done, failure.error, busy=self._busy, missing=missing)
+
+    def _done(self, run: Run) -> int | None:
+        """The position that the database has come to; None when that is not known, or it says nothing of this log."""
+        try:
+            with self._database.transaction() as db:
+                position, said = watermark.read(db, self._key)
+                check_log(self.name, position, said, run.origin)
+                tables = watermark.filled_tables(db, self._own_tables)
+                return position if misfit(position, said, tables, run.origin, run.begins_at) is None else None
+        except Exception as error:
+            log.debug("what the database of %r has come to cannot be told: %s", self.name, error)
+            return None
+
+    def _look(self, db: Any, run: Run) -> Watermark:
+        """What the database says of this projection; if that does not fit, the tables are made again, empty.
+
+        Raises:
+            RefusedError: its rows are of another log.
+        """
+        if not self._is_set_up:
+            watermark.make_tables(db)
+        position, said = watermark.read(db, self._key)
+        known = self._trusted[1].tables if self._trusted is not None else None
+        tables = watermark.filled_tables(db, self._own_tables, known)
+        why = self._why_not(position, said, tables, run)
+        if why is not None:
+            if not self._suffix:
+                log.warning("projection %r is made again from the first event: %s", self.name, why)
+            self._drop_tables(db)
+        if why is not None or not self._is_set_up:
+            self.setup(db)
+            if not self._suffix:
+                self.indexes(db)
+        if why is not None or position is None:
+            return Watermark(store=None)
+        return Watermark(position) if said is None else msgspec.structs.replace(said, position=position)
+
+    def _why_not(
+        self, position: int | None, said: Watermark | None, tables: dict[str, bool | None], run: Run
+    ) -> str | None:
+        """Why the tables have to be made again; None when they fit."""
+        try:
+            if position is None and said is None and (filled := [name for name, has in tables.items() if has]):
+                raise RefusedError(
+                    f"{', '.join(map(repr, filled))} of projection {self.name!r} has rows, but nothing in"
+                    " act_fast_watermarks says of which events; rebuild it, or let it write to other tables"
+                )
+            if self._trusted is None or said is None or self._trusted != (run.origin.store, said):
+                check_log(self.name, position, said, run.origin)
+        except RefusedError as refused:
+            if self._suffix:
+                return str(refused)  # what is left of an older rebuild
+            if not self._begins_again(said, run):
+                raise
+            return "it was reset"
+        return misfit(position, said, tables, run.origin, run.begins_at)
+
+    def _begins_again(self, said: Watermark | None, run: Run) -> bool:
+        """Whether the first event is delivered once more, to a database of this very store."""
+        if said is None or run.begins_at is None or said.store != run.origin.store:
+            return False
+        return run.begins_at <= (said.begun_at or run.origin.first())
+
+    def _advanced(self, db: Any, said: Watermark, events: Sequence[Committed[Any]], run: Run) -> Watermark:
+        """What is to be said once some more events are in the tables."""
+        origin = run.origin
+        position = events[-1].position if events else said.position
+        begun_at = said.begun_at
+        if not said.position and events:
+            begun_at = events[0].position
+        elif not begun_at and run.delivered:
+            begun_at = origin.first()
+        if said.store is not None and not events and begun_at == said.begun_at:
+            return said
+        # Of those that another release takes and this one does not, all were applied as long as there are none.
+        others = said.events - origin.names
+        if others and origin.any_between(others, said.position, position + 1):
+            others = frozenset()
+        return Watermark(
+            position=position,
+            store=origin.store,
+            last_event=mark_of(events[-1]) if events else said.last_event or origin.mark_at(position),
+            events=origin.names | others,
+            source=origin.source,
+            tables=watermark.filled_tables(db, self._own_tables),
+            begun_at=begun_at,
         )
-        self.setup(db)
-        if not self._suffix:
-            self.indexes(db)
 
-    def _read(self, db: Any) -> int:
-        """The position that the tables have come to."""
-        return self._row(db) or 0
+    def _project(self, events: Sequence[Committed[Any]], db: Any, app: "Act") -> None:
+        """Let the methods handle events.
 
-    def _row(self, db: Any) -> int | None:
-        found = db.execute(
-            "select position from act_fast_watermarks where projection = ?", (self.name + self._suffix,)
-        ).fetchone()
-        return None if found is None else int(found[0])
+        Raises:
+            CallFailedError: one of them has failed.
+        """
+        for method, start, end in runs(self._methods, events):
+            try:
+                method.check(method.call(list(events[start:end]) if method.batch else events[start], db))
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
+                raise CallFailedError(start, end, error) from error
 
-    def _write(self, db: Any, position: int) -> None:
-        db.execute(
-            "insert into act_fast_watermarks values (?, ?)"
-            " on conflict (projection) do update set position = excluded.position",
-            (self.name + self._suffix, position),
+    @property
+    def _spoilt(self) -> str:
+        return (
+            f"{self._place} has ended the transaction that it was called in; it must neither commit, nor roll back, nor"
+            " use executescript(), which commits. Its rows may count events twice: fix it, then rebuild it"
         )
 
-    def _position(self) -> int:
-        with self._database.transaction() as db:
-            return self._read(db)
+    @property
+    def _key(self) -> str:
+        return self.name + self._suffix
+
+    @property
+    def _own_tables(self) -> dict[str, str]:
+        """What the tables are called in the database, by their names."""
+        return {name: name + self._suffix for name in self.tables}
+
+    def _drop_tables(self, db: Any) -> None:
+        for name in self.tables:
+            db.execute(f"drop table if exists {self.table(name)}")
+
+    def _distrust(self, run: Run) -> None:
+        """Keep in the database that its rows are not to be gone on with."""
+        try:
+            with self._database.transaction() as db:
+                watermark.make_tables(db)
+                position, said = watermark.read(db, self._key)
+                self._begin(db, msgspec.structs.replace(said or Watermark(), position=position or 0), run)
+        except Exception as error:
+            log.warning("the database of projection %r cannot be marked as wrong: %s", self.name, error)
 
     def _rebuild(self, rebuilding: Rebuilding, app: "Act") -> None:
         """Replay into tables beside the live ones, which go on meanwhile, and swap them in one transaction."""
+        run = Run(app, self, None)
         fresh = self.fresh()
         if not rebuilding.resume:
-            fresh._drop()
-        fresh._apply([], app)
-        rebuilding.begin_after(fresh._position())
+            _patiently(fresh._drop)
+        rebuilding.begin_after(_patiently(lambda: fresh._made(run)))
         for _ in range(_ROUNDS_MAX):  # until nothing has come meanwhile; what little comes later waits for the swap
             head = rebuilding.head
-            rebuilding.replay(lambda events: fresh._apply(events, app), head)
+            rebuilding.replay(lambda events: fresh._replayed(events, run), head)
             if head == rebuilding.head:
                 break
-        with self._database.transaction() as db:
-            self._set_up(db)
-            if fresh._row(db) is None:
-                return  # somebody else has rebuilt it at the same time, and was faster
-            live = self._read(db)
-            if live <= rebuilding.head:  # otherwise it is that of another log
-                rebuilding.replay(lambda events: fresh._catch_up(events, db, app), live)
-            self._swap(fresh, db)
-        self._is_whole = True
+        _patiently(lambda: self._take_place(fresh, rebuilding, run))
         rebuilding.unblock()
 
-    def _catch_up(self, events: list[Committed[Any]], db: Any, app: "Act") -> None:
-        self._project(events, db, app)
-        self._write(db, events[-1].position)
+    def _made(self, run: Run) -> int:
+        """Make the tables, or find what an interrupted rebuild has left; the position that they have come to."""
+        with self._database.transaction() as db:
+            said = self._look(db, run)
+            watermark.write(db, self._key, self._advanced(db, said, (), run))
+        self._is_set_up = True
+        return said.position
 
-    def _swap(self, fresh: Self, db: Any) -> None:
-        position = fresh._read(db)
+    def _replayed(self, events: list[Committed[Any]], run: Run) -> None:
+        """Handle events of a rebuild."""
+        tries = 0
+        while True:
+            try:
+                failure = self._apply(events, run)
+            except BehindError as behind:  # another rebuild has finished, or was begun again, in the same tables
+                for page in run.origin.pages(behind.position, events[0].position - 1):
+                    self._replayed(page, run)
+                continue
+            if failure is None:
+                return
+            if not failure.busy:
+                raise failure.error
+            tries += 1
+            time.sleep(_BUSY_BACKOFF.wait(tries))
+
+    def _take_place(self, fresh: Self, rebuilding: Rebuilding, run: Run) -> None:
+        """Bring a copy to where this one is, and put its tables in the place of these."""
+        with self._database.transaction() as db:
+            position, said = watermark.read(db, self._key)
+            copied_to, copied = watermark.read(db, fresh._key)
+            if copied_to is None or copied is None:
+                return  # somebody else has rebuilt it at the same time, and was faster
+            rebuilding.begin_after(copied_to)
+            if position is not None and self._is_of_log(position, said, run):
+                copied = self._catch_up(fresh, copied, rebuilding, position, db, run)
+            first = run.origin.first()
+            begun_at = first if first and rebuilding.watermark() >= first else 0
+            self._swap(fresh, db, msgspec.structs.replace(copied, begun_at=begun_at))
+        self._is_set_up = False
+        self._trusted = None
+
+    def _catch_up(
+        self, fresh: Self, copied: Watermark, rebuilding: Rebuilding, position: int, db: Any, run: Run
+    ) -> Watermark:
+        """Let a copy handle what this one has handled since, in the transaction that will swap them."""
+
+        def handle(events: list[Committed[Any]]) -> None:
+            nonlocal copied
+            try:
+                fresh._project(events, db, run.app)
+            except CallFailedError as failed:
+                raise failed.error from None
+            copied = fresh._advanced(db, copied, events, run)
+
+        rebuilding.replay(handle, position)
+        return copied
+
+    def _is_of_log(self, position: int, said: Watermark | None, run: Run) -> bool:
+        try:
+            check_log(self.name, position, said and msgspec.structs.replace(said, problem=""), run.origin)
+        except RefusedError:
+            return False
+        return True
+
+    def _swap(self, fresh: Self, db: Any, said: Watermark) -> None:
         for name in self.tables:
             db.execute(f"drop table if exists {self.table(name)}")
             db.execute(f"alter table {fresh.table(name)} rename to {self.table(name)}")
-        db.execute("delete from act_fast_watermarks where projection = ?", (fresh.name + fresh._suffix,))
-        self._write(db, position)
+        watermark.remove(db, fresh._key)
         self.indexes(db)
+        watermark.write(
+            db, self._key, msgspec.structs.replace(said, tables=watermark.filled_tables(db, self._own_tables))
+        )
 
     def _drop(self) -> None:
         """Throw away what an interrupted rebuild has left."""
         with self._database.transaction() as db:
-            self._set_up(db)
-            for name in self.tables:
-                db.execute(f"drop table if exists {self.table(name)}")
-            db.execute("delete from act_fast_watermarks where projection = ?", (self.name + self._suffix,))
+            watermark.make_tables(db)
+            self._drop_tables(db)
+            watermark.remove(db, self._key)
 
 
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+def _patiently(do: Callable[[], T]) -> T:
+    """Do something in a database, and wait for as long as somebody else is in the way."""
+    tries = 0
+    while True:
+        try:
+            return do()
+        except Exception as error:
+            if not is_busy(error):
+                raise
+        tries += 1
+        time.sleep(_BUSY_BACKOFF.wait(tries))

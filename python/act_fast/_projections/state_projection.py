@@ -9,8 +9,8 @@ from msgspec import inspect
 
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
-from act_fast._projections.database import Address
-from act_fast._projections.sql_projection import SqlProjection
+from act_fast._projections.database import Address, fetch, quoted, text_of
+from act_fast._projections.sql_projection import CallFailedError, SqlProjection
 from act_fast._states.state import State
 from act_fast.errors import DefinitionError
 
@@ -70,7 +70,7 @@ class StateProjection(SqlProjection, Generic[S]):
 
     def setup(self, db: Any) -> None:
         """Make the table if it is not there."""
-        columns = ", ".join(f"{_quoted(each.name)} {each.kind}" for each in self._columns())
+        columns = ", ".join(f"{quoted(each.name)} {each.kind}" for each in self._columns())
         db.execute(
             f"create table if not exists {self._table} (stream text primary key, version bigint not null,"
             f' "position" bigint not null{", " if columns else ""}{columns})'
@@ -83,8 +83,14 @@ class StateProjection(SqlProjection, Generic[S]):
     def _handler(self) -> Callable[..., object]:
         return self._handle
 
-    def _project(self, events: list[Committed[Any]], db: Any, app: "Act") -> None:
+    def _project(self, events: Sequence[Committed[Any]], db: Any, app: "Act") -> None:
         """Write the latest state of each stream that is not that far yet."""
+        try:
+            self._write_rows(events, db, app)
+        except Exception as error:
+            raise CallFailedError(0, len(events), error) from error
+
+    def _write_rows(self, events: Sequence[Committed[Any]], db: Any, app: "Act") -> None:
         versions = {event.stream: event.version for event in events}
         written = self._versions(db, list(versions))
         behind = [stream for stream, version in versions.items() if written.get(stream, 0) < version]
@@ -104,12 +110,13 @@ class StateProjection(SqlProjection, Generic[S]):
         for start in range(0, len(streams), _ASKED_MAX):
             part = streams[start : start + _ASKED_MAX]
             marks = ", ".join("?" * len(part))
-            asked = f"select stream, version from {self._table} where stream in ({marks})"
-            found |= dict(db.execute(asked, part).fetchall())
+            asked = f"select {text_of(db, 'stream')}, version + 0 from {self._table} where stream in ({marks})"
+            for stream, version in fetch(db, asked, part):
+                found[stream.decode() if isinstance(stream, bytes) else stream] = version
         return found
 
     def _upsert(self, columns: Sequence[Column]) -> str:
-        names = [_quoted(name) for name in (*_PLACE, *(each.name for each in columns))]
+        names = [quoted(name) for name in (*_PLACE, *(each.name for each in columns))]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
         marks = ", ".join("?" * len(names))
         return (
@@ -170,7 +177,3 @@ def _moment(value: datetime) -> datetime:
 
 def _moment_text(value: datetime) -> str:
     return _moment(value).isoformat(" ")
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

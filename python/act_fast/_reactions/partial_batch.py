@@ -4,14 +4,22 @@ __all__ = ["Partly"]
 
 
 class Partly(Exception):
-    """The first events of a batch are handled for good; the one after them has failed.
+    """Of a batch of events those up to a position are handled for good; the one after them is not.
 
     Attributes:
-        handled: how many events are.
-        error: what the next one raised.
+        done: the position; None when it is not known, and so counts for nothing.
+        error: what the next event raised, or what keeps it from being begun.
+        busy: how often in a row it was only that somebody else is in the way, so that waiting helps; 0 when it failed.
+        alone: whether the next event failed by itself, and not together with others after it.
+        missing: the position of the event that failed, if it is one from before the batch.
     """
 
-    def __init__(self, handled: int, error: Exception) -> None:
-        super().__init__(handled, error)
-        self.handled = handled
+    def __init__(
+        self, done: int | None, error: BaseException, *, busy: int = 0, alone: bool = False, missing: int | None = None
+    ) -> None:
+        super().__init__(done, error)
+        self.done = done
         self.error = error
+        self.busy = busy
+        self.alone = alone
+        self.missing = missing

@@ -77,7 +77,8 @@ class Library:
         self, connection: duckdb.DuckDBPyConnection, at: int | datetime | None = None, *, files: bool = False
     ) -> Session:
         """A cut to ask about: the log as it is now, or was at a position or a time."""
-        return Session(connection, self.store, cut_at(self.store, at), self._targets, files=files)
+        store = self.store.pinned() or self.store  # a restored log would have other events at the same positions
+        return Session(connection, store, cut_at(store, at), self._targets, files=files)
 
     def sql(
         self, query: str, params: Mapping[str, Any], at: int | datetime | None, *, lossless: bool = False

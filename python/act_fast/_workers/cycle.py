@@ -58,7 +58,7 @@ class Cycle:
             lease_ms = lane_seconds("lease=", lane.lease)
             asked = None if self._lanes is None and len(lanes) == 1 else [name]
             found = port.claim(asked, lagging, leading, lane.events_max, lease_ms, program.holder, cut)
-            leases += [Lease(each, lease_ms) for each in found]
+            leases += [Lease(each, lease_ms, port) for each in found]
         if leases and "claimed" in program.observers.kinds:
             for each in leases:
                 claimed = Claimed(each.name, len(each.rows), each.attempts, each.lagging)
@@ -103,7 +103,8 @@ class Cycle:
 
     def finish(self, leases: Sequence[Lease]) -> Drained:
         """Hand in what has become of leases, in one step."""
-        accepted = self.program.port().finish([lease.outcome() for lease in leases])
+        port = leases[0].port or self.program.port()
+        accepted = port.finish([lease.outcome() for lease in leases])
         kept = [lease for lease, was in zip(leases, accepted, strict=True) if was]
         lost = [lease.name for lease, was in zip(leases, accepted, strict=True) if not was]
         if lost:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Generator
 from datetime import UTC, datetime
+from itertools import islice
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
@@ -14,6 +15,8 @@ from act_fast._events.context import Reacting, ambient
 from act_fast._events.meta import Actor, Meta, decode_meta, meta_again
 from act_fast._reactions.partial_batch import Partly
 from act_fast._rows import Row
+from act_fast._runtime.backoff import Backoff
+from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._workers.handlers import Step, Steps
 from act_fast._workers.lease import Lease
@@ -29,6 +32,7 @@ _clock: Final = time.monotonic
 _EPOCH: Final = _from_timestamp(0, UTC)
 _NOBODY: Final[set[int]] = set()
 _name: Final = itemgetter(3)
+_BUSY_BACKOFF: Final = Backoff(first=0.01, factor=2.0, longest=5.0)
 
 
 class Handling:
@@ -125,9 +129,9 @@ class Handling:
             lease.attempts = 1  # those before were at an event that is left out
         lease.rows, lease.reactions = [row for row, _ in kept], [numbers for _, numbers in kept]
 
-    def _each(self, lease: Lease, on_loop: bool) -> Waiting:
+    def _each(self, lease: Lease, on_loop: bool, start: int = 0) -> Waiting:
         steps, some_defer, actor = self.steps.all, self.steps.some_defer, self.actor
-        for row, numbers in zip(lease.rows, lease.reactions, strict=True):
+        for row, numbers in islice(zip(lease.rows, lease.reactions, strict=True), start, None):
             position = row[0]
             step = steps[numbers[0]]
             try:
@@ -148,7 +152,14 @@ class Handling:
                     if found is not None and is_unrun(found):
                         _refuse(step, found)
             except BaseException as error:
-                self._failed(lease, step, position, _meant(error, on_loop))
+                meant = _meant(error, on_loop)
+                if isinstance(meant, Partly) and step.batch:
+                    handled = self._handled(lease, [event], meant)
+                    self._take(lease, step, [event], handled, meant)
+                    if handled:
+                        continue
+                else:
+                    self._failed(lease, step, position, meant)
                 return
             lease.done = position
             lease.handled += 1
@@ -180,13 +191,34 @@ class Handling:
                 _refuse(step, found)
         except BaseException as error:
             meant = _meant(error, on_loop)
-            if isinstance(meant, Partly):
-                lease.done, lease.handled = events[meant.handled - 1].position, meant.handled
-                self._failed(lease, step, events[meant.handled].position, meant.error)
-            else:
-                self._failed(lease, step, events[0].position, meant)
+            partly = meant if isinstance(meant, Partly) else Partly(None, meant)
+            handled = self._handled(lease, events, partly)
+            if partly.alone or len(events) - handled < 2 or not self._is_last(lease, step, handled, partly.error):
+                self._take(lease, step, events, handled, partly)
+            else:  # a failure for good is that of one event, not of its neighbours
+                yield from self._each(lease, on_loop, handled)
         else:
             lease.done, lease.handled = events[-1].position, len(events)
+
+    def _handled(self, lease: Lease, events: list[Committed[Any]], partly: Partly) -> int:
+        """Note which events a reaction says that it has handled; how many they are."""
+        handled = 0 if partly.done is None else sum(event.position <= partly.done for event in events)
+        if handled:
+            lease.done = events[handled - 1].position
+            lease.handled += handled
+        return handled
+
+    def _take(self, lease: Lease, step: Step, events: list[Committed[Any]], handled: int, partly: Partly) -> None:
+        """Note why a reaction has not handled all of its events, if so."""
+        if handled == len(events):
+            return
+        if not partly.busy:
+            self._failed(lease, step, events[handled].position, partly.error, partly.missing)
+            return
+        lease.then, lease.error = "defer", f"waiting: {error_text(partly.error)}"
+        lease.due_ms = time.time_ns() // 1_000_000 + int(_BUSY_BACKOFF.wait(partly.busy) * 1000)
+        if partly.busy == 1:
+            log.warning("%r waits until nothing is in the way any more: %s", lease.name, error_text(partly.error))
 
     def _committed(self, row: Row) -> Committed[Any]:
         position, stream, version, name, created_us, data, meta = row
@@ -247,9 +279,18 @@ class Handling:
             then="give new fields a default, or write an upcaster",
         )
 
-    def _failed(self, lease: Lease, step: Step, position: int, error: BaseException) -> None:
+    def _is_last(self, lease: Lease, step: Step, at: int, error: BaseException) -> bool:
+        """Whether the event at an index is blocked if it fails so."""
+        reaction, attempts = step.reaction, lease.attempts_at(lease.rows[at][0])
+        return reaction.block and (attempts > reaction.retries or isinstance(error, NonRetryableError))
+
+    def _failed(
+        self, lease: Lease, step: Step, position: int, error: BaseException, missing: int | None = None
+    ) -> None:
         reaction, attempts = step.reaction, lease.attempts_at(position)
         lease.position, lease.error = position, error_text(error)
+        if missing is not None:
+            lease.error = f"the event at position {missing}, which is missing and comes first: {lease.error}"
         if reaction.block and (attempts > reaction.retries or isinstance(error, NonRetryableError)):
             lease.then = "block"
         else:

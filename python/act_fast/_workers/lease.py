@@ -3,7 +3,7 @@
 from typing import Final, Literal, TypeAlias
 
 from act_fast._rows import Row
-from act_fast.stores.reaction_port import Leased, Outcome
+from act_fast.stores.reaction_port import Leased, Outcome, ReactionPort
 
 __all__ = ["Lease", "Then"]
 
@@ -32,6 +32,7 @@ class Lease:
         position: of the event that failed.
         due_ms: when to go on, in ms since 1970.
         error: what went wrong, for people.
+        port: where it was leased, and is to be finished: another log may have taken the place of this one since.
         ended: whether nothing more will come of it.
     """
 
@@ -47,6 +48,7 @@ class Lease:
         "more",
         "name",
         "number",
+        "port",
         "position",
         "reactions",
         "rows",
@@ -55,7 +57,8 @@ class Lease:
         "until",
     )
 
-    def __init__(self, leased: Leased, lease_ms: int) -> None:
+    def __init__(self, leased: Leased, lease_ms: int, port: ReactionPort | None = None) -> None:
+        self.port = port
         self.number, self.name, self.token, self.attempts, self.lagging, self.rows, self.reactions, self.more = leased
         self.lease_ms = lease_ms
         self.until = NEVER

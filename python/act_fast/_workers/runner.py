@@ -139,6 +139,8 @@ class Program:
         with self._lock:
             if self._closed:
                 raise StoreClosedError("the app is closed, so its reactions cannot run")
+            if self._port is not None and getattr(self._port, "replaced", False):
+                self._let_go()
             if self._port is None:
                 self._port = reactions_of(self.store)
             catalog = self.catalog()
@@ -176,6 +178,11 @@ class Program:
                 left = _CHUNK_EVENTS if limit is None else min(limit - done.examined, _CHUNK_EVENTS)
                 done = done.and_then(self._correlate(port, left))
         return done
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     def wake(self) -> None:
         """Wake all who sleep until there is news, here and in other processes."""
@@ -218,14 +225,17 @@ class Program:
         with self._lock:
             if self._workers:
                 raise StoreLockedError("workers of this app are running; `stop` them and wait until `run` has returned")
-            port, self._port = self._port, None
-            renewer, self._renewer = self._renewer, None
-            self._registered = 0
-            if renewer is not None:
-                renewer.close()
-            if port is not None:
-                port.close()
+            self._let_go()
             yield
+
+    def _let_go(self) -> None:
+        port, self._port = self._port, None
+        renewer, self._renewer = self._renewer, None
+        self._registered = 0
+        if renewer is not None:
+            renewer.close()
+        if port is not None:
+            port.close()
 
     def close(self) -> None:
         """Let go of what the store keeps of reactions; must come before the store is closed."""

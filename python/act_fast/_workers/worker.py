@@ -24,6 +24,7 @@ __all__ = ["Worker"]
 _CORRELATE_EVENTS: Final = 10_000
 _PATIENCE_SECONDS: Final = 0.1
 _SHARE_SECONDS: Final = 0.05
+_WHILE_RESTORED: Final = 0.05
 _AFTER_ERROR: Final = Backoff(first=0.1, factor=2.0, longest=30.0)
 
 
@@ -146,7 +147,9 @@ class LaneLoop:
             except StoreClosedError:
                 if self._stop.asked:
                     return
-                raise
+                if self._program.store.closed or self._program.closed:
+                    raise
+                self._rest(_WHILE_RESTORED)  # a restored log has taken the place of this one, or is about to
             except Exception as error:  # the disk, perhaps; leases that were not finished run out
                 failures += 1
                 self._program.observers.fail(f"working on lane {self._lane.name!r}", error)

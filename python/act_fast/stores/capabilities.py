@@ -1,7 +1,8 @@
 """What a store can do beyond the protocol: each capability is asked of the store, and may be lacking.
 
-A store offers `rows`, `replay_groups` and `columns` by a method of that name. Where the method is missing or
-answers None, the framework uses the verbs of the protocol instead, or says that the store cannot do what was asked.
+A store offers `rows`, `replay_groups`, `columns`, `pinned` and `log_mark` by a method of that name. Where the method is
+missing or answers None, the framework uses the verbs of the protocol instead, or says that the store cannot do what was
+asked.
 """
 
 from collections.abc import Sequence
@@ -10,16 +11,21 @@ from typing import Any, Final, Protocol, TypeAlias
 from act_fast._core import Appended, Columns, Query, Replay
 from act_fast._rows import Row
 from act_fast.errors import ValidationError
+from act_fast.stores.port import Store
 
 __all__ = [
     "PAGE_ROWS",
     "ColumnReader",
     "Encoded",
+    "LogMark",
     "ReplayGroups",
     "Rows",
     "columns_of",
+    "log_mark_of",
+    "pinned_to_log",
     "replay_groups_of",
     "rows_of",
+    "store_id_of",
 ]
 
 Encoded: TypeAlias = tuple[str, bytes]
@@ -56,6 +62,15 @@ class Rows(Protocol):
         self, stream: str, at_or_below: int | None = None, beginning: bytes | None = None
     ) -> tuple[int, int, bytes] | None:
         """The latest snapshot of a stream whose data has this beginning: version, created in µs since 1970, data."""
+        ...
+
+
+class LogMark(Protocol):
+    """A mark of the log that a store has at one time."""
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a restored log has taken its place since, or is about to."""
         ...
 
 
@@ -145,6 +160,27 @@ def columns_of(store: object) -> ColumnReader:
             f"SQL and Arrow read events as columns, which {type(store).__name__} does not offer; use a LogStore"
         )
     return found
+
+
+def pinned_to_log(store: Store) -> Store:
+    """A store, for as long as its log is this one. The store itself where it does not tell its logs apart.
+
+    Once a restored log has taken the place of this one, all that is asked of it is an error.
+    """
+    found: Store | None = _asked(store, "pinned")
+    return store if found is None else found
+
+
+def log_mark_of(store: object) -> LogMark | None:
+    """A mark of the log that a store has now; None when it only ever has one."""
+    found: LogMark | None = _asked(store, "log_mark")
+    return found
+
+
+def store_id_of(store: object) -> str:
+    """What tells the log of a store from all others; empty where nothing does."""
+    found: ColumnReader | None = _asked(store, "columns")
+    return "" if found is None else found.store_id
 
 
 def _asked(store: object, capability: str) -> Any:

@@ -9,12 +9,15 @@ from act_fast._core import Appended
 from act_fast._events.committed import Committed
 from act_fast._events.meta import Meta, decode_meta, encode_meta, meta_again
 from act_fast._rows import Row
-from act_fast.stores.capabilities import PAGE_ROWS, Encoded, Rows, rows_of
+from act_fast.errors import StoreClosedError
+from act_fast.stores.capabilities import PAGE_ROWS, Encoded, Rows, log_mark_of, rows_of
 from act_fast.stores.port import Store
 
-__all__ = ["committed", "each_committed", "moment", "pages_of", "port_to"]
+__all__ = ["REPLACED", "committed", "each_committed", "moment", "pages_of", "port_to"]
 
 _from_timestamp: Final = datetime.fromtimestamp  # exact to the microsecond until the year 2242, and twice as fast
+REPLACED: Final = "the log was replaced by a restored one since this was begun; begin again"
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -65,11 +68,16 @@ class _StoreRows:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.version = store.version
+        self._mark = log_mark_of(store)
+
+    def version(self, stream: str) -> int:
+        self._check()
+        return self._store.version(stream)
 
     def load(
         self, stream: str, after: int = 0, before: int | None = None, limit: int = PAGE_ROWS
     ) -> tuple[list[Row], int | None]:
+        self._check()
         found = self._store.load(stream, after=after, before=before, limit=limit)
         rows = [_row(each) for each in islice(found, limit)]
         return rows, rows[-1][2] if len(rows) == limit else None
@@ -77,6 +85,7 @@ class _StoreRows:
     def latest_snapshot(
         self, stream: str, at_or_below: int | None = None, beginning: bytes | None = None
     ) -> tuple[int, int, bytes] | None:
+        self._check()
         while (found := self._store.latest_snapshot(stream, at_or_below=at_or_below)) is not None:
             if beginning is None or found.data.startswith(beginning):
                 return found.version, (found.created - _EPOCH) // _MICROSECOND, found.data
@@ -90,8 +99,13 @@ class _StoreRows:
         expected_version: int | None = None,
         meta: bytes | None = None,
     ) -> Appended:
+        self._check()
         cause = None if meta is None else decode_meta(meta)
         return self._store.append(stream, events, expected_version=expected_version, meta=cause)
+
+    def _check(self) -> None:
+        if self._mark is not None and self._mark.replaced:
+            raise StoreClosedError(REPLACED)
 
 
 def _row(each: Committed[bytes]) -> Row:

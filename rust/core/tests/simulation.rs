@@ -265,7 +265,9 @@ impl Simulation {
                 Then::Retry { position: *position, due_ms, error: "not now".to_owned() }
             }
             (Some(position), 2) => Then::Block { position: *position, error: "never".to_owned() },
-            (Some(_), 3) => Then::Defer { due_ms: self.clock.now_ms() + self.random.below(80) as u64 },
+            (Some(_), 3) => {
+                Then::Defer { due_ms: self.clock.now_ms() + self.random.below(80) as u64, error: String::new() }
+            }
             _ => Then::Free,
         };
         let outcome = Outcome { target: held.target, token: held.token, done, then };

@@ -32,10 +32,18 @@ const NAP: Duration = Duration::from_millis(500);
 /// How long one waits for other threads of this process to come out of what they do with a store.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// What a handle leads to.
+enum Standing {
+    Open(Arc<act_fast_core::Log>),
+    /// Released, to be opened again when a restored log has taken the place of this one, or has failed to.
+    Replacing,
+    Closed,
+}
+
 /// An open store, until it is closed.
 #[derive(Clone)]
 pub(crate) struct Handle {
-    current: Arc<RwLock<Option<Arc<act_fast_core::Log>>>>,
+    current: Arc<RwLock<Standing>>,
     /// In a forked child this differs from the number of forks: another thread may have held the lock then.
     forks: u32,
     /// For what was begun on one log: a restored one, opened in its place, is another.
@@ -44,7 +52,7 @@ pub(crate) struct Handle {
 
 impl Handle {
     fn new(log: Arc<act_fast_core::Log>) -> Self {
-        Self { current: Arc::new(RwLock::new(Some(log))), forks: watch_forks(), pinned: None }
+        Self { current: Arc::new(RwLock::new(Standing::Open(log))), forks: watch_forks(), pinned: None }
     }
 
     #[inline]
@@ -55,32 +63,50 @@ impl Handle {
     /// The same, for those who know nothing of Python.
     #[inline]
     pub(crate) fn opened(&self) -> act_fast_core::Result<Arc<act_fast_core::Log>> {
-        let closed = |what: &str| Error::Closed(what.to_owned());
+        let closed = |what: &str| Err(Error::Closed(what.to_owned()));
         if self.inherited() {
             return Err(Error::forked());
         }
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
-        let log = current.as_ref().ok_or_else(|| closed("this store was closed; open it again"))?;
-        if self.pinned.as_ref().is_some_and(|pinned| pinned.as_ptr() != Arc::as_ptr(log)) {
-            return Err(closed("the log was replaced by a restored one since this was begun; begin again"));
+        match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
+            Standing::Open(log) if self.is_of(log) => Ok(Arc::clone(log)),
+            Standing::Open(_) => closed("the log was replaced by a restored one since this was begun; begin again"),
+            Standing::Replacing => {
+                closed("the log is being replaced by a restored one; begin again once the restore is done")
+            }
+            Standing::Closed => closed("this store was closed; open it again"),
         }
-        Ok(Arc::clone(log))
+    }
+
+    #[inline]
+    fn is_of(&self, log: &Arc<act_fast_core::Log>) -> bool {
+        self.pinned.as_ref().is_none_or(|pinned| pinned.as_ptr() == Arc::as_ptr(log))
     }
 
     /// The same, for as long as the log is the one that is open now.
-    fn pinned(&self) -> PyResult<Self> {
+    pub(crate) fn pinned(&self) -> PyResult<Self> {
         Ok(Self { pinned: Some(Arc::downgrade(&self.get()?)), ..self.clone() })
     }
 
-    fn put(&self, log: Arc<act_fast_core::Log>) {
-        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Some(log);
+    /// Whether the log that this was pinned to has given way to another one, or is about to.
+    fn is_replaced(&self) -> bool {
+        if self.inherited() {
+            return false;
+        }
+        match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
+            Standing::Open(log) => !self.is_of(log),
+            Standing::Replacing => true,
+            Standing::Closed => false,
+        }
     }
 
-    fn take(&self) -> Option<Arc<act_fast_core::Log>> {
+    /// Change what the handle leads to, if that is what it is expected to be; answers what it was.
+    fn change(&self, expected: impl FnOnce(&Standing) -> bool, to: Standing) -> Option<Standing> {
         if self.inherited() {
-            return self.current.try_write().ok().and_then(|mut current| current.take());
+            let mut current = self.current.try_write().ok()?;
+            return expected(&current).then(|| std::mem::replace(&mut *current, to));
         }
-        self.current.write().unwrap_or_else(PoisonError::into_inner).take()
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        expected(&current).then(|| std::mem::replace(&mut *current, to))
     }
 
     /// Whether this process was forked from the one that opened the store.
@@ -90,7 +116,7 @@ impl Handle {
     }
 
     fn is_closed(&self) -> bool {
-        !self.inherited() && self.opened().is_err()
+        !self.inherited() && matches!(*self.current.read().unwrap_or_else(PoisonError::into_inner), Standing::Closed)
     }
 }
 
@@ -130,8 +156,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn get(&self) -> PyResult<Arc<act_fast_core::Log>> {
-        self.handle.get()
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
     }
 
     fn start(py: Python<'_>, disk: Arc<dyn Disk>, options: Options) -> PyResult<Self> {
@@ -221,6 +247,19 @@ impl Log {
     #[getter]
     fn closed(&self) -> bool {
         self.handle.is_closed()
+    }
+
+    /// The same handle, for as long as the log is the one that is open now: once a restored one has taken its place,
+    /// whatever is asked of this is an error.
+    fn pin(&self) -> PyResult<Self> {
+        let options = self.options.clone();
+        Ok(Self { handle: self.handle.pinned()?, disk: Arc::clone(&self.disk), options })
+    }
+
+    /// Whether the log that this was pinned to has given way to a restored one, or is about to.
+    #[getter]
+    fn replaced(&self) -> bool {
+        self.handle.is_replaced()
     }
 
     /// Append events to a stream as one commit.
@@ -449,10 +488,11 @@ impl Log {
     #[pyo3(signature = (after, timeout_ms=None))]
     fn wait(&self, py: Python<'_>, after: &Bound<'_, PyAny>, timeout_ms: Option<u64>) -> PyResult<u64> {
         let after = arguments::whole(after, "after")?;
+        let handle = self.handle.pinned()?;
         let deadline = timeout_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit)));
         loop {
             let left = deadline.map_or(NAP, |deadline| deadline.saturating_duration_since(Instant::now()));
-            let log = self.handle.get()?;
+            let log = handle.get()?;
             let head = py.detach(|| {
                 let head = log.wait(after, left.min(NAP));
                 drop(log);
@@ -476,10 +516,11 @@ impl Log {
     /// before looking for work: what comes after that will wake.
     #[pyo3(signature = (seen, timeout_ms=None))]
     fn wait_news(&self, py: Python<'_>, seen: u32, timeout_ms: Option<u64>) -> PyResult<u32> {
+        let handle = self.handle.pinned()?;
         let deadline = timeout_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit)));
         loop {
             let left = deadline.map_or(NAP, |deadline| deadline.saturating_duration_since(Instant::now()));
-            let log = self.handle.get()?;
+            let log = handle.get()?;
             let news = py.detach(|| {
                 let news = log.wait_news(seen, left.min(NAP));
                 drop(log);
@@ -557,32 +598,30 @@ impl Log {
     }
 
     /// Let go of the store, to open it again later: as closing does, but waiting until nobody uses this handle any more.
-    fn release(&self, py: Python<'_>) -> PyResult<()> {
-        let log = self.handle.get()?;
-        log.check_writable().map_err(raised)?;
-        let log = self.handle.take().map_or(log, |taken| taken);
-        let left = Arc::downgrade(&log);
-        py.detach(|| {
-            log.wake();
-            let outcome = log.shut_down();
-            drop(log);
-            outcome
-        })
-        .map_err(raised)?;
-        let deadline = Instant::now() + RELEASE_PATIENCE;
-        while left.strong_count() > 0 && Instant::now() < deadline {
-            py.detach(|| std::thread::sleep(Duration::from_millis(1)));
-            py.check_signals()?;
+    /// `let_go` is called when nobody can begin to use it.
+    fn release(&self, py: Python<'_>, let_go: &Bound<'_, PyAny>) -> PyResult<()> {
+        self.handle.get()?.check_writable().map_err(raised)?;
+        let taken = self.handle.change(|standing| matches!(standing, Standing::Open(_)), Standing::Replacing);
+        let Some(Standing::Open(log)) = taken else {
+            return self.handle.get().map(drop); // somebody else was faster; says so
+        };
+        let outcome = let_go.call0().map(drop).and_then(|()| emptied(py, log));
+        if outcome.is_err() {
+            self.reopen(py)?;
         }
-        Ok(())
+        outcome
     }
 
     /// Open the store again that was released, be it another log by now.
     fn reopen(&self, py: Python<'_>) -> PyResult<()> {
-        let log =
-            py.detach(|| act_fast_core::Log::open(Arc::clone(&self.disk), self.options.clone())).map_err(raised)?;
-        self.handle.put(log);
-        Ok(())
+        let opened = py.detach(|| act_fast_core::Log::open(Arc::clone(&self.disk), self.options.clone()));
+        let (to, outcome) = match opened {
+            Ok(log) => (Standing::Open(log), Ok(())),
+            Err(error) => (Standing::Closed, Err(raised(error))),
+        };
+        // What was closed meanwhile stays so.
+        self.handle.change(|standing| matches!(standing, Standing::Replacing), to);
+        outcome
     }
 
     /// Make the index anew from the log.
@@ -615,7 +654,7 @@ impl Log {
 
     /// Flush what is to be flushed, and let go of everything. Closing twice does no harm.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
-        let Some(log) = self.handle.take() else {
+        let Some(Standing::Open(log)) = self.handle.change(|_| true, Standing::Closed) else {
             return Ok(());
         };
         let outcome = py.detach(|| {
@@ -626,6 +665,24 @@ impl Log {
         });
         outcome.map_err(raised)
     }
+}
+
+/// Shut a log down, and wait a while until nobody uses it any more.
+fn emptied(py: Python<'_>, log: Arc<act_fast_core::Log>) -> PyResult<()> {
+    let left = Arc::downgrade(&log);
+    py.detach(|| {
+        log.wake();
+        let outcome = log.shut_down();
+        drop(log);
+        outcome
+    })
+    .map_err(raised)?;
+    let deadline = Instant::now() + RELEASE_PATIENCE;
+    while left.strong_count() > 0 && Instant::now() < deadline {
+        py.detach(|| std::thread::sleep(Duration::from_millis(1)));
+        py.check_signals()?;
+    }
+    Ok(())
 }
 
 #[expect(clippy::too_many_arguments, reason = "they are the filters, one by one")]

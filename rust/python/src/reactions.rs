@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::errors::{closed, invalid, raised};
-use crate::log::Log;
+use crate::log::{Handle, Log};
 use crate::rows::{Maker, rows};
 
 type Engine = Arc<act_fast_core::reactions::Reactions>;
@@ -22,6 +22,8 @@ type GivenOutcome = (u32, u32, Option<u64>, String, u64, u64, String);
 pub(crate) struct Reactions {
     /// Both or neither, so that what was closed keeps nothing open.
     open: RwLock<Option<(Arc<act_fast_core::Log>, Engine)>>,
+    /// Tells what has become of the log.
+    handle: Handle,
 }
 
 impl Reactions {
@@ -30,7 +32,8 @@ impl Reactions {
     }
 
     fn opened(&self) -> PyResult<(Arc<act_fast_core::Log>, Engine)> {
-        self.open.read().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
+        open.ok_or_else(|| self.handle.get().err().unwrap_or_else(closed))
     }
 }
 
@@ -50,7 +53,7 @@ fn outcome(given: GivenOutcome) -> PyResult<Outcome> {
         "free" => Then::Free,
         "retry" => Then::Retry { position, due_ms, error },
         "block" => Then::Block { position, error },
-        "defer" => Then::Defer { due_ms },
+        "defer" => Then::Defer { due_ms, error },
         other => return Err(invalid(format!("{other:?} is no outcome"))),
     };
     Ok(Outcome { target, token, done, then })
@@ -70,9 +73,10 @@ impl Reactions {
     /// Open what is kept of a store's reactions.
     #[staticmethod]
     fn open(py: Python<'_>, log: &Log) -> PyResult<Self> {
-        let log = log.get()?;
+        let handle = log.handle().pinned()?;
+        let log = handle.get()?;
         let engine = py.detach(|| act_fast_core::reactions::Reactions::open(&log)).map_err(raised)?;
-        Ok(Self { open: RwLock::new(Some((log, Arc::new(engine)))) })
+        Ok(Self { open: RwLock::new(Some((log, Arc::new(engine)))), handle })
     }
 
     /// Make known the reactions of this program. Their order is that of the numbers that leases speak of.

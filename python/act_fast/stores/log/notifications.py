@@ -62,11 +62,13 @@ class News:
             thread.join()
 
     def _run(self) -> None:
-        head = 0
+        log, head = None, 0
         while self._wanted():
             try:
-                head = self._log.wait(head, _LOOK_MS)
+                log = log or self._log.pin()  # a restored log has positions of its own
+                head = log.wait(head, _LOOK_MS)
             except BaseException as error:
+                log, head = None, 0
                 self._tell(self._take_all(), error)
             else:
                 self._tell(self._take_below(head), head)

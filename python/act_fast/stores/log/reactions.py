@@ -11,6 +11,7 @@ class LogReactions:
     """The reactions of one program on the log: the core's own verbs."""
 
     def __init__(self, log: _core.Log) -> None:
+        self._log = log = log.pin()
         core = _core.Reactions.open(log)
         self.register = core.register
         self.correlate = core.correlate
@@ -33,6 +34,11 @@ class LogReactions:
         self.close: Callable[[], None] = core.close
         self.expect_news = log.expect_news
         self.wait_news = log.wait_news
+
+    @property
+    def replaced(self) -> bool:
+        """Whether a restored log has taken the place of the one that they are kept with, or is about to."""
+        return self._log.replaced
 
     def wake(self) -> None:
         """Wake all who wait for news."""

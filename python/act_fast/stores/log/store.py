@@ -18,7 +18,7 @@ from act_fast._events.event import encode
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress, Row
 from act_fast.errors import ValidationError
-from act_fast.stores.capabilities import ColumnReader, ReplayGroups, Rows
+from act_fast.stores.capabilities import ColumnReader, LogMark, ReplayGroups, Rows
 from act_fast.stores.conditions import conditions_of
 from act_fast.stores.log.export import ARROW_COLUMNS, Compression, check_target, cut, export_events
 from act_fast.stores.log.from_core import store_stats, stream_info, verify_report
@@ -258,9 +258,10 @@ class LogStore:
         limit = arguments.optional_count("limit", limit)
         pattern = None if pattern is None else arguments.text("pattern", pattern)
         after = None if after is None else arguments.text("after", after)
-        head = self.head
-        first = self._log.streams(pattern, after, page_size(limit))
-        rows = chain.from_iterable(pages(first, limit, lambda where, size: self._log.streams(pattern, where, size)))
+        log = self._log.pin()
+        head = log.head
+        first = log.streams(pattern, after, page_size(limit))
+        rows = chain.from_iterable(pages(first, limit, lambda where, size: log.streams(pattern, where, size)))
         return map(stream_info, takewhile(lambda row: row[2] <= head, rows))
 
     def names(self) -> dict[str, int]:
@@ -372,7 +373,8 @@ class LogStore:
             correlation: as for `query`.
         """
         conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
-        return self._log.columns([(name, name) for name in ARROW_COLUMNS], **cut(self._log, conditions))
+        log = self._log.pin()
+        return log.columns([(name, name) for name in ARROW_COLUMNS], **cut(log, conditions))
 
     def export(
         self,
@@ -419,7 +421,7 @@ class LogStore:
         """
         target = check_target(path, compression, partition_by, overwrite)
         conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
-        return export_events(self._log, target, conditions, progress)
+        return export_events(self._log.pin(), target, conditions, progress)
 
     def restore(
         self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
@@ -428,7 +430,7 @@ class LogStore:
 
         A whole new log is made beside the old one, read again and flushed; only then it takes the old one's place, in
         one step. Whatever fails before leaves the store as it was. Afterwards the store has another id, no snapshots,
-        and reactions begin anew. What was begun on this handle before (queries, waits) has to be begun again.
+        and reactions begin again. What was begun on this handle before (queries, waits) ends with `StoreClosedError`.
 
         Args:
             source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
@@ -446,9 +448,7 @@ class LogStore:
         path = check_source(source)
         if arguments.flag("dry_run", dry_run):
             return restore_into(Restoring.rehearsal(), path, progress)
-        for reactions in tuple(self._reactions):
-            reactions.close()
-        self._log.release()
+        self._log.release(self._close_reactions)
         try:
             return restore_into(self._log.restoring(), path, progress)
         finally:
@@ -471,6 +471,18 @@ class LogStore:
         self._reactions.add(found)
         return found
 
+    def pinned(self) -> "LogStore | None":
+        """The same store, for as long as its log is this one; see `pinned_to_log`. For the framework."""
+        if type(self) is not LogStore:
+            return None  # what it has overridden would be lost
+        found = LogStore.__new__(LogStore)
+        found._log, found._news, found._reactions = self._log.pin(), self._news, self._reactions
+        return found
+
+    def log_mark(self) -> LogMark:
+        """A mark of the log as it is now, for the framework."""
+        return self._log.pin()
+
     def rows(self) -> Rows | None:
         """The core's own rows, for the framework. None in a subclass, whose verbs may do more than the core's."""
         return self._log if type(self) is LogStore else None
@@ -486,8 +498,7 @@ class LogStore:
     def close(self) -> None:
         """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""
         try:
-            for reactions in tuple(self._reactions):
-                reactions.close()
+            self._close_reactions()
             self._log.close()
         finally:
             self._news.close()
@@ -508,15 +519,20 @@ class LogStore:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r}, durability={self.durability!r})"
 
+    def _close_reactions(self) -> None:
+        for reactions in tuple(self._reactions):
+            reactions.close()
+
     def _pages_of(self, stream: str, after: int, before: int | None, limit: int | None) -> Iterator[list[Row]]:
         stream = arguments.text("stream", stream)
         before = arguments.optional_count("before", before)
-        first = self._log.load(stream, arguments.count("after", after), before, page_size(limit))
+        log = self._log.pin()
+        first = log.load(stream, arguments.count("after", after), before, page_size(limit))
         if first[1] is None:
             return iter((first[0],))
-        end = self._log.version(stream) + 1  # what is appended while the pages are read is not for this reader
+        end = log.version(stream) + 1  # what is appended while the pages are read is not for this reader
         end = end if before is None else min(before, end)
-        return pages(first, limit, lambda where, size: self._log.load(stream, where, end, size))
+        return pages(first, limit, lambda where, size: log.load(stream, where, end, size))
 
 
 def _part(each: Append) -> tuple[str, Sequence[tuple[str, bytes]], int | None]:

@@ -44,6 +44,8 @@ pub enum Then {
     Defer {
         /// When, in ms since 1970.
         due_ms: u64,
+        /// What is waited for, if it is more than the time.
+        error: String,
     },
 }
 
@@ -108,8 +110,11 @@ impl Shared {
                 target.attempts = 0;
                 target.failing = 0;
                 target.failed = false;
-                if let Then::Defer { due_ms } = then {
+                if let Then::Defer { due_ms, error } = then {
                     target.due_ms = target.due_ms.max(*due_ms);
+                    if !error.is_empty() {
+                        self.note_error(target, error)?;
+                    }
                 }
             }
             Then::Retry { position, due_ms, error } => {
