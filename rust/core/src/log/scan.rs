@@ -126,3 +126,102 @@ impl<'a> Scan<'a> {
         Ok(false)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::disk::MemoryDisk;
+    use crate::log::record::{Builder, KeyKind, NewCommit};
+    use crate::log::segments::{self, Header};
+    use crate::shared::control::LogState;
+
+    const STORE: [u8; 16] = [7; 16];
+    const DEFINITIONS: [(u32, KeyKind, &str); 2] = [(0, KeyKind::Stream, "a"), (1, KeyKind::Name, "A")];
+
+    /// A log that holds a commit of one event, and where it ends.
+    fn log_of_one() -> (Segments, Builder, LogState) {
+        let disk = Arc::new(MemoryDisk::default());
+        let header = Header { store_id: STORE, number: 0, segment_bytes: 16 << 10 };
+        segments::create(&*disk, &header, 16 << 10, false).expect("a segment");
+        let segments = Segments::new(disk, &header, true);
+        let mut builder = Builder::default();
+        let start = LogState { tail: segments.first_place(0), position: 0, created: 50, crc: 0 };
+        let state = write(&segments, &mut builder, &start, |new| NewCommit { definitions: &DEFINITIONS, ..new }, 1);
+        (segments, builder, state)
+    }
+
+    /// Write a commit of `events` events, sealed with sound checksums, that differs from the right one as `change` says.
+    fn write(
+        segments: &Segments,
+        builder: &mut Builder,
+        state: &LogState,
+        change: impl FnOnce(NewCommit<'static>) -> NewCommit<'static>,
+        events: u64,
+    ) -> LogState {
+        let seed = Seed::new(&STORE);
+        let right = NewCommit {
+            place: state.tail,
+            previous: state.crc,
+            position: state.position + 1,
+            created: state.created,
+            synced: 0,
+            count: events,
+            meta: b"",
+            definitions: &[],
+        };
+        builder.commit(&change(right), seed);
+        for number in 0..events {
+            builder.event(0, 1, state.position + 1 + number, b"1", seed);
+        }
+        let (record, crc) = builder.finish(seed);
+        let to = segments.opened(state.tail, false).expect("a file");
+        segments.write(&to, state.tail, record).expect("writing");
+        LogState {
+            tail: state.tail + record.len() as u64,
+            position: state.position + events,
+            created: state.created,
+            crc,
+        }
+    }
+
+    /// What the walk says of the second commit.
+    fn second(change: impl FnOnce(NewCommit<'static>) -> NewCommit<'static>) -> Option<&'static str> {
+        let (segments, mut builder, state) = log_of_one();
+        write(&segments, &mut builder, &state, change, 2);
+        let mut scan = Scan::new(&segments, 1);
+        assert!(matches!(scan.step().expect("a step"), Step::Record(_)));
+        match scan.step().expect("a step") {
+            Step::Record(_) => None,
+            Step::Stop(reason) => Some(reason),
+        }
+    }
+
+    #[test]
+    fn a_record_with_a_sound_checksum_that_does_not_follow_ends_the_walk() {
+        let (chain, order) = (
+            "the record here does not follow the one before",
+            "the position or the time of the record here does not follow",
+        );
+        assert_eq!(second(|new| new), None);
+        assert_eq!(second(|new| NewCommit { created: 51, ..new }), None);
+        assert_eq!(second(|new| NewCommit { previous: new.previous ^ 1, ..new }), Some(chain));
+        assert_eq!(second(|new| NewCommit { previous: 0, ..new }), Some(chain));
+        assert_eq!(second(|new| NewCommit { position: 3, ..new }), Some(order));
+        assert_eq!(second(|new| NewCommit { position: 1, ..new }), Some(order));
+        assert_eq!(second(|new| NewCommit { created: 49, ..new }), Some(order));
+    }
+
+    #[test]
+    fn a_commit_with_a_sound_checksum_that_holds_other_than_it_says_ends_the_walk() {
+        let what = Some("the commit here does not hold what it says");
+        assert_eq!(second(|new| NewCommit { count: 3, ..new }), what);
+    }
+
+    #[test]
+    fn a_record_that_was_written_for_another_place_is_none_here() {
+        let torn = Some("the record here is torn or damaged");
+        assert_eq!(second(|new| NewCommit { place: new.place + 4, ..new }), torn);
+    }
+}
