@@ -261,6 +261,15 @@ class Log:
     def expect_news(self) -> int:
         """Have the next publication change `news`, and answer what it is now. Look for work after this, then wait."""
 
+    def expect_moves(self) -> int:
+        """Have the next move of a target change a number, and answer what it is now."""
+
+    def wait_moves(self, seen: int, timeout_ms: int | None = None) -> int:
+        """Sleep until targets have moved on since `seen`, or the time is over; the number either way."""
+
+    def moved(self) -> None:
+        """Wake those who wait for targets to move on."""
+
     def wait_news(self, seen: int, timeout_ms: int | None = None) -> int:
         """Sleep until `news` is another number than `seen`, or the time is over; the number either way."""
 
@@ -342,15 +351,29 @@ class Reactions:
         """Make known the reactions of this program: (name, event names, target template or None for a function, source
         or None, lane, priority, from now on). Their order is that of the numbers that leases speak of."""
 
-    def correlate(self, limit: int) -> tuple[int, int, int, bool, list[tuple[int, int, int, list[Row]]]]:
+    def correlate(
+        self, limit: int
+    ) -> tuple[int, int, int, bool, list[tuple[int, int, int, list[Row]]], list[tuple[int, int, str]]]:
         """Read up to `limit` new events for the reactions that have come the least far: (examined, subscribed, marked,
-        caught up, unresolved), the last being (reaction, from, to, rows) for functions to resolve."""
+        caught up, unresolved, failed): lists of (reaction, from, to, rows) for functions to resolve, and of (reaction,
+        position, error) for events whose templates could not be filled in."""
 
     def resolve(
-        self, reaction: int, from_: int, to: int, found: Sequence[tuple[int, Sequence[str] | None, str]], /
+        self, reaction: int, from_: int, to: int, found: Sequence[tuple[int, Sequence[str]]], /
     ) -> tuple[int, int]:
-        """Take what a function found for a reaction's events between two positions: (position, targets, "") each, or
-        (position, None, error). Answers (subscribed, marked)."""
+        """Take the targets that a function found for a reaction's events between two positions, (position, targets)
+        each: (subscribed, marked)."""
+
+    def attempts_at(self, reaction: int, position: int) -> int:
+        """How often the targets of an event could not be found for a reaction so far."""
+
+    def hold(self, reaction: int, position: int, attempts: int, due_ms: int | None, error: str) -> bool:
+        """Let a reaction hold before an event whose targets could not be found, for the attempts so far, until a time
+        in ms since 1970, or until it is unblocked with None; whether it does."""
+
+    def progress(self, target: str) -> dict[str, object] | None:
+        """How far all that may come to a target has been done, as `targets` tells it, whether it is there yet or not;
+        None when no reaction may run under it."""
 
     def claim(
         self,

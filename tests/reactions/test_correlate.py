@@ -53,9 +53,9 @@ def test_targets_may_come_one_by_one(app: Act) -> None:
 
 
 @pytest.mark.parametrize("found", [5, [5], b"a", "", ["a", "x" * 513], "a\n", "\ud800", [None]])
-def test_what_names_no_target_blocks_the_reactions_own_name_and_its_neighbours_go_on(app: Act, found: Any) -> None:
+def test_what_names_no_target_blocks_the_reaction_by_its_own_name(app: Act, found: Any) -> None:
     heard = Heard()
-    app.on(Deposited, to=lambda event: found if event.data.amount == 2 else "good", name="odd")(heard)
+    app.on(Deposited, to=lambda event: found if event.data.amount == 2 else "good", name="odd", retries=0)(heard)
     for amount in (1, 2, 3):
         deposit(app, "a", amount=amount)
     app.settle()
@@ -63,13 +63,13 @@ def test_what_names_no_target_blocks_the_reactions_own_name_and_its_neighbours_g
     assert (blocked.name, blocked.failing) == ("odd", 2)
     assert blocked.error is not None
     assert blocked.error.startswith("DefinitionError: to= of tests.reactions.heard.Heard gave")
-    assert heard.positions == [1, 3]
+    assert heard.positions == [1], "what comes later waits"
 
 
 def test_a_function_that_raises_blocks_the_reactions_own_name_and_is_told(app: Act) -> None:
     told: list[Failure] = []
     app.observe("error", told.append)
-    app.on(Deposited, to=lambda event: {}["nobody"], name="odd")(Heard())
+    app.on(Deposited, to=lambda event: {}["nobody"], name="odd", retries=0)(Heard())
     deposit(app, "a")
     app.settle()
     assert [(target.name, target.error) for target in app.blocked()] == [("odd", "KeyError: 'nobody'")]
@@ -77,7 +77,7 @@ def test_a_function_that_raises_blocks_the_reactions_own_name_and_is_told(app: A
 
 
 def test_a_template_whose_field_is_missing_blocks_the_reactions_own_name(app: Act) -> None:
-    app.on(Opened, to="{data.owner}", name="owners")(Heard())
+    app.on(Opened, to="{data.owner}", name="owners", retries=0)(Heard())
     app.store.append("a", [("Opened", b"{}")])
     app.settle()
     (blocked,) = app.blocked()

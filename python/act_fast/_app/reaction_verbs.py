@@ -123,12 +123,16 @@ class Reacts(Declares):
     def wait_for(self, moment: int | Snapshot[Any], target: str | Targeted, timeout: float | None = None) -> Target:
         """Sleep until a target has processed everything up to a position, or to where a snapshot stands.
 
+        That is everything that may come to it: a reaction whose `to=` function may name it counts, too, and a target
+        that no event concerns is done as soon as that is known.
+
         Args:
             moment: the position; or a snapshot, as `do` gives it, to read what was just written.
             target: the target's name, or a projection.
             timeout: seconds; None waits for ever.
 
         Raises:
+            ValidationError: no reaction could ever run under this name.
             TimeoutError: it has not come so far; the message says how far and why.
         """
         position = moment.position if isinstance(moment, Snapshot) else arguments.count("position", moment)
@@ -286,7 +290,10 @@ class Reacts(Declares):
         raise NotImplementedError
 
     def _drain(self, host: Host, limit: int | None, lanes: Sequence[str] | None, concurrency: int) -> Drained:
-        return self._cycle(host, lanes, concurrency).once(arguments.optional_count("limit", limit))
+        drained = self._cycle(host, lanes, concurrency).once(arguments.optional_count("limit", limit))
+        if drained.leased:
+            self._program.wake()  # whoever saw these targets leased may go on with them
+        return drained
 
     def _settle(
         self,

@@ -11,7 +11,18 @@ from act_fast._checks import arguments
 from act_fast.errors import ValidationError
 from act_fast.stores.reaction_port import ReactionPort
 
-__all__ = ["HOLDER_BITS", "Cursor", "Names", "Selection", "Target", "cursors", "selection", "targets"]
+__all__ = [
+    "HOLDER_BITS",
+    "Cursor",
+    "Names",
+    "Selection",
+    "Target",
+    "cursors",
+    "holding",
+    "progress",
+    "selection",
+    "targets",
+]
 
 Names: TypeAlias = str | Sequence[str]
 """One target, or several."""
@@ -123,6 +134,28 @@ def targets(
 def cursors(port: ReactionPort) -> list[Cursor]:
     """How far each reaction has been correlated, also those of other programs."""
     return [Cursor(*each) for each in port.cursors()]
+
+
+def progress(port: ReactionPort, name: str) -> Target | None:
+    """How far all that may come to a target has been done, whether it is there yet or not.
+
+    None: no reaction may run under it.
+    """
+    found = port.progress(name)
+    return None if found is None else _target(found)
+
+
+def holding(port: ReactionPort, reaction: str) -> Target | None:
+    """A reaction that goes no further because the targets of an event cannot be found, told as a target of its name."""
+    try:
+        found = list(targets(port, reaction))
+    except ValidationError:
+        return None
+    # Reactions that hold come first, and stand right before the event that failed.
+    first = found[0] if found else None
+    if first is None or first.reactions != (reaction,) or first.failing is None:
+        return None
+    return first if first.failing == first.mark == first.watermark + 1 and first.holder is None else None
 
 
 def _pages(

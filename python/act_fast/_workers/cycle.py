@@ -119,7 +119,6 @@ class Cycle:
             lost=len(lost),
         )
         self._tell(kept)
-        self.program.moved()
         return done
 
     def _tell(self, leases: Sequence[Lease]) -> None:

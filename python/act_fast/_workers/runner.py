@@ -4,28 +4,25 @@ import os
 import random
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
 
-from act_fast._checks.error_text import error_text
 from act_fast._reactions.catalog import Catalog, Definitions, lanes_in, reactions_in
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reaction import Reaction
 from act_fast._reactions.reports import Correlation
 from act_fast._reactions.targets import HOLDER_BITS
-from act_fast._reactions.template import Resolver, check_target
-from act_fast._rows import Row
 from act_fast._runtime.daemon_threads import Daemons
 from act_fast._runtime.event_loop import LoopThread
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.observers import Observers
+from act_fast._workers.correlating import correlate
 from act_fast._workers.handlers import Host, Steps
 from act_fast._workers.lease_renewer import Renewer
-from act_fast.errors import DefinitionError, StoreClosedError, StoreLockedError
+from act_fast.errors import StoreClosedError, StoreLockedError
 from act_fast.stores.port import Store
-from act_fast.stores.reaction_port import Found, ReactionPort, reactions_of
-from act_fast.stores.rows import committed
+from act_fast.stores.reaction_port import ReactionPort, reactions_of
 
 __all__ = ["Program"]
 
@@ -86,7 +83,6 @@ class Program:
         self._renewer: Renewer | None = None
         self._registered = 0
         self._loop = LoopThread()
-        self._moves = threading.Condition()
         self._closed = False
         self._workers: tuple[Stoppable, ...] = ()
         self._threads = _Threads(self.daemons, self._loop)
@@ -98,7 +94,6 @@ class Program:
         """The threads, and whoever held a lock, stayed with the parent; so did the leases."""
         self._lock = threading.RLock()
         self._correlating = threading.Lock()
-        self._moves = threading.Condition()
         self._workers = ()
         self._steps = None
         self._port = None
@@ -176,7 +171,7 @@ class Program:
         with self._correlating:
             while not done.caught_up and (limit is None or done.examined < limit):
                 left = _CHUNK_EVENTS if limit is None else min(limit - done.examined, _CHUNK_EVENTS)
-                done = done.and_then(self._correlate(port, left))
+                done = done.and_then(correlate(port, self.catalog(), self.observers, left))
         return done
 
     @property
@@ -190,16 +185,6 @@ class Program:
         if port is not None:
             with suppress(StoreClosedError):
                 port.wake()
-
-    def moved(self) -> None:
-        """Tell the threads of this process that wait for a target to move on."""
-        with self._moves:
-            self._moves.notify_all()
-
-    def await_move(self, seconds: float) -> None:
-        """Sleep until a target has moved on in this process, or the time is over."""
-        with self._moves:
-            self._moves.wait(seconds)
 
     def begin(self, worker: Stoppable) -> None:
         """Note that a worker is at work, so that it can be stopped."""
@@ -263,37 +248,3 @@ class Program:
         kept = [each for each in known if each in declared]
         reactions = [*kept, *(each for each in declared if each not in kept)]
         return Catalog(self.store, registry, reactions, [self.lanes_declared, *lanes_in(registry.components)])
-
-    def _correlate(self, port: ReactionPort, limit: int) -> Correlation:
-        examined, subscribed, marked, caught_up, unresolved = port.correlate(limit)
-        for reaction, from_, to, rows in unresolved:
-            found = self._resolve(self.catalog().resolvers[reaction], reaction, rows)
-            more_subscribed, more_marked = port.resolve(reaction, from_, to, found)
-            subscribed += more_subscribed
-            marked += more_marked
-        return Correlation(examined, subscribed, marked, caught_up)
-
-    def _resolve(self, resolver: Resolver, reaction: int, rows: Iterable[Row]) -> list[Found]:
-        codec = self.catalog().codec
-        place = f"to= of {self.catalog().reactions[reaction].place}"
-        found: list[Found] = []
-        for row in rows:
-            try:
-                found.append((row[0], _names(place, resolver(codec.committed(committed(row)))), ""))
-            except Exception as error:
-                self.observers.fail_delivery(f"finding the targets of the event at position {row[0]}", error)
-                found.append((row[0], None, error_text(error)))
-        return found
-
-
-def _names(place: str, found: Any) -> list[str]:
-    """What a function found, as names."""
-    if found is None:
-        return []
-    if isinstance(found, str):
-        return [check_target(place, found)]
-    if not isinstance(found, Iterable):
-        raise DefinitionError(
-            f"{place} gave {type(found).__name__}, which names no target; give text, several, or None"
-        )
-    return [check_target(place, each) for each in found]

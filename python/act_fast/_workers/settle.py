@@ -73,6 +73,8 @@ def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Set
         if not port.any_ready(lanes) or cut == stuck_at:
             break
         stuck_at = cut
+    if drained.leased:
+        program.wake()  # whoever saw these targets leased may go on with them
     settled = Settled(done, correlation, drained)
     program.observers.tell("settled", settled)
     return settled

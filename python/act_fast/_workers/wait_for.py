@@ -1,41 +1,52 @@
 """Waiting for a target, to read what was just written."""
 
+import math
 import time
-from typing import Final
 
-from act_fast._reactions.targets import Target, targets
+from act_fast._reactions.targets import Target, holding, progress
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 
 __all__ = ["wait_for"]
 
-_LOOK_SECONDS: Final = 0.01
-"""What another process acknowledges is no news of the store, so it is looked for now and then."""
-
 
 def wait_for(program: Program, position: int, target: str, seconds: float | None) -> Target:
-    """Sleep until a target has processed everything up to a position.
+    """Sleep until everything up to a position that may come to a target has been handled.
 
     Raises:
-        TimeoutError: it has not, after so many seconds.
+        ValidationError: no reaction may ever run under this name.
+        TimeoutError: it has not come so far, after so many seconds.
     """
-    port = program.port()
     deadline = None if seconds is None else time.monotonic() + seconds
     while True:
-        try:
-            found = next(targets(port, target), None)
-        except ValidationError:
-            found = None  # no event has concerned it so far
-        if found is not None and found.watermark >= position:
+        port = program.port()
+        seen = port.expect_moves()  # before looking, so that what comes in between is not slept through
+        found = progress(port, target)
+        if found is None:
+            raise ValidationError(
+                f"no reaction of this app can run under a target {target!r}, and no other program's does; check the"
+                " name against to= of the reaction that you wait for"
+            )
+        if found.watermark >= position:
             return found
-        left = _LOOK_SECONDS if deadline is None else min(_LOOK_SECONDS, deadline - time.monotonic())
-        if left <= 0:
-            raise TimeoutError(_late(target, position, found))
-        program.await_move(left)
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise TimeoutError(_late(target, position, found, _holding(program, found)))
+        port.wait_moves(seen, None if left is None else math.ceil(left * 1000))
 
 
-def _late(target: str, position: int, found: Target | None) -> str:
-    if found is None:
-        return f"there is no target {target!r} yet, so it has not come to position {position}; is a worker running?"
+def _late(target: str, position: int, found: Target, holding: Target | None) -> str:
     why = f"; it is blocked: {found.error}" if found.blocked else f"; it waits until {found.due}" if found.due else ""
+    if not why and holding is not None:
+        why = f"; the targets of the event at position {holding.failing} cannot be found: {holding.error}"
+    why = why or "; is a worker running?"
     return f"target {target!r} has come to position {found.watermark}, not yet to {position}{why}"
+
+
+def _holding(program: Program, found: Target) -> Target | None:
+    """A reaction of a target that holds right behind what the target has processed."""
+    for reaction in found.reactions:
+        hold = holding(program.port(), reaction)
+        if hold is not None and hold.watermark == found.watermark:
+            return hold
+    return None

@@ -96,6 +96,7 @@ class Worker:
             thread.join()
         deadline = time.monotonic() + self._grace_seconds
         abandoned = sum(each.end(deadline) for each in loops)
+        self._program.wake()  # whoever saw their targets leased may go on with them
         if errors:
             raise errors[0]
         drained = Drained()

@@ -17,8 +17,8 @@ Leased: TypeAlias = tuple[int, str, int, int, bool, list[Row], list[list[int]], 
 Outcome: TypeAlias = tuple[int, int, int | None, str, int, int, str]
 """target's number, token, done up to, "free" | "retry" | "block" | "defer", position, due in ms since 1970, error"""
 
-Found: TypeAlias = tuple[int, Sequence[str] | None, str]
-"""position, its targets, or None and why they could not be found"""
+Found: TypeAlias = tuple[int, Sequence[str]]
+"""position, its targets"""
 
 
 class ReactionPort(Protocol):
@@ -28,17 +28,39 @@ class ReactionPort(Protocol):
         """Declare this program's reactions. Their order gives the numbers that leases refer to."""
         ...
 
-    def correlate(self, limit: int) -> tuple[int, int, int, bool, list[tuple[int, int, int, list[Row]]]]:
+    def correlate(
+        self, limit: int
+    ) -> tuple[int, int, int, bool, list[tuple[int, int, int, list[Row]]], list[tuple[int, int, str]]]:
         """Read up to `limit` new events for the reactions that are furthest behind.
 
         Returns:
-            (examined, subscribed, marked, caught up, unresolved); the last is (reaction, from, to, rows) for each
-            reaction whose targets a function has to find.
+            (examined, subscribed, marked, caught up, unresolved, failed). Unresolved is (reaction, from, to, rows) for
+            each reaction whose targets a function has to find, failed (reaction, position, error) for each whose
+            template could not be filled in: `hold` says what becomes of it.
         """
         ...
 
     def resolve(self, reaction: int, from_: int, to: int, found: Sequence[Found], /) -> tuple[int, int]:
-        """Take what a function found for a reaction's events between two positions; (subscribed, marked)."""
+        """Take what a function found for a reaction's events between two positions; (subscribed, marked).
+
+        Where it failed at an event, `to` is the position before that one.
+        """
+        ...
+
+    def attempts_at(self, reaction: int, position: int) -> int:
+        """How often the targets of an event could not be found for a reaction so far."""
+        ...
+
+    def hold(self, reaction: int, position: int, attempts: int, due_ms: int | None, error: str) -> bool:
+        """Let a reaction hold before an event whose targets could not be found; whether it does.
+
+        Args:
+            reaction: its number.
+            position: of the event.
+            attempts: how often it was tried, this time included.
+            due_ms: when it is tried again, in ms since 1970; None: when it is unblocked.
+            error: what went wrong, for people.
+        """
         ...
 
     def claim(
@@ -122,6 +144,10 @@ class ReactionPort(Protocol):
         """What is kept of targets, ordered by when they were first seen."""
         ...
 
+    def progress(self, target: str) -> dict[str, object] | None:
+        """How far all that may come to a target has been done, whether it is there yet or not; None: nothing may."""
+        ...
+
     def cursors(self) -> list[tuple[str, int, bool]]:
         """How far each reaction has been correlated: (reaction, position, whether this program has code for it)."""
         ...
@@ -140,6 +166,14 @@ class ReactionPort(Protocol):
 
     def wait_news(self, seen: int, timeout_ms: int | None = None) -> int:
         """Sleep until there is news since a mark, or the time-out in ms passes; the new mark."""
+        ...
+
+    def expect_moves(self) -> int:
+        """A mark to hand to `wait_moves`: a target that moves on from now on ends the wait."""
+        ...
+
+    def wait_moves(self, seen: int, timeout_ms: int | None = None) -> int:
+        """Sleep until targets have moved on since a mark, or the time-out in ms passes; the new mark."""
         ...
 
     def wake(self) -> None:

@@ -165,13 +165,26 @@ fn nothing_above_the_cut_is_fetched() {
 }
 
 #[test]
-fn an_event_that_names_no_target_is_blocked_under_the_reactions_own_name() {
+fn a_reaction_holds_before_an_event_that_names_no_target_until_it_is_unblocked() {
     let (log, clock) = (store(), StandingClock::default());
     let reactions = program(&log, &clock, vec![spec("by-city", &["A"], "{data.city}")]);
     append(&log, "one", &["A"]);
-    correlate_all(&reactions);
+    for attempt in 1..=2 {
+        let done = reactions.correlate(100).expect("correlating");
+        let failed = &done.failed[0];
+        assert_eq!((failed.reaction, failed.position), (0, 1));
+        assert_eq!(reactions.attempts_at(0, 1).expect("attempts"), attempt - 1);
+        let due_ms = (attempt == 1).then_some(1_700_000_000_000 + 50);
+        assert!(reactions.hold(0, 1, attempt, due_ms, &failed.error).expect("holding"));
+        assert!(!reactions.hold(0, 1, attempt, due_ms, "twice").expect("holding"), "an attempt is counted once");
+        assert!(reactions.correlate(100).expect("correlating").caught_up, "it is not tried before its time");
+        assert_eq!(reactions.next_ms(), due_ms.map(|_| 50));
+        clock.move_on(50);
+    }
     let seen = reactions.targets(&Selection::default(), None, 9).expect("targets");
-    assert_eq!((seen[0].name.as_str(), seen[0].blocked, seen[0].lag), ("by-city", true, 1));
+    assert_eq!((seen[0].name.as_str(), seen[0].blocked, seen[0].attempts), ("by-city", true, 2));
+    assert_eq!(reactions.unblock(&Selection::default()).expect("unblocking"), 1);
+    assert_eq!(reactions.correlate(100).expect("correlating").failed.len(), 1);
     assert!(seen[0].error.as_deref().is_some_and(|error| error.contains("city")));
 }
 

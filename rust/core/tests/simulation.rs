@@ -204,7 +204,7 @@ impl Simulation {
         let done = worker.correlate(limit).expect("correlating");
         for left in &done.unresolved {
             let found: Vec<Resolved> =
-                left.events.iter().map(|event| (event.position, Ok(by_function(event.position)))).collect();
+                left.events.iter().map(|event| (event.position, by_function(event.position))).collect();
             worker.resolve(left.reaction, left.from, left.to, &found).expect("resolving");
         }
     }

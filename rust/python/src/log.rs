@@ -160,6 +160,32 @@ impl Log {
         &self.handle
     }
 
+    /// Sleep in the core, in naps so that signals are seen, until a number is another one than `seen` or the time is over.
+    fn sleep(
+        &self,
+        py: Python<'_>,
+        seen: u32,
+        timeout_ms: Option<u64>,
+        wait: impl Fn(&act_fast_core::Log, u32, Duration) -> act_fast_core::Result<u32> + Sync,
+    ) -> PyResult<u32> {
+        let handle = self.handle.pinned()?;
+        let deadline = timeout_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit)));
+        loop {
+            let left = deadline.map_or(NAP, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let log = handle.get()?;
+            let found = py.detach(|| {
+                let found = wait(&log, seen, left.min(NAP));
+                drop(log);
+                found
+            });
+            let found = found.map_err(raised)?;
+            if found != seen || left.is_zero() {
+                return Ok(found);
+            }
+            py.check_signals()?;
+        }
+    }
+
     fn start(py: Python<'_>, disk: Arc<dyn Disk>, options: Options) -> PyResult<Self> {
         let log = py.detach(|| act_fast_core::Log::open(Arc::clone(&disk), options)).map_err(raised)?;
         let options = log.options().clone();
@@ -516,22 +542,24 @@ impl Log {
     /// before looking for work: what comes after that will wake.
     #[pyo3(signature = (seen, timeout_ms=None))]
     fn wait_news(&self, py: Python<'_>, seen: u32, timeout_ms: Option<u64>) -> PyResult<u32> {
-        let handle = self.handle.pinned()?;
-        let deadline = timeout_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit)));
-        loop {
-            let left = deadline.map_or(NAP, |deadline| deadline.saturating_duration_since(Instant::now()));
-            let log = handle.get()?;
-            let news = py.detach(|| {
-                let news = log.wait_news(seen, left.min(NAP));
-                drop(log);
-                news
-            });
-            let news = news.map_err(raised)?;
-            if news != seen || left.is_zero() {
-                return Ok(news);
-            }
-            py.check_signals()?;
-        }
+        self.sleep(py, seen, timeout_ms, act_fast_core::Log::wait_news)
+    }
+
+    /// Have the next move of a target change a number, and answer what it is now.
+    fn expect_moves(&self) -> PyResult<u32> {
+        Ok(self.handle.get()?.expect_moves())
+    }
+
+    /// Wake those who wait for targets to move on.
+    fn moved(&self) -> PyResult<()> {
+        self.handle.get()?.moved();
+        Ok(())
+    }
+
+    /// Sleep until targets have moved on since `seen`, or the time is over; the number either way.
+    #[pyo3(signature = (seen, timeout_ms=None))]
+    fn wait_moves(&self, py: Python<'_>, seen: u32, timeout_ms: Option<u64>) -> PyResult<u32> {
+        self.sleep(py, seen, timeout_ms, act_fast_core::Log::wait_moves)
     }
 
     /// Have the next publication change `news`, and answer what it is now.

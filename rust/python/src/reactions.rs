@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use act_fast_core::reactions::{ClaimOptions, Outcome, Resolved, Resolver, Selection, Source, Spec, Then};
+use act_fast_core::reactions::{ClaimOptions, Outcome, Resolved, Resolver, Selection, Source, Spec, TargetInfo, Then};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -68,6 +68,27 @@ fn selection(
     Selection { names, pattern, lane, blocked }
 }
 
+/// All that is known of a target, for Python.
+fn told(py: Python<'_>, info: TargetInfo) -> PyResult<Bound<'_, PyDict>> {
+    let found = PyDict::new(py);
+    found.set_item("name", info.name)?;
+    found.set_item("lane", info.lane)?;
+    found.set_item("priority", info.priority)?;
+    found.set_item("watermark", info.watermark)?;
+    found.set_item("mark", info.mark)?;
+    found.set_item("lag", info.lag)?;
+    found.set_item("holder", info.holder)?;
+    found.set_item("lease_ms", info.lease_ms)?;
+    found.set_item("attempts", info.attempts)?;
+    found.set_item("failing", info.failing)?;
+    found.set_item("blocked", info.blocked)?;
+    found.set_item("error", info.error)?;
+    found.set_item("due_ms", info.due_ms)?;
+    found.set_item("reactions", info.reactions)?;
+    found.set_item("known", info.known)?;
+    Ok(found)
+}
+
 #[pymethods]
 impl Reactions {
     /// Open what is kept of a store's reactions.
@@ -87,24 +108,25 @@ impl Reactions {
     }
 
     /// Read up to `limit` new events for the reactions that have come the least far: (examined, subscribed, marked,
-    /// caught up, unresolved), the last being a list of (reaction, from, to, rows) for functions to resolve.
+    /// caught up, unresolved, failed): lists of (reaction, from, to, rows) for functions to resolve, and of (reaction,
+    /// position, error) for events whose templates could not be filled in.
     #[expect(clippy::type_complexity, reason = "a plain tuple on the Python side")]
     fn correlate<'py>(
         &self,
         py: Python<'py>,
         limit: usize,
-    ) -> PyResult<(usize, usize, usize, bool, Vec<(u32, u64, u64, Bound<'py, PyList>)>)> {
+    ) -> PyResult<(usize, usize, usize, bool, Vec<(u32, u64, u64, Bound<'py, PyList>)>, Vec<(u32, u64, String)>)> {
         let (log, engine) = self.opened()?;
         let done = py.detach(|| engine.correlate(limit)).map_err(raised)?;
         let mut unresolved = Vec::with_capacity(done.unresolved.len());
         for each in &done.unresolved {
             unresolved.push((each.reaction, each.from, each.to, rows(py, &log, &each.events)?));
         }
-        Ok((done.examined, done.subscribed, done.marked, done.caught_up, unresolved))
+        let failed = done.failed.into_iter().map(|each| (each.reaction, each.position, each.error)).collect();
+        Ok((done.examined, done.subscribed, done.marked, done.caught_up, unresolved, failed))
     }
 
-    /// Take the targets that a function found for a reaction's events between two positions, or why it found none:
-    /// (subscribed, marked).
+    /// Take the targets that a function found for a reaction's events between two positions: (subscribed, marked).
     #[pyo3(signature = (reaction, from, to, found, /))]
     fn resolve(
         &self,
@@ -112,12 +134,39 @@ impl Reactions {
         reaction: u32,
         from: u64,
         to: u64,
-        found: Vec<(u64, Option<Vec<String>>, String)>,
+        found: Vec<Resolved>,
     ) -> PyResult<(usize, usize)> {
         let engine = self.engine()?;
-        let found: Vec<Resolved> =
-            found.into_iter().map(|(position, targets, error)| (position, targets.ok_or(error))).collect();
         py.detach(|| engine.resolve(reaction, from, to, &found)).map_err(raised)
+    }
+
+    /// How often the targets of an event could not be found for a reaction so far.
+    fn attempts_at(&self, py: Python<'_>, reaction: u32, position: u64) -> PyResult<u16> {
+        let engine = self.engine()?;
+        py.detach(|| engine.attempts_at(reaction, position)).map_err(raised)
+    }
+
+    /// Let a reaction hold before an event whose targets could not be found, for the attempts so far, until a time in ms
+    /// since 1970, or until it is unblocked with None; whether it does.
+    fn hold(
+        &self,
+        py: Python<'_>,
+        reaction: u32,
+        position: u64,
+        attempts: u16,
+        due_ms: Option<u64>,
+        error: &str,
+    ) -> PyResult<bool> {
+        let engine = self.engine()?;
+        py.detach(|| engine.hold(reaction, position, attempts, due_ms, error)).map_err(raised)
+    }
+
+    /// How far all that may come to a target has been done, as `targets` tells it, whether it is there yet or not; None
+    /// when no reaction may run under it.
+    fn progress<'py>(&self, py: Python<'py>, target: &str) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let engine = self.engine()?;
+        let found = py.detach(|| engine.progress(target)).map_err(raised)?;
+        found.map(|info| told(py, info)).transpose()
     }
 
     /// Lease targets that have work, and fetch their next events: a list of (target number, name, token, attempts, lagging,
@@ -280,28 +329,7 @@ impl Reactions {
         let engine = self.engine()?;
         let chosen = selection(names, pattern, lane, blocked);
         let targets = py.detach(|| engine.targets(&chosen, after.as_deref(), limit)).map_err(raised)?;
-        targets
-            .into_iter()
-            .map(|info| {
-                let found = PyDict::new(py);
-                found.set_item("name", info.name)?;
-                found.set_item("lane", info.lane)?;
-                found.set_item("priority", info.priority)?;
-                found.set_item("watermark", info.watermark)?;
-                found.set_item("mark", info.mark)?;
-                found.set_item("lag", info.lag)?;
-                found.set_item("holder", info.holder)?;
-                found.set_item("lease_ms", info.lease_ms)?;
-                found.set_item("attempts", info.attempts)?;
-                found.set_item("failing", info.failing)?;
-                found.set_item("blocked", info.blocked)?;
-                found.set_item("error", info.error)?;
-                found.set_item("due_ms", info.due_ms)?;
-                found.set_item("reactions", info.reactions)?;
-                found.set_item("known", info.known)?;
-                Ok(found)
-            })
-            .collect()
+        targets.into_iter().map(|info| told(py, info)).collect()
     }
 
     /// How far each reaction has been correlated: (reaction, position, whether this program has code for it).

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from act_fast._reactions.targets import Cursor, Target, cursors, targets
+from act_fast._reactions.targets import Cursor, Target, cursors, holding, targets
 from act_fast.cli.commands.targets import state_of
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.targets import open_targets
@@ -69,10 +69,10 @@ def _answer(store: LogStore, port: ReactionPort, name: str, path: str) -> Answer
     except ValidationError:
         found = None
     if found is None:
-        return Answer(name, "not there", list(_why_not_there(name, known, head, path)))
+        return Answer(name, "not there", list(_why_not_there(port, name, known, head, path)))
     reasons = [
         *_why(found, path),
-        *_not_correlated([each for each in known if each.reaction in found.reactions], head, path),
+        *_not_correlated(port, [each for each in known if each.reaction in found.reactions], head, path),
     ]
     return Answer(name, state_of(found), reasons)
 
@@ -112,19 +112,27 @@ def _held(target: Target) -> str:
     return f"{held}; that process is no more, so another one takes over then"
 
 
-def _why_not_there(name: str, known: list[Cursor], head: int, path: str) -> Iterator[str]:
+def _why_not_there(port: ReactionPort, name: str, known: list[Cursor], head: int, path: str) -> Iterator[str]:
     if not known:
         yield "no program with reactions has ever worked on this store"
         return
     yield "no event that was correlated so far concerns a target of this name"
     if any(each.reaction == name for each in known):
         yield f"{name!r} is the name of a reaction; its targets are called what its to= says: act-fast targets"
-    yield from _not_correlated(known, head, path)
+    yield from _not_correlated(port, known, head, path)
 
 
-def _not_correlated(known: list[Cursor], head: int, path: str) -> Iterator[str]:
+def _not_correlated(port: ReactionPort, known: list[Cursor], head: int, path: str) -> Iterator[str]:
     for each in known:
-        if each.position < head:
+        hold = holding(port, each.reaction)
+        if hold is not None:
+            yield (
+                f"reaction {each.reaction!r} goes no further, because the targets of the event{_at(hold)} cannot be"
+                f" found: {hold.error}"
+            )
+            if hold.blocked:
+                yield f"to try again: act-fast unblock {shlex.join([path, each.reaction])}"
+        elif each.position < head:
             yield (
                 f"reaction {each.reaction!r} was correlated up to position {each.position:,} of {head:,}; what comes"
                 " later is found when a program that has its code works, or calls correlate(); if there is no such"

@@ -1,8 +1,10 @@
 """The reactions of one program on the log: the core's own verbs."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from act_fast import _core
+from act_fast.errors import StoreClosedError
 
 __all__ = ["LogReactions"]
 
@@ -16,6 +18,8 @@ class LogReactions:
         self.register = core.register
         self.correlate = core.correlate
         self.resolve = core.resolve
+        self.attempts_at = core.attempts_at
+        self.hold = core.hold
         self.claim = core.claim
         self.finish = core.finish
         self.renew = core.renew
@@ -29,11 +33,21 @@ class LogReactions:
         self.defer = core.defer
         self.prioritize = core.prioritize
         self.targets = core.targets
+        self.progress = core.progress
         self.cursors = core.cursors
         self.flush = core.flush
-        self.close: Callable[[], None] = core.close
         self.expect_news = log.expect_news
         self.wait_news = log.wait_news
+        self.expect_moves = log.expect_moves
+        self.wait_moves = log.wait_moves
+        self._close: Callable[[], None] = core.close
+        self._moved: Callable[[], None] = log.moved
+
+    def close(self) -> None:
+        """Let go of what is kept; who waits for a target here learns of it."""
+        self._close()
+        with suppress(StoreClosedError):
+            self._moved()
 
     @property
     def replaced(self) -> bool:

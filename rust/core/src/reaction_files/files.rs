@@ -134,6 +134,11 @@ impl Files {
         Ok(&self.changes.shared(RING_HEAD_LINE)?[0])
     }
 
+    /// How often cursors have been changed: what a process remembers of them holds until this number is another one.
+    pub(crate) fn cursor_changes(&self) -> Result<&AtomicU64> {
+        Ok(&self.changes.shared(RING_HEAD_LINE)?[1])
+    }
+
     /// The target that a change was of.
     pub(crate) fn change(&self, number: u64) -> Result<u32> {
         let (line, at) = self.slot(number)?;

@@ -33,6 +33,22 @@ fn name_lost(texts: &Texts, number: u32, counts: &mut Counts) -> Result<u64> {
     Ok(name)
 }
 
+/// Whether a cursor was kept by an earlier version, for all names at once: nobody could find its work again.
+fn is_whole(files: &Files, cursor: u32, cursors: u32) -> Result<bool> {
+    Ok(cursor < cursors && files.cursors.read(cursor)?.is_some_and(|line| Cursor::decode(&line).whole()))
+}
+
+/// How many lines of work stay in use.
+fn kept_work_lines(files: &Files, before: Option<Counts>) -> Result<u64> {
+    let cursors = files.cursors.count()?;
+    for number in 0..cursors {
+        if is_whole(files, number, cursors)? {
+            return Ok(before.map_or(0, |before| before.work_lines).max(files.work.lines()?));
+        }
+    }
+    Ok(0)
+}
+
 /// Take what is kept for what can still be believed of it. Under the lock; others learn of it, and begin again too.
 pub(crate) fn mend(files: &Files, head: u64, machine_stopped: bool) -> Result<()> {
     let texts = &files.texts;
@@ -48,7 +64,7 @@ pub(crate) fn mend(files: &Files, head: u64, machine_stopped: bool) -> Result<()
             Some(before) => before.text_lines,
             None => texts.lines()?,
         },
-        work_lines: 0,
+        work_lines: kept_work_lines(files, before)?,
         generation: (now.as_nanos() as u32).max(1),
         boot: before.map_or(0, |before| before.boot),
     };
@@ -72,7 +88,11 @@ pub(crate) fn mend(files: &Files, head: u64, machine_stopped: bool) -> Result<()
         files.targets.write(number, target.encode())?;
     }
     for number in 0..counts.subscriptions {
-        let kept = files.subscriptions.read(number)?.map(|line| Subscription::decode(&line).without_work());
+        let kept = files.subscriptions.read(number)?.map(|line| Subscription::decode(&line));
+        let kept = match kept {
+            Some(kept) if is_whole(files, kept.reaction, counts.cursors)? && files.work.is_sound(&kept) => Some(kept),
+            kept => kept.map(|kept| kept.without_work()),
+        };
         let kept = kept.filter(|kept| kept.target < counts.targets && kept.reaction < counts.cursors);
         let again = match kept {
             Some(kept) if kept.done == FORGOTTEN => kept,
@@ -83,11 +103,14 @@ pub(crate) fn mend(files: &Files, head: u64, machine_stopped: bool) -> Result<()
     }
     for number in 0..counts.cursors {
         let kept = files.cursors.read(number)?.map(|line| Cursor::decode(&line));
-        let cursor = match kept.filter(|cursor| readable(cursor.name)) {
+        let cursor = match kept.filter(|cursor| readable(cursor.name) && (cursor.whole() || readable(cursor.key))) {
             Some(cursor) if cursor.forgotten() => cursor,
             Some(cursor) => {
                 let start = cursor.start.min(head);
-                Cursor { start, read: start, joined: false, ..cursor }
+                let cursor = if cursor.failing > head { cursor.freed() } else { cursor };
+                let to = if readable(cursor.to) { cursor.to } else { 0 };
+                let error = if readable(cursor.error) { cursor.error } else { 0 };
+                Cursor { start, read: start, joined: false, to, error, ..cursor }
             }
             None => Cursor { name: name_lost(texts, number, &mut counts)?, read: FORGOTTEN, ..Cursor::default() },
         };

@@ -8,6 +8,9 @@ use super::cell::{BODY_AT, blank};
 
 const BLOCKED: u8 = 1;
 const FAILED: u8 = 2;
+const JOINED: u8 = 1;
+const HOLD_BLOCKED: u8 = 2;
+const CURRENT: u8 = 4;
 
 /// What is kept of a target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,9 +145,10 @@ impl Subscription {
 /// How far a reaction has been correlated that was forgotten: there is nothing that it has still to read.
 pub(crate) const FORGOTTEN: u64 = POSITION_MAX;
 
-/// How far a reaction has been correlated.
+/// How far a reaction has been correlated in the events of one name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
+    /// The reaction's.
     pub(crate) name: u64,
     pub(crate) read: u64,
     /// Where it began: 0, or the head at the time for one that starts now.
@@ -154,6 +158,22 @@ pub(crate) struct Cursor {
     /// What the code said when it was last registered.
     pub(crate) priority: i32,
     pub(crate) lane: u64,
+    /// The event's name and the source; 0: kept by an earlier version, for all names at once.
+    pub(crate) key: u64,
+    /// The template of the targets, as last registered; 0: a function finds them.
+    pub(crate) to: u64,
+    /// Whether the program that registered the reaction last takes these events.
+    pub(crate) current: bool,
+    /// The event whose targets could not be found; 0: none. The cursor holds before it.
+    pub(crate) failing: u64,
+    /// How often that was tried.
+    pub(crate) attempts: u16,
+    /// When it is tried again, in ms since 1970.
+    pub(crate) due_ms: u64,
+    /// It is not, until it is unblocked.
+    pub(crate) blocked: bool,
+    /// Where the error message is written.
+    pub(crate) error: u64,
 }
 
 impl Cursor {
@@ -161,14 +181,36 @@ impl Cursor {
         self.read == FORGOTTEN
     }
 
+    /// Whether an earlier version has kept it, for all names at once.
+    pub(crate) fn whole(&self) -> bool {
+        self.key == 0
+    }
+
+    /// Whether it holds before an event whose targets could not be found.
+    pub(crate) fn holds(&self) -> bool {
+        self.failing != 0 && self.read + 1 == self.failing
+    }
+
+    /// The same, without anything that holds it.
+    pub(crate) fn freed(self) -> Self {
+        Self { failing: 0, attempts: 0, due_ms: 0, blocked: false, ..self }
+    }
+
     pub(crate) fn encode(&self) -> Line {
         let mut line = blank();
         put_narrow::<5>(&mut line, BODY_AT, self.name);
         put_narrow::<5>(&mut line, 9, self.read);
         put_narrow::<5>(&mut line, 14, self.start);
-        line[19] = u8::from(self.joined);
+        line[19] =
+            u8::from(self.joined) * JOINED | u8::from(self.blocked) * HOLD_BLOCKED | u8::from(self.current) * CURRENT;
         put_narrow::<4>(&mut line, 20, u64::from(self.priority.cast_unsigned()));
         put_narrow::<5>(&mut line, 24, self.lane);
+        put_narrow::<5>(&mut line, 29, self.key);
+        put_narrow::<5>(&mut line, 34, self.to);
+        put_narrow::<5>(&mut line, 39, self.failing);
+        put_narrow::<2>(&mut line, 44, u64::from(self.attempts));
+        put_narrow::<6>(&mut line, 46, self.due_ms);
+        put_narrow::<5>(&mut line, 52, self.error);
         line
     }
 
@@ -177,9 +219,17 @@ impl Cursor {
             name: narrow_at::<5>(line, BODY_AT),
             read: narrow_at::<5>(line, 9),
             start: narrow_at::<5>(line, 14),
-            joined: line[19] != 0,
+            joined: line[19] & JOINED != 0,
             priority: u32_at(line, 20).cast_signed(),
             lane: narrow_at::<5>(line, 24),
+            key: narrow_at::<5>(line, 29),
+            to: narrow_at::<5>(line, 34),
+            current: line[19] & CURRENT != 0,
+            failing: narrow_at::<5>(line, 39),
+            attempts: narrow_at::<2>(line, 44) as u16,
+            due_ms: narrow_at::<6>(line, 46),
+            blocked: line[19] & HOLD_BLOCKED != 0,
+            error: narrow_at::<5>(line, 52),
         }
     }
 }
@@ -260,7 +310,22 @@ mod tests {
             attempts: 11,
         };
         assert_eq!(Subscription::decode(&subscription.encode()), subscription);
-        let cursor = Cursor { name: 1, read: 2, start: 3, joined: true, priority: -4, lane: 5 };
+        let cursor = Cursor {
+            name: 1,
+            read: 2,
+            start: 3,
+            joined: true,
+            priority: -4,
+            lane: 5,
+            key: 6,
+            to: 7,
+            current: true,
+            failing: 8,
+            attempts: 9,
+            due_ms: 10,
+            blocked: true,
+            error: 11,
+        };
         assert_eq!(Cursor::decode(&cursor.encode()), cursor);
         let counts =
             Counts { targets: 1, subscriptions: 2, cursors: 3, text_lines: 4, work_lines: 5, generation: 6, boot: 7 };

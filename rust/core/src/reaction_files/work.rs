@@ -119,6 +119,26 @@ impl Work {
         Ok(found)
     }
 
+    /// How many lines there is room for: no work is further back.
+    pub(crate) fn lines(&self) -> Result<u64> {
+        self.0.lines()
+    }
+
+    /// Whether all that a subscription's work is said to be is there.
+    pub(crate) fn is_sound(&self, subscription: &Subscription) -> bool {
+        let positions = self.positions(subscription, 1, subscription.count);
+        positions.is_ok_and(|positions| positions.last().copied().unwrap_or(0) == subscription.last)
+    }
+
+    /// Whether a position is among a subscription's work.
+    pub(crate) fn has(&self, subscription: &Subscription, position: u64) -> Result<bool> {
+        if position < subscription.first || position > subscription.last {
+            return Ok(false);
+        }
+        let ordinal = self.count_up_to(subscription, position)?;
+        Ok(ordinal > 0 && self.positions(subscription, ordinal, ordinal)?.first() == Some(&position))
+    }
+
     /// Under the lock nobody changes a line, so an unsound one is damaged, or was left by somebody who died adding to it.
     fn line(&self, number: u64) -> Result<Line> {
         let content = line::load(self.0.shared(number)?);

@@ -5,7 +5,7 @@ use crate::read::query;
 
 use super::Reactions;
 use super::state::Shared;
-use crate::reaction_files::records::{FORGOTTEN, Subscription, Target};
+use crate::reaction_files::records::{Cursor, FORGOTTEN, Subscription, Target};
 
 /// Which targets are meant. All conditions must hold.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,11 @@ pub struct Selection {
 impl Reactions {
     /// Let targets begin anew: all their work is to be done again. Blocks, retries and leases end.
     pub fn reset(&self, selection: &Selection) -> Result<usize> {
-        self.change(selection, |shared, number, target| {
+        let again = |_: &mut Shared, cursor: &mut Cursor| {
+            *cursor = cursor.freed();
+            Ok(true)
+        };
+        self.change(selection, again, |shared, number, target| {
             for at in shared.known[number as usize].subscriptions.clone() {
                 let mut subscription = shared.subscription(at)?;
                 if subscription.done != FORGOTTEN {
@@ -38,7 +42,14 @@ impl Reactions {
 
     /// Let blocked targets go on where they stopped, with a fresh budget.
     pub fn unblock(&self, selection: &Selection) -> Result<usize> {
-        self.change(selection, |shared, number, target| {
+        let go_on = |_: &mut Shared, cursor: &mut Cursor| {
+            let blocked = cursor.blocked;
+            if blocked {
+                *cursor = cursor.freed();
+            }
+            Ok(blocked)
+        };
+        self.change(selection, go_on, |shared, number, target| {
             let blocked = target.blocked;
             if blocked {
                 *target = freed(target);
@@ -55,7 +66,14 @@ impl Reactions {
 
     /// Stop targets until they are unblocked. A lease on one ends: its outcome will be dropped.
     pub fn block(&self, selection: &Selection, error: &str) -> Result<usize> {
-        self.change(selection, |shared, _, target| {
+        let stop = |shared: &mut Shared, cursor: &mut Cursor| {
+            let fresh = !cursor.blocked;
+            if fresh {
+                (cursor.blocked, cursor.error) = (true, shared.write_error(cursor.error, error)?);
+            }
+            Ok(fresh)
+        };
+        self.change(selection, stop, |shared, _, target| {
             let fresh = !target.blocked;
             if fresh {
                 *target = Target { blocked: true, ..freed(target) };
@@ -67,7 +85,11 @@ impl Reactions {
 
     /// Let targets pause until a time of day, in ms since 1970.
     pub fn defer(&self, selection: &Selection, due_ms: u64) -> Result<usize> {
-        self.change(selection, |_, _, target| {
+        let pause = |_: &mut Shared, cursor: &mut Cursor| {
+            cursor.due_ms = due_ms;
+            Ok(true)
+        };
+        self.change(selection, pause, |_, _, target| {
             target.due_ms = due_ms;
             Ok(true)
         })
@@ -75,21 +97,38 @@ impl Reactions {
 
     /// Set the priority of targets outright.
     pub fn prioritize(&self, selection: &Selection, priority: i32) -> Result<usize> {
-        self.change(selection, |_, _, target| {
-            let changed = target.priority != priority;
-            target.priority = priority;
-            Ok(changed)
-        })
+        self.change(
+            selection,
+            |_, _| Ok(false),
+            |_, _, target| {
+                let changed = target.priority != priority;
+                target.priority = priority;
+                Ok(changed)
+            },
+        )
     }
 
+    /// Change the reactions that hold and the targets that are meant; how many did.
     fn change(
         &self,
         selection: &Selection,
+        mut holding: impl FnMut(&mut Shared, &mut Cursor) -> Result<bool>,
         mut work: impl FnMut(&mut Shared, u32, &mut Target) -> Result<bool>,
     ) -> Result<usize> {
         let changed = self.locked(|shared| {
-            let mut changed = 0;
-            for number in shared.select(selection, None, usize::MAX)? {
+            let (mut changed, meant) = (0, shared.select(selection, None, usize::MAX)?);
+            for hold in shared.holds_meant(selection)? {
+                let mut any = false;
+                for number in hold.cursors {
+                    let mut cursor = shared.cursor(number)?;
+                    if holding(shared, &mut cursor)? {
+                        shared.put_cursor(number, &cursor)?;
+                        any = true;
+                    }
+                }
+                changed += usize::from(any);
+            }
+            for number in meant {
                 let mut target = shared.target(number)?;
                 if work(shared, number, &mut target)? {
                     shared.put_target(number, &target)?;
@@ -100,6 +139,7 @@ impl Reactions {
         })?;
         // Workers may be asleep that could go on now.
         self.log.wake();
+        self.log.moved();
         Ok(changed)
     }
 }
@@ -134,11 +174,15 @@ impl Shared {
         };
         let mut found = Vec::new();
         if let Some(names) = &selection.names {
+            let holds = self.holds()?;
             for name in names {
                 let number = self.by_name.get(name.as_str()).copied();
                 let there =
                     number.map(|number| self.deserted(number).map(|deserted| (number, !deserted))).transpose()?;
                 let Some((number, true)) = there else {
+                    if holds.iter().any(|hold| *hold.reaction == **name) {
+                        continue;
+                    }
                     return Err(Error::Invalid(format!("there is no target {name:?}")));
                 };
                 if meant(number)? && !found.contains(&number) {

@@ -143,7 +143,7 @@ impl Reactions {
         Ok(leases)
     }
 
-    fn events(&self, positions: &[u64]) -> Result<Vec<EventView<'_>>> {
+    pub(super) fn events(&self, positions: &[u64]) -> Result<Vec<EventView<'_>>> {
         let mut events = Vec::with_capacity(positions.len());
         self.log.reading(|index| {
             events.clear();
@@ -185,11 +185,19 @@ impl Reactions {
 
 impl Shared {
     fn lease(&mut self, number: u32, lagging: bool, options: &ClaimOptions, uptime_ms: u64) -> Result<Option<Claimed>> {
-        let own = self.own_subscriptions(number)?;
+        let mut own = self.own_subscriptions(number)?;
+        for (at, _, subscription) in &mut own {
+            if self.pass_over(subscription)? {
+                self.put_subscription(*at, subscription)?;
+            }
+        }
         let window = options.window.max(1);
         let parts = self.parts(&own, options.cut, window)?;
         let (mut pending, mut more) = merged(&own, &parts, window);
-        let Some((first, _)) = pending.first() else { return Ok(None) };
+        let Some((first, _)) = pending.first() else {
+            self.stand(number)?;
+            return Ok(None);
+        };
         let mut target = self.target(number)?;
         self.count_in(number, &mut target, *first, &own)?;
         // One at a time after a failure: what goes well is acknowledged before what does not.
@@ -238,7 +246,16 @@ impl Shared {
             let last = subscription.count.min(subscription.done_count + window as u64 + 1);
             let mut positions = self.files.work.positions(subscription, subscription.done_count + 1, last)?;
             positions.truncate(positions.partition_point(|position| *position <= cut));
-            parts.push(Part { subscription: *number, known_to, positions, done_count: subscription.done_count });
+            let mut handled = Vec::new();
+            if !self.kin[subscription.reaction as usize].is_empty() {
+                for position in &positions {
+                    if self.was_handled(subscription, *position)? {
+                        handled.push(*position);
+                    }
+                }
+            }
+            let done_count = subscription.done_count;
+            parts.push(Part { subscription: *number, known_to, positions, handled, done_count });
         }
         Ok(parts)
     }
@@ -253,11 +270,18 @@ fn merged(own: &[(u32, u32, Subscription)], parts: &[Part], window: usize) -> (P
     let pairs = own.iter().map(|(_, reaction, _)| *reaction).zip(parts);
     let mut all: SmallVec<[(u64, u32); 8]> = SmallVec::new();
     for (reaction, part) in pairs {
-        all.extend(part.positions.iter().map(|position| (*position, reaction)));
+        let left = part.positions.iter().filter(|position| part.handled.binary_search(position).is_err());
+        all.extend(left.map(|position| (*position, reaction)));
     }
     if parts.len() > 1 {
         all.sort_unstable();
     }
+    // Where some are left out, a part may end before the others do: what comes after its end is not known to be next.
+    let cut_short = parts.iter().filter(|part| !part.handled.is_empty() && part.positions.len() > window);
+    let end = cut_short.filter_map(|part| part.positions.last()).min().copied().unwrap_or(u64::MAX);
+    let known = all.partition_point(|(position, _)| *position <= end);
+    let more = known < all.len() || end != u64::MAX;
+    all.truncate(known);
     let mut pending: Pending = Vec::with_capacity(all.len().min(window));
     for (position, reaction) in all {
         if let Some((last, reactions)) = pending.last_mut()
@@ -271,5 +295,5 @@ fn merged(own: &[(u32, u32, Subscription)], parts: &[Part], window: usize) -> (P
         }
         pending.push((position, SmallVec::from_slice(&[reaction])));
     }
-    (pending, false)
+    (pending, more)
 }

@@ -10,7 +10,7 @@ use crate::store::log::Log;
 
 use super::Reactions;
 use super::spec::{Resolver, Spec, fill};
-use super::state::Shared;
+use super::state::{Shared, Strand};
 use crate::reaction_files::records::Cursor;
 
 /// What a step of correlating has done.
@@ -24,7 +24,9 @@ pub struct Correlated<'a> {
     pub marked: usize,
     /// What is left for functions to resolve, by reaction.
     pub unresolved: Vec<Unresolved<'a>>,
-    /// Whether every reaction has been correlated up to the head.
+    /// Events whose templates could not be filled in: `Reactions::hold` says what becomes of their reactions.
+    pub failed: Vec<Failed>,
+    /// Whether every reaction that does not hold has been correlated up to the head.
     pub caught_up: bool,
 }
 
@@ -41,51 +43,87 @@ pub struct Unresolved<'a> {
     pub events: Vec<EventView<'a>>,
 }
 
-/// What a function found for one event: its targets, or why there is none to be found.
-pub type Resolved = (u64, std::result::Result<Vec<String>, String>);
+/// An event whose targets cannot be found: its reaction goes no further.
+#[derive(Debug)]
+pub struct Failed {
+    /// The number of the reaction.
+    pub reaction: u32,
+    /// The event.
+    pub position: u64,
+    /// Why, for people.
+    pub error: String,
+}
+
+/// What a function found for one event: its targets.
+pub type Resolved = (u64, Vec<String>);
 
 /// One window of the log, and the reactions that stand at its beginning.
 struct Window {
     from: u64,
     to: u64,
-    group: Vec<(u32, Arc<Spec>)>,
+    group: Vec<Group>,
 }
+
+/// A reaction, and those of its events that have been correlated up to the beginning of a window.
+struct Group {
+    reaction: u32,
+    spec: Arc<Spec>,
+    strands: Vec<Strand>,
+}
+
+/// Events that a function was asked about, each with the cursor that it is of.
+#[derive(Debug)]
+pub(super) struct Asked {
+    from: u64,
+    to: u64,
+    cursors: Vec<u32>,
+    events: Vec<(u64, u32)>,
+}
+
+/// The targets of an event, and the cursor that it is of.
+type Found = (u64, u32, Vec<String>);
 
 impl Reactions {
     /// Read up to `limit` new events for the reactions that have come the least far.
     pub fn correlate(&self, limit: usize) -> Result<Correlated<'_>> {
         let cut = self.log.head()?;
-        let mut done = Correlated { examined: 0, subscribed: 0, marked: 0, unresolved: Vec::new(), caught_up: false };
+        let mut done = Correlated {
+            examined: 0,
+            subscribed: 0,
+            marked: 0,
+            unresolved: Vec::new(),
+            failed: Vec::new(),
+            caught_up: false,
+        };
         let Some(window) = self.locked(|shared| next_window(shared, cut))? else {
             done.caught_up = true;
             return Ok(done);
         };
         let (events, to) = self.read_window(&window, limit.max(1))?;
         done.examined = events.len();
-        let mut found = Vec::new();
-        for (number, spec) in &window.group {
-            let wanted = self.wanted(spec, &events)?;
-            if matches!(spec.resolver, Resolver::Function) {
-                if !wanted.is_empty() {
-                    let unresolved = Unresolved { reaction: *number, from: window.from, to, events: wanted };
-                    done.unresolved.push(unresolved);
-                    continue;
-                }
-                found.push((*number, Vec::new()));
-            } else {
-                found.push((*number, self.resolve_here(spec, &wanted)?));
+        for group in &window.group {
+            let wanted = self.wanted(group, &events)?;
+            let cursors: Vec<u32> = group.strands.iter().map(|strand| strand.cursor).collect();
+            let reaction = group.reaction;
+            if matches!(group.spec.resolver, Resolver::Function) && !wanted.is_empty() {
+                let (events, of) = wanted.into_iter().map(|(event, cursor)| (event, (event.position, cursor))).unzip();
+                self.asked().insert(reaction, Asked { from: window.from, to, cursors, events: of });
+                done.unresolved.push(Unresolved { reaction, from: window.from, to, events });
+                continue;
             }
-        }
-        for (reaction, resolved) in found {
-            let (subscribed, marked) = self.resolve(reaction, window.from, to, &resolved)?;
+            let (found, failed) = self.resolve_here(group, &wanted)?;
+            let upto = failed.as_ref().map_or(to, |failed| failed.position - 1);
+            let (subscribed, marked) = self.take(reaction, &cursors, window.from, upto, &found)?;
             done.subscribed += subscribed;
             done.marked += marked;
+            done.failed.extend(failed);
         }
         Ok(done)
     }
 
     fn read_window(&self, window: &Window, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
-        let mut names: Vec<String> = window.group.iter().flat_map(|(_, spec)| spec.events.iter().cloned()).collect();
+        let strands = window.group.iter().flat_map(|group| &group.strands);
+        let mut names: Vec<String> = strands.map(|strand| strand.event.clone()).collect();
         names.sort_unstable();
         names.dedup();
         let filter =
@@ -104,24 +142,26 @@ impl Reactions {
         }
     }
 
-    /// The events that a reaction listens to.
-    fn wanted<'a>(&'a self, spec: &Spec, events: &[EventView<'a>]) -> Result<Vec<EventView<'a>>> {
+    /// The events that a reaction listens to, each with its cursor.
+    fn wanted<'a>(&'a self, group: &Group, events: &[EventView<'a>]) -> Result<Vec<(EventView<'a>, u32)>> {
         let mut names = Known::default();
         let mut streams = Known::default();
         let mut wanted = Vec::new();
+        let cursor_of = |text: &str| group.strands.iter().find(|strand| strand.event == text).map(|own| own.cursor);
         for event in events {
-            let named = names.ask(&self.log, event.name, |text| spec.events.iter().any(|name| name == text))?;
-            if named && streams.ask(&self.log, event.stream, |text| spec.source.has(text))? {
-                wanted.push(*event);
+            let Some(cursor) = names.ask(&self.log, event.name, cursor_of)? else { continue };
+            if streams.ask(&self.log, event.stream, |text| group.spec.source.has(text))? {
+                wanted.push((*event, cursor));
             }
         }
         Ok(wanted)
     }
 
-    fn resolve_here(&self, spec: &Spec, events: &[EventView<'_>]) -> Result<Vec<Resolved>> {
-        let mut resolved = Vec::with_capacity(events.len());
-        for event in events {
-            let target = match &spec.resolver {
+    /// The targets of events, up to the first whose template cannot be filled in.
+    fn resolve_here(&self, group: &Group, events: &[(EventView<'_>, u32)]) -> Result<(Vec<Found>, Option<Failed>)> {
+        let mut found = Vec::with_capacity(events.len());
+        for (event, cursor) in events {
+            let target = match &group.spec.resolver {
                 Resolver::Fixed(name) => Ok(name.clone()),
                 Resolver::Own => Ok(self.log.text(event.stream)?.to_owned()),
                 Resolver::Template(pieces) => {
@@ -129,50 +169,82 @@ impl Reactions {
                 }
                 Resolver::Function => continue,
             };
-            resolved.push((event.position, target.map(|name| vec![name])));
+            match target {
+                Ok(name) => found.push((event.position, *cursor, vec![name])),
+                Err(error) => {
+                    let failed = Failed { reaction: group.reaction, position: event.position, error };
+                    return Ok((found, Some(failed)));
+                }
+            }
         }
-        Ok(resolved)
+        Ok((found, None))
     }
 
-    /// Take what was found for a reaction's events between two positions: subscribe, add to their work, and move the
-    /// reaction's cursor. Answers how many targets are new and how many events were added.
+    /// Take what a function found for a reaction's events between two positions. `to` is before the end of what was asked
+    /// for when it failed at the event after it. Answers how many targets are new and how many events were added.
     ///
-    /// If somebody else has moved the cursor meanwhile, nothing is done: it has been done.
+    /// If somebody else has moved a cursor meanwhile, nothing is done for it: it has been done.
     pub fn resolve(&self, reaction: u32, from: u64, to: u64, found: &[Resolved]) -> Result<(usize, usize)> {
-        for name in found.iter().filter_map(|(_, targets)| targets.as_ref().ok()).flatten() {
+        for name in found.iter().flat_map(|(_, targets)| targets) {
             crate::names::check("target", name)?;
         }
-        let head = self.log.head()?;
-        self.locked(|shared| {
-            let cursor_number = shared
-                .registered
-                .get(reaction as usize)
-                .ok_or_else(|| Error::Invalid(format!("there is no reaction number {reaction}")))?
-                .cursor;
-            let mut cursor = shared.cursor(cursor_number)?;
-            if cursor.read != from {
-                return Ok((0, 0));
+        let asked = self.asked().remove(&reaction).filter(|asked| asked.from == from && to <= asked.to);
+        let Some(asked) = asked else { return Ok((0, 0)) };
+        let mut found_of = Vec::with_capacity(found.len());
+        for (position, targets) in found {
+            if let Ok(at) = asked.events.binary_search_by_key(position, |(position, _)| *position) {
+                found_of.push((*position, asked.events[at].1, targets.clone()));
             }
-            let counted = shared.add_work(reaction, found)?;
-            cursor.read = to;
-            shared.put_cursor(cursor_number, &cursor)?;
-            if !cursor.joined {
-                shared.join(cursor_number, head)?;
+        }
+        self.take(reaction, &asked.cursors, from, to, &found_of)
+    }
+
+    /// Subscribe, add to the work of those subscribed, and move cursors that still stand where they were.
+    fn take(&self, reaction: u32, cursors: &[u32], from: u64, to: u64, found: &[Found]) -> Result<(usize, usize)> {
+        if to <= from {
+            return Ok((0, 0));
+        }
+        let head = self.log.head()?;
+        let taken = self.locked(|shared| {
+            if reaction as usize >= shared.registered.len() {
+                return Err(Error::Invalid(format!("there is no reaction number {reaction}")));
+            }
+            let mut standing = Vec::with_capacity(cursors.len());
+            for number in cursors {
+                if shared.cursor(*number)?.read == from {
+                    standing.push(*number);
+                }
+            }
+            let counted = shared.add_work(reaction, &standing, found)?;
+            for number in standing {
+                let cursor = shared.cursor(number)?;
+                let cursor = if cursor.failing <= to { cursor.freed() } else { cursor };
+                shared.put_cursor(number, &Cursor { read: to, ..cursor })?;
+                if !cursor.joined {
+                    shared.join(number, head)?;
+                }
             }
             Ok(counted)
-        })
+        });
+        self.log.moved();
+        taken
     }
 }
 
-/// Whether texts pass a test, each asked once.
-#[derive(Default)]
-struct Known {
-    answers: std::collections::HashMap<u32, bool>,
-    last: Option<(u32, bool)>,
+/// What is asked of texts, each once.
+struct Known<T> {
+    answers: std::collections::HashMap<u32, T>,
+    last: Option<(u32, T)>,
 }
 
-impl Known {
-    fn ask(&mut self, log: &Log, key: u32, test: impl FnOnce(&str) -> bool) -> Result<bool> {
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self { answers: std::collections::HashMap::new(), last: None }
+    }
+}
+
+impl<T: Copy> Known<T> {
+    fn ask(&mut self, log: &Log, key: u32, test: impl FnOnce(&str) -> T) -> Result<T> {
         if let Some((_, answer)) = self.last.filter(|(last, _)| *last == key) {
             return Ok(answer);
         }
@@ -190,17 +262,30 @@ impl Known {
 }
 
 /// The window that starts at the lowest cursor of this program's reactions; None when all have read up to `cut`. Those that
-/// are new to an old log, or were away for long, take turns with the others.
+/// are new to an old log, or were away for long, take turns with the others. Who holds is left out until it is tried again.
 fn next_window(shared: &mut Shared, cut: u64) -> Result<Option<Window>> {
     let mut near = Vec::new();
     let mut far = Vec::new();
+    let mut ends = Vec::new();
+    let mut held_until_ms = None::<u64>;
     for (number, registered) in (0..).zip(&shared.registered) {
-        let cursor = shared.cursor(registered.cursor)?;
-        let own = (cursor.read, number, Arc::clone(&registered.spec));
-        if cursor.joined { near.push(own) } else { far.push(own) }
+        let waits = |cursor: &Cursor| cursor.blocked || cursor.due_ms > shared.now_ms;
+        let end = shared.held_at(registered, waits)?;
+        ends.extend(end);
+        for (at, strand) in registered.strands.iter().enumerate() {
+            let cursor = shared.cursor(strand.cursor)?;
+            if cursor.holds() && waits(&cursor) && !cursor.blocked {
+                held_until_ms = Some(held_until_ms.unwrap_or(u64::MAX).min(cursor.due_ms));
+            }
+            if end.is_some_and(|end| cursor.read >= end) {
+                continue;
+            }
+            let own = (cursor.read, number, at);
+            if cursor.joined { near.push(own) } else { far.push(own) }
+        }
     }
-    let lowest =
-        |cursors: &[(u64, u32, Arc<Spec>)]| cursors.iter().map(|(read, _, _)| *read).min().filter(|from| *from < cut);
+    shared.held_until_ms = held_until_ms;
+    let lowest = |cursors: &[(u64, u32, usize)]| cursors.iter().map(|(read, _, _)| *read).min().filter(|at| *at < cut);
     let (from, cursors) = match (lowest(&near), lowest(&far)) {
         (Some(_), Some(from)) if shared.joined_last => (from, far),
         (Some(from), _) => (from, near),
@@ -208,31 +293,57 @@ fn next_window(shared: &mut Shared, cut: u64) -> Result<Option<Window>> {
         (None, None) => return Ok(None),
     };
     shared.joined_last = !shared.joined_last;
-    let to = cursors.iter().map(|(read, _, _)| *read).filter(|read| *read > from).min().unwrap_or(cut).min(cut);
-    let group = cursors.into_iter().filter(|(read, _, _)| *read == from).map(|(_, number, spec)| (number, spec));
-    Ok(Some(Window { from, to, group: group.collect() }))
+    let ends = cursors.iter().map(|(read, _, _)| *read).chain(ends);
+    let to = ends.filter(|end| *end > from).min().unwrap_or(cut).min(cut);
+    let mut group: Vec<Group> = Vec::new();
+    for (_, number, at) in cursors.into_iter().filter(|(read, _, _)| *read == from) {
+        let registered = &shared.registered[number as usize];
+        let strand = registered.strands[at].clone();
+        match group.last_mut().filter(|last| last.reaction == number) {
+            Some(last) => last.strands.push(strand),
+            None => {
+                let spec = Arc::clone(&registered.spec);
+                group.push(Group { reaction: number, spec, strands: vec![strand] });
+            }
+        }
+    }
+    Ok(Some(Window { from, to, group }))
 }
 
 impl Shared {
-    /// How far every reaction of this program has been correlated that has come to where the others are.
+    /// How far every reaction of this program has been correlated that has come to where the others are. Who holds is waited
+    /// for by nobody.
     pub(super) fn cut(&self) -> Result<u64> {
-        let mut near = None;
-        let mut all = None;
+        let (mut near, mut all, mut held) = (None::<u64>, None::<u64>, None::<u64>);
+        let lower = |known: Option<u64>, read: u64| Some(known.unwrap_or(u64::MAX).min(read));
         for registered in &self.registered {
-            let cursor = self.cursor(registered.cursor)?;
-            if cursor.joined {
-                near = Some(near.unwrap_or(u64::MAX).min(cursor.read));
+            let end = self.held_at(registered, |_| true)?;
+            for strand in &registered.strands {
+                let cursor = self.cursor(strand.cursor)?;
+                if end.is_some_and(|end| cursor.read >= end) {
+                    held = lower(held, cursor.read);
+                    continue;
+                }
+                if cursor.joined {
+                    near = lower(near, cursor.read);
+                }
+                all = lower(all, cursor.read);
             }
-            all = Some(all.unwrap_or(u64::MAX).min(cursor.read));
         }
-        Ok(near.or(all).unwrap_or(0))
+        Ok(near.or(all).or(held).unwrap_or(0))
     }
 
-    /// A reaction has come to where the others are; or all are there, when none was.
+    /// A cursor has come to where the others are; or all are there, when none was.
     pub(super) fn join(&mut self, number: u32, head: u64) -> Result<()> {
-        let mut cursors = Vec::with_capacity(self.registered.len());
+        let mut cursors = Vec::new();
         for registered in &self.registered {
-            cursors.push((registered.cursor, self.cursor(registered.cursor)?));
+            let end = self.held_at(registered, |_| true)?;
+            for strand in &registered.strands {
+                let cursor = self.cursor(strand.cursor)?;
+                if end.is_none_or(|end| cursor.read < end) {
+                    cursors.push((strand.cursor, cursor));
+                }
+            }
         }
         let near = cursors.iter().filter(|(_, cursor)| cursor.joined).map(|(_, cursor)| cursor.read).min();
         for (at, cursor) in cursors.iter().filter(|(_, cursor)| !cursor.joined) {
@@ -247,45 +358,24 @@ impl Shared {
         Ok(())
     }
 
-    fn add_work(&mut self, reaction: u32, found: &[Resolved]) -> Result<(usize, usize)> {
-        let mut by_target: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-        let mut unnamed = Vec::new();
-        for (position, targets) in found {
-            match targets {
-                Ok(targets) => {
-                    for target in targets {
-                        let positions = by_target.entry(target).or_default();
-                        if positions.last() != Some(position) {
-                            positions.push(*position);
-                        }
-                    }
+    /// Add what was found for a reaction's events of these cursors.
+    fn add_work(&mut self, reaction: u32, cursors: &[u32], found: &[Found]) -> Result<(usize, usize)> {
+        let mut by_target: BTreeMap<(&str, u32), Vec<u64>> = BTreeMap::new();
+        for (position, cursor, targets) in found.iter().filter(|(_, cursor, _)| cursors.contains(cursor)) {
+            for target in targets {
+                let positions = by_target.entry((target, *cursor)).or_default();
+                if positions.last() != Some(position) {
+                    positions.push(*position);
                 }
-                Err(error) => unnamed.push((*position, error)),
             }
         }
         let mut subscribed = 0;
         let mut marked = 0;
-        for (target, positions) in by_target {
-            let (number, fresh) = self.subscribe(reaction, target)?;
+        for ((target, cursor), positions) in by_target {
+            let (number, fresh) = self.subscribe(reaction, cursor, target)?;
             subscribed += usize::from(fresh);
             marked += positions.len();
             self.add_positions(number, &positions)?;
-        }
-        // An event that names no target waits, blocked, under the reaction's own name, so that nothing is lost silently.
-        let spec = Arc::clone(&self.registered[reaction as usize].spec);
-        for (position, error) in unnamed {
-            let (number, fresh) = self.subscribe(reaction, &spec.name)?;
-            subscribed += usize::from(fresh);
-            marked += 1;
-            self.add_positions(number, &[position])?;
-            let target_number = self.subscription(number)?.target;
-            let mut target = self.target(target_number)?;
-            if !target.blocked {
-                target.blocked = true;
-                target.failing = position;
-                self.note_error(&mut target, error)?;
-                self.put_target(target_number, &target)?;
-            }
         }
         Ok((subscribed, marked))
     }
@@ -308,6 +398,9 @@ impl Shared {
             subscription.done_count = self.files.work.count_up_to(&subscription, subscription.done)?;
         }
         let was_pending = before.pending();
+        if !was_pending {
+            self.pass_over(&mut subscription)?;
+        }
         self.put_subscription(number, &subscription)?;
         if was_pending { Ok(()) } else { self.changed(subscription.target) }
     }

@@ -52,7 +52,18 @@ pub enum Then {
 impl Reactions {
     /// Take the outcomes of a cycle; answers which were accepted. One whose lease was lost is dropped.
     pub fn finish(&self, outcomes: &[Outcome]) -> Result<Vec<bool>> {
-        let accepted = self.locked(|shared| outcomes.iter().map(|outcome| shared.take(outcome)).collect())?;
+        let (accepted, others) = self.locked(|shared| {
+            let accepted = outcomes.iter().map(|outcome| shared.take(outcome)).collect::<Result<Vec<bool>>>()?;
+            let mut others = false;
+            for outcome in outcomes {
+                others = others || shared.others_can_go_on(outcome.target)?;
+            }
+            Ok((accepted, others))
+        })?;
+        if others {
+            self.log.wake();
+        }
+        self.log.moved();
         self.flush_now_and_then()?;
         Ok(accepted)
     }
@@ -130,6 +141,20 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Whether a target can be claimed by programs with other reactions, or other events of one, than this one has: they
+    /// saw it leased, and sleep until the lease would have run out.
+    fn others_can_go_on(&self, number: u32) -> Result<bool> {
+        for at in &self.known[number as usize].subscriptions {
+            let subscription = self.subscription(*at)?;
+            let others = !self.number_of.contains_key(&subscription.reaction) && subscription.pending();
+            if others && !self.cursor(subscription.reaction)?.whole() {
+                let target = self.target(number)?;
+                return Ok(!target.blocked && target.leased_until_ms == 0 && target.due_ms <= self.now_ms);
+            }
+        }
+        Ok(false)
     }
 
     pub(super) fn target_of(&self, number: u32) -> Result<Target> {

@@ -5,10 +5,12 @@ mod claim;
 mod correlate;
 mod finish;
 mod frontier;
+mod hold;
 mod spec;
 mod state;
 mod view;
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -20,7 +22,8 @@ use crate::reaction_files::FOLDER;
 use crate::store::log::Log;
 pub use administer::Selection;
 pub use claim::{ClaimOptions, Delivery, Lease};
-pub use correlate::{Correlated, Resolved, Unresolved};
+use correlate::Asked;
+pub use correlate::{Correlated, Failed, Resolved, Unresolved};
 pub use finish::{Outcome, Then};
 pub use spec::{Piece, Resolver, Source, Spec};
 use state::{Shared, is_damage};
@@ -58,6 +61,8 @@ pub struct Reactions {
     log: Arc<Log>,
     clock: Box<dyn Clock>,
     shared: Mutex<Shared>,
+    /// What functions were asked about, by reaction.
+    asked: Mutex<HashMap<u32, Asked>>,
     flushed: Mutex<Instant>,
 }
 
@@ -74,7 +79,8 @@ impl Reactions {
         let guard = log.reactions_lock().take();
         let shared = Shared::open(log, log.head()?);
         drop(guard);
-        Ok(Self { log: Arc::clone(log), clock, shared: Mutex::new(shared?), flushed: Mutex::new(Instant::now()) })
+        let (asked, flushed) = (Mutex::default(), Mutex::new(Instant::now()));
+        Ok(Self { log: Arc::clone(log), clock, shared: Mutex::new(shared?), asked, flushed })
     }
 
     /// Do something with what all processes share, nobody else doing so meanwhile, seeing what others have done. If what is
@@ -103,6 +109,10 @@ impl Reactions {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn asked(&self) -> MutexGuard<'_, HashMap<u32, Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Make known the reactions of this program; answers nothing, and changes nothing for those known already. Their order
     /// is that of the numbers that leases speak of.
     pub fn register(&self, specs: &[Spec]) -> Result<()> {
@@ -112,7 +122,9 @@ impl Reactions {
 
     /// How many ms until a lease ends, a retry or a deferral is due; None when nothing waits.
     pub fn next_ms(&self) -> Option<u64> {
-        self.shared().frontier.next_ms(self.clock.uptime_ms(), self.clock.now_ms())
+        let (shared, now_ms) = (self.shared(), self.clock.now_ms());
+        let held = shared.held_until_ms.map(|until| until.saturating_sub(now_ms));
+        shared.frontier.next_ms(self.clock.uptime_ms(), now_ms).into_iter().chain(held).min()
     }
 
     /// The position that a cycle works up to: all that concerns anybody up to there is known, but for reactions that have
@@ -124,7 +136,9 @@ impl Reactions {
     /// Forget a reaction that no program has any more: its targets have nothing to do for it. Should a program register it
     /// again, it is a new one. Answers whether it was known.
     pub fn forget(&self, reaction: &str) -> Result<bool> {
-        self.locked(|shared| shared.forget(reaction))
+        let known = self.locked(|shared| shared.forget(reaction))?;
+        self.log.moved();
+        Ok(known)
     }
 
     /// Flush what is kept.

@@ -76,6 +76,23 @@ impl Source {
         }
     }
 
+    /// A text that no other source has.
+    pub(super) fn key(&self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Stream(name) => format!("={name}"),
+            Self::Pattern(pattern) => format!("~{}", pattern.as_str()),
+        }
+    }
+
+    /// The source of such a text.
+    pub(super) fn from_key(key: &str) -> Result<Self> {
+        match key.strip_prefix('=') {
+            Some(name) => Ok(Self::Stream(name.to_owned())),
+            None => key.strip_prefix('~').map_or(Ok(Self::All), |pattern| query::compile(pattern).map(Self::Pattern)),
+        }
+    }
+
     pub(super) fn has(&self, stream: &str) -> bool {
         match self {
             Self::All => true,
@@ -136,6 +153,55 @@ impl Resolver {
             [] => return Err(wrong("is empty")),
             _ => Self::Template(pieces),
         })
+    }
+}
+
+impl Resolver {
+    /// The template that it was read from; None for a function.
+    pub(super) fn text(&self) -> Option<String> {
+        let escaped = |text: &str| text.replace('{', "{{").replace('}', "}}");
+        match self {
+            Self::Fixed(name) => Some(escaped(name)),
+            Self::Own => Some("{stream}".to_owned()),
+            Self::Template(pieces) => Some(
+                pieces
+                    .iter()
+                    .map(|piece| match piece {
+                        Piece::Text(text) => escaped(text),
+                        Piece::Stream => "{stream}".to_owned(),
+                        Piece::Name => "{name}".to_owned(),
+                        Piece::Data(path) => format!("{{data.{}}}", path.join(".")),
+                    })
+                    .collect(),
+            ),
+            Self::Function => None,
+        }
+    }
+
+    /// Whether an event with one of these names, from a source, may come to a target.
+    pub(super) fn may_name(&self, target: &str, source: &Source, events: &[&str]) -> bool {
+        match self {
+            Self::Fixed(name) => name == target,
+            Self::Own => source.has(target),
+            Self::Function => true,
+            Self::Template(pieces) => {
+                let pattern: String = pieces.iter().map(|piece| alternatives(piece, source, events)).collect();
+                Regex::new(&format!("^(?s:{pattern})$")).is_ok_and(|pattern| pattern.is_match(target))
+            }
+        }
+    }
+}
+
+/// What may stand in the place of a piece of a template, as a regular expression.
+fn alternatives(piece: &Piece, source: &Source, events: &[&str]) -> String {
+    match (piece, source) {
+        (Piece::Text(text), _) | (Piece::Stream, Source::Stream(text)) => regex::escape(text),
+        (Piece::Stream, _) => ".+".to_owned(),
+        (Piece::Name, _) => {
+            let names: Vec<String> = events.iter().map(|name| regex::escape(name)).collect();
+            format!("(?:{})", names.join("|"))
+        }
+        (Piece::Data(_), _) => ".*".to_owned(),
     }
 }
 

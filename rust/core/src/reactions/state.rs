@@ -10,13 +10,15 @@ use crate::error::{Error, Result};
 use crate::store::log::Log;
 
 use super::frontier::{Frontier, Standing};
-use super::spec::Spec;
+use super::spec::{Source, Spec};
 use crate::reaction_files::files::{Files, RING};
 use crate::reaction_files::mend::mend;
 use crate::reaction_files::records::{Counts, Cursor, FORGOTTEN, Subscription, Target};
 
 /// A reaction that is so many positions behind the others is waited for by nobody.
 const STRAGGLING: u64 = 100_000;
+/// Longer keys of cursors are kept by their checksum.
+const KEY_MAX_BYTES: usize = 1500;
 
 /// A target as this process knows it.
 #[derive(Debug, Default)]
@@ -30,9 +32,17 @@ pub(super) struct Known {
 #[derive(Clone, Debug)]
 pub(super) struct Registered {
     pub(super) spec: Arc<Spec>,
-    pub(super) cursor: u32,
+    pub(super) strands: Vec<Strand>,
     /// Its lane, by its place among those of this program.
     pub(super) lane: u32,
+}
+
+/// The events of one name that a reaction takes: how far it has been correlated is kept for each by itself, so that programs
+/// that take others share it.
+#[derive(Clone, Debug)]
+pub(super) struct Strand {
+    pub(super) event: String,
+    pub(super) cursor: u32,
 }
 
 /// One subscription's part of a lease.
@@ -43,6 +53,8 @@ pub(super) struct Part {
     pub(super) known_to: u64,
     /// The positions that come next, from the ordinal after `done_count` on.
     pub(super) positions: Vec<u64>,
+    /// Those of them that were handled under another subscription.
+    pub(super) handled: Vec<u64>,
     pub(super) done_count: u64,
 }
 
@@ -69,7 +81,19 @@ pub(super) struct Shared {
     pub(super) by_name: HashMap<Arc<str>, u32>,
     /// (cursor, target) → subscription.
     pub(super) by_pair: HashMap<(u32, u32), u32>,
+    /// The reaction of each cursor.
     pub(super) cursor_names: Vec<Arc<str>>,
+    /// The event and the source of each; empty where an earlier version kept it.
+    pub(super) cursor_keys: Vec<Arc<str>>,
+    /// The cursors of each reaction.
+    pub(super) cursors_of: HashMap<Arc<str>, Vec<u32>>,
+    /// For each cursor those whose work may have the same events in it.
+    pub(super) kin: Vec<SmallVec<[u32; 1]>>,
+    /// What is in the cursors' cells, as of so many changes.
+    cursors: Vec<Cursor>,
+    cursor_changes: u64,
+    /// When the next reaction that holds is tried again, in ms since 1970.
+    pub(super) held_until_ms: Option<u64>,
     pub(super) registered: Vec<Registered>,
     /// Cursor → number of the registered reaction.
     pub(super) number_of: HashMap<u32, u32>,
@@ -82,7 +106,7 @@ pub(super) struct Shared {
     /// Who was correlated last: those who are near the head, or those who are not yet.
     pub(super) joined_last: bool,
     uptime_ms: u64,
-    now_ms: u64,
+    pub(super) now_ms: u64,
 }
 
 impl Shared {
@@ -100,6 +124,12 @@ impl Shared {
             by_name: HashMap::new(),
             by_pair: HashMap::new(),
             cursor_names: Vec::new(),
+            cursor_keys: Vec::new(),
+            cursors_of: HashMap::new(),
+            kin: Vec::new(),
+            cursors: Vec::new(),
+            cursor_changes: 0,
+            held_until_ms: None,
             registered: Vec::new(),
             number_of: HashMap::new(),
             lane_texts: HashMap::new(),
@@ -153,6 +183,7 @@ impl Shared {
     /// What a dead process left may be half announced: look at everything again, and let the others do so too.
     pub(super) fn distrust(&mut self) -> Result<()> {
         self.files.ring_head()?.fetch_add(RING + 1, Ordering::SeqCst);
+        self.files.cursor_changes()?.fetch_add(1, Ordering::SeqCst);
         self.counts = self.read_counts()?;
         Ok(())
     }
@@ -169,6 +200,7 @@ impl Shared {
         if self.counts.generation != self.loaded.generation {
             self.begin_anew(head)?;
         }
+        self.look_at_cursors()?;
         self.load_new()?;
         let changes = self.ring_head()?;
         if changes < self.seen || changes - self.seen > RING {
@@ -197,6 +229,10 @@ impl Shared {
         self.by_name.clear();
         self.by_pair.clear();
         self.cursor_names.clear();
+        self.cursor_keys.clear();
+        self.cursors_of.clear();
+        self.kin.clear();
+        self.cursors.clear();
         self.lane_texts.clear();
         self.number_of.clear();
         self.held.clear();
@@ -213,12 +249,43 @@ impl Shared {
         again
     }
 
+    /// Read the cursors again if anybody has changed one.
+    fn look_at_cursors(&mut self) -> Result<()> {
+        let changes = self.files.cursor_changes()?.load(Ordering::SeqCst);
+        if changes != self.cursor_changes {
+            let known = u32::try_from(self.cursors.len()).unwrap_or(u32::MAX);
+            self.cursors = (0..known).map(|number| self.read_cursor(number)).collect::<Result<_>>()?;
+            self.cursor_changes = changes;
+        }
+        Ok(())
+    }
+
+    fn load_cursor(&mut self, number: u32) -> Result<()> {
+        let cursor = self.read_cursor(number)?;
+        let name = self.files.texts.read(cursor.name)?;
+        let key = if cursor.whole() { "".into() } else { self.files.texts.read(cursor.key)? };
+        self.know_lane(cursor.lane)?;
+        let others = self.cursors_of.entry(Arc::clone(&name)).or_default();
+        let event = event_of(&key);
+        let mut kin = SmallVec::new();
+        for other in others.iter() {
+            let others_event = event_of(&self.cursor_keys[*other as usize]);
+            if event.is_empty() || others_event.is_empty() || event == others_event {
+                kin.push(*other);
+                self.kin[*other as usize].push(number);
+            }
+        }
+        others.push(number);
+        self.kin.push(kin);
+        self.cursor_names.push(name);
+        self.cursor_keys.push(key);
+        self.cursors.push(cursor);
+        Ok(())
+    }
+
     fn load_new(&mut self) -> Result<()> {
         for number in self.loaded.cursors..self.counts.cursors {
-            let cursor = self.cursor(number)?;
-            let name = self.files.texts.read(cursor.name)?;
-            self.cursor_names.push(name);
-            self.know_lane(cursor.lane)?;
+            self.load_cursor(number)?;
             self.loaded.cursors += 1;
         }
         let fresh = self.loaded.targets..self.counts.targets;
@@ -283,44 +350,88 @@ impl Shared {
             self.register_one(Arc::new(spec.clone()), head)?;
         }
         self.unjoin_stragglers()?;
-        for number in self.registered.iter().map(|each| each.cursor).collect::<Vec<_>>() {
+        for number in self.own_cursors() {
             self.join(number, head)?;
         }
         (0..self.counts.targets).try_for_each(|number| self.stand(number))
     }
 
     fn register_one(&mut self, spec: Arc<Spec>, head: u64) -> Result<()> {
-        let start = if spec.from_now { head } else { 0 };
-        let known = self.cursor_names.iter().zip(0..).find(|(name, _)| ***name == *spec.name);
-        let (number, fresh) = match known {
-            Some((_, number)) => (number, false),
-            None => (self.new_cursor(&spec.name, start)?, true),
-        };
-        let mut cursor = self.cursor(number)?;
-        if cursor.forgotten() {
-            self.remember(number, &mut cursor, start)?;
-        }
         let lane_text = self.lane_at(&spec.lane)?;
-        if (cursor.priority, cursor.lane) != (spec.priority, lane_text) {
-            (cursor.priority, cursor.lane) = (spec.priority, lane_text);
-            self.put_cursor(number, &cursor)?;
-            if !fresh {
-                self.follow_the_code(number)?;
+        let to = self.template_at(&spec)?;
+        let mut strands: Vec<Strand> = Vec::with_capacity(spec.events.len());
+        let mut moved = None;
+        for event in &spec.events {
+            if strands.iter().any(|strand| strand.event == *event) {
+                continue;
             }
+            let (number, fresh) = self.strand(&spec, event, head)?;
+            let mut cursor = self.cursor(number)?;
+            let said = Cursor { priority: spec.priority, lane: lane_text, to, current: true, ..cursor };
+            if said != cursor {
+                if !fresh && (said.priority, said.lane) != (cursor.priority, cursor.lane) {
+                    moved = Some(number);
+                }
+                cursor = said;
+                self.put_cursor(number, &cursor)?;
+            }
+            strands.push(Strand { event: event.clone(), cursor: number });
         }
+        if let Some(number) = moved {
+            self.follow_the_code(number)?;
+        }
+        self.retire_others(&spec.name, &strands)?;
         let lane = self.lane_names.iter().position(|name| *name == spec.lane).unwrap_or_else(|| {
             self.lane_names.push(spec.lane.clone());
             self.lane_names.len() - 1
         });
-        self.number_of.insert(number, u32::try_from(self.registered.len()).unwrap_or(u32::MAX));
-        self.registered.push(Registered { spec, cursor: number, lane: u32::try_from(lane).unwrap_or(u32::MAX) });
+        let number = u32::try_from(self.registered.len()).unwrap_or(u32::MAX);
+        self.number_of.extend(strands.iter().map(|strand| (strand.cursor, number)));
+        self.registered.push(Registered { spec, strands, lane: u32::try_from(lane).unwrap_or(u32::MAX) });
+        Ok(())
+    }
+
+    /// The cursor of a reaction's events of one name, and whether it was made now: a name that is new to a reaction, or a
+    /// source that is, begins where the reaction says.
+    fn strand(&mut self, spec: &Spec, event: &str, head: u64) -> Result<(u32, bool)> {
+        let key = strand_key(event, &spec.source);
+        let start = if spec.from_now { head } else { 0 };
+        let (mut known, mut heir, mut name_at) = (None, None, None);
+        for number in self.cursors_of.get(spec.name.as_str()).into_iter().flatten() {
+            let cursor = self.cursor(*number)?;
+            name_at = Some(cursor.name);
+            if *self.cursor_keys[*number as usize] == *key {
+                known = Some((*number, cursor));
+            } else if cursor.whole() && !cursor.forgotten() {
+                heir = Some(cursor.start);
+            }
+        }
+        match known {
+            Some((number, cursor)) => {
+                if cursor.forgotten() {
+                    self.remember(number, cursor, start)?;
+                }
+                Ok((number, false))
+            }
+            None => Ok((self.new_cursor(&spec.name, name_at, &key, heir.unwrap_or(start))?, true)),
+        }
+    }
+
+    /// What a reaction took before and does not take any more, as this program says it.
+    fn retire_others(&mut self, reaction: &str, strands: &[Strand]) -> Result<()> {
+        let Some(all) = self.cursors_of.get(reaction).cloned() else { return Ok(()) };
+        for number in all.into_iter().filter(|number| strands.iter().all(|strand| strand.cursor != *number)) {
+            let cursor = self.cursor(number)?;
+            if cursor.current {
+                self.put_cursor(number, &Cursor { current: false, ..cursor })?;
+            }
+        }
         Ok(())
     }
 
     /// A reaction that was forgotten is back: it is new.
-    fn remember(&mut self, number: u32, cursor: &mut Cursor, start: u64) -> Result<()> {
-        *cursor = Cursor { read: start, start, joined: false, ..*cursor };
-        self.put_cursor(number, cursor)?;
+    fn remember(&mut self, number: u32, cursor: Cursor, start: u64) -> Result<()> {
+        self.put_cursor(number, &Cursor { read: start, start, joined: false, ..cursor.freed() })?;
         for at in 0..self.counts.subscriptions {
             let subscription = self.subscription(at)?;
             if subscription.reaction == number {
@@ -354,9 +465,9 @@ impl Shared {
 
     /// Reactions that are far behind the others, as after a time without their code, are waited for by nobody.
     fn unjoin_stragglers(&mut self) -> Result<()> {
-        let mut cursors = Vec::with_capacity(self.registered.len());
-        for each in &self.registered {
-            cursors.push((each.cursor, self.cursor(each.cursor)?));
+        let mut cursors = Vec::new();
+        for number in self.own_cursors() {
+            cursors.push((number, self.cursor(number)?));
         }
         let first = cursors.iter().map(|(_, cursor)| cursor.read).max().unwrap_or(0);
         for (number, cursor) in cursors {
@@ -374,15 +485,37 @@ impl Shared {
         })
     }
 
-    fn new_cursor(&mut self, name: &str, start: u64) -> Result<u32> {
+    fn new_cursor(&mut self, name: &str, name_at: Option<u64>, key: &str, start: u64) -> Result<u32> {
         self.make_room()?;
         let number = self.counts.cursors;
-        let name_at = self.write_text(name)?;
-        self.put_cursor(number, &Cursor { name: name_at, read: start, start, ..Cursor::default() })?;
+        let name_at = match name_at {
+            Some(name_at) => name_at,
+            None => self.write_text(name)?,
+        };
+        let key = self.write_text(key)?;
+        let cursor = Cursor { name: name_at, key, read: start, start, ..Cursor::default() };
+        self.files.cursors.write(number, cursor.encode())?;
         self.counts.cursors += 1;
         self.keep_counts()?;
         self.load_new()?;
         Ok(number)
+    }
+
+    /// The cursors of this program's reactions.
+    pub(super) fn own_cursors(&self) -> Vec<u32> {
+        self.registered.iter().flat_map(|each| &each.strands).map(|strand| strand.cursor).collect()
+    }
+
+    /// Where the template of a reaction's targets is written; 0 for a function.
+    fn template_at(&mut self, spec: &Spec) -> Result<u64> {
+        let Some(template) = spec.resolver.text() else { return Ok(0) };
+        for number in self.cursors_of.get(spec.name.as_str()).into_iter().flatten() {
+            let to = self.cursor(*number)?.to;
+            if to != 0 && *self.files.texts.read(to)? == *template {
+                return Ok(to);
+            }
+        }
+        self.write_text(&template)
     }
 
     pub(super) fn write_text(&mut self, text: &str) -> Result<u64> {
@@ -395,14 +528,19 @@ impl Shared {
     /// Note the message of an error, over the one that the target had before.
     pub(super) fn note_error(&mut self, target: &mut Target, error: &str) -> Result<()> {
         target.failed = true;
-        if target.error != 0 && self.files.texts.write_over(target.error, error)? {
-            return Ok(());
+        target.error = self.write_error(target.error, error)?;
+        Ok(())
+    }
+
+    /// Write the message of an error, over the one at a place if there is one and it has room; where it is then.
+    pub(super) fn write_error(&mut self, before: u64, error: &str) -> Result<u64> {
+        if before != 0 && self.files.texts.write_over(before, error)? {
+            return Ok(before);
         }
         let (at, used) = self.files.texts.write_first(error, self.counts.text_lines)?;
         self.counts.text_lines = used;
         self.keep_counts()?;
-        target.error = at;
-        Ok(())
+        Ok(at)
     }
 
     fn lane_at(&mut self, lane: &str) -> Result<u64> {
@@ -414,10 +552,9 @@ impl Shared {
         Ok(at)
     }
 
-    /// The subscription of a registered reaction on a target; both are made where they are not there.
-    pub(super) fn subscribe(&mut self, reaction: u32, target: &str) -> Result<(u32, bool)> {
-        let registered = &self.registered[reaction as usize];
-        let (cursor, spec) = (registered.cursor, Arc::clone(&registered.spec));
+    /// The subscription of a registered reaction's cursor on a target; both are made where they are not there.
+    pub(super) fn subscribe(&mut self, reaction: u32, cursor: u32, target: &str) -> Result<(u32, bool)> {
+        let spec = Arc::clone(&self.registered[reaction as usize].spec);
         let (target_number, fresh) = match self.by_name.get(target) {
             Some(number) => (*number, false),
             None => (self.new_target(target, &spec)?, true),
@@ -472,7 +609,13 @@ impl Shared {
         found.ok_or_else(|| Error::index_damaged("reactions/subscriptions", u64::from(number) * 128))
     }
 
+    /// A cursor, as of the last `sync`.
     pub(super) fn cursor(&self, number: u32) -> Result<Cursor> {
+        let found = self.cursors.get(number as usize).copied();
+        found.ok_or_else(|| Error::index_damaged("reactions/cursors", u64::from(number) * 128))
+    }
+
+    fn read_cursor(&self, number: u32) -> Result<Cursor> {
         let found = self.files.cursors.read(number)?.map(|line| Cursor::decode(&line));
         found.ok_or_else(|| Error::index_damaged("reactions/cursors", u64::from(number) * 128))
     }
@@ -487,8 +630,11 @@ impl Shared {
         self.files.subscriptions.write(number, subscription.encode())
     }
 
-    pub(super) fn put_cursor(&self, number: u32, cursor: &Cursor) -> Result<()> {
-        self.files.cursors.write(number, cursor.encode())
+    pub(super) fn put_cursor(&mut self, number: u32, cursor: &Cursor) -> Result<()> {
+        self.cursor_changes = self.files.cursor_changes()?.fetch_add(1, Ordering::SeqCst) + 1;
+        self.files.cursors.write(number, cursor.encode())?;
+        self.cursors[number as usize] = *cursor;
+        Ok(())
     }
 
     /// Tell all processes that a target has changed.
@@ -528,7 +674,7 @@ impl Shared {
     }
 
     /// Look where a target stands.
-    fn stand(&mut self, number: u32) -> Result<()> {
+    pub(super) fn stand(&mut self, number: u32) -> Result<()> {
         let to = self.standing(number)?;
         self.place(number, to);
         Ok(())
@@ -578,22 +724,58 @@ impl Shared {
 
     /// Forget a reaction: nothing is to be done any more for it. Whether it was known.
     pub(super) fn forget(&mut self, name: &str) -> Result<bool> {
-        let Some(number) = self.cursor_names.iter().position(|known| **known == *name) else { return Ok(false) };
-        let number = u32::try_from(number).unwrap_or(u32::MAX);
-        let cursor = self.cursor(number)?;
-        if cursor.forgotten() {
-            return Ok(false);
+        let mut known = Vec::new();
+        for number in self.cursors_of.get(name).cloned().unwrap_or_default() {
+            let cursor = self.cursor(number)?;
+            if !cursor.forgotten() {
+                self.put_cursor(number, &Cursor { read: FORGOTTEN, ..cursor.freed() })?;
+                known.push(number);
+            }
         }
-        self.put_cursor(number, &Cursor { read: FORGOTTEN, ..cursor })?;
         for at in 0..self.counts.subscriptions {
             let subscription = self.subscription(at)?;
-            if subscription.reaction == number {
+            if known.contains(&subscription.reaction) {
                 let none = Subscription { done: FORGOTTEN, ..subscription.without_work() };
                 self.put_subscription(at, &Subscription { failing: 0, attempts: 0, ..none })?;
                 self.changed(subscription.target)?;
             }
         }
-        Ok(true)
+        Ok(!known.is_empty())
+    }
+
+    /// Whether an event at a target was handled under another subscription: of an earlier version's, or of the same events
+    /// from another source.
+    pub(super) fn was_handled(&self, subscription: &Subscription, position: u64) -> Result<bool> {
+        for kin in &self.kin[subscription.reaction as usize] {
+            let Some(number) = self.by_pair.get(&(*kin, subscription.target)) else { continue };
+            let other = self.subscription(*number)?;
+            if other.done == FORGOTTEN || position > other.done {
+                continue;
+            }
+            // Work of an earlier version that was lost cannot be found again: all up to there counts as handled.
+            let lost = other.count == 0 && self.cursor(*kin)?.whole();
+            if lost || self.files.work.has(&other, position)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Pass over the next work of a subscription that was handled under another one; whether there was any.
+    pub(super) fn pass_over(&self, subscription: &mut Subscription) -> Result<bool> {
+        let before = subscription.done_count;
+        if self.kin[subscription.reaction as usize].is_empty() {
+            return Ok(false);
+        }
+        while subscription.pending() {
+            let next = self.next_of(subscription)?;
+            if !self.was_handled(subscription, next)? {
+                break;
+            }
+            subscription.done = next;
+            subscription.done_count += 1;
+        }
+        Ok(subscription.done_count > before)
     }
 
     /// Whether no reaction is left that runs under a target.
@@ -605,6 +787,20 @@ impl Shared {
         }
         Ok(true)
     }
+}
+
+/// What the cursor of a reaction's events of one name is found by: the name, and the source that they are read from.
+fn strand_key(event: &str, source: &Source) -> String {
+    let key = format!("{event}\0{}", source.key());
+    if key.len() <= KEY_MAX_BYTES {
+        return key;
+    }
+    format!("{event}\0#{:016x}", xxhash_rust::xxh3::xxh3_64(key.as_bytes()))
+}
+
+/// The event's name in a cursor's key; empty where there is none.
+fn event_of(key: &str) -> &str {
+    key.split('\0').next().unwrap_or_default()
 }
 
 /// Whether what is kept of reactions is not as it was left.

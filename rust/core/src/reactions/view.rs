@@ -6,8 +6,10 @@ use smallvec::SmallVec;
 
 use super::Reactions;
 use super::administer::Selection;
+use super::hold::Hold;
+use super::spec::{Resolver, Source};
 use super::state::Shared;
-use crate::reaction_files::records::{FORGOTTEN, Subscription};
+use crate::reaction_files::records::{Cursor, FORGOTTEN, Subscription};
 
 /// All that is known of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,26 +62,49 @@ impl Reactions {
     pub fn targets(&self, selection: &Selection, after: Option<&str>, limit: usize) -> Result<Vec<TargetInfo>> {
         let (uptime_ms, now_ms) = (self.clock.uptime_ms(), self.clock.now_ms());
         self.locked(|shared| {
+            // Reactions that hold come first, each as if it were a target of its name.
+            let mut found = Vec::new();
+            if after.is_none() {
+                let holds = shared.holds_meant(selection)?.into_iter().take(limit);
+                found = holds.map(|hold| shared.info_of_hold(&hold, now_ms)).collect::<Result<Vec<_>>>()?;
+            }
             let after = match after {
                 None => None,
-                Some(name) => Some(*shared.by_name.get(name).ok_or_else(|| {
-                    Error::Invalid(format!("there is no target {name:?} to go on after; leave `after` out to begin"))
-                })?),
+                Some(name) => match shared.by_name.get(name) {
+                    Some(number) => Some(*number),
+                    None if shared.holds()?.iter().any(|hold| *hold.reaction == *name) => None,
+                    None => {
+                        let unknown = format!("there is no target {name:?} to go on after; leave `after` out to begin");
+                        return Err(Error::Invalid(unknown));
+                    }
+                },
             };
-            let chosen = shared.select(selection, after, limit)?.into_iter();
-            chosen.map(|number| shared.info(number, uptime_ms, now_ms)).collect()
+            for number in shared.select(selection, after, limit - found.len())? {
+                found.push(shared.info(number, uptime_ms, now_ms)?);
+            }
+            Ok(found)
         })
+    }
+
+    /// How far everything has been done that may come to a target, whether it is there yet or not: by this program's
+    /// reactions, or, where none of them may run under it, by those of others. None: none of any may.
+    pub fn progress(&self, target: &str) -> Result<Option<TargetInfo>> {
+        let (uptime_ms, now_ms) = (self.clock.uptime_ms(), self.clock.now_ms());
+        self.locked(|shared| shared.progress(target, uptime_ms, now_ms))
     }
 
     /// How far each reaction has been correlated.
     pub fn cursors(&self) -> Result<Vec<CursorInfo>> {
         self.locked(|shared| {
-            let mut found = Vec::new();
-            for (number, name) in (0..).zip(&shared.cursor_names) {
-                let cursor = shared.cursor(number)?;
-                if !cursor.forgotten() {
-                    let known = shared.number_of.contains_key(&number);
-                    found.push(CursorInfo { reaction: name.to_string(), read: cursor.read, known });
+            let mut found: Vec<CursorInfo> = Vec::new();
+            for name in &shared.cursor_names {
+                if found.iter().any(|known| *known.reaction == **name) {
+                    continue;
+                }
+                let (cursors, known) = shared.told(name)?;
+                let read = cursors.iter().map(|number| shared.cursor(*number).map(|cursor| cursor.read));
+                if let Some(read) = read.collect::<Result<Vec<_>>>()?.into_iter().min() {
+                    found.push(CursorInfo { reaction: name.to_string(), read, known });
                 }
             }
             Ok(found)
@@ -100,14 +125,23 @@ impl Shared {
         }
         let is_own = |subscription: &Subscription| self.number_of.contains_key(&subscription.reaction);
         let own = all.iter().any(is_own);
-        let name_of = |each: &Subscription| self.cursor_names[each.reaction as usize].to_string();
-        let reactions = all.iter().map(name_of).collect();
+        let mut reactions: Vec<String> = Vec::with_capacity(all.len());
+        let mut told: SmallVec<[u32; 4]> = SmallVec::new();
+        for each in &all {
+            let name = &self.cursor_names[each.reaction as usize];
+            if !reactions.iter().any(|known| **known == **name) {
+                reactions.push(name.to_string());
+                told.extend(self.told(name)?.0.into_iter().filter(|at| !own || self.number_of.contains_key(at)));
+            }
+        }
         // What a program sees of a target is how far its own reactions are; one that has none of them sees all.
         let (mut mark, mut lag, mut read, mut lowest) = (0, 0, u64::MAX, u64::MAX);
-        for subscription in all.iter().filter(|each| !own || is_own(each)) {
+        for number in &told {
+            read = read.min(self.cursor(*number)?.read);
+        }
+        for subscription in all.iter().filter(|each| if own { is_own(each) } else { told.contains(&each.reaction) }) {
             mark = mark.max(subscription.last);
             lag += subscription.count - subscription.done_count;
-            read = read.min(self.cursor(subscription.reaction)?.read);
             if subscription.pending() {
                 lowest = lowest.min(self.next_of(subscription)? - 1);
             }
@@ -135,6 +169,137 @@ impl Shared {
             due_ms: (target.due_ms > now_ms).then_some(target.due_ms),
             reactions,
             known: own,
+        })
+    }
+
+    /// The cursors that tell how far a reaction is, and whether they are this program's: those of what it takes now. What
+    /// an earlier version has kept counts until a program has begun to keep it for each event.
+    pub(super) fn told(&self, reaction: &str) -> Result<(Vec<u32>, bool)> {
+        let (mut own, mut current, mut whole) = (Vec::new(), Vec::new(), Vec::new());
+        for number in self.cursors_of.get(reaction).into_iter().flatten() {
+            let cursor = self.cursor(*number)?;
+            if cursor.forgotten() {
+                continue;
+            }
+            if self.number_of.contains_key(number) {
+                own.push(*number);
+            }
+            if cursor.whole() {
+                whole.push(*number);
+            } else if cursor.current {
+                current.push(*number);
+            }
+        }
+        let known = !own.is_empty();
+        Ok((
+            if known {
+                own
+            } else if current.is_empty() {
+                whole
+            } else {
+                current
+            },
+            known,
+        ))
+    }
+
+    /// A reaction that holds, told as a target of its name.
+    fn info_of_hold(&self, hold: &Hold, now_ms: u64) -> Result<TargetInfo> {
+        let Cursor { read, failing, attempts, due_ms, blocked, error, priority, lane, .. } = hold.cursor;
+        Ok(TargetInfo {
+            name: hold.reaction.to_string(),
+            lane: self.files.texts.read(lane)?.to_string(),
+            priority,
+            watermark: read,
+            mark: failing,
+            lag: 1,
+            holder: None,
+            lease_ms: None,
+            attempts,
+            failing: Some(failing),
+            blocked,
+            error: Some(self.message(error)),
+            due_ms: (due_ms > now_ms).then_some(due_ms),
+            reactions: vec![hold.reaction.to_string()],
+            known: hold.cursors.iter().any(|number| self.number_of.contains_key(number)),
+        })
+    }
+
+    fn progress(&self, target: &str, uptime_ms: u64, now_ms: u64) -> Result<Option<TargetInfo>> {
+        let number = self.by_name.get(target).copied();
+        let mut said = None::<Cursor>;
+        let (mut watermark, mut reactions) = (u64::MAX, Vec::new());
+        for registered in &self.registered {
+            let spec = &registered.spec;
+            let events: Vec<&str> = spec.events.iter().map(String::as_str).collect();
+            if !spec.resolver.may_name(target, &spec.source, &events) {
+                continue;
+            }
+            reactions.push(spec.name.clone());
+            for strand in &registered.strands {
+                let cursor = self.cursor(strand.cursor)?;
+                watermark = watermark.min(cursor.read);
+                said = said.filter(|before| before.priority >= cursor.priority).or(Some(cursor));
+            }
+        }
+        let known = said.is_some();
+        if !known {
+            for (at, key) in (0..).zip(&self.cursor_keys) {
+                let cursor = self.cursor(at)?;
+                if !cursor.forgotten()
+                    && cursor.current
+                    && !cursor.whole()
+                    && self.others_may_name(&cursor, key, target)?
+                {
+                    reactions.push(self.cursor_names[at as usize].to_string());
+                    watermark = watermark.min(cursor.read);
+                    said = said.filter(|before| before.priority >= cursor.priority).or(Some(cursor));
+                }
+            }
+        }
+        let there = match number {
+            Some(number) if !self.deserted(number)? => Some(self.info(number, uptime_ms, now_ms)?),
+            _ => None,
+        };
+        Ok(match (there, said) {
+            (None, None) => None,
+            (Some(info), said) => {
+                let watermark = if said.is_some() { info.watermark.min(watermark) } else { info.watermark };
+                Some(TargetInfo { watermark, ..info })
+            }
+            (None, Some(said)) => {
+                reactions.dedup();
+                Some(TargetInfo {
+                    name: target.to_owned(),
+                    lane: self.files.texts.read(said.lane)?.to_string(),
+                    priority: said.priority,
+                    watermark,
+                    mark: 0,
+                    lag: 0,
+                    holder: None,
+                    lease_ms: None,
+                    attempts: 0,
+                    failing: None,
+                    blocked: false,
+                    error: None,
+                    due_ms: None,
+                    reactions,
+                    known,
+                })
+            }
+        })
+    }
+
+    /// Whether events of a cursor of another program's may come to a target, as far as what is stored of it tells.
+    fn others_may_name(&self, cursor: &Cursor, key: &str, target: &str) -> Result<bool> {
+        if cursor.to == 0 {
+            return Ok(true);
+        }
+        let (event, source) = key.split_once('\0').unwrap_or((key, ""));
+        let (template, source) = (self.files.texts.read(cursor.to)?, Source::from_key(source));
+        Ok(match (Resolver::from_template(&template), source) {
+            (Ok(resolver), Ok(source)) => resolver.may_name(target, &source, &[event]),
+            _ => true,
         })
     }
 

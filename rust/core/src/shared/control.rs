@@ -382,6 +382,16 @@ impl Control {
         self.map.half(base(NEWS) + 4)
     }
 
+    /// Changes when targets have moved on, if somebody waits for that.
+    pub(crate) fn moves(&self) -> &AtomicU32 {
+        self.map.half(base(NEWS) + 8)
+    }
+
+    /// Set by whoever is about to wait for it.
+    pub(crate) fn moves_awaited(&self) -> &AtomicU32 {
+        self.map.half(base(NEWS) + 12)
+    }
+
     // Lines.
 
     /// Change a line so that, whatever happens to this process, it is found whole: say what is to be written where, then

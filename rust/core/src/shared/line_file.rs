@@ -22,6 +22,8 @@ pub(crate) struct Grown {
     pub(crate) area: u8,
     file: Box<dyn DiskFile>,
     writable: bool,
+    /// Of the file, when it is made; earlier ones are read too.
+    format: u32,
     windows: Sparse<Map>,
     /// As far as this handle knows.
     len: AtomicU64,
@@ -29,15 +31,24 @@ pub(crate) struct Grown {
     ready: AtomicU64,
 }
 
+/// Areas whose files have come to another format since, and to which.
+const LATER_FORMATS: [(u8, u32); 1] = [(66, FORMAT + 1)];
+
 impl Grown {
     fn new(name: String, area: u8, file: Box<dyn DiskFile>, writable: bool) -> Self {
-        Self { name, area, file, writable, windows: Sparse::new(), len: AtomicU64::new(0), ready: AtomicU64::new(0) }
+        let format = LATER_FORMATS.iter().find(|(of, _)| *of == area).map_or(FORMAT, |(_, format)| *format);
+        let (len, ready) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { name, area, file, writable, format, windows: Sparse::new(), len, ready }
     }
 
     fn header(&self, store_id: &[u8; 16], generation: u32) -> Line {
+        self.header_of(self.format, store_id, generation)
+    }
+
+    fn header_of(&self, format: u32, store_id: &[u8; 16], generation: u32) -> Line {
         let mut header = [0; LINE_BYTES];
         header[..8].copy_from_slice(MAGIC);
-        put_narrow::<4>(&mut header, 8, u64::from(FORMAT));
+        put_narrow::<4>(&mut header, 8, u64::from(format));
         put_narrow::<4>(&mut header, 12, u64::from(generation));
         header[16..32].copy_from_slice(store_id);
         line::seal(&mut header, self.address(0));
@@ -104,12 +115,20 @@ impl Grown {
             return Ok(false);
         }
         let header = line::load(self.shared(0)?);
-        if &header[..8] == MAGIC && u32_at(&header, 8) > FORMAT && line::sound(&header, self.address(0)) {
+        if &header[..8] == MAGIC && u32_at(&header, 8) > self.format && line::sound(&header, self.address(0)) {
             return Err(Error::Format(format!(
-                "{} has format {}, which is newer than {FORMAT}",
+                "{} has format {}, which is newer than {}",
                 self.name,
-                u32_at(&header, 8)
+                u32_at(&header, 8),
+                self.format
             )));
+        }
+        if self.format > FORMAT && header == self.header_of(FORMAT, store_id, generation) {
+            // Its lines are read as they are; earlier versions must not write to it any more.
+            if self.writable {
+                line::store(self.shared(0)?, &self.header(store_id, generation));
+            }
+            return Ok(true);
         }
         Ok(header == self.header(store_id, generation))
     }

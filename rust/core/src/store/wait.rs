@@ -56,6 +56,32 @@ impl Log {
         Ok(self.news())
     }
 
+    /// Have the next move of a target change a number; answers what it is now. Look how far targets are after this, then
+    /// wait.
+    #[must_use]
+    pub fn expect_moves(&self) -> u32 {
+        self.control.moves_awaited().store(1, Ordering::SeqCst);
+        self.control.moves().load(Ordering::SeqCst)
+    }
+
+    /// Sleep until targets have moved on since `seen`, for `timeout` at most. May return early: look again.
+    pub fn wait_moves(&self, seen: u32, timeout: Duration) -> Result<u32> {
+        self.check_open()?;
+        if self.control.moves().load(Ordering::SeqCst) == seen && !timeout.is_zero() {
+            futex_wait(self.control.moves(), seen, Some(timeout));
+        }
+        Ok(self.control.moves().load(Ordering::SeqCst))
+    }
+
+    /// Targets have moved on: wake those who wait for that, and nobody else.
+    pub fn moved(&self) {
+        let awaited = self.control.moves_awaited();
+        if awaited.load(Ordering::SeqCst) != 0 && awaited.swap(0, Ordering::SeqCst) != 0 {
+            self.control.moves().fetch_add(1, Ordering::SeqCst);
+            futex_wake_all(self.control.moves());
+        }
+    }
+
     /// Wake all who wait, whether there is news or not.
     pub fn wake(&self) {
         if self.control.writable() {
