@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod bytes;
+mod clock;
 mod correlation;
 pub mod disk;
 mod error;
@@ -13,6 +14,7 @@ mod index;
 mod log;
 mod names;
 mod options;
+mod pattern;
 pub mod payload;
 mod reaction_files;
 pub mod reactions;
@@ -37,5 +39,5 @@ pub use store::log::Log;
 pub use store::stats::Stats;
 pub use transfer::backup::Backup;
 pub use transfer::export::Format;
-pub use write::append::{Appended, AppendedParts, NewEvent, Part, Patience};
+pub use write::commit::{Appended, AppendedParts, NewEvent, Part, Patience};
 pub use write::snapshots::SnapshotView;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::index::{Index, Key};
 use crate::log::record::KeyKind;
 use crate::names;
-use crate::read::query;
+use crate::pattern;
 use crate::store::log::Log;
 
 /// How many times fewer events than the log a group must have for walking its streams one by one to pay.
@@ -157,7 +157,7 @@ impl Names {
 impl Replay {
     /// Begin a replay.
     pub fn begin(log: &Log, span: Span) -> Result<Self> {
-        let pattern = span.pattern.as_deref().map(query::compile).transpose()?;
+        let pattern = span.pattern.as_deref().map(pattern::compile).transpose()?;
         if let Some(after) = &span.after {
             names::check("stream", after)?;
         }

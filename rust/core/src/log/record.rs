@@ -4,17 +4,29 @@
 //! before it (whose checksum it repeats). A commit of one event is checked as a whole; in larger ones the preamble and
 //! each event carry checksums of their own, so that reading one does not mean reading all.
 
-use crate::bytes::{Cursor, narrow_at, put_varint, u32_at, u64_at, varint_len};
-use crate::shared::control::LogState;
+use crate::bytes::{Cursor, narrow_at, u32_at, u64_at};
 
 /// The format of files written by this version.
 pub(crate) const FORMAT: u32 = 1;
 pub(crate) const HEAD_BYTES: usize = 28;
 /// Records begin and end at multiples of this.
 pub(crate) const ALIGN_BYTES: usize = 4;
-const MAGIC: [u8; 3] = *b"ACT";
+pub(super) const MAGIC: [u8; 3] = *b"ACT";
 /// A distance to the synced mark beyond this many bytes is left out: it would only cost space.
-const DISTANCE_MAX: u64 = 1 << 20;
+pub(super) const DISTANCE_MAX: u64 = 1 << 20;
+
+/// What the log has come to, as far as it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LogState {
+    /// Where the next record goes.
+    pub(crate) tail: u64,
+    /// The last position written.
+    pub(crate) position: u64,
+    /// `created` of the last commit, in µs since 1970.
+    pub(crate) created: i64,
+    /// The checksum of the last record.
+    pub(crate) crc: u32,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -25,7 +37,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn letter(self) -> u8 {
+    pub(super) fn letter(self) -> u8 {
         match self {
             Self::Commit => b'C',
             Self::Snapshot => b'S',
@@ -121,7 +133,7 @@ impl Seed {
 
     /// The checksum of a part of a record: `place` is where the part starts.
     #[inline]
-    fn part_crc(self, place: u64, position: u64, part: &[u8]) -> u32 {
+    pub(super) fn part_crc(self, place: u64, position: u64, part: &[u8]) -> u32 {
         crc32c::crc32c_append(self.at(place) ^ (position as u32).rotate_left(11), part)
     }
 }
@@ -330,140 +342,10 @@ impl<'a> SnapshotRecord<'a> {
     }
 }
 
-/// A commit to build, but for its events.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NewCommit<'a> {
-    pub(crate) place: u64,
-    /// The checksum of the record before.
-    pub(crate) previous: u32,
-    pub(crate) position: u64,
-    pub(crate) created: i64,
-    /// Up to where the log is flushed.
-    pub(crate) synced: u64,
-    pub(crate) count: u64,
-    pub(crate) meta: &'a [u8],
-    pub(crate) definitions: &'a [(u32, KeyKind, &'a str)],
-}
-
-/// A snapshot to build.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NewSnapshot<'a> {
-    pub(crate) stream: u32,
-    pub(crate) version: u64,
-    /// Where the stream's snapshot before this one is; 0 when there is none.
-    pub(crate) before: u64,
-    pub(crate) data: &'a [u8],
-}
-
-/// Builds records in a buffer that is used again and again.
-#[derive(Debug, Default)]
-pub(crate) struct Builder {
-    out: Vec<u8>,
-    place: u64,
-    position: u64,
-    single: bool,
-}
-
-impl Builder {
-    fn start(&mut self, kind: Kind, place: u64, previous: u32, position: u64, created: i64) {
-        self.out.clear();
-        self.place = place;
-        self.position = position;
-        self.out.extend_from_slice(&MAGIC);
-        self.out.push(kind.letter());
-        self.out.extend_from_slice(&[0; 8]);
-        self.out.extend_from_slice(&previous.to_le_bytes());
-        self.out.extend_from_slice(&position.to_le_bytes()[..5]);
-        self.out.extend_from_slice(&created.to_le_bytes()[..7]);
-    }
-
-    /// Begin a commit.
-    pub(crate) fn commit(&mut self, new: &NewCommit<'_>, seed: Seed) {
-        let &NewCommit { place, synced, count, meta, definitions, .. } = new;
-        self.start(Kind::Commit, place, new.previous, new.position, new.created);
-        self.single = count == 1;
-        put_varint(&mut self.out, count);
-        let distance = place - synced.min(place);
-        put_varint(&mut self.out, if distance <= DISTANCE_MAX { distance + 1 } else { 0 });
-        put_varint(&mut self.out, meta.len() as u64);
-        put_varint(&mut self.out, definitions.len() as u64);
-        self.out.extend_from_slice(meta);
-        for (key, kind, text) in definitions {
-            put_varint(&mut self.out, u64::from(*key));
-            put_varint(&mut self.out, *kind as u64);
-            put_varint(&mut self.out, text.len() as u64);
-            self.out.extend_from_slice(text.as_bytes());
-        }
-        if !self.single {
-            // The length is part of the preamble's checksum only by way of the record's own.
-            let crc = seed.part_crc(place, new.position, &self.out[12..]);
-            self.out.extend_from_slice(&crc.to_le_bytes());
-        }
-    }
-
-    /// Add an event to the commit that was begun.
-    #[inline]
-    pub(crate) fn event(&mut self, stream: u32, name: u32, version: u64, data: &[u8], seed: Seed) {
-        let start = self.out.len();
-        put_varint(&mut self.out, start as u64);
-        put_varint(&mut self.out, u64::from(stream));
-        put_varint(&mut self.out, u64::from(name));
-        put_varint(&mut self.out, version);
-        put_varint(&mut self.out, 0);
-        put_varint(&mut self.out, data.len() as u64);
-        self.out.extend_from_slice(data);
-        if !self.single {
-            let crc = seed.part_crc(self.place + start as u64, self.position, &self.out[start..]);
-            self.out.extend_from_slice(&crc.to_le_bytes());
-        }
-        self.position += 1;
-    }
-
-    /// A snapshot record, but for `finish`.
-    pub(crate) fn snapshot(&mut self, state: &LogState, created: i64, snapshot: &NewSnapshot<'_>) {
-        self.start(Kind::Snapshot, state.tail, state.crc, state.position, created);
-        let &NewSnapshot { stream, version, before, data } = snapshot;
-        put_varint(&mut self.out, u64::from(stream));
-        put_varint(&mut self.out, version);
-        put_varint(&mut self.out, before);
-        put_varint(&mut self.out, data.len() as u64);
-        self.out.extend_from_slice(data);
-    }
-
-    /// The record that ends a segment, but for `finish`.
-    pub(crate) fn end(&mut self, state: &LogState) {
-        self.start(Kind::End, state.tail, state.crc, state.position, state.created);
-    }
-
-    /// Fill in length and checksum: the record, ready to be written, and its checksum.
-    pub(crate) fn finish(&mut self, seed: Seed) -> (&[u8], u32) {
-        let len = self.out.len().next_multiple_of(ALIGN_BYTES);
-        self.out.resize(len, 0);
-        let stated = u32::try_from(len).expect("a record is smaller than a segment");
-        self.out[4..8].copy_from_slice(&stated.to_le_bytes());
-        let crc = seed.record_crc(self.place, &self.out);
-        self.out[8..12].copy_from_slice(&crc.to_le_bytes());
-        (&self.out, crc)
-    }
-}
-
-/// The most bytes a commit can take on disk: events with `data_bytes` of payload in all, `count` of them, `meta_bytes`,
-/// and new keys with `text_bytes` of text. Never less than the truth.
-pub(crate) fn commit_bytes_max(
-    count: usize,
-    data_bytes: usize,
-    meta_bytes: usize,
-    keys: usize,
-    text_bytes: usize,
-) -> u64 {
-    let per_event = varint_len(u64::from(u32::MAX)) * 4 + varint_len(1 << 40) + 1 + 4;
-    let total = HEAD_BYTES + 4 * 10 + 4 + 8 + data_bytes + meta_bytes + text_bytes + count * per_event + keys * 12;
-    total as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::builder::{Builder, NewCommit, commit_bytes_max};
     use proptest::prelude::*;
 
     const SEED: Seed = Seed(77);

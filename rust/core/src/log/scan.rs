@@ -133,9 +133,9 @@ mod tests {
 
     use super::*;
     use crate::disk::MemoryDisk;
-    use crate::log::record::{Builder, KeyKind, NewCommit};
+    use crate::log::builder::{Builder, NewCommit};
+    use crate::log::record::{KeyKind, LogState};
     use crate::log::segments::{self, Header};
-    use crate::shared::control::LogState;
 
     const STORE: [u8; 16] = [7; 16];
     const DEFINITIONS: [(u32, KeyKind, &str); 2] = [(0, KeyKind::Stream, "a"), (1, KeyKind::Name, "A")];

@@ -369,3 +369,11 @@ impl Segments {
         Ok(())
     }
 }
+
+const GROWTH_MIN_BYTES: u64 = 256 << 10;
+const GROWTH_MAX_BYTES: u64 = 8 << 20;
+
+/// By how much a log grows at a time that has come to `allocated` bytes.
+pub(crate) fn growth_step(segment_bytes: u64, allocated: u64) -> u64 {
+    (allocated / 4).clamp(GROWTH_MIN_BYTES, GROWTH_MAX_BYTES).min(segment_bytes).next_multiple_of(4096)
+}

@@ -201,8 +201,9 @@ impl Cursor {
         put_narrow::<5>(&mut line, BODY_AT, self.name);
         put_narrow::<5>(&mut line, 9, self.read);
         put_narrow::<5>(&mut line, 14, self.start);
-        line[19] =
-            u8::from(self.joined) * JOINED | u8::from(self.blocked) * HOLD_BLOCKED | u8::from(self.current) * CURRENT;
+        line[19] = (u8::from(self.joined) * JOINED)
+            | (u8::from(self.blocked) * HOLD_BLOCKED)
+            | (u8::from(self.current) * CURRENT);
         put_narrow::<4>(&mut line, 20, u64::from(self.priority.cast_unsigned()));
         put_narrow::<5>(&mut line, 24, self.lane);
         put_narrow::<5>(&mut line, 29, self.key);

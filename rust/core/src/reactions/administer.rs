@@ -1,7 +1,7 @@
 //! What people do to targets by hand.
 
 use crate::error::{Error, Result};
-use crate::read::query;
+use crate::pattern;
 
 use super::Reactions;
 use super::state::Shared;
@@ -162,7 +162,7 @@ impl Shared {
     /// The numbers of up to `limit` targets that are meant, after the target of a number, in the order in which they came to
     /// be or are named.
     pub(super) fn select(&self, selection: &Selection, after: Option<u32>, limit: usize) -> Result<Vec<u32>> {
-        let pattern = selection.pattern.as_deref().map(query::compile).transpose()?;
+        let pattern = selection.pattern.as_deref().map(pattern::compile).transpose()?;
         let lane = selection.lane.as_ref().map(|name| self.lane_texts.get(name.as_str()).copied());
         let meant = |number: u32| -> Result<bool> {
             if pattern.as_ref().is_some_and(|pattern| !pattern.is_match(&self.known[number as usize].name)) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::pattern;
 use crate::reaction_files::records::Cursor;
-use crate::read::query;
 
 use super::Reactions;
 use super::administer::Selection;
@@ -130,7 +130,7 @@ impl Shared {
 
     /// Those of them that are meant, by the names of the reactions.
     pub(super) fn holds_meant(&self, selection: &Selection) -> Result<Vec<Hold>> {
-        let pattern = selection.pattern.as_deref().map(query::compile).transpose()?;
+        let pattern = selection.pattern.as_deref().map(pattern::compile).transpose()?;
         let lane = selection.lane.as_ref().map(|name| self.lane_texts.get(name.as_str()).copied());
         let mut meant = self.holds()?;
         meant.retain(|hold| {

@@ -11,12 +11,10 @@ mod state;
 mod view;
 
 use std::collections::HashMap;
-use std::fmt::Debug;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use act_fast_sys::uptime_ms;
-
+pub use crate::clock::{Clock, MachineClock};
 use crate::error::{Doing, Result};
 use crate::reaction_files::FOLDER;
 use crate::store::log::Log;
@@ -31,29 +29,6 @@ pub use view::{CursorInfo, TargetInfo};
 
 /// How often what is kept is flushed while there is work.
 const FLUSH_EVERY_MS: u128 = 1000;
-
-/// What time it is; tests have clocks of their own.
-pub trait Clock: Send + Sync + Debug {
-    /// The machine's uptime, in ms.
-    fn uptime_ms(&self) -> u64;
-    /// The time of day, in ms since 1970.
-    fn now_ms(&self) -> u64;
-}
-
-/// The machine's clocks.
-#[derive(Debug)]
-pub struct MachineClock;
-
-impl Clock for MachineClock {
-    fn uptime_ms(&self) -> u64 {
-        uptime_ms()
-    }
-
-    fn now_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-    }
-}
 
 /// The reactions of one program on one store.
 #[derive(Debug)]

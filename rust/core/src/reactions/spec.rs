@@ -4,8 +4,8 @@ use regex::Regex;
 
 use crate::error::{Error, Result};
 use crate::names;
+use crate::pattern;
 use crate::read::event::EventView;
-use crate::read::query;
 
 /// How a reaction finds its target.
 #[derive(Clone, Debug)]
@@ -71,7 +71,7 @@ impl Source {
     pub fn from_text(text: Option<&str>) -> Result<Self> {
         match text {
             None => Ok(Self::All),
-            Some(text) if text.contains(PATTERN_LETTERS) => query::compile(text).map(Self::Pattern),
+            Some(text) if text.contains(PATTERN_LETTERS) => pattern::compile(text).map(Self::Pattern),
             Some(text) => names::check("source", text).map(|()| Self::Stream(text.to_owned())),
         }
     }
@@ -89,7 +89,7 @@ impl Source {
     pub(super) fn from_key(key: &str) -> Result<Self> {
         match key.strip_prefix('=') {
             Some(name) => Ok(Self::Stream(name.to_owned())),
-            None => key.strip_prefix('~').map_or(Ok(Self::All), |pattern| query::compile(pattern).map(Self::Pattern)),
+            None => key.strip_prefix('~').map_or(Ok(Self::All), |pattern| pattern::compile(pattern).map(Self::Pattern)),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::index::{self, Index, Key};
 use crate::log::record::KeyKind;
 use crate::names;
+use crate::pattern;
 use crate::read::event::{EventView, PAGE_BYTES_MAX, Reader, view};
 use crate::read::walk::each_event;
 use crate::store::log::Log;
@@ -20,8 +21,6 @@ const PAGE_EXAMINED_MAX: usize = 1 << 16;
 const REFILL: u64 = 600;
 /// How many times more events than a name has the log must have for walking the name to pay.
 const NAMES_PAY: u64 = 4;
-/// The most memory that a compiled pattern may take.
-const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// What a query asks for. All bounds are exclusive.
 #[derive(Clone, Debug, Default)]
@@ -44,16 +43,6 @@ pub struct Filter {
     pub correlation: Option<String>,
     /// From the youngest to the oldest.
     pub backwards: bool,
-}
-
-/// Compile a pattern: linear-time, searched, anchored only by whoever wrote it.
-pub(crate) fn compile(pattern: &str) -> Result<Regex> {
-    regex::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build().map_err(|error| {
-        // The last line says what is wrong; those before it point to where, with a drawing.
-        let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        Error::Invalid(format!("the pattern {pattern:?} is not a regular expression: {reason}"))
-    })
 }
 
 /// One key's positions, walked forwards or backwards.
@@ -133,7 +122,7 @@ impl Log {
         for name in filter.names.iter().flatten() {
             names::check("event name", name)?;
         }
-        let pattern = filter.pattern.as_deref().map(compile).transpose()?;
+        let pattern = filter.pattern.as_deref().map(pattern::compile).transpose()?;
         let head = self.head()?;
         self.reading(|index| self.plan(index, filter, pattern.clone(), head))
     }

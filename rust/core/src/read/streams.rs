@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::index::{Index, Key};
 use crate::log::record::KeyKind;
 use crate::names;
+use crate::pattern;
 use crate::read::event::Reader;
-use crate::read::query;
 use crate::store::log::Log;
 
 /// How many keys one page looks at before it comes back.
@@ -42,7 +42,7 @@ pub struct StreamPage {
 impl Log {
     /// Streams in the order in which they came to be, after the stream `after`, at most `limit`.
     pub fn streams(&self, pattern: Option<&str>, after: Option<&str>, limit: usize) -> Result<StreamPage> {
-        let pattern = pattern.map(query::compile).transpose()?;
+        let pattern = pattern.map(pattern::compile).transpose()?;
         if let Some(after) = after {
             names::check("stream", after)?;
         }

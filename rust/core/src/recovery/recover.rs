@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 use crate::disk::{Access, Disk};
 use crate::error::{Doing, Error, Result};
 use crate::index::{self, Index};
-use crate::log::record::{ALIGN_BYTES, Kind, Preamble, Seed, SnapshotRecord};
+use crate::log::record::{ALIGN_BYTES, Kind, LogState, Preamble, Seed, SnapshotRecord};
 use crate::log::scan::{Scan, Step};
 use crate::log::segments::{self, Header, Segments};
 use crate::options::{Durability, Options};
 use crate::reaction_files::mend;
-use crate::shared::control::{self, Control, IndexState, LogState};
+use crate::shared::control::{self, Control, IndexState};
 use crate::shared::handles;
-use crate::shared::lock::Guard;
-use crate::store::log::Log;
 
 /// What opening had to put right.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -199,7 +197,7 @@ fn cut(disk: &Arc<dyn Disk>, segments: &Segments, tail: u64, count: u64, options
     let number = segments.number_of(tail);
     let mut cut = 0;
     if number >= count {
-        let len = crate::write::append::growth_step(segments.segment_bytes, tail);
+        let len = crate::log::segments::growth_step(segments.segment_bytes, tail);
         segments::create(&**disk, &segments.header(number), len, options.durability == Durability::Fsync)?;
     }
     for later in (number + 1..count).rev() {
@@ -264,7 +262,7 @@ impl<'a> Building<'a> {
 }
 
 /// Put a record into an index, making room for it first.
-fn apply(
+pub(crate) fn apply(
     index: &Index,
     segments: &Segments,
     state: &mut IndexState,
@@ -288,7 +286,12 @@ fn apply(
 }
 
 /// Make a new index for the log up to `tail`, and put it into use.
-fn build(disk: &Arc<dyn Disk>, control: &Arc<Control>, segments: &Arc<Segments>, tail: u64) -> Result<Index> {
+pub(crate) fn build(
+    disk: &Arc<dyn Disk>,
+    control: &Arc<Control>,
+    segments: &Arc<Segments>,
+    tail: u64,
+) -> Result<Index> {
     let mut building = Building::begin(disk, control, segments, next_generation(&**disk)?)?;
     let count = segments::list(&**disk)?.len() as u64;
     let mut scan = Scan::new(segments, count);
@@ -304,71 +307,4 @@ fn build(disk: &Arc<dyn Disk>, control: &Arc<Control>, segments: &Arc<Segments>,
     let index = Index::open(disk, control, segments, true)?;
     index.remove_others()?;
     Ok(index)
-}
-
-impl Log {
-    /// Finish what a writer left who died with the lock. Only for the lock's holder.
-    pub(crate) fn repair(&self, _guard: &Guard<'_>) -> Result<()> {
-        if self.control.indexed()? == 0 {
-            return self.remake_index(self.control.log_state()?.tail);
-        }
-        let index = self.index()?;
-        if let Some((address, content)) = self.control.intent() {
-            index.redo(address, &content)?;
-        }
-        let state = self.control.log_state()?;
-        self.measure_blocks(state.tail)?;
-        let mut place = self.control.indexed()?;
-        let mut index_state = self.control.index_state()?;
-        while place < state.tail {
-            let (bytes, kind) = self.sound_record(place, state.position)?;
-            apply(&index, &self.segments, &mut index_state, place, kind, bytes)?;
-            place = match kind {
-                Kind::End => self.segments.first_place(self.segments.number_of(place) + 1),
-                _ => place + bytes.len() as u64,
-            };
-        }
-        self.control.set_indexed(state.tail, state.position);
-        if self.options.durability != Durability::Fsync && self.control.published()? < state.position {
-            self.control.publish(state.position);
-            self.announce();
-        }
-        // The dead writer's own flush, if it had asked for one, died with it.
-        if self.options.durability == Durability::Interval && self.control.synced()? < state.tail {
-            let _ = self.housekeeper.want_flush();
-        }
-        Ok(())
-    }
-
-    /// Say anew up to where the newest log file has its blocks: whoever died may have been about to, or it was cut short.
-    fn measure_blocks(&self, tail: u64) -> Result<()> {
-        let _growing = self.growth_lock().take();
-        let number = self.segments.number_of(tail);
-        let end = number * self.segments.segment_bytes + self.segments.measure(number)?;
-        if end < tail {
-            return Err(self.segments.damaged(end, None, "this log file is shorter than what was written to it"));
-        }
-        self.control.set_allocated(end);
-        Ok(())
-    }
-
-    /// Make the index anew from the log up to `tail`. Only for the holder of the writer's lock.
-    pub(crate) fn remake_index(&self, tail: u64) -> Result<()> {
-        build(&self.disk, &self.control, &self.segments, tail).map(drop)
-    }
-
-    /// Make the index anew from the log, while reading goes on.
-    pub fn rebuild_index(&self) -> Result<()> {
-        let writer = self.writer();
-        self.check_writable()?;
-        // Not `lock_writer`: what it would repair may be what is broken. All but a line of the control file itself, which
-        // building would leave half written.
-        let guard = self.writer_lock().take();
-        self.check_unshut()?;
-        self.control.redo();
-        let outcome = self.control.log_state().and_then(|state| self.remake_index(state.tail));
-        drop(guard);
-        drop(writer);
-        outcome
-    }
 }

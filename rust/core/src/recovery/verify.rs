@@ -11,7 +11,7 @@ use crate::log::scan::{Found, Scan, Step};
 use crate::log::segments::{self, Segments};
 use crate::recovery::recover;
 use crate::shared::control::Control;
-use crate::store::log::lock_if_allowed;
+use crate::shared::handles::lock_if_allowed;
 
 /// How many problems are listed before the rest is only counted.
 const PROBLEMS_MAX: usize = 1000;

@@ -11,7 +11,7 @@ use crate::bytes::{narrow_at, put_narrow, u32_at, u64_at};
 use crate::disk::{Access, Disk, DiskFile, fill};
 use crate::error::{Doing, Error, Result};
 use crate::fault;
-use crate::log::record::FORMAT;
+use crate::log::record::{FORMAT, LogState};
 use crate::shared::line::{self, Address, LINE_BYTES, Line, SharedLine, word};
 
 pub(crate) const CONTROL: &str = "control";
@@ -54,19 +54,6 @@ pub(crate) const FAILED: u64 = 2;
 /// The disk knows that the store is not closed. Never set together with `CLEAN`.
 const OPEN: u64 = 4;
 const DURABILITY_SHIFT: u32 = 8;
-
-/// What the log has come to, as far as it is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LogState {
-    /// Where the next record goes.
-    pub(crate) tail: u64,
-    /// The last position written.
-    pub(crate) position: u64,
-    /// `created` of the last commit, in µs since 1970.
-    pub(crate) created: i64,
-    /// The checksum of the last record.
-    pub(crate) crc: u32,
-}
 
 /// What the index has come to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

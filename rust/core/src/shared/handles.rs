@@ -4,6 +4,9 @@
 use crate::disk::{Disk, Held};
 use crate::error::{Doing, Error, Result};
 
+/// Locked by whoever opens or closes the store.
+pub(crate) const OPENING: &str = "locks/opening";
+
 pub(crate) const FOLDER: &str = "locks";
 const SLOTS_MAX: u32 = 1024;
 
@@ -60,4 +63,22 @@ pub(crate) fn any_alive(disk: &dyn Disk) -> Result<bool> {
 pub(crate) fn keep_free(disk: &dyn Disk, number: u32) -> Option<Held> {
     // A refusal says nothing about the holder, so it counts as alive.
     disk.try_lock(&name(number)).ok().flatten()
+}
+
+/// Let nobody open or close the store meanwhile, where this process may say so.
+pub(crate) fn lock_if_allowed(disk: &dyn Disk) -> Result<Option<Held>> {
+    match disk.lock(OPENING) {
+        Ok(held) => Ok(Some(held)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::PermissionDenied
+                    | std::io::ErrorKind::ReadOnlyFilesystem
+                    | std::io::ErrorKind::NotFound
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error).doing(|| format!("opening {}", disk.describe())),
+    }
 }

@@ -1,14 +1,25 @@
 //! The thread that works ahead: blocks for the log before they are needed, and the flushes of `Durability::Interval`.
 //! It starts with the first wish and ends with its handle.
 
+use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::Result;
-use crate::store::log::Log;
-use crate::write::append::growth_step;
+
+/// What there is to do for an open store.
+pub(crate) trait Chores: Debug + Send + Sync {
+    /// Have blocks ahead of the tail.
+    fn grow_ahead(&self) -> Result<()>;
+    /// Flush what was written.
+    fn flush(&self) -> Result<()>;
+    /// Whether flushing may be tried again after it has failed.
+    fn can_flush(&self) -> bool;
+    /// How long a flush may wait.
+    fn flush_interval(&self) -> Duration;
+}
 
 #[derive(Debug, Default)]
 struct Wishes {
@@ -28,13 +39,13 @@ impl Wishes {
 
 #[derive(Debug)]
 pub(crate) struct Housekeeper {
-    log: Weak<Log>,
+    log: Weak<dyn Chores>,
     wishes: Arc<Wishes>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Housekeeper {
-    pub(crate) fn new(log: Weak<Log>) -> Self {
+    pub(crate) fn new(log: Weak<dyn Chores>) -> Self {
         Self { log, wishes: Arc::new(Wishes::default()), thread: Mutex::new(None) }
     }
 
@@ -89,7 +100,7 @@ impl Housekeeper {
     }
 }
 
-fn work(log: &Weak<Log>, wishes: &Wishes) {
+fn work(log: &Weak<dyn Chores>, wishes: &Wishes) {
     let mut flush_at: Option<Instant> = None;
     while !wishes.stop.load(Ordering::SeqCst) {
         if wishes.growth.load(Ordering::SeqCst) {
@@ -100,7 +111,7 @@ fn work(log: &Weak<Log>, wishes: &Wishes) {
             wishes.growth.store(false, Ordering::SeqCst);
         }
         if flush_at.is_none() && wishes.flush.load(Ordering::SeqCst) {
-            let interval = log.upgrade().map(|log| log.options.flush_interval).unwrap_or_default();
+            let interval = log.upgrade().map(|log| log.flush_interval()).unwrap_or_default();
             flush_at = Some(Instant::now() + interval);
         }
         let left = flush_at.map(|at| at.saturating_duration_since(Instant::now()));
@@ -111,7 +122,7 @@ fn work(log: &Weak<Log>, wishes: &Wishes) {
             // because it has too many files open for example, it may be able to do later.
             if let Some(log) = log.upgrade()
                 && log.flush().is_err()
-                && log.check_flushable().is_ok()
+                && log.can_flush()
             {
                 wishes.flush.store(true, Ordering::SeqCst);
             }
@@ -126,27 +137,5 @@ fn work(log: &Weak<Log>, wishes: &Wishes) {
             Some(left) => drop(wishes.wake.wait_timeout(guard, left)),
             None => drop(wishes.wake.wait(guard)),
         }
-    }
-}
-
-impl Log {
-    /// Have blocks ahead of the tail: more in this segment, and the next segment when this one comes to its end.
-    fn grow_ahead(&self) -> Result<()> {
-        let allocated = self.control.allocated()?;
-        let tail = self.control.log_state()?.tail;
-        let segment_bytes = self.segments.segment_bytes;
-        let step = growth_step(segment_bytes, allocated);
-        let number = self.segments.number_of(tail);
-        let segment_end = (number + 1) * segment_bytes;
-        if allocated < segment_end && allocated.saturating_sub(tail) < step {
-            self.grow((allocated + step).min(segment_end))?;
-            if self.writes_mapped() {
-                self.segments.populate(allocated, self.control.allocated()?.min(segment_end))?;
-            }
-        }
-        if segment_end - tail < 2 * step {
-            self.make_segment(number + 1)?;
-        }
-        Ok(())
     }
 }

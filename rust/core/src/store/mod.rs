@@ -1,8 +1,13 @@
 //! An open store, and its life: opened, flushed, waited for, kept in order, shut down.
 
+pub(crate) mod directory;
 pub(crate) mod flush;
+mod growth;
 pub(crate) mod housekeeper;
 pub(crate) mod log;
+mod open;
+mod repair;
 pub(crate) mod staging;
 pub(crate) mod stats;
 pub(crate) mod wait;
+pub(crate) mod writer;

@@ -1,11 +1,11 @@
 //! Snapshots: states stored beside the events. They take neither a version nor a position, and nothing is lost with one.
 
+use crate::clock::now_us;
 use crate::error::{Error, Result};
-use crate::log::record::{Builder, KeyKind, NewSnapshot, SnapshotRecord, sound};
+use crate::log::builder::{Builder, NewSnapshot};
+use crate::log::record::{KeyKind, LogState, SnapshotRecord, sound};
 use crate::names;
-use crate::shared::control::LogState;
 use crate::store::log::Log;
-use crate::write::append::now_us;
 
 /// What a snapshot record takes besides its data, at most.
 const OVERHEAD_BYTES: u64 = 32 + 8 + 4 * 10;

@@ -15,13 +15,14 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::clock::now_us;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::log::record::{KeyKind, commit_bytes_max};
+use crate::log::builder::commit_bytes_max;
+use crate::log::record::KeyKind;
 use crate::names;
 use crate::payload::check::check;
 use crate::recovery::verify::verify;
-use crate::write::append::now_us;
 use positions::Positions;
 use swap::Target;
 use writer::{LogWriter, NewEvent};

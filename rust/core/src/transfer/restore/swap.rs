@@ -7,8 +7,9 @@ use crate::disk::{Disk, Held};
 use crate::error::{Doing, Error, Result};
 use crate::log::segments;
 use crate::reaction_files;
-use crate::shared::handles;
-use crate::store::log::{self, DERIVED, OPENING};
+use crate::shared::handles::{self, OPENING};
+use crate::store::directory::{self, DERIVED};
+
 use crate::store::staging::{self, Making};
 use crate::transfer::backup::check_absent;
 
@@ -30,7 +31,7 @@ impl Target {
 
     /// Also answers how large the log files of the store are that is there.
     pub(super) fn successor(disk: &Arc<dyn Disk>) -> Result<(Self, Option<u64>)> {
-        let present = log::look(&**disk)?;
+        let present = directory::look(&**disk)?;
         disk.create_folder(handles::FOLDER).doing(|| format!("making {}", disk.describe()))?;
         let opening = disk.lock(OPENING).doing(|| format!("closing {} to all", disk.describe()))?;
         if handles::any_alive(&**disk)? {

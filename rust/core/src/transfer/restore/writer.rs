@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Doing, Result};
-use crate::log::record::{ALIGN_BYTES, Builder, HEAD_BYTES, KeyKind, NewCommit, Seed};
+use crate::log::builder::{Builder, NewCommit};
+use crate::log::record::{ALIGN_BYTES, HEAD_BYTES, KeyKind, LogState, Seed};
 use crate::log::segments::{self, HEADER_BYTES, Header};
-use crate::shared::control::LogState;
-use crate::store::log::new_store_id;
+use crate::store::directory::new_store_id;
 
 const BUFFER_BYTES: usize = 1 << 20;
 

@@ -1,0 +1,18 @@
+//! Regular expressions, as conditions take them: searched, in linear time.
+
+use regex::Regex;
+
+use crate::error::{Error, Result};
+
+/// The most memory that a compiled pattern may take.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
+/// Compile a pattern: linear-time, searched, anchored only by whoever wrote it.
+pub(crate) fn compile(pattern: &str) -> Result<Regex> {
+    regex::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build().map_err(|error| {
+        // The last line says what is wrong; those before it point to where, with a drawing.
+        let text = error.to_string();
+        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        Error::Invalid(format!("the pattern {pattern:?} is not a regular expression: {reason}"))
+    })
+}

@@ -1,0 +1,125 @@
+//! What a commit needs of the index, and whether its streams are at the versions that it expects.
+
+use std::collections::HashMap;
+
+use smallvec::SmallVec;
+
+use crate::error::{Error, Result};
+use crate::index::{Index, Key, postings};
+use crate::log::builder::commit_bytes_max;
+use crate::log::record::KeyKind;
+use crate::shared::control::IndexState;
+use crate::write::commit::Part;
+
+/// A stream or a name that a commit adds to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Touched {
+    pub(super) number: u32,
+    /// As it was before this commit; None for one that this commit brings into being.
+    pub(super) known: Option<Key>,
+    added: u64,
+}
+
+impl Touched {
+    #[inline]
+    fn count(&self) -> u64 {
+        self.known.map_or(0, |key| key.count)
+    }
+
+    #[inline]
+    pub(super) fn lines(&self) -> u64 {
+        postings::lines_needed(self.count(), self.known.map_or(0, |key| key.chunk_start), self.added)
+    }
+}
+
+/// All that a commit is made of, resolved against the index.
+pub(super) struct Plan<'a> {
+    /// One for each distinct stream.
+    pub(super) streams: SmallVec<[Touched; 1]>,
+    /// For each part, which of `streams` it is, and the version before its first event.
+    pub(super) parts: SmallVec<[(usize, u64); 1]>,
+    /// One for each distinct name.
+    pub(super) names: SmallVec<[(&'a str, Touched); 4]>,
+    pub(super) definitions: SmallVec<[(u32, KeyKind, &'a str); 2]>,
+}
+
+pub(super) fn bytes_max(plan: &Plan<'_>, parts: &[Part<'_>], count: usize, meta_bytes: usize) -> u64 {
+    let data = parts.iter().flat_map(|part| part.events).map(|event| event.data.len()).sum();
+    let text = plan.definitions.iter().map(|(_, _, text)| text.len()).sum();
+    commit_bytes_max(count, data, meta_bytes, plan.definitions.len(), text)
+}
+
+/// Resolve streams and names, and check versions.
+pub(super) fn plan<'a>(
+    index: &Index,
+    state: &IndexState,
+    last_name: &mut Option<(String, u32)>,
+    parts: &[Part<'a>],
+) -> Result<Plan<'a>> {
+    let mut plan = Plan {
+        streams: SmallVec::with_capacity(parts.len()),
+        parts: SmallVec::with_capacity(parts.len()),
+        names: SmallVec::new(),
+        definitions: SmallVec::new(),
+    };
+    let mut next_key = state.keys;
+    let mut define = |definitions: &mut SmallVec<[_; 2]>, kind, text| {
+        definitions.push((next_key, kind, text));
+        next_key += 1;
+        Touched { number: next_key - 1, known: None, added: 0 }
+    };
+    // Looked up only when there are several parts, which may name a stream more than once.
+    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(if parts.len() > 1 { parts.len() } else { 0 });
+    for part in parts {
+        let at = match seen.get(part.stream) {
+            Some(at) => *at,
+            None => {
+                plan.streams.push(match index.find(KeyKind::Stream, part.stream)? {
+                    Some((number, key)) => Touched { number, known: Some(key), added: 0 },
+                    None => define(&mut plan.definitions, KeyKind::Stream, part.stream),
+                });
+                plan.streams.len() - 1
+            }
+        };
+        if parts.len() > 1 {
+            seen.insert(part.stream, at);
+        }
+        let stream = &mut plan.streams[at];
+        let actual = stream.count() + stream.added;
+        if let Some(expected) = part.expected.filter(|expected| *expected != actual) {
+            return Err(Error::Conflict { stream: part.stream.to_owned(), expected, actual });
+        }
+        stream.added += part.events.len() as u64;
+        plan.parts.push((at, actual));
+        let mut last = usize::MAX;
+        for event in part.events {
+            if plan.names.get(last).is_none_or(|(text, _)| *text != event.name) {
+                last = match plan.names.iter().position(|(text, _)| *text == event.name) {
+                    Some(at) => at,
+                    None => {
+                        let touched = match find_name(index, last_name, event.name)? {
+                            Some((number, key)) => Touched { number, known: Some(key), added: 0 },
+                            None => define(&mut plan.definitions, KeyKind::Name, event.name),
+                        };
+                        plan.names.push((event.name, touched));
+                        plan.names.len() - 1
+                    }
+                };
+            }
+            plan.names[last].1.added += 1;
+        }
+    }
+    Ok(plan)
+}
+
+/// An event's name is nearly always that of the event before.
+fn find_name(index: &Index, last: &mut Option<(String, u32)>, name: &str) -> Result<Option<(u32, Key)>> {
+    if let Some((_, number)) = last.as_ref().filter(|(text, _)| text == name) {
+        return Ok(Some((*number, index.key(*number)?)));
+    }
+    let found = index.find(KeyKind::Name, name)?;
+    if let Some((number, _)) = &found {
+        *last = Some((name.to_owned(), *number));
+    }
+    Ok(found)
+}
