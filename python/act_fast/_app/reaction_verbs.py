@@ -65,7 +65,8 @@ class Reacts(Declares):
         Args:
             limit: look at no more than so many events; None: at all.
         """
-        return self._program.correlate(arguments.optional_count("limit", limit))
+        limit = arguments.optional_count("limit", limit)
+        return self._program.apart(lambda: self._program.correlate(limit))
 
     def drain(
         self, limit: int | None = None, *, lanes: Sequence[str] | None = None, concurrency: int = CONCURRENCY
@@ -232,7 +233,8 @@ class Reacts(Declares):
 
         What a method of the projection raises is raised, and the live one stays as it was.
         """
-        return rebuild(self._act(), projection, arguments.flag("resume", resume), progress)
+        resume = arguments.flag("resume", resume)
+        return self._program.apart(lambda: rebuild(self._act(), projection, resume, progress))
 
     def unblock(self, names: Names | None = None, *, pattern: str | None = None, lane: str | None = None) -> int:
         """Let blocked targets, all unless some are named, go on at the event that failed, with a fresh budget."""
@@ -290,7 +292,8 @@ class Reacts(Declares):
         raise NotImplementedError
 
     def _drain(self, host: Host, limit: int | None, lanes: Sequence[str] | None, concurrency: int) -> Drained:
-        drained = self._cycle(host, lanes, concurrency).once(arguments.optional_count("limit", limit))
+        limit = arguments.optional_count("limit", limit)
+        drained = self._program.apart(lambda: self._cycle(host, lanes, concurrency).once(limit))
         if drained.leased:
             self._program.wake()  # whoever saw these targets leased may go on with them
         return drained
@@ -303,10 +306,11 @@ class Reacts(Declares):
         concurrency: int,
         raises: bool | None = None,
     ) -> Settled:
-        cycle = self._cycle(host, lanes, concurrency)
+        passes = arguments.optional_count("passes", passes)
+        named = None if lanes is None else list(lanes)
         raising = self._program.settle_raises if raises is None else arguments.flag("raises", raises)
         verb = settle_or_raise if raising else settle
-        return verb(cycle, arguments.optional_count("passes", passes), None if lanes is None else list(lanes))
+        return self._program.apart(lambda: verb(self._cycle(host, lanes, concurrency), passes, named))
 
     def _worker(self, host: Host, lanes: Sequence[str] | None, concurrency: int, grace: float) -> Worker:
         seconds = arguments.milliseconds("grace", grace) / 1000

@@ -71,11 +71,16 @@ def within(
         outer.correlation if correlation is None else correlation,
         outer.event if event is None else event,
     )
-    token = ambient.set(inner)
+    before = ambient.get()
+    token = None
     try:
+        token = ambient.set(inner)
         yield inner
     finally:
-        _leave(token)
+        if token is None:  # Ctrl-C came just as it was set
+            ambient.set(before)
+        else:
+            _leave(token)
 
 
 def _leave(token: "Token[Here | None]") -> None:

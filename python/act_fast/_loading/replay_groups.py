@@ -163,8 +163,9 @@ class Folding(Generic[S]):
             slots, numbers, data = page
             rest = iter(data)
             failed: Exception | None = None
-            token = deciding.set(f"a reducer of {model.definition.name}")
+            before = deciding.get()
             try:
+                deciding.set(f"a reducer of {model.definition.name}")
                 for slot, number, each in zip(slots, numbers, rest, strict=True):
                     state = states[slot]
                     if state is None:
@@ -175,7 +176,7 @@ class Folding(Generic[S]):
             except Exception as error:
                 failed = error
             finally:
-                deciding.reset(token)
+                deciding.set(before)
             if failed is not None:
                 at = len(data) - length_hint(rest) - 1
                 raise self._failure(failed, group.place(at), names[numbers[at]], data[at])

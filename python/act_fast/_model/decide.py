@@ -92,24 +92,26 @@ def _check_rules(
     fold: "Fold[Any]", action: Action[Any, Any, Any], state: Any, stream: str, version: int, actor: Actor | None
 ) -> None:
     for rule in action.requires:
-        token = deciding.set(f"the invariant {rule.name!r}")
+        before = deciding.get()
         try:
+            deciding.set(f"the invariant {rule.name!r}")
             # Each has a state of its own: the next one, and the action, see what was folded and nothing else.
             holds = rule.holds(fold.copy(state), actor)
         finally:
-            deciding.reset(token)
+            deciding.set(before)
         if not holds:
             raise InvariantError(action.place, stream, rule.description, version)
 
 
 def _watched(action: Action[Any, Any, Any], state: Any, values: tuple[Any, ...]) -> Any:
-    token = deciding.set(action.place)
+    before = deciding.get()
     try:
+        deciding.set(action.place)  # not before: Ctrl-C may come between any two calls
         found = action.parameters.call(action.function, state, values)
         # What an action yields is run here, and not when the events are checked.
         return list(found) if isinstance(found, GeneratorType) else found
     finally:
-        deciding.reset(token)
+        deciding.set(before)
 
 
 def check_unchanged(action: Action[Any, Any, Any], state: Any, before: Any) -> None:

@@ -63,8 +63,9 @@ class Fold(Generic[S]):
         steps = self.steps
         closed = False
         row: Row | None = None
-        token = deciding.set(self._reducers)
+        before = deciding.get()
         try:
+            deciding.set(self._reducers)
             for row in rows:
                 step = steps.get(row[3])
                 if step is None:
@@ -81,14 +82,15 @@ class Fold(Generic[S]):
                 raise
             raise meant from None
         finally:
-            deciding.reset(token)
+            deciding.set(before)
         return closed
 
     def events(self, state: S, stream: str, version: int, events: Iterable[Event]) -> None:
         """Fold events that are about to be appended after `version` into `state`, in place."""
         reducers = self.definition.reducers
-        token = deciding.set(self._reducers)
+        before = deciding.get()
         try:
+            deciding.set(self._reducers)
             for event in events:
                 version += 1
                 if reducers[type(event)](state, event) is not None:
@@ -99,7 +101,7 @@ class Fold(Generic[S]):
             error.add_note(_place(event.__stored_name__, stream, version, self.definition.name))
             raise
         finally:
-            deciding.reset(token)
+            deciding.set(before)
 
     def stranger(self, stream: str, version: int, name: str) -> bool:
         """Pass over an event that nothing folds, as the app's policy says, and say whether it closed the stream."""

@@ -11,6 +11,7 @@ from act_fast._events.context import ambient
 from act_fast._projections.projection import Projection
 from act_fast._reactions.partial_batch import Partly
 from act_fast._rows import Progress
+from act_fast._runtime.apart import check_interrupted
 from act_fast._workers.handlers import Host
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
@@ -63,6 +64,7 @@ class Rebuilding:
     def replay(self, handle: Callable[[list[Committed[Any]]], None], upto: int) -> None:
         """Hand out the events up to a position, this one included, that were not handed out yet; page by page."""
         for page in self.pages(self._position, upto):
+            check_interrupted()
             handle(page)
             self._position = page[-1].position
             self.events += len(page)

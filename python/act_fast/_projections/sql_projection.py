@@ -199,6 +199,8 @@ class SqlProjection(Projection):
             with suppress(BehindError):  # it was changed meanwhile, so that this has to be looked at again
                 self._fill_gap(after, events[0].position - 1, run)
 
+    _handle.runs_apart = True  # type: ignore[attr-defined]  # a transaction that is cut in two keeps its lock
+
     def _apply_or_behind(self, events: list[Committed[Any]], run: Run) -> int | None:
         """Handle events; the position that the database has come to when others are to be handled first, else None."""
         try:

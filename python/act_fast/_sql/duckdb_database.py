@@ -90,8 +90,10 @@ def interruptible() -> Iterator[None]:
     """Lets Ctrl-C be what it is everywhere else: DuckDB stops for it, but says so only in the words of an error."""
     try:
         yield
-    except (duckdb.InterruptException, RuntimeError) as error:
-        if isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted":
+    except (duckdb.Error, RuntimeError) as error:
+        # The last when it came while DuckDB had something read by us, which it takes for an error of the reader.
+        told = isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted"
+        if told or "KeyboardInterrupt" in str(error):
             raise KeyboardInterrupt from None
         raise
 

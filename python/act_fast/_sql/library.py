@@ -11,7 +11,7 @@ from act_fast._events.event import Event
 from act_fast._model.registry import Registry
 from act_fast._reactions.catalog import Catalog, codec_of
 from act_fast._reactions.targets import Target, targets
-from act_fast._sql.duckdb_database import new_database, new_session
+from act_fast._sql.duckdb_database import interruptible, new_database, new_session
 from act_fast._sql.names import relation_name
 from act_fast._sql.question import ask, check_question, words_of
 from act_fast._sql.relations import (
@@ -93,9 +93,10 @@ class Library:
     def ask(self, session: Session, query: str, params: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
         """Ask one question, with the relations that it names put in place for it."""
         called = {each for relation in self.relations.values() for each in relation.called} if session.files else ()
-        check_question(session.connection, query, files=session.files, known=called)
-        self.place(session, words_of(query))
-        return ask(session.connection, query, params, self.names)
+        with interruptible():
+            check_question(session.connection, query, files=session.files, known=called)
+            self.place(session, words_of(query))
+            return ask(session.connection, query, params, self.names)
 
     def place(self, session: Session, words: frozenset[str] | None = None) -> None:
         """Put relations in place: those that are among some words, or all."""

@@ -7,6 +7,7 @@ from typing import Final
 from act_fast._events.context import ambient
 from act_fast._reactions.lane import Lane, lane_seconds
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Drained
+from act_fast._runtime.apart import in_caller, on_interrupt
 from act_fast._runtime.logger import log
 from act_fast._workers.claim_size import Size
 from act_fast._workers.delivery import Handling
@@ -78,17 +79,19 @@ class Cycle:
         return Batch(leases, Handling(self.program.steps(self._host), self._actor, self.program.observers))
 
     def handle(self, leases: Sequence[Lease]) -> Drained:
-        """Handle leases and finish them together; a single one in this thread."""
+        """Handle leases and finish them together; a single one in the thread that drains."""
         began = time.monotonic()
         batch = self.batch(leases)
-        self.program.renewer().hold(batch)
+        renewer = self.program.renewer()
         here = len(leases) == 1 and not batch.on_loop
         try:
-            if here:
-                batch.handling.run(leases[0])
-            else:
-                self.crew.begin(batch)
-                batch.wait(None)
+            renewer.hold(batch)
+            with on_interrupt(batch.stop):
+                if here:
+                    self._run_here(batch)
+                else:
+                    self.crew.begin(batch)
+                    batch.wait(None)
         except BaseException:
             batch.stop()
             if not here:
@@ -96,10 +99,18 @@ class Cycle:
             self.finish(leases)
             raise
         finally:
-            self.program.renewer().drop(batch)
+            renewer.drop(batch)
         self.ratio.learn(leases)
         self.size.learn(leases, time.monotonic() - began)
         return self.finish(leases)
+
+    def _run_here(self, batch: Batch) -> None:
+        """Handle the only lease of a batch in the thread that drains, where Ctrl-C ends a handler at once."""
+        [lease] = batch.leases
+        if batch.handling.runs_apart(lease):
+            batch.handling.run(lease)
+        else:
+            in_caller(lambda: batch.handling.run(lease))
 
     def finish(self, leases: Sequence[Lease]) -> Drained:
         """Hand in what has become of leases, in one step."""

@@ -57,6 +57,11 @@ class Handling:
         steps = self.steps
         return steps.some_async and any(steps.all[each].asynchronous for at in lease.reactions for each in at)
 
+    def runs_apart(self, lease: Lease) -> bool:
+        """Whether some handler of a lease is one that Ctrl-C must not stop halfway."""
+        steps = self.steps
+        return steps.some_apart and any(steps.all[each].apart for at in lease.reactions for each in at)
+
     def run(self, lease: Lease) -> None:
         """Handle a lease here and now. Whatever its handlers raise is in the lease afterwards."""
         before = ambient.get()

@@ -63,16 +63,18 @@ class Step:
         reaction: as it was declared.
         call: takes an event, or the list of events of a batch.
         asynchronous: whether what it gives has to be awaited.
+        apart: whether Ctrl-C must not stop it halfway.
         due_us: when an event may be handled, in µs since 1970; None: at once.
         names: the stored names of its events.
     """
 
-    __slots__ = ("asynchronous", "batch", "call", "due_us", "names", "reaction")
+    __slots__ = ("apart", "asynchronous", "batch", "call", "due_us", "names", "reaction")
 
     def __init__(self, reaction: Reaction, host: Host, names: Iterable[str]) -> None:
         self.reaction = reaction
         self.names = frozenset(names)
         self.asynchronous = reaction.asynchronous
+        self.apart = getattr(reaction.handler, "runs_apart", False)
         self.batch = reaction.batch
         self.call = _call(reaction, host)
         self.due_us = None if reaction.defer is None else _due(reaction.place, reaction.defer)
@@ -85,6 +87,7 @@ class Steps:
         decoders: what decodes an event, by its stored name.
         takers: the numbers of the reactions that take an event, by its stored name.
         some_async: whether any is asynchronous.
+        some_apart: whether any must not be stopped halfway.
         some_defer: whether any defers.
         some_batch: whether any takes batches.
     """
@@ -103,6 +106,7 @@ class Steps:
             for name in step.names:
                 self.takers.setdefault(name, set()).add(number)
         self.some_async = any(step.asynchronous for step in self.all)
+        self.some_apart = any(step.apart for step in self.all)
         self.some_defer = any(step.due_us for step in self.all)
         self.some_batch = any(step.batch for step in self.all)
 

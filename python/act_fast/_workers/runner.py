@@ -6,13 +6,14 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from act_fast._reactions.catalog import Catalog, Definitions, lanes_in, reactions_in
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reaction import Reaction
 from act_fast._reactions.reports import Correlation
 from act_fast._reactions.targets import HOLDER_BITS
+from act_fast._runtime.apart import apart, check_interrupted
 from act_fast._runtime.daemon_threads import Daemons
 from act_fast._runtime.event_loop import LoopThread
 from act_fast._runtime.forks import tell_in_child
@@ -25,6 +26,8 @@ from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import ReactionPort, reactions_of
 
 __all__ = ["Program"]
+
+T = TypeVar("T")
 
 _CHUNK_EVENTS: Final = 5000
 
@@ -103,8 +106,15 @@ class Program:
         self._loop = self._threads.loop = LoopThread()
         self._threads.renewer = None
 
+    def apart(self, call: Callable[[], T]) -> T:
+        """Do what must not stop halfway where Ctrl-C does not reach it; see `apart`."""
+        return apart(self.daemons, call)
+
     def declare(self, reaction: Reaction) -> None:
         """Add a reaction of the app's own; nothing changes when it does not fit."""
+        self.apart(lambda: self._declare(reaction))
+
+    def _declare(self, reaction: Reaction) -> None:
         with self._lock:
             self._own.append(reaction)
             try:
@@ -131,6 +141,12 @@ class Program:
 
     def port(self) -> ReactionPort:
         """What the store keeps of reactions, with those of this app known to it."""
+        port = self._port
+        if port is not None and self._registered == len(self.catalog().specs):
+            return port
+        return self.apart(self._registered_port)
+
+    def _registered_port(self) -> ReactionPort:
         with self._lock:
             if self._closed:
                 raise StoreClosedError("the app is closed, so its reactions cannot run")
@@ -170,6 +186,7 @@ class Program:
         done = Correlation(caught_up=False)
         with self._correlating:
             while not done.caught_up and (limit is None or done.examined < limit):
+                check_interrupted()
                 left = _CHUNK_EVENTS if limit is None else min(limit - done.examined, _CHUNK_EVENTS)
                 done = done.and_then(correlate(port, self.catalog(), self.observers, left))
         return done

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from act_fast._checks.error_text import error_text
 from act_fast._reactions.reports import Correlation, Drained, Settled
 from act_fast._reactions.targets import targets
+from act_fast._runtime.apart import check_interrupted
 from act_fast._runtime.observers import Failure
 from act_fast._workers.cycle import Cycle
 from act_fast.errors import ActError
@@ -61,6 +62,7 @@ def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Set
     done = 0
     stuck_at = -1
     while passes is None or done < passes:
+        check_interrupted()
         found = program.correlate(None)
         leased = cycle.once(each_lane=cycle.size.targets)
         done += 1

@@ -11,6 +11,7 @@ from typing import Final
 
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Drained, Ran
+from act_fast._runtime.apart import on_interrupt
 from act_fast._runtime.backoff import Backoff
 from act_fast._workers.cycle import Cycle
 from act_fast._workers.handler_pool import Batch, Crew
@@ -56,10 +57,14 @@ class Worker:
 
     def run(self) -> Ran:
         """Work until it is stopped."""
+        with _ctrl_c(self.stop):
+            return self._program.apart(self._run)
+
+    def _run(self) -> Ran:
         self._here = threading.get_ident()
         self._program.begin(self)
         try:
-            with _ctrl_c(self.stop):
+            with on_interrupt(self.stop):
                 return self._work([self._loop(lane) for lane in self._lanes().values()])
         finally:
             self._program.end(self)

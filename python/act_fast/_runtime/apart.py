@@ -1,0 +1,167 @@
+"""Work that Ctrl-C cannot cut in two: it is done on another thread, while the main thread waits for it.
+
+Python raises KeyboardInterrupt in the main thread only, after any bytecode: between the claim of a lease and the
+variable that is to hold it, or between a lock that is taken and the block that lets go of it. No `finally` covers all
+of these places. So what must not stop halfway is never run there.
+"""
+
+import contextvars
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from queue import Empty, SimpleQueue
+from typing import Any, Final, TypeVar, cast
+
+from act_fast._runtime.daemon_threads import Daemons
+
+__all__ = ["apart", "check_interrupted", "in_caller", "on_interrupt"]
+
+T = TypeVar("T")
+
+_PATIENCE_SECONDS: Final = 10.0
+"""How long an interrupted caller waits for what has begun to come to an end."""
+
+
+class _Work:
+    """A piece of work. All its steps are single ones, since the caller may be interrupted between any two."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self.begun = False
+        self.interrupted = False
+        self.stops: list[Callable[[], object]] = []
+        self.outcome: list[tuple[Any, BaseException | None]] = []
+        self._call = call
+        self._thread = 0
+        # Condition variables are not for threads that Ctrl-C reaches: they are written in Python. Queues are not.
+        self._for_caller: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._for_thread: SimpleQueue[None] = SimpleQueue()
+
+    @property
+    def here(self) -> bool:
+        """Whether this is the thread that it is done on."""
+        return self._thread == threading.get_ident()
+
+    def run(self) -> None:
+        """Do it, on another thread, unless the caller has been interrupted already."""
+        self._thread = threading.get_ident()
+        self.begun = True
+        try:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            _current.set(self)
+            self.outcome.append((self._call(), None))
+        except BaseException as error:
+            self.outcome.append((None, error))
+        finally:
+            self._thread = 0
+            del self._call  # it holds on to an app
+            self.stops.clear()
+            self._for_caller.put(None)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Have the caller call a function, and wait until it has.
+
+        Raises:
+            KeyboardInterrupt: the caller was interrupted, perhaps by the function.
+        """
+        done: list[None] = []
+
+        def call() -> None:
+            function()
+            done.append(None)
+            self._for_thread.put(None)
+
+        self._for_caller.put(call)
+        while not done and not self.interrupted:
+            self._for_thread.get()
+        if not done:
+            raise KeyboardInterrupt
+
+    def interrupt(self) -> None:
+        """Let it end at the next place where it can."""
+        self.interrupted = True
+        self._for_thread.put(None)
+        for stop in tuple(self.stops):
+            stop()
+
+    def serve(self) -> None:
+        """Call what it wants to have called here, until it has ended."""
+        while not self.outcome:
+            call = self._for_caller.get()
+            if call is not None:
+                call()
+                del call
+
+    def wait(self, seconds: float) -> None:
+        """Sleep until it has ended, or the time is over."""
+        end = time.monotonic() + seconds
+        while not self.outcome:
+            try:
+                self._for_caller.get(timeout=max(0.0, end - time.monotonic()))
+            except Empty:
+                return
+
+
+_current: ContextVar[_Work | None] = ContextVar("act_fast_apart", default=None)
+
+
+def apart(daemons: Daemons, call: Callable[[], T], *, patience: float = _PATIENCE_SECONDS) -> T:
+    """Call a function where Ctrl-C does not reach it, and wait for what it gives.
+
+    Anything that interrupts the wait asks the function to end, and goes on once it has, or after `patience` seconds; a
+    second Ctrl-C goes on at once. What had begun then comes to its end all the same.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return call()
+    work = _Work(call)
+    context = contextvars.copy_context()
+    try:
+        daemons.do(lambda: context.run(work.run))
+        work.serve()
+    except BaseException:
+        work.interrupt()
+        if work.begun:
+            work.wait(patience)
+        raise
+    found, error = work.outcome[0]
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error  # its traceback holds this frame
+    return cast(T, found)
+
+
+def in_caller(function: Callable[[], object]) -> None:
+    """Call a function in the thread that waits for this work; here when none does."""
+    work = _current.get()
+    if work is not None and work.here:
+        work.call(function)
+    else:
+        function()
+
+
+def check_interrupted() -> None:
+    """Raise KeyboardInterrupt when whoever waits for this work has been interrupted."""
+    work = _current.get()
+    if work is not None and work.interrupted and not work.outcome:
+        raise KeyboardInterrupt
+
+
+class on_interrupt:
+    """Have a function called when whoever waits for this work is interrupted inside the block, or has been already."""
+
+    def __init__(self, stop: Callable[[], object]) -> None:
+        self._stop = stop
+        self._work = _current.get()
+
+    def __enter__(self) -> None:
+        if self._work is not None:
+            self._work.stops.append(self._stop)
+            if self._work.interrupted:
+                self._stop()
+
+    def __exit__(self, *_: object) -> None:
+        if self._work is not None and self._stop in self._work.stops:
+            self._work.stops.remove(self._stop)

@@ -1,0 +1,182 @@
+"""An app with reactions of every kind, the things that are done with it, and whether it still works afterwards."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from act_fast import Act, Committed, Lane, Projection, SqlProjection, on
+from tests.framework.bank import Account, Deposited
+from tests.log.processes import until
+from tests.reactions.heard import Heard
+from tests.reactions.working import working
+
+STREAMS = ("a", "b", "c")
+LEASE_SECONDS = 0.25
+
+
+class Rows(Projection, name="rows"):
+    """In memory."""
+
+    def __init__(self) -> None:
+        self.amounts: dict[int, int] = {}
+
+    @on(Deposited)
+    def deposited(self, event: Committed[Deposited]) -> None:
+        self.amounts[event.position] = event.data.amount
+
+    def fresh(self) -> "Rows":
+        return Rows()
+
+    def take_over(self, fresh: "Rows") -> None:
+        self.amounts = fresh.amounts
+
+
+class Sums(SqlProjection, name="sums"):
+    """In SQLite; an event that counts twice, or not at all, shows."""
+
+    tables = ("sums",)
+
+    def setup(self, db: Any) -> None:
+        db.execute(f"create table if not exists {self.table('sums')} (stream text primary key, amount int, events int)")
+
+    @on(Deposited)
+    def deposited(self, event: Committed[Deposited], db: Any) -> None:
+        db.execute(
+            f"insert into {self.table('sums')} values (?, ?, 1) on conflict (stream)"
+            " do update set amount = amount + excluded.amount, events = events + 1",
+            (event.stream, event.data.amount),
+        )
+
+
+class Ledger:
+    """An app on a store in memory, with four events and four targets that know of none of them yet."""
+
+    def __init__(self) -> None:
+        self.database = sqlite3.connect(":memory:", check_same_thread=False)
+        self.rows = Rows()
+        self.heard = Heard()
+        self.found = Heard()
+        lanes = [Lane("default", lease=LEASE_SECONDS)]
+        self.app = Act("memory:", Account, self.rows, Sums(self.database), lanes=lanes)
+        self.app.on(Deposited, name="each", to="each-{stream}")(self.heard)
+        self.app.on(Deposited, name="found", to=lambda event: "found")(self.found)
+        for stream in (*STREAMS, "a"):
+            self.app.do(Account.deposit, stream, amount=1)
+
+    def close(self) -> None:
+        self.app.close()
+        self.database.close()
+
+    def check(self) -> None:
+        """Make sure that all of it works, from another thread, so that a lock that was kept is noticed."""
+        errors: list[BaseException] = []
+        thread = threading.Thread(target=self._check, args=(errors,), daemon=True)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive(), "something waits for a lock that nothing lets go of"
+        if errors:
+            raise errors[0]
+
+    def _check(self, errors: list[BaseException]) -> None:
+        try:
+            self._works()
+        except BaseException as error:
+            errors.append(error)
+
+    def _works(self) -> None:
+        app = self.app
+        app.do(Account.deposit, "a", amount=1)
+        if "later" not in [each.name for each in app.reactions]:
+            self.later()
+        until(self._all_moved)
+        positions = [event.position for event in app.query(events=[Deposited])]
+        assert list(dict.fromkeys(self.found.positions)) == positions
+        assert list(self.rows.amounts) == positions
+        rows = dict(self.database.execute("select stream, events from sums").fetchall())
+        for stream in {event.stream for event in app.query()}:
+            heard = [event.position for event in self.heard.events if event.stream == stream]
+            own = [event.position for event in app.query(events=[Deposited], stream=stream)]
+            assert list(dict.fromkeys(heard)) == own
+            assert rows.get(stream, 0) == len(own)
+            assert app.load(Account, stream).state.events == app.store.version(stream)
+        assert app.sql("select count(*) from deposited").fetchall() == [(len(positions),)]
+        assert app.sql("select sum(events) from account").fetchall() == [(app.store.head,)]
+        with working(app):
+            app.do(Account.deposit, "b", amount=1)
+            self.heard.await_that(lambda: self.heard.positions[-1] == app.store.head)
+
+    def _all_moved(self) -> bool:
+        self.app.settle()
+        found = list(self.app.targets())
+        return len(found) >= 7 and all(not each.lag and each.holder is None for each in found)
+
+    def later(self) -> None:
+        """Declare one more reaction."""
+        self.app.on(Deposited, name="later", to="later")(Heard())
+
+
+def _settle(ledger: Ledger) -> None:
+    ledger.app.settle()
+
+
+def _settle_one(ledger: Ledger) -> None:
+    ledger.app.settle(1, concurrency=1)
+    ledger.app.drain(1)
+
+
+def _run(ledger: Ledger) -> None:
+    last = ledger.app.store.head
+
+    def stop(event: Committed[Any]) -> None:
+        if event.position == last:
+            ledger.app.stop()
+
+    ledger.app.on(Deposited, name="stop", to="stop")(stop)
+    ledger.app.run()
+
+
+def _declare(ledger: Ledger) -> None:
+    ledger.later()
+    ledger.app.settle()
+
+
+def _do(ledger: Ledger) -> None:
+    for stream in ("a", "new"):
+        ledger.app.do(Account.deposit, stream, amount=1)
+        ledger.app.do(Account.open, stream, "Ada")
+
+
+def _load(ledger: Ledger) -> None:
+    app = ledger.app
+    app.load(Account, "a")
+    app.load(Account, "a", at=2)
+    list(app.history(Account, "a"))
+    list(app.replay(Account))
+    list(app.store.streams())
+    list(app.targets())
+
+
+def _rebuild(ledger: Ledger) -> None:
+    ledger.app.settle()
+    ledger.app.rebuild("rows")
+    ledger.app.rebuild("sums")
+
+
+def _sql(ledger: Ledger) -> None:
+    app = ledger.app
+    app.sql("select count(*) from deposited").fetchall()
+    app.sql("select * from account").fetchall()
+    app.sql("select * from targets").fetchall()
+
+
+THINGS_DONE: dict[str, Callable[[Ledger], None]] = {
+    "do": _do,
+    "load": _load,
+    "settle": _settle,
+    "drain": _settle_one,
+    "run": _run,
+    "declare": _declare,
+    "rebuild": _rebuild,
+    "sql": _sql,
+}

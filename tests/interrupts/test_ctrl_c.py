@@ -1,0 +1,138 @@
+"""Ctrl-C at any bytecode: whatever was going on, the app works afterwards, and every target moves on.
+
+For each thing that is done, points are drawn from all those at which Ctrl-C could come: 40 by default, as many as
+ACT_FAST_INTERRUPTS says otherwise.
+"""
+
+import os
+import random
+import signal
+import threading
+from _thread import interrupt_main
+from contextvars import ContextVar
+from functools import partial
+
+import duckdb
+import pytest
+
+from act_fast import Act, Committed
+from act_fast._runtime.apart import apart, check_interrupted
+from act_fast._runtime.daemon_threads import Daemons
+from tests.framework.bank import Account, Deposited
+
+from .ctrl_c import Point, interrupted, points_of
+from .ledger import THINGS_DONE, Ledger
+
+POINTS = int(os.environ.get("ACT_FAST_INTERRUPTS", 40))
+
+
+def drawn(points: list[Point], dice: random.Random) -> list[Point]:
+    """Points at different bytecodes as far as there are any, and others then."""
+    dice.shuffle(points)
+    by_place = {(point.code, point.at): point for point in points}
+    first = list(by_place.values())
+    dice.shuffle(first)
+    taken = set(first)
+    return [*first, *(point for point in points if point not in taken)][:POINTS]
+
+
+@pytest.mark.parametrize("name", THINGS_DONE)
+def test_after_ctrl_c_everything_works_and_moves_on(name: str, dice: random.Random) -> None:
+    thing = THINGS_DONE[name]
+    warm, traced = Ledger(), Ledger()
+    thing(warm)
+    points = points_of(lambda: thing(traced))
+    for ledger in (warm, traced):
+        ledger.check()
+        ledger.close()
+    came = 0
+    chosen = drawn(points, dice)
+    for point in chosen:
+        ledger = Ledger()
+        where, error = interrupted(partial(thing, ledger), point)
+        came += bool(where)
+        try:
+            assert not where or is_interrupt(error), f"it raised {error!r}"
+            ledger.check()  # while the traceback is there, and so whatever its frames hold, as in a notebook
+        except BaseException as failure:
+            failure.add_note(f"after Ctrl-C in {where or 'no place'}")
+            raise
+        ledger.close()
+    assert came > len(chosen) / 2
+
+
+def is_interrupt(error: BaseException | None) -> bool:
+    """Whether this is what Ctrl-C raises; someone who reads a relation of DuckDB's is told so in its words."""
+    if isinstance(error, duckdb.Error | RuntimeError):
+        return "KeyboardInterrupt" in str(error) or str(error) == "Query interrupted"
+    return isinstance(error, KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("at", range(1, 8))
+@pytest.mark.parametrize("verb", ["settle", "run"])
+def test_ctrl_c_while_handlers_are_at_work_loses_nothing(verb: str, at: int) -> None:
+    ledger = Ledger()
+    heard: list[int] = []
+
+    @ledger.app.on(Deposited, name="more", to="more-{stream}")
+    def more(event: Committed[Deposited]) -> None:
+        heard.append(event.position)
+        if len(heard) == at:
+            os.kill(os.getpid(), signal.SIGINT)  # to the process, and so to its main thread
+
+    for _ in range(50):
+        ledger.app.do(Account.deposit, "a", amount=1)
+    if verb == "settle":
+        with pytest.raises(KeyboardInterrupt):
+            ledger.app.settle()
+    else:
+        ledger.app.run()
+    ledger.check()
+    ledger.close()
+
+
+def test_a_handler_that_hangs_in_the_thread_that_drains_is_ended_by_ctrl_c() -> None:
+    with Act("memory:", Account) as app:
+
+        @app.on(Deposited, name="hangs", to="one")
+        def hangs(event: Committed[Deposited]) -> None:
+            if not app.blocked_once:  # type: ignore[attr-defined]
+                app.blocked_once = True  # type: ignore[attr-defined]
+                interrupt_main()
+                threading.Event().wait()
+
+        app.blocked_once = False  # type: ignore[attr-defined]
+        app.do(Account.deposit, "a", amount=1)
+        with pytest.raises(KeyboardInterrupt):
+            app.settle()
+        assert app.settle().drained.handled == 1
+
+
+def test_what_is_done_apart_sees_the_context_and_raises_here() -> None:
+    variable: ContextVar[str] = ContextVar("variable")
+    variable.set("seen")
+    daemons = Daemons("test")
+    assert apart(daemons, variable.get) == "seen"
+    with pytest.raises(ZeroDivisionError) as raised:
+        apart(daemons, lambda: 1 // 0)
+    assert "apart" in {entry.name for entry in raised.traceback}
+    assert apart(daemons, threading.current_thread) is not threading.current_thread()
+    daemons.dismiss()
+
+
+def test_work_that_was_interrupted_ends_at_the_next_place_where_it_can() -> None:
+    daemons = Daemons("test")
+    steps: list[int] = []
+
+    def count() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:
+            steps.append(1)
+            check_interrupted()
+
+    with pytest.raises(KeyboardInterrupt):
+        apart(daemons, count)
+    done = len(steps)
+    assert done
+    daemons.dismiss()
+    assert len(steps) == done
