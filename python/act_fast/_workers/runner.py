@@ -142,7 +142,7 @@ class Program:
     def port(self) -> ReactionPort:
         """What the store keeps of reactions, with those of this app known to it."""
         port = self._port
-        if port is not None and self._registered == len(self.catalog().specs):
+        if port is not None and not getattr(port, "replaced", False) and self._registered == len(self.catalog().specs):
             return port
         return self.apart(self._registered_port)
 
