@@ -61,7 +61,8 @@ PAGES: Final = [
         "reactions.md",
         "Reactions and projections",
         [
-            *("Lane", "Target", "Cursor", "Correlation", "Drained", "Settled", "Ran", "Claimed", "Acked", "Blocked"),
+            *("Lane", "Target", "Cursor", "Skipped"),
+            *("Correlation", "Drained", "Settled", "Ran", "Claimed", "Acked", "Blocked"),
             *("Projection", "SqlProjection", "StateProjection", "on", "batch"),
         ],
     ),

@@ -21,6 +21,7 @@ from act_fast._projections.sql_projection import SqlProjection
 from act_fast._projections.state_projection import StateProjection
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Correlation, Drained, Ran, Settled
+from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Cursor, Target
 from act_fast._rows import Progress
 from act_fast._runtime.backoff import Backoff
@@ -119,6 +120,7 @@ __all__ = [
     "RestoreError",
     "Restored",
     "Settled",
+    "Skipped",
     "Slice",
     "Snapshot",
     "SqlProjection",

@@ -269,6 +269,8 @@ class Log:
 
     def moved(self) -> None:
         """Wake those who wait for targets to move on."""
+    def wake(self) -> None:
+        """Wake all who wait for news, in this and other processes."""
 
     def wait_news(self, seen: int, timeout_ms: int | None = None) -> int:
         """Sleep until `news` is another number than `seen`, or the time is over; the number either way."""
@@ -384,13 +386,33 @@ class Reactions:
         lease_ms: int,
         holder: int,
         cut: int,
-    ) -> list[tuple[int, str, int, int, bool, list[Row], list[list[int]], bool]]:
+    ) -> list[
+        tuple[
+            int,
+            str,
+            int,
+            int,
+            bool,
+            list[Row],
+            list[list[int]],
+            bool,
+            tuple[bool, str | None, list[tuple[int, int]], list[tuple[int, int]]] | None,
+        ]
+    ]:
         """Lease targets that have work, and fetch their next events: (target number, name, token, attempts, lagging,
-        rows, for each row the numbers of its reactions, whether there are more)."""
+        rows, for each row the numbers of its reactions, whether there are more, what it has been through or None).
 
-    def finish(self, outcomes: Sequence[tuple[int, int, int | None, str, int, int, str]]) -> list[bool]:
+        The last is (whether the last lease was lost, what went wrong before, failures of the first event by reaction,
+        up to where each reaction does again what it did before)."""
+
+    def finish(
+        self,
+        outcomes: Sequence[tuple[int, int, int | None, str, int, int, str]],
+        blamed: Sequence[int | None] = ...,
+    ) -> list[bool]:
         """Take the outcomes of a cycle: (target number, token, done up to or None, "free" | "retry" | "block" |
-        "defer", position, due in ms since 1970, error). Answers which were accepted."""
+        "defer", position, due in ms since 1970, error), and the numbers of the reactions that failed. Answers which
+        were accepted."""
 
     def renew(self, leases: Sequence[tuple[int, int]], lease_ms: int) -> list[bool]:
         """Keep leases, (target number, token) each; which are still held."""
@@ -411,7 +433,18 @@ class Reactions:
         pattern: str | None = None,
         lane: str | None = None,
         blocked: bool | None = None,
+        to: int = 0,
     ) -> int: ...
+    def heads(self, target: str) -> list[tuple[str, int | None, int, int]]:
+        """Where each reaction of a target stands: (reaction, position of its next event or None, how often that has
+        failed, how many it has processed)."""
+
+    def skip(self, target: str, reaction: str, position: int, note: str) -> None:
+        """Step over the next event of a reaction on a target, which is at `position`, and keep a note of it."""
+
+    def skipped(self) -> list[str]:
+        """What was noted of skipped events, the oldest first."""
+
     def unblock(
         self, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
     ) -> int: ...

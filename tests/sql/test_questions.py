@@ -244,11 +244,11 @@ def test_relations_of_one_connection_can_be_joined_and_stored_in_tables_of_ones_
         assert "account" in [name.casefold() for name in connection.relations]
 
 
-def test_a_path_alone_has_events_streams_and_targets(app: Act, store_path: Path) -> None:
+def test_a_path_alone_has_events_streams_targets_and_skipped(app: Act, store_path: Path) -> None:
     if not store_path.exists():
         pytest.skip("a store in memory has no path")
     with connect(store_path) as connection:
-        assert connection.relations == ["events", "streams", "targets"]
+        assert connection.relations == ["events", "streams", "targets", "skipped"]
         assert connection.sql("select count(*) from events").fetchall() == [(6,)]
         assert connection.sql("select count(*) from targets").fetchall() == [(0,)]
         with pytest.raises(ValidationError, match="there is events, streams, targets"):

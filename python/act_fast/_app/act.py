@@ -133,6 +133,7 @@ class Act(Reacts, Exchanges):
             DefinitionError: they do not fit those that are there; nothing was added.
         """
         self._engine.include(components, self._program.check)
+        self._program.wake()
 
     def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Snapshot[S]:
         """Do an action on a stream, and return the state after it.

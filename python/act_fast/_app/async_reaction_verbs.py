@@ -10,6 +10,7 @@ from act_fast._projections.projection import Projection
 from act_fast._reactions.on import Declares
 from act_fast._reactions.reaction import Reaction
 from act_fast._reactions.reports import Correlation, Drained, Ran, Settled
+from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Cursor, Names, Target
 from act_fast._rows import Progress
 from act_fast._states.snapshot import Snapshot
@@ -116,9 +117,25 @@ class AsyncReacts(Declares):
         pattern: str | None = None,
         lane: str | None = None,
         blocked: bool | None = None,
+        to: int | datetime | None = None,
     ) -> int:
         """`Act.reset`, awaited."""
-        return await self._long.run(self._app.reset, names, pattern=pattern, lane=lane, blocked=blocked)
+        return await self._long.run(self._app.reset, names, pattern=pattern, lane=lane, blocked=blocked, to=to)
+
+    async def skip(
+        self, target: str | Targeted, position: int | None = None, *, reaction: str | None = None, reason: str
+    ) -> Skipped:
+        """`Act.skip`, awaited."""
+        return await self._long.run(self._app.skip, target, position, reaction=reaction, reason=reason)
+
+    def skipped(self, target: str | Targeted | None = None) -> AsyncIterator[Skipped]:
+        """`Act.skipped`, for `async for`."""
+        return self._begun(lambda: self._app.skipped(target))
+
+    @property
+    def replaying(self) -> bool:
+        """`Act.replaying`."""
+        return self._app.replaying
 
     async def forget(self, reaction: str) -> bool:
         """`Act.forget`, awaited."""

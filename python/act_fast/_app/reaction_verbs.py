@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from act_fast._checks import arguments
+from act_fast._events.handling import ambient, handling
 from act_fast._projections.projection import Projection
 from act_fast._projections.rebuild import rebuild
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.on import Declares
 from act_fast._reactions.reaction import Reaction
 from act_fast._reactions.reports import Correlation, Drained, Ran, Settled
+from act_fast._reactions.skipped import Skipped, operator, skip, skipped
 from act_fast._reactions.targets import Cursor, Names, Target, cursors, selection, targets
 from act_fast._rows import Progress
 from act_fast._states.snapshot import Snapshot
@@ -23,6 +25,7 @@ from act_fast._workers.settle import settle, settle_or_raise
 from act_fast._workers.wait_for import wait_for
 from act_fast._workers.worker import Worker
 from act_fast.errors import ValidationError
+from act_fast.stores.time_travel import cut_at
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act
@@ -118,7 +121,10 @@ class Reacts(Declares):
         return worker.run()
 
     def stop(self) -> None:
-        """Let every `run` of this app end gracefully. May be called from a signal handler."""
+        """Let every `run` of this app end gracefully; when there is none, the next one ends at once.
+
+        May be called from a signal handler.
+        """
         self._program.stop()
 
     def wait_for(self, moment: int | Snapshot[Any], target: str | Targeted, timeout: float | None = None) -> Target:
@@ -185,14 +191,60 @@ class Reacts(Declares):
         pattern: str | None = None,
         lane: str | None = None,
         blocked: bool | None = None,
+        to: int | datetime | None = None,
     ) -> int:
         """Let targets do all their work again, from the first event on. Blocks, retries and leases end.
 
         Which ones is said as in `targets`, but must be said; so for `block`, `defer` and `prioritize`. How many
         they were is returned.
+
+        Handlers hear again what they have heard before, with all that they do: `app.replaying` tells them so. Events
+        that were skipped are among it.
+
+        Args:
+            names: as for `targets`.
+            pattern: as for `targets`.
+            lane: as for `targets`.
+            blocked: as for `targets`.
+            to: begin after this position, or after what had happened at this time; None: with the first event. A target
+                that has not come so far goes on where it is.
         """
         chosen = selection("reset", names, pattern, lane, otherwise_all=blocked is not None)
-        return chosen.apply(self._program.port().reset, blocked=blocked)
+        position = 0 if to is None else cut_at(self._program.store, to)
+        return chosen.apply(self._program.port().reset, blocked=blocked, to=position)
+
+    def skip(
+        self, target: str | Targeted, position: int | None = None, *, reaction: str | None = None, reason: str
+    ) -> Skipped:
+        """Step over one event of one reaction, for one that no code will ever handle, and keep a note of it.
+
+        The target goes on with the next event: a block ends that is because of this one. Only the event that the
+        reaction comes to next can be skipped. It is in the log as before, and a `reset` brings it back.
+
+        Args:
+            target: the target's name, or a projection.
+            position: of the event; None: the next one.
+            reaction: the name of the reaction; None: the only one that it can be, or that has failed.
+            reason: why. It is kept, along with the time and the actor of `app.context`, or else the user.
+
+        Raises:
+            ValidationError: it is not the next event, or there are several that could be meant.
+        """
+        name = target if isinstance(target, str) else target.target
+        here = ambient.get()
+        by = here.actor.id if here is not None and here.actor is not None else operator()
+        return skip(self._program.port(), self._program.store, name, position, reaction, reason, by)
+
+    def skipped(self, target: str | Targeted | None = None) -> Iterator[Skipped]:
+        """What was skipped, the oldest first; of one target, or of all."""
+        name = target if target is None or isinstance(target, str) else target.target
+        return skipped(self._program.port(), self._program.store, name)
+
+    @property
+    def replaying(self) -> bool:
+        """In a handler, whether its reaction has processed this event before, and hears it again after a `reset`."""
+        here = handling()
+        return here is not None and here.replays(ambient.get().handled.position)
 
     def forget(self, reaction: str) -> bool:
         """Forget a reaction that no program has any more, such as one that was removed or renamed.
@@ -293,9 +345,12 @@ class Reacts(Declares):
 
     def _drain(self, host: Host, limit: int | None, lanes: Sequence[str] | None, concurrency: int) -> Drained:
         limit = arguments.optional_count("limit", limit)
-        drained = self._program.apart(lambda: self._cycle(host, lanes, concurrency).once(limit))
+        return self._program.apart(lambda: self._drain_once(self._cycle(host, lanes, concurrency), limit))
+
+    def _drain_once(self, cycle: Cycle, limit: int | None) -> Drained:
+        drained = cycle.once(limit)
         if drained.leased:
-            self._program.wake()  # whoever saw these targets leased may go on with them
+            cycle.let_go()
         return drained
 
     def _settle(

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from act_fast._events.handling import handling
 from act_fast._events.meta import Meta
 
 __all__ = ["Committed"]
@@ -32,3 +33,19 @@ class Committed(msgspec.Struct, Generic[T_co], frozen=True):
     position: int
     created: datetime
     meta: Meta
+
+    @property
+    def attempt(self) -> int:
+        """In a handler, how often the handling of this event may have been begun, this time included: 1 the first time.
+
+        It is more than 1 after a failure, also that of another reaction of the same event, and after the process that
+        had begun it has died. Outside of handlers it is 1.
+        """
+        here = handling()
+        return 1 if here is None else here.begun_at(self.position)
+
+    @property
+    def target(self) -> str | None:
+        """In a handler, the target that it runs under; None elsewhere."""
+        here = handling()
+        return here.name if here is not None and here.has(self.position) else None

@@ -7,7 +7,9 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from act_fast._events import handling as _handling
 from act_fast._events.committed import Committed
+from act_fast._events.handling import Handling
 from act_fast._events.meta import Actor, EventCause
 from act_fast.errors import DefinitionError
 
@@ -34,10 +36,12 @@ class Reacting(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         actor: who acts.
         handled: the event that is being handled.
+        handling: the target that handles it.
     """
 
     actor: Actor | None
     handled: Committed[Any]
+    handling: Handling
 
     @property
     def correlation(self) -> str | None:
@@ -56,8 +60,7 @@ Here: TypeAlias = Ambient | Reacting
 deciding: ContextVar[str | None] = ContextVar("act_fast_deciding", default=None)
 """Whose code is folding or deciding just now, which must do nothing to a store; None when none is."""
 
-ambient: ContextVar[Here | None] = ContextVar("act_fast_ambient", default=None)
-"""Tasks inherit it from where they are made, as all context variables; so does what `asyncio.to_thread` runs."""
+ambient: ContextVar[Here | None] = _handling.ambient
 
 
 @contextmanager

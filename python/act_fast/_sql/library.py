@@ -10,6 +10,7 @@ from act_fast._core import Columns
 from act_fast._events.event import Event
 from act_fast._model.registry import Registry
 from act_fast._reactions.catalog import Catalog, codec_of
+from act_fast._reactions.skipped import Skipped, skipped
 from act_fast._reactions.targets import Target, targets
 from act_fast._sql.duckdb_database import interruptible, new_database, new_session
 from act_fast._sql.names import relation_name
@@ -18,6 +19,7 @@ from act_fast._sql.relations import (
     EventClassRelation,
     EventsRelation,
     Relation,
+    SkippedRelation,
     StateRelation,
     StreamsRelation,
     TargetsRelation,
@@ -48,6 +50,7 @@ class Library:
         store: Store,
         relations: list[Relation],
         targets: Callable[[], Iterator[Target]],
+        skipped: Callable[[], Iterator[Skipped]],
         made_of: tuple[Registry, Catalog] | None = None,
     ) -> None:
         if not isinstance(store, LogStore):
@@ -56,6 +59,7 @@ class Library:
         self.made_of: tuple[Registry, Catalog] | None = made_of
         self.relations: dict[str, Relation] = {relation.name.casefold(): relation for relation in relations}
         self._targets = targets
+        self._skipped = skipped
 
     @property
     def names(self) -> list[str]:
@@ -78,7 +82,7 @@ class Library:
     ) -> Session:
         """A cut to ask about: the log as it is now, or was at a position or a time."""
         store = self.store.pinned() or self.store  # a restored log would have other events at the same positions
-        return Session(connection, store, cut_at(store, at), self._targets, files=files)
+        return Session(connection, store, cut_at(store, at), self._targets, self._skipped, files=files)
 
     def sql(
         self, query: str, params: Mapping[str, Any], at: int | datetime | None, *, lossless: bool = False
@@ -120,7 +124,16 @@ def library_of_store(store: LogStore) -> Library:
         finally:
             reactions.close()
 
-    return Library(store, [EventsRelation(), StreamsRelation(), TargetsRelation()], found)
+    def found_skipped() -> Iterator[Skipped]:
+        reactions = store.reactions()
+        try:
+            yield from skipped(reactions, store)
+        finally:
+            reactions.close()
+
+    return Library(
+        store, [EventsRelation(), StreamsRelation(), TargetsRelation(), SkippedRelation()], found, found_skipped
+    )
 
 
 def library_of_app(app: "Act") -> Library:
@@ -130,7 +143,8 @@ def library_of_app(app: "Act") -> Library:
     if known is not None and known.made_of == (registry, catalog):
         return known
     relations: list[Relation] = [EventsRelation(), StreamsRelation(), TargetsRelation()]
-    taken = [relation.name for relation in relations]
+    last = SkippedRelation()
+    taken = [relation.name for relation in (*relations, last)]
     for model in registry.models.values():
         state = StateRelation(relation_name(model.definition.state.__name__, "state", taken), model)
         relations.append(state)
@@ -140,5 +154,5 @@ def library_of_app(app: "Act") -> Library:
         name = relation_name(event.__name__, "event", taken)
         relations.append(EventClassRelation(name, event, codec))
         taken.append(name)
-    made = app._engine.library = Library(app.store, relations, app.targets, (registry, catalog))
+    made = app._engine.library = Library(app.store, [*relations, last], app.targets, app.skipped, (registry, catalog))
     return made

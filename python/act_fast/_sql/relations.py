@@ -11,6 +11,7 @@ from act_fast._core import Columns, Log
 from act_fast._events.codec import Codec
 from act_fast._events.event import Event
 from act_fast._model.model import Model
+from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Target
 from act_fast._sql.class_decoder import Mend, Told, warn_of_failures
 from act_fast._sql.code_mark import code_of
@@ -25,7 +26,15 @@ from act_fast._sql.scan import Scan
 from act_fast._sql.session import Session
 from act_fast._sql.state_scan import AS_OF, StateScan
 
-__all__ = ["EventClassRelation", "EventsRelation", "Relation", "StateRelation", "StreamsRelation", "TargetsRelation"]
+__all__ = [
+    "EventClassRelation",
+    "EventsRelation",
+    "Relation",
+    "SkippedRelation",
+    "StateRelation",
+    "StreamsRelation",
+    "TargetsRelation",
+]
 
 EVENTS: Final[Outputs] = tuple(
     (name, name)
@@ -47,6 +56,17 @@ _TARGETS: Final = {
     "due": "TIMESTAMPTZ",
     "reactions": ["VARCHAR"],
     "known": "BOOLEAN",
+}
+_SKIPPED: Final = {
+    "target": "VARCHAR",
+    "reaction": "VARCHAR",
+    "position": "BIGINT",
+    "stream": "VARCHAR",
+    "version": "BIGINT",
+    "name": "VARCHAR",
+    "reason": "VARCHAR",
+    "by": "VARCHAR",
+    "at": "TIMESTAMPTZ",
 }
 _TARGETS_PAGE: Final = 10_000
 
@@ -112,16 +132,30 @@ class TargetsRelation:
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
-        structure = msgspec.json.encode([_TARGETS]).decode()
-        read = f"select unnest(from_json($rows, '{structure}'), max_depth := 2)"
-        session.connection.execute(f"create or replace temp table targets as {read}", {"rows": "[]"})
-        for page in _pages(session.targets()):
-            session.connection.execute(f"insert into targets {read}", {"rows": msgspec.json.encode(page).decode()})
+        _fill(session, self.name, _TARGETS, session.targets())
 
 
-def _pages(targets: Iterator[Target]) -> Iterator[list[Target]]:
-    while page := list(islice(targets, _TARGETS_PAGE)):
-        yield page
+class SkippedRelation:
+    """The events that reactions have stepped over by hand. Not as of the cut either."""
+
+    name = "skipped"
+    needs: Sequence[str] = ()
+    called: Sequence[str] = ("skipped",)
+
+    def place(self, session: Session) -> None:
+        """See `Relation`."""
+        _fill(session, self.name, _SKIPPED, session.skipped())
+
+
+def _fill(
+    session: Session, name: str, columns: Mapping[str, object], rows: Iterator[Target] | Iterator[Skipped]
+) -> None:
+    """Put a table of rows in place."""
+    structure = msgspec.json.encode([columns]).decode()
+    read = f"select unnest(from_json($rows, '{structure}'), max_depth := 2)"
+    session.connection.execute(f"create or replace temp table {name} as {read}", {"rows": "[]"})
+    while page := list(islice(rows, _TARGETS_PAGE)):
+        session.connection.execute(f"insert into {name} {read}", {"rows": msgspec.json.encode(page).decode()})
 
 
 class EventClassRelation:

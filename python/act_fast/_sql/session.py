@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 
+from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Target
 from act_fast._sql.parquet.manifest import FOLDER, Series
 from act_fast.stores.log.store import LogStore
@@ -23,6 +24,7 @@ class Session:
         store: where the events are.
         position: the cut: no relation has anything above it.
         targets: tells the targets as they are now.
+        skipped: tells what was skipped, as it is now.
         warned: the views whose failures were told, so that one query tells of them once.
         files: whether the connection can reach files.
     """
@@ -31,6 +33,7 @@ class Session:
     store: LogStore
     position: int
     targets: Callable[[], Iterator[Target]]
+    skipped: Callable[[], Iterator[Skipped]]
     warned: set[str] = field(default_factory=set)
     files: bool = False
 

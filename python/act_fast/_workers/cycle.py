@@ -31,6 +31,7 @@ class Cycle:
         crew: who handles.
         ratio: how claims are split between the frontiers.
         size: how many targets are claimed at once, where that is left to the cycle.
+        lanes: those that it claims from; None: all.
     """
 
     def __init__(self, program: Program, host: Host, lanes: Mapping[str, Lane] | None, crew: Crew) -> None:
@@ -39,7 +40,7 @@ class Cycle:
         self.ratio = Ratio()
         self.size = Size(crew.free)
         self._host = host
-        self._lanes = lanes
+        self.lanes = lanes
         here = ambient.get()
         self._actor = here.actor if here else None
 
@@ -48,16 +49,16 @@ class Cycle:
         program = self.program
         port = program.port()
         cut = port.cut()
-        lanes = program.catalog().lanes if self._lanes is None else self._lanes
+        lanes = program.catalog().lanes if self.lanes is None else self.lanes
         leases: list[Lease] = []
-        for name, lane in lanes.items():
+        for name, lane in lanes.items() if limit is None else program.in_turn(lanes):
             targets = lane.targets_max if each_lane is None else min(lane.targets_max, each_lane)
             targets = targets if limit is None else min(targets, limit - len(leases))
             if targets <= 0:
                 break
             lagging, leading = self.ratio.split(targets)
             lease_ms = lane_seconds("lease=", lane.lease)
-            asked = None if self._lanes is None and len(lanes) == 1 else [name]
+            asked = None if self.lanes is None and len(lanes) == 1 else [name]
             found = port.claim(asked, lagging, leading, lane.events_max, lease_ms, program.holder, cut)
             leases += [Lease(each, lease_ms, port) for each in found]
         if leases and "claimed" in program.observers.kinds:
@@ -97,6 +98,7 @@ class Cycle:
             if not here:
                 batch.wait(None)
             self.finish(leases)
+            self.let_go()
             raise
         finally:
             renewer.drop(batch)
@@ -115,7 +117,7 @@ class Cycle:
     def finish(self, leases: Sequence[Lease]) -> Drained:
         """Hand in what has become of leases, in one step."""
         port = leases[0].port or self.program.port()
-        accepted = port.finish([lease.outcome() for lease in leases])
+        accepted = port.finish([lease.outcome() for lease in leases], [lease.blamed for lease in leases])
         kept = [lease for lease, was in zip(leases, accepted, strict=True) if was]
         lost = [lease.name for lease, was in zip(leases, accepted, strict=True) if not was]
         if lost:
@@ -132,6 +134,11 @@ class Cycle:
         self._tell(kept)
         return done
 
+    def let_go(self) -> None:
+        """Wake workers that are asleep because they saw held what this cycle has let go of."""
+        if self.program.port().any_ready():
+            self.program.wake()
+
     def _tell(self, leases: Sequence[Lease]) -> None:
         observers = self.program.observers
         for lease in leases:
@@ -145,7 +152,7 @@ class Cycle:
                     lease.name,
                 )
                 if "blocked" in observers.kinds:
-                    attempts = lease.attempts_at(lease.position)
-                    observers.tell("blocked", Blocked(lease.name, lease.position, attempts, lease.error))
+                    failures = max(1, lease.failures)
+                    observers.tell("blocked", Blocked(lease.name, lease.position, failures, lease.error))
             if lease.done is not None and "acked" in observers.kinds:
                 observers.tell("acked", Acked(lease.name, lease.done, lease.handled))

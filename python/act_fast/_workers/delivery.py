@@ -21,6 +21,7 @@ from act_fast._runtime.observers import Observers
 from act_fast._workers.handlers import Step, Steps
 from act_fast._workers.lease import Lease
 from act_fast.errors import NonRetryableError
+from act_fast.stores.reaction_port import NOT_BEGUN
 
 __all__ = ["Handling", "Waiting"]
 
@@ -131,11 +132,12 @@ class Handling:
         if not kept:
             lease.done = last
         if not kept or kept[0][0] is not lease.rows[0]:
-            lease.attempts = 1  # those before were at an event that is left out
+            lease.start_over()
         lease.rows, lease.reactions = [row for row, _ in kept], [numbers for _, numbers in kept]
 
     def _each(self, lease: Lease, on_loop: bool, start: int = 0) -> Waiting:
         steps, some_defer, actor = self.steps.all, self.steps.some_defer, self.actor
+        past = lease.past
         for row, numbers in islice(zip(lease.rows, lease.reactions, strict=True), start, None):
             position = row[0]
             step = steps[numbers[0]]
@@ -147,11 +149,13 @@ class Handling:
             try:
                 if some_defer and self._deferred(lease, numbers, row, event):
                     return
-                ambient.set(Reacting(actor, event))
+                ambient.set(Reacting(actor, event, lease))
                 for number in numbers:
                     if number != numbers[0]:
                         event = self._again(row, event)
                     step = steps[number]
+                    if past is not None:
+                        lease.reaction = number
                     argument: Any = [event] if step.batch else event
                     found = (yield step, argument) if on_loop else step.call(argument)
                     if found is not None and is_unrun(found):
@@ -189,7 +193,8 @@ class Handling:
             events.append(event)
         if not events:
             return
-        ambient.set(Reacting(self.actor, events[0]))
+        lease.reaction = lease.reactions[0][0]
+        ambient.set(Reacting(self.actor, events[0], lease))
         try:
             found = (yield step, events) if on_loop else step.call(events)
             if is_unrun(found):
@@ -256,15 +261,23 @@ class Handling:
         return step if len(first) == 1 else None
 
     def _exhausted(self, lease: Lease) -> bool:
-        """Whether each attempt that there may be has been begun, and has ended with the lease lost."""
-        reactions = [self.steps.all[number].reaction for number in lease.reactions[0]]
-        if any(not each.block or lease.attempts <= each.retries + 1 for each in reactions):
+        """Whether all attempts that are allowed have been begun, and the last of them has ended with the lease lost."""
+        if not lease.lost:
             return False
-        lease.then, lease.position = "block", lease.rows[0][0]
-        lease.error = (
-            f"LeaseLost: {lease.attempts - 1} attempts were begun and none has ended: the process died, or could not"
-            " renew its lease"
-        )
+        position = lease.rows[0][0]
+        lost = 0
+        for number in lease.reactions[0]:
+            reaction, failures = self.steps.all[number].reaction, lease.failures_of(number, position)
+            if not reaction.block or failures <= reaction.retries:
+                return False
+            lost = max(lost, failures)
+        before = lease.past[1] if lease.past else None
+        lease.then, lease.position, lease.failures, lease.blamed = "block", position, lost, NOT_BEGUN
+        if before is None:
+            begun = f"{lost} attempts were begun and none has ended"
+            lease.error = f"LeaseLost: {begun}: the process died, or could not renew its lease"
+        else:
+            lease.error = f"{before} (then the process died, or could not renew its lease; {lost} attempts in all)"
         return True
 
     def _deferred(self, lease: Lease, numbers: list[int], row: Row, event: Committed[Any]) -> bool:
@@ -286,14 +299,15 @@ class Handling:
 
     def _is_last(self, lease: Lease, step: Step, at: int, error: BaseException) -> bool:
         """Whether the event at an index is blocked if it fails so."""
-        reaction, attempts = step.reaction, lease.attempts_at(lease.rows[at][0])
+        reaction, attempts = step.reaction, lease.failures_of(step.number, lease.rows[at][0]) + 1
         return reaction.block and (attempts > reaction.retries or isinstance(error, NonRetryableError))
 
     def _failed(
         self, lease: Lease, step: Step, position: int, error: BaseException, missing: int | None = None
     ) -> None:
-        reaction, attempts = step.reaction, lease.attempts_at(position)
+        reaction, attempts = step.reaction, lease.failures_of(step.number, position) + 1
         lease.position, lease.error = position, error_text(error)
+        lease.blamed, lease.failures = step.number, attempts
         if missing is not None:
             lease.error = f"the event at position {missing}, which is missing and comes first: {lease.error}"
         if reaction.block and (attempts > reaction.retries or isinstance(error, NonRetryableError)):

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from act_fast._checks.error_text import error_text
 from act_fast._runtime.daemon_threads import Daemons
@@ -114,58 +114,110 @@ class Batch:
             lease.until = 0.0
 
 
+Waiting: TypeAlias = "deque[tuple[Batch, deque[Lease]]]"
+"""Batches, and what of each no hand has taken yet."""
+
+
 class Crew:
     """Handles batches of leases, `concurrency` leases at a time over all of them.
+
+    A hand is a thread or a task that takes one lease after the other, of whichever batch waits longest. It is given
+    back only when no lease waits, in the same step that sees so: a lease never waits while a hand is free.
 
     Args:
         concurrency: how many leases are handled at the same time.
         loop: gives the event loop for `async def` handlers.
+        freed: called when a hand is free again after `spare` has said that there was none.
     """
 
-    def __init__(self, concurrency: int, daemons: Daemons, loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    def __init__(
+        self,
+        concurrency: int,
+        daemons: Daemons,
+        loop: Callable[[], asyncio.AbstractEventLoop],
+        freed: Callable[[], object] = lambda: None,
+    ) -> None:
         self._lock = threading.Lock()
         self._free = concurrency
+        self._missed = False
         self._daemons = daemons
         self._loop = loop
+        self._freed = freed
+        self._on_threads: Waiting = deque()
+        self._on_loop: Waiting = deque()
 
     @property
     def free(self) -> int:
         """How many more leases can be handled at once."""
         return self._free
 
+    def spare(self) -> int:
+        """How many more leases can be handled at once; when there is no hand, `freed` is called once there is one."""
+        with self._lock:
+            self._missed = self._free <= 0
+            return self._free
+
     def begin(self, batch: Batch) -> None:
         """Begin to handle a batch: with one thread at first, and with all that there are if that takes a while."""
-        if batch.on_loop:
-            self._start_tasks(batch)
+        with self._lock:
+            if batch.on_loop:
+                self._on_loop.append((batch, batch.on_loop))
+            if batch.on_threads:
+                self._on_threads.append((batch, batch.on_threads))
+        self._start_tasks(len(batch.on_loop))
         if batch.on_threads:
-            self._start_threads(batch, 1)
-            if len(batch.on_threads) and batch.wait_slow():
-                self._start_threads(batch, len(batch.on_threads))
+            self._start_threads(1)
+            if batch.on_threads and batch.wait_slow():
+                self._start_threads(len(batch.on_threads))
 
-    def _start_threads(self, batch: Batch, wanted: int) -> None:
+    def _start_threads(self, wanted: int) -> None:
+        self._start(wanted, lambda: self._daemons.do(self._pull))
+
+    def _start_tasks(self, wanted: int) -> None:
+        self._start(wanted, lambda: asyncio.run_coroutine_threadsafe(self._pull_async(), self._loop()))
+
+    def _start(self, wanted: int, start: Callable[[], object]) -> None:
         for _ in range(self._take(wanted)):
-            self._daemons.do(lambda: self._pull(batch))
-
-    def _start_tasks(self, batch: Batch) -> None:
-        loop = self._loop()
-        for _ in range(self._take(len(batch.on_loop))):
-            asyncio.run_coroutine_threadsafe(self._pull_async(batch), loop)
+            try:
+                start()
+            except BaseException:  # no more threads, or the loop is closed
+                with self._lock:
+                    self._free += 1
+                raise
 
     def _take(self, wanted: int) -> int:
         with self._lock:
-            taken = max(1, min(wanted, self._free))  # at least one, so that no batch waits for ever
+            taken = max(0, min(wanted, self._free))
             self._free -= taken
             return taken
 
     def _give_back(self) -> None:
-        with self._lock:
-            self._free += 1
+        self._next(deque())
 
-    def _pull(self, batch: Batch) -> None:
-        try:
-            batch.context.copy().run(self._pull_here, batch)
-        finally:
-            self._give_back()
+    def _next(self, waiting: Waiting) -> Batch | None:
+        """The batch whose lease a hand takes next; None when there is none, and then the hand has been given back."""
+        with self._lock:
+            found = _first(waiting)
+            if found is not None:
+                return found
+            self._free += 1
+            threads, tasks = _first(self._on_threads), _first(self._on_loop)
+            missed, self._missed = self._missed, False
+        if threads is not None:  # leases of the other kind may have waited for this hand
+            self._start_threads(1)
+        elif tasks is not None:
+            self._start_tasks(1)
+        if missed:
+            self._freed()
+        return None
+
+    def _pull(self) -> None:
+        while (batch := self._next(self._on_threads)) is not None:
+            try:
+                batch.context.copy().run(self._pull_here, batch)
+            except BaseException:
+                self._give_back()
+                raise
 
     def _pull_here(self, batch: Batch) -> None:
         began, busy = time.monotonic(), time.thread_time()
@@ -178,9 +230,9 @@ class Crew:
             if not batch.slow and time.monotonic() - began - time.thread_time() + busy > _IDLE_SECONDS:
                 batch.find_slow()
 
-    async def _pull_async(self, batch: Batch) -> None:
+    async def _pull_async(self) -> None:
         own = asyncio.current_task()
-        try:
+        while (batch := self._next(self._on_loop)) is not None:
             for lease in _each(batch.on_loop):
                 task = asyncio.create_task(batch.handling.run_async(lease, own), context=batch.context.copy())
                 try:
@@ -192,10 +244,19 @@ class Crew:
                         task.cancel()
                         batch.end(lease)
                         batch.stop()
+                        self._give_back()
                         raise
                 batch.end(lease)
-        finally:
-            self._give_back()
+
+
+def _first(waiting: Waiting) -> Batch | None:
+    """The first batch that has leases waiting; those that have none are taken out."""
+    while waiting:
+        batch, leases = waiting[0]
+        if leases:
+            return batch
+        waiting.popleft()
+    return None
 
 
 def _each(queue: deque[Lease]) -> Iterable[Lease]:

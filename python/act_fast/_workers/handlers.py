@@ -61,6 +61,7 @@ class Step:
 
     Attributes:
         reaction: as it was declared.
+        number: the one that leases speak of.
         call: takes an event, or the list of events of a batch.
         asynchronous: whether what it gives has to be awaited.
         apart: whether Ctrl-C must not stop it halfway.
@@ -68,10 +69,11 @@ class Step:
         names: the stored names of its events.
     """
 
-    __slots__ = ("apart", "asynchronous", "batch", "call", "due_us", "names", "reaction")
+    __slots__ = ("apart", "asynchronous", "batch", "call", "due_us", "names", "number", "reaction")
 
-    def __init__(self, reaction: Reaction, host: Host, names: Iterable[str]) -> None:
+    def __init__(self, reaction: Reaction, number: int, host: Host, names: Iterable[str]) -> None:
         self.reaction = reaction
+        self.number = number
         self.names = frozenset(names)
         self.asynchronous = reaction.asynchronous
         self.apart = getattr(reaction.handler, "runs_apart", False)
@@ -96,7 +98,8 @@ class Steps:
         self.catalog = catalog
         self.host = host
         self.all = [
-            Step(reaction, host, spec[1]) for reaction, spec in zip(catalog.reactions, catalog.specs, strict=True)
+            Step(reaction, number, host, spec[1])
+            for number, (reaction, spec) in enumerate(zip(catalog.reactions, catalog.specs, strict=True))
         ]
         self.decoders = catalog.codec.decoders
         self._classes = catalog.codec.classes

@@ -4,7 +4,7 @@ import os
 import random
 import threading
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol, TypeVar
 
@@ -88,6 +88,8 @@ class Program:
         self._loop = LoopThread()
         self._closed = False
         self._workers: tuple[Stoppable, ...] = ()
+        self._stop_asked = False
+        self._lane_turn = -1
         self._threads = _Threads(self.daemons, self._loop)
         weakref.finalize(self, self._threads.abandon).atexit = False
         tell_in_child(self)
@@ -98,6 +100,7 @@ class Program:
         self._lock = threading.RLock()
         self._correlating = threading.Lock()
         self._workers = ()
+        self._stop_asked = False
         self._steps = None
         self._port = None
         self._renewer = None
@@ -122,6 +125,7 @@ class Program:
             except BaseException:
                 self._own.pop()
                 raise
+        self.wake()
 
     def check(self, registry: Definitions) -> None:
         """Make sure that the reactions of an app would fit if it had these components."""
@@ -196,6 +200,13 @@ class Program:
         """Whether `close` was called."""
         return self._closed
 
+    def in_turn(self, lanes: Mapping[str, Lane]) -> list[tuple[str, Lane]]:
+        """Lanes, beginning with another one each time, so that a limit leaves none out for good."""
+        self._lane_turn += 1
+        first = self._lane_turn % max(1, len(lanes))
+        all_of_them = list(lanes.items())
+        return all_of_them[first:] + all_of_them[:first]
+
     def wake(self) -> None:
         """Wake all who sleep until there is news, here and in other processes."""
         port = self._port
@@ -204,18 +215,28 @@ class Program:
                 port.wake()
 
     def begin(self, worker: Stoppable) -> None:
-        """Note that a worker is at work, so that it can be stopped."""
+        """Note that a worker is at work, so that it can be stopped. If `stop` was called before, that is now."""
         self.port()
-        self._workers = (*self._workers, worker)
+        with self._lock:
+            self._workers = (*self._workers, worker)
+        if self._stop_asked:
+            self._stop_asked = False
+            worker.stop()
 
     def end(self, worker: Stoppable) -> None:
         """Note that it has ended."""
-        self._workers = tuple(each for each in self._workers if each is not worker)
+        with self._lock:
+            self._workers = tuple(each for each in self._workers if each is not worker)
 
     def stop(self) -> None:
-        """Stop all workers. Takes no lock, so that a signal handler may call it."""
-        for worker in self._workers:
+        """Stop all workers, or the next one when there is none. Takes no lock: a signal handler may call it."""
+        # A worker that begins meanwhile is either among those seen below, or sees the mark.
+        self._stop_asked = True
+        workers = self._workers
+        for worker in workers:
             worker.stop()
+        if workers:
+            self._stop_asked = False
 
     @contextmanager
     def paused(self) -> Iterator[None]:

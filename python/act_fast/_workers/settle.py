@@ -76,7 +76,7 @@ def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Set
             break
         stuck_at = cut
     if drained.leased:
-        program.wake()  # whoever saw these targets leased may go on with them
+        cycle.let_go()
     settled = Settled(done, correlation, drained)
     program.observers.tell("settled", settled)
     return settled

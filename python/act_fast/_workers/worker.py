@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
+from act_fast._reactions.catalog import Catalog
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Drained, Ran
 from act_fast._runtime.apart import on_interrupt
@@ -19,6 +20,7 @@ from act_fast._workers.handlers import Host
 from act_fast._workers.lease import Lease
 from act_fast._workers.runner import Program
 from act_fast.errors import StoreClosedError
+from act_fast.stores.reaction_port import ReactionPort
 
 __all__ = ["Worker"]
 
@@ -26,6 +28,9 @@ _CORRELATE_EVENTS: Final = 10_000
 _PATIENCE_SECONDS: Final = 0.1
 _SHARE_SECONDS: Final = 0.05
 _WHILE_RESTORED: Final = 0.05
+_LOOK_MS: Final = 1000
+"""How long a sleep with an end lasts before the clocks are read again: the time of day may be set, and the machine
+suspended."""
 _AFTER_ERROR: Final = Backoff(first=0.1, factor=2.0, longest=30.0)
 
 
@@ -54,6 +59,12 @@ class Worker:
         self._stop = Stop()
         self._ended = threading.Event()
         self._here = 0
+        self._context = contextvars.copy_context()
+        self._loops: dict[str, LaneLoop] = {}
+        self._threads: list[threading.Thread] = []
+        self._errors: list[BaseException] = []
+        self._covering = threading.Lock()
+        self._covered: Catalog | None = None
 
     def run(self) -> Ran:
         """Work until it is stopped."""
@@ -65,10 +76,11 @@ class Worker:
         self._program.begin(self)
         try:
             with on_interrupt(self.stop):
-                return self._work([self._loop(lane) for lane in self._lanes().values()])
+                return self._work()
         finally:
             self._program.end(self)
             self._ended.set()
+            self._program.wake()  # what was let go of at the end is for others, who saw it held
 
     def stop(self) -> None:
         """Let it end gracefully. Takes no lock, so that a signal handler may call it."""
@@ -80,45 +92,64 @@ class Worker:
         if threading.get_ident() != self._here:
             self._ended.wait()
 
-    def _loop(self, lane: Lane) -> "LaneLoop":
-        program, host = self._program, self._host
-        alone = len(program.catalog().lanes) == 1
-        crew = Crew(self._concurrency, program.daemons, lambda: program.loop(host))
-        cycle = Cycle(program, host, None if alone else {lane.name: lane}, crew)
-        return LaneLoop(cycle, lane, self._stop)
-
-    def _work(self, loops: "list[LaneLoop]") -> Ran:
-        errors: list[BaseException] = []
-        threads = [self._thread(each, errors) for each in loops[1:]]
-        for thread in threads:
-            thread.start()
+    def _work(self) -> Ran:
+        first, *others = self._cover()
+        for loop in others:
+            self._start(loop)
         try:
-            loops[0].run()
+            first.run()
         except BaseException as error:
-            errors.append(error)
+            self._errors.append(error)
         self.stop()
-        for thread in threads:
+        for thread in self._threads:  # none is added any more: they are by loops that have not ended
             thread.join()
         deadline = time.monotonic() + self._grace_seconds
-        abandoned = sum(each.end(deadline) for each in loops)
-        self._program.wake()  # whoever saw their targets leased may go on with them
-        if errors:
-            raise errors[0]
+        abandoned = sum(each.end(deadline) for each in self._loops.values())
+        if self._errors:
+            raise self._errors[0]
         drained = Drained()
-        for each in loops:
+        for each in self._loops.values():
             drained = drained.and_then(each.drained)
         return Ran(drained, abandoned)
 
-    def _thread(self, loop: "LaneLoop", errors: list[BaseException]) -> threading.Thread:
-        context = contextvars.copy_context()
-        given = (self._guarded, loop, errors)
-        return threading.Thread(target=context.run, args=given, name="act-fast-lane", daemon=True)
+    def look(self) -> None:
+        """Take up lanes that were declared after the worker began."""
+        if self._program.catalog() is self._covered:
+            return
+        with self._covering:
+            for loop in self._cover():
+                self._start(loop)
 
-    def _guarded(self, loop: "LaneLoop", errors: list[BaseException]) -> None:
+    def _cover(self) -> "list[LaneLoop]":
+        """New loops for the lanes that have none."""
+        catalog = self._program.catalog()
+        lanes = self._lanes()
+        alone = len(catalog.lanes) == 1
+        for name, loop in self._loops.items():
+            if not alone:
+                loop.narrow(name, catalog.lanes[name])
+        fresh = [self._loop(lane, alone) for name, lane in lanes.items() if name not in self._loops]
+        self._covered = catalog
+        return fresh
+
+    def _loop(self, lane: Lane, alone: bool) -> "LaneLoop":
+        program, host = self._program, self._host
+        crew = Crew(self._concurrency, program.daemons, lambda: program.loop(host), program.wake)
+        cycle = Cycle(program, host, None if alone else {lane.name: lane}, crew)
+        loop = self._loops[lane.name] = LaneLoop(cycle, lane, self._stop, self.look)
+        return loop
+
+    def _start(self, loop: "LaneLoop") -> None:
+        context = self._context.copy()
+        thread = threading.Thread(target=context.run, args=(self._guarded, loop), name="act-fast-lane", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _guarded(self, loop: "LaneLoop") -> None:
         try:
             loop.run()
         except BaseException as error:
-            errors.append(error)
+            self._errors.append(error)
             self.stop()
 
 
@@ -132,12 +163,13 @@ class LaneLoop:
         drained: what all cycles have done.
     """
 
-    def __init__(self, cycle: Cycle, lane: Lane, stop: Stop) -> None:
+    def __init__(self, cycle: Cycle, lane: Lane, stop: Stop, look: Callable[[], object]) -> None:
         self.drained = Drained()
         self._cycle = cycle
         self._program = cycle.program
         self._lane = lane
         self._stop = stop
+        self._look = look
         self._shared_at = time.monotonic()
         self._lock = threading.Lock()
         self._held: list[Batch] = []
@@ -161,6 +193,10 @@ class LaneLoop:
                 self._program.observers.fail(f"working on lane {self._lane.name!r}", error)
                 self._rest(_AFTER_ERROR.wait(failures))
 
+    def narrow(self, name: str, lane: Lane) -> None:
+        """Work on this lane only, as there are others by now."""
+        self._cycle.lanes = {name: lane}
+
     def end(self, deadline: float) -> int:
         """Wait until handlers that are at work have ended, and answer how many have not by then."""
         with self._lock:
@@ -180,19 +216,36 @@ class LaneLoop:
             time.sleep(min(left, _PATIENCE_SECONDS))
 
     def _turn(self) -> None:
-        """Do what there is to do; sleep if there is nothing."""
+        """Do what there is to do; sleep if there is nothing.
+
+        All that could give this loop something to do changes a number that the store keeps, after the fact: a commit, a
+        declaration, a target let go of or handled by hand, a hand given back, `stop`. The number is read before the
+        loop looks, and the sleep ends when it is another one, so no order of the two is slept through.
+        """
         port = self._program.port()
-        seen = port.expect_news()  # before looking, so that what comes in between is not slept through
+        seen = port.expect_news()
+        self._look()
         found = self._program.correlate(_CORRELATE_EVENTS)
-        if self._once() or not found.caught_up or self._stop.asked:
-            return
-        port.wait_news(seen, port.next_ms())
+        if not self._once() and found.caught_up:
+            self._sleep(port, seen)
+
+    def _sleep(self, port: ReactionPort, seen: int) -> None:
+        """Sleep until there is news, or the next target's time has come by the clock that it waits for."""
+        while not self._stop.asked:
+            due_ms = port.next_ms()
+            nap_ms = None if due_ms is None else min(due_ms, _LOOK_MS)
+            if port.wait_news(seen, nap_ms) != seen or nap_ms == due_ms:
+                return
 
     def _once(self) -> bool:
         """One cycle; whether there was anything to claim."""
-        held = sum(batch.left for batch in self._held)
+        with self._lock:
+            held = sum(batch.left for batch in self._held)
+        spare = self._cycle.crew.spare()
         limit = min(self._cycle.size.targets, self._lane.targets_max - held)
-        if self._cycle.crew.free <= 0 or limit <= 0:
+        if held:
+            limit = min(limit, spare)  # what nobody here is free for is left to others
+        if spare <= 0 or limit <= 0:
             return False  # whoever ends will wake this loop
         leases = self._cycle.claim(limit)
         if leases:

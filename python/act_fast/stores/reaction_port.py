@@ -1,21 +1,32 @@
 """The way into what a store keeps of reactions: targets, leases, frontiers, and news of all that changes them."""
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias, cast
+from typing import Final, Protocol, TypeAlias, cast
 
 from act_fast._rows import Row
 from act_fast.errors import ValidationError
 
-__all__ = ["Found", "Outcome", "ReactionPort", "Spec", "reactions_of"]
+__all__ = ["NOT_BEGUN", "Found", "Head", "Outcome", "Past", "ReactionPort", "Spec", "reactions_of"]
 
 Spec: TypeAlias = tuple[str, Sequence[str], str | None, str | None, str, int, bool]
 """reaction, stored names of its events, template or None for a function, source, lane, priority, from now on"""
 
-Leased: TypeAlias = tuple[int, str, int, int, bool, list[Row], list[list[int]], bool]
-"""target's number, its name, token, attempts, lagging, events, the reactions of each, whether there are more"""
+Past: TypeAlias = tuple[bool, str | None, list[tuple[int, int]], list[tuple[int, int]]]
+"""whether the last lease ran out, what went wrong before; by the number of the reaction, how often the first event has
+failed, and the position up to which it does again what it did before"""
+
+Leased: TypeAlias = tuple[int, str, int, int, bool, list[Row], list[list[int]], bool, Past | None]
+"""target's number, its name, token, attempts, lagging, events, the reactions of each, whether there are more, and what
+it has been through, if that is anything out of the ordinary"""
 
 Outcome: TypeAlias = tuple[int, int, int | None, str, int, int, str]
 """target's number, token, done up to, "free" | "retry" | "block" | "defer", position, due in ms since 1970, error"""
+
+NOT_BEGUN: Final = 2**32 - 1
+"""No reaction's number: none was begun."""
+
+Head: TypeAlias = tuple[str, int | None, int, int]
+"""reaction, position of its next event or None, how often that has failed, how many events it has processed"""
 
 Found: TypeAlias = tuple[int, Sequence[str]]
 """position, its targets"""
@@ -76,8 +87,12 @@ class ReactionPort(Protocol):
         """Lease up to `lagging` and `leading` targets that have work up to `cut`, with their next events."""
         ...
 
-    def finish(self, outcomes: Sequence[Outcome]) -> list[bool]:
-        """Take the outcomes of a cycle in one step; which of them were accepted."""
+    def finish(self, outcomes: Sequence[Outcome], blamed: Sequence[int | None] = ()) -> list[bool]:
+        """Take the outcomes of a cycle in one step; which of them were accepted.
+
+        `blamed` has the number of the reaction that failed for each outcome, where one did; `NOT_BEGUN` for an event
+        that is given up without having been begun.
+        """
         ...
 
     def renew(self, leases: Sequence[tuple[int, int]], lease_ms: int) -> list[bool]:
@@ -106,8 +121,21 @@ class ReactionPort(Protocol):
         pattern: str | None = None,
         lane: str | None = None,
         blocked: bool | None = None,
+        to: int = 0,
     ) -> int:
-        """Let targets handle all their events again; how many were reset."""
+        """Let targets handle the events above a position again; how many were reset."""
+        ...
+
+    def heads(self, target: str, /) -> list[Head]:
+        """Where each reaction of a target stands."""
+        ...
+
+    def skip(self, target: str, reaction: str, position: int, note: str) -> None:
+        """Step over the next event of a reaction on a target, which is at `position`, and keep a note of it."""
+        ...
+
+    def skipped(self) -> list[str]:
+        """What was noted of skipped events, the oldest first."""
         ...
 
     def unblock(self, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None) -> int:

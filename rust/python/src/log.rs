@@ -562,6 +562,12 @@ impl Log {
         self.sleep(py, seen, timeout_ms, act_fast_core::Log::wait_moves)
     }
 
+    /// Wake all who wait for news, in this and other processes. Takes no lock.
+    fn wake(&self) -> PyResult<()> {
+        self.handle.get()?.wake();
+        Ok(())
+    }
+
     /// Have the next publication change `news`, and answer what it is now.
     fn expect_news(&self) -> PyResult<u32> {
         Ok(self.handle.get()?.expect_news())

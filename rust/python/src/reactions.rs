@@ -17,6 +17,11 @@ type GivenSpec = (String, Vec<String>, Option<String>, Option<String>, String, i
 /// target, token, done up to, what then, position, due in ms since 1970, error
 type GivenOutcome = (u32, u32, Option<u64>, String, u64, u64, String);
 
+/// reaction, position of its next event, how often that has failed, how many it has processed
+type FoundHead = (String, Option<u64>, u16, u64);
+/// whether the last lease was lost, what went wrong before, and by reaction: failures of the first event, replays up to
+type GivenPast = (bool, Option<String>, Vec<(u32, u16)>, Vec<(u32, u64)>);
+
 /// The reactions of one program on one store.
 #[pyclass(frozen, module = "act_fast._core")]
 pub(crate) struct Reactions {
@@ -170,7 +175,9 @@ impl Reactions {
     }
 
     /// Lease targets that have work, and fetch their next events: a list of (target number, name, token, attempts, lagging,
-    /// rows, for each row the numbers of its reactions, whether there are more).
+    /// rows, for each row the numbers of its reactions, whether there are more, what it has been through or None); the last
+    /// is (whether the last lease was lost, what went wrong before, failures of the first event by reaction, up to where
+    /// each reaction does again what it did before).
     #[expect(clippy::too_many_arguments, reason = "they are the options, one by one")]
     #[expect(clippy::type_complexity, reason = "a plain tuple on the Python side")]
     fn claim<'py>(
@@ -183,7 +190,7 @@ impl Reactions {
         lease_ms: u64,
         holder: u64,
         cut: u64,
-    ) -> PyResult<Vec<(u32, String, u32, u16, bool, Bound<'py, PyList>, Vec<Vec<u32>>, bool)>> {
+    ) -> PyResult<Vec<(u32, String, u32, u16, bool, Bound<'py, PyList>, Vec<Vec<u32>>, bool, Option<GivenPast>)>> {
         let (log, engine) = self.opened()?;
         let options = ClaimOptions { lanes, lagging, leading, window, lease_ms, holder, cut };
         let leases = py.detach(|| engine.claim(&options)).map_err(raised)?;
@@ -201,17 +208,19 @@ impl Reactions {
                 maker.rows(&events)?,
                 reactions,
                 lease.more,
+                lease.past.map(|past| (past.lost, past.error, past.failures, past.replays)),
             ));
         }
         Ok(found)
     }
 
     /// Take the outcomes of a cycle, (target number, token, done up to or None, "free" | "retry" | "block" | "defer",
-    /// position, due in ms since 1970, error) each; which were accepted.
-    fn finish(&self, py: Python<'_>, outcomes: Vec<GivenOutcome>) -> PyResult<Vec<bool>> {
+    /// position, due in ms since 1970, error) each, and the numbers of the reactions that failed; which were accepted.
+    #[pyo3(signature = (outcomes, blamed=Vec::new()))]
+    fn finish(&self, py: Python<'_>, outcomes: Vec<GivenOutcome>, blamed: Vec<Option<u32>>) -> PyResult<Vec<bool>> {
         let engine = self.engine()?;
         let outcomes = outcomes.into_iter().map(outcome).collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| engine.finish(&outcomes)).map_err(raised)
+        py.detach(|| engine.finish_blaming(&outcomes, &blamed)).map_err(raised)
     }
 
     /// Keep leases, (target number, token) each, for `lease_ms` from now; which are still held.
@@ -244,8 +253,8 @@ impl Reactions {
         Ok(self.engine()?.next_ms())
     }
 
-    /// Let targets do all their work again; how many.
-    #[pyo3(signature = (names=None, pattern=None, lane=None, blocked=None))]
+    /// Let targets do again what comes after the position `to`; how many.
+    #[pyo3(signature = (names=None, pattern=None, lane=None, blocked=None, to=0))]
     fn reset(
         &self,
         py: Python<'_>,
@@ -253,9 +262,31 @@ impl Reactions {
         pattern: Option<String>,
         lane: Option<String>,
         blocked: Option<bool>,
+        to: u64,
     ) -> PyResult<usize> {
         let engine = self.engine()?;
-        py.detach(|| engine.reset(&selection(names, pattern, lane, blocked))).map_err(raised)
+        py.detach(|| engine.reset_to(&selection(names, pattern, lane, blocked), to)).map_err(raised)
+    }
+
+    /// Where each reaction of a target stands: (reaction, position of its next event or None, how often that has failed, how
+    /// many it has processed).
+    fn heads(&self, py: Python<'_>, target: &str) -> PyResult<Vec<FoundHead>> {
+        let engine = self.engine()?;
+        let heads = py.detach(|| engine.heads(target)).map_err(raised)?;
+        Ok(heads.into_iter().map(|head| (head.reaction, head.next, head.failures, head.processed)).collect())
+    }
+
+    /// Step over the next event of a reaction on a target, which is at `position`, and keep a note of it.
+    fn skip(&self, py: Python<'_>, target: &str, reaction: &str, position: u64, note: &str) -> PyResult<()> {
+        let engine = self.engine()?;
+        py.detach(|| engine.skip(target, reaction, position, note)).map_err(raised)
+    }
+
+    /// What was noted of skipped events, the oldest first.
+    fn skipped(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let engine = self.engine()?;
+        let notes = py.detach(|| engine.skipped()).map_err(raised)?;
+        Ok(notes.iter().map(ToString::to_string).collect())
     }
 
     /// Let blocked targets go on; how many.

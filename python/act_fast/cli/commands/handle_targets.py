@@ -1,10 +1,13 @@
-"""`act-fast unblock`, `reset`, `prioritize` and `forget`: what can be done to targets from a shell."""
+"""`act-fast unblock`, `reset`, `skip`, `prioritize` and `forget`: what can be done to targets from a shell."""
 
 import argparse
 from argparse import Namespace
 
-from act_fast.cli.input.arguments import Command, Commands, Parser, add_command
+from act_fast._reactions.skipped import Skipped, operator, skip, skipped
+from act_fast.cli.input.arguments import Command, Commands, Parser, add_command, count
 from act_fast.cli.input.targets import add_selection, open_targets, selected
+from act_fast.cli.output.form import rows_to_stdout
+from act_fast.cli.output.rows import Column, Value, printable, write_all
 from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
 
@@ -15,9 +18,34 @@ Let blocked targets go on at the event that failed, with a fresh budget of
 retries. Workers that run take them at once."""
 
 RESET = """\
-Let targets do all their work again, from the first event on. Blocks, retries
-and leases end. What SQL projections have counted they do not count again: see
-act-fast rebuild."""
+Let targets do all their work again, from the first event on, or what comes
+after a position. Blocks, retries and leases end. Handlers hear again what they
+have heard before, so mail is sent again; app.replaying tells them. What SQL
+projections have counted they do not count again: see act-fast rebuild."""
+
+SKIP = """\
+Step over the next event of a reaction on a target, for an event that no code
+will ever handle: the target goes on with the one after it. Who did it, when and
+why is kept. Without a target: list what was skipped.
+
+Columns: target, reaction, position, stream, version, name, reason, by, at."""
+
+SKIP_EXAMPLES = """\
+bank.act audit-account-7 --reason 'the customer is no more'
+bank.act audit-account-7 --reaction audit --position 1042 --reason 'see #77'
+bank.act"""
+
+SKIPPED = [
+    Column("target"),
+    Column("reaction"),
+    Column("position"),
+    Column("stream"),
+    Column("version"),
+    Column("name"),
+    Column("reason", stretches=True),
+    Column("by"),
+    Column("at"),
+]
 
 PRIORITIZE = """\
 Set the priority of targets: among those that lag behind the higher comes first.
@@ -46,7 +74,14 @@ def add(commands: Commands) -> None:
     unblock = _command(commands, "unblock", _unblock, "let blocked targets go on", UNBLOCK, EXAMPLES)
     add_selection(unblock)
     reset = _command(commands, "reset", _reset, "let targets begin again", RESET, EXAMPLES)
+    reset.add_argument("--to", metavar="POSITION", type=count, default=0, help="begin after this position")
     add_selection(reset)
+    skipping = _command(commands, "skip", _skip, "step over an event", SKIP, SKIP_EXAMPLES)
+    skipping.add_argument("target", metavar="TARGET", nargs="?", help="the target's name; none: list what was skipped")
+    skipping.add_argument("--reason", metavar="TEXT", help="why; it is kept")
+    skipping.add_argument("--reaction", metavar="NAME", help="of which reaction, if the target has several")
+    skipping.add_argument("--position", metavar="N", type=count, help="skip this event, if it is the next one")
+    skipping.add_argument("--json", action="store_true", help="one JSON object a line, of those that were skipped")
     prioritize = _command(commands, "prioritize", _prioritize, "set priorities", PRIORITIZE, PRIORITIZE_EXAMPLES)
     prioritize.add_argument("priority", metavar="PRIORITY", type=_priority, help="a whole number of 32 bits")
     add_selection(prioritize)
@@ -70,8 +105,38 @@ def _unblock(arguments: Namespace) -> int:
 def _reset(arguments: Namespace) -> int:
     chosen = selected("reset", arguments)
     with open_targets(arguments.path) as (_, port):
-        print(counted(chosen.apply(port.reset), "target"), "reset")
+        print(counted(chosen.apply(port.reset, to=arguments.to), "target"), "reset")
     return 0
+
+
+def _skip(arguments: Namespace) -> int:
+    with open_targets(arguments.path) as (store, port):
+        if arguments.target is None:
+            if arguments.reason or arguments.reaction or arguments.position:
+                raise ValidationError("skip must be told which target's event; without one it lists what was skipped")
+            write_all(rows_to_stdout(SKIPPED, as_json=arguments.json), map(_row, skipped(port, store)))
+            return 0
+        if not arguments.reason:
+            raise ValidationError("skip must be told why: --reason is kept with what was skipped")
+        given = (arguments.target, arguments.position, arguments.reaction, arguments.reason, operator())
+        done = skip(port, store, *given)
+        what = f"{done.name} at position {done.position:,}" if done.name else f"the event at position {done.position:,}"
+        print(printable(f"{done.target}: {what} skipped for reaction {done.reaction!r}"))
+    return 0
+
+
+def _row(each: Skipped) -> tuple[Value, ...]:
+    return (
+        each.target,
+        each.reaction,
+        each.position,
+        each.stream,
+        each.version,
+        each.name,
+        each.reason,
+        each.by,
+        each.at,
+    )
 
 
 def _prioritize(arguments: Namespace) -> int:

@@ -15,7 +15,7 @@ from act_fast.cli.input.targets import open_targets
 from act_fast.cli.output.rows import printable
 from act_fast.cli.output.terminal import json_line
 from act_fast.cli.output.words import counted
-from act_fast.errors import ValidationError
+from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.reaction_port import ReactionPort
 
@@ -71,22 +71,57 @@ def _answer(store: LogStore, port: ReactionPort, name: str, path: str) -> Answer
     if found is None:
         return Answer(name, "not there", list(_why_not_there(port, name, known, head, path)))
     reasons = [
-        *_why(found, path),
+        *_why(found, path, _Event(store, port, found)),
         *_not_correlated(port, [each for each in known if each.reaction in found.reactions], head, path),
     ]
     return Answer(name, state_of(found), reasons)
 
 
-def _why(target: Target, path: str) -> Iterator[str]:
+class _Event:
+    """The event that a target is at, and the reactions that it is at it for."""
+
+    def __init__(self, store: LogStore, port: ReactionPort, target: Target) -> None:
+        heads = port.heads(target.name)
+        self.processed = max((processed for *_, processed in heads), default=0)
+        failing = [name for name, at, failures, _ in heads if at == target.failing and failures]
+        self.reactions = failing or [name for name, at, *_ in heads if at is not None and at == target.failing]
+        self.told = None if target.failing is None else _told(store, target.failing)
+
+    def words(self) -> Iterator[str]:
+        """What they are."""
+        one = len(self.reactions) == 1
+        names = ", ".join(map(repr, self.reactions))
+        of = f"; {'the reaction is' if one else 'the reactions are'} {names}" if names else ""
+        if self.told is not None:
+            yield f"the event is {self.told}{of}"
+
+
+def _told(store: LogStore, position: int) -> str | None:
+    try:
+        for event in store.query(after=position - 1, before=position + 1, limit=1):
+            return f"{event.name}, version {event.version} of stream {event.stream!r}"
+    except StoreError:
+        pass  # it cannot be read, as the error says
+    return None
+
+
+def _why(target: Target, path: str, event: _Event) -> Iterator[str]:
     at = shlex.join([path, target.name])
     if target.blocked:
         yield f"it is blocked{_at(target)}{_tries(target)}: {target.error}"
+        yield from event.words()
         yield f"to go on at that event: act-fast unblock {at}"
-        yield f"to begin from the first event: act-fast reset {at}"
+        if event.reactions:
+            which = shlex.join(["--reaction", event.reactions[0]]) if len(target.reactions) > 1 else ""
+            yield f"to step over it for good: act-fast skip {at} {which}{' ' if which else ''}--reason '...'"
+        done = counted(event.processed, "event")
+        repeats = f"; its handlers do again all that they have done for {done}" if event.processed else ""
+        yield f"to begin from the first event: act-fast reset {at}{repeats}"
     elif target.holder is not None:
         yield _held(target)
     elif target.due is not None and target.attempts:
         yield f"an attempt has failed{_at(target)}{_tries(target)}: {target.error}"
+        yield from event.words()
         yield f"the next one is {_when(target.due)}"
     elif target.due is not None:
         yield f"it is deferred, and goes on {_when(target.due)}"

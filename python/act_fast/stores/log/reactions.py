@@ -28,6 +28,9 @@ class LogReactions:
         self.any_ready = core.any_ready
         self.next_ms = core.next_ms
         self.reset = core.reset
+        self.heads = core.heads
+        self.skip = core.skip
+        self.skipped = core.skipped
         self.unblock = core.unblock
         self.block = core.block
         self.defer = core.defer
@@ -38,6 +41,7 @@ class LogReactions:
         self.flush = core.flush
         self.expect_news = log.expect_news
         self.wait_news = log.wait_news
+        self.wake = log.wake
         self.expect_moves = log.expect_moves
         self.wait_moves = log.wait_moves
         self._close: Callable[[], None] = core.close
@@ -53,7 +57,3 @@ class LogReactions:
     def replaced(self) -> bool:
         """Whether a restored log has taken the place of the one that they are kept with, or is about to."""
         return self._log.replaced
-
-    def wake(self) -> None:
-        """Wake all who wait for news."""
-        self.defer(0, names=[])  # changes no target, and everybody is told that some may have changed

@@ -32,6 +32,10 @@ pub(crate) fn copy(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>, store_id: &[u8; 16]
     let later = read(&kept.counts, 0)?.map(|line| Counts::decode(&line)).unwrap_or_default();
     let text_lines = later.text_lines.max(counts.text_lines);
     kept.texts.copy_to(&copied.texts, text_lines)?;
+    if let Some(skipped) = &kept.skipped {
+        let (_, used) = skipped.all()?;
+        skipped.copy_to(&copied.skipped, used)?;
+    }
     copied.counts.write(0, Counts { text_lines, ..counts }.encode())?;
     copied.flush()?;
     to.sync_folder(FOLDER).doing(|| format!("syncing {}/{FOLDER}", to.describe()))

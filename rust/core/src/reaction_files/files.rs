@@ -19,7 +19,8 @@ const COUNTS: u8 = 67;
 const TEXTS: u8 = 68;
 const WORK: u8 = 69;
 const CHANGES: u8 = 70;
-const ALL: [(&str, u8); 7] = [
+const SKIPPED: u8 = 71;
+const ALL: [(&str, u8); 8] = [
     ("targets", TARGETS),
     ("subscriptions", SUBSCRIPTIONS),
     ("cursors", CURSORS),
@@ -27,6 +28,7 @@ const ALL: [(&str, u8); 7] = [
     ("texts", TEXTS),
     ("work", WORK),
     ("changes", CHANGES),
+    ("skipped", SKIPPED),
 ];
 
 /// How many changes the ring holds; eight to a line.
@@ -42,6 +44,8 @@ pub(crate) struct Files {
     pub(crate) counts: Cells,
     pub(crate) texts: Texts,
     pub(crate) work: Work,
+    /// What was stepped over by hand; younger than the other files, so that it may be missing.
+    pub(crate) skipped: Texts,
     changes: Grown,
 }
 
@@ -53,6 +57,7 @@ pub(crate) struct Kept {
     pub(crate) cursors: Cells,
     pub(crate) counts: Cells,
     pub(crate) texts: Texts,
+    pub(crate) skipped: Option<Texts>,
 }
 
 impl Files {
@@ -73,6 +78,13 @@ impl Files {
                 Err(error) => Err(error),
             }
         };
+        let skipped = match Grown::open_or_clear(disk, format!("{FOLDER}/skipped"), SKIPPED, store_id, 1) {
+            Ok((file, _)) => file,
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                Grown::create(disk, format!("{FOLDER}/skipped"), SKIPPED, store_id, 1, 0)?
+            }
+            Err(error) => return Err(error),
+        };
         let files = Self {
             targets: Cells::new(open("targets", TARGETS)?),
             subscriptions: Cells::new(open("subscriptions", SUBSCRIPTIONS)?),
@@ -81,6 +93,7 @@ impl Files {
             texts: Texts::new(open("texts", TEXTS)?),
             work: Work::new(open("work", WORK)?),
             changes: open("changes", CHANGES)?,
+            skipped: Texts::new(skipped),
         };
         files.changes.reserve(RING_LINE + RING / 8)?;
         files.counts.reserve(1)?;
@@ -115,6 +128,10 @@ impl Files {
             subscriptions: Cells::new(open("subscriptions", SUBSCRIPTIONS)?),
             cursors: Cells::new(open("cursors", CURSORS)?),
             texts: Texts::new(open("texts", TEXTS)?),
+            skipped: match open("skipped", SKIPPED) {
+                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
+                found => Some(Texts::new(found?)),
+            },
         }))
     }
 
@@ -158,6 +175,7 @@ impl Files {
 
     pub(crate) fn flush(&self) -> Result<()> {
         self.texts.flush()?;
+        self.skipped.flush()?;
         self.targets.flush()?;
         self.subscriptions.flush()?;
         self.cursors.flush()?;

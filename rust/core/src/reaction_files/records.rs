@@ -8,6 +8,7 @@ use super::cell::{BODY_AT, blank};
 
 const BLOCKED: u8 = 1;
 const FAILED: u8 = 2;
+const SUSPECT: u8 = 4;
 const JOINED: u8 = 1;
 const HOLD_BLOCKED: u8 = 2;
 const CURRENT: u8 = 4;
@@ -19,7 +20,7 @@ pub(crate) struct Target {
     pub(crate) lane: u64,
     pub(crate) priority: i32,
     pub(crate) blocked: bool,
-    /// How often the event at `failing` has been begun without success.
+    /// How often the event at `failing` has been begun and has failed, or was lost with its process.
     pub(crate) attempts: u16,
     pub(crate) failing: u64,
     /// Not before this time of day, in ms since 1970; 0: at any time.
@@ -33,6 +34,10 @@ pub(crate) struct Target {
     /// Whether what is written there is of today.
     pub(crate) failed: bool,
     pub(crate) watermark: u64,
+    /// Should the lease run out, its first event is to blame: nothing else was leased by that process.
+    pub(crate) suspect: bool,
+    /// For which reactions it is leased: a number made of theirs; 0: not known.
+    pub(crate) leased_for: u16,
 }
 
 impl Target {
@@ -41,7 +46,8 @@ impl Target {
         put_narrow::<5>(&mut line, BODY_AT, self.name);
         put_narrow::<5>(&mut line, 9, self.lane);
         put_narrow::<4>(&mut line, 14, u64::from(self.priority.cast_unsigned()));
-        line[18] = (u8::from(self.blocked) * BLOCKED) | (u8::from(self.failed) * FAILED);
+        line[18] =
+            (u8::from(self.blocked) * BLOCKED) | (u8::from(self.failed) * FAILED) | (u8::from(self.suspect) * SUSPECT);
         put_narrow::<2>(&mut line, 19, u64::from(self.attempts));
         put_narrow::<5>(&mut line, 21, self.failing);
         put_narrow::<6>(&mut line, 26, self.due_ms);
@@ -50,6 +56,7 @@ impl Target {
         put_narrow::<4>(&mut line, 44, u64::from(self.token));
         put_narrow::<5>(&mut line, 48, self.error);
         put_narrow::<5>(&mut line, 53, self.watermark);
+        put_narrow::<2>(&mut line, 58, u64::from(self.leased_for));
         line
     }
 
@@ -68,6 +75,8 @@ impl Target {
             error: narrow_at::<5>(line, 48),
             failed: line[18] & FAILED != 0,
             watermark: narrow_at::<5>(line, 53),
+            suspect: line[18] & SUSPECT != 0,
+            leased_for: narrow_at::<2>(line, 58) as u16,
         }
     }
 }
@@ -87,9 +96,11 @@ pub(crate) struct Subscription {
     pub(crate) chunk_start: u64,
     /// How many positions of its work are done.
     pub(crate) done_count: u64,
-    /// What is set aside of the target's retries while another program is at the target.
+    /// How often the reaction has begun the event at `failing` without success.
     pub(crate) failing: u64,
     pub(crate) attempts: u16,
+    /// Up to here its work was done once before: what it does there now, it does again.
+    pub(crate) replay_to: u64,
 }
 
 impl Subscription {
@@ -105,6 +116,7 @@ impl Subscription {
             done: self.done,
             failing: self.failing,
             attempts: self.attempts,
+            replay_to: self.replay_to,
             ..Self::default()
         }
     }
@@ -122,6 +134,7 @@ impl Subscription {
         put_narrow::<5>(&mut line, 43, self.done_count);
         put_narrow::<5>(&mut line, 48, self.failing);
         put_narrow::<2>(&mut line, 53, u64::from(self.attempts));
+        put_narrow::<5>(&mut line, 55, self.replay_to);
         line
     }
 
@@ -138,6 +151,7 @@ impl Subscription {
             done_count: narrow_at::<5>(line, 43),
             failing: narrow_at::<5>(line, 48),
             attempts: narrow_at::<2>(line, 53) as u16,
+            replay_to: narrow_at::<5>(line, 55),
         }
     }
 }
@@ -295,6 +309,8 @@ mod tests {
             error: 10,
             failed: true,
             watermark: 11,
+            suspect: true,
+            leased_for: 12,
         };
         assert_eq!(Target::decode(&target.encode()), target);
         let subscription = Subscription {
@@ -309,6 +325,7 @@ mod tests {
             done_count: 9,
             failing: 10,
             attempts: 11,
+            replay_to: 12,
         };
         assert_eq!(Subscription::decode(&subscription.encode()), subscription);
         let cursor = Cursor {

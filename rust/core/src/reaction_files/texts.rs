@@ -10,7 +10,7 @@ use crate::shared::line_file::Grown;
 /// The length, and how many lines there are for it.
 const FIRST_AT: usize = 3;
 /// Longer messages are cut.
-const TEXT_MAX_BYTES: usize = 2000;
+pub(crate) const TEXT_MAX_BYTES: usize = 2000;
 
 #[derive(Debug)]
 pub(crate) struct Texts(Grown);
@@ -32,6 +32,20 @@ impl Texts {
     /// How many lines there is room for: no text is further back.
     pub(crate) fn lines(&self) -> Result<u64> {
         self.0.lines()
+    }
+
+    /// All texts of a file that holds nothing but texts one after the other, and where the next one goes.
+    pub(crate) fn all(&self) -> Result<(Vec<Arc<str>>, u64)> {
+        let (mut found, mut at) = (Vec::new(), 1);
+        let lines = self.lines()?;
+        while at < lines {
+            // What comes last may have been left half written.
+            let Some(first) = self.0.glance(at)?.filter(|first| first[2] != 0) else { break };
+            let Ok(text) = self.read(at) else { break };
+            found.push(text);
+            at += u64::from(first[2]);
+        }
+        Ok((found, at))
     }
 
     /// Write a text after `used` lines; answers where it is, and how many lines are used then.

@@ -23,6 +23,11 @@ pub struct Selection {
 impl Reactions {
     /// Let targets begin anew: all their work is to be done again. Blocks, retries and leases end.
     pub fn reset(&self, selection: &Selection) -> Result<usize> {
+        self.reset_to(selection, 0)
+    }
+
+    /// Let targets do again what comes after a position. One that has not come so far goes on where it is.
+    pub fn reset_to(&self, selection: &Selection, to: u64) -> Result<usize> {
         let again = |_: &mut Shared, cursor: &mut Cursor| {
             *cursor = cursor.freed();
             Ok(true)
@@ -31,11 +36,15 @@ impl Reactions {
             for at in shared.known[number as usize].subscriptions.clone() {
                 let mut subscription = shared.subscription(at)?;
                 if subscription.done != FORGOTTEN {
-                    subscription = Subscription { done: 0, done_count: 0, failing: 0, attempts: 0, ..subscription };
+                    let done = subscription.done.min(to);
+                    let done_count = shared.files.work.count_up_to(&subscription, done)?.min(subscription.done_count);
+                    let replay_to = subscription.replay_to.max(subscription.done.min(subscription.last));
+                    subscription =
+                        Subscription { done, done_count, failing: 0, attempts: 0, replay_to, ..subscription };
                     shared.put_subscription(at, &subscription)?;
                 }
             }
-            *target = Target { watermark: 0, ..freed(target) };
+            *target = Target { watermark: target.watermark.min(to), ..freed(target) };
             Ok(true)
         })
     }
@@ -145,7 +154,7 @@ impl Reactions {
 }
 
 /// A target without lease, retries, error and block. A holder's outcome is dropped from now on.
-fn freed(target: &Target) -> Target {
+pub(super) fn freed(target: &Target) -> Target {
     Target {
         blocked: false,
         attempts: 0,
@@ -153,6 +162,7 @@ fn freed(target: &Target) -> Target {
         due_ms: 0,
         leased_until_ms: 0,
         failed: false,
+        suspect: false,
         token: target.token.wrapping_add(1),
         ..*target
     }

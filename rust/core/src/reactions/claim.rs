@@ -11,7 +11,8 @@ use crate::read::event::{EventView, Reader};
 use super::Reactions;
 use super::finish::{Outcome, Then};
 use super::state::{Held, Part, Shared};
-use crate::reaction_files::records::{Subscription, Target};
+use super::suspect::Turn;
+use crate::reaction_files::records::{FORGOTTEN, Subscription, Target};
 
 /// What to claim.
 #[derive(Clone, Debug)]
@@ -43,12 +44,27 @@ pub struct Lease<'a> {
     pub token: u32,
     /// How often the first event has been begun, this time included.
     pub attempts: u16,
+    /// What is out of the ordinary about it; None for nearly all.
+    pub past: Option<Past>,
     /// Whether it was claimed as one that lags.
     pub lagging: bool,
     /// The events, in order.
     pub deliveries: Vec<Delivery<'a>>,
     /// Whether more events are waiting below the cut.
     pub more: bool,
+}
+
+/// What a target has been through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Past {
+    /// Whether its last lease ran out: the first event may have been begun then.
+    pub lost: bool,
+    /// What went wrong before that.
+    pub error: Option<String>,
+    /// By the number of the reaction, how often the first event has failed.
+    pub failures: Vec<(u32, u16)>,
+    /// By the number of the reaction, up to where it does again what it did before.
+    pub replays: Vec<(u32, u64)>,
 }
 
 /// An event, and the numbers of the reactions that it is for.
@@ -68,6 +84,7 @@ struct Claimed {
     name: Arc<str>,
     token: u32,
     attempts: u16,
+    past: Option<Past>,
     lagging: bool,
     pending: Pending,
     more: bool,
@@ -80,13 +97,13 @@ impl Claimed {
 
     /// The lease, with its events: the next ones of these.
     fn with<'a>(self, events: &mut impl Iterator<Item = EventView<'a>>) -> Lease<'a> {
-        let Self { target, name, token, attempts, lagging, more, pending } = self;
+        let Self { target, name, token, attempts, past, lagging, more, pending } = self;
         let deliveries = pending
             .into_iter()
             .zip(events)
             .map(|((_, reactions), event)| Delivery { event, reactions: reactions.into_vec() })
             .collect();
-        Lease { target, name, token, attempts, lagging, deliveries, more }
+        Lease { target, name, token, attempts, past, lagging, deliveries, more }
     }
 }
 
@@ -97,12 +114,26 @@ impl Reactions {
         let claimed = self.locked(|shared| {
             let lanes = shared.lanes(options.lanes.as_deref());
             let wanted = |lane: u32| lanes.as_ref().is_none_or(|lanes| lanes.contains(&lane));
-            let lagging = shared.frontier.lagging(&wanted, options.lagging);
+            match shared.turn(&wanted, uptime_ms)? {
+                Turn::Wait => return Ok(Vec::new()),
+                Turn::Alone(suspect) if options.lagging + options.leading > 0 => {
+                    if let Some(alone) = shared.lease(suspect, true, options, uptime_ms, true)? {
+                        shared.apart = Some((suspect, alone.token, uptime_ms));
+                        return Ok(vec![alone]);
+                    }
+                }
+                Turn::Alone(_) | Turn::Any => {}
+            }
+            let fair = options.lagging == 1
+                && shared.frontier.any_ready(&wanted)
+                && shared.frontier.single_is_fair(lanes.as_ref());
+            let lagging = shared.frontier.lagging(&wanted, options.lagging, fair);
             let leading = shared.frontier.leading(&wanted, options.leading, &lagging);
+            let alone = lagging.len() + leading.len() == 1 && !shared.holds_any(uptime_ms)?;
             let each = lagging.into_iter().map(|target| (target, true));
             let mut claimed = Vec::new();
             for (target, lagging) in each.chain(leading.into_iter().map(|target| (target, false))) {
-                claimed.extend(shared.lease(target, lagging, options, uptime_ms)?);
+                claimed.extend(shared.lease(target, lagging, options, uptime_ms, alone)?);
             }
             Ok(claimed)
         })?;
@@ -184,7 +215,15 @@ impl Reactions {
 }
 
 impl Shared {
-    fn lease(&mut self, number: u32, lagging: bool, options: &ClaimOptions, uptime_ms: u64) -> Result<Option<Claimed>> {
+    /// Lease a target, if it has work below the cut; `alone`: nothing else is leased by this process.
+    fn lease(
+        &mut self,
+        number: u32,
+        lagging: bool,
+        options: &ClaimOptions,
+        uptime_ms: u64,
+        alone: bool,
+    ) -> Result<Option<Claimed>> {
         let mut own = self.own_subscriptions(number)?;
         for (at, _, subscription) in &mut own {
             if self.pass_over(subscription)? {
@@ -198,10 +237,18 @@ impl Shared {
             self.stand(number)?;
             return Ok(None);
         };
+        let first = *first;
         let mut target = self.target(number)?;
-        self.count_in(number, &mut target, *first, &own)?;
+        let leased_for = number_of(&own);
+        let lost = target.leased_until_ms != 0;
+        if lost && target.suspect {
+            self.blame(number, &mut target, leased_for)?;
+            own = self.own_subscriptions(number)?;
+        }
+        let past = self.past(&own, first, &target, lost);
+        let failed = past.iter().flat_map(|past| &past.failures).map(|(_, failures)| *failures).max().unwrap_or(0);
         // One at a time after a failure: what goes well is acknowledged before what does not.
-        if target.attempts > 1 && pending.len() > 1 {
+        if (lost || failed > 0) && pending.len() > 1 {
             pending.truncate(1);
             more = true;
         }
@@ -209,33 +256,61 @@ impl Shared {
         target.holder = options.holder & ((1 << 48) - 1);
         target.leased_until_ms = uptime_ms + options.lease_ms.max(1);
         target.due_ms = 0; // its time has come; one that is set from now on counts
+        target.suspect = alone || lost;
+        target.leased_for = leased_for;
         self.put_leased(number, &target)?;
         self.held.insert(number, Held { token: target.token, parts });
         let name = Arc::clone(&self.known[number as usize].name);
-        let (token, attempts) = (target.token, target.attempts);
-        Ok(Some(Claimed { target: number, name, token, attempts, lagging, pending, more }))
+        let (token, attempts) = (target.token, failed.saturating_add(1));
+        Ok(Some(Claimed { target: number, name, token, attempts, past, lagging, pending, more }))
     }
 
-    /// Count an attempt at the event at `first`. What another program has counted at an event of its own is set aside.
-    fn count_in(&self, number: u32, target: &mut Target, first: u64, own: &[(u32, u32, Subscription)]) -> Result<()> {
-        if target.failing == first && target.attempts > 0 {
-            target.attempts = target.attempts.saturating_add(1);
-            return Ok(());
-        }
-        if target.failing != 0 && self.known[number as usize].subscriptions.len() > own.len() {
-            for at in &self.known[number as usize].subscriptions {
-                let subscription = self.subscription(*at)?;
-                if subscription.pending() && self.next_of(&subscription)? == target.failing {
-                    let (failing, attempts) = (target.failing, target.attempts);
-                    self.put_subscription(*at, &Subscription { failing, attempts, ..subscription })?;
-                }
+    /// Count the attempt that was lost with a lease: for the reactions that the target was leased for.
+    fn blame(&self, number: u32, target: &mut Target, own_leased_for: u16) -> Result<()> {
+        let mut pending: SmallVec<[(u32, bool, Subscription); 2]> = SmallVec::new();
+        for at in &self.known[number as usize].subscriptions {
+            let subscription = self.subscription(*at)?;
+            if subscription.done != FORGOTTEN && subscription.pending() {
+                pending.push((*at, self.number_of.contains_key(&subscription.reaction), subscription));
             }
         }
-        let aside = own.iter().filter(|(_, _, subscription)| subscription.failing == first);
-        let before = aside.map(|(_, _, subscription)| subscription.attempts).max().unwrap_or(0);
-        target.failing = first;
-        target.attempts = before.saturating_add(1);
+        let ours = target.leased_for == own_leased_for || pending.iter().all(|(_, own, _)| *own);
+        pending.retain(|(_, own, _)| *own == ours);
+        let mut first = u64::MAX;
+        for (_, _, subscription) in &pending {
+            first = first.min(self.next_of(subscription)?);
+        }
+        for (at, _, subscription) in pending {
+            if self.next_of(&subscription)? == first {
+                target.failing = first;
+                target.attempts = self.count_failure(at, first)?;
+            }
+        }
         Ok(())
+    }
+
+    /// Count that the event at a position has failed for a reaction; how often it has by now.
+    pub(super) fn count_failure(&self, at: u32, position: u64) -> Result<u16> {
+        let subscription = self.subscription(at)?;
+        let before = if subscription.failing == position { subscription.attempts } else { 0 };
+        let attempts = before.saturating_add(1);
+        self.put_subscription(at, &Subscription { failing: position, attempts, ..subscription })?;
+        Ok(attempts)
+    }
+
+    /// What is out of the ordinary about a target whose next event is at `first`.
+    fn past(&self, own: &[(u32, u32, Subscription)], first: u64, target: &Target, lost: bool) -> Option<Past> {
+        let unusual = |each: &Subscription| each.attempts > 0 || each.replay_to >= first;
+        if !lost && !own.iter().any(|(_, _, subscription)| unusual(subscription)) {
+            return None;
+        }
+        let failing = own.iter().filter(|(_, _, each)| each.failing == first && each.attempts > 0);
+        Some(Past {
+            lost,
+            error: (lost && target.failed).then(|| self.message(target.error)),
+            failures: failing.map(|(_, reaction, each)| (*reaction, each.attempts)).collect(),
+            replays: own.iter().map(|(_, reaction, each)| (*reaction, each.replay_to)).collect(),
+        })
     }
 
     /// The next positions of each subscription's work up to `cut`, one more than there is room for.
@@ -259,6 +334,12 @@ impl Shared {
         }
         Ok(parts)
     }
+}
+
+/// A number for a set of reactions, never 0. Two sets have the same one only by a rare chance.
+fn number_of(own: &[(u32, u32, Subscription)]) -> u16 {
+    let each = own.iter().map(|(_, _, subscription)| (subscription.reaction + 1).wrapping_mul(0x9e37_79b1) >> 16);
+    each.fold(0, |all, one| all ^ one as u16).max(1)
 }
 
 fn is_event_damaged(error: &Error) -> bool {

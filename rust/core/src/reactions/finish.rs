@@ -1,10 +1,12 @@
 //! Finishing: what a cycle has come to, for all its leases, in one step.
 
+use smallvec::SmallVec;
+
 use crate::error::{Error, Result};
 
 use super::Reactions;
 use super::state::{Held, Part, Shared};
-use crate::reaction_files::records::{Subscription, Target};
+use crate::reaction_files::records::{FORGOTTEN, Subscription, Target};
 
 /// What a lease has come to.
 #[derive(Clone, Debug)]
@@ -52,8 +54,16 @@ pub enum Then {
 impl Reactions {
     /// Take the outcomes of a cycle; answers which were accepted. One whose lease was lost is dropped.
     pub fn finish(&self, outcomes: &[Outcome]) -> Result<Vec<bool>> {
+        self.finish_blaming(outcomes, &[])
+    }
+
+    /// The same, with the number of the reaction that failed for each outcome, where one did; `u32::MAX` for an event that
+    /// is given up without having been begun.
+    pub fn finish_blaming(&self, outcomes: &[Outcome], blamed: &[Option<u32>]) -> Result<Vec<bool>> {
         let (accepted, others) = self.locked(|shared| {
-            let accepted = outcomes.iter().map(|outcome| shared.take(outcome)).collect::<Result<Vec<bool>>>()?;
+            let blamed = blamed.iter().copied().chain(std::iter::repeat(None));
+            let accepted = outcomes.iter().zip(blamed).map(|(outcome, blamed)| shared.take(outcome, blamed));
+            let accepted = accepted.collect::<Result<Vec<bool>>>()?;
             let mut others = false;
             for outcome in outcomes {
                 others = others || shared.others_can_go_on(outcome.target)?;
@@ -61,7 +71,7 @@ impl Reactions {
             Ok((accepted, others))
         })?;
         if others {
-            self.log.wake();
+            self.log.wake(); // they saw the target held, and would sleep until the lease ends
         }
         self.log.moved();
         self.flush_now_and_then()?;
@@ -70,22 +80,25 @@ impl Reactions {
 }
 
 impl Shared {
-    fn take(&mut self, outcome: &Outcome) -> Result<bool> {
-        let mut target = self.target_of(outcome.target)?;
+    fn take(&mut self, outcome: &Outcome, blamed: Option<u32>) -> Result<bool> {
+        let number = outcome.target;
+        let mut target = self.target_of(number)?;
         if target.token != outcome.token || target.leased_until_ms == 0 {
             return Ok(false);
         }
-        let held = self.held.remove(&outcome.target).filter(|held| held.token == outcome.token);
+        let held = self.held.remove(&number).filter(|held| held.token == outcome.token);
         let known = held.is_some();
-        if let (Some(held), Some(done)) = (held, outcome.done) {
-            self.advance(held, done)?;
-            target.watermark = target.watermark.max(done);
-        }
-        if known {
-            self.conclude(&mut target, &outcome.then)?;
+        if let Some(held) = held {
+            let own: SmallVec<[u32; 2]> = held.parts.iter().map(|part| part.subscription).collect();
+            if let Some(done) = outcome.done {
+                self.advance(held, done)?;
+                target.watermark = target.watermark.max(done);
+            }
+            self.conclude(number, &mut target, &outcome.then, blamed, &own)?;
         }
         target.leased_until_ms = 0;
-        self.put_target(outcome.target, &target)?;
+        target.suspect = false;
+        self.put_target(number, &target)?;
         Ok(known)
     }
 
@@ -115,12 +128,17 @@ impl Shared {
         self.files.work.count_up_to(subscription, done)
     }
 
-    fn conclude(&mut self, target: &mut Target, then: &Then) -> Result<()> {
+    fn conclude(
+        &mut self,
+        number: u32,
+        target: &mut Target,
+        then: &Then,
+        blamed: Option<u32>,
+        own: &[u32],
+    ) -> Result<()> {
         match then {
             Then::Free | Then::Defer { .. } => {
-                target.attempts = 0;
-                target.failing = 0;
-                target.failed = false;
+                self.forget_failures(number, target)?;
                 if let Then::Defer { due_ms, error } = then {
                     target.due_ms = target.due_ms.max(*due_ms);
                     if !error.is_empty() {
@@ -129,12 +147,12 @@ impl Shared {
                 }
             }
             Then::Retry { position, due_ms, error } => {
-                count_attempt(target, *position);
+                self.note_failure(target, *position, blamed, own)?;
                 target.due_ms = target.due_ms.max(*due_ms);
                 self.note_error(target, error)?;
             }
             Then::Block { position, error } => {
-                count_attempt(target, *position);
+                self.note_failure(target, *position, blamed, own)?;
                 target.blocked = true;
                 target.due_ms = 0;
                 self.note_error(target, error)?;
@@ -157,18 +175,52 @@ impl Shared {
         Ok(false)
     }
 
+    /// Forget the failures of an event that is done. Those of one that is still to be done stay: of a lease that was given
+    /// back before it was begun, and of other programs.
+    fn forget_failures(&self, number: u32, target: &mut Target) -> Result<()> {
+        let mut left: Option<(u64, u16)> = None;
+        if target.failing != 0 {
+            for at in &self.known[number as usize].subscriptions {
+                let each = self.subscription(*at)?;
+                if each.done != FORGOTTEN && each.attempts > 0 && each.failing > each.done {
+                    left = Some(
+                        left.map_or((each.failing, each.attempts), |left| left.min((each.failing, each.attempts))),
+                    );
+                }
+            }
+        }
+        target.failed &= left.is_some();
+        (target.failing, target.attempts) = left.unwrap_or_default();
+        Ok(())
+    }
+
+    /// The budget belongs to the event that failed, and to the reaction that did: the one that is blamed, or all that come
+    /// to the event next. One that is not there is blamed for what was never begun, which is not counted.
+    fn note_failure(&self, target: &mut Target, position: u64, blamed: Option<u32>, own: &[u32]) -> Result<()> {
+        let blamed = blamed.map(|number| (number as usize) < self.registered.len()).zip(blamed);
+        let mut attempts = 0;
+        for at in own {
+            let each = self.subscription(*at)?;
+            let next = each.pending() && self.next_of(&each)? == position;
+            let its = match blamed {
+                Some((known, number)) => known && self.number_of.get(&each.reaction) == Some(&number),
+                None => true,
+            };
+            if next && its {
+                attempts = attempts.max(self.count_failure(*at, position)?);
+            } else if blamed.is_some_and(|(known, _)| !known) && each.failing == position {
+                attempts = attempts.max(each.attempts);
+            }
+        }
+        target.failing = position;
+        target.attempts = attempts.max(1);
+        Ok(())
+    }
+
     pub(super) fn target_of(&self, number: u32) -> Result<Target> {
         if number >= self.counts.targets {
             return Err(Error::Invalid(format!("there is no target number {number}")));
         }
         self.target(number)
-    }
-}
-
-/// The budget belongs to the event that failed: it starts anew when that is another than the one that was begun with.
-fn count_attempt(target: &mut Target, position: u64) {
-    if target.failing != position {
-        target.failing = position;
-        target.attempts = 1;
     }
 }

@@ -4,6 +4,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+const SINGLES_TO_A_FAIR_ONE: u32 = 4;
+
 /// Where a target stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -11,7 +13,7 @@ pub(super) enum Standing {
     #[default]
     Idle,
     /// Can be claimed.
-    Ready { lane: u32, priority: i32, watermark: u64 },
+    Ready { lane: u32, priority: i32, watermark: u64, suspect: bool },
     /// Leased, until this uptime.
     Leased { until_ms: u64 },
     /// Deferred, or to be retried, at this time of day.
@@ -22,6 +24,8 @@ pub(super) enum Standing {
 struct Lane {
     by_priority: BTreeSet<(Reverse<i32>, u64, u32)>,
     by_watermark: BTreeSet<(u64, u32)>,
+    /// Those whose last lease has run out: whoever had it may have died of them.
+    suspects: BTreeSet<u32>,
 }
 
 /// The targets of one process, sorted.
@@ -30,6 +34,8 @@ pub(super) struct Frontier {
     lanes: HashMap<u32, Lane>,
     leased: BTreeSet<(u64, u32)>,
     due: BTreeSet<(u64, u32)>,
+    /// How many targets were claimed one at a time, by the lanes that were asked for.
+    singles: HashMap<Option<Vec<u32>>, u32>,
 }
 
 impl Frontier {
@@ -37,10 +43,13 @@ impl Frontier {
     pub(super) fn place(&mut self, target: u32, from: Standing, to: Standing) {
         match from {
             Standing::Idle => {}
-            Standing::Ready { lane, priority, watermark } => {
+            Standing::Ready { lane, priority, watermark, suspect } => {
                 if let Some(lane) = self.lanes.get_mut(&lane) {
                     lane.by_priority.remove(&(Reverse(priority), watermark, target));
                     lane.by_watermark.remove(&(watermark, target));
+                    if suspect {
+                        lane.suspects.remove(&target);
+                    }
                 }
             }
             Standing::Leased { until_ms } => drop(self.leased.remove(&(until_ms, target))),
@@ -48,10 +57,13 @@ impl Frontier {
         }
         match to {
             Standing::Idle => {}
-            Standing::Ready { lane, priority, watermark } => {
+            Standing::Ready { lane, priority, watermark, suspect } => {
                 let lane = self.lanes.entry(lane).or_default();
                 lane.by_priority.insert((Reverse(priority), watermark, target));
                 lane.by_watermark.insert((watermark, target));
+                if suspect {
+                    lane.suspects.insert(target);
+                }
             }
             Standing::Leased { until_ms } => drop(self.leased.insert((until_ms, target))),
             Standing::Due { at_ms } => drop(self.due.insert((at_ms, target))),
@@ -72,9 +84,23 @@ impl Frontier {
         leased.into_iter().chain(due).min()
     }
 
-    /// Up to `count` lagging targets: by priority, then lowest watermark, but a quarter by lowest watermark alone.
-    pub(super) fn lagging(&self, lanes: &dyn Fn(u32) -> bool, count: usize) -> Vec<u32> {
-        let fair = if count >= 2 { (count / 4).max(1) } else { 0 };
+    /// Whether the next target that is claimed alone is to be the one with the lowest watermark: every fourth is.
+    pub(super) fn single_is_fair(&mut self, lanes: Option<&Vec<u32>>) -> bool {
+        let singles = self.singles.entry(lanes.cloned()).or_default();
+        *singles = singles.wrapping_add(1);
+        singles.is_multiple_of(SINGLES_TO_A_FAIR_ONE)
+    }
+
+    /// A target whose last lease has run out, in one of these lanes.
+    pub(super) fn suspect(&self, lanes: &dyn Fn(u32) -> bool) -> Option<u32> {
+        let chosen = self.lanes.iter().filter(|(lane, _)| lanes(**lane)).map(|(_, lane)| lane);
+        chosen.filter_map(|lane| lane.suspects.first()).min().copied()
+    }
+
+    /// Up to `count` lagging targets: by priority, then lowest watermark, but a quarter by lowest watermark alone. A single
+    /// one is by watermark alone if it is said to be `fair`.
+    pub(super) fn lagging(&self, lanes: &dyn Fn(u32) -> bool, count: usize, fair: bool) -> Vec<u32> {
+        let fair = if count >= 2 { (count / 4).max(1) } else { usize::from(fair).min(count) };
         let chosen = self.lanes.iter().filter(|(lane, _)| lanes(**lane)).map(|(_, lane)| lane);
         let mut ranked: Vec<_> = chosen.clone().flat_map(|lane| lane.by_priority.iter().take(count)).collect();
         ranked.sort_unstable();

@@ -6,8 +6,10 @@ mod correlate;
 mod finish;
 mod frontier;
 mod hold;
+mod skip;
 mod spec;
 mod state;
+mod suspect;
 mod view;
 
 use std::collections::HashMap;
@@ -23,6 +25,7 @@ pub use claim::{ClaimOptions, Delivery, Lease};
 use correlate::Asked;
 pub use correlate::{Correlated, Failed, Resolved, Unresolved};
 pub use finish::{Outcome, Then};
+pub use skip::Head;
 pub use spec::{Piece, Resolver, Source, Spec};
 use state::{Shared, is_damage};
 pub use view::{CursorInfo, TargetInfo};
@@ -97,9 +100,10 @@ impl Reactions {
 
     /// How many ms until a lease ends, a retry or a deferral is due; None when nothing waits.
     pub fn next_ms(&self) -> Option<u64> {
-        let (shared, now_ms) = (self.shared(), self.clock.now_ms());
+        let (shared, uptime_ms, now_ms) = (self.shared(), self.clock.uptime_ms(), self.clock.now_ms());
         let held = shared.held_until_ms.map(|until| until.saturating_sub(now_ms));
-        shared.frontier.next_ms(self.clock.uptime_ms(), now_ms).into_iter().chain(held).min()
+        let apart = shared.apart_ends_ms(uptime_ms);
+        shared.frontier.next_ms(uptime_ms, now_ms).into_iter().chain(held).chain(apart).min()
     }
 
     /// The position that a cycle works up to: all that concerns anybody up to there is known, but for reactions that have

@@ -105,6 +105,10 @@ pub(super) struct Shared {
     pub(super) held: HashMap<u32, Held>,
     /// Who was correlated last: those who are near the head, or those who are not yet.
     pub(super) joined_last: bool,
+    /// The target that is leased alone, with the lease's token, and since when.
+    pub(super) apart: Option<(u32, u32, u64)>,
+    /// Since when it is waited for the leases of this process to end, to lease a target alone.
+    pub(super) gathering: Option<u64>,
     uptime_ms: u64,
     pub(super) now_ms: u64,
 }
@@ -137,6 +141,8 @@ impl Shared {
             frontier: Frontier::default(),
             held: HashMap::new(),
             joined_last: false,
+            apart: None,
+            gathering: None,
             uptime_ms: 0,
             now_ms: 0,
         };
@@ -236,6 +242,7 @@ impl Shared {
         self.lane_texts.clear();
         self.number_of.clear();
         self.held.clear();
+        (self.apart, self.gathering) = (None, None);
         self.frontier = Frontier::default();
         self.seen = u64::MAX;
         let before = std::mem::take(&mut self.registered);
@@ -436,7 +443,7 @@ impl Shared {
             let subscription = self.subscription(at)?;
             if subscription.reaction == number {
                 let done = start;
-                self.put_subscription(at, &Subscription { done, ..subscription.without_work() })?;
+                self.put_subscription(at, &Subscription { done, replay_to: 0, ..subscription.without_work() })?;
             }
         }
         Ok(())
@@ -711,7 +718,12 @@ impl Shared {
         } else if target.due_ms > self.now_ms {
             Standing::Due { at_ms: target.due_ms }
         } else {
-            Standing::Ready { lane: strongest.lane, priority: target.priority, watermark: next - 1 }
+            Standing::Ready {
+                lane: strongest.lane,
+                priority: target.priority,
+                watermark: next - 1,
+                suspect: target.leased_until_ms != 0,
+            }
         })
     }
 
