@@ -98,7 +98,7 @@ def test_an_app_has_its_classes(module: str, run: Callable[..., Ran]) -> None:
     [
         ("drop table events", "DROP is no question"),
         ("selekt", "cannot be read"),
-        ("from account", "there is events, streams, targets"),
+        ("from account", "there is events, streams, targets, skipped"),
         ("select 'x'::int", "cannot be answered"),
     ],
 )
@@ -184,7 +184,7 @@ def test_the_shell_answers_over_several_lines_and_goes_on_after_an_error(talk: C
     shell.say("select count(*) as events\n", r"\.\.\.> ")
     assert "7" in shell.say("from events;\n", r"1 row, as of position 7\s+sql> ")
     assert "no question" in shell.say("drop table events;\n", "sql> $")
-    assert "streams" in shell.say(".tables\n", "targets\\s+sql> ")
+    assert "streams" in shell.say(".tables\n", "skipped\\s+sql> ")
     assert "BIGINT" in shell.say(".schema events\n", "actor VARCHAR\\s+sql> ")
     assert "is no command" in shell.say(".nonsense\n", "sql> $")
     assert "semicolon" in shell.say(".help\n", "running\\.\\s+sql> ")

@@ -200,7 +200,7 @@ def busy_locks(app: Act) -> Iterator[None]:
 
     def hold() -> None:
         program, engine = app._program, app._engine
-        with program._lock, program._correlating, program._moves, engine.cache._lock, program._loop._lock:
+        with program._lock, program._correlating, engine.cache._lock, program._loop._lock:
             locked.set()
             release.wait()
 

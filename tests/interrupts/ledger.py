@@ -59,6 +59,7 @@ class Ledger:
         self.found = Heard()
         lanes = [Lane("default", lease=LEASE_SECONDS)]
         self.app = Act("memory:", Account, self.rows, Sums(self.database), lanes=lanes)
+        self.running = False
         self.app.on(Deposited, name="each", to="each-{stream}")(self.heard)
         self.app.on(Deposited, name="found", to=lambda event: "found")(self.found)
         for stream in (*STREAMS, "a"):
@@ -130,10 +131,15 @@ def _run(ledger: Ledger) -> None:
 
     def stop(event: Committed[Any]) -> None:
         if event.position == last:
-            ledger.app.stop()
+            if ledger.running:  # a stop before a run would end that one
+                ledger.app.stop()
 
     ledger.app.on(Deposited, name="stop", to="stop")(stop)
-    ledger.app.run()
+    ledger.running = True
+    try:
+        ledger.app.run()
+    finally:
+        ledger.running = False
 
 
 def _declare(ledger: Ledger) -> None:

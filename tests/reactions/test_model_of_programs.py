@@ -47,6 +47,7 @@ class Program:
     def __init__(self, machine: "Programs", classes: list[type[Event]], source: str | None, to: str) -> None:
         self.classes, self.source = classes, source
         self.app = Act(machine.store)
+        machine.apps.append(self.app)
 
         def handler(event: Committed[Any]) -> None:
             machine.handle(self, event)
@@ -68,6 +69,7 @@ class Programs(RuleBasedStateMachine):
     @initialize(to=st.sampled_from(["all", "{stream}", "{data.number}", "function"]))
     def open(self, to: str) -> None:
         self.store = LogStore.memory()
+        self.apps: list[Act] = []
         self.to = to
         self.broken: set[int] = set()
         self.log: list[tuple[str, type[Event], int]] = []
@@ -169,6 +171,8 @@ class Programs(RuleBasedStateMachine):
             assert sorted(self.handled) == expected
         for target in all_of_it.app.targets():
             assert (target.lag, target.blocked) == (0, False)
+        for app in self.apps:  # what each has open goes with it, not when it is collected one day
+            app.close()
         self.store.close()
 
 

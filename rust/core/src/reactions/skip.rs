@@ -37,7 +37,7 @@ impl Reactions {
     /// Where each reaction stands on a target.
     pub fn heads(&self, target: &str) -> Result<Vec<Head>> {
         self.locked(|shared| {
-            let number = shared.named(target)?;
+            let Some(number) = shared.named(target)? else { return Ok(Vec::new()) };
             let mut found: Vec<Head> = Vec::new();
             for (_, each) in shared.standing_of(number)? {
                 let head = shared.head_of(&each)?;
@@ -72,10 +72,11 @@ impl Reactions {
 }
 
 impl Shared {
-    fn named(&mut self, target: &str) -> Result<u32> {
+    /// The target of a name; None for a reaction that holds, which is told as one of its name.
+    fn named(&mut self, target: &str) -> Result<Option<u32>> {
         let selection = Selection { names: Some(vec![target.to_owned()]), ..Selection::default() };
         let found = self.select(&selection, None, 1)?;
-        found.first().copied().ok_or_else(|| Error::Invalid(format!("there is no target {target:?}")))
+        Ok(found.first().copied())
     }
 
     /// The subscriptions of a target to what reactions take now.
@@ -105,7 +106,12 @@ impl Shared {
     }
 
     fn skip(&mut self, target_name: &str, reaction: &str, position: u64, note: &str) -> Result<()> {
-        let number = self.named(target_name)?;
+        let Some(number) = self.named(target_name)? else {
+            return Err(Error::Invalid(format!(
+                "{target_name:?} is a reaction that holds, no target: its `to=` has found none for the event yet, so there is \
+                 nothing to step over; fix `to=`, then unblock it"
+            )));
+        };
         let mut target = self.target(number)?;
         let mut chosen: Option<(u32, Subscription, u64)> = None;
         let mut others_fail = false;
