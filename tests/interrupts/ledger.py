@@ -130,9 +130,8 @@ def _run(ledger: Ledger) -> None:
     last = ledger.app.store.head
 
     def stop(event: Committed[Any]) -> None:
-        if event.position == last:
-            if ledger.running:  # a stop before a run would end that one
-                ledger.app.stop()
+        if event.position == last and ledger.running:  # a stop before a run would end that one
+            ledger.app.stop()
 
     ledger.app.on(Deposited, name="stop", to="stop")(stop)
     ledger.running = True
