@@ -3,6 +3,7 @@
 from act_fast._app.act import Act
 from act_fast._app.address import Address
 from act_fast._app.async_act import AsyncAct
+from act_fast._app.connect import connect
 from act_fast._app.slice import Component, Slice
 from act_fast._core import Appended, Columns, __version__
 from act_fast._declared.functions import collect, count, distinct, first, last, maximum, minimum, total
@@ -26,7 +27,7 @@ from act_fast._reactions.targets import Cursor, Target
 from act_fast._rows import Progress
 from act_fast._runtime.backoff import Backoff
 from act_fast._runtime.observers import Failure
-from act_fast._sql.connection import Connection, connect
+from act_fast._sql.connection import Connection
 from act_fast._states.action import Action, action
 from act_fast._states.invariant import Invariant, invariant
 from act_fast._states.reducer import Reducer, reducer

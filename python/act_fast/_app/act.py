@@ -124,7 +124,11 @@ class Act(Reacts, Exchanges):
             library_of_app,  # DuckDB takes a while to import, and most apps have no use for it
         )
 
-        return library_of_app(self)
+        engine, catalog = self._engine, self._program.catalog()
+        known = engine.library
+        if known is None or known.made_of != (engine.registry, catalog):
+            known = engine.library = library_of_app(self.store, engine.registry, catalog, self.targets, self.skipped)
+        return known
 
     def include(self, *components: Component) -> None:
         """Add state classes and slices to the app.
@@ -392,6 +396,10 @@ class Act(Reacts, Exchanges):
 
     def _act(self) -> "Act":
         return self
+
+    @property
+    def _components(self) -> Sequence[object]:
+        return self._engine.registry.components
 
     def _as(self, **different: Any) -> Self:
         other = copy.copy(self)

@@ -31,7 +31,7 @@ from act_fast._runtime.observers import Failure
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
-from act_fast._workers.handlers import Host
+from act_fast._workers.host import Host
 from act_fast.errors import DefinitionError
 from act_fast.stores.conditions import Conditions
 
@@ -270,3 +270,6 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
 
 def _page(found: Iterator[T]) -> list[T]:
     return list(islice(found, _PAGE))
+
+
+Host.asynchronous = AsyncAct

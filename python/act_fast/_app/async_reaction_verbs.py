@@ -14,7 +14,7 @@ from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Cursor, Names, Target
 from act_fast._rows import Progress
 from act_fast._states.snapshot import Snapshot
-from act_fast._workers.handlers import Host
+from act_fast._workers.host import Host
 from act_fast._workers.report_start import report_start
 from act_fast._workers.worker import Worker
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 from act_fast._checks import arguments
 from act_fast._events.handling import ambient, handling
 from act_fast._projections.projection import Projection
 from act_fast._projections.rebuild import rebuild
+from act_fast._projections.source import Source
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.on import Declares
 from act_fast._reactions.reaction import Reaction
@@ -18,7 +19,7 @@ from act_fast._rows import Progress
 from act_fast._states.snapshot import Snapshot
 from act_fast._workers.cycle import Cycle
 from act_fast._workers.handler_pool import Crew
-from act_fast._workers.handlers import Host
+from act_fast._workers.host import Host
 from act_fast._workers.report_start import report_start
 from act_fast._workers.runner import Program
 from act_fast._workers.settle import settle, settle_or_raise
@@ -26,9 +27,6 @@ from act_fast._workers.wait_for import wait_for
 from act_fast._workers.worker import Worker
 from act_fast.errors import ValidationError
 from act_fast.stores.time_travel import cut_at
-
-if TYPE_CHECKING:
-    from act_fast._app.act import Act
 
 __all__ = ["CONCURRENCY", "Reacts", "Targeted"]
 
@@ -286,7 +284,8 @@ class Reacts(Declares):
         What a method of the projection raises is raised, and the live one stays as it was.
         """
         resume = arguments.flag("resume", resume)
-        return self._program.apart(lambda: rebuild(self._act(), projection, resume, progress))
+        app, components = self._act(), self._components
+        return self._program.apart(lambda: rebuild(app, components, projection, resume, progress))
 
     def unblock(self, names: Names | None = None, *, pattern: str | None = None, lane: str | None = None) -> int:
         """Let blocked targets, all unless some are named, go on at the event that failed, with a fresh budget."""
@@ -340,7 +339,11 @@ class Reacts(Declares):
             raise ValidationError(f"priority must be a whole number of 32 bits, not {priority!r}")
         return selection("prioritize", names, pattern, lane).apply(self._program.port().prioritize, priority)
 
-    def _act(self) -> "Act":
+    def _act(self) -> Source:
+        raise NotImplementedError
+
+    @property
+    def _components(self) -> Sequence[object]:
         raise NotImplementedError
 
     def _drain(self, host: Host, limit: int | None, lanes: Sequence[str] | None, concurrency: int) -> Drained:

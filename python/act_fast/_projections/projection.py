@@ -11,6 +11,7 @@ from act_fast._checks.class_keywords import check_keywords
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._projections.methods import Method, methods_of, runs
+from act_fast._projections.source import Replaying, Source
 from act_fast._reactions.lane import DEFAULT_LANE
 from act_fast._reactions.partial_batch import Partly
 from act_fast._reactions.reaction import DEFAULT_BACKOFF, Reaction, reaction_of
@@ -18,8 +19,6 @@ from act_fast._runtime.backoff import Backoff
 from act_fast.errors import DefinitionError, ValidationError
 
 if TYPE_CHECKING:
-    from act_fast._app.act import Act
-    from act_fast._projections.rebuild import Rebuilding
     from act_fast._states.state import State
 
 __all__ = ["Projection"]
@@ -223,7 +222,7 @@ class Projection:
             return
         asyncio.run_coroutine_threadsafe(self._handle_lists_async(events), loop()).result()
 
-    def _rebuild(self, rebuilding: "Rebuilding", app: "Act") -> None:
+    def _rebuild(self, rebuilding: Replaying, app: Source) -> None:
         """Replay into a fresh copy up to where this one is, and swap while no worker has it."""
         fresh = self.fresh()
         rebuilding.replay(lambda events: fresh._replay(events, rebuilding.loop), rebuilding.watermark())

@@ -4,22 +4,21 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from act_fast._checks.components import each_of
 from act_fast._events.committed import Committed
 from act_fast._events.context import ambient
 from act_fast._projections.projection import Projection
+from act_fast._projections.source import Source
 from act_fast._reactions.partial_batch import Partly
 from act_fast._rows import Progress
 from act_fast._runtime.apart import check_interrupted
-from act_fast._workers.handlers import Host
+from act_fast._workers.host import Host
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import pinned_to_log
 from act_fast.stores.port import Store
-
-if TYPE_CHECKING:
-    from act_fast._app.act import Act
 
 __all__ = ["Rebuilding", "projections_in", "rebuild"]
 
@@ -36,7 +35,7 @@ class Rebuilding:
     """
 
     def __init__(
-        self, program: Program, app: "Act", projection: Projection, resume: bool, progress: Progress | None
+        self, program: Program, app: Source, projection: Projection, resume: bool, progress: Progress | None
     ) -> None:
         self.events = 0
         self.resume = resume
@@ -117,10 +116,16 @@ class Rebuilding:
             return []  # no event has concerned it so far
 
 
-def rebuild(app: "Act", projection: Projection | str, resume: bool, progress: Progress | None) -> int:
+def rebuild(
+    app: Source,
+    components: Iterable[object],
+    projection: Projection | str,
+    resume: bool,
+    progress: Progress | None,
+) -> int:
     """Rebuild a projection of an app; how many events were replayed."""
     program = app._program
-    found = _of_app(app, projection)
+    found = _of_app(components, projection)
     rebuilding = Rebuilding(program, app, found, resume, progress)
     before = ambient.set(None)
     try:
@@ -148,17 +153,13 @@ def pages_between(
         yield page
 
 
-def projections_in(components: Iterable[Any]) -> Iterator[Projection]:
+def projections_in(components: Iterable[object]) -> Iterator[Projection]:
     """The projections of an app's components, also those in slices."""
-    for each in components:
-        if isinstance(each, Projection):
-            yield each
-        elif not isinstance(each, type):
-            yield from projections_in(getattr(each, "components", ()))
+    return (each for each in each_of(components) if isinstance(each, Projection))
 
 
-def _of_app(app: "Act", projection: Projection | str) -> Projection:
-    known = list(projections_in(app._engine.registry.components))
+def _of_app(components: Iterable[object], projection: Projection | str) -> Projection:
+    known = list(projections_in(components))
     for each in known:
         if each is projection or each.name == projection:
             return each

@@ -4,7 +4,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar
 
 import msgspec
 
@@ -24,15 +24,12 @@ from act_fast._projections.fit import RefusedError, check_log, misfit
 from act_fast._projections.methods import runs
 from act_fast._projections.origin import Origin, UnreadableError, mark_of
 from act_fast._projections.projection import Projection
-from act_fast._projections.rebuild import Rebuilding
+from act_fast._projections.source import Replaying, Source
 from act_fast._projections.watermark import Watermark
 from act_fast._reactions.partial_batch import Partly
 from act_fast._runtime.backoff import Backoff
 from act_fast._runtime.logger import log
 from act_fast.errors import DefinitionError, NonRetryableError, StoreClosedError
-
-if TYPE_CHECKING:
-    from act_fast._app.act import Act
 
 __all__ = ["SqlProjection"]
 
@@ -89,7 +86,7 @@ class Run:
         done: the position up to which events were committed by this run.
     """
 
-    def __init__(self, app: "Act", projection: Projection, begins_at: int | None) -> None:
+    def __init__(self, app: Source, projection: Projection, begins_at: int | None) -> None:
         self.app = app
         self.origin = Origin(app._program, projection)
         self.delivered = begins_at is not None
@@ -188,7 +185,7 @@ class SqlProjection(Projection):
                 raise DefinitionError(f"{method.place} is `async def`; databases are not, so write it as `def`")
         return self._handle
 
-    def _handle(self, events: list[Committed[Any]], app: "Act") -> None:
+    def _handle(self, events: list[Committed[Any]], app: Source) -> None:
         """What the reaction calls.
 
         Raises:
@@ -399,7 +396,7 @@ class SqlProjection(Projection):
             begun_at=begun_at,
         )
 
-    def _project(self, events: Sequence[Committed[Any]], db: Any, app: "Act") -> None:
+    def _project(self, events: Sequence[Committed[Any]], db: Any, app: Source) -> None:
         """Let the methods handle events.
 
         Raises:
@@ -443,7 +440,7 @@ class SqlProjection(Projection):
         except Exception as error:
             log.warning("the database of projection %r cannot be marked as wrong: %s", self.name, error)
 
-    def _rebuild(self, rebuilding: Rebuilding, app: "Act") -> None:
+    def _rebuild(self, rebuilding: Replaying, app: Source) -> None:
         """Replay into tables beside the live ones, which go on meanwhile, and swap them in one transaction."""
         run = Run(app, self, None)
         fresh = self.fresh()
@@ -483,7 +480,7 @@ class SqlProjection(Projection):
             tries += 1
             time.sleep(_BUSY_BACKOFF.wait(tries))
 
-    def _take_place(self, fresh: Self, rebuilding: Rebuilding, run: Run) -> None:
+    def _take_place(self, fresh: Self, rebuilding: Replaying, run: Run) -> None:
         """Bring a copy to where this one is, and put its tables in the place of these."""
         with self._database.transaction() as db:
             position, said = watermark.read(db, self._key)
@@ -500,7 +497,7 @@ class SqlProjection(Projection):
         self._trusted = None
 
     def _catch_up(
-        self, fresh: Self, copied: Watermark, rebuilding: Rebuilding, position: int, db: Any, run: Run
+        self, fresh: Self, copied: Watermark, rebuilding: Replaying, position: int, db: Any, run: Run
     ) -> Watermark:
         """Let a copy handle what this one has handled since, in the transaction that will swap them."""
 

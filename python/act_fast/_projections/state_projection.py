@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import inspect
@@ -10,12 +10,10 @@ from msgspec import inspect
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._projections.database import Address, fetch, quoted, text_of
+from act_fast._projections.source import Source
 from act_fast._projections.sql_projection import CallFailedError, SqlProjection
 from act_fast._states.state import State
 from act_fast.errors import DefinitionError
-
-if TYPE_CHECKING:
-    from act_fast._app.act import Act
 
 __all__ = ["StateProjection"]
 
@@ -83,14 +81,14 @@ class StateProjection(SqlProjection, Generic[S]):
     def _handler(self) -> Callable[..., object]:
         return self._handle
 
-    def _project(self, events: Sequence[Committed[Any]], db: Any, app: "Act") -> None:
+    def _project(self, events: Sequence[Committed[Any]], db: Any, app: Source) -> None:
         """Write the latest state of each stream that is not that far yet."""
         try:
             self._write_rows(events, db, app)
         except Exception as error:
             raise CallFailedError(0, len(events), error) from error
 
-    def _write_rows(self, events: Sequence[Committed[Any]], db: Any, app: "Act") -> None:
+    def _write_rows(self, events: Sequence[Committed[Any]], db: Any, app: Source) -> None:
         versions = {event.stream: event.version for event in events}
         written = self._versions(db, list(versions))
         behind = [stream for stream, version in versions.items() if written.get(stream, 0) < version]

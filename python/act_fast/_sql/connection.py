@@ -1,15 +1,10 @@
 """A connection to a store or an app for many questions about one moment of it."""
 
-import os
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from act_fast._app.act import Act
-from act_fast._app.async_act import AsyncAct
-from act_fast._checks import arguments
-from act_fast.errors import StoreError, StoreFormatError, StoreLockedError, ValidationError
-from act_fast.stores.log.store import LogStore
+from act_fast.errors import ValidationError
 from act_fast.stores.port import Store
 
 if TYPE_CHECKING:
@@ -17,7 +12,7 @@ if TYPE_CHECKING:
 
     from act_fast._sql.library import Library
 
-__all__ = ["Connection", "connect"]
+__all__ = ["Connection"]
 
 
 class Connection:
@@ -26,9 +21,7 @@ class Connection:
     All questions are about the same position until `refresh` is called, so their answers agree, and can be joined.
     """
 
-    def __init__(
-        self, library: "Library", owned: LogStore | None, at: int | datetime | None, files: bool = False
-    ) -> None:
+    def __init__(self, library: "Library", owned: Store | None, at: int | datetime | None, files: bool = False) -> None:
         from act_fast._sql.duckdb_database import new_database
 
         self._library = library
@@ -97,61 +90,3 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"Connection({self._library.store!r}, position={self.position})"
-
-
-def connect(
-    source: Act | AsyncAct | Store | str | os.PathLike[str],
-    /,
-    *,
-    at: int | datetime | None = None,
-    files: bool = False,
-) -> Connection:
-    """Connect to an app, or to a store by itself, for SQL.
-
-    An app has a relation for each of its event and state classes, besides `events`, `streams` and `targets`; a store
-    by itself has these three.
-
-        with connect("bank.act") as connection:
-            connection.sql("select name, count(*) from events group by name").show()
-
-    Args:
-        source: an app, a store, or the path of one that is there.
-        at: a position or a time; the log as it is now otherwise.
-        files: let questions read files that this process may read, such as `read_csv('prices.csv')`. They are only
-            read. Do not hand on questions of people who may not see these files.
-
-    Raises:
-        ValidationError: the source is none of these.
-        StoreError: the store cannot be opened.
-    """
-    from act_fast._sql.library import (
-        library_of_store,  # DuckDB takes a while to import, and most programs have no use for it
-    )
-
-    files = arguments.flag("files", files)
-    if isinstance(source, AsyncAct):
-        source = source.sync
-    if isinstance(source, Act):
-        return Connection(source._library, None, at, files)
-    if isinstance(source, LogStore):
-        return Connection(library_of_store(source), None, at, files)
-    if not isinstance(source, str | os.PathLike):
-        raise ValidationError(
-            f"{type(source).__name__} can not be asked in SQL; hand over an app, a LogStore or a path"
-        )
-    store = _open(arguments.directory(source))
-    try:
-        return Connection(library_of_store(store), store, at, files)
-    except BaseException:
-        store.close()
-        raise
-
-
-def _open(path: str) -> LogStore:
-    """The store at a path, which must be there; for reading only where nothing can be written."""
-    try:
-        return LogStore(path, durability=None, create=False)
-    except (StoreFormatError, StoreLockedError):
-        raise
-    except StoreError:
-        return LogStore(path, read_only=True, create=False)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
@@ -25,13 +25,11 @@ from act_fast._sql.relations import (
     TargetsRelation,
 )
 from act_fast._sql.session import Session
-from act_fast.errors import DefinitionError, ValidationError
-from act_fast.stores.log.store import LogStore
+from act_fast.errors import DefinitionError
+from act_fast.stores.capabilities import columns_of, pinned_to_log
 from act_fast.stores.port import Store
+from act_fast.stores.reaction_port import reactions_of
 from act_fast.stores.time_travel import cut_at
-
-if TYPE_CHECKING:
-    from act_fast._app.act import Act
 
 __all__ = ["Library", "library_of_app", "library_of_store"]
 
@@ -53,9 +51,8 @@ class Library:
         skipped: Callable[[], Iterator[Skipped]],
         made_of: tuple[Registry, Catalog] | None = None,
     ) -> None:
-        if not isinstance(store, LogStore):
-            raise ValidationError(f"SQL reads a LogStore's files, and {type(store).__name__} is none; open a LogStore")
-        self.store: LogStore = store
+        columns_of(store)  # or say that SQL cannot read this store
+        self.store: Store = store
         self.made_of: tuple[Registry, Catalog] | None = made_of
         self.relations: dict[str, Relation] = {relation.name.casefold(): relation for relation in relations}
         self._targets = targets
@@ -74,14 +71,14 @@ class Library:
         """
         for relation in self.relations.values():
             if isinstance(relation, EventClassRelation) and relation.event is event:
-                return relation.columns(self.store._log, conditions)
+                return relation.columns(columns_of(self.store), conditions)
         raise DefinitionError(f"{event!r} is no event of this app; name an event class of its states")
 
     def session(
         self, connection: duckdb.DuckDBPyConnection, at: int | datetime | None = None, *, files: bool = False
     ) -> Session:
         """A cut to ask about: the log as it is now, or was at a position or a time."""
-        store = self.store.pinned() or self.store  # a restored log would have other events at the same positions
+        store = pinned_to_log(self.store)  # a restored log would have other events at the same positions
         return Session(connection, store, cut_at(store, at), self._targets, self._skipped, files=files)
 
     def sql(
@@ -114,18 +111,18 @@ class Library:
             relation.place(session)
 
 
-def library_of_store(store: LogStore) -> Library:
+def library_of_store(store: Store) -> Library:
     """The relations of a store whose events nobody has classes for."""
 
     def found() -> Iterator[Target]:
-        reactions = store.reactions()
+        reactions = reactions_of(store)
         try:
             yield from targets(reactions)
         finally:
             reactions.close()
 
     def found_skipped() -> Iterator[Skipped]:
-        reactions = store.reactions()
+        reactions = reactions_of(store)
         try:
             yield from skipped(reactions, store)
         finally:
@@ -136,12 +133,14 @@ def library_of_store(store: LogStore) -> Library:
     )
 
 
-def library_of_app(app: "Act") -> Library:
+def library_of_app(
+    store: Store,
+    registry: Registry,
+    catalog: Catalog,
+    targets: Callable[[], Iterator[Target]],
+    skipped: Callable[[], Iterator[Skipped]],
+) -> Library:
     """The relations of an app: those of its store, and one for each class of events and states."""
-    registry, catalog = app._engine.registry, app._program.catalog()
-    known = app._engine.library
-    if known is not None and known.made_of == (registry, catalog):
-        return known
     relations: list[Relation] = [EventsRelation(), StreamsRelation(), TargetsRelation()]
     last = SkippedRelation()
     taken = [relation.name for relation in (*relations, last)]
@@ -154,5 +153,4 @@ def library_of_app(app: "Act") -> Library:
         name = relation_name(event.__name__, "event", taken)
         relations.append(EventClassRelation(name, event, codec))
         taken.append(name)
-    made = app._engine.library = Library(app.store, [*relations, last], app.targets, app.skipped, (registry, catalog))
-    return made
+    return Library(store, [*relations, last], targets, skipped, (registry, catalog))

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from act_fast._core import Columns, Log
+from act_fast._core import Columns
 from act_fast._sql.class_decoder import Mend
-from act_fast._sql.parquet.manifest import Held
 from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Condition
+from act_fast.stores.capabilities import ColumnReader
 
 __all__ = ["Decoded", "LogScan", "Outputs"]
 
@@ -39,10 +39,10 @@ class LogScan:
         held: files that are read along with it, and must stay as long as it does.
     """
 
-    def __init__(self, log: Log, outputs: Outputs, bounds: Bounds, decoded: Decoded | None = None) -> None:
+    def __init__(self, log: ColumnReader, outputs: Outputs, bounds: Bounds, decoded: Decoded | None = None) -> None:
         self.columns: Sequence[str] = [name for name, _ in outputs]
         self.bounds = bounds
-        self.held: Held | None = None
+        self.held: object = None
         self._log = log
         self._outputs = dict(outputs)
         self._decoded = decoded

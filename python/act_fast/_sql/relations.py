@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from act_fast._core import Columns, Log
+from act_fast._core import Columns
 from act_fast._events.codec import Codec
 from act_fast._events.event import Event
 from act_fast._model.model import Model
@@ -25,6 +25,7 @@ from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Scan
 from act_fast._sql.session import Session
 from act_fast._sql.state_scan import AS_OF, StateScan
+from act_fast.stores.capabilities import ColumnReader, columns_of
 
 __all__ = [
     "EventClassRelation",
@@ -102,7 +103,7 @@ class EventsRelation:
         """See `Relation`."""
 
         def make(after: int, upto: int, told: Told | None = None) -> LogScan:
-            return LogScan(session.store._log, EVENTS, Bounds(after, upto + 1))
+            return LogScan(columns_of(session.store), EVENTS, Bounds(after, upto + 1))
 
         place_settled(session, self.name, mark_of(EVENTS), "*", make)
 
@@ -202,11 +203,11 @@ class EventClassRelation:
 
         def make(after: int, upto: int, told: Told = told) -> LogScan:
             decoded = Decoded(self._shape.json, self._direct, Mend(self._codec, self.name, told))
-            return LogScan(session.store._log, self._outputs, Bounds(after, upto + 1, self._stored), decoded)
+            return LogScan(columns_of(session.store), self._outputs, Bounds(after, upto + 1, self._stored), decoded)
 
         place_settled(session, self.name, self._mark, with_durations(self._durations), make)
 
-    def columns(self, log: Log, conditions: Mapping[str, Any]) -> Columns:
+    def columns(self, log: ColumnReader, conditions: Mapping[str, Any]) -> Columns:
         """Those that meet the conditions, which are those of the core's query without names."""
         mend = Mend(self._codec, self.name, warn_of_failures)
         return log.columns(

@@ -10,7 +10,8 @@ import duckdb
 from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Target
 from act_fast._sql.parquet.manifest import FOLDER, Series
-from act_fast.stores.log.store import LogStore
+from act_fast.stores.capabilities import columns_of
+from act_fast.stores.port import Store
 
 __all__ = ["Session"]
 
@@ -30,7 +31,7 @@ class Session:
     """
 
     connection: duckdb.DuckDBPyConnection
-    store: LogStore
+    store: Store
     position: int
     targets: Callable[[], Iterator[Target]]
     skipped: Callable[[], Iterator[Skipped]]
@@ -39,7 +40,8 @@ class Session:
 
     def series(self, name: str, mark: str) -> Series | None:
         """The files of a relation; None for a store that has no directory."""
-        if self.store.path == "memory:":
+        log = columns_of(self.store)
+        if log.path == "memory:":
             return None
-        folder = Path(self.store.path) / FOLDER / f"{re.sub(r'[^a-z0-9]', '_', name.casefold())}-{mark[:12]}"
-        return Series(folder, self.store._log.store_id, mark)
+        folder = Path(log.path) / FOLDER / f"{re.sub(r'[^a-z0-9]', '_', name.casefold())}-{mark[:12]}"
+        return Series(folder, log.store_id, mark)

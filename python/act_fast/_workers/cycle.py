@@ -13,7 +13,7 @@ from act_fast._workers.claim_size import Size
 from act_fast._workers.delivery import Handling
 from act_fast._workers.frontier_ratio import Ratio
 from act_fast._workers.handler_pool import Batch, Crew
-from act_fast._workers.handlers import Host
+from act_fast._workers.host import Host
 from act_fast._workers.lease import Lease
 from act_fast._workers.runner import Program
 

@@ -1,59 +1,23 @@
 """Reactions as a cycle runs them: with the app they are given, and all that it takes to make their events."""
 
-import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+from msgspec import inspect
 
 from act_fast._checks import arguments
+from act_fast._checks.own_values import may_change
 from act_fast._events.committed import Committed
-from act_fast._model.copier import can_change
 from act_fast._reactions.catalog import Catalog
 from act_fast._reactions.reaction import Defer, Reaction
+from act_fast._workers.host import Host
 from act_fast.errors import NonRetryableError
 
-if TYPE_CHECKING:
-    from act_fast._app.act import Act
-    from act_fast._app.async_act import AsyncAct
-
-__all__ = ["Host", "Step", "Steps"]
+__all__ = ["Step", "Steps"]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-
-
-class Host:
-    """Whose verb is running: the app that handlers are given, and the event loop that `async def` ones run on.
-
-    Attributes:
-        app: for handlers that are `def`.
-        loop: where handlers that are `async def` run; None: on a loop of the app's own.
-    """
-
-    def __init__(
-        self, app: "Act", async_app: "AsyncAct | None" = None, loop: asyncio.AbstractEventLoop | None = None
-    ) -> None:
-        self.app = app
-        self.loop = loop
-        self._async_app = async_app
-
-    @cached_property
-    def async_app(self) -> "AsyncAct":
-        """For handlers that are `async def`."""
-        from act_fast._app.async_act import AsyncAct
-
-        return self._async_app or AsyncAct(self.app)
-
-    def close(self) -> None:
-        """End the threads of an app that was made here."""
-        made = self.__dict__.get("async_app")
-        if made is not None and made is not self._async_app:
-            made._end_threads()
-
-    def serves_like(self, other: "Host") -> bool:
-        """Whether handlers would be given the same."""
-        return self.app is other.app and self.loop is other.loop and self._async_app is other._async_app
 
 
 class Step:
@@ -117,7 +81,7 @@ class Steps:
         """Whether nothing in an event of this stored name can change, so that it may be shared."""
         flat = self._flat.get(name)
         if flat is None:
-            flat = self._flat[name] = not can_change(self._classes[name])
+            flat = self._flat[name] = not may_change(inspect.type_info(self._classes[name]))
         return flat
 
 

@@ -19,7 +19,8 @@ from act_fast._runtime.event_loop import LoopThread
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.observers import Observers
 from act_fast._workers.correlating import correlate
-from act_fast._workers.handlers import Host, Steps
+from act_fast._workers.handlers import Steps
+from act_fast._workers.host import Host
 from act_fast._workers.lease_renewer import Renewer
 from act_fast.errors import StoreClosedError, StoreLockedError
 from act_fast.stores.port import Store

@@ -16,7 +16,7 @@ from act_fast._runtime.apart import on_interrupt
 from act_fast._runtime.backoff import Backoff
 from act_fast._workers.cycle import Cycle
 from act_fast._workers.handler_pool import Batch, Crew
-from act_fast._workers.handlers import Host
+from act_fast._workers.host import Host
 from act_fast._workers.lease import Lease
 from act_fast._workers.runner import Program
 from act_fast.errors import StoreClosedError

@@ -28,7 +28,7 @@ from act_fast._sql.parquet.manifest import (
     read,
 )
 from act_fast.errors import ActError
-from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
 
 __all__ = ["SETTLE_EVENTS", "settle", "settled", "source_of"]
 
@@ -48,7 +48,7 @@ MakeScan: TypeAlias = Callable[..., LogScan]
 """Makes a scan of the events after one position up to another; told, if given, hears how many could not be read."""
 
 
-def settled(series: Series | None, store: LogStore, cut: int, make: MakeScan) -> Held | None:
+def settled(series: Series | None, store: Store, cut: int, make: MakeScan) -> Held | None:
     """What is written down of a relation up to a cut, brought up to date where that pays."""
     if series is None:
         return None
@@ -64,7 +64,7 @@ def settled(series: Series | None, store: LogStore, cut: int, make: MakeScan) ->
     return held
 
 
-def settle(series: Series, store: LogStore, cut: int, make: MakeScan) -> bool:
+def settle(series: Series, store: Store, cut: int, make: MakeScan) -> bool:
     """Write down what a series does not have yet, up to a cut; False when somebody else is at it, or nothing can be."""
     try:
         store.flush()  # a file must never hold what a power cut may yet take from the log
@@ -95,7 +95,7 @@ def _alone(folder: Path) -> Iterator[bool]:
         lock.close()
 
 
-def _extend(series: Series, store: LogStore, cut: int, make: MakeScan) -> None:
+def _extend(series: Series, store: Store, cut: int, make: MakeScan) -> None:
     held = read(series, store)
     kept = list(held.manifest.parts) if held else []
     after = held.manifest.upto if held else 0

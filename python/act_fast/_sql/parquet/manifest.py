@@ -17,7 +17,8 @@ from typing import Final
 import msgspec
 
 from act_fast._runtime.file_lock import FileLock
-from act_fast.stores.log.store import LogStore
+from act_fast.stores.capabilities import columns_of
+from act_fast.stores.port import Store
 
 __all__ = ["FOLDER", "FORMAT", "Held", "Manifest", "Part", "Series", "checksum", "fingerprint", "manifests", "read"]
 
@@ -96,7 +97,7 @@ class Held:
         self.paths = [folder / part.file for part in manifest.parts]
 
 
-def read(series: Series, store: LogStore) -> Held | None:
+def read(series: Series, store: Store) -> Held | None:
     """What a series holds, checked; None when there is nothing, or nothing that can be believed."""
     for _ in range(_TRIES_MAX):
         numbers = manifests(series.folder)
@@ -131,9 +132,9 @@ def manifest_name(number: int) -> str:
     return f"manifest-{number:08}.json"
 
 
-def fingerprint(store: LogStore, position: int) -> str | None:
+def fingerprint(store: Store, position: int) -> str | None:
     """Of the event at a position; None when there is none."""
-    page = store._log.query(after=position - 1, before=position + 1).next_page(1)
+    page = columns_of(store).query(after=position - 1, before=position + 1).next_page(1)
     return hashlib.sha256(repr(page[0]).encode()).hexdigest()[:32] if page else None
 
 
@@ -153,7 +154,7 @@ def checksum(path: Path) -> tuple[int, int]:
         return found.st_size, known
 
 
-def _holds(series: Series, manifest: Manifest, store: LogStore) -> bool:
+def _holds(series: Series, manifest: Manifest, store: Store) -> bool:
     """Whether a manifest is of this series, of this very log, and its files are what was written."""
     if (manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark):
         return False

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from act_fast import AsyncAct
-from act_fast._workers.handlers import Host
+from act_fast._workers.host import Host
 from act_fast._workers.report_start import report_start
 from act_fast.cli.input.app import find_app
 from act_fast.cli.input.arguments import Commands, add_command, count

@@ -7,7 +7,8 @@ from contextlib import ExitStack
 from datetime import datetime
 
 from act_fast._app.async_act import AsyncAct
-from act_fast._sql.connection import Connection, connect
+from act_fast._app.connect import connect
+from act_fast._sql.connection import Connection
 from act_fast.cli.input.app import find_app
 from act_fast.cli.input.arguments import Commands, add_command, moment
 from act_fast.cli.sql.answer import Form, show

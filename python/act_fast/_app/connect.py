@@ -1,0 +1,72 @@
+"""Connecting to an app, or to a store by itself, for SQL."""
+
+import os
+from datetime import datetime
+
+from act_fast._app.act import Act
+from act_fast._app.async_act import AsyncAct
+from act_fast._checks import arguments
+from act_fast._sql.connection import Connection
+from act_fast.errors import StoreError, StoreFormatError, StoreLockedError, ValidationError
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
+
+__all__ = ["connect"]
+
+
+def connect(
+    source: Act | AsyncAct | Store | str | os.PathLike[str],
+    /,
+    *,
+    at: int | datetime | None = None,
+    files: bool = False,
+) -> Connection:
+    """Connect to an app, or to a store by itself, for SQL.
+
+    An app has a relation for each of its event and state classes, besides `events`, `streams` and `targets`; a store
+    by itself has these three.
+
+        with connect("bank.act") as connection:
+            connection.sql("select name, count(*) from events group by name").show()
+
+    Args:
+        source: an app, a store, or the path of one that is there.
+        at: a position or a time; the log as it is now otherwise.
+        files: let questions read files that this process may read, such as `read_csv('prices.csv')`. They are only
+            read. Do not hand on questions of people who may not see these files.
+
+    Raises:
+        ValidationError: the source is none of these.
+        StoreError: the store cannot be opened.
+    """
+    from act_fast._sql.library import (
+        library_of_store,  # DuckDB takes a while to import, and most programs have no use for it
+    )
+
+    files = arguments.flag("files", files)
+    if isinstance(source, AsyncAct):
+        source = source.sync
+    if isinstance(source, Act):
+        return Connection(source._library, None, at, files)
+    if isinstance(source, LogStore):
+        return Connection(library_of_store(source), None, at, files)
+    if not isinstance(source, str | os.PathLike):
+        raise ValidationError(
+            f"{type(source).__name__} can not be asked in SQL; hand over an app, a LogStore or a path"
+        )
+    store = _open(arguments.directory(source))
+    try:
+        return Connection(library_of_store(store), store, at, files)
+    except BaseException:
+        store.close()
+        raise
+
+
+def _open(path: str) -> LogStore:
+    """The store at a path, which must be there; for reading only where nothing can be written."""
+    try:
+        return LogStore(path, durability=None, create=False)
+    except (StoreFormatError, StoreLockedError):
+        raise
+    except StoreError:
+        return LogStore(path, read_only=True, create=False)
