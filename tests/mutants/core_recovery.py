@@ -1,0 +1,249 @@
+"""What opening a store, and recovering one, promises."""
+
+from typing import Final
+
+from tests.mutants.mutation import Mutation, cargo
+
+__all__ = ["RECOVERY"]
+
+RECOVERY: Final = (
+    Mutation(
+        "order-of-records",
+        "rust/core/src/log/scan.rs",
+        "if head.previous != self.crc {",
+        "if head.previous != self.crc && self.crc == 1 {",
+        (cargo("lib", "log::scan::tests::a_record_with_a_sound_checksum_that_does_not_follow_ends_the_walk"),),
+    ),
+    Mutation(
+        "order-of-positions",
+        "rust/core/src/log/scan.rs",
+        "if head.position != expected || head.created",
+        "if head.created",
+        (cargo("lib", "log::scan::tests::a_record_with_a_sound_checksum_that_does_not_follow_ends_the_walk"),),
+    ),
+    Mutation(
+        "order-of-times",
+        "rust/core/src/log/scan.rs",
+        "if head.position != expected || head.created < self.created {",
+        "if head.position != expected {",
+        (cargo("lib", "log::scan::tests::a_record_with_a_sound_checksum_that_does_not_follow_ends_the_walk"),),
+    ),
+    Mutation(
+        "count-of-events",
+        "rust/core/src/log/scan.rs",
+        "Some(commit) if commit.events().count() as u64 == commit.count =>",
+        "Some(commit) =>",
+        (cargo("lib", "log::scan::tests::a_commit_with_a_sound_checksum_that_holds_other_than_it_says_ends_the_walk"),),
+    ),
+    Mutation(
+        "damage-below-the-flushed",
+        "rust/core/src/recovery/recover.rs",
+        "if tail < synced || scan.was_flushed(tail)? {",
+        "if scan.was_flushed(tail)? {",
+        (
+            cargo("corruption", "a_flipped_bit_of_the_log_is_an_error_or_harmless_in_place"),
+            cargo("corruption", "zeroed_sectors_and_pages_are_noticed"),
+        ),
+    ),
+    Mutation(
+        "damage-that-a-record-tells",
+        "rust/core/src/recovery/recover.rs",
+        "if tail < synced || scan.was_flushed(tail)? {",
+        "if tail < synced {",
+        (
+            cargo("corruption", "a_flipped_bit_of_the_log_is_an_error_or_harmless_in_a_copy"),
+            cargo("corruption"),
+        ),
+    ),
+    Mutation(
+        "damage-told-by-any-record",
+        "rust/core/src/log/scan.rs",
+        "                && commit.synced > place\n",
+        "                && commit.synced > commit.place\n",
+        (cargo("corruption"),),
+    ),
+    Mutation(
+        "commit-that-was-never-flushed",
+        "rust/core/src/recovery/recover.rs",
+        "if last && found.place >= synced {",
+        "if last && found.place >= u64::MAX {",
+        (cargo("errno"),),
+    ),
+    Mutation(
+        "set-aside-behind-a-hole",
+        "rust/core/src/recovery/recover.rs",
+        "next_sound(tail - ALIGN_BYTES as u64)?.is_some()",
+        "next_sound(tail - ALIGN_BYTES as u64)?.is_some_and(|_| false)",
+        (cargo("recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"),),
+    ),
+    Mutation(
+        "set-aside-flushed",
+        "rust/core/src/recovery/recover.rs",
+        "            copy.flush().doing(what)?;\n",
+        "",
+        (
+            cargo(
+                "recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"
+            ),
+            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
+            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
+        ),
+    ),
+    Mutation(
+        "set-aside-later-files",
+        "rust/core/src/recovery/recover.rs",
+        '            disk.rename(&name, &aside).doing(|| format!("setting {name} aside"))?;',
+        '            disk.remove(&name).doing(|| format!("setting {name} aside as {aside}"))?;',
+        (cargo("recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"),),
+    ),
+    Mutation(
+        "cut-one-by-one",
+        "rust/core/src/recovery/recover.rs",
+        '        disk.sync_folder(segments::FOLDER).doing(|| "syncing the log\'s folder".to_owned())?;\n',
+        "",
+        (
+            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
+            cargo(
+                "recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"
+            ),
+        ),
+    ),
+    Mutation(
+        "cut-flushed",
+        "rust/core/src/recovery/recover.rs",
+        "        file.flush().doing(what)?;\n        cut +=",
+        "        cut +=",
+        (
+            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
+            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
+        ),
+    ),
+    Mutation(
+        "cut-cleared",
+        "rust/core/src/recovery/recover.rs",
+        "        file.write_zeros(tail % segments.segment_bytes, last as u64 + 1).doing(what)?;\n",
+        "",
+        (
+            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
+            cargo(
+                "recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"
+            ),
+        ),
+    ),
+    Mutation(
+        "recovered-flushed",
+        "rust/core/src/recovery/recover.rs",
+        "    segments.flush(0, tail)?;\n",
+        "",
+        (
+            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
+            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
+            cargo("power_loss", "an_os_store_keeps_a_prefix"),
+        ),
+    ),
+    Mutation(
+        "recovered-rewritten",
+        "rust/core/src/recovery/recover.rs",
+        "        segments.rewrite(synced, tail)?;\n",
+        "        segments.rewrite(tail, tail)?;\n",
+        (cargo("errno"),),
+    ),
+    Mutation(
+        "recovered-before-the-claim",
+        "rust/core/src/recovery/recover.rs",
+        "    control.flush()?;\n    control.claim()?;\n    control.open_up()?;\n    let index",
+        "    control.claim()?;\n    control.open_up()?;\n    let index",
+        (
+            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
+            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
+        ),
+    ),
+    Mutation(
+        "trust-after-a-restart",
+        "rust/core/src/recovery/recover.rs",
+        "identity.same_file(&here) => control.flag(control::CLEAN)?,",
+        "identity.same_file(&here) => true,",
+        (cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),),
+    ),
+    Mutation(
+        "trust-of-a-copy",
+        "rust/core/src/recovery/recover.rs",
+        "Some(identity) if identity.same_file(&here) =>",
+        "Some(_) =>",
+        (
+            cargo("corruption"),
+            cargo("power_loss", "a_restart_of_the_machine_is_told_from_the_death_of_a_process"),
+        ),
+    ),
+    Mutation(
+        "clean-taken-back",
+        "rust/core/src/shared/control.rs",
+        "        self.set_flag(CLEAN, false)?;\n        self.flush()",
+        "        self.set_flag(CLEAN, false)?;\n        Ok(())",
+        (
+            cargo("power_loss", "an_opening_may_be_cut_short_at_every_boundary_and_what_comes_after_is_kept"),
+            cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
+        ),
+    ),
+    Mutation(
+        "clean-flushed",
+        "rust/core/src/shared/control.rs",
+        "self.change_flags(|flags| (flags | CLEAN) & !OPEN)?;\n        self.flush()",
+        "self.change_flags(|flags| (flags | CLEAN) & !OPEN)",
+        (
+            cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
+            cargo("power_loss", "an_opening_may_be_cut_short_at_every_boundary_and_what_comes_after_is_kept"),
+        ),
+    ),
+    Mutation(
+        "names-of-a-new-store",
+        "rust/core/src/store/open.rs",
+        '            disk.sync_folder(segments::FOLDER)\n                .and_then(|()| disk.sync_folder(""))',
+        "            Ok::<(), std::io::Error>(())",
+        (
+            cargo("power_loss", "an_opening_may_be_cut_short_at_every_boundary_and_what_comes_after_is_kept"),
+            cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
+        ),
+    ),
+    Mutation(
+        "leftovers-flushed",
+        "rust/core/src/store/open.rs",
+        "Durability::Fsync => self.flush()?,",
+        "Durability::Fsync => {}",
+        (
+            cargo("power_loss", "an_opening_may_be_cut_short_at_every_boundary_and_what_comes_after_is_kept"),
+            cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
+        ),
+    ),
+    Mutation(
+        "leftovers-of-an-interval",
+        "rust/core/src/store/open.rs",
+        "self.control.synced()? < state.tail => self.flush_soon()?,",
+        "self.control.synced()? < state.tail => {}",
+        (cargo("power_loss", "what_a_dead_process_owed_to_the_interval_is_flushed_by_the_next"),),
+    ),
+    Mutation(
+        "repair-at-opening",
+        "rust/core/src/store/open.rs",
+        "            self.repair(&guard)?;\n            return Ok(());",
+        "            drop(guard);\n            return Ok(());",
+        (cargo("owner_death"),),
+    ),
+    Mutation(
+        "repair-checks-records",
+        "rust/core/src/store/repair.rs",
+        "index.redo(address, &content)?;",
+        "let _ = (address, content);",
+        (cargo("owner_death"),),
+    ),
+    Mutation(
+        "join-of-another-store",
+        "rust/core/src/store/open.rs",
+        "if control.store_id != segments.store_id || control.identity()",
+        "if control.identity()",
+        (
+            cargo("corruption"),
+            cargo("exchange"),
+        ),
+    ),
+)

@@ -1,0 +1,447 @@
+"""What the package on top of the core promises: versions, snapshots, watermarks and leases."""
+
+from typing import Final
+
+from tests.mutants.mutation import Mutation, pytest
+
+__all__ = ["FACADE"]
+
+FACADE: Final = (
+    Mutation(
+        "cache-version",
+        "python/act_fast/_loading/loader.py",
+        "if version == held.version:",
+        "if version >= held.version:",
+        (pytest("framework/test_cache.py::test_commits_of_others_are_seen_at_once"),),
+    ),
+    Mutation(
+        "cache-of-a-longer-log",
+        "python/act_fast/_loading/loader.py",
+        "if version < held.version:  #",
+        "if version < 0:  #",
+        (
+            pytest(
+                "framework/test_cache.py::test_a_log_that_is_shorter_than_the_cache_thinks_is_read_from_its_beginning"
+            ),
+        ),
+    ),
+    Mutation(
+        "cache-of-a-longer-log-in-time-travel",
+        "python/act_fast/_loading/loader.py",
+        "not (held.version < end and held.version <= self._version(stream))",
+        "not (held.version < end)",
+        (pytest("framework/test_cache.py::test_time_travel_does_not_start_from_what_was_cached_of_a_longer_log"),),
+    ),
+    Mutation(
+        "cache-of-a-later-moment",
+        "python/act_fast/_loading/loader.py",
+        "not (held.version < end and held.version <= self._version(stream))",
+        "not (held.version <= self._version(stream))",
+        (
+            pytest(
+                "framework/test_cache.py::test_time_travel_starts_from_the_cache_only_where_it_comes_before_the_moment"
+            ),
+        ),
+    ),
+    Mutation(
+        "cache-never-back",
+        "python/act_fast/_loading/cache.py",
+        "if held is not None and held.version <= entry.version:",
+        "if held is not None:",
+        (pytest("framework/test_cache.py::test_an_entry_of_a_later_version_stays"),),
+    ),
+    Mutation(
+        "loader-pinned",
+        "python/act_fast/_loading/loader.py",
+        "self.store = pinned_to_log(store)",
+        "self.store = store",
+        (
+            pytest("exchange/test_another_log.py::test_nothing_is_appended_that_was_decided_on_the_log_that_was"),
+            pytest("exchange/test_another_log.py::test_what_was_cached_is_of_the_log_that_was"),
+        ),
+    ),
+    Mutation(
+        "snapshot-of-another-log",
+        "python/act_fast/_loading/loader.py",
+        "        if self.replaced:\n            raise StoreClosedError(REPLACED)\n",
+        "",
+        (pytest("exchange/test_another_log.py::test_a_snapshot_of_the_log_that_was_is_not_stored_in_the_new_one"),),
+    ),
+    Mutation(
+        "version-of-another-log",
+        "python/act_fast/_app/pipeline.py",
+        "            if expected is not None:\n                raise  # a version of the log that was\n",
+        "",
+        (pytest("exchange/test_another_log.py::test_a_version_that_the_caller_expects_is_one_of_the_log_that_was"),),
+    ),
+    Mutation(
+        "version-of-an-append",
+        "python/act_fast/_app/pipeline.py",
+        "done = loader.append(stream, decision.encoded, entry.version, meta)",
+        "done = loader.append(stream, decision.encoded, None, meta)",
+        (pytest("framework/test_concurrency.py::test_somebody_faster_is_a_concurrency_error"),),
+    ),
+    Mutation(
+        "version-expected",
+        "python/act_fast/_app/pipeline.py",
+        "            _check_expected(stream, entry, request.expected)\n",
+        "            pass\n",
+        (
+            pytest(
+                "framework/test_concurrency.py::test_a_pinned_do_at_a_wrong_version_is_refused_and_nothing_is_written"
+            ),
+        ),
+    ),
+    Mutation(
+        "version-check-itself",
+        "python/act_fast/_app/pipeline.py",
+        "if expected is not None and expected != entry.version:",
+        "if expected is not None and expected > entry.version:",
+        (
+            pytest(
+                "framework/test_concurrency.py::test_a_pinned_do_at_a_wrong_version_is_refused_and_nothing_is_written"
+            ),
+        ),
+    ),
+    Mutation(
+        "pinned-not-retried",
+        "python/act_fast/_app/pipeline.py",
+        "if expected is not None or not action.retries or conflict.stream != stream:",
+        "if not action.retries or conflict.stream != stream:",
+        (pytest("framework/test_concurrency.py::test_a_pinned_do_is_never_decided_again"),),
+    ),
+    Mutation(
+        "conflict-elsewhere",
+        "python/act_fast/_app/pipeline.py",
+        "if expected is not None or not action.retries or conflict.stream != stream:",
+        "if expected is not None or not action.retries:",
+        (pytest("framework/test_concurrency.py"),),
+    ),
+    Mutation(
+        "conflict-elsewhere-again",
+        "python/act_fast/_app/pipeline.py",
+        "                    if conflict.stream != stream:\n                        raise\n",
+        "",
+        (pytest("framework/test_concurrency.py"),),
+    ),
+    Mutation(
+        "close-expected",
+        "python/act_fast/_app/pipeline.py",
+        "        _check_expected(stream, loaded.entry, expected)\n",
+        "",
+        (pytest("framework/test_closed.py::test_closing_at_another_version_than_expected_is_refused"),),
+    ),
+    Mutation(
+        "close-version",
+        "python/act_fast/_app/pipeline.py",
+        'loader.append(stream, [(CLOSED, b"{}")], loaded.entry.version, meta)',
+        'loader.append(stream, [(CLOSED, b"{}")], None, meta)',
+        (pytest("framework/test_closed.py::test_closing_what_somebody_else_has_just_appended_to_is_refused"),),
+    ),
+    Mutation(
+        "close-actor",
+        "python/act_fast/_app/pipeline.py",
+        "meta = self._meta(place, stream, here, here.actor if actor is None else actor)",
+        "meta = self._meta(place, stream, here, here.actor)",
+        (
+            pytest("framework/test_closed.py::test_who_closed_a_stream_can_be_read"),
+            pytest("framework/test_closed.py::test_the_actor_who_closes_is_the_apps_own_or_else_the_contexts"),
+        ),
+    ),
+    Mutation(
+        "close-is-the-end",
+        "python/act_fast/_app/pipeline.py",
+        "        if entry.closed:\n            raise StreamClosedError(stream)\n        if request",
+        "        if request",
+        (pytest("framework/test_do.py::test_a_closed_stream_takes_no_more_events"),),
+    ),
+    Mutation(
+        "close-in-the-cache",
+        "python/act_fast/_loading/loader.py",
+        "closed = model.rows(state, page) or closed",
+        "closed = model.rows(state, page)",
+        (pytest("framework/test_closed.py"),),
+    ),
+    Mutation(
+        "snapshot-mark",
+        "python/act_fast/_model/snapshot_codec.py",
+        "if stored.mark != self.mark:",
+        "if not stored.mark:",
+        (
+            pytest(
+                "framework/test_snapshot_marks.py::test_a_store_of_another_make_never_gives_one_release_the_state_of_the_other"
+            ),
+        ),
+    ),
+    Mutation(
+        "snapshot-mark-asked-for",
+        "python/act_fast/_loading/loader.py",
+        "self._port.latest_snapshot(stream, highest, model.stored.beginning)",
+        "self._port.latest_snapshot(stream, highest)",
+        (
+            pytest(
+                "framework/test_snapshot_marks.py::test_two_releases_side_by_side_have_their_own_snapshots_and_do_not_fight"
+            ),
+        ),
+    ),
+    Mutation(
+        "snapshot-mark-of-chained-upcasters",
+        "python/act_fast/_model/snapshot_codec.py",
+        "                before[1] = _upcasts(takes, (*path, event))\n",
+        "                before[1] = []\n",
+        (
+            pytest(
+                "framework/test_snapshot_marks.py::test_an_upcaster_that_was_fixed_leaves_no_snapshot_in_use_however_far_up_the_chain"
+            ),
+        ),
+    ),
+    Mutation(
+        "snapshot-mark-of-upcasters",
+        "python/act_fast/_model/snapshot_codec.py",
+        "            _upcasts(event, ()),\n",
+        "            [],\n",
+        (
+            pytest(
+                "framework/test_snapshot_marks.py::test_an_upcaster_that_was_fixed_leaves_no_snapshot_in_use_however_far_up_the_chain"
+            ),
+        ),
+    ),
+    Mutation(
+        "snapshot-mark-of-defaults",
+        "python/act_fast/_model/snapshot_codec.py",
+        "_begun(definition.state), folded",
+        "folded",
+        (pytest("framework/test_snapshot_marks.py::test_defaults_of_fields_count_too"),),
+    ),
+    Mutation(
+        "snapshot-mark-of-reducers",
+        "python/act_fast/_model/snapshot_codec.py",
+        "            code_of(reduce, (definition.state, event)),\n",
+        '            "",\n',
+        (pytest("framework/test_snapshot_marks.py::test_a_reducer_that_folds_otherwise_has_another_mark"),),
+    ),
+    Mutation(
+        "snapshot-mark-of-the-version",
+        "python/act_fast/_model/snapshot_codec.py",
+        "said = [definition.snapshot_version, _shape",
+        "said = [_shape",
+        (
+            pytest("framework/test_snapshots.py"),
+            pytest("framework/test_snapshot_marks.py"),
+        ),
+    ),
+    Mutation(
+        "snapshot-before-the-moment",
+        "python/act_fast/_loading/loader.py",
+        "highest = None if end is None else end - 1",
+        "highest = None",
+        (pytest("framework/test_snapshots.py::test_time_travel_starts_from_an_earlier_snapshot"),),
+    ),
+    Mutation(
+        "projection-watermark",
+        "python/act_fast/_projections/sql_projection.py",
+        "known = sum(event.position <= said.position for event in events)",
+        "known = 0",
+        (pytest("reactions/test_sql_projections.py::test_what_is_delivered_again_counts_once"),),
+    ),
+    Mutation(
+        "projection-watermark-kept",
+        "python/act_fast/_projections/sql_projection.py",
+        "                if after != said:\n",
+        "                if after is None:\n",
+        (pytest("reactions/test_sql_projections.py::test_rows_and_watermark_are_there_together"),),
+    ),
+    Mutation(
+        "projection-gap",
+        "python/act_fast/_projections/sql_projection.py",
+        "                    raise BehindError(said.position)\n",
+        "                    pass\n",
+        (pytest("reactions/test_sql_projections.py::test_a_database_that_was_lost_is_filled_from_the_log"),),
+    ),
+    Mutation(
+        "projection-spoilt",
+        "python/act_fast/_projections/sql_projection.py",
+        "                    self._begin(db, said, run)\n",
+        "",
+        (
+            pytest(
+                "reactions/test_sql_watermarks.py::test_a_method_that_ends_the_transaction_is_not_tried_again_until_the_rows_are_made_again"
+            ),
+        ),
+    ),
+    Mutation(
+        "projection-done",
+        "python/act_fast/_projections/sql_projection.py",
+        "                check_log(self.name, position, said, run.origin)\n                tables",
+        "                tables",
+        (pytest("reactions/test_sql_watermarks.py"),),
+    ),
+    Mutation(
+        "projection-trusted",
+        "python/act_fast/_projections/sql_projection.py",
+        "self._trusted != (run.origin.store, said)",
+        "self._trusted[0] != run.origin.store",
+        (pytest("reactions/test_sql_watermarks.py"),),
+    ),
+    Mutation(
+        "projection-rows-unknown",
+        "python/act_fast/_projections/sql_projection.py",
+        "if position is None and said is None and (filled :=",
+        "if position == 0 and said is None and (filled :=",
+        (pytest("reactions/test_sql_watermarks.py::test_rows_that_nothing_is_said_of_are_not_added_to"),),
+    ),
+    Mutation(
+        "projection-of-another-store",
+        "python/act_fast/_projections/fit.py",
+        "if known and said.store != origin.store:",
+        "if known and not said.store:",
+        (pytest("reactions/test_sql_watermarks.py::test_two_stores_in_one_database_do_not_mix"),),
+    ),
+    Mutation(
+        "projection-of-a-longer-log",
+        "python/act_fast/_projections/fit.py",
+        "if (position or 0) > origin.head and",
+        "if (position or 0) < 0 and",
+        (
+            pytest("reactions/test_sql_watermarks.py::test_a_backup_that_went_another_way_is_told"),
+            pytest("reactions/test_sql_projections.py::test_the_database_of_another_log_is_refused"),
+        ),
+    ),
+    Mutation(
+        "projection-of-another-event",
+        "python/act_fast/_projections/fit.py",
+        "if said.position and origin.mark_at(said.position) != said.last_event:",
+        "if said.position and not said.last_event:",
+        (pytest("reactions/test_sql_watermarks.py::test_a_backup_that_went_another_way_is_told"),),
+    ),
+    Mutation(
+        "projection-problem",
+        "python/act_fast/_projections/fit.py",
+        "    if said is not None and said.problem:\n        raise RefusedError(said.problem)\n",
+        "",
+        (
+            pytest(
+                "reactions/test_sql_watermarks.py::test_a_method_that_ends_the_transaction_is_not_tried_again_until_the_rows_are_made_again"
+            ),
+        ),
+    ),
+    Mutation(
+        "projection-watermark-gone",
+        "python/act_fast/_projections/fit.py",
+        'return None if said is None else "its watermark is gone"',
+        "return None",
+        (pytest("reactions/test_sql_watermarks.py"),),
+    ),
+    Mutation(
+        "projection-table-new",
+        "python/act_fast/_projections/fit.py",
+        '        if table not in before:\n            return f"table {table!r} is new"\n        was = before[table]',
+        "        was = before.get(table)",
+        (pytest("reactions/test_sql_watermarks.py::test_another_source_or_another_table_has_the_rows_made_again"),),
+    ),
+    Mutation(
+        "projection-table-gone",
+        "python/act_fast/_projections/fit.py",
+        "if was is not None and filled is None:",
+        'if was is not None and table == "":',
+        (pytest("reactions/test_sql_watermarks.py::test_tables_that_were_dropped_or_emptied_are_filled_again"),),
+    ),
+    Mutation(
+        "projection-table-emptied",
+        "python/act_fast/_projections/fit.py",
+        "if was and not filled:",
+        "if was and filled is None:",
+        (pytest("reactions/test_sql_watermarks.py::test_tables_that_were_dropped_or_emptied_are_filled_again"),),
+    ),
+    Mutation(
+        "projection-more-events",
+        "python/act_fast/_projections/fit.py",
+        "if more := origin.names - said.events:",
+        "if more := said.events - said.events:",
+        (
+            pytest(
+                "reactions/test_sql_watermarks.py::test_a_projection_that_takes_more_events_than_before_is_made_again"
+            ),
+        ),
+    ),
+    Mutation(
+        "projection-source",
+        "python/act_fast/_projections/fit.py",
+        "if said.source != origin.source:",
+        "if said.source is None:",
+        (pytest("reactions/test_sql_watermarks.py::test_another_source_or_another_table_has_the_rows_made_again"),),
+    ),
+    Mutation(
+        "projection-reset",
+        "python/act_fast/_projections/fit.py",
+        "if lease_begins_at is not None and lease_begins_at <= said.begun_at <= position:",
+        "if lease_begins_at is not None and lease_begins_at < 0:",
+        (pytest("reactions/test_sql_watermarks.py::test_reset_applies_the_code_of_today_to_what_was_there"),),
+    ),
+    Mutation(
+        "projection-store-kept",
+        "python/act_fast/_projections/sql_projection.py",
+        "            store=origin.store,\n",
+        '            store="",\n',
+        (pytest("reactions/test_sql_watermarks.py::test_two_stores_in_one_database_do_not_mix"),),
+    ),
+    Mutation(
+        "projection-watermark-removed",
+        "python/act_fast/_projections/watermark.py",
+        '    db.execute("delete from act_fast_watermarks where projection = ?", (projection,))\n',
+        "",
+        (pytest("reactions/test_rebuild.py"),),
+    ),
+    Mutation(
+        "lease-token",
+        "python/act_fast/_workers/lease.py",
+        "return self.number, self.token, self.done",
+        "return self.number, self.token + 1, self.done",
+        (pytest("reactions/test_drain.py::test_a_cycle_says_what_it_has_done"),),
+    ),
+    Mutation(
+        "lease-lost-at-renewal",
+        "python/act_fast/_workers/lease_renewer.py",
+        "                    lease.until = 0.0\n",
+        "",
+        (pytest("reactions/test_leases.py"),),
+    ),
+    Mutation(
+        "lease-renewed",
+        "python/act_fast/_workers/lease_renewer.py",
+        "half = min(lease.lease_ms for lease in batch.leases) / 2000",
+        "half = min(lease.lease_ms for lease in batch.leases) * 1.0",
+        (pytest("reactions/test_leases.py::test_a_live_holder_renews_its_lease_while_its_handler_takes_long"),),
+    ),
+    Mutation(
+        "lease-that-has-run-out",
+        "python/act_fast/_workers/delivery.py",
+        "if _clock() > lease.until:",
+        "if lease.until < 0:",
+        (pytest("reactions/test_leases.py"),),
+    ),
+    Mutation(
+        "drain-limit",
+        "python/act_fast/_app/reaction_verbs.py",
+        "drained = cycle.once(limit)",
+        "drained = cycle.once()",
+        (pytest("reactions/test_drain.py::test_a_limit_bounds_the_targets_that_are_leased"),),
+    ),
+    Mutation(
+        "drain-limit-over-lanes",
+        "python/act_fast/_workers/cycle.py",
+        "min(targets, limit - len(leases))",
+        "min(targets, limit)",
+        (
+            pytest("reactions/test_drain.py"),
+            pytest("reactions/test_lanes.py"),
+        ),
+    ),
+    Mutation(
+        "wait-for-watermark",
+        "python/act_fast/_workers/wait_for.py",
+        "if found.watermark >= position:",
+        "if found.watermark >= 0:",
+        (pytest("reactions/test_wait_for.py"),),
+    ),
+)
