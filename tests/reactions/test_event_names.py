@@ -258,3 +258,14 @@ def test_what_is_correlated_by_names_is_what_a_whole_history_gives(store: LogSto
         app.settle()
         orders.append(heard.positions)
     assert orders[0] == orders[1] == list(range(1, 301)), "names of one reaction are merged in order"
+
+
+def test_settling_goes_on_past_targets_whose_work_another_source_has_handled(store: LogStore) -> None:
+    wide, everywhere = release(store, A, to="{data.number}")
+    narrow, own = release(store, A, to="{data.number}", source="a")
+    put(store, *(A(number) for number in range(5)), stream="a")
+    put(store, A(9), stream="b")
+    wide.correlate()
+    narrow.settle()
+    wide.settle(concurrency=1)
+    assert (own.positions, everywhere.positions) == ([1, 2, 3, 4, 5], [6])

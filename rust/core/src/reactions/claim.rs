@@ -112,30 +112,14 @@ impl Reactions {
     pub fn claim(&self, options: &ClaimOptions) -> Result<Vec<Lease<'_>>> {
         let uptime_ms = self.clock.uptime_ms();
         let claimed = self.locked(|shared| {
-            let lanes = shared.lanes(options.lanes.as_deref());
-            let wanted = |lane: u32| lanes.as_ref().is_none_or(|lanes| lanes.contains(&lane));
-            match shared.turn(&wanted, uptime_ms)? {
-                Turn::Wait => return Ok(Vec::new()),
-                Turn::Alone(suspect) if options.lagging + options.leading > 0 => {
-                    if let Some(alone) = shared.lease(suspect, true, options, uptime_ms, true)? {
-                        shared.apart = Some((suspect, alone.token, uptime_ms));
-                        return Ok(vec![alone]);
-                    }
+            loop {
+                let passed_before = shared.passed_over;
+                let claimed = shared.claim(options, uptime_ms)?;
+                // Targets whose work was all handled elsewhere give no lease; others may be ready still.
+                if !claimed.is_empty() || shared.passed_over == passed_before {
+                    return Ok(claimed);
                 }
-                Turn::Alone(_) | Turn::Any => {}
             }
-            let fair = options.lagging == 1
-                && shared.frontier.any_ready(&wanted)
-                && shared.frontier.single_is_fair(lanes.as_ref());
-            let lagging = shared.frontier.lagging(&wanted, options.lagging, fair);
-            let leading = shared.frontier.leading(&wanted, options.leading, &lagging);
-            let alone = lagging.len() + leading.len() == 1 && !shared.holds_any(uptime_ms)?;
-            let each = lagging.into_iter().map(|target| (target, true));
-            let mut claimed = Vec::new();
-            for (target, lagging) in each.chain(leading.into_iter().map(|target| (target, false))) {
-                claimed.extend(shared.lease(target, lagging, options, uptime_ms, alone)?);
-            }
-            Ok(claimed)
         })?;
         let positions: Vec<u64> = claimed.iter().flat_map(Claimed::positions).collect();
         match self.events(&positions) {
@@ -215,6 +199,33 @@ impl Reactions {
 }
 
 impl Shared {
+    /// Lease targets that are ready, as many as are asked for.
+    fn claim(&mut self, options: &ClaimOptions, uptime_ms: u64) -> Result<Vec<Claimed>> {
+        let lanes = self.lanes(options.lanes.as_deref());
+        let wanted = |lane: u32| lanes.as_ref().is_none_or(|lanes| lanes.contains(&lane));
+        match self.turn(&wanted, uptime_ms)? {
+            Turn::Wait => return Ok(Vec::new()),
+            Turn::Alone(suspect) if options.lagging + options.leading > 0 => {
+                if let Some(alone) = self.lease(suspect, true, options, uptime_ms, true)? {
+                    self.apart = Some((suspect, alone.token, uptime_ms));
+                    return Ok(vec![alone]);
+                }
+            }
+            Turn::Alone(_) | Turn::Any => {}
+        }
+        let fair =
+            options.lagging == 1 && self.frontier.any_ready(&wanted) && self.frontier.single_is_fair(lanes.as_ref());
+        let lagging = self.frontier.lagging(&wanted, options.lagging, fair);
+        let leading = self.frontier.leading(&wanted, options.leading, &lagging);
+        let alone = lagging.len() + leading.len() == 1 && !self.holds_any(uptime_ms)?;
+        let each = lagging.into_iter().map(|target| (target, true));
+        let mut claimed = Vec::new();
+        for (target, lagging) in each.chain(leading.into_iter().map(|target| (target, false))) {
+            claimed.extend(self.lease(target, lagging, options, uptime_ms, alone)?);
+        }
+        Ok(claimed)
+    }
+
     /// Lease a target, if it has work below the cut; `alone`: nothing else is leased by this process.
     fn lease(
         &mut self,
@@ -228,6 +239,7 @@ impl Shared {
         for (at, _, subscription) in &mut own {
             if self.pass_over(subscription)? {
                 self.put_subscription(*at, subscription)?;
+                self.passed_over += 1;
             }
         }
         let window = options.window.max(1);

@@ -103,6 +103,8 @@ pub(super) struct Shared {
     lane_names: Vec<String>,
     pub(super) frontier: Frontier,
     pub(super) held: HashMap<u32, Held>,
+    /// How often work was passed over, since it was handled under another subscription.
+    pub(super) passed_over: u64,
     /// Who was correlated last: those who are near the head, or those who are not yet.
     pub(super) joined_last: bool,
     /// The target that is leased alone, with the lease's token, and since when.
@@ -140,6 +142,7 @@ impl Shared {
             lane_names: Vec::new(),
             frontier: Frontier::default(),
             held: HashMap::new(),
+            passed_over: 0,
             joined_last: false,
             apart: None,
             gathering: None,
