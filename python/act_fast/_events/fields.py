@@ -32,7 +32,7 @@ _NO_KEYS: Final = (
     inspect.TypedDictType,
 )
 
-_WITH_FIELDS: Final = inspect.StructType | inspect.DataclassType | inspect.TypedDictType | inspect.NamedTupleType
+_WITH_FIELDS: Final = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType, inspect.NamedTupleType)
 
 
 def scope_of(frame: FrameType) -> Mapping[str, Any]:

@@ -93,13 +93,14 @@ class Fold(Generic[S]):
             deciding.set(self._reducers)
             for event in events:
                 version += 1
-                if reducers[type(event)](state, event) is not None:
-                    self.returned(event.__stored_name__)
-        except FoldError as error:
-            raise FoldError(error.field, error.event, error.problem, stream, version) from None
-        except Exception as error:
-            error.add_note(_place(event.__stored_name__, stream, version, self.definition.name))
-            raise
+                try:
+                    if reducers[type(event)](state, event) is not None:
+                        self.returned(event.__stored_name__)
+                except FoldError as error:
+                    raise FoldError(error.field, error.event, error.problem, stream, version) from None
+                except Exception as error:
+                    error.add_note(_place(event.__stored_name__, stream, version, self.definition.name))
+                    raise
         finally:
             deciding.set(before)
 

@@ -150,4 +150,4 @@ def _there(db: Any, tables: Sequence[str]) -> set[str]:
         f" (select 1 from ({known}) as known where lower(known.name) = lower(asked.name))",
         tables,
     )
-    return {tables[number] for (number,) in rows}
+    return {tables[int(number)] for (number,) in rows}

@@ -35,6 +35,7 @@ class Invariant(Generic[S, P]):
         self.always = always
         self.checked = False
         self.takes_actor = False
+        self._ask: Callable[..., object] = function
 
     @overload
     def __get__(self, instance: None, owner: type) -> Self: ...
@@ -48,9 +49,7 @@ class Invariant(Generic[S, P]):
 
     def holds(self, state: S, actor: "Actor | None") -> bool:
         """Whether the rule holds in this state, for this actor."""
-        function: Callable[..., object] = self.function
-        arguments = (state,) if not self.takes_actor else (state, actor and own_actor(actor))
-        found = function(*arguments)
+        found = self._ask(state, actor and own_actor(actor)) if self.takes_actor else self._ask(state)
         if found is True or found is False:
             return found
         return self._truth(found)

@@ -34,8 +34,8 @@ class Place:
     def __init__(self, number: int) -> None:
         self.number = number
         self.process: SpawnProcess | None = None
-        self.began = 0.0
-        self.begin_at = 0.0
+        self.began: float = 0.0
+        self.begin_at: float = 0.0
         self.deaths = 0
 
 

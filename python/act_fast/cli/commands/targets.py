@@ -74,9 +74,9 @@ class Frontiers:
 
     def __init__(self) -> None:
         self.states: dict[str, int] = {}
-        self.leading = 0
+        self.leading: int = 0
         self.lagging: int | None = None
-        self.lag = 0
+        self.lag: int = 0
 
     def watch(self, found: Iterable[Target]) -> Iterator[Target]:
         """The same targets, looked at."""

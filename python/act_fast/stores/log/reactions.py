@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Final
 
 from act_fast import _core
 from act_fast.errors import StoreClosedError
@@ -15,35 +16,35 @@ class LogReactions:
     def __init__(self, log: _core.Log) -> None:
         self._log = log = log.pin()
         core = _core.Reactions.open(log)
-        self.register = core.register
-        self.correlate = core.correlate
-        self.resolve = core.resolve
-        self.attempts_at = core.attempts_at
-        self.hold = core.hold
-        self.claim = core.claim
-        self.finish = core.finish
-        self.renew = core.renew
-        self.cut = core.cut
-        self.forget = core.forget
-        self.any_ready = core.any_ready
-        self.next_ms = core.next_ms
-        self.reset = core.reset
-        self.heads = core.heads
-        self.skip = core.skip
-        self.skipped = core.skipped
-        self.unblock = core.unblock
-        self.block = core.block
-        self.defer = core.defer
-        self.prioritize = core.prioritize
-        self.targets = core.targets
-        self.progress = core.progress
-        self.cursors = core.cursors
-        self.flush = core.flush
-        self.expect_news = log.expect_news
-        self.wait_news = log.wait_news
-        self.wake = log.wake
-        self.expect_moves = log.expect_moves
-        self.wait_moves = log.wait_moves
+        self.register: Final = core.register
+        self.correlate: Final = core.correlate
+        self.resolve: Final = core.resolve
+        self.attempts_at: Final = core.attempts_at
+        self.hold: Final = core.hold
+        self.claim: Final = core.claim
+        self.finish: Final = core.finish
+        self.renew: Final = core.renew
+        self.cut: Final = core.cut
+        self.forget: Final = core.forget
+        self.any_ready: Final = core.any_ready
+        self.next_ms: Final = core.next_ms
+        self.reset: Final = core.reset
+        self.heads: Final = core.heads
+        self.skip: Final = core.skip
+        self.skipped: Final = core.skipped
+        self.unblock: Final = core.unblock
+        self.block: Final = core.block
+        self.defer: Final = core.defer
+        self.prioritize: Final = core.prioritize
+        self.targets: Final = core.targets
+        self.progress: Final = core.progress
+        self.cursors: Final = core.cursors
+        self.flush: Final = core.flush
+        self.expect_news: Final = log.expect_news
+        self.wait_news: Final = log.wait_news
+        self.wake: Final = log.wake
+        self.expect_moves: Final = log.expect_moves
+        self.wait_moves: Final = log.wait_moves
         self._close: Callable[[], None] = core.close
         self._moved: Callable[[], None] = log.moved
 
