@@ -41,7 +41,7 @@ def asked(shelf: Path, sizes: Sizes) -> Iterator[Asked]:
         write_ledger(store, max(sizes.open_events // EVENTS_A_STREAM, 10))
         store.flush()
         parquet = shelf / "deposited.parquet"
-        app.sql("select * from deposited").write_parquet(str(parquet))
+        app.export(parquet, "select * from deposited")
         ((deposits,),) = app.sql("select count(*) from deposited").fetchall()
         yield Asked(app, deposits, parquet)
 
