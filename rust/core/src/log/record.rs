@@ -4,7 +4,7 @@
 //! before it (whose checksum it repeats). A commit of one event is checked as a whole; in larger ones the preamble and
 //! each event carry checksums of their own, so that reading one does not mean reading all.
 
-use crate::bytes::{Cursor, narrow_at, u32_at, u64_at};
+use crate::bytes::{Cursor, narrow_at, u32_at, u64_at, varint_len};
 
 /// The format of files written by this version.
 pub(crate) const FORMAT: u32 = 1;
@@ -232,6 +232,20 @@ impl<'a> Preamble<'a> {
         self.definition_count
     }
 
+    /// Whether the commit holds all the keys and events that it says, and nothing else. Their own checksums are not
+    /// looked at.
+    fn is_whole(&self) -> bool {
+        let mut events = self.events();
+        let placed = events.by_ref().all(|event| {
+            let at = event.place - self.place;
+            usize::try_from(at).ok().and_then(|start| distance_to_commit(&self.record[start..])) == Some(at)
+        });
+        placed
+            && events.left == 0
+            && self.definitions().count() as u64 == self.definition_count
+            && is_padding(&self.record[events.cursor.at..])
+    }
+
     /// The events in order. Their own checksums are not looked at: whoever walks whole records has checked the record.
     #[inline]
     pub(crate) fn events(&self) -> Events<'a> {
@@ -242,6 +256,20 @@ impl<'a> Preamble<'a> {
             left: self.count,
             single: self.count == 1,
         }
+    }
+}
+
+/// Whether these can be the last bytes of a record, behind all that it holds.
+fn is_padding(rest: &[u8]) -> bool {
+    rest.len() < ALIGN_BYTES && rest.iter().all(|byte| *byte == 0)
+}
+
+/// How many events a sound record holds; None when it does not hold what it says, or more than that.
+pub(crate) fn events_held(head: &Head, bytes: &[u8], place: u64, seed: Seed) -> Option<u64> {
+    match head.kind {
+        Kind::Commit => Preamble::read(bytes, place, seed, true).filter(Preamble::is_whole).map(|commit| commit.count),
+        Kind::Snapshot => SnapshotRecord::read(bytes).filter(|snapshot| snapshot.is_whole(bytes)).map(|_| 0),
+        Kind::End => (head.len == HEAD_BYTES).then_some(0),
     }
 }
 
@@ -339,6 +367,13 @@ impl<'a> SnapshotRecord<'a> {
         let len = cursor.varint()?;
         let data = cursor.take(len)?;
         Some(Self { head, stream, version, before, data })
+    }
+
+    /// Whether the record that `bytes` are holds nothing else.
+    fn is_whole(&self, bytes: &[u8]) -> bool {
+        let before = varint_len(u64::from(self.stream)) + varint_len(self.version) + varint_len(self.before);
+        let held = HEAD_BYTES + before + varint_len(self.data.len() as u64) + self.data.len();
+        bytes.get(held..self.head.len).is_some_and(is_padding)
     }
 }
 

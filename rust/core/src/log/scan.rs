@@ -71,14 +71,10 @@ impl<'a> Scan<'a> {
             return Ok(Step::Stop("the position or the time of the record here does not follow"));
         }
         let found = Found { place: self.place, head, bytes: &rest[..head.len] };
-        let mut last = self.position;
-        if head.kind == Kind::Commit {
-            match Preamble::read(found.bytes, self.place, self.seed, true) {
-                Some(commit) if commit.events().count() as u64 == commit.count => last += commit.count,
-                _ => return Ok(Step::Stop("the commit here does not hold what it says")),
-            }
-        }
-        self.position = last;
+        let Some(events) = record::events_held(&head, found.bytes, self.place, self.seed) else {
+            return Ok(Step::Stop("the record here does not hold what it says"));
+        };
+        self.position += events;
         self.created = head.created;
         self.crc = head.crc;
         self.place = match head.kind {
@@ -133,7 +129,7 @@ mod tests {
 
     use super::*;
     use crate::disk::MemoryDisk;
-    use crate::log::builder::{Builder, NewCommit};
+    use crate::log::builder::{Builder, NewCommit, NewSnapshot};
     use crate::log::record::{KeyKind, LogState};
     use crate::log::segments::{self, Header};
 
@@ -215,8 +211,74 @@ mod tests {
 
     #[test]
     fn a_commit_with_a_sound_checksum_that_holds_other_than_it_says_ends_the_walk() {
-        let what = Some("the commit here does not hold what it says");
+        let what = Some("the record here does not hold what it says");
         assert_eq!(second(|new| NewCommit { count: 3, ..new }), what);
+        assert_eq!(second(|new| NewCommit { count: 1, ..new }), what);
+    }
+
+    /// What the walk says of a second record that `build` makes and `change` changes, sealed after that.
+    fn resealed(
+        build: impl FnOnce(&mut Builder, &LogState, Seed),
+        change: impl FnOnce(&mut Vec<u8>),
+    ) -> Option<&'static str> {
+        let (segments, mut builder, state) = log_of_one();
+        let seed = Seed::new(&STORE);
+        build(&mut builder, &state, seed);
+        let mut record = builder.finish(seed).0.to_vec();
+        change(&mut record);
+        let len = u32::try_from(record.len()).expect("a small record");
+        record[4..8].copy_from_slice(&len.to_le_bytes());
+        let crc = seed.record_crc(state.tail, &record);
+        record[8..12].copy_from_slice(&crc.to_le_bytes());
+        let to = segments.opened(state.tail, false).expect("a file");
+        segments.write(&to, state.tail, &record).expect("writing");
+        let mut scan = Scan::new(&segments, 1);
+        assert!(matches!(scan.step().expect("a step"), Step::Record(_)));
+        match scan.step().expect("a step") {
+            Step::Record(_) => None,
+            Step::Stop(reason) => Some(reason),
+        }
+    }
+
+    /// A commit of one event whose record has three bytes of padding.
+    fn one_event(builder: &mut Builder, state: &LogState, seed: Seed) {
+        let LogState { tail: place, position, created, crc: previous } = *state;
+        let new = NewCommit {
+            place,
+            previous,
+            position: position + 1,
+            created,
+            synced: place,
+            count: 1,
+            meta: b"",
+            definitions: &[],
+        };
+        builder.commit(&new, seed);
+        builder.event(0, 1, 2, b"123", seed);
+    }
+
+    fn one_snapshot(builder: &mut Builder, state: &LogState, _: Seed) {
+        builder.snapshot(state, state.created, &NewSnapshot { stream: 0, version: 1, before: 0, data: b"1" });
+    }
+
+    fn the_end(builder: &mut Builder, state: &LogState, _: Seed) {
+        builder.end(state);
+    }
+
+    #[test]
+    fn a_record_with_a_sound_checksum_that_holds_more_than_its_kind_ends_the_walk() {
+        let what = Some("the record here does not hold what it says");
+        for build in [one_event, one_snapshot, the_end] {
+            assert_eq!(resealed(build, |_| ()), None);
+            for surplus in [&[0; 4][..], &[0; 64], b"more"] {
+                assert_eq!(resealed(build, |record| record.extend_from_slice(surplus)), what);
+            }
+        }
+        for build in [one_event, one_snapshot] {
+            assert_eq!(resealed(build, |record| *record.last_mut().expect("padding") = 1), what);
+        }
+        // An event says how far behind the beginning of its commit it is.
+        assert_eq!(resealed(one_event, |record| record[HEAD_BYTES + 4] += 1), what);
     }
 
     #[test]
