@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from act_fast import Act, Connection, LogStore, connect
+from act_fast import Act, Connection, Event, LogStore, State, action, connect
 from act_fast._sql.parquet import builder as settling
 from act_fast._sql.parquet.manifest import FOLDER
 from act_fast.errors import ValidationError
@@ -295,6 +295,26 @@ def test_files_are_only_read_even_then(app: Act, store_path: Path, statement: st
                 except (ValidationError, duckdb.Error):
                     continue
     assert everything(store_path.parent) == before
+
+
+class Query(Event):
+    """Called as a function of DuckDB's that answers whatever text it is given."""
+
+
+class Names(State):
+    @action
+    def query(self) -> Query:
+        return Query()
+
+
+def test_an_event_class_called_like_a_function_does_not_open_the_way_to_it() -> None:
+    with Act("memory:", Names) as app, connect(app, files=True) as connection:
+        app.do(Names.query, "a")
+        connection.refresh()
+        assert connection.sql("select count(*) from query, names_at(1)").fetchall() == [(1,)]
+        for function in ("query", '"Query"', "main.query", "system.main.query"):
+            with pytest.raises(ValidationError, match="do no more than read"):
+                connection.sql(f"from {function}('from duckdb_settings()')")
 
 
 def test_a_settled_part_is_opened_for_nothing_but_reading(app: Act, store_path: Path) -> None:

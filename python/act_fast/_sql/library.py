@@ -93,9 +93,9 @@ class Library:
 
     def ask(self, session: Session, query: str, params: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
         """Ask one question, with the relations that it names put in place for it."""
-        called = {each for relation in self.relations.values() for each in relation.called} if session.files else ()
+        functions = {each for relation in self.relations.values() for each in relation.functions}
         with interruptible():
-            check_question(session.connection, query, files=session.files, known=called)
+            check_question(session.connection, query, files=session.files, known=functions)
             self.place(session, words_of(query))
             return ask(session.connection, query, params, self.names)
 

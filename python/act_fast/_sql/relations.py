@@ -88,6 +88,11 @@ class Relation(Protocol):
         """What it is called in queries, in small letters."""
         ...
 
+    @property
+    def functions(self) -> Sequence[str]:
+        """Those of these that are called as functions."""
+        ...
+
     def place(self, session: Session) -> None:
         """Put it in place: what is read of it is read later, as of the session's position."""
 
@@ -98,6 +103,7 @@ class EventsRelation:
     name = "events"
     needs: Sequence[str] = ()
     called: Sequence[str] = ("events",)
+    functions: Sequence[str] = ()
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
@@ -114,6 +120,7 @@ class StreamsRelation:
     name = "streams"
     needs: Sequence[str] = ("events",)
     called: Sequence[str] = ("streams",)
+    functions: Sequence[str] = ()
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
@@ -130,6 +137,7 @@ class TargetsRelation:
     name = "targets"
     needs: Sequence[str] = ()
     called: Sequence[str] = ("targets",)
+    functions: Sequence[str] = ()
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
@@ -142,6 +150,7 @@ class SkippedRelation:
     name = "skipped"
     needs: Sequence[str] = ()
     called: Sequence[str] = ("skipped",)
+    functions: Sequence[str] = ()
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
@@ -167,6 +176,7 @@ class EventClassRelation:
     """
 
     needs: Sequence[str] = ()
+    functions: Sequence[str] = ()
 
     def __init__(self, name: str, event: type[Event], codec: Codec) -> None:
         self.name = name
@@ -227,7 +237,8 @@ class StateRelation:
     def __init__(self, name: str, model: Model[Any]) -> None:
         self.name = name
         self.at_name = f"{name}_at"
-        self.called: Sequence[str] = (name.casefold(), self.at_name.casefold())
+        self.functions: Sequence[str] = (self.at_name.casefold(),)
+        self.called: Sequence[str] = (name.casefold(), *self.functions)
         self._model = model
         self._shape = shape_of(model.definition.state, checked=False)
         self._names = column_names(self._shape.fields, ("stream", "version", "position", "error"))
