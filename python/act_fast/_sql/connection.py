@@ -1,10 +1,11 @@
 """A connection to a store or an app for many questions about one moment of it."""
 
+import os
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from act_fast.errors import ValidationError
+from act_fast.errors import StoreClosedError, ValidationError
 from act_fast.stores.port import Store
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Connection:
     def __init__(self, library: "Library", owned: Store | None, at: int | datetime | None, files: bool = False) -> None:
         from act_fast._sql.duckdb_database import new_database
 
+        self._process = os.getpid()
         self._library = library
         self._owned = owned
         self._session = library.session(new_database(files=files), at, files=files)
@@ -48,7 +50,9 @@ class Connection:
         Raises:
             ValidationError: the connection was opened with `files=True`, where only `sql` makes sure that files are
                 read and never written.
+            StoreClosedError: it was made by the process that this one was forked from.
         """
+        self._check_process()
         if self._session.files:
             raise ValidationError(
                 "with files=True there is no way to DuckDB's own connection, which could write files; ask with sql(),"
@@ -65,20 +69,36 @@ class Connection:
 
         Raises:
             ValidationError: it is no question, or cannot be answered.
+            StoreClosedError: the connection was made by the process that this one was forked from.
         """
+        self._check_process()
         return self._library.ask(self._session, query, params)
 
     def refresh(self, at: int | datetime | None = None) -> int:
         """Go on to the log as it is now, or was at a position or a time; the position."""
+        self._check_process()
         self._session = self._library.session(self._session.connection, at, files=self._session.files)
         self._library.place(self._session)
         return self.position
 
     def close(self) -> None:
         """Let go of everything, also of the store if `connect` has opened it. Closing again does nothing."""
-        self._session.connection.close()
+        if not self._inherited:
+            self._session.connection.close()
         if self._owned is not None:
             self._owned.close()
+
+    @property
+    def _inherited(self) -> bool:
+        """Whether this is a forked child, which has the database without its threads."""
+        return os.getpid() != self._process
+
+    def _check_process(self) -> None:
+        if self._inherited:
+            raise StoreClosedError(
+                "this connection was made by the process that this one was forked from; open the store and connect"
+                " again in the child"
+            )
 
     def __enter__(self) -> Self:
         return self

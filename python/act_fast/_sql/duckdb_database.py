@@ -8,15 +8,17 @@ DuckDB offers a relation the columns and the conditions of a query only through 
 here and nowhere else; without them, relations are read whole, and DuckDB leaves out what was not asked for.
 """
 
-import os
+import ctypes
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, Final
+from weakref import WeakSet
 
 import duckdb
 
+from act_fast._runtime.forks import tell_in_child
 from act_fast._sql.parquet.files import PREFIX, PartFiles
 from act_fast._sql.scan import Condition, Scan
 from act_fast._sql.spill import new_spill_folder
@@ -41,8 +43,43 @@ _CONFIG: Final = {
     "allow_persistent_secrets": "false",
 }
 
-_lock = threading.Lock()
-_shared: dict[int, duckdb.DuckDBPyConnection] = {}
+
+class _Databases:
+    """The databases of this process: which are there, and the one that most questions share.
+
+    A database that a child inherits lacks its threads: the child can neither use it nor let go of it, which would
+    wait for them, or crash. It is left where it is, for as long as the child lives.
+    """
+
+    def __init__(self) -> None:
+        self._opened: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
+        self.forked()
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        for inherited in tuple(self._opened):
+            # One reference more than there are: not even the end of the interpreter takes it away.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
+        self._opened = WeakSet()
+        self._lock = threading.Lock()
+        self._shared: duckdb.DuckDBPyConnection | None = None
+
+    def open(self) -> duckdb.DuckDBPyConnection:
+        """A new one, which nothing has been locked in yet."""
+        connection = duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": new_spill_folder()})
+        self._opened.add(connection)
+        connection.execute("set global timezone = 'UTC'")
+        return connection
+
+    def session(self) -> duckdb.DuckDBPyConnection:
+        """A connection to the shared one, with a temporary schema of its own."""
+        with self._lock:
+            if self._shared is None:
+                self._shared = new_database()
+            return self._shared.cursor()
+
+
+_databases: Final = _Databases()
 
 
 def new_database(*, files: bool = False, lossless: bool = False) -> duckdb.DuckDBPyConnection:
@@ -53,7 +90,7 @@ def new_database(*, files: bool = False, lossless: bool = False) -> duckdb.DuckD
             with `files=True`, since DuckDB knows no access that is for reading only.
         lossless: whether answers keep DuckDB's own types as Arrow, for another database to read.
     """
-    connection = _open()
+    connection = _databases.open()
     if lossless:
         connection.execute("set global arrow_lossless_conversion = true")
     connection.register_filesystem(PartFiles())
@@ -66,23 +103,12 @@ def new_database(*, files: bool = False, lossless: bool = False) -> duckdb.DuckD
 
 def new_writer() -> duckdb.DuckDBPyConnection:
     """A database that may write files: for statements of our own, and for nothing that was handed in."""
-    return _open()
-
-
-def _open() -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": new_spill_folder()})
-    connection.execute("set global timezone = 'UTC'")
-    return connection
+    return _databases.open()
 
 
 def new_session() -> duckdb.DuckDBPyConnection:
     """A connection to the database that all questions of this process share, with a temporary schema of its own."""
-    with _lock:
-        # A fork leaves a database without its threads behind.
-        shared = _shared.get(os.getpid())
-        if shared is None:
-            shared = _shared[os.getpid()] = new_database()
-        return shared.cursor()
+    return _databases.session()
 
 
 @contextmanager

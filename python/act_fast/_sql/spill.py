@@ -12,7 +12,7 @@ from typing import Final
 
 __all__ = ["new_spill_folder"]
 
-_lock: Final = threading.Lock()
+_lock = threading.Lock()
 _folders: Final[dict[int, tuple[Path, int]]] = {}
 _made = 0
 
@@ -30,6 +30,15 @@ def new_spill_folder() -> str:
             atexit.register(_end, process)
         _made += 1
         return str(_folders[process][0] / str(_made))
+
+
+def _in_child() -> None:
+    """Take a new lock: a thread that is not here may have held it."""
+    global _lock
+    _lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 def _begin() -> tuple[Path, int]:
