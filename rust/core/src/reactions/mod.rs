@@ -6,10 +6,14 @@ mod correlate;
 mod finish;
 mod frontier;
 mod hold;
+mod register;
 mod skip;
 mod spec;
+mod standing;
 mod state;
+mod subscribe;
 mod suspect;
+mod sync;
 mod view;
 
 use std::collections::HashMap;
