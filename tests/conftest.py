@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from act_fast.stores.log.store import LogStore
+from act_fast import LogStore
 from tests.time_limit import bounded
 
 SMALL_SEGMENT_BYTES = 64 * 1024

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from act_fast import Act, AsyncAct, State, action, reducer
-from act_fast._events.event import Event
+from act_fast import Act, AsyncAct, Committed, Event, State, action, reducer
 from act_fast.errors import StoreClosedError
-from act_fast.stores.port import Committed
 from tests.log.processes import Tell, needs_proc, run, until
 
 

@@ -14,7 +14,7 @@ import pytest
 PREAMBLE = """
 import ctypes, errno, os, sys, threading
 from concurrent.futures import ThreadPoolExecutor
-from act_fast.stores.log.store import LogStore
+from act_fast import LogStore
 from act_fast.errors import StoreError, StoreFailedError, StoreFullError
 
 path, durability = sys.argv[1:]

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from act_fast._events.committed import Committed
+from act_fast import Committed
 
 Pair = tuple[str, bytes]
 

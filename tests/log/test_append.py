@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from act_fast._events.event import Event
-from act_fast._events.meta import Meta
+from act_fast import Event, LogStore, Meta
 from act_fast.errors import ConcurrencyError, OutcomeUnknownError, StoreFailedError, ValidationError
-from act_fast.stores.log.store import LogStore
 
 from .numbered import numbers, pair, pairs, positions, versions
 

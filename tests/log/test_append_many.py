@@ -4,11 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from act_fast._events.event import Event
-from act_fast._events.meta import Meta
+from act_fast import Append, Event, LogStore, Meta
 from act_fast.errors import ConcurrencyError
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import Append
 
 from .numbered import numbers, pair, pairs
 

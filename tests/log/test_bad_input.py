@@ -11,11 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from act_fast._events.event import Event
-from act_fast._events.meta import Meta
+from act_fast import Append, Event, LogStore, Meta
 from act_fast.errors import ActError, StoreClosedError, ValidationError
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import Append
 
 from .numbered import numbers, pair, pairs
 

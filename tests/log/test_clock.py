@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from act_fast.stores.log.store import LogStore
+from act_fast import LogStore
 
 from .conftest import OnMachine
 

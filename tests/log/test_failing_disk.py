@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from act_fast.stores.log.store import LogStore
+from act_fast import LogStore
 
 from .conftest import OnMachine
 from .numbered import numbers, versions

@@ -13,10 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from act_fast import Append, LogStore
 from act_fast._runtime.file_lock import FileLock
 from act_fast.errors import StoreClosedError
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import Append
 
 from .numbered import numbers, pairs, versions
 from .processes import Process, Tell, needs_proc, run, started, until

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from act_fast import Append, LogStore
 from act_fast.errors import StoreError, StoreFullError
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import Append
 
 from .conftest import Disk
 from .numbered import pairs, positions, versions

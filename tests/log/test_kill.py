@@ -19,9 +19,7 @@ from typing import Literal
 import msgspec
 import pytest
 
-from act_fast._events.committed import Committed
-from act_fast.stores.log.store import Durability, LogStore
-from act_fast.stores.values import Append
+from act_fast import Append, Committed, Durability, LogStore
 
 from .processes import Process, Tell, started
 

@@ -6,9 +6,7 @@ from datetime import UTC
 
 import pytest
 
-from act_fast._events.committed import Committed
-from act_fast._events.meta import Meta
-from act_fast.stores.log.store import LogStore
+from act_fast import Committed, LogStore, Meta
 
 from .numbered import numbers, pairs, positions, versions
 

@@ -16,11 +16,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from act_fast._events.committed import Committed
-from act_fast._events.meta import Meta
+from act_fast import Append, Committed, LogStore, Meta, StreamInfo
 from act_fast.errors import ConcurrencyError, ValidationError
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import Append, StreamInfo
 
 EXAMPLES = int(os.environ.get("ACT_FAST_EXAMPLES", "40"))
 HANDLES = 3

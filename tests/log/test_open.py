@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from act_fast import LogStore
 from act_fast.errors import (
     StoreCorruptError,
     StoreError,
@@ -21,7 +22,6 @@ from act_fast.errors import (
     StoreLockedError,
     ValidationError,
 )
-from act_fast.stores.log.store import LogStore
 
 from .checksum import crc32c
 from .conftest import Disk

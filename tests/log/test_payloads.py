@@ -10,10 +10,20 @@ from typing import Any
 import msgspec
 import pytest
 
-from act_fast import Act, Actor, Event, RestoreError, State, ValidationError, action, last, restore_path
-from act_fast._events.meta import Meta
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.port import Append
+from act_fast import (
+    Act,
+    Actor,
+    Append,
+    Event,
+    LogStore,
+    Meta,
+    RestoreError,
+    State,
+    ValidationError,
+    action,
+    last,
+    restore_path,
+)
 
 
 def nested(depth: int) -> bytes:

@@ -8,10 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from act_fast._events.committed import Committed
+from act_fast import Append, Committed, Durability, LogStore
 from act_fast.errors import ConcurrencyError, StoreLockedError
-from act_fast.stores.log.store import Durability, LogStore
-from act_fast.stores.values import Append
 
 from .numbered import numbers, pair, pairs, positions, versions
 from .processes import Tell, run, started
@@ -318,7 +316,7 @@ def test_processes_that_come_and_go_disturb_nobody(made: Path) -> None:
 
 def test_programs_that_were_not_forked_share_a_store_as_well(made: Path) -> None:
     program = (
-        "import sys; from act_fast.stores.log.store import LogStore\n"
+        "import sys; from act_fast import LogStore\n"
         "with LogStore(sys.argv[1]) as store:\n"
         "    print(store.wait(0), flush=True)\n"
         "    store.append('answer', [('Answered', b'1')])\n"

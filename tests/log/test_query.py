@@ -11,10 +11,7 @@ from typing import Any
 
 import pytest
 
-from act_fast._events.committed import Committed
-from act_fast._events.meta import Meta
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import Append
+from act_fast import Append, Committed, LogStore, Meta
 
 from .numbered import numbers, pairs, positions
 

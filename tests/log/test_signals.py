@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from act_fast.stores.log.store import LogStore
+from act_fast import LogStore
 
 from .numbered import pairs, versions
 from .processes import Tell, run
@@ -17,7 +17,7 @@ from .processes import Tell, run
 
 def interrupted(program: str, path: Path) -> subprocess.CompletedProcess[str]:
     """Start `program`, send it a Ctrl-C when it has said that it is ready, and wait for its end."""
-    code = "from act_fast.stores.log.store import LogStore\nimport sys, signal, asyncio\npath = sys.argv[1]\n"
+    code = "from act_fast import LogStore\nimport sys, signal, asyncio\npath = sys.argv[1]\n"
     process = subprocess.Popen(
         [sys.executable, "-u", "-c", code + textwrap.dedent(program), str(path)],
         stdout=subprocess.PIPE,
@@ -102,7 +102,7 @@ def test_a_program_that_ends_while_a_task_waits_ends_quietly(store_path: Path) -
 def test_a_program_that_ends_without_closing_ends_quietly_and_loses_nothing(store_path: Path, durability: str) -> None:
     program = """
         import sys, threading, time
-        from act_fast.stores.log.store import LogStore
+        from act_fast import LogStore
 
         class Slow:
             def __del__(self):

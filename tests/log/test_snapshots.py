@@ -5,9 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from act_fast import LogStore, StoredSnapshot
 from act_fast.errors import ValidationError
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import StoredSnapshot
 
 from .numbered import pairs, positions, versions
 

@@ -5,10 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from act_fast._events.committed import Committed
+from act_fast import Append, Committed, LogStore, StreamInfo
 from act_fast.errors import ConcurrencyError
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import Append, StreamInfo
 
 from .numbered import pairs
 

@@ -9,9 +9,8 @@ from typing import TypeVar
 
 import pytest
 
+from act_fast import Append, LogStore
 from act_fast.errors import ConcurrencyError, StoreClosedError
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import Append
 
 from .numbered import numbers, pair, pairs, positions, versions
 

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from act_fast._events.committed import Committed
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import Append
+from act_fast import Append, Committed, LogStore
 
 from .numbered import pairs
 from .processes import Tell, run

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from act_fast._events.committed import Committed
+from act_fast import Append, Committed, LogStore, VerifyReport, verify_path
 from act_fast.errors import StoreCorruptError, StoreError, StoreFormatError
-from act_fast.stores.log.offline import verify_path
-from act_fast.stores.log.store import LogStore
-from act_fast.stores.values import Append, VerifyReport
 
 from .numbered import pairs, versions
 from .processes import Tell, run

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from act_fast import LogStore
 from act_fast.errors import StoreClosedError
-from act_fast.stores.log.store import LogStore
 
 from .numbered import pairs, positions
 from .processes import Tell, needs_proc, run, started, until

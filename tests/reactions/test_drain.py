@@ -5,8 +5,7 @@ import threading
 
 import pytest
 
-from act_fast import Act, Committed, Drained, ValidationError
-from act_fast._reactions.lane import Lane
+from act_fast import Act, Committed, Drained, Lane, ValidationError
 from tests.framework.bank import Account, Deposited, Opened
 from tests.reactions.heard import Heard, deposit
 

@@ -20,6 +20,7 @@ from act_fast import (
     DecodeError,
     Event,
     FoldError,
+    LogStore,
     State,
     ValidationError,
     count,
@@ -29,7 +30,6 @@ from act_fast import (
     minimum,
     total,
 )
-from act_fast.stores.log.store import LogStore
 
 
 class Color(Enum):

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from act_fast import Act, Event, State, last, total
-from act_fast.stores.log.store import LogStore
+from act_fast import Act, Event, LogStore, State, last, total
 
 from .test_one_answer import one_answer
 

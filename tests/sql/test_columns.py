@@ -8,8 +8,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from act_fast import ActionCause, Actor, Append, Causation, LogStore, Meta
-from act_fast._core import Columns
+from act_fast import ActionCause, Actor, Append, Causation, Columns, LogStore, Meta
 from act_fast.errors import StoreClosedError, ValidationError
 
 RAW = ("position", "stream", "version", "name", "created", "data")
