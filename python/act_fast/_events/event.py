@@ -25,6 +25,8 @@ _encode = msgspec.json.Encoder().encode
 class EventMeta(msgspec.StructMeta):
     """Makes event classes: frozen, named for the log, and of fields that can be stored."""
 
+    __floats__: bool
+
     def __new__(
         metacls,
         class_name: str,
@@ -38,7 +40,7 @@ class EventMeta(msgspec.StructMeta):
         check_keywords(class_name, config, ("name",))
         namespace["__stored_name__"] = _stored_name(class_name, name)
         namespace["__upcasts__"] = {}
-        namespace["__floats__"] = None
+        namespace["__floats__"] = True
         with fields_with_mend(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, namespace, **config)
         _check_shape(cls)
@@ -48,7 +50,15 @@ class EventMeta(msgspec.StructMeta):
         check_fields(cls)
         with suppress(NameError):  # a field may name a class that is defined later; looked at again for an app
             check_constant(cls)
+        holds_floats(cls)
         return cls
+
+
+def holds_floats(event: EventMeta) -> bool:
+    """Whether events of a class may hold a float or a decimal number; kept, so that encoding need not ask."""
+    with suppress(NameError):  # until each field's type is there, it may
+        event.__floats__ = may_hold_floats(event)
+    return event.__floats__
 
 
 def _stored_name(class_name: str, name: str | None) -> str:
@@ -90,18 +100,7 @@ class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
 
     __stored_name__: ClassVar[str]
     __upcasts__: ClassVar[dict[str, Upcast[Any, Any]]]
-    __floats__: ClassVar[bool | None]
-
-
-def holds_floats(event: type[Event]) -> bool:
-    """Whether events of a class may hold a float or a decimal number; found out once."""
-    found = event.__floats__
-    if found is None:
-        try:
-            found = event.__floats__ = may_hold_floats(event)
-        except NameError:
-            return True
-    return found
+    __floats__: ClassVar[bool]
 
 
 def encode(event: Event) -> tuple[str, bytes]:
@@ -115,7 +114,7 @@ def encode(event: Event) -> tuple[str, bytes]:
         raise TypeError(f"{type(event).__name__} is no event")
     try:
         data = _encode(event)
-        if holds_floats(type(event)):
+        if event.__floats__:
             check_finite(event, data)
         return event.__stored_name__, data
     except msgspec.ValidationError as error:
