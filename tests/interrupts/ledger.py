@@ -3,9 +3,10 @@
 import sqlite3
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from act_fast import Act, Committed, Lane, Projection, SqlProjection, on
+from act_fast import Act, Committed, Event, Lane, Projection, SqlProjection, State, action, on
 from tests.framework.bank import Account, Deposited
 from tests.log.processes import until
 from tests.reactions.heard import Heard
@@ -49,6 +50,18 @@ class Sums(SqlProjection, name="sums"):
         )
 
 
+class Renamed(Event):
+    name: str
+
+
+class Named(State):
+    """Comes to the app later."""
+
+    @action
+    def rename(self, name: str) -> Renamed:
+        return Renamed(name)
+
+
 class Ledger:
     """An app on a store in memory, with four events and four targets that know of none of them yet."""
 
@@ -90,6 +103,7 @@ class Ledger:
         app.do(Account.deposit, "a", amount=1)
         if "later" not in [each.name for each in app.reactions]:
             self.later()
+        self.include()
         until(self._all_moved)
         positions = [event.position for event in app.query(events=[Deposited])]
         assert list(dict.fromkeys(self.found.positions)) == positions
@@ -115,6 +129,12 @@ class Ledger:
     def later(self) -> None:
         """Declare one more reaction."""
         self.app.on(Deposited, name="later", to="later")(Heard())
+
+    def include(self) -> None:
+        """Have the app take one more state class, unless it has."""
+        if Named not in self.app.states:
+            self.app.include(Named)
+        assert not self.app.load(Named, "none").version
 
 
 def _settle(ledger: Ledger) -> None:
@@ -175,6 +195,21 @@ def _sql(ledger: Ledger) -> None:
     app.sql("select * from targets").fetchall()
 
 
+def _wait_for(ledger: Ledger) -> None:
+    app = ledger.app
+    before = app.store.head
+    app.settle()
+    app.wait_for(before, "each-a", timeout=10)
+    after = app.do(Account.deposit, "a", amount=1)
+    with suppress(TimeoutError):
+        app.wait_for(after, "each-a", timeout=0.01)  # nothing is at work
+
+
+def _include(ledger: Ledger) -> None:
+    ledger.include()
+    list(ledger.app.replay(Named))
+
+
 THINGS_DONE: dict[str, Callable[[Ledger], None]] = {
     "do": _do,
     "load": _load,
@@ -184,4 +219,6 @@ THINGS_DONE: dict[str, Callable[[Ledger], None]] = {
     "declare": _declare,
     "rebuild": _rebuild,
     "sql": _sql,
+    "wait_for": _wait_for,
+    "include": _include,
 }

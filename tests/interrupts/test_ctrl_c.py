@@ -18,6 +18,7 @@ import pytest
 from act_fast import Act, Committed
 from act_fast._runtime.apart import apart, check_interrupted
 from act_fast._runtime.daemon_threads import Daemons
+from act_fast.errors import StoreClosedError
 from tests.framework.bank import Account, Deposited
 
 from .ctrl_c import Point, interrupted, points_of
@@ -59,6 +60,25 @@ def test_after_ctrl_c_everything_works_and_moves_on(name: str, dice: random.Rand
             raise
         ledger.close()
     assert came > len(chosen) / 2
+
+
+def test_a_close_that_ctrl_c_came_into_is_done_by_the_next(dice: random.Random) -> None:
+    traced = Ledger()
+    traced.app.settle()
+    chosen = drawn(points_of(traced.app.close), dice)
+    traced.close()
+    for point in chosen:
+        ledger = Ledger()
+        ledger.app.settle()
+        where, error = interrupted(ledger.app.close, point)
+        assert not where or is_interrupt(error), f"it raised {error!r} after Ctrl-C in {where}"
+        thread = threading.Thread(target=ledger.app.close, daemon=True)
+        thread.start()
+        thread.join(60)
+        assert not thread.is_alive(), f"close waits after Ctrl-C in {where}"
+        with pytest.raises(StoreClosedError):
+            ledger.app.do(Account.deposit, "a", amount=1)
+        ledger.close()
 
 
 def is_interrupt(error: BaseException | None) -> bool:
