@@ -118,6 +118,19 @@ def test_retries_come_to_an_end(tickets: Act) -> None:
     assert tickets.store.head == 3
 
 
+@pytest.mark.parametrize("own_first", [0, 1])
+def test_a_conflict_on_another_stream_is_the_callers_and_not_decided_again(tickets: Act, own_first: int) -> None:
+    def collide() -> None:
+        tickets.store.append("elsewhere", [Sold("nobody")], expected_version=7)
+
+    meanwhile.extend([lambda: pytest.fail("decided again"), collide])
+    let_others_in(tickets, own_first)
+    with pytest.raises(ConcurrencyError) as raised:
+        tickets.do(Ticket.sell_again, "t", to="me")
+    assert raised.value.stream == "elsewhere"
+    assert (tickets.store.head, len(meanwhile)) == (own_first, 1)
+
+
 def test_a_pinned_do_is_never_decided_again(tickets: Act) -> None:
     let_others_in(tickets, 1)
     with pytest.raises(ConcurrencyError):

@@ -104,25 +104,26 @@ FACADE: Final = (
         ),
     ),
     Mutation(
-        "pinned-not-retried",
-        "python/act_fast/_app/pipeline.py",
-        "if expected is not None or not action.retries or conflict.stream != stream:",
-        "if not action.retries or conflict.stream != stream:",
-        (pytest("framework/test_concurrency.py::test_a_pinned_do_is_never_decided_again"),),
-    ),
-    Mutation(
         "conflict-elsewhere",
         "python/act_fast/_app/pipeline.py",
         "if expected is not None or not action.retries or conflict.stream != stream:",
         "if expected is not None or not action.retries:",
-        (pytest("framework/test_concurrency.py"),),
+        (
+            pytest(
+                "framework/test_concurrency.py::test_a_conflict_on_another_stream_is_the_callers_and_not_decided_again"
+            ),
+        ),
     ),
     Mutation(
         "conflict-elsewhere-again",
         "python/act_fast/_app/pipeline.py",
         "                    if conflict.stream != stream:\n                        raise\n",
         "",
-        (pytest("framework/test_concurrency.py"),),
+        (
+            pytest(
+                "framework/test_concurrency.py::test_a_conflict_on_another_stream_is_the_callers_and_not_decided_again"
+            ),
+        ),
     ),
     Mutation(
         "close-expected",

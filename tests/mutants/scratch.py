@@ -17,7 +17,7 @@ __all__ = ["ROOT", "Outcome", "Scratch"]
 ROOT: Final = Path(__file__).parents[2]
 _COPIED: Final = ("Cargo.toml", "Cargo.lock", "pyproject.toml", "rust", "python", "tests")
 _LEFT_OUT: Final = frozenset({"__pycache__", "target"})
-_CHECK_SECONDS: Final = 300
+_CHECK_SECONDS: Final = 120
 _BUILD_SECONDS: Final = 1800
 _QUICK: Final = {"CARGO_INCREMENTAL": "1", "CARGO_PROFILE_DEV_OPT_LEVEL": "1", "CARGO_PROFILE_DEV_DEBUG": "0"}
 
