@@ -29,13 +29,6 @@ RECOVERY: Final = (
         (cargo("lib", "log::scan::tests::a_record_with_a_sound_checksum_that_does_not_follow_ends_the_walk"),),
     ),
     Mutation(
-        "count-of-events",
-        "rust/core/src/log/scan.rs",
-        "Some(commit) if commit.events().count() as u64 == commit.count =>",
-        "Some(commit) =>",
-        (cargo("lib", "log::scan::tests::a_commit_with_a_sound_checksum_that_holds_other_than_it_says_ends_the_walk"),),
-    ),
-    Mutation(
         "damage-below-the-flushed",
         "rust/core/src/recovery/recover.rs",
         "if tail < synced || scan.was_flushed(tail)? {",
