@@ -396,7 +396,7 @@ class Reactions:
             list[Row],
             list[list[int]],
             bool,
-            tuple[bool, str | None, list[tuple[int, int]], list[tuple[int, int]]] | None,
+            tuple[bool, str | None, list[tuple[int, int]], list[tuple[int, str, int]]] | None,
         ]
     ]:
         """Lease targets that have work, and fetch their next events: (target number, name, token, attempts, lagging,

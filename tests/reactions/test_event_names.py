@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from act_fast import Act, Committed, Event, LogStore, Projection, on
+from act_fast import Act, Committed, Event, LogStore, Projection, ValidationError, on
 from tests.reactions.heard import Heard
 
 
@@ -269,3 +270,76 @@ def test_settling_goes_on_past_targets_whose_work_another_source_has_handled(sto
     narrow.settle()
     wide.settle(concurrency=1)
     assert (own.positions, everywhere.positions) == ([1, 2, 3, 4, 5], [6])
+
+
+def test_what_a_class_that_is_new_finds_after_a_reset_is_no_repeat(store: LogStore) -> None:
+    before, _ = release(store, A)
+    put(store, A(1), B(2), A(3))
+    before.settle()
+    before.close()
+    told: list[tuple[int, bool]] = []
+    after = Act(store)
+    after.on(A, B, name="mailer", to="q")(lambda event: told.append((event.position, after.replaying)))
+    after.reset("q")
+    after.settle()
+    assert told == [(1, True), (2, False), (3, True)]
+
+
+class Failing(Heard):
+    """Fails at some positions."""
+
+    def __init__(self, *at: int) -> None:
+        super().__init__()
+        self.at = at
+
+    def __call__(self, event: Committed[Any]) -> None:
+        super().__call__(event)
+        if event.position in self.at:
+            raise ValueError("no")
+
+
+def blocked_at_three(store: LogStore) -> Act:
+    """The old release has failed at an event which comes after one that only the new release takes."""
+    old = Act(store)
+    old.on(A, name="mailer", to="q", retries=0)(Failing(3))
+    put(store, A(1), B(2), A(3))
+    old.settle()
+    assert [target.failing for target in old.blocked()] == [3]
+    return old
+
+
+def test_skip_steps_over_what_has_failed_and_not_over_what_a_new_class_has_found_before_it(store: LogStore) -> None:
+    blocked_at_three(store)
+    new, heard = release(store, A, B)
+    new.correlate()
+    with pytest.raises(ValidationError, match="'mailer' comes to position 3 next"):
+        new.skip("q", 2, reason="no")
+    assert new.skip("q", reason="no").position == 3
+    new.settle()
+    assert heard.positions == [2]
+
+
+def test_a_release_that_does_not_take_what_the_target_is_blocked_at_steps_over_nothing_unless_told(
+    store: LogStore,
+) -> None:
+    new = Act(store)
+    new.on(A, B, name="mailer", to="q", retries=0)(Failing(2))
+    put(store, A(1), B(2), A(3))
+    new.settle()
+    new.close()
+    old, _ = release(store, A)
+    with pytest.raises(ValidationError, match="'q' is blocked at position 2, but 'mailer' comes to position 3 next"):
+        old.skip("q", reason="no")
+    assert not list(old.skipped())
+    assert old.skip("q", 3, reason="no").position == 3
+
+
+def test_a_reaction_that_holds_is_no_target_to_skip_on(store: LogStore) -> None:
+    def to(event: Committed[A]) -> str:
+        raise ValueError("no")
+
+    app, _ = release(store, A, to=to, retries=0)
+    put(store, A(1))
+    app.settle()
+    with pytest.raises(ValidationError, match='"mailer" is a reaction that holds, no target'):
+        app.skip("mailer", reason="no")

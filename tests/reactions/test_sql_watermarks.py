@@ -717,3 +717,85 @@ def test_a_state_that_cannot_be_written_is_the_fault_of_its_stream(db: Any) -> N
         (found,) = app.blocked()
         assert (found.failing, found.watermark) == (3, 2)
     assert [row[0] for row in rows(db, "notes")] == ["a", "b"]
+
+
+# What was skipped.
+
+
+def skipped_at_two(app: Act) -> None:
+    """Three events of which the second cannot be handled, and was stepped over."""
+    deposit(app, "a")
+    deposit(app, "a", amount=Listed.poison)
+    deposit(app, "a")
+    finish(app, "listed")
+    assert blocked(app).endswith("ValueError: not this one")
+    assert app.skip("listed", reason="no").position == 2
+    finish(app, "listed")
+
+
+class Strict(Listed, name="listed", retries=0):
+    """Blocked at once."""
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_skipped_event_is_not_taken_from_the_log_as_one_that_is_missing(db: Any, more: int) -> None:
+    with Act("memory:", Account, Strict(db)) as app:
+        skipped_at_two(app)
+        deposit(app, *["a"] * more)
+        finish(app, "listed")
+        assert positions(db) == [1, 3, *[4] * more]
+        assert not list(app.blocked())
+
+
+@pytest.mark.parametrize("how", ["rebuild", "drop", "empty"])
+def test_rows_that_are_made_again_leave_out_what_was_skipped(db: Any, how: str) -> None:
+    projection = Strict(db)
+    with Act("memory:", Account, projection) as app:
+        skipped_at_two(app)
+        if how == "rebuild":
+            app.rebuild(projection)
+        else:
+            db.execute("drop table listed" if how == "drop" else "delete from listed")
+            db.commit()
+        deposit(app, "a")
+        finish(app, "listed")
+        assert positions(db) == [1, 3, 4]
+
+
+def test_a_reset_gives_a_projection_what_was_skipped_and_it_stays_in_whatever_is_made_again(db: Any) -> None:
+    projection = Strict(db)
+    with Act("memory:", Account, projection) as app:
+        skipped_at_two(app)
+        projection.poison = 0
+        app.reset("listed")
+        finish(app, "listed")
+        assert positions(db) == [1, 2, 3]
+        db.execute("drop table listed")
+        db.commit()
+        deposit(app, "a")
+        finish(app, "listed")
+        assert positions(db) == [1, 2, 3, 4]
+        app.rebuild(projection)
+        assert positions(db) == [1, 2, 3, 4]
+        assert [each.position for each in app.skipped()] == [2]
+
+
+@pytest.mark.parametrize("to", [0, 1, 2])
+def test_a_reset_to_a_position_has_all_rows_made_again_as_nothing_can_be_taken_out(db: Any, to: int) -> None:
+    projection = Listed(db)
+    projection.poison = 0
+    with Act("memory:", Account, projection) as app:
+        deposit(app, "a", "b", "c")
+        finish(app, "listed")
+        db.execute("update listed set amount = 99")
+        db.commit()
+        app.reset("listed", to=to)
+        deposit(app, "d")
+        finish(app, "listed")
+        assert db.execute("select position, amount from listed order by position").fetchall() == [
+            (1, 1),
+            (2, 1),
+            (3, 1),
+            (4, 1),
+        ]
+        assert not list(app.blocked())

@@ -234,3 +234,28 @@ def test_a_wait_is_woken_by_another_process(tmp_path: Path) -> None:
                 assert found == [position]
             finally:
                 other.kill()
+
+
+def test_a_wait_is_woken_when_the_last_event_was_skipped(store: LogStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(event: Committed[Paid]) -> None:
+        raise ValueError("no")
+
+    app = Act(store)
+    app.on(Paid, to="q", name="mailer", retries=0)(refuse)
+    position = pay(store, 1)
+    app.settle()
+    port = app._program.port()
+    wait, asleep = port.wait_moves, threading.Event()
+
+    def sleep(seen: int, timeout_ms: int | None = None) -> int:
+        asleep.set()
+        return wait(seen, timeout_ms)
+
+    monkeypatch.setattr(port, "wait_moves", sleep)
+    found: list[int] = []
+    waiter = threading.Thread(target=lambda: found.append(app.wait_for(position, "q").watermark), daemon=True)
+    waiter.start()
+    assert asleep.wait(PATIENCE_SECONDS)
+    app.skip("q", reason="no")
+    waiter.join(PATIENCE_SECONDS)
+    assert found == [position]

@@ -242,7 +242,10 @@ class Reacts(Declares):
     def replaying(self) -> bool:
         """In a handler, whether its reaction has processed this event before, and hears it again after a `reset`."""
         here = handling()
-        return here is not None and here.replays(ambient.get().handled.position)
+        if here is None:
+            return False
+        handled = ambient.get().handled
+        return here.replays(handled.name, handled.position)
 
     def forget(self, reaction: str) -> bool:
         """Forget a reaction that no program has any more, such as one that was removed or renamed.

@@ -23,8 +23,8 @@ class Handling(Protocol):
         """How often the event at a position may have been begun, this time included."""
         ...
 
-    def replays(self, position: int) -> bool:
-        """Whether the reaction that is running has processed the event at a position before."""
+    def replays(self, name: str, position: int) -> bool:
+        """Whether the reaction that is running has processed the event of this name at a position before."""
         ...
 
 

@@ -1,11 +1,12 @@
 """The log as one projection sees it: its events, and what tells this log from all others."""
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from act_fast._events.committed import Committed
+from act_fast._reactions.skipped import left_out
 from act_fast._workers.runner import Program
 from act_fast.stores.capabilities import pinned_to_log, store_id_of
 
@@ -43,6 +44,7 @@ class Origin:
     def __init__(self, program: Program, projection: "Projection") -> None:
         self._store = pinned_to_log(program.store)
         self._codec = program.catalog().codec
+        self._port, self._reaction = program.port, projection.name
         classes = set(projection.events)
         self.names = frozenset(name for name, event in self._codec.classes.items() if event in classes)
         self.source = projection.source or ""
@@ -72,17 +74,37 @@ class Origin:
         return next((each.position for each in self._query(self.names, 0, None, 1)), 0)
 
     def any_between(self, names: Iterable[str], after: int, before: int) -> bool:
-        """Whether there is an event of some names between two positions, from where the projection's come from."""
-        return after + 1 < before and next(self._query(names, after, before, 1), None) is not None
+        """Whether there is an event of some names between two positions, from where the projection's come from.
 
-    def pages(self, after: int, upto: int) -> Iterator[list[Committed[Any]]]:
+        Those that were skipped are none: they are missed on purpose.
+        """
+        if after + 1 >= before:
+            return False
+        found = next(self._query(names, after, before, 1), None)
+        if found is None:
+            return False
+        skipped = left_out(self._port(), self._reaction)
+        return found.position not in skipped or any(
+            each.position not in skipped for each in self._query(names, found.position, before, None)
+        )
+
+    def last_missing(self, events: Sequence[Committed[Any]], after: int) -> int:
+        """The last of the projection's events before these end that is none of them, nor skipped; 0: there is none."""
+        known = left_out(self._port(), self._reaction).union(event.position for event in events)
+        found = self._query(self.names, after, events[-1].position, None)
+        return max((each.position for each in found if each.position not in known), default=0)
+
+    def pages(self, after: int, upto: int, delivered: frozenset[int] = frozenset()) -> Iterator[list[Committed[Any]]]:
         """The projection's events between two positions, the second included, page by page.
+
+        Those that were skipped are left out, unless they are delivered.
 
         Raises:
             UnreadableError: an event does not decode; all before it have been given.
         """
         found = self._query(self.names, after, upto + 1, None)
-        while rows := list(islice(found, _PAGE_EVENTS)):
+        skipped = left_out(self._port(), self._reaction) - delivered
+        while rows := list(islice((row for row in found if row.position not in skipped), _PAGE_EVENTS)):
             page: list[Committed[Any]] = []
             for row in rows:
                 try:
@@ -95,9 +117,11 @@ class Origin:
 
     def again(self, events: list[Committed[Any]]) -> list[Committed[Any]]:
         """The same events, read once more."""
+        if not events:
+            return []
         wanted = {event.position for event in events}
-        pages = self.pages(events[0].position - 1, events[-1].position) if events else iter(())
-        return [event for page in pages for event in page if event.position in wanted]
+        found = self._query(self.names, events[0].position - 1, events[-1].position + 1, None)
+        return [self._codec.committed(row) for row in found if row.position in wanted]
 
     def _query(
         self, names: Iterable[str], after: int, before: int | None, limit: int | None

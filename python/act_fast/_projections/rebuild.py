@@ -12,6 +12,7 @@ from act_fast._events.context import ambient
 from act_fast._projections.projection import Projection
 from act_fast._projections.source import Source
 from act_fast._reactions.partial_batch import Partly
+from act_fast._reactions.skipped import left_out
 from act_fast._rows import Progress
 from act_fast._runtime.apart import check_interrupted
 from act_fast._workers.host import Host
@@ -141,7 +142,7 @@ def rebuild(
 def pages_between(
     store: Store, program: Program, projection: Projection, after: int, upto: int
 ) -> Iterator[list[Committed[Any]]]:
-    """The events of a projection between two positions, the second included, page by page."""
+    """The events of a projection between two positions, the second included, without those skipped; page by page."""
     codec = program.catalog().codec
     classes = set(projection.events)
     names = [name for name, event in codec.classes.items() if event in classes]
@@ -149,7 +150,9 @@ def pages_between(
     pattern = source if source is not None and _PATTERN_LETTERS & set(source) else None
     stream = source if pattern is None else None
     found = store.query(stream=stream, pattern=pattern, names=names, after=after, before=upto + 1)
-    while page := [codec.committed(each) for each in islice(found, _PAGE_EVENTS)]:
+    skipped = left_out(program.port(), projection.name)
+    kept = (each for each in found if each.position not in skipped)
+    while page := [codec.committed(each) for each in islice(kept, _PAGE_EVENTS)]:
         yield page
 
 

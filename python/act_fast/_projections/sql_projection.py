@@ -2,7 +2,7 @@
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar
 
@@ -11,6 +11,7 @@ import msgspec
 from act_fast._checks.plain_code import is_failure
 from act_fast._events.committed import Committed
 from act_fast._events.context import ambient
+from act_fast._events.handling import handling
 from act_fast._projections import watermark
 from act_fast._projections.database import (
     Address,
@@ -83,14 +84,18 @@ class Run:
         app: whose events they are.
         origin: where they come from.
         begins_at: the position of the first event that is delivered; None when that says nothing, or nothing any more.
+        repeats: whether that is because of a `reset`.
+        filling: whether events are taken from the log, all there are.
         done: the position up to which events were committed by this run.
     """
 
-    def __init__(self, app: Source, projection: Projection, begins_at: int | None) -> None:
+    def __init__(self, app: Source, projection: Projection, begins_at: int | None, repeats: bool = False) -> None:
         self.app = app
         self.origin = Origin(app._program, projection)
         self.delivered = begins_at is not None
         self.begins_at = begins_at
+        self.repeats = repeats
+        self.filling = False
         self.done: int | None = None
 
 
@@ -191,10 +196,12 @@ class SqlProjection(Projection):
         Raises:
             Partly: the first of them are in the database for good, and the next one is not.
         """
-        run = Run(app, self, events[0].position)
+        here = handling()
+        repeats = here is not None and here.replays(events[0].name, events[0].position)
+        run = Run(app, self, events[0].position, repeats)
         while (after := self._apply_or_behind(events, run)) is not None:
             with suppress(BehindError):  # it was changed meanwhile, so that this has to be looked at again
-                self._fill_gap(after, events[0].position - 1, run)
+                self._fill_gap(after, events, run)
 
     _handle.runs_apart = True  # type: ignore[attr-defined]  # a transaction that is cut in two keeps its lock
 
@@ -208,17 +215,21 @@ class SqlProjection(Projection):
             raise self._told(failure, run)
         return None
 
-    def _fill_gap(self, after: int, upto: int, run: Run) -> None:
-        """Take from the log what was acknowledged once and is not in this database."""
+    def _fill_gap(self, after: int, events: list[Committed[Any]], run: Run) -> None:
+        """Take from the log what is not in this database: what comes before some events, and between them."""
         before = ambient.set(None)  # what is being handled is not what these events are about
+        delivered = frozenset(event.position for event in events)
+        run.filling = True
         try:
-            for page in run.origin.pages(after, upto):
+            for page in run.origin.pages(after, run.origin.last_missing(events, after), delivered):
                 failure = self._apply(page, run)
                 if failure is not None:
-                    raise self._told(failure, run, page[failure.start].position)
+                    position = page[failure.start].position
+                    raise self._told(failure, run, None if position in delivered else position)
         except UnreadableError as unreadable:
             raise Partly(None, unreadable.error, alone=True, missing=unreadable.position) from unreadable
         finally:
+            run.filling = False
             ambient.reset(before)
 
     def _apply(self, events: list[Committed[Any]], run: Run) -> Failure | None:
@@ -256,7 +267,7 @@ class SqlProjection(Projection):
                 said = self._look(db, run)
                 known = sum(event.position <= said.position for event in events)
                 rest = events[known:]
-                if rest and run.origin.any_between(run.origin.names, said.position, rest[0].position):
+                if rest and self._is_behind(said, rest, run):
                     raise BehindError(said.position)
                 if rest:
                     self._begin(db, said, run)
@@ -281,6 +292,15 @@ class SqlProjection(Projection):
             run.begins_at = None
             run.done = max(run.done or 0, events[-1].position)
         return None
+
+    def _is_behind(self, said: Watermark, events: Sequence[Committed[Any]], run: Run) -> bool:
+        """Whether other events come before those at hand, or between them where the tables have just been made.
+
+        Other releases may have handled those between: with fewer events, or from another source.
+        """
+        if said.store is None and run.delivered and not run.filling:
+            return run.origin.last_missing(events, said.position) > 0
+        return run.origin.any_between(run.origin.names, said.position, events[0].position)
 
     def _begin(self, db: Any, said: Watermark, run: Run) -> None:
         """Say that the rows are not to be trusted, which only comes true if a method commits halfway through."""
@@ -316,7 +336,7 @@ class SqlProjection(Projection):
                 position, said = watermark.read(db, self._key)
                 check_log(self.name, position, said, run.origin)
                 tables = watermark.filled_tables(db, self._own_tables)
-                return position if misfit(position, said, tables, run.origin, run.begins_at) is None else None
+                return position if self._misfit(position, said, tables, run) is None else None
         except Exception as error:
             log.debug("what the database of %r has come to cannot be told: %s", self.name, error)
             return None
@@ -362,6 +382,13 @@ class SqlProjection(Projection):
                 return str(refused)  # what is left of an older rebuild
             if not self._begins_again(said, run):
                 raise
+            return "it was reset"
+        return self._misfit(position, said, tables, run)
+
+    def _misfit(
+        self, position: int | None, said: Watermark | None, tables: Mapping[str, bool | None], run: Run
+    ) -> str | None:
+        if run.repeats and run.begins_at is not None and run.begins_at <= (position or 0):
             return "it was reset"
         return misfit(position, said, tables, run.origin, run.begins_at)
 

@@ -13,7 +13,7 @@ from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import Head, ReactionPort
 
-__all__ = ["Skipped", "operator", "skip", "skipped"]
+__all__ = ["Skipped", "left_out", "operator", "skip", "skipped"]
 
 _REASON_LETTERS: Final = 200
 
@@ -80,6 +80,8 @@ def skip(
     if len(reason) > _REASON_LETTERS:
         raise ValidationError(f"reason= has {len(reason)} letters, {_REASON_LETTERS} at most")
     head = _chosen(target, port.heads(target), position, reaction)
+    if position is None:
+        _check_stopped_at(port, target, head)
     assert head[1] is not None
     note = _Note(target, head[0], head[1], reason, by[:_REASON_LETTERS], datetime.now(UTC))
     port.skip(target, head[0], head[1], msgspec.json.encode(note).decode())
@@ -89,10 +91,31 @@ def skip(
 def skipped(port: ReactionPort, store: Store, target: str | None = None) -> Iterator[Skipped]:
     """What was skipped, the oldest first."""
     wanted = None if target is None else arguments.text("target", target)
-    for each in port.skipped():
-        note = msgspec.json.decode(each, type=_Note)
-        if wanted is None or note.target == wanted:
+    for note in _notes(port):
+        if isinstance(note, _Note) and (wanted is None or note.target == wanted):
             yield _skipped(store, note)
+
+
+def left_out(port: ReactionPort, reaction: str) -> frozenset[int]:
+    """The positions that a reaction has stepped over on the target of its own name, and not had again since."""
+    found: set[int] = set()
+    for note in _notes(port):
+        if isinstance(note, _Note):
+            if note.target == note.reaction == reaction:
+                found.add(note.position)
+        elif note[1] == reaction:
+            found = {position for position in found if position <= note[0]}
+    return frozenset(found)
+
+
+def _notes(port: ReactionPort) -> Iterator[_Note | tuple[int, str]]:
+    """What was skipped; and in between, which targets were reset since, after which position."""
+    for each in port.skipped():
+        if each.startswith("["):
+            yield msgspec.json.decode(each, type=_Note)
+        else:
+            position, _, target = each.partition("\t")
+            yield int(position), target
 
 
 def _chosen(target: str, heads: list[Head], position: int | None, reaction: str | None) -> Head:
@@ -114,6 +137,17 @@ def _chosen(target: str, heads: list[Head], position: int | None, reaction: str 
         which = " or ".join(f"reaction={each[0]!r}, position={each[1]}" for each in found)
         raise ValidationError(f"{target!r} has several reactions with work; say which event of which one: {which}")
     return found[0]
+
+
+def _check_stopped_at(port: ReactionPort, target: str, head: Head) -> None:
+    """Make sure that what is skipped, though nobody has said which event, is what a target is blocked at."""
+    (found,) = port.targets(names=[target])
+    failing = found["failing"]
+    if found["blocked"] and failing is not None and head[1] != failing:
+        raise ValidationError(
+            f"{target!r} is blocked at position {failing:,}, but {head[0]!r} comes to position {head[1]:,} next: skip"
+            " the first in a program that takes it, or say position= to skip the second"
+        )
 
 
 def _skipped(store: Store, note: _Note) -> Skipped:

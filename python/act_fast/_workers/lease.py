@@ -120,10 +120,10 @@ class Lease:
         """See `Handling`."""
         return self.attempts + self.lost if position == self.rows[0][0] else 1
 
-    def replays(self, position: int) -> bool:
+    def replays(self, name: str, position: int) -> bool:
         """See `Handling`."""
         replays = () if self.past is None else self.past[3]
-        return any(number == self.reaction and position <= upto for number, upto in replays)
+        return any(number == self.reaction and name == event and position <= upto for number, event, upto in replays)
 
     def outcome(self) -> Outcome:
         """What has become of it, for the store."""

@@ -11,9 +11,9 @@ __all__ = ["NOT_BEGUN", "Found", "Head", "Outcome", "Past", "ReactionPort", "Spe
 Spec: TypeAlias = tuple[str, Sequence[str], str | None, str | None, str, int, bool]
 """reaction, stored names of its events, template or None for a function, source, lane, priority, from now on"""
 
-Past: TypeAlias = tuple[bool, str | None, list[tuple[int, int]], list[tuple[int, int]]]
+Past: TypeAlias = tuple[bool, str | None, list[tuple[int, int]], list[tuple[int, str, int]]]
 """whether the last lease ran out, what went wrong before; by the number of the reaction, how often the first event has
-failed, and the position up to which it does again what it did before"""
+failed, and by the event's name, too, the position up to which it does again what it did before"""
 
 Leased: TypeAlias = tuple[int, str, int, int, bool, list[Row], list[list[int]], bool, Past | None]
 """target's number, its name, token, attempts, lagging, events, the reactions of each, whether there are more, and what
@@ -135,7 +135,10 @@ class ReactionPort(Protocol):
         ...
 
     def skipped(self) -> list[str]:
-        """What was noted of skipped events, the oldest first."""
+        r"""What was noted of skipped events, the oldest first.
+
+        In between is which targets were reset after which position since: `position\ttarget`.
+        """
         ...
 
     def unblock(self, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None) -> int:

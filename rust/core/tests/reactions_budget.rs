@@ -243,7 +243,7 @@ fn a_reset_to_a_position_repeats_what_comes_after_it_and_says_so() {
     reactions.reset_to(&all, 2).expect("resetting");
     let lease = claim(&reactions, &log, 1, 0).remove(0);
     assert_eq!(positions(&lease), [3, 4]);
-    assert_eq!(lease.past.as_ref().expect("a past").replays, [(0, 3)]);
+    assert_eq!(lease.past.as_ref().expect("a past").replays, [(0, "A".to_owned(), 3)]);
     assert!(finish(&reactions, &lease, Some(4), Then::Free));
     assert_eq!(reactions.heads("t").expect("heads")[0].processed, 3);
 }

@@ -19,8 +19,9 @@ type GivenOutcome = (u32, u32, Option<u64>, String, u64, u64, String);
 
 /// reaction, position of its next event, how often that has failed, how many it has processed
 type FoundHead = (String, Option<u64>, u16, u64);
-/// whether the last lease was lost, what went wrong before, and by reaction: failures of the first event, replays up to
-type GivenPast = (bool, Option<String>, Vec<(u32, u16)>, Vec<(u32, u64)>);
+/// whether the last lease was lost, what went wrong before, and by reaction: failures of the first event; and by the event's name, too,
+/// replays up to
+type GivenPast = (bool, Option<String>, Vec<(u32, u16)>, Vec<(u32, String, u64)>);
 
 /// The reactions of one program on one store.
 #[pyclass(frozen, module = "act_fast._core")]
@@ -282,7 +283,8 @@ impl Reactions {
         py.detach(|| engine.skip(target, reaction, position, note)).map_err(raised)
     }
 
-    /// What was noted of skipped events, the oldest first.
+    /// What was noted of skipped events, the oldest first; and in between, as `position\ttarget`, which targets were reset after
+    /// which position since.
     fn skipped(&self, py: Python<'_>) -> PyResult<Vec<String>> {
         let engine = self.engine()?;
         let notes = py.detach(|| engine.skipped()).map_err(raised)?;

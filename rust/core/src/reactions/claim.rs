@@ -63,8 +63,8 @@ pub struct Past {
     pub error: Option<String>,
     /// By the number of the reaction, how often the first event has failed.
     pub failures: Vec<(u32, u16)>,
-    /// By the number of the reaction, up to where it does again what it did before.
-    pub replays: Vec<(u32, u64)>,
+    /// By the number of the reaction and the event's name, up to where it does again what it did before.
+    pub replays: Vec<(u32, String, u64)>,
 }
 
 /// An event, and the numbers of the reactions that it is for.
@@ -321,7 +321,10 @@ impl Shared {
             lost,
             error: (lost && target.failed).then(|| self.message(target.error)),
             failures: failing.map(|(_, reaction, each)| (*reaction, each.attempts)).collect(),
-            replays: own.iter().map(|(_, reaction, each)| (*reaction, each.replay_to)).collect(),
+            replays: own
+                .iter()
+                .map(|(_, reaction, each)| (*reaction, self.event_of(each.reaction).to_owned(), each.replay_to))
+                .collect(),
         })
     }
 

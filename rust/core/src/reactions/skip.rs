@@ -27,7 +27,9 @@ impl Head {
     /// The same with what it has to do in the events of another name.
     fn add(&mut self, other: Self) {
         self.processed += other.processed;
-        if other.next.is_some_and(|next| self.next.is_none_or(|own| next < own)) {
+        // One that has failed is what it stops at: others may have found earlier events of other names since.
+        let order = |head: &Self| (head.next.is_none(), head.failures == 0, head.next);
+        if order(&other) < order(self) {
             (self.next, self.failures) = (other.next, other.failures);
         }
     }
@@ -37,7 +39,7 @@ impl Reactions {
     /// Where each reaction stands on a target.
     pub fn heads(&self, target: &str) -> Result<Vec<Head>> {
         self.locked(|shared| {
-            let Some(number) = shared.named(target)? else { return Ok(Vec::new()) };
+            let number = shared.named(target)?;
             let mut found: Vec<Head> = Vec::new();
             for (_, each) in shared.standing_of(number)? {
                 let head = shared.head_of(&each)?;
@@ -60,23 +62,39 @@ impl Reactions {
         }
         self.locked(|shared| shared.skip(target, reaction, position, note))?;
         self.flush()?;
-        // Workers may be asleep that could go on now.
+        // Workers may be asleep that could go on now, and somebody may wait for the target to have come so far.
         self.log.wake();
+        self.log.moved();
         Ok(())
     }
 
-    /// What was noted of skipped events, the oldest first.
+    /// What was noted of skipped events, the oldest first; and in between, as `position\ttarget`, which targets were reset after
+    /// which position since, so that what was skipped comes to them once more.
     pub fn skipped(&self) -> Result<Vec<Arc<str>>> {
         self.locked(|shared| Ok(shared.files.skipped.all()?.0))
     }
 }
 
 impl Shared {
-    /// The target of a name; None for a reaction that holds, which is told as one of its name.
-    fn named(&mut self, target: &str) -> Result<Option<u32>> {
+    /// Note that a target begins again after a position, if anything was ever skipped.
+    pub(super) fn note_reset(&self, number: u32, to: u64) -> Result<()> {
+        let (notes, used) = self.files.skipped.all()?;
+        if !notes.is_empty() {
+            self.files.skipped.write(&format!("{to}\t{}", self.known[number as usize].name), used)?;
+        }
+        Ok(())
+    }
+
+    /// The target of a name. A reaction that holds is told as one of its name, and is none.
+    fn named(&mut self, target: &str) -> Result<u32> {
         let selection = Selection { names: Some(vec![target.to_owned()]), ..Selection::default() };
         let found = self.select(&selection, None, 1)?;
-        Ok(found.first().copied())
+        found.first().copied().ok_or_else(|| {
+            Error::Invalid(format!(
+                "{target:?} is a reaction that holds, no target: its `to=` has found none for the event yet, so there is \
+                 nothing to step over; fix `to=`, then unblock it"
+            ))
+        })
     }
 
     /// The subscriptions of a target to what reactions take now.
@@ -106,19 +124,15 @@ impl Shared {
     }
 
     fn skip(&mut self, target_name: &str, reaction: &str, position: u64, note: &str) -> Result<()> {
-        let Some(number) = self.named(target_name)? else {
-            return Err(Error::Invalid(format!(
-                "{target_name:?} is a reaction that holds, no target: its `to=` has found none for the event yet, so there is \
-                 nothing to step over; fix `to=`, then unblock it"
-            )));
-        };
+        let number = self.named(target_name)?;
         let mut target = self.target(number)?;
         let mut chosen: Option<(u32, Subscription, u64)> = None;
         let mut others_fail = false;
         for (at, each) in self.standing_of(number)? {
             if *self.cursor_names[each.reaction as usize] == *reaction {
                 let next = if each.pending() { self.next_of(&each)? } else { u64::MAX };
-                if chosen.as_ref().is_none_or(|(_, _, first)| next < *first) {
+                let order = |next: u64| (next != position, next);
+                if chosen.as_ref().is_none_or(|(_, _, first)| order(next) < order(*first)) {
                     chosen = Some((at, each, next));
                 }
             } else {

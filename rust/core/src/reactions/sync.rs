@@ -131,6 +131,11 @@ impl Shared {
         Ok(())
     }
 
+    /// The name of the events of a cursor; empty where an earlier version has mixed all.
+    pub(super) fn event_of(&self, cursor: u32) -> &str {
+        event_of(&self.cursor_keys[cursor as usize])
+    }
+
     pub(super) fn load_new(&mut self) -> Result<()> {
         for number in self.loaded.cursors..self.counts.cursors {
             self.load_cursor(number)?;
