@@ -1,6 +1,7 @@
 //! The log's files: all of one size, one after the other. A *place* is an offset in the whole log:
 //! the segment's number times the size of a segment, plus the offset in its file.
 
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -143,8 +144,8 @@ pub(crate) fn create(disk: &dyn Disk, header: &Header, len: u64, zeroed: bool) -
 }
 
 /// Return when what these files hold would survive a power cut.
-pub(crate) fn flush(files: &[(u64, SegmentFile)]) -> Result<()> {
-    files.iter().try_for_each(|(number, file)| file.flush().doing(|| format!("flushing {}", name(*number))))
+pub(crate) fn flush(number: u64, file: &SegmentFile) -> Result<()> {
+    file.flush().doing(|| format!("flushing {}", name(number)))
 }
 
 impl Segments {
@@ -352,12 +353,18 @@ impl Segments {
     /// The files of all segments that hold bytes from `from` up to `to`. As with `opened`, a refusal is one of this process.
     #[inline]
     pub(crate) fn files(&self, from: u64, to: u64) -> Result<Flushable> {
-        (self.number_of(from)..=self.number_of(to.max(from))).map(|number| Ok((number, self.file(number)?))).collect()
+        self.numbers(from, to).map(|number| Ok((number, self.file(number)?))).collect()
     }
 
     /// Flush all segments that hold bytes from `from` up to `to`.
     pub(crate) fn flush(&self, from: u64, to: u64) -> Result<()> {
-        flush(&self.files(from, to)?)
+        // One at a time: there may be more than a process may have open.
+        self.numbers(from, to).try_for_each(|number| flush(number, &self.file(number)?))
+    }
+
+    /// The segments that hold bytes from `from` up to `to`.
+    pub(crate) fn numbers(&self, from: u64, to: u64) -> RangeInclusive<u64> {
+        self.number_of(from)..=self.number_of(to.max(from))
     }
 
     /// Give the segments from that of `place` on all of their blocks again: a copy may have come without them.

@@ -86,16 +86,19 @@ impl Log {
         let tail = self.control.indexed()?;
         let synced = self.control.synced()?;
         if tail > synced {
-            // Where this process may not have them open, another one may: that is no failure of the store.
-            let files = self.segments.files(synced, tail)?;
-            fault::point();
-            if let Err(error) = segments::flush(&files) {
-                // After a failed flush nobody knows what is on disk, and asking again may be answered with a lie.
-                self.control.set_flag(control::FAILED, true)?;
-                return Err(Error::Failed(format!(
-                    "{error}; the commit was not acknowledged, whether it is there will be known when the store is opened \
-                     again, and until then it takes no more appends. Reads go on; close every handle on it and open it again"
-                )));
+            for number in self.segments.numbers(synced, tail) {
+                // Where this process may not have it open, another one may: that is no failure of the store.
+                let file = self.segments.file(number)?;
+                fault::point();
+                if let Err(error) = segments::flush(number, &file) {
+                    // After a failed flush nobody knows what is on disk, and asking again may be answered with a lie.
+                    self.control.set_flag(control::FAILED, true)?;
+                    return Err(Error::Failed(format!(
+                        "{error}; the commit was not acknowledged, whether it is there will be known when the store is \
+                         opened again, and until then it takes no more appends. Reads go on; close every handle on it and \
+                         open it again"
+                    )));
+                }
             }
             fault::point();
             // While this was under way, that of new room may have failed.
