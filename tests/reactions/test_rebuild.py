@@ -223,8 +223,9 @@ def test_an_interrupted_rebuild_is_resumed_and_the_live_one_is_as_it_was(lite: s
         with pytest.raises(KeyboardInterrupt):
             app.rebuild(totals)
         assert rows(lite) == before
-        assert watermarks(lite) == {"totals": 2400, "totals__fresh": 1000}
-        assert app.rebuild(totals) == 1400
+        # Up to the event that did not get through: the list it was in is tried again without it.
+        assert watermarks(lite) == {"totals": 2400, "totals__fresh": 1499}
+        assert app.rebuild(totals) == 901
         assert rows(lite) == before == [("a", 1200, 1200), ("b", 1200, 1200)]
 
 
