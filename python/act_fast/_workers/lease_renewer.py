@@ -23,7 +23,9 @@ class Renewer:
 
     def __init__(self, port: ReactionPort) -> None:
         self._port = port
-        self._changed = threading.Condition()
+        # Taken by itself: the methods of a condition are written in Python, so Ctrl-C in one could keep the lock.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._held: dict[Batch, float] = {}
         self._thread: threading.Thread | None = None
         self._idle = False
@@ -32,7 +34,7 @@ class Renewer:
     def hold(self, batch: Batch) -> None:
         """Renew the leases of a batch that have not ended, until it is dropped."""
         half = min(lease.lease_ms for lease in batch.leases) / 2000
-        with self._changed:
+        with self._lock:
             self._held[batch] = time.monotonic() + half
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="act-fast-renewer", daemon=True)
@@ -42,19 +44,19 @@ class Renewer:
 
     def drop(self, batch: Batch) -> None:
         """Renew no more."""
-        with self._changed:
+        with self._lock:
             self._held.pop(batch, None)
 
     def abandon(self) -> None:
         """End the thread without waiting for it: for when whoever had this is collected."""
         self._closed = True
-        with self._changed:
+        with self._lock:
             self._held.clear()
             self._changed.notify()
 
     def close(self) -> None:
         """End the thread."""
-        with self._changed:
+        with self._lock:
             self._closed = True
             self._held.clear()
             thread = self._thread
@@ -74,7 +76,7 @@ class Renewer:
 
     def _next(self) -> list[Batch] | None:
         """The batches that are halfway through; None when this thread is to end."""
-        with self._changed:
+        with self._lock:
             while not self._closed:
                 now = time.monotonic()
                 due = [batch for batch, when in self._held.items() if when <= now]

@@ -24,7 +24,9 @@ class News:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._process = os.getpid()
-        self._changed = threading.Condition()
+        # Taken by itself: the methods of a condition are written in Python, so Ctrl-C in one could keep the lock.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._waiters: dict[asyncio.Future[int], int] = {}
         self._thread: threading.Thread | None = None
 
@@ -32,7 +34,7 @@ class News:
     def above(self, after: int) -> Iterator[asyncio.Future[int]]:
         """A future of the running loop that gets the next head above `after`; look at the head once you have it."""
         future = asyncio.get_running_loop().create_future()
-        with self._changed:
+        with self._lock:
             self._waiters[future] = after
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="act-fast-news", daemon=True)
@@ -41,13 +43,13 @@ class News:
         try:
             yield future
         finally:
-            with self._changed:
+            with self._lock:
                 self._waiters.pop(future, None)
 
     def abandon(self) -> None:
         """End the thread, soon and without waiting for it: for when the store is collected."""
         self._thread = None
-        with self._changed:
+        with self._lock:
             self._waiters.clear()
             self._changed.notify()
 
@@ -55,7 +57,7 @@ class News:
         """End the thread. The log must be closed already, so that the core has let go of it."""
         if os.getpid() != self._process:
             return  # the thread stayed with the parent, and perhaps it held the lock when this process was forked
-        with self._changed:
+        with self._lock:
             thread, self._thread = self._thread, None
             self._changed.notify()
         if thread is not None:
@@ -76,21 +78,21 @@ class News:
     def _wanted(self) -> bool:
         """Sleep while nobody waits; False when this thread is to end."""
         me = threading.current_thread()
-        with self._changed:
+        with self._lock:
             self._changed.wait_for(lambda: self._waiters or self._thread is not me, _IDLE_SECONDS)
             if not self._waiters and self._thread is me:
                 self._thread = None
             return bool(self._waiters)
 
     def _take_below(self, head: int) -> list[asyncio.Future[int]]:
-        with self._changed:
+        with self._lock:
             taken = [future for future, after in self._waiters.items() if after < head]
             for future in taken:
                 del self._waiters[future]
             return taken
 
     def _take_all(self) -> list[asyncio.Future[int]]:
-        with self._changed:
+        with self._lock:
             taken = list(self._waiters)
             self._waiters.clear()
             return taken
