@@ -1,6 +1,7 @@
 """Forked processes for tests: each runs one function, says lines through a pipe, and may be killed at any moment."""
 
 import os
+import resource
 import select
 import signal
 import sys
@@ -124,3 +125,10 @@ def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) ->
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.001)
+
+
+def limit_descriptors(more: int) -> int:
+    """Let this process open so many files besides those that it has from its parent; its limit."""
+    limit = max(map(int, os.listdir("/dev/fd"))) + 1 + more
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    return limit

@@ -12,7 +12,7 @@ from act_fast import LogStore
 from act_fast.errors import StoreError, StoreFailedError
 
 from .numbered import pairs, positions
-from .processes import Tell, needs_proc, run, started
+from .processes import Tell, limit_descriptors, needs_proc, run, started
 
 TEXT = b'"' + b"x" * 1000 + b'"'
 SEGMENT_BYTES = 16 * 1024
@@ -96,7 +96,7 @@ def test_a_process_at_its_limit_is_refused_and_the_store_goes_on(
     input_of_parent = Signal()
 
     def at_limit(tell: Tell) -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (80, 80))
+        limit = limit_descriptors(70)
         with opened() as store:
             store.append("a", pairs(1))
             with limited():
@@ -105,17 +105,18 @@ def test_a_process_at_its_limit_is_refused_and_the_store_goes_on(
             assert positions(store.query()) == list(range(1, store.head + 1))
             assert store.verify().healthy
         tell(message)
+        tell(str(limit))
 
     with started(other) as (neighbour,):
         assert neighbour.next_line() == "open"
-        message = run(at_limit)[0][0]
+        message, limit = run(at_limit)[0]
         os.close(input_of_parent.writing)
         assert list(neighbour.lines()) == []
         assert neighbour.wait() == 0
     os.close(input_of_parent.reading)
     if limited is no_descriptors:
         assert str(store_path) in message
-        assert "80" in message
+        assert limit in message
         assert "ulimit -n" in message
 
 

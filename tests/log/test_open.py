@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import os
-import resource
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -26,7 +25,7 @@ from act_fast.errors import (
 from .checksum import crc32c
 from .conftest import Disk
 from .numbered import numbers, pairs, positions, versions
-from .processes import Tell, needs_proc, run, until
+from .processes import Tell, limit_descriptors, needs_proc, run, until
 
 TEXT = b'"' + b"x" * 1000 + b'"'
 
@@ -159,7 +158,7 @@ def test_opening_and_closing_leaves_nothing_behind(open_store: Callable[..., Log
 
 def test_a_log_of_more_files_than_a_process_may_open_is_no_harm(store_path: Path) -> None:
     def use(tell: Tell) -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        limit_descriptors(50)
         for turn in range(1, 3):
             with LogStore(store_path, segment_bytes=16 * 1024, durability="os") as store:
                 for _ in range(1500):

@@ -130,8 +130,8 @@ LOG: Final = (
     Mutation(
         "flush-before-acknowledging",
         "rust/core/src/store/flush.rs",
-        "if let Err(error) = segments::flush(&files) {",
-        "if let Err(error) = segments::flush(&files[..0]) {",
+        "if let Err(error) = segments::flush(number, &file) {",
+        "if let Err::<(), Error>(error) = Ok(()) {",
         (cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),),
     ),
     Mutation(

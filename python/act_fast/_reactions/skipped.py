@@ -119,6 +119,11 @@ def _notes(port: ReactionPort) -> Iterator[_Note | tuple[int, str]]:
 
 
 def _chosen(target: str, heads: list[Head], position: int | None, reaction: str | None) -> Head:
+    if not heads:
+        raise ValidationError(
+            f'"{target}" is a reaction that holds, no target: its `to=` has found none for the event yet, so there is'
+            " nothing to step over; fix `to=`, then unblock it"
+        )
     there = [each for each in heads if reaction is None or each[0] == reaction]
     if not there:
         known = ", ".join(repr(each[0]) for each in heads)

@@ -36,10 +36,11 @@ impl Head {
 }
 
 impl Reactions {
-    /// Where each reaction stands on a target.
+    /// Where each reaction stands on a target; nowhere for a reaction that holds, which is told as one of its name.
     pub fn heads(&self, target: &str) -> Result<Vec<Head>> {
         self.locked(|shared| {
-            let number = shared.named(target)?;
+            let selection = Selection { names: Some(vec![target.to_owned()]), ..Selection::default() };
+            let Some(number) = shared.select(&selection, None, 1)?.first().copied() else { return Ok(Vec::new()) };
             let mut found: Vec<Head> = Vec::new();
             for (_, each) in shared.standing_of(number)? {
                 let head = shared.head_of(&each)?;
