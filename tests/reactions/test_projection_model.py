@@ -171,6 +171,8 @@ class Projected(RuleBasedStateMachine):
         )
     )
     def damage(self, how: str) -> None:
+        if getattr(self, "mixed", False) and "act_fast_projections" in how:
+            return  # without that table nothing tells the rows of one store from those of another
         with closing(self.connected()) as connection:
             tables = {name for (name,) in connection.execute("select name from sqlite_master")}
             if how.split()[-1] in tables:
@@ -187,6 +189,7 @@ class Projected(RuleBasedStateMachine):
 
     @rule(number=NUMBERS)
     def another_store_gets_in_between(self, number: int) -> None:
+        self.mixed = True
         with self.started(self.other, "new") as app:
             app.do(Box.put, "a", number=-number)
             self.its_time_has_come(app)
