@@ -19,6 +19,7 @@ __all__ = ["apart", "check_interrupted", "in_caller", "on_interrupt"]
 
 T = TypeVar("T")
 
+_LOOK_SECONDS: Final = 0.5
 _PATIENCE_SECONDS: Final = 10.0
 """How long an interrupted caller waits for what has begun to come to an end."""
 
@@ -88,7 +89,10 @@ class _Work:
     def serve(self) -> None:
         """Call what it wants to have called here, until it has ended."""
         while not self.outcome:
-            call = self._for_caller.get()
+            try:
+                call = self._for_caller.get(timeout=_LOOK_SECONDS)
+            except Empty:
+                continue  # a signal that another thread was given is seen to here
             if call is not None:
                 call()
                 del call
