@@ -8,7 +8,7 @@ import msgspec
 from msgspec import inspect
 from msgspec.structs import force_setattr
 
-__all__ = ["Copier", "can_change", "copier_of"]
+__all__ = ["Copier", "copier_of"]
 
 Copier: TypeAlias = Callable[[Any], Any]
 
@@ -21,11 +21,6 @@ _PLAIN: Final = frozenset((type(None), bool, int, float, str, bytes))
 def copier_of(cls: type) -> Copier:
     """A function that copies instances of a struct class: 60 ns when no field can change by itself."""
     return _copier(inspect.type_info(cls), {}) or _shallow
-
-
-def can_change(cls: type) -> bool:
-    """Whether instances of a struct class, or something in them, can be changed."""
-    return _copier(inspect.type_info(cls), {}) is not None
 
 
 def _copier(kind: inspect.Type, seen: dict[type, Copier]) -> Copier | None:
