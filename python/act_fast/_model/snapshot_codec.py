@@ -1,7 +1,6 @@
 """Snapshots in the store: a state as JSON, with a mark of the definitions that it was folded by."""
 
 import hashlib
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any, Final, Generic, TypeVar
 
@@ -34,7 +33,8 @@ class StateCodec(Generic[S]):
     """Encodes and decodes the snapshots of one state class."""
 
     def __init__(self, definition: Definition[Any], names: list[str]) -> None:
-        self._decode_state: Callable[[msgspec.Raw], S] = msgspec.json.Decoder(definition.state).decode
+        state: type[S] = definition.state
+        self._decode_state = msgspec.json.Decoder(state).decode
         self._decode = msgspec.json.Decoder(_Stored).decode
         self._encode = msgspec.json.Encoder().encode
         self._definition = definition
