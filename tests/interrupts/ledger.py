@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from act_fast import Act, Committed, Event, Lane, Projection, SqlProjection, State, action, on
+from act_fast._runtime.logger import log
 from tests.framework.bank import Account, Deposited
 from tests.log.processes import until
 from tests.reactions.heard import Heard
@@ -100,6 +101,7 @@ class Ledger:
 
     def _works(self) -> None:
         app = self.app
+        log.warning("whoever was interrupted while logging keeps a handler's lock, and all others wait for it")
         app.do(Account.deposit, "a", amount=1)
         if "later" not in [each.name for each in app.reactions]:
             self.later()

@@ -67,8 +67,8 @@ class Daemons:
                 work = self._queue.get(timeout=_IDLE_SECONDS)
             except Empty:
                 with self._lock:
-                    if not self._queue.empty():  # given work at the last moment
-                        work = self._queue.get()
-                        continue
-                    self._idle -= 1
-                    return
+                    try:
+                        work = self._queue.get_nowait()  # given at the last moment, unless another thread has taken it
+                    except Empty:
+                        self._idle -= 1
+                        return

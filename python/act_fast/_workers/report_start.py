@@ -13,6 +13,10 @@ def report_start(program: Program) -> None:
 
     Must come before the program's reactions are made known to the store.
     """
+    program.apart(lambda: _report(program))  # Ctrl-C within `logging` leaves the locks of its handlers taken
+
+
+def _report(program: Program) -> None:
     port = reactions_of(program.store)
     try:
         known = {name for name, *_ in port.cursors()}
