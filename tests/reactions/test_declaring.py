@@ -3,8 +3,9 @@
 import re
 import sqlite3
 from collections.abc import Callable
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial, wraps
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -450,14 +451,6 @@ def test_a_method_of_a_projection_with_a_yield_in_it_would_never_run(decorator: 
             Act("memory:", Account, made() if base is Projection else made(lambda: sqlite3.connect(":memory:")))
 
 
-def wrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    @wraps(function)
-    def call(*args: Any) -> Any:
-        return function(*args)
-
-    return call
-
-
 async def waits(event: Committed[Any]) -> None: ...
 
 
@@ -466,10 +459,11 @@ async def waits(event: Committed[Any]) -> None: ...
     [
         (lambda event: waits(event), "a coroutine"),
         (partial(lambda event: waits(event)), "a coroutine"),
-        (wrapped(waits), "a coroutine"),
         (lambda event: yields(event), "a generator"),
-        (wrapped(yields), "a generator"),
         (lambda event: yields_too(event), "a generator"),
+        (lambda event: contextmanager(yields)(event), "a generator"),
+        (lambda event: asynccontextmanager(yields_too)(event), "a generator"),
+        (lambda event: map(print, [event]), "gave map; nothing of it has run"),
     ],
 )
 def test_a_handler_that_gives_back_its_own_call_unrun_is_blocked(app: Act, handler: Any, what: str) -> None:

@@ -13,6 +13,7 @@ from act_fast._app.reaction_verbs import Reacts
 from act_fast._app.slice import Component
 from act_fast._app.telemetry import engine_class
 from act_fast._checks import arguments
+from act_fast._checks.plain_code import unplain
 from act_fast._events.codec import Codec
 from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient, within
@@ -83,6 +84,8 @@ class Act(Reacts, Exchanges):
         arguments.one_of("unknown", unknown, ("warn", "skip", "raise"))
         if not callable(correlator):
             raise ValidationError(f"correlator must be a function that makes ids, not {type(correlator).__name__}")
+        if (wrong := unplain(correlator)) is not None:
+            raise ValidationError(f"correlator is called and not awaited, but {wrong}; write it as a plain `def`")
         opened, self._owned = open_store(store)
         self._actor: Actor | None = None
         self._expected: int | None = None

@@ -3,6 +3,7 @@
 import sys
 import typing
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any, Generic, TypeVar
 
 from act_fast._checks.plain_code import unplain
@@ -91,8 +92,13 @@ def upcast(*, from_: str) -> Callable[[Callable[[O], N]], Upcast[O, N]]:
                 f"@upcast(from_={from_!r}) on {function.__func__.__qualname__} is a class method; make it a static one,"
                 " with @staticmethod below @upcast"
             )
+        plain = function.__func__ if isinstance(function, staticmethod) else function
+        if not isinstance(plain, FunctionType):
+            raise DefinitionError(
+                f"@upcast(from_={from_!r}) is for functions, not {type(plain).__name__}; write a `def`"
+            )
         if isinstance(function, staticmethod):
-            return Upcast(function.__func__, from_, scope)
+            return Upcast(plain, from_, scope)
         found = Upcast(function, from_, scope)
         _, target = found._hints()
         add_upcast(target, found)

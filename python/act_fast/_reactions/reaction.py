@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from act_fast._checks import arguments
-from act_fast._checks.plain_code import is_async, is_generator, unplain
+from act_fast._checks.plain_code import gives_async, is_async, is_generator, unplain
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._reactions.lane import DEFAULT_LANE
@@ -101,6 +101,11 @@ def reaction_of(
     if is_generator(handler):
         raise DefinitionError(f"{place} has a `yield` in it, so that calling it runs nothing; take the `yield` out")
     asynchronous = is_async(handler)
+    if not asynchronous and gives_async(handler):
+        raise DefinitionError(
+            f"{place} is `async def`, but what wraps it is not and does not await it, so its body would not run; write"
+            " the wrapper as `async def`, with an `await`"
+        )
     return Reaction(
         name=_name(place, handler, name),
         place=place,
@@ -198,7 +203,7 @@ def _to(place: str, to: To | None) -> To:
     if isinstance(to, str):
         template_pieces(f"{place}: to={to!r}", to)
         return to
-    if not callable(to) or is_async(to):
+    if not callable(to) or gives_async(to):
         raise DefinitionError(f"{place}: to= must be a name, a template or a plain function of the event, not {to!r}")
     _check_takes_event(f"{place}: to=", to)
     return to

@@ -5,6 +5,7 @@ import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from act_fast._checks.plain_code import gives_async, is_generator
 from act_fast._events.event import Event
 from act_fast.errors import DefinitionError
 
@@ -35,9 +36,9 @@ def parameters_of(place: str, function: Callable[..., Any], *, generator: bool =
     if isinstance(function, staticmethod | classmethod):
         kind = type(function).__name__
         raise DefinitionError(f"{place} takes no `self`, as a {kind}; remove @{kind}, and write it with `self`")
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+    if gives_async(function):
         raise DefinitionError(f"{place} is `async def`, but deciding and folding do no I/O; write a plain `def`")
-    if inspect.isgeneratorfunction(function) and not generator:
+    if is_generator(function) and not generator:
         raise DefinitionError(f"{place} has a `yield` in it, so that calling it runs nothing; take the `yield` out")
     parameters = list(inspect.signature(function).parameters.values())
     if not parameters or parameters[0].kind not in (

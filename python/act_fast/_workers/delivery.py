@@ -361,6 +361,8 @@ def _outcome(call: Callable[[Any], Any], event: Any) -> tuple[Any, BaseException
 def _refuse(step: Step, found: Any) -> None:
     discard(found)
     fix = "its body has not run; take the `yield` out"
-    if asyncio.iscoroutine(found):
+    if isinstance(found, map | filter):
+        fix = "nothing of it has run; go through it with a `for`"
+    elif asyncio.iscoroutine(found):
         fix = "await it" if step.asynchronous else "write it as `async def`"
     raise NonRetryableError(f"{step.reaction.place} gave {called(found)}; {fix}")
