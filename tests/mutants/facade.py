@@ -286,10 +286,24 @@ FACADE: Final = (
     ),
     Mutation(
         "projection-rows-unknown",
-        "python/act_fast/_projections/sql_projection.py",
-        "if position is None and said is None and (filled :=",
-        "if position == 0 and said is None and (filled :=",
+        "python/act_fast/_projections/fit.py",
+        "if said is not None or not filled:",
+        "if said is not None or not filled or position is None:",
         (pytest("reactions/test_sql_watermarks.py::test_rows_that_nothing_is_said_of_are_not_added_to"),),
+    ),
+    Mutation(
+        "projection-rows-of-no-store",
+        "python/act_fast/_projections/fit.py",
+        "if said is not None or not filled:",
+        "if said is not None or not filled or position is not None:",
+        (pytest("reactions/test_sql_watermarks.py::test_two_stores_do_not_mix_when_nothing_says_whose_the_rows_are"),),
+    ),
+    Mutation(
+        "projection-of-other-code",
+        "python/act_fast/_projections/fit.py",
+        "if code and said.code != code:",
+        "if code and not said.code:",
+        (pytest("reactions/test_sql_watermarks.py::test_states_that_were_folded_by_other_code_are_folded_again"),),
     ),
     Mutation(
         "projection-of-another-store",

@@ -25,6 +25,7 @@ from act_fast import (
     action,
     batch,
     on,
+    reducer,
 )
 from tests.framework.bank import Account, Deposited, Opened, Withdrawn
 from tests.reactions.heard import PATIENCE_SECONDS, deposit
@@ -413,20 +414,116 @@ def test_another_source_or_another_table_has_the_rows_made_again(db: Any) -> Non
         assert [row[0] for row in rows(db, "streams")] == ["a", "aa", "b"]
 
 
-def test_a_watermark_of_an_older_release_is_gone_on_from(db: Any) -> None:
+def run_by_hand(db: Any, *statements: str) -> None:
+    for each in statements:
+        db.execute(each)
+    if isinstance(db, sqlite3.Connection):
+        db.commit()
+
+
+UNSAID = ["drop table act_fast_projections", "delete from act_fast_projections"]
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+@pytest.mark.parametrize("how", UNSAID)
+def test_rows_that_nothing_says_the_store_of_are_not_gone_on_from(db: Any, how: str, restarted: bool) -> None:
     with Act("memory:", Account) as owner:
-        with Act(owner.store, Account, Totals(db)) as app:
+        totals = Totals(db)
+        with Act(owner.store, Account, totals) as app:
             deposit(app, "a", "b")
             app.settle()
-        db.execute("drop table act_fast_projections")
-        db.execute("update totals set amount = 100 where stream = 'a'")
-        if isinstance(db, sqlite3.Connection):
-            db.commit()
-        with Act(owner.store, Account, Totals(db)) as app:
+        run_by_hand(db, how, "update totals set amount = 100 where stream = 'a'")
+        with Act(owner.store, Account, Totals(db) if restarted else totals) as app:
             deposit(app, "b")
             app.settle()
-        assert rows(db) == [("a", 100, 1), ("b", 2, 2)]
+            said = blocked(app)
+            assert "'totals'" in said
+            assert "act_fast_projections" in said
+            assert "rebuild" in said
+            assert rows(db) == [("a", 100, 1), ("b", 1, 1)]
+            app.reset("totals")
+            app.settle()
+            assert rows(db) == [("a", 100, 1), ("b", 1, 1)]
+            app.rebuild("totals")
+            finish(app)
+            assert not list(app.blocked())
+        assert rows(db) == [("a", 1, 1), ("b", 2, 2)]
         assert watermarks(db) == {"totals": 3}
+
+
+@pytest.mark.parametrize("how", UNSAID)
+def test_two_stores_do_not_mix_when_nothing_says_whose_the_rows_are(db: Any, how: str) -> None:
+    with Act("memory:", Account, Totals(db)) as one, Act("memory:", Account, Totals(db)) as two:
+        deposit(one, "a", "a")
+        one.settle()
+        run_by_hand(db, how)
+        deposit(two, "x", "y", "z")
+        two.settle()
+        assert "rebuild" in blocked(two)
+        assert rows(db) == [("a", 2, 2)]
+        deposit(one, "a")
+        one.settle()
+        assert "rebuild" in blocked(one)
+        assert rows(db) == [("a", 2, 2)]
+        two.rebuild("totals")
+        finish(two)
+        one.unblock()
+        one.settle()
+        assert "another store" in blocked(one)
+    assert rows(db) == [("x", 1, 1), ("y", 1, 1), ("z", 1, 1)]
+
+
+def test_a_watermark_without_rows_or_a_store_is_begun_again(db: Any) -> None:
+    with Act("memory:", Account, Totals(db)) as app:
+        deposit(app, "a", "b")
+        app.settle()
+        run_by_hand(db, "drop table act_fast_projections", "delete from totals")
+        deposit(app, "a")
+        finish(app)
+        assert not list(app.blocked())
+    assert rows(db) == [("a", 2, 2), ("b", 1, 1)]
+
+
+def test_what_is_kept_of_projections_by_an_earlier_release_is_gone_on_from(db: Any) -> None:
+    with Act("memory:", Account, Totals(db)) as app:
+        deposit(app, "a", "b")
+        app.settle()
+        run_by_hand(
+            db,
+            "alter table act_fast_projections drop column code",
+            "update totals set amount = 100 where stream = 'a'",
+        )
+        with Act(app.store, Account, Totals(db)) as other:
+            deposit(other, "b")
+            finish(other)
+            assert not list(other.blocked())
+    assert rows(db) == [("a", 100, 1), ("b", 2, 2)]
+
+
+def test_a_backup_that_is_put_back_before_a_delivery_with_a_hole_in_it_loses_nothing(
+    connect: Connect, tmp_path: Path
+) -> None:
+    class Deposits(SqlProjection, name="totals"):
+        tables = ("totals",)
+        setup = Totals.setup
+        _add = Totals._add
+
+        @on(Deposited)
+        def deposited(self, event: Committed[Deposited], db: Any) -> None:
+            self._add(event.stream, event.data.amount, db)  # type: ignore[arg-type]
+
+    with Act("memory:", Account) as owner:
+        owner.do(Account.open, "a", owner="Ada")
+        with closing(connect(tmp_path / "backup")) as backup, Act(owner.store, Account, Totals(backup)) as new:
+            deposit(new, "a", amount=10)
+            new.settle()
+            owner.do(Account.withdraw, "a", amount=1)
+            deposit(owner, "a", amount=20)
+            owner.do(Account.withdraw, "a", amount=2)
+            with closing(connect(tmp_path / "live")) as live, Act(owner.store, Account, Deposits(live)) as old:
+                old.settle()  # of what is to come, those in the middle are handled
+            finish(new)
+            assert rows(backup) == [("a", 27, 4)]
 
 
 def test_a_log_that_was_restored_is_another_one(db: Any, tmp_path: Path) -> None:
@@ -443,6 +540,69 @@ def test_a_log_that_was_restored_is_another_one(db: Any, tmp_path: Path) -> None
         finish(app)
         assert rows(db) == [("a", 1, 1), ("b", 1, 1), ("c", 1, 1)]
         app.store.close()
+
+
+class Counted(Event):
+    number: int
+
+
+class Kept(State, name="Kept"):
+    total: int = 0
+
+    @reducer
+    def counted(self, event: Counted) -> None:
+        self.total += event.number
+
+    @action
+    def count(self, number: int) -> Counted:
+        return Counted(number)
+
+
+class KeptTwice(State, name="Kept"):
+    total: int = 0
+
+    @reducer
+    def counted(self, event: Counted) -> None:
+        self.total += 2 * event.number
+
+    @action
+    def count(self, number: int) -> Counted:
+        return Counted(number)
+
+
+class KeptWide(State, name="Kept"):
+    total: int = 0
+    events: int = 0
+
+    @reducer
+    def counted(self, event: Counted) -> None:
+        self.total += event.number
+        self.events += 1
+
+    @action
+    def count(self, number: int) -> Counted:
+        return Counted(number)
+
+
+@pytest.mark.parametrize(
+    ("release", "expected"),
+    [(KeptTwice, [("a", 4), ("b", 10)]), (KeptWide, [("a", 2, 2), ("b", 5, 2)]), (Kept, [("a", 2), ("b", 5)])],
+)
+def test_states_that_were_folded_by_other_code_are_folded_again(
+    db: Any, release: Any, expected: list[tuple[Any, ...]], caplog: pytest.LogCaptureFixture
+) -> None:
+    with Act("memory:") as owner:
+        with Act(owner.store, StateProjection(Kept, db, table="kept")) as app:
+            for stream, number in (("a", 1), ("b", 2), ("a", 1)):
+                app.do(Kept.count, stream, number=number)
+            app.settle()
+        with Act(owner.store, StateProjection(release, db, table="kept")) as app:
+            app.do(release.count, "b", number=3)
+            finish(app, "kept")
+            assert not list(app.blocked())
+        columns = "stream, total" + (", events" if release is KeptWide else "")
+        assert db.execute(f"select {columns} from kept order by stream").fetchall() == expected
+        assert ("made again" in caplog.text) == (release is not Kept)
 
 
 @pytest.mark.parametrize(("more", "found"), [("x", "the log ends at 2"), ("xyz", "another event")])

@@ -105,6 +105,9 @@ class Act(Reacts, Exchanges):
                 opened.close()
             raise
 
+    def _folding_mark(self, state: type[State]) -> str:
+        return self._engine.registry.model_of(state).stored.mark
+
     @property
     def store(self) -> Store:
         """The store that the app works on."""

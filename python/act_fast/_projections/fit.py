@@ -7,13 +7,32 @@ from act_fast._projections.origin import Origin
 from act_fast._projections.watermark import Watermark
 from act_fast.errors import NonRetryableError
 
-__all__ = ["RefusedError", "check_log", "misfit"]
+__all__ = ["RefusedError", "check_log", "check_said", "misfit"]
 
 _REBUILD: Final = "rebuild it"
 
 
 class RefusedError(NonRetryableError):
     """The rows in a database are not of this log, and so are not gone on with."""
+
+
+def check_said(name: str, position: int | None, said: Watermark | None, tables: Mapping[str, bool | None]) -> None:
+    """Make sure that it is said which store and events the rows of a projection are of, if there are any.
+
+    Raises:
+        RefusedError: it is not, so they may be those of another store.
+    """
+    filled = ", ".join(repr(table) for table, has in tables.items() if has)
+    if said is not None or not filled:
+        return
+    unsaid = (
+        "act_fast_watermarks says of which events" if position is None else "act_fast_projections says of which store"
+    )
+    raise RefusedError(
+        f"{filled} of projection {name!r} has rows, but nothing in {unsaid}; they are left as they are. If they are"
+        f" this store's, or no longer needed, {_REBUILD} (app.rebuild({name!r}), or act-fast rebuild), which replaces"
+        " them; otherwise let it write to other tables"
+    )
 
 
 def check_log(name: str, position: int | None, said: Watermark | None, origin: Origin) -> None:
@@ -51,6 +70,7 @@ def misfit(
     said: Watermark | None,
     tables: Mapping[str, bool | None],
     origin: Origin,
+    code: str,
     lease_begins_at: int | None,
 ) -> str | None:
     """Why the rows of a projection, which are of the log at hand, have to be made again; None when they fit.
@@ -60,6 +80,7 @@ def misfit(
         said: what else is said of them.
         tables: the tables as they are.
         origin: the log.
+        code: a mark of the code that makes the rows; empty where rows of other code may stay.
         lease_begins_at: the position of the first event that is delivered, unless something was applied since.
     """
     if position is None:
@@ -79,6 +100,8 @@ def misfit(
         return f"it takes {', '.join(sorted(more))} now"
     if said.source != origin.source:
         return f"it has source {origin.source!r} now, no longer {said.source!r}"
+    if code and said.code != code:
+        return "its states are folded by other code now"
     if lease_begins_at is not None and lease_begins_at <= said.begun_at <= position:
         return "it begins again with its first event"
     return None

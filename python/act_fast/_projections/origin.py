@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from act_fast._events.committed import Committed
 from act_fast._reactions.skipped import left_out
 from act_fast._workers.runner import Program
-from act_fast.stores.capabilities import pinned_to_log, store_id_of
+from act_fast.stores.capabilities import pinned_to_log, positions_in, store_id_of
 
 if TYPE_CHECKING:
     from act_fast._projections.projection import Projection
@@ -91,8 +91,15 @@ class Origin:
     def last_missing(self, events: Sequence[Committed[Any]], after: int) -> int:
         """The last of the projection's events before these end that is none of them, nor skipped; 0: there is none."""
         known = left_out(self._port(), self._reaction).union(event.position for event in events)
-        found = self._query(self.names, after, events[-1].position, None)
-        return max((each.position for each in found if each.position not in known), default=0)
+        found = positions_in(
+            self._store,
+            stream=self._stream,
+            pattern=self._pattern,
+            names=sorted(self.names),
+            after=after,
+            before=events[-1].position,
+        )
+        return max((position for position in found if position not in known), default=0)
 
     def pages(self, after: int, upto: int, delivered: frozenset[int] = frozenset()) -> Iterator[list[Committed[Any]]]:
         """The projection's events between two positions, the second included, page by page.

@@ -25,6 +25,10 @@ class Source(Protocol):
         """The state of a stream."""
         ...
 
+    def _folding_mark(self, state: type[State]) -> str:
+        """Changes with whatever the states of a class are folded by."""
+        ...
+
 
 class Replaying(Protocol):
     """A rebuild at work: the projection's events once more."""

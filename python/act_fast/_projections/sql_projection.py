@@ -21,7 +21,7 @@ from act_fast._projections.database import (
     is_of_database,
     quoted,
 )
-from act_fast._projections.fit import RefusedError, check_log, misfit
+from act_fast._projections.fit import RefusedError, check_log, check_said, misfit
 from act_fast._projections.methods import runs
 from act_fast._projections.origin import Origin, UnreadableError, mark_of
 from act_fast._projections.projection import Projection
@@ -83,15 +83,17 @@ class Run:
     Attributes:
         app: whose events they are.
         origin: where they come from.
+        code: a mark of the code that makes the rows; empty where rows of other code may stay.
         begins_at: the position of the first event that is delivered; None when that says nothing, or nothing any more.
         repeats: whether that is because of a `reset`.
         filling: whether events are taken from the log, all there are.
         done: the position up to which events were committed by this run.
     """
 
-    def __init__(self, app: Source, projection: Projection, begins_at: int | None, repeats: bool = False) -> None:
+    def __init__(self, app: Source, projection: "SqlProjection", begins_at: int | None, repeats: bool = False) -> None:
         self.app = app
         self.origin = Origin(app._program, projection)
+        self.code = projection._code(app)
         self.delivered = begins_at is not None
         self.begins_at = begins_at
         self.repeats = repeats
@@ -293,12 +295,17 @@ class SqlProjection(Projection):
             run.done = max(run.done or 0, events[-1].position)
         return None
 
-    def _is_behind(self, said: Watermark, events: Sequence[Committed[Any]], run: Run) -> bool:
-        """Whether other events come before those at hand, or between them where the tables have just been made.
+    def _code(self, app: Source) -> str:
+        """A mark of the code that makes the rows, where those of other code have to be made again."""
+        return ""
 
-        Other releases may have handled those between: with fewer events, or from another source.
+    def _is_behind(self, said: Watermark, events: Sequence[Committed[Any]], run: Run) -> bool:
+        """Whether other events come before those at hand, or between them.
+
+        Those between were handled before, but perhaps not in this database as it is now: by another release, with fewer
+        events or from another source, or before the database was restored.
         """
-        if said.store is None and run.delivered and not run.filling:
+        if run.delivered and not run.filling and events[-1].position - events[0].position >= len(events):
             return run.origin.last_missing(events, said.position) > 0
         return run.origin.any_between(run.origin.names, said.position, events[0].position)
 
@@ -336,6 +343,7 @@ class SqlProjection(Projection):
                 position, said = watermark.read(db, self._key)
                 check_log(self.name, position, said, run.origin)
                 tables = watermark.filled_tables(db, self._own_tables)
+                check_said(self.name, position, said, tables)
                 return position if self._misfit(position, said, tables, run) is None else None
         except Exception as error:
             log.debug("what the database of %r has come to cannot be told: %s", self.name, error)
@@ -370,11 +378,7 @@ class SqlProjection(Projection):
     ) -> str | None:
         """Why the tables have to be made again; None when they fit."""
         try:
-            if position is None and said is None and (filled := [name for name, has in tables.items() if has]):
-                raise RefusedError(
-                    f"{', '.join(map(repr, filled))} of projection {self.name!r} has rows, but nothing in"
-                    " act_fast_watermarks says of which events; rebuild it, or let it write to other tables"
-                )
+            check_said(self.name, position, said, tables)
             if self._trusted is None or said is None or self._trusted != (run.origin.store, said):
                 check_log(self.name, position, said, run.origin)
         except RefusedError as refused:
@@ -390,7 +394,7 @@ class SqlProjection(Projection):
     ) -> str | None:
         if run.repeats and run.begins_at is not None and run.begins_at <= (position or 0):
             return "it was reset"
-        return misfit(position, said, tables, run.origin, run.begins_at)
+        return misfit(position, said, tables, run.origin, run.code, run.begins_at)
 
     def _begins_again(self, said: Watermark | None, run: Run) -> bool:
         """Whether the first event is delivered once more, to a database of this very store."""
@@ -416,6 +420,7 @@ class SqlProjection(Projection):
         return Watermark(
             position=position,
             store=origin.store,
+            code=run.code,
             last_event=mark_of(events[-1]) if events else said.last_event or origin.mark_at(position),
             events=origin.names | others,
             source=origin.source,

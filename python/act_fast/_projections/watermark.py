@@ -11,7 +11,7 @@ __all__ = ["Watermark", "filled_tables", "make_tables", "read", "remove", "write
 
 _NAMES: Final = msgspec.json.Decoder(list[str])
 _TABLES: Final = msgspec.json.Decoder(dict[str, bool | None])
-_TEXTS: Final = ("store", "last_event", "events", "source", "tables", "problem")
+_TEXTS: Final = ("store", "last_event", "events", "source", "tables", "problem", "code")
 _SQLITE_TABLES: Final = "select name from sqlite_master union all select name from sqlite_temp_master"
 _DUCKDB_TABLES: Final = (
     "select table_name as name from information_schema.tables where table_catalog in (current_database(), 'temp')"
@@ -30,6 +30,7 @@ class Watermark(msgspec.Struct, frozen=True):
         tables: the tables, and for each whether it had rows; None for one that was not there.
         begun_at: the position of the first event; 0 while none of the first events was delivered.
         problem: why the rows are not to be trusted; empty when they are.
+        code: a mark of the code that has made the rows, where rows of other code cannot stay; empty otherwise.
     """
 
     position: int = 0
@@ -40,6 +41,7 @@ class Watermark(msgspec.Struct, frozen=True):
     tables: Mapping[str, bool | None] = {}
     begun_at: int = 0
     problem: str = ""
+    code: str = ""
 
 
 def make_tables(db: Any) -> None:
@@ -49,8 +51,16 @@ def make_tables(db: Any) -> None:
     db.execute(
         "create table if not exists act_fast_projections (projection text primary key, position bigint not null,"
         " store text not null, last_event text not null, events text not null, source text not null,"
-        " tables text not null, begun_at bigint not null, problem text not null)"
+        " tables text not null, begun_at bigint not null, problem text not null, code text default '')"
     )
+    _add_code(db)
+
+
+def _add_code(db: Any) -> None:
+    """Add the column that tables of earlier releases do not have."""
+    asked = "select 1 from pragma_table_info('act_fast_projections') where name = 'code'"  # in DuckDB, too
+    if not fetch(db, asked):
+        db.execute("alter table act_fast_projections add column code text default ''")
 
 
 def read(db: Any, projection: str) -> tuple[int | None, Watermark | None]:
@@ -68,8 +78,8 @@ def read(db: Any, projection: str) -> tuple[int | None, Watermark | None]:
     position = None if position is None else int(position)
     if said_at is None:
         return position, None
-    store, last_event, events, source, tables, problem = (
-        each.decode() if isinstance(each, bytes) else str(each) for each in rest
+    store, last_event, events, source, tables, problem, code = (
+        each.decode() if isinstance(each, bytes) else str(each or "") for each in rest
     )
     return position, Watermark(
         position=int(said_at),
@@ -80,6 +90,7 @@ def read(db: Any, projection: str) -> tuple[int | None, Watermark | None]:
         tables=_TABLES.decode(tables),
         begun_at=int(begun_at),
         problem=problem,
+        code=code,
     )
 
 
@@ -90,10 +101,10 @@ def write(db: Any, projection: str, said: Watermark) -> None:
         " on conflict (projection) do update set position = excluded.position",
         (projection, said.position),
     )
-    columns = ("position", "store", "last_event", "events", "source", "tables", "begun_at", "problem")
+    columns = ("position", "store", "last_event", "events", "source", "tables", "begun_at", "problem", "code")
     changes = ", ".join(f"{each} = excluded.{each}" for each in columns)
     db.execute(
-        f"insert into act_fast_projections (projection, {', '.join(columns)}) values (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        f"insert into act_fast_projections (projection, {', '.join(columns)}) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         f" on conflict (projection) do update set {changes}",
         (
             projection,
@@ -105,6 +116,7 @@ def write(db: Any, projection: str, said: Watermark) -> None:
             msgspec.json.encode(said.tables).decode(),
             said.begun_at,
             said.problem,
+            said.code,
         ),
     )
 

@@ -5,7 +5,7 @@ missing or answers None, the framework uses the verbs of the protocol instead, o
 asked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from act_fast._core import Appended, Columns, Query, Replay
@@ -23,6 +23,7 @@ __all__ = [
     "columns_of",
     "log_mark_of",
     "pinned_to_log",
+    "positions_in",
     "replay_groups_of",
     "rows_of",
     "store_id_of",
@@ -131,8 +132,15 @@ class ColumnReader(Protocol):
         """Events that meet the conditions as columns, each (its name, what it holds)."""
         ...
 
-    def query(self, *, after: int | None = None, before: int | None = None) -> Query:
-        """The events between two positions, page by page."""
+    def query(
+        self,
+        stream: str | None = None,
+        pattern: str | None = None,
+        names: Sequence[str] | None = None,
+        after: int | None = None,
+        before: int | None = None,
+    ) -> Query:
+        """The events that meet the conditions, page by page."""
         ...
 
 
@@ -175,6 +183,20 @@ def log_mark_of(store: object) -> LogMark | None:
     """A mark of the log that a store has now; None when it only ever has one."""
     found: LogMark | None = _asked(store, "log_mark")
     return found
+
+
+def positions_in(
+    store: Store, *, stream: str | None, pattern: str | None, names: Sequence[str], after: int, before: int
+) -> Iterator[int]:
+    """The positions of the events of a store that meet the conditions, in order."""
+    log: ColumnReader | None = _asked(store, "columns")
+    if log is None:
+        found = store.query(stream=stream, pattern=pattern, names=names, after=after, before=before)
+        yield from (event.position for event in found)
+        return
+    asked = log.query(stream=stream, pattern=pattern, names=names, after=after, before=before)
+    while (page := asked.next_page(PAGE_ROWS)) is not None:
+        yield from (row[0] for row in page)
 
 
 def store_id_of(store: object) -> str:
