@@ -70,7 +70,8 @@ PAGES: Final = [
         "store.md",
         "The store",
         [
-            *("LogStore", "Durability", "Store", "Append", "NewEvent", "Appended", "Committed", "StreamInfo"),
+            *("LogStore", "Durability", "Store", "Conditions", "Append", "NewEvent", "Appended", "Committed"),
+            "StreamInfo",
             *(
                 "StoredSnapshot",
                 "StoreStats",

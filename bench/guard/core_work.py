@@ -42,7 +42,7 @@ def load(core) -> Iterator[Callable[[], object]]:
 def query(core) -> Iterator[Callable[[], object]]:
     log = core.Log.memory(SEGMENT_BYTES, PAYLOAD_BYTES_MAX)
     log.append(STREAMS[0], BATCH)
-    return repeat(lambda: log.query(names=NAMES[:1]).next_page(1_000))
+    return repeat(lambda: log.query({"names": NAMES[:1]}).next_page(1_000))
 
 
 def react(core) -> Iterator[Callable[[], object]]:

@@ -53,6 +53,7 @@ from act_fast.errors import (
     StreamClosedError,
     ValidationError,
 )
+from act_fast.stores.conditions import Conditions
 from act_fast.stores.log.export import Compression
 from act_fast.stores.log.offline import restore_path, verify_path
 from act_fast.stores.log.store import Durability, LogStore
@@ -93,6 +94,7 @@ __all__ = [
     "Component",
     "Compression",
     "ConcurrencyError",
+    "Conditions",
     "Connection",
     "Correlation",
     "Cursor",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, final, type_check_only
 
-from act_fast._rows import Progress, Row, StreamRow
+from act_fast._rows import Filter, Progress, Row, StreamRow
 
 __all__ = [
     "Appended",
@@ -197,33 +197,14 @@ class Log:
         shape: str | None = None,
         direct: set[str] | None = None,
         mend: Mend | None = None,
-        *,
-        stream: str | None = None,
-        pattern: str | None = None,
-        names: Sequence[str] | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        created_after_us: int | None = None,
-        created_before_us: int | None = None,
-        correlation: str | None = None,
+        filter: Filter | None = None,
     ) -> Columns:
         """Events as Arrow columns, each (its name, what it holds): `position`, `commit` (the position of its commit's
         first event), `stream`, `version`, `name`, `created`, `data`, `meta`, `correlation`, `causation`, `actor`, the
         number of a field of the shape, or `error`. Payloads of events whose name is not in `direct`, or that do not
         have the shape, are handed to `mend`."""
 
-    def query(
-        self,
-        stream: str | None = None,
-        pattern: str | None = None,
-        names: Sequence[str] | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        created_after_us: int | None = None,
-        created_before_us: int | None = None,
-        correlation: str | None = None,
-        backwards: bool = False,
-    ) -> Query: ...
+    def query(self, filter: Filter | None = None, backwards: bool = False) -> Query: ...
     def streams(
         self, pattern: str | None = None, after: str | None = None, limit: int | None = None
     ) -> tuple[list[StreamRow], str | None]:
@@ -286,16 +267,8 @@ class Log:
         self,
         path: str,
         format: str,
+        filter: Filter | None = None,
         progress: Progress | None = None,
-        *,
-        stream: str | None = None,
-        pattern: str | None = None,
-        names: Sequence[str] | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        created_after_us: int | None = None,
-        created_before_us: int | None = None,
-        correlation: str | None = None,
     ) -> int:
         """Write events to a file that is made, or written over, and flushed: how many. `format`: "jsonl" or "csv"."""
 

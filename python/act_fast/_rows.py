@@ -1,7 +1,7 @@
 """The shapes of the tuples that cross the boundary to the core."""
 
-from collections.abc import Callable
-from typing import TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TypeAlias, TypedDict
 
 Row: TypeAlias = tuple[int, str, int, str, int, bytes, bytes]
 """position, stream, version, name, created in µs since 1970 UTC, data (JSON), meta (JSON, b"" when there is none)"""
@@ -10,4 +10,17 @@ StreamRow: TypeAlias = tuple[str, int, int, int, int, int, str]
 """stream, version, first position, last position, first created µs, last created µs, name of the last event"""
 
 Progress: TypeAlias = Callable[[int, int], object]
-"""called now and then with (bytes done, bytes in all)"""
+"""called now and then with (done, in all); the verb says of what: bytes, events, positions, rows"""
+
+
+class Filter(TypedDict, total=False):
+    """Which events are meant: those that meet every condition. None is no condition; bounds are exclusive."""
+
+    stream: str | None
+    pattern: str | None
+    names: Sequence[str] | None
+    after: int | None
+    before: int | None
+    created_after_us: int | None
+    created_before_us: int | None
+    correlation: str | None

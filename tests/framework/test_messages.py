@@ -1,6 +1,9 @@
 """What is wrong is said in the words of the program: which field, which limit, which values there are."""
 
 import enum
+import inspect
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -10,6 +13,8 @@ import pytest
 from act_fast import (
     Act,
     Actor,
+    AsyncAct,
+    Conditions,
     DecodeError,
     DefinitionError,
     Event,
@@ -274,3 +279,30 @@ def test_a_factory_that_raises_shows_its_own_lines_and_no_others(
         assert "importlib" not in message
         assert message.count("File ") == len(lines)
         assert all(f"line {line}, in" in message for line in lines)
+
+
+VERBS_WITH_CONDITIONS = [
+    LogStore.query,
+    LogStore.arrow,
+    LogStore.export,
+    Act.query,
+    Act.arrow,
+    Act.export,
+    AsyncAct.query,
+]
+
+
+@pytest.mark.parametrize("verb", VERBS_WITH_CONDITIONS, ids=lambda verb: verb.__qualname__)
+def test_help_shows_each_condition(verb: Callable[..., object]) -> None:
+    shown = inspect.signature(verb).parameters
+    assert set(Conditions.__annotations__) <= set(shown)
+    assert all(shown[name].kind is inspect.Parameter.KEYWORD_ONLY for name in Conditions.__annotations__)
+    assert not any(each.kind is inspect.Parameter.VAR_KEYWORD for each in shown.values())
+
+
+def test_a_condition_that_does_not_exist_is_refused_with_those_that_do(tmp_path: Path) -> None:
+    with Act("memory:") as app:
+        for ask in (app.query, app.arrow, app.store.query, partial(app.export, tmp_path / "all.csv")):
+            with pytest.raises(TypeError, match="no condition 'steam'; there are stream, pattern, after"):
+                ask(steam="a")  # type: ignore[call-overload, operator]
+    assert not list(tmp_path.iterdir())

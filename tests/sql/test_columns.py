@@ -31,7 +31,7 @@ def read(columns: Columns, query: str = "from found") -> list[tuple[Any, ...]]:
 
 
 def raw(store: LogStore, *names: str, **conditions: Any) -> Columns:
-    return store._log.columns([(name, name) for name in names or RAW], **conditions)
+    return store._log.columns([(name, name) for name in names or RAW], filter=conditions or None)
 
 
 def fill(store: LogStore, dice: random.Random, events: int) -> None:

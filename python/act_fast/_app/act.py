@@ -31,7 +31,7 @@ from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
-from act_fast.stores.conditions import Conditions
+from act_fast.stores.conditions import Conditions, spelled_out
 from act_fast.stores.port import Store
 
 if TYPE_CHECKING:
@@ -271,51 +271,41 @@ class Act(Reacts, Exchanges):
         return self._engine.close_stream(state, stream, self._actor, self._expected)
 
     @overload
-    def query(self, *, events: Sequence[type[E]], **conditions: Unpack[Conditions]) -> Iterator[Committed[E]]: ...
-    @overload
-    def query(
-        self, *, events: Sequence[type[Event]] | None = None, **conditions: Unpack[Conditions]
-    ) -> Iterator[Committed[Event]]: ...
     def query(
         self,
         *,
-        stream: str | None = None,
-        pattern: str | None = None,
-        events: Sequence[type[Event]] | None = None,
-        after: int = 0,
-        before: int | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        correlation: str | None = None,
+        events: Sequence[type[E]],
         limit: int | None = None,
         backwards: bool = False,
+        **conditions: Unpack[Conditions],
+    ) -> Iterator[Committed[E]]: ...
+    @overload
+    def query(
+        self,
+        *,
+        events: Sequence[type[Event]] | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+        **conditions: Unpack[Conditions],
+    ) -> Iterator[Committed[Event]]: ...
+    @spelled_out
+    def query(
+        self,
+        *,
+        events: Sequence[type[Event]] | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+        **conditions: Unpack[Conditions],
     ) -> Iterator[Committed[Any]]:
         """The app's events that meet every condition, in the order of their positions.
 
         Args:
-            stream: of this stream only.
-            pattern: of streams whose name this regular expression is found in.
             events: of these classes only, also those that were stored under an older name.
-            after: at a later position than this.
-            before: at an earlier position than this.
-            created_after: committed later than this.
-            created_before: committed earlier than this.
-            correlation: of this correlation.
             limit: at most so many.
             backwards: from the last to the first.
+            conditions: which events, as `Conditions` lists them.
         """
-        return self._engine.query(
-            events,
-            stream=stream,
-            pattern=pattern,
-            after=after,
-            before=before,
-            created_after=created_after,
-            created_before=created_before,
-            correlation=correlation,
-            limit=limit,
-            backwards=backwards,
-        )
+        return self._engine.query(events, limit=limit, backwards=backwards, **conditions)
 
     def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
         """Ask a question in SQL, about the log as it is now: a relation of DuckDB's, read as it is asked for.

@@ -33,7 +33,7 @@ from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
 from act_fast._workers.host import Host
 from act_fast.errors import DefinitionError
-from act_fast.stores.conditions import Conditions
+from act_fast.stores.conditions import Conditions, spelled_out
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
@@ -157,40 +157,34 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         return await self._threads.run(self._app.close_stream, state, stream)
 
     @overload
-    def query(self, *, events: Sequence[type[E]], **conditions: Unpack[Conditions]) -> AsyncIterator[Committed[E]]: ...
-    @overload
-    def query(
-        self, *, events: Sequence[type[Event]] | None = None, **conditions: Unpack[Conditions]
-    ) -> AsyncIterator[Committed[Event]]: ...
     def query(
         self,
         *,
-        stream: str | None = None,
-        pattern: str | None = None,
-        events: Sequence[type[Event]] | None = None,
-        after: int = 0,
-        before: int | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        correlation: str | None = None,
+        events: Sequence[type[E]],
         limit: int | None = None,
         backwards: bool = False,
+        **conditions: Unpack[Conditions],
+    ) -> AsyncIterator[Committed[E]]: ...
+    @overload
+    def query(
+        self,
+        *,
+        events: Sequence[type[Event]] | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+        **conditions: Unpack[Conditions],
+    ) -> AsyncIterator[Committed[Event]]: ...
+    @spelled_out
+    def query(
+        self,
+        *,
+        events: Sequence[type[Event]] | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+        **conditions: Unpack[Conditions],
     ) -> AsyncIterator[Committed[Any]]:
         """`Act.query`, for `async for`."""
-        return self._each(
-            self._app.query(
-                stream=stream,
-                pattern=pattern,
-                events=events,
-                after=after,
-                before=before,
-                created_after=created_after,
-                created_before=created_before,
-                correlation=correlation,
-                limit=limit,
-                backwards=backwards,
-            )
-        )
+        return self._each(self._app.query(events=events, limit=limit, backwards=backwards, **conditions))
 
     async def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
         """`Act.sql`, awaited. What is read of the relation then is read by whoever asks it, and holds up the loop."""

@@ -3,11 +3,12 @@
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from act_fast._core import Columns
 from act_fast._events.event import Event
 from act_fast._rows import Progress
+from act_fast.stores.conditions import Conditions, spelled_out
 from act_fast.stores.log.export import Compression
 from act_fast.stores.values import Backup, Exported, Restored
 
@@ -34,6 +35,7 @@ class AsyncExchanges:
         """`Act.restore`, awaited. `progress` is called on another thread."""
         return await self._long.run(self._app.restore, source, dry_run=dry_run, progress=progress)
 
+    @spelled_out
     async def export(
         self,
         path: str | os.PathLike[str],
@@ -41,18 +43,12 @@ class AsyncExchanges:
         *,
         params: Mapping[str, Any] | None = None,
         at: int | datetime | None = None,
-        stream: str | None = None,
-        pattern: str | None = None,
         events: Sequence[type[Event]] | None = None,
-        after: int = 0,
-        before: int | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        correlation: str | None = None,
         compression: Compression | None = None,
         partition_by: str | Sequence[str] | None = None,
         overwrite: bool = False,
         progress: Progress | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Exported:
         """`Act.export`, awaited. `progress` is called on another thread."""
         return await self._long.run(
@@ -61,43 +57,22 @@ class AsyncExchanges:
             query,
             params=params,
             at=at,
-            stream=stream,
-            pattern=pattern,
             events=events,
-            after=after,
-            before=before,
-            created_after=created_after,
-            created_before=created_before,
-            correlation=correlation,
             compression=compression,
             partition_by=partition_by,
             overwrite=overwrite,
             progress=progress,
+            **conditions,
         )
 
+    @spelled_out
     def arrow(
         self,
         event: type[Event] | None = None,
         /,
         *,
-        stream: str | None = None,
-        pattern: str | None = None,
         events: Sequence[type[Event]] | None = None,
-        after: int = 0,
-        before: int | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        correlation: str | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Columns:
         """`Act.arrow`. What is read of it is read by whoever asks it, and holds up the loop."""
-        return self._app.arrow(
-            event,
-            stream=stream,
-            pattern=pattern,
-            events=events,
-            after=after,
-            before=before,
-            created_after=created_after,
-            created_before=created_before,
-            correlation=correlation,
-        )
+        return self._app.arrow(event, events=events, **conditions)

@@ -3,14 +3,14 @@
 import os
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from act_fast._core import Columns
 from act_fast._events.event import Event
 from act_fast._rows import Progress
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
-from act_fast.stores.conditions import conditions_of
+from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.log.export import Compression, check_target, cut, export_answer
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.values import Backup, Exported, Restored
@@ -83,6 +83,7 @@ class Exchanges:
         with self._program.paused():
             return store.restore(source, progress=progress)
 
+    @spelled_out
     def export(
         self,
         path: str | os.PathLike[str],
@@ -90,18 +91,12 @@ class Exchanges:
         *,
         params: Mapping[str, Any] | None = None,
         at: int | datetime | None = None,
-        stream: str | None = None,
-        pattern: str | None = None,
         events: Sequence[type[Event]] | None = None,
-        after: int = 0,
-        before: int | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        correlation: str | None = None,
         compression: Compression | None = None,
         partition_by: str | Sequence[str] | None = None,
         overwrite: bool = False,
         progress: Progress | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Exported:
         """Write events, or what a query answers, to a file.
 
@@ -115,18 +110,12 @@ class Exchanges:
             query: a question in SQL, which goes with no other condition.
             params: what stands for `$name` in the query.
             at: ask the query as of this position or time.
-            stream: of this stream only.
-            pattern: of streams whose name this regular expression is found in.
             events: of these classes only, also those that were stored under an older name.
-            after: at a later position than this.
-            before: at an earlier position than this.
-            created_after: committed later than this.
-            created_before: committed earlier than this.
-            correlation: of this correlation.
             compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
             partition_by: of Parquet: a folder is made at `path`, with a folder in it for each value of these columns.
             overwrite: replace a file that is there.
             progress: called now and then with (positions done, positions in all); for Parquet and queries at the end.
+            conditions: which events, as `Conditions` lists them.
 
         Returns:
             where to, and how many rows.
@@ -137,9 +126,8 @@ class Exchanges:
             StoreLockedError: somebody else is just writing to `path`.
         """
         store = _log_of(self._engine.store)
-        conditions = stream, pattern, events, after or None, before, created_after, created_before, correlation
         if query is not None:
-            if any(each is not None for each in conditions):
+            if events is not None or any(each not in (None, 0) for each in conditions.values()):
                 raise ValidationError("a query says itself what it wants: export it without any other condition")
             target = check_target(path, compression, partition_by, overwrite)
             made = export_answer(self._library.sql(query, params or {}, at, lossless=True), target)
@@ -150,33 +138,22 @@ class Exchanges:
             raise ValidationError("params= and at= go with a query; for events as of a position, say before=")
         return store.export(
             path,
-            stream=stream,
-            pattern=pattern,
             names=None if events is None else self._engine.names_of(events),
-            after=after,
-            before=before,
-            created_after=created_after,
-            created_before=created_before,
-            correlation=correlation,
             compression=compression,
             partition_by=partition_by,
             overwrite=overwrite,
             progress=progress,
+            **conditions,
         )
 
+    @spelled_out
     def arrow(
         self,
         event: type[Event] | None = None,
         /,
         *,
-        stream: str | None = None,
-        pattern: str | None = None,
         events: Sequence[type[Event]] | None = None,
-        after: int = 0,
-        before: int | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        correlation: str | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Columns:
         """Events as Arrow columns, for Polars, pandas, pyarrow and whatever else reads Arrow's C stream.
 
@@ -188,14 +165,8 @@ class Exchanges:
 
         Args:
             event: the events of this class, also those that were stored under an older name.
-            stream: of this stream only.
-            pattern: of streams whose name this regular expression is found in.
             events: of these classes only, with their data as JSON.
-            after: at a later position than this.
-            before: at an earlier position than this.
-            created_after: committed later than this.
-            created_before: committed earlier than this.
-            correlation: of this correlation.
+            conditions: which events, as `Conditions` lists them.
 
         Raises:
             ValidationError: a condition is wrong, or the store is no log.
@@ -205,19 +176,9 @@ class Exchanges:
         if event is not None and events is not None:
             raise ValidationError("name one class for its own columns, or several with events=, not both")
         names = None if events is None else self._engine.names_of(events)
-        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
         if event is None:
-            return store.arrow(
-                stream=stream,
-                pattern=pattern,
-                names=names,
-                after=after,
-                before=before,
-                created_after=created_after,
-                created_before=created_before,
-                correlation=correlation,
-            )
-        return self._library.columns(event, cut(store.columns(), conditions))
+            return store.arrow(names=names, **conditions)
+        return self._library.columns(event, cut(store.columns(), filter_of(conditions)))
 
 
 def _log_of(store: Any) -> LogStore:

@@ -12,6 +12,7 @@ from act_fast._model.registry import Registry
 from act_fast._reactions.catalog import Catalog, codec_of
 from act_fast._reactions.skipped import Skipped, skipped
 from act_fast._reactions.targets import Target, targets
+from act_fast._rows import Filter
 from act_fast._sql.duckdb_database import interruptible, new_database, new_session
 from act_fast._sql.names import relation_name
 from act_fast._sql.question import ask, check_question, words_of
@@ -63,7 +64,7 @@ class Library:
         """What the relations are called."""
         return [relation.name for relation in self.relations.values()]
 
-    def columns(self, event: type[Event], conditions: Mapping[str, Any]) -> Columns:
+    def columns(self, event: type[Event], filter: Filter) -> Columns:
         """The events of a class that meet the conditions, with a typed column for each field.
 
         Raises:
@@ -71,7 +72,7 @@ class Library:
         """
         for relation in self.relations.values():
             if isinstance(relation, EventClassRelation) and relation.event is event:
-                return relation.columns(columns_of(self.store), conditions)
+                return relation.columns(columns_of(self.store), filter)
         raise DefinitionError(f"{event!r} is no event of this app; name an event class of its states")
 
     def session(

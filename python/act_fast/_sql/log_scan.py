@@ -72,6 +72,6 @@ class LogScan:
     def _ask(self, columns: Sequence[str], bounds: Bounds) -> Columns:
         wanted = [(name, self._outputs[name]) for name in columns]
         if self._decoded is None:
-            return self._log.columns(wanted, **bounds.for_log())
+            return self._log.columns(wanted, filter=bounds.for_log())
         shape, direct, mend = self._decoded.shape, set(self._decoded.direct), self._decoded.mend
-        return self._log.columns(wanted, shape, direct, mend, **bounds.for_log())
+        return self._log.columns(wanted, shape, direct, mend, bounds.for_log())

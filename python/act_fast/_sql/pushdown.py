@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from act_fast._rows import Filter
 from act_fast._sql.scan import Condition
 
 __all__ = ["Bounds"]
@@ -50,9 +51,9 @@ class Bounds:
             case _:
                 return None
 
-    def for_log(self) -> dict[str, Any]:
+    def for_log(self) -> Filter:
         """The same, as the log's verbs take it."""
-        found: dict[str, Any] = {
+        found: Filter = {
             "after": self.after,
             "before": self.before,
             "names": () if self.nothing else self.names,

@@ -13,6 +13,7 @@ from act_fast._events.event import Event
 from act_fast._model.model import Model
 from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Target
+from act_fast._rows import Filter
 from act_fast._sql.class_decoder import Mend, Told, warn_of_failures
 from act_fast._sql.code_mark import code_of
 from act_fast._sql.column_shape import shape_of
@@ -217,12 +218,10 @@ class EventClassRelation:
 
         place_settled(session, self.name, self._mark, with_durations(self._durations), make)
 
-    def columns(self, log: ColumnReader, conditions: Mapping[str, Any]) -> Columns:
-        """Those that meet the conditions, which are those of the core's query without names."""
+    def columns(self, log: ColumnReader, filter: Filter) -> Columns:
+        """Those that meet the conditions; their names are known here."""
         mend = Mend(self._codec, self.name, warn_of_failures)
-        return log.columns(
-            self._outputs, self._shape.json, set(self._direct), mend, **{**conditions, "names": self._stored}
-        )
+        return log.columns(self._outputs, self._shape.json, set(self._direct), mend, {**filter, "names": self._stored})
 
 
 class StateRelation:

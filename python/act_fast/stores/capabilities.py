@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
 from act_fast._core import Appended, Columns, Query, Replay
-from act_fast._rows import Row
+from act_fast._rows import Filter, Row
 from act_fast.errors import ValidationError
 from act_fast.stores.port import Store
 
@@ -119,28 +119,13 @@ class ColumnReader(Protocol):
         shape: str | None = None,
         direct: set[str] | None = None,
         mend: Any = None,
-        *,
-        stream: str | None = None,
-        pattern: str | None = None,
-        names: Sequence[str] | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        created_after_us: int | None = None,
-        created_before_us: int | None = None,
-        correlation: str | None = None,
+        filter: Filter | None = None,
     ) -> Columns:
-        """Events that meet the conditions as columns, each (its name, what it holds)."""
+        """Events as columns, each (its name, what it holds)."""
         ...
 
-    def query(
-        self,
-        stream: str | None = None,
-        pattern: str | None = None,
-        names: Sequence[str] | None = None,
-        after: int | None = None,
-        before: int | None = None,
-    ) -> Query:
-        """The events that meet the conditions, page by page."""
+    def query(self, filter: Filter | None = None) -> Query:
+        """Events, page by page."""
         ...
 
 
@@ -194,7 +179,7 @@ def positions_in(
         found = store.query(stream=stream, pattern=pattern, names=names, after=after, before=before)
         yield from (event.position for event in found)
         return
-    asked = log.query(stream=stream, pattern=pattern, names=names, after=after, before=before)
+    asked = log.query({"stream": stream, "pattern": pattern, "names": names, "after": after, "before": before})
     while (page := asked.next_page(PAGE_ROWS)) is not None:
         yield from (row[0] for row in page)
 

@@ -1,16 +1,31 @@
-"""The conditions of a query: as type checkers see them, and as the core takes them."""
+"""Which events are meant: the conditions as people write them, and as the core takes them."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypedDict
+from typing import Any, Final, TypedDict, TypeVar
 
 from act_fast._checks import arguments
+from act_fast._rows import Filter
 
-__all__ = ["Conditions", "conditions_of"]
+__all__ = ["Conditions", "filter_of", "spelled_out"]
+
+V = TypeVar("V")
 
 
 class Conditions(TypedDict, total=False):
-    """All that a query may ask besides the events' classes; told of at `Act.query`."""
+    """Which events are meant: those that meet every condition. One that is left out, or None, excludes nothing.
+
+    Attributes:
+        stream: of this stream only, by its exact name.
+        pattern: of streams whose name this regular expression is found in; anchor it yourself with ^ and $. It is
+            matched in linear time, so it knows neither look-around nor back-references.
+        after: at a later position than this.
+        before: at an earlier position than this.
+        created_after: committed later than this; must know its time zone.
+        created_before: committed earlier than this; must know its time zone.
+        correlation: whose commit carries this correlation.
+    """
 
     stream: str | None
     pattern: str | None
@@ -19,28 +34,47 @@ class Conditions(TypedDict, total=False):
     created_after: datetime | None
     created_before: datetime | None
     correlation: str | None
-    limit: int | None
-    backwards: bool
 
 
-def conditions_of(
-    stream: str | None,
-    pattern: str | None,
-    names: Sequence[str] | None,
-    after: int,
-    before: int | None,
-    created_after: datetime | None,
-    created_before: datetime | None,
-    correlation: str | None,
-) -> dict[str, Any]:
-    """The conditions of a query, as the core takes them."""
+_NAMES: Final = tuple(Conditions.__annotations__)
+
+
+def filter_of(conditions: Mapping[str, Any], names: Sequence[str] | None = None) -> Filter:
+    """The conditions as the core takes them.
+
+    Raises:
+        TypeError: there is no such condition.
+        ValidationError: one is not what it must be.
+    """
+    for name in conditions:
+        if name not in _NAMES:
+            raise TypeError(f"there is no condition {name!r}; there are {', '.join(_NAMES)}")
+    given = conditions.get
     return {
-        "stream": None if stream is None else arguments.text("stream", stream),
-        "pattern": None if pattern is None else arguments.text("pattern", pattern),
+        "stream": _text("stream", given("stream")),
+        "pattern": _text("pattern", given("pattern")),
         "names": None if names is None else arguments.texts("names", names),
-        "after": arguments.count("after", after),
-        "before": arguments.optional_count("before", before),
-        "created_after_us": arguments.microseconds("created_after", created_after),
-        "created_before_us": arguments.microseconds("created_before", created_before),
-        "correlation": None if correlation is None else arguments.text("correlation", correlation),
+        "after": arguments.count("after", given("after", 0)),
+        "before": arguments.optional_count("before", given("before")),
+        "created_after_us": arguments.microseconds("created_after", given("created_after")),
+        "created_before_us": arguments.microseconds("created_before", given("created_before")),
+        "correlation": _text("correlation", given("correlation")),
     }
+
+
+def _text(name: str, value: Any) -> str | None:
+    return None if value is None else arguments.text(name, value)
+
+
+def spelled_out(verb: V) -> V:
+    """Have `help` show the conditions of a verb one by one, as type checkers do."""
+    signature = inspect.signature(verb)  # type: ignore[arg-type]
+    own = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    shown = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, default=0 if name == "after" else None, annotation=annotation
+        )
+        for name, annotation in Conditions.__annotations__.items()
+    ]
+    verb.__signature__ = signature.replace(parameters=[*own, *shown])  # type: ignore[attr-defined]
+    return verb

@@ -1,14 +1,14 @@
 """What a store is: the verbs that any implementation offers."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, Unpack
 
 from act_fast._core import Appended
 from act_fast._events.committed import Committed
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress
+from act_fast.stores.conditions import Conditions
 from act_fast.stores.values import Append, NewEvent, StoredSnapshot, StoreStats, StreamInfo, VerifyReport
 
 __all__ = ["Store"]
@@ -69,32 +69,20 @@ class Store(Protocol):
     def query(
         self,
         *,
-        stream: str | None = None,
-        pattern: str | None = None,
         names: Sequence[str] | None = None,
-        after: int = 0,
-        before: int | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        correlation: str | None = None,
         limit: int | None = None,
         backwards: bool = False,
+        **conditions: Unpack[Conditions],
     ) -> Iterator[Committed[bytes]]:
         """The events that meet every condition, in the order of their positions, as the store is now.
 
         Memory stays the same however many there are.
 
         Args:
-            stream: of this stream only, by its exact name.
-            pattern: of streams whose name this regular expression is found in; anchor it yourself with ^ and $.
             names: with one of these event names; an empty sequence gives nothing.
-            after: at a later position than this.
-            before: at an earlier position than this.
-            created_after: committed later than this; must know its time zone.
-            created_before: committed earlier than this; must know its time zone.
-            correlation: whose commit carries this correlation.
             limit: at most so many.
             backwards: from the last to the first.
+            conditions: which events, as `Conditions` lists them.
         """
         ...
 

@@ -1,6 +1,6 @@
 //! Arguments in: exact types, and errors that say what was given.
 
-use act_fast_core::NewEvent;
+use act_fast_core::{NewEvent, Part};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyInt, PyList, PyString, PyTuple};
 use smallvec::SmallVec;
@@ -64,6 +64,9 @@ pub(crate) fn elements<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<V
     }
 }
 
+/// The events of one part as the core takes them.
+pub(crate) type BorrowedEvents<'a> = SmallVec<[NewEvent<'a>; 1]>;
+
 /// The (name, data) pairs to append, kept alive.
 pub(crate) struct Events<'py>(SmallVec<[(Bound<'py, PyAny>, Bound<'py, PyAny>); 1]>);
 
@@ -76,11 +79,46 @@ impl<'py> Events<'py> {
         elements(value, "events")?.iter().map(pair).collect::<PyResult<_>>().map(Self)
     }
 
-    pub(crate) fn borrow(&self) -> PyResult<SmallVec<[NewEvent<'_>; 1]>> {
+    pub(crate) fn borrow(&self) -> PyResult<BorrowedEvents<'_>> {
         self.0
             .iter()
             .map(|(name, data)| Ok(NewEvent { name: text(name, "event name")?, data: bytes(data, "event's data")? }))
             .collect()
+    }
+}
+
+/// The (stream, events, expected version) of a commit, kept alive.
+pub(crate) struct Parts<'py>(Vec<(Bound<'py, PyAny>, Events<'py>, Bound<'py, PyAny>)>);
+
+impl<'py> Parts<'py> {
+    pub(crate) fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let part = |element: &Bound<'py, PyAny>| {
+            let tuple = element
+                .cast::<PyTuple>()
+                .ok()
+                .filter(|tuple| tuple.len() == 3)
+                .ok_or_else(|| invalid("a part must be (stream, events, expected_version)".to_owned()))?;
+            Ok((tuple.get_item(0)?, Events::new(&tuple.get_item(1)?)?, tuple.get_item(2)?))
+        };
+        elements(value, "parts")?.iter().map(part).collect::<PyResult<_>>().map(Self)
+    }
+
+    /// The events of each part, to be lent to `parts`.
+    pub(crate) fn events(&self) -> PyResult<Vec<BorrowedEvents<'_>>> {
+        self.0.iter().map(|(_, events, _)| events.borrow()).collect()
+    }
+
+    /// The parts as the core takes them.
+    pub(crate) fn parts<'a>(&'a self, events: &'a [BorrowedEvents<'_>]) -> PyResult<Vec<Part<'a>>> {
+        let each = self.0.iter().zip(events);
+        each.map(|((stream, _, expected), events)| {
+            Ok(Part {
+                stream: text(stream, "stream")?,
+                events,
+                expected: optional_whole((!expected.is_none()).then_some(expected), "expected_version")?,
+            })
+        })
+        .collect()
     }
 }
 

@@ -10,7 +10,7 @@ use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString};
 
 use crate::errors::{invalid, raised};
-use crate::log::Handle;
+use crate::handle::Handle;
 
 /// A replay at work: hands out groups of streams.
 #[pyclass(frozen, module = "act_fast._core")]

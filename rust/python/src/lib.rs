@@ -1,10 +1,13 @@
 //! Binds the engine to Python: converts names, numbers and bytes, and nothing else.
 
+mod appended;
 mod arguments;
 mod columns;
 mod correlation;
 mod errors;
+mod filter;
 mod fold;
+mod handle;
 mod log;
 mod place;
 mod progress;
@@ -12,6 +15,7 @@ mod query;
 mod reactions;
 mod restoring;
 mod rows;
+mod stats;
 mod verify;
 
 /// What the compiled core offers.
@@ -20,13 +24,15 @@ mod _core {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use crate::appended::Appended;
+    #[pymodule_export]
     use crate::columns::{Columns, StateColumns};
     #[pymodule_export]
     use crate::correlation::correlation;
     #[pymodule_export]
     use crate::fold::{Declaration, Group, Replay};
     #[pymodule_export]
-    use crate::log::{Appended, Log};
+    use crate::log::Log;
     #[pymodule_export]
     use crate::query::Query;
     #[pymodule_export]

@@ -1,151 +1,33 @@
-//! The handle of an open store.
+//! The verbs of an open store.
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
 use act_fast_core::fold::Span;
-use act_fast_core::{
-    AppendedParts, Durability, Error, Filter, Format, Options, Part, Patience, fork_generation, watch_forks,
-};
+use act_fast_core::{AppendedParts, Durability, Error, Filter, Format, Options, Part, Patience};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList};
 
-use crate::arguments::{self, Events};
+use crate::appended::Appended;
+use crate::arguments::{self, Events, Parts};
 use crate::columns::{self, Columns};
-use crate::errors::{invalid, raised};
+use crate::errors::raised;
+use crate::filter;
 use crate::fold::Replay;
+use crate::handle::{Handle, Standing, emptied};
 use crate::place::place;
 use crate::progress;
 use crate::query::Query;
 use crate::restoring::Restoring;
 use crate::rows::rows;
-use crate::verify;
+use crate::{stats, verify};
 
 /// Commits up to this size are written without letting go of the interpreter, when nobody is in the way.
 const SMALL_BYTES: usize = 64 << 10;
-/// How long one sleeps before looking for signals that came in just before going to sleep.
-const NAP: Duration = Duration::from_millis(500);
-/// How long one waits for other threads of this process to come out of what they do with a store.
-const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
-
-/// What a handle leads to.
-enum Standing {
-    Open(Arc<act_fast_core::Log>),
-    /// Released, to be opened again when a restored log has taken the place of this one, or has failed to.
-    Replacing,
-    Closed,
-}
-
-/// An open store, until it is closed.
-#[derive(Clone)]
-pub(crate) struct Handle {
-    current: Arc<RwLock<Standing>>,
-    /// In a forked child this differs from the number of forks: another thread may have held the lock then.
-    forks: u32,
-    /// For what was begun on one log: a restored one, opened in its place, is another.
-    pinned: Option<Weak<act_fast_core::Log>>,
-}
-
-impl Handle {
-    fn new(log: Arc<act_fast_core::Log>) -> Self {
-        Self { current: Arc::new(RwLock::new(Standing::Open(log))), forks: watch_forks(), pinned: None }
-    }
-
-    #[inline]
-    pub(crate) fn get(&self) -> PyResult<Arc<act_fast_core::Log>> {
-        self.opened().map_err(raised)
-    }
-
-    /// The same, for those who know nothing of Python.
-    #[inline]
-    pub(crate) fn opened(&self) -> act_fast_core::Result<Arc<act_fast_core::Log>> {
-        let closed = |what: &str| Err(Error::Closed(what.to_owned()));
-        if self.inherited() {
-            return Err(Error::forked());
-        }
-        match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
-            Standing::Open(log) if self.is_of(log) => Ok(Arc::clone(log)),
-            Standing::Open(_) => closed("the log was replaced by a restored one since this was begun; begin again"),
-            Standing::Replacing => {
-                closed("the log is being replaced by a restored one; begin again once the restore is done")
-            }
-            Standing::Closed => closed("this store was closed; open it again"),
-        }
-    }
-
-    #[inline]
-    fn is_of(&self, log: &Arc<act_fast_core::Log>) -> bool {
-        self.pinned.as_ref().is_none_or(|pinned| pinned.as_ptr() == Arc::as_ptr(log))
-    }
-
-    /// The same, for as long as the log is the one that is open now.
-    pub(crate) fn pinned(&self) -> PyResult<Self> {
-        Ok(Self { pinned: Some(Arc::downgrade(&self.get()?)), ..self.clone() })
-    }
-
-    /// Whether the log that this was pinned to has given way to another one, or is about to.
-    fn is_replaced(&self) -> bool {
-        if self.inherited() {
-            return false;
-        }
-        match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
-            Standing::Open(log) => !self.is_of(log),
-            Standing::Replacing => true,
-            Standing::Closed => false,
-        }
-    }
-
-    /// Change what the handle leads to, if that is what it is expected to be; answers what it was.
-    fn change(&self, expected: impl FnOnce(&Standing) -> bool, to: Standing) -> Option<Standing> {
-        if self.inherited() {
-            let mut current = self.current.try_write().ok()?;
-            return expected(&current).then(|| std::mem::replace(&mut *current, to));
-        }
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        expected(&current).then(|| std::mem::replace(&mut *current, to))
-    }
-
-    /// Whether this process was forked from the one that opened the store.
-    #[inline]
-    fn inherited(&self) -> bool {
-        self.forks != fork_generation()
-    }
-
-    fn is_closed(&self) -> bool {
-        !self.inherited() && matches!(*self.current.read().unwrap_or_else(PoisonError::into_inner), Standing::Closed)
-    }
-}
-
-/// Where an append put its events.
-#[pyclass(frozen, eq, get_all, skip_from_py_object, module = "act_fast._core")]
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Appended {
-    first_version: u64,
-    last_version: u64,
-    first_position: u64,
-    last_position: u64,
-}
-
-#[pymethods]
-impl Appended {
-    fn __repr__(&self) -> String {
-        format!(
-            "Appended(first_version={}, last_version={}, first_position={}, last_position={})",
-            self.first_version, self.last_version, self.first_position, self.last_position
-        )
-    }
-}
-
-impl From<act_fast_core::Appended> for Appended {
-    fn from(appended: act_fast_core::Appended) -> Self {
-        let act_fast_core::Appended { first_version, last_version, first_position, last_position } = appended;
-        Self { first_version, last_version, first_position, last_position }
-    }
-}
 
 /// An open store.
 #[pyclass(frozen, module = "act_fast._core")]
@@ -158,32 +40,6 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
-    }
-
-    /// Sleep in the core, in naps so that signals are seen, until a number is another one than `seen` or the time is over.
-    fn sleep(
-        &self,
-        py: Python<'_>,
-        seen: u32,
-        timeout_ms: Option<u64>,
-        wait: impl Fn(&act_fast_core::Log, u32, Duration) -> act_fast_core::Result<u32> + Sync,
-    ) -> PyResult<u32> {
-        let handle = self.handle.pinned()?;
-        let deadline = timeout_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit)));
-        loop {
-            let left = deadline.map_or(NAP, |deadline| deadline.saturating_duration_since(Instant::now()));
-            let log = handle.get()?;
-            let found = py.detach(|| {
-                let found = wait(&log, seen, left.min(NAP));
-                drop(log);
-                found
-            });
-            let found = found.map_err(raised)?;
-            if found != seen || left.is_zero() {
-                return Ok(found);
-            }
-            py.check_signals()?;
-        }
     }
 
     fn start(py: Python<'_>, disk: Arc<dyn Disk>, options: Options) -> PyResult<Self> {
@@ -312,30 +168,9 @@ impl Log {
     /// Append several (stream, events, expected version) as one commit.
     #[pyo3(signature = (parts, meta=None))]
     fn append_many(&self, py: Python<'_>, parts: &Bound<'_, PyAny>, meta: Option<&[u8]>) -> PyResult<Vec<Appended>> {
-        let mut given = Vec::new();
-        for element in arguments::elements(parts, "parts")? {
-            let tuple = element
-                .cast::<PyTuple>()
-                .ok()
-                .filter(|tuple| tuple.len() == 3)
-                .ok_or_else(|| invalid("a part must be (stream, events, expected_version)".to_owned()))?;
-            let events = Events::new(&tuple.get_item(1)?)?;
-            given.push((tuple.get_item(0)?, events, tuple.get_item(2)?));
-        }
-        let mut events = Vec::with_capacity(given.len());
-        for (_, part, _) in &given {
-            events.push(part.borrow()?);
-        }
-        let mut parts = Vec::with_capacity(given.len());
-        for ((stream, _, expected), events) in given.iter().zip(&events) {
-            let expected = if expected.is_none() { None } else { Some(expected) };
-            parts.push(Part {
-                stream: arguments::text(stream, "stream")?,
-                events,
-                expected: arguments::optional_whole(expected, "expected_version")?,
-            });
-        }
-        let appended = self.write(py, &parts, meta.unwrap_or_default())?;
+        let given = Parts::new(parts)?;
+        let events = given.events()?;
+        let appended = self.write(py, &given.parts(&events)?, meta.unwrap_or_default())?;
         Ok(appended.into_iter().map(Appended::from).collect())
     }
 
@@ -365,32 +200,21 @@ impl Log {
     }
 
     /// Begin a query over the log as it is published now.
-    #[pyo3(signature = (stream=None, pattern=None, names=None, after=None, before=None, created_after_us=None,
-                        created_before_us=None, correlation=None, backwards=false))]
-    #[expect(clippy::too_many_arguments, reason = "they are the filters, one by one")]
-    fn query(
-        &self,
-        stream: Option<&Bound<'_, PyAny>>,
-        pattern: Option<&Bound<'_, PyAny>>,
-        names: Option<&Bound<'_, PyAny>>,
-        after: Option<&Bound<'_, PyAny>>,
-        before: Option<&Bound<'_, PyAny>>,
-        created_after_us: Option<i64>,
-        created_before_us: Option<i64>,
-        correlation: Option<&Bound<'_, PyAny>>,
-        backwards: bool,
-    ) -> PyResult<Query> {
-        let filter =
-            filter(stream, pattern, names, after, before, created_after_us, created_before_us, correlation, backwards)?;
-        let query = self.handle.get()?.query(&filter).map_err(raised)?;
+    #[pyo3(signature = (filter=None, backwards=false))]
+    fn query(&self, py: Python<'_>, filter: Option<&Bound<'_, PyDict>>, backwards: bool) -> PyResult<Query> {
+        let filter = Filter { backwards, ..filter::read(filter)? };
+        let log = self.handle.get()?;
+        let query = py.detach(|| log.query(&filter)).map_err(raised)?;
         Ok(Query { handle: self.handle.pinned()?, query: Mutex::new(query) })
     }
 
     /// Begin a replay: the streams that a pattern is found in, after a stream, as of a cut, `group_max` at a time. `names`
     /// are those of the events to be folded, `closing` is that of the event that closes a stream.
     #[pyo3(signature = (names, closing, cut, group_max, pattern=None, after=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are what a span is made of, one by one")]
     fn replay(
         &self,
+        py: Python<'_>,
         names: Vec<String>,
         closing: String,
         cut: u64,
@@ -399,32 +223,23 @@ impl Log {
         after: Option<String>,
     ) -> PyResult<Replay> {
         let span = Span { names, closing, pattern, after, cut, group_max };
-        let replay = act_fast_core::fold::Replay::begin(&*self.handle.get()?, span).map_err(raised)?;
+        let log = self.handle.get()?;
+        let replay = py.detach(|| act_fast_core::fold::Replay::begin(&log, span)).map_err(raised)?;
         Ok(Replay { handle: self.handle.pinned()?, replay: Mutex::new(replay) })
     }
 
     /// Events as Arrow columns, each (name, what it holds): one of the log's own, or the number of a field of the shape.
     /// Payloads of events whose name is not in `direct`, or that do not have the shape, are handed to `mend`.
-    #[pyo3(signature = (columns, shape=None, direct=None, mend=None, *, stream=None, pattern=None, names=None,
-                        after=None, before=None, created_after_us=None, created_before_us=None, correlation=None))]
-    #[expect(clippy::too_many_arguments, reason = "they are the filters, one by one")]
+    #[pyo3(signature = (columns, shape=None, direct=None, mend=None, filter=None))]
     fn columns(
         &self,
         columns: &Bound<'_, PyAny>,
         shape: Option<&Bound<'_, PyAny>>,
         direct: Option<HashSet<String>>,
         mend: Option<Py<PyAny>>,
-        stream: Option<&Bound<'_, PyAny>>,
-        pattern: Option<&Bound<'_, PyAny>>,
-        names: Option<&Bound<'_, PyAny>>,
-        after: Option<&Bound<'_, PyAny>>,
-        before: Option<&Bound<'_, PyAny>>,
-        created_after_us: Option<i64>,
-        created_before_us: Option<i64>,
-        correlation: Option<&Bound<'_, PyAny>>,
+        filter: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Columns> {
-        let filter =
-            filter(stream, pattern, names, after, before, created_after_us, created_before_us, correlation, false)?;
+        let filter = filter::read(filter)?;
         let outputs = columns::outputs(columns)?;
         let shape = shape.map(columns::shape).transpose()?;
         let handle = self.handle.pinned()?;
@@ -468,8 +283,9 @@ impl Log {
     }
 
     /// Every event name with how many events carry it.
-    fn names(&self) -> PyResult<Vec<(String, u64)>> {
-        self.handle.get()?.event_names().map_err(raised)
+    fn names(&self, py: Python<'_>) -> PyResult<Vec<(String, u64)>> {
+        let log = self.handle.get()?;
+        py.detach(|| log.event_names()).map_err(raised)
     }
 
     /// The last position created before a time, in µs since 1970 UTC; 0 when there is none.
@@ -514,22 +330,7 @@ impl Log {
     #[pyo3(signature = (after, timeout_ms=None))]
     fn wait(&self, py: Python<'_>, after: &Bound<'_, PyAny>, timeout_ms: Option<u64>) -> PyResult<u64> {
         let after = arguments::whole(after, "after")?;
-        let handle = self.handle.pinned()?;
-        let deadline = timeout_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit)));
-        loop {
-            let left = deadline.map_or(NAP, |deadline| deadline.saturating_duration_since(Instant::now()));
-            let log = handle.get()?;
-            let head = py.detach(|| {
-                let head = log.wait(after, left.min(NAP));
-                drop(log);
-                head
-            });
-            let head = head.map_err(raised)?;
-            if head > after || left.is_zero() {
-                return Ok(head);
-            }
-            py.check_signals()?;
-        }
+        self.handle.sleep(py, timeout_ms, |log, nap| log.wait(after, nap), |head| *head > after)
     }
 
     /// A number that changes with all news that somebody waits for: publications, and what is done to targets by hand.
@@ -542,7 +343,7 @@ impl Log {
     /// before looking for work: what comes after that will wake.
     #[pyo3(signature = (seen, timeout_ms=None))]
     fn wait_news(&self, py: Python<'_>, seen: u32, timeout_ms: Option<u64>) -> PyResult<u32> {
-        self.sleep(py, seen, timeout_ms, act_fast_core::Log::wait_news)
+        self.handle.sleep(py, timeout_ms, |log, nap| log.wait_news(seen, nap), |found| *found != seen)
     }
 
     /// Have the next move of a target change a number, and answer what it is now.
@@ -559,7 +360,7 @@ impl Log {
     /// Sleep until targets have moved on since `seen`, or the time is over; the number either way.
     #[pyo3(signature = (seen, timeout_ms=None))]
     fn wait_moves(&self, py: Python<'_>, seen: u32, timeout_ms: Option<u64>) -> PyResult<u32> {
-        self.sleep(py, seen, timeout_ms, act_fast_core::Log::wait_moves)
+        self.handle.sleep(py, timeout_ms, |log, nap| log.wait_moves(seen, nap), |found| *found != seen)
     }
 
     /// Wake all who wait for news, in this and other processes. Takes no lock.
@@ -596,26 +397,16 @@ impl Log {
     }
 
     /// Write events to a file that is made, or written over, and flushed: how many. `format`: "jsonl" or "csv".
-    #[pyo3(signature = (path, format, progress=None, *, stream=None, pattern=None, names=None, after=None, before=None,
-                        created_after_us=None, created_before_us=None, correlation=None))]
-    #[expect(clippy::too_many_arguments, reason = "they are the filters, one by one")]
+    #[pyo3(signature = (path, format, filter=None, progress=None))]
     fn export(
         &self,
         py: Python<'_>,
         path: PathBuf,
         format: &str,
+        filter: Option<&Bound<'_, PyDict>>,
         progress: Option<Py<PyAny>>,
-        stream: Option<&Bound<'_, PyAny>>,
-        pattern: Option<&Bound<'_, PyAny>>,
-        names: Option<&Bound<'_, PyAny>>,
-        after: Option<&Bound<'_, PyAny>>,
-        before: Option<&Bound<'_, PyAny>>,
-        created_after_us: Option<i64>,
-        created_before_us: Option<i64>,
-        correlation: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<u64> {
-        let filter =
-            filter(stream, pattern, names, after, before, created_after_us, created_before_us, correlation, false)?;
+        let filter = filter::read(filter)?;
         let format = Format::from_name(format).map_err(raised)?;
         let log = self.handle.get()?;
         let what = format!("writing {}", path.display());
@@ -666,24 +457,7 @@ impl Log {
 
     /// The store in numbers.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let log = self.handle.get()?;
-        let stats = log.stats().map_err(raised)?;
-        let found = PyDict::new(py);
-        found.set_item("events", stats.events)?;
-        found.set_item("streams", stats.streams)?;
-        found.set_item("log_bytes", stats.log_bytes)?;
-        found.set_item("allocated_bytes", stats.allocated_bytes)?;
-        found.set_item("index_bytes", stats.index_bytes)?;
-        found.set_item("segments", stats.segments)?;
-        found.set_item("segment_bytes", stats.segment_bytes)?;
-        found.set_item("flushed_at_ms", stats.flushed_at_ms)?;
-        found.set_item("flushed_bytes", stats.flushed_bytes)?;
-        found.set_item("durability", self.options.durability.name())?;
-        let recovered = stats.recovered.map(|recovered| {
-            (recovered.events, recovered.cut_bytes, u64::try_from(recovered.took.as_millis()).unwrap_or(u64::MAX))
-        });
-        found.set_item("recovered", recovered)?;
-        Ok(found)
+        stats::stats(py, &*self.handle.get()?, self.options.durability)
     }
 
     /// Flush what is to be flushed, and let go of everything. Closing twice does no harm.
@@ -699,55 +473,4 @@ impl Log {
         });
         outcome.map_err(raised)
     }
-}
-
-/// Shut a log down, and wait a while until nobody uses it any more.
-fn emptied(py: Python<'_>, log: Arc<act_fast_core::Log>) -> PyResult<()> {
-    let left = Arc::downgrade(&log);
-    py.detach(|| {
-        log.wake();
-        let outcome = log.shut_down();
-        drop(log);
-        outcome
-    })
-    .map_err(raised)?;
-    let deadline = Instant::now() + RELEASE_PATIENCE;
-    while left.strong_count() > 0 && Instant::now() < deadline {
-        py.detach(|| std::thread::sleep(Duration::from_millis(1)));
-        py.check_signals()?;
-    }
-    Ok(())
-}
-
-#[expect(clippy::too_many_arguments, reason = "they are the filters, one by one")]
-fn filter(
-    stream: Option<&Bound<'_, PyAny>>,
-    pattern: Option<&Bound<'_, PyAny>>,
-    names: Option<&Bound<'_, PyAny>>,
-    after: Option<&Bound<'_, PyAny>>,
-    before: Option<&Bound<'_, PyAny>>,
-    created_after: Option<i64>,
-    created_before: Option<i64>,
-    correlation: Option<&Bound<'_, PyAny>>,
-    backwards: bool,
-) -> PyResult<Filter> {
-    let names = match names {
-        None => None,
-        Some(names) => {
-            let each = arguments::elements(names, "names")?;
-            let texts = each.iter().map(|name| arguments::text(name, "event name").map(str::to_owned));
-            Some(texts.collect::<PyResult<Vec<_>>>()?)
-        }
-    };
-    Ok(Filter {
-        stream: arguments::optional_text(stream, "stream")?,
-        pattern: arguments::optional_text(pattern, "pattern")?,
-        names,
-        after: arguments::optional_whole(after, "after")?.unwrap_or(0),
-        before: arguments::optional_whole(before, "before")?,
-        created_after,
-        created_before,
-        correlation: arguments::optional_text(correlation, "correlation")?,
-        backwards,
-    })
 }

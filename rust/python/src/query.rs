@@ -7,7 +7,7 @@ use pyo3::types::PyList;
 
 use crate::arguments;
 use crate::errors::raised;
-use crate::log::Handle;
+use crate::handle::Handle;
 use crate::rows::rows;
 
 /// A running query: one consistent cut of the log, handed out page by page.

@@ -7,7 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::errors::{closed, invalid, raised};
-use crate::log::{Handle, Log};
+use crate::handle::Handle;
+use crate::log::Log;
 use crate::rows::{Maker, rows};
 
 type Engine = Arc<act_fast_core::reactions::Reactions>;

@@ -134,7 +134,7 @@ def manifest_name(number: int) -> str:
 
 def fingerprint(store: Store, position: int) -> str | None:
     """Of the event at a position; None when there is none."""
-    page = columns_of(store).query(after=position - 1, before=position + 1).next_page(1)
+    page = columns_of(store).query({"after": position - 1, "before": position + 1}).next_page(1)
     return hashlib.sha256(repr(page[0]).encode()).hexdigest()[:32] if page else None
 
 

@@ -3,14 +3,14 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from act_fast._checks import arguments
 from act_fast._core import Log
-from act_fast._rows import Progress
+from act_fast._rows import Filter, Progress
 from act_fast._runtime.file_lock import FileLock
 from act_fast.errors import StoreError, StoreFullError, StoreLockedError, ValidationError
 from act_fast.stores.capabilities import ColumnReader
@@ -133,24 +133,25 @@ def check_target(
     return target
 
 
-def cut(log: ColumnReader, conditions: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The same conditions, for the log as it is now, however often it is read."""
-    head = log.head
-    return {**conditions, "before": head + 1 if conditions["before"] is None else min(conditions["before"], head + 1)}
+def cut(log: ColumnReader, filter: Filter) -> Filter:
+    """The same events, of the log as it is now, however often it is read."""
+    end = log.head + 1
+    before = filter.get("before")
+    return {**filter, "before": end if before is None else min(before, end)}
 
 
-def export_events(log: Log, target: Target, conditions: Mapping[str, Any], progress: Progress | None) -> Exported:
-    """Export the events that meet the conditions, which are those of the core's query."""
+def export_events(log: Log, target: Target, filter: Filter, progress: Progress | None) -> Exported:
+    """Export the events that meet the conditions."""
     if target.format != "parquet":
         with target.begun() as path:
             try:
-                count = log.export(str(path), target.format, progress, **conditions)
+                count = log.export(str(path), target.format, filter, progress)
             except StoreFullError as error:
                 raise StoreFullError(f"{target.path} cannot be written: {error}") from None
         return Exported(str(target.path), count)
     import duckdb
 
-    columns = log.columns([(name, name) for name in COLUMNS], **cut(log, conditions))
+    columns = log.columns([(name, name) for name in COLUMNS], filter=cut(log, filter))
     with duckdb.connect() as connection:
         connection.register("log", columns)
         made = _export_relation(connection.sql("select * from log"), target)

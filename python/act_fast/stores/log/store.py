@@ -5,11 +5,10 @@ import os
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
-from datetime import datetime
 from itertools import chain, takewhile
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Literal, Self, TypeAlias, Unpack
 
 from act_fast._checks import arguments
 from act_fast._core import Appended, Columns, Log, Restoring
@@ -19,7 +18,7 @@ from act_fast._events.meta import Meta
 from act_fast._rows import Progress, Row
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import ColumnReader, LogMark, ReplayGroups, Rows
-from act_fast.stores.conditions import conditions_of
+from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.log.export import ARROW_COLUMNS, Compression, check_target, cut, export_events
 from act_fast.stores.log.from_core import store_stats, stream_info, verify_report
 from act_fast.stores.log.notifications import News
@@ -199,19 +198,14 @@ class LogStore:
         rows = chain.from_iterable(self._pages_of(stream, after, before, arguments.optional_count("limit", limit)))
         return each_committed(rows)
 
+    @spelled_out
     def query(
         self,
         *,
-        stream: str | None = None,
-        pattern: str | None = None,
         names: Sequence[str] | None = None,
-        after: int = 0,
-        before: int | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        correlation: str | None = None,
         limit: int | None = None,
         backwards: bool = False,
+        **conditions: Unpack[Conditions],
     ) -> Iterator[Committed[bytes]]:
         """The events that meet every condition, in the order of their positions, as the store is now.
 
@@ -219,21 +213,13 @@ class LogStore:
         `stream` and `names` is what is walked; a query with neither looks at every event between its bounds.
 
         Args:
-            stream: of this stream only, by its exact name.
-            pattern: of streams whose name this regular expression is found in; anchor it yourself with ^ and $.
-                It is matched in linear time, so it knows neither look-around nor back-references.
             names: with one of these event names; an empty sequence gives nothing.
-            after: at a later position than this.
-            before: at an earlier position than this.
-            created_after: committed later than this; must know its time zone.
-            created_before: committed earlier than this; must know its time zone.
-            correlation: whose commit carries this correlation.
             limit: at most so many.
             backwards: from the last to the first.
+            conditions: which events, as `Conditions` lists them.
         """
         limit = arguments.optional_count("limit", limit)
-        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
-        found = self._log.query(**conditions, backwards=arguments.flag("backwards", backwards))
+        found = self._log.query(filter_of(conditions, names), arguments.flag("backwards", backwards))
         return each_committed(chain.from_iterable(pages_found(found, limit)))
 
     @property
@@ -344,18 +330,8 @@ class LogStore:
             raise ValidationError(f"{target} is within the store itself; choose a place outside, best on another disk")
         return Backup(target, *self._log.backup(target, progress))
 
-    def arrow(
-        self,
-        *,
-        stream: str | None = None,
-        pattern: str | None = None,
-        names: Sequence[str] | None = None,
-        after: int = 0,
-        before: int | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        correlation: str | None = None,
-    ) -> Columns:
+    @spelled_out
+    def arrow(self, *, names: Sequence[str] | None = None, **conditions: Unpack[Conditions]) -> Columns:
         """Events as Arrow columns, for Polars, pandas, pyarrow and whatever else reads Arrow's C stream.
 
         The columns are those of `events` in SQL: position, stream, version, name, data (JSON), created, correlation,
@@ -363,35 +339,23 @@ class LogStore:
         before somebody does, and then batch by batch.
 
         Args:
-            stream: as for `query`, like all conditions.
-            pattern: as for `query`.
-            names: as for `query`.
-            after: as for `query`.
-            before: as for `query`.
-            created_after: as for `query`.
-            created_before: as for `query`.
-            correlation: as for `query`.
+            names: with one of these event names; an empty sequence gives nothing.
+            conditions: which events, as `Conditions` lists them.
         """
-        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
         log = self._log.pin()
-        return log.columns([(name, name) for name in ARROW_COLUMNS], **cut(log, conditions))
+        return log.columns([(name, name) for name in ARROW_COLUMNS], filter=cut(log, filter_of(conditions, names)))
 
+    @spelled_out
     def export(
         self,
         path: str | os.PathLike[str],
         *,
-        stream: str | None = None,
-        pattern: str | None = None,
         names: Sequence[str] | None = None,
-        after: int = 0,
-        before: int | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        correlation: str | None = None,
         compression: Compression | None = None,
         partition_by: str | Sequence[str] | None = None,
         overwrite: bool = False,
         progress: Progress | None = None,
+        **conditions: Unpack[Conditions],
     ) -> Exported:
         """Write events to a file: all of them, or those that meet every condition, as the log is now.
 
@@ -401,18 +365,12 @@ class LogStore:
 
         Args:
             path: ends in `.parquet`, `.csv` or `.jsonl`, which says what is written.
-            stream: as for `query`, like all conditions.
-            pattern: as for `query`.
-            names: as for `query`.
-            after: as for `query`.
-            before: as for `query`.
-            created_after: as for `query`.
-            created_before: as for `query`.
-            correlation: as for `query`.
+            names: with one of these event names; an empty sequence gives nothing.
             compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
             partition_by: of Parquet: a folder is made at `path`, with a folder in it for each value of these columns.
             overwrite: replace a file that is there.
             progress: called now and then with (positions done, positions in all); for Parquet at the end.
+            conditions: which events, as `Conditions` lists them.
 
         Raises:
             ValidationError: a condition or an option is wrong, or there is something at `path` already.
@@ -420,8 +378,7 @@ class LogStore:
             StoreLockedError: somebody else is just writing to `path`.
         """
         target = check_target(path, compression, partition_by, overwrite)
-        conditions = conditions_of(stream, pattern, names, after, before, created_after, created_before, correlation)
-        return export_events(self._log.pin(), target, conditions, progress)
+        return export_events(self._log.pin(), target, filter_of(conditions, names), progress)
 
     def restore(
         self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None

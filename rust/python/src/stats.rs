@@ -1,0 +1,28 @@
+//! A store in numbers.
+
+use act_fast_core::{Durability, Log};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::errors::raised;
+
+/// Events, streams, sizes, flushes and what recovery came to, by their names.
+pub(crate) fn stats<'py>(py: Python<'py>, log: &Log, durability: Durability) -> PyResult<Bound<'py, PyDict>> {
+    let stats = log.stats().map_err(raised)?;
+    let found = PyDict::new(py);
+    found.set_item("events", stats.events)?;
+    found.set_item("streams", stats.streams)?;
+    found.set_item("log_bytes", stats.log_bytes)?;
+    found.set_item("allocated_bytes", stats.allocated_bytes)?;
+    found.set_item("index_bytes", stats.index_bytes)?;
+    found.set_item("segments", stats.segments)?;
+    found.set_item("segment_bytes", stats.segment_bytes)?;
+    found.set_item("flushed_at_ms", stats.flushed_at_ms)?;
+    found.set_item("flushed_bytes", stats.flushed_bytes)?;
+    found.set_item("durability", durability.name())?;
+    let recovered = stats.recovered.map(|recovered| {
+        (recovered.events, recovered.cut_bytes, u64::try_from(recovered.took.as_millis()).unwrap_or(u64::MAX))
+    });
+    found.set_item("recovered", recovered)?;
+    Ok(found)
+}
