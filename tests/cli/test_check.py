@@ -110,3 +110,38 @@ def test_what_is_no_app_is_wrong_usage(run, accounts: Path, address: str) -> Non
     assert ran.out == ""
     [sentence] = ran.err.splitlines()
     assert address in sentence
+
+
+CHANGING = """
+from act_fast import Event, State, reducer
+import drawn
+
+class Opened(Event):
+    owner: str
+    token: str = drawn.TOKEN
+    shuffled: tuple[str, ...] = tuple({"a", "b", "c", "d", "e", "f", "g", "h"})
+    tags: frozenset[str] = frozenset({"a", "b", "c", "d", "e", "f", "g", "h"})
+    name: str = drawn.NAME
+
+class Account(State, events=[Opened]):
+    token: str = ""
+"""
+
+
+def test_a_default_that_each_start_has_another_one_of_is_named(run, accounts: Path, tmp_path: Path) -> None:
+    (tmp_path / "drawn.py").write_text("import secrets\nTOKEN, NAME = secrets.token_hex(), 'a'\nprint('hello')\n")
+    (tmp_path / "changing.py").write_text(CHANGING)
+    ran = run("check", "changing:Account", accounts, "--skip-unknown", "--json")
+    assert ran.code == 1
+    assert json.loads(ran.out.splitlines()[-1])["changing"] == ["changing.Opened.shuffled", "changing.Opened.token"]
+    assert "changing.Opened.token has another default at each start" in ran.err
+
+
+def test_an_app_that_a_fresh_process_cannot_load_is_told_as_such(run, accounts: Path, tmp_path: Path) -> None:
+    (tmp_path / "once.py").write_text(
+        f"from pathlib import Path\nPath({str(tmp_path)!r}, 'loaded').mkdir()\nfrom bank import Account\n"
+    )
+    ran = run("check", "once:Account", accounts)
+    assert ran.code == 2
+    assert "once:Account cannot be loaded in a fresh process" in ran.err
+    assert "FileExistsError" in ran.err

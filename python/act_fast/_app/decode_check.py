@@ -46,10 +46,17 @@ class NameReport(msgspec.Struct, frozen=True):
 
 
 class CheckReport(msgspec.Struct, frozen=True):
-    """What became of every event in the log, by stored name."""
+    """What became of every event in the log, by stored name.
+
+    Attributes:
+        events: how many there are.
+        names: the stored names.
+        changing: the fields whose defaults are something else at each start of the program, where that was looked at.
+    """
 
     events: int
     names: list[NameReport]
+    changing: list[str] = []
 
     @property
     def failures(self) -> int:
@@ -58,8 +65,8 @@ class CheckReport(msgspec.Struct, frozen=True):
 
     @property
     def healthy(self) -> bool:
-        """Whether all of them do."""
-        return not self.failures
+        """Whether all of them do, and mean the same at each start."""
+        return not self.failures and not self.changing
 
 
 def check(

@@ -1,13 +1,15 @@
 """Events: immutable facts, declared as classes."""
 
+import sys
 from contextlib import suppress
 from typing import Any, ClassVar, dataclass_transform
 
 import msgspec
 
+from act_fast._checks.class_bodies import body_at
 from act_fast._checks.class_keywords import check_keywords
 from act_fast._checks.msgspec_errors import misfit
-from act_fast._events.constant_defaults import check_constant
+from act_fast._events.constant_defaults import check_body, check_constant
 from act_fast._events.fields import check_fields, fields_with_mend
 from act_fast._events.finite import check_finite, may_hold_floats
 from act_fast._events.upcast import Upcast, add_upcast
@@ -44,6 +46,7 @@ class EventMeta(msgspec.StructMeta):
         with fields_with_mend(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, namespace, **config)
         _check_shape(cls)
+        check_body(cls, body_at(sys._getframe(1), namespace))
         for member in namespace.values():
             if isinstance(member, Upcast):
                 add_upcast(cls, member)

@@ -15,7 +15,16 @@ from act_fast._checks.round_trip import difference
 from act_fast._events.finite import check_finite
 from act_fast.errors import DefinitionError
 
-__all__ = ["check_factories", "check_fields", "declared", "fields_with_mend", "scope_of", "structs_in", "unstorable"]
+__all__ = [
+    "check_factories",
+    "check_fields",
+    "classes_in",
+    "declared",
+    "fields_with_mend",
+    "scope_of",
+    "structs_in",
+    "unstorable",
+]
 
 _NO_KEYS: Final = (
     inspect.BoolType,
@@ -166,19 +175,24 @@ def _ambiguous(keys: inspect.Type) -> bool:
 
 def structs_in(cls: type) -> list[type[msgspec.Struct]]:
     """The struct classes that instances of a struct class are made of, itself first."""
-    found: dict[type[msgspec.Struct], None] = {}
+    return [kind.cls for kind in classes_in(cls) if isinstance(kind, inspect.StructType)]
+
+
+def classes_in(cls: type) -> "list[inspect.StructType | inspect.DataclassType | inspect.NamedTupleType]":
+    """The classes with fields that instances of a struct class are made of, itself first."""
+    found: dict[type, Any] = {}
     rest = [inspect.type_info(cls)]
     while rest:
         kind = rest.pop()
-        if isinstance(kind, inspect.StructType):
+        if isinstance(kind, _WITH_FIELDS) and not isinstance(kind, inspect.TypedDictType):
             if kind.cls in found:
                 continue
-            found[kind.cls] = None
+            found[kind.cls] = kind
         if isinstance(kind, _WITH_FIELDS):
             rest.extend(field.type for field in reversed(kind.fields))
         else:
             rest.extend(reversed(_parts(kind)))
-    return list(found)
+    return list(found.values())
 
 
 def _bare(kind: inspect.Type) -> inspect.Type:

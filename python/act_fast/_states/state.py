@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, dataclass_transform
 
 import msgspec
 
+from act_fast._checks.class_bodies import body_at
 from act_fast._checks.class_keywords import check_keywords
 from act_fast._declared.class_body import check_annotations, take_declared
+from act_fast._events.constant_defaults import check_body
 from act_fast._events.event import Event
 from act_fast._events.fields import check_fields, declared, fields_with_mend, scope_of
 from act_fast._states.action import Action
@@ -71,7 +73,9 @@ class StateMeta(msgspec.StructMeta):
         plan = take_declared(class_name, bases, namespace)
         with fields_with_mend(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, dict(namespace), **config)
-        scope = scope_of(sys._getframe(1))
+        frame = sys._getframe(1)
+        check_body(cls, body_at(frame, namespace))
+        scope = scope_of(frame)
         check_fields(cls, declared=plan.fields if plan else ())
         cls.__definition__ = define(  # type: ignore[attr-defined]
             cls, name, events, snapshot_every, snapshot_when, snapshot_version, {**scope, class_name: cls}, plan
