@@ -212,3 +212,51 @@ def test_what_runs_at_each_reading_of_an_event_or_a_state_asks_for_neither_time_
 
     with pytest.raises(DefinitionError, match=r"Odd\.__post_init__ asks uuid\.uuid4"):
         type(Event)("Odd", (Event,), {"__annotations__": {"text": str}, "text": "", "__post_init__": completed})
+
+
+def test_a_reducer_may_read_a_field_that_is_called_like_a_clock() -> None:
+    class Clocked(Event):
+        time: float = 0.0
+        now: str = ""
+        stat: str = ""
+
+    class Clocks(State):
+        year: int = 0
+        base: str = ""
+
+        @reducer
+        def clocked(self, event: Clocked) -> None:
+            self.year = time.gmtime(event.time).tm_year
+            self.base = os.path.basename(event.stat) + str(datetime(2020, 1, 1)) + event.now
+
+    with Act("memory:", Clocks) as app:
+        assert app.load(Clocks, "a").state.year == 0
+
+
+def test_a_reducer_that_imports_what_it_asks_or_has_it_from_around_is_seen_through() -> None:
+    def imported(self: Any, event: Holds) -> None:
+        from time import time as moment
+
+        self.at = moment()
+
+    def imported_whole(self: Any, event: Holds) -> None:
+        import uuid as ids
+
+        self.at = ids.uuid4()
+
+    clock = time.time
+
+    def around(self: Any, event: Holds) -> None:
+        self.at = clock()
+
+    def environment(self: Any, event: Holds) -> None:
+        self.at = os.environ["HOME"]
+
+    for fold, asked in (
+        (imported, r"time\.time"),
+        (imported_whole, r"uuid\.uuid4"),
+        (around, r"time\.time"),
+        (environment, r"os\.environ"),
+    ):
+        with pytest.raises(DefinitionError, match=f"asks {asked}, so the state would be another one"):
+            type(State)("Odd", (State,), {"fold": reducer(fold)})

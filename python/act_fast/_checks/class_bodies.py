@@ -1,23 +1,22 @@
 """The body of a class statement: what the values in it were computed from, as its bytecode tells."""
 
 import builtins
-import dis
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
 from enum import EnumType
+from functools import cached_property
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Final
 from uuid import UUID
 
-from act_fast._checks.repeatable import asks_among, codes_in
+from act_fast._checks.name_chains import codes_in, stored_chains
+from act_fast._checks.repeatable import asks_among
 
 __all__ = ["Body", "body_at", "body_of"]
 
-_LOADS: Final = ("LOAD_", "IMPORT_")
-_STORES: Final = frozenset({"STORE_NAME", "STORE_GLOBAL", "STORE_FAST", "STORE_DEREF"})
 _CODE: Final = (ModuleType, type, types.FunctionType, types.BuiltinFunctionType, types.MethodType)
 
 _KEPT: Final = 4
@@ -40,7 +39,11 @@ class Body:
         self._around = around
         self._names = (*names, vars(builtins))
         self._package = package
-        self._written = _stored(code)
+        self._code = code
+
+    @cached_property
+    def _written(self) -> dict[str, list[list[str]]]:
+        return stored_chains(self._code)
 
     def asks(self, name: str) -> str | None:
         """What the value of a name asks for, as far as is seen; the value of a variable that it uses, too."""
@@ -52,41 +55,44 @@ class Body:
         there = self._written.get(name, ())
         return bool(there) and all(self._is_written_out(each, {name}) for each in there)
 
-    def _asks(self, names: tuple[str, ...], seen: set[str]) -> str | None:
-        asked = asks_among(names, self._lookup, self._package, set())
+    def _asks(self, chains: list[str], seen: set[str]) -> str | None:
+        asked = asks_among(chains, self._lookup, self._package, set())
         if asked is not None:
             return asked
-        for name in self._variables(names, seen):
+        for name in self._variables(chains, seen):
             for each in self._computed(name):
                 if (asked := self._asks(each, seen)) is not None:
                     return asked
         return None
 
-    def _is_written_out(self, names: tuple[str, ...], seen: set[str]) -> bool:
-        if any(self._takes_from(self._lookup(name), names) for name in names):
+    def _is_written_out(self, chains: list[str], seen: set[str]) -> bool:
+        if any(map(self._takes_value, chains)):
             return False
-        for name in self._variables(names, seen):
+        for name in self._variables(chains, seen):
             computed = self._computed(name)
             if not computed or not all(self._is_written_out(each, seen) for each in computed):
                 return False
         return True
 
-    def _takes_from(self, place: Any, names: tuple[str, ...]) -> bool:
-        """Whether one of these names is that of a value which a module or a class holds."""
-        if not isinstance(place, ModuleType | type) or isinstance(place, EnumType):
-            return False
-        there = vars(place)
-        return any(name in there and isinstance(there[name], _VALUES) for name in names)
+    def _takes_value(self, chain: str) -> bool:
+        """Whether a name is that of a value which a module or a class holds."""
+        first, *after = chain.split(".")
+        known = self._lookup(first)
+        while isinstance(known, ModuleType | type) and not isinstance(known, EnumType) and after:
+            known = vars(known).get(after.pop(0))
+            if isinstance(known, _VALUES):
+                return True
+        return False
 
-    def _variables(self, names: tuple[str, ...], seen: set[str]) -> Iterator[str]:
+    def _variables(self, chains: list[str], seen: set[str]) -> Iterator[str]:
         """The names that stand for a value and not for code."""
-        for name in names:
+        for name in (chain.partition(".")[0] for chain in chains):
             known = self._lookup(name)
             if known is not None and name not in seen and not isinstance(known, _CODE):
                 seen.add(name)
                 yield name
 
-    def _computed(self, name: str) -> list[tuple[str, ...]]:
+    def _computed(self, name: str) -> list[list[str]]:
         """The names that the value of a variable was computed from, wherever around here it was."""
         if name in self._written:
             return self._written[name]
@@ -121,7 +127,7 @@ def body_of(cls: type) -> Body | None:
 
 
 _read: dict[str, CodeType | None] = {}
-_kept: list[tuple[CodeType, dict[str, list[tuple[str, ...]]]]] = []
+_kept: list[tuple[CodeType, dict[str, list[list[str]]]]] = []
 
 
 def _code_of(module: str) -> CodeType | None:
@@ -145,27 +151,11 @@ def _code_again(module: str) -> CodeType | None:
         return None
 
 
-def _stores(code: CodeType) -> dict[str, list[tuple[str, ...]]]:
+def _stores(code: CodeType) -> dict[str, list[list[str]]]:
     """For each name that some code gives a value, the names that it is computed from, attributes too."""
     found = next((stores for each, stores in _kept if each is code), None)
     if found is None:
-        found = _stored(code)
+        found = stored_chains(code)
         _kept.append((code, found))
         del _kept[:-_KEPT]
-    return found
-
-
-def _stored(code: CodeType) -> dict[str, list[tuple[str, ...]]]:
-    found: dict[str, list[tuple[str, ...]]] = {}
-    names: list[str] = []
-    for each in dis.get_instructions(code):
-        if each.opname in _STORES:
-            found.setdefault(each.argval, []).append(tuple(names))
-            names = []
-        elif each.opname == "STORE_SUBSCR":  # the annotation of what was stored before
-            names = []
-        elif isinstance(each.argval, CodeType):
-            names += [name for inner in codes_in(each.argval) for name in (*inner.co_names, *inner.co_freevars)]
-        elif each.opname.startswith(_LOADS) and isinstance(each.argval, str) and each.opname != "LOAD_CONST":
-            names.append(each.argval)
     return found

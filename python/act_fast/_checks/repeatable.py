@@ -2,12 +2,15 @@
 
 import builtins
 import os
+import sys
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Final, TypeAlias
 
-__all__ = ["Lookup", "asks_among", "asks_for", "codes_in"]
+from act_fast._checks.name_chains import chains_in
+
+__all__ = ["Lookup", "asks_among", "asks_for"]
 
 Lookup: TypeAlias = Callable[[str], Any]
 """What a name means in some code; None when it means nothing."""
@@ -53,24 +56,16 @@ def asks_for(function: Callable[..., Any]) -> str | None:
     return _asks(function, set(), False)
 
 
-def asks_among(names: Iterable[str], lookup: Lookup, package: str, seen: set[int]) -> str | None:
+def asks_among(chains: Iterable[str], lookup: Lookup, package: str, seen: set[int]) -> str | None:
     """What an expression of a default asks for, or a function of its package that it names.
 
     Args:
-        names: the names in it, attributes too.
+        chains: the names in it, with their attributes.
         lookup: what they mean.
         package: the first part of its module's name.
         seen: functions that were looked at, by id.
     """
-    return _among(list(names), lookup, lambda known: known.__module__.partition(".")[0] == package, seen, True)
-
-
-def codes_in(code: CodeType) -> Iterator[CodeType]:
-    """Some code and that of the functions in it."""
-    yield code
-    for each in code.co_consts:
-        if isinstance(each, CodeType):
-            yield from codes_in(each)
+    return _among(chains, lookup, lambda known: known.__module__.partition(".")[0] == package, seen, True)
 
 
 def _asks(function: Any, seen: set[int], strict: bool) -> str | None:
@@ -82,13 +77,9 @@ def _asks(function: Any, seen: set[int], strict: bool) -> str | None:
     def lookup(name: str) -> Any:
         return held.get(name, function.__globals__.get(name, getattr(builtins, name, None)))
 
-    for code in codes_in(function.__code__):
-        found = _among(
-            [*code.co_names, *held], lookup, lambda known: known.__module__ == function.__module__, seen, strict
-        )
-        if found is not None:
-            return found
-    return None
+    return _among(
+        chains_in(function.__code__), lookup, lambda known: known.__module__ == function.__module__, seen, strict
+    )
 
 
 def _held(function: FunctionType) -> Iterator[tuple[str, Any]]:
@@ -100,20 +91,16 @@ def _held(function: FunctionType) -> Iterator[tuple[str, Any]]:
 
 
 def _among(
-    names: list[str], lookup: Lookup, own: Callable[[FunctionType], bool], seen: set[int], strict: bool
+    chains: Iterable[str], lookup: Lookup, own: Callable[[FunctionType], bool], seen: set[int], strict: bool
 ) -> str | None:
-    for name in names:
-        known = lookup(name)
-        if known is None:
-            continue
+    for chain in dict.fromkeys(chains):
+        known, after = _meant(chain, lookup)
         if isinstance(known, ModuleType):
-            used = _asked_of(known.__name__, strict).intersection(names)
-            if used:
-                return f"{known.__name__}.{min(used)}"
+            if after in _asked_of(known.__name__, strict):
+                return f"{known.__name__}.{after}"
         elif isinstance(known, type):
-            used = _CLOCKS.intersection(names)
-            if known.__module__ == "datetime" and used:
-                return f"{known.__name__}.{min(used)}"
+            if known.__module__ == "datetime" and after in _CLOCKS:
+                return f"{known.__name__}.{after}"
             if known.__name__ in _asked_of(known.__module__, strict):
                 return f"{known.__module__}.{known.__name__}"
         elif known is os.environ or known is getattr(os, "environb", None):
@@ -125,6 +112,19 @@ def _among(
             if asked is not None:
                 return asked
     return None
+
+
+def _meant(chain: str, lookup: Lookup) -> tuple[Any, str | None]:
+    """What a name with its attributes means, as far as modules lead; and the attribute after it."""
+    first, *after = chain.split(".")
+    known = lookup(first)
+    if known is None:
+        known = sys.modules.get(first)
+    while isinstance(known, ModuleType) and after:
+        if after[0] in _asked_of(known.__name__, True):
+            break
+        known = vars(known).get(after.pop(0))
+    return known, after[0] if after else None
 
 
 def _asked(known: Any, strict: bool) -> str | None:

@@ -19,8 +19,9 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from act_fast._checks.class_bodies import Body, body_of
+from act_fast._checks.name_chains import codes_in
 from act_fast._checks.own_values import can_change
-from act_fast._checks.repeatable import asks_for, codes_in
+from act_fast._checks.repeatable import asks_for
 from act_fast._events.fields import classes_in
 from act_fast.errors import DefinitionError
 
