@@ -259,3 +259,26 @@ def test_opening_and_closing_an_async_app_holds_up_no_loop(store_path: Path) -> 
         await opened.close()
 
     asyncio.run(asyncio.wait_for(main(), 60))
+
+
+def test_cancelling_while_an_async_app_is_opened_leaves_nothing_open(store_path: Path) -> None:
+    Act(store_path, Tally).close()
+
+    async def main() -> None:
+        with (store_path / "locks" / "opening").open("r+") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            opening = asyncio.ensure_future(AsyncAct.open(store_path, Tally))
+            while held(store_path) < 2:  # this lock, and what is being opened
+                await asyncio.sleep(0)
+            opening.cancel()
+            for _ in range(100):
+                await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        assert held(store_path) == 0
+
+    gc.disable()  # nothing is let go of by chance
+    try:
+        asyncio.run(asyncio.wait_for(main(), 60))
+    finally:
+        gc.enable()

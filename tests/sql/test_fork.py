@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from act_fast import Act, LogStore, connect
@@ -59,6 +60,9 @@ def test_a_child_lets_go_of_a_connection_that_was_made_before_it(store_path: Pat
             for ask in (lambda: kept[0].sql("select 1"), kept[0].refresh, lambda: kept[0].duckdb):
                 with pytest.raises(StoreClosedError, match="connect again in the child"):
                     ask()
+            if answer is not None:
+                with pytest.raises(duckdb.Error, match=r"StoreClosedError: .* open it again in the child"):
+                    answer.fetchall()
 
         def ask_again() -> None:
             with LogStore(store_path, durability="os") as own, Act(own, Account) as other, connect(other) as new:
@@ -69,8 +73,17 @@ def test_a_child_lets_go_of_a_connection_that_was_made_before_it(store_path: Pat
             kept.clear()
             gc.collect()
 
-        for do in (kept[0].close, drop, refused, ask_again):
+        own = kept[0].duckdb
+        own.execute("create table small as select * from deposited")
+        inner = own.cursor()
+
+        def close_duckdbs_own() -> None:
+            for each in (inner, own, *kept, own):
+                each.close()
+
+        for do in (kept[0].close, drop, refused, ask_again, own.close, inner.close, close_duckdbs_own):
             assert in_child(do) == 0
+        assert own.execute("select count(*) from small").fetchall() == [(3,)]
         if answer is not None:
             assert answer.fetchall() == [(3,)]
         assert kept[0].sql(query).fetchall() == [(3,)]

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from act_fast import Act, Actor, AsyncAct, Committed, LogStore, connect
@@ -258,3 +259,26 @@ def test_a_path_alone_has_events_streams_targets_and_skipped(app: Act, store_pat
 def test_importing_the_package_does_not_import_duckdb() -> None:
     program = "import sys, act_fast; sys.exit('duckdb' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select * from nowhere",
+        "select nothing from deposited",
+        "select x'00' + 1",
+        "select * from read_csv('/etc/passwd')",
+    ],
+)
+def test_what_is_wrong_with_a_question_is_an_error_of_ours(store_path: Path, query: str) -> None:
+    with Act(store_path, Account) as app, pytest.raises(ValidationError):
+        app.sql(query)
+
+
+@pytest.mark.parametrize("query", ["select stream::int from deposited", "select error('told') from deposited"])
+def test_what_only_shows_while_rows_are_read_is_an_error_of_duckdb(store_path: Path, query: str) -> None:
+    with Act(store_path, Account) as app:
+        app.do(Account.deposit, "a", amount=1)
+        found = app.sql(query)
+        with pytest.raises(duckdb.Error):
+            found.fetchall()

@@ -324,6 +324,7 @@ class Act(Reacts, Exchanges):
 
         Raises:
             ValidationError: it is no question, or cannot be answered; or the moment is none.
+            duckdb.Error: by the relation, for what only shows while its rows are read.
         """
         return self._library.sql(query, params, at)
 

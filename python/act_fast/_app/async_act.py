@@ -5,7 +5,6 @@ import copy
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
-from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
@@ -58,6 +57,8 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         async with AsyncAct("bank.act", Account) as app:
             await app.do(Account.deposit, "account-7", amount=50)
 
+    Making it opens the store here and now, on whichever thread does so; `AsyncAct.open` leaves the event loop free.
+
     Args:
         store: as for `Act`, or an `Act`, which is then shared.
         components: as for `Act`; none with an `Act`.
@@ -102,12 +103,23 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
     async def open(cls, store: Address | Act, /, *components: Component, **options: Any) -> Self:
         """Make one without holding up the event loop, as opening a store may read a whole log after a crash.
 
+            async with await AsyncAct.open("bank.act", Account) as app: ...
+
+        If it is cancelled, the store is closed again before the cancellation goes on.
+
         Args:
             store: as for the class itself, like everything else.
             components: state classes and slices.
             options: as for the class itself.
         """
-        return await asyncio.to_thread(partial(cls, store, *components, **options))
+        opened: list[Self] = []
+        try:
+            await apart(lambda: opened.append(cls(store, *components, **options)))
+        except asyncio.CancelledError:
+            for each in opened:
+                await each.close()
+            raise
+        return opened[0]
 
     @property
     def sync(self) -> Act:

@@ -1,5 +1,7 @@
 """Databases that projections write to: `sqlite3` and DuckDB connections, by the transaction."""
 
+import ctypes
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeAlias
 from weakref import WeakValueDictionary
 
+from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log
 from act_fast.errors import DefinitionError
 
@@ -44,7 +47,16 @@ class Turn:
 
 
 _turns: Final[WeakValueDictionary[int, Turn]] = WeakValueDictionary()
-_turns_lock: Final = threading.Lock()
+_turns_lock = threading.Lock()
+
+
+def _in_child() -> None:
+    """Take a new lock: a thread that is not here may have held it."""
+    global _turns_lock
+    _turns_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_in_child)
 
 
 class Database:
@@ -61,8 +73,31 @@ class Database:
         self._connection: Any = None
         self._turn = Turn()
         self._lock = threading.Lock()
+        self._inherited = False
+        tell_in_child(self)
         if not callable(address) or is_sqlite(address):  # a connection of sqlite3 can be called, too
             self._connect(address)
+
+    def forked(self) -> None:
+        """Leave a connection where it is: neither SQLite nor DuckDB can use, or close, that of another process."""
+        self._lock = threading.Lock()
+        self._turn = Turn()
+        if self._connection is not None:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._connection))
+            self._inherited = self._connection is self._address
+            self._connection = None
+
+    def check_own(self) -> None:
+        """Make sure that the connection is not that of another process.
+
+        Raises:
+            DefinitionError: this is a forked child, and its parent had been handed the connection.
+        """
+        if self._inherited:
+            raise DefinitionError(
+                f"{self._place}: its connection was made by the process that this one was forked from, and works there"
+                " only; hand over a function that connects, or make the projection in the child"
+            )
 
     @property
     def is_sqlite(self) -> bool:
@@ -108,6 +143,7 @@ class Database:
 
     def _connected(self) -> Any:
         with self._lock:
+            self.check_own()
             if self._connection is None:
                 self._connect(self._address())
             return self._connection

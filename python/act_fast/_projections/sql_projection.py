@@ -28,6 +28,7 @@ from act_fast._projections.projection import Projection
 from act_fast._projections.source import Replaying, Source
 from act_fast._projections.watermark import Watermark
 from act_fast._reactions.partial_batch import Partly
+from act_fast._reactions.reaction import Reaction
 from act_fast._runtime.backoff import Backoff
 from act_fast._runtime.logger import log
 from act_fast.errors import DefinitionError, NonRetryableError, StoreClosedError
@@ -150,6 +151,16 @@ class SqlProjection(Projection):
         self._trusted: tuple[str, Watermark] | None = None
         self._busy = 0
         self._database = Database(self._place, connection)
+
+    @property
+    def reactions(self) -> Sequence[Reaction]:
+        """What apps run: one reaction.
+
+        Raises:
+            DefinitionError: its methods cannot be right, or its connection is that of another process.
+        """
+        self._database.check_own()
+        return super().reactions
 
     def setup(self, db: Any) -> None:
         """Make the tables that are not there, named by `table()`. Called before anything else, in the transaction."""

@@ -9,6 +9,7 @@ import msgspec
 
 from act_fast._checks.error_text import error_text
 from act_fast._checks.plain_code import called, discard, is_failure, is_unrun, unplain
+from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log
 from act_fast.errors import DefinitionError, ValidationError
 
@@ -41,6 +42,12 @@ class Observers:
         self._logged: set[str] = set()
         self._heard: tuple[list[Failure], ...] = ()
         self._lock = threading.Lock()
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Whoever held the lock, and whoever listened, stayed with the parent."""
+        self._lock = threading.Lock()
+        self._heard = ()
 
     def add(self, kind: str, observer: Callable[[Any], object]) -> None:
         """Let `observer` be told of everything of this kind from now on."""

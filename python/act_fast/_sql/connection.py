@@ -45,7 +45,8 @@ class Connection:
     def duckdb(self) -> "DuckDBPyConnection":
         """DuckDB's own connection, with every relation in place: for notebooks, and for tables of one's own.
 
-        It is locked: no statement reaches a file, loads an extension or changes a setting.
+        It is locked: no statement reaches a file, loads an extension or changes a setting. Its errors are DuckDB's. A
+        forked child may close what it has inherited of it, and must not ask on it.
 
         Raises:
             ValidationError: the connection was opened with `files=True`, where only `sql` makes sure that files are
@@ -69,6 +70,7 @@ class Connection:
 
         Raises:
             ValidationError: it is no question, or cannot be answered.
+            duckdb.Error: by the relation, for what only shows while its rows are read.
             StoreClosedError: the connection was made by the process that this one was forked from.
         """
         self._check_process()
@@ -84,7 +86,9 @@ class Connection:
     def close(self) -> None:
         """Let go of everything, also of the store if `connect` has opened it. Closing again does nothing."""
         if not self._inherited:
-            self._session.connection.close()
+            from act_fast._sql.duckdb_database import close
+
+            close(self._session.connection)
         if self._owned is not None:
             self._owned.close()
 

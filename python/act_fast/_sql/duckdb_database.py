@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, Final
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import duckdb
 
@@ -29,7 +29,7 @@ with suppress(ImportError):  # another version of DuckDB
     nodes = import_module("duckdb._sources.nodes")
     _Base = import_module("duckdb._sources.arrow").ArrowScanSource
 
-__all__ = ["PUSHES_DOWN", "interruptible", "new_database", "new_session", "new_writer", "register"]
+__all__ = ["PUSHES_DOWN", "close", "interruptible", "new_database", "new_session", "new_writer", "register"]
 
 PUSHES_DOWN: Final = nodes is not None and hasattr(duckdb.DuckDBPyConnection, "_register_arrow_source")
 """Whether this DuckDB tells relations what is asked of them."""
@@ -48,28 +48,37 @@ class _Databases:
     """The databases of this process: which are there, and the one that most questions share.
 
     A database that a child inherits lacks its threads: the child can neither use it nor let go of it, which would
-    wait for them, or crash. It is left where it is, for as long as the child lives.
+    wait for them, or crash. It is left where it is, for as long as the child lives. It ends with its last connection,
+    and whoever has one may close it: so what is handed out is always a second one, and the first stays here.
     """
 
     def __init__(self) -> None:
-        self._opened: WeakSet[duckdb.DuckDBPyConnection] = WeakSet()
+        self._first: WeakKeyDictionary[duckdb.DuckDBPyConnection, duckdb.DuckDBPyConnection] = WeakKeyDictionary()
         self.forked()
         tell_in_child(self)
 
     def forked(self) -> None:
-        for inherited in tuple(self._opened):
+        for inherited in tuple(self._first.items()):
             # One reference more than there are: not even the end of the interpreter takes it away.
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
-        self._opened = WeakSet()
+        self._first = WeakKeyDictionary()
         self._lock = threading.Lock()
         self._shared: duckdb.DuckDBPyConnection | None = None
 
     def open(self) -> duckdb.DuckDBPyConnection:
         """A new one, which nothing has been locked in yet."""
-        connection = duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": new_spill_folder()})
-        self._opened.add(connection)
-        connection.execute("set global timezone = 'UTC'")
+        first = duckdb.connect(":memory:", config={**_CONFIG, "temp_directory": new_spill_folder()})
+        first.execute("set global timezone = 'UTC'")
+        connection = first.cursor()
+        self._first[connection] = first
         return connection
+
+    def close(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Close one that `open` has given, and so the database."""
+        connection.close()
+        first = self._first.pop(connection, None)
+        if first is not None:
+            first.close()
 
     def session(self) -> duckdb.DuckDBPyConnection:
         """A connection to the shared one, with a temporary schema of its own."""
@@ -104,6 +113,11 @@ def new_database(*, files: bool = False, lossless: bool = False) -> duckdb.DuckD
 def new_writer() -> duckdb.DuckDBPyConnection:
     """A database that may write files: for statements of our own, and for nothing that was handed in."""
     return _databases.open()
+
+
+def close(connection: duckdb.DuckDBPyConnection) -> None:
+    """Close a database of its own."""
+    _databases.close(connection)
 
 
 def new_session() -> duckdb.DuckDBPyConnection:

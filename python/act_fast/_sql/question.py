@@ -177,7 +177,9 @@ def ask(
             f"the query cannot be answered: {_said(error)}; SQL reads the log here, and no files: for these there is"
             " connect(..., files=True)"
         ) from None
-    except (duckdb.ProgrammingError, duckdb.NotSupportedError, duckdb.DataError, duckdb.IOException) as error:
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error as error:
         raise ValidationError(f"the query cannot be answered: {_said(error)}") from None
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from act_fast._runtime.file_lock import FileLock
 from act_fast._runtime.logger import log
-from act_fast._sql.duckdb_database import interruptible, new_writer, register
+from act_fast._sql.duckdb_database import close, interruptible, new_writer, register
 from act_fast._sql.log_scan import LogScan
 from act_fast._sql.parquet.manifest import (
     FORMAT,
@@ -140,7 +140,7 @@ def _write(folder: Path, scan: LogScan, absorbed: list[Part], after: int, upto: 
         with interruptible():
             copied = connection.execute(f"copy ({query}) to {target}").fetchone()
     finally:
-        connection.close()
+        close(connection)
     rows = copied[0] if copied else 0
     if not rows:
         (folder / name).unlink(missing_ok=True)

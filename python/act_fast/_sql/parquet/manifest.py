@@ -33,6 +33,15 @@ _sound_lock = threading.Lock()
 _sound: dict[tuple[str, int, int, int], int] = {}
 
 
+def _in_child() -> None:
+    """Take a new lock: a thread that is not here may have held it."""
+    global _sound_lock
+    _sound_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_in_child)
+
+
 class Part(msgspec.Struct, frozen=True):
     """One file: events after one position up to another, and what makes sure that it is what was written."""
 

@@ -2,11 +2,11 @@
 
 import asyncio
 import contextlib
-import os
 import threading
 from collections.abc import Iterator
 
 from act_fast._core import Log
+from act_fast._runtime.forks import tell_in_child
 
 __all__ = ["News"]
 
@@ -23,7 +23,11 @@ class News:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._process = os.getpid()
+        self.forked()
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Begin without waiters: they, and the thread, stayed with the parent, which may have held the lock."""
         # Taken by itself: the methods of a condition are written in Python, so Ctrl-C in one could keep the lock.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
@@ -55,8 +59,6 @@ class News:
 
     def close(self) -> None:
         """End the thread. The log must be closed already, so that the core has let go of it."""
-        if os.getpid() != self._process:
-            return  # the thread stayed with the parent, and perhaps it held the lock when this process was forked
         with self._lock:
             thread, self._thread = self._thread, None
             self._changed.notify()
