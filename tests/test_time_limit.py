@@ -38,7 +38,7 @@ def test_one_that_hangs_fails_and_the_others_go_on(tmp_path: Path) -> None:
         "    pass\n",
     )
     assert "1 failed, 2 passed, 1 error" in ran.stdout
-    assert ran.stdout.count("Failed: it has not ended after 1.6 seconds") >= 2
+    assert ran.stdout.count("NotEnded: after 1.6 seconds the test is here") >= 2
 
 
 def test_one_that_no_signal_reaches_ends_the_run(tmp_path: Path) -> None:
@@ -52,6 +52,20 @@ def test_one_that_no_signal_reaches_ends_the_run(tmp_path: Path) -> None:
     assert ran.returncode == 1
     assert "Timeout (0:00:02)!" in ran.stderr
     assert "test_hangs" in ran.stderr
+
+
+def test_one_that_hangs_while_examples_are_tried_is_not_shrunk(tmp_path: Path) -> None:
+    ran = run_tests(
+        tmp_path,
+        "import threading\n"
+        "from hypothesis import given, settings, strategies as st\n"
+        "@settings(deadline=None, database=None)\n"
+        "@given(st.lists(st.integers()))\n"
+        "def test_hangs(numbers):\n"
+        "    threading.Event().wait()\n",
+    )
+    assert "1 failed" in ran.stdout
+    assert "NotEnded: after 1.6 seconds the test is here" in ran.stdout
 
 
 def test_a_command_that_hangs_is_killed_with_all_that_it_has_started() -> None:
