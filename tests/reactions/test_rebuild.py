@@ -416,3 +416,55 @@ def test_a_log_that_is_replaced_in_the_middle_of_a_rebuild_ends_it(tmp_path: Pat
             app.rebuild(balances, progress=restore)
         assert balances.rows == {"a": 600, "b": 600}
         assert not list(app.blocked())
+
+
+def test_a_rebuild_tells_its_methods_that_they_repeat(lite: sqlite3.Connection) -> None:
+    told: list[tuple[str, int, str | None, bool]] = []
+
+    class Telling(Projection, name="telling"):
+        @on(Deposited)
+        def deposited(self, event: Committed[Deposited]) -> None:
+            told.append(("telling", event.position, event.target, app.replaying))
+
+        def fresh(self) -> "Telling":
+            return Telling()
+
+        def take_over(self, fresh: Any) -> None: ...
+
+    class Waiting(Projection, name="waiting"):
+        @on(Deposited)
+        async def deposited(self, event: Committed[Deposited]) -> None:
+            told.append(("waiting", event.position, event.target, app.replaying))
+
+        def fresh(self) -> "Waiting":
+            return Waiting()
+
+        def take_over(self, fresh: Any) -> None: ...
+
+    class TellingTotals(Totals, name="totals"):
+        @on(Deposited)
+        def deposited(self, event: Committed[Deposited], db: Any) -> None:
+            told.append(("totals", event.position, event.target, app.replaying))
+            super().deposited(event, db)
+
+    totals = TellingTotals(lite)
+    names = ("telling", "waiting", "totals")
+    with Act("memory:", Account, Telling(), Waiting(), totals) as app:
+        deposit(app, "a", "b")
+        app.settle(raises=True)
+        assert sorted(told) == sorted((name, position, name, False) for name in names for position in (1, 2))
+        told.clear()
+        deposit(app, "c")
+        for name in names:
+            app.rebuild(name)
+        repeats = [(name, position, name, True) for name in names for position in (1, 2)]
+        assert sorted(told) == sorted([*repeats, ("totals", 3, "totals", False)]), "SQL is rebuilt up to the head"
+        assert app.replaying is False
+        told.clear()
+        app.settle(raises=True)
+        lite.execute("drop table totals")
+        lite.commit()
+        deposit(app, "d")
+        app.settle(raises=True)
+        made_again = [each for each in told if each[0] == "totals"]
+        assert made_again[-4:] == [("totals", position, "totals", position < 4) for position in (1, 2, 3, 4)]

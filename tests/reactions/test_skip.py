@@ -6,7 +6,20 @@ from typing import Any
 
 import pytest
 
-from act_fast import Act, Actor, AsyncAct, Committed, Lane, Projection, Skipped, ValidationError, batch, connect
+from act_fast import (
+    Act,
+    Actor,
+    AsyncAct,
+    Committed,
+    Lane,
+    LogStore,
+    Projection,
+    Skipped,
+    ValidationError,
+    batch,
+    connect,
+    on,
+)
 from act_fast.cli.main import main
 from tests.framework.bank import Account, Deposited
 from tests.log.processes import until
@@ -278,3 +291,145 @@ async def test_async_and_batch_handlers_know_it_too() -> None:
         await app.reset(pattern="")
         await app.settle()
         assert sorted(told) == [("batch", 1, "batch", True)] * 2 + [("task", 1, "task", True)] * 2
+
+
+def test_what_was_skipped_is_not_told_as_a_repeat_when_a_reset_brings_it_back(app: Act) -> None:
+    told: list[tuple[int, int, bool]] = []
+
+    @app.on(Deposited, to="all", name="mail", retries=0)
+    def mail(event: Committed[Deposited]) -> None:
+        told.append((event.position, event.attempt, app.replaying))
+        if event.position == 2 and not list(app.skipped()):
+            raise ValueError("unlucky")
+
+    deposit(app, "a", "b", "c")
+    app.settle()
+    app.skip("all", reason="no")
+    app.settle()
+    assert told == [(1, 1, False), (2, 1, False), (3, 1, False)]
+    for repeats in (False, True):
+        told.clear()
+        app.reset("all")
+        app.settle()
+        assert told == [(1, 1, True), (2, 1, repeats), (3, 1, True)]
+
+
+def test_a_skipped_event_that_comes_first_of_a_batch_hides_no_repeat() -> None:
+    told: list[tuple[int, bool]] = []
+
+    class Batches(Projection, name="batch", retries=0):
+        fails = True
+
+        @batch(Deposited)
+        def many(self, events: list[Committed[Deposited]]) -> None:
+            if self.fails:
+                raise ValueError("unlucky")
+            told.extend((event.position, app.replaying) for event in events)
+
+    batches = Batches()
+    with Act("memory:", Account, batches) as app:
+        deposit(app, "a", "b")
+        app.settle()
+        app.skip("batch", reason="no")
+        batches.fails = False
+        app.settle()
+        assert told == [(2, False)]
+        told.clear()
+        app.reset("batch", to=1)
+        app.settle()
+        assert told == [(2, True)]
+
+
+def test_a_reaction_that_is_forgotten_has_skipped_nothing() -> None:
+    told: list[tuple[str, int, bool]] = []
+    store = LogStore.memory()
+
+    def program(*names: str, failing: bool = False) -> Act:
+        app = Act(store, Account)
+        for name in names:
+
+            def handle(event: Committed[Deposited], name: str = name) -> None:
+                told.append((name, event.position, app.replaying))
+                if failing and event.position == 1:
+                    raise ValueError("unlucky")
+
+            app.on(Deposited, to="all", name=name, retries=0)(handle)
+        return app
+
+    with program("gone", "there", failing=True) as app:
+        deposit(app, "a", "b")
+        app.settle()
+        for name in ("gone", "there"):
+            app.skip("all", reaction=name, reason="no")
+        app.settle()
+    with program("there") as app:
+        app.forget("gone")
+        assert [each.reaction for each in app.skipped()] == ["gone", "there"], "it is still written down"
+    with program("gone", "there") as app:
+        told.clear()
+        app.settle()
+        assert told == [("gone", 1, False), ("gone", 2, False)]
+        for repeats in (False, True):
+            told.clear()
+            app.reset("all")
+            app.settle()
+            assert told == [("gone", 1, True), ("there", 1, repeats), ("gone", 2, True), ("there", 2, True)]
+
+
+def test_a_rebuild_leaves_out_nothing_of_a_projection_that_was_forgotten() -> None:
+    class Sums(Projection, name="sums", retries=0):
+        def __init__(self) -> None:
+            self.heard: list[int] = []
+            self.fails = True
+
+        @on(Deposited)
+        def deposited(self, event: Committed[Deposited]) -> None:
+            if self.fails and event.position == 2:
+                raise ValueError("unlucky")
+            self.heard.append(event.position)
+
+        def fresh(self) -> "Sums":
+            made = Sums()
+            made.fails = False
+            return made
+
+        def take_over(self, fresh: Any) -> None:
+            self.heard, self.fails = fresh.heard, False
+
+    sums = Sums()
+    store = LogStore.memory()
+    with Act(store, Account, sums) as app:
+        deposit(app, "a", "b", "c")
+        app.settle()
+        app.skip("sums", reason="no")
+        app.settle()
+        app.rebuild(sums)
+        assert sums.heard == [1, 3]
+    with Act(store, Account) as app:
+        app.forget("sums")
+    with Act(store, Account, sums) as app:
+        app.settle()
+        sums.heard.clear()
+        app.rebuild(sums)
+        assert sums.heard == [1, 2, 3]
+
+
+def test_a_reset_to_a_time_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "bank.act")
+    heard = Heard()
+    with Act(path, Account) as app:
+        app.on(Deposited, to="all", name="all")(heard)
+        deposit(app, "a")
+        until(lambda: deposit(app, "b") or len({event.created for event in app.query()}) > 1)
+        app.settle()
+        before, first = len(heard.positions), heard.events[0].created
+        expected = [event.position for event in heard.events if event.created > first]
+        for to in (first.isoformat(), first.isoformat().replace("+00:00", "Z"), str(heard.positions[-1])):
+            assert main(["reset", path, "all", "--to", to]) == 0
+        assert main(["reset", path, "all", "--to", first.isoformat()]) == 0
+        assert capsys.readouterr().out == "1 target reset\n" * 4
+        app.settle()
+        assert heard.positions[before:] == expected
+    with pytest.raises(SystemExit):
+        main(["reset", path, "all", "--to", "yesterday"])
+    assert "neither a position nor a time" in capsys.readouterr().err

@@ -240,7 +240,11 @@ class Reacts(Declares):
 
     @property
     def replaying(self) -> bool:
-        """In a handler, whether its reaction has processed this event before, and hears it again after a `reset`."""
+        """In a handler, whether its reaction has processed this event before.
+
+        So it hears it again after a `reset`, or is a projection that is rebuilt. An event that was skipped was not
+        processed.
+        """
         here = handling()
         if here is None:
             return False

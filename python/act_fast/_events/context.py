@@ -13,7 +13,7 @@ from act_fast._events.handling import Handling
 from act_fast._events.meta import Actor, EventCause
 from act_fast.errors import DefinitionError
 
-__all__ = ["Ambient", "Here", "Reacting", "ambient", "deciding", "within"]
+__all__ = ["Ambient", "Here", "Reacting", "Repeated", "ambient", "deciding", "within"]
 
 
 class Ambient(msgspec.Struct, frozen=True):
@@ -53,6 +53,18 @@ class Reacting(msgspec.Struct, frozen=True, gc=False):
         """The event that is being handled."""
         event = self.handled
         return EventCause(event.name, event.stream, event.position, event.version)
+
+
+class Repeated(Ambient, frozen=True, kw_only=True):
+    """What holds where a projection handles an event once more: it is not what causes anything.
+
+    Attributes:
+        handled: the event that is being handled.
+        handling: the target whose event it is.
+    """
+
+    handled: Committed[Any]
+    handling: Handling
 
 
 Here: TypeAlias = Ambient | Reacting

@@ -27,6 +27,10 @@ class Handling(Protocol):
         """Whether the reaction that is running has processed the event of this name at a position before."""
         ...
 
+    def comes_again(self, name: str, position: int) -> bool:
+        """The same, or it has stepped over that event: it comes once more because of a reset."""
+        ...
+
 
 ambient: Final[ContextVar[Any]] = ContextVar("act_fast_ambient", default=None)
 """Tasks inherit it from where they are made, as all context variables; so does what `asyncio.to_thread` runs."""

@@ -1,15 +1,18 @@
 """Rebuilding a projection: its events once more from the log, into a fresh copy beside the live one."""
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from operator import attrgetter
 from typing import Any, Final
 
 from act_fast._checks.components import each_of
 from act_fast._events.committed import Committed
-from act_fast._events.context import ambient
+from act_fast._events.context import Repeated, ambient
 from act_fast._projections.projection import Projection
+from act_fast._projections.repeating import Repeating
 from act_fast._projections.source import Source
 from act_fast._reactions.partial_batch import Partly
 from act_fast._reactions.skipped import left_out
@@ -24,6 +27,7 @@ from act_fast.stores.port import Store
 __all__ = ["Rebuilding", "projections_in", "rebuild"]
 
 _PAGE_EVENTS: Final = 1000
+_position: Final = attrgetter("position")
 _PATTERN_LETTERS: Final = frozenset("^$.*+?()[]{}|\\")
 
 
@@ -63,9 +67,14 @@ class Rebuilding:
 
     def replay(self, handle: Callable[[list[Committed[Any]]], None], upto: int) -> None:
         """Hand out the events up to a position, this one included, that were not handed out yet; page by page."""
+        repeating = Repeating(self._projection.name, self.watermark())
         for page in self.pages(self._position, upto):
             check_interrupted()
-            handle(page)
+            known = bisect_right(page, repeating.upto, key=_position)
+            for part in (page[:known], page[known:]):
+                if part:
+                    ambient.set(Repeated(handled=part[0], handling=repeating))
+                    handle(part)
             self._position = page[-1].position
             self.events += len(page)
             if self._progress is not None:

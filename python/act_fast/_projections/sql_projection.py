@@ -10,7 +10,7 @@ import msgspec
 
 from act_fast._checks.plain_code import is_failure
 from act_fast._events.committed import Committed
-from act_fast._events.context import ambient
+from act_fast._events.context import Repeated, ambient
 from act_fast._events.handling import handling
 from act_fast._projections import watermark
 from act_fast._projections.database import (
@@ -25,6 +25,7 @@ from act_fast._projections.fit import RefusedError, check_log, check_said, misfi
 from act_fast._projections.methods import runs
 from act_fast._projections.origin import Origin, UnreadableError, mark_of
 from act_fast._projections.projection import Projection
+from act_fast._projections.repeating import Repeating
 from act_fast._projections.source import Replaying, Source
 from act_fast._projections.watermark import Watermark
 from act_fast._reactions.partial_batch import Partly
@@ -210,7 +211,7 @@ class SqlProjection(Projection):
             Partly: the first of them are in the database for good, and the next one is not.
         """
         here = handling()
-        repeats = here is not None and here.replays(events[0].name, events[0].position)
+        repeats = here is not None and here.comes_again(events[0].name, events[0].position)
         run = Run(app, self, events[0].position, repeats)
         while (after := self._apply_or_behind(events, run)) is not None:
             with suppress(BehindError):  # it was changed meanwhile, so that this has to be looked at again
@@ -231,10 +232,12 @@ class SqlProjection(Projection):
     def _fill_gap(self, after: int, events: list[Committed[Any]], run: Run) -> None:
         """Take from the log what is not in this database: what comes before some events, and between them."""
         before = ambient.set(None)  # what is being handled is not what these events are about
+        repeating = Repeating(self.name, events[0].position - 1)
         delivered = frozenset(event.position for event in events)
         run.filling = True
         try:
             for page in run.origin.pages(after, run.origin.last_missing(events, after), delivered):
+                ambient.set(Repeated(handled=page[0], handling=repeating))
                 failure = self._apply(page, run)
                 if failure is not None:
                     position = page[failure.start].position

@@ -13,7 +13,7 @@ from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import Head, ReactionPort
 
-__all__ = ["Skipped", "left_out", "operator", "skip", "skipped"]
+__all__ = ["Skipped", "left_out", "never_handled", "operator", "skip", "skipped"]
 
 _REASON_LETTERS: Final = 200
 
@@ -53,6 +53,14 @@ class _Note(msgspec.Struct, frozen=True, array_like=True):
     reason: str
     by: str
     at: datetime
+
+
+class _Reset(msgspec.Struct, frozen=True):
+    """That a target begins again after a position, or one reaction on it that was forgotten."""
+
+    target: str
+    reaction: str | None
+    after: int
 
 
 def operator() -> str:
@@ -98,24 +106,36 @@ def skipped(port: ReactionPort, store: Store, target: str | None = None) -> Iter
 
 def left_out(port: ReactionPort, reaction: str) -> frozenset[int]:
     """The positions that a reaction has stepped over on the target of its own name, and not had again since."""
-    found: set[int] = set()
+    return frozenset(position for position, resets in _stepped_over(port, reaction, reaction).items() if not resets)
+
+
+def never_handled(port: ReactionPort, target: str, reaction: str) -> frozenset[int]:
+    """The positions that a reaction has stepped over on a target, and that a reset has brought back but once."""
+    return frozenset(position for position, resets in _stepped_over(port, target, reaction).items() if resets < 2)
+
+
+def _stepped_over(port: ReactionPort, target: str, reaction: str) -> dict[int, int]:
+    """The positions that a reaction has stepped over on a target, each with how often it was brought back since."""
+    found: dict[int, int] = {}
     for note in _notes(port):
         if isinstance(note, _Note):
-            if note.target == note.reaction == reaction:
-                found.add(note.position)
-        elif note[1] == reaction:
-            found = {position for position in found if position <= note[0]}
-    return frozenset(found)
+            if note.target == target and note.reaction == reaction:
+                found[note.position] = 0
+        elif note.target == target and note.reaction in (None, reaction):
+            for position in found:
+                found[position] += position > note.after
+    return found
 
 
-def _notes(port: ReactionPort) -> Iterator[_Note | tuple[int, str]]:
+def _notes(port: ReactionPort) -> Iterator[_Note | _Reset]:
     """What was skipped; and in between, which targets were reset since, after which position."""
     for each in port.skipped():
         if each.startswith("["):
             yield msgspec.json.decode(each, type=_Note)
         else:
-            position, _, target = each.partition("\t")
-            yield int(position), target
+            position, _, whose = each.partition("\t")
+            target, _, reaction = whose.partition("\0")
+            yield _Reset(target, reaction or None, int(position))
 
 
 def _chosen(target: str, heads: list[Head], position: int | None, reaction: str | None) -> Head:

@@ -155,7 +155,7 @@ class Handling:
                         event = self._again(row, event)
                     step = steps[number]
                     if past is not None:
-                        lease.reaction = number
+                        lease.reaction, lease.reaction_name = number, step.reaction.name
                     argument: Any = [event] if step.batch else event
                     found = (yield step, argument) if on_loop else step.call(argument)
                     if found is not None and is_unrun(found):
@@ -193,7 +193,7 @@ class Handling:
             events.append(event)
         if not events:
             return
-        lease.reaction = lease.reactions[0][0]
+        lease.reaction, lease.reaction_name = lease.reactions[0][0], step.reaction.name
         ambient.set(Reacting(self.actor, events[0], lease))
         try:
             found = (yield step, events) if on_loop else step.call(events)

@@ -2,6 +2,7 @@
 
 from typing import Final, Literal, TypeAlias
 
+from act_fast._reactions.skipped import never_handled
 from act_fast._rows import Row
 from act_fast.stores.reaction_port import Leased, Outcome, Past, ReactionPort
 
@@ -22,6 +23,7 @@ class Lease:
         attempts: how often the first event has been begun, this time included.
         past: what the target has been through; None for nearly all.
         reaction: the number of the reaction that is running; kept only of those with a past.
+        reaction_name: its name; kept likewise.
         lagging: whether it was claimed from the lagging frontier.
         rows: its next events.
         reactions: for each of them the numbers of its reactions.
@@ -41,6 +43,7 @@ class Lease:
     """
 
     __slots__ = (
+        "_never_handled",
         "attempts",
         "blamed",
         "done",
@@ -58,6 +61,7 @@ class Lease:
         "port",
         "position",
         "reaction",
+        "reaction_name",
         "reactions",
         "rows",
         "then",
@@ -80,6 +84,8 @@ class Lease:
         ) = leased
         self.past = past[0] if past else None
         self.reaction = -1
+        self.reaction_name = ""
+        self._never_handled: dict[int, frozenset[int]] = {}
         self.lease_ms = lease_ms
         self.until = NEVER
         self.done: int | None = None
@@ -121,6 +127,14 @@ class Lease:
         return self.attempts + self.lost if position == self.rows[0][0] else 1
 
     def replays(self, name: str, position: int) -> bool:
+        """See `Handling`."""
+        if not self.comes_again(name, position) or self.port is None:
+            return False
+        if self.reaction not in self._never_handled:
+            self._never_handled[self.reaction] = never_handled(self.port, self.name, self.reaction_name)
+        return position not in self._never_handled[self.reaction]
+
+    def comes_again(self, name: str, position: int) -> bool:
         """See `Handling`."""
         replays = () if self.past is None else self.past[3]
         return any(number == self.reaction and name == event and position <= upto for number, event, upto in replays)

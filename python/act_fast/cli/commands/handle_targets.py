@@ -4,12 +4,13 @@ import argparse
 from argparse import Namespace
 
 from act_fast._reactions.skipped import Skipped, operator, skip, skipped
-from act_fast.cli.input.arguments import Command, Commands, Parser, add_command, count
+from act_fast.cli.input.arguments import Command, Commands, Parser, add_command, count, position_or_moment
 from act_fast.cli.input.targets import add_selection, open_targets, selected
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.rows import Column, Value, printable, write_all
 from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
+from act_fast.stores.time_travel import cut_at
 
 __all__ = ["add"]
 
@@ -19,9 +20,9 @@ retries. Workers that run take them at once."""
 
 RESET = """\
 Let targets do all their work again, from the first event on, or what comes
-after a position. Blocks, retries and leases end. Handlers hear again what they
-have heard before, so mail is sent again; app.replaying tells them. What SQL
-projections have counted they do not count again: see act-fast rebuild."""
+after a position or a time. Blocks, retries and leases end. Handlers hear again
+what they have heard before, so mail is sent again; app.replaying tells them.
+What SQL projections have counted they do not count again: see act-fast rebuild."""
 
 SKIP = """\
 Step over the next event of a reaction on a target, for an event that no code
@@ -61,6 +62,11 @@ bank.act audit-account-7 audit-account-12
 bank.act --pattern '^audit-'
 bank.act --lane mail"""
 
+RESET_EXAMPLES = """\
+bank.act audit-account-7
+bank.act --pattern '^audit-' --to 1042
+bank.act --lane mail --to 2026-01-31T12:00:00Z"""
+
 PRIORITIZE_EXAMPLES = """\
 bank.act 10 audit-account-7
 bank.act 10 --pattern '^audit-'"""
@@ -73,8 +79,10 @@ def add(commands: Commands) -> None:
     """Add the commands."""
     unblock = _command(commands, "unblock", _unblock, "let blocked targets go on", UNBLOCK, EXAMPLES)
     add_selection(unblock)
-    reset = _command(commands, "reset", _reset, "let targets begin again", RESET, EXAMPLES)
-    reset.add_argument("--to", metavar="POSITION", type=count, default=0, help="begin after this position")
+    reset = _command(commands, "reset", _reset, "let targets begin again", RESET, RESET_EXAMPLES)
+    reset.add_argument(
+        "--to", metavar="WHEN", type=position_or_moment, default=0, help="begin after this position or time"
+    )
     add_selection(reset)
     skipping = _command(commands, "skip", _skip, "step over an event", SKIP, SKIP_EXAMPLES)
     skipping.add_argument("target", metavar="TARGET", nargs="?", help="the target's name; none: list what was skipped")
@@ -104,8 +112,8 @@ def _unblock(arguments: Namespace) -> int:
 
 def _reset(arguments: Namespace) -> int:
     chosen = selected("reset", arguments)
-    with open_targets(arguments.path) as (_, port):
-        print(counted(chosen.apply(port.reset, to=arguments.to), "target"), "reset")
+    with open_targets(arguments.path) as (store, port):
+        print(counted(chosen.apply(port.reset, to=cut_at(store, arguments.to)), "target"), "reset")
     return 0
 
 

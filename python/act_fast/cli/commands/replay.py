@@ -1,13 +1,11 @@
 """`act-fast replay MODULE:APP PATH`: every stream's state, from one pass over the log."""
 
-import argparse
 import os
 import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import nullcontext
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +15,7 @@ from act_fast._loading.progress_bar import replay_bar
 from act_fast._loading.replay import replay_pages
 from act_fast._model.model import Model
 from act_fast.cli.input.app import App, find_app
-from act_fast.cli.input.arguments import Commands, add_command, count, moment
+from act_fast.cli.input.arguments import Commands, add_command, position_or_moment
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.rows import Column, JsonLines, Rows
@@ -57,7 +55,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("path", metavar="PATH", help="the store's directory")
     parser.add_argument("--state", metavar="NAME", help="which of the app's states; the only one when left out")
     parser.add_argument("--streams", metavar="REGEX", help="whose name this is found in; ^ and $ anchor it")
-    parser.add_argument("--at", metavar="WHEN", type=_when, help="the log as of this position or time, included")
+    parser.add_argument(
+        "--at", metavar="WHEN", type=position_or_moment, help="the log as of this position or time, included"
+    )
     parser.add_argument("--after", metavar="STREAM", help="only those that came to be after this one")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -118,14 +118,3 @@ def _model(found: App, name: str | None) -> Model[Any]:
         asked = "say which state with --state" if name is None else f"there is no state {name!r}"
         raise ValidationError(f"{asked}; the app has {known}")
     return models[name]
-
-
-def _when(text: str) -> int | datetime:
-    if text.isascii() and text.isdigit():
-        return count(text)
-    try:
-        return moment(text)
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is neither a position nor a time such as 2026-01-31T12:00:00Z"
-        ) from None

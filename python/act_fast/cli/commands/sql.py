@@ -2,7 +2,7 @@
 
 import os
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import Namespace
 from contextlib import ExitStack
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from act_fast._app.async_act import AsyncAct
 from act_fast._app.connect import connect
 from act_fast._sql.connection import Connection
 from act_fast.cli.input.app import find_app
-from act_fast.cli.input.arguments import Commands, add_command, moment
+from act_fast.cli.input.arguments import Commands, add_command, position_or_moment
 from act_fast.cli.sql.answer import Form, show
 from act_fast.cli.sql.shell import Shell
 
@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("source", metavar="PATH|APP", help="the store's directory, or an app as module:name")
     parser.add_argument("query", metavar="QUERY", nargs="?", help="one question")
     parser.add_argument(
-        "--at", metavar="MOMENT", type=_moment, help="ask about the log as it was at a position or a time"
+        "--at", metavar="MOMENT", type=position_or_moment, help="ask about the log as it was at a position or a time"
     )
     parser.add_argument("--files", action="store_true", help="let questions read files, such as read_csv('prices.csv')")
     forms = parser.add_mutually_exclusive_group()
@@ -69,12 +69,3 @@ def _connected(source: str, at: int | datetime | None, files: bool, stack: ExitS
     app = find_app(source)
     stack.callback((app.sync if isinstance(app, AsyncAct) else app).close)
     return connect(app, at=at, files=files)
-
-
-def _moment(text: str) -> int | datetime:
-    if text.isascii() and text.isdigit():
-        return int(text)
-    try:
-        return moment(text)
-    except ArgumentTypeError:
-        raise ArgumentTypeError(f"{text!r} is neither a position nor a time such as 2026-01-31T12:00:00Z") from None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import NoReturn, TypeAlias
 
-__all__ = ["Command", "Commands", "Parser", "add_command", "count", "moment"]
+__all__ = ["Command", "Commands", "Parser", "add_command", "count", "moment", "position_or_moment"]
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 """Runs one command and gives its exit code."""
@@ -54,3 +54,15 @@ def moment(text: str) -> datetime:
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 2026-01-31T12:00:00Z") from None
     return read if read.tzinfo else read.replace(tzinfo=UTC)
+
+
+def position_or_moment(text: str) -> int | datetime:
+    """A position, or a point in time in ISO form."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    try:
+        return moment(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a position nor a time such as 2026-01-31T12:00:00Z"
+        ) from None

@@ -44,7 +44,7 @@ impl Reactions {
                     shared.put_subscription(at, &subscription)?;
                 }
             }
-            shared.note_reset(number, to)?;
+            shared.note_reset(number, to, None)?;
             *target = Target { watermark: target.watermark.min(to), ..freed(target) };
             Ok(true)
         })

@@ -208,13 +208,20 @@ impl Shared {
                 known.push(number);
             }
         }
+        let mut targets = Vec::new();
         for at in 0..self.counts.subscriptions {
             let subscription = self.subscription(at)?;
             if known.contains(&subscription.reaction) {
+                if subscription.done != FORGOTTEN && !targets.contains(&subscription.target) {
+                    targets.push(subscription.target);
+                }
                 let none = Subscription { done: FORGOTTEN, ..subscription.without_work() };
                 self.put_subscription(at, &Subscription { failing: 0, attempts: 0, ..none })?;
                 self.changed(subscription.target)?;
             }
+        }
+        for target in targets {
+            self.note_reset(target, 0, Some(name))?;
         }
         Ok(!known.is_empty())
     }

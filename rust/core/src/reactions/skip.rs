@@ -70,18 +70,20 @@ impl Reactions {
     }
 
     /// What was noted of skipped events, the oldest first; and in between, as `position\ttarget`, which targets were reset after
-    /// which position since, so that what was skipped comes to them once more.
+    /// which position since, so that what was skipped comes to them once more. `\0reaction` follows where that is so of one
+    /// reaction alone, because it was forgotten.
     pub fn skipped(&self) -> Result<Vec<Arc<str>>> {
         self.locked(|shared| Ok(shared.files.skipped.all()?.0))
     }
 }
 
 impl Shared {
-    /// Note that a target begins again after a position, if anything was ever skipped.
-    pub(super) fn note_reset(&self, number: u32, to: u64) -> Result<()> {
+    /// Note that a target, or one reaction on it, begins again after a position, if anything was ever skipped.
+    pub(super) fn note_reset(&self, number: u32, to: u64, reaction: Option<&str>) -> Result<()> {
         let (notes, used) = self.files.skipped.all()?;
         if !notes.is_empty() {
-            self.files.skipped.write(&format!("{to}\t{}", self.known[number as usize].name), used)?;
+            let of = reaction.map_or_else(String::new, |reaction| format!("\0{reaction}"));
+            self.files.skipped.write(&format!("{to}\t{}{of}", self.known[number as usize].name), used)?;
         }
         Ok(())
     }
