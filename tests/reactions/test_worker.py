@@ -5,7 +5,10 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from act_fast import Act, Committed, Failure, Lane, LogStore, Ran, StoreClosedError, StoreError
 from tests.framework.bank import Account, Deposited, Opened
@@ -394,3 +397,81 @@ def test_reactions_declared_while_it_runs_are_taken_up(app: Act) -> None:
         deposit(app, "a")
         late.await_count(2)
     assert late.positions == [1, 2]
+
+
+@pytest.mark.parametrize("verb", ["settle", "drain"])
+def test_a_stop_while_the_app_settles_or_drains_concerns_nothing_later(app: Act, verb: str) -> None:
+    heard = Heard()
+
+    @app.on(Deposited, to="all", name="all")
+    def handle(event: Committed[Deposited]) -> None:
+        heard(event)
+        if event.position == 1:
+            app.stop()
+
+    deposit(app, "a")
+    if verb == "settle":
+        assert app.settle().stopped
+        assert not app.settle().stopped
+    else:
+        app.correlate()
+        assert app.drain().handled == 1
+    deposit(app, "b")
+    with working(app):
+        heard.await_count(2)
+
+
+def test_a_stop_ends_a_settle_after_the_cycle_that_it_is_in(app: Act) -> None:
+    times = 0
+
+    @app.on(Deposited, to="all", name="all")
+    def handle(event: Committed[Deposited]) -> None:
+        nonlocal times
+        times += 1
+        if times == 3:
+            app.stop()
+        app.do(Account.deposit, "a", amount=1)
+
+    deposit(app, "a")
+    settled = app.settle()
+    assert (settled.stopped, settled.passes, settled.drained.handled) == (True, 3, 3)
+    assert times == 3, "it would have gone on forever"
+
+
+def test_a_stop_before_a_settle_is_kept_for_the_next_run_and_one_from_elsewhere_ends_both(app: Act) -> None:
+    heard = Heard()
+    begun, proceed = threading.Event(), threading.Event()
+
+    @app.on(Deposited, to="all", name="all")
+    def handle(event: Committed[Deposited]) -> None:
+        heard(event)
+        begun.set()
+        assert proceed.wait(30)
+
+    app.stop()
+    assert not app.settle().stopped
+    assert app.run().drained.handled == 0
+    deposit(app, "a")
+    with ThreadPoolExecutor(1) as pool:
+        settling = pool.submit(app.settle)
+        assert begun.wait(30)
+        with working(app) as worker:
+            until(lambda: app._program._workers)
+            deposit(app, "b")
+            app.stop()
+            proceed.set()
+            worker.end()
+        assert settling.result(30).stopped
+    assert not app.settle().stopped
+    assert 1 in heard.positions
+
+
+def test_a_settle_that_was_interrupted_is_not_taken_for_one_under_way(app: Act) -> None:
+    @app.on(Deposited, to="all", name="all")
+    def handle(event: Committed[Deposited]) -> None: ...
+
+    deposit(app, "a")
+    begun = app._program.begin_pass()
+    del begun  # as when Ctrl-C comes before the block that would end it
+    app.stop()
+    assert app.run().drained.handled == 0, "the stop is kept for the next run"

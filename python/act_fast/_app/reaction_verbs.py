@@ -89,7 +89,7 @@ class Reacts(Declares):
         concurrency: int = CONCURRENCY,
         raises: bool | None = None,
     ) -> Settled:
-        """Correlate and drain until nothing can be done here and now.
+        """Correlate and drain until nothing can be done here and now, or `stop` is called.
 
         What is blocked, deferred, waiting for its next try, or leased by somebody else stays as it is.
 
@@ -119,9 +119,11 @@ class Reacts(Declares):
         return worker.run()
 
     def stop(self) -> None:
-        """Let every `run` of this app end gracefully; when there is none, the next one ends at once.
+        """Let every `run` of this app end gracefully, and every `settle` after the cycle that it is in.
 
-        May be called from a signal handler.
+        When nothing of the app is at work, the next `run` ends at once: a program that is stopped just before it begins
+        to work does not go on forever. A stop while a `settle` or a `drain` is under way concerns nothing later; that
+        it came is in `settled.stopped`. May be called from a signal handler, and from a handler.
         """
         self._program.stop()
 
@@ -358,10 +360,14 @@ class Reacts(Declares):
         return self._program.apart(lambda: self._drain_once(self._cycle(host, lanes, concurrency), limit))
 
     def _drain_once(self, cycle: Cycle, limit: int | None) -> Drained:
-        drained = cycle.once(limit)
-        if drained.leased:
-            cycle.let_go()
-        return drained
+        under_way = self._program.begin_pass()
+        try:
+            drained = cycle.once(limit)
+            if drained.leased:
+                cycle.let_go()
+            return drained
+        finally:
+            under_way.ended = True
 
     def _settle(
         self,

@@ -59,11 +59,19 @@ class Drained(msgspec.Struct, frozen=True):
 
 
 class Settled(msgspec.Struct, frozen=True):
-    """What `settle` has done, in how many passes of correlating and draining."""
+    """What `settle` has done, in how many passes of correlating and draining.
+
+    Attributes:
+        passes: how many they were.
+        correlation: what all of them have found.
+        drained: all their cycles together.
+        stopped: whether it has ended because `stop` was called meanwhile.
+    """
 
     passes: int
     correlation: Correlation
     drained: Drained
+    stopped: bool = False
 
 
 class Ran(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ from act_fast.errors import StoreClosedError, StoreLockedError
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import ReactionPort, reactions_of
 
-__all__ = ["Program"]
+__all__ = ["Pass", "Program"]
 
 T = TypeVar("T")
 
@@ -38,6 +38,21 @@ class Stoppable(Protocol):
 
     def stop(self) -> None: ...
     def wait(self) -> None: ...
+
+
+class Pass:
+    """A `settle` or a `drain` under way.
+
+    Attributes:
+        stopped: whether `stop` was called meanwhile.
+        ended: whether it is over.
+    """
+
+    __slots__ = ("__weakref__", "ended", "stopped")
+
+    def __init__(self) -> None:
+        self.stopped = False
+        self.ended = False
 
 
 class _Threads:
@@ -90,6 +105,7 @@ class Program:
         self._closed = False
         self._workers: tuple[Stoppable, ...] = ()
         self._stop_asked = False
+        self._passes: tuple[weakref.ref[Pass], ...] = ()
         self._lane_turn = -1
         self._threads = _Threads(self.daemons, self._loop)
         weakref.finalize(self, self._threads.abandon).atexit = False
@@ -102,6 +118,7 @@ class Program:
         self._correlating = threading.Lock()
         self._workers = ()
         self._stop_asked = False
+        self._passes = ()
         self._steps = None
         self._port = None
         self._renewer = None
@@ -229,14 +246,25 @@ class Program:
         with self._lock:
             self._workers = tuple(each for each in self._workers if each is not worker)
 
+    def begin_pass(self) -> Pass:
+        """Note that a `settle` or a `drain` is under way. One that is dropped in the middle, by Ctrl-C, has ended."""
+        begun = Pass()
+        with self._lock:
+            there = (each for each in self._passes if (known := each()) is not None and not known.ended)
+            self._passes = (*there, weakref.ref(begun))
+        return begun
+
     def stop(self) -> None:
-        """Stop all workers, or the next one when there is none. Takes no lock: a signal handler may call it."""
+        """Stop all that is at work, or the next worker when nothing is. Takes no lock: a signal handler may call it."""
         # A worker that begins meanwhile is either among those seen below, or sees the mark.
         self._stop_asked = True
         workers = self._workers
         for worker in workers:
             worker.stop()
-        if workers:
+        passes = [known for each in self._passes if (known := each()) is not None and not known.ended]
+        for each in passes:
+            each.stopped = True
+        if workers or passes:
             self._stop_asked = False
 
     @contextmanager

@@ -8,6 +8,7 @@ from act_fast._reactions.targets import targets
 from act_fast._runtime.apart import check_interrupted
 from act_fast._runtime.observers import Failure
 from act_fast._workers.cycle import Cycle
+from act_fast._workers.runner import Pass
 from act_fast.errors import ActError
 
 __all__ = ["settle", "settle_or_raise"]
@@ -50,7 +51,7 @@ def _raise(failures: list[Failure]) -> None:
 
 
 def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Settled:
-    """Correlate and drain until neither finds anything, or so many passes are done.
+    """Correlate and drain until neither finds anything, so many passes are done, or the app is stopped.
 
     Args:
         cycle: what drains.
@@ -58,10 +59,21 @@ def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Set
         lanes: the lanes that it drains; None: all.
     """
     program = cycle.program
+    under_way = program.begin_pass()
+    try:
+        settled = _settle(cycle, passes, lanes, under_way)
+    finally:
+        under_way.ended = True
+    program.observers.tell("settled", settled)
+    return settled
+
+
+def _settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None, under_way: Pass) -> Settled:
+    program = cycle.program
     correlation, drained = Correlation(), Drained()
     done = 0
     stuck_at = -1
-    while passes is None or done < passes:
+    while not under_way.stopped and (passes is None or done < passes):
         check_interrupted()
         found = program.correlate(None)
         leased = cycle.once(each_lane=cycle.size.targets)
@@ -77,6 +89,4 @@ def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Set
         stuck_at = cut
     if drained.leased:
         cycle.let_go()
-    settled = Settled(done, correlation, drained)
-    program.observers.tell("settled", settled)
-    return settled
+    return Settled(done, correlation, drained, under_way.stopped)
