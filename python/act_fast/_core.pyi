@@ -18,12 +18,16 @@ __all__ = [
     "StateColumns",
     "__version__",
     "correlation",
+    "is_pattern",
     "verify_path",
 ]
 __version__: str
 
 def correlation(process: int) -> str:
     """A new correlation id of this process, which a number below 2**20 tells from others."""
+
+def is_pattern(source: str) -> bool:
+    """Whether the source of a reaction is a pattern, and not the name of one stream."""
 
 @final
 class Appended:

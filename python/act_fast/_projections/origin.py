@@ -9,6 +9,7 @@ from act_fast._events.committed import Committed
 from act_fast._reactions.skipped import left_out
 from act_fast._workers.runner import Program
 from act_fast.stores.capabilities import pinned_to_log, positions_in, store_id_of
+from act_fast.stores.conditions import Conditions, conditions_of
 
 if TYPE_CHECKING:
     from act_fast._projections.projection import Projection
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["Origin", "UnreadableError"]
 
 _PAGE_EVENTS: Final = 1000
-_PATTERN_LETTERS: Final = frozenset("^$.*+?()[]{}|\\")
 
 
 class UnreadableError(Exception):
@@ -48,9 +48,7 @@ class Origin:
         classes = set(projection.events)
         self.names = frozenset(name for name, event in self._codec.classes.items() if event in classes)
         self.source = projection.source or ""
-        is_pattern = bool(_PATTERN_LETTERS & set(self.source))
-        self._pattern = self.source if is_pattern else None
-        self._stream = self.source or None if not is_pattern else None
+        self._conditions = conditions_of(projection.source)
 
     @property
     def store(self) -> str:
@@ -92,12 +90,7 @@ class Origin:
         """The last of the projection's events before these end that is none of them, nor skipped; 0: there is none."""
         known = left_out(self._port(), self._reaction).union(event.position for event in events)
         found = positions_in(
-            self._store,
-            stream=self._stream,
-            pattern=self._pattern,
-            names=sorted(self.names),
-            after=after,
-            before=events[-1].position,
+            self._store, sorted(self.names), {**self._conditions, "after": after, "before": events[-1].position}
         )
         return max((position for position in found if position not in known), default=0)
 
@@ -133,9 +126,8 @@ class Origin:
     def _query(
         self, names: Iterable[str], after: int, before: int | None, limit: int | None
     ) -> Iterator[Committed[bytes]]:
-        return self._store.query(
-            stream=self._stream, pattern=self._pattern, names=sorted(names), after=after, before=before, limit=limit
-        )
+        conditions: Conditions = {**self._conditions, "after": after, "before": before}
+        return self._store.query(names=sorted(names), limit=limit, **conditions)
 
 
 def mark_of(event: Committed[Any]) -> str:

@@ -22,13 +22,13 @@ from act_fast._workers.host import Host
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import pinned_to_log
+from act_fast.stores.conditions import Conditions, conditions_of
 from act_fast.stores.port import Store
 
 __all__ = ["Rebuilding", "projections_in", "rebuild"]
 
 _PAGE_EVENTS: Final = 1000
 _position: Final = attrgetter("position")
-_PATTERN_LETTERS: Final = frozenset("^$.*+?()[]{}|\\")
 
 
 class Rebuilding:
@@ -155,10 +155,8 @@ def pages_between(
     codec = program.catalog().codec
     classes = set(projection.events)
     names = [name for name, event in codec.classes.items() if event in classes]
-    source = projection.source
-    pattern = source if source is not None and _PATTERN_LETTERS & set(source) else None
-    stream = source if pattern is None else None
-    found = store.query(stream=stream, pattern=pattern, names=names, after=after, before=upto + 1)
+    conditions: Conditions = {**conditions_of(projection.source), "after": after, "before": upto + 1}
+    found = store.query(names=names, **conditions)
     skipped = left_out(program.port(), projection.name)
     kept = (each for each in found if each.position not in skipped)
     while page := [codec.committed(each) for each in islice(kept, _PAGE_EVENTS)]:

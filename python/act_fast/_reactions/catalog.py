@@ -10,6 +10,7 @@ from act_fast._reactions.lane import Lane, lanes_by_name
 from act_fast._reactions.reaction import Reaction, check_derived
 from act_fast._reactions.template import Resolver, resolver_of
 from act_fast.errors import DefinitionError, ValidationError
+from act_fast.stores.conditions import conditions_of
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import Spec
 
@@ -129,9 +130,6 @@ def _check_source(store: Store, reaction: Reaction) -> None:
     if reaction.source is None:
         return
     try:
-        if any(each in reaction.source for each in "^$.*+?()[]{}|\\"):
-            next(iter(store.query(pattern=reaction.source, limit=0)), None)
-        else:
-            store.version(reaction.source)
+        next(iter(store.query(limit=0, **conditions_of(reaction.source))), None)
     except ValidationError as error:
         raise DefinitionError(f"{reaction.place}: source={reaction.source!r}: {error}") from None

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 from act_fast._core import Appended, Columns, Query, Replay
 from act_fast._rows import Filter, Row
 from act_fast.errors import ValidationError
+from act_fast.stores.conditions import Conditions, filter_of
 from act_fast.stores.port import Store
 
 __all__ = [
@@ -170,16 +171,13 @@ def log_mark_of(store: object) -> LogMark | None:
     return found
 
 
-def positions_in(
-    store: Store, *, stream: str | None, pattern: str | None, names: Sequence[str], after: int, before: int
-) -> Iterator[int]:
-    """The positions of the events of a store that meet the conditions, in order."""
+def positions_in(store: Store, names: Sequence[str], conditions: Conditions) -> Iterator[int]:
+    """The positions of the events of some names that meet the conditions, in order."""
     log: ColumnReader | None = _asked(store, "columns")
     if log is None:
-        found = store.query(stream=stream, pattern=pattern, names=names, after=after, before=before)
-        yield from (event.position for event in found)
+        yield from (event.position for event in store.query(names=names, **conditions))
         return
-    asked = log.query({"stream": stream, "pattern": pattern, "names": names, "after": after, "before": before})
+    asked = log.query(filter_of(conditions, names))
     while (page := asked.next_page(PAGE_ROWS)) is not None:
         yield from (row[0] for row in page)
 

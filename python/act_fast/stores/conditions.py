@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any, Final, TypedDict, TypeVar
 
 from act_fast._checks import arguments
+from act_fast._core import is_pattern
 from act_fast._rows import Filter
 
-__all__ = ["Conditions", "filter_of", "spelled_out"]
+__all__ = ["Conditions", "conditions_of", "filter_of", "spelled_out"]
 
 V = TypeVar("V")
 
@@ -37,6 +38,13 @@ class Conditions(TypedDict, total=False):
 
 
 _NAMES: Final = tuple(Conditions.__annotations__)
+
+
+def conditions_of(source: str | None) -> Conditions:
+    """The conditions that the `source=` of a reaction stands for: a stream's name, or a pattern."""
+    if source is None:
+        return {}
+    return {"pattern": source} if is_pattern(source) else {"stream": source}
 
 
 def filter_of(conditions: Mapping[str, Any], names: Sequence[str] | None = None) -> Filter:

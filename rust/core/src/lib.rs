@@ -30,6 +30,7 @@ pub use act_fast_sys::{fork_generation, watch_forks};
 pub use correlation::{CORRELATION_BYTES, correlation};
 pub use error::{Error, Result};
 pub use options::{Durability, Options};
+pub use pattern::is_pattern;
 pub use read::event::{EventView, Page};
 pub use read::query::{Filter, Query};
 pub use read::streams::{StreamInfo, StreamPage};

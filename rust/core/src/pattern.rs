@@ -7,6 +7,13 @@ use crate::error::{Error, Result};
 /// The most memory that a compiled pattern may take.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
+const LETTERS: [char; 14] = ['^', '$', '.', '*', '+', '?', '(', ')', '[', ']', '{', '}', '|', '\\'];
+
+/// Whether a source is a pattern: a text without any of `^ $ . * + ? ( ) [ ] { } | \` is the name of one stream.
+pub fn is_pattern(source: &str) -> bool {
+    source.contains(LETTERS)
+}
+
 /// Compile a pattern: linear-time, searched, anchored only by whoever wrote it.
 pub(crate) fn compile(pattern: &str) -> Result<Regex> {
     regex::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build().map_err(|error| {

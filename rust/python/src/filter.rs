@@ -28,6 +28,12 @@ pub(crate) fn read(given: Option<&Bound<'_, PyDict>>) -> PyResult<Filter> {
     Ok(filter)
 }
 
+/// Whether the source of a reaction is a pattern, and not the name of one stream.
+#[pyfunction]
+pub(crate) fn is_pattern(source: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(act_fast_core::is_pattern(arguments::text(source, "source")?))
+}
+
 fn names(given: &Bound<'_, PyAny>) -> PyResult<Vec<String>> {
     let each = arguments::elements(given, "names")?;
     each.iter().map(|name| arguments::text(name, "event name").map(str::to_owned)).collect()

@@ -30,6 +30,8 @@ mod _core {
     #[pymodule_export]
     use crate::correlation::correlation;
     #[pymodule_export]
+    use crate::filter::is_pattern;
+    #[pymodule_export]
     use crate::fold::{Declaration, Group, Replay};
     #[pymodule_export]
     use crate::log::Log;

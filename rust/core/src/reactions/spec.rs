@@ -63,15 +63,12 @@ pub struct Spec {
     pub from_now: bool,
 }
 
-const PATTERN_LETTERS: [char; 14] = ['^', '$', '.', '*', '+', '?', '(', ')', '[', ']', '{', '}', '|', '\\'];
-
 impl Source {
-    /// None: all streams. A text without any of `^ $ . * + ? ( ) [ ] { } | \` is a stream's name, exactly; else a regular
-    /// expression, searched.
+    /// None: all streams; a text: one stream, or those that a pattern is found in.
     pub fn from_text(text: Option<&str>) -> Result<Self> {
         match text {
             None => Ok(Self::All),
-            Some(text) if text.contains(PATTERN_LETTERS) => pattern::compile(text).map(Self::Pattern),
+            Some(text) if pattern::is_pattern(text) => pattern::compile(text).map(Self::Pattern),
             Some(text) => names::check("source", text).map(|()| Self::Stream(text.to_owned())),
         }
     }
