@@ -223,6 +223,19 @@ def test_another_program_that_takes_other_events_goes_on(store: LogStore) -> Non
     assert others.positions == [3]
 
 
+def test_a_program_is_told_of_its_own_hold_though_another_one_holds_further_back(store: LogStore) -> None:
+    old, _ = app_of(store, Finder(1), backoff=3600)
+    with Act(store) as new:
+        new.on(Refunded, to=Finder(19), name="payments", retries=0)(Heard())
+        pay(store, 1, 19)
+        old.settle()
+        new.settle()
+        (found,) = new.targets()
+        assert (found.failing, found.blocked, found.known) == (2, True, True)
+        (found,) = old.targets()
+        assert (found.failing, found.blocked, found.known) == (1, False, True)
+
+
 def test_a_release_that_works_goes_on_where_another_one_waits_for_its_next_try(store: LogStore) -> None:
     broken, heard = app_of(store, Finder(2), backoff=3600)
     pay(store, 1, 2, 3)

@@ -14,7 +14,7 @@ use super::state::{Registered, Shared};
 #[derive(Debug)]
 pub(super) struct Hold {
     pub(super) reaction: Arc<str>,
-    /// Its cursors that hold; the first of them at the event that is told.
+    /// Its cursors that hold; the first of them at the event that is told, which is one of this program's if there is any.
     pub(super) cursors: Vec<u32>,
     pub(super) cursor: Cursor,
 }
@@ -116,8 +116,9 @@ impl Shared {
             if !cursor.holds() || cursor.forgotten() || cursor.whole() {
                 continue;
             }
+            let rank = |number: u32, cursor: &Cursor| (!self.number_of.contains_key(&number), cursor.failing);
             match found.iter_mut().find(|hold| hold.reaction == *name) {
-                Some(hold) if cursor.failing < hold.cursor.failing => {
+                Some(hold) if rank(number, &cursor) < rank(hold.cursors[0], &hold.cursor) => {
                     hold.cursors.insert(0, number);
                     hold.cursor = cursor;
                 }

@@ -221,7 +221,7 @@ impl Shared {
             error: Some(self.message(error)),
             due_ms: (due_ms > now_ms).then_some(due_ms),
             reactions: vec![hold.reaction.to_string()],
-            known: hold.cursors.iter().any(|number| self.number_of.contains_key(number)),
+            known: self.number_of.contains_key(&hold.cursors[0]),
         })
     }
 
