@@ -1,12 +1,16 @@
 """An app with reactions of every kind, the things that are done with it, and whether it still works afterwards."""
 
+import shutil
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from act_fast import Act, Committed, Event, Lane, Projection, SqlProjection, State, action, on
+from act_fast import Act, Committed, Event, Lane, LogStore, Projection, SqlProjection, State, action, on
 from act_fast._runtime.logger import log
 from tests.framework.bank import Account, Deposited
 from tests.log.processes import until
@@ -64,24 +68,49 @@ class Named(State):
 
 
 class Ledger:
-    """An app on a store in memory, with four events and four targets that know of none of them yet."""
+    """An app with four events and four targets that know of none of them yet.
 
-    def __init__(self) -> None:
+    Args:
+        on_disk: whether its store is on disk, otherwise it is in memory.
+    """
+
+    def __init__(self, on_disk: bool = False) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="act-fast-"))
+        self._address = str(self.folder / "bank.act") if on_disk else "memory:"
         self.database = sqlite3.connect(":memory:", check_same_thread=False)
         self.rows = Rows()
         self.heard = Heard()
         self.found = Heard()
-        lanes = [Lane("default", lease=LEASE_SECONDS)]
-        self.app = Act("memory:", Account, self.rows, Sums(self.database), lanes=lanes)
-        self.running = False
-        self.app.on(Deposited, name="each", to="each-{stream}")(self.heard)
-        self.app.on(Deposited, name="found", to=lambda event: "found")(self.found)
+        self.sums = Sums(self.database)
+        self.open()
         for stream in (*STREAMS, "a"):
             self.app.do(Account.deposit, stream, amount=1)
+
+    def open(self) -> None:
+        lanes = [Lane("default", lease=LEASE_SECONDS)]
+        self.app = Act(self._address, Account, self.rows, self.sums, lanes=lanes)
+        self.running = False
+        self.declare()
+
+    def declare(self) -> None:
+        """Declare the reactions that are not there."""
+        there = {each.name for each in self.app.reactions}
+        if "each" not in there:
+            self.app.on(Deposited, name="each", to="each-{stream}")(self.heard)
+        if "found" not in there:
+            self.app.on(Deposited, name="found", to=lambda event: "found")(self.found)
+
+    def open_again(self) -> None:
+        """Have an app that works: another one, if this one was closed, or was about to be."""
+        if self.app._program.closed:
+            self.app.close()
+            self.open()
+        self.declare()
 
     def close(self) -> None:
         self.app.close()
         self.database.close()
+        shutil.rmtree(self.folder)
 
     def check(self) -> None:
         """Make sure that all of it works, from another thread, so that a lock that was kept is noticed."""
@@ -100,6 +129,7 @@ class Ledger:
             errors.append(error)
 
     def _works(self) -> None:
+        self.open_again()
         app = self.app
         log.warning("whoever was interrupted while logging keeps a handler's lock, and all others wait for it")
         app.do(Account.deposit, "a", amount=1)
@@ -125,6 +155,10 @@ class Ledger:
 
     def _all_moved(self) -> bool:
         self.app.settle()
+        self.app.unblock("each-a")  # blocked by hand, perhaps
+        for each in self.app.blocked():
+            assert "rebuild it" in str(each.error), f"{each.name}: {each.error}"
+            self.app.rebuild(each.name)  # the log was restored, and so is another one
         found = list(self.app.targets())
         return len(found) >= 7 and all(not each.lag and each.holder is None for each in found)
 
@@ -212,6 +246,65 @@ def _include(ledger: Ledger) -> None:
     list(ledger.app.replay(Named))
 
 
+def _restore(ledger: Ledger) -> None:
+    app, source = ledger.app, ledger.folder / "log.jsonl"
+    app.settle()
+    app.export(source)
+    app.restore(source, dry_run=True)
+    app.restore(source)
+    app.do(Account.deposit, "a", amount=1)
+
+
+def _restore_store(ledger: Ledger) -> None:
+    app, source = ledger.app, ledger.folder / "log.parquet"
+    app.export(source)
+    app.close()
+    with LogStore(ledger.folder / "bank.act", create=False) as store:
+        store.restore(source)
+        assert store.head == len(STREAMS) + 1
+
+
+def _exchange(ledger: Ledger) -> None:
+    app, folder = ledger.app, ledger.folder
+    app.backup(folder / "copy.act")
+    for name in ("log.jsonl", "log.csv", "log.parquet"):
+        app.export(folder / name)
+    app.export(folder / "sums.csv", "select stream, sum(amount) from deposited group by stream")
+
+
+def _by_hand(ledger: Ledger) -> None:
+    app = ledger.app
+    app.settle()
+    app.do(Account.deposit, "a", amount=1)
+    app.correlate()
+    app.block("each-a", error="by hand")
+    app.unblock()
+    app.prioritize("each-b", priority=3)
+    app.defer("found", until=datetime.now(UTC))
+    app.reset("found")
+    app.reset("each-b", to=1)
+    app.forget("unknown")
+    list(app.blocked())
+    list(app.skipped())
+    app.cursors()
+
+
+def _skip(ledger: Ledger) -> None:
+    app = ledger.app
+    app.on(Deposited, name="skips", to="skips")(Heard())
+    app.correlate()
+    app.skip("skips", 1, reason="no code will ever handle it")
+    app.settle()
+    list(app.skipped())
+
+
+def _reopen(ledger: Ledger) -> None:
+    ledger.app.settle()
+    ledger.app.close()
+    ledger.open()
+    ledger.app.do(Account.deposit, "a", amount=1)
+
+
 THINGS_DONE: dict[str, Callable[[Ledger], None]] = {
     "do": _do,
     "load": _load,
@@ -223,4 +316,12 @@ THINGS_DONE: dict[str, Callable[[Ledger], None]] = {
     "sql": _sql,
     "wait_for": _wait_for,
     "include": _include,
+    "restore": _restore,
+    "restore a store": _restore_store,
+    "exchange": _exchange,
+    "by hand": _by_hand,
+    "skip": _skip,
+    "reopen": _reopen,
 }
+
+ON_DISK = {"restore a store", "exchange", "reopen"}

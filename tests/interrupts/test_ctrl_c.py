@@ -22,7 +22,7 @@ from act_fast.errors import StoreClosedError
 from tests.framework.bank import Account, Deposited
 
 from .ctrl_c import Point, interrupted, points_of
-from .ledger import THINGS_DONE, Ledger
+from .ledger import ON_DISK, THINGS_DONE, Ledger
 
 POINTS = int(os.environ.get("ACT_FAST_INTERRUPTS", 40))
 
@@ -40,7 +40,8 @@ def drawn(points: list[Point], dice: random.Random) -> list[Point]:
 @pytest.mark.parametrize("name", THINGS_DONE)
 def test_after_ctrl_c_everything_works_and_moves_on(name: str, dice: random.Random) -> None:
     thing = THINGS_DONE[name]
-    warm, traced = Ledger(), Ledger()
+    on_disk = name in ON_DISK
+    warm, traced = Ledger(on_disk), Ledger(on_disk)
     thing(warm)
     points = points_of(lambda: thing(traced))
     for ledger in (warm, traced):
@@ -49,7 +50,7 @@ def test_after_ctrl_c_everything_works_and_moves_on(name: str, dice: random.Rand
     came = 0
     chosen = drawn(points, dice)
     for point in chosen:
-        ledger = Ledger()
+        ledger = Ledger(on_disk)
         where, error = interrupted(partial(thing, ledger), point)
         came += bool(where)
         try:
@@ -78,6 +79,46 @@ def test_a_close_that_ctrl_c_came_into_is_done_by_the_next(dice: random.Random) 
         assert not thread.is_alive(), f"close waits after Ctrl-C in {where}"
         with pytest.raises(StoreClosedError):
             ledger.app.do(Account.deposit, "a", amount=1)
+        ledger.close()
+
+
+REPLACING = {
+    "Exchanges.restore",
+    "LogStore.restore",
+    "LogStore.restore.<locals>.let_go",
+    "LogStore._close_reactions",
+    "Program.paused",
+    "Program._let_go",
+    "_GeneratorContextManager.__enter__",
+    "_GeneratorContextManager.__exit__",
+    "restore_into",
+}
+
+
+@pytest.mark.parametrize("by", ["app", "store"])
+def test_ctrl_c_at_each_step_that_replaces_a_log_leaves_it_open(by: str) -> None:
+    def restore(ledger: Ledger) -> None:
+        (ledger.app if by == "app" else ledger.app.store).restore(ledger.folder / "log.jsonl")  # type: ignore[attr-defined]
+
+    def made() -> Ledger:
+        ledger = Ledger(on_disk=True)
+        ledger.app.settle()
+        ledger.app.export(ledger.folder / "log.jsonl")
+        return ledger
+
+    traced = made()
+    points = [point for point in points_of(partial(restore, traced)) if point.code.co_qualname in REPLACING]
+    traced.close()
+    assert points
+    for point in points:
+        ledger = made()
+        where, error = interrupted(partial(restore, ledger), point)
+        try:
+            assert not where or isinstance(error, KeyboardInterrupt), f"it raised {error!r}"
+            ledger.check()
+        except BaseException as failure:
+            failure.add_note(f"after Ctrl-C in {where or 'no place'}")
+            raise
         ledger.close()
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from act_fast._core import Columns
 from act_fast._events.event import Event
 from act_fast._rows import Progress
+from act_fast._runtime.apart import check_interrupted
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
@@ -80,8 +81,13 @@ class Exchanges:
         store = _log_of(self._engine.store)
         if dry_run:
             return store.restore(source, dry_run=dry_run, progress=progress)
-        with self._program.paused():
-            return store.restore(source, progress=progress)
+        told = noticing(progress)
+
+        def replaced() -> Restored:
+            with self._program.paused():
+                return store.restore(source, progress=told)
+
+        return self._program.apart(replaced)
 
     @spelled_out
     def export(
@@ -179,6 +185,17 @@ class Exchanges:
         if event is None:
             return store.arrow(names=names, **conditions)
         return self._library.columns(event, cut(store.columns(), filter_of(conditions)))
+
+
+def noticing(progress: Progress | None) -> Progress:
+    """The same, for work that is done apart: it ends when whoever waits for it is interrupted."""
+
+    def told(done: int, total: int) -> None:
+        check_interrupted()
+        if progress is not None:
+            progress(done, total)
+
+    return told
 
 
 def _log_of(store: Any) -> LogStore:

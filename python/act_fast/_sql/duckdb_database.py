@@ -10,8 +10,8 @@ here and nowhere else; without them, relations are read whole, and DuckDB leaves
 
 import ctypes
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -29,7 +29,7 @@ with suppress(ImportError):  # another version of DuckDB
     nodes = import_module("duckdb._sources.nodes")
     _Base = import_module("duckdb._sources.arrow").ArrowScanSource
 
-__all__ = ["PUSHES_DOWN", "close", "interruptible", "new_database", "new_session", "new_writer", "register"]
+__all__ = ["PUSHES_DOWN", "close", "new_database", "new_session", "new_writer", "register"]
 
 PUSHES_DOWN: Final = nodes is not None and hasattr(duckdb.DuckDBPyConnection, "_register_arrow_source")
 """Whether this DuckDB tells relations what is asked of them."""
@@ -123,19 +123,6 @@ def close(connection: duckdb.DuckDBPyConnection) -> None:
 def new_session() -> duckdb.DuckDBPyConnection:
     """A connection to the database that all questions of this process share, with a temporary schema of its own."""
     return _databases.session()
-
-
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Lets Ctrl-C be what it is everywhere else: DuckDB stops for it, but says so only in the words of an error."""
-    try:
-        yield
-    except (duckdb.Error, RuntimeError) as error:
-        # The last when it came while DuckDB had something read by us, which it takes for an error of the reader.
-        told = isinstance(error, duckdb.InterruptException) or str(error) == "Query interrupted"
-        if told or "KeyboardInterrupt" in str(error):
-            raise KeyboardInterrupt from None
-        raise
 
 
 def register(connection: duckdb.DuckDBPyConnection, name: str, scan: Scan) -> None:

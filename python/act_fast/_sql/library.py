@@ -13,7 +13,8 @@ from act_fast._reactions.catalog import Catalog, codec_of
 from act_fast._reactions.skipped import Skipped, skipped
 from act_fast._reactions.targets import Target, targets
 from act_fast._rows import Filter
-from act_fast._sql.duckdb_database import interruptible, new_database, new_session
+from act_fast._runtime.interruptible import interruptible
+from act_fast._sql.duckdb_database import new_database, new_session
 from act_fast._sql.names import relation_name
 from act_fast._sql.question import ask, check_question, words_of
 from act_fast._sql.relations import (

@@ -12,8 +12,9 @@ import duckdb
 import msgspec
 
 from act_fast._runtime.file_lock import FileLock
+from act_fast._runtime.interruptible import interruptible
 from act_fast._runtime.logger import log
-from act_fast._sql.duckdb_database import close, interruptible, new_writer, register
+from act_fast._sql.duckdb_database import close, new_writer, register
 from act_fast._sql.log_scan import LogScan
 from act_fast._sql.parquet.manifest import (
     FORMAT,

@@ -41,7 +41,7 @@ def show(answer: "DuckDBPyRelation", form: Form) -> int:
 def _pages(answer: "DuckDBPyRelation") -> Iterator[list[tuple[Any, ...]]]:
     import duckdb
 
-    from act_fast._sql.duckdb_database import interruptible
+    from act_fast._runtime.interruptible import interruptible
 
     try:
         with interruptible():

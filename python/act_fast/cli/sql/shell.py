@@ -115,7 +115,7 @@ class Shell:
 
     def _guarded(self, run: Callable[[str], None], text: str) -> None:
         """Run something that may go wrong, or be stopped, without an end to the talk."""
-        from act_fast._sql.duckdb_database import interruptible
+        from act_fast._runtime.interruptible import interruptible
 
         try:
             with interruptible():

@@ -12,6 +12,7 @@ from act_fast._checks import arguments
 from act_fast._core import Log
 from act_fast._rows import Filter, Progress
 from act_fast._runtime.file_lock import FileLock
+from act_fast._runtime.interruptible import interruptible
 from act_fast.errors import StoreError, StoreFullError, StoreLockedError, ValidationError
 from act_fast.stores.capabilities import ColumnReader
 from act_fast.stores.values import Exported
@@ -152,7 +153,7 @@ def export_events(log: Log, target: Target, filter: Filter, progress: Progress |
     import duckdb
 
     columns = log.columns([(name, name) for name in COLUMNS], filter=cut(log, filter))
-    with duckdb.connect() as connection:
+    with interruptible(), duckdb.connect() as connection:
         connection.register("log", columns)
         made = _export_relation(connection.sql("select * from log"), target)
     if progress is not None:
@@ -164,7 +165,7 @@ def export_answer(answer: "duckdb.DuckDBPyRelation", target: Target) -> Exported
     """Export what a query answers. It is read from a database that cannot write, and written by another one."""
     import duckdb
 
-    with duckdb.connect() as connection:
+    with interruptible(), duckdb.connect() as connection:
         connection.register("asked", _Stream(answer))
         return _export_relation(connection.sql("select * from asked"), target)
 
@@ -183,7 +184,7 @@ def _export_relation(relation: "duckdb.DuckDBPyRelation", target: Target) -> Exp
     import duckdb
 
     try:
-        with target.begun() as path:
+        with target.begun() as path, interruptible():
             copy = f"copy (select * from answer) to {_quoted(str(path))} ({_options(target)})"
             written = relation.query("answer", copy)
             rows = written.fetchall()[0][0] if written is not None else 0

@@ -26,7 +26,7 @@ def restore_path(
     """
     target, found = arguments.directory(path), check_source(source)
     restoring = Restoring.rehearsal() if arguments.flag("dry_run", dry_run) else Restoring.begin(target)
-    return restore_into(restoring, found, progress)
+    return restore_into(lambda: restoring, found, progress)
 
 
 def verify_path(path: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:

@@ -1,12 +1,13 @@
 """From an export to a log: JSON lines, CSV, and Parquet, of which DuckDB makes rows."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from act_fast._core import Restoring
 from act_fast._rows import Progress
+from act_fast._runtime.interruptible import interruptible
 from act_fast.errors import RestoreError, ValidationError
 from act_fast.stores.values import Restored
 
@@ -40,9 +41,11 @@ def check_source(source: str | os.PathLike[str]) -> Path:
     return path
 
 
-def restore_into(restoring: Restoring, path: Path, progress: Progress | None) -> Restored:
-    """Restore what was begun from a file, or give it up."""
+def restore_into(begin: Callable[[], Restoring], path: Path, progress: Progress | None) -> Restored:
+    """Restore from a file, or give it up."""
+    restoring = None
     try:
+        restoring = begin()
         kind = _TEXT.get(path.suffix)
         if kind is not None and path.is_file():
             restoring.text(str(path), kind, progress)
@@ -52,7 +55,8 @@ def restore_into(restoring: Restoring, path: Path, progress: Progress | None) ->
     except ValidationError as error:
         raise RestoreError(f"{path}: {error}; nothing was changed", str(path)) from None
     finally:
-        restoring.cancel()
+        if restoring is not None:
+            restoring.cancel()
 
 
 def _from_parquet(restoring: Restoring, path: Path, progress: Progress | None) -> None:
@@ -60,7 +64,7 @@ def _from_parquet(restoring: Restoring, path: Path, progress: Progress | None) -
 
     source = str(path)
     try:
-        with duckdb.connect() as connection:
+        with interruptible(), duckdb.connect() as connection:
             total = _bytes(path)
             first = 1
             count, pages = _rows(connection, path)

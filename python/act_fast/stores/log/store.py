@@ -404,12 +404,19 @@ class LogStore:
         """
         path = check_source(source)
         if arguments.flag("dry_run", dry_run):
-            return restore_into(Restoring.rehearsal(), path, progress)
-        self._log.release(self._close_reactions)
+            return restore_into(Restoring.rehearsal, path, progress)
+        begun: list[None] = []  # whether this handle has let go of the store, be it this very moment
+
+        def let_go() -> None:
+            begun.append(None)
+            self._close_reactions()
+
         try:
-            return restore_into(self._log.restoring(), path, progress)
+            self._log.release(let_go)
+            return restore_into(self._log.restoring, path, progress)
         finally:
-            self._log.reopen()
+            if begun:
+                self._log.reopen()
 
     def rebuild_index(self) -> None:
         """Make the index anew from the log. Others may go on using the store meanwhile."""
