@@ -14,7 +14,7 @@ use super::cell::Cells;
 use super::files::Files;
 use super::records::Counts;
 
-/// How often a cell of which neither line is sound is looked at, before it is left out: it is then mended by opening.
+/// How often a cell of which neither line is sound is looked at, before it is left out: it is repaired by opening then.
 const LOOKS_MAX: u32 = 1000;
 
 /// Copy what is kept of the reactions of a store to another disk.
