@@ -186,6 +186,9 @@ class OutcomeUnknownError(StoreFailedError):
     """Something failed after a commit had been written, so whether it is there is not known.
 
     Load the stream again before you try again. With every other error of an append, nothing was appended.
+
+    Also raised by `backup`, `restore` and `export` when what they have made is in its place, but may not survive a
+    power cut. With their other errors it is not there.
     """
 
 
