@@ -24,6 +24,7 @@ FLOORS: dict[str, set[str]] = {
     "recovery": BASE | {"disk", "shared", "log", "index", "reaction_files"},
     "store": BASE | {"disk", "shared", "log", "index", "reaction_files", "recovery"},
     "write": BASE | {"disk", "shared", "log", "index", "store", "payload"},
+    "foreign": BASE | {"write"},
     "read": BASE | {"disk", "shared", "log", "index", "store"},
     "fold": BASE | {"payload", "log", "index", "store", "read"},
     "reactions": BASE | {"payload", "log", "index", "store", "read", "reaction_files"},

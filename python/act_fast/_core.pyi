@@ -11,12 +11,15 @@ __all__ = [
     "Declaration",
     "Group",
     "Log",
+    "Pattern",
     "Query",
     "Reactions",
     "Replay",
     "Restoring",
     "StateColumns",
     "__version__",
+    "check_commit",
+    "check_name",
     "correlation",
     "is_pattern",
     "verify_path",
@@ -29,10 +32,27 @@ def correlation(process: int) -> str:
 def is_pattern(source: str) -> bool:
     """Whether the source of a reaction is a pattern, and not the name of one stream."""
 
+def check_commit(
+    parts: Sequence[tuple[str, Sequence[tuple[str, bytes]], int | None]], meta: bytes, payload_max_bytes: int
+) -> None:
+    """Refuse what the log would refuse: parts (stream, events, expected version) with the meta of their commit."""
+
+def check_name(what: str, name: str) -> None:
+    """Refuse what cannot be a name; `what` is the word for it."""
+
+@final
+class Pattern:
+    """A regular expression as the engine understands it: searched, in linear time."""
+
+    def __new__(cls, pattern: str) -> Pattern: ...
+    def found_in(self, name: str) -> bool:
+        """Whether it is found in a name."""
+
 @final
 class Appended:
     """Where an append put its events."""
 
+    def __new__(cls, first_version: int, last_version: int, first_position: int, last_position: int) -> Appended: ...
     @property
     def first_version(self) -> int: ...
     @property
@@ -68,10 +88,10 @@ class StateColumns:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 @type_check_only
-class ClassDecoder(Protocol):
+class Mend(Protocol):
     """Reads what a shape does not take as it stands."""
 
-    def decode(self, events: list[tuple[str, bytes]], /) -> Sequence[bytes | str]:
+    def mend(self, events: list[tuple[str, bytes]], /) -> Sequence[bytes | str]:
         """For each event (name, data): JSON that has the shape, or in words why there is none."""
 
     def ended(self, failed: int, /) -> object:
@@ -200,13 +220,13 @@ class Log:
         columns: Sequence[tuple[str, str | int]],
         shape: str | None = None,
         direct: set[str] | None = None,
-        decoder: ClassDecoder | None = None,
+        mend: Mend | None = None,
         filter: Filter | None = None,
     ) -> Columns:
         """Events as Arrow columns, each (its name, what it holds): `position`, `commit` (the position of its commit's
         first event), `stream`, `version`, `name`, `created`, `data`, `meta`, `correlation`, `causation`, `actor`, the
         number of a field of the shape, or `error`. Payloads of events whose name is not in `direct`, or that do not
-        have the shape, are handed to `decoder`."""
+        have the shape, are handed to `mend`."""
 
     def query(self, filter: Filter | None = None, backwards: bool = False) -> Query: ...
     def streams(

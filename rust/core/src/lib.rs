@@ -10,6 +10,7 @@ pub mod disk;
 mod error;
 pub mod fault;
 pub mod fold;
+pub mod foreign;
 mod index;
 mod log;
 mod names;

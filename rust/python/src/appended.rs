@@ -14,6 +14,11 @@ pub(crate) struct Appended {
 
 #[pymethods]
 impl Appended {
+    #[new]
+    fn new(first_version: u64, last_version: u64, first_position: u64, last_position: u64) -> Self {
+        Self { first_version, last_version, first_position, last_position }
+    }
+
     fn __repr__(&self) -> String {
         format!(
             "Appended(first_version={}, last_version={}, first_position={}, last_position={})",

@@ -7,6 +7,7 @@ mod correlation;
 mod errors;
 mod filter;
 mod fold;
+mod foreign;
 mod handle;
 mod log;
 mod place;
@@ -33,6 +34,8 @@ mod _core {
     use crate::filter::is_pattern;
     #[pymodule_export]
     use crate::fold::{Declaration, Group, Replay};
+    #[pymodule_export]
+    use crate::foreign::{Pattern, check_commit, check_name};
     #[pymodule_export]
     use crate::log::Log;
     #[pymodule_export]

@@ -23,7 +23,7 @@ const PLACE_CHECK_US: i64 = 100_000;
 impl Log {
     /// Append all parts as one commit: all of it or nothing.
     pub fn append(&self, parts: &[Part<'_>], meta: &[u8], patience: Patience) -> Result<AppendedParts> {
-        self.check_arguments(parts, meta)?;
+        check_commit(parts, meta, self.options.payload_max_bytes)?;
         self.check_writable()?;
         let mut writer = match patience {
             Patience::Wait => self.writer(),
@@ -85,46 +85,6 @@ impl Log {
     fn try_lock_writer(&self) -> Result<Guard<'_>> {
         let guard = self.writer_lock().try_take().ok_or(Error::WouldWait)?;
         if self.control.indexed()? == self.control.log_state()?.tail { Ok(guard) } else { Err(Error::WouldWait) }
-    }
-
-    fn check_arguments(&self, parts: &[Part<'_>], meta: &[u8]) -> Result<()> {
-        if parts.is_empty() {
-            return Err(Error::Invalid("there is nothing to append; give at least one event".to_owned()));
-        }
-        for part in parts {
-            names::check("stream", part.stream)?;
-            if part.events.is_empty() {
-                let stream = part.stream;
-                return Err(Error::Invalid(format!("no events for stream {stream:?}; give at least one")));
-            }
-            let mut checked = None;
-            for event in part.events {
-                if checked != Some(event.name) {
-                    names::check("event name", event.name)?;
-                    checked = Some(event.name);
-                }
-                self.check_payload(event, part.stream)?;
-            }
-        }
-        if meta.is_empty() {
-            return Ok(());
-        }
-        check_meta(meta).map_err(|flaw| Error::Invalid(format!("the meta is {flaw}")))
-    }
-
-    #[inline]
-    fn check_payload(&self, event: &NewEvent<'_>, stream: &str) -> Result<()> {
-        let limit = self.options.payload_max_bytes;
-        if event.data.len() > limit {
-            return Err(Error::Invalid(format!(
-                "the data of event {:?} for stream {stream:?} has {} bytes; at most {limit} are allowed (payload_max_bytes)",
-                event.name,
-                event.data.len()
-            )));
-        }
-        check(event.data).map_err(|flaw| {
-            Error::Invalid(format!("the data of event {:?} for stream {stream:?} is {flaw}", event.name))
-        })
     }
 
     fn commit(
@@ -233,4 +193,43 @@ impl Log {
         }
         appended
     }
+}
+
+/// Refuse what no log takes.
+pub(crate) fn check_commit(parts: &[Part<'_>], meta: &[u8], payload_max_bytes: usize) -> Result<()> {
+    if parts.is_empty() {
+        return Err(Error::Invalid("there is nothing to append; give at least one event".to_owned()));
+    }
+    for part in parts {
+        names::check("stream", part.stream)?;
+        if part.events.is_empty() {
+            let stream = part.stream;
+            return Err(Error::Invalid(format!("no events for stream {stream:?}; give at least one")));
+        }
+        let mut checked = None;
+        for event in part.events {
+            if checked != Some(event.name) {
+                names::check("event name", event.name)?;
+                checked = Some(event.name);
+            }
+            check_payload(event, part.stream, payload_max_bytes)?;
+        }
+    }
+    if meta.is_empty() {
+        return Ok(());
+    }
+    check_meta(meta).map_err(|flaw| Error::Invalid(format!("the meta is {flaw}")))
+}
+
+#[inline]
+fn check_payload(event: &NewEvent<'_>, stream: &str, limit: usize) -> Result<()> {
+    if event.data.len() > limit {
+        return Err(Error::Invalid(format!(
+            "the data of event {:?} for stream {stream:?} has {} bytes; at most {limit} are allowed (payload_max_bytes)",
+            event.name,
+            event.data.len()
+        )));
+    }
+    check(event.data)
+        .map_err(|flaw| Error::Invalid(format!("the data of event {:?} for stream {stream:?} is {flaw}", event.name)))
 }

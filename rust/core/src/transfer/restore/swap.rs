@@ -79,14 +79,16 @@ fn replace(disk: &Arc<dyn Disk>) -> Result<()> {
     } else {
         disk.exchange(&made, segments::FOLDER).map_err(|error| not_exchanged(error, what))?;
     }
-    // From here on the new log is there, so no error may say that nothing was changed.
-    let synced = disk.sync_folder(staging::FOLDER).and_then(|()| disk.sync_folder(""));
+    disk.sync_folder(staging::FOLDER).doing(what)?;
+    disk.sync_folder("").doing(what)?;
     // All else tells by the store's id that it belongs to another log, and is made anew when it is needed. These would take
     // up room until then.
     for folder in [reaction_files::FOLDER, DERIVED] {
-        let _ = disk.remove_folder(folder);
+        if !disk.list(folder).doing(what)?.is_empty() {
+            disk.remove_folder(folder).doing(what)?;
+        }
     }
-    synced.map_err(|error| Error::unsynced(&format!("the new log of {}", disk.describe()), &error))
+    Ok(())
 }
 
 fn not_exchanged(error: io::Error, what: impl FnOnce() -> String) -> Error {
