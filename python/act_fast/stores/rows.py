@@ -8,12 +8,13 @@ from typing import Final
 from act_fast._core import Appended
 from act_fast._events.committed import Committed
 from act_fast._events.meta import Meta, decode_meta, encode_meta, meta_again
-from act_fast._rows import Row
+from act_fast._rows import Row, StreamRow
 from act_fast.errors import StoreClosedError
 from act_fast.stores.capabilities import PAGE_ROWS, Encoded, Rows, log_mark_of, rows_of
 from act_fast.stores.port import Store
+from act_fast.stores.values import StreamInfo
 
-__all__ = ["REPLACED", "committed", "each_committed", "moment", "pages_of", "port_to"]
+__all__ = ["REPLACED", "committed", "each_committed", "moment", "pages_of", "port_to", "stream_info"]
 
 _from_timestamp: Final = datetime.fromtimestamp  # exact to the microsecond until the year 2242, and twice as fast
 REPLACED: Final = "the log was replaced by a restored one since this was begun; begin again"
@@ -25,6 +26,12 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 def moment(created_us: int) -> datetime:
     """A moment, from microseconds since 1970 UTC."""
     return _from_timestamp(created_us / 1e6, UTC)
+
+
+def stream_info(row: StreamRow) -> StreamInfo:
+    """A stream, from its row."""
+    stream, version, first_position, last_position, first_us, last_us, last_name = row
+    return StreamInfo(stream, version, first_position, last_position, moment(first_us), moment(last_us), last_name)
 
 
 def committed(row: Row) -> Committed[bytes]:

@@ -1,18 +1,11 @@
-"""What the core tells of streams, of a store and of its soundness, as values."""
+"""What the core tells of a store and of its soundness, as values."""
 
 from typing import Any
 
-from act_fast._rows import StreamRow
 from act_fast.stores.rows import moment
-from act_fast.stores.values import Problem, StoreStats, StreamInfo, VerifyReport
+from act_fast.stores.values import Problem, StoreStats, VerifyReport
 
-__all__ = ["store_stats", "stream_info", "verify_report"]
-
-
-def stream_info(row: StreamRow) -> StreamInfo:
-    """A stream, from its row."""
-    stream, version, first_position, last_position, first_us, last_us, last_name = row
-    return StreamInfo(stream, version, first_position, last_position, moment(first_us), moment(last_us), last_name)
+__all__ = ["store_stats", "verify_report"]
 
 
 def verify_report(found: dict[str, Any]) -> VerifyReport:

@@ -19,15 +19,15 @@ from act_fast._rows import Progress, Row
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import ColumnReader, LogMark, ReplayGroups, Rows
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
+from act_fast.stores.given import cause_of, part, parts_of
 from act_fast.stores.log.export import ARROW_COLUMNS, Compression, check_target, cut, export_events
-from act_fast.stores.log.from_core import store_stats, stream_info, verify_report
+from act_fast.stores.log.from_core import store_stats, verify_report
 from act_fast.stores.log.notifications import News
-from act_fast.stores.log.pages import page_size, pages, pages_found
 from act_fast.stores.log.reactions import LogReactions
 from act_fast.stores.log.restore import check_source, restore_into
-from act_fast.stores.log.to_core import cause_of, part, parts_of
+from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.reaction_port import ReactionPort
-from act_fast.stores.rows import each_committed, moment
+from act_fast.stores.rows import each_committed, moment, stream_info
 from act_fast.stores.values import (
     Append,
     Backup,
@@ -324,7 +324,6 @@ class LogStore:
             StoreCorruptError: the store is damaged; nothing was kept of the copy.
             StoreFullError: there is no room at `path`; nothing was kept of the copy.
             StoreLockedError: somebody else is just making a backup at `path`.
-            OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
         target = arguments.directory(path)
         if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.path)):
@@ -377,7 +376,6 @@ class LogStore:
             ValidationError: a condition or an option is wrong, or there is something at `path` already.
             StoreFullError: there is no room; nothing was kept of it.
             StoreLockedError: somebody else is just writing to `path`.
-            OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
         target = check_target(path, compression, partition_by, overwrite)
         return export_events(self._log.pin(), target, filter_of(conditions, names), progress)
@@ -402,7 +400,6 @@ class LogStore:
             RestoreError: the source is damaged or is something else; it says where.
             StoreLockedError: somebody else has the store open.
             StoreFullError: there is no room for a second log.
-            OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
             ValidationError: there is no such source, or this handle only reads.
         """
         path = check_source(source)

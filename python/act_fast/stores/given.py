@@ -1,4 +1,4 @@
-"""What is appended, as the core takes it, or a sentence about what is wrong with it."""
+"""What is appended, as stores keep it, or a sentence about what is wrong with it."""
 
 from collections.abc import Sequence
 from typing import Final

@@ -1,17 +1,24 @@
 """Walking what comes in pages, one page in memory at a time."""
 
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
-from act_fast._core import Query
 from act_fast._rows import Row
 
-__all__ = ["page_size", "pages", "pages_found"]
+__all__ = ["Paged", "page_size", "pages", "pages_found"]
 
 _PAGE_ROWS: Final = 1000
 
 T = TypeVar("T")
 Where = TypeVar("Where")
+
+
+class Paged(Protocol):
+    """A query that is running."""
+
+    def next_page(self, limit: int) -> list[Row] | None:
+        """At most `limit` rows; may be empty while there is more to look through; None at the end."""
+        ...
 
 
 def page_size(limit: int | None) -> int:
@@ -35,7 +42,7 @@ def pages(
         rows, where = fetch(where, page_size(limit))
 
 
-def pages_found(query: Query, limit: int | None) -> Iterator[list[Row]]:
+def pages_found(query: Paged, limit: int | None) -> Iterator[list[Row]]:
     """The pages of a query, up to `limit` rows."""
     while limit != 0 and (rows := query.next_page(page_size(limit))) is not None:
         if limit is not None:
