@@ -21,7 +21,7 @@ MODEL = STATES | {"stores", "_model"}
 LOADING = MODEL | {"_loading"}
 REACTIONS = STORES | {"_runtime", "_reactions"}
 WORKERS = REACTIONS | {"_workers"}
-EVERYTHING = LOADING | WORKERS | {"stores.log", "_projections", "_sql", "_app"}
+EVERYTHING = LOADING | WORKERS | {"stores.log", "stores.postgres", "_projections", "_sql", "_app"}
 
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
@@ -32,6 +32,7 @@ FLOORS: dict[str, set[str]] = {
     "_events": BASE,
     "stores": EVENTS,
     "stores.log": STORES | {"_runtime"},
+    "stores.postgres": STORES | {"_runtime"},
     "_declared": EVENTS,
     "_states": EVENTS | {"_runtime", "_declared"},
     "_model": MODEL - {"_model"},

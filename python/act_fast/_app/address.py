@@ -1,16 +1,22 @@
 """From what a person calls a store to the store itself."""
 
 import os
-from typing import TypeAlias
+from collections.abc import Callable
+from importlib import import_module
+from typing import Final, TypeAlias
 
-from act_fast.errors import ValidationError
+from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 
 __all__ = ["Address", "open_store"]
 
 Address: TypeAlias = Store | str | os.PathLike[str]
-"""A store, or where one is: a directory, or `memory:`."""
+"""A store, or where one is: a directory, `memory:`, or `postgresql://host/database`."""
+
+_POSTGRES: Final = ("act_fast.stores.postgres.store", "PostgresStore", "postgres")
+_SCHEMES: Final = {"postgresql": _POSTGRES, "postgres": _POSTGRES}
+"""The module and the name of what opens a scheme's addresses, and the extra that brings its client."""
 
 
 def open_store(address: Address) -> tuple[Store, bool]:
@@ -33,6 +39,22 @@ def open_store(address: Address) -> tuple[Store, bool]:
     if address == "memory:":
         return LogStore.memory(), True
     if isinstance(address, str) and "://" in address:
-        scheme = address.partition("://")[0]
-        raise ValidationError(f"there is no store for {scheme}:// addresses; use a directory's path, or `memory:`")
+        return _of_scheme(address.partition("://")[0])(address), True
     return LogStore(address), True
+
+
+def _of_scheme(scheme: str) -> Callable[[str], Store]:
+    """What opens the addresses of a scheme. It is imported when it is first asked for, and needs its own client."""
+    known = _SCHEMES.get(scheme)
+    if known is None:
+        raise ValidationError(
+            f"there is no store for {scheme}:// addresses; use a directory's path, `memory:` or postgresql://host/database"
+        )
+    module, name, extra = known
+    try:
+        opening: Callable[[str], Store] = getattr(import_module(module), name)
+    except ImportError as error:
+        raise StoreError(
+            f"a store at {scheme}:// needs {error.name}, which is not installed; pip install 'act-fast[{extra}]'"
+        ) from error
+    return opening

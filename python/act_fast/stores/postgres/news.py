@@ -1,0 +1,275 @@
+"""News of the log's head: one thread and one connection for all that wait on a store, and for telling others.
+
+The thread listens for notifications, and looks at the head at least once a second besides: one that was lost costs a
+moment, not an event. It also sends those of this process, a few milliseconds late so that many appends share one, and
+never within an append's own transaction, where a notification takes a lock of the whole server until the flush is over.
+"""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import hashlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+import psycopg
+from psycopg import Connection, sql
+
+from act_fast.errors import StoreClosedError, StoreError
+from act_fast.stores.postgres.connections import Connections, asking, ready
+
+__all__ = ["News"]
+
+_LOOK_SECONDS: Final = 1.0
+_LOOK_UNHEARD_SECONDS: Final = 0.1
+"""How often to look where no notification comes through."""
+
+_GATHER_SECONDS: Final = 0.01
+"""How long to gather appends before the others are told of them."""
+
+_IDLE_SECONDS: Final = 10.0
+"""How long the thread stays when there is nothing to do."""
+
+_PATIENCE_SECONDS: Final = 10.0
+"""How long the database may be away before those who wait are told."""
+
+_RETRY_SECONDS: Final = 0.2
+
+_Future: TypeAlias = concurrent.futures.Future[int] | asyncio.Future[int]
+
+
+class News:
+    """Those who wait for the head of one store to move, in this process, and what they wait with."""
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        schema = connections.place.schema
+        self._channel = "act_fast_" + hashlib.sha256(schema.encode()).hexdigest()[:16]
+        self._look = sql.SQL("select position from {}.log").format(sql.Identifier(schema))
+        self._lock = threading.RLock()
+        self._waiters: dict[_Future, int] = {}
+        self._head = 0
+        self._untold = 0  # the last position that other processes have not been told of
+        self._thread: threading.Thread | None = None
+        self._connection: Connection[Any] | None = None  # the thread's own
+        self._hears = False
+        self._closed = False
+        self._wake_reading, self._wake_writing = -1, -1
+
+    @contextlib.contextmanager
+    def above(self, after: int, future: _Future) -> Iterator[None]:
+        """Let `future` get the next head above `after`, for as long as the block lasts."""
+        with self._lock:
+            if self._head > after:
+                _settle_soon(future, self._head)
+            else:
+                self._waiters[future] = after
+                self._begin()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._waiters.pop(future, None)
+
+    def appended(self, head: int) -> None:
+        """Take note that this process has appended up to a position."""
+        with self._lock:
+            self._reached(head)
+            if self._connections.place.listen:
+                self._untold = max(self._untold, head)
+                self._begin()
+
+    def close(self) -> None:
+        """End the thread, and every wait with an error. What others are still to be told is told first."""
+        if not self._connections.ours:
+            return  # the thread stayed with the parent, and perhaps it held the lock when this process was forked
+        with self._lock:
+            thread = self._thread
+        self.abandon()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def abandon(self) -> None:
+        """The same, without waiting for it: for when the store is collected."""
+        if not self._connections.ours:
+            return
+        with self._lock:
+            self._closed = True
+            self._tell_all(StoreClosedError("this store was closed while it was waited on; open it again"))
+            self._wake()
+
+    def _begin(self) -> None:
+        """See to it that the thread is there and knows of what has changed."""
+        if self._closed:
+            self._tell_all(StoreClosedError("this store was closed; open it again"))
+        elif self._thread is None:
+            self._wake_reading, self._wake_writing = os.pipe()
+            os.set_blocking(self._wake_reading, False)
+            os.set_blocking(self._wake_writing, False)
+            self._thread = threading.Thread(target=self._run, name="act-fast-news", daemon=True)
+            self._thread.start()
+        else:
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._wake_writing >= 0:
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._wake_writing, b"!")
+
+    def _run(self) -> None:
+        away_since: float | None = None
+        try:
+            while self._wanted():
+                try:
+                    self._turn(self._connected())
+                    away_since = None
+                except psycopg.Error as error:
+                    self._drop()
+                    now = time.monotonic()
+                    away_since = now if away_since is None else away_since
+                    if self._closed or now - away_since > _PATIENCE_SECONDS:
+                        self._tell_away(error)
+                        away_since = now
+                    self._sleep(_RETRY_SECONDS)
+        except BaseException as error:
+            with self._lock:
+                self._tell_all(error if isinstance(error, Exception) else StoreError(f"waiting was ended by {error!r}"))
+                self._untold = 0
+                self._end()
+            if not isinstance(error, StoreClosedError):
+                raise
+        finally:
+            self._drop()
+
+    def _wanted(self) -> bool:
+        """Whether there is anything to do or to wait for; sleep a while in case there will be."""
+        end = time.monotonic() + _IDLE_SECONDS
+        while True:
+            with self._lock:
+                if not self._closed and (self._waiters or self._untold):
+                    return True
+                left = end - time.monotonic()
+                if (self._closed and not self._untold) or left <= 0:
+                    self._end()
+                    return False
+                if self._closed:
+                    return True  # once more, for what is untold
+            self._sleep(left)
+
+    def _end(self) -> None:
+        os.close(self._wake_reading)
+        os.close(self._wake_writing)
+        self._wake_reading = self._wake_writing = -1
+        self._thread = None
+
+    def _connected(self) -> Connection[Any]:
+        if self._connection is None:
+            self._connection = self._connect()
+        return self._connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def _connect(self) -> Connection[Any]:
+        connection = self._connections.new()
+        try:
+            # Others are to be told soon, not durably: the events themselves are flushed already.
+            self._hears = self._connections.place.listen
+            if self._hears:
+                try:
+                    connection.execute("set synchronous_commit to off")
+                    connection.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
+                except psycopg.errors.ReadOnlySqlTransaction:  # a replica
+                    self._hears = False
+            self._look_at_head(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _turn(self, connection: Connection[Any]) -> None:
+        """Tell others, wait until something happens or it is time to look, and tell those who wait here."""
+        with self._lock:
+            untold = self._untold
+        if untold:
+            self._sleep(_GATHER_SECONDS, waking=False)
+            with self._lock:
+                untold, self._untold = self._untold, 0
+            connection.execute("select pg_notify(%s, %s)", (self._channel, str(untold)))
+        end = time.monotonic() + (_LOOK_SECONDS if self._hears else _LOOK_UNHEARD_SECONDS)
+        while True:
+            with self._lock:
+                if self._closed or self._untold or not self._waiters:
+                    return
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            files = ready((connection.fileno(), self._wake_reading), left)
+            if self._wake_reading in files:
+                self._drain()
+            if connection.fileno() in files and any(True for _ in connection.notifies(timeout=0)):
+                break
+        self._look_at_head(connection)
+
+    def _look_at_head(self, connection: Connection[Any]) -> None:
+        row = connection.execute(self._look).fetchone()
+        assert row is not None
+        with self._lock:
+            self._reached(row[0])
+
+    def _reached(self, head: int) -> None:
+        self._head = max(self._head, head)
+        for future in [future for future, after in self._waiters.items() if after < head]:
+            del self._waiters[future]
+            _settle_soon(future, head)
+
+    def _tell_away(self, error: psycopg.Error) -> None:
+        try:
+            with asking(self._connections.place):
+                raise error
+        except Exception as told:
+            with self._lock:
+                self._tell_all(told)
+                self._untold = 0
+
+    def _tell_all(self, outcome: Exception) -> None:
+        for future in self._waiters:
+            _settle_soon(future, outcome)
+        self._waiters.clear()
+
+    def _sleep(self, seconds: float, *, waking: bool = True) -> None:
+        """Sleep until woken, or until the time is over."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not self._closed:
+            if ready((self._wake_reading,), left):
+                self._drain()
+                if waking:
+                    return
+
+    def _drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._wake_reading, 4096):
+                pass
+
+
+def _settle_soon(future: _Future, outcome: int | Exception) -> None:
+    """Settle a future: one of an event loop in that loop's own thread."""
+    if isinstance(future, concurrent.futures.Future):
+        _settle(future, outcome)
+    else:
+        with contextlib.suppress(RuntimeError):  # a loop that was closed has nobody left to tell
+            future.get_loop().call_soon_threadsafe(_settle, future, outcome)
+
+
+def _settle(future: _Future, outcome: int | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)

@@ -1,0 +1,314 @@
+"""The tables of a store in PostgreSQL, and the functions that work on them; made and checked."""
+
+from typing import Any, Final
+
+from psycopg import Connection, sql
+from psycopg.errors import UndefinedColumn
+
+from act_fast.errors import StoreError, StoreFormatError
+
+__all__ = ["FORMAT", "prepare"]
+
+FORMAT: Final = 1
+"""The version of the tables. It changes together with what is below."""
+
+_LOCK: Final = 0x6163745F66617374
+"""The advisory lock under which tables are made: two programs may start at once."""
+
+_VERSION_MIN: Final = 140_000
+
+# Positions come from the one row of `log`. It stays locked until its transaction is over, so positions are dense and
+# become visible in their own order: a reader that sees one has seen all before it. A sequence would promise neither.
+_TABLES: Final = """
+create table {schema}.log (
+    format integer not null,
+    store_id text not null,
+    position bigint not null,
+    created_us bigint not null,
+    one boolean primary key default true check (one)
+) with (fillfactor = 10);
+insert into {schema}.log (format, store_id, position, created_us) values ({format}, {store_id}, 0, 0);
+
+-- commit_position is that of the commit's first event.
+create table {schema}.events (
+    position bigint primary key,
+    commit_position bigint not null,
+    stream text collate "C" not null,
+    version bigint not null,
+    name text collate "C" not null,
+    created_us bigint not null,
+    data bytea not null,
+    meta bytea not null,
+    correlation bytea,
+    unique (stream, version)
+);
+create index events_by_name on {schema}.events (name, position);
+-- Any text may be a correlation, but an index takes no entry of any length.
+create index events_by_correlation on {schema}.events (substring(correlation from 1 for 64), position)
+    where correlation is not null;
+
+create table {schema}.streams (
+    stream text collate "C" primary key,
+    version bigint not null,
+    first_position bigint not null unique,
+    last_position bigint not null,
+    first_us bigint not null,
+    last_us bigint not null,
+    last_name text collate "C" not null
+) with (fillfactor = 80);
+
+create table {schema}.names (
+    name text collate "C" primary key,
+    count bigint not null
+) with (fillfactor = 50);
+
+create table {schema}.snapshots (
+    stream text collate "C" not null,
+    version bigint not null,
+    created_us bigint not null,
+    data bytea not null,
+    primary key (stream, version)
+);
+
+-- What became of each writer's last batch: after a broken connection it tells whether the batch is there.
+create table {schema}.writers (
+    writer uuid primary key,
+    batch bigint not null,
+    outcome bigint[] not null,
+    seen timestamptz not null
+) with (fillfactor = 50);
+
+-- For people: payloads as JSON, times as times.
+create view {schema}.readable_events as
+    select position, stream, version, name, to_timestamp(created_us / 1e6) as created,
+        convert_from(data, 'UTF8')::json as data,
+        case when meta = '' then null else convert_from(meta, 'UTF8')::json end as meta
+    from {schema}.events;
+
+-- Both look where something begins in what is sorted already, so they need no index of their own.
+create function {schema}.position_before(moment_us bigint) returns bigint stable language plpgsql as $body$
+declare
+    low bigint; high bigint; middle bigint; found bigint;
+begin
+    select coalesce(min(position), 1) - 1, coalesce(max(position), 0) into low, high from {schema}.events;
+    while low < high loop
+        middle := (low + high + 1) / 2;
+        select created_us into found from {schema}.events where position = middle;
+        if found < moment_us then low := middle; else high := middle - 1; end if;
+    end loop;
+    return low;
+end
+$body$;
+
+create function {schema}.version_at(of_stream text, at_position bigint) returns bigint stable language plpgsql as $body$
+declare
+    low bigint := 0; high bigint; middle bigint; found bigint;
+begin
+    select version into high from {schema}.streams where stream = of_stream;
+    high := coalesce(high, 0);
+    while low < high loop
+        middle := (low + high + 1) / 2;
+        select position into found from {schema}.events where stream = of_stream and version = middle;
+        if found <= at_position then low := middle; else high := middle - 1; end if;
+    end loop;
+    return low;
+end
+$body$;
+"""
+
+# A batch is some requests, each of some parts, each of some events. All arrays are flat; the counts say how they are
+# cut. Three numbers come back for each part: its first version, its first position and 0, or 0, which part of its
+# request was refused, and the version that this one's stream is at. A batch that is sent again gets the outcome that it
+# had.
+_APPEND: Final = """
+create function {schema}.append_batch(
+    of_writer uuid, of_batch bigint,
+    all_parts bigint[], all_streams text[], all_expected bigint[], all_events bigint[],
+    all_names text[], all_data bytea[], all_meta bytea[], all_correlations bytea[]
+) returns bigint[] language plpgsql as $body$
+declare
+    head bigint; begun_at bigint; time_us bigint; commit_at bigint; refused bigint; added bigint;
+    part bigint := 0; until_part bigint; event bigint := 0; until_event bigint;
+    at bigint; known bigint; answer bigint[];
+begin
+    select position, created_us into head, time_us from {schema}.log for update;
+    select batch, w.outcome into known, answer from {schema}.writers as w where writer = of_writer;
+    if known = of_batch then
+        return answer;
+    elsif known > of_batch then
+        raise exception 'batch % of this writer comes after its batch %, and was given up', of_batch, known;
+    end if;
+    time_us := greatest(time_us, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
+    answer := '{{}}';
+    begun_at := head;
+    for request in 1 .. array_length(all_parts, 1) loop
+        until_part := part + all_parts[request];
+        commit_at := head + 1;
+        refused := 0;
+        until_event := event;
+        for k in part + 1 .. until_part loop
+            until_event := until_event + all_events[k];
+        end loop;
+        if all_parts[request] = 1 then
+            if all_expected[until_part] is not null then
+                select version into known from {schema}.streams where stream = all_streams[until_part];
+                at := coalesce(known, 0);
+                if at <> all_expected[until_part] then
+                    refused := 1;
+                end if;
+            end if;
+        else
+            select given.k, given.version into refused, at from (
+                select k, each.expected, coalesce(s.version, 0)
+                    + sum(each.events) over (partition by each.stream order by k) - each.events as version
+                from unnest(
+                    all_streams[part + 1 : until_part], all_expected[part + 1 : until_part],
+                    all_events[part + 1 : until_part]
+                ) with ordinality as each (stream, expected, events, k)
+                left join {schema}.streams as s on s.stream = each.stream
+            ) as given where given.expected <> given.version order by given.k limit 1;
+            refused := coalesce(refused, 0);
+        end if;
+        if refused > 0 then
+            for k in part + 1 .. until_part loop
+                answer := answer || 0::bigint;
+                answer := answer || refused;
+                answer := answer || at;
+            end loop;
+        elsif all_parts[request] = 1 then
+            added := until_event - event;
+            insert into {schema}.streams as s values (
+                all_streams[until_part], added, head + 1, head + added, time_us, time_us, all_names[until_event]
+            ) on conflict (stream) do update set version = s.version + excluded.version,
+                last_position = excluded.last_position, last_us = excluded.last_us, last_name = excluded.last_name
+            returning version - added into known;
+            insert into {schema}.events
+                (position, commit_position, stream, version, name, created_us, data, meta, correlation)
+                select head + e.n, commit_at, all_streams[until_part], known + e.n, e.name, time_us, e.data,
+                    all_meta[request], all_correlations[request]
+                from unnest(all_names[event + 1 : until_event], all_data[event + 1 : until_event])
+                    with ordinality as e (name, data, n);
+            answer := answer || (known + 1);
+            answer := answer || (head + 1);
+            answer := answer || 0::bigint;
+            head := head + added;
+        else
+            -- `earlier` is how many events of the request, `own` how many of the same stream come before this part.
+            with e as (
+                select * from unnest(all_names[event + 1 : until_event], all_data[event + 1 : until_event])
+                    with ordinality as e (name, data, n)
+            ), p as (
+                select p.k, p.stream, p.events, coalesce(s.version, 0) as version,
+                    (sum(p.events) over (order by p.k) - p.events)::bigint as earlier,
+                    (sum(p.events) over (partition by p.stream order by p.k) - p.events)::bigint as own
+                from unnest(all_streams[part + 1 : until_part], all_events[part + 1 : until_part])
+                    with ordinality as p (stream, events, k)
+                left join {schema}.streams as s on s.stream = p.stream
+            ), written as (
+                insert into {schema}.events
+                    (position, commit_position, stream, version, name, created_us, data, meta, correlation)
+                    select head + e.n, commit_at, p.stream, p.version + p.own + i, e.name, time_us, e.data,
+                        all_meta[request], all_correlations[request]
+                    from p cross join lateral generate_series(1, p.events) as i join e on e.n = p.earlier + i
+            ), touched as (
+                insert into {schema}.streams as s
+                    select p.stream, sum(p.events), head + min(p.earlier) + 1, head + max(p.earlier + p.events),
+                        time_us, time_us, (array_agg(e.name order by p.k desc))[1]
+                    from p join e on e.n = p.earlier + p.events group by p.stream
+                    on conflict (stream) do update set version = s.version + excluded.version,
+                        last_position = excluded.last_position, last_us = excluded.last_us,
+                        last_name = excluded.last_name
+            )
+            select answer || array_agg(number order by p.k, j) into answer from p
+                cross join lateral unnest(array[p.version + p.own + 1, head + p.earlier + 1, 0])
+                    with ordinality as three (number, j);
+            head := head + until_event - event;
+        end if;
+        part := until_part;
+        event := until_event;
+    end loop;
+    if head > begun_at then
+        insert into {schema}.names as n
+            select name, count(*) from {schema}.events where position > begun_at and position <= head
+            group by name order by name
+            on conflict (name) do update set count = n.count + excluded.count;
+        update {schema}.log set position = head, created_us = time_us;
+    end if;
+    insert into {schema}.writers as w values (of_writer, of_batch, answer, now())
+        on conflict (writer) do update set batch = excluded.batch, outcome = excluded.outcome, seen = excluded.seen;
+    return answer;
+end
+$body$;
+"""
+
+
+def prepare(connection: Connection[Any], schema: str, store_id: str, create: bool) -> str:
+    """Make sure that there is a store of a format that this version knows, making one if that is wanted.
+
+    Returns:
+        the id of the store, which is `store_id` if it was made just now.
+
+    Raises:
+        StoreFormatError: there is something else, or a store of another format.
+        StoreError: there is no store and none is to be made, or the database cannot hold one.
+    """
+    found = _found(connection, schema)
+    if found is None and create:
+        _check_database(connection)
+        _create(connection, schema, store_id)
+        found = _found(connection, schema)
+    if found is None:
+        raise StoreError(f"there is no store in the schema {schema!r} of this database; open it with create=True")
+    number, known = found
+    if number != FORMAT:
+        raise StoreFormatError(
+            f"the store in the schema {schema!r} has format {number}, and this version of act-fast reads {FORMAT};"
+            " use the version that made it, or upgrade the store"
+        )
+    return known
+
+
+def _found(connection: Connection[Any], schema: str) -> tuple[int, str] | None:
+    there = connection.execute(
+        "select 1 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+        " where n.nspname = %s and c.relname = 'log'",
+        (schema,),
+    ).fetchone()
+    if there is None:
+        return None
+    try:
+        row = connection.execute(
+            sql.SQL("select format, store_id from {}.log").format(sql.Identifier(schema))
+        ).fetchone()
+    except UndefinedColumn:
+        row = None
+    if row is None:
+        raise StoreFormatError(
+            f"the schema {schema!r} has a table `log` that is not act-fast's; choose another schema, as in ?schema=bank"
+        )
+    return row[0], row[1]
+
+
+def _check_database(connection: Connection[Any]) -> None:
+    version = connection.info.server_version
+    if version < _VERSION_MIN:
+        raise StoreError(
+            f"this server is PostgreSQL {version // 10_000}; act-fast needs {_VERSION_MIN // 10_000} or newer"
+        )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise StoreError(
+            f"this database keeps text as {encoding}, which cannot hold every name; create one with encoding 'UTF8'"
+        )
+
+
+def _create(connection: Connection[Any], schema: str, store_id: str) -> None:
+    names = {"schema": sql.Identifier(schema), "format": sql.Literal(FORMAT), "store_id": sql.Literal(store_id)}
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        if _found(connection, schema) is None:
+            there = connection.execute("select 1 from pg_catalog.pg_namespace where nspname = %s", (schema,)).fetchone()
+            if there is None:  # in one that is there, a role may make tables without being allowed to make schemas
+                connection.execute(sql.SQL("create schema {schema}").format(**names))
+            connection.execute(sql.SQL(_TABLES).format(**names))
+            connection.execute(sql.SQL(_APPEND).format(**names))
