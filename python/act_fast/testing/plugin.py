@@ -10,6 +10,8 @@ from act_fast._app.act import Act
 
 __all__ = ["MakeApp", "act_app"]
 
+pytest.register_assert_rewrite("act_fast.testing.conformance")
+
 MakeApp: TypeAlias = Callable[..., Act]
 """Called with components, and with the options of `Act`."""
 
