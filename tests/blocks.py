@@ -13,7 +13,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -82,7 +82,7 @@ def python_in(markdown: str) -> list[str]:
     return [each.text for each in blocks_in(markdown) if each.info == "python"]
 
 
-def run_blocks(markdown: str, directory: Path) -> list[tuple[Block, str]]:
+def run_blocks(markdown: str, directory: Path, environment: Mapping[str, str] | None = None) -> list[tuple[Block, str]]:
     """Run a file's blocks in `directory`; what each printed. A block that raises, or warns, fails the assertion.
 
     The lines of the program are those of the Markdown file, so tracebacks lead to the right place.
@@ -93,7 +93,7 @@ def run_blocks(markdown: str, directory: Path) -> list[tuple[Block, str]]:
     ran = subprocess.run(
         [sys.executable, "-W", "error", program.name],
         cwd=directory,
-        env={**os.environ, **_ENVIRONMENT},
+        env={**os.environ, **_ENVIRONMENT, **(environment or {})},
         capture_output=True,
         text=True,
         check=False,

@@ -3,16 +3,21 @@
 import os
 import random
 from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from act_fast import LogStore
+from tests.support.servers import PostgresServer, Unavailable, postgres_server, unavailable
 from tests.time_limit import bounded
 
 SMALL_SEGMENT_BYTES = 64 * 1024
 SEGMENT_BYTES = 4 * 1024 * 1024
+
+_numbers = count(1)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -66,6 +71,39 @@ def store(request: pytest.FixtureRequest, store_path: Path) -> Iterator[LogStore
         opened = LogStore.memory(segment_bytes=SEGMENT_BYTES)
     with opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[PostgresServer | Unavailable]:
+    with ExitStack() as ending:
+        try:
+            found: PostgresServer | Unavailable = ending.enter_context(postgres_server())
+        except Unavailable as reason:
+            found = reason
+        yield found
+
+
+@pytest.fixture
+def postgres(_postgres: PostgresServer | Unavailable) -> PostgresServer:
+    """A PostgreSQL server, the same for all tests of a session."""
+    if isinstance(_postgres, Unavailable):
+        unavailable(_postgres)
+    return _postgres
+
+
+@pytest.fixture
+def own_postgres(_postgres: PostgresServer | Unavailable) -> Iterator[PostgresServer]:
+    """A PostgreSQL server that no other test uses, so that it may be stopped."""
+    if isinstance(_postgres, Unavailable):
+        unavailable(_postgres)
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> str:
+    """The address of a store that no other test has; its tables are not made yet."""
+    return postgres.url(schema=f"test_{next(_numbers)}")
 
 
 @pytest.fixture

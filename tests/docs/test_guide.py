@@ -7,14 +7,19 @@ from pathlib import Path
 import pytest
 
 from tests.blocks import assert_as_promised, blocks_in, broken_links, run_blocks
+from tests.support.servers import PostgresServer
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "guide"
 CHAPTERS = sorted(path for path in GUIDE.glob("*.md") if path.name != "README.md")
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
-def test_a_chapters_blocks_print_what_it_says(chapter: Path, tmp_path: Path) -> None:
-    for block, printed in run_blocks(chapter.read_text(), tmp_path):
+def test_a_chapters_blocks_print_what_it_says(chapter: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    environment = {}
+    if chapter.stem == "postgres":
+        server: PostgresServer = request.getfixturevalue("postgres")
+        environment["DATABASE_URL"] = server.url(server.new_database())
+    for block, printed in run_blocks(chapter.read_text(), tmp_path, environment):
         assert_as_promised(block, printed)
 
 

@@ -6,14 +6,23 @@ import pytest
 
 from act_fast import Act, LogStore
 from tests.framework.bank import Account
+from tests.postgres.stores import empty
+from tests.support.servers import PostgresServer
 
 
 class AnyStore(LogStore):
     """A store that the framework knows nothing of but its verbs."""
 
 
-@pytest.fixture(params=[LogStore, AnyStore], ids=["the log", "any store"])
+@pytest.fixture(params=[LogStore, AnyStore, "postgres"], ids=["the log", "any store", "postgres"])
 def app(request: pytest.FixtureRequest) -> Iterator[Act]:
-    """An app of accounts: once on a store whose rows it takes straight from the core, once through the protocol."""
+    """An app of accounts: on a store whose rows it takes from the core, through the protocol, and on a database."""
+    if request.param == "postgres":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        url = postgres.url(schema="framework")
+        with Act(url, Account, debug=True) as app:
+            empty(url)
+            yield app
+        return
     with request.param.memory() as store:
         yield Act(store, Account, debug=True)

