@@ -110,16 +110,16 @@ def check_invariant(place: str, each: Invariant[Any, Any], scope: Mapping[str, A
     if each.checked:
         return
     parameters = parameters_of(place, each.function)
-    hint = f"write `def {each.name}(self) -> bool`, or with `actor: Actor | None` as its only argument"
+    mend = f"write `def {each.name}(self) -> bool`, or with `actor: Actor | None` as its only argument"
     if len(parameters) > 1 or any(parameter.kind is not parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):
-        raise DefinitionError(f"{place}: an invariant takes the state, and the actor at most; {hint}")
+        raise DefinitionError(f"{place}: an invariant takes the state, and the actor at most; {mend}")
     hints = hints_of(place, each.function, scope)
     if hints.get("return") is not bool:
-        raise DefinitionError(f"{place}: an invariant says whether a rule holds; {hint}")
+        raise DefinitionError(f"{place}: an invariant says whether a rule holds; {mend}")
     if parameters and not _is_actor(parameters[0], hints):
         raise DefinitionError(
             f"{place}: the second parameter of an invariant is given who acts, but {parameters[0].name!r} is no actor;"
-            f" {hint}"
+            f" {mend}"
         )
     each.takes_actor = bool(parameters)
     each.checked = True

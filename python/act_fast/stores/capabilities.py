@@ -119,7 +119,7 @@ class ColumnReader(Protocol):
         columns: Sequence[tuple[str, str | int]],
         shape: str | None = None,
         direct: set[str] | None = None,
-        decoder: Any = None,
+        mend: Any = None,
         filter: Filter | None = None,
     ) -> Columns:
         """Events as columns, each (its name, what it holds)."""
