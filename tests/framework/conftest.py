@@ -6,7 +6,6 @@ import pytest
 
 from act_fast import Act, LogStore
 from tests.framework.bank import Account
-from tests.postgres.stores import empty
 from tests.support.servers import PostgresServer
 
 
@@ -19,6 +18,8 @@ def app(request: pytest.FixtureRequest) -> Iterator[Act]:
     """An app of accounts: on a store whose rows it takes from the core, through the protocol, and on a database."""
     if request.param == "postgres":
         postgres: PostgresServer = request.getfixturevalue("postgres")
+        from tests.postgres.stores import empty  # needs a client that the other two do without
+
         url = postgres.url(schema="framework")
         with Act(url, Account, debug=True) as app:
             empty(url)

@@ -144,6 +144,8 @@ def postgres_server() -> Iterator[PostgresServer]:
     Raises:
         Unavailable: there is none to be had, and why.
     """
+    if importlib.util.find_spec("psycopg") is None:
+        raise Unavailable("psycopg is not installed; pip install --group dev brings it")
     programs, account = _postgres_programs(), _account()
     folder = Path(tempfile.mkdtemp(prefix="act-fast-postgres-"))
     try:
