@@ -31,7 +31,7 @@ STATUS: Final[dict[type[Exception], int]] = {
 def add_error_handlers(api: FastAPI) -> None:
     """Answer each of these errors with its status.
 
-    Any other remains a 500, and is logged; so do the two kinds of `ValidationError` that no client can mend.
+    Any other remains a 500, and is logged; so do the two kinds of `ValidationError` that no client can fix.
     """
     for kind in STATUS:
         api.add_exception_handler(kind, _answer)

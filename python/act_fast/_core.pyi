@@ -88,10 +88,10 @@ class StateColumns:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 @type_check_only
-class Mend(Protocol):
+class ClassDecoder(Protocol):
     """Reads what a shape does not take as it stands."""
 
-    def mend(self, events: list[tuple[str, bytes]], /) -> Sequence[bytes | str]:
+    def decode(self, events: list[tuple[str, bytes]], /) -> Sequence[bytes | str]:
         """For each event (name, data): JSON that has the shape, or in words why there is none."""
 
     def ended(self, failed: int, /) -> object:
@@ -220,13 +220,13 @@ class Log:
         columns: Sequence[tuple[str, str | int]],
         shape: str | None = None,
         direct: set[str] | None = None,
-        mend: Mend | None = None,
+        decoder: ClassDecoder | None = None,
         filter: Filter | None = None,
     ) -> Columns:
         """Events as Arrow columns, each (its name, what it holds): `position`, `commit` (the position of its commit's
         first event), `stream`, `version`, `name`, `created`, `data`, `meta`, `correlation`, `causation`, `actor`, the
         number of a field of the shape, or `error`. Payloads of events whose name is not in `direct`, or that do not
-        have the shape, are handed to `mend`."""
+        have the shape, are handed to `decoder`."""
 
     def query(self, filter: Filter | None = None, backwards: bool = False) -> Query: ...
     def streams(

@@ -35,7 +35,7 @@ class ActError(Exception):
 class ValidationError(ActError, ValueError):
     """An argument or a payload is not what it must be. Nothing was changed.
 
-    Two kinds of it are not the caller's to mend, and have classes of their own: `DecodeError` and `DefinitionError`. A
+    Two kinds of it are not the caller's to fix, and have classes of their own: `DecodeError` and `DefinitionError`. A
     service answers those as its own failures (HTTP 500), and all others as its client's (422).
     """
 
@@ -43,7 +43,7 @@ class ValidationError(ActError, ValueError):
 class DecodeError(ValidationError):
     """What is stored does not decode as the classes of today: an event, or what a commit says of its cause.
 
-    Mend the classes, with a default or an upcaster; `act-fast check` finds all such events of a log.
+    Fix the classes, with a default or an upcaster; `act-fast check` finds all such events of a log.
     """
 
 
@@ -186,6 +186,9 @@ class OutcomeUnknownError(StoreFailedError):
     """Something failed after a commit had been written, so whether it is there is not known.
 
     Load the stream again before you try again. With every other error of an append, nothing was appended.
+
+    Also raised by `backup`, `restore` and `export` when what they have made is in its place, but may not survive a
+    power cut. With their other errors it is not there.
     """
 
 

@@ -1,15 +1,17 @@
 """Exports: files that are there whole or not at all."""
 
 import csv
+import errno
 import json
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from act_fast import Act, LogStore, StoreFullError, StoreLockedError, ValidationError
+from act_fast import Act, LogStore, OutcomeUnknownError, StoreFullError, StoreLockedError, ValidationError
 from tests.exchange.bank import Account, Deposited, fill
 
 COLUMNS = ["position", "commit", "stream", "version", "name", "created", "data", "meta"]
@@ -179,3 +181,21 @@ def test_a_disk_that_is_full_is_said_to_be(tmp_path: Path) -> None:
         os.symlink("/dev/full", tmp_path / "x.csv.making")
         with pytest.raises(StoreFullError, match="No space"):
             store._log.export(str(tmp_path / "x.csv.making"), "csv")
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv", "jsonl"])
+def test_a_file_whose_name_may_not_be_safe_is_told_to_be_there(
+    app: Act, tmp_path: Path, format: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush = os.fsync
+
+    def fails_for_folders(file: int) -> None:
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        flush(file)
+
+    monkeypatch.setattr(os, "fsync", fails_for_folders)
+    path = tmp_path / f"all.{format}"
+    with pytest.raises(OutcomeUnknownError, match="in its place, and whole"):
+        app.export(path)
+    assert len(rows_of(path)) == 15

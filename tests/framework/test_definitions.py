@@ -1,4 +1,4 @@
-"""Everything a person can get wrong in a definition is an error with the class, the member and the mend."""
+"""Everything a person can get wrong in a definition is an error with the class, the member and the fix."""
 
 from collections import defaultdict
 from dataclasses import dataclass

@@ -7,8 +7,10 @@ ACT_FAST_INTERRUPTS says otherwise.
 import os
 import random
 import signal
+import sys
 import threading
 from _thread import interrupt_main
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 
@@ -16,10 +18,11 @@ import duckdb
 import pytest
 
 from act_fast import Act, Committed
-from act_fast._runtime.apart import apart, check_interrupted
+from act_fast._runtime.apart import _Work, apart, check_interrupted, on_interrupt
 from act_fast._runtime.daemon_threads import Daemons
 from act_fast.errors import StoreClosedError
 from tests.framework.bank import Account, Deposited
+from tests.log.processes import until
 
 from .ctrl_c import Point, interrupted, points_of
 from .ledger import ON_DISK, THINGS_DONE, Ledger
@@ -197,3 +200,50 @@ def test_work_that_was_interrupted_ends_at_the_next_place_where_it_can() -> None
     assert done
     daemons.dismiss()
     assert len(steps) == done
+
+
+# The system may give a signal to any thread. Python only notes it there, and the thread that Ctrl-C is for sleeps on.
+
+
+def given_to_this_thread() -> None:
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+
+def test_ctrl_c_that_another_thread_was_given_ends_what_is_done_apart() -> None:
+    daemons = Daemons("test")
+    asked = threading.Event()
+    main = threading.get_ident()
+
+    def work() -> None:
+        with on_interrupt(asked.set):
+            until(lambda: _Work.serve.__code__ is sys._current_frames()[main].f_code)
+            given_to_this_thread()
+            asked.wait()
+
+    with pytest.raises(KeyboardInterrupt):
+        apart(daemons, work)
+    assert asked.is_set()
+    daemons.dismiss()
+
+
+WAITS: dict[str, Callable[[Ledger], object]] = {
+    "run": lambda ledger: ledger.app.run(),
+    "wait": lambda ledger: ledger.app.store.wait(after=ledger.app.store.head),  # type: ignore[attr-defined]
+    "wait_for": lambda ledger: ledger.app.wait_for(ledger.app.store.head, "each-a"),
+}
+
+
+@pytest.mark.parametrize("verb", WAITS)
+def test_ctrl_c_that_another_thread_was_given_ends_a_wait(verb: str) -> None:
+    ledger = Ledger()
+    ledger.app.correlate()
+    thread = threading.Timer(0.1, given_to_this_thread)  # whether it waits by then or not, it has to end
+    thread.start()
+    if verb == "run":
+        WAITS[verb](ledger)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            WAITS[verb](ledger)
+    thread.join()
+    ledger.check()
+    ledger.close()

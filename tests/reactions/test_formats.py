@@ -103,3 +103,30 @@ def test_a_backup_of_it_goes_on_too(store: LogStore, tmp_path: Path) -> None:
         program = Program(copy)
         program.app.settle()
         assert program.heard[:3] == [[19, 20, 21], [19, 20, 21], [19, 21]]
+
+
+def test_a_class_that_is_new_when_a_backup_is_opened_begins_at_the_beginning(store: LogStore, tmp_path: Path) -> None:
+    store.backup(tmp_path / "copy")
+    with LogStore(tmp_path / "copy", create=False) as copy:
+        program = Program(copy, Closed)
+        program.app.settle()
+        assert program.mailer.positions == sorted([*CLOSED, 19, 20, 21])
+        assert program.heard[1:3] == [[19, 20, 21], [19, 21]]
+
+
+@pytest.mark.parametrize("harm", ["missing", "empty", "zeros"])
+def test_where_what_was_handled_is_lost_all_is_delivered_once_more(tmp_path: Path, harm: str) -> None:
+    shutil.copytree(FIXTURE, tmp_path / "store")
+    work = tmp_path / "store" / "reactions" / "work"
+    size = work.stat().st_size
+    work.unlink()
+    if harm != "missing":
+        work.write_bytes(b"" if harm == "empty" else bytes(size))
+    with LogStore(tmp_path / "store", create=False) as store:
+        program = Program(store, Closed)
+        program.app.settle()
+        assert program.mailer.positions == list(range(1, 22))
+        assert sorted(program.own.positions) == PAID
+        again = Program(store, Closed)
+        again.app.settle()
+        assert again.heard[:2] == [[], []]

@@ -97,14 +97,14 @@ def test_an_empty_store_has_columns_and_no_rows(store: LogStore) -> None:
     assert read(raw(store)) == []
 
 
-class Mend:
+class ClassDecoder:
     """Reads numbers that are written as text; all others cannot be read."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, bytes]] = []
         self.failed = 0
 
-    def mend(self, events: list[tuple[str, bytes]], /) -> list[bytes | str]:
+    def decode(self, events: list[tuple[str, bytes]], /) -> list[bytes | str]:
         self.seen += events
         return [self._one(json.loads(data)) for _, data in events]
 
@@ -119,9 +119,9 @@ def test_what_does_not_have_the_shape_is_mended_or_says_why_it_cannot_be(store: 
     store.append("a", [("Deposited", b'{"amount":1}'), ("Paid", b'{"amount":2}'), ("Deposited", b'{"amount":"3"}')])
     store.append("a", [("Deposited", b'{"note":"x"}'), ("Deposited", b' { "note" : "y" , "amount" : 5 } ')])
     store.append("a", [("Deposited", b'{"amount":"99999999999999999999"}')])
-    mend = Mend()
+    decoder = ClassDecoder()
     outputs: list[tuple[str, str | int]] = [("version", "version"), ("amount", 0), ("note", 1), ("error", "error")]
-    found = read(store._log.columns(outputs, AMOUNT, {"Deposited"}, mend), "from found order by version")
+    found = read(store._log.columns(outputs, AMOUNT, {"Deposited"}, decoder), "from found order by version")
     assert found == [
         (1, 1, None, None),
         (2, 2, None, None),
@@ -130,8 +130,8 @@ def test_what_does_not_have_the_shape_is_mended_or_says_why_it_cannot_be(store: 
         (5, 5, "y", None),
         (6, None, None, "field 'amount': it is a whole number of more than 64 bits".replace("'", '"')),
     ]
-    assert ("Deposited", b'{"amount":1}') not in mend.seen
-    assert mend.failed > 0
+    assert ("Deposited", b'{"amount":1}') not in decoder.seen
+    assert decoder.failed > 0
 
 
 def test_a_value_does_not_depend_on_which_columns_are_asked_for(store: LogStore) -> None:
@@ -141,9 +141,9 @@ def test_a_value_does_not_depend_on_which_columns_are_asked_for(store: LogStore)
 
 def test_what_nobody_asked_for_is_not_mended(store: LogStore) -> None:
     store.append("a", [("Paid", b'{"amount":1}')])
-    mend = Mend()
-    assert read(store._log.columns([("v", "version")], AMOUNT, {"Deposited"}, mend)) == [(1,)]
-    assert mend.seen == []
+    decoder = ClassDecoder()
+    assert read(store._log.columns([("v", "version")], AMOUNT, {"Deposited"}, decoder)) == [(1,)]
+    assert decoder.seen == []
 
 
 def test_a_store_that_was_closed_says_so(store: LogStore) -> None:

@@ -52,6 +52,7 @@ class Exchanges:
             StoreCorruptError: the store is damaged; nothing was kept of the copy.
             StoreFullError: there is no room at `path`; nothing was kept of the copy.
             StoreLockedError: somebody else is just making a backup at `path`.
+            OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
         return _log_of(self._engine.store).backup(path, progress=progress)
 
@@ -76,6 +77,7 @@ class Exchanges:
             RestoreError: the source is damaged or is something else; it says where.
             StoreLockedError: somebody else has the store open, or workers of this app are running.
             StoreFullError: there is no room for a second log.
+            OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
             ValidationError: there is no such source, or the store is no log.
         """
         store = _log_of(self._engine.store)
@@ -130,6 +132,7 @@ class Exchanges:
             ValidationError: a condition or an option is wrong, or there is something at `path` already.
             StoreFullError: there is no room; nothing was kept of it.
             StoreLockedError: somebody else is just writing to `path`.
+            OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
         store = _log_of(self._engine.store)
         if query is not None:

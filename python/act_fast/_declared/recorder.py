@@ -78,9 +78,9 @@ def _binary(op: str, turned: bool = False) -> Callable[[Any, object], Any]:
     return apply
 
 
-def _refused(what: str, mend: str) -> Callable[..., NoReturn]:
+def _refused(what: str, hint: str) -> Callable[..., NoReturn]:
     def refuse(self: "Recorder", *_: object) -> NoReturn:
-        raise DefinitionError(f"{self.__place__}: {what} cannot be recorded; {mend}")
+        raise DefinitionError(f"{self.__place__}: {what} cannot be recorded; {hint}")
 
     return refuse
 

@@ -20,7 +20,7 @@ __all__ = [
     "check_fields",
     "classes_in",
     "declared",
-    "fields_with_mend",
+    "fields_with_hint",
     "scope_of",
     "structs_in",
     "unstorable",
@@ -60,8 +60,8 @@ def declared(namespace: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def fields_with_mend(class_name: str, namespace: Mapping[str, Any]) -> Iterator[None]:
-    """Turns what msgspec says against a class into an error that names the class, the field and the mend."""
+def fields_with_hint(class_name: str, namespace: Mapping[str, Any]) -> Iterator[None]:
+    """Turns what msgspec says against a class into an error that names the class, the field and the fix."""
     for field in declared(namespace):
         default = namespace.get(field)
         plain = isinstance(default, list | dict | set | bytearray)

@@ -101,7 +101,7 @@ class _Writer:
         return {
             "object": _object(inspect.type_info(event), leaves, ()),
             "leaves": len(leaves),
-            "mend": name != event.__stored_name__ or name in event.__upcasts__,
+            "by_class": name != event.__stored_name__ or name in event.__upcasts__,
             "feeds": feeds,
             "computed": self._concerned(event),
         }

@@ -131,7 +131,7 @@ def check_folded(action: Action[Any, Any, Any], state: Any) -> None:
         what, path = misfit(error, kind)
         raise DefinitionError(
             f"after {action.place}, {kind.__qualname__}{f'.{path}' if path else ''} is not as declared: {what};"
-            " mend the reducer"
+            " fix the reducer"
         ) from None
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DefinitionError(f"after {action.place}, {kind.__qualname__} cannot be stored: {error}") from None

@@ -106,7 +106,7 @@ def _states_in(components: Iterable[object]) -> Iterator[type[State]]:
         if isinstance(each, type) and issubclass(each, State) and each is not State:
             yield each
         elif not is_bundle(each):
-            raise DefinitionError(f"{_called(each)} is no component of an app; {_mend_of_component(each)}")
+            raise DefinitionError(f"{_called(each)} is no component of an app; {_hint_for_component(each)}")
 
 
 def _check_state(state: type[State]) -> None:
@@ -140,7 +140,7 @@ def _listed(states: Iterable[type]) -> str:
     return ", ".join(state.__qualname__ for state in states) or "none"
 
 
-def _mend_of_component(given: object) -> str:
+def _hint_for_component(given: object) -> str:
     origin = get_origin(given)
     if isinstance(origin, type) and issubclass(origin, State):
         return f"make it a class: `class SomeState({origin.__name__}[...])`"

@@ -115,7 +115,7 @@ class Rebuilding:
         self.unblock()
 
     def unblock(self) -> None:
-        """Let workers go on with the projection; what has stopped them may be mended."""
+        """Let workers go on with the projection; what has stopped them may be fixed."""
         if self._targets():
             self._program.port().unblock(names=[self._projection.name])
 

@@ -347,5 +347,5 @@ def _check_first(place: str, hint: Any, events: tuple[type[Event], ...]) -> None
         if not issubclass(event, tuple(classes)):
             names = " | ".join(each.__qualname__ for each in classes)
             raise DefinitionError(
-                f"{place} takes Committed[{names}], but is to be given {event.__qualname__}; mend one of them"
+                f"{place} takes Committed[{names}], but is to be given {event.__qualname__}; fix one of them"
             )

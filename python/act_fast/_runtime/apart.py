@@ -9,6 +9,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar, cast
@@ -20,6 +21,7 @@ __all__ = ["apart", "check_interrupted", "in_caller", "on_interrupt"]
 T = TypeVar("T")
 
 _LOOK_SECONDS: Final = 0.5
+"""How often a waiting caller looks for signals. The system may give Ctrl-C to any thread, which wakes no other one."""
 _PATIENCE_SECONDS: Final = 10.0
 """How long an interrupted caller waits for what has begun to come to an end."""
 
@@ -100,11 +102,9 @@ class _Work:
     def wait(self, seconds: float) -> None:
         """Sleep until it has ended, or the time is over."""
         end = time.monotonic() + seconds
-        while not self.outcome:
-            try:
-                self._for_caller.get(timeout=max(0.0, end - time.monotonic()))
-            except Empty:
-                return
+        while not self.outcome and (left := end - time.monotonic()) > 0:
+            with suppress(Empty):
+                self._for_caller.get(timeout=min(left, _LOOK_SECONDS))
 
 
 _current: ContextVar[_Work | None] = ContextVar("act_fast_apart", default=None)

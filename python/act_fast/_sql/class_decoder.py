@@ -9,13 +9,13 @@ from act_fast._events.codec import Codec
 from act_fast._runtime.logger import log
 from act_fast.errors import DecodeError
 
-__all__ = ["Mend", "Told", "warn_of_failures"]
+__all__ = ["ClassDecoder", "Told", "warn_of_failures"]
 
 Told: TypeAlias = Callable[[str, int], object]
 """Called with the name of a view and how many of its events could not be read."""
 
 
-class Mend:
+class ClassDecoder:
     """What an event means is for its class to say, with all its upcasters and defaults.
 
     Attributes:
@@ -29,7 +29,7 @@ class Mend:
         self._told = told
         self._encode = msgspec.json.Encoder().encode
 
-    def mend(self, events: list[tuple[str, bytes]], /) -> Sequence[bytes | str]:
+    def decode(self, events: list[tuple[str, bytes]], /) -> Sequence[bytes | str]:
         """For each event (stored name, data): its JSON as of today, or in words why there is none."""
         return [self._one(name, data) for name, data in events]
 

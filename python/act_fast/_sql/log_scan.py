@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from act_fast._core import Columns
-from act_fast._sql.class_decoder import Mend
+from act_fast._sql.class_decoder import ClassDecoder
 from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Condition
 from act_fast.stores.capabilities import ColumnReader
@@ -22,12 +22,12 @@ class Decoded:
     Attributes:
         shape: the shape, as the core reads it.
         direct: the stored names of the events that have it as they stand.
-        mend: reads all others.
+        decoder: reads all others.
     """
 
     shape: str
     direct: frozenset[str]
-    mend: Mend
+    decoder: ClassDecoder
 
 
 class LogScan:
@@ -73,5 +73,5 @@ class LogScan:
         wanted = [(name, self._outputs[name]) for name in columns]
         if self._decoded is None:
             return self._log.columns(wanted, filter=bounds.for_log())
-        shape, direct, mend = self._decoded.shape, set(self._decoded.direct), self._decoded.mend
-        return self._log.columns(wanted, shape, direct, mend, bounds.for_log())
+        shape, direct, decoder = self._decoded.shape, set(self._decoded.direct), self._decoded.decoder
+        return self._log.columns(wanted, shape, direct, decoder, bounds.for_log())

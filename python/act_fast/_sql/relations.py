@@ -14,7 +14,7 @@ from act_fast._model.model import Model
 from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Target
 from act_fast._rows import Filter
-from act_fast._sql.class_decoder import Mend, Told, warn_of_failures
+from act_fast._sql.class_decoder import ClassDecoder, Told, warn_of_failures
 from act_fast._sql.code_mark import code_of
 from act_fast._sql.column_shape import shape_of
 from act_fast._sql.duckdb_database import register
@@ -213,15 +213,17 @@ class EventClassRelation:
                 warn_of_failures(view, failed)
 
         def make(after: int, upto: int, told: Told = told) -> LogScan:
-            decoded = Decoded(self._shape.json, self._direct, Mend(self._codec, self.name, told))
+            decoded = Decoded(self._shape.json, self._direct, ClassDecoder(self._codec, self.name, told))
             return LogScan(columns_of(session.store), self._outputs, Bounds(after, upto + 1, self._stored), decoded)
 
         place_settled(session, self.name, self._mark, with_durations(self._durations), make)
 
     def columns(self, log: ColumnReader, filter: Filter) -> Columns:
         """Those that meet the conditions; their names are known here."""
-        mend = Mend(self._codec, self.name, warn_of_failures)
-        return log.columns(self._outputs, self._shape.json, set(self._direct), mend, {**filter, "names": self._stored})
+        decoder = ClassDecoder(self._codec, self.name, warn_of_failures)
+        return log.columns(
+            self._outputs, self._shape.json, set(self._direct), decoder, {**filter, "names": self._stored}
+        )
 
 
 class StateRelation:

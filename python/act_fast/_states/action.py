@@ -8,7 +8,7 @@ import msgspec
 
 from act_fast._events.event import Event
 from act_fast._runtime.backoff import Backoff, backoff_of
-from act_fast._states.annotations import classes_in, hints_of, mend_of_generic
+from act_fast._states.annotations import classes_in, hint_for_generic, hints_of
 from act_fast._states.invariant import Invariant
 from act_fast._states.parameters import Parameters
 from act_fast.errors import DefinitionError
@@ -143,12 +143,12 @@ def _returned(place: str, hints: Mapping[str, Any]) -> list[type[Event]]:
     if "return" not in hints:
         raise DefinitionError(f"{place}: what the action returns is not annotated; write `-> SomeEvent`, or `-> None`")
     found = classes_in(hints["return"])
-    mend = "write `-> SomeEvent`, `-> list[SomeEvent | Another]` or `-> SomeEvent | None`"
+    hint = "write `-> SomeEvent`, `-> list[SomeEvent | Another]` or `-> SomeEvent | None`"
     for event in found:
         if not isinstance(event, type) or not issubclass(event, Event):
             raise DefinitionError(
                 f"{place}: an action returns events, but {event.__qualname__ if isinstance(event, type) else event} is"
-                f" none; {mend_of_generic(event) or mend}"
+                f" none; {hint_for_generic(event) or hint}"
             )
     return [event for event in found if event is not Event]
 

@@ -9,7 +9,7 @@ from act_fast._checks.plain_code import gives_async, is_generator
 from act_fast._events.event import Event
 from act_fast.errors import DefinitionError
 
-__all__ = ["classes_in", "hints_of", "mend_of_generic", "parameters_of"]
+__all__ = ["classes_in", "hint_for_generic", "hints_of", "parameters_of"]
 
 
 def hints_of(place: str, function: Callable[..., Any], scope: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def classes_in(hint: Any) -> list[Any]:
     return [found for argument in arguments for found in classes_in(argument)]
 
 
-def mend_of_generic(what: object) -> str:
+def hint_for_generic(what: object) -> str:
     """What to do with `SomeEvent[int]`, which has a name in the log only once it is a class; empty for all else."""
     origin = typing.get_origin(what)
     if not isinstance(origin, type) or not issubclass(origin, Event):

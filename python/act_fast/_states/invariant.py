@@ -110,16 +110,16 @@ def check_invariant(place: str, each: Invariant[Any, Any], scope: Mapping[str, A
     if each.checked:
         return
     parameters = parameters_of(place, each.function)
-    mend = f"write `def {each.name}(self) -> bool`, or with `actor: Actor | None` as its only argument"
+    hint = f"write `def {each.name}(self) -> bool`, or with `actor: Actor | None` as its only argument"
     if len(parameters) > 1 or any(parameter.kind is not parameter.POSITIONAL_OR_KEYWORD for parameter in parameters):
-        raise DefinitionError(f"{place}: an invariant takes the state, and the actor at most; {mend}")
+        raise DefinitionError(f"{place}: an invariant takes the state, and the actor at most; {hint}")
     hints = hints_of(place, each.function, scope)
     if hints.get("return") is not bool:
-        raise DefinitionError(f"{place}: an invariant says whether a rule holds; {mend}")
+        raise DefinitionError(f"{place}: an invariant says whether a rule holds; {hint}")
     if parameters and not _is_actor(parameters[0], hints):
         raise DefinitionError(
             f"{place}: the second parameter of an invariant is given who acts, but {parameters[0].name!r} is no actor;"
-            f" {mend}"
+            f" {hint}"
         )
     each.takes_actor = bool(parameters)
     each.checked = True

@@ -7,7 +7,7 @@ import msgspec
 
 from act_fast._checks.repeatable import asks_for
 from act_fast._events.event import Event
-from act_fast._states.annotations import classes_in, hints_of, mend_of_generic, parameters_of
+from act_fast._states.annotations import classes_in, hint_for_generic, hints_of, parameters_of
 from act_fast.errors import DefinitionError
 
 __all__ = ["Reducer", "events_of", "reducer"]
@@ -65,9 +65,9 @@ def events_of(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) -> 
 
 def _annotated(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) -> list[type[Event]]:
     parameters = parameters_of(place, each.function)
-    mend = f"write `def {each.name}(self, event: SomeEvent) -> None`"
+    hint = f"write `def {each.name}(self, event: SomeEvent) -> None`"
     if len(parameters) != 1 or parameters[0].kind in (parameters[0].VAR_POSITIONAL, parameters[0].VAR_KEYWORD):
-        raise DefinitionError(f"{place}: a reducer takes one event and nothing else; {mend}")
+        raise DefinitionError(f"{place}: a reducer takes one event and nothing else; {hint}")
     if (asked := asks_for(each.function)) is not None:
         raise DefinitionError(
             f"{place} asks {asked}, so the state would be another one at each fold; let the action put what is needed"
@@ -75,15 +75,15 @@ def _annotated(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) ->
         )
     hints = hints_of(place, each.function, scope)
     if parameters[0].name not in hints:
-        raise DefinitionError(f"{place}: the reducer's event is not annotated; {mend}")
+        raise DefinitionError(f"{place}: the reducer's event is not annotated; {hint}")
     if hints.get("return", None) not in (None, type(None)):
-        raise DefinitionError(f"{place}: a reducer changes self and returns nothing; {mend}")
+        raise DefinitionError(f"{place}: a reducer changes self and returns nothing; {hint}")
     events = classes_in(hints[parameters[0].name])
     for event in events:
         if not isinstance(event, type) or not issubclass(event, Event) or event is Event:
-            raise DefinitionError(f"{place}: {_called(event)} is no event class; {mend_of_generic(event) or mend}")
+            raise DefinitionError(f"{place}: {_called(event)} is no event class; {hint_for_generic(event) or hint}")
     if not events:
-        raise DefinitionError(f"{place}: None is no event; {mend}")
+        raise DefinitionError(f"{place}: None is no event; {hint}")
     return events
 
 

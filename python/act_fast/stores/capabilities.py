@@ -119,7 +119,7 @@ class ColumnReader(Protocol):
         columns: Sequence[tuple[str, str | int]],
         shape: str | None = None,
         direct: set[str] | None = None,
-        mend: Any = None,
+        decoder: Any = None,
         filter: Filter | None = None,
     ) -> Columns:
         """Events as columns, each (its name, what it holds)."""

@@ -59,7 +59,7 @@ pub struct Ask {
     pub outputs: Vec<Output>,
     /// The shape of the payloads, when any of the outputs needs it.
     pub shape: Option<Arc<Shape>>,
-    /// The names of the events that the shape is for. All others are handed on to be mended.
+    /// The names of the events that the shape is for. All others are handed on to be decoded by their class.
     pub direct: HashSet<String>,
 }
 

@@ -9,10 +9,10 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::SchemaRef;
 
 use crate::ask::{Ask, What};
+use crate::class_decoder::Unfitting;
 use crate::column::nothing;
 use crate::decode::Decoder;
 use crate::head::Head;
-use crate::mend::Unfitting;
 use crate::texts::{Spread, Texts};
 use crate::unfit::Unfit;
 use crate::{Error, broken};

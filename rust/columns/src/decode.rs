@@ -10,9 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::Error;
+use crate::class_decoder::ByClass;
 use crate::column::Column;
 use crate::decimal;
-use crate::mend::Mended;
 use crate::shape::{Keys, Kind, Member, Members, Shape};
 use crate::unfit::{Fit, Unfit};
 
@@ -64,14 +64,14 @@ impl<'a> Decoder<'a> {
     }
 
     /// A row of what somebody else has read; without values when there is none, or it does not fit: the reason.
-    pub(crate) fn mended(&mut self, row: &Mended) -> Result<(), String> {
+    pub(crate) fn decoded(&mut self, row: &ByClass) -> Result<(), String> {
         let fit = match row {
-            Mended::Fits(json) => self.row(json).map_err(|unfit| {
+            ByClass::Fits(json) => self.row(json).map_err(|unfit| {
                 let member = unfit.field.and_then(|field| self.shape.members().get(field));
                 member
                     .map_or_else(|| unfit.what.to_owned(), |member| format!("field {:?}: {}", member.name, unfit.what))
             }),
-            Mended::Fails(reason) => Err(reason.clone()),
+            ByClass::Fails(reason) => Err(reason.clone()),
         };
         if fit.is_err() {
             self.row_of_nothing();

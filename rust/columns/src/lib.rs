@@ -1,16 +1,16 @@
 //! The log as Arrow batches: what its records hold, and payloads decoded into typed columns by a shape.
 //!
-//! Knows nothing of Python: what a shape does not take as it stands is handed to whoever asks, see [`Mend`].
+//! Knows nothing of Python: what a shape does not take as it stands is handed to whoever asks, see [`ClassDecoder`].
 
 #![forbid(unsafe_code)]
 
 mod ask;
 mod chunk;
+mod class_decoder;
 mod column;
 mod decimal;
 mod decode;
 mod head;
-mod mend;
 mod rows;
 mod shape;
 mod stream;
@@ -19,7 +19,7 @@ mod unfit;
 mod why;
 
 pub use ask::{Ask, Output, What};
-pub use mend::{Mend, Mended, Unfitting};
+pub use class_decoder::{ByClass, ClassDecoder, Unfitting};
 pub use rows::{Rows, StateRow};
 pub use shape::Shape;
 pub use stream::{LogColumns, Opener, Stream};

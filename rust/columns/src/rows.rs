@@ -7,8 +7,8 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader, StringArray};
 use arrow_schema::{DataType, Field, FieldRef, Schema, SchemaRef};
 
 use crate::Error;
+use crate::class_decoder::ByClass;
 use crate::decode::Decoder;
-use crate::mend::Mended;
 use crate::shape::Shape;
 
 /// One state: what it is the state of, and its JSON.
@@ -21,7 +21,7 @@ pub struct StateRow {
     /// The position of the last event that it was folded from.
     pub position: u64,
     /// The state, as JSON, or why there is none.
-    pub state: Mended,
+    pub state: ByClass,
 }
 
 /// States as batches: stream, version, position, the fields of the shape, error.
@@ -66,7 +66,7 @@ impl<I> Rows<I> {
             streams.append_value(&row.stream);
             versions.append_value(row.version.cast_signed());
             positions.append_value(row.position.cast_signed());
-            errors.append_option(decoder.mended(&row.state).err());
+            errors.append_option(decoder.decoded(&row.state).err());
         }
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         if let Some(at) = &self.at {

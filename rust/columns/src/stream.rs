@@ -13,8 +13,8 @@ use arrow_select::interleave::interleave;
 
 use crate::ask::{Ask, What};
 use crate::chunk::{BATCH_ROWS, Chunk, OpenLog, Piece};
+use crate::class_decoder::{ClassDecoder, Unfitting};
 use crate::decode::Decoder;
-use crate::mend::{Mend, Unfitting};
 use crate::texts::Texts;
 use crate::{Error, broken};
 
@@ -59,7 +59,11 @@ impl LogColumns {
     }
 
     /// Begin to read the log, as it is published now. `threads`: as many as there are cores, when None.
-    pub fn stream(&self, mend: Option<Box<dyn Mend>>, threads: Option<usize>) -> act_fast_core::Result<Stream> {
+    pub fn stream(
+        &self,
+        decoder: Option<Box<dyn ClassDecoder>>,
+        threads: Option<usize>,
+    ) -> act_fast_core::Result<Stream> {
         let log = (self.open)()?;
         let query = log.query(&self.ask.filter)?;
         let (low, high) = query.span();
@@ -73,7 +77,7 @@ impl LogColumns {
             schema: self.schema(),
             ask: Arc::clone(&self.ask),
             open: Arc::clone(&self.open),
-            mend,
+            decoder,
             failed: 0,
             next: low,
             high,
@@ -97,7 +101,7 @@ pub struct Stream {
     schema: SchemaRef,
     ask: Arc<Ask>,
     open: Opener,
-    mend: Option<Box<dyn Mend>>,
+    decoder: Option<Box<dyn ClassDecoder>>,
     failed: u64,
     /// Where the next stretch begins.
     next: u64,
@@ -123,7 +127,7 @@ impl Stream {
             self.begin_stretches()?;
             let Some(first) = self.pieces.front() else { return Ok(None) };
             match first.recv() {
-                Ok(piece) => return self.mended(piece?).map(Some),
+                Ok(piece) => return self.decoded(piece?).map(Some),
                 // This stretch is at its end.
                 Err(_) => drop(self.pieces.pop_front()),
             }
@@ -170,17 +174,17 @@ impl Stream {
     }
 
     /// The batch with what did not fit put right, as far as it can be.
-    fn mended(&mut self, piece: Piece) -> Result<RecordBatch, Error> {
+    fn decoded(&mut self, piece: Piece) -> Result<RecordBatch, Error> {
         let Piece { batch, unfitting } = piece;
-        let (Some(mend), Some(shape)) = (&mut self.mend, &self.ask.shape) else { return Ok(batch) };
+        let (Some(decoder), Some(shape)) = (&mut self.decoder, &self.ask.shape) else { return Ok(batch) };
         if unfitting.is_empty() {
             return Ok(batch);
         }
-        let answers = mend.mend(&unfitting)?;
+        let answers = decoder.decode(&unfitting)?;
         let mut decoder = Decoder::new(shape, &self.ask.wanted());
         let mut reasons = StringBuilder::new();
         for answer in answers {
-            let reason = decoder.mended(&answer).err();
+            let reason = decoder.decoded(&answer).err();
             self.failed += u64::from(reason.is_some());
             reasons.append_option(reason);
         }
@@ -198,7 +202,7 @@ fn patched(
     reasons: &ArrayRef,
 ) -> Result<RecordBatch, Error> {
     if reasons.len() != unfitting.len() {
-        return Err(Error::ComputeError("not as many rows came back as were given to be mended".to_owned()));
+        return Err(Error::ComputeError("not as many rows came back as were given to be decoded".to_owned()));
     }
     let mut from: Vec<(usize, usize)> = (0..batch.num_rows()).map(|row| (0, row)).collect();
     for (at, event) in unfitting.iter().enumerate() {
@@ -243,8 +247,8 @@ impl Iterator for Stream {
             self.over = true;
             self.jobs = None;
             self.pieces.clear();
-            if let Some(mend) = &mut self.mend {
-                mend.ended(self.failed);
+            if let Some(decoder) = &mut self.decoder {
+                decoder.ended(self.failed);
             }
         }
         batch

@@ -89,6 +89,14 @@ impl Error {
         ))
     }
 
+    /// Something was put in its place, but it is not known whether that survives a power cut.
+    pub(crate) fn unsynced(what: &str, error: &io::Error) -> Self {
+        Self::Unknown(format!(
+            "{what} is in its place, and whole; but syncing the folder failed ({error}), so whether it is there after a \
+             power cut is not known"
+        ))
+    }
+
     /// The error for an answer of the operating system.
     #[must_use]
     pub fn of_system(what: &str, error: io::Error) -> Self {

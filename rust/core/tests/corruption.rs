@@ -4,7 +4,7 @@
 //! A small store is written and closed. Each damaged image of it is opened twice: in place, so that control file and index
 //! are believed, and as a copy, so that all is made anew from the log. Either there is an error or everything is right: what
 //! is read is compared with what was written, by every way of reading. Where an error speaks of the log, `verify` finds a
-//! problem; where the index is at fault, making it anew mends it.
+//! problem; where the index is at fault, making it anew fixes it.
 //!
 //! By default every bit of the first log file is flipped and a sample of the rest, another one in each run;
 //! `ACT_FAST_FLIPS=1` flips every one, everywhere.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use act_fast_columns::{Ask, Error, LogColumns, Mend, Mended, Output, Rows, Shape, StateRow, Unfitting, What};
+use act_fast_columns::{Ask, ByClass, ClassDecoder, Error, LogColumns, Output, Rows, Shape, StateRow, Unfitting, What};
 use arrow_array::RecordBatchReader;
 use arrow_array::ffi::FFI_ArrowSchema;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
@@ -59,7 +59,7 @@ pub(crate) fn shape(json: &Bound<'_, PyAny>) -> PyResult<Arc<Shape>> {
 #[pyclass(frozen, module = "act_fast._core")]
 pub(crate) struct Columns {
     columns: LogColumns,
-    mend: Option<Py<PyAny>>,
+    decoder: Option<Py<PyAny>>,
 }
 
 impl Columns {
@@ -69,9 +69,9 @@ impl Columns {
         outputs: Vec<Output>,
         shape: Option<Arc<Shape>>,
         direct: HashSet<String>,
-        mend: Option<Py<PyAny>>,
+        decoder: Option<Py<PyAny>>,
     ) -> Self {
-        Self { columns: LogColumns::new(open, Ask { filter, outputs, shape, direct }), mend }
+        Self { columns: LogColumns::new(open, Ask { filter, outputs, shape, direct }), decoder }
     }
 }
 
@@ -97,8 +97,11 @@ impl Columns {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         // Whoever asks for other types gets these, as the protocol allows.
         let _ = requested_schema;
-        let mend = self.mend.as_ref().map(|mend| Box::new(PythonMend(mend.clone_ref(py))) as Box<dyn Mend>);
-        let stream = py.detach(|| self.columns.stream(mend, None)).map_err(raised)?;
+        let decoder = self
+            .decoder
+            .as_ref()
+            .map(|decoder| Box::new(PythonDecoder(decoder.clone_ref(py))) as Box<dyn ClassDecoder>);
+        let stream = py.detach(|| self.columns.stream(decoder, None)).map_err(raised)?;
         stream_capsule(py, Box::new(stream))
     }
 }
@@ -169,19 +172,19 @@ impl Iterator for Pages {
 
 fn state_row(row: &Bound<'_, PyAny>) -> PyResult<StateRow> {
     let (stream, version, position, state): (String, u64, u64, Bound<'_, PyAny>) = row.extract()?;
-    Ok(StateRow { stream, version, position, state: mended(&state)? })
+    Ok(StateRow { stream, version, position, state: decoded(&state)? })
 }
 
 /// The classes, with all that they know of old events.
-struct PythonMend(Py<PyAny>);
+struct PythonDecoder(Py<PyAny>);
 
-impl Mend for PythonMend {
-    fn mend(&mut self, events: &[Unfitting]) -> Result<Vec<Mended>, Error> {
+impl ClassDecoder for PythonDecoder {
+    fn decode(&mut self, events: &[Unfitting]) -> Result<Vec<ByClass>, Error> {
         let answers = Python::attach(|py| {
             let given = events.iter().map(|event| (event.name.as_str(), PyBytes::new(py, &event.data)));
             let given = PyList::new(py, given.collect::<Vec<_>>())?;
-            let answers = self.0.bind(py).call_method1("mend", (given,))?;
-            answers.try_iter()?.map(|answer| mended(&answer?)).collect::<PyResult<Vec<_>>>()
+            let answers = self.0.bind(py).call_method1("decode", (given,))?;
+            answers.try_iter()?.map(|answer| decoded(&answer?)).collect::<PyResult<Vec<_>>>()
         });
         answers.map_err(of_python)
     }
@@ -198,10 +201,10 @@ impl Mend for PythonMend {
 }
 
 /// Bytes are JSON that has the shape, text says why there is none.
-fn mended(answer: &Bound<'_, PyAny>) -> PyResult<Mended> {
+fn decoded(answer: &Bound<'_, PyAny>) -> PyResult<ByClass> {
     Ok(match answer.cast::<PyBytes>() {
-        Ok(json) => Mended::Fits(json.as_bytes().to_vec()),
-        Err(_) => Mended::Fails(answer.cast::<PyString>()?.to_string()),
+        Ok(json) => ByClass::Fits(json.as_bytes().to_vec()),
+        Err(_) => ByClass::Fails(answer.cast::<PyString>()?.to_string()),
     })
 }
 

@@ -229,14 +229,14 @@ impl Log {
     }
 
     /// Events as Arrow columns, each (name, what it holds): one of the log's own, or the number of a field of the shape.
-    /// Payloads of events whose name is not in `direct`, or that do not have the shape, are handed to `mend`.
-    #[pyo3(signature = (columns, shape=None, direct=None, mend=None, filter=None))]
+    /// Payloads of events whose name is not in `direct`, or that do not have the shape, are handed to `decoder`.
+    #[pyo3(signature = (columns, shape=None, direct=None, decoder=None, filter=None))]
     fn columns(
         &self,
         columns: &Bound<'_, PyAny>,
         shape: Option<&Bound<'_, PyAny>>,
         direct: Option<HashSet<String>>,
-        mend: Option<Py<PyAny>>,
+        decoder: Option<Py<PyAny>>,
         filter: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Columns> {
         let filter = filter::read(filter)?;
@@ -244,7 +244,7 @@ impl Log {
         let shape = shape.map(columns::shape).transpose()?;
         let handle = self.handle.pinned()?;
         let open = Arc::new(move || handle.opened());
-        Ok(Columns::new(open, filter, outputs, shape, direct.unwrap_or_default(), mend))
+        Ok(Columns::new(open, filter, outputs, shape, direct.unwrap_or_default(), decoder))
     }
 
     /// Streams in the order they came to be; and the stream to go on after, None at the end.

@@ -13,7 +13,7 @@ from act_fast._core import Log
 from act_fast._rows import Filter, Progress
 from act_fast._runtime.file_lock import FileLock
 from act_fast._runtime.interruptible import interruptible
-from act_fast.errors import StoreError, StoreFullError, StoreLockedError, ValidationError
+from act_fast.errors import OutcomeUnknownError, StoreError, StoreFullError, StoreLockedError, ValidationError
 from act_fast.stores.capabilities import ColumnReader
 from act_fast.stores.values import Exported
 
@@ -81,15 +81,20 @@ class Target:
                 self.check_free()
                 with _writing(self.path):
                     os.replace(making, self.path)
-                with _writing(self.path, "it is there, but may not survive a power cut"):
+                try:
                     _flush(self.path.parent)
+                except OSError as error:
+                    raise OutcomeUnknownError(
+                        f"{self.path} is in its place, and whole; but syncing the folder failed"
+                        f" ({error.strerror or error}), so whether it is there after a power cut is not known"
+                    ) from error
             finally:
                 with suppress(OSError):  # whoever exports to this path next removes it
                     _remove(making)
 
 
 @contextmanager
-def _writing(path: Path, then: str = "nothing was kept of it") -> Iterator[None]:
+def _writing(path: Path) -> Iterator[None]:
     """Turn what the system refuses while something is written into an error of the store's.
 
     Raises:
@@ -101,7 +106,7 @@ def _writing(path: Path, then: str = "nothing was kept of it") -> Iterator[None]
     except OSError as error:
         kind = StoreFullError if error.errno in _FULL else StoreError
         at = error.filename or path
-        raise kind(f"{path} cannot be written ({at}: {error.strerror or error}); {then}") from error
+        raise kind(f"{path} cannot be written ({at}: {error.strerror or error}); nothing was kept of it") from error
 
 
 def check_target(

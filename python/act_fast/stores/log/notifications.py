@@ -102,10 +102,10 @@ class News:
     def _tell(self, futures: list[asyncio.Future[int]], outcome: int | BaseException) -> None:
         for future in futures:
             with contextlib.suppress(RuntimeError):  # a loop that was closed has nobody left to tell
-                future.get_loop().call_soon_threadsafe(_settle, future, outcome)
+                future.get_loop().call_soon_threadsafe(_resolve, future, outcome)
 
 
-def _settle(future: asyncio.Future[int], outcome: int | BaseException) -> None:
+def _resolve(future: asyncio.Future[int], outcome: int | BaseException) -> None:
     if future.done():
         return
     if isinstance(outcome, BaseException):

@@ -324,6 +324,7 @@ class LogStore:
             StoreCorruptError: the store is damaged; nothing was kept of the copy.
             StoreFullError: there is no room at `path`; nothing was kept of the copy.
             StoreLockedError: somebody else is just making a backup at `path`.
+            OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
         target = arguments.directory(path)
         if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.path)):
@@ -376,6 +377,7 @@ class LogStore:
             ValidationError: a condition or an option is wrong, or there is something at `path` already.
             StoreFullError: there is no room; nothing was kept of it.
             StoreLockedError: somebody else is just writing to `path`.
+            OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
         target = check_target(path, compression, partition_by, overwrite)
         return export_events(self._log.pin(), target, filter_of(conditions, names), progress)
@@ -400,6 +402,7 @@ class LogStore:
             RestoreError: the source is damaged or is something else; it says where.
             StoreLockedError: somebody else has the store open.
             StoreFullError: there is no room for a second log.
+            OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
             ValidationError: there is no such source, or this handle only reads.
         """
         path = check_source(source)

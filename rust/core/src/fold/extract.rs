@@ -171,7 +171,7 @@ mod tests {
             member("part", 33, Json::Null, inside, json!([[2, "none"]])),
             member("rest", 63, Json::Null, Json::Null, json!([])),
         ]});
-        let event = json!({"object": object, "leaves": 3, "mend": false, "feeds": [], "computed": []});
+        let event = json!({"object": object, "leaves": 3, "by_class": false, "feeds": [], "computed": []});
         let spec = json!({"events": [event], "kept": [], "computed": [], "fields": []});
         Spec::read(spec.to_string().as_bytes()).unwrap()
     }

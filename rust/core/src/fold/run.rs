@@ -115,7 +115,7 @@ impl Group {
                 };
                 self.scan_ranges(log, spec, ranges, &mut parts)?;
             }
-            if let Err(outcome) = mend(spec, &mut parts, between) {
+            if let Err(outcome) = read_doubtful(spec, &mut parts, between) {
                 break outcome;
             }
             folded += parts.iter().map(|part| part.folded).sum::<u64>();
@@ -244,7 +244,7 @@ impl<'a> Part<'a> {
         };
         self.folded += 1;
         let event = &spec.events[name as usize];
-        if event.mend || scan(event, data, leaves, false).is_err() {
+        if event.by_class || scan(event, data, leaves, false).is_err() {
             let Noted { version, position, .. } = noted;
             self.doubtful.push((share, found.given.len(), Doubtful { name, stream, version, position, data }));
             found.given.extend(event.feeds.iter().map(|_| Given::Nothing));
@@ -257,7 +257,7 @@ impl<'a> Part<'a> {
 }
 
 /// Put in place what Python has read of the doubtful events.
-fn mend(spec: &Spec, parts: &mut [Part<'_>], between: &mut dyn Between) -> std::result::Result<(), Outcome> {
+fn read_doubtful(spec: &Spec, parts: &mut [Part<'_>], between: &mut dyn Between) -> std::result::Result<(), Outcome> {
     let doubtful: Vec<Doubtful<'_>> = parts.iter().flat_map(|part| part.doubtful.iter().map(|each| each.2)).collect();
     if doubtful.is_empty() {
         return Ok(());

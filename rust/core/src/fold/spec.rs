@@ -23,7 +23,7 @@ pub(super) struct Event {
     /// How many values are taken from the payload.
     pub(super) leaves: usize,
     /// Whether only Python can read this event: it has been upcast.
-    pub(super) mend: bool,
+    pub(super) by_class: bool,
     pub(super) feeds: Vec<Feed>,
     /// What is to be computed anew after this event.
     pub(super) computed: Vec<usize>,

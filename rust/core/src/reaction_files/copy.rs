@@ -1,7 +1,8 @@
 //! A copy of what reactions have come to, made while they go on.
 //!
 //! Each cell is copied as it is at some moment. That is enough: opening a copy ends its leases and correlates again, and a
-//! watermark is right whenever it was. What is derived is not copied.
+//! watermark is right whenever it was. What is derived is not copied: work is, only where an earlier version has mixed the events
+//! of all names in it.
 
 use std::sync::Arc;
 
@@ -12,9 +13,9 @@ use crate::shared::line::Line;
 use super::FOLDER;
 use super::cell::Cells;
 use super::files::Files;
-use super::records::Counts;
+use super::records::{Counts, Cursor};
 
-/// How often a cell of which neither line is sound is looked at, before it is left out: it is then mended by opening.
+/// How often a cell of which neither line is sound is looked at, before it is left out: it is repaired by opening then.
 const LOOKS_MAX: u32 = 1000;
 
 /// Copy what is kept of the reactions of a store to another disk.
@@ -32,6 +33,12 @@ pub(crate) fn copy(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>, store_id: &[u8; 16]
     let later = read(&kept.counts, 0)?.map(|line| Counts::decode(&line)).unwrap_or_default();
     let text_lines = later.text_lines.max(counts.text_lines);
     kept.texts.copy_to(&copied.texts, text_lines)?;
+    if let Some(work) = &kept.work
+        && is_any_whole(&copied, counts.cursors)?
+    {
+        work.copy_to(&copied.work, later.work_lines.max(counts.work_lines))?;
+        copied.work.flush()?;
+    }
     if let Some(skipped) = &kept.skipped {
         let (_, used) = skipped.all()?;
         skipped.copy_to(&copied.skipped, used)?;
@@ -39,6 +46,15 @@ pub(crate) fn copy(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>, store_id: &[u8; 16]
     copied.counts.write(0, Counts { text_lines, ..counts }.encode())?;
     copied.flush()?;
     to.sync_folder(FOLDER).doing(|| format!("syncing {}/{FOLDER}", to.describe()))
+}
+
+fn is_any_whole(files: &Files, cursors: u32) -> Result<bool> {
+    for number in 0..cursors {
+        if files.cursors.read(number)?.is_some_and(|line| Cursor::decode(&line).whole()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn read(cells: &Cells, number: u32) -> Result<Option<Line>> {

@@ -57,6 +57,8 @@ pub(crate) struct Kept {
     pub(crate) cursors: Cells,
     pub(crate) counts: Cells,
     pub(crate) texts: Texts,
+    /// Not derived where an earlier version has mixed the events of all names.
+    pub(crate) work: Option<Work>,
     pub(crate) skipped: Option<Texts>,
 }
 
@@ -128,10 +130,8 @@ impl Files {
             subscriptions: Cells::new(open("subscriptions", SUBSCRIPTIONS)?),
             cursors: Cells::new(open("cursors", CURSORS)?),
             texts: Texts::new(open("texts", TEXTS)?),
-            skipped: match open("skipped", SKIPPED) {
-                Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => None,
-                found => Some(Texts::new(found?)),
-            },
+            work: if_there(open("work", WORK)).or_else(unless_io)?.map(Work::new),
+            skipped: if_there(open("skipped", SKIPPED))?.map(Texts::new),
         }))
     }
 
@@ -180,5 +180,18 @@ impl Files {
         self.subscriptions.flush()?;
         self.cursors.flush()?;
         self.counts.flush()
+    }
+}
+
+/// Nothing where a file is damaged: what is derived can be derived again.
+fn unless_io(error: Error) -> Result<Option<Grown>> {
+    if matches!(error, Error::Io { .. }) { Err(error) } else { Ok(None) }
+}
+
+/// What was opened, or nothing where there is no such file.
+fn if_there(opened: Result<Grown>) -> Result<Option<Grown>> {
+    match opened {
+        Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
     }
 }

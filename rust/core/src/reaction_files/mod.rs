@@ -3,8 +3,8 @@
 pub(crate) mod cell;
 pub(crate) mod copy;
 pub(crate) mod files;
-pub(crate) mod mend;
 pub(crate) mod records;
+pub(crate) mod repair;
 pub(crate) mod texts;
 pub(crate) mod work;
 

@@ -130,6 +130,21 @@ impl Work {
         positions.is_ok_and(|positions| positions.last().copied().unwrap_or(0) == subscription.last)
     }
 
+    /// Write the first lines of this work over those of another one.
+    pub(crate) fn copy_to(&self, other: &Self, lines: u64) -> Result<()> {
+        let lines = lines.min(self.0.lines()?);
+        other.0.reserve(lines)?;
+        for number in 1..lines {
+            line::store(other.0.shared(number)?, &line::load(self.0.shared(number)?));
+        }
+        Ok(())
+    }
+
+    /// Derived work is not worth a flush.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.0.flush()
+    }
+
     /// Whether a position is among a subscription's work.
     pub(crate) fn has(&self, subscription: &Subscription, position: u64) -> Result<bool> {
         if position < subscription.first || position > subscription.last {

@@ -66,7 +66,7 @@ impl Reactions {
     }
 
     /// Do something with what all processes share, nobody else doing so meanwhile, seeing what others have done. If what is
-    /// kept turns out to be damaged, it is mended and the work is done again.
+    /// kept turns out to be damaged, it is repaired and the work is done again.
     fn locked<T>(&self, mut work: impl FnMut(&mut Shared) -> Result<T>) -> Result<T> {
         self.log.check_writable()?;
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -80,7 +80,7 @@ impl Reactions {
         };
         let mut outcome = attempt(&mut shared);
         if outcome.as_ref().is_err_and(is_damage) {
-            shared.mend(head)?;
+            shared.repair(head)?;
             outcome = attempt(&mut shared);
         }
         drop(guard);

@@ -84,9 +84,8 @@ impl Shared {
             if other.done == FORGOTTEN || position > other.done {
                 continue;
             }
-            // Work of an earlier version that was lost cannot be found again: all up to there counts as handled.
-            let lost = other.count == 0 && self.cursor(*kin)?.whole();
-            if lost || self.files.work.has(&other, position)? {
+            // Where work of an earlier version was lost, nothing is known of any event: it may have been of another name.
+            if self.files.work.has(&other, position)? {
                 return Ok(true);
             }
         }

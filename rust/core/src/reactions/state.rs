@@ -12,8 +12,8 @@ use crate::store::log::Log;
 use super::frontier::{Frontier, Standing};
 use super::spec::Spec;
 use crate::reaction_files::files::Files;
-use crate::reaction_files::mend::mend;
 use crate::reaction_files::records::{Counts, Cursor, Subscription, Target};
+use crate::reaction_files::repair::repair;
 
 /// A target as this process knows it.
 #[derive(Debug, Default)]
@@ -145,19 +145,19 @@ impl Shared {
             now_ms: 0,
         };
         if shared.damaged {
-            shared.mend(head)?;
+            shared.repair(head)?;
         }
         shared.counts = shared.read_counts()?;
         if shared.counts.boot != shared.boot && shared.end_leases(head).is_err_and(|error| is_damage(&error)) {
-            shared.mend(head)?;
+            shared.repair(head)?;
             shared.end_leases(head)?;
         }
         Ok(shared)
     }
 
     /// Under the lock. Others learn of it, and begin again too.
-    pub(super) fn mend(&mut self, head: u64) -> Result<()> {
-        mend(&self.files, head, false)?;
+    pub(super) fn repair(&mut self, head: u64) -> Result<()> {
+        repair(&self.files, head, false)?;
         self.damaged = false;
         Ok(())
     }

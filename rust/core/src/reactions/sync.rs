@@ -112,6 +112,9 @@ impl Shared {
         let cursor = self.read_cursor(number)?;
         let name = self.files.texts.read(cursor.name)?;
         let key = if cursor.whole() { "".into() } else { self.files.texts.read(cursor.key)? };
+        if cursor.whole() && self.loaded.cursors == 0 {
+            self.files.work.flush()?; // an earlier version has left that to the kernel, and it cannot be derived again
+        }
         self.know_lane(cursor.lane)?;
         let others = self.cursors_of.entry(Arc::clone(&name)).or_default();
         let event = event_of(&key);

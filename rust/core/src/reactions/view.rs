@@ -303,7 +303,7 @@ impl Shared {
         })
     }
 
-    /// An error message. One whose writer died on it is no reason to mend everything.
+    /// An error message. One whose writer died on it is no reason to repair everything.
     pub(super) fn message(&self, at: u64) -> String {
         self.files.texts.read(at).map_or_else(|_| "its message was lost".to_owned(), |text| text.to_string())
     }

@@ -11,7 +11,7 @@ use crate::log::record::{ALIGN_BYTES, Kind, LogState, Preamble, Seed, SnapshotRe
 use crate::log::scan::{Scan, Step};
 use crate::log::segments::{self, Header, Segments};
 use crate::options::{Durability, Options};
-use crate::reaction_files::mend;
+use crate::reaction_files::repair;
 use crate::shared::control::{self, Control, IndexState};
 use crate::shared::handles;
 
@@ -171,7 +171,7 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     control.publish_outright(state.position);
     control.set_synced(tail);
     control.reset();
-    mend::after_recovery(disk, &segments.store_id, state.position)?;
+    repair::after_recovery(disk, &segments.store_id, state.position)?;
     building.index.install(building.state, tail, state.position)?;
     // Sectors may come to the disk in any order: all the rest before the claim.
     control.flush()?;

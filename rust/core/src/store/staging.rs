@@ -75,7 +75,8 @@ impl Making {
         let what = || format!("giving {}/{} its name", self.outer.describe(), self.folder);
         self.outer.rename(&self.folder, name).doing(what)?;
         self.placed = true;
-        self.outer.sync_folder("").doing(|| format!("syncing {}", self.outer.describe()))?;
+        let placed = format!("{}/{name}", self.outer.describe());
+        self.outer.sync_folder("").map_err(|error| Error::unsynced(&placed, &error))?;
         // Not needed any more, and no harm where it stays.
         let _ = self.outer.remove(&format!("{name}/{LOCK}"));
         Ok(())

@@ -54,8 +54,8 @@ impl Log {
         check_whole(&report, &cut)?;
         copy.sync_folder("").doing(|| format!("syncing {}", copy.describe()))?;
         check_absent(to, name)?;
+        progress(total, total)?; // the last moment at which it can end the work
         making.place(name)?;
-        progress(total, total)?;
         Ok(Backup { position: cut.position, streams: report.streams, bytes: cut.place })
     }
 

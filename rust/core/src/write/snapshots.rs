@@ -61,8 +61,12 @@ impl Log {
         self.control.put_log_state(state);
         let snapshot = SnapshotRecord::read(record)
             .ok_or_else(|| self.segments.damaged(place, None, "a snapshot record was built wrongly"))?;
-        index.apply_snapshot(place, &snapshot)?;
-        self.control.set_indexed(state.tail, state.position);
+        match index.apply_snapshot(place, &snapshot) {
+            Ok(()) => self.control.set_indexed(state.tail, state.position),
+            // As for a commit: it is there, and what cannot be indexed now could not be by the next writer either.
+            Err(Error::Corrupt { .. }) => self.remake_index(state.tail)?,
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 

@@ -79,16 +79,14 @@ fn replace(disk: &Arc<dyn Disk>) -> Result<()> {
     } else {
         disk.exchange(&made, segments::FOLDER).map_err(|error| not_exchanged(error, what))?;
     }
-    disk.sync_folder(staging::FOLDER).doing(what)?;
-    disk.sync_folder("").doing(what)?;
+    // From here on the new log is there, so no error may say that nothing was changed.
+    let synced = disk.sync_folder(staging::FOLDER).and_then(|()| disk.sync_folder(""));
     // All else tells by the store's id that it belongs to another log, and is made anew when it is needed. These would take
     // up room until then.
     for folder in [reaction_files::FOLDER, DERIVED] {
-        if !disk.list(folder).doing(what)?.is_empty() {
-            disk.remove_folder(folder).doing(what)?;
-        }
+        let _ = disk.remove_folder(folder);
     }
-    Ok(())
+    synced.map_err(|error| Error::unsynced(&format!("the new log of {}", disk.describe()), &error))
 }
 
 fn not_exchanged(error: io::Error, what: impl FnOnce() -> String) -> Error {

@@ -1,4 +1,4 @@
-//! Mending: what is kept of reactions is taken for what can still be believed of it. What was derived is derived again; at
+//! Repairing: what is kept of reactions is taken for what can still be believed of it. What was derived is derived again; at
 //! worst something is delivered again.
 
 use std::sync::Arc;
@@ -23,7 +23,7 @@ pub(crate) fn after_recovery(disk: &Arc<dyn Disk>, store_id: &[u8; 16], head: u6
     }
     Files::fill(&**disk)?;
     let (files, _) = Files::open(&**disk, store_id)?;
-    mend(&files, head, true)
+    repair(&files, head, true)
 }
 
 /// Write a name for what has lost its own; nothing that has one like it by itself does harm.
@@ -50,7 +50,7 @@ fn kept_work_lines(files: &Files, before: Option<Counts>) -> Result<u64> {
 }
 
 /// Take what is kept for what can still be believed of it. Under the lock; others learn of it, and begin again too.
-pub(crate) fn mend(files: &Files, head: u64, machine_stopped: bool) -> Result<()> {
+pub(crate) fn repair(files: &Files, head: u64, machine_stopped: bool) -> Result<()> {
     let texts = &files.texts;
     let readable = |at: u64| at != 0 && texts.read(at).is_ok();
     let torn = files.counts.is_torn(0)?;

@@ -15,7 +15,7 @@ pub struct Unfitting {
 
 /// What became of one.
 #[derive(Clone, Debug)]
-pub enum Mended {
+pub enum ByClass {
     /// JSON that has the shape.
     Fits(Vec<u8>),
     /// Why it cannot be read.
@@ -23,9 +23,9 @@ pub enum Mended {
 }
 
 /// Reads what the shape does not take as it stands. Called by whoever reads the stream, in that thread.
-pub trait Mend: Send {
+pub trait ClassDecoder: Send {
     /// One answer for each.
-    fn mend(&mut self, events: &[Unfitting]) -> Result<Vec<Mended>, Error>;
+    fn decode(&mut self, events: &[Unfitting]) -> Result<Vec<ByClass>, Error>;
 
     /// The stream has come to its end; so many could not be read.
     fn ended(&mut self, failed: u64);
