@@ -1,10 +1,11 @@
 """The watermark of a SQL projection, and all that can be wrong with it: rows are those of the log, or it says so."""
 
+import os
 import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from act_fast import (
     reducer,
 )
 from tests.framework.bank import Account, Deposited, Opened, Withdrawn
+from tests.log.processes import Tell, limit_descriptors, run
 from tests.reactions.heard import PATIENCE_SECONDS, deposit
 from tests.reactions.test_sql_projections import Connect, connect, db, rows, sqlite_at, watermarks
 from tests.reactions.totals import Totals
@@ -732,6 +734,36 @@ def test_a_duckdb_file_that_another_process_has_is_waited_for(tmp_path: Path) ->
         totals.close()
     with duckdb.connect(path) as db:
         assert rows(db) == [("a", 1, 1), ("b", 1, 1)]
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_process_without_descriptors_blocks_no_projection(connect: Connect, tmp_path: Path, opened: bool) -> None:
+    def body(tell: Tell) -> None:
+        totals = Totals(lambda: connect(tmp_path / "reports"))
+        with LogStore(tmp_path / "bank.act", durability="os") as store, Act(store, Account, totals) as app:
+            deposit(app, "a")
+            if opened:
+                app.settle()
+                deposit(app, "a")
+            app.correlate()
+            app.drain(0)  # all that the app itself opens is open
+            limit_descriptors(8)
+            taken: list[int] = []
+            with suppress(OSError):
+                while True:
+                    taken.append(os.open(os.devnull, os.O_RDONLY))
+            for _ in range(20):  # with the lease, once it is waited for, in between
+                app.settle()
+                app.defer("totals", until=datetime.now(UTC) - timedelta(seconds=1))
+            for each in taken:
+                os.close(each)
+            assert not list(app.blocked())
+            finish(app)
+        totals.close()
+
+    run(body)
+    with closing(connect(tmp_path / "reports")) as db:
+        assert rows(db) == [("a", 1 + opened, 1 + opened)]
 
 
 def test_a_rebuild_waits_for_a_locked_database(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Databases that projections write to: `sqlite3` and DuckDB connections, by the transaction."""
 
 import ctypes
+import errno
 import os
 import sqlite3
 import threading
@@ -31,6 +32,8 @@ Address: TypeAlias = Any | Callable[[], Any]
 _SAVEPOINT: Final = "act_fast"
 _BUSY: Final = (5, 6)
 """SQLite's codes for "database is locked" and "database table is locked"; the higher bits say more."""
+_CANNOT_OPEN: Final = 14
+_LIMITS: Final = (errno.EMFILE, errno.ENFILE)
 
 
 class TransactionEndedError(DefinitionError):
@@ -235,16 +238,20 @@ def is_sqlite(connection: object) -> bool:
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether somebody else is in the way, so that waiting helps: the database is locked, or two have collided."""
+    """Whether waiting helps: the database is locked, two have collided, or this process has no descriptor left."""
+    if isinstance(error, OSError):
+        return error.errno in _LIMITS
     if isinstance(error, sqlite3.OperationalError):
         code = getattr(error, "sqlite_errorcode", None)
-        return isinstance(code, int) and code & 0xFF in _BUSY
+        if not isinstance(code, int):
+            return False
+        return code & 0xFF in _BUSY or (code & 0xFF == _CANNOT_OPEN and _at_limit())
     kind, text = type(error), str(error).casefold()
     if "duckdb" not in kind.__module__:
         return False
     if kind.__name__ == "TransactionException":
         return "conflict" in text
-    return kind.__name__ == "IOException" and "set lock on file" in text
+    return kind.__name__ == "IOException" and ("set lock on file" in text or ("open" in text and _at_limit()))
 
 
 def is_of_database(error: BaseException) -> bool:
@@ -273,6 +280,15 @@ def text_of(db: Any, column: str) -> str:
 def quoted(name: str) -> str:
     """A name in SQL."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def _at_limit() -> bool:
+    """Whether this process can open nothing any more, which is no fault of the database."""
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+    except OSError as error:
+        return error.errno in _LIMITS
+    return False
 
 
 def _number(cursor: Any) -> object:
