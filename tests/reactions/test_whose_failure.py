@@ -1,6 +1,7 @@
 """Whose failure is it: attempts belong to an event and the reaction that failed, and count when they were begun."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -55,6 +56,32 @@ def test_two_programs_on_one_target_have_a_budget_each() -> None:
         assert (target.attempts, target.failing) == (3, 1), "what the other has done leaves these alone"
         assert one.drain().blocked == 1
         assert len(first.events) == 4
+
+
+def test_the_error_of_a_target_says_which_program_and_reaction_it_is_of() -> None:
+    with Act("memory:", Account) as one:
+        other = Act(one.store, Account)
+        first, second = Failing("no such customer"), Failing("no such bank")
+        one.on(Deposited, to="t", name="first", retries=1, backoff=0)(first)
+        deposit(one, "a")
+        one.correlate()
+        one.drain()
+        (target,) = one.targets()
+        assert target.error == "ValueError: no such customer", "it can be of nothing else"
+        other.on(Deposited, to="t", name="second", retries=3, backoff=0)(second)
+        other.correlate()
+        other.drain()
+        (target,) = other.targets()
+        assert target.error == f'ValueError: no such bank (reaction "second" of process {os.getpid()})'
+        second.healed = True
+        assert other.drain().handled == 1
+        (target,) = one.targets()
+        assert (target.attempts, target.failing) == (1, 1)
+        assert "no such bank" not in str(target.error), "that has succeeded since"
+        assert 'reaction "first" has failed' in str(target.error)
+        assert one.drain().blocked == 1
+        (target,) = other.blocked()
+        assert target.error == f'ValueError: no such customer (reaction "first" of process {os.getpid()})'
 
 
 def test_two_reactions_of_one_event_have_a_budget_each(app: Act) -> None:
@@ -167,6 +194,39 @@ def test_what_was_lost_is_leased_alone() -> None:
         claimed: list[int] = []
         until(lambda: claimed.append(len(lease_and_die(app))) or claimed[-1])
         assert claimed[-1] == 1
+
+
+def test_what_is_leased_while_a_backup_is_made_is_no_suspect_in_it(tmp_path: Path) -> None:
+    with Act(tmp_path / "bank.act", Account) as app:
+        app.on(Deposited, to="t", name="r", retries=0)(Heard())
+        deposit(app, "a", "b")
+        app.correlate()
+        assert lease_and_die(app)
+        app.store.backup(tmp_path / "copy.act")
+    with Act(tmp_path / "copy.act", Account) as copy:
+        told: list[tuple[int, int]] = []
+        copy.on(Deposited, to="t", name="r", retries=0)(lambda event: told.append((event.position, event.attempt)))
+        assert copy.settle().drained.handled == 2
+        assert told == [(1, 1), (2, 1)]
+        assert not list(copy.blocked())
+
+
+def test_an_event_that_was_begun_when_the_machine_stopped_has_used_up_an_attempt(tmp_path: Path) -> None:
+    with Act(tmp_path / "bank.act", Account) as app:
+        app.on(Deposited, to="t", name="r", retries=0)(Heard())
+        deposit(app, "a")
+        app.correlate()
+        assert lease_and_die(app)
+        app._program.port().flush()
+        shutil.copytree(tmp_path / "bank.act", tmp_path / "copy.act")
+        (tmp_path / "copy.act" / "control").unlink()  # as far as a store can tell, the machine has stopped
+    with Act(tmp_path / "copy.act", Account) as again:
+        heard = Heard()
+        again.on(Deposited, to="t", name="r", retries=0)(heard)
+        assert again.settle().drained.blocked == 1
+        (target,) = again.blocked()
+        assert str(target.error).startswith("LeaseLost: 1 attempts were begun and none has ended")
+        assert heard.positions == []
 
 
 @pytest.mark.parametrize("neighbours", [1, 5])

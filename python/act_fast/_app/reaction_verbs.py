@@ -89,7 +89,7 @@ class Reacts(Declares):
         concurrency: int = CONCURRENCY,
         raises: bool | None = None,
     ) -> Settled:
-        """Correlate and drain until nothing can be done here and now, or `stop` is called.
+        """Correlate and drain until nothing can be done here and now.
 
         What is blocked, deferred, waiting for its next try, or leased by somebody else stays as it is.
 
@@ -119,11 +119,10 @@ class Reacts(Declares):
         return worker.run()
 
     def stop(self) -> None:
-        """Let every `run` of this app end gracefully, and every `settle` after the cycle that it is in.
+        """Let every `run` of this app end gracefully; when nothing of the app is at work, the next one ends at once.
 
-        When nothing of the app is at work, the next `run` ends at once: a program that is stopped just before it begins
-        to work does not go on forever. A stop while a `settle` or a `drain` is under way concerns nothing later; that
-        it came is in `settled.stopped`. May be called from a signal handler, and from a handler.
+        A `settle` or a `drain` that is under way ends by itself, and a stop meanwhile concerns no later `run`: that it
+        came is in `settled.stopped`. May be called from a signal handler, and from a handler.
         """
         self._program.stop()
 

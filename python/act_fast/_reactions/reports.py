@@ -65,7 +65,7 @@ class Settled(msgspec.Struct, frozen=True):
         passes: how many they were.
         correlation: what all of them have found.
         drained: all their cycles together.
-        stopped: whether it has ended because `stop` was called meanwhile.
+        stopped: whether `stop` was called meanwhile, which ends no `settle`, and no later `run`.
     """
 
     passes: int

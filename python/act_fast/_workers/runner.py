@@ -255,7 +255,7 @@ class Program:
         return begun
 
     def stop(self) -> None:
-        """Stop all that is at work, or the next worker when nothing is. Takes no lock: a signal handler may call it."""
+        """Stop all workers, or the next one when nothing is at work. Takes no lock: a signal handler may call it."""
         # A worker that begins meanwhile is either among those seen below, or sees the mark.
         self._stop_asked = True
         workers = self._workers

@@ -51,7 +51,7 @@ def _raise(failures: list[Failure]) -> None:
 
 
 def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Settled:
-    """Correlate and drain until neither finds anything, so many passes are done, or the app is stopped.
+    """Correlate and drain until neither finds anything, or so many passes are done.
 
     Args:
         cycle: what drains.
@@ -73,7 +73,7 @@ def _settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None, under
     correlation, drained = Correlation(), Drained()
     done = 0
     stuck_at = -1
-    while not under_way.stopped and (passes is None or done < passes):
+    while passes is None or done < passes:
         check_interrupted()
         found = program.correlate(None)
         leased = cycle.once(each_lane=cycle.size.targets)

@@ -3,7 +3,11 @@
 mod support;
 
 use act_fast_core::reactions::{Lease, Reactions, Selection, Spec, Then};
+use act_fast_core::{Durability, Log};
+use support::lying_disk::{Loss, LyingDisk};
+use support::options;
 use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec, store};
+use support::rng::Rng;
 
 fn names(leases: &[Lease<'_>]) -> Vec<String> {
     leases.iter().map(|lease| lease.name.to_string()).collect()
@@ -85,6 +89,30 @@ fn what_was_leased_alone_and_lost_is_counted() {
         assert_eq!((lease.attempts, lease.past.is_some_and(|past| past.lost)), (attempt, attempt > 1));
         clock.move_on(1001);
     }
+}
+
+#[test]
+fn what_was_leased_when_the_machine_stopped_is_counted_as_when_its_process_dies() {
+    let mut disk = LyingDisk::new();
+    let mut attempts = Vec::new();
+    for _ in 0..3 {
+        // The machine's clock of leases begins anew, far below where it was.
+        let clock = StandingClock::default();
+        let log = Log::open(disk.shared(), options(Durability::Os)).expect("a store");
+        if attempts.is_empty() {
+            append(&log, "one", &["A", "A"]);
+            clock.move_on(1_000_000);
+        }
+        let reactions = program(&log, &clock, vec![spec("r", &["A"], "t")]);
+        correlate_all(&reactions);
+        let seen = reactions.targets(&Selection::default(), None, 1).expect("targets").remove(0);
+        assert_eq!(seen.holder, None);
+        let lease = claim(&reactions, &log, 9, 9).remove(0);
+        attempts.push((lease.attempts, positions(&lease).len()));
+        reactions.flush().expect("flushing");
+        disk = LyingDisk::from_image(&disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1)).rebooted());
+    }
+    assert_eq!(attempts, [(1, 2), (2, 1), (3, 1)]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A copy of what reactions have come to, made while they go on.
 //!
-//! Each cell is copied as it is at some moment. That is enough: opening a copy ends its leases and correlates again, and a
+//! Each cell is copied as it is at some moment, without its lease. That is enough: opening a copy correlates again, and a
 //! watermark is right whenever it was. What is derived is not copied: work is, only where an earlier version has mixed the events
 //! of all names in it.
 
@@ -13,7 +13,7 @@ use crate::shared::line::Line;
 use super::FOLDER;
 use super::cell::Cells;
 use super::files::Files;
-use super::records::{Counts, Cursor};
+use super::records::{Counts, Cursor, Target};
 
 /// How often a cell of which neither line is sound is looked at, before it is left out: it is repaired by opening then.
 const LOOKS_MAX: u32 = 1000;
@@ -27,6 +27,12 @@ pub(crate) fn copy(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>, store_id: &[u8; 16]
     let (copied, _) = Files::open(&**to, store_id)?;
     let counts = read(&kept.counts, 0)?.map(|line| Counts::decode(&line)).unwrap_or_default();
     copy_cells(&kept.targets, &copied.targets, counts.targets)?;
+    for number in 0..counts.targets {
+        // Nothing has died in a copy: what was leased meanwhile is no suspect there.
+        if let Some(target) = copied.targets.read(number)?.map(|line| Target::decode(&line)) {
+            copied.targets.write(number, Target { leased_until_ms: 0, ..target }.encode())?;
+        }
+    }
     copy_cells(&kept.subscriptions, &copied.subscriptions, counts.subscriptions)?;
     copy_cells(&kept.cursors, &copied.cursors, counts.cursors)?;
     // The texts last: what a cell refers to was written before the cell was.

@@ -40,7 +40,16 @@ pub(crate) struct Target {
     pub(crate) leased_for: u16,
 }
 
+/// Until when a target is leased whose lease has ended with the machine, or in a copy: the clock of leases had begun by
+/// then. It is not forgotten that it had one, as its first event may have been begun.
+const ENDED_MS: u64 = 1;
+
 impl Target {
+    /// Until when it is leased when the machine has started anew.
+    pub(crate) fn ended(&self) -> u64 {
+        self.leased_until_ms.min(ENDED_MS)
+    }
+
     pub(crate) fn encode(&self) -> Line {
         let mut line = blank();
         put_narrow::<5>(&mut line, BODY_AT, self.name);

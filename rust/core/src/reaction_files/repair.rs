@@ -72,7 +72,7 @@ pub(crate) fn repair(files: &Files, head: u64, machine_stopped: bool) -> Result<
         let kept = files.targets.read(number)?.map(|line| Target::decode(&line));
         let target = match kept.filter(|target| readable(target.name) && readable(target.lane)) {
             Some(target) => Target {
-                leased_until_ms: if machine_stopped { 0 } else { target.leased_until_ms },
+                leased_until_ms: if machine_stopped { target.ended() } else { target.leased_until_ms },
                 watermark: target.watermark.min(head),
                 failing: target.failing.min(head),
                 error: if readable(target.error) { target.error } else { 0 },

@@ -1,11 +1,14 @@
 //! Finishing: what a cycle has come to, for all its leases, in one step.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 
 use super::Reactions;
-use super::state::{Held, Part, Shared};
+use super::state::{Held, Part, Registered, Shared};
 use crate::reaction_files::records::{FORGOTTEN, Subscription, Target};
 
 /// What a lease has come to.
@@ -49,6 +52,11 @@ pub enum Then {
         /// What is waited for, if it is more than the time.
         error: String,
     },
+}
+
+/// How an error says whose it is, up to the number of the process.
+fn signature(reaction: &str) -> String {
+    format!("(reaction {reaction:?} of process ")
 }
 
 impl Reactions {
@@ -149,13 +157,15 @@ impl Shared {
             Then::Retry { position, due_ms, error } => {
                 self.note_failure(target, *position, blamed, own)?;
                 target.due_ms = target.due_ms.max(*due_ms);
-                self.note_error(target, error)?;
+                let error = self.signed(number, error, blamed)?;
+                self.note_error(target, &error)?;
             }
             Then::Block { position, error } => {
                 self.note_failure(target, *position, blamed, own)?;
                 target.blocked = true;
                 target.due_ms = 0;
-                self.note_error(target, error)?;
+                let error = self.signed(number, error, blamed)?;
+                self.note_error(target, &error)?;
             }
         }
         Ok(())
@@ -175,23 +185,55 @@ impl Shared {
         Ok(false)
     }
 
+    /// An error, with whose it is where reactions of other programs run on the target too: it has one message for all.
+    fn signed<'a>(&self, number: u32, error: &'a str, blamed: Option<u32>) -> Result<Cow<'a, str>> {
+        let Some(failed) = blamed.and_then(|blamed| self.registered.get(blamed as usize)) else {
+            return Ok(error.into());
+        };
+        for at in &self.known[number as usize].subscriptions {
+            let each = self.subscription(*at)?;
+            let others = each.done != FORGOTTEN && !self.number_of.contains_key(&each.reaction);
+            if others && *self.cursor_names[each.reaction as usize] != *failed.spec.name {
+                return Ok(format!("{error} {}{})", signature(&failed.spec.name), std::process::id()).into());
+            }
+        }
+        Ok(error.into())
+    }
+
     /// Forget the failures of an event that is done. Those of one that is still to be done stay: of a lease that was given
     /// back before it was begun, and of other programs.
-    fn forget_failures(&self, number: u32, target: &mut Target) -> Result<()> {
-        let mut left: Option<(u64, u16)> = None;
+    fn forget_failures(&mut self, number: u32, target: &mut Target) -> Result<()> {
+        let mut left: Option<(u64, u16, u32)> = None;
         if target.failing != 0 {
             for at in &self.known[number as usize].subscriptions {
                 let each = self.subscription(*at)?;
                 if each.done != FORGOTTEN && each.attempts > 0 && each.failing > each.done {
-                    left = Some(
-                        left.map_or((each.failing, each.attempts), |left| left.min((each.failing, each.attempts))),
-                    );
+                    let found = (each.failing, each.attempts, each.reaction);
+                    left = Some(left.map_or(found, |left| left.min(found)));
                 }
             }
         }
         target.failed &= left.is_some();
-        (target.failing, target.attempts) = left.unwrap_or_default();
-        Ok(())
+        (target.failing, target.attempts) = left.map(|(failing, attempts, _)| (failing, attempts)).unwrap_or_default();
+        match left {
+            Some((_, _, reaction)) if target.failed => self.keep_to(target, reaction),
+            _ => Ok(()),
+        }
+    }
+
+    /// Let the message of a target not be that of a reaction which has succeeded since, but of the one that still fails.
+    fn keep_to(&mut self, target: &mut Target, reaction: u32) -> Result<()> {
+        let (said, failing) = (self.message(target.error), Arc::clone(&self.cursor_names[reaction as usize]));
+        let own = |registered: &Registered| said.contains(&signature(&registered.spec.name));
+        let Some(by) = self.registered.iter().find(|each| own(each)).map(|each| each.spec.name.clone()) else {
+            return Ok(());
+        };
+        if *by == *failing {
+            return Ok(());
+        }
+        let told =
+            format!("reaction {failing:?} has failed; what it said is gone, as {by:?} has failed and succeeded since");
+        self.note_error(target, &told)
     }
 
     /// The budget belongs to the event that failed, and to the reaction that did: the one that is blamed, or all that come

@@ -17,8 +17,8 @@ impl Shared {
     pub(super) fn end_leases(&mut self, head: u64) -> Result<()> {
         for number in 0..self.counts.targets {
             let mut target = self.target(number)?;
-            if target.leased_until_ms != 0 || target.watermark > head {
-                target.leased_until_ms = 0;
+            if target.leased_until_ms != target.ended() || target.watermark > head {
+                target.leased_until_ms = target.ended();
                 target.watermark = target.watermark.min(head);
                 self.files.targets.write(number, target.encode())?;
             }
