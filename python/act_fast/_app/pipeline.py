@@ -30,7 +30,14 @@ from act_fast._runtime.observers import Observers
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
-from act_fast.errors import ConcurrencyError, DefinitionError, StoreClosedError, StreamClosedError, ValidationError
+from act_fast.errors import (
+    ConcurrencyError,
+    DefinitionError,
+    StoreClosedError,
+    StoreError,
+    StreamClosedError,
+    ValidationError,
+)
 from act_fast.stores.port import Store
 
 if TYPE_CHECKING:
@@ -129,7 +136,8 @@ class Engine:
         request = Request(model, action, stream, values, here, here.actor if actor is None else actor, expected)
         loader = self._loader
         try:
-            done, appended = self._attempt(request, loader)
+            attempt = self._attempt_from_afar if loader.distant else self._attempt
+            done, appended = attempt(request, loader)
         except ConcurrencyError as conflict:
             if expected is not None or not action.retries or conflict.stream != stream:
                 raise
@@ -253,10 +261,32 @@ class Engine:
             if self._loader is loader:
                 self._loader = self._begin()
 
-    def _attempt(self, request: Request[S], loader: Loader) -> tuple[Loaded[S], int]:
+    def _attempt_from_afar(self, request: Request[S], loader: Loader) -> tuple[Loaded[S], int]:
+        """The same in one round trip: decide on what is at hand, if anything is, without asking whether it is current.
+
+        The append asks, since it expects that version. Whatever else comes of the decision, no events or an error,
+        counts only if that was the state of the stream; if not, all is done again from the log.
+        """
+        entry = loader.at_hand(request.model, request.stream)
+        if entry is None:
+            return self._attempt(request, loader)
+        try:
+            done = self._attempt(request, loader, Loaded(entry, 0, True))
+        except StoreError:
+            raise
+        except Exception:
+            if loader.is_current(request.stream, entry):
+                raise
+        else:
+            if done[1] or loader.is_current(request.stream, entry):
+                return done
+        return self._attempt(request, loader)
+
+    def _attempt(self, request: Request[S], loader: Loader, loaded: Loaded[S] | None = None) -> tuple[Loaded[S], int]:
         """Load, decide, append: the state afterwards, and how many events were appended."""
         model, stream = request.model, request.stream
-        loaded = loader.latest(model, stream)
+        if loaded is None:
+            loaded = loader.latest(model, stream)
         entry = loaded.entry
         if entry.closed:
             raise StreamClosedError(stream)

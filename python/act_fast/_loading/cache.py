@@ -61,6 +61,10 @@ class Cache:
         self._hits += 1
         return entry
 
+    def at_hand(self, key: Key) -> Entry[Any] | None:
+        """The entry, if it is there. If not, that is no miss yet: it is asked for again by who then loads it."""
+        return self.get(key) if key in self._entries else None
+
     def put(self, key: Key, entry: Entry[Any]) -> None:
         """Keep an entry, unless one of a later version is there already: slow threads do not undo fast ones.
 

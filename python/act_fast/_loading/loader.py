@@ -17,7 +17,7 @@ from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._states.state import State
 from act_fast.errors import ActError, DecodeError, DefinitionError, StoreClosedError
-from act_fast.stores.capabilities import log_mark_of, pinned_to_log
+from act_fast.stores.capabilities import is_distant, log_mark_of, pinned_to_log
 from act_fast.stores.port import Store
 from act_fast.stores.rows import REPLACED, committed, pages_of, port_to
 from act_fast.stores.time_travel import version_before
@@ -43,6 +43,7 @@ class Loader:
     Attributes:
         store: where the events are, for as long as the log is this one.
         cache: live states of this log.
+        distant: whether each question to the store is a round trip, which is better spared.
         append: appends to this log.
         codec: decodes the app's events.
     """
@@ -55,6 +56,7 @@ class Loader:
         self.append = port.append
         self._port = port
         self._version = port.version
+        self.distant = is_distant(port)
         self._observers = observers
         self.codec = codec
         self._warned: set[tuple[type[State], str]] = set()
@@ -78,6 +80,14 @@ class Loader:
         if not entry.closed and (spoilt or (held is None and start is not None and self._far(model, replayed))):
             self._replace(model, stream, entry)
         return Loaded(entry, replayed, held is not None)
+
+    def at_hand(self, model: Model[S], stream: str) -> Entry[S] | None:
+        """The state that the cache holds, which may be an old one."""
+        return self.cache.at_hand((model.definition.state, stream))
+
+    def is_current(self, stream: str, entry: Entry[S]) -> bool:
+        """Whether nothing has been appended to a stream since it had this state."""
+        return self._version(stream) == entry.version
 
     @property
     def replaced(self) -> bool:

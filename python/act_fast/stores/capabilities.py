@@ -22,6 +22,7 @@ __all__ = [
     "ReplayGroups",
     "Rows",
     "columns_of",
+    "is_distant",
     "log_mark_of",
     "pinned_to_log",
     "positions_in",
@@ -134,6 +135,11 @@ def rows_of(store: object) -> Rows | None:
     """The rows of a store; None when it offers none."""
     found: Rows | None = _asked(store, "rows")
     return found
+
+
+def is_distant(rows: Rows) -> bool:
+    """Whether each call is a round trip to a server, as the attribute `distant` of rows says; without it, it is not."""
+    return getattr(rows, "distant", False) is True
 
 
 def replay_groups_of(store: object) -> ReplayGroups | None:

@@ -382,6 +382,8 @@ class PostgresStore:
 class _PostgresRows:
     """The store as rows: what `do` and `load` are made of. The arguments have been checked."""
 
+    distant: Final = True
+
     def __init__(self, store: PostgresStore) -> None:
         self._store = store
 
