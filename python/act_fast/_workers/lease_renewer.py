@@ -37,8 +37,9 @@ class Renewer:
         with self._lock:
             self._held[batch] = time.monotonic() + half
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="act-fast-renewer", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="act-fast-renewer", daemon=True)
+                thread.start()  # it may not be possible now, and then it is tried again by the next
+                self._thread = thread
             elif self._idle or half < _AGAIN_SECONDS:
                 self._changed.notify()
 

@@ -39,10 +39,11 @@ class News:
         """A future of the running loop that gets the next head above `after`; look at the head once you have it."""
         future = asyncio.get_running_loop().create_future()
         with self._lock:
-            self._waiters[future] = after
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="act-fast-news", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="act-fast-news", daemon=True)
+                thread.start()  # it may not be possible now, and then it is tried again by the next
+                self._thread = thread
+            self._waiters[future] = after
             self._changed.notify()
         try:
             yield future
