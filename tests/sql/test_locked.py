@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from act_fast import Act, Connection, Event, LogStore, State, action, connect
-from act_fast._sql.parquet import builder as settling
+from act_fast._sql.parquet import builder
 from act_fast._sql.parquet.manifest import FOLDER
 from act_fast.errors import ValidationError
 from tests.framework.bank import Account
@@ -113,7 +113,7 @@ READS = [
 @pytest.fixture
 def app(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Act]:
     """An app whose store has a settled part, in a folder that has something else in it too."""
-    monkeypatch.setattr(settling, "SETTLE_EVENTS", 10)
+    monkeypatch.setattr(builder, "PART_EVENTS", 10)
     (store_path.parent / "secret.csv").write_text(f"{SECRET}\n")
     monkeypatch.chdir(store_path.parent)
     with Act(LogStore(store_path, durability="os"), Account) as opened:

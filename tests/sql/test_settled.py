@@ -14,7 +14,7 @@ import pytest
 
 from act_fast import Act, LogStore, connect
 from act_fast._sql.log_scan import LogScan
-from act_fast._sql.parquet import builder as settling
+from act_fast._sql.parquet import builder
 from act_fast._sql.parquet.manifest import FOLDER, Manifest
 from tests.framework.bank import Account
 
@@ -23,7 +23,7 @@ STEP = 200
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settling, "SETTLE_EVENTS", STEP)
+    monkeypatch.setattr(builder, "PART_EVENTS", STEP)
 
 
 @pytest.fixture
@@ -210,9 +210,9 @@ def test_only_one_builds_and_the_others_answer_from_the_log(app: Act, store_path
 BUILDER = """
 import sys
 from act_fast import Act, LogStore
-from act_fast._sql.parquet import builder as settling
+from act_fast._sql.parquet import builder
 from tests.framework.bank import Account
-settling.SETTLE_EVENTS = 50
+builder.PART_EVENTS = 50
 with LogStore(sys.argv[1], durability="os") as store, Act(store, Account) as app:
     for turn in range(15):
         cut = store.head

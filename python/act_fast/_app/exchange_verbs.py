@@ -12,7 +12,7 @@ from act_fast._runtime.apart import check_interrupted
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
-from act_fast.stores.log.export import Compression, check_target, cut, export_answer
+from act_fast.stores.log.export import Compression, check_destination, cut, export_answer
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.values import Backup, Exported, Restored
 
@@ -138,7 +138,7 @@ class Exchanges:
         if query is not None:
             if events is not None or any(each not in (None, 0) for each in conditions.values()):
                 raise ValidationError("a query says itself what it wants: export it without any other condition")
-            target = check_target(path, compression, partition_by, overwrite)
+            target = check_destination(path, compression, partition_by, overwrite)
             made = export_answer(self._library.sql(query, params or {}, at, lossless=True), target)
             if progress is not None:
                 progress(made.rows, made.rows)

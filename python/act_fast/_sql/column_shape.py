@@ -15,7 +15,7 @@ _INT_MAX: Final = 2**63 - 1
 _EMPTY_FACTORIES: Final = (list, dict, set, frozenset, tuple)
 _ANYTHING: Final = {"kind": "json", "of": []}
 
-Spec = dict[str, Any]
+ShapeJson = dict[str, Any]
 
 
 class Shape(NamedTuple):
@@ -57,11 +57,11 @@ class _Shaper:
         self._checked = checked
         self._within: list[type] = []
 
-    def members(self, kind: Any) -> Spec:
+    def members(self, kind: Any) -> ShapeJson:
         """The shape of a class with fields."""
         if hasattr(kind.cls, "__post_init__"):
             self.exact = False  # what it does, and whether it raises, only it knows
-        spec: Spec = {"kind": "struct", "fields": [self._field(field) for field in kind.fields]}
+        spec: ShapeJson = {"kind": "struct", "fields": [self._field(field) for field in kind.fields]}
         if getattr(kind, "forbid_unknown_fields", False):
             spec["closed"] = True
         if getattr(kind, "tag", None) is not None:
@@ -72,7 +72,7 @@ class _Shaper:
                 spec["closed"] = False
         return spec
 
-    def shape(self, kind: inspect.Type) -> Spec:
+    def shape(self, kind: inspect.Type) -> ShapeJson:
         """The shape of a value of this type."""
         match kind:
             case inspect.Metadata():
@@ -92,11 +92,11 @@ class _Shaper:
             case _:
                 return self._plain(kind)
 
-    def _field(self, field: inspect.Field) -> Spec:
+    def _field(self, field: inspect.Field) -> ShapeJson:
         of = self.shape(field.type)
         if not self._checked:
             of["nullable"] = True  # nobody has checked what a reducer has put there
-        spec: Spec = {"name": field.name, "key": field.encode_name, "of": of}
+        spec: ShapeJson = {"name": field.name, "key": field.encode_name, "of": of}
         if field.default is not msgspec.NODEFAULT:
             spec["default"] = msgspec.json.encode(field.default).decode()
         elif field.default_factory in _EMPTY_FACTORIES:
@@ -105,7 +105,7 @@ class _Shaper:
             spec["optional"] = True  # a key that a typed dict may leave out
         return spec
 
-    def _plain(self, kind: inspect.Type) -> Spec:
+    def _plain(self, kind: inspect.Type) -> ShapeJson:
         match kind:
             case inspect.IntType():
                 return self._int(kind)
@@ -138,7 +138,7 @@ class _Shaper:
             case _:
                 return self._inexact(dict(_ANYTHING))
 
-    def _int(self, kind: inspect.IntType) -> Spec:
+    def _int(self, kind: inspect.IntType) -> ShapeJson:
         if not self._checked:
             return {"kind": "int"}
         self._unbounded(kind.multiple_of)
@@ -150,21 +150,21 @@ class _Shaper:
             "high": max(min(high), -_INT_MAX) if high and min(high) < _INT_MAX else None,
         }
 
-    def _float(self, kind: inspect.FloatType) -> Spec:
+    def _float(self, kind: inspect.FloatType) -> ShapeJson:
         if not self._checked:
             return {"kind": "float"}
         self._unbounded(kind.multiple_of)
         bounds = {"at_least": kind.ge, "above": kind.gt, "at_most": kind.le, "below": kind.lt}
         return {"kind": "float", **{name: bound for name, bound in bounds.items() if bound is not None}}
 
-    def _annotated(self, kind: inspect.Metadata) -> Spec:
+    def _annotated(self, kind: inspect.Metadata) -> ShapeJson:
         spec = self.shape(kind.type)
         scale = (kind.extra or {}).get("scale")
         if spec["kind"] == "decimal" and type(scale) is int and 0 <= scale <= 38:
             spec["scale"] = scale
         return spec
 
-    def _union(self, types: Sequence[inspect.Type]) -> Spec:
+    def _union(self, types: Sequence[inspect.Type]) -> ShapeJson:
         others = [each for each in types if not isinstance(each, inspect.NoneType)]
         shapes = [self.shape(each) for each in others]
         spec = shapes[0] if len(shapes) == 1 else {"kind": "json", "of": shapes}
@@ -172,7 +172,7 @@ class _Shaper:
             spec = dict(_ANYTHING)
         return {**spec, "nullable": True} if len(others) < len(types) else spec
 
-    def _object(self, kind: inspect.StructType | inspect.DataclassType | inspect.TypedDictType) -> Spec:
+    def _object(self, kind: inspect.StructType | inspect.DataclassType | inspect.TypedDictType) -> ShapeJson:
         if kind.cls in self._within or getattr(kind, "array_like", False):
             return self._inexact(dict(_ANYTHING))
         self._within.append(kind.cls)
@@ -181,15 +181,17 @@ class _Shaper:
         # There are no columns without fields.
         return spec if spec["fields"] else {"kind": "json", "of": [spec]}
 
-    def _list(self, kind: inspect.ListType | inspect.VarTupleType | inspect.SetType | inspect.FrozenSetType) -> Spec:
+    def _list(
+        self, kind: inspect.ListType | inspect.VarTupleType | inspect.SetType | inspect.FrozenSetType
+    ) -> ShapeJson:
         self._unbounded(kind.min_length or None, kind.max_length)
         unique = isinstance(kind, inspect.SetType | inspect.FrozenSetType)
         return {"kind": "list", "of": self.shape(kind.item_type), "unique": unique}
 
-    def _map(self, kind: inspect.DictType) -> Spec:
+    def _map(self, kind: inspect.DictType) -> ShapeJson:
         self._unbounded(kind.min_length or None, kind.max_length)
         keys = kind.key_type.type if isinstance(kind.key_type, inspect.Metadata) else kind.key_type
-        spec: Spec = {"kind": "map", "keys": "text", "of": self.shape(kind.value_type)}
+        spec: ShapeJson = {"kind": "map", "keys": "text", "of": self.shape(kind.value_type)}
         match keys:
             case inspect.StrType(min_length=None, max_length=None, pattern=None) | inspect.AnyType():
                 return spec
@@ -198,11 +200,11 @@ class _Shaper:
             case _:
                 return self._inexact(spec)
 
-    def _one_of(self, values: list[Any]) -> Spec:
+    def _one_of(self, values: list[Any]) -> ShapeJson:
         """One of some values, each a text or a number, or None."""
         texts = [value for value in values if isinstance(value, str)]
         numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
-        shapes: list[Spec] = []
+        shapes: list[ShapeJson] = []
         if texts:
             shapes.append({"kind": "word", "of": texts})
         if numbers and all(abs(number) <= _INT_MAX for number in numbers):
@@ -218,6 +220,6 @@ class _Shaper:
         if self._checked and any(bound is not None for bound in bounds):
             self.exact = False
 
-    def _inexact(self, spec: Spec) -> Spec:
+    def _inexact(self, spec: ShapeJson) -> ShapeJson:
         self.exact = False
         return spec

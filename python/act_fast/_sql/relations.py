@@ -20,7 +20,7 @@ from act_fast._sql.column_shape import shape_of
 from act_fast._sql.duckdb_database import register
 from act_fast._sql.log_scan import Decoded, LogScan, Outputs
 from act_fast._sql.names import OWN_COLUMNS, column_names, quoted
-from act_fast._sql.parquet.builder import MakeScan, settled, source_of
+from act_fast._sql.parquet.builder import MakeScan, settled_parts, source_of
 from act_fast._sql.parquet.files import name_of
 from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Scan
@@ -285,7 +285,7 @@ def mark_of(*what: object) -> str:
 def place_settled(session: Session, name: str, mark: str, wanted: str, make: MakeScan) -> None:
     """Put a relation in place: what has settled of it is read from files, the rest from the log."""
     series = session.series(name, mark)
-    held = settled(series, session.store, session.position, make)
+    held = settled_parts(series, session.store, session.position, make)
     after = 0 if held is None else min(held.manifest.upto, session.position)
     scan = make(after, session.position)
     if held is None or not held.paths:

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use act_fast_core::payload::json::{Cursor, NOT_JSON};
+use act_fast_core::payload::json::{JsonReader, NOT_JSON};
 use act_fast_core::payload::times;
 use arrow_array::ArrayRef;
 use arrow_schema::FieldRef;
@@ -52,7 +52,7 @@ impl<'a> Decoder<'a> {
         let Kind::Struct(members) = &self.shape.kind else {
             return Err(Unfit::new("it is no object"));
         };
-        let mut json = Cursor::new(data);
+        let mut json = JsonReader::new(data);
         take_object(members, &mut json, &mut self.columns, Option::as_mut)?;
         if json.ended() { Ok(()) } else { Err(NOT_JSON.into()) }
     }
@@ -119,7 +119,7 @@ impl Seen {
 #[inline]
 fn take_object<T>(
     members: &Members,
-    json: &mut Cursor<'_>,
+    json: &mut JsonReader<'_>,
     slots: &mut [T],
     slot: impl Fn(&mut T) -> Option<&mut Column>,
 ) -> Fit {
@@ -188,7 +188,7 @@ fn take_object<T>(
 
 fn take_missing(field: &Member, out: Option<&mut Column>) -> Fit {
     match &field.default {
-        Some(default) => take(&field.of, &mut Cursor::new(default.as_bytes()), out),
+        Some(default) => take(&field.of, &mut JsonReader::new(default.as_bytes()), out),
         None if field.optional => {
             put(out, Column::push_null);
             Ok(())
@@ -198,7 +198,7 @@ fn take_missing(field: &Member, out: Option<&mut Column>) -> Fit {
 }
 
 /// Take one value of a shape; into a column, if it is wanted.
-fn take(shape: &Shape, json: &mut Cursor<'_>, out: Option<&mut Column>) -> Fit {
+fn take(shape: &Shape, json: &mut JsonReader<'_>, out: Option<&mut Column>) -> Fit {
     json.peek()?;
     if shape.nullable && json.eat_exactly(b"null") {
         put(out, Column::push_null);
@@ -335,7 +335,7 @@ fn inner(unfit: Unfit) -> Unfit {
     Unfit { field: None, ..unfit }
 }
 
-fn take_list(of: &Shape, unique: bool, json: &mut Cursor<'_>, mut out: Option<&mut Column>) -> Fit {
+fn take_list(of: &Shape, unique: bool, json: &mut JsonReader<'_>, mut out: Option<&mut Column>) -> Fit {
     let mut texts = Vec::new();
     json.expect(b'[', "it is no list")?;
     if !json.eat(b']')? {
@@ -358,7 +358,7 @@ fn take_list(of: &Shape, unique: bool, json: &mut Cursor<'_>, mut out: Option<&m
     out.map_or(Ok(()), Column::close)
 }
 
-fn take_map(keys: Keys, of: &Shape, json: &mut Cursor<'_>, mut out: Option<&mut Column>) -> Fit {
+fn take_map(keys: Keys, of: &Shape, json: &mut JsonReader<'_>, mut out: Option<&mut Column>) -> Fit {
     let mut texts = Vec::new();
     json.expect(b'{', "it is no object")?;
     if !json.eat(b'}')? {
@@ -377,7 +377,7 @@ fn take_map(keys: Keys, of: &Shape, json: &mut Cursor<'_>, mut out: Option<&mut 
                     }
                 }
                 Keys::Int => {
-                    let mut number = Cursor::new(text.as_bytes());
+                    let mut number = JsonReader::new(text.as_bytes());
                     let key = number.int()?;
                     // "007" is no key that was stored as a number.
                     if key.to_string() != text {
@@ -403,7 +403,7 @@ fn take_map(keys: Keys, of: &Shape, json: &mut Cursor<'_>, mut out: Option<&mut 
     out.map_or(Ok(()), Column::close)
 }
 
-fn take_any(of: &[Shape], json: &mut Cursor<'_>) -> Fit {
+fn take_any(of: &[Shape], json: &mut JsonReader<'_>) -> Fit {
     let before = json.clone();
     let mut first = None;
     for shape in of {

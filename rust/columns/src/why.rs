@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use act_fast_core::payload::json::{Cursor, Sure, Wrong};
+use act_fast_core::payload::json::{JsonReader, Sure, Wrong};
 
 /// The value at a path of keys, as it stands; None where there is none, or null.
 pub(crate) fn value_at<'a>(meta: &'a [u8], path: &[&str]) -> Option<&'a str> {
-    let mut json = Cursor::new(meta);
+    let mut json = JsonReader::new(meta);
     for key in path {
         go_to(&mut json, key).ok()?;
     }
@@ -19,11 +19,11 @@ pub(crate) fn value_at<'a>(meta: &'a [u8], path: &[&str]) -> Option<&'a str> {
 /// The text at a path of keys.
 pub(crate) fn text_at(meta: &[u8], path: &[&str]) -> Option<String> {
     let found = value_at(meta, path)?;
-    Cursor::new(found.as_bytes()).text().map(Cow::into_owned).ok()
+    JsonReader::new(found.as_bytes()).text().map(Cow::into_owned).ok()
 }
 
 /// Stand before the value of a key of the object that follows.
-fn go_to(json: &mut Cursor<'_>, wanted: &str) -> Sure {
+fn go_to(json: &mut JsonReader<'_>, wanted: &str) -> Sure {
     json.expect(b'{', "it is no object")?;
     if json.eat(b'}')? {
         return Err(Wrong("it is not there"));

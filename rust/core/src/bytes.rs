@@ -45,12 +45,12 @@ pub(crate) fn varint_len(value: u64) -> usize {
 
 /// Reads forward through bytes; every step answers None beyond the end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cursor<'a> {
+pub(crate) struct ByteReader<'a> {
     bytes: &'a [u8],
     pub(crate) at: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> ByteReader<'a> {
     #[inline]
     pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at }
@@ -110,14 +110,14 @@ mod tests {
             let mut out = Vec::new();
             put_varint(&mut out, value);
             prop_assert_eq!(out.len(), varint_len(value));
-            let mut cursor = Cursor::new(&out, 0);
+            let mut cursor = ByteReader::new(&out, 0);
             prop_assert_eq!(cursor.varint(), Some(value));
             prop_assert_eq!(cursor.at, out.len());
         }
 
         #[test]
         fn reading_any_bytes_ends_without_a_panic(bytes: Vec<u8>) {
-            let mut cursor = Cursor::new(&bytes, 0);
+            let mut cursor = ByteReader::new(&bytes, 0);
             while cursor.varint().is_some() {}
         }
     }

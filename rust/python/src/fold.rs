@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
-use act_fast_core::fold::{self, Between, Doubtful, Outcome, Spec};
+use act_fast_core::fold::{self, Between, Doubtful, Outcome, StateSpec};
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString};
@@ -22,7 +22,7 @@ pub(crate) struct Replay {
 /// What the fields of a state are declared to be.
 #[pyclass(frozen, module = "act_fast._core")]
 pub(crate) struct Declaration {
-    spec: Spec,
+    spec: StateSpec,
 }
 
 /// A group of streams that are folded together.
@@ -57,7 +57,7 @@ impl Declaration {
     /// Read a declaration, which is JSON.
     #[staticmethod]
     fn read(json: &[u8]) -> PyResult<Self> {
-        Ok(Self { spec: Spec::read(json).map_err(raised)? })
+        Ok(Self { spec: StateSpec::read(json).map_err(raised)? })
     }
 }
 

@@ -18,7 +18,7 @@ from act_fast._sql.duckdb_database import close, new_writer, register
 from act_fast._sql.log_scan import LogScan
 from act_fast._sql.parquet.manifest import (
     FORMAT,
-    Held,
+    LockedManifest,
     Manifest,
     Part,
     Series,
@@ -31,9 +31,9 @@ from act_fast._sql.parquet.manifest import (
 from act_fast.errors import ActError
 from act_fast.stores.port import Store
 
-__all__ = ["SETTLE_EVENTS", "settle", "settled", "source_of"]
+__all__ = ["PART_EVENTS", "build_part", "settled_parts", "source_of"]
 
-SETTLE_EVENTS: Final = 100_000
+PART_EVENTS: Final = 100_000
 """From so many events on, reading them again and again costs more than writing them down."""
 
 _STEP_EVENTS_MAX: Final = 20_000_000
@@ -49,15 +49,15 @@ MakeScan: TypeAlias = Callable[..., LogScan]
 """Makes a scan of the events after one position up to another; told, if given, hears how many could not be read."""
 
 
-def settled(series: Series | None, store: Store, cut: int, make: MakeScan) -> Held | None:
+def settled_parts(series: Series | None, store: Store, cut: int, make: MakeScan) -> LockedManifest | None:
     """What is written down of a relation up to a cut, brought up to date where that pays."""
     if series is None:
         return None
     held = read(series, store)
     after = 0 if held is None else held.manifest.upto
-    if after < cut and make(after, cut).width >= SETTLE_EVENTS:
+    if after < cut and make(after, cut).width >= PART_EVENTS:
         try:
-            if settle(series, store, cut, make):
+            if build_part(series, store, cut, make):
                 held = read(series, store)
         except (ActError, OSError, duckdb.Error) as error:
             # Nothing is lost but time: the log has it all.
@@ -65,7 +65,7 @@ def settled(series: Series | None, store: Store, cut: int, make: MakeScan) -> He
     return held
 
 
-def settle(series: Series, store: Store, cut: int, make: MakeScan) -> bool:
+def build_part(series: Series, store: Store, cut: int, make: MakeScan) -> bool:
     """Write down what a series does not have yet, up to a cut; False when somebody else is at it, or nothing can be."""
     try:
         store.flush()  # a file must never hold what a power cut may yet take from the log

@@ -20,7 +20,18 @@ from act_fast._runtime.file_lock import FileLock
 from act_fast.stores.capabilities import columns_of
 from act_fast.stores.port import Store
 
-__all__ = ["FOLDER", "FORMAT", "Held", "Manifest", "Part", "Series", "checksum", "fingerprint", "manifests", "read"]
+__all__ = [
+    "FOLDER",
+    "FORMAT",
+    "LockedManifest",
+    "Manifest",
+    "Part",
+    "Series",
+    "checksum",
+    "fingerprint",
+    "manifests",
+    "read",
+]
 
 FOLDER: Final = "analytics"
 FORMAT: Final = 1
@@ -90,7 +101,7 @@ class Series:
     mark: str
 
 
-class Held:
+class LockedManifest:
     """A manifest that nobody takes the files of away, as long as this object lives.
 
     Attributes:
@@ -106,7 +117,7 @@ class Held:
         self.paths = [folder / part.file for part in manifest.parts]
 
 
-def read(series: Series, store: Store) -> Held | None:
+def read(series: Series, store: Store) -> LockedManifest | None:
     """What a series holds, checked; None when there is nothing, or nothing that can be believed."""
     for _ in range(_TRIES_MAX):
         numbers = manifests(series.folder)
@@ -121,7 +132,9 @@ def read(series: Series, store: Store) -> Held | None:
             lock.share()
             if os.fstat(lock.fileno()).st_nlink:
                 manifest = msgspec.json.decode(_all_of(lock.fileno()), type=Manifest)
-                return Held(lock, series.folder, number, manifest) if _holds(series, manifest, store) else None
+                return (
+                    LockedManifest(lock, series.folder, number, manifest) if _holds(series, manifest, store) else None
+                )
         except (OSError, msgspec.MsgspecError):
             return None
     return None

@@ -20,7 +20,7 @@ from act_fast.stores.values import Exported
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["ARROW_COLUMNS", "Compression", "check_target", "cut", "export_answer", "export_events"]
+__all__ = ["ARROW_COLUMNS", "Compression", "check_destination", "cut", "export_answer", "export_events"]
 
 Compression: TypeAlias = Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"]
 """How Parquet files are compressed."""
@@ -39,7 +39,7 @@ _DISK_FULL: Final = "No space left on device"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class Target:
+class Destination:
     """Where an export goes, and as what.
 
     Attributes:
@@ -109,12 +109,12 @@ def _writing(path: Path) -> Iterator[None]:
         raise kind(f"{path} cannot be written ({at}: {error.strerror or error}); nothing was kept of it") from error
 
 
-def check_target(
+def check_destination(
     path: str | os.PathLike[str],
     compression: Compression | None,
     partition_by: str | Sequence[str] | None,
     overwrite: bool,
-) -> Target:
+) -> Destination:
     """Where an export is to go.
 
     Raises:
@@ -134,9 +134,9 @@ def check_target(
         arguments.one_of("compression", compression, _COMPRESSIONS)
     if not found.parent.is_dir():
         raise ValidationError(f"there is no folder {found.parent}; make it first")
-    target = Target(found, kind, compression, columns, arguments.flag("overwrite", overwrite))
-    target.check_free()
-    return target
+    destination = Destination(found, kind, compression, columns, arguments.flag("overwrite", overwrite))
+    destination.check_free()
+    return destination
 
 
 def cut(log: ColumnReader, filter: Filter) -> Filter:
@@ -146,33 +146,33 @@ def cut(log: ColumnReader, filter: Filter) -> Filter:
     return {**filter, "before": end if before is None else min(before, end)}
 
 
-def export_events(log: Log, target: Target, filter: Filter, progress: Progress | None) -> Exported:
+def export_events(log: Log, destination: Destination, filter: Filter, progress: Progress | None) -> Exported:
     """Export the events that meet the conditions."""
-    if target.format != "parquet":
-        with target.begun() as path:
+    if destination.format != "parquet":
+        with destination.begun() as path:
             try:
-                count = log.export(str(path), target.format, filter, progress)
+                count = log.export(str(path), destination.format, filter, progress)
             except StoreFullError as error:
-                raise StoreFullError(f"{target.path} cannot be written: {error}") from None
-        return Exported(str(target.path), count)
+                raise StoreFullError(f"{destination.path} cannot be written: {error}") from None
+        return Exported(str(destination.path), count)
     import duckdb
 
     columns = log.columns([(name, name) for name in COLUMNS], filter=cut(log, filter))
     with interruptible(), duckdb.connect() as connection:
         connection.register("log", columns)
-        made = _export_relation(connection.sql("select * from log"), target)
+        made = _export_relation(connection.sql("select * from log"), destination)
     if progress is not None:
         progress(made.rows, made.rows)
     return made
 
 
-def export_answer(answer: "duckdb.DuckDBPyRelation", target: Target) -> Exported:
+def export_answer(answer: "duckdb.DuckDBPyRelation", destination: Destination) -> Exported:
     """Export what a query answers. It is read from a database that cannot write, and written by another one."""
     import duckdb
 
     with interruptible(), duckdb.connect() as connection:
         connection.register("asked", _Stream(answer))
-        return _export_relation(connection.sql("select * from asked"), target)
+        return _export_relation(connection.sql("select * from asked"), destination)
 
 
 class _Stream:
@@ -185,31 +185,31 @@ class _Stream:
         return self._answer.__arrow_c_stream__(requested_schema)
 
 
-def _export_relation(relation: "duckdb.DuckDBPyRelation", target: Target) -> Exported:
+def _export_relation(relation: "duckdb.DuckDBPyRelation", destination: Destination) -> Exported:
     import duckdb
 
     try:
-        with target.begun() as path, interruptible():
-            copy = f"copy (select * from answer) to {_quoted(str(path))} ({_options(target)})"
+        with destination.begun() as path, interruptible():
+            copy = f"copy (select * from answer) to {_quoted(str(path))} ({_options(destination)})"
             written = relation.query("answer", copy)
             rows = written.fetchall()[0][0] if written is not None else 0
-        return Exported(str(target.path), rows)
+        return Exported(str(destination.path), rows)
     except duckdb.IOException as error:
         full = _DISK_FULL in str(error)
         raise (StoreFullError if full else StoreError)(
-            f"{target.path} cannot be written ({str(error).splitlines()[0]}); nothing was kept of it"
+            f"{destination.path} cannot be written ({str(error).splitlines()[0]}); nothing was kept of it"
         ) from None
 
 
-def _options(target: Target) -> str:
-    if target.format == "csv":
+def _options(destination: Destination) -> str:
+    if destination.format == "csv":
         return "format csv, header true, use_tmp_file false"
-    if target.format == "jsonl":
+    if destination.format == "jsonl":
         return "format json, use_tmp_file false"
-    options = f"format parquet, compression {target.compression or 'zstd'}"
-    if not target.partition_by:
+    options = f"format parquet, compression {destination.compression or 'zstd'}"
+    if not destination.partition_by:
         return f"{options}, use_tmp_file false"
-    names = ", ".join('"' + name.replace('"', '""') + '"' for name in target.partition_by)
+    names = ", ".join('"' + name.replace('"', '""') + '"' for name in destination.partition_by)
     return f"{options}, partition_by ({names}), write_partition_columns true"
 
 

@@ -20,7 +20,7 @@ from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import ColumnReader, LogMark, ReplayGroups, Rows
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.given import cause_of, part, parts_of
-from act_fast.stores.log.export import ARROW_COLUMNS, Compression, check_target, cut, export_events
+from act_fast.stores.log.export import ARROW_COLUMNS, Compression, check_destination, cut, export_events
 from act_fast.stores.log.from_core import store_stats, verify_report
 from act_fast.stores.log.notifications import News
 from act_fast.stores.log.reactions import LogReactions
@@ -379,7 +379,7 @@ class LogStore:
             StoreLockedError: somebody else is just writing to `path`.
             OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
-        target = check_target(path, compression, partition_by, overwrite)
+        target = check_destination(path, compression, partition_by, overwrite)
         return export_events(self._log.pin(), target, filter_of(conditions, names), progress)
 
     def restore(

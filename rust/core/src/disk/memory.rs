@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use act_fast_sys::anonymous_file;
 
 use super::real::OpenFile;
-use super::{Access, Disk, DiskFile, Held};
+use super::{Access, Disk, DiskFile, LockGuard};
 
 /// A directory in anonymous memory.
 #[derive(Debug, Default)]
@@ -119,12 +119,12 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
-    fn lock(&self, _name: &str) -> io::Result<Held> {
-        Ok(Held(None))
+    fn lock(&self, _name: &str) -> io::Result<LockGuard> {
+        Ok(LockGuard(None))
     }
 
-    fn try_lock(&self, _name: &str) -> io::Result<Option<Held>> {
-        Ok(Some(Held(None)))
+    fn try_lock(&self, _name: &str) -> io::Result<Option<LockGuard>> {
+        Ok(Some(LockGuard(None)))
     }
 
     fn describe(&self) -> String {

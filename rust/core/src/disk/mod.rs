@@ -89,7 +89,7 @@ pub(crate) fn fill(file: &dyn DiskFile, name: &str, only_sparse: bool) -> Result
 
 /// A lock that ends with its holder, however that ends.
 #[derive(Debug)]
-pub struct Held(pub Option<Guarded>);
+pub struct LockGuard(pub Option<Guarded>);
 
 /// A directory of files. Names are relative to it, with `/` between folder and file.
 pub trait Disk: Send + Sync + Debug {
@@ -110,9 +110,9 @@ pub trait Disk: Send + Sync + Debug {
     /// Return when the names in a folder would survive a power cut; for "", also the name of the store itself.
     fn sync_folder(&self, folder: &str) -> io::Result<()>;
     /// Take the lock of that name, waiting for it.
-    fn lock(&self, name: &str) -> io::Result<Held>;
+    fn lock(&self, name: &str) -> io::Result<LockGuard>;
     /// Take the lock of that name if nobody holds it.
-    fn try_lock(&self, name: &str) -> io::Result<Option<Held>>;
+    fn try_lock(&self, name: &str) -> io::Result<Option<LockGuard>>;
     /// Two numbers that tell the file of this name from any other.
     fn identity(&self, name: &str) -> io::Result<(u64, u64)> {
         self.open(name, Access::Read)?.identity()

@@ -9,7 +9,7 @@ use act_fast_sys::{
     Guarded, Map, copy_on_write_file_system, exchange, network_file_system, open_files_max, reserve, reserve_unshared,
 };
 
-use super::{Access, Disk, DiskFile, Held};
+use super::{Access, Disk, DiskFile, LockGuard};
 
 /// How many files an open store has open at once.
 const STORE_FILES_MAX: u32 = 13;
@@ -92,21 +92,21 @@ impl Disk for RealDisk {
         if folder.is_empty() { sync_name(&self.root) } else { Ok(()) }
     }
 
-    fn lock(&self, name: &str) -> io::Result<Held> {
+    fn lock(&self, name: &str) -> io::Result<LockGuard> {
         let guarded = self.lock_file(name)?;
         loop {
             match file_of(&guarded)?.lock() {
-                Ok(()) => return Ok(Held(Some(guarded))),
+                Ok(()) => return Ok(LockGuard(Some(guarded))),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }
     }
 
-    fn try_lock(&self, name: &str) -> io::Result<Option<Held>> {
+    fn try_lock(&self, name: &str) -> io::Result<Option<LockGuard>> {
         let guarded = self.lock_file(name)?;
         match file_of(&guarded)?.try_lock() {
-            Ok(()) => Ok(Some(Held(Some(guarded)))),
+            Ok(()) => Ok(Some(LockGuard(Some(guarded)))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }

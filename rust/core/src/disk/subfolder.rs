@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Access, Disk, DiskFile, Held};
+use super::{Access, Disk, DiskFile, LockGuard};
 
 /// A folder of a disk, as a disk of its own.
 #[derive(Debug)]
@@ -59,11 +59,11 @@ impl Disk for Within {
         if folder.is_empty() { self.disk.sync_folder(above) } else { Ok(()) }
     }
 
-    fn lock(&self, name: &str) -> io::Result<Held> {
+    fn lock(&self, name: &str) -> io::Result<LockGuard> {
         self.disk.lock(&self.path(name))
     }
 
-    fn try_lock(&self, name: &str) -> io::Result<Option<Held>> {
+    fn try_lock(&self, name: &str) -> io::Result<Option<LockGuard>> {
         self.disk.try_lock(&self.path(name))
     }
 

@@ -6,19 +6,19 @@ use std::collections::VecDeque;
 use crate::payload::times;
 
 use super::expr::Given;
-use super::spec::{Arithmetic, Feed, Formula, Kept, Kind, Source, Spec};
+use super::spec::{Arithmetic, Feed, Formula, Kept, Kind, Source, StateSpec};
 use super::value::{TooLarge, Value};
 
 /// What a field holds.
 #[derive(Clone, Debug)]
-pub(super) enum Held {
+pub(super) enum Accumulated {
     None,
     Int(i64),
     Float(f64),
     Bool(bool),
     Str(String),
     Moment(i64),
-    List(VecDeque<Held>),
+    List(VecDeque<Accumulated>),
 }
 
 /// A value cannot be taken in: a number does not fit 64 bits, or there are more distinct values than there may be.
@@ -31,7 +31,7 @@ impl From<TooLarge> for Unfit {
     }
 }
 
-impl Held {
+impl Accumulated {
     fn of(value: &Value<'_>) -> Self {
         match value {
             Value::None => Self::None,
@@ -91,16 +91,16 @@ fn write_json<T: serde::Serialize>(out: &mut Vec<u8>, value: &T) {
     let _ = serde_json::to_writer(out, value);
 }
 
-impl Spec {
+impl StateSpec {
     /// How many fields a row of held values has: those kept, then those computed.
     pub(super) fn width(&self) -> usize {
         self.kept.len() + self.computed.len()
     }
 
     /// The row of a stream without events.
-    pub(super) fn empty(&self) -> Vec<Held> {
-        let mut row: Vec<Held> = self.kept.iter().map(Kept::empty).collect();
-        row.resize(self.width(), Held::None);
+    pub(super) fn empty(&self) -> Vec<Accumulated> {
+        let mut row: Vec<Accumulated> = self.kept.iter().map(Kept::empty).collect();
+        row.resize(self.width(), Accumulated::None);
         for at in 0..self.computed.len() {
             // What Python has computed for its own defaults can be computed.
             let _ = self.compute(at, &mut row);
@@ -110,7 +110,7 @@ impl Spec {
 
     /// Take what an event gives into a row.
     #[inline]
-    pub(super) fn take(&self, name: usize, given: &[Given<'_>], row: &mut [Held]) -> Result<(), Unfit> {
+    pub(super) fn take(&self, name: usize, given: &[Given<'_>], row: &mut [Accumulated]) -> Result<(), Unfit> {
         let event = &self.events[name];
         for (feed, given) in event.feeds.iter().zip(given) {
             match given {
@@ -125,14 +125,14 @@ impl Spec {
         Ok(())
     }
 
-    fn compute(&self, at: usize, row: &mut [Held]) -> Result<(), Unfit> {
-        let found = Held::of(&formula(&self.computed[at], row)?);
+    fn compute(&self, at: usize, row: &mut [Accumulated]) -> Result<(), Unfit> {
+        let found = Accumulated::of(&formula(&self.computed[at], row)?);
         row[self.kept.len() + at] = found;
         Ok(())
     }
 
     /// A row as the JSON of a state.
-    pub(super) fn write(&self, row: &[Held], out: &mut Vec<u8>) {
+    pub(super) fn write(&self, row: &[Accumulated], out: &mut Vec<u8>) {
         out.push(b'{');
         for (at, field) in self.fields.iter().enumerate() {
             if at > 0 {
@@ -150,7 +150,7 @@ impl Spec {
     }
 }
 
-fn formula<'a>(of: &'a Formula, row: &'a [Held]) -> Result<Value<'a>, TooLarge> {
+fn formula<'a>(of: &'a Formula, row: &'a [Accumulated]) -> Result<Value<'a>, TooLarge> {
     match of {
         Formula::Kept(at) => Ok(row[*at].value()),
         Formula::Constant(constant) => Ok(Value::constant(constant)),
@@ -163,48 +163,48 @@ fn formula<'a>(of: &'a Formula, row: &'a [Held]) -> Result<Value<'a>, TooLarge> 
 }
 
 impl Kept {
-    fn empty(&self) -> Held {
+    fn empty(&self) -> Accumulated {
         match self.kind {
-            Kind::Collect | Kind::Distinct => Held::List(VecDeque::new()),
-            Kind::Sum | Kind::Copy => Held::of(&Value::constant(&self.start)),
-            _ => Held::None,
+            Kind::Collect | Kind::Distinct => Accumulated::List(VecDeque::new()),
+            Kind::Sum | Kind::Copy => Accumulated::of(&Value::constant(&self.start)),
+            _ => Accumulated::None,
         }
     }
 
     #[inline]
-    fn take(&self, feed: &Feed, value: &Value<'_>, held: &mut Held) -> Result<(), Unfit> {
+    fn take(&self, feed: &Feed, value: &Value<'_>, held: &mut Accumulated) -> Result<(), Unfit> {
         if matches!(value, Value::None) {
             if self.kind == Kind::Copy {
-                *held = Held::None;
+                *held = Accumulated::None;
             }
             return Ok(());
         }
         match self.kind {
             Kind::Sum => *held = sum(held, value, feed.minus)?,
-            Kind::First if !matches!(held, Held::None) => {}
+            Kind::First if !matches!(held, Accumulated::None) => {}
             Kind::First | Kind::Last | Kind::Copy => held.put(value),
             Kind::Minimum | Kind::Maximum => {
                 let wanted = if self.kind == Kind::Minimum { Ordering::Less } else { Ordering::Greater };
-                if matches!(held, Held::None) || value.order(&held.value()) == Some(wanted) {
+                if matches!(held, Accumulated::None) || value.order(&held.value()) == Some(wanted) {
                     held.put(value);
                 }
             }
             Kind::Collect => {
-                if let Held::List(values) = held {
-                    values.push_back(Held::of(value));
+                if let Accumulated::List(values) = held {
+                    values.push_back(Accumulated::of(value));
                     if values.len() > self.most {
                         values.pop_front();
                     }
                 }
             }
             Kind::Distinct => {
-                if let Held::List(values) = held
+                if let Accumulated::List(values) = held
                     && !values.iter().any(|known| value.order(&known.value()) == Some(Ordering::Equal))
                 {
                     if values.len() >= self.most {
                         return Err(Unfit);
                     }
-                    values.push_back(Held::of(value));
+                    values.push_back(Accumulated::of(value));
                 }
             }
         }
@@ -213,11 +213,11 @@ impl Kept {
 }
 
 #[inline]
-fn sum(held: &Held, value: &Value<'_>, minus: bool) -> Result<Held, TooLarge> {
-    if let (Held::Int(held), Value::Int(value)) = (held, value) {
+fn sum(held: &Accumulated, value: &Value<'_>, minus: bool) -> Result<Accumulated, TooLarge> {
+    if let (Accumulated::Int(held), Value::Int(value)) = (held, value) {
         let found = if minus { held.checked_sub(*value) } else { held.checked_add(*value) };
-        return found.map(Held::Int).ok_or(TooLarge);
+        return found.map(Accumulated::Int).ok_or(TooLarge);
     }
     let how = if minus { Arithmetic::Subtract } else { Arithmetic::Add };
-    held.value().arithmetic(how, value).map(|found| Held::of(&found))
+    held.value().arithmetic(how, value).map(|found| Accumulated::of(&found))
 }

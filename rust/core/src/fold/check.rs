@@ -1,7 +1,7 @@
 //! Values that nobody asks for: they are passed, but an event that its class would not take is doubted all the same, so that a
 //! state folds here if it folds in Python.
 
-use crate::payload::json::{Cursor, Sure, kind};
+use crate::payload::json::{JsonReader, Sure, kind};
 use crate::payload::times;
 
 use super::extract::{DOUBT, object};
@@ -13,7 +13,7 @@ const DECIMAL_BYTES_MAX: usize = 40;
 impl Check {
     /// Pass a value of this kind.
     #[inline]
-    pub(super) fn pass<'a>(&'a self, found: u8, cursor: &mut Cursor<'a>) -> Sure {
+    pub(super) fn pass<'a>(&'a self, found: u8, cursor: &mut JsonReader<'a>) -> Sure {
         if found & self.doubt != 0 {
             return Err(DOUBT);
         }
@@ -41,12 +41,12 @@ impl Check {
 }
 
 impl Each {
-    fn pass<'a>(&'a self, cursor: &mut Cursor<'a>) -> Sure {
+    fn pass<'a>(&'a self, cursor: &mut JsonReader<'a>) -> Sure {
         let found = cursor.kind()?;
         if found & self.kinds == 0 { Err(DOUBT) } else { self.check.pass(found, cursor) }
     }
 
-    fn elements<'a>(&'a self, cursor: &mut Cursor<'a>) -> Sure {
+    fn elements<'a>(&'a self, cursor: &mut JsonReader<'a>) -> Sure {
         cursor.expect(b'[', DOUBT.0)?;
         if cursor.eat(b']')? {
             return Ok(());
@@ -59,7 +59,7 @@ impl Each {
         }
     }
 
-    fn values<'a>(&'a self, cursor: &mut Cursor<'a>) -> Sure {
+    fn values<'a>(&'a self, cursor: &mut JsonReader<'a>) -> Sure {
         cursor.expect(b'{', DOUBT.0)?;
         if cursor.eat(b'}')? {
             return Ok(());
@@ -78,7 +78,7 @@ impl Each {
 
 impl NumberCheck {
     #[inline]
-    fn pass(&self, cursor: &mut Cursor<'_>) -> Sure {
+    fn pass(&self, cursor: &mut JsonReader<'_>) -> Sure {
         let fits = match self {
             Self::Int { low, high } => {
                 let value = cursor.int()?;
@@ -92,7 +92,7 @@ impl NumberCheck {
 
 impl TextCheck {
     #[inline]
-    fn pass(&self, cursor: &mut Cursor<'_>) -> Sure {
+    fn pass(&self, cursor: &mut JsonReader<'_>) -> Sure {
         let text = cursor.quoted()?.bytes()?;
         let fits = match self {
             Self::OneOf(options) => options.iter().any(|option| option.as_bytes() == &*text),
@@ -134,7 +134,7 @@ mod tests {
 
     fn passes(check: &str, value: &str) -> bool {
         let check: Check = serde_json::from_str(check).unwrap();
-        let mut cursor = Cursor::new(value.as_bytes());
+        let mut cursor = JsonReader::new(value.as_bytes());
         let found = cursor.kind().unwrap();
         check.pass(found, &mut cursor).is_ok() && cursor.ended()
     }

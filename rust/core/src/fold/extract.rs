@@ -1,7 +1,7 @@
 //! From a payload to the values that are asked for. Fields are expected in the order in which they are declared, and found in
 //! any other; the last of several with one name counts. What is not asked for must be as its class takes it all the same.
 
-use crate::payload::json::{Cursor, NOT_JSON, SAFE_DIGITS, Sure, Wrong, kind};
+use crate::payload::json::{JsonReader, NOT_JSON, SAFE_DIGITS, Sure, Wrong, kind};
 use crate::payload::times;
 
 use super::spec::{Event, Leaf, Member, Object, Sort};
@@ -18,14 +18,19 @@ pub(super) fn scan<'a>(event: &'a Event, data: &'a [u8], leaves: &mut Vec<Value<
     if leaves.len() < event.leaves {
         leaves.resize(event.leaves, Value::None);
     }
-    let mut cursor = Cursor::new(data);
+    let mut cursor = JsonReader::new(data);
     object(&event.object, &mut cursor, leaves, !checked)?;
     if cursor.ended() { Ok(()) } else { Err(NOT_JSON) }
 }
 
 /// `strict`: whether what is not asked for is looked at.
 #[inline]
-pub(super) fn object<'a>(spec: &'a Object, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>], strict: bool) -> Sure {
+pub(super) fn object<'a>(
+    spec: &'a Object,
+    cursor: &mut JsonReader<'a>,
+    leaves: &mut [Value<'a>],
+    strict: bool,
+) -> Sure {
     let members = &spec.members;
     let mut seen = 0_u64;
     let mut next = 0;
@@ -60,7 +65,7 @@ pub(super) fn object<'a>(spec: &'a Object, cursor: &mut Cursor<'a>, leaves: &mut
 
 /// The number of the member whose name comes next, if it is one.
 #[inline(never)]
-fn named(members: &[Member], cursor: &mut Cursor<'_>) -> Sure<Option<usize>> {
+fn named(members: &[Member], cursor: &mut JsonReader<'_>) -> Sure<Option<usize>> {
     let name = cursor.text()?;
     cursor.expect(b':', NOT_JSON.0)?;
     Ok(members.iter().position(|member| member.key == name))
@@ -79,7 +84,7 @@ fn missing<'a>(members: &'a [Member], seen: u64, leaves: &mut [Value<'a>]) -> Su
 }
 
 #[inline]
-fn value<'a>(member: &'a Member, cursor: &mut Cursor<'a>, leaves: &mut [Value<'a>], strict: bool) -> Sure {
+fn value<'a>(member: &'a Member, cursor: &mut JsonReader<'a>, leaves: &mut [Value<'a>], strict: bool) -> Sure {
     let found = cursor.kind()?;
     if found & member.kinds == 0 {
         return Err(DOUBT);
@@ -111,7 +116,7 @@ fn forget(spec: &Object, leaves: &mut [Value<'_>]) {
 }
 
 #[inline]
-fn leaf_value<'a>(leaf: &Leaf, found: u8, cursor: &mut Cursor<'a>) -> Sure<Value<'a>> {
+fn leaf_value<'a>(leaf: &Leaf, found: u8, cursor: &mut JsonReader<'a>) -> Sure<Value<'a>> {
     if found == kind::NULL {
         cursor.null()?;
         return Ok(Value::None);
@@ -140,7 +145,7 @@ fn leaf_value<'a>(leaf: &Leaf, found: u8, cursor: &mut Cursor<'a>) -> Sure<Value
 
 /// A number as a float; one that is written as a whole number, and may not be one exactly, is left to Python.
 #[inline]
-fn float(cursor: &mut Cursor<'_>) -> Sure<f64> {
+fn float(cursor: &mut JsonReader<'_>) -> Sure<f64> {
     let text = cursor.clone().number()?;
     let whole = !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E'));
     if whole && text.len() > SAFE_DIGITS {
@@ -155,10 +160,10 @@ mod tests {
     use serde_json::{Value as Json, json};
 
     use super::*;
-    use crate::fold::spec::Spec;
+    use crate::fold::spec::StateSpec;
 
     /// An event with a number, a text and a nested number, of which each may be null but the first.
-    fn spec() -> Spec {
+    fn spec() -> StateSpec {
         let leaf = |at: usize, sort: &str| json!({"at": at, "sort": sort, "options": null, "low": null, "high": null});
         let member = |key: &str, kinds: u8, leaf: Json, inside: Json, missing: Json| json!({"key": key, "kinds": kinds, "leaf": leaf, "inside": inside, "missing": missing});
         let inside = json!({"members": [
@@ -173,7 +178,7 @@ mod tests {
         ]});
         let event = json!({"object": object, "leaves": 3, "by_class": false, "feeds": [], "computed": []});
         let spec = json!({"events": [event], "kept": [], "computed": [], "fields": []});
-        Spec::read(spec.to_string().as_bytes()).unwrap()
+        StateSpec::read(spec.to_string().as_bytes()).unwrap()
     }
 
     /// The same by way of `serde_json`.
@@ -268,7 +273,7 @@ mod tests {
         fn a_float_is_the_one_that_serde_reads(value: f64) {
             let text = Json::from(value).to_string();
             if value.is_finite() {
-                prop_assert_eq!(float(&mut Cursor::new(text.as_bytes())).map(f64::to_bits), Ok(value.to_bits()));
+                prop_assert_eq!(float(&mut JsonReader::new(text.as_bytes())).map(f64::to_bits), Ok(value.to_bits()));
             }
         }
 

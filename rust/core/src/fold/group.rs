@@ -108,12 +108,12 @@ pub struct Group {
     pub(super) positions: Range<u64>,
     /// Instead of the walk: the streams one by one, for a group that has few of the log's events.
     pub(super) keys: Option<Vec<Key>>,
-    pub(super) next: Cursor,
+    pub(super) next: Walked,
 }
 
 /// How far a group has been walked.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Cursor {
+pub(super) struct Walked {
     pub(super) position: u64,
     pub(super) slot: usize,
     pub(super) version: u64,
@@ -209,7 +209,7 @@ impl Replay {
         }
         let positions = first..self.span.cut + 1;
         let narrow = events.saturating_mul(POSTINGS_PAY) <= positions.end - positions.start;
-        let next = Cursor { position: first, ..Cursor::default() };
+        let next = Walked { position: first, ..Walked::default() };
         let keys = narrow.then_some(keys);
         Ok((Some(Group { standings, slots, base, names, positions, keys, next }), number))
     }
@@ -256,7 +256,7 @@ impl Group {
 
     /// Forget what was walked.
     pub fn rewind(&mut self) {
-        self.next = Cursor { position: self.positions.start, ..Cursor::default() };
+        self.next = Walked { position: self.positions.start, ..Walked::default() };
         for standing in &mut self.standings {
             *standing = Standing::new(standing.stream);
         }

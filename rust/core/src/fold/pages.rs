@@ -7,7 +7,7 @@ use crate::read::event::{PAGE_BYTES_MAX, Reader};
 use crate::read::walk::each_event;
 use crate::store::log::Log;
 
-use super::group::{Cursor, Group};
+use super::group::{Group, Walked};
 
 /// How many events one page looks at before it comes back, be it empty, so that its caller stays interruptible.
 const PAGE_EXAMINED_MAX: usize = 1 << 18;
@@ -86,7 +86,7 @@ impl Group {
         let mut positions = Vec::new();
         let (mut bytes, mut examined) = (0, 0);
         let cut = self.positions.end - 1;
-        let Cursor { mut slot, mut version, .. } = self.next;
+        let Walked { mut slot, mut version, .. } = self.next;
         if slot == keys.len() {
             return Ok(None);
         }
@@ -115,7 +115,7 @@ impl Group {
                 (slot, version) = (slot + 1, 0);
             }
         }
-        self.next = Cursor { slot, version, ..self.next };
+        self.next = Walked { slot, version, ..self.next };
         Ok(Some(pieces))
     }
 }

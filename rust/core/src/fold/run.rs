@@ -10,12 +10,12 @@ use crate::index::Index;
 use crate::read::walk::each_event;
 use crate::store::log::Log;
 
-use super::accumulators::Held;
+use super::accumulators::Accumulated;
 use super::expr::{Given, given};
 use super::extract::scan;
 use super::group::{Group, Noted, Standing, What};
 use super::pages::Piece;
-use super::spec::Spec;
+use super::spec::StateSpec;
 use super::value::Value;
 
 /// How many positions each thread scans in a round: what it finds has to stay in the core's own cache.
@@ -67,7 +67,7 @@ pub struct States {
 #[derive(Debug)]
 struct Share {
     standings: Vec<Standing>,
-    rows: Vec<Held>,
+    rows: Vec<Accumulated>,
 }
 
 /// What a thread has found for one share.
@@ -79,7 +79,7 @@ struct Found<'a> {
 
 /// What a thread has found in its part of a round.
 #[derive(Debug, Default)]
-struct Part<'a> {
+struct ThreadShare<'a> {
     shares: Vec<Found<'a>>,
     /// What it doubts: share, where its values are to be put, and the event.
     doubtful: Vec<(usize, usize, Doubtful<'a>)>,
@@ -91,7 +91,7 @@ impl Group {
     pub fn fold(
         &mut self,
         log: &Log,
-        spec: &Spec,
+        spec: &StateSpec,
         threads: usize,
         between: &mut dyn Between,
     ) -> Result<(Outcome, States)> {
@@ -100,10 +100,10 @@ impl Group {
         let mut states = self.begin(spec, threads);
         let mut folded = 0;
         // Used again in each round: memory that was just given back to the system is dear to get.
-        let mut parts: Vec<Part<'_>> = (0..threads).map(|_| Part::new(threads)).collect();
+        let mut parts: Vec<ThreadShare<'_>> = (0..threads).map(|_| ThreadShare::new(threads)).collect();
         let outcome = loop {
             log.check_open()?;
-            parts.iter_mut().for_each(Part::clear);
+            parts.iter_mut().for_each(ThreadShare::clear);
             if self.keys.is_some() {
                 let Some(page) = self.next_page(log, PAGE_EVENTS)? else {
                     break Outcome::Done;
@@ -130,7 +130,7 @@ impl Group {
         Ok((outcome, states))
     }
 
-    fn begin(&mut self, spec: &Spec, threads: usize) -> States {
+    fn begin(&mut self, spec: &StateSpec, threads: usize) -> States {
         let empty = spec.empty();
         let shares = (0..threads).map(|share| {
             let standings: Vec<Standing> = self.standings.iter().skip(share).step_by(threads).copied().collect();
@@ -168,11 +168,11 @@ impl Group {
     fn scan_ranges<'a>(
         &self,
         log: &'a Log,
-        spec: &'a Spec,
+        spec: &'a StateSpec,
         ranges: Vec<Range<u64>>,
-        parts: &mut [Part<'a>],
+        parts: &mut [ThreadShare<'a>],
     ) -> Result<()> {
-        let scan_one = |range: Range<u64>, part: &mut Part<'a>| {
+        let scan_one = |range: Range<u64>, part: &mut ThreadShare<'a>| {
             log.reading(|index| {
                 part.clear();
                 self.scan_range(log, index, spec, range.clone(), part)
@@ -193,9 +193,9 @@ impl Group {
         &self,
         log: &'a Log,
         index: &Index,
-        spec: &'a Spec,
+        spec: &'a StateSpec,
         range: Range<u64>,
-        part: &mut Part<'a>,
+        part: &mut ThreadShare<'a>,
     ) -> Result<()> {
         let mut leaves = Vec::new();
         each_event(log, index, range, |_, event| {
@@ -212,7 +212,7 @@ fn panicked() -> Error {
     Error::Failed("a thread that folds has panicked; that is a mistake in act-fast".to_owned())
 }
 
-impl<'a> Part<'a> {
+impl<'a> ThreadShare<'a> {
     fn new(threads: usize) -> Self {
         Self { shares: (0..threads).map(|_| Found::default()).collect(), doubtful: Vec::new(), folded: 0 }
     }
@@ -226,7 +226,7 @@ impl<'a> Part<'a> {
         self.folded = 0;
     }
 
-    fn add_page(&mut self, spec: &'a Spec, group: &Group, page: &[Piece<'a>]) {
+    fn add_page(&mut self, spec: &'a StateSpec, group: &Group, page: &[Piece<'a>]) {
         let mut leaves = Vec::new();
         for &Piece { slot, name, version, position, data } in page {
             let noted = Noted { slot, what: What::Folded(name), version, position };
@@ -235,7 +235,7 @@ impl<'a> Part<'a> {
     }
 
     #[inline]
-    fn add(&mut self, spec: &'a Spec, noted: Noted, stream: u32, data: &'a [u8], leaves: &mut Vec<Value<'a>>) {
+    fn add(&mut self, spec: &'a StateSpec, noted: Noted, stream: u32, data: &'a [u8], leaves: &mut Vec<Value<'a>>) {
         let share = (noted.slot % self.shares.len() as u32) as usize;
         let found = &mut self.shares[share];
         found.events.push(noted);
@@ -257,7 +257,11 @@ impl<'a> Part<'a> {
 }
 
 /// Put in place what Python has read of the doubtful events.
-fn read_doubtful(spec: &Spec, parts: &mut [Part<'_>], between: &mut dyn Between) -> std::result::Result<(), Outcome> {
+fn read_doubtful(
+    spec: &StateSpec,
+    parts: &mut [ThreadShare<'_>],
+    between: &mut dyn Between,
+) -> std::result::Result<(), Outcome> {
     let doubtful: Vec<Doubtful<'_>> = parts.iter().flat_map(|part| part.doubtful.iter().map(|each| each.2)).collect();
     if doubtful.is_empty() {
         return Ok(());
@@ -284,7 +288,7 @@ fn read_doubtful(spec: &Spec, parts: &mut [Part<'_>], between: &mut dyn Between)
 
 impl States {
     /// Fold what was found into the shares; false when an event cannot be folded.
-    fn take(&mut self, spec: &Spec, parts: &[Part<'_>]) -> bool {
+    fn take(&mut self, spec: &StateSpec, parts: &[ThreadShare<'_>]) -> bool {
         let threads = self.shares.len();
         let mut shares = self.shares.iter_mut().enumerate();
         let Some((_, own)) = shares.next() else {
@@ -300,7 +304,7 @@ impl States {
 
     /// The JSON of the state of a slot's stream.
     #[must_use]
-    pub fn json(&self, spec: &Spec, slot: usize) -> Vec<u8> {
+    pub fn json(&self, spec: &StateSpec, slot: usize) -> Vec<u8> {
         let (share, at) = (&self.shares[slot % self.shares.len()], slot / self.shares.len());
         let width = spec.width();
         let mut out = Vec::with_capacity(32 + 24 * width);
@@ -310,7 +314,7 @@ impl States {
 }
 
 impl Share {
-    fn take(&mut self, spec: &Spec, share: usize, parts: &[Part<'_>], threads: usize) -> bool {
+    fn take(&mut self, spec: &StateSpec, share: usize, parts: &[ThreadShare<'_>], threads: usize) -> bool {
         let width = spec.width();
         for part in parts {
             let found = &part.shares[share];

@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 
 /// The declaration of a state.
 #[derive(Debug, Deserialize)]
-pub struct Spec {
+pub struct StateSpec {
     /// By the numbers that names go by in the replay.
     pub(super) events: Vec<Event>,
     /// What takes values in.
@@ -237,7 +237,7 @@ pub(super) enum Source {
     Constant(String),
 }
 
-impl Spec {
+impl StateSpec {
     /// Read a declaration.
     pub fn read(json: &[u8]) -> Result<Self> {
         let mut spec: Self = serde_json::from_slice(json)

@@ -4,7 +4,7 @@
 //! before it (whose checksum it repeats). A commit of one event is checked as a whole; in larger ones the preamble and
 //! each event carry checksums of their own, so that reading one does not mean reading all.
 
-use crate::bytes::{Cursor, narrow_at, u32_at, u64_at, varint_len};
+use crate::bytes::{ByteReader, narrow_at, u32_at, u64_at, varint_len};
 
 /// The format of files written by this version.
 pub(crate) const FORMAT: u32 = 1;
@@ -176,7 +176,7 @@ pub(crate) struct Preamble<'a> {
     /// Up to where the log was known to be flushed when this was written; 0 when that was far back or unknown.
     pub(crate) synced: u64,
     pub(crate) meta: &'a [u8],
-    definitions: Cursor<'a>,
+    definitions: ByteReader<'a>,
     definition_count: u64,
     events_at: usize,
     record: &'a [u8],
@@ -191,7 +191,7 @@ impl<'a> Preamble<'a> {
             return None;
         }
         let record = bytes.get(..head.len)?;
-        let mut cursor = Cursor::new(record, HEAD_BYTES);
+        let mut cursor = ByteReader::new(record, HEAD_BYTES);
         let count = cursor.varint().filter(|count| *count > 0)?;
         let distance = cursor.varint()?;
         let meta_len = cursor.varint()?;
@@ -250,7 +250,7 @@ impl<'a> Preamble<'a> {
     #[inline]
     pub(crate) fn events(&self) -> Events<'a> {
         Events {
-            cursor: Cursor::new(self.record, self.events_at),
+            cursor: ByteReader::new(self.record, self.events_at),
             place: self.place,
             position: self.head.position,
             left: self.count,
@@ -273,7 +273,7 @@ pub(crate) fn events_held(head: &Head, bytes: &[u8], place: u64, seed: Seed) -> 
     }
 }
 
-fn skip_definition(cursor: &mut Cursor<'_>) -> Option<()> {
+fn skip_definition(cursor: &mut ByteReader<'_>) -> Option<()> {
     cursor.varint()?;
     cursor.varint()?;
     let len = cursor.varint()?;
@@ -283,7 +283,7 @@ fn skip_definition(cursor: &mut Cursor<'_>) -> Option<()> {
 /// Walks the events of a commit. Ends early at what cannot be an event: compare the count.
 #[derive(Clone, Debug)]
 pub(crate) struct Events<'a> {
-    cursor: Cursor<'a>,
+    cursor: ByteReader<'a>,
     place: u64,
     position: u64,
     left: u64,
@@ -310,7 +310,7 @@ impl<'a> Iterator for Events<'a> {
 }
 
 #[inline]
-fn read_event<'a>(cursor: &mut Cursor<'a>, place: u64, position: u64) -> Option<Stored<'a>> {
+fn read_event<'a>(cursor: &mut ByteReader<'a>, place: u64, position: u64) -> Option<Stored<'a>> {
     cursor.varint()?;
     let stream = u32::try_from(cursor.varint()?).ok()?;
     let name = u32::try_from(cursor.varint()?).ok()?;
@@ -326,7 +326,7 @@ fn read_event<'a>(cursor: &mut Cursor<'a>, place: u64, position: u64) -> Option<
 /// How far before the event at the start of `bytes` its commit begins.
 #[inline]
 pub(crate) fn distance_to_commit(bytes: &[u8]) -> Option<u64> {
-    Cursor::new(bytes, 0).varint()
+    ByteReader::new(bytes, 0).varint()
 }
 
 /// The event at `at` within a commit, checked by the checksum that covers it.
@@ -334,7 +334,7 @@ pub(crate) fn distance_to_commit(bytes: &[u8]) -> Option<u64> {
 pub(crate) fn event_at<'a>(preamble: &Preamble<'a>, at: usize, position: u64, seed: Seed) -> Option<Stored<'a>> {
     let record = preamble.record;
     let place = preamble.place + at as u64;
-    let mut cursor = Cursor::new(record, at);
+    let mut cursor = ByteReader::new(record, at);
     let event = read_event(&mut cursor, place, position)?;
     let checked = if preamble.count == 1 {
         position == preamble.head.position && seed.record_crc(preamble.place, record) == preamble.head.crc
@@ -360,7 +360,7 @@ impl<'a> SnapshotRecord<'a> {
     /// Read the snapshot record that `bytes` begin with; its checksum is the caller's business.
     pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
         let head = Head::read(bytes).filter(|head| head.kind == Kind::Snapshot)?;
-        let mut cursor = Cursor::new(bytes.get(..head.len)?, HEAD_BYTES);
+        let mut cursor = ByteReader::new(bytes.get(..head.len)?, HEAD_BYTES);
         let stream = u32::try_from(cursor.varint()?).ok()?;
         let version = cursor.varint()?;
         let before = cursor.varint()?;

@@ -1,7 +1,7 @@
 //! A cursor over a payload, which was found to be JSON when it was stored: it looks only at what somebody asks for, and is sure of
 //! what it says.
 //!
-//! Whatever reads a value begins at its first byte, which [`Cursor::peek`] goes to; punctuation is found behind spaces.
+//! Whatever reads a value begins at its first byte, which [`JsonReader::peek`] goes to; punctuation is found behind spaces.
 
 use std::borrow::Cow;
 
@@ -85,12 +85,12 @@ fn unescaped(whole: &[u8]) -> Sure<String> {
 
 /// Goes through JSON from front to back.
 #[derive(Clone, Debug)]
-pub struct Cursor<'a> {
+pub struct JsonReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> JsonReader<'a> {
     /// At the beginning.
     #[inline]
     #[must_use]
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_read_to_their_last_one() {
-        let read = |text: &str| Cursor::new(text.as_bytes()).int();
+        let read = |text: &str| JsonReader::new(text.as_bytes()).int();
         let too_large = Err(Wrong("it is a whole number of more than 64 bits"));
         assert_eq!(read("9223372036854775807"), Ok(i64::MAX));
         assert_eq!(read("-9223372036854775808"), Ok(i64::MIN));
@@ -348,7 +348,7 @@ mod tests {
     #[test]
     fn a_text_is_unicode() {
         for wrong in [&b"\"\xff\""[..], b"\"\\ud800\"", b"\"\\n\xff\""] {
-            assert_eq!(Cursor::new(wrong).text(), Err(NOT_UNICODE), "{wrong:?}");
+            assert_eq!(JsonReader::new(wrong).text(), Err(NOT_UNICODE), "{wrong:?}");
         }
     }
 
@@ -356,15 +356,15 @@ mod tests {
     fn what_other_readers_refuse_is_not_passed() {
         let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         for wrong in [r#""\ud800""#, r#"["\ud800"]"#, r#"{"\udc00":1}"#, &deep(DEPTH_MAX + 1)] {
-            assert!(Cursor::new(wrong.as_bytes()).skip().is_err(), "{wrong}");
+            assert!(JsonReader::new(wrong.as_bytes()).skip().is_err(), "{wrong}");
         }
-        assert_eq!(Cursor::new(br#""\ud800""#).pass(kind::STRING), Err(NOT_UNICODE));
-        assert_eq!(Cursor::new(deep(DEPTH_MAX).as_bytes()).skip(), Ok(()));
+        assert_eq!(JsonReader::new(br#""\ud800""#).pass(kind::STRING), Err(NOT_UNICODE));
+        assert_eq!(JsonReader::new(deep(DEPTH_MAX).as_bytes()).skip(), Ok(()));
     }
 
     #[test]
     fn a_whole_zero_has_no_sign() {
-        let bits = |text: &str| Cursor::new(text.as_bytes()).float().map(f64::to_bits);
+        let bits = |text: &str| JsonReader::new(text.as_bytes()).float().map(f64::to_bits);
         assert_eq!(bits("-0"), Ok(0.0_f64.to_bits()));
         for text in ["-0.0", "-0e0", "-0E5"] {
             assert_eq!(bits(text), Ok((-0.0_f64).to_bits()), "{text}");
@@ -381,17 +381,17 @@ mod tests {
         #[test]
         fn any_bytes_are_passed_without_a_panic(bytes: Vec<u8>, before in "[\\[{]?\"?") {
             let bytes = [before.as_bytes(), &bytes].concat();
-            let _ = Cursor::new(&bytes).skip();
-            let _ = Cursor::new(&bytes).int();
-            let _ = Cursor::new(&bytes).number();
-            let _ = Cursor::new(&bytes).text();
-            let _ = Cursor::new(&bytes).quoted().and_then(|quoted| quoted.bytes().map(|bytes| bytes.len()));
+            let _ = JsonReader::new(&bytes).skip();
+            let _ = JsonReader::new(&bytes).int();
+            let _ = JsonReader::new(&bytes).number();
+            let _ = JsonReader::new(&bytes).text();
+            let _ = JsonReader::new(&bytes).quoted().and_then(|quoted| quoted.bytes().map(|bytes| bytes.len()));
         }
 
         #[test]
         fn a_text_is_the_one_that_serde_reads(value: String) {
             let text = serde_json::Value::from(value.as_str()).to_string();
-            let quoted = Cursor::new(text.as_bytes()).quoted().unwrap();
+            let quoted = JsonReader::new(text.as_bytes()).quoted().unwrap();
             prop_assert_eq!(quoted.bytes().map(Cow::into_owned), Ok(value.as_bytes().to_vec()));
             prop_assert_eq!(quoted.text().map(Cow::into_owned), Ok(value));
         }
@@ -399,7 +399,7 @@ mod tests {
         #[test]
         fn all_of_a_value_is_passed(value in any_json(), spaces in "[ \n]{0,2}") {
             let text = format!("{spaces}{value}{spaces}");
-            let mut cursor = Cursor::new(text.as_bytes());
+            let mut cursor = JsonReader::new(text.as_bytes());
             let before = cursor.clone();
             prop_assert_eq!(cursor.skip(), Ok(()));
             prop_assert!(cursor.ended());

@@ -10,7 +10,7 @@ use crate::read::event::{EventView, Reader};
 
 use super::Reactions;
 use super::finish::{Outcome, Then};
-use super::state::{Held, Part, Shared};
+use super::state::{HeldLease, LeasePart, Shared};
 use super::suspect::Turn;
 use crate::reaction_files::records::{FORGOTTEN, Subscription, Target};
 
@@ -271,7 +271,7 @@ impl Shared {
         target.suspect = alone || lost;
         target.leased_for = leased_for;
         self.put_leased(number, &target)?;
-        self.held.insert(number, Held { token: target.token, parts });
+        self.held.insert(number, HeldLease { token: target.token, parts });
         let name = Arc::clone(&self.known[number as usize].name);
         let (token, attempts) = (target.token, failed.saturating_add(1));
         Ok(Some(Claimed { target: number, name, token, attempts, past, lagging, pending, more }))
@@ -329,7 +329,7 @@ impl Shared {
     }
 
     /// The next positions of each subscription's work up to `cut`, one more than there is room for.
-    fn parts(&self, own: &[(u32, u32, Subscription)], cut: u64, window: usize) -> Result<SmallVec<[Part; 1]>> {
+    fn parts(&self, own: &[(u32, u32, Subscription)], cut: u64, window: usize) -> Result<SmallVec<[LeasePart; 1]>> {
         let mut parts = SmallVec::with_capacity(own.len());
         for (number, _, subscription) in own {
             let known_to = self.cursor(subscription.reaction)?.read.min(cut);
@@ -345,7 +345,7 @@ impl Shared {
                 }
             }
             let done_count = subscription.done_count;
-            parts.push(Part { subscription: *number, known_to, positions, handled, done_count });
+            parts.push(LeasePart { subscription: *number, known_to, positions, handled, done_count });
         }
         Ok(parts)
     }
@@ -362,7 +362,7 @@ fn is_event_damaged(error: &Error) -> bool {
 }
 
 /// The next positions of a target, each with the reactions that it is for; and whether there are more.
-fn merged(own: &[(u32, u32, Subscription)], parts: &[Part], window: usize) -> (Pending, bool) {
+fn merged(own: &[(u32, u32, Subscription)], parts: &[LeasePart], window: usize) -> (Pending, bool) {
     let pairs = own.iter().map(|(_, reaction, _)| *reaction).zip(parts);
     let mut all: SmallVec<[(u64, u32); 8]> = SmallVec::new();
     for (reaction, part) in pairs {

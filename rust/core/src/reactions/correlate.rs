@@ -144,8 +144,8 @@ impl Reactions {
 
     /// The events that a reaction listens to, each with its cursor.
     fn wanted<'a>(&'a self, group: &Group, events: &[EventView<'a>]) -> Result<Vec<(EventView<'a>, u32)>> {
-        let mut names = Known::default();
-        let mut streams = Known::default();
+        let mut names = Answers::default();
+        let mut streams = Answers::default();
         let mut wanted = Vec::new();
         let cursor_of = |text: &str| group.strands.iter().find(|strand| strand.event == text).map(|own| own.cursor);
         for event in events {
@@ -232,18 +232,18 @@ impl Reactions {
 }
 
 /// What is asked of texts, each once.
-struct Known<T> {
+struct Answers<T> {
     answers: std::collections::HashMap<u32, T>,
     last: Option<(u32, T)>,
 }
 
-impl<T> Default for Known<T> {
+impl<T> Default for Answers<T> {
     fn default() -> Self {
         Self { answers: std::collections::HashMap::new(), last: None }
     }
 }
 
-impl<T: Copy> Known<T> {
+impl<T: Copy> Answers<T> {
     fn ask(&mut self, log: &Log, key: u32, test: impl FnOnce(&str) -> T) -> Result<T> {
         if let Some((_, answer)) = self.last.filter(|(last, _)| *last == key) {
             return Ok(answer);

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::error::{Error, Result};
 
 use super::Reactions;
-use super::state::{Held, Part, Registered, Shared};
+use super::state::{HeldLease, LeasePart, Registered, Shared};
 use crate::reaction_files::records::{FORGOTTEN, Subscription, Target};
 
 /// What a lease has come to.
@@ -112,7 +112,7 @@ impl Shared {
 
     /// Move the watermarks of the subscriptions that a lease was for forward; never back, and never past work that was
     /// found after it was given.
-    fn advance(&mut self, held: Held, done: u64) -> Result<()> {
+    fn advance(&mut self, held: HeldLease, done: u64) -> Result<()> {
         for part in held.parts {
             let mut subscription = self.subscription(part.subscription)?;
             let done = done.min(part.known_to);
@@ -128,7 +128,7 @@ impl Shared {
         Ok(())
     }
 
-    fn count_done(&self, subscription: &Subscription, part: &Part, done: u64) -> Result<u64> {
+    fn count_done(&self, subscription: &Subscription, part: &LeasePart, done: u64) -> Result<u64> {
         let handled = part.positions.partition_point(|position| *position <= done);
         if handled < part.positions.len() || part.done_count + handled as u64 == subscription.count {
             return Ok(part.done_count + handled as u64);

@@ -20,7 +20,7 @@ pub(super) struct Hold {
 }
 
 /// What is to hold a reaction.
-struct Held<'a> {
+struct NewHold<'a> {
     reaction: u32,
     position: u64,
     event: &'a str,
@@ -50,7 +50,7 @@ impl Reactions {
     pub fn hold(&self, reaction: u32, position: u64, attempts: u16, due_ms: Option<u64>, error: &str) -> Result<bool> {
         let events = self.events(&[position])?;
         let event = self.log.text(events[0].name)?;
-        let held = Held { reaction, position, event, attempts, due_ms, error };
+        let held = NewHold { reaction, position, event, attempts, due_ms, error };
         let held = self.locked(|shared| shared.hold(&held))?;
         self.log.moved();
         Ok(held)
@@ -73,8 +73,8 @@ impl Shared {
         Ok(before)
     }
 
-    fn hold(&mut self, held: &Held<'_>) -> Result<bool> {
-        let Held { reaction, position, event, attempts, due_ms, error } = *held;
+    fn hold(&mut self, held: &NewHold<'_>) -> Result<bool> {
+        let NewHold { reaction, position, event, attempts, due_ms, error } = *held;
         let strands = &self.registered[reaction as usize].strands;
         let Some(failing) = strands.iter().find(|strand| strand.event == event).map(|strand| strand.cursor) else {
             return Ok(false);

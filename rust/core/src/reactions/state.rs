@@ -17,7 +17,7 @@ use crate::reaction_files::repair::repair;
 
 /// A target as this process knows it.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownTarget {
     pub(super) name: Arc<str>,
     pub(super) subscriptions: SmallVec<[u32; 1]>,
     pub(super) standing: Standing,
@@ -42,7 +42,7 @@ pub(super) struct Strand {
 
 /// One subscription's part of a lease.
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct LeasePart {
     pub(super) subscription: u32,
     /// Its work is known up to here; what comes later may have been added after the claim.
     pub(super) known_to: u64,
@@ -55,9 +55,9 @@ pub(super) struct Part {
 
 /// A lease that this process has: what it can answer for.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldLease {
     pub(super) token: u32,
-    pub(super) parts: SmallVec<[Part; 1]>,
+    pub(super) parts: SmallVec<[LeasePart; 1]>,
 }
 
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub(super) struct Shared {
     pub(super) counts: Counts,
     pub(super) loaded: Counts,
     pub(super) seen: u64,
-    pub(super) known: Vec<Known>,
+    pub(super) known: Vec<KnownTarget>,
     pub(super) by_name: HashMap<Arc<str>, u32>,
     /// (cursor, target) → subscription.
     pub(super) by_pair: HashMap<(u32, u32), u32>,
@@ -97,7 +97,7 @@ pub(super) struct Shared {
     /// The lanes of this program's reactions.
     pub(super) lane_names: Vec<String>,
     pub(super) frontier: Frontier,
-    pub(super) held: HashMap<u32, Held>,
+    pub(super) held: HashMap<u32, HeldLease>,
     /// How often work was passed over, since it was handled under another subscription.
     pub(super) passed_over: u64,
     /// Who was correlated last: those who are near the head, or those who are not yet.

@@ -10,7 +10,7 @@ use crate::reaction_files::files::RING;
 use crate::reaction_files::records::Counts;
 
 use super::frontier::Frontier;
-use super::state::{Known, Shared};
+use super::state::{KnownTarget, Shared};
 
 impl Shared {
     /// Leases of before the machine's start are over: their clock has begun anew.
@@ -150,7 +150,7 @@ impl Shared {
             let name = self.files.texts.read(target.name)?;
             self.by_name.insert(Arc::clone(&name), number);
             self.know_lane(target.lane)?;
-            self.known.push(Known { name, ..Known::default() });
+            self.known.push(KnownTarget { name, ..KnownTarget::default() });
             self.loaded.targets += 1;
         }
         for number in self.loaded.subscriptions..self.counts.subscriptions {

@@ -50,7 +50,7 @@ pub struct Report {
 
 /// What the log says of one key.
 #[derive(Clone, Debug)]
-struct Known {
+struct KeySummary {
     kind: KeyKind,
     text: String,
     count: u64,
@@ -68,7 +68,7 @@ struct Verifier<'a> {
     segments: &'a Segments,
     seed: Seed,
     report: Report,
-    keys: Vec<Option<Known>>,
+    keys: Vec<Option<KeySummary>>,
     /// How many damaged stretches have been passed over. What was lost in one is told once, not again for every event that
     /// came after it.
     gap: u32,
@@ -219,18 +219,18 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    fn known(&mut self, key: u32) -> Option<&mut Known> {
+    fn known(&mut self, key: u32) -> Option<&mut KeySummary> {
         self.keys.get_mut(key as usize)?.as_mut()
     }
 
     /// What is known of the key of an event. Its definition may have been lost in a gap.
-    fn key_of(&mut self, key: u32, kind: KeyKind) -> Option<&mut Known> {
+    fn key_of(&mut self, key: u32, kind: KeyKind) -> Option<&mut KeySummary> {
         let number = key as usize;
         if self.gap > 0 && self.known(key).is_none() {
             if number >= self.keys.len() {
                 self.keys.resize(number + 1, None);
             }
-            self.keys[number] = Some(Known { kind, text: String::new(), count: 0, digest: 0, gap: 0 });
+            self.keys[number] = Some(KeySummary { kind, text: String::new(), count: 0, digest: 0, gap: 0 });
         }
         self.known(key).filter(|known| known.kind == kind)
     }
@@ -243,7 +243,7 @@ impl<'a> Verifier<'a> {
                 self.keys.resize(number + 1, None);
             }
             let text = definition.text.to_owned();
-            self.keys[number] = Some(Known { kind: definition.kind, text, count: 0, digest: 0, gap: self.gap });
+            self.keys[number] = Some(KeySummary { kind: definition.kind, text, count: 0, digest: 0, gap: self.gap });
         }
         for event in commit.events() {
             self.report.events += 1;

@@ -1,7 +1,7 @@
 //! Who is alive: every handle that may write holds the file lock of one slot, and the operating system lets go of it
 //! when the process ends, however that happens. A lock word in the control file names its owner's slot.
 
-use crate::disk::{Disk, Held};
+use crate::disk::{Disk, LockGuard};
 use crate::error::{Doing, Error, Result};
 
 /// Locked by whoever opens or closes the store.
@@ -14,7 +14,7 @@ const SLOTS_MAX: u32 = 1024;
 #[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) number: u32,
-    _held: Held,
+    _held: LockGuard,
 }
 
 fn name(number: u32) -> String {
@@ -60,13 +60,13 @@ pub(crate) fn any_alive(disk: &dyn Disk) -> Result<bool> {
 }
 
 /// Hold a slot that nobody is alive in, so that nobody comes to be.
-pub(crate) fn keep_free(disk: &dyn Disk, number: u32) -> Option<Held> {
+pub(crate) fn keep_free(disk: &dyn Disk, number: u32) -> Option<LockGuard> {
     // A refusal says nothing about the holder, so it counts as alive.
     disk.try_lock(&name(number)).ok().flatten()
 }
 
 /// Let nobody open or close the store meanwhile, where this process may say so.
-pub(crate) fn lock_if_allowed(disk: &dyn Disk) -> Result<Option<Held>> {
+pub(crate) fn lock_if_allowed(disk: &dyn Disk) -> Result<Option<LockGuard>> {
     match disk.lock(OPENING) {
         Ok(held) => Ok(Some(held)),
         Err(error)

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::disk::{Disk, Held, Within};
+use crate::disk::{Disk, LockGuard, Within};
 use crate::error::{Doing, Error, Result};
 use crate::log::segments;
 use crate::reaction_files;
@@ -21,7 +21,7 @@ pub(crate) struct Making {
     outer: Arc<dyn Disk>,
     folder: String,
     /// Kept as long as somebody is at work here.
-    _held: Held,
+    _held: LockGuard,
     placed: bool,
 }
 
@@ -93,7 +93,7 @@ impl Drop for Making {
 }
 
 /// Take the lock of a folder, making the folder; None where somebody holds it.
-fn take(outer: &Arc<dyn Disk>, folder: &str) -> io::Result<Option<Held>> {
+fn take(outer: &Arc<dyn Disk>, folder: &str) -> io::Result<Option<LockGuard>> {
     let lock = format!("{folder}/{LOCK}");
     for _ in 0..ATTEMPTS_MAX {
         outer.create_folder(&format!("{folder}/{}", handles::FOLDER))?;

@@ -40,13 +40,13 @@ impl Format {
 
 /// What repeats from event to event.
 #[derive(Default)]
-struct Known<'a> {
+struct Repeated<'a> {
     texts: HashMap<u32, &'a str>,
     created_us: i64,
     created: String,
 }
 
-impl<'a> Known<'a> {
+impl<'a> Repeated<'a> {
     fn text(&mut self, log: &'a Log, key: u32) -> Result<&'a str> {
         if let Some(text) = self.texts.get(&key) {
             return Ok(text);
@@ -87,7 +87,7 @@ impl Log {
         let mut query = self.query(filter)?;
         let (low, high) = query.span();
         let total = (high + 1).saturating_sub(low);
-        let mut known = Known::default();
+        let mut known = Repeated::default();
         let mut lines = Vec::with_capacity(2 * BUFFER_BYTES);
         let mut count = 0;
         if format == Format::Csv {

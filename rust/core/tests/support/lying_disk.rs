@@ -13,7 +13,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use act_fast_core::disk::{Access, Disk, DiskFile, Held};
+use act_fast_core::disk::{Access, Disk, DiskFile, LockGuard};
 use act_fast_sys::{Guarded, Map, anonymous_file, reserve};
 
 use super::control_file;
@@ -811,19 +811,19 @@ impl Disk for LyingDisk {
         Ok(())
     }
 
-    fn lock(&self, name: &str) -> io::Result<Held> {
+    fn lock(&self, name: &str) -> io::Result<LockGuard> {
         self.begin(Call::Lock, name)?;
         let guarded = Guarded::open(|| self.lock_file(name))?;
         guarded.file().expect("no fork").lock()?;
-        Ok(Held(Some(guarded)))
+        Ok(LockGuard(Some(guarded)))
     }
 
-    fn try_lock(&self, name: &str) -> io::Result<Option<Held>> {
+    fn try_lock(&self, name: &str) -> io::Result<Option<LockGuard>> {
         self.begin(Call::Lock, name)?;
         let guarded = Guarded::open(|| self.lock_file(name))?;
         let outcome = guarded.file().expect("no fork").try_lock();
         match outcome {
-            Ok(()) => Ok(Some(Held(Some(guarded)))),
+            Ok(()) => Ok(Some(LockGuard(Some(guarded)))),
             Err(std::fs::TryLockError::WouldBlock) => Ok(None),
             Err(std::fs::TryLockError::Error(error)) => Err(error),
         }

@@ -24,7 +24,7 @@ use crate::names;
 use crate::payload::check::check;
 use crate::recovery::verify::verify;
 use positions::Positions;
-use swap::Target;
+use swap::Destination;
 use writer::{LogWriter, NewEvent};
 
 pub use csv::read_csv;
@@ -129,7 +129,7 @@ impl Commit {
 #[derive(Debug)]
 pub struct Restoring {
     /// None when rows are only checked.
-    out: Option<(LogWriter, Target)>,
+    out: Option<(LogWriter, Destination)>,
     segment_bytes: u64,
     streams: HashMap<Box<str>, Stream>,
     names: HashMap<Box<str>, u32>,
@@ -144,7 +144,7 @@ pub struct Restoring {
 }
 
 impl Restoring {
-    fn begin(target: Option<Target>, segment_bytes: u64) -> Result<Self> {
+    fn begin(target: Option<Destination>, segment_bytes: u64) -> Result<Self> {
         let out = match target {
             Some(target) => Some((LogWriter::begin(&target.disk(), segment_bytes)?, target)),
             None => None,
@@ -165,12 +165,12 @@ impl Restoring {
 
     /// Begin to make a store where there is none: `name` on a disk.
     pub fn new_store(outer: &Arc<dyn Disk>, name: &str, segment_bytes: u64) -> Result<Self> {
-        Self::begin(Some(Target::new_store(outer, name)?), segment_bytes)
+        Self::begin(Some(Destination::new_store(outer, name)?), segment_bytes)
     }
 
     /// Begin to make the successor of the store on a disk. Nobody else may have it open; who opens it waits.
     pub fn successor(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Self> {
-        let (target, known_bytes) = Target::successor(disk)?;
+        let (target, known_bytes) = Destination::successor(disk)?;
         Self::begin(Some(target), known_bytes.unwrap_or(segment_bytes))
     }
 

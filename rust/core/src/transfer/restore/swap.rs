@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::disk::{Disk, Held};
+use crate::disk::{Disk, LockGuard};
 use crate::error::{Doing, Error, Result};
 use crate::log::segments;
 use crate::reaction_files;
@@ -15,14 +15,14 @@ use crate::transfer::backup::check_absent;
 
 /// Where a restored log is to be.
 #[derive(Debug)]
-pub(super) enum Target {
+pub(super) enum Destination {
     /// Where there is no store.
     New { outer: Arc<dyn Disk>, name: String, making: Making },
     /// In the place of the log of a store that nobody has open, and that nobody opens meanwhile.
-    Successor { disk: Arc<dyn Disk>, making: Making, _opening: Held },
+    Successor { disk: Arc<dyn Disk>, making: Making, _opening: LockGuard },
 }
 
-impl Target {
+impl Destination {
     pub(super) fn new_store(outer: &Arc<dyn Disk>, name: &str) -> Result<Self> {
         check_absent(outer, name)?;
         let making = Making::begin(outer, &format!("{name}.making"))?;
