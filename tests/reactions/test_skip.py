@@ -212,7 +212,7 @@ def test_a_reset_to_a_position_or_a_time(app: Act) -> None:
     app.reset("all", to=99)
     assert next(app.targets()).lag == 0, "never forward"
     for wrong in (-1, True, datetime(2020, 1, 1)):
-        with pytest.raises(ValidationError):
+        with pytest.raises(ValidationError, match=r"^to\b"):
             app.reset("all", to=wrong)
 
 

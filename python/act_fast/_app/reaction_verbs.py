@@ -209,7 +209,7 @@ class Reacts(Declares):
                 that has not come so far goes on where it is.
         """
         chosen = selection("reset", names, pattern, lane, otherwise_all=blocked is not None)
-        position = 0 if to is None else cut_at(self._program.store, to)
+        position = 0 if to is None else cut_at(self._program.store, to, "to")
         return chosen.apply(self._program.port().reset, blocked=blocked, to=position)
 
     def skip(

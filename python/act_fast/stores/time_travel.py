@@ -47,12 +47,13 @@ def version_before(
     return None
 
 
-def cut_at(store: Store, at: int | datetime | None) -> int:
+def cut_at(store: Store, at: int | datetime | None, called: str = "at") -> int:
     """The position of a moment: the head when none is named.
 
     Args:
         store: the log in question.
         at: a position, or a time, included.
+        called: what the caller calls it.
 
     Raises:
         ValidationError: it is no moment.
@@ -60,8 +61,8 @@ def cut_at(store: Store, at: int | datetime | None) -> int:
     if at is None:
         return store.head
     if not isinstance(at, datetime):
-        return min(arguments.count("at", at), store.head)
-    moment_us = arguments.microseconds("at", at)
+        return min(arguments.count(called, at), store.head)
+    moment_us = arguments.microseconds(called, at)
     assert moment_us is not None
     if (replayer := replay_groups_of(store)) is not None:
         return replayer.position_before(moment_us + 1)
