@@ -47,7 +47,7 @@ def locks(of: ModuleType | None = None) -> dict[str, Any]:
                     see(f"{name}.{attribute}", value)
     for thing in gc.get_objects():
         cls = type(thing)
-        if cls.__module__.partition(".")[0] == "act_fast" and cls.__name__ not in LEFT_BEHIND:
+        if str(cls.__module__).partition(".")[0] == "act_fast" and cls.__name__ not in LEFT_BEHIND:
             for attribute in [*vars(cls).get("__slots__", ()), *getattr(thing, "__dict__", ())]:
                 see(f"{cls.__qualname__}.{attribute}", getattr(thing, attribute, None))
     return found

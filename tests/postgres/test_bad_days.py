@@ -15,6 +15,7 @@ from act_fast import StoreClosedError, StoreError
 from act_fast.stores.postgres import news
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
+from tests.framework.test_inherited_locks import Holding, locks
 from tests.log.processes import Tell, started, until
 from tests.postgres.stores import numbered
 from tests.support.servers import PostgresServer
@@ -126,7 +127,7 @@ def test_a_store_is_for_the_process_that_opened_it(postgres_url: str) -> None:
             with PostgresStore(postgres_url) as own:
                 tell(own.append("a", numbered(2), expected_version=1).last_version)
 
-        with started(child) as (process,):
+        with Holding(locks()), started(child) as (process,):
             assert process.next_line() == "2"
             assert process.wait() == 0
         assert store.append("a", numbered(3), expected_version=2).last_position == 3

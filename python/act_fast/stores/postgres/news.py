@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 import psycopg
 from psycopg import Connection, sql
 
+from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import StoreClosedError, StoreError
 from act_fast.stores.postgres.connections import Connections, asking, ready
 
@@ -58,6 +59,11 @@ class News:
         self._hears = False
         self._closed = False
         self._wake_reading, self._wake_writing = -1, -1
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Whoever held the lock stayed with the parent, and so did the thread and those who wait."""
+        self._lock = threading.RLock()
 
     @contextlib.contextmanager
     def above(self, after: int, future: _Future) -> Iterator[None]:

@@ -21,6 +21,7 @@ import psycopg
 from psycopg import Connection, sql
 
 from act_fast._core import Appended
+from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import ConcurrencyError, OutcomeUnknownError, StoreError
 from act_fast.stores.postgres.connections import Connections, asking, broken, ready, said
 
@@ -93,6 +94,11 @@ class Writer:
         self._waiting: deque[Request] = deque()
         self._batch: list[Request] = []  # what is being appended; kept when its leader is interrupted
         self._connection: Connection[Any] | None = None
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Whoever held the lock stayed with the parent, and so did what waits."""
+        self._lock = threading.Lock()
 
     def append(self, request: Request) -> list[Appended]:
         """Append a commit; where its parts are.
