@@ -7,9 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from act_fast import Act, Committed, Lane
+from act_fast import Act, Committed, Lane, Slice
 from tests.framework.bank import Account, Deposited
 from tests.log.processes import until
+from tests.reactions.heard import Heard
+from tests.reactions.working import working
 
 PATIENCE_SECONDS = 60.0
 
@@ -35,6 +37,19 @@ def test_whoever_waits_for_news_afterwards_is_woken() -> None:
 
     with Act("memory:", Account) as app:
         assert asyncio.run(main(app)) == 1
+
+
+def test_a_lane_that_is_declared_meanwhile_is_worked_on_afterwards(caplog: pytest.LogCaptureFixture) -> None:
+    heard = Heard()
+    with Act("memory:", Account) as app, working(app):
+        until(lambda: app._program._workers)
+        later = Slice(lanes=[Lane("mail")])
+        later.on(Deposited, name="mail", lane="mail", to="mail")(heard)
+        with no_threads():
+            app.include(later)
+            until(lambda: "start new thread" in caplog.text)
+        app.do(Account.deposit, "a", amount=1)
+        heard.await_that(lambda: heard.positions == [1])
 
 
 def test_leases_are_renewed_and_let_go_of_afterwards() -> None:

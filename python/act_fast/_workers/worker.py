@@ -4,7 +4,7 @@ import contextvars
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
@@ -94,9 +94,8 @@ class Worker:
 
     def _work(self) -> Ran:
         first, *others = self._cover()
-        for loop in others:
-            self._start(loop)
         try:
+            self._start(others)
             first.run()
         except BaseException as error:
             self._errors.append(error)
@@ -117,8 +116,7 @@ class Worker:
         if self._program.catalog() is self._covered:
             return
         with self._covering:
-            for loop in self._cover():
-                self._start(loop)
+            self._start(self._cover())
 
     def _cover(self) -> "list[LaneLoop]":
         """New loops for the lanes that have none."""
@@ -139,11 +137,19 @@ class Worker:
         loop = self._loops[lane.name] = LaneLoop(cycle, lane, self._stop, self.look)
         return loop
 
-    def _start(self, loop: "LaneLoop") -> None:
-        context = self._context.copy()
-        thread = threading.Thread(target=context.run, args=(self._guarded, loop), name="act-fast-lane", daemon=True)
-        self._threads.append(thread)
-        thread.start()
+    def _start(self, loops: "Sequence[LaneLoop]") -> None:
+        """Start loops, or forget those that cannot be started now, so that the next look takes them up."""
+        for number, loop in enumerate(loops):
+            context = self._context.copy()
+            thread = threading.Thread(target=context.run, args=(self._guarded, loop), name="act-fast-lane", daemon=True)
+            try:
+                thread.start()
+            except BaseException:
+                for each in loops[number:]:
+                    del self._loops[each.lane]
+                self._covered = None
+                raise
+            self._threads.append(thread)
 
     def _guarded(self, loop: "LaneLoop") -> None:
         try:
@@ -161,6 +167,7 @@ class LaneLoop:
 
     Attributes:
         drained: what all cycles have done.
+        lane: the name of the lane that it was begun for.
     """
 
     def __init__(self, cycle: Cycle, lane: Lane, stop: Stop, look: Callable[[], object]) -> None:
@@ -168,6 +175,7 @@ class LaneLoop:
         self._cycle = cycle
         self._program = cycle.program
         self._lane = lane
+        self.lane = lane.name
         self._stop = stop
         self._look = look
         self._shared_at = time.monotonic()
