@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from act_fast._checks.moments import EPOCH, microseconds_of
 from act_fast.errors import ValidationError
 
 __all__ = [
@@ -27,12 +28,9 @@ __all__ = [
 _COUNT_MAX: Final = 2**63 - 1
 # The system's own timers take no more than three times that.
 _SECONDS_MAX: Final = 100 * 365 * 24 * 3600
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MEMORY: Final = re.compile(r":?mem(ory)?:(//)?", re.IGNORECASE)
-DUE_MAX_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+DUE_MAX_MS: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
 """The last moment that a datetime can be, in ms since 1970: what is due later is due then."""
-
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def count(what: str, value: object) -> int:
@@ -103,7 +101,7 @@ def microseconds(what: str, when: object) -> int | None:
         raise ValidationError(f"{what} must be a datetime, not {_kind(when)}")
     if when.utcoffset() is None:
         raise ValidationError(f"{what} must know its time zone: {when!r} does not; add tzinfo=UTC or the zone you mean")
-    return (when - _EPOCH) // _MICROSECOND
+    return microseconds_of(when)
 
 
 def due_milliseconds(what: str, when: object) -> int:
@@ -117,7 +115,7 @@ def due_milliseconds(what: str, when: object) -> int:
 
 def due_moment(due_ms: int) -> datetime:
     """The moment that so many milliseconds since 1970 are, for people; the last one there is if it is beyond."""
-    return _EPOCH + timedelta(milliseconds=min(due_ms, DUE_MAX_MS))
+    return EPOCH + timedelta(milliseconds=min(due_ms, DUE_MAX_MS))
 
 
 def directory(path: str | os.PathLike[str]) -> str:

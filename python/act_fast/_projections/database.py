@@ -22,7 +22,6 @@ __all__ = [
     "is_busy",
     "is_of_database",
     "is_sqlite",
-    "quoted",
     "text_of",
 ]
 
@@ -275,11 +274,6 @@ def fetch(db: Any, sql: str, params: Sequence[Any] = ()) -> list[Any]:
 def text_of(db: Any, column: str) -> str:
     """A column of text for `fetch`, which comes as bytes or text, untouched by what its user does to texts."""
     return f"cast({column} as blob)" if isinstance(db, sqlite3.Cursor) else column
-
-
-def quoted(name: str) -> str:
-    """A name in SQL."""
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _at_limit() -> bool:

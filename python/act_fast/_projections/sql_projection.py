@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar
 import msgspec
 
 from act_fast._checks.plain_code import is_failure
+from act_fast._checks.sql_text import quoted_name
 from act_fast._events.committed import Committed
 from act_fast._events.context import Repeated, ambient
 from act_fast._events.handling import handling
@@ -19,7 +20,6 @@ from act_fast._projections.database import (
     TransactionEndedError,
     is_busy,
     is_of_database,
-    quoted,
 )
 from act_fast._projections.fit import RefusedError, check_log, check_said, misfit
 from act_fast._projections.methods import runs
@@ -173,7 +173,7 @@ class SqlProjection(Projection):
         """What to call a table in SQL, in quotes; while a rebuild goes on that is another one beside it."""
         if name not in self.tables:
             raise DefinitionError(f"{self._place} has no table {name!r}; name it in tables = (...)")
-        return quoted(name + self._suffix)
+        return quoted_name(name + self._suffix)
 
     def close(self) -> None:
         """Close the connection if it was made by a function."""

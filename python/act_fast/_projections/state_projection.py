@@ -7,9 +7,10 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 import msgspec
 from msgspec import inspect
 
+from act_fast._checks.sql_text import quoted_name
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
-from act_fast._projections.database import Address, fetch, quoted, text_of
+from act_fast._projections.database import Address, fetch, text_of
 from act_fast._projections.source import Source
 from act_fast._projections.sql_projection import CallFailedError, SqlProjection
 from act_fast._states.state import State
@@ -70,7 +71,7 @@ class StateProjection(SqlProjection, Generic[S]):
 
     def setup(self, db: Any) -> None:
         """Make the table if it is not there."""
-        columns = ", ".join(f"{quoted(each.name)} {each.kind}" for each in self._columns())
+        columns = ", ".join(f"{quoted_name(each.name)} {each.kind}" for each in self._columns())
         db.execute(
             f"create table if not exists {self._table} (stream text primary key, version bigint not null,"
             f' "position" bigint not null{", " if columns else ""}{columns})'
@@ -119,7 +120,7 @@ class StateProjection(SqlProjection, Generic[S]):
         return found
 
     def _upsert(self, columns: Sequence[Column]) -> str:
-        names = [quoted(name) for name in (*_PLACE, *(each.name for each in columns))]
+        names = [quoted_name(name) for name in (*_PLACE, *(each.name for each in columns))]
         changes = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
         marks = ", ".join("?" * len(names))
         return (

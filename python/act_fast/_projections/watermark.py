@@ -5,7 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from act_fast._projections.database import fetch, is_sqlite, quoted, text_of
+from act_fast._checks.sql_text import quoted_name
+from act_fast._projections.database import fetch, is_sqlite, text_of
 
 __all__ = ["Watermark", "filled_tables", "make_tables", "read", "remove", "write"]
 
@@ -144,7 +145,7 @@ def filled_tables(
         asked = [name for name, filled in known.items() if filled is not None]
     found: dict[str, bool | None] = dict.fromkeys(names)
     if asked:
-        each = ", ".join(f"exists (select 1 from {quoted(names[name])})" for name in asked)
+        each = ", ".join(f"exists (select 1 from {quoted_name(names[name])})" for name in asked)
         (row,) = fetch(db, f"select {each}")
         found.update(zip(asked, map(bool, row), strict=True))
     return found

@@ -3,16 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-__all__ = ["OWN_COLUMNS", "column_names", "quoted", "relation_name"]
+__all__ = ["OWN_COLUMNS", "column_names", "relation_name"]
 
 OWN_COLUMNS: Final = ("position", "stream", "version", "created", "correlation", "causation", "actor", "error")
 """Columns that every event class's relation has besides its fields."""
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever is in it."""
-    escaped = name.replace('"', '""')
-    return f'"{escaped}"'
 
 
 def column_names(fields: Sequence[str], taken: Iterable[str]) -> list[str]:

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from act_fast._checks.sql_text import quoted_name
 from act_fast._core import Columns
 from act_fast._events.codec import Codec
 from act_fast._events.event import Event
@@ -19,7 +20,7 @@ from act_fast._sql.code_mark import code_of
 from act_fast._sql.column_shape import shape_of
 from act_fast._sql.duckdb_database import register
 from act_fast._sql.log_scan import Decoded, LogScan, Outputs
-from act_fast._sql.names import OWN_COLUMNS, column_names, quoted
+from act_fast._sql.names import OWN_COLUMNS, column_names
 from act_fast._sql.parquet.builder import MakeScan, settled_parts, source_of
 from act_fast._sql.parquet.files import name_of
 from act_fast._sql.pushdown import Bounds
@@ -262,18 +263,18 @@ class StateRelation:
             f"{self.at_name} source",
             StateScan(store, self._model, self._shape, self._names, position, at=True),
         )
-        moment = quoted(AS_OF)
+        moment = quoted_name(AS_OF)
         excluded = with_durations(self._durations, [AS_OF, *self._hidden])
         session.connection.execute(
-            f"create or replace temp macro {quoted(self.at_name)}(moment) as table select {excluded}"
-            f" from {quoted(f'{self.at_name} source')} where {moment} = cast(moment as varchar)"
+            f"create or replace temp macro {quoted_name(self.at_name)}(moment) as table select {excluded}"
+            f" from {quoted_name(f'{self.at_name} source')} where {moment} = cast(moment as varchar)"
         )
 
 
 def with_durations(names: Sequence[str], hidden: Sequence[str] = ()) -> str:
     """All columns but the hidden, those of these names as intervals: as such they would lose microseconds in a file."""
-    replaced = ", ".join(f"to_microseconds({quoted(name)}) as {quoted(name)}" for name in names)
-    excluded = f"* exclude ({', '.join(map(quoted, hidden))})" if hidden else "*"
+    replaced = ", ".join(f"to_microseconds({quoted_name(name)}) as {quoted_name(name)}" for name in names)
+    excluded = f"* exclude ({', '.join(map(quoted_name, hidden))})" if hidden else "*"
     return f"{excluded} replace ({replaced})" if replaced else excluded
 
 
@@ -300,17 +301,19 @@ def place_settled(session: Session, name: str, mark: str, wanted: str, make: Mak
     within = f" where position <= {session.position}" if held.manifest.upto > session.position else ""
     files = source_of([name_of(path) for path in held.paths])
     session.connection.execute(
-        f"create or replace temp view {quoted(name)} as select {wanted} from {files}{within}"
-        f" union all select {wanted} from {quoted(source)}"
+        f"create or replace temp view {quoted_name(name)} as select {wanted} from {files}{within}"
+        f" union all select {wanted} from {quoted_name(source)}"
     )
 
 
 def place_view(session: Session, name: str, wanted: str, scan: Scan) -> None:
     """Let a name stand for a scan, or for what is made of its columns."""
-    session.connection.execute(f"drop view if exists temp.{quoted(name)}")
+    session.connection.execute(f"drop view if exists temp.{quoted_name(name)}")
     if wanted == "*":
         register(session.connection, name, scan)
         return
     source = f"{name} source"
     register(session.connection, source, scan)
-    session.connection.execute(f"create or replace temp view {quoted(name)} as select {wanted} from {quoted(source)}")
+    session.connection.execute(
+        f"create or replace temp view {quoted_name(name)} as select {wanted} from {quoted_name(source)}"
+    )

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Generator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from act_fast._checks.error_text import error_text
+from act_fast._checks.moments import EPOCH, moment
 from act_fast._checks.plain_code import called, discard, is_failure, is_unrun
 from act_fast._events.committed import Committed
 from act_fast._events.context import Reacting, ambient
@@ -28,9 +29,7 @@ __all__ = ["Handling", "Waiting"]
 Waiting: TypeAlias = Generator[tuple[Step, Any], Any, None]
 """Gives what somebody else has to call, or to await, and takes what came of it."""
 
-_from_timestamp: Final = datetime.fromtimestamp
 _clock: Final = time.monotonic
-_EPOCH: Final = _from_timestamp(0, UTC)
 _NOBODY: Final[set[int]] = set()
 _name: Final = itemgetter(3)
 _BUSY_BACKOFF: Final = Backoff(first=0.01, factor=2.0, longest=5.0)
@@ -50,7 +49,7 @@ class Handling:
         self.actor = actor
         self.observers = observers
         # What the events of one commit share: its time, and of its meta what cannot change.
-        self._created: tuple[int, datetime] = (0, _EPOCH)
+        self._created: tuple[int, datetime] = (0, EPOCH)
         self._meta: tuple[bytes, Meta] = (b"", Meta())
 
     def needs_loop(self, lease: Lease) -> bool:
@@ -234,7 +233,7 @@ class Handling:
         position, stream, version, name, created_us, data, meta = row
         created = self._created
         if created_us != created[0]:
-            self._created = created = (created_us, _from_timestamp(created_us / 1e6, UTC))
+            self._created = created = (created_us, moment(created_us))
         why = self._why(meta) if meta else Meta()
         return Committed(self.steps.decoders[name](data), name, stream, version, position, created[1], why)
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from msgspec import inspect
 
 from act_fast._checks import arguments
+from act_fast._checks.moments import microseconds_of
 from act_fast._checks.own_values import may_change
 from act_fast._events.committed import Committed
 from act_fast._reactions.catalog import Catalog
@@ -15,9 +16,6 @@ from act_fast._workers.host import Host
 from act_fast.errors import NonRetryableError
 
 __all__ = ["Step", "Steps"]
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Step:
@@ -101,7 +99,7 @@ def _due(place: str, defer: Defer) -> Callable[[Committed[Any]], int]:
             raise RuntimeError(f"defer= of {place} raised {type(error).__name__}") from error
         if not isinstance(when, datetime) or when.utcoffset() is None:
             raise NonRetryableError(f"defer= of {place} gave {when!r}; it gives a datetime that knows its time zone")
-        return min((when - _EPOCH) // _MICROSECOND, arguments.DUE_MAX_MS * 1000)
+        return min(microseconds_of(when), arguments.DUE_MAX_MS * 1000)
 
     return due_us
 

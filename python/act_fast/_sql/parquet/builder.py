@@ -11,6 +11,7 @@ from typing import Final, TypeAlias
 import duckdb
 import msgspec
 
+from act_fast._checks.sql_text import quoted_text
 from act_fast._runtime.file_lock import FileLock
 from act_fast._runtime.interruptible import interruptible
 from act_fast._runtime.logger import log
@@ -82,7 +83,7 @@ def build_part(series: Series, store: Store, cut: int, make: MakeScan) -> bool:
 
 def source_of(names: list[str]) -> str:
     """Files as SQL reads them."""
-    listed = ", ".join(map(_literal, names))
+    listed = ", ".join(map(quoted_text, names))
     return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
@@ -137,7 +138,7 @@ def _write(folder: Path, scan: LogScan, absorbed: list[Part], after: int, upto: 
         query = 'select * from "what is new"'
         if absorbed:
             query = f"select * from {source_of([str(folder / each.file) for each in absorbed])} union all {query}"
-        target = f"{_literal(str(folder / name))} (format parquet, compression zstd, row_group_size {_GROUP_ROWS})"
+        target = f"{quoted_text(str(folder / name))} (format parquet, compression zstd, row_group_size {_GROUP_ROWS})"
         with interruptible():
             copied = connection.execute(f"copy ({query}) to {target}").fetchone()
     finally:
@@ -217,8 +218,3 @@ def _sync(path: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-
-
-def _literal(text: str) -> str:
-    escaped = text.replace("'", "''")
-    return f"'{escaped}'"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+from act_fast._checks.sql_text import quoted_name
 from act_fast._sql.connection import Connection
 from act_fast.cli.output.words import counted
 from act_fast.cli.sql.answer import Form, show
@@ -109,8 +110,8 @@ class Shell:
                 print(f"{line} is no command; .help tells which there are", file=sys.stderr)
 
     def _describe(self, name: str) -> None:
-        quoted = name.replace('"', '""')
-        columns = self._connection.sql(f'select column_name, column_type from (describe "{quoted}")').fetchall()
+        question = f"select column_name, column_type from (describe {quoted_name(name)})"
+        columns = self._connection.sql(question).fetchall()
         print(f"{name}\n" + "\n".join(f"  {column} {kind}" for column, kind in columns))
 
     def _guarded(self, run: Callable[[str], None], text: str) -> None:

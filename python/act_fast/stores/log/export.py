@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from act_fast._checks import arguments
+from act_fast._checks.sql_text import quoted_name, quoted_text
 from act_fast._core import Log
 from act_fast._rows import Filter, Progress
 from act_fast._runtime.file_lock import FileLock
@@ -190,7 +191,7 @@ def _export_relation(relation: "duckdb.DuckDBPyRelation", destination: Destinati
 
     try:
         with destination.begun() as path, interruptible():
-            copy = f"copy (select * from answer) to {_quoted(str(path))} ({_options(destination)})"
+            copy = f"copy (select * from answer) to {quoted_text(str(path))} ({_options(destination)})"
             written = relation.query("answer", copy)
             rows = written.fetchall()[0][0] if written is not None else 0
         return Exported(str(destination.path), rows)
@@ -209,12 +210,8 @@ def _options(destination: Destination) -> str:
     options = f"format parquet, compression {destination.compression or 'zstd'}"
     if not destination.partition_by:
         return f"{options}, use_tmp_file false"
-    names = ", ".join('"' + name.replace('"', '""') + '"' for name in destination.partition_by)
+    names = ", ".join(map(quoted_name, destination.partition_by))
     return f"{options}, partition_by ({names}), write_partition_columns true"
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 @contextmanager

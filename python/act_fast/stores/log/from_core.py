@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from act_fast.stores.rows import moment
+from act_fast._checks.moments import moment
 from act_fast.stores.values import Problem, StoreStats, VerifyReport
 
 __all__ = ["store_stats", "verify_report"]

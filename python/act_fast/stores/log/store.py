@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias, Unpack
 
 from act_fast._checks import arguments
+from act_fast._checks.moments import moment
 from act_fast._core import Appended, Columns, Log, Restoring
 from act_fast._events.committed import Committed
 from act_fast._events.event import encode
@@ -27,7 +28,7 @@ from act_fast.stores.log.reactions import LogReactions
 from act_fast.stores.log.restore import check_source, restore_into
 from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.reaction_port import ReactionPort
-from act_fast.stores.rows import each_committed, moment, stream_info
+from act_fast.stores.rows import each_committed, stream_info
 from act_fast.stores.values import (
     Append,
     Backup,

@@ -14,6 +14,7 @@ import msgspec
 from psycopg import sql
 
 from act_fast._checks import arguments
+from act_fast._checks.moments import moment
 from act_fast._core import Appended, Pattern, check_commit, check_name
 from act_fast._events.committed import Committed
 from act_fast._events.meta import Meta
@@ -30,7 +31,7 @@ from act_fast.stores.postgres.queries import load_page, query_of
 from act_fast.stores.postgres.schema import prepare
 from act_fast.stores.postgres.verify import verified
 from act_fast.stores.postgres.writer import Part, Request, Writer
-from act_fast.stores.rows import each_committed, moment, stream_info
+from act_fast.stores.rows import each_committed, stream_info
 from act_fast.stores.values import Append, NewEvent, StoredSnapshot, StoreStats, StreamInfo, VerifyReport
 
 __all__ = ["PostgresStore"]
