@@ -116,6 +116,18 @@ def test_time_never_runs_backwards_and_how_often_it_was_held_is_told(tmp_path: P
         ]
 
 
+def test_commits_of_one_moment_keep_their_own_metas(tmp_path: Path) -> None:
+    moment, wanted = "2026-01-01T00:00:00Z", ["one", "other", None, "one", "other"]
+    metas: list[dict[str, Any]] = [{"meta": {"correlation": each}} if each else {} for each in wanted]
+    source = lines(tmp_path / "x.jsonl", *(event(created=moment, **meta) for meta in metas))
+    assert restore_path(tmp_path / "x.act", source).commits == len(wanted)
+    with LogStore(tmp_path / "x.act") as store, Act(store) as app:
+        assert len({each.created for each in store.query()}) == 1
+        assert [each.meta.correlation for each in store.query()] == wanted
+        assert [each.meta.correlation for each in store.load("s")] == wanted
+        assert app.sql("select correlation from events order by position").fetchall() == [(each,) for each in wanted]
+
+
 # What is wrong, where, and that nothing has changed.
 
 WRONG: list[tuple[str, list[dict[str, Any] | str], int, str]] = [

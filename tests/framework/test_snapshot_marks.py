@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import wraps
 from typing import Any, ClassVar
 
@@ -187,6 +188,15 @@ def test_methods_and_constants_of_the_state_and_of_the_event_count_too() -> None
     assert mark_of(state(1)) != mark_of(state(2))
 
 
+def test_a_version_that_is_raised_by_hand_is_another_mark() -> None:
+    def versioned(version: int) -> type[State]:
+        members = {"__annotations__": {"time": int}, "time": 0, "ticked": reducer(adding)}
+        return type(State)("Clock", (State,), members, snapshot_version=version)
+
+    assert mark_of(versioned(1)) == mark_of(clock(adding))
+    assert mark_of(versioned(1)) != mark_of(versioned(2))
+
+
 def test_defaults_of_fields_count_too() -> None:
     def begun(time: int) -> type[State]:
         return type(State)("Clock", (State,), {"__annotations__": {"time": int}, "time": time, "t": reducer(adding)})
@@ -196,6 +206,20 @@ def test_defaults_of_fields_count_too() -> None:
         return type(State)("Clock", (State,), {"__annotations__": {"names": list[str]}, "names": factory, "time": 0})
 
     assert mark_of(begun(0)) != mark_of(begun(1))
+    assert mark_of(made(["a"])) != mark_of(made(["b"]))
+
+    def made_after(times: int) -> type[State]:
+        @dataclass
+        class Place:
+            floor: int = 0
+
+            def __post_init__(self) -> None:
+                self.floor = self.floor or times
+
+        factory = msgspec.field(default_factory=Place)
+        return type(State)("Clock", (State,), {"__annotations__": {"place": Place}, "place": factory})
+
+    assert mark_of(made_after(1)) != mark_of(made_after(2))
 
     def inner(times: int) -> type[State]:
         class Place(msgspec.Struct):

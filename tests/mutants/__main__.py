@@ -2,78 +2,106 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 
-from tests.mutants.catalog import MUTATIONS
+from tests.mutants.catalog import MUTATIONS, core_with_all_planted, number_of
 from tests.mutants.mutation import Check, Mutation
-from tests.mutants.scratch import Scratch
+from tests.mutants.scratch import Outcome, Scratch
 
 
 def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("--only", action="append", metavar="NAME", help="a mutation, or the beginning of some names")
+    parser.add_argument("--under", default="", metavar="FOLDER", help="those that are planted in this folder or file")
     parser.add_argument("--list", action="store_true", help="name the mutations and the tests that have to notice them")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at once, each in a copy of its own")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many at once")
     asked = parser.parse_args()
-    chosen = [each for each in MUTATIONS if not asked.only or each.name.startswith(tuple(asked.only))]
+    begins = tuple(asked.only or ("",))
+    chosen = [each for each in MUTATIONS if each.name.startswith(begins) and each.file.startswith(asked.under)]
     if not chosen:
-        parser.error(f"no mutation is called {', '.join(asked.only)}; --list names all")
+        parser.error("no mutation is called so, or none is planted there; --list names all")
     if asked.list:
         for each in chosen:
             print(f"{each.name}  {each.file}  {'; '.join(map(str, each.checks))}")
         return 0
-    scratches: SimpleQueue[Scratch] = SimpleQueue()
-    for number in range(max(asked.jobs, 1)):
-        scratches.put(Scratch(number))
-    if not _all_pass(list(dict.fromkeys(check for each in chosen for check in each.checks)), scratches):
+    jobs = max(asked.jobs, 1)
+    core = [each for each in chosen if each.runner == "cargo"]
+    package = [each for each in chosen if each.runner == "pytest"]
+    survived = _try_core(core, jobs) if core else []
+    if survived is not None and package:
+        more = _try_package(package, jobs)
+        survived = None if more is None else survived + more
+    if survived is None:
         return 2
-    with ThreadPoolExecutor(max(asked.jobs, 1)) as pool:
-        found = list(pool.map(lambda each: _try(each, scratches), chosen))
-    survived = [each.name for each, verdict in zip(chosen, found, strict=True) if verdict != "killed"]
-    print(f"{len(chosen)} mutations, {len(chosen) - len(survived)} killed, {len(survived)} not")
+    print(
+        f"{len(chosen)} mutations, {len(chosen) - len(survived)} killed, {len(survived)} not {survived or ''}".strip()
+    )
     return 1 if survived else 0
 
 
-def _all_pass(checks: Sequence[Check], scratches: "SimpleQueue[Scratch]") -> bool:
-    """Whether the tests pass as long as nothing is planted: otherwise they say nothing."""
+def _try_core(chosen: Sequence[Mutation], jobs: int) -> list[str] | None:
+    """Which mutations of the core survive; None if nothing can be said."""
+    scratch, checks = Scratch("core", core_with_all_planted()), _checks(chosen)
+    print(f"building the core with {len(chosen)} mutations asleep in it", flush=True)
+    if not _passes("the build", scratch.build(checks)):
+        return None
+    if not all([_passes(str(check), scratch.run(check)) for check in checks]):
+        return None
+    return _survivors(chosen, jobs, lambda each: _verdict(each, lambda check: scratch.run(check, number_of(each))))
+
+
+def _try_package(chosen: Sequence[Mutation], jobs: int) -> list[str] | None:
+    """Which mutations of the package survive; None if nothing can be said."""
+    scratches: SimpleQueue[Scratch] = SimpleQueue()
+    for number in range(jobs):
+        scratches.put(Scratch(str(number)))
+
+    def tried(mutation: Mutation) -> str:
+        scratch = scratches.get()
+        try:
+            with scratch.planted(mutation):
+                return _verdict(mutation, scratch.run)
+        finally:
+            scratches.put(scratch)
+
     scratch = scratches.get()
-    passed = True
-    python = [check for check in checks if check.runner == "pytest"]
-    outcomes = [("pytest", scratch.run_pytest(python))] if python else []
-    for check in checks:
-        if check.runner == "cargo":
-            built = scratch.build(check)
-            outcomes.append((str(check), scratch.run(check) if built.passed else built))
-    for what, outcome in outcomes:
-        if not outcome.passed:
-            print(f"fails without any mutation: {what}\n{outcome.said[-4000:]}", file=sys.stderr)
-            passed = False
+    passed = _passes("pytest", scratch.run_pytest(_checks(chosen)))
     scratches.put(scratch)
-    return passed
+    return _survivors(chosen, jobs, tried) if passed else None
 
 
-def _try(mutation: Mutation, scratches: "SimpleQueue[Scratch]") -> str:
-    scratch = scratches.get()
-    try:
-        with scratch.planted(mutation):
-            verdict = _verdict(mutation, scratch)
-    finally:
-        scratches.put(scratch)
-    print(f"{verdict}: {mutation.name}", flush=True)
-    return verdict
+def _checks(chosen: Sequence[Mutation]) -> list[Check]:
+    return list(dict.fromkeys(check for each in chosen for check in each.checks))
 
 
-def _verdict(mutation: Mutation, scratch: Scratch) -> str:
+def _passes(what: str, outcome: Outcome) -> bool:
+    """Whether all is well as long as no fault is awake: otherwise the tests say nothing."""
+    if not outcome.passed:
+        print(f"fails without any mutation: {what}\n{outcome.said[-4000:]}", file=sys.stderr)
+    return outcome.passed
+
+
+def _survivors(chosen: Sequence[Mutation], jobs: int, tried: Callable[[Mutation], str]) -> list[str]:
+    def told(mutation: Mutation) -> str:
+        started = time.monotonic()
+        verdict = tried(mutation)
+        print(f"{verdict}: {mutation.name}, {time.monotonic() - started:.0f} s", flush=True)
+        return verdict
+
+    with ThreadPoolExecutor(jobs) as pool:
+        verdicts = list(pool.map(told, chosen))
+    return [each.name for each, verdict in zip(chosen, verdicts, strict=True) if verdict == "survived"]
+
+
+def _verdict(mutation: Mutation, run: Callable[[Check], Outcome]) -> str:
     for check in mutation.checks:
-        built = scratch.build(check)
-        if not built.passed:
-            print(built.said[-4000:], file=sys.stderr)
-            return "does not build"
-        if not scratch.run(check).passed:
-            return "killed"
+        outcome = run(check)
+        if not outcome.passed:
+            return "killed" if outcome.ended else "killed by a test that did not end"
     return "survived"
 
 

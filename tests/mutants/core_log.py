@@ -61,10 +61,7 @@ LOG: Final = (
         "rust/core/src/log/record.rs",
         "Self(u64_at(store_id, 0) ^ u64_at(store_id, 8).rotate_left(32))",
         "Self(u64_at(store_id, 0) & 0)",
-        (
-            cargo("corruption", "log_files_that_were_swapped_doubled_or_lost_are_noticed"),
-            cargo("lib", "log::"),
-        ),
+        (cargo("lib", "log::record::tests::a_record_of_another_store_is_none_here"),),
     ),
     Mutation(
         "record-length-checksum",
@@ -72,8 +69,10 @@ LOG: Final = (
         " ^ u32_at(record, 4).rotate_left(17)",
         "",
         (
-            cargo("corruption", "a_flipped_bit_of_the_log_is_an_error_or_harmless_in_place"),
-            cargo("lib", "log::record"),
+            cargo(
+                "lib",
+                "log::record::tests::a_record_ends_where_it_says_even_where_zeros_behind_it_would_leave_its_checksum_as_it_is",
+            ),
         ),
     ),
     Mutation(
@@ -81,10 +80,7 @@ LOG: Final = (
         "rust/core/src/log/record.rs",
         " ^ u32_at(record, 0).rotate_left(7)",
         "",
-        (
-            cargo("corruption", "a_flipped_bit_of_the_log_is_an_error_or_harmless_in_place"),
-            cargo("lib", "log::record"),
-        ),
+        (cargo("lib", "log::record::tests::every_flipped_bit_of_a_record_is_noticed"),),
     ),
     Mutation(
         "event-checksum",
@@ -146,7 +142,7 @@ LOG: Final = (
         "rust/core/src/write/append.rs",
         "                self.announce();\n                self.flush_soon()",
         "                self.announce();\n                Ok(())",
-        (cargo("power_loss", "an_interval_store_keeps_a_prefix_that_holds_all_that_was_flushed"),),
+        (cargo("power_loss", "what_is_appended_is_flushed_within_the_interval"),),
     ),
     Mutation(
         "flush-before-a-conflict",
@@ -180,14 +176,14 @@ LOG: Final = (
         "rust/core/src/store/flush.rs",
         "            self.check_flushable()?;\n            self.control.set_synced(tail);",
         "            self.control.set_synced(tail);",
-        (cargo("errno", "a_flush_that_fails_while_the_log_grows_is_not_hidden_from_the_commit_that_it_lost"),),
+        (cargo("errno", "a_flush_of_new_room_that_fails_is_not_hidden_from_those_who_flush_later"),),
     ),
     Mutation(
         "flush-of-new-room",
         "rust/core/src/store/growth.rs",
         "                self.control.set_flag(control::FAILED, true)?;\n                return Err(error);",
         "                return Err(error);",
-        (cargo("errno", "a_flush_that_fails_while_the_log_grows_is_not_hidden_from_the_commit_that_it_lost"),),
+        (cargo("errno", "a_flush_of_new_room_that_fails_is_not_hidden_from_those_who_flush_later"),),
     ),
     Mutation(
         "flush-of-a-new-segment",
@@ -204,20 +200,14 @@ LOG: Final = (
         "rust/core/src/log/segments.rs",
         "    disk.rename(NEXT, &target).doing(what)?;\n    disk.sync_folder(FOLDER).doing(what)",
         "    disk.rename(NEXT, &target).doing(what)",
-        (
-            cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
-            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
-        ),
+        (cargo("recovery", "the_file_that_recovery_makes_where_the_last_one_has_ended_is_there_for_good"),),
     ),
     Mutation(
         "lock-of-the-living",
         "rust/core/src/shared/lock.rs",
         "        let Some(_dead) = handles::keep_free(self.disk, owner) else {\n            return false;\n        };",
         "        let _dead = handles::keep_free(self.disk, owner);",
-        (
-            cargo("concurrency", "followers_see_every_commit_whole_and_in_order_while_threads_share_flushes"),
-            cargo("owner_death"),
-        ),
+        (cargo("concurrency", "the_lock_of_a_writer_that_is_slow_and_alive_is_not_taken"),),
     ),
     Mutation(
         "lock-of-the-dead",
@@ -232,5 +222,22 @@ LOG: Final = (
         "(seen & !AWAITED == self.slot + 1).then(|| self.guard(true))",
         "(seen == u32::MAX).then(|| self.guard(true))",
         (cargo("owner_death"),),
+    ),
+    Mutation(
+        "flush-of-new-room-apart",
+        "rust/core/src/store/growth.rs",
+        "let file = self.segments.file_apart(number)?;",
+        "let file = self.segments.file(number)?;",
+        (cargo("errno", "a_flush_that_fails_while_the_log_grows_is_not_hidden_from_the_commit_that_it_lost"),),
+    ),
+    Mutation(
+        "name-of-a-segment-made-ahead",
+        "rust/core/src/store/growth.rs",
+        '        self.disk.sync_folder(segments::FOLDER).doing(|| "syncing the log\'s folder".to_owned())?;\n',
+        "",
+        (
+            cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
+            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
+        ),
     ),
 )

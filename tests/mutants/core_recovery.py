@@ -239,4 +239,72 @@ RECOVERY: Final = (
             cargo("exchange"),
         ),
     ),
+    Mutation(
+        "count-of-events",
+        "rust/core/src/log/record.rs",
+        "            && events.left == 0\n",
+        "",
+        (cargo("lib", "log::scan::tests::a_commit_with_a_sound_checksum_that_holds_other_than_it_says_ends_the_walk"),),
+    ),
+    Mutation(
+        "count-of-keys",
+        "rust/core/src/log/record.rs",
+        "            && self.definitions().count() as u64 == self.definition_count\n",
+        "",
+        (cargo("lib", "log::scan::tests"),),
+    ),
+    Mutation(
+        "surplus-of-a-commit",
+        "rust/core/src/log/record.rs",
+        "            && is_padding(&self.record[events.cursor.at..])\n",
+        "",
+        (cargo("lib", "log::scan::tests::a_record_with_a_sound_checksum_that_holds_more_than_its_kind_ends_the_walk"),),
+    ),
+    Mutation(
+        "surplus-of-a-snapshot",
+        "rust/core/src/log/record.rs",
+        "bytes.get(held..self.head.len).is_some_and(is_padding)",
+        "bytes.get(held..self.head.len).is_some()",
+        (cargo("lib", "log::scan::tests::a_record_with_a_sound_checksum_that_holds_more_than_its_kind_ends_the_walk"),),
+    ),
+    Mutation(
+        "surplus-of-an-end",
+        "rust/core/src/log/record.rs",
+        "Kind::End => (head.len == HEAD_BYTES).then_some(0),",
+        "Kind::End => (head.len >= HEAD_BYTES).then_some(0),",
+        (cargo("lib", "log::scan::tests::a_record_with_a_sound_checksum_that_holds_more_than_its_kind_ends_the_walk"),),
+    ),
+    Mutation(
+        "distance-of-an-event",
+        "rust/core/src/log/record.rs",
+        "distance_to_commit(&self.record[start..])) == Some(at)",
+        "distance_to_commit(&self.record[start..])).is_some()",
+        (cargo("lib", "log::scan::tests::a_record_with_a_sound_checksum_that_holds_more_than_its_kind_ends_the_walk"),),
+    ),
+    Mutation(
+        "cut-too-much",
+        "rust/core/src/recovery/recover.rs",
+        "old.as_ref().filter(|_| failed).and_then",
+        "old.as_ref().and_then",
+        (
+            cargo("recovery", "nothing_is_cut_where_nothing_was_lost"),
+            cargo(
+                "recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"
+            ),
+            cargo("power_loss", "an_os_store_keeps_a_prefix"),
+        ),
+    ),
+    Mutation(
+        "cut-the-last-whole-commit",
+        "rust/core/src/recovery/recover.rs",
+        "            Step::Stop(reason) => break reason,\n",
+        "            Step::Stop(reason) => {\n                if scan.position > 1 {\n                    "
+        "scan.position -= 1;\n                }\n                break reason;\n            }\n",
+        (
+            cargo("recovery", "nothing_is_cut_where_nothing_was_lost"),
+            cargo(
+                "recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"
+            ),
+        ),
+    ),
 )

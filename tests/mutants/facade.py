@@ -226,10 +226,7 @@ FACADE: Final = (
         "python/act_fast/_model/snapshot_codec.py",
         "said = [definition.snapshot_version, _shape",
         "said = [_shape",
-        (
-            pytest("framework/test_snapshots.py"),
-            pytest("framework/test_snapshot_marks.py"),
-        ),
+        (pytest("framework/test_snapshot_marks.py::test_a_version_that_is_raised_by_hand_is_another_mark"),),
     ),
     Mutation(
         "snapshot-before-the-moment",
@@ -243,7 +240,11 @@ FACADE: Final = (
         "python/act_fast/_projections/sql_projection.py",
         "known = sum(event.position <= said.position for event in events)",
         "known = 0",
-        (pytest("reactions/test_sql_projections.py::test_what_is_delivered_again_counts_once"),),
+        (
+            pytest(
+                "reactions/test_sql_projections.py::test_what_is_delivered_again_for_the_sake_of_another_reaction_counts_once"
+            ),
+        ),
     ),
     Mutation(
         "projection-watermark-kept",
@@ -275,7 +276,11 @@ FACADE: Final = (
         "python/act_fast/_projections/sql_projection.py",
         "                check_log(self.name, position, said, run.origin)\n                tables",
         "                tables",
-        (pytest("reactions/test_sql_watermarks.py"),),
+        (
+            pytest(
+                "reactions/test_sql_watermarks.py::test_a_database_of_another_store_that_cannot_be_opened_at_first_acknowledges_nothing"
+            ),
+        ),
     ),
     Mutation(
         "projection-trusted",
@@ -350,22 +355,22 @@ FACADE: Final = (
     Mutation(
         "projection-table-new",
         "python/act_fast/_projections/fit.py",
-        '        if table not in before:\n            return f"table {table!r} is new"\n        was = before[table]',
-        "        was = before.get(table)",
+        '        if table not in before:\n            return f"table {table!r} is new"\n        if before[table]',
+        "        if before.get(table)",
         (pytest("reactions/test_sql_watermarks.py::test_another_source_or_another_table_has_the_rows_made_again"),),
     ),
     Mutation(
         "projection-table-gone",
         "python/act_fast/_projections/fit.py",
-        "if was is not None and filled is None:",
-        'if was is not None and table == "":',
+        "if before[table] and not filled:",
+        "if before[table] and filled is False:",
         (pytest("reactions/test_sql_watermarks.py::test_tables_that_were_dropped_or_emptied_are_filled_again"),),
     ),
     Mutation(
         "projection-table-emptied",
         "python/act_fast/_projections/fit.py",
-        "if was and not filled:",
-        "if was and filled is None:",
+        "if before[table] and not filled:",
+        "if before[table] and filled is None:",
         (pytest("reactions/test_sql_watermarks.py::test_tables_that_were_dropped_or_emptied_are_filled_again"),),
     ),
     Mutation(
@@ -391,7 +396,11 @@ FACADE: Final = (
         "python/act_fast/_projections/fit.py",
         "if lease_begins_at is not None and lease_begins_at <= said.begun_at <= position:",
         "if lease_begins_at is not None and lease_begins_at < 0:",
-        (pytest("reactions/test_sql_watermarks.py::test_reset_applies_the_code_of_today_to_what_was_there"),),
+        (
+            pytest(
+                "reactions/test_sql_watermarks.py::test_a_projection_that_was_forgotten_begins_again_with_the_code_of_today"
+            ),
+        ),
     ),
     Mutation(
         "projection-store-kept",
@@ -419,7 +428,7 @@ FACADE: Final = (
         "python/act_fast/_workers/lease_renewer.py",
         "                    lease.until = 0.0\n",
         "",
-        (pytest("reactions/test_leases.py"),),
+        (pytest("reactions/test_leases.py::test_no_further_event_is_begun_once_it_is_known_that_the_lease_was_lost"),),
     ),
     Mutation(
         "lease-renewed",
@@ -433,7 +442,7 @@ FACADE: Final = (
         "python/act_fast/_workers/delivery.py",
         "if _clock() > lease.until:",
         "if lease.until < 0:",
-        (pytest("reactions/test_leases.py"),),
+        (pytest("reactions/test_leases.py::test_no_further_event_is_begun_once_it_is_known_that_the_lease_was_lost"),),
     ),
     Mutation(
         "drain-limit",
@@ -447,10 +456,7 @@ FACADE: Final = (
         "python/act_fast/_workers/cycle.py",
         "min(targets, limit - len(leases))",
         "min(targets, limit)",
-        (
-            pytest("reactions/test_drain.py"),
-            pytest("reactions/test_lanes.py"),
-        ),
+        (pytest("reactions/test_fairness.py::test_a_drain_of_several_lanes_keeps_to_its_limit"),),
     ),
     Mutation(
         "wait-for-watermark",
@@ -458,5 +464,109 @@ FACADE: Final = (
         "if found.watermark >= position:",
         "if found.watermark >= 0:",
         (pytest("reactions/test_wait_for.py"),),
+    ),
+    Mutation(
+        "meta-of-one-moment",
+        "python/act_fast/stores/rows.py",
+        "commit_us, created = created_us, _from_timestamp(created_us / 1e6, UTC)\n        if not meta:\n"
+        "            why = Meta()\n        elif meta is commit_meta:",
+        'commit_us, created, commit_meta = created_us, _from_timestamp(created_us / 1e6, UTC), b""\n'
+        "        if not meta:\n            why = Meta()\n        elif commit_meta:",
+        (pytest("exchange/test_restore.py::test_commits_of_one_moment_keep_their_own_metas"),),
+    ),
+    Mutation(
+        "attempts-of-fewer-retries",
+        "python/act_fast/_workers/lease.py",
+        "return dict(self.past[2]).get(reaction, 0)",
+        "return max(dict(self.past[2]).values(), default=0)",
+        (pytest("reactions/test_whose_failure.py"),),
+    ),
+    Mutation(
+        "rebuild-halt",
+        "python/act_fast/_projections/rebuild.py",
+        '        port.block("it is being rebuilt; if the process that does so has died, unblock it", names=[name])\n',
+        "",
+        (pytest("reactions/test_rebuild.py::test_no_worker_touches_the_projection_while_the_copy_takes_over"),),
+    ),
+    Mutation(
+        "rebuild-block-kept",
+        "python/act_fast/_projections/rebuild.py",
+        'if found[0]["blocked"]:',
+        'if not found[0]["blocked"]:',
+        (pytest("reactions/test_rebuild.py::test_a_rebuild_that_fails_leaves_the_target_as_it_was"),),
+    ),
+    Mutation(
+        "rebuild-ends-its-halt",
+        "python/act_fast/_projections/rebuild.py",
+        "            raise\n        self.unblock()",
+        "            raise",
+        (pytest("reactions/test_rebuild.py::test_no_worker_touches_the_projection_while_the_copy_takes_over"),),
+    ),
+    Mutation(
+        "rebuild-in-no-name",
+        "python/act_fast/_projections/rebuild.py",
+        "before = ambient.set(None)",
+        "before = ambient.set(ambient.get())",
+        (
+            pytest(
+                "reactions/test_rebuild.py::test_what_methods_do_in_a_rebuild_is_not_done_in_the_name_of_whoever_asks_for_it"
+            ),
+        ),
+    ),
+    Mutation(
+        "gap-in-no-name",
+        "python/act_fast/_projections/sql_projection.py",
+        "before = ambient.set(None)",
+        "before = ambient.set(ambient.get())",
+        (
+            pytest(
+                "reactions/test_rebuild.py::test_what_methods_do_in_a_rebuild_is_not_done_in_the_name_of_whoever_asks_for_it"
+            ),
+        ),
+    ),
+    Mutation(
+        "rebuild-of-another-log",
+        "python/act_fast/_projections/rebuild.py",
+        "self._store = pinned_to_log(program.store)",
+        "self._store = program.store",
+        (pytest("reactions/test_rebuild.py::test_a_log_that_is_replaced_in_the_middle_of_a_rebuild_ends_it"),),
+    ),
+    Mutation(
+        "parts-of-another-log",
+        "python/act_fast/_sql/parquet/manifest.py",
+        "if fingerprint(store, manifest.upto) != manifest.fingerprint:",
+        "if fingerprint(store, manifest.upto) is None:",
+        (
+            pytest("sql/test_settled.py::test_files_of_the_log_that_was_are_not_read_after_a_restore"),
+            pytest("sql/test_settled.py::test_files_of_a_log_that_went_another_way_are_not_read"),
+        ),
+    ),
+    Mutation(
+        "parts-checksum",
+        "python/act_fast/_sql/parquet/manifest.py",
+        "checksum(series.folder / part.file) == (part.bytes, part.crc)",
+        "checksum(series.folder / part.file)[0] == part.bytes",
+        (pytest("sql/test_settled.py"),),
+    ),
+    Mutation(
+        "parts-of-other-definitions",
+        "python/act_fast/_sql/parquet/manifest.py",
+        "(manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark)",
+        "(manifest.format, manifest.store) != (FORMAT, series.store)",
+        (pytest("sql/test_settled.py"),),
+    ),
+    Mutation(
+        "parts-of-another-store",
+        "python/act_fast/_sql/parquet/manifest.py",
+        "(manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark)",
+        "(manifest.format, manifest.mark) != (FORMAT, series.mark)",
+        (pytest("sql/test_settled.py"),),
+    ),
+    Mutation(
+        "parts-of-another-format",
+        "python/act_fast/_sql/parquet/manifest.py",
+        "(manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark)",
+        "(manifest.store, manifest.mark) != (series.store, series.mark)",
+        (pytest("sql/test_settled.py"),),
     ),
 )

@@ -39,6 +39,17 @@ class Mutation(NamedTuple):
     new: str
     checks: tuple[Check, ...]
 
+    @property
+    def runner(self) -> Literal["cargo", "pytest"]:
+        """What runs the tests that have to notice it."""
+        return self.checks[0].runner
+
+    def place_in(self, text: str) -> int:
+        """Where the fault goes in the file's text."""
+        if text.count(self.old) != 1:
+            raise ValueError(f"{self.name}: the old text is not in {self.file} exactly once")
+        return text.index(self.old)
+
 
 def cargo(target: str, only: str = "") -> Check:
     """Tests of the core."""

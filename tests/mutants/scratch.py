@@ -1,93 +1,104 @@
-"""A copy of the sources to plant faults in, with a build folder of its own; kept, so that the next build is short."""
+"""A copy of the sources to plant faults in; kept, as is what is built from it, so that the next build is short."""
 
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from tests.mutants.mutation import Check, Mutation
+from tests.mutants.switches import VARIABLE
 
 __all__ = ["ROOT", "Outcome", "Scratch"]
 
 ROOT: Final = Path(__file__).parents[2]
 _COPIED: Final = ("Cargo.toml", "Cargo.lock", "pyproject.toml", "rust", "python", "tests")
 _LEFT_OUT: Final = frozenset({"__pycache__", "target"})
-_CHECK_SECONDS: Final = 120
+_CHECK_SECONDS: Final = 300
 _BUILD_SECONDS: Final = 1800
+_CARGO: Final = ("cargo", "test", "--quiet", "--package", "act-fast-core")
 _QUICK: Final = {"CARGO_INCREMENTAL": "1", "CARGO_PROFILE_DEV_OPT_LEVEL": "1", "CARGO_PROFILE_DEV_DEBUG": "0"}
 
 
 class Outcome(NamedTuple):
-    """What has become of a command: whether it succeeded, and what it said. One that hangs has failed."""
+    """What has become of a command: whether it succeeded, what it said, and whether it ended at all."""
 
     passed: bool
     said: str
+    ended: bool = True
 
 
 class Scratch:
-    """A copy, number `number` of those that are used side by side."""
+    """A copy.
 
-    def __init__(self, number: int) -> None:
+    Args:
+        name: tells copies that are used side by side apart.
+        changed: what is in some files instead of what is in the repository.
+    """
+
+    def __init__(self, name: str, changed: Mapping[str, str] = MappingProxyType({})) -> None:
         base = ROOT / "target" / "mutants"
-        self._tree = base / f"tree-{number}"
+        self._tree = base / f"tree-{name}"
         # Bytecode is left out: it is told from younger sources by whole seconds.
         self._env = (
             os.environ
             | _QUICK
             | {
-                "CARGO_TARGET_DIR": str(base / f"build-{number}"),
+                "CARGO_TARGET_DIR": str(base / "build"),
                 "PYTHONPATH": str(self._tree / "python"),
                 "PYTHONDONTWRITEBYTECODE": "1",
             }
         )
-        self._bring_up_to_date()
+        self._bring_up_to_date({ROOT / file: text.encode() for file, text in changed.items()})
 
     @contextmanager
     def planted(self, mutation: Mutation) -> Iterator[None]:
         """Have a fault in the copy for a while."""
         file = self._tree / mutation.file
         text = file.read_text()
-        if text.count(mutation.old) != 1:
-            raise ValueError(f"{mutation.name}: the old text is not in {mutation.file} exactly once")
-        changed = text.replace(mutation.old, mutation.new)
-        if file.suffix == ".py":
-            compile(changed, str(file), "exec")
+        place = mutation.place_in(text)
+        changed = text[:place] + mutation.new + text[place + len(mutation.old) :]
+        compile(changed, str(file), "exec")
         file.write_text(changed)
         try:
             yield
         finally:
             file.write_text(text)
 
-    def build(self, check: Check) -> Outcome:
-        """Build what some tests need, so that a fault that does not compile is not taken for one that was noticed."""
-        if check.runner == "pytest":
-            return Outcome(True, "")
-        return self._run([*_program(check), "--no-run"], _BUILD_SECONDS)
+    def build(self, checks: Sequence[Check]) -> Outcome:
+        """Build the tests of the core that some checks run."""
+        return self._run(
+            [*_CARGO, "--no-run", *_options(dict.fromkeys(check.target for check in checks))], _BUILD_SECONDS
+        )
 
-    def run(self, check: Check) -> Outcome:
-        """Run some tests."""
+    def run(self, check: Check, awake: int = 0) -> Outcome:
+        """Run some tests, with a fault of the core awake or none."""
         if check.runner == "pytest":
             return self.run_pytest([check])
-        found = self._run([*_program(check), *filter(None, [check.only])])
+        command = [*_CARGO, *_options([check.target]), *filter(None, [check.only])]
+        found = self._run(command, awake=awake)
         if found.passed and " 0 passed" in found.said:
             return Outcome(False, f"{check}: there are no such tests")
         return found
 
     def run_pytest(self, checks: Sequence[Check]) -> Outcome:
-        """Run some tests of the package together."""
+        """Run some tests of the package together, for as long as each of them may take by itself."""
         nodes = [check.target for check in checks]
-        return self._run([sys.executable, "-m", "pytest", "--quiet", "--exitfirst", "-p", "no:cacheprovider", *nodes])
+        return self._run(
+            [sys.executable, "-m", "pytest", "--quiet", "--exitfirst", "-p", "no:cacheprovider", *nodes],
+            len(nodes) * _CHECK_SECONDS,
+        )
 
-    def _run(self, command: Sequence[str], seconds: float = _CHECK_SECONDS) -> Outcome:
+    def _run(self, command: Sequence[str], seconds: float = _CHECK_SECONDS, awake: int = 0) -> Outcome:
         process = subprocess.Popen(
             command,
             cwd=self._tree,
-            env=self._env,
+            env=self._env | {VARIABLE: str(awake)},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -96,20 +107,20 @@ class Scratch:
         try:
             said, _ = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
-            return Outcome(False, f"not ended after {seconds:g} seconds")
+            return Outcome(False, f"not ended after {seconds:g} seconds", ended=False)
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         return Outcome(process.returncode == 0, said)
 
-    def _bring_up_to_date(self) -> None:
+    def _bring_up_to_date(self, changed: Mapping[Path, bytes]) -> None:
         """Only what differs is written, so that what has not changed is not built again."""
         kept = set()
         for source in _files():
             copy = self._tree / source.relative_to(ROOT)
             kept.add(copy)
-            content = source.read_bytes()
+            content = changed.get(source) or source.read_bytes()
             if not copy.is_file() or copy.read_bytes() != content:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(content)
@@ -120,9 +131,9 @@ class Scratch:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _program(check: Check) -> list[str]:
-    which = ["--lib"] if check.target == "lib" else ["--test", check.target]
-    return ["cargo", "test", "--quiet", "--package", "act-fast-core", *which]
+def _options(programs: Iterable[str]) -> Iterator[str]:
+    for program in programs:
+        yield from ["--lib"] if program == "lib" else ["--test", program]
 
 
 def _files() -> Iterator[Path]:

@@ -3,6 +3,8 @@
 import threading
 from itertools import pairwise
 
+import pytest
+
 from act_fast import Act, Committed, Drained, Lane
 from tests.framework.bank import Account, Deposited
 from tests.log.processes import until
@@ -120,6 +122,25 @@ def test_a_lease_stolen_in_the_middle_of_a_handler_is_reported_and_its_outcome_d
         app.correlate()
         assert app.drain() == Drained(leased=1, lost=1)
         assert app.settle().drained == Drained(leased=1, handled=2, acked=1)
+
+
+def test_no_further_event_is_begun_once_it_is_known_that_the_lease_was_lost(caplog: pytest.LogCaptureFixture) -> None:
+    with Act("memory:", Account, lanes=[BRIEF]) as app:
+        begun: list[int] = []
+
+        @app.on(Deposited, to="all", name="own")
+        def stolen(event: Committed[Deposited]) -> None:
+            begun.append(event.position)
+            if begun == [1]:
+                app.reset("all")
+                until(lambda: "the lease on 'all' was lost while its events were handled" in caplog.text)
+
+        deposit(app, "a", "b")
+        app.correlate()
+        assert app.drain() == Drained(leased=1, lost=1)
+        assert begun == [1]
+        app.settle()
+        assert begun == [1, 1, 2]
 
 
 def test_a_holder_is_known_by_its_process() -> None:

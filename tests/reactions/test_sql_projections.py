@@ -31,7 +31,7 @@ from act_fast import (
     on,
 )
 from tests.framework.bank import Account, Deposited
-from tests.reactions.heard import deposit
+from tests.reactions.heard import Heard, deposit
 from tests.reactions.totals import Totals, database_at
 
 KILLS = int(os.environ.get("ACT_FAST_KILLS", "8"))
@@ -86,6 +86,23 @@ def test_what_is_delivered_again_counts_once(db: Any) -> None:
         app.reset("totals")
         deposit(app, "a")
         assert app.settle().drained.handled == 3
+    assert rows(db) == [("a", 2, 2), ("b", 1, 1)]
+
+
+def test_what_is_delivered_again_for_the_sake_of_another_reaction_counts_once(db: Any) -> None:
+    heard = Heard()
+
+    def fail_once(event: Committed[Deposited]) -> None:
+        heard(event)
+        if heard.positions == [1, 2]:
+            raise ValueError("not at first")
+
+    with Act("memory:", Account, Totals(db)) as app:
+        app.on(Deposited, to="totals", name="mail", backoff=0)(fail_once)
+        deposit(app, "a", "b", "a")
+        app.settle()
+        app.settle()
+        assert heard.positions == [1, 2, 2, 3]
     assert rows(db) == [("a", 2, 2), ("b", 1, 1)]
 
 

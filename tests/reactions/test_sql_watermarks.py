@@ -223,9 +223,12 @@ def test_a_list_in_memory_without_retries_blocks_at_the_event_that_fails(opened:
         assert kept.positions == [expected - 2, expected - 1]
 
 
-def test_a_method_that_ends_the_transaction_is_not_tried_again_until_the_rows_are_made_again(db: Any) -> None:
+@pytest.mark.parametrize("before", [0, 1])
+def test_a_method_that_ends_the_transaction_is_not_tried_again_until_the_rows_are_made_again(
+    db: Any, before: int
+) -> None:
     class Committing(Totals, name="totals", backoff=0):
-        ends = True
+        ends = False
 
         @on(Deposited)
         def deposited(self, event: Committed[Deposited], db: Any) -> None:
@@ -235,18 +238,22 @@ def test_a_method_that_ends_the_transaction_is_not_tried_again_until_the_rows_ar
 
     totals = Committing(db)
     with Act("memory:", Account, totals) as app:
+        deposit(app, *"x" * before)
+        app.settle()
+        totals.ends = True
         deposit(app, "a", "b")
         app.settle()
         assert "ended the transaction" in blocked(app)
         totals.ends = False
+        expected = [(stream, 1, 1) for stream in "abc" + "x" * before]
         deposit(app, "c")
         with Act(app.store, Account, Totals(db)) as other:
             other.unblock()
             other.settle()
-            assert rows(db) == [(stream, 1, 1) for stream in "abc"] or "rebuild it" in blocked(other)
+            assert rows(db) == expected or "rebuild it" in blocked(other)
         app.rebuild("totals")
         finish(app)
-    assert rows(db) == [(stream, 1, 1) for stream in "abc"]
+    assert rows(db) == expected
 
 
 # What the database says, and what is there.
@@ -268,6 +275,30 @@ def test_tables_that_were_dropped_or_emptied_are_filled_again(db: Any, what: str
             finish(app)
             assert not list(app.blocked())
     assert rows(db) == [("a", 2, 2), ("b", 2, 2)]
+
+
+def test_a_table_that_was_dropped_while_it_was_empty_is_made_again(db: Any) -> None:
+    class Spare(Totals, name="totals"):
+        tables = ("totals", "spare")
+
+        def setup(self, db: Any) -> None:
+            super().setup(db)
+            db.execute(f"create table if not exists {self.table('spare')} (stream text)")
+
+        @on(Withdrawn)
+        def withdrawn(self, event: Committed[Withdrawn], db: Any) -> None:
+            db.execute(f"insert into {self.table('spare')} values (?)", (event.stream,))
+
+    with Act("memory:", Account, Spare(db)) as app:
+        app.do(Account.open, "a", owner="Ada")
+        deposit(app, "a")
+        app.settle()
+        db.execute("drop table spare")
+        deposit(app, "a")
+        app.do(Account.withdraw, "a", amount=1)
+        app.settle()
+        assert not list(app.blocked())
+    assert (rows(db), rows(db, "spare")) == ([("a", 2, 2)], [("a",)])
 
 
 def test_a_table_that_its_events_have_emptied_is_no_cause_for_alarm(db: Any) -> None:
@@ -359,6 +390,45 @@ def test_reset_applies_the_code_of_today_to_what_was_there(db: Any, when: str) -
     assert rows(db) == [("a", 48, 5)]
 
 
+def test_a_projection_that_was_forgotten_begins_again_with_the_code_of_today(db: Any) -> None:
+    class Doubled(Totals, name="totals"):
+        @on(Deposited)
+        def deposited(self, event: Committed[Deposited], db: Any) -> None:
+            self._add(event.stream, 2 * event.data.amount, db)
+
+    with Act("memory:", Account) as owner:
+        for totals, expected in [(Totals(db), 3), (Doubled(db), 8)]:
+            with Act(owner.store, Account, totals) as app:
+                deposit(app, "a", amount=expected // 2)
+                deposit(app, "a", amount=expected % 2 + 1)
+                app.settle()
+            owner.forget("totals")
+    assert rows(db) == [("a", 2 * (1 + 2 + 4 + 1), 4)]
+
+
+def test_a_database_of_another_store_that_cannot_be_opened_at_first_acknowledges_nothing(tmp_path: Path) -> None:
+    reports, tries = tmp_path / "reports", []
+
+    def connect() -> sqlite3.Connection:
+        tries.append(1)
+        if len(tries) == 1:
+            raise sqlite3.OperationalError("unable to open database file")
+        return sqlite_at(reports)
+
+    with Act("memory:", Account) as owner:
+        with Act(owner.store, Account, Totals(sqlite_at(tmp_path / "own"))) as app:
+            deposit(app, "x")
+            app.settle()
+        with Act("memory:", Account, Totals(sqlite_at(reports))) as other:
+            deposit(other, "a", "b", "c")
+            other.settle()
+        with Act(owner.store, Account, Totals(connect)) as app:
+            deposit(app, "y", "z")
+            finish(app)
+            assert "another store" in blocked(app)
+            assert next(app.targets("totals")).watermark == 1
+
+
 def test_a_projection_that_takes_more_events_than_before_is_made_again(db: Any) -> None:
     class Deposits(SqlProjection, name="totals"):
         tables = ("totals",)
@@ -405,7 +475,13 @@ def test_another_source_or_another_table_has_the_rows_made_again(db: Any) -> Non
 
     with Act("memory:", Account) as owner:
         deposit(owner, "a", "b", "aa")
-        for made, expected in [(Some(db), ["a", "aa"]), (Totals(db), ["a", "aa", "b"]), (Some(db), ["a", "aa"])]:
+        some, all_of_them = ["a", "aa"], ["a", "aa", "b"]
+        for made, expected in [
+            (Some(db), some),
+            (Totals(db), all_of_them),
+            (Some(db), some),
+            (Totals(db), all_of_them),
+        ]:
             with Act(owner.store, Account, made) as app:
                 deposit(app, "a")
                 finish(app)

@@ -89,11 +89,8 @@ def misfit(
     for table, filled in tables.items():
         if table not in before:
             return f"table {table!r} is new"
-        was = before[table]
-        if was is not None and filled is None:
-            return f"table {table!r} is gone"
-        if was and not filled:
-            return f"table {table!r} was emptied"
+        if before[table] and not filled:
+            return f"table {table!r} {'is gone' if filled is None else 'was emptied'}"
     if said is None:
         return None
     if more := origin.names - said.events:

@@ -1,6 +1,8 @@
 //! Several handles and threads on one store at once: writers that compete for streams, and followers that sleep until
 //! something is published and must never see a gap, a step back or half a commit.
 
+mod support;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,6 +11,7 @@ use std::time::Duration;
 
 use act_fast_core::disk::{MemoryDisk, RealDisk};
 use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Part, Patience};
+use support::lying_disk::{Call, LyingDisk, Verdict};
 
 const EVENTS_IN_COMMIT: u64 = 3;
 
@@ -177,4 +180,37 @@ fn read_while_the_index_changes(read_only: bool) {
         }
     });
     assert_eq!(reader.stream_count().expect("a count"), 2001);
+}
+
+#[test]
+fn the_lock_of_a_writer_that_is_slow_and_alive_is_not_taken() {
+    let disk = LyingDisk::new();
+    let [slow, other] = [(); 2].map(|()| Log::open(disk.shared(), support::options(Durability::Os)).expect("opening"));
+    let (writing, looks, done) = (AtomicBool::new(false), AtomicU64::new(0), AtomicBool::new(false));
+    let shared = Arc::new((writing, looks, done));
+    let seen = Arc::clone(&shared);
+    disk.intercept(move |call, name| {
+        let (writing, looks, done) = &*seen;
+        if call == Call::Lock && name.starts_with("locks/slot") {
+            looks.fetch_add(1, Ordering::SeqCst);
+        } else if call == Call::Write && name.ends_with(".seg") && !writing.swap(true, Ordering::SeqCst) {
+            // Until it was looked a few times whether this one is alive.
+            while looks.load(Ordering::SeqCst) < 3 && !done.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            assert!(!done.load(Ordering::SeqCst), "another writer went past this one");
+        }
+        Verdict::Go
+    });
+    thread::scope(|scope| {
+        let (writing, _, done) = &*shared;
+        let first = scope.spawn(|| append(&slow, "a", 1, None));
+        while !writing.load(Ordering::SeqCst) {
+            thread::yield_now();
+        }
+        let second = append(&other, "a", 1, None);
+        done.store(true, Ordering::SeqCst);
+        assert_eq!(first.join().expect("no panic").expect("appending"), 1);
+        assert_eq!(second.expect("appending"), 2);
+    });
 }

@@ -12,6 +12,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 
 use act_fast_core::{Durability, Error, Log, NewEvent, Options, Part, Patience, verify};
 use support::contents::{self, Contents};
@@ -499,6 +500,42 @@ fn a_flush_that_fails_while_the_log_grows_is_not_hidden_from_the_commit_that_it_
         assert!(matches!(lost, Err(Error::Failed(_))), "a commit that was lost was acknowledged: {lost:?}");
     });
     assert!(matches!(ask("2"), Err(Error::Failed(_))));
+}
+
+/// The system tells of a failed flush once to each file that was open then, so one that is opened later knows nothing of it.
+#[test]
+fn a_flush_of_new_room_that_fails_is_not_hidden_from_those_who_flush_later() {
+    for beside in [false, true] {
+        let disk = LyingDisk::new();
+        let log = Log::open(disk.shared(), growing(Durability::Interval)).expect("opening");
+        Item::event("a", "Asked", "1").ask(&log, None).expect("appending");
+        let (grows, later) =
+            [(); 2].map(|()| Log::open(disk.shared(), growing(Durability::Fsync)).expect("opening once more")).into();
+        let (opens, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+        let (opening, go, growing) = (Arc::clone(&opens), Arc::clone(&failed), thread::current().id());
+        disk.intercept(move |call, name| match call {
+            Call::Flush if name.ends_with(".seg") && thread::current().id() == growing => Fault::WriteFails.verdict(),
+            Call::Open if name.ends_with(".seg") && thread::current().id() != growing => {
+                opening.store(true, Ordering::SeqCst);
+                while !go.load(Ordering::SeqCst) {
+                    thread::yield_now();
+                }
+                Verdict::Go
+            }
+            _ => Verdict::Go,
+        });
+        thread::scope(|scope| {
+            let begun = beside.then(|| scope.spawn(|| later.flush()));
+            while beside && !opens.load(Ordering::SeqCst) {
+                thread::yield_now();
+            }
+            let needs_room = Item::event("a", "Asked", &format!("{:?}", "y".repeat(300_000))).ask(&grows, None);
+            assert!(matches!(needs_room, Err(Error::Io { .. } | Error::Failed(_))), "{needs_room:?}");
+            failed.store(true, Ordering::SeqCst);
+            let flushed = begun.map_or_else(|| later.flush(), |begun| begun.join().expect("no panic"));
+            assert!(matches!(flushed, Err(Error::Failed(_))), "what was lost is said to be flushed: {flushed:?}");
+        });
+    }
 }
 
 #[test]

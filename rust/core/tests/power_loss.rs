@@ -563,12 +563,31 @@ fn what_a_dead_process_owed_to_the_interval_is_flushed_by_the_next() {
     let died = disk.checkpoint().killed();
     let options = Options { flush_interval: Duration::from_millis(1), ..options(Durability::Interval) };
     let log = Log::open(died.shared(), options).expect("opening again");
+    await_flush(&log);
+    assert_eq!(contents::read(&log).expect("reading").events.len(), 1);
+}
+
+#[test]
+fn what_is_appended_is_flushed_within_the_interval() {
+    let disk = LyingDisk::new();
+    let options = Options { flush_interval: Duration::from_millis(1), ..options(Durability::Interval) };
+    let log = Log::open(disk.shared(), options.clone()).expect("opening");
+    for number in 0..3 {
+        Item::event("a", "Written", &number.to_string()).ask(&log, None).expect("appending");
+        await_flush(&log);
+        let image = disk.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted();
+        let left = Log::open(LyingDisk::from_image(&image).shared(), options.clone()).expect("opening what is left");
+        assert_eq!(contents::read(&left).expect("reading").events.len(), number + 1);
+    }
+}
+
+/// Return when all is flushed that was appended, by whatever flushes it.
+fn await_flush(log: &Log) {
     loop {
         let stats = log.stats().expect("numbers");
         if stats.flushed_bytes == stats.log_bytes {
-            break;
+            return;
         }
         std::thread::yield_now();
     }
-    assert_eq!(contents::read(&log).expect("reading").events.len(), 1);
 }

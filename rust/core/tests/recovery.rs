@@ -7,10 +7,10 @@ mod support;
 
 use std::sync::Arc;
 
-use act_fast_core::reactions::{Selection, Then};
+use act_fast_core::reactions::{Reactions, Selection, Then};
 use act_fast_core::{Durability, Log};
 use support::history::Item;
-use support::lying_disk::{Loss, LyingDisk};
+use support::lying_disk::{Image, Loss, LyingDisk};
 use support::options;
 use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec};
 use support::rng::Rng;
@@ -114,6 +114,32 @@ fn nothing_is_cut_where_nothing_was_lost() {
     }
 }
 
+/// The next file may be missing where one ends: its maker died before, or it was deleted while there was nothing in it.
+#[test]
+fn the_file_that_recovery_makes_where_the_last_one_has_ended_is_there_for_good() {
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+    disk.record();
+    let item = Item::event("a", "Written", &format!("{:?}", "x".repeat(3000)));
+    for _ in 0..10 {
+        item.ask(&log, None).expect("appending");
+    }
+    std::mem::forget(log);
+    let ended = |after: &str| after.starts_with("writing 28 bytes") && after.ends_with("00000000.seg");
+    let checkpoints = disk.checkpoints();
+    let checkpoint = checkpoints.iter().find(|checkpoint| ended(&checkpoint.after)).expect("a file that ends");
+    let mut image = checkpoint.image(Loss::Nothing, &mut Rng::new(1)).rebooted();
+    image.files.remove("log/00000001.seg").expect("the next file");
+    let disk = LyingDisk::from_image(&image);
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+    item.ask(&log, None).expect("appending");
+    let head = log.head().expect("a head");
+    std::mem::forget(log);
+    let image = disk.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted();
+    let log = Log::open(LyingDisk::from_image(&image).shared(), options(Durability::Fsync)).expect("opening");
+    assert_eq!(log.head().expect("a head"), head, "what was acknowledged is lost");
+}
+
 #[test]
 fn what_reactions_have_come_to_survives_a_power_cut_once_it_was_flushed() {
     for flushed in [true, false] {
@@ -148,4 +174,99 @@ fn what_reactions_have_come_to_survives_a_power_cut_once_it_was_flushed() {
             assert_eq!(lags(&after).iter().sum::<u64>(), 12, "this disk keeps what was not flushed");
         }
     }
+}
+
+/// A program on a disk, whose store has three events for it.
+fn program_on_a_disk() -> (LyingDisk, Arc<Log>, StandingClock, Reactions) {
+    let (disk, clock) = (LyingDisk::new(), StandingClock::default());
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+    let reactions = program(&log, &clock, vec![spec("all", &["A"], "all")]);
+    append(&log, "s", &["A", "A", "A"]);
+    correlate_all(&reactions);
+    reactions.flush().expect("flushing");
+    (disk, log, clock, reactions)
+}
+
+/// Handle the next event.
+fn handle_one(reactions: &Reactions, log: &Log) {
+    let lease = claim(reactions, log, 1, 0).remove(0);
+    assert!(finish(reactions, &lease, positions(&lease).first().copied(), Then::Free));
+}
+
+/// The same program on what a power cut has left.
+fn after(image: &Image) -> Reactions {
+    let log = Log::open(LyingDisk::from_image(image).shared(), options(Durability::Fsync)).expect("opening");
+    let reactions = program(&log, &StandingClock::default(), vec![spec("all", &["A"], "all")]);
+    correlate_all(&reactions);
+    reactions
+}
+
+/// The same program when all is lost that was not flushed.
+fn after_a_power_cut(disk: &LyingDisk) -> Reactions {
+    after(&disk.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted())
+}
+
+/// How many events are still to be handled.
+fn lag(reactions: &Reactions) -> u64 {
+    reactions.targets(&Selection::default(), None, 10).expect("targets").iter().map(|target| target.lag).sum()
+}
+
+#[test]
+fn what_was_handled_is_not_handled_again_once_the_reactions_are_closed() {
+    let (disk, log, _, reactions) = program_on_a_disk();
+    handle_one(&reactions, &log);
+    drop(reactions);
+    assert_eq!(lag(&after_a_power_cut(&disk)), 2, "what was handled is delivered again");
+}
+
+#[test]
+fn what_is_handled_is_flushed_once_a_second_while_there_is_work() {
+    let (disk, log, clock, reactions) = program_on_a_disk();
+    clock.move_on(999);
+    handle_one(&reactions, &log);
+    assert_eq!(lag(&after_a_power_cut(&disk)), 3, "what was handled before its second was over is flushed");
+    clock.move_on(1);
+    handle_one(&reactions, &log);
+    assert_eq!(lag(&after_a_power_cut(&disk)), 1, "what was handled is delivered again a second later");
+    clock.move_on(999);
+    handle_one(&reactions, &log);
+    assert_eq!(lag(&after_a_power_cut(&disk)), 1, "what was handled before its second was over is flushed");
+}
+
+#[test]
+fn an_event_that_was_skipped_by_hand_stays_skipped() {
+    let (disk, _log, _, reactions) = program_on_a_disk();
+    reactions.skip("all", "all", 1, "a note").expect("skipping");
+    let again = after_a_power_cut(&disk);
+    assert_eq!(lag(&again), 2, "what was skipped is delivered");
+    assert_eq!(again.skipped().expect("notes"), ["a note".into()]);
+}
+
+#[test]
+fn no_event_is_ever_skipped_without_a_note() {
+    let (disk, _log, _, reactions) = program_on_a_disk();
+    disk.record();
+    reactions.skip("all", "all", 1, "a note").expect("skipping");
+    let (mut rng, mut skipped) = (Rng::new(1), 0);
+    for checkpoint in disk.checkpoints() {
+        for _ in 0..20 {
+            let again = after(&checkpoint.image(Loss::Chance(50), &mut rng).rebooted());
+            if lag(&again) == 2 {
+                skipped += 1;
+                assert_eq!(again.skipped().expect("notes"), ["a note".into()], "after {}", checkpoint.after);
+            }
+        }
+    }
+    assert!(skipped > 20, "{skipped} of these power cuts came after the skip");
+}
+
+#[test]
+fn a_reset_that_repeats_what_was_skipped_is_noted_for_good() {
+    let (disk, _log, _, reactions) = program_on_a_disk();
+    reactions.skip("all", "all", 1, "a note").expect("skipping");
+    reactions.reset(&Selection::default()).expect("resetting");
+    drop(reactions);
+    let again = after_a_power_cut(&disk);
+    assert_eq!(lag(&again), 3, "what was reset is not delivered again");
+    assert_eq!(again.skipped().expect("notes"), ["a note".into(), "0\tall".into()]);
 }

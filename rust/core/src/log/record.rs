@@ -380,10 +380,109 @@ impl<'a> SnapshotRecord<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::builder::{Builder, NewCommit, commit_bytes_max};
+    use crate::log::builder::{Builder, NewCommit, NewSnapshot, commit_bytes_max};
     use proptest::prelude::*;
 
     const SEED: Seed = Seed(77);
+
+    const PLACE: u64 = 4096;
+
+    /// A commit of so many events.
+    fn commit(builder: &mut Builder, seed: Seed, count: u64) -> Vec<u8> {
+        let definitions = &[(3, KeyKind::Stream, "a"), (4, KeyKind::Name, "A")];
+        let new =
+            NewCommit { place: PLACE, previous: 9, position: 7, created: 5, synced: 0, count, meta: b"", definitions };
+        builder.commit(&new, seed);
+        for version in 1..=count {
+            builder.event(3, 4, version, b"123", seed);
+        }
+        builder.finish(seed).0.to_vec()
+    }
+
+    /// A record of each kind.
+    fn one_of_each() -> [Vec<u8>; 3] {
+        let mut builder = Builder::default();
+        let state = LogState { tail: PLACE, position: 7, created: 5, crc: 9 };
+        let commit = commit(&mut builder, SEED, 1);
+        builder.snapshot(&state, 5, &NewSnapshot { stream: 3, version: 1, before: 0, data: b"1" });
+        let snapshot = builder.finish(SEED).0.to_vec();
+        builder.end(&state);
+        [commit, snapshot, builder.finish(SEED).0.to_vec()]
+    }
+
+    #[test]
+    fn every_flipped_bit_of_a_record_is_noticed() {
+        for record in one_of_each() {
+            for bit in 0..record.len() * 8 {
+                let mut bytes = record.clone();
+                bytes.resize(1 << 16, 0);
+                assert!(sound(&bytes, PLACE, SEED).is_some());
+                bytes[bit / 8] ^= 1 << (bit % 8);
+                assert!(sound(&bytes, PLACE, SEED).is_none(), "bit {bit} of {record:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_store_is_none_here() {
+        let own = Seed::new(&[7; 16]);
+        for byte in 0..16 {
+            let mut id = [7; 16];
+            id[byte] = 8;
+            let other = Seed::new(&id);
+            for count in [1, 2] {
+                let record = commit(&mut Builder::default(), own, count);
+                assert!(sound(&record, PLACE, own).is_some() && sound(&record, PLACE, other).is_none(), "byte {byte}");
+                let preamble = Preamble::read(&record, PLACE, own, true).expect("a preamble");
+                assert_eq!(
+                    Preamble::read(&record, PLACE, other, true).is_some(),
+                    count == 1,
+                    "which has none of its own"
+                );
+                let event = preamble.events().next().expect("an event");
+                let at = usize::try_from(event.place - PLACE).expect("small");
+                assert!(event_at(&preamble, at, event.position, own).is_some());
+                assert!(event_at(&preamble, at, event.position, other).is_none(), "byte {byte}");
+            }
+        }
+    }
+
+    /// The checksum of a previous record that gives a record this checksum of its own.
+    fn previous_for(record: &[u8], wanted: u32) -> u32 {
+        let checksum = |previous: u32| {
+            let mut bytes = record.to_vec();
+            bytes[12..16].copy_from_slice(&previous.to_le_bytes());
+            SEED.record_crc(PLACE, &bytes)
+        };
+        // Each bit of it flips some bits of the checksum, whatever the others are.
+        let mut rows: Vec<(u32, u32)> = (0..32).map(|bit| (checksum(1 << bit) ^ checksum(0), 1 << bit)).collect();
+        let (mut missing, mut found) = (wanted ^ checksum(0), 0);
+        for column in 0..32 {
+            let at = rows.iter().position(|(flips, _)| flips >> column & 1 == 1).expect("no two checksums are alike");
+            let (flips, bits) = rows.swap_remove(at);
+            for row in rows.iter_mut().filter(|row| row.0 >> column & 1 == 1) {
+                *row = (row.0 ^ flips, row.1 ^ bits);
+            }
+            if missing >> column & 1 == 1 {
+                (missing, found) = (missing ^ flips, found ^ bits);
+            }
+        }
+        found
+    }
+
+    #[test]
+    fn a_record_ends_where_it_says_even_where_zeros_behind_it_would_leave_its_checksum_as_it_is() {
+        for mut record in one_of_each() {
+            let previous = previous_for(&record, u32::MAX);
+            record[12..16].copy_from_slice(&previous.to_le_bytes());
+            record[8..12].copy_from_slice(&u32::MAX.to_le_bytes());
+            assert!(sound(&record, PLACE, SEED).is_some());
+            let mut longer = [record.as_slice(), &[0; 4]].concat();
+            let len = u32::try_from(longer.len()).expect("a small record");
+            longer[4..8].copy_from_slice(&len.to_le_bytes());
+            assert!(sound(&longer, PLACE, SEED).is_none(), "{record:?}");
+        }
+    }
 
     proptest! {
         #[test]

@@ -17,8 +17,8 @@ mod sync;
 mod view;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 pub use crate::clock::{Clock, MachineClock};
 use crate::error::{Doing, Result};
@@ -35,7 +35,7 @@ use state::{Shared, is_damage};
 pub use view::{CursorInfo, TargetInfo};
 
 /// How often what is kept is flushed while there is work.
-const FLUSH_EVERY_MS: u128 = 1000;
+const FLUSH_EVERY_MS: u64 = 1000;
 
 /// The reactions of one program on one store.
 #[derive(Debug)]
@@ -45,7 +45,8 @@ pub struct Reactions {
     shared: Mutex<Shared>,
     /// What functions were asked about, by reaction.
     asked: Mutex<HashMap<u32, Asked>>,
-    flushed: Mutex<Instant>,
+    /// When what is kept was flushed last, by the machine's uptime.
+    flushed_ms: AtomicU64,
 }
 
 impl Reactions {
@@ -61,8 +62,8 @@ impl Reactions {
         let guard = log.reactions_lock().take();
         let shared = Shared::open(log, log.head()?);
         drop(guard);
-        let (asked, flushed) = (Mutex::default(), Mutex::new(Instant::now()));
-        Ok(Self { log: Arc::clone(log), clock, shared: Mutex::new(shared?), asked, flushed })
+        let flushed_ms = AtomicU64::new(clock.uptime_ms());
+        Ok(Self { log: Arc::clone(log), clock, shared: Mutex::new(shared?), asked: Mutex::default(), flushed_ms })
     }
 
     /// Do something with what all processes share, nobody else doing so meanwhile, seeing what others have done. If what is
@@ -131,13 +132,15 @@ impl Reactions {
     }
 
     fn flush_now_and_then(&self) -> Result<()> {
-        let mut flushed = self.flushed.lock().unwrap_or_else(PoisonError::into_inner);
-        if flushed.elapsed().as_millis() < FLUSH_EVERY_MS {
+        let (now_ms, flushed_ms) = (self.clock.uptime_ms(), self.flushed_ms.load(Ordering::Relaxed));
+        if now_ms.saturating_sub(flushed_ms) < FLUSH_EVERY_MS {
             return Ok(());
         }
-        *flushed = Instant::now();
-        drop(flushed);
-        self.flush()
+        // One of those who see that it is time; the others go on.
+        match self.flushed_ms.compare_exchange(flushed_ms, now_ms, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => self.flush(),
+            Err(_) => Ok(()),
+        }
     }
 }
 
