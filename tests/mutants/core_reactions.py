@@ -10,22 +10,11 @@ REACTIONS: Final = (
     Mutation(
         "token",
         "rust/core/src/reactions/finish.rs",
-        "if target.token != outcome.token || target.leased_until_ms == 0 {",
+        "if target.token != outcome.token {",
         "if target.leased_until_ms == 0 {",
         (
             cargo("reactions", "an_outcome_of_a_lease_that_was_lost_is_dropped_and_reported"),
             cargo("simulation"),
-        ),
-    ),
-    Mutation(
-        "lease-that-has-ended",
-        "rust/core/src/reactions/finish.rs",
-        "if target.token != outcome.token || target.leased_until_ms == 0 {",
-        "if target.token != outcome.token {",
-        (
-            cargo("reactions"),
-            cargo("simulation"),
-            cargo("reactions_budget"),
         ),
     ),
     Mutation(
@@ -50,10 +39,7 @@ REACTIONS: Final = (
         "rust/core/src/reactions/administer.rs",
         "token: target.token.wrapping_add(1),",
         "token: target.token,",
-        (
-            cargo("reactions", "reset_delivers_everything_again_and_fences_off_who_holds_the_lease"),
-            cargo("simulation"),
-        ),
+        (cargo("reactions", "reset_delivers_everything_again_and_fences_off_who_holds_the_lease"),),
     ),
     Mutation(
         "watermark-advance",
@@ -68,8 +54,10 @@ REACTIONS: Final = (
         "                target.watermark = target.watermark.max(done);\n",
         "",
         (
-            cargo("reactions", "lagging_targets_come_by_priority"),
+            cargo("reactions"),
             cargo("reactions_budget"),
+            cargo("reactions_of_programs"),
+            cargo("simulation"),
         ),
     ),
     Mutation(
@@ -77,18 +65,14 @@ REACTIONS: Final = (
         "rust/core/src/reactions/finish.rs",
         "if done > subscription.done {",
         "if done != subscription.done {",
-        (
-            cargo("reactions"),
-            cargo("simulation"),
-            cargo("reactions_of_programs"),
-        ),
+        (cargo("reactions_of_programs", "a_lease_for_one_reaction_leaves_another_that_is_further_on_where_it_is"),),
     ),
     Mutation(
         "watermark-below-what-was-found-later",
         "rust/core/src/reactions/finish.rs",
         "            let done = done.min(part.known_to);\n",
         "",
-        (cargo("reactions_of_programs", "a_lease_does_not_answer_for_what_was_found_after_it_was_given"),),
+        (cargo("reactions_of_programs", "a_lease_does_not_answer_for_what_one_of_its_reactions_had_not_yet_found"),),
     ),
     Mutation(
         "cell-checksum",
@@ -231,33 +215,11 @@ REACTIONS: Final = (
         (cargo("reactions_budget", "every_fourth_single_claim_is_for_the_lowest_watermark"),),
     ),
     Mutation(
-        "attempts-of-another-program",
-        "rust/core/src/reactions/finish.rs",
-        "            if next && its {\n",
-        "            if next || its {\n",
-        (
-            cargo("reactions_budget", "the_same_event_has_a_budget_with_each_program"),
-            cargo("reactions_of_programs", "what_one_program_does_at_a_target_leaves_anothers_budget_of_retries_alone"),
-            cargo("reactions_budget"),
-        ),
-    ),
-    Mutation(
         "attempts-lost-by-another-program",
         "rust/core/src/reactions/claim.rs",
         "        pending.retain(|(_, own, _)| *own == ours);\n",
         "        let _ = ours;\n",
         (cargo("reactions_budget", "a_lease_that_another_program_lost_is_not_counted_against_this_one"),),
-    ),
-    Mutation(
-        "attempts-of-another-event",
-        "rust/core/src/reactions/claim.rs",
-        "if subscription.failing == position { subscription.attempts } else { 0 }",
-        "subscription.attempts",
-        (
-            cargo("reactions", "the_budget_of_retries_belongs_to_the_failing_event"),
-            cargo("reactions_budget"),
-            cargo("simulation"),
-        ),
     ),
     Mutation(
         "skips-flush",

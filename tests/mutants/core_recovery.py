@@ -74,13 +74,7 @@ RECOVERY: Final = (
         "rust/core/src/recovery/recover.rs",
         "            copy.flush().doing(what)?;\n",
         "",
-        (
-            cargo(
-                "recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"
-            ),
-            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
-            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
-        ),
+        (cargo("recovery", "what_lies_behind_a_loss_is_there_whenever_the_power_goes_while_it_is_set_aside"),),
     ),
     Mutation(
         "set-aside-later-files",
@@ -102,37 +96,18 @@ RECOVERY: Final = (
         ),
     ),
     Mutation(
-        "cut-flushed",
-        "rust/core/src/recovery/recover.rs",
-        "        file.flush().doing(what)?;\n        cut +=",
-        "        cut +=",
-        (
-            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
-            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
-        ),
-    ),
-    Mutation(
         "cut-cleared",
         "rust/core/src/recovery/recover.rs",
         "        file.write_zeros(tail % segments.segment_bytes, last as u64 + 1).doing(what)?;\n",
         "",
-        (
-            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
-            cargo(
-                "recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"
-            ),
-        ),
+        (cargo("recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"),),
     ),
     Mutation(
         "recovered-flushed",
         "rust/core/src/recovery/recover.rs",
         "    segments.flush(0, tail)?;\n",
         "",
-        (
-            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
-            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
-            cargo("power_loss", "an_os_store_keeps_a_prefix"),
-        ),
+        (cargo("recovery", "what_a_recovery_has_found_is_flushed"),),
     ),
     Mutation(
         "recovered-rewritten",
@@ -163,10 +138,7 @@ RECOVERY: Final = (
         "rust/core/src/recovery/recover.rs",
         "Some(identity) if identity.same_file(&here) =>",
         "Some(_) =>",
-        (
-            cargo("corruption"),
-            cargo("power_loss", "a_restart_of_the_machine_is_told_from_the_death_of_a_process"),
-        ),
+        (cargo("recovery", "the_control_file_of_a_copy_is_not_believed"),),
     ),
     Mutation(
         "clean-taken-back",
@@ -183,26 +155,20 @@ RECOVERY: Final = (
         "rust/core/src/shared/control.rs",
         "self.change_flags(|flags| (flags | CLEAN) & !OPEN)?;\n        self.flush()",
         "self.change_flags(|flags| (flags | CLEAN) & !OPEN)",
-        (
-            cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
-            cargo("power_loss", "an_opening_may_be_cut_short_at_every_boundary_and_what_comes_after_is_kept"),
-        ),
+        (cargo("recovery", "a_store_that_was_closed_needs_no_recovery_after_a_power_cut"),),
     ),
     Mutation(
         "names-of-a-new-store",
         "rust/core/src/store/open.rs",
         '            disk.sync_folder(segments::FOLDER)\n                .and_then(|()| disk.sync_folder(""))',
         "            Ok::<(), std::io::Error>(())",
-        (
-            cargo("power_loss", "an_opening_may_be_cut_short_at_every_boundary_and_what_comes_after_is_kept"),
-            cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
-        ),
+        (cargo("recovery", "a_store_whose_maker_dies_at_any_boundary_keeps_what_the_next_one_writes"),),
     ),
     Mutation(
         "leftovers-flushed",
         "rust/core/src/store/open.rs",
-        "Durability::Fsync => self.flush()?,",
-        "Durability::Fsync => {}",
+        "            self.flush()?;\n",
+        "",
         (
             cargo("power_loss", "an_opening_may_be_cut_short_at_every_boundary_and_what_comes_after_is_kept"),
             cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
@@ -210,9 +176,9 @@ RECOVERY: Final = (
     ),
     Mutation(
         "leftovers-of-an-interval",
-        "rust/core/src/store/open.rs",
-        "self.control.synced()? < state.tail => self.flush_soon()?,",
-        "self.control.synced()? < state.tail => {}",
+        "rust/core/src/store/repair.rs",
+        "            let _ = self.housekeeper.want_flush();\n",
+        "",
         (cargo("power_loss", "what_a_dead_process_owed_to_the_interval_is_flushed_by_the_next"),),
     ),
     Mutation(
@@ -251,7 +217,7 @@ RECOVERY: Final = (
         "rust/core/src/log/record.rs",
         "            && self.definitions().count() as u64 == self.definition_count\n",
         "",
-        (cargo("lib", "log::scan::tests"),),
+        (cargo("lib", "log::scan::tests::a_commit_with_a_sound_checksum_whose_keys_are_none_ends_the_walk"),),
     ),
     Mutation(
         "surplus-of-a-commit",
@@ -306,5 +272,12 @@ RECOVERY: Final = (
                 "recovery", "what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside"
             ),
         ),
+    ),
+    Mutation(
+        "name-of-what-is-set-aside",
+        "rust/core/src/recovery/recover.rs",
+        "            disk.sync_folder(segments::FOLDER).doing(what)?;\n",
+        "",
+        (cargo("recovery", "what_lies_behind_a_loss_is_there_whenever_the_power_goes_while_it_is_set_aside"),),
     ),
 )

@@ -13,12 +13,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use act_fast_core::{Durability, Error, Log, NewEvent, Options, Part, Patience, verify};
 use support::contents::{self, Contents};
 use support::control_file;
 use support::history::{self, Author, Item};
-use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
+use support::lying_disk::{Call, HOUSEKEEPER, Loss, LyingDisk, Verdict};
 use support::options;
 use support::rng::Rng;
 
@@ -507,34 +508,63 @@ fn a_flush_that_fails_while_the_log_grows_is_not_hidden_from_the_commit_that_it_
 fn a_flush_of_new_room_that_fails_is_not_hidden_from_those_who_flush_later() {
     for beside in [false, true] {
         let disk = LyingDisk::new();
-        let log = Log::open(disk.shared(), growing(Durability::Interval)).expect("opening");
-        Item::event("a", "Asked", "1").ask(&log, None).expect("appending");
-        let (grows, later) =
-            [(); 2].map(|()| Log::open(disk.shared(), growing(Durability::Fsync)).expect("opening once more")).into();
-        let (opens, failed) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
-        let (opening, go, growing) = (Arc::clone(&opens), Arc::clone(&failed), thread::current().id());
-        disk.intercept(move |call, name| match call {
-            Call::Flush if name.ends_with(".seg") && thread::current().id() == growing => Fault::WriteFails.verdict(),
-            Call::Open if name.ends_with(".seg") && thread::current().id() != growing => {
-                opening.store(true, Ordering::SeqCst);
-                while !go.load(Ordering::SeqCst) {
-                    thread::yield_now();
-                }
-                Verdict::Go
-            }
-            _ => Verdict::Go,
+        let open = || Log::open(disk.shared(), growing(Durability::Fsync)).expect("opening");
+        let (writes, grows, later) = (open(), open(), open());
+        // A log file that one of them has never opened.
+        for bytes in [450_000, 120_000] {
+            let large = format!("{:?}", "x".repeat(bytes));
+            Item::event("a", "Asked", &large).ask(&writes, None).expect("appending");
+        }
+        assert_eq!(writes.stats().expect("numbers").segments, 2);
+        // Written, and not yet flushed.
+        let (written, opens, failed) = (AtomicBool::new(false), AtomicBool::new(false), AtomicBool::new(false));
+        let shared = Arc::new((written, opens, failed));
+        let seen = Arc::clone(&shared);
+        disk.intercept(move |call, name| {
+            let (written, ..) = &*seen;
+            written.fetch_or(call == Call::Write && name.ends_with(".seg"), Ordering::SeqCst);
+            let flushes = call == Call::Identity && written.load(Ordering::SeqCst);
+            if flushes { Fault::AnyFails.verdict() } else { Verdict::Go }
         });
+        let unflushed = Item::event("a", "Asked", "1").ask(&writes, None);
+        assert!(matches!(unflushed, Err(Error::Unknown(_))), "{unflushed:?}");
+        let (seen, growing) = (Arc::clone(&shared), thread::current().id());
+        disk.intercept(move |call, name| {
+            let (_, opens, failed) = &*seen;
+            if thread::current().name() == Some(HOUSEKEEPER) {
+                return Fault::AnyFails.verdict();
+            }
+            if name.ends_with(".seg") && call == Call::Flush && thread::current().id() == growing {
+                return Fault::WriteFails.verdict();
+            }
+            if name.ends_with(".seg") && call == Call::Open && thread::current().id() != growing {
+                opens.store(true, Ordering::SeqCst);
+                until("room was made", failed);
+            }
+            Verdict::Go
+        });
+        let (_, opens, failed) = &*shared;
         thread::scope(|scope| {
             let begun = beside.then(|| scope.spawn(|| later.flush()));
-            while beside && !opens.load(Ordering::SeqCst) {
-                thread::yield_now();
+            if beside {
+                until("the other flush has begun", opens);
             }
-            let needs_room = Item::event("a", "Asked", &format!("{:?}", "y".repeat(300_000))).ask(&grows, None);
+            let needs_room = Item::event("b", "Asked", &format!("{:?}", "y".repeat(300_000))).ask(&grows, None);
             assert!(matches!(needs_room, Err(Error::Io { .. } | Error::Failed(_))), "{needs_room:?}");
             failed.store(true, Ordering::SeqCst);
-            let flushed = begun.map_or_else(|| later.flush(), |begun| begun.join().expect("no panic"));
+            let begun = begun.unwrap_or_else(|| scope.spawn(|| later.flush()));
+            let flushed = begun.join().expect("no panic");
             assert!(matches!(flushed, Err(Error::Failed(_))), "what was lost is said to be flushed: {flushed:?}");
         });
+    }
+}
+
+/// Wait until a flag is set.
+fn until(what: &str, flag: &AtomicBool) {
+    let begun = Instant::now();
+    while !flag.load(Ordering::SeqCst) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "still waiting until {what}");
+        thread::yield_now();
     }
 }
 

@@ -12,7 +12,7 @@
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use act_fast_core::{Durability, Log, Options, verify};
 use support::contents::{self, Trouble};
@@ -583,11 +583,13 @@ fn what_is_appended_is_flushed_within_the_interval() {
 
 /// Return when all is flushed that was appended, by whatever flushes it.
 fn await_flush(log: &Log) {
+    let begun = Instant::now();
     loop {
         let stats = log.stats().expect("numbers");
         if stats.flushed_bytes == stats.log_bytes {
             return;
         }
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing flushes it: {stats:?}");
         std::thread::yield_now();
     }
 }

@@ -90,6 +90,42 @@ fn a_lease_does_not_answer_for_what_was_found_after_it_was_given() {
 }
 
 #[test]
+fn a_lease_does_not_answer_for_what_one_of_its_reactions_had_not_yet_found() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("old", &["A"], "t")]);
+    append(&log, "one", &["B", "A", "B", "A"]);
+    correlate_all(&reactions);
+    reactions.register(&[spec("new", &["B"], "t")]).expect("a new reaction");
+    reactions.correlate(1).expect("correlating");
+    let lease = claim(&reactions, &log, 1, 0).remove(0);
+    assert_eq!(positions(&lease), [1, 2, 4]);
+    assert!(finish(&reactions, &lease, Some(4), Then::Free));
+    correlate_all(&reactions);
+    assert_eq!(positions(&claim(&reactions, &log, 1, 0)[0]), [3]);
+}
+
+#[test]
+fn a_lease_for_one_reaction_leaves_another_that_is_further_on_where_it_is() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("old", &["A"], "t")]);
+    append(&log, "one", &["B", "A"]);
+    correlate_all(&reactions);
+    let lease = claim(&reactions, &log, 1, 0).remove(0);
+    assert!(finish(&reactions, &lease, Some(2), Then::Free));
+    reactions.register(&[spec("new", &["B"], "t")]).expect("a new reaction");
+    correlate_all(&reactions);
+    let lease = claim(&reactions, &log, 1, 0).remove(0);
+    assert_eq!(positions(&lease), [1]);
+    assert!(finish(&reactions, &lease, Some(1), Then::Free));
+    // What is handled again is known to be, of either reaction.
+    reactions.reset(&Selection::default()).expect("resetting");
+    let past = claim(&reactions, &log, 1, 0).remove(0).past.expect("a past");
+    let mut replays: Vec<_> = past.replays.into_iter().map(|(_, name, upto)| (name, upto)).collect();
+    replays.sort();
+    assert_eq!(replays, [("A".to_owned(), 2), ("B".to_owned(), 1)]);
+}
+
+#[test]
 fn a_lane_that_the_code_has_renamed_is_where_its_old_targets_are_claimed() {
     let (log, clock) = (store(), StandingClock::default());
     let before = program(&log, &clock, vec![in_lane(spec("r", &["A"], "t"), "slow", 0)]);

@@ -13,7 +13,7 @@ use support::history::Item;
 use support::lying_disk::{Image, Loss, LyingDisk};
 use support::options;
 use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec};
-use support::rng::Rng;
+use support::rng::{self, Rng};
 
 /// A store of several log files that was never flushed, and where its log ended after each commit.
 fn unflushed() -> (LyingDisk, Vec<u64>) {
@@ -69,6 +69,8 @@ fn what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is
         assert_eq!(log.head().expect("a head"), kept as u64, "unit {unit}, byte {differs} of {ends:?}");
         // Commits behind the loss are not shown, and are there to be looked at.
         let tail = log.stats().expect("numbers").log_bytes as usize;
+        let above = &left.bytes(&format!("log/{}", written[tail / segment_bytes].0))[tail % segment_bytes..];
+        assert!(above.iter().all(|byte| *byte == 0), "unit {unit}: something is left where the next commits go");
         for (number, bytes) in before.iter().enumerate() {
             let (name, start) = (&written[number].0, number * segment_bytes);
             let after = left.shared().list("log").expect("names");
@@ -111,6 +113,99 @@ fn nothing_is_cut_where_nothing_was_lost() {
         let recovered = log.stats().expect("numbers").recovered.expect("a recovery");
         assert_eq!((recovered.events, recovered.cut_bytes), (ends.len() as u64, 0));
         assert_eq!(log.stats().expect("numbers").log_bytes, *ends.last().expect("commits"));
+    }
+}
+
+#[test]
+fn what_lies_behind_a_loss_is_there_whenever_the_power_goes_while_it_is_set_aside() {
+    let (disk, _) = unflushed();
+    let checkpoint = disk.checkpoint();
+    let mut rng = Rng::new(rng::seed("set aside"));
+    let mut cut = 0;
+    for unit in (0..checkpoint.units()).step_by(3) {
+        let image = checkpoint.image(Loss::One(unit), &mut Rng::new(1)).rebooted();
+        let left = LyingDisk::from_image(&image);
+        left.record();
+        let Ok(log) = Log::open(left.shared(), options(Durability::Os)) else { continue };
+        let tail = log.stats().expect("numbers").log_bytes;
+        let name = format!("log/{:08}.seg", tail / support::SEGMENT_BYTES);
+        let aside = format!("{name}.cut-{tail}");
+        if !left.shared().list("log").expect("names").iter().any(|name| aside.ends_with(name.as_str())) {
+            continue;
+        }
+        cut += 1;
+        let kept = left.bytes(&aside);
+        for checkpoint in left.checkpoints() {
+            for loss in [Loss::Everything, Loss::Chance(50)] {
+                let found = checkpoint.image(loss, &mut rng);
+                let whole = |name: &str, from: usize| {
+                    found.files.get(name).is_some_and(|(_, bytes)| bytes[from.min(bytes.len())..].starts_with(&kept))
+                };
+                let still = whole(&name, (tail % support::SEGMENT_BYTES) as usize);
+                assert!(still || whole(&aside, 0), "unit {unit}, after {}: {aside} is lost", checkpoint.after);
+            }
+        }
+    }
+    assert!(cut > 3, "{cut} times something was set aside");
+}
+
+#[test]
+fn what_a_recovery_has_found_is_flushed() {
+    let (disk, ends) = unflushed();
+    let left = disk.checkpoint().killed();
+    left.shared().remove("control").expect("removing the control file");
+    let log = Log::open(left.shared(), options(Durability::Os)).expect("opening");
+    let stats = log.stats().expect("numbers");
+    assert_eq!((stats.events, stats.flushed_bytes), (ends.len() as u64, stats.log_bytes));
+    let image = left.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted();
+    let log = Log::open(LyingDisk::from_image(&image).shared(), options(Durability::Os)).expect("opening what is left");
+    assert_eq!(log.head().expect("a head"), ends.len() as u64);
+}
+
+#[test]
+fn a_store_that_was_closed_needs_no_recovery_after_a_power_cut() {
+    for durability in [Durability::Fsync, Durability::Interval] {
+        let disk = LyingDisk::new();
+        let log = Log::open(disk.shared(), options(durability)).expect("opening");
+        Item::event("a", "Written", "1").ask(&log, None).expect("appending");
+        log.shut_down().expect("closing");
+        let image = disk.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted();
+        let log = Log::open(LyingDisk::from_image(&image).shared(), options(durability)).expect("opening again");
+        assert_eq!((log.head().expect("a head"), log.stats().expect("numbers").recovered), (1, None));
+    }
+}
+
+/// It may have been made while the store was opened and closed: each of its files is of another moment.
+#[test]
+fn the_control_file_of_a_copy_is_not_believed() {
+    let disk = LyingDisk::new();
+    let written = |number: u64| {
+        let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+        Item::event("a", "Written", &number.to_string()).ask(&log, None).expect("appending");
+        log.shut_down().expect("closing");
+        disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1))
+    };
+    let mut earlier = written(1);
+    let mut later = written(2);
+    later.bytes_mut("control").clone_from(earlier.bytes_mut("control"));
+    let log = Log::open(LyingDisk::from_image(&later.copied()).shared(), options(Durability::Fsync)).expect("opening");
+    assert_eq!(log.head().expect("a head"), 2, "the copy has lost an event");
+}
+
+#[test]
+fn a_store_whose_maker_dies_at_any_boundary_keeps_what_the_next_one_writes() {
+    let disk = LyingDisk::new();
+    disk.record();
+    drop(Log::open(disk.shared(), options(Durability::Fsync)).expect("opening"));
+    let checkpoints = disk.checkpoints();
+    assert!(checkpoints.len() > 10, "{} boundaries", checkpoints.len());
+    for checkpoint in checkpoints.into_iter().filter(|checkpoint| checkpoint.of_one_instant) {
+        let disk = checkpoint.killed();
+        let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening after a death");
+        Item::event("a", "Written", "1").ask(&log, None).expect("appending");
+        let image = disk.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted();
+        let left = Log::open(LyingDisk::from_image(&image).shared(), options(Durability::Fsync)).expect("opening");
+        assert_eq!(left.head().expect("a head"), 1, "after {}", checkpoint.after);
     }
 }
 

@@ -282,6 +282,31 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_with_a_sound_checksum_whose_keys_are_none_ends_the_walk() {
+        let define = |builder: &mut Builder, state: &LogState, seed: Seed| {
+            let LogState { tail: place, position, created, crc: previous } = *state;
+            let definitions = &[(2, KeyKind::Stream, "b")];
+            let position = position + 1;
+            builder.commit(
+                &NewCommit { place, previous, position, created, synced: 0, count: 1, meta: b"", definitions },
+                seed,
+            );
+            builder.event(2, 1, 1, b"1", seed);
+        };
+        let what = Some("the record here does not hold what it says");
+        // The last bytes before the event are its key, kind, length and text.
+        let changed = |before: usize, byte: u8| {
+            resealed(define, |record| {
+                let text = record.iter().position(|byte| *byte == b'b').expect("the text");
+                record[text - before] = byte;
+            })
+        };
+        assert_eq!(changed(0, b'c'), None);
+        assert_eq!(changed(0, 0xff), what, "no text");
+        assert_eq!(changed(2, 7), what, "no kind");
+    }
+
+    #[test]
     fn a_record_that_was_written_for_another_place_is_none_here() {
         let torn = Some("the record here is torn or damaged");
         assert_eq!(second(|new| NewCommit { place: new.place + 4, ..new }), torn);

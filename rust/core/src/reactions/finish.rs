@@ -91,7 +91,7 @@ impl Shared {
     fn take(&mut self, outcome: &Outcome, blamed: Option<u32>) -> Result<bool> {
         let number = outcome.target;
         let mut target = self.target_of(number)?;
-        if target.token != outcome.token || target.leased_until_ms == 0 {
+        if target.token != outcome.token {
             return Ok(false);
         }
         let held = self.held.remove(&number).filter(|held| held.token == outcome.token);

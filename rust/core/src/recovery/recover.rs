@@ -225,9 +225,9 @@ fn cut(disk: &Arc<dyn Disk>, segments: &Segments, tail: u64, count: u64, options
             let copy = disk.open(&aside, Access::Create).doing(what)?;
             copy.write_all_at(&rest[..=last], 0).doing(what)?;
             copy.flush().doing(what)?;
+            disk.sync_folder(segments::FOLDER).doing(what)?;
         }
         file.write_zeros(tail % segments.segment_bytes, last as u64 + 1).doing(what)?;
-        file.flush().doing(what)?;
         cut += last as u64 + 1;
     }
     Ok(cut)

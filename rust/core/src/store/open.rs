@@ -135,11 +135,8 @@ impl Log {
     /// Flush and publish what was written but not acknowledged.
     fn flush_leftovers(&self) -> Result<()> {
         let state = self.control.log_state()?;
-        match self.options.durability {
-            Durability::Fsync => self.flush()?,
-            // Its writer may have died before the interval was over.
-            Durability::Interval if self.control.synced()? < state.tail => self.flush_soon()?,
-            Durability::Interval | Durability::Os => {}
+        if self.options.durability == Durability::Fsync {
+            self.flush()?;
         }
         if self.control.published()? < state.position {
             self.control.publish(state.position);
