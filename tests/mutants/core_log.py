@@ -224,20 +224,10 @@ LOG: Final = (
         (cargo("owner_death"),),
     ),
     Mutation(
-        "flush-of-new-room-apart",
-        "rust/core/src/store/growth.rs",
-        "let file = self.segments.file_apart(number)?;",
-        "let file = self.segments.file(number)?;",
-        (cargo("errno", "a_flush_that_fails_while_the_log_grows_is_not_hidden_from_the_commit_that_it_lost"),),
-    ),
-    Mutation(
         "name-of-a-segment-made-ahead",
         "rust/core/src/store/growth.rs",
         '        self.disk.sync_folder(segments::FOLDER).doing(|| "syncing the log\'s folder".to_owned())?;\n',
         "",
-        (
-            cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
-            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
-        ),
+        (cargo("errno", "any_call_may_fail_while_log_file_and_hash_table_grow"),),
     ),
 )

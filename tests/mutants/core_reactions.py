@@ -135,7 +135,12 @@ REACTIONS: Final = (
         "rust/core/src/reaction_files/files.rs",
         "        self.counts.flush()\n",
         "        Ok(())\n",
-        (cargo("recovery", "what_reactions_have_come_to_survives_a_power_cut_once_it_was_flushed"),),
+        (
+            cargo(
+                "recovery",
+                "targets_that_were_found_since_the_store_was_opened_survive_a_power_cut_once_they_were_flushed",
+            ),
+        ),
     ),
     Mutation(
         "texts-flush",
@@ -184,7 +189,7 @@ REACTIONS: Final = (
         "rust/core/src/reaction_files/copy.rs",
         "    copied.flush()?;\n",
         "",
-        (cargo("exchange", "a_power_cut_leaves_a_whole_backup_or_none"),),
+        (cargo("recovery", "what_a_backup_says_of_reactions_survives_a_power_cut"),),
     ),
     Mutation(
         "order-of-the-leading",

@@ -126,6 +126,13 @@ def test_all_types_are_the_same_from_files_and_from_the_log(app: Act) -> None:
     assert app.sql("describe everything").fetchall() == before
 
 
+def said(path: Path) -> tuple[Any, ...]:
+    """What the only manifest says, but for its files."""
+    [file] = files(path, "manifest-*.json")
+    manifest = msgspec.json.decode(file.read_bytes(), type=Manifest)
+    return manifest.format, manifest.store, manifest.mark, manifest.fingerprint, manifest.upto
+
+
 def spoil(path: Path) -> dict[str, Callable[[], object]]:
     """Ways to damage what is written down."""
 
@@ -163,10 +170,12 @@ def spoil(path: Path) -> dict[str, Callable[[], object]]:
 def test_what_is_damaged_is_made_anew(app: Act, store_path: Path, damage: str) -> None:
     deposit(app, STEP)
     right = total(app)
+    before = said(store_path)
     spoil(store_path)[damage]()
     assert total(app) == right == expected(app)
     assert total(app) == right
     assert len(files(store_path)) == 1
+    assert said(store_path) == before
 
 
 def test_damage_is_noticed_by_other_processes_and_does_no_harm_to_the_store(app: Act, store_path: Path) -> None:

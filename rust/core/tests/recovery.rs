@@ -7,6 +7,7 @@ mod support;
 
 use std::sync::Arc;
 
+use act_fast_core::disk::Within;
 use act_fast_core::reactions::{Reactions, Selection, Then};
 use act_fast_core::{Durability, Log};
 use support::history::Item;
@@ -364,4 +365,42 @@ fn a_reset_that_repeats_what_was_skipped_is_noted_for_good() {
     let again = after_a_power_cut(&disk);
     assert_eq!(lag(&again), 3, "what was reset is not delivered again");
     assert_eq!(again.skipped().expect("notes"), ["a note".into(), "0\tall".into()]);
+}
+
+#[test]
+fn targets_that_were_found_since_the_store_was_opened_survive_a_power_cut_once_they_were_flushed() {
+    let (disk, log, clock, reactions) = program_on_a_disk();
+    drop(reactions);
+    log.shut_down().expect("closing");
+    let disk = LyingDisk::from_image(&disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1)));
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening again");
+    let specs = || vec![spec("all", &["A"], "all"), spec("own", &["A"], "own-{stream}")];
+    let reactions = program(&log, &clock, specs());
+    append(&log, "other", &["A"]);
+    correlate_all(&reactions);
+    for lease in claim(&reactions, &log, 9, 0) {
+        assert!(finish(&reactions, &lease, positions(&lease).last().copied(), Then::Free));
+    }
+    assert_eq!(lag(&reactions), 0);
+    reactions.flush().expect("flushing");
+    let image = disk.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted();
+    let log = Log::open(LyingDisk::from_image(&image).shared(), options(Durability::Fsync)).expect("opening");
+    let again = program(&log, &clock, specs());
+    correlate_all(&again);
+    assert_eq!(lag(&again), 0, "what was flushed is delivered again");
+}
+
+#[test]
+fn what_a_backup_says_of_reactions_survives_a_power_cut() {
+    let (_disk, log, clock, reactions) = program_on_a_disk();
+    handle_one(&reactions, &log);
+    let to = LyingDisk::new();
+    log.backup(&to.shared(), "copy", &mut |_, _| Ok(())).expect("a backup");
+    let image = to.checkpoint().image(Loss::Everything, &mut Rng::new(1));
+    let left = LyingDisk::from_image(&image);
+    let copy = Arc::new(Within::new(&left.shared(), "copy"));
+    let log = Log::open(copy, options(Durability::Fsync)).expect("opening the backup");
+    let reactions = program(&log, &clock, vec![spec("all", &["A"], "all")]);
+    correlate_all(&reactions);
+    assert_eq!(lag(&reactions), 2, "what was handled before the backup is handled again in it");
 }
