@@ -49,18 +49,6 @@ REACTIONS: Final = (
         (cargo("reactions", "an_event_is_delivered_once_to_each_target_it_concerns_and_in_order"),),
     ),
     Mutation(
-        "watermark-of-a-target",
-        "rust/core/src/reactions/finish.rs",
-        "                target.watermark = target.watermark.max(done);\n",
-        "",
-        (
-            cargo("reactions"),
-            cargo("reactions_budget"),
-            cargo("reactions_of_programs"),
-            cargo("simulation"),
-        ),
-    ),
-    Mutation(
         "watermark-never-back",
         "rust/core/src/reactions/finish.rs",
         "if done > subscription.done {",
