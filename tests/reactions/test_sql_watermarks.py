@@ -423,7 +423,7 @@ def test_a_database_of_another_store_that_cannot_be_opened_at_first_acknowledges
             deposit(other, "a", "b", "c")
             other.settle()
         with Act(owner.store, Account, Totals(connect)) as app:
-            deposit(app, "y", "z")
+            deposit(app, "y")
             finish(app)
             assert "another store" in blocked(app)
             assert next(app.targets("totals")).watermark == 1
