@@ -468,9 +468,9 @@ FACADE: Final = (
     Mutation(
         "meta-of-one-moment",
         "python/act_fast/stores/rows.py",
-        "commit_us, created = created_us, _from_timestamp(created_us / 1e6, UTC)\n        if not meta:\n"
+        "commit_us, created = created_us, moment(created_us)\n        if not meta:\n"
         "            why = Meta()\n        elif meta is commit_meta:",
-        'commit_us, created, commit_meta = created_us, _from_timestamp(created_us / 1e6, UTC), b""\n'
+        'commit_us, created, commit_meta = created_us, moment(created_us), b""\n'
         "        if not meta:\n            why = Meta()\n        elif commit_meta:",
         (pytest("exchange/test_restore.py::test_commits_of_one_moment_keep_their_own_metas"),),
     ),
