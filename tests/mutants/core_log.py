@@ -228,6 +228,11 @@ LOG: Final = (
         "rust/core/src/store/growth.rs",
         '        self.disk.sync_folder(segments::FOLDER).doing(|| "syncing the log\'s folder".to_owned())?;\n',
         "",
-        (cargo("errno", "any_call_may_fail_while_log_file_and_hash_table_grow"),),
+        (
+            cargo(
+                "recovery",
+                "a_file_whose_maker_could_not_make_its_name_last_is_there_for_good_once_it_is_written_to",
+            ),
+        ),
     ),
 )

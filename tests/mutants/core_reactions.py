@@ -119,18 +119,6 @@ REACTIONS: Final = (
         (cargo("recovery", "what_reactions_have_come_to_survives_a_power_cut_once_it_was_flushed"),),
     ),
     Mutation(
-        "counts-flush",
-        "rust/core/src/reaction_files/files.rs",
-        "        self.counts.flush()\n",
-        "        Ok(())\n",
-        (
-            cargo(
-                "recovery",
-                "targets_that_were_found_since_the_store_was_opened_survive_a_power_cut_once_they_were_flushed",
-            ),
-        ),
-    ),
-    Mutation(
         "texts-flush",
         "rust/core/src/reaction_files/files.rs",
         "        self.texts.flush()?;\n",

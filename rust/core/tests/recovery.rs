@@ -6,12 +6,13 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use act_fast_core::disk::Within;
 use act_fast_core::reactions::{Reactions, Selection, Then};
 use act_fast_core::{Durability, Log};
 use support::history::Item;
-use support::lying_disk::{Image, Loss, LyingDisk};
+use support::lying_disk::{Call, Image, Loss, LyingDisk, Verdict};
 use support::options;
 use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec};
 use support::rng::{self, Rng};
@@ -208,6 +209,29 @@ fn a_store_whose_maker_dies_at_any_boundary_keeps_what_the_next_one_writes() {
         let left = Log::open(LyingDisk::from_image(&image).shared(), options(Durability::Fsync)).expect("opening");
         assert_eq!(left.head().expect("a head"), 1, "after {}", checkpoint.after);
     }
+}
+
+#[test]
+fn a_file_whose_maker_could_not_make_its_name_last_is_there_for_good_once_it_is_written_to() {
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+    let renamed = AtomicBool::new(false);
+    disk.intercept(move |call, name| match call {
+        Call::Rename => {
+            renamed.store(true, Ordering::SeqCst);
+            Verdict::Go
+        }
+        Call::SyncFolder if name == "log" && renamed.swap(false, Ordering::SeqCst) => {
+            Verdict::Fail(std::io::Error::from_raw_os_error(5))
+        }
+        _ => Verdict::Go,
+    });
+    let item = Item::event("a", "Written", &format!("{:?}", "x".repeat(3000)));
+    let acknowledged = (0..8).filter(|_| item.ask(&log, None).is_ok()).count() as u64;
+    assert!(log.stats().expect("numbers").segments > 1);
+    let image = disk.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted();
+    let log = Log::open(LyingDisk::from_image(&image).shared(), options(Durability::Fsync)).expect("opening");
+    assert_eq!(log.head().expect("a head"), acknowledged, "what was acknowledged is lost");
 }
 
 /// The next file may be missing where one ends: its maker died before, or it was deleted while there was nothing in it.
