@@ -9,7 +9,7 @@ from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 
-__all__ = ["Address", "open_store"]
+__all__ = ["Address", "open_address", "open_store"]
 
 Address: TypeAlias = Store | str | os.PathLike[str]
 """A store, or where one is: a directory, `memory:`, or `postgresql://host/database`."""
@@ -39,12 +39,18 @@ def open_store(address: Address) -> tuple[Store, bool]:
     if address == "memory:":
         return LogStore.memory(), True
     if isinstance(address, str) and "://" in address:
-        return _of_scheme(address.partition("://")[0])(address), True
+        return open_address(address, create=True), True
     return LogStore(address), True
 
 
-def _of_scheme(scheme: str) -> Callable[[str], Store]:
-    """What opens the addresses of a scheme. It is imported when it is first asked for, and needs its own client."""
+def open_address(address: str, *, create: bool) -> Store:
+    """The store at `scheme://…`. What opens it is imported only now, and needs its own client.
+
+    Raises:
+        ValidationError: the scheme is not known, or the address cannot be read.
+        StoreError: the store cannot be opened.
+    """
+    scheme = address.partition("://")[0]
     known = _SCHEMES.get(scheme)
     if known is None:
         raise ValidationError(
@@ -52,9 +58,9 @@ def _of_scheme(scheme: str) -> Callable[[str], Store]:
         )
     module, name, extra = known
     try:
-        opening: Callable[[str], Store] = getattr(import_module(module), name)
+        opening: Callable[..., Store] = getattr(import_module(module), name)
     except ImportError as error:
         raise StoreError(
             f"a store at {scheme}:// needs {error.name}, which is not installed; pip install 'act-fast[{extra}]'"
         ) from error
-    return opening
+    return opening(address, create=create)

@@ -63,7 +63,7 @@ def add(commands: Commands) -> None:
         examples=EXAMPLES,
     )
     parser.add_argument("app", metavar="MODULE:APP", help="whose classes the events should decode as")
-    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument("--skip-unknown", action="store_true", help="let names pass that no class claims")
     parser.add_argument("--json", action="store_true", help="the report as one JSON object")
 

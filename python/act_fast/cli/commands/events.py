@@ -12,7 +12,7 @@ from act_fast.cli.input.store import open_store
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.rows import Column, Rows, Value, write_all
 from act_fast.errors import ValidationError
-from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
 
 __all__ = ["add"]
 
@@ -43,7 +43,7 @@ COLUMNS = [
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(commands, "events", _run, summary="list events", description=DESCRIPTION, examples=EXAMPLES)
-    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     add_conditions(parser)
     parser.add_argument("--limit", metavar="N", type=count, help="at most so many")
     parser.add_argument("--backwards", action="store_true", help="from the last to the first")
@@ -64,7 +64,7 @@ def _run(arguments: Namespace) -> int:
     return 0
 
 
-def _follow(store: LogStore, arguments: Namespace, out: Rows) -> None:
+def _follow(store: Store, arguments: Namespace, out: Rows) -> None:
     after, remaining = arguments.after, arguments.limit
     while remaining != 0:
         head = store.wait(after)
@@ -75,7 +75,7 @@ def _follow(store: LogStore, arguments: Namespace, out: Rows) -> None:
 
 
 def _query(
-    store: LogStore, arguments: Namespace, after: int, before: int | None, limit: int | None
+    store: Store, arguments: Namespace, after: int, before: int | None, limit: int | None
 ) -> Iterator[Committed[bytes]]:
     return store.query(
         stream=arguments.stream,

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.conditions import add_conditions
-from act_fast.cli.input.store import open_store
+from act_fast.cli.input.store import open_log
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.words import counted
 
@@ -35,7 +35,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: Namespace) -> int:
-    with open_store(arguments.path) as store, progress_bar("exporting") as progress:
+    with open_log(arguments.path) as store, progress_bar("exporting") as progress:
         made = store.export(
             arguments.target,
             stream=arguments.stream,

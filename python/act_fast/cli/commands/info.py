@@ -12,7 +12,7 @@ from act_fast.cli.input.store import open_store
 from act_fast.cli.output.rows import printable
 from act_fast.cli.output.terminal import console, json_line
 from act_fast.cli.output.words import counted
-from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
 
 __all__ = ["add"]
 
@@ -44,7 +44,7 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands, "info", _run, summary="how much the store holds", description=DESCRIPTION, examples=EXAMPLES
     )
-    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
@@ -60,11 +60,11 @@ def _run(arguments: Namespace) -> int:
     return 0
 
 
-def _look(store: LogStore, path: str) -> Info:
+def _look(store: Store, path: str) -> Info:
     stats = store.stats()
     ends = [*chain(store.query(limit=1), store.query(limit=1, backwards=True))]
     return Info(
-        path=path,
+        path=getattr(store, "path", "") if "://" in path else path,  # an address may carry a password
         events=stats.events,
         streams=stats.streams,
         segments=stats.segments,

@@ -52,7 +52,7 @@ def add(commands: Commands) -> None:
         commands, "replay", _run, summary="fold all streams into states", description=DESCRIPTION, examples=EXAMPLES
     )
     parser.add_argument("app", metavar="MODULE:APP", help="whose states to fold")
-    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument("--state", metavar="NAME", help="which of the app's states; the only one when left out")
     parser.add_argument("--streams", metavar="REGEX", help="whose name this is found in; ^ and $ anchor it")
     parser.add_argument(

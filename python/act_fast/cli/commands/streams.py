@@ -38,7 +38,7 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands, "streams", _run, summary="list the streams", description=DESCRIPTION, examples=EXAMPLES
     )
-    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument("--pattern", metavar="REGEX", help="whose name this is found in; ^ and $ anchor it")
     parser.add_argument("--after", metavar="STREAM", help="only those that came to be after this one")
     parser.add_argument("--limit", metavar="N", type=count, help="at most so many")

@@ -6,6 +6,7 @@ from argparse import Namespace
 import msgspec
 
 from act_fast.cli.input.arguments import Commands, add_command
+from act_fast.cli.input.store import open_store
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.rows import printable
 from act_fast.cli.output.terminal import console, json_line
@@ -30,13 +31,17 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands, "verify", _run, summary="look for damage", description=DESCRIPTION, examples=EXAMPLES
     )
-    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument("--json", action="store_true", help="the report as one JSON object")
 
 
 def _run(arguments: Namespace) -> int:
-    with progress_bar("verifying", in_bytes=True) as progress:
-        report = verify_path(arguments.path, progress=progress)
+    if "://" in arguments.path:
+        with open_store(arguments.path) as store, progress_bar("verifying") as progress:
+            report = store.verify(progress=progress)
+    else:
+        with progress_bar("verifying", in_bytes=True) as progress:
+            report = verify_path(arguments.path, progress=progress)
     if arguments.json:
         print(json_line(msgspec.json.encode(report)))
     else:

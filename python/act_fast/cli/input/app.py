@@ -26,6 +26,8 @@ def find_app(address: str) -> App:
     Raises:
         ValidationError: there is no such thing, or it is none of these.
     """
+    if "://" in address:  # which may carry a password
+        raise ValidationError("an app is needed here, written module:name such as bank:app, not the address of a store")
     module_name, _, name = address.partition(":")
     if not module_name or not name:
         raise ValidationError(f"{address!r} does not name an app; write module:name, such as bank:app")
