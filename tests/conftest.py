@@ -12,7 +12,7 @@ import pytest
 
 from act_fast import LogStore
 from tests.support.servers import PostgresServer, Unavailable, postgres_server, unavailable
-from tests.time_limit import bounded
+from tests.support.time_limit import bounded
 
 SMALL_SEGMENT_BYTES = 64 * 1024
 SEGMENT_BYTES = 4 * 1024 * 1024

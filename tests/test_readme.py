@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.blocks import assert_as_promised, broken_links, python_in, run_blocks
+from tests.support.blocks import assert_as_promised, broken_links, python_in, run_blocks
 
 README = Path(__file__).parent.parent / "README.md"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from act_fast import Act, Committed, Event, LogStore
-from tests.reactions.heard import Heard
+from tests.support.heard import Heard
 
 
 class Paid(Event):

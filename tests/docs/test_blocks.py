@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.blocks import assert_as_promised, run_blocks
+from tests.support.blocks import assert_as_promised, run_blocks
 
 
 def run_all(markdown: str, directory: Path) -> None:

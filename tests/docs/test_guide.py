@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.blocks import assert_as_promised, blocks_in, broken_links, run_blocks
+from tests.support.blocks import assert_as_promised, blocks_in, broken_links, run_blocks
 from tests.support.servers import PostgresServer
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "guide"

@@ -3,7 +3,7 @@
 import runpy
 from pathlib import Path
 
-from tests.blocks import broken_links
+from tests.support.blocks import broken_links
 
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = ROOT / "docs" / "reference"

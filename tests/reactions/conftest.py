@@ -1,14 +1,5 @@
-"""An app of accounts, on a store in memory, to which each test adds the reactions it is about."""
+"""The app that tests are given: of accounts, in memory."""
 
-from collections.abc import Iterator
+from tests.support.apps import app_in_memory as app
 
-import pytest
-
-from act_fast import Act
-from tests.framework.bank import Account
-
-
-@pytest.fixture
-def app() -> Iterator[Act]:
-    with Act("memory:", Account) as app:
-        yield app
+__all__ = ["app"]

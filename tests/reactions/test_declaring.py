@@ -29,8 +29,8 @@ from act_fast import (
 )
 from act_fast import batch as projection_batch
 from act_fast import on as projection_on
-from tests.framework.bank import Account, Deposited, Opened, Withdrawn
-from tests.reactions.heard import Heard, deposit
+from tests.support.bank import Account, Deposited, Opened, Withdrawn
+from tests.support.heard import Heard, deposit
 
 
 class Order(Event):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from act_fast import Act, Committed, Event, LogStore, Projection, ValidationError, on
-from tests.reactions.heard import Heard
+from tests.support.heard import Heard
 
 
 class A(Event):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from act_fast import Act, Event, LogStore
-from tests.reactions.heard import Heard
+from tests.support.heard import Heard
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "format-1" / "reactions"
 PAID = [2, 4, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17, 19, 20, 21]

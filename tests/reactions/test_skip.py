@@ -21,10 +21,10 @@ from act_fast import (
     on,
 )
 from act_fast.cli.main import main
-from tests.framework.bank import Account, Deposited
-from tests.log.processes import until
-from tests.reactions.heard import Heard, deposit
-from tests.reactions.working import working
+from tests.support.bank import Account, Deposited
+from tests.support.heard import Heard, deposit
+from tests.support.processes import until
+from tests.support.working import working
 
 
 class Poisoned(Heard):

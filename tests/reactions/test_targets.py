@@ -9,8 +9,8 @@ import pytest
 
 from act_fast import Act, Committed, Target, ValidationError
 from act_fast._reactions.targets import targets
-from tests.framework.bank import Account, Deposited, Opened
-from tests.reactions.heard import Heard, deposit
+from tests.support.bank import Account, Deposited, Opened
+from tests.support.heard import Heard, deposit
 
 
 @pytest.fixture

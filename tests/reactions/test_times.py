@@ -11,9 +11,9 @@ import pytest
 from act_fast import Act, Backoff, Committed, DefinitionError, Lane, ValidationError
 from act_fast._checks.arguments import DUE_MAX_MS
 from act_fast.cli.main import main
-from tests.framework.bank import Account, Deposited
-from tests.log.processes import until
-from tests.reactions.heard import Heard, deposit
+from tests.support.bank import Account, Deposited
+from tests.support.heard import Heard, deposit
+from tests.support.processes import until
 
 LAST = datetime.max.replace(tzinfo=UTC, microsecond=999_000)
 WEST = timezone(timedelta(hours=-12))

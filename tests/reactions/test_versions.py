@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from act_fast import Act, Committed, Lane, LogStore, Projection, ValidationError, batch, on
-from tests.framework.bank import Account, Deposited, Opened, Withdrawn
-from tests.reactions.heard import Heard, deposit
+from tests.support.bank import Account, Deposited, Opened, Withdrawn
+from tests.support.heard import Heard, deposit
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from act_fast import (
     upcast,
 )
 from act_fast import on as projection_on
-from tests.framework.bank import Account, Deposited
-from tests.reactions.heard import Heard, deposit
+from tests.support.bank import Account, Deposited
+from tests.support.heard import Heard, deposit
 
 
 def yields(event: Committed[Any]) -> Any:

@@ -14,7 +14,7 @@ import pytest
 from act_fast import Act, LogStore, connect
 from act_fast._sql import duckdb_database, spill
 from act_fast.errors import StoreClosedError
-from tests.framework.bank import Account
+from tests.support.bank import Account
 
 
 def test_a_forked_child_asks_on_a_store_of_its_own(store_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_a_child_asks_also_when_a_thread_was_about_to_ask(store_path: Path) -> N
 ENDS = """
 import os, sys
 from act_fast import Act, connect
-from tests.framework.bank import Account
+from tests.support.bank import Account
 
 app = Act("memory:", Account)
 app.do(Account.deposit, "a", amount=1)

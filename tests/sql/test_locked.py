@@ -15,7 +15,7 @@ from act_fast import Act, Connection, Event, LogStore, State, action, connect
 from act_fast._sql.parquet import builder
 from act_fast._sql.parquet.manifest import FOLDER
 from act_fast.errors import ValidationError
-from tests.framework.bank import Account
+from tests.support.bank import Account
 
 SECRET = "nobody may read this"
 

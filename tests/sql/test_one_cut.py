@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from act_fast import Act, LogStore, connect
-from tests.framework.bank import Account
+from tests.support.bank import Account
 
 WRITER = """
 import sys

@@ -10,7 +10,7 @@ from act_fast._sql import duckdb_database as duckdb_side
 from act_fast._sql.log_scan import LogScan
 from act_fast._sql.scan import Condition
 from act_fast._sql.state_scan import StateScan
-from tests.framework.bank import Account
+from tests.support.bank import Account
 
 Asked = list[tuple[Sequence[str] | None, list[tuple[str, str, Any]]]]
 

@@ -12,7 +12,7 @@ import pytest
 
 from act_fast import Act, Actor, AsyncAct, Committed, LogStore, connect
 from act_fast.errors import StoreClosedError, ValidationError
-from tests.framework.bank import Account, Deposited
+from tests.support.bank import Account, Deposited
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from act_fast import Act, LogStore, connect
 from act_fast._sql.log_scan import LogScan
 from act_fast._sql.parquet import builder
 from act_fast._sql.parquet.manifest import FOLDER, Manifest
-from tests.framework.bank import Account
+from tests.support.bank import Account
 
 STEP = 200
 
@@ -220,7 +220,7 @@ BUILDER = """
 import sys
 from act_fast import Act, LogStore
 from act_fast._sql.parquet import builder
-from tests.framework.bank import Account
+from tests.support.bank import Account
 builder.PART_EVENTS = 50
 with LogStore(sys.argv[1], durability="os") as store, Act(store, Account) as app:
     for turn in range(15):

@@ -1,0 +1,5 @@
+"""The app that tests are given: of accounts, in memory."""
+
+from tests.support.apps import app_in_memory as app
+
+__all__ = ["app"]

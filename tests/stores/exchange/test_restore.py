@@ -1,0 +1,545 @@
+"""Restoring: a whole new log in the place of the old one, or nothing at all."""
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from act_fast import (
+    Act,
+    LogStore,
+    Meta,
+    RestoreError,
+    StoreClosedError,
+    StoreFormatError,
+    StoreLockedError,
+    ValidationError,
+    restore_path,
+    verify_path,
+)
+from tests.stores.exchange.bank import Account, audited, fill
+from tests.support.processes import Tell, started
+
+Open = Callable[..., LogStore]
+
+
+def lines(path: Path, *rows: dict[str, Any] | str) -> Path:
+    path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
+    return path
+
+
+def event(stream: str = "s", **more: Any) -> dict[str, Any]:
+    return {"stream": stream, "name": "Counted", "data": 1, **more}
+
+
+def contents(store: LogStore) -> list[tuple[str, int, str, bytes]]:
+    return [(each.stream, each.version, each.name, each.data) for each in store.query()]
+
+
+# What a file made by hand needs.
+
+
+def test_stream_name_and_data_are_enough(tmp_path: Path) -> None:
+    before = time.time()
+    source = lines(tmp_path / "x.jsonl", event("a"), event("b"), event("a", data={"n": 2}), "")
+    restored = restore_path(tmp_path / "x.act", source)
+    assert (restored.events, restored.commits, restored.streams) == (3, 3, 2)
+    with LogStore(tmp_path / "x.act", create=False) as store:
+        assert contents(store) == [
+            ("a", 1, "Counted", b"1"),
+            ("b", 1, "Counted", b"1"),
+            ("a", 2, "Counted", b'{"n": 2}'),
+        ]
+        found = list(store.query())
+        assert all(each.meta == Meta() and before - 1 <= each.created.timestamp() <= time.time() + 1 for each in found)
+
+
+def test_csv_columns_are_found_by_their_names(tmp_path: Path) -> None:
+    source = tmp_path / "x.csv"
+    source.write_text('note,data,name,stream\nmine,"{""a"":\n1}",Counted,"a,b"\n,2,Counted,s\n')
+    restore_path(tmp_path / "x.act", source)
+    with LogStore(tmp_path / "x.act") as store:
+        assert contents(store) == [("a,b", 1, "Counted", b'{"a":\n1}'), ("s", 1, "Counted", b"2")]
+
+
+def test_a_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "x.jsonl").write_bytes(b"\xef\xbb\xbf" + json.dumps(event()).encode() + b"\r\n")
+    (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbfstream,name,data\r\ns,Counted,1\r\n")
+    for format in ("jsonl", "csv"):
+        restore_path(tmp_path / f"{format}.act", tmp_path / f"x.{format}")
+        with LogStore(tmp_path / f"{format}.act") as store:
+            assert contents(store) == [("s", 1, "Counted", b"1")]
+
+
+def test_parquet_made_by_others_is_read(tmp_path: Path) -> None:
+    import duckdb
+
+    duckdb.connect().execute(
+        "copy (select 's' as stream, 'Counted' as name, json('{\"n\":1}') as data, 1::integer as version,"
+        f" timestamp '2026-01-01' as created) to '{tmp_path}/x.parquet' (format parquet)"
+    )
+    restore_path(tmp_path / "x.act", tmp_path / "x.parquet")
+    with LogStore(tmp_path / "x.act") as store:
+        (found,) = store.query()
+        assert (found.stream, found.data, found.created.isoformat()) == ("s", b'{"n":1}', "2026-01-01T00:00:00+00:00")
+
+
+def test_events_of_one_commit_stay_together_and_share_one_meta(tmp_path: Path) -> None:
+    meta = {"correlation": "c"}
+    source = lines(
+        tmp_path / "x.jsonl",
+        event("a", commit=1, meta=meta),
+        event("b", commit=1, meta=meta),
+        event("a", commit=3),
+    )
+    assert restore_path(tmp_path / "x.act", source).commits == 2
+    with LogStore(tmp_path / "x.act") as store:
+        assert [each.meta.correlation for each in store.query()] == ["c", "c", None]
+        assert store.verify().commits == 2
+
+
+def test_time_never_runs_backwards_and_how_often_it_was_held_is_told(tmp_path: Path) -> None:
+    moments = ["2026-01-02T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-03T00:00:00+01:00", "2026-01-02T12:00:00Z"]
+    source = lines(tmp_path / "x.jsonl", *(event(created=moment) for moment in moments))
+    assert restore_path(tmp_path / "x.act", source).held == 2
+    with LogStore(tmp_path / "x.act") as store:
+        assert [each.created.isoformat()[:13] for each in store.query()] == [
+            "2026-01-02T00",
+            "2026-01-02T00",
+            "2026-01-02T23",
+            "2026-01-02T23",
+        ]
+
+
+def test_commits_of_one_moment_keep_their_own_metas(tmp_path: Path) -> None:
+    moment, wanted = "2026-01-01T00:00:00Z", ["one", "other", None, "one", "other"]
+    metas: list[dict[str, Any]] = [{"meta": {"correlation": each}} if each else {} for each in wanted]
+    source = lines(tmp_path / "x.jsonl", *(event(created=moment, **meta) for meta in metas))
+    assert restore_path(tmp_path / "x.act", source).commits == len(wanted)
+    with LogStore(tmp_path / "x.act") as store, Act(store) as app:
+        assert len({each.created for each in store.query()}) == 1
+        assert [each.meta.correlation for each in store.query()] == wanted
+        assert [each.meta.correlation for each in store.load("s")] == wanted
+        assert app.sql("select correlation from events order by position").fetchall() == [(each,) for each in wanted]
+
+
+# What is wrong, where, and that nothing has changed.
+
+WRONG: list[tuple[str, list[dict[str, Any] | str], int, str]] = [
+    ("not JSON", [event(), "hello"], 2, "not one JSON object"),
+    ("cut short", [event(), '{"stream":"s","name":'], 2, "cut short"),
+    ("something else", [event(), "[1]"], 2, "not one JSON object|type"),
+    ("no data", [event(), {"stream": "s", "name": "N"}], 2, "`data` is missing"),
+    ("no name", [{"stream": "s", "data": 1}], 1, "`name` is missing"),
+    ("no stream", [{"name": "N", "data": 1}], 1, "`stream` is missing"),
+    ("null for a stream", [event(stream=None)], 1, "type"),  # type: ignore[arg-type]
+    ("a number for a name", [event(name=7)], 1, "type"),
+    ("a version too many", [event(version=1), event(version=3)], 2, "version 3 .* version 2 must"),
+    ("a version again", [event(version=1), event(version=1)], 2, "version 1 .* version 2 must"),
+    ("a position again", [event(position=4), event(position=4)], 2, "sort the events"),
+    ("positions for some", [event(position=4), event()], 2, "for all or for none"),
+    ("position 0", [event(position=0)], 1, "start at 1"),
+    ("commits mixed up", [event(commit=1), event(commit=2), event(commit=1)], 3, "sort the events"),
+    ("two metas in a commit", [event(commit=1, meta={}), event(commit=1)], 2, "one of each"),
+    ("two times in a commit", [event(commit=1, created="2026-01-01"), event(commit=1)], 2, "one of each"),
+    ("no time", [event(created="yesterday")], 1, "no time"),
+    ("a time far away", [event(created="0400-01-01T00:00:00Z")], 1, "829 to 3111"),
+    ("a meta of another kind", [event(meta={"correlation": 7})], 1, "`meta` is not"),
+    ("a meta that is a list", [event(meta=[])], 1, "`meta` is not"),
+    ("an empty name", [event(name="")], 1, "`name` is missing"),
+    ("a stream too long", [event(stream="s" * 513)], 1, "513 bytes"),
+    ("a line break in a stream", [event(stream="a\nb")], 1, "line break"),
+    ("too large a commit", [event(data="x" * (70 << 20))], 1, "must fit into one log file"),
+]
+
+
+@pytest.mark.parametrize(("rows", "line", "what"), [each[1:] for each in WRONG], ids=[each[0] for each in WRONG])
+def test_a_file_that_is_wrong_is_refused_with_its_line(
+    rows: list[dict[str, Any] | str], line: int, what: str, tmp_path: Path
+) -> None:
+    source = lines(tmp_path / "x.jsonl", *rows)
+    path = tmp_path / "x.act"
+    with LogStore(path) as store:
+        store.append("mine", [("Mine", b"1")])
+    for attempt in (path, tmp_path / "new.act"):
+        with pytest.raises(RestoreError, match=what) as error:
+            restore_path(attempt, source)
+        assert (error.value.source, error.value.line) == (str(source), line)
+        assert f"{source}, line {line}:" in str(error.value)
+        assert str(error.value).endswith("nothing was changed")
+        assert "hello" not in str(error.value)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["x.act", "x.jsonl"]
+    assert not (path / "making").exists()
+    with LogStore(path) as store:
+        assert contents(store) == [("mine", 1, "Mine", b"1")]
+
+
+def test_a_line_far_down_in_a_large_file_is_named(tmp_path: Path) -> None:
+    source = tmp_path / "x.jsonl"
+    good = (json.dumps(event("a\u00e4\t", data={"text": "x" * 200})) + "\n").encode()
+    for bad, what in [(b"\xff\n", "not UTF-8"), (b"{}\n", "`stream` is missing"), (b'{"stream":', "cut short")]:
+        for before in (1, 4999, 9000, 30_000):
+            source.write_bytes(good * before + bad + (good * 10 if bad.endswith(b"\n") else b""))
+            with pytest.raises(RestoreError, match=what) as error:
+                restore_path(tmp_path / "x.act", source)
+            assert error.value.line == before + 1
+    source.write_bytes(good * 30_000)
+    assert restore_path(tmp_path / "x.act", source).events == 30_000
+    with LogStore(tmp_path / "x.act") as store:
+        assert {each.stream for each in store.query()} == {"a\u00e4\t"}
+        assert store.verify().healthy
+
+
+def test_a_csv_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> None:
+    source = tmp_path / "x.csv"
+    for text, line, what in [
+        ("stream,name\ns,N\n", 1, "no column `data`"),
+        ("", 1, "no column `stream`"),
+        ('stream,name,data\ns,N,"1\n\n"\ns,N\n', 5, "2 fields, but the first line names 3"),
+        ('stream,name,data\ns,N,"{""a"":1', 2, "not JSON"),
+        ("stream,name,data\ns,N,{\n", 2, "not JSON"),
+        ("stream,name,data,version\ns,N,1,x\n", 2, "`version` is no whole number"),
+        ("stream,name,data\ns,N,1\ns,,1\n", 3, "name is empty"),
+    ]:
+        source.write_text(text)
+        with pytest.raises(RestoreError, match=what) as error:
+            restore_path(tmp_path / "x.act", source)
+        assert error.value.line == line, text
+    source.write_bytes(b"stream,name,data\ns,N,\xff\n")
+    with pytest.raises(RestoreError, match="not UTF-8") as error:
+        restore_path(tmp_path / "x.act", source)
+    assert error.value.line == 2
+    assert not (tmp_path / "x.act").exists()
+
+
+def test_a_parquet_file_that_is_wrong_is_refused(tmp_path: Path) -> None:
+    import duckdb
+
+    def make(query: str) -> Path:
+        duckdb.connect().execute(f"copy ({query}) to '{tmp_path}/x.parquet' (format parquet)")
+        return tmp_path / "x.parquet"
+
+    for query, line, what in [
+        ("select 's' as stream, 'N' as name", 0, "no column `data`"),
+        ("select 's' as stream, 'N' as name, {'a': 1} as data", 0, "type STRUCT"),
+        ("select 's' as stream, 'N' as name, '1' as data, 'x' as created", 0, "must be a timestamp"),
+        ("select 's' as stream, 'N' as name, '1' as data, 1.5 as version", 0, "must be a whole number"),
+        ("select 's' as stream, 'N' as name, unnest(['1', '{']) as data", 2, "row 2: `data` is not JSON"),
+        ("select 's' as stream, unnest(['N', null]) as name, '1' as data", 2, "row 2: `stream`, `name` or `data`"),
+    ]:
+        source = make(query)
+        with pytest.raises(RestoreError, match=what) as error:
+            restore_path(tmp_path / "x.act", source)
+        assert error.value.line == line, query
+    whole = make("select 's' as stream, 'N' as name, '1' as data from range(1000)").read_bytes()
+    source.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(RestoreError, match="cannot be read as Parquet"):
+        restore_path(tmp_path / "x.act", source)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(RestoreError, match="no Parquet files"):
+        restore_path(tmp_path / "x.act", tmp_path / "folder")
+    assert not (tmp_path / "x.act").exists()
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])
+def test_a_file_without_events_does_not_empty_a_store(tmp_path: Path, open_store: Open, format: str) -> None:
+    with LogStore.memory() as nothing:
+        nothing.export(tmp_path / f"x.{format}")
+    store = open_store()
+    store.append("s", [("N", b"1")])
+    with pytest.raises(RestoreError, match="no events"):
+        store.restore(tmp_path / f"x.{format}")
+    assert store.head == 1
+
+
+def test_what_is_no_source_is_refused_before_anything_is_done(tmp_path: Path, open_store: Open) -> None:
+    store = open_store()
+    (tmp_path / "x.txt").write_text("hello")
+    for source, what in [(tmp_path / "none.csv", "nothing at"), (tmp_path / "x.txt", "must end in"), (7, "text or a")]:
+        with pytest.raises(ValidationError, match=what):
+            store.restore(source)  # type: ignore[arg-type]
+    assert not store.closed
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "mine.txt").write_text("mine")
+    source = lines(tmp_path / "x.jsonl", event())
+    for path in (tmp_path / "foreign", tmp_path / "x.txt"):
+        with pytest.raises(StoreFormatError):
+            restore_path(path, source)
+    assert sorted(each.name for each in (tmp_path / "foreign").iterdir()) == ["mine.txt"]
+
+
+# The swap.
+
+
+def test_the_restored_log_takes_the_place_of_the_old_one(tmp_path: Path, store: LogStore) -> None:
+    for number in range(50):
+        store.append("old", [("Old", b"%d" % number)])
+    store.save_snapshot("old", 7, b"state")
+    source = lines(tmp_path / "x.jsonl", event("new"), event("new"))
+    store.restore(source)
+    assert contents(store) == [("new", 1, "Counted", b"1"), ("new", 2, "Counted", b"1")]
+    assert store.version("old") == 0
+    assert store.latest_snapshot("old") is None
+    assert store.append("new", [("N", b"1")]).first_position == 3
+    assert store.verify().healthy
+
+
+def test_nothing_of_the_old_log_is_left(tmp_path: Path, open_store: Open) -> None:
+    store = open_store()
+    for _ in range(1000):
+        store.append("old", [("Old", b'"%s"' % (b"x" * 500))])
+    assert len(list((tmp_path / "store.act" / "log").iterdir())) > 3
+    (tmp_path / "store.act" / "analytics" / "events-1").mkdir(parents=True)
+    (tmp_path / "store.act" / "analytics" / "events-1" / "old.parquet").write_bytes(b"old")
+    store.restore(lines(tmp_path / "x.jsonl", event()))
+    assert sorted(each.name for each in (tmp_path / "store.act").iterdir()) == ["control", "index", "locks", "log"]
+    assert [each.name for each in (tmp_path / "store.act" / "log").iterdir()] == ["00000000.seg"]
+    store.close()
+    with open_store() as again:
+        assert again.head == 1
+
+
+def test_a_rehearsal_checks_everything_and_makes_nothing(tmp_path: Path, open_store: Open) -> None:
+    store = open_store()
+    source = lines(tmp_path / "x.jsonl", event("a"), event("b"))
+    restored = store.restore(source, dry_run=True)
+    assert (restored.events, restored.streams) == (2, 2)
+    assert store.head == 0
+    assert restore_path(tmp_path / "none.act", source, dry_run=True) == restored
+    assert not (tmp_path / "none.act").exists()
+    with pytest.raises(RestoreError):
+        store.restore(lines(tmp_path / "y.jsonl", "hello"), dry_run=True)
+
+
+def test_a_store_that_is_open_elsewhere_is_not_touched(tmp_path: Path, open_store: Open) -> None:
+    source = lines(tmp_path / "x.jsonl", event())
+    mine, other = open_store(), open_store()
+    mine.append("s", [("Old", b"1")])
+    with pytest.raises(StoreLockedError, match="open elsewhere"):
+        mine.restore(source)
+    with pytest.raises(StoreLockedError, match="open elsewhere"):
+        restore_path(tmp_path / "store.act", source)
+    assert contents(mine) == contents(other) == [("s", 1, "Old", b"1")]
+    mine.append("s", [("Old", b"2")])
+    other.close()
+    mine.restore(source)
+    assert contents(mine) == [("s", 1, "Counted", b"1")]
+
+
+def test_who_opens_the_store_meanwhile_waits_and_finds_the_new_log(tmp_path: Path, open_store: Open) -> None:
+    path = tmp_path / "store.act"
+    with open_store() as store:
+        store.append("s", [("Old", b"1")])
+    source = lines(tmp_path / "x.jsonl", event(), event())
+
+    def look(tell: Tell) -> None:
+        tell("looking")
+        with LogStore(path) as store:
+            tell(store.head)
+
+    with started() as processes:
+        looked: list[Any] = []
+
+        def progress(done: int, total: int) -> None:
+            if not looked:
+                from tests.support.processes import Process
+
+                looked.append(Process(look))
+                assert looked[0].next_line() == "looking"
+                processes.append(looked[0])
+
+        restore_path(path, source, progress=progress)
+        assert looked[0].next_line() == "2"
+
+
+def test_what_was_begun_before_has_to_be_begun_again(tmp_path: Path, store: LogStore) -> None:
+    for number in range(3000):
+        store.append(f"s-{number}", [("Old", b"1")])
+    query = store.query()
+    next(query)
+    store.restore(lines(tmp_path / "x.jsonl", event()))
+    with pytest.raises(StoreClosedError, match="replaced"):
+        list(query)
+    assert len(list(store.query())) == 1
+
+
+def test_a_reading_handle_does_not_restore(tmp_path: Path, open_store: Open) -> None:
+    open_store().append("s", [("Old", b"1")])
+    reader = open_store(read_only=True)
+    with pytest.raises(ValidationError, match="opened for reading only"):
+        reader.restore(lines(tmp_path / "x.jsonl", event()))
+    assert reader.head == 1
+
+
+def test_progress_is_told_and_its_error_leaves_the_store_as_it_was(tmp_path: Path, open_store: Open) -> None:
+    store = open_store()
+    store.append("s", [("Old", b"1")])
+    source = lines(tmp_path / "x.jsonl", *(event(data="x" * 1000) for _ in range(9000)))
+
+    def stop(done: int, total: int) -> None:
+        assert 0 < done <= total == source.stat().st_size
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.restore(source, progress=stop)
+    assert contents(store) == [("s", 1, "Old", b"1")]
+    told: list[int] = []
+    store.restore(source, progress=lambda done, total: told.append(done))
+    assert told == sorted(told)
+    assert told[-1] == source.stat().st_size
+
+
+def test_what_a_dead_restore_left_goes_when_the_store_is_opened(tmp_path: Path, open_store: Open) -> None:
+    with open_store() as store:
+        store.append("s", [("Old", b"1")])
+    left = tmp_path / "store.act" / "making" / "log"
+    left.mkdir(parents=True)
+    (left / "00000000.seg").write_bytes(b"half a file")
+    with open_store() as store:
+        assert store.head == 1
+        assert not left.parent.exists()
+
+
+# Apps.
+
+
+def test_reactions_start_again_by_themselves(tmp_path: Path) -> None:
+    with Act(tmp_path / "bank.act", Account) as app:
+        heard = audited(app)
+        fill(app, accounts=2, deposits=3)
+        app.settle()
+        app.export(tmp_path / "all.jsonl")
+        first = list(heard)
+        heard.clear()
+        app.restore(tmp_path / "all.jsonl")
+        app.settle()
+        assert heard == first
+        app.do(Account.deposit, "account-0", amount=1)
+        app.settle()
+        assert heard == [*first, ("account-0", 5)]
+
+
+def test_reactions_start_again_in_a_program_that_comes_later(tmp_path: Path) -> None:
+    with Act(tmp_path / "bank.act", Account) as app:
+        audited(app)
+        fill(app, accounts=2, deposits=3)
+        app.settle()
+        app.export(tmp_path / "all.parquet")
+    restore_path(tmp_path / "bank.act", tmp_path / "all.parquet")
+    with Act(tmp_path / "bank.act", Account) as app:
+        heard = audited(app)
+        app.settle()
+        assert len(heard) == 6
+
+
+def test_cached_states_of_the_old_log_are_forgotten(tmp_path: Path) -> None:
+    with Act(tmp_path / "bank.act", Account) as app:
+        app.do(Account.open, "account-0", owner="Ada")
+        app.do(Account.deposit, "account-0", amount=5)
+        source = lines(
+            tmp_path / "x.jsonl",
+            {"stream": "account-0", "name": "Opened", "data": {"owner": "Eve"}},
+            {"stream": "account-0", "name": "Deposited", "data": {"amount": 70}},
+        )
+        app.restore(source)
+        snapshot = app.load(Account, "account-0")
+        assert (snapshot.state.balance, snapshot.version, snapshot.cached) == (70, 2, False)
+        assert app.do(Account.deposit, "account-0", amount=1).state.balance == 71
+
+
+def test_an_app_whose_workers_run_does_not_restore(tmp_path: Path) -> None:
+    import threading
+
+    with Act(tmp_path / "bank.act", Account) as app:
+        heard = audited(app)
+        fill(app, accounts=1, deposits=1)
+        source = tmp_path / "all.csv"
+        app.export(source)
+        worker = threading.Thread(target=app.run)
+        worker.start()
+        app.wait_for(app.store.head, "audit-account-0")
+        with pytest.raises(StoreLockedError, match="workers"):
+            app.restore(source)
+        app.stop()
+        worker.join()
+        app.restore(source)
+        app.settle()
+        assert len(heard) == 2
+
+
+# Deaths.
+
+
+def test_a_restore_killed_at_any_moment_leaves_the_old_log_or_the_new_one(tmp_path: Path, dice: random.Random) -> None:
+    path = tmp_path / "store.act"
+    with Act(path, Account) as app:
+        audited(app)
+        fill(app, accounts=2, deposits=3)
+        app.settle()
+        old = contents(app.store)  # type: ignore[arg-type]
+    source = lines(tmp_path / "x.jsonl", *(event(f"s-{number % 50}", data="x" * 300) for number in range(4000)))
+
+    def restore(tell: Tell) -> None:
+        tell("begin")
+        restore_path(path, source)
+        tell("done")
+        time.sleep(60)
+
+    kills = int(os.environ.get("ACT_FAST_RESTORE_KILLS", "12"))
+    found = set()
+    for _ in range(kills):
+        with started(restore) as (process,):
+            process.next_line()
+            time.sleep(dice.uniform(0, 0.08))
+            process.kill()
+            process.wait()
+            done = "done" in list(process.lines())
+        assert verify_path(path).healthy
+        with Act(path, Account) as app:
+            whole = app.store.head
+            assert whole in (len(old), 4000)
+            assert whole == 4000 or not done
+            found.add(whole)
+            if whole == len(old):
+                assert contents(app.store) == old  # type: ignore[arg-type]
+            audited(app)
+            app.settle()
+            assert not (path / "making").exists()
+        if whole == 4000:
+            (tmp_path / "old.jsonl").unlink(missing_ok=True)
+            lines(
+                tmp_path / "old.jsonl",
+                *(
+                    json.dumps({"stream": stream, "name": name, "data": json.loads(data)}, separators=(",", ":"))
+                    for stream, _, name, data in old
+                ),
+            )
+            restore_path(path, tmp_path / "old.jsonl")
+    print(f"found {found}")
+
+
+def test_a_store_made_by_a_restore_that_is_killed_is_whole_or_absent(tmp_path: Path, dice: random.Random) -> None:
+    source = lines(tmp_path / "x.jsonl", *(event(f"s-{number % 50}", data="x" * 300) for number in range(4000)))
+
+    def restore(tell: Tell) -> None:
+        tell("begin")
+        for number in range(100):
+            restore_path(tmp_path / f"new-{number}.act", source)
+
+    for _ in range(8):
+        with started(restore) as (process,):
+            process.next_line()
+            time.sleep(dice.uniform(0, 0.1))
+            process.kill()
+            process.wait()
+        made = sorted(tmp_path.glob("new-*.act"))
+        for path in made:
+            assert verify_path(path).events == 4000
+            path.rename(tmp_path / f"kept-{time.monotonic_ns()}.act")
+    restore_path(tmp_path / "new-0.act", source)
+    assert not (tmp_path / "new-0.act.making").exists()

@@ -1,0 +1,69 @@
+"""Stores that earlier versions have written are copied and opened: what was in them must be in them."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from act_fast import LogStore, StoreCorruptError, verify_path
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+FORMATS = sorted(path.name for path in FIXTURES.iterdir() if path.is_dir())
+
+
+def expected(version: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (FIXTURES / version / "events.jsonl").read_text("utf-8").splitlines()]
+
+
+def found(store: LogStore) -> list[dict[str, Any]]:
+    return [
+        {
+            "stream": event.stream,
+            "version": event.version,
+            "position": event.position,
+            "name": event.name,
+            "data": json.loads(event.data),
+            "created": event.created.isoformat(),
+            "correlation": event.meta.correlation,
+        }
+        for event in store.query()
+    ]
+
+
+@pytest.fixture(params=FORMATS)
+def version(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def copy_of(version: str, name: str, to: Path) -> Path:
+    return Path(shutil.copytree(FIXTURES / version / name, to / name))
+
+
+def test_what_an_earlier_version_has_written_is_read(version: str, tmp_path: Path) -> None:
+    path = copy_of(version, "healthy", tmp_path)
+    with LogStore(path, create=False) as store:
+        assert found(store) == expected(version)
+        assert store.latest_snapshot("account-5") is not None
+        assert store.append("account-0", [("Deposited", b"1")]).last_position == len(expected(version)) + 1
+    assert not verify_path(path).problems
+
+
+def test_a_torn_end_is_cut_off_at_the_last_whole_commit(version: str, tmp_path: Path) -> None:
+    with LogStore(copy_of(version, "torn", tmp_path), create=False) as store:
+        here = found(store)
+        assert here == expected(version)[: len(here)]
+        assert len(here) < len(expected(version))
+
+
+def test_damage_further_up_is_reported_with_its_place_and_nothing_is_changed(version: str, tmp_path: Path) -> None:
+    path = copy_of(version, "damaged", tmp_path)
+    log = sorted((path / "log").iterdir())
+    before = [file.read_bytes() for file in log]
+    with pytest.raises(StoreCorruptError) as caught:
+        LogStore(path, create=False)
+    assert caught.value.file == "log/00000000.seg"
+    assert caught.value.position is not None
+    assert [file.read_bytes() for file in log] == before
+    assert [problem.file for problem in verify_path(path).problems] == ["log/00000000.seg"]

@@ -1,0 +1,154 @@
+"""A process that comes to its own limits: that is an error for this call of this process, and for no one else."""
+
+import contextlib
+import os
+import resource
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from act_fast import LogStore
+from act_fast.errors import StoreError, StoreFailedError
+from tests.support.numbered import pairs, positions
+from tests.support.processes import Tell, limit_descriptors, needs_proc, run, started
+
+TEXT = b'"' + b"x" * 1000 + b'"'
+SEGMENT_BYTES = 16 * 1024
+
+pytestmark = needs_proc
+
+
+@contextlib.contextmanager
+def no_descriptors() -> Iterator[None]:
+    """Let this process have no descriptor left."""
+    taken = []
+    with contextlib.suppress(OSError):
+        while True:
+            taken.append(os.open("/dev/null", os.O_RDONLY))
+    try:
+        yield
+    finally:
+        for each in taken:
+            os.close(each)
+
+
+@contextlib.contextmanager
+def no_address_space() -> Iterator[None]:
+    """Let this process map nothing more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 20), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def append_until_refused(store: LogStore) -> StoreError:
+    """Append until the process is at its limit; nothing but this call is refused, and nothing of it is there."""
+    heads = [store.head]
+
+    def append_many() -> None:
+        for _ in range(10_000):
+            store.append("a", [("Padded", TEXT)] * 10)
+            heads.append(store.head)
+
+    with pytest.raises(StoreError) as caught:
+        append_many()
+    assert not isinstance(caught.value, StoreFailedError), caught.value
+    assert store.head == heads[-1]
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("durability", "limited"),
+    [
+        ("fsync", no_descriptors),  # which maps nothing to append
+        *(pytest.param(each, limit) for each in ("interval", "os") for limit in (no_descriptors, no_address_space)),
+    ],
+)
+def test_a_process_at_its_limit_is_refused_and_the_store_goes_on(
+    store_path: Path, durability: str, limited: Callable[[], contextlib.AbstractContextManager[None]]
+) -> None:
+    segment_bytes = SEGMENT_BYTES if limited is no_descriptors else 1 << 24
+
+    def opened() -> LogStore:
+        return LogStore(store_path, durability=durability, segment_bytes=segment_bytes)  # type: ignore[arg-type]
+
+    def other(tell: Tell) -> None:
+        with opened() as store:
+            store.append("b", pairs(1))
+            tell("open")
+            input_of_parent.wait()
+            store.append("b", pairs(1, first=2))  # not poisoned by what another process may not do
+            assert positions(store.query()) == list(range(1, store.head + 1))
+
+    class Signal:
+        def __init__(self) -> None:
+            self.reading, self.writing = os.pipe()
+
+        def wait(self) -> None:
+            os.close(self.writing)
+            os.read(self.reading, 1)
+
+    input_of_parent = Signal()
+
+    def at_limit(tell: Tell) -> None:
+        limit = limit_descriptors(70)
+        with opened() as store:
+            store.append("a", pairs(1))
+            with limited():
+                message = str(append_until_refused(store))
+            store.append("a", pairs(1))
+            assert positions(store.query()) == list(range(1, store.head + 1))
+            assert store.verify().healthy
+        tell(message)
+        tell(str(limit))
+
+    with started(other) as (neighbour,):
+        assert neighbour.next_line() == "open"
+        message, limit = run(at_limit)[0]
+        os.close(input_of_parent.writing)
+        assert list(neighbour.lines()) == []
+        assert neighbour.wait() == 0
+    os.close(input_of_parent.reading)
+    if limited is no_descriptors:
+        assert str(store_path) in message
+        assert limit in message
+        assert "ulimit -n" in message
+
+
+def test_opening_one_store_too_many_says_which_and_what_each_needs(tmp_path: Path) -> None:
+    def open_many(tell: Tell) -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+        with contextlib.ExitStack() as stores:
+            for number in range(64):
+                path = tmp_path / f"s-{number}.act"
+                try:
+                    stores.enter_context(LogStore(path))
+                except StoreError as error:
+                    tell(f"{path} {error}")
+                    return
+
+    path, _, message = run(open_many)[0][0].partition(" ")
+    assert path in message
+    assert "64" in message
+    assert "takes up to 13 files" in message
+
+
+def test_a_store_has_no_more_files_open_than_is_said(store_path: Path) -> None:
+    def use(tell: Tell) -> None:
+        before = len(os.listdir("/proc/self/fd"))
+        with LogStore(store_path, segment_bytes=SEGMENT_BYTES) as store:
+            for number in range(200):
+                store.append(f"s-{number}", [("Padded", TEXT)] * 5)
+            list(store.query())
+            tell(len(os.listdir("/proc/self/fd")) - before)
+            reactions = store.reactions()
+            tell(len(os.listdir("/proc/self/fd")) - before)
+            reactions.close()
+
+    alone, reacting = map(int, run(use)[0])
+    assert 5 <= alone <= 13
+    assert 5 <= reacting - alone <= 8

@@ -1,0 +1,253 @@
+"""Servers that are away, notifications that are lost, forks, full disks, clocks that are wrong."""
+
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from act_fast import StoreClosedError, StoreError
+from act_fast.stores.postgres import news
+from act_fast.stores.postgres.address import place_of
+from act_fast.stores.postgres.store import PostgresStore
+from tests.runtime.test_inherited_locks import Holding, locks
+from tests.stores.postgres.stores import numbered
+from tests.support.processes import Tell, started, until
+from tests.support.servers import PostgresServer
+
+PATIENCE = 30
+
+
+@pytest.fixture
+def admin(postgres_url: str) -> Iterator[psycopg.Connection]:
+    with psycopg.connect(place_of(postgres_url).conninfo, autocommit=True) as connection:
+        yield connection
+
+
+def news_threads() -> int:
+    return sum(thread.name == "act-fast-news" for thread in threading.enumerate())
+
+
+def end_sessions(admin: psycopg.Connection) -> int:
+    """End all sessions but this one; how many there were."""
+    ended = admin.execute(
+        "select pg_terminate_backend(pid, 10000) from pg_stat_activity where pid <> pg_backend_pid()"
+        " and backend_type = 'client backend'"
+    ).fetchall()
+    return len(ended)
+
+
+def test_sessions_that_were_ended_while_idle_are_replaced(postgres_url: str, admin: psycopg.Connection) -> None:
+    with PostgresStore(postgres_url) as store:
+        store.append("a", numbered(1))
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda _: store.head, range(50)))
+        for turn in range(3):
+            assert end_sessions(admin) >= 2
+            assert store.head == turn + 1
+            assert store.append("a", numbered(2)).first_version == turn + 2
+
+
+def test_a_listener_whose_session_is_ended_listens_again(postgres_url: str, admin: psycopg.Connection) -> None:
+    with PostgresStore(postgres_url) as follower, PostgresStore(postgres_url) as other, ThreadPoolExecutor(1) as pool:
+        for turn in range(3):
+            waiting = pool.submit(follower.wait, turn, PATIENCE)
+            until(lambda: news_threads() and follower._news._waiters)
+            end_sessions(admin)
+            other.append("a", numbered(1))
+            assert waiting.result(PATIENCE) == turn + 1
+
+
+def test_an_event_of_which_nothing_is_told_is_found_within_a_second_or_so(postgres_url: str) -> None:
+    silent = f"{postgres_url}&listen=false"
+    with PostgresStore(postgres_url) as follower, PostgresStore(silent) as other, ThreadPoolExecutor(1) as pool:
+        for turn in range(2):
+            waiting = pool.submit(follower.wait, turn, PATIENCE)
+            until(lambda: follower._news._waiters)
+            other.append("a", numbered(1))
+            assert waiting.result(PATIENCE) == turn + 1
+
+
+def test_when_the_server_is_away_those_who_wait_are_told_and_when_it_is_back_all_goes_on(
+    own_postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(news, "_PATIENCE_SECONDS", 0.3)
+    with PostgresStore(own_postgres.url()) as store, ThreadPoolExecutor(1) as pool:
+        store.append("a", numbered(1))
+        waiting = pool.submit(store.wait, 1, PATIENCE)
+        until(lambda: store._news._waiters)
+        own_postgres.stop()
+        with pytest.raises(StoreError, match="cannot be reached"):
+            waiting.result(PATIENCE)
+        for ask in (
+            lambda: store.head,
+            lambda: store.append("a", numbered(2)),
+            lambda: list(store.load("a")),
+            lambda: list(store.query()),
+            lambda: store.wait(1, 0.01),
+            lambda: PostgresStore(own_postgres.url()),
+        ):
+            with pytest.raises(StoreError):
+                ask()
+        own_postgres.start()
+        assert store.version("a") == 1
+        assert store.append("a", numbered(2), expected_version=1).first_version == 2
+        assert store.wait(1) == 2
+
+
+def test_a_short_restart_goes_unnoticed_by_those_who_wait(own_postgres: PostgresServer) -> None:
+    with PostgresStore(own_postgres.url()) as store, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(store.wait, 0, PATIENCE)
+        until(lambda: store._news._waiters)
+        own_postgres.restart()
+        store.append("a", numbered(1))
+        assert waiting.result(PATIENCE) == 1
+
+
+def test_a_store_is_for_the_process_that_opened_it(postgres_url: str) -> None:
+    with PostgresStore(postgres_url) as store:
+        store.append("a", numbered(1))
+        assert store.wait(0) == 1
+
+        def child(tell: Tell) -> None:
+            for use in (
+                lambda: store.head,
+                lambda: store.append("a", numbered(2)),
+                lambda: store.query(),
+                lambda: store.wait(0),
+            ):
+                with pytest.raises(StoreClosedError, match="forked"):
+                    use()
+            store.close()
+            with PostgresStore(postgres_url) as own:
+                tell(own.append("a", numbered(2), expected_version=1).last_version)
+
+        with Holding(locks()), started(child) as (process,):
+            assert process.next_line() == "2"
+            assert process.wait() == 0
+        assert store.append("a", numbered(3), expected_version=2).last_position == 3
+        assert store.wait(2) == 3
+
+
+def test_a_store_that_is_dropped_lets_go_of_its_connections_and_thread(
+    postgres_url: str, admin: psycopg.Connection
+) -> None:
+    def sessions() -> int:
+        row = admin.execute(
+            "select count(*) from pg_stat_activity where query like '%%' || %s || '%%' and pid <> pg_backend_pid()",
+            (place_of(postgres_url).schema,),
+        ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    store = PostgresStore(postgres_url)
+    store.append("a", numbered(1))
+    assert store.wait(0) == store.head == 1
+    assert sessions() >= 2
+    before = news_threads()
+    assert before >= 1
+    del store
+    gc.collect()
+    until(lambda: news_threads() == before - 1)
+    until(lambda: sessions() == 0)
+
+
+def test_closing_leaves_neither_session_nor_thread_nor_trace(postgres_url: str, admin: psycopg.Connection) -> None:
+    store = PostgresStore(postgres_url)
+    store.append("a", numbered(1))
+    store.wait(0)
+    store.close()
+    assert news_threads() == 0
+    schema = sql.Identifier(place_of(postgres_url).schema)
+    assert admin.execute(sql.SQL("select count(*) from {}.writers").format(schema)).fetchone() == (0,)
+
+
+def test_time_is_held_while_the_servers_clock_is_behind(postgres_url: str, admin: psycopg.Connection) -> None:
+    with PostgresStore(postgres_url) as store:
+        store.append("a", numbered(1))
+        schema = sql.Identifier(place_of(postgres_url).schema)
+        hour = 3_600_000_000
+        admin.execute(sql.SQL("update {0}.log set created_us = created_us + %s").format(schema), (hour,))
+        admin.execute(sql.SQL("update {0}.events set created_us = created_us + %s").format(schema), (hour,))
+        admin.execute(
+            sql.SQL("update {0}.streams set first_us = first_us + %s, last_us = last_us + %s").format(schema),
+            (hour, hour),
+        )
+        for number in range(2, 5):
+            store.append("a", numbered(number))
+        moments = [event.created for event in store.query()]
+        assert moments == [moments[0]] * 4
+        assert moments[0] > datetime.now(UTC) + timedelta(minutes=30)
+        assert store.verify().healthy
+
+
+def test_a_statement_that_the_server_ends_early_is_told_and_nothing_is_written(
+    postgres_url: str, admin: psycopg.Connection
+) -> None:
+    url = f"{postgres_url}&options=-c%20statement_timeout%3D50"
+    with PostgresStore(postgres_url) as store, PostgresStore(url) as hasty:
+        store.append("a", numbered(1))
+        schema = sql.Identifier(place_of(postgres_url).schema)
+        with admin.transaction():
+            admin.execute(sql.SQL("select 1 from {}.log for update").format(schema))
+            with pytest.raises(StoreError, match="ended a statement early"):
+                hasty.append("a", numbered(2))
+        assert hasty.append("a", numbered(2)).first_version == 2
+
+
+def test_a_lock_that_is_waited_for_too_long_is_told(postgres_url: str, admin: psycopg.Connection) -> None:
+    url = f"{postgres_url}&options=-c%20lock_timeout%3D50"
+    with PostgresStore(url) as store:
+        schema = sql.Identifier(place_of(postgres_url).schema)
+        with admin.transaction():
+            admin.execute(sql.SQL("select 1 from {}.log for update").format(schema))
+            with pytest.raises(StoreError, match="waited too long for a lock"):
+                store.append("a", numbered(1))
+        assert store.append("a", numbered(1)).first_version == 1
+
+
+def test_more_threads_than_connections_are_served(postgres_url: str) -> None:
+    with PostgresStore(postgres_url) as store, ThreadPoolExecutor(40) as pool:
+        store.append("a", numbered(1) * 1500)
+        assert list(pool.map(lambda _: sum(1 for _ in store.load("a")), range(80))) == [1500] * 80
+        assert len(store._connections._idle) <= 8
+
+
+def test_a_wait_costs_next_to_nothing(postgres_url: str) -> None:
+    with PostgresStore(postgres_url) as store:
+        store.wait(0, 0.01)
+        before = time.process_time()
+        store.wait(0, 1.0)
+        assert time.process_time() - before < 0.5
+
+
+def test_many_appends_share_their_notifications(postgres_url: str) -> None:
+    place = place_of(postgres_url)
+    with PostgresStore(postgres_url) as store, psycopg.connect(place.conninfo, autocommit=True) as listener:
+        listener.execute(sql.SQL("listen {}").format(sql.Identifier(store._news._channel)))
+        for number in range(200):
+            store.append("a", numbered(number))
+        told: list[int] = []
+        while not told or told[-1] < 200:
+            told += [int(each.payload) for each in listener.notifies(timeout=PATIENCE, stop_after=1)]
+        assert told == sorted(told)
+        assert len(told) < 150
+
+
+def test_a_replica_is_read_and_waited_on_and_refuses_to_be_written_to(own_postgres: PostgresServer) -> None:
+    with PostgresStore(own_postgres.url()) as primary, own_postgres.replica() as server:
+        primary.append("a", numbered(1))
+        with PostgresStore(server.url()) as replica, ThreadPoolExecutor(1) as pool:
+            assert replica.wait(0, PATIENCE) == 1
+            waiting = pool.submit(replica.wait, 1, PATIENCE)
+            primary.append("a", numbered(2))
+            assert waiting.result(PATIENCE) == 2
+            assert list(replica.query()) == list(primary.query())
+            with pytest.raises(StoreError, match="write to its primary"):
+                replica.append("a", numbered(3))
+            assert replica.verify().healthy

@@ -1,0 +1,36 @@
+"""Apps of accounts, for the tests of what apps do on any store, and of what they do with reactions."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from act_fast import Act, LogStore
+from tests.support.bank import Account
+from tests.support.servers import PostgresServer
+
+
+class AnyStore(LogStore):
+    """A store that the framework knows nothing of but its verbs."""
+
+
+@pytest.fixture(params=[LogStore, AnyStore, "postgres"], ids=["the log", "any store", "postgres"])
+def app_on_any_store(request: pytest.FixtureRequest) -> Iterator[Act]:
+    """An app of accounts: on a store whose rows it takes from the core, through the protocol, and on a database."""
+    if request.param == "postgres":
+        postgres: PostgresServer = request.getfixturevalue("postgres")
+        from tests.stores.postgres.stores import empty  # needs a client that the other two do without
+
+        url = postgres.url(schema="framework")
+        with Act(url, Account, debug=True) as app:
+            empty(url)
+            yield app
+        return
+    with request.param.memory() as store:
+        yield Act(store, Account, debug=True)
+
+
+@pytest.fixture
+def app_in_memory() -> Iterator[Act]:
+    """An app of accounts, to which each test adds the reactions it is about."""
+    with Act("memory:", Account) as app:
+        yield app

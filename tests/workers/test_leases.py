@@ -1,0 +1,154 @@
+"""Leases: one holder at a time, kept while it lives, taken over when it does not."""
+
+import threading
+from itertools import pairwise
+
+import pytest
+
+from act_fast import Act, Committed, Drained, Lane
+from tests.support.bank import Account, Deposited
+from tests.support.heard import Heard, deposit
+from tests.support.processes import until
+
+BRIEF = Lane("default", lease=0.05)
+LONG = Lane("default", lease=3600)
+
+
+def hold(app: Act) -> list[object]:
+    """Lease all targets, as a process that dies at once would."""
+    program = app._program
+    port = program.port()
+    lane = program.catalog().lanes["default"]
+    return list(port.claim(None, 10, 10, 10, int(lane.lease * 1000), program.holder, app.store.head))
+
+
+def test_a_target_that_is_held_is_nobody_elses() -> None:
+    with Act("memory:", Account, lanes=[LONG]) as app:
+        heard = Heard()
+        app.on(Deposited, name="own")(heard)
+        deposit(app, "a")
+        app.correlate()
+        hold(app)
+        assert app.settle().drained == Drained()
+        (target,) = app.targets()
+        assert target.holder is not None
+        assert target.lease_seconds is not None
+        assert 3590 < target.lease_seconds <= 3600
+
+
+def test_a_lease_that_runs_out_is_taken_over_and_counts_as_an_attempt() -> None:
+    with Act("memory:", Account, lanes=[BRIEF]) as app:
+        heard = Heard()
+        app.on(Deposited, name="own")(heard)
+        deposit(app, "a")
+        app.correlate()
+        hold(app)
+        claimed: list[int] = []
+        app.observe("claimed", lambda each: claimed.append(each.attempts))
+        until(lambda: app.settle().drained.handled)
+        assert claimed == [2]
+        assert heard.positions == [1]
+
+
+def test_when_every_attempt_has_lost_its_lease_the_target_is_blocked_without_another() -> None:
+    with Act("memory:", Account, lanes=[BRIEF]) as app:
+        heard = Heard()
+        app.on(Deposited, retries=1, name="own")(heard)
+        deposit(app, "a")
+        app.correlate()
+        hold(app)
+        until(lambda: hold(app))
+        until(lambda: app.settle().drained.blocked)
+        assert heard.positions == []
+        (blocked,) = app.blocked()
+        assert str(blocked.error).startswith("LeaseLost: 2 attempts were begun and none has ended")
+
+
+def test_without_blocking_a_lost_lease_is_no_end() -> None:
+    with Act("memory:", Account, lanes=[BRIEF]) as app:
+        heard = Heard()
+        app.on(Deposited, retries=0, block=False, name="own")(heard)
+        deposit(app, "a")
+        app.correlate()
+        hold(app)
+        until(lambda: app.settle().drained.handled)
+        assert heard.positions == [1]
+
+
+def test_a_live_holder_renews_its_lease_while_its_handler_takes_long() -> None:
+    with Act("memory:", Account, lanes=[BRIEF]) as app:
+        other = Act(app.store, Account, lanes=[BRIEF])
+        begun, proceed = threading.Event(), threading.Event()
+        heard = Heard()
+
+        @app.on(Deposited, name="own")
+        def slow(event: Committed[Deposited]) -> None:
+            begun.set()
+            assert proceed.wait(30)
+
+        other.on(Deposited, name="own")(heard)
+        deposit(app, "a")
+        drained: list[Drained] = []
+        thread = threading.Thread(target=lambda: drained.append(app.settle().drained))
+        thread.start()
+        assert begun.wait(30)
+        renewed: list[float] = []
+
+        def three_lease_times() -> bool:
+            """Look as long as an unrenewed lease would have ended many times over, by the leases' own clock."""
+            (target,) = other.targets()
+            assert target.lease_seconds is not None, "the lease has run out"
+            renewed.append(target.lease_seconds)
+            return sum(1 for a, b in pairwise(renewed) if b > a) >= 5
+
+        until(three_lease_times)
+        assert other.settle().drained == Drained()
+        proceed.set()
+        thread.join()
+        assert drained == [Drained(leased=1, handled=1, acked=1)]
+        assert heard.positions == []
+
+
+def test_a_lease_stolen_in_the_middle_of_a_handler_is_reported_and_its_outcome_dropped() -> None:
+    with Act("memory:", Account) as app:
+
+        @app.on(Deposited, to="all", name="own")
+        def stolen(event: Committed[Deposited]) -> None:
+            if event.position == 1 and not resets:
+                resets.append(app.reset("all"))
+
+        resets: list[int] = []
+        deposit(app, "a", "b")
+        app.correlate()
+        assert app.drain() == Drained(leased=1, lost=1)
+        assert app.settle().drained == Drained(leased=1, handled=2, acked=1)
+
+
+def test_no_further_event_is_begun_once_it_is_known_that_the_lease_was_lost(caplog: pytest.LogCaptureFixture) -> None:
+    with Act("memory:", Account, lanes=[BRIEF]) as app:
+        begun: list[int] = []
+
+        @app.on(Deposited, to="all", name="own")
+        def stolen(event: Committed[Deposited]) -> None:
+            begun.append(event.position)
+            if begun == [1]:
+                app.reset("all")
+                until(lambda: "the lease on 'all' was lost while its events were handled" in caplog.text)
+
+        deposit(app, "a", "b")
+        app.correlate()
+        assert app.drain() == Drained(leased=1, lost=1)
+        assert begun == [1]
+        app.settle()
+        assert begun == [1, 1, 2]
+
+
+def test_a_holder_is_known_by_its_process() -> None:
+    import os
+
+    with Act("memory:", Account) as app:
+        app.on(Deposited, name="own")(lambda event: held.append(next(app.targets()).holder))
+        held: list[int | None] = []
+        deposit(app, "a")
+        app.settle()
+        assert held == [os.getpid()]
