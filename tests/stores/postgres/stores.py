@@ -19,7 +19,7 @@ select {}.append_batch(%s::uuid, 1, array[1::bigint], array[%s::text], array[nul
 _EMPTY = """
 delete from {0}.events; delete from {0}.streams; delete from {0}.names;
 delete from {0}.snapshots; delete from {0}.writers;
-update {0}.log set position = 0, created_us = 0;
+update {0}.log set position = 0, created_us = 0; update {0}.counted set position = 0;
 """
 
 

@@ -24,7 +24,7 @@ from tests.support.processes import until
 from tests.support.proxy import Proxy
 from tests.support.servers import PostgresServer
 
-STATEMENTS = ["log locked", "streams", "events", "names", "log", "writers"]
+STATEMENTS = ["log locked", "streams", "events", "log", "writers"]
 PATIENCE = 30
 LOCK = 7
 

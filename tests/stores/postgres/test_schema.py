@@ -8,6 +8,7 @@ import pytest
 from psycopg import sql
 
 from act_fast import StoreError, StoreFormatError
+from act_fast.stores.postgres import store as store_module
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.postgres.stores import numbered
@@ -189,8 +190,26 @@ def test_verify_finds_what_is_wrong(postgres_url: str, admin: psycopg.Connection
     with PostgresStore(postgres_url) as store:
         for stream in ("a", "b", "a"):
             store.append(stream, numbered(1) * 2)
+            run(admin, postgres_url, "select {}.count_names()")
         assert store.verify().healthy
         run(admin, postgres_url, damage)
         report = store.verify()
         assert report.problems
         assert all(problem.message for problem in report.problems)
+
+
+def test_names_are_counted_once_and_kept(
+    postgres_url: str, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_UNCOUNTED_MAX", 10)
+    counted = sql.SQL("select position from {}.counted").format(sql.Identifier(place_of(postgres_url).schema))
+    with PostgresStore(postgres_url) as store:
+        expected: dict[str, int] = {}
+        for number in range(30):
+            store.append("a", [(f"N{number % 3}", b"1")])
+            expected[f"N{number % 3}"] = expected.get(f"N{number % 3}", 0) + 1
+            assert store.names() == expected
+        row = admin.execute(counted).fetchone()
+        assert row is not None
+        assert 10 < row[0] <= 30
+        assert store.verify().healthy

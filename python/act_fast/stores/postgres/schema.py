@@ -57,10 +57,17 @@ create table {schema}.streams (
     last_name text collate "C" not null
 ) with (fillfactor = 80);
 
+-- How many events there are of each name, up to a position; `names` counts those that come after it. So an append need
+-- not count.
 create table {schema}.names (
     name text collate "C" primary key,
     count bigint not null
-) with (fillfactor = 50);
+);
+create table {schema}.counted (
+    position bigint not null,
+    one boolean primary key default true check (one)
+);
+insert into {schema}.counted (position) values (0);
 
 create table {schema}.snapshots (
     stream text collate "C" not null,
@@ -84,6 +91,19 @@ create view {schema}.readable_events as
         convert_from(data, 'UTF8')::json as data,
         case when meta = '' then null else convert_from(meta, 'UTF8')::json end as meta
     from {schema}.events;
+
+create function {schema}.count_names() returns void language plpgsql as $body$
+declare
+    begun_at bigint; head bigint;
+begin
+    select position into begun_at from {schema}.counted for update;
+    select position into head from {schema}.log;
+    insert into {schema}.names as n
+        select name, count(*) from {schema}.events where position > begun_at and position <= head group by name
+        on conflict (name) do update set count = n.count + excluded.count;
+    update {schema}.counted set position = head;
+end
+$body$;
 
 -- Both look where something begins in what is sorted already, so they need no index of their own.
 create function {schema}.position_before(moment_us bigint) returns bigint stable language plpgsql as $body$
@@ -150,12 +170,30 @@ begin
             until_event := until_event + all_events[k];
         end loop;
         if all_parts[request] = 1 then
-            if all_expected[until_part] is not null then
-                select version into known from {schema}.streams where stream = all_streams[until_part];
-                at := coalesce(known, 0);
-                if at <> all_expected[until_part] then
-                    refused := 1;
-                end if;
+            added := until_event - event;
+            if all_expected[until_part] > 0 then
+                update {schema}.streams as s set version = s.version + added, last_position = head + added,
+                    last_us = time_us, last_name = all_names[until_event]
+                    where stream = all_streams[until_part] and version = all_expected[until_part]
+                    returning version - added into known;
+                refused := case when found then 0 else 1 end;
+            elsif all_expected[until_part] is null then
+                insert into {schema}.streams as s values (
+                    all_streams[until_part], added, head + 1, head + added, time_us, time_us, all_names[until_event]
+                ) on conflict (stream) do update set version = s.version + excluded.version,
+                    last_position = excluded.last_position, last_us = excluded.last_us, last_name = excluded.last_name
+                returning version - added into known;
+            elsif all_expected[until_part] = 0 then
+                insert into {schema}.streams values (
+                    all_streams[until_part], added, head + 1, head + added, time_us, time_us, all_names[until_event]
+                ) on conflict (stream) do nothing;
+                known := 0;
+                refused := case when found then 0 else 1 end;
+            else
+                refused := 1;  -- its caller does not want it any more
+            end if;
+            if refused > 0 then
+                select coalesce(max(version), 0) into at from {schema}.streams where stream = all_streams[until_part];
             end if;
         else
             select given.k, given.version into refused, at from (
@@ -176,18 +214,19 @@ begin
                 answer := answer || at;
             end loop;
         elsif all_parts[request] = 1 then
-            added := until_event - event;
-            insert into {schema}.streams as s values (
-                all_streams[until_part], added, head + 1, head + added, time_us, time_us, all_names[until_event]
-            ) on conflict (stream) do update set version = s.version + excluded.version,
-                last_position = excluded.last_position, last_us = excluded.last_us, last_name = excluded.last_name
-            returning version - added into known;
-            insert into {schema}.events
-                (position, commit_position, stream, version, name, created_us, data, meta, correlation)
-                select head + e.n, commit_at, all_streams[until_part], known + e.n, e.name, time_us, e.data,
-                    all_meta[request], all_correlations[request]
-                from unnest(all_names[event + 1 : until_event], all_data[event + 1 : until_event])
-                    with ordinality as e (name, data, n);
+            if added = 1 then
+                insert into {schema}.events
+                    (position, commit_position, stream, version, name, created_us, data, meta, correlation)
+                    values (head + 1, commit_at, all_streams[until_part], known + 1, all_names[until_event], time_us,
+                        all_data[until_event], all_meta[request], all_correlations[request]);
+            else
+                insert into {schema}.events
+                    (position, commit_position, stream, version, name, created_us, data, meta, correlation)
+                    select head + e.n, commit_at, all_streams[until_part], known + e.n, e.name, time_us, e.data,
+                        all_meta[request], all_correlations[request]
+                    from unnest(all_names[event + 1 : until_event], all_data[event + 1 : until_event])
+                        with ordinality as e (name, data, n);
+            end if;
             answer := answer || (known + 1);
             answer := answer || (head + 1);
             answer := answer || 0::bigint;
@@ -228,14 +267,12 @@ begin
         event := until_event;
     end loop;
     if head > begun_at then
-        insert into {schema}.names as n
-            select name, count(*) from {schema}.events where position > begun_at and position <= head
-            group by name order by name
-            on conflict (name) do update set count = n.count + excluded.count;
         update {schema}.log set position = head, created_us = time_us;
     end if;
-    insert into {schema}.writers as w values (of_writer, of_batch, answer, now())
-        on conflict (writer) do update set batch = excluded.batch, outcome = excluded.outcome, seen = excluded.seen;
+    update {schema}.writers set batch = of_batch, outcome = answer, seen = now() where writer = of_writer;
+    if not found then
+        insert into {schema}.writers values (of_writer, of_batch, answer, now());
+    end if;
     return answer;
 end
 $body$;

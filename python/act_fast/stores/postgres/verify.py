@@ -112,7 +112,8 @@ class _Check:
         self._none_of(
             "names",
             "select null, coalesce(n.name, c.name) from {schema}.names n full join"
-            " (select name, count(*) as count from {schema}.events group by name) c on c.name = n.name"
+            " (select name, count(*) as count from {schema}.events"
+            " where position <= (select position from {schema}.counted) group by name) c on c.name = n.name"
             " where n.count is distinct from c.count limit 100",
             "the number of events named {} is not what is kept",
         )
