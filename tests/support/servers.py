@@ -117,6 +117,28 @@ class PostgresServer:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    @contextmanager
+    def small_disk(self, size: str) -> Iterator[str]:
+        """A tablespace on a disk of that size, for as long as the block lasts; its name."""
+        import psycopg
+        from psycopg import sql
+
+        place = self._folder / "small"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("needs the right to mount a tmpfs")
+        try:
+            inside = place / "tablespace"
+            inside.mkdir()
+            if self._account:
+                os.chown(inside, self._account["user"], self._account["group"])  # type: ignore[arg-type]
+            with psycopg.connect(self.url(), autocommit=True) as admin:
+                admin.execute(sql.SQL("create tablespace small location {}").format(str(inside)))
+            yield "small"
+        finally:
+            subprocess.run(["umount", "-l", str(place)], check=True)
+
     def ask_for_passwords(self) -> None:
         """Let nobody in without a password from now on."""
         (self._folder / "data" / "pg_hba.conf").write_text("host all all all scram-sha-256\n")

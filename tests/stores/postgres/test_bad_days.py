@@ -1,6 +1,7 @@
 """Servers that are away, notifications that are lost, forks, full disks, clocks that are wrong."""
 
 import gc
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from act_fast import StoreClosedError, StoreError
+from act_fast import StoreClosedError, StoreError, StoreFullError
 from act_fast.stores.postgres import news
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
@@ -251,3 +252,26 @@ def test_a_replica_is_read_and_waited_on_and_refuses_to_be_written_to(own_postgr
             with pytest.raises(StoreError, match="write to its primary"):
                 replica.append("a", numbered(3))
             assert replica.verify().healthy
+
+
+def test_a_full_disk_of_the_database_is_told_and_nothing_is_written(own_postgres: PostgresServer) -> None:
+    url = own_postgres.url(schema="bank")
+    data = b'"' + os.urandom(100_000).hex().encode() + b'"'  # which no compression makes small
+    with PostgresStore(url) as store, own_postgres.small_disk("8m") as tablespace:
+        store.append("a", numbered(1))
+        with psycopg.connect(place_of(url).conninfo, autocommit=True) as admin:
+            admin.execute(sql.SQL("alter table bank.events set tablespace {}").format(sql.Identifier(tablespace)))
+
+        def fill() -> None:
+            for _ in range(200):
+                store.append("large", [("Large", data)])
+
+        with pytest.raises(StoreFullError, match="nothing was written"):
+            fill()
+        head = store.head
+        assert [event.position for event in store.query(names=["Counted", "Large"])] == list(range(1, head + 1))
+        assert store.version("large") == head - 1
+        with psycopg.connect(place_of(url).conninfo, autocommit=True) as admin:
+            admin.execute("alter table bank.events set tablespace pg_default")
+        assert store.append("a", numbered(2), expected_version=1).first_position == head + 1
+        assert store.verify().healthy
