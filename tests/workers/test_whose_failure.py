@@ -267,3 +267,33 @@ app.settle()
     heard = (tmp_path / "heard").read_text().split() if neighbours else []
     assert sorted(set(heard)) == streams[1:]
     assert killed in (2, 3), "the first time it may have been leased with others, and two attempts are allowed"
+
+
+def test_a_slow_event_is_not_blamed_for_one_that_came_beside_it_and_killed_its_process(tmp_path: Path) -> None:
+    code = f"""
+import os, signal, threading
+from act_fast import Act, Lane
+from tests.framework.bank import Account, Deposited
+app = Act({str(tmp_path / "bank.act")!r}, Account, lanes=[Lane("default", lease=0.1)])
+killed = threading.Event()
+def own(event):
+    if event.stream == "killer":
+        os.kill(os.getpid(), signal.SIGKILL)
+    app.do(Account.deposit, "killer", amount=1)
+    killed.wait()
+app.on(Deposited, name="own", retries=0)(own)
+app.do(Account.deposit, "slow", amount=1)
+app.run(concurrency=2)
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, cwd=os.getcwd(), check=False)
+    assert done.returncode == -signal.SIGKILL
+    with Act(tmp_path / "bank.act", Account) as app:
+        heard = Heard()
+        app.on(Deposited, name="own", retries=0)(heard)
+
+        def both() -> bool:
+            app.settle()
+            return sorted(stream for stream, _ in heard.places) == ["killer", "slow"]
+
+        until(both)
+        assert list(app.blocked()) == []

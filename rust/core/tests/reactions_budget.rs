@@ -92,6 +92,72 @@ fn what_was_leased_alone_and_lost_is_counted() {
 }
 
 #[test]
+fn what_was_leased_alone_and_then_beside_others_is_not_counted() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("r", &["A"], "{stream}")]);
+    append(&log, "slow", &["A"]);
+    correlate_all(&reactions);
+    assert_eq!(names(&claim(&reactions, &log, 9, 9)), ["slow"]);
+    append(&log, "killer", &["A"]);
+    correlate_all(&reactions);
+    assert_eq!(names(&claim(&reactions, &log, 9, 9)), ["killer"]);
+    clock.move_on(1001);
+    for name in ["slow", "killer"] {
+        let lease = claim(&reactions, &log, 9, 9).remove(0);
+        assert_eq!((&*lease.name, lease.attempts), (name, 1));
+        assert!(finish(&reactions, &lease, Some(positions(&lease)[0]), Then::Free));
+    }
+}
+
+#[test]
+fn a_suspect_that_its_process_lived_with_is_not_counted_for_what_joined_it_and_comes_last() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("r", &["A"], "{stream}")]);
+    for stream in ["slow", "killer"] {
+        append(&log, stream, &["A"]);
+    }
+    correlate_all(&reactions);
+    assert_eq!(claim(&reactions, &log, 9, 9).len(), 2);
+    clock.move_on(1001);
+    let slow = claim(&reactions, &log, 9, 9).remove(0);
+    assert_eq!(reactions.renew(&[(slow.target, slow.token)], 60_000).expect("renewing"), [true]);
+    for left in [1, 0] {
+        clock.move_on(5000);
+        let found = claim(&reactions, &log, 9, 9);
+        assert_eq!(found.len(), 1 - left);
+        assert!(found.iter().all(|killer| killer.name != slow.name));
+    }
+    clock.move_on(60_001);
+    for attempt in [1, 2] {
+        let killer = claim(&reactions, &log, 9, 9).remove(0);
+        assert_ne!(killer.name, slow.name, "what nothing lived with comes first");
+        assert_eq!(killer.attempts, attempt);
+        assert!(claim(&reactions, &log, 9, 9).is_empty());
+        clock.move_on(1001);
+    }
+    let killer = claim(&reactions, &log, 9, 9).remove(0);
+    assert!(finish(&reactions, &killer, Some(positions(&killer)[0]), Then::Free));
+    append(&log, "other", &["A"]);
+    correlate_all(&reactions);
+    let again = claim(&reactions, &log, 9, 9).remove(0);
+    assert_eq!((again.target, again.attempts), (slow.target, 1));
+    let slow = again;
+    assert_eq!(reactions.renew(&[(slow.target, slow.token)], 60_000).expect("renewing"), [true]);
+    clock.move_on(5000);
+    assert_eq!(names(&claim(&reactions, &log, 9, 9)), ["other"]);
+    clock.move_on(60_001);
+    let left = claim(&reactions, &log, 9, 9).remove(0);
+    assert_eq!((&*left.name, left.attempts), ("other", 1));
+    assert!(finish(&reactions, &left, Some(positions(&left)[0]), Then::Free));
+    let again = claim(&reactions, &log, 9, 9).remove(0);
+    assert_eq!(
+        (again.target, again.attempts),
+        (slow.target, 2),
+        "the second time it is counted: it may kill after a while"
+    );
+}
+
+#[test]
 fn what_was_leased_when_the_machine_stopped_is_counted_as_when_its_process_dies() {
     let mut disk = LyingDisk::new();
     let mut attempts = Vec::new();

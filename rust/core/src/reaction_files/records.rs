@@ -9,6 +9,7 @@ use super::cell::{BODY_AT, blank};
 const BLOCKED: u8 = 1;
 const FAILED: u8 = 2;
 const SUSPECT: u8 = 4;
+const LIVED: u8 = 8;
 const JOINED: u8 = 1;
 const HOLD_BLOCKED: u8 = 2;
 const CURRENT: u8 = 4;
@@ -36,6 +37,8 @@ pub(crate) struct Target {
     pub(crate) watermark: u64,
     /// Should the lease run out, its first event is to blame: nothing else was leased by that process.
     pub(crate) suspect: bool,
+    /// Whether it was once leased after such an end, alone for as long as others wait, and its process lived.
+    pub(crate) lived: bool,
     /// For which reactions it is leased: a number made of theirs; 0: not known.
     pub(crate) leased_for: u16,
 }
@@ -55,8 +58,10 @@ impl Target {
         put_narrow::<5>(&mut line, BODY_AT, self.name);
         put_narrow::<5>(&mut line, 9, self.lane);
         put_narrow::<4>(&mut line, 14, u64::from(self.priority.cast_unsigned()));
-        line[18] =
-            (u8::from(self.blocked) * BLOCKED) | (u8::from(self.failed) * FAILED) | (u8::from(self.suspect) * SUSPECT);
+        line[18] = (u8::from(self.blocked) * BLOCKED)
+            | (u8::from(self.failed) * FAILED)
+            | (u8::from(self.suspect) * SUSPECT)
+            | (u8::from(self.lived) * LIVED);
         put_narrow::<2>(&mut line, 19, u64::from(self.attempts));
         put_narrow::<5>(&mut line, 21, self.failing);
         put_narrow::<6>(&mut line, 26, self.due_ms);
@@ -85,6 +90,7 @@ impl Target {
             failed: line[18] & FAILED != 0,
             watermark: narrow_at::<5>(line, 53),
             suspect: line[18] & SUSPECT != 0,
+            lived: line[18] & LIVED != 0,
             leased_for: narrow_at::<2>(line, 58) as u16,
         }
     }
@@ -319,6 +325,7 @@ mod tests {
             failed: true,
             watermark: 11,
             suspect: true,
+            lived: true,
             leased_for: 12,
         };
         assert_eq!(Target::decode(&target.encode()), target);

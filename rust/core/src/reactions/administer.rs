@@ -164,6 +164,7 @@ pub(super) fn freed(target: &Target) -> Target {
         leased_until_ms: 0,
         failed: false,
         suspect: false,
+        lived: false,
         token: target.token.wrapping_add(1),
         ..*target
     }

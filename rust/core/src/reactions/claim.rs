@@ -208,6 +208,7 @@ impl Shared {
             Turn::Alone(suspect) if options.lagging + options.leading > 0 => {
                 if let Some(alone) = self.lease(suspect, true, options, uptime_ms, true)? {
                     self.apart = Some((suspect, alone.token, uptime_ms));
+                    self.sole = Some((suspect, alone.token, true));
                     return Ok(vec![alone]);
                 }
             }
@@ -222,6 +223,10 @@ impl Shared {
         let mut claimed = Vec::new();
         for (target, lagging) in each.chain(leading.into_iter().map(|target| (target, false))) {
             claimed.extend(self.lease(target, lagging, options, uptime_ms, alone)?);
+        }
+        if let Some(first) = claimed.first() {
+            self.joined()?;
+            self.sole = alone.then_some((first.target, first.token, false));
         }
         Ok(claimed)
     }
@@ -268,7 +273,7 @@ impl Shared {
         target.holder = options.holder & ((1 << 48) - 1);
         target.leased_until_ms = uptime_ms + options.lease_ms.max(1);
         target.due_ms = 0; // its time has come; one that is set from now on counts
-        target.suspect = alone || lost;
+        target.suspect = alone;
         target.leased_for = leased_for;
         self.put_leased(number, &target)?;
         self.held.insert(number, HeldLease { token: target.token, parts });

@@ -105,7 +105,7 @@ impl Shared {
             self.conclude(number, &mut target, &outcome.then, blamed, &own)?;
         }
         target.leased_until_ms = 0;
-        target.suspect = false;
+        (target.suspect, target.lived) = (false, false);
         self.put_target(number, &target)?;
         Ok(known)
     }

@@ -13,7 +13,7 @@ pub(super) enum Standing {
     #[default]
     Idle,
     /// Can be claimed.
-    Ready { lane: u32, priority: i32, watermark: u64, suspect: bool },
+    Ready { lane: u32, priority: i32, watermark: u64, suspect: Option<bool> },
     /// Leased, until this uptime.
     Leased { until_ms: u64 },
     /// Deferred, or to be retried, at this time of day.
@@ -24,8 +24,8 @@ pub(super) enum Standing {
 struct Lane {
     by_priority: BTreeSet<(Reverse<i32>, u64, u32)>,
     by_watermark: BTreeSet<(u64, u32)>,
-    /// Those whose last lease has run out: whoever had it may have died of them.
-    suspects: BTreeSet<u32>,
+    /// Those whose last lease has run out: whoever had it may have died of them. First those that no process lived with.
+    suspects: BTreeSet<(bool, u32)>,
 }
 
 /// The targets of one process, sorted.
@@ -47,8 +47,8 @@ impl Frontier {
                 if let Some(lane) = self.lanes.get_mut(&lane) {
                     lane.by_priority.remove(&(Reverse(priority), watermark, target));
                     lane.by_watermark.remove(&(watermark, target));
-                    if suspect {
-                        lane.suspects.remove(&target);
+                    if let Some(lived) = suspect {
+                        lane.suspects.remove(&(lived, target));
                     }
                 }
             }
@@ -61,8 +61,8 @@ impl Frontier {
                 let lane = self.lanes.entry(lane).or_default();
                 lane.by_priority.insert((Reverse(priority), watermark, target));
                 lane.by_watermark.insert((watermark, target));
-                if suspect {
-                    lane.suspects.insert(target);
+                if let Some(lived) = suspect {
+                    lane.suspects.insert((lived, target));
                 }
             }
             Standing::Leased { until_ms } => drop(self.leased.insert((until_ms, target))),
@@ -94,7 +94,7 @@ impl Frontier {
     /// A target whose last lease has run out, in one of these lanes.
     pub(super) fn suspect(&self, lanes: &dyn Fn(u32) -> bool) -> Option<u32> {
         let chosen = self.lanes.iter().filter(|(lane, _)| lanes(**lane)).map(|(_, lane)| lane);
-        chosen.filter_map(|lane| lane.suspects.first()).min().copied()
+        chosen.filter_map(|lane| lane.suspects.first()).min().map(|(_, target)| *target)
     }
 
     /// Up to `count` lagging targets: by priority, then lowest watermark, but a quarter by lowest watermark alone. A single

@@ -63,7 +63,7 @@ impl Shared {
                 lane: strongest.lane,
                 priority: target.priority,
                 watermark: next - 1,
-                suspect: target.leased_until_ms != 0,
+                suspect: (target.leased_until_ms != 0).then_some(target.lived),
             }
         })
     }

@@ -104,6 +104,8 @@ pub(super) struct Shared {
     pub(super) joined_last: bool,
     /// The target that is leased alone, with the lease's token, and since when.
     pub(super) apart: Option<(u32, u32, u64)>,
+    /// The target that was leased while nothing else was, with the lease's token, and whether that was as a suspect.
+    pub(super) sole: Option<(u32, u32, bool)>,
     /// Since when it is waited for the leases of this process to end, to lease a target alone.
     pub(super) gathering: Option<u64>,
     pub(super) uptime_ms: u64,
@@ -140,6 +142,7 @@ impl Shared {
             passed_over: 0,
             joined_last: false,
             apart: None,
+            sole: None,
             gathering: None,
             uptime_ms: 0,
             now_ms: 0,

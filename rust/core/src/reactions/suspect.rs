@@ -63,6 +63,24 @@ impl Shared {
         Ok(any)
     }
 
+    /// Others are leased beside the one that was leased alone, so it is no longer known what the process would die of.
+    ///
+    /// If it had been given a turn of its own, it is the last to have another: whatever kills at once is found before. Then
+    /// its mark stays, so that what kills after a while is found as well.
+    pub(super) fn joined(&mut self) -> Result<()> {
+        let Some((number, token, in_turn)) = self.sole.take() else { return Ok(()) };
+        if !self.held.contains_key(&number) {
+            return Ok(());
+        }
+        let mut target = self.target_of(number)?;
+        if target.token == token && target.leased_until_ms != 0 && !target.lived {
+            target.suspect = false;
+            target.lived = in_turn;
+            self.put_target(number, &target)?;
+        }
+        Ok(())
+    }
+
     fn has_lease(&self, number: u32, token: u32, uptime_ms: u64) -> Result<bool> {
         let target = self.target_of(number)?;
         Ok(target.token == token && target.leased_until_ms > uptime_ms)

@@ -83,7 +83,7 @@ impl Shared {
         self.lane_texts.clear();
         self.number_of.clear();
         self.held.clear();
-        (self.apart, self.gathering) = (None, None);
+        (self.apart, self.sole, self.gathering) = (None, None, None);
         self.frontier = Frontier::default();
         self.seen = u64::MAX;
         let before = std::mem::take(&mut self.registered);
