@@ -1,11 +1,15 @@
 """A snapshot is used by the very code that would fold the same state, and by no other."""
 
+import dataclasses
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import wraps
+from datetime import timedelta
+from decimal import Decimal
+from functools import cache, singledispatch, wraps
+from types import ModuleType
 from typing import Any, ClassVar
 
 import msgspec
@@ -156,6 +160,112 @@ def test_what_a_reducer_names_counts_too(name: str, value: Any, function: Any, m
     assert mark_of(clock(function)) != before
 
 
+def module_of(factor: int) -> Any:
+    module = ModuleType("prices")
+    exec(f"FACTOR = {factor}\ndef of(by): return by * {factor}", module.__dict__)
+    return module
+
+
+def class_of(factor: int) -> Any:
+    class Prices:
+        FACTOR = factor
+
+        def __init__(self, by: int) -> None:
+            self.made = by * factor
+
+        @staticmethod
+        def of(by: int) -> int:
+            return by * factor
+
+    return Prices
+
+
+def object_of(factor: int) -> Any:
+    return class_of(factor)(1)
+
+
+def struct_of(factor: int) -> Any:
+    return msgspec.defstruct("Prices", [("FACTOR", int)], frozen=True)(factor)
+
+
+def dataclass_of(factor: int) -> Any:
+    return dataclasses.make_dataclass("Prices", [("FACTOR", int)], frozen=True)(factor)
+
+
+def cached_of(factor: int) -> Any:
+    return cache(lambda by: by * factor)
+
+
+def dispatch_of(factor: int) -> Any:
+    @singledispatch
+    def of(by: Any) -> Any:
+        return by
+
+    of.register(int, lambda by: by * factor)
+    return of
+
+
+PRICES: Any = None
+
+
+def through_an_attribute(self: Any, event: Ticked) -> None:
+    self.time += PRICES.of(event.by)
+
+
+def through_a_constant(self: Any, event: Ticked) -> None:
+    self.time += PRICES.FACTOR * event.by
+
+
+def through_a_call(self: Any, event: Ticked) -> None:
+    self.time += PRICES(event.by)
+
+
+def through_an_instance(self: Any, event: Ticked) -> None:
+    self.time += PRICES(event.by).made
+
+
+def by_itself(self: Any, event: Ticked) -> None:
+    self.time += event.by if PRICES else 0
+
+
+def through_a_helper(self: Any, event: Ticked) -> None:
+    self.time += _with_prices(event.by)
+
+
+def _with_prices(by: int) -> Any:
+    return PRICES.of(by)
+
+
+@pytest.mark.parametrize(
+    ("function", "prices"),
+    [
+        (through_an_attribute, module_of),
+        (through_an_attribute, class_of),
+        (through_an_attribute, object_of),
+        (through_a_constant, module_of),
+        (through_a_constant, class_of),
+        (through_a_constant, struct_of),
+        (through_a_constant, dataclass_of),
+        (through_an_instance, class_of),
+        (through_a_call, cached_of),
+        (through_a_call, dispatch_of),
+        (through_a_helper, module_of),
+        (through_a_helper, class_of),
+        (by_itself, Decimal),
+        (by_itself, timedelta),
+        (by_itself, lambda factor: re.compile("a" * factor)),
+    ],
+)
+def test_what_is_named_through_a_module_a_class_or_a_value_counts_too(
+    function: Callable[[Any, Any], Any], prices: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = []
+    for factor in (1, 2, 1):
+        monkeypatch.setitem(globals(), "PRICES", prices(factor))
+        marks.append(mark_of(clock(function)))
+    assert marks[0] == marks[2] != marks[1]
+
+
 def test_methods_and_constants_of_the_state_and_of_the_event_count_too() -> None:
     def once(self: Any, by: int) -> None:
         self.time += by
@@ -209,7 +319,7 @@ def test_defaults_of_fields_count_too() -> None:
     assert mark_of(made(("a",))) != mark_of(made(("b",)))
 
     def made_after(times: int) -> type[State]:
-        @dataclass
+        @dataclasses.dataclass
         class Place:
             floor: int = 0
 

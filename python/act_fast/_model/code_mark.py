@@ -1,18 +1,25 @@
 """What a function does, as data that is the same in every process that runs the same code, and another after a change.
 
 What is looked at: the instructions, constants, defaults and closure of a function; the functions and constants that it
-names, as far as they are the program's own; and methods and constants of the classes that it is given. Where code is,
-and what its docstring says, does not count. What C code does cannot be seen.
+names, as far as they are the program's own, also through its modules and classes; and methods and constants of the
+classes that it is given. Where code is, and what its docstring says, does not count. What C code does cannot be seen,
+and what an object holds that can change is no constant.
 """
 
+import dataclasses
 import dis
 import enum
 import functools
 import hashlib
+import re
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import date, time, timedelta, tzinfo
+from decimal import Decimal
+from fractions import Fraction
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 
@@ -20,7 +27,9 @@ __all__ = ["code_of"]
 
 _FRAMEWORK: Final = __name__.partition(".")[0]
 _PLAIN: Final = (type(None), bool, int, float, complex, str, bytes)
+_VALUES: Final = (date, time, timedelta, tzinfo, Decimal, Fraction, UUID, range)
 _CALL: Final = "__call__"
+_MAKING: Final = ("__new__", "__init__", "__post_init__", _CALL)
 _SKIPPED: Final = frozenset({"RESUME", "CACHE", "NOP"})
 
 
@@ -37,6 +46,7 @@ def code_of(function: Any, owners: Iterable[type] = ()) -> Any:
 class _Reader:
     def __init__(self, owners: tuple[type, ...]) -> None:
         self._owners = owners
+        self._used: list[type | ModuleType] = []
         self._seen: dict[int, int] = {}
         self._kept: list[Any] = []  # so that no id is used twice
         self._root = ""
@@ -46,6 +56,10 @@ class _Reader:
             return ["enum", value.name, self.read(value.value)]
         if isinstance(value, _PLAIN):
             return [type(value).__name__, repr(value)]
+        if isinstance(value, _VALUES):
+            return [type(value).__name__, repr(value)]
+        if isinstance(value, re.Pattern):
+            return ["pattern", self.read(value.pattern), value.flags]
         if isinstance(value, CodeType):
             return self._instructions(value)
         if isinstance(value, tuple):
@@ -68,7 +82,7 @@ class _Reader:
     def _code(self, value: Any, expand: bool) -> Any:
         if isinstance(value, functools.partial):
             return ["partial", self.read(value.func, expand=expand), self.read(value.args), self.read(value.keywords)]
-        for inner in ("__func__", "func", "fget", "function"):  # of methods, properties, reducers and the like
+        for inner in ("__func__", "func", "fget", "function", "__wrapped__"):  # of methods, properties, caches and such
             if not isinstance(value, type | FunctionType | ModuleType) and callable(getattr(value, inner, None)):
                 return [type(value).__name__, self.read(getattr(value, inner), expand=expand)]
         if isinstance(value, FunctionType):
@@ -79,7 +93,9 @@ class _Reader:
         if isinstance(value, ModuleType):
             return ["module", value.__name__]
         if isinstance(called := getattr(type(value), _CALL, None), FunctionType):
-            return [type(value).__name__, self.read(called, expand=expand)]
+            return [type(value).__name__, self.read(called, expand=expand), *self._held(value)]
+        if held := self._held(value):
+            return [type(value).__name__, *held]
         return ["other", type(value).__name__, getattr(value, "__qualname__", "")]
 
     def _function(self, function: FunctionType, expand: bool) -> Any:
@@ -89,14 +105,37 @@ class _Reader:
             return ["function", function.__qualname__]
         self._root = self._root or _package(function)
         names, attributes = _names(function.__code__)
+        for name in names:
+            self._use(function.__globals__.get(name))
         return [
             self._instructions(function.__code__),
             self.read(function.__defaults__ or ()),
             self.read(function.__kwdefaults__ or {}),
             self._closure(function, expand),
             [[name, self.read(function.__globals__[name])] for name in names if name in function.__globals__],
-            [[name, self.read(found)] for name in attributes for found in self._members(name)],
+            [[name, self.read(found)] for name in (*attributes, *_MAKING) for found in self._members(name)],
+            *self._dispatched(function),
         ]
+
+    def _held(self, value: Any) -> list[Any]:
+        """What a value holds that cannot change: the fields of frozen structs and dataclasses."""
+        kind = type(value)
+        if isinstance(value, msgspec.Struct) and kind.__struct_config__.frozen:
+            return [[self.read(getattr(value, name)) for name in kind.__struct_fields__]]
+        if dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+            return [[self.read(getattr(value, each.name)) for each in dataclasses.fields(kind)]]
+        return []
+
+    def _dispatched(self, function: FunctionType) -> list[Any]:
+        """What a `singledispatch` chooses from."""
+        registry = getattr(function, "registry", None)
+        return [self.read(registry)] if isinstance(registry, Mapping) else []
+
+    def _use(self, value: Any) -> None:
+        """Look for attributes in what a function names: a module or class of the program, or an object of one."""
+        scope = value if isinstance(value, ModuleType | type) else type(value)
+        if scope not in self._used and scope not in self._owners and self._is_own(scope):
+            self._used.append(scope)
 
     def _closure(self, function: FunctionType, expand: bool) -> Any:
         found = []
@@ -109,11 +148,30 @@ class _Reader:
 
     def _own(self, function: FunctionType) -> bool:
         """Whether a function is the program's own, so that a change of it comes with a release of the program."""
-        package, file = _package(function), function.__code__.co_filename
+        return self._is_of_program(_package(function), function.__code__.co_filename)
+
+    def _is_own(self, scope: type | ModuleType) -> bool:
+        """Whether a module or class is the program's own, and none of the framework."""
+        module = scope if isinstance(scope, ModuleType) else sys.modules.get(scope.__module__)
+        name = scope.__name__ if isinstance(scope, ModuleType) else scope.__module__
+        package = name.partition(".")[0]
+        return package != _FRAMEWORK and self._is_of_program(package, getattr(module, "__file__", None) or "")
+
+    def _is_of_program(self, package: str, file: str) -> bool:
         foreign = package in sys.stdlib_module_names or "site-packages" in file or "dist-packages" in file
         return package == self._root or not foreign
 
     def _members(self, name: str) -> list[Any]:
+        """What an attribute may mean: methods and constants of the classes of the arguments, and of what was named."""
+        found = [] if name in _MAKING else self._members_of_owners(name)
+        for scope in self._used:
+            spaces = [scope] if isinstance(scope, ModuleType) else [cls for cls in scope.__mro__ if self._is_own(cls)]
+            space = next((each for each in spaces if name in vars(each)), None)
+            if space is not None and name not in getattr(scope, "__struct_fields__", ()):
+                found.append(vars(space)[name])
+        return found
+
+    def _members_of_owners(self, name: str) -> list[Any]:
         """What the classes of the arguments have under a name: methods and constants, but no fields."""
         found = []
         for owner in self._owners:
