@@ -45,6 +45,31 @@ def test_a_drain_of_several_lanes_keeps_to_its_limit(limit: int) -> None:
         assert app.drain().leased == 9 - limit
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        [None],
+        [["default", "mail", "slow"], ["idle"]],
+        [["default", "mail", "slow"], ["slow", "default", "mail"]],
+        [["default", "mail"], ["mail", "slow"], ["slow", "default"]],
+        [None, ["idle"], None, ["idle"], None, ["idle", "default"], None, ["idle"]],
+    ],
+)
+def test_no_lane_is_left_out_whatever_lanes_are_asked_for_in_between(asked: list[list[str] | None]) -> None:
+    with Act("memory:", Account, lanes=[Lane("mail"), Lane("idle"), Lane("slow")]) as app:
+        lanes: list[str] = []
+        for lane in ("default", "mail", "slow"):
+            app.on(Deposited, to=f"{lane}-{{stream}}", name=lane, lane=lane)(
+                lambda event, lane=lane: lanes.append(lane)
+            )  # type: ignore[misc]
+        deposit(app, *(f"s{number}" for number in range(30)))
+        app.correlate()
+        for number in range(24):
+            app.drain(limit=1, lanes=asked[number % len(asked)])
+        counts = [lanes.count(lane) for lane in ("default", "mail", "slow")]
+        assert max(counts) - min(counts) <= 3, lanes
+
+
 def test_single_drains_leave_no_lane_out() -> None:
     with Act("memory:", Account, lanes=[Lane("mail")]) as app:
         lanes: list[str] = []

@@ -61,6 +61,8 @@ class Cycle:
             asked = None if self.lanes is None and len(lanes) == 1 else [name]
             found = port.claim(asked, lagging, leading, lane.events_max, lease_ms, program.holder, cut)
             leases += [Lease(each, lease_ms, port) for each in found]
+            if found and limit is not None:
+                program.served(name)
         if leases and "claimed" in program.observers.kinds:
             for each in leases:
                 claimed = Claimed(each.name, len(each.rows), each.attempts, each.lagging)

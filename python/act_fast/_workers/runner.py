@@ -106,7 +106,7 @@ class Program:
         self._workers: tuple[Stoppable, ...] = ()
         self._stop_asked = False
         self._passes: tuple[weakref.ref[Pass], ...] = ()
-        self._lane_turn = -1
+        self._served: dict[str, int] = {}
         self._threads = _Threads(self.daemons, self._loop)
         weakref.finalize(self, self._threads.abandon).atexit = False
         tell_in_child(self)
@@ -219,11 +219,12 @@ class Program:
         return self._closed
 
     def in_turn(self, lanes: Mapping[str, Lane]) -> list[tuple[str, Lane]]:
-        """Lanes, beginning with another one each time, so that a limit leaves none out for good."""
-        self._lane_turn += 1
-        first = self._lane_turn % max(1, len(lanes))
-        all_of_them = list(lanes.items())
-        return all_of_them[first:] + all_of_them[:first]
+        """Lanes, first the one that had nothing claimed of it the longest, so that a limit leaves none out for good."""
+        return sorted(lanes.items(), key=lambda each: self._served.get(each[0], 0))
+
+    def served(self, lane: str) -> None:
+        """Note that something was claimed of a lane."""
+        self._served[lane] = max(self._served.values(), default=0) + 1
 
     def wake(self) -> None:
         """Wake all who sleep until there is news, here and in other processes."""
