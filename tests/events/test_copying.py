@@ -1,6 +1,7 @@
 """Copies share nothing that can change."""
 
 import gc
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from enum import Enum
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from act_fast import Act, DefinitionError, Event, State, action, reducer
 from act_fast._model.copier import copier_of
 
 T = TypeVar("T")
@@ -138,6 +140,91 @@ def test_a_copy_is_equal_and_shares_nothing_that_can_change(value: Everything) -
     made = copier_of(Everything)(value)
     assert made == value
     assert not changeable(made).keys() & changeable(value).keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "make"),
+    [
+        (list[int], lambda: [1]),
+        (list[list[int]], lambda: [[1]]),
+        (dict[str, int], lambda: {"a": 1}),
+        (dict[str, list[int]], lambda: {"a": [1]}),
+        (set[int], lambda: {1}),
+        (Node, Node),
+        (Cat, lambda: Cat([1])),
+        (list[int] | None, lambda: [1]),
+        (list[int] | dict[str, int], lambda: [1]),
+        (Any, lambda: [1]),
+        (tuple[int, list[int]], lambda: (1, [1])),
+        (bytearray, lambda: bytearray(b"a")),
+    ],
+)
+def test_what_is_held_in_two_places_is_one_in_the_copy_too(kind: Any, make: Callable[[], Any]) -> None:
+    class Holder(msgspec.Struct):
+        one: kind
+        other: kind
+        apart: kind
+
+    both = make()
+    made = copier_of(Holder)(Holder(both, both, make()))
+    assert made.one is made.other is not both
+    assert made.apart is not made.one
+    assert made.one == made.apart == both
+
+    class Rows(msgspec.Struct):
+        rows: list[kind]
+
+    rows = copier_of(Rows)(Rows([both, both])).rows
+    assert rows[0] is rows[1] is not both
+
+
+class Shared(Event):
+    pass
+
+
+class Added(Event):
+    number: int
+
+
+class Lists(State):
+    one: list[int] = []
+    other: list[int] = []
+    rows: dict[str, list[int]] = {}
+
+    @reducer
+    def shared(self, event: Shared) -> None:
+        self.other = self.one
+        self.rows["row"] = self.one
+
+    @reducer
+    def added(self, event: Added) -> None:
+        self.one.append(event.number)
+
+    @action
+    def share(self) -> Shared:
+        return Shared()
+
+    @action
+    def add(self, number: int) -> Added:
+        return Added(number)
+
+
+def test_the_events_give_the_same_state_folded_one_by_one_or_all_at_once() -> None:
+    with Act("memory:", Lists) as app:
+        app.do(Lists.share, "s")
+        done = app.do(Lists.add, "s", 1).state
+        assert done.other == done.rows["row"] == [1]
+        app.store.append("s", [Added(2)])
+        states = [
+            app.load(Lists, "s").state,
+            Act(app.store, Lists).load(Lists, "s").state,
+            dict(app.replay(Lists))["s"].state,
+            [*app.history(Lists, "s")][-1].state,
+        ]
+        assert states == [Lists([1, 2], [1, 2], {"row": [1, 2]})] * 4
+        with pytest.raises(DefinitionError, match=r"Lists\.other holds the same list as Lists\.one"):
+            app.snapshot(Lists, "s")
+        assert app.store.latest_snapshot("s") is None
 
 
 def test_what_cannot_change_is_shared() -> None:
