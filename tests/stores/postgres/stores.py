@@ -88,6 +88,17 @@ def take_positions_from_a_sequence(url: str) -> None:
             $body$
             """).format(schema)
         )
+        connection.execute(
+            sql.SQL("""
+            create or replace function {0}.append_one(
+                of_writer uuid, of_batch bigint, to_stream text, at_version bigint, of_name text, of_data bytea,
+                of_meta bytea, of_correlation bytea
+            ) returns bigint[] language sql as $body$
+                select {0}.append_batch(of_writer, of_batch, array[1::bigint], array[to_stream], array[at_version],
+                    array[1::bigint], array[of_name], array[of_data], array[of_meta], array[of_correlation])
+            $body$
+            """).format(schema)
+        )
         connection.execute(sql.SQL("drop table {}.log").format(schema))
         # The head that such a store has is the largest position that is visible.
         connection.execute(

@@ -37,7 +37,7 @@ end $$;
 create trigger hold after insert or update on {0}.{1} for each statement execute function {0}.hold();
 """
 _WAITS = """
-select pid from pg_stat_activity where wait_event_type = 'Lock' and query like '%%' || %s || '%%.append_batch%%'
+select pid from pg_stat_activity where wait_event_type = 'Lock' and query like '%%' || %s || '%%.append_%%'
 """
 
 
@@ -159,7 +159,7 @@ def test_an_append_that_was_done_but_whose_answer_was_lost_is_not_done_again(
         asked = threading.Event()
 
         def appends(data: bytes) -> bool:
-            if b"append_batch" in data or b"_pg3_" in data:
+            if b"append_" in data or b"_pg3_" in data:
                 asked.set()
             return False
 
@@ -259,7 +259,7 @@ def test_who_is_interrupted_while_appending_leaves_the_others_their_outcome(
     real = psycopg.Connection.execute
 
     def interrupted(self: Any, query: Any, *given: Any, **options: Any) -> Any:
-        if "append_batch" in str(query) and not sent.is_set():
+        if "append_" in str(query) and not sent.is_set():
             sent.set()
             until(lambda: len(store._writer._waiting) >= 2)
             raise KeyboardInterrupt

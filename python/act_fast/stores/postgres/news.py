@@ -85,8 +85,9 @@ class News:
         with self._lock:
             self._reached(head)
             if self._connections.place.listen:
-                self._untold = max(self._untold, head)
-                self._begin()
+                untold, self._untold = self._untold, max(self._untold, head)
+                if not untold:  # otherwise the thread is about to tell
+                    self._begin()
 
     def close(self) -> None:
         """End the thread, and every wait with an error. What others are still to be told is told first."""

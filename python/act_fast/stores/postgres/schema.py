@@ -278,6 +278,59 @@ end
 $body$;
 """
 
+# The same for what is appended most often, a single event by itself: half the work, as there is nothing to cut.
+_APPEND_ONE: Final = """
+create function {schema}.append_one(
+    of_writer uuid, of_batch bigint, to_stream text, at_version bigint, of_name text, of_data bytea, of_meta bytea,
+    of_correlation bytea
+) returns bigint[] language plpgsql as $body$
+declare
+    head bigint; time_us bigint; known bigint; answer bigint[]; accepted boolean := true;
+begin
+    select position, created_us into head, time_us from {schema}.log for update;
+    select batch, w.outcome into known, answer from {schema}.writers as w where writer = of_writer;
+    if known = of_batch then
+        return answer;
+    elsif known > of_batch then
+        raise exception 'batch % of this writer comes after its batch %, and was given up', of_batch, known;
+    end if;
+    time_us := greatest(time_us, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
+    head := head + 1;
+    if at_version > 0 then
+        update {schema}.streams as s set version = s.version + 1, last_position = head, last_us = time_us,
+            last_name = of_name where stream = to_stream and version = at_version returning version into known;
+        accepted := found;
+    elsif at_version is null then
+        insert into {schema}.streams as s values (to_stream, 1, head, head, time_us, time_us, of_name)
+            on conflict (stream) do update set version = s.version + 1, last_position = excluded.last_position,
+            last_us = excluded.last_us, last_name = excluded.last_name
+            returning version into known;
+    elsif at_version = 0 then
+        insert into {schema}.streams values (to_stream, 1, head, head, time_us, time_us, of_name)
+            on conflict (stream) do nothing;
+        accepted := found;
+        known := 1;
+    else
+        accepted := false;  -- its caller does not want it any more
+    end if;
+    if accepted then
+        insert into {schema}.events
+            (position, commit_position, stream, version, name, created_us, data, meta, correlation)
+            values (head, head, to_stream, known, of_name, time_us, of_data, of_meta, of_correlation);
+        update {schema}.log set position = head, created_us = time_us;
+        answer := array[known, head, 0];
+    else
+        select array[0, 1, coalesce(max(version), 0)] into answer from {schema}.streams where stream = to_stream;
+    end if;
+    update {schema}.writers set batch = of_batch, outcome = answer, seen = now() where writer = of_writer;
+    if not found then
+        insert into {schema}.writers values (of_writer, of_batch, answer, now());
+    end if;
+    return answer;
+end
+$body$;
+"""
+
 
 def prepare(connection: Connection[Any], schema: str, store_id: str, create: bool) -> str:
     """Make sure that there is a store of a format that this version knows, making one if that is wanted.
@@ -349,3 +402,4 @@ def _create(connection: Connection[Any], schema: str, store_id: str) -> None:
                 connection.execute(sql.SQL("create schema {schema}").format(**names))
             connection.execute(sql.SQL(_TABLES).format(**names))
             connection.execute(sql.SQL(_APPEND).format(**names))
+            connection.execute(sql.SQL(_APPEND_ONE).format(**names))

@@ -88,6 +88,10 @@ class Writer:
             "select {}.append_batch(%b::uuid, %b::bigint, %b::bigint[], %b::text[], %b::bigint[], %b::bigint[],"
             " %b::text[], %b::bytea[], %b::bytea[], %b::bytea[])"
         ).format(self._schema)
+        self._append_one = sql.SQL(
+            "select {}.append_one(%b::uuid, %b::bigint, %b::text, %b::bigint, %b::text, %b::bytea, %b::bytea,"
+            " %b::bytea)"
+        ).format(self._schema)
         self._me = uuid.uuid4()
         self._number = 0
         self._lock = threading.Lock()
@@ -177,7 +181,9 @@ class Writer:
 
     def _outcome(self, batch: Sequence[Request]) -> Sequence[int]:
         """Append requests in their order, each for itself."""
-        given = (self._me, self._number, *_flat(batch))
+        alone = len(batch) == 1 and batch[0].events == 1 and len(batch[0].parts) == 1
+        append = self._append_one if alone else self._append
+        given = (self._me, self._number, *(_single(batch[0]) if alone else _flat(batch)))
         clashes, sent, waited = 0, False, 0.0
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:
@@ -185,7 +191,7 @@ class Writer:
                 with asking(self._connections.place):
                     connection = self._connected()
                     sent = True
-                    row = connection.execute(self._append, given, binary=True).fetchone()
+                    row = connection.execute(append, given, binary=True).fetchone()
                 assert row is not None
                 found: Sequence[int] = row[0]
                 return found
@@ -227,6 +233,11 @@ def _again(error: StoreError) -> StoreError:
     copy = type(error)(*error.args)
     copy.__cause__ = error.__cause__
     return copy
+
+
+def _single(request: Request) -> tuple[Any, ...]:
+    ((stream, ((name, data),), expected),) = request.parts
+    return stream, _NEVER if request.withdrawn else expected, name, data, request.meta, request.correlation
 
 
 def _flat(batch: Sequence[Request]) -> tuple[list[Any], ...]:
