@@ -1,5 +1,6 @@
 """Servers that are away, notifications that are lost, forks, full disks, clocks that are wrong."""
 
+import contextlib
 import gc
 import os
 import threading
@@ -274,4 +275,47 @@ def test_a_full_disk_of_the_database_is_told_and_nothing_is_written(own_postgres
         with psycopg.connect(place_of(url).conninfo, autocommit=True) as admin:
             admin.execute("alter table bank.events set tablespace pg_default")
         assert store.append("a", numbered(2), expected_version=1).first_position == head + 1
+        assert store.verify().healthy
+
+
+def test_an_append_is_done_also_where_no_thread_can_be_had_to_tell_of_it(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with PostgresStore(postgres_url) as store:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            for number in range(3):
+                assert store.append("a", numbered(number)).first_version == number + 1
+            with pytest.raises(RuntimeError):
+                store.wait(3)
+        assert store.wait(0) == 3
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(store.wait, 3, PATIENCE)
+            store.append("a", numbered(4))
+            assert waiting.result(PATIENCE) == 4
+
+
+def test_closing_while_others_append_leaves_no_session(postgres_url: str, admin: psycopg.Connection) -> None:
+    schema = place_of(postgres_url).schema
+    for _ in range(5):
+        store = PostgresStore(postgres_url)
+        done: list[int] = []
+
+        def write(store: PostgresStore = store, done: list[int] = done) -> None:
+            with contextlib.suppress(StoreClosedError):
+                while True:
+                    done.append(store.append("a", numbered(1)).last_position)
+
+        with ThreadPoolExecutor(4) as pool:
+            writing = [pool.submit(write) for _ in range(4)]
+            until(lambda done=done: len(done) > 20)
+            store.close()
+            for each in writing:
+                each.result(PATIENCE)
+        question = "select count(*) from pg_stat_activity where query like '%%' || %s || '%%.append_%%'"
+        assert admin.execute(question, (schema,)).fetchone() == (0,)
+    with PostgresStore(postgres_url) as store:
         assert store.verify().healthy

@@ -68,13 +68,13 @@ class News:
     @contextlib.contextmanager
     def above(self, after: int, future: _Future) -> Iterator[None]:
         """Let `future` get the next head above `after`, for as long as the block lasts."""
-        with self._lock:
-            if self._head > after:
-                _settle_soon(future, self._head)
-            else:
-                self._waiters[future] = after
-                self._begin()
         try:
+            with self._lock:
+                if self._head > after:
+                    _settle_soon(future, self._head)
+                else:
+                    self._waiters[future] = after
+                    self._begin()
             yield
         finally:
             with self._lock:
@@ -87,7 +87,10 @@ class News:
             if self._connections.place.listen:
                 untold, self._untold = self._untold, max(self._untold, head)
                 if not untold:  # otherwise the thread is about to tell
-                    self._begin()
+                    try:
+                        self._begin()
+                    except (OSError, RuntimeError):  # no thread can be had; the others look for themselves
+                        self._untold = 0
 
     def close(self) -> None:
         """End the thread, and every wait with an error. What others are still to be told is told first."""
@@ -117,7 +120,11 @@ class News:
             os.set_blocking(self._wake_reading, False)
             os.set_blocking(self._wake_writing, False)
             self._thread = threading.Thread(target=self._run, name="act-fast-news", daemon=True)
-            self._thread.start()
+            try:
+                self._thread.start()
+            except BaseException:
+                self._end()
+                raise
         else:
             self._wake()
 

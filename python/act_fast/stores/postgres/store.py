@@ -334,9 +334,9 @@ class PostgresStore:
         self._finalizer.detach()
         try:
             self._news.close()
-            self._writer.close()
         finally:
             self._connections.close()
+            self._writer.close()  # last, since who is appending just now may have made its connection
 
     @property
     def closed(self) -> bool:
