@@ -12,9 +12,10 @@ from act_fast._events.event import CLOSED
 from act_fast._model.model import Model
 from act_fast._rows import Row
 from act_fast._states.state import State
-from act_fast.stores.capabilities import ReplayGroups, replay_groups_of
+from act_fast.stores.capabilities import ReplayGroups, load_each, replay_groups_of
 from act_fast.stores.port import Store
 from act_fast.stores.rows import pages_of, port_to
+from act_fast.stores.values import StreamInfo
 
 __all__ = ["Folded", "Folding"]
 
@@ -196,21 +197,23 @@ class Folding(Generic[S]):
     def _one_by_one(self) -> Iterator[list[Folded[S]]]:
         port = port_to(self._store)
         page: list[Folded[S]] = []
-        for info in self._store.streams(pattern=self._pattern, after=self._after):
-            folded = self._stream(port, info.stream)
-            if folded is not None:
-                page.append(folded)
-            if len(page) == _PAGE_STREAMS:
-                yield page
-                page = []
+        for infos in _some(self._store.streams(pattern=self._pattern, after=self._after)):
+            ahead = load_each(port, [info.stream for info in infos], _PAGE_EVENTS)
+            for info in infos:
+                folded = self._stream(port, info.stream, ahead.pop(info.stream, None))
+                if folded is not None:
+                    page.append(folded)
+                if len(page) == _PAGE_STREAMS:
+                    yield page
+                    page = []
         if page:
             yield page
 
-    def _stream(self, port: Any, stream: str) -> Folded[S] | None:
+    def _stream(self, port: Any, stream: str, whole: list[Row] | None = None) -> Folded[S] | None:
         model, state, closed = self._model, self._model.make(), False
         known, last = False, None
         strangers: list[Row] = []
-        for page in pages_of(port, stream, 0, None):
+        for page in pages_of(port, stream, 0, None) if whole is None else [whole]:
             rows = [row for row in page if row[0] <= self._cut]
             ours = sum(row[3] in model.steps for row in rows)
             known = known or ours > 0
@@ -225,6 +228,20 @@ class Folding(Generic[S]):
             if len(rows) < len(page):
                 break
         return Folded(stream, last[2], last[0], closed, state) if known and last is not None else None
+
+
+def _some(infos: Iterator[StreamInfo]) -> Iterator[list[StreamInfo]]:
+    """Streams, some at a time: as many as have events for a page together, or one."""
+    some: list[StreamInfo] = []
+    events = 0
+    for info in infos:
+        if some and (events + info.version >= _PAGE_EVENTS or len(some) == _PAGE_STREAMS):
+            yield some
+            some, events = [], 0
+        some.append(info)
+        events += info.version
+    if some:
+        yield some
 
 
 def _standing(group: Group, states: list[S | None], start: int, end: int) -> list[Folded[S]]:

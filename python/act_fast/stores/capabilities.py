@@ -23,6 +23,7 @@ __all__ = [
     "Rows",
     "columns_of",
     "is_distant",
+    "load_each",
     "log_mark_of",
     "pinned_to_log",
     "positions_in",
@@ -138,8 +139,19 @@ def rows_of(store: object) -> Rows | None:
 
 
 def is_distant(rows: Rows) -> bool:
-    """Whether each call is a round trip to a server, as the attribute `distant` of rows says; without it, it is not."""
+    """Whether each call is a round trip to a server, as the attribute `distant` of rows says; without it, it is not.
+
+    Rows that are distant have `load_each` besides, which spares some.
+    """
     return getattr(rows, "distant", False) is True
+
+
+def load_each(rows: Rows, streams: Sequence[str], limit: int) -> dict[str, list[Row]]:
+    """The events of several streams at once, each whole: of as many as rows that are distant give for one question."""
+    if not is_distant(rows) or not streams:
+        return {}
+    found: dict[str, list[Row]] = rows.load_each(streams, limit)  # type: ignore[attr-defined]
+    return found
 
 
 def replay_groups_of(store: object) -> ReplayGroups | None:

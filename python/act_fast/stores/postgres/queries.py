@@ -12,7 +12,7 @@ from act_fast._core import Pattern, check_name
 from act_fast._rows import Filter, Row
 from act_fast.stores.postgres.connections import Connections, Question
 
-__all__ = ["PAGE_BYTES", "EventQuery", "load_page", "query_of"]
+__all__ = ["PAGE_BYTES", "EventQuery", "load_each", "load_page", "query_of"]
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
 """A page has no more data than this, unless its first event alone has more."""
@@ -36,6 +36,21 @@ def load_page(
         where += sql.SQL(" and version < %s")
         given.append(before)
     return _page(connections, where, given, "version", limit, backwards)
+
+
+def load_each(connections: Connections, streams: Sequence[str], limit: int) -> dict[str, list[Row]]:
+    """The events of several streams, each whole: of as many as fit into a page."""
+    question = sql.SQL(_EACH).format(schema=sql.Identifier(connections.place.schema), bytes=sql.Literal(PAGE_BYTES))
+    found: dict[str, list[Row]] = {}
+    count = size = 0
+    row: Any
+    for row in connections.fetch(question, (list(streams), limit)):
+        found.setdefault(row[1], []).append(row)
+        count += 1
+        size += len(row[5]) + len(row[6])
+    if count == limit or size >= PAGE_BYTES:
+        found.popitem()  # it may go on behind the page
+    return found
 
 
 class EventQuery:
@@ -183,6 +198,13 @@ select position, stream, version, name, created_us, data, meta from (
         - octet_length(data) - octet_length(meta) as bytes_before
     from ({rows}) as page
 ) as page where bytes_before < {bytes} order by {key} {order}
+"""
+_EACH: Final = """
+select position, stream, version, name, created_us, data, meta from (
+    select *, sum(octet_length(data) + octet_length(meta)) over (order by stream, version rows unbounded preceding)
+        - octet_length(data) - octet_length(meta) as bytes_before
+    from (select * from {schema}.events where stream = any(%s) order by stream, version limit %s) as page
+) as page where bytes_before < {bytes} order by stream, version
 """
 _SOME: Final = "select * from {schema}.events where {where} order by {key} {order} limit %s"
 

@@ -27,7 +27,7 @@ from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.connections import Connections, asking
 from act_fast.stores.postgres.news import News
-from act_fast.stores.postgres.queries import load_page, query_of
+from act_fast.stores.postgres.queries import load_each, load_page, query_of
 from act_fast.stores.postgres.schema import prepare
 from act_fast.stores.postgres.verify import verified
 from act_fast.stores.postgres.writer import Part, Request, Writer
@@ -404,6 +404,9 @@ class _PostgresRows:
         self, stream: str, after: int = 0, before: int | None = None, limit: int = PAGE_ROWS
     ) -> tuple[list[Row], int | None]:
         return self._store._load(self._store._stream(stream), after, before, limit)
+
+    def load_each(self, streams: Sequence[str], limit: int) -> dict[str, list[Row]]:
+        return load_each(self._store._connections, streams, limit)
 
     def append(
         self,
