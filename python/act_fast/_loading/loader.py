@@ -146,10 +146,13 @@ class Loader:
         if end is not None and end < 2:
             return None, False
         highest = None if end is None else end - 1
-        # Those of other releases, which may be running beside this one, are none of its business: to each its own.
-        found = self._port.latest_snapshot(stream, highest, model.stored.beginning)
-        if found is None and (found := self._port.latest_snapshot(stream, highest)) is None:
+        found = self._port.latest_snapshot(stream, highest)
+        if found is None:
             return None, False
+        # Those of other releases, which may be running beside this one, are none of its business: to each its own.
+        beginning = model.stored.beginning
+        if not found[2].startswith(beginning):
+            found = self._port.latest_snapshot(stream, highest, beginning) or found
         version, _, data = found
         rows, _ = self._port.load(stream, version - 1, version + 1, 1)
         try:

@@ -60,6 +60,19 @@ def test_a_warm_do_is_one_round_trip(counted: tuple[Trips, str]) -> None:
         assert trips.since() == 1
 
 
+def test_a_cold_load_is_two_round_trips_and_three_with_a_snapshot(counted: tuple[Trips, str]) -> None:
+    trips, url = counted
+    with Act(url, Account) as app:
+        app.do(Account.open, "account-7", owner="Ada")
+    for expected in (2, 3):
+        with Act(url, Account) as app:
+            assert app.store.head == 1
+            trips.since()
+            assert app.load(Account, "account-7").state.owner == "Ada"
+            assert trips.since() == expected
+            app.snapshot(Account, "account-7")
+
+
 def test_the_verbs_of_the_store_are_one_round_trip_each(counted: tuple[Trips, str]) -> None:
     trips, url = counted
     with PostgresStore(url) as store:
