@@ -273,7 +273,7 @@ def test_a_slow_event_is_not_blamed_for_one_that_came_beside_it_and_killed_its_p
     code = f"""
 import os, signal, threading
 from act_fast import Act, Lane
-from tests.framework.bank import Account, Deposited
+from tests.support.bank import Account, Deposited
 app = Act({str(tmp_path / "bank.act")!r}, Account, lanes=[Lane("default", lease=0.1)])
 killed = threading.Event()
 def own(event):
@@ -297,3 +297,33 @@ app.run(concurrency=2)
 
         until(both)
         assert list(app.blocked()) == []
+
+
+def test_of_the_events_of_one_target_only_the_one_that_kills_its_process_is_blocked(tmp_path: Path) -> None:
+    code = f"""
+import os, signal
+from act_fast import Act, Lane
+from tests.support.bank import Account, Deposited
+app = Act({str(tmp_path / "bank.act")!r}, Account, lanes=[Lane("default", lease=0.1)])
+def own(event):
+    if event.version == 15:
+        os.kill(os.getpid(), signal.SIGKILL)
+    with open({str(tmp_path / "heard")!r}, "a") as file:
+        print(event.version, file=file)
+app.on(Deposited, name="own", retries=0)(own)
+while not app.store.version("a"):
+    for _ in range(20):
+        app.do(Account.deposit, "a", amount=1)
+while not list(app.blocked()):
+    app.settle(raises=False)
+"""
+    killed = 0
+    while subprocess.run([sys.executable, "-c", code], timeout=60, cwd=os.getcwd(), check=False).returncode:
+        killed += 1
+        assert killed < 4
+    assert killed == 2, "once along with others, and once alone"
+    with Act(tmp_path / "bank.act", Account) as app:
+        assert [target.failing for target in app.blocked()] == [15]
+    heard = [int(line) for line in (tmp_path / "heard").read_text().split()]
+    assert sorted(set(heard)) == [*range(1, 15)]
+    assert max(map(heard.count, heard)) == 2, "all of them once more, and no more often"

@@ -264,16 +264,22 @@ impl Shared {
         }
         let past = self.past(&own, first, &target, lost);
         let failed = past.iter().flat_map(|past| &past.failures).map(|(_, failures)| *failures).max().unwrap_or(0);
+        if lost && let Some((last, _)) = pending.last() {
+            self.one_by_one.insert(number, *last);
+        }
+        let one_by_one = self.one_by_one.get(&number).is_some_and(|last| first <= *last);
         // One at a time after a failure: what goes well is acknowledged before what does not.
-        if (lost || failed > 0) && pending.len() > 1 {
+        if one_by_one || failed > 0 {
+            more |= pending.len() > 1;
             pending.truncate(1);
-            more = true;
+        } else {
+            self.one_by_one.remove(&number);
         }
         target.token = target.token.wrapping_add(1);
         target.holder = options.holder & ((1 << 48) - 1);
         target.leased_until_ms = uptime_ms + options.lease_ms.max(1);
         target.due_ms = 0; // its time has come; one that is set from now on counts
-        target.suspect = alone;
+        target.suspect = alone && pending.len() == 1; // of several events, it may have been any
         target.leased_for = leased_for;
         self.put_leased(number, &target)?;
         self.held.insert(number, HeldLease { token: target.token, parts });

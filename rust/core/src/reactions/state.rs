@@ -106,6 +106,8 @@ pub(super) struct Shared {
     pub(super) apart: Option<(u32, u32, u64)>,
     /// The target that was leased while nothing else was, with the lease's token, and whether that was as a suspect.
     pub(super) sole: Option<(u32, u32, bool)>,
+    /// Targets whose lease has run out, and the last event that may have been among what was leased.
+    pub(super) one_by_one: HashMap<u32, u64>,
     /// Since when it is waited for the leases of this process to end, to lease a target alone.
     pub(super) gathering: Option<u64>,
     pub(super) uptime_ms: u64,
@@ -143,6 +145,7 @@ impl Shared {
             joined_last: false,
             apart: None,
             sole: None,
+            one_by_one: HashMap::new(),
             gathering: None,
             uptime_ms: 0,
             now_ms: 0,

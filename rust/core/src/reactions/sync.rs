@@ -83,6 +83,7 @@ impl Shared {
         self.lane_texts.clear();
         self.number_of.clear();
         self.held.clear();
+        self.one_by_one.clear();
         (self.apart, self.sole, self.gathering) = (None, None, None);
         self.frontier = Frontier::default();
         self.seen = u64::MAX;
