@@ -232,6 +232,43 @@ def test_async_methods_and_tables_that_were_not_named_are_refused(db: Any) -> No
         Totals(db).table("sums")
 
 
+def test_tables_must_be_named_since_a_rebuild_would_add_to_the_live_ones(db: Any) -> None:
+    class Nameless(SqlProjection):
+        @on(Deposited)
+        def deposited(self, event: Committed[Deposited], db: Any) -> None: ...
+
+    class Text(Nameless):
+        tables = "totals"
+
+    class Without(Nameless):
+        tables = ()
+
+    with pytest.raises(DefinitionError, match="does not name its tables"):
+        Act("memory:", Account, Nameless(db))
+    with pytest.raises(DefinitionError, match=r"tables = \('totals',\)"):
+        Act("memory:", Account, Text(db))
+    Act("memory:", Account, Without(db)).close()
+
+
+def test_a_setup_that_does_not_ask_what_its_table_is_called_cannot_be_rebuilt(db: Any) -> None:
+    class Fixed(SqlProjection):
+        tables = ("totals",)
+
+        def setup(self, db: Any) -> None:
+            db.execute("create table if not exists totals (stream text, cents int)")
+
+        @on(Deposited)
+        def deposited(self, event: Committed[Deposited], db: Any) -> None:
+            db.execute("insert into totals values (?, ?)", (event.stream, event.data.amount))
+
+    with Act("memory:", Account, Fixed(db)) as app:
+        deposit(app, "a", amount=5)
+        app.settle()
+        with pytest.raises(DefinitionError, match=r"self\.table\('totals'\)"):
+            app.rebuild("Fixed")
+        assert rows(db) == [("a", 5)]
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "duckdb"])
 def test_killed_in_the_middle_again_and_again_the_sums_are_exactly_right(tmp_path: Path, kind: str) -> None:
     print(f"ACT_FAST_SEED={SEED}")

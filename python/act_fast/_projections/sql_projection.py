@@ -2,8 +2,9 @@
 
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import takewhile
 from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar
 
 import msgspec
@@ -158,10 +159,12 @@ class SqlProjection(Projection):
         """What apps run: one reaction.
 
         Raises:
-            DefinitionError: its methods cannot be right, or its connection is that of another process.
+            DefinitionError: its methods or its `tables` cannot be right, or its connection is that of another process.
         """
         self._database.check_own()
-        return super().reactions
+        found = super().reactions
+        self._check_tables()
+        return found
 
     def setup(self, db: Any) -> None:
         """Make the tables that are not there, named by `table()`. Called before anything else, in the transaction."""
@@ -174,6 +177,20 @@ class SqlProjection(Projection):
         if name not in self.tables:
             raise DefinitionError(f"{self._place} has no table {name!r}; name it in tables = (...)")
         return quoted_name(name + self._suffix)
+
+    def _check_tables(self) -> None:
+        """Refuse tables that are not named: a rebuild would add to the live ones instead of filling fresh ones."""
+        if isinstance(self.tables, str):
+            raise DefinitionError(
+                f"{self._place}: tables= is one text; write `tables = ({self.tables!r},)`, with a comma"
+            )
+        named = "tables" in vars(self) or any("tables" in vars(each) for each in _own_classes(type(self)))
+        if not named:
+            raise DefinitionError(
+                f"{self._place} does not name its tables, so a rebuild could not make them again; write"
+                ' `tables = ("balances",)` in the class, and name them by self.table("balances") in SQL; or, if it has'
+                " none of its own, `tables = ()`"
+            )
 
     def close(self) -> None:
         """Close the connection if it was made by a function."""
@@ -505,6 +522,13 @@ class SqlProjection(Projection):
         """Make the tables, or find what an interrupted rebuild has left; the position that they have come to."""
         with self._database.transaction() as db:
             said = self._look(db, run)
+            made = watermark.filled_tables(db, self._own_tables)
+            missing = next((name for name, filled in made.items() if filled is None), None)
+            if missing is not None:
+                raise DefinitionError(
+                    f"{self._place}.setup has not made the table that a rebuild fills beside {missing!r}; call it"
+                    f" self.table({missing!r}) wherever the projection names it in SQL"
+                )
             watermark.write(db, self._key, self._advanced(db, said, (), run))
         self._is_set_up = True
         return said.position
@@ -581,6 +605,11 @@ class SqlProjection(Projection):
             watermark.make_tables(db)
             self._drop_tables(db)
             watermark.remove(db, self._key)
+
+
+def _own_classes(cls: type) -> Iterator[type]:
+    """A class and those that it derives from, up to the one that all SQL projections share."""
+    return takewhile(lambda each: each is not SqlProjection, cls.__mro__)
 
 
 def _patiently(do: Callable[[], T]) -> T:
