@@ -586,3 +586,24 @@ def test_an_action_outside_of_a_state() -> None:
 
     with Act("memory:", Account) as app, refused(r"<action note> belongs to no state; write it as a method of a class"):
         app.do(note, "n", text="x")
+
+
+@pytest.mark.parametrize("base", [Event, State])
+@pytest.mark.parametrize("value", [5, "x", [], (), True, 0.5])
+def test_a_plain_value_without_an_annotation_is_no_silent_constant(base: type[Any], value: Any) -> None:
+    kind = type(value).__name__
+    with pytest.raises(ValidationError, match=rf"Counted.by has a value but no annotation.*`by: {kind} = "):
+        type(base)("Counted", (base,), {"by": value, "__module__": __name__})
+
+
+def test_constants_in_capitals_private_ones_and_methods_need_no_annotation() -> None:
+    class Counted(Event):
+        LIMIT = 5
+        _unit = "pieces"
+        by: int
+
+        @property
+        def twice(self) -> int:
+            return self.by * 2
+
+    assert (Counted(2).twice, Counted.LIMIT, Counted._unit) == (4, 5, "pieces")

@@ -10,7 +10,7 @@ from act_fast._checks.class_bodies import body_at
 from act_fast._checks.class_keywords import check_keywords
 from act_fast._checks.msgspec_errors import misfit
 from act_fast._events.constant_defaults import check_body, check_constant
-from act_fast._events.fields import check_fields, fields_with_hint
+from act_fast._events.fields import check_annotated, check_fields, fields_with_hint
 from act_fast._events.finite import check_finite, may_hold_floats
 from act_fast._events.upcast import Upcast, add_upcast
 from act_fast.errors import DefinitionError, ValidationError
@@ -47,6 +47,7 @@ class EventMeta(msgspec.StructMeta):
             cls = super().__new__(metacls, class_name, bases, namespace, **config)
         _check_shape(cls)
         check_body(cls, body_at(sys._getframe(1), namespace))
+        check_annotated(class_name, namespace)
         for member in namespace.values():
             if isinstance(member, Upcast):
                 add_upcast(cls, member)

@@ -3,8 +3,11 @@
 import sys
 from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date, time, timedelta
+from decimal import Decimal
 from types import FrameType
 from typing import Any, Final
+from uuid import UUID
 
 import msgspec
 from msgspec import inspect, structs
@@ -16,6 +19,7 @@ from act_fast._events.finite import check_finite
 from act_fast.errors import DefinitionError
 
 __all__ = [
+    "check_annotated",
     "check_factories",
     "check_fields",
     "classes_in",
@@ -44,6 +48,11 @@ _NO_KEYS: Final = (
 _WITH_FIELDS: Final = (inspect.StructType, inspect.DataclassType, inspect.TypedDictType, inspect.NamedTupleType)
 
 
+_PLAIN: Final = (
+    bool, int, float, str, bytes, bytearray, list, dict, set, frozenset, tuple, Decimal, date, time, timedelta, UUID,
+)  # fmt: skip
+
+
 def scope_of(frame: FrameType) -> Mapping[str, Any]:
     """The names a class statement in this frame can see besides those of its module."""
     return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
@@ -57,6 +66,18 @@ def declared(namespace: Mapping[str, Any]) -> list[str]:
         annotate = annotationlib.get_annotate_from_class_namespace(namespace)
         return list(annotationlib.call_annotate_function(annotate, annotationlib.Format.STRING)) if annotate else []
     return list(namespace.get("__annotations__", {}))
+
+
+def check_annotated(class_name: str, namespace: Mapping[str, Any]) -> None:
+    """Refuse plain values without an annotation, which look like fields and are none. Constants are in capitals."""
+    known = set(declared(namespace))
+    for name, value in namespace.items():
+        if name in known or name.startswith("_") or name.isupper() or not isinstance(value, _PLAIN):
+            continue
+        raise DefinitionError(
+            f"{class_name}.{name} has a value but no annotation, so it is not a field; write"
+            f" `{name}: {type(value).__name__} = ...`, or, for a constant, `{name}: ClassVar = ...`"
+        )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from act_fast._checks.class_keywords import check_keywords
 from act_fast._declared.class_body import check_annotations, take_declared
 from act_fast._events.constant_defaults import check_body
 from act_fast._events.event import Event
-from act_fast._events.fields import check_fields, declared, fields_with_hint, scope_of
+from act_fast._events.fields import check_annotated, check_fields, declared, fields_with_hint, scope_of
 from act_fast._states.action import Action
 from act_fast._states.definition import Definition, define
 from act_fast._states.invariant import Invariant
@@ -75,6 +75,7 @@ class StateMeta(msgspec.StructMeta):
             cls = super().__new__(metacls, class_name, bases, dict(namespace), **config)
         frame = sys._getframe(1)
         check_body(cls, body_at(frame, namespace))
+        check_annotated(class_name, namespace)
         scope = scope_of(frame)
         check_fields(cls, declared=plan.fields if plan else ())
         cls.__definition__ = define(  # type: ignore[attr-defined]
