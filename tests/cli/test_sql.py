@@ -98,7 +98,7 @@ def test_an_app_has_its_classes(module: str, run: Callable[..., Ran]) -> None:
     [
         ("drop table events", "DROP is no question"),
         ("selekt", "cannot be read"),
-        ("from account", "there is events, streams, targets, skipped"),
+        ("from account", "there is events, streams, targets, skipped; those of classes are there when you name an app"),
         ("select 'x'::int", "cannot be answered"),
     ],
 )

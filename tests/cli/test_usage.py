@@ -116,3 +116,12 @@ def test_commands_that_only_read_change_nothing_but_who_has_the_store_open(
     ran = run(*(each.format(store=bank) for each in arguments))
     assert ran.code == 0, ran.err
     assert everything() == before
+
+
+def test_options_may_stand_between_the_arguments(run, bank: Path) -> None:
+    assert run("sql", bank, "--at", "3", "select count(*) from events").out == "3\n"
+    ran = run("unblock", bank, "--lane", "mail", "nothing-of-the-kind")
+    assert (ran.code, ran.out) == (2, "")
+    assert 'there is no target "nothing-of-the-kind"; `act-fast targets` lists' in ran.err
+    assert "unrecognized arguments: --unknown" in run("sql", bank, "--unknown", "select 1").err
+    assert "unrecognized arguments" in run("sql", bank, "--at", "3", "select 1", "select 2").err

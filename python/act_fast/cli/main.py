@@ -40,7 +40,7 @@ exit codes:
      blocked, an export that cannot be restored
   2  wrong usage, or no store to be read at the path
   130  interrupted by Ctrl-C
-  141  whoever read the output has gone
+  141  the program that read the output has ended, as head does
 """
 
 

@@ -45,7 +45,7 @@ def add(commands: Commands) -> None:
     parser = add_command(commands, "events", _run, summary="list events", description=DESCRIPTION, examples=EXAMPLES)
     parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     add_conditions(parser)
-    parser.add_argument("--limit", metavar="N", type=count, help="at most so many")
+    parser.add_argument("--limit", metavar="N", type=count, help="at most N of them")
     parser.add_argument("--backwards", action="store_true", help="from the last to the first")
     parser.add_argument("--follow", action="store_true", help="go on with new events as they are committed")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")

@@ -16,13 +16,14 @@ __all__ = ["add"]
 
 UNBLOCK = """\
 Let blocked targets go on at the event that failed, with a fresh budget of
-retries. Workers that run take them at once."""
+retries. Running workers take them up at once."""
 
 RESET = """\
 Let targets do all their work again, from the first event on, or what comes
 after a position or a time. Blocks, retries and leases end. Handlers hear again
 what they have heard before, so mail is sent again; app.replaying tells them.
-What SQL projections have counted they do not count again: see act-fast rebuild."""
+SQL projections empty their tables and fill them again from the first event,
+also with --to; act-fast rebuild does that while the old rows stay readable."""
 
 SKIP = """\
 Step over the next event of a reaction on a target, for an event that no code

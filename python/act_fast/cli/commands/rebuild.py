@@ -15,9 +15,9 @@ DESCRIPTION = """\
 Replay the events of projections into fresh copies beside the live ones, and put
 these in their places. The live ones go on meanwhile; no other reaction runs.
 
-MODULE:APP is an app or a function that makes one. Where a rebuild of tables was
-interrupted it goes on, unless --anew is said, which is needed when the code has
-changed since."""
+MODULE:APP is an app or a function that makes one. A rebuild of tables that was
+interrupted goes on where it was. Give --anew if the code has changed since: it
+begins again from the first event."""
 
 EXAMPLES = """\
 bank:app totals

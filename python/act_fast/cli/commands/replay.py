@@ -54,7 +54,9 @@ def add(commands: Commands) -> None:
     parser.add_argument("app", metavar="MODULE:APP", help="whose states to fold")
     parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument("--state", metavar="NAME", help="which of the app's states; the only one when left out")
-    parser.add_argument("--streams", metavar="REGEX", help="whose name this is found in; ^ and $ anchor it")
+    parser.add_argument(
+        "--streams", metavar="REGEX", help="streams whose names match this regular expression; anchor it with ^ and $"
+    )
     parser.add_argument(
         "--at", metavar="WHEN", type=position_or_moment, help="the log as of this position or time, included"
     )

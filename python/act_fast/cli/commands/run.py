@@ -27,13 +27,13 @@ it held are taken over when its leases run out.
 MODULE:APP is an app or a function that makes one. Each process imports the
 module, from the current directory if it is there.
 
-When it is time to end, events that are being handled are finished, for as long
-as the grace period, and no others are begun. A second Ctrl-C ends at once.
+On shutdown, events that are being handled are finished, for up to the grace
+period, and no others are begun. A second Ctrl-C ends at once.
 
-Failures are told on standard error, with the traceback: what failed where, and
-what happens next. So is, at the start, which reactions are new on the store and
-which are known to it but have no code here. --log-level says from what level on
-something is told."""
+Failures are logged to standard error with their traceback: what failed where,
+and what happens next. At the start, a warning names each reaction that is new
+on the store, and each that the store knows but this program has no code for.
+--log-level sets the lowest level that is shown."""
 
 EXAMPLES = """\
 bank:app --workers 4
@@ -61,7 +61,9 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--log-level", metavar="LEVEL", choices=LEVELS, default="warning", help=f"{', '.join(LEVELS)} (warning)"
     )
-    parser.add_argument("--grace", metavar="S", type=_seconds, default=10.0, help="seconds to end in (10)")
+    parser.add_argument(
+        "--grace", metavar="S", type=_seconds, default=10.0, help="seconds that handlers get to finish on shutdown (10)"
+    )
 
 
 def work(address: str, lanes: Sequence[str] | None, concurrency: int, grace: float, level: Level) -> None:

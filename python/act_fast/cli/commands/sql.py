@@ -19,11 +19,11 @@ __all__ = ["add"]
 DESCRIPTION = """\
 Ask questions in SQL, which DuckDB answers. Nothing can be changed.
 
-A store by its path has the relations events, streams and targets. An app,
-named as module:app, has one more for each of its event and state classes.
+A store by its path has the relations events, streams, targets and skipped. An
+app, named as module:app, has one more for each of its event and state classes.
 
-Without a question, it is a shell on a terminal: a question ends with a
-semicolon, .help tells the rest. In a pipe the questions are read from standard
+Without a question, it opens a shell on a terminal: end each question with a
+semicolon, type .help for the rest. In a pipe, questions are read from standard
 input."""
 
 EXAMPLES = """\

@@ -39,9 +39,11 @@ def add(commands: Commands) -> None:
         commands, "streams", _run, summary="list the streams", description=DESCRIPTION, examples=EXAMPLES
     )
     parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
-    parser.add_argument("--pattern", metavar="REGEX", help="whose name this is found in; ^ and $ anchor it")
+    parser.add_argument(
+        "--pattern", metavar="REGEX", help="streams whose names match this regular expression; anchor it with ^ and $"
+    )
     parser.add_argument("--after", metavar="STREAM", help="only those that came to be after this one")
-    parser.add_argument("--limit", metavar="N", type=count, help="at most so many")
+    parser.add_argument("--limit", metavar="N", type=count, help="at most N of them")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 

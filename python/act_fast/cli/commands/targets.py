@@ -107,11 +107,13 @@ def add(commands: Commands) -> None:
         commands, "targets", _run, summary="how far each target is", description=DESCRIPTION, examples=EXAMPLES
     )
     parser.add_argument("path", metavar="PATH", help="the store's directory")
-    parser.add_argument("--pattern", metavar="REGEX", help="whose name this is found in; ^ and $ anchor it")
+    parser.add_argument(
+        "--pattern", metavar="REGEX", help="targets whose names match this regular expression; anchor it with ^ and $"
+    )
     parser.add_argument("--lane", metavar="LANE", help="of this lane only")
     parser.add_argument("--blocked", action="store_true", help="only those that are blocked")
     parser.add_argument("--after", metavar="TARGET", help="only those that came to be after this one")
-    parser.add_argument("--limit", metavar="N", type=count, help="at most so many")
+    parser.add_argument("--limit", metavar="N", type=count, help="at most N of them")
     parser.add_argument("--watch", action="store_true", help="live, until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 

@@ -22,10 +22,10 @@ from act_fast.stores.reaction_port import ReactionPort
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Say in words what a target is up to, and why it has not come further: no event
-concerns it, it is caught up, somebody holds it, it is blocked, it waits for a
-time, nobody runs a program with its reactions, or events were not correlated
-yet. The exit code is 1 if it is blocked or not there."""
+Say in words what a target is doing, and why it has not come further: no event
+concerns it, it is caught up, a worker holds it, it is blocked, it waits for a
+time, no running program has its reactions, or events were not correlated yet.
+The exit code is 1 if it is blocked or not there."""
 
 EXAMPLES = """\
 bank.act audit-account-7
@@ -110,6 +110,8 @@ def _why(target: Target, path: str, event: _Event) -> Iterator[str]:
     if target.blocked:
         yield f"it is blocked{_at(target)}{_tries(target)}: {target.error}"
         yield from event.words()
+        if event.told is not None and target.failing is not None:
+            yield f"to look at it: act-fast events {shlex.quote(path)} --after {target.failing - 1} --limit 1"
         yield f"to go on at that event: act-fast unblock {at}"
         if event.reactions:
             which = shlex.join(["--reaction", event.reactions[0]]) if len(target.reactions) > 1 else ""

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import NoReturn, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 __all__ = ["Command", "Commands", "Parser", "add_command", "count", "moment", "position_or_moment"]
 
@@ -14,9 +14,23 @@ Command: TypeAlias = Callable[[argparse.Namespace], int]
 class Parser(argparse.ArgumentParser):
     """A parser that says what is wrong in one sentence and where to read more."""
 
+    _parses_again = False
+
     def error(self, message: str) -> NoReturn:
         """Say `message` and leave with the code for wrong usage."""
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; where options stand between arguments, such as `PATH --at 3 QUERY`, as if they stood behind them."""
+        found, left = super().parse_known_args(args, namespace)
+        if not left or self._subparsers is not None or self._parses_again:
+            return found, left
+        self._parses_again = True
+        try:
+            again, still_left = self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._parses_again = False
+        return (found, left) if still_left else (again, [])
 
 
 Commands: TypeAlias = "argparse._SubParsersAction[Parser]"

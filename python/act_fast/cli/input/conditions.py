@@ -8,7 +8,11 @@ __all__ = ["add_conditions"]
 def add_conditions(parser: Parser) -> None:
     """Add an argument for each condition."""
     parser.add_argument("--stream", metavar="NAME", help="of this stream only")
-    parser.add_argument("--pattern", metavar="REGEX", help="of streams whose name this is found in; ^ and $ anchor it")
+    parser.add_argument(
+        "--pattern",
+        metavar="REGEX",
+        help="of streams whose names match this regular expression; anchor it with ^ and $",
+    )
     parser.add_argument("--name", metavar="NAME", action="append", help="with this event name; may be repeated")
     parser.add_argument("--correlation", metavar="ID", help="with this correlation id")
     parser.add_argument("--after", metavar="POSITION", type=count, default=0, help="at a later position")

@@ -23,7 +23,9 @@ def open_targets(path: str) -> Iterator[tuple[LogStore, ReactionPort]]:
 def add_selection(parser: Parser) -> None:
     """Let a command take names, --pattern and --lane."""
     parser.add_argument("names", metavar="NAME", nargs="*", help="a target")
-    parser.add_argument("--pattern", metavar="REGEX", help="those in whose names this is found; '' is all of them")
+    parser.add_argument(
+        "--pattern", metavar="REGEX", help="targets whose names match this regular expression; '' is all of them"
+    )
     parser.add_argument("--lane", metavar="LANE", help="those of this lane")
 
 
