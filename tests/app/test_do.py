@@ -448,10 +448,12 @@ def test_an_app_without_a_store_is_told_what_comes_first() -> None:
 def test_something_that_is_no_component_is_refused() -> None:
     with pytest.raises(ValidationError, match=r"^an instance of list is no component .* each by itself, without bra"):
         Act("memory:", [Account])  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match="is no component of an app; events need not be handed over"):
+        Act("memory:", Opened)  # type: ignore[arg-type]
     with pytest.raises(
         ValidationError, match="is no component of an app; hand it state classes, projections and slices"
     ):
-        Act("memory:", Opened)  # type: ignore[arg-type]
+        Act("memory:", int)  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match="is no component"):
         Act("memory:", Slice("Account"))  # type: ignore[arg-type]
     with pytest.raises(ValidationError, match=r"^an instance of Account is no component of an app; hand over the"):

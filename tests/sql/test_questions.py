@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from act_fast import Act, Actor, AsyncAct, Committed, LogStore, connect
+from act_fast import Act, Actor, AsyncAct, Committed, LogStore, State, action, connect
 from act_fast.errors import StoreClosedError, ValidationError
 from tests.support.bank import Account, Deposited
 
@@ -282,3 +282,28 @@ def test_what_only_shows_while_rows_are_read_is_an_error_of_duckdb(store_path: P
         found = app.sql(query)
         with pytest.raises(duckdb.Error):
             found.fetchall()
+
+
+def test_a_class_that_is_called_like_a_word_of_sql_is_put_in_quotes() -> None:
+    class Order(State):
+        amount: int = 0
+
+        @action
+        def deposit(self, amount: int) -> Deposited:
+            return Deposited(amount)
+
+    with Act("memory:", Order) as app:
+        app.do(Order.deposit, "o", amount=5)
+        with pytest.raises(ValidationError, match='the relation Order, put it in double quotes: "Order"'):
+            app.sql("select * from order")
+        assert app.sql('select amount from "order"').fetchall() == [(5,)]
+        with pytest.raises(ValidationError) as raised:
+            app.sql("selekt amount from deposited")
+        assert "double quotes" not in str(raised.value)
+
+
+def test_a_condition_that_there_is_not_leads_to_the_one_that_is_meant(app: Act) -> None:
+    for wrong in ("event", "names", "name"):
+        for verb in (app.query, lambda **given: app.export("x.jsonl", **given), app.arrow):
+            with pytest.raises(TypeError, match=rf"there is no condition '{wrong}'.*events=\[\.\.\.\]"):
+                verb(**{wrong: ["Deposited"]})

@@ -11,7 +11,7 @@ from act_fast._rows import Progress
 from act_fast._runtime.apart import check_interrupted
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
-from act_fast.stores.conditions import Conditions, filter_of, spelled_out
+from act_fast.stores.conditions import Conditions, check_names, filter_of, spelled_out
 from act_fast.stores.log.export import Compression, check_destination, cut, export_answer
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.values import Backup, Exported, Restored
@@ -134,6 +134,7 @@ class Exchanges:
             StoreLockedError: somebody else is just writing to `path`.
             OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
+        check_names(conditions)
         store = _log_of(self._engine.store)
         if query is not None:
             if events is not None or any(each not in (None, 0) for each in conditions.values()):
@@ -181,6 +182,7 @@ class Exchanges:
             ValidationError: a condition is wrong, or the store is no log.
             DefinitionError: a class is no event of this app.
         """
+        check_names(conditions)
         store = _log_of(self._engine.store)
         if event is not None and events is not None:
             raise ValidationError("name one class for its own columns, or several with events=, not both")

@@ -38,6 +38,7 @@ from act_fast.errors import (
     StreamClosedError,
     ValidationError,
 )
+from act_fast.stores.conditions import check_names
 from act_fast.stores.port import Store
 
 if TYPE_CHECKING:
@@ -229,6 +230,7 @@ class Engine:
 
     def query(self, events: Sequence[type[Event]] | None, **conditions: Any) -> Iterator[Committed[Event]]:
         """The app's events that meet every condition."""
+        check_names(conditions.keys() - {"limit", "backwards"})
         codec = self.registry.codec
         names = [*codec.classes] if events is None else self.names_of(events)
         return (codec.committed(each) for each in self.store.query(names=names, **conditions))

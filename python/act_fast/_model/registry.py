@@ -59,9 +59,13 @@ class Registry:
         """
         model = self.models.get(state) if isinstance(state, type) else None
         if model is None:
+            hint = (
+                "the class itself comes first, without quotes, then the stream"
+                if isinstance(state, str)
+                else "hand it to the app when it is made, or include it"
+            )
             raise DefinitionError(
-                f"{_called(state)} is not a state of this app, which has {_listed(self.models)};"
-                " hand it to the app when it is made, or include it"
+                f"{_called(state)} is not a state of this app, which has {_listed(self.models)}; {hint}"
             )
         return model
 
@@ -144,6 +148,10 @@ def _hint_for_component(given: object) -> str:
     origin = get_origin(given)
     if isinstance(origin, type) and issubclass(origin, State):
         return f"make it a class: `class SomeState({origin.__name__}[...])`"
+    if isinstance(given, type) and issubclass(given, Event):
+        return "events need not be handed over: an app knows those of its states' reducers and actions"
+    if isinstance(given, type) and hasattr(given, "components"):
+        return f"hand over an instance of it: `{given.__qualname__}(...)`"
     if isinstance(given, State):
         return f"hand over the class itself: `{type(given).__qualname__}`"
     if isinstance(given, list | tuple | set | frozenset):

@@ -90,7 +90,12 @@ class Selection(msgspec.Struct, frozen=True):
 
     def apply(self, verb: Callable[..., int], *what: object, **more: object) -> int:
         """Do something with the targets that are meant, and say how many changed."""
-        return verb(*what, names=self.names, pattern=self.pattern, lane=self.lane, **more)
+        try:
+            return verb(*what, names=self.names, pattern=self.pattern, lane=self.lane, **more)
+        except ValidationError as error:
+            if not str(error).startswith("there is no target"):
+                raise
+            raise ValidationError(f"{error}; `act-fast targets` lists those that there are") from None
 
 
 def selection(

@@ -97,7 +97,7 @@ class Library:
         """Ask one question, with the relations that it names put in place for it."""
         functions = {each for relation in self.relations.values() for each in relation.functions}
         with interruptible():
-            check_question(session.connection, query, files=session.files, known=functions)
+            check_question(session.connection, query, files=session.files, known=functions, relations=self.names)
             self.place(session, words_of(query))
             return ask(session.connection, query, params, self.names)
 

@@ -16,6 +16,7 @@ _PIVOTS: Final = re.compile(r"\bpivot(_wider)?\b", re.IGNORECASE)
 _CATALOG: Final = frozenset(
     {"show", "information_schema", "duckdb_views", "duckdb_tables", "duckdb_columns", "pg_catalog"}
 )
+_WITHOUT_CLASSES: Final = frozenset({"events", "streams", "targets", "skipped"})
 _WORD: Final = re.compile(r"\w+")
 _CHANGES: Final = frozenset({"insert", "update", "delete", "copy"})
 """What may stand inside of a question, in the place of a common table expression."""
@@ -27,7 +28,12 @@ _TABLES_BEGIN: Final = ("duckdb_", "parquet_", "read_")
 
 
 def check_question(
-    connection: duckdb.DuckDBPyConnection, query: str, *, files: bool = False, known: Collection[str] = ()
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    *,
+    files: bool = False,
+    known: Collection[str] = (),
+    relations: Collection[str] = (),
 ) -> None:
     """Make sure that a query is one question, and changes nothing.
 
@@ -39,15 +45,16 @@ def check_question(
         query: the question.
         files: whether the connection may reach files.
         known: what may be called as a table besides DuckDB's own functions, in small letters.
+        relations: the relations that there are, for who has named one that is a word of SQL.
 
     Raises:
         ValidationError: it is none, or more than one, or DuckDB cannot read it.
     """
     query = arguments.text("the query", query)
-    asked, kind = query, _kind(connection, query)
+    asked, kind = query, _kind(connection, query, relations)
     if kind == "EXPLAIN":
         asked = _explained(connection, query)
-        kind = _kind(connection, asked)
+        kind = _kind(connection, asked, relations)
     if kind == "MULTI" and not files and _pivots(connection, asked):
         return
     if kind != "SELECT":
@@ -56,12 +63,14 @@ def check_question(
         _check_within(connection, asked, known if files else None)
 
 
-def _kind(connection: duckdb.DuckDBPyConnection, query: str) -> str:
+def _kind(connection: duckdb.DuckDBPyConnection, query: str, relations: Collection[str]) -> str:
     """What kind of statement a text is, which must be one."""
     try:
         statements = connection.extract_statements(query)
     except duckdb.Error as error:
-        raise ValidationError(f"the query cannot be read: {_said(error)}") from None
+        raise ValidationError(
+            f"the query cannot be read: {_said(error)}{_quoting(connection, query, relations)}"
+        ) from None
     if len(statements) != 1:
         found = f"{len(statements)} statements" if statements else "no statement"
         raise ValidationError(f"a query is one question, but this text holds {found}; ask them one by one")
@@ -69,6 +78,18 @@ def _kind(connection: duckdb.DuckDBPyConnection, query: str) -> str:
         return statements[0].type.name
     except ValueError:  # DuckDB's engine has kinds that its Python side has no name for
         return query.split(maxsplit=1)[0].upper()
+
+
+def _quoting(connection: duckdb.DuckDBPyConnection, query: str, relations: Collection[str]) -> str:
+    """How to name a relation that a query names, where its name is a word of SQL, such as Order."""
+    words = frozenset(_WORD.findall(query.casefold()))
+    meant = [each for each in relations if each.casefold() in words]
+    if not meant:
+        return ""
+    asked = "select keyword_name from duckdb_keywords() where keyword_category = 'reserved'"
+    reserved = {word for (word,) in connection.execute(asked).fetchall()}
+    found = next((each for each in meant if each.casefold() in reserved), None)
+    return "" if found is None else f'; where you mean the relation {found}, put it in double quotes: "{found}"'
 
 
 def _explained(connection: duckdb.DuckDBPyConnection, query: str) -> str:
@@ -171,7 +192,9 @@ def ask(
     try:
         return connection.sql(query, params=dict(params)) if params else connection.sql(query)
     except duckdb.CatalogException as error:
-        raise ValidationError(f"{_said(error)}; there is {', '.join(known)}") from None
+        names = list(known)
+        more = "" if set(names) - _WITHOUT_CLASSES else "; those of classes are there when you name an app, not a path"
+        raise ValidationError(f"{_said(error)}; there is {', '.join(names)}{more}") from None
     except duckdb.PermissionException as error:
         raise ValidationError(
             f"the query cannot be answered: {_said(error)}; SQL reads the log here, and no files: for these there is"

@@ -1,7 +1,7 @@
 """Which events are meant: the conditions as people write them, and as the core takes them."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, TypedDict, TypeVar
 
@@ -9,7 +9,7 @@ from act_fast._checks import arguments
 from act_fast._core import is_pattern
 from act_fast._rows import Filter
 
-__all__ = ["Conditions", "conditions_of", "filter_of", "spelled_out"]
+__all__ = ["Conditions", "check_names", "conditions_of", "filter_of", "spelled_out"]
 
 V = TypeVar("V")
 
@@ -38,6 +38,7 @@ class Conditions(TypedDict, total=False):
 
 
 _NAMES: Final = tuple(Conditions.__annotations__)
+_KINDS: Final = frozenset({"event", "events", "kind", "kinds", "name", "names", "type", "types"})
 
 
 def conditions_of(source: str | None) -> Conditions:
@@ -47,6 +48,22 @@ def conditions_of(source: str | None) -> Conditions:
     return {"pattern": source} if is_pattern(source) else {"stream": source}
 
 
+def check_names(conditions: Iterable[str]) -> None:
+    """Refuse conditions that there are none of.
+
+    Raises:
+        TypeError: there is no such condition.
+    """
+    for name in conditions:
+        if name not in _NAMES:
+            kinds = (
+                "; which kinds of event an app is told by events=[...], a store by names=[...]"
+                if name in _KINDS
+                else ""
+            )
+            raise TypeError(f"there is no condition {name!r}; there are {', '.join(_NAMES)}{kinds}")
+
+
 def filter_of(conditions: Mapping[str, Any], names: Sequence[str] | None = None) -> Filter:
     """The conditions as the core takes them.
 
@@ -54,9 +71,7 @@ def filter_of(conditions: Mapping[str, Any], names: Sequence[str] | None = None)
         TypeError: there is no such condition.
         ValidationError: one is not what it must be.
     """
-    for name in conditions:
-        if name not in _NAMES:
-            raise TypeError(f"there is no condition {name!r}; there are {', '.join(_NAMES)}")
+    check_names(conditions)
     given = conditions.get
     return {
         "stream": _text("stream", given("stream")),

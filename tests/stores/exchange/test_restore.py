@@ -543,3 +543,10 @@ def test_a_store_made_by_a_restore_that_is_killed_is_whole_or_absent(tmp_path: P
             path.rename(tmp_path / f"kept-{time.monotonic_ns()}.act")
     restore_path(tmp_path / "new-0.act", source)
     assert not (tmp_path / "new-0.act.making").exists()
+
+
+def test_a_store_or_a_backup_is_no_export(tmp_path: Path) -> None:
+    with Act(tmp_path / "bank.act", Account) as app:
+        app.backup(tmp_path / "copy.act")
+        with pytest.raises(RestoreError, match="is a store, or the backup of one, not an export"):
+            app.restore(tmp_path / "copy.act")

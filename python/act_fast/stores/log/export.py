@@ -63,7 +63,11 @@ class Destination:
     def check_free(self) -> None:
         """Refuse to replace what must not be."""
         if os.path.lexists(self.path) and (self.path.is_dir() or not self.overwrite):
-            folder = "a folder is never replaced; remove it" if self.path.is_dir() else "say overwrite=True"
+            folder = (
+                "a folder is never replaced; remove it"
+                if self.path.is_dir()
+                else "let it be replaced (overwrite=True, --overwrite)"
+            )
             raise ValidationError(f"there is something at {self.path} already; choose another path, or {folder}")
 
     @contextmanager

@@ -93,6 +93,12 @@ def _bytes(path: Path) -> int:
 def _rows(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, Iterator[list[Any]]]:
     """How many rows there are, and pages of them, in the order of their positions if they state any."""
     files = [str(each) for each in _files(path)]
+    if not files and (path / "log").is_dir():
+        raise RestoreError(
+            f"{path} is a store, or the backup of one, not an export; open it as it is, or put it in the other's place"
+            " while no program uses that; nothing was changed",
+            str(path),
+        )
     if not files:
         raise RestoreError(f"{path}: there are no Parquet files in it; nothing was changed", str(path))
     found = connection.read_parquet(files, hive_partitioning=path.is_dir(), union_by_name=True)
