@@ -312,10 +312,10 @@ class Act(Reacts, Exchanges):
 
             app.sql("select stream, sum(amount) from deposited group by stream").show()
 
-        There are `events`, `streams`, `targets` and `skipped`, a relation for each event class, with a typed
-        column for each of its fields, and one for each state class, which holds the states of all streams;
-        `account_at(...)` holds them as they were at a position or a time. Everything in one question is as of one position. The relations of two
-        calls cannot be joined: `act_fast.connect` gives a connection for that.
+        There are `events`, `streams`, `targets` and `skipped`, a relation for each event class, with a typed column for
+        each of its fields, and one for each state class, which holds the states of all streams; `account_at(...)` holds
+        them as they were at a position or a time. Everything in one question is as of one position. The relations of
+        two calls cannot be joined: `act_fast.connect` gives a connection for that.
 
         Args:
             query: one question: anything that changes nothing.
