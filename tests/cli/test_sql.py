@@ -123,6 +123,20 @@ def test_questions_come_from_a_pipe(bank: Path) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "7\n7\n", "")
 
 
+def test_the_words_of_the_shell_work_without_a_terminal(bank: Path, run: Callable[..., Ran]) -> None:
+    assert run("sql", bank, ".tables").out.split() == ["events", "streams", "targets", "skipped"]
+    ran = run("sql", bank, ".nonsense")
+    assert (ran.code, ran.out) == (2, "")
+    assert ".nonsense is no command; .help tells which there are" in ran.err
+    text = ".schema skipped\nselect count(*)\nfrom events;\n.tables\nselect 1"
+    ran = subprocess.run(
+        [COMMAND, "sql", bank], input=text, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("skipped\n  target VARCHAR\n")
+    assert ran.stdout.endswith("\n7\nevents\nstreams\ntargets\nskipped\n1\n")
+
+
 class Talk:
     """A shell at the other end of a terminal."""
 

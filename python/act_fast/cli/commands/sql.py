@@ -54,10 +54,12 @@ def _run(arguments: Namespace) -> int:
     form: Form = "json" if arguments.json else "csv" if arguments.csv else "plain"
     with ExitStack() as stack:
         connection = stack.enter_context(_connected(arguments.source, arguments.at, arguments.files, stack))
-        if arguments.query is not None:
+        if arguments.query is not None and not arguments.query.startswith("."):
             show(connection.sql(arguments.query), form)
             return 0
         shell = Shell(connection, form, pinned=arguments.at is not None)
+        if arguments.query is not None:
+            return shell.read(arguments.query)
         return shell.talk() if sys.stdin.isatty() else shell.read(sys.stdin.read())
 
 

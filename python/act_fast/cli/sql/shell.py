@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +11,7 @@ from act_fast._checks.sql_text import quoted_name
 from act_fast._sql.connection import Connection
 from act_fast.cli.output.words import counted
 from act_fast.cli.sql.answer import Form, show
-from act_fast.errors import ActError
+from act_fast.errors import ActError, ValidationError
 
 __all__ = ["Shell"]
 
@@ -71,10 +71,20 @@ class Shell:
         return 0
 
     def read(self, text: str) -> int:
-        """Answer all questions of a text; the exit code. The first that cannot be answered ends it."""
-        for query in self._statements(text):
-            self._refresh()
-            show(self._connection.sql(query), self._form)
+        """Answer all questions of a text, and its lines that begin with a dot; the exit code.
+
+        Raises:
+            ValidationError: the first of them that cannot be answered, which ends it.
+        """
+        for part in _parts(text):
+            if part == ".quit":
+                break
+            if part.startswith("."):
+                self._command(part)
+                continue
+            for query in self._statements(part):
+                self._refresh()
+                show(self._connection.sql(query), self._form)
         return 0
 
     def _answer(self, text: str) -> None:
@@ -107,7 +117,7 @@ class Shell:
             case [".schema", name]:
                 self._describe(name.rstrip(";"))
             case _:
-                print(f"{line} is no command; .help tells which there are", file=sys.stderr)
+                raise ValidationError(f"{line} is no command; .help tells which there are")
 
     def _describe(self, name: str) -> None:
         question = f"select column_name, column_type from (describe {quoted_name(name)})"
@@ -125,6 +135,21 @@ class Shell:
             print("stopped", file=sys.stderr)
         except ActError as error:
             print(error, file=sys.stderr)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """A text cut at the lines that begin with a dot, where a question has not begun."""
+    rest = ""
+    for line in text.splitlines(keepends=True):
+        if line.startswith(".") and (not rest.strip() or rest.rstrip().endswith(";")):
+            if rest.strip():
+                yield rest
+            yield line.strip()
+            rest = ""
+        else:
+            rest += line
+    if rest.strip():
+        yield rest
 
 
 def _history() -> Path:
