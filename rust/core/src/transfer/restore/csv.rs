@@ -28,7 +28,7 @@ impl Columns {
         let need = |name: &str| {
             find(name).ok_or_else(|| {
                 Error::Invalid(format!(
-                    "there is no column `{name}`; the first line names stream, name and data at least"
+                    "there is no column `{name}`; the first line must name at least stream, name and data"
                 ))
             })
         };

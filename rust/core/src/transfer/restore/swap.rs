@@ -36,8 +36,7 @@ impl Destination {
         let opening = disk.lock(OPENING).doing(|| format!("closing {} to all", disk.describe()))?;
         if handles::any_alive(&**disk)? {
             return Err(Error::Locked(format!(
-                "the store at {} is open elsewhere, and nothing is taken away from under anybody: stop the programs that \
-                 use it, then restore",
+                "the store at {} is open elsewhere; close it in every program that uses it, then restore",
                 disk.describe()
             )));
         }
