@@ -137,12 +137,13 @@ class Engine:
         request = Request(model, action, stream, values, here, here.actor if actor is None else actor, expected)
         loader = self._loader
         try:
-            attempt = self._attempt_from_afar if loader.distant else self._attempt
-            done, appended = attempt(request, loader)
-        except ConcurrencyError as conflict:
-            if expected is not None or not action.retries or conflict.stream != stream:
-                raise
-            done, appended = self._again(request, loader, conflict)
+            try:
+                attempt = self._attempt_from_afar if loader.distant else self._attempt
+                done, appended = attempt(request, loader)
+            except ConcurrencyError as conflict:
+                if expected is not None or not action.retries or conflict.stream != stream:
+                    raise
+                done, appended = self._again(request, loader, conflict)
         except StoreClosedError as closed:
             if expected is not None:
                 raise  # a version of the log that was

@@ -113,6 +113,28 @@ def test_nothing_is_appended_that_was_decided_on_the_log_that_was(tmp_path: Path
         assert [json.loads(each.data)["by"] for each in store.load("c")] == [100, 100, 200]
 
 
+def test_what_is_decided_again_after_a_conflict_is_decided_on_the_log_that_is_there(tmp_path: Path) -> None:
+    store = LogStore(tmp_path / "store.act", durability="os")
+    source = export(tmp_path / "x.jsonl", 2, 100)
+    seen: list[int] = []
+
+    class Watching(Counter, name="Counter"):
+        @action(retries=1)
+        def double(self) -> Increased:
+            seen.append(self.count)
+            if len(seen) == 1:
+                store.append("c", [Increased(1)])
+            if len(seen) == 2:
+                store.restore(source)
+            return Increased(self.count)
+
+    with closing(store), Act(store, Watching) as app:
+        app.do(Watching.increase, "c")
+        assert app.do(Watching.double, "c").state.count == 400
+        assert seen == [1, 2, 200]
+        assert [json.loads(each.data)["by"] for each in store.load("c")] == [100, 100, 200]
+
+
 def test_a_version_that_the_caller_expects_is_one_of_the_log_that_was(tmp_path: Path) -> None:
     store = LogStore(tmp_path / "store.act", durability="os")
     source = export(tmp_path / "x.jsonl", 1, 100)
