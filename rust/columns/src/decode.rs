@@ -3,16 +3,13 @@
 use std::collections::HashSet;
 
 use act_fast_core::payload::json::{JsonReader, NOT_JSON};
-use act_fast_core::payload::times;
 use arrow_array::ArrayRef;
 use arrow_schema::FieldRef;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 use crate::Error;
 use crate::class_decoder::ByClass;
 use crate::column::Column;
-use crate::decimal;
+use crate::scalar::{self, put};
 use crate::shape::{Keys, Kind, Member, Members, Shape};
 use crate::unfit::{Fit, Unfit};
 
@@ -205,96 +202,6 @@ fn take(shape: &Shape, json: &mut JsonReader<'_>, out: Option<&mut Column>) -> F
         return Ok(());
     }
     match &shape.kind {
-        Kind::Int { low, high } => {
-            let value = json.int()?;
-            if low.is_some_and(|low| value < low) || high.is_some_and(|high| value > high) {
-                return Err(Unfit::new("it is out of bounds"));
-            }
-            put(out, |out| out.push_long(value));
-        }
-        Kind::Float { at_least, above, at_most, below } => {
-            let value = json.float()?;
-            let within = value.is_finite()
-                && at_least.is_none_or(|bound| value >= bound)
-                && above.is_none_or(|bound| value > bound)
-                && at_most.is_none_or(|bound| value <= bound)
-                && below.is_none_or(|bound| value < bound);
-            if !within {
-                return Err(Unfit::new("it is out of bounds"));
-            }
-            put(out, |out| out.push_double(value));
-        }
-        Kind::Bool => {
-            let value = json.boolean()?;
-            put(out, |out| out.push_bool(value));
-        }
-        Kind::Text => {
-            let text = json.text()?;
-            if let Some(out) = out {
-                out.push_bytes(text.as_bytes())?;
-            }
-        }
-        Kind::Word { of } => {
-            let text = json.text()?;
-            if !of.iter().any(|word| *word == text) {
-                return Err(Unfit::new("it is none of the values that there are"));
-            }
-            if let Some(out) = out {
-                out.push_bytes(text.as_bytes())?;
-            }
-        }
-        Kind::Number { of } => {
-            let value = json.int()?;
-            if !of.contains(&value) {
-                return Err(Unfit::new("it is none of the values that there are"));
-            }
-            put(out, |out| out.push_long(value));
-        }
-        Kind::Instant { zone } => {
-            let text = json.quoted()?.bytes()?;
-            let (value, zoned) = times::instant(&text).ok_or(Unfit::new("it is no moment"))?;
-            match zone {
-                Some(true) if !zoned => return Err(Unfit::new("it does not say how far it is from UTC")),
-                Some(false) if zoned => return Err(Unfit::new("it says how far it is from UTC, and should not")),
-                _ => {}
-            }
-            put(out, |out| out.push_long(value));
-        }
-        Kind::Date => {
-            let text = json.quoted()?.bytes()?;
-            let value = times::date(&text).ok_or(Unfit::new("it is no date"))?;
-            put(out, |out| out.push_days(value));
-        }
-        Kind::Time => {
-            let text = json.quoted()?.bytes()?;
-            let value = times::time(&text)
-                .ok_or(Unfit::new("it is no time of day, or one in a time zone, which a column cannot hold"))?;
-            put(out, |out| out.push_long(value));
-        }
-        Kind::Duration => {
-            let text = json.quoted()?.bytes()?;
-            let value =
-                times::duration(&text).ok_or(Unfit::new("it is no duration, or one longer than a column can hold"))?;
-            put(out, |out| out.push_long(value));
-        }
-        Kind::Decimal { scale } => {
-            let text = json.text()?;
-            let value = decimal::scaled(&text, *scale)
-                .ok_or(Unfit::new("it is no decimal number, or has more digits than its column"))?;
-            put(out, |out| out.push_decimal(value));
-        }
-        Kind::Uuid => {
-            let text = json.quoted()?.bytes()?;
-            let value = uuid(&text).ok_or(Unfit::new("it is no UUID"))?;
-            put(out, |out| out.push_sixteen(&value));
-        }
-        Kind::Bytes => {
-            let text = json.quoted()?.bytes()?;
-            let value = STANDARD.decode(&text).map_err(|_| Unfit::new("it is not base64"))?;
-            if let Some(out) = out {
-                out.push_bytes(&value)?;
-            }
-        }
         Kind::List { of, unique } => take_list(of, *unique, json, out)?,
         Kind::Map { keys, of } => take_map(*keys, of, json, out)?,
         Kind::Struct(members) => match out {
@@ -320,14 +227,9 @@ fn take(shape: &Shape, json: &mut JsonReader<'_>, out: Option<&mut Column>) -> F
             json.null()?;
             put(out, Column::push_null);
         }
+        scalar => scalar::take(scalar, json, out)?,
     }
     Ok(())
-}
-
-fn put(out: Option<&mut Column>, push: impl FnOnce(&mut Column)) {
-    if let Some(out) = out {
-        push(out);
-    }
 }
 
 /// What is wrong inside of a value is said of the field that it is the value of.
@@ -421,18 +323,6 @@ fn repeats<T: PartialEq + Eq + std::hash::Hash>(texts: &[T]) -> bool {
         return texts.iter().enumerate().any(|(at, text)| texts[..at].contains(text));
     }
     texts.iter().collect::<HashSet<_>>().len() < texts.len()
-}
-
-fn uuid(text: &[u8]) -> Option<[u8; 16]> {
-    if text.len() != 36 || [8, 13, 18, 23].iter().any(|at| text[*at] != b'-') {
-        return None;
-    }
-    let mut digits = text.iter().filter(|byte| **byte != b'-').map(|byte| char::from(*byte).to_digit(16));
-    let mut bytes = [0; 16];
-    for byte in &mut bytes {
-        *byte = (digits.next()?? << 4 | digits.next()??) as u8;
-    }
-    digits.next().is_none().then_some(bytes)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod decimal;
 mod decode;
 mod head;
 mod rows;
+mod scalar;
 mod shape;
 mod stream;
 mod texts;

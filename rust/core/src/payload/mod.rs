@@ -1,5 +1,6 @@
 //! What payloads are written in: checked when they are appended, and read without building it.
 
 pub mod check;
+pub mod flaw;
 pub mod json;
 pub mod times;

@@ -3,14 +3,13 @@
 //! Nothing here is needed to read the log: when the machine stopped, or the file is damaged or a copy, the control file
 //! is made anew from the log.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use act_fast_sys::Map;
 
-use crate::bytes::{narrow_at, put_narrow, u32_at, u64_at};
+use crate::bytes::{put_narrow, u32_at, u64_at};
 use crate::disk::{Access, Disk, DiskFile, fill};
 use crate::error::{Doing, Error, Result};
-use crate::fault;
 use crate::log::record::{FORMAT, LogState};
 use crate::shared::line::{self, Address, LINE_BYTES, Line, SharedLine, word};
 
@@ -20,23 +19,23 @@ const CONTROL_BYTES: u64 = 4096;
 const MAGIC: &[u8; 8] = b"ACTCTRL\0";
 
 /// How often a reader looks at a line that is neither sound nor announced, before it calls it damaged.
-const CHANGING_LOOKS_MAX: u32 = 1000;
+pub(super) const CHANGING_LOOKS_MAX: u32 = 1000;
 /// The area of the control file's own lines.
 pub(crate) const AREA: u8 = 0;
 
 // Line numbers.
 const STATIC: u64 = 0;
-const IDENTITY: u64 = 1;
+pub(super) const IDENTITY: u64 = 1;
 const WRITER_LOCK: u64 = 2;
 const GROWTH_LOCK: u64 = 3;
 const FLUSH_LOCK: u64 = 4;
 const PUBLISHED: u64 = 5;
 const SYNCED: u64 = 6;
 const NEWS: u64 = 7;
-const LOG_STATE: u64 = 8;
-const INDEX_STATE: u64 = 9;
-const INTENT: u64 = 10;
-const INTENT_ADDRESS: u64 = 11;
+pub(super) const LOG_STATE: u64 = 8;
+pub(super) const INDEX_STATE: u64 = 9;
+pub(super) const INTENT: u64 = 10;
+pub(super) const INTENT_ADDRESS: u64 = 11;
 const INDEXED: u64 = 12;
 const ALLOCATED: u64 = 13;
 const SHAPE: u64 = 14;
@@ -68,33 +67,15 @@ pub(crate) struct IndexState {
     pub(crate) postings_next: u64,
 }
 
-/// Which start of which machine, and which file, a control file belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    boot: u64,
-    device: u64,
-    inode: u64,
-}
-
-impl Identity {
-    pub(crate) fn same_boot(&self, other: &Self) -> bool {
-        self.boot == other.boot
-    }
-
-    pub(crate) fn same_file(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct Control {
     map: Map,
-    file: Box<dyn DiskFile>,
+    pub(super) file: Box<dyn DiskFile>,
     pub(crate) segment_bytes: u64,
     pub(crate) store_id: [u8; 16],
 }
 
-fn base(number: u64) -> usize {
+pub(super) fn base(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX) * LINE_BYTES
 }
 
@@ -178,7 +159,7 @@ impl Control {
         self.file.flush().doing(|| "flushing the control file".to_owned())
     }
 
-    fn line(&self, number: u64) -> &SharedLine {
+    pub(super) fn line(&self, number: u64) -> &SharedLine {
         self.map.line(base(number))
     }
 
@@ -190,7 +171,7 @@ impl Control {
     // Words that are changed by one store.
 
     #[inline]
-    fn raw_word(&self, number: u64) -> &AtomicU64 {
+    pub(super) fn raw_word(&self, number: u64) -> &AtomicU64 {
         self.map.word(base(number))
     }
 
@@ -380,129 +361,6 @@ impl Control {
     }
 
     // Lines.
-
-    /// Change a line so that, whatever happens to this process, it is found whole: say what is to be written where, then
-    /// write it. Only for the holder of the writer's lock.
-    #[inline]
-    pub(crate) fn put(&self, target: &SharedLine, address: Address, content: &mut Line) {
-        line::seal(content, address);
-        line::store(self.line(INTENT), content);
-        self.raw_word(INTENT_ADDRESS).store(address.raw(), Ordering::Release);
-        // Nothing of the target before all of the intent.
-        fence(Ordering::Release);
-        fault::point();
-        line::store(target, content);
-        fault::point();
-    }
-
-    /// What a writer who died was about to write, if it had come to say so.
-    pub(crate) fn intent(&self) -> Option<(Address, Line)> {
-        let address = Address::from_raw(self.raw_word(INTENT_ADDRESS).load(Ordering::Acquire));
-        let content = line::load(self.line(INTENT));
-        line::sound(&content, address).then_some((address, content))
-    }
-
-    /// Finish the change of a line of this file that a dead writer had announced.
-    pub(crate) fn redo(&self) {
-        if let Some((address, content)) = self.intent().filter(|(address, _)| address.area() == AREA)
-            && let Some(target) = self.shared(address.number())
-        {
-            line::store(target, &content);
-        }
-    }
-
-    fn read(&self, number: u64) -> Result<Line> {
-        let address = Address::new(AREA, number);
-        for _ in 0..CHANGING_LOOKS_MAX {
-            if let Some(content) = line::glance(self.line(number), address) {
-                return Ok(content);
-            }
-            // It is being changed, by somebody slow or dead: what it is to become is in the intent, whole.
-            if let Some((_, content)) = self.intent().filter(|(announced, _)| *announced == address) {
-                return Ok(content);
-            }
-            std::thread::yield_now();
-        }
-        Err(Error::index_damaged(CONTROL, base(number) as u64))
-    }
-
-    #[inline]
-    pub(crate) fn log_state(&self) -> Result<LogState> {
-        let content = self.read(LOG_STATE)?;
-        Ok(LogState {
-            tail: u64_at(&content, 0),
-            position: u64_at(&content, 8),
-            created: u64_at(&content, 16).cast_signed(),
-            crc: u32_at(&content, 24),
-        })
-    }
-
-    #[inline]
-    pub(crate) fn put_log_state(&self, state: LogState) {
-        let mut content = [0; LINE_BYTES];
-        put_narrow::<8>(&mut content, 0, state.tail);
-        put_narrow::<8>(&mut content, 8, state.position);
-        put_narrow::<8>(&mut content, 16, state.created.cast_unsigned());
-        put_narrow::<4>(&mut content, 24, u64::from(state.crc));
-        self.put(self.line(LOG_STATE), Address::new(AREA, LOG_STATE), &mut content);
-    }
-
-    pub(crate) fn index_state(&self) -> Result<IndexState> {
-        let content = self.read(INDEX_STATE)?;
-        Ok(IndexState {
-            keys: u32_at(&content, 0),
-            streams: u32_at(&content, 4),
-            last_name: u32_at(&content, 8),
-            postings_next: narrow_at::<6>(&content, 16),
-        })
-    }
-
-    pub(crate) fn put_index_state(&self, state: IndexState) {
-        let mut content = [0; LINE_BYTES];
-        put_narrow::<4>(&mut content, 0, u64::from(state.keys));
-        put_narrow::<4>(&mut content, 4, u64::from(state.streams));
-        put_narrow::<4>(&mut content, 8, u64::from(state.last_name));
-        put_narrow::<6>(&mut content, 16, state.postings_next);
-        self.put(self.line(INDEX_STATE), Address::new(AREA, INDEX_STATE), &mut content);
-    }
-
-    // Identity.
-
-    /// What `identity` would be for a control file written here and now.
-    pub(crate) fn here_and_now(&self) -> Result<Identity> {
-        let (device, inode) = self.file.identity().doing(|| "looking at the control file".to_owned())?;
-        let boot = xxhash_rust::xxh3::xxh3_64(act_fast_sys::boot_id().as_bytes());
-        Ok(Identity { boot, device, inode })
-    }
-
-    /// Where and since which start of the machine this file has been kept true; None while it is not.
-    pub(crate) fn identity(&self) -> Option<Identity> {
-        let content = line::load(self.line(IDENTITY));
-        line::sound(&content, Address::new(AREA, IDENTITY)).then(|| Identity {
-            boot: u64_at(&content, 0),
-            device: u64_at(&content, 8),
-            inode: u64_at(&content, 16),
-        })
-    }
-
-    /// Say that this file is not to be trusted until `claim`.
-    pub(crate) fn disclaim(&self) {
-        line::store(self.line(IDENTITY), &[0; LINE_BYTES]);
-        fence(Ordering::SeqCst);
-    }
-
-    /// Say that this file is true, here and since this start of the machine.
-    pub(crate) fn claim(&self) -> Result<()> {
-        let identity = self.here_and_now()?;
-        let mut content = [0; LINE_BYTES];
-        put_narrow::<8>(&mut content, 0, identity.boot);
-        put_narrow::<8>(&mut content, 8, identity.device);
-        put_narrow::<8>(&mut content, 16, identity.inode);
-        line::seal(&mut content, Address::new(AREA, IDENTITY));
-        fence(Ordering::SeqCst);
-        line::store(self.line(IDENTITY), &content);
-        Ok(())
-    }
 
     /// Whether all that is read without the log's help can be made sense of.
     pub(crate) fn readable(&self) -> bool {
