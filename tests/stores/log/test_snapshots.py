@@ -1,12 +1,13 @@
 """Snapshots: stored states beside the events."""
 
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from act_fast import LogStore, StoredSnapshot
-from act_fast.errors import ValidationError
+from act_fast.errors import StoreFailedError, ValidationError
 from tests.support.numbered import pairs, positions, versions
 
 
@@ -131,3 +132,16 @@ def test_a_snapshot_of_version_0_or_of_no_stream_is_refused(ten: LogStore) -> No
     with pytest.raises(ValidationError):
         ten.save_snapshot("nobody", 1, b"x")
     assert ten.latest_snapshot("nobody") is None
+
+
+def test_a_snapshot_is_not_said_to_be_stored_where_the_store_has_gone(open_store: Callable[..., LogStore]) -> None:
+    store = open_store()
+    store.append("s", [("E", b"{}")])
+    away = f"{store.path}.away"
+    os.rename(store.path, away)
+    with pytest.raises(StoreFailedError, match="has been deleted, moved or replaced"):
+        store.save_snapshot("s", 1, b"{}")
+    os.rename(away, store.path)
+    assert store.latest_snapshot("s") is None
+    store.save_snapshot("s", 1, b"{}")
+    assert store.latest_snapshot("s") is not None

@@ -41,6 +41,7 @@ impl Log {
 
     fn write_snapshot(&self, builder: &mut Builder, stream: &str, version: u64, data: &[u8]) -> Result<()> {
         self.check_sane()?;
+        self.check_in_place()?;
         let index = self.index()?;
         let mut state = self.control.log_state()?;
         let (number, key) = index
