@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from operator import length_hint
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -21,6 +21,9 @@ __all__ = ["Folded", "Folding"]
 
 S = TypeVar("S", bound=State)
 T = TypeVar("T")
+
+_Encoded: TypeAlias = tuple[str, int, int, bool, bytes]
+"""What the core has folded: stream, version, position, closed, the state's JSON."""
 
 GROUP_STREAMS_MAX: Final = 100_000
 """How many live states are in memory at once."""
@@ -72,37 +75,34 @@ class Folding(Generic[S]):
 
     def pages(self) -> Iterator[list[Folded[S]]]:
         """The states of the streams that have at least one event of the model's, in the order they came to be."""
-        replayer = replay_groups_of(self._store)
-        if replayer is None:
-            yield from self._one_by_one()
-            return
         decode = msgspec.json.Decoder(self._model.definition.state).decode
-        for group, states in self._groups(replayer):
-            for start in range(0, len(group), _PAGE_STREAMS):
-                end = start + _PAGE_STREAMS
-                if states is None:
-                    rows = group.states(self._declaration(), start, end)
-                    page = [Folded(*row[:4], decode(row[4])) for row in rows if row is not None]
-                else:
-                    page = _standing(group, states, start, end)
-                if page:
-                    yield page
+        return self._pages(lambda rows: [Folded(*row[:4], decode(row[4])) for row in rows], lambda found: found)
 
     def encoded_pages(self) -> Iterator[list[Folded[bytes]]]:
         """The same as `pages`, each state as JSON."""
+        return self._pages(
+            lambda rows: [Folded(*row) for row in rows],
+            lambda found: [Folded(*each[:4], _encode(each.state)) for each in found],
+        )
+
+    def _pages(
+        self,
+        of_rows: Callable[[Iterator[_Encoded]], list[Folded[T]]],
+        of_states: Callable[[list[Folded[S]]], list[Folded[T]]],
+    ) -> Iterator[list[Folded[T]]]:
+        """Pages of what becomes of the core's rows, or of states that were folded here."""
         replayer = replay_groups_of(self._store)
         if replayer is None:
-            for found in self._one_by_one():
-                yield [Folded(*each[:4], _encode(each.state)) for each in found]
+            yield from map(of_states, self._one_by_one())
             return
         for group, states in self._groups(replayer):
             for start in range(0, len(group), _PAGE_STREAMS):
                 end = start + _PAGE_STREAMS
                 if states is None:
                     rows = group.states(self._declaration(), start, end)
-                    page = [Folded(*row) for row in rows if row is not None]
+                    page = of_rows(row for row in rows if row is not None)
                 else:
-                    page = [Folded(*each[:4], _encode(each.state)) for each in _standing(group, states, start, end)]
+                    page = of_states(_standing(group, states, start, end))
                 if page:
                     yield page
 
