@@ -167,8 +167,8 @@ FACADE: Final = (
     Mutation(
         "snapshot-mark-asked-for",
         "python/act_fast/_loading/loader.py",
-        "self._port.latest_snapshot(stream, highest, model.stored.beginning)",
-        "self._port.latest_snapshot(stream, highest)",
+        "self._port.latest_snapshot(stream, highest, beginning) or found",
+        "self._port.latest_snapshot(stream, highest) or found",
         (
             pytest(
                 "model/test_snapshot_marks.py::test_two_releases_side_by_side_have_their_own_snapshots_and_do_not_fight"
@@ -177,7 +177,7 @@ FACADE: Final = (
     ),
     Mutation(
         "snapshot-mark-of-chained-upcasters",
-        "python/act_fast/_model/snapshot_codec.py",
+        "python/act_fast/_model/snapshot_mark.py",
         "                before[1] = _upcasts(takes, (*path, event))\n",
         "                before[1] = []\n",
         (
@@ -188,7 +188,7 @@ FACADE: Final = (
     ),
     Mutation(
         "snapshot-mark-of-upcasters",
-        "python/act_fast/_model/snapshot_codec.py",
+        "python/act_fast/_model/snapshot_mark.py",
         "            _upcasts(event, ()),\n",
         "            [],\n",
         (
@@ -199,21 +199,21 @@ FACADE: Final = (
     ),
     Mutation(
         "snapshot-mark-of-defaults",
-        "python/act_fast/_model/snapshot_codec.py",
+        "python/act_fast/_model/snapshot_mark.py",
         "_begun(definition.state), folded",
         "folded",
         (pytest("model/test_snapshot_marks.py::test_defaults_of_fields_count_too"),),
     ),
     Mutation(
         "snapshot-mark-of-reducers",
-        "python/act_fast/_model/snapshot_codec.py",
+        "python/act_fast/_model/snapshot_mark.py",
         "            code_of(reduce, (definition.state, event)),\n",
         '            "",\n',
         (pytest("model/test_snapshot_marks.py::test_a_reducer_that_folds_otherwise_has_another_mark"),),
     ),
     Mutation(
         "snapshot-mark-of-the-version",
-        "python/act_fast/_model/snapshot_codec.py",
+        "python/act_fast/_model/snapshot_mark.py",
         "said = [definition.snapshot_version, _shape",
         "said = [_shape",
         (pytest("model/test_snapshot_marks.py::test_a_version_that_is_raised_by_hand_is_another_mark"),),

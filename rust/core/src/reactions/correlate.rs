@@ -9,8 +9,9 @@ use crate::read::query::Filter;
 use crate::store::log::Log;
 
 use super::Reactions;
-use super::spec::{Resolver, Spec, fill};
+use super::spec::Spec;
 use super::state::{Shared, Strand};
+use super::template::{Resolver, fill};
 use crate::reaction_files::records::Cursor;
 
 /// What a step of correlating has done.

@@ -8,12 +8,14 @@ mod frontier;
 mod hold;
 mod register;
 mod skip;
+mod source;
 mod spec;
 mod standing;
 mod state;
 mod subscribe;
 mod suspect;
 mod sync;
+mod template;
 mod view;
 
 use std::collections::HashMap;
@@ -30,8 +32,10 @@ use correlate::Asked;
 pub use correlate::{Correlated, Failed, Resolved, Unresolved};
 pub use finish::{Outcome, Then};
 pub use skip::Head;
-pub use spec::{Piece, Resolver, Source, Spec};
+pub use source::Source;
+pub use spec::Spec;
 use state::{Shared, is_damage};
+pub use template::{Piece, Resolver};
 pub use view::{CursorInfo, TargetInfo};
 
 /// How often what is kept is flushed while there is work.

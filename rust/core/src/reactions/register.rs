@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::reaction_files::records::{Cursor, FORGOTTEN, Subscription, Target};
 
-use super::spec::{Source, Spec};
+use super::source::Source;
+use super::spec::Spec;
 use super::state::{Registered, Shared, Strand};
 
 /// A reaction that is so many positions behind the others is waited for by nobody.

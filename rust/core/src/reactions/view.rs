@@ -7,8 +7,9 @@ use smallvec::SmallVec;
 use super::Reactions;
 use super::administer::Selection;
 use super::hold::Hold;
-use super::spec::{Resolver, Source};
+use super::source::Source;
 use super::state::Shared;
+use super::template::Resolver;
 use crate::reaction_files::records::{Cursor, FORGOTTEN, Subscription};
 
 /// All that is known of a target.
