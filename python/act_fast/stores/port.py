@@ -45,6 +45,7 @@ class Store(Protocol):
         Raises:
             ConcurrencyError: the stream is at another version, up to which it can be read by now; nothing was written.
             StoreFullError: there is no room; nothing was written.
+            OutcomeUnknownError: something failed after it was sent, so it may be there or not.
         """
         ...
 
@@ -57,6 +58,7 @@ class Store(Protocol):
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
             StoreFullError: there is no room; nothing was written.
+            OutcomeUnknownError: something failed after it was sent, so it may be there or not.
         """
         ...
 

@@ -179,6 +179,7 @@ class LogStore:
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
             StoreFullError: there is no room; nothing was written.
+            OutcomeUnknownError: something failed after it was written, so it may be there or not.
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
         cause = None if meta is None else cause_of(meta)
