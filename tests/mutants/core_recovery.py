@@ -200,10 +200,7 @@ RECOVERY: Final = (
         "rust/core/src/store/open.rs",
         "if control.store_id != segments.store_id || control.identity()",
         "if control.identity()",
-        (
-            cargo("corruption"),
-            cargo("exchange"),
-        ),
+        (cargo("recovery", "nobody_joins_those_who_have_another_log_open"),),
     ),
     Mutation(
         "count-of-events",

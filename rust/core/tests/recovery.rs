@@ -8,9 +8,9 @@ mod support;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use act_fast_core::disk::Within;
+use act_fast_core::disk::{Access, Within};
 use act_fast_core::reactions::{Reactions, Selection, Then};
-use act_fast_core::{Durability, Log};
+use act_fast_core::{Durability, Error, Log};
 use support::history::Item;
 use support::lying_disk::{Call, Image, Loss, LyingDisk, Verdict};
 use support::options;
@@ -192,6 +192,26 @@ fn the_control_file_of_a_copy_is_not_believed() {
     later.bytes_mut("control").clone_from(earlier.bytes_mut("control"));
     let log = Log::open(LyingDisk::from_image(&later.copied()).shared(), options(Durability::Fsync)).expect("opening");
     assert_eq!(log.head().expect("a head"), 2, "the copy has lost an event");
+}
+
+/// Somebody puts the log of another store in the place of this one's, while it is open.
+#[test]
+fn nobody_joins_those_who_have_another_log_open() {
+    const SEGMENT: &str = "log/00000000.seg";
+    let made = || {
+        let disk = LyingDisk::new();
+        let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+        Item::event("a", "Written", "1").ask(&log, None).expect("appending");
+        (disk, log)
+    };
+    let (disk, _log) = made();
+    let (other, _) = made();
+    assert!(Log::open(disk.shared(), options(Durability::Fsync)).is_ok(), "a second handle on the same log");
+    let mut image = other.checkpoint().image(Loss::Nothing, &mut Rng::new(1));
+    let file = disk.shared().open(SEGMENT, Access::Write).expect("opening the segment");
+    file.write_all_at(image.bytes_mut(SEGMENT), 0).expect("writing over it");
+    let outcome = Log::open(disk.shared(), options(Durability::Fsync));
+    assert!(matches!(outcome, Err(Error::Corrupt { .. })), "{outcome:?}");
 }
 
 #[test]
