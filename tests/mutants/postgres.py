@@ -11,7 +11,6 @@ _WRITER = "python/act_fast/stores/postgres/writer.py"
 _NEWS = "python/act_fast/stores/postgres/news.py"
 _OUTCOMES = "stores/postgres/test_outcomes.py"
 _TRIPS = "stores/postgres/test_trips.py"
-_KIT = "testing/test_postgres.py::TestPostgres"
 
 POSTGRES: Final = (
     Mutation(
@@ -40,7 +39,7 @@ POSTGRES: Final = (
         _SCHEMA,
         "last_name = of_name where stream = to_stream and version = at_version returning",
         "last_name = of_name where stream = to_stream returning",
-        (pytest(f"{_KIT}::test_threads_that_expect_versions_lose_nothing_and_overwrite_nothing"),),
+        (pytest(f"{_TRIPS}::test_an_old_state_costs_an_action_no_retry"),),
     ),
     Mutation(
         "postgres-time-held",
