@@ -224,8 +224,12 @@ def _readable_by(account: dict[str, object], programs: Path, folder: Path) -> Pa
         _run([programs / "postgres", "--version"], account, folder)
         return programs
     except (Unavailable, OSError):
-        shutil.copytree(programs.parent, folder / "programs", symlinks=True)
-        return folder / "programs" / programs.name
+        package = programs.parents[1]
+        copy = folder / "programs"
+        for each in (package, package.with_name(f"{package.name}.libs")):  # where a wheel has them, beside each other
+            if each.exists():
+                shutil.copytree(each, copy / each.name, symlinks=True)
+        return copy / package.name / programs.relative_to(package)
 
 
 def _run(command: list[object], account: dict[str, object], folder: Path) -> None:
