@@ -48,12 +48,14 @@ def _steps(code: CodeType, *, inner: bool = False) -> Iterator[tuple[str | None,
     """What is computed in some code, one after the other: the name that it is given, if so, and what it is made of."""
     chains: list[str] = []
     imported: dict[str, str] = {}
-    is_open, module = False, None
+    is_open = False
+    module: str | None = None
     for each in dis.get_instructions(code):
-        name, argument = each.opname, each.argval
+        name = each.opname
+        argument = each.argval
         was_open, is_open = is_open, False
         if name in _BASES or (name.startswith("LOAD_FAST") and argument in imported):
-            chains.append(imported.get(argument, argument))
+            chains.append(str(imported.get(argument, argument)))
             is_open = True
         elif name in _ATTRIBUTES:
             if was_open:
@@ -69,5 +71,5 @@ def _steps(code: CodeType, *, inner: bool = False) -> Iterator[tuple[str | None,
             chains = []
         elif inner and isinstance(argument, CodeType):
             chains += chains_in(argument)
-        module = argument if name == "IMPORT_NAME" else None
+        module = str(argument) if name == "IMPORT_NAME" else None
     yield None, chains

@@ -113,13 +113,17 @@ class Projection:
         """State classes that it needs, so that the app has them."""
         return ()
 
-    @cached_property
+    @property
     def reactions(self) -> Sequence[Reaction]:
         """What apps run: one reaction.
 
         Raises:
             DefinitionError: its methods, or the keywords of its class, cannot be right.
         """
+        return self._reactions
+
+    @cached_property
+    def _reactions(self) -> Sequence[Reaction]:
         options = self._options
         made = reaction_of(
             self._handler(),

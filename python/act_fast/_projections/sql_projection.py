@@ -203,7 +203,7 @@ class SqlProjection(Projection):
         made._is_set_up = False
         made._trusted = None
         made.__dict__.pop("_methods", None)  # they are bound to this one
-        made.__dict__.pop("reactions", None)
+        made.__dict__.pop("_reactions", None)
         return made
 
     def take_over(self, fresh: Any) -> None:

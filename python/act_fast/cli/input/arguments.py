@@ -20,7 +20,7 @@ class Parser(argparse.ArgumentParser):
         """Say `message` and leave with the code for wrong usage."""
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help\n")
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Parse; where options stand between arguments, such as `PATH --at 3 QUERY`, as if they stood behind them."""
         found, left = super().parse_known_args(args, namespace)
         if not left or self._subparsers is not None or self._parses_again:

@@ -32,24 +32,24 @@ def changing_defaults(address: str) -> list[str]:
     """
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder, seed) for seed in _SEEDS]
-        children = [_start(address, file) for file in files]
-        ends = [(child.communicate()[1], child.returncode) for child in children]
-        for told, code in ends:
-            if code:
-                raise ValidationError(f"{address} cannot be loaded in a fresh process:\n{told.rstrip()}")
+        for file in files:  # one after the other: what the module does when it is loaded may not bear company
+            ended = _run(address, file)
+            if ended.returncode:
+                raise ValidationError(f"{address} cannot be loaded in a fresh process:\n{ended.stderr.rstrip()}")
         first, second = (json.loads(file.read_text()) for file in files)
     return sorted(field for field in first if first[field] != second.get(field))
 
 
-def _start(address: str, file: Path) -> "subprocess.Popen[str]":
+def _run(address: str, file: Path) -> "subprocess.CompletedProcess[str]":
     paths = os.pathsep.join(each for each in sys.path if each)
-    return subprocess.Popen(
+    return subprocess.run(
         [sys.executable, "-c", f"from {__name__} import _write; _write({address!r}, {str(file)!r})"],
         env={**os.environ, "PYTHONHASHSEED": file.name, "PYTHONPATH": paths},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        check=False,
     )
 
 

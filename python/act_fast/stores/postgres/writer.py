@@ -63,13 +63,13 @@ class Request:
     __slots__ = ("correlation", "events", "meta", "outcome", "parts", "size", "withdrawn")
 
     def __init__(self, parts: Sequence[Part], meta: bytes, correlation: bytes | None) -> None:
-        self.parts = parts
-        self.meta = meta
-        self.correlation = correlation
-        self.events = sum(len(events) for _, events, _ in parts)
-        self.size = sum(len(data) for _, events, _ in parts for _, data in events)
+        self.parts: Sequence[Part] = parts
+        self.meta: bytes = meta
+        self.correlation: bytes | None = correlation
+        self.events: int = sum(len(events) for _, events, _ in parts)
+        self.size: int = sum(len(data) for _, events, _ in parts for _, data in events)
         self.outcome: list[Appended] | Exception | None = None
-        self.withdrawn = False
+        self.withdrawn: bool = False
 
 
 class Writer:
