@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +22,7 @@ from act_fast import Act, DefinitionError, Event, State, reducer
 IMPORTS = """
 import itertools, os, platform, random, secrets, socket, sys, tempfile, time, uuid
 import datetime as times
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, timezone, UTC
 from decimal import Decimal
@@ -180,30 +182,34 @@ def test_a_variable_of_the_function_around_is_looked_at_too() -> None:
             x: str = drawn
 
 
-VALUES: list[tuple[Any, Any]] = [
-    (UUID, uuid4()),
-    (UUID, uuid.uuid1()),
-    (UUID | None, uuid4()),
-    (str, str(uuid4())),
-    (str, uuid4().hex),
-    (datetime, datetime.now()),
-    (datetime, datetime.now(UTC)),
-    (datetime, datetime.now(UTC).replace(microsecond=0)),
-    (str, datetime.now(UTC).isoformat()),
-    (date, date.today()),
-    (times.time, datetime.now().time()),
-    (float, time.time()),
-    (float, time.monotonic()),
-    (int, time.time_ns()),
-    (int, int(time.time())),
-    (int, int(time.time() * 1000)),
-    (int, time.monotonic_ns()),
+VALUES: list[tuple[Any, Callable[[], Any]]] = [
+    (UUID, lambda: uuid4()),
+    (UUID, lambda: uuid.uuid1()),
+    (UUID | None, lambda: uuid4()),
+    (str, lambda: str(uuid4())),
+    (str, lambda: uuid4().hex),
+    (datetime, lambda: datetime.now()),
+    (datetime, lambda: datetime.now(UTC)),
+    (datetime, lambda: datetime.now(UTC).replace(microsecond=0)),
+    (str, lambda: datetime.now(UTC).isoformat()),
+    (date, lambda: date.today()),
+    (times.time, lambda: datetime.now().time()),
+    (float, lambda: time.time()),
+    (float, lambda: time.monotonic()),
+    (int, lambda: time.time_ns()),
+    (int, lambda: int(time.time())),
+    (int, lambda: int(time.time() * 1000)),
+    (int, lambda: time.monotonic_ns()),
 ]
 
 
 @pytest.mark.parametrize("base", [Event, State])
-@pytest.mark.parametrize(("kind", "value"), VALUES)
-def test_a_value_that_was_made_when_the_program_started_is_refused(base: Any, kind: Any, value: Any) -> None:
+@pytest.mark.parametrize(("kind", "draw"), VALUES)
+def test_a_value_that_was_made_when_the_program_started_is_refused(
+    base: Any, kind: Any, draw: Callable[[], Any]
+) -> None:
+    value = draw()  # now, and not when the tests were collected
+
     def make() -> None:
         odd = type(base)("Odd", (base,), {"__annotations__": {"x": kind}, "x": value})
         Act("memory:", odd if base is State else type(State)("Odds", (State,), {}, events=[odd]))
