@@ -1,4 +1,8 @@
-"""What a forked child inherits: locks that others held and threads that stayed behind. Whoever has such is told."""
+"""What a forked child inherits: locks that others held and threads that stayed behind. Whoever has such is told.
+
+Descriptors that carry locks are closed in the child by the core, in `rust/sys/src/fork.rs`; what a child asks of a
+parent's store is refused where the store is.
+"""
 
 import os
 from typing import Final, Protocol

@@ -1,4 +1,4 @@
-"""What has settled in the log, kept once more as Parquet: which files there are, and whether they can be believed.
+"""What has settled in the log, kept once more as Parquet: which files there are, and whether they are stale.
 
 A series is a folder of immutable files, each of a range of positions, and a manifest that lists them. A new manifest
 has a new number; it appears by rename, whole. Whoever reads a series holds a shared lock on its manifest, and a file
@@ -133,7 +133,9 @@ def read(series: Series, store: Store) -> LockedManifest | None:
             if os.fstat(lock.fileno()).st_nlink:
                 manifest = msgspec.json.decode(_all_of(lock.fileno()), type=Manifest)
                 return (
-                    LockedManifest(lock, series.folder, number, manifest) if _holds(series, manifest, store) else None
+                    LockedManifest(lock, series.folder, number, manifest)
+                    if not _is_stale(series, manifest, store)
+                    else None
                 )
         except (OSError, msgspec.MsgspecError):
             return None
@@ -176,13 +178,13 @@ def checksum(path: Path) -> tuple[int, int]:
         return found.st_size, known
 
 
-def _holds(series: Series, manifest: Manifest, store: Store) -> bool:
-    """Whether a manifest is of this series, of this very log, and its files are what was written."""
+def _is_stale(series: Series, manifest: Manifest, store: Store) -> bool:
+    """Whether a manifest is of another series or another log, or its files are not what was written."""
     if (manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark):
-        return False
+        return True
     if fingerprint(store, manifest.upto) != manifest.fingerprint:
-        return False
-    return all(checksum(series.folder / part.file) == (part.bytes, part.crc) for part in manifest.parts)
+        return True
+    return any(checksum(series.folder / part.file) != (part.bytes, part.crc) for part in manifest.parts)
 
 
 def _all_of(file: int) -> bytes:
