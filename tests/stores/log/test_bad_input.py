@@ -13,6 +13,7 @@ import pytest
 
 from act_fast import Append, Event, LogStore, Meta
 from act_fast.errors import ActError, StoreClosedError, ValidationError
+from tests.support.log_verbs import verbs
 from tests.support.numbered import numbers, pair, pairs
 
 BAD_NAMES = {
@@ -371,25 +372,7 @@ def test_an_open_store_is_not_closed(store: LogStore) -> None:
 def test_after_closing_every_verb_says_that_the_store_is_closed(store: LogStore) -> None:
     store.append("a", pairs(5))
     store.close()
-    for use in (
-        lambda: store.append("a", pairs(1)),
-        lambda: store.append("a", [Noted("x")]),
-        lambda: store.append_many([Append("a", pairs(1))]),
-        lambda: store.load("a"),
-        lambda: store.query(),
-        lambda: store.head,
-        lambda: store.version("a"),
-        lambda: store.streams(),
-        lambda: store.names(),
-        lambda: store.save_snapshot("a", 1, b"x"),
-        lambda: store.latest_snapshot("a"),
-        lambda: store.wait(0),
-        lambda: asyncio.run(store.wait_async(0)),
-        lambda: store.flush(),
-        lambda: store.verify(),
-        lambda: store.rebuild_index(),
-        lambda: store.stats(),
-    ):
+    for use in (*verbs(store), lambda: store.append("a", [Noted("x")])):
         with pytest.raises(StoreClosedError):
             use()
 

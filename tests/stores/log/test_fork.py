@@ -13,32 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from act_fast import Append, LogStore
+from act_fast import LogStore
 from act_fast._runtime.file_lock import FileLock
 from act_fast.errors import StoreClosedError
+from tests.support.log_verbs import verbs
 from tests.support.numbered import numbers, pairs, versions
 from tests.support.processes import Process, Tell, needs_proc, run, started, until
-
-
-def verbs(store: LogStore) -> list[Callable[[], object]]:
-    return [
-        lambda: store.append("a", pairs(1)),
-        lambda: store.append_many([Append("a", pairs(1))]),
-        lambda: store.load("a"),
-        lambda: store.query(),
-        lambda: store.head,
-        lambda: store.version("a"),
-        lambda: store.streams(),
-        lambda: store.names(),
-        lambda: store.save_snapshot("a", 1, b"x"),
-        lambda: store.latest_snapshot("a"),
-        lambda: store.wait(0),
-        lambda: asyncio.run(store.wait_async(0)),
-        lambda: store.flush(),
-        lambda: store.verify(),
-        lambda: store.rebuild_index(),
-        lambda: store.stats(),
-    ]
 
 
 def test_a_child_is_told_to_open_the_store_itself(store: LogStore) -> None:
