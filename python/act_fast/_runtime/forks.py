@@ -1,4 +1,4 @@
-"""What a forked child inherits: locks that others held and threads that stayed behind. Whoever has such is told.
+"""What a forked child inherits: locks that others held, threads that stayed behind. Objects with either are told.
 
 Descriptors that carry locks are closed in the child by the core, in `rust/sys/src/fork.rs`; what a child asks of a
 parent's store is refused where the store is.
