@@ -3,13 +3,14 @@
 import fcntl
 import os
 import pty
-import select
 import struct
 import sys
 import termios
 import time
 from types import TracebackType
 from typing import Self
+
+from tests.support.processes import ready
 
 TIMEOUT_SECONDS = 60
 
@@ -57,8 +58,7 @@ class Terminal:
         return self._code
 
     def _read(self, deadline: float) -> bool:
-        ready, _, _ = select.select([self._file], [], [], max(0.0, deadline - time.monotonic()))
-        assert ready, f"it shows nothing more: {self.shown}"
+        assert ready(self._file, max(0.0, deadline - time.monotonic())), f"it shows nothing more: {self.shown}"
         try:
             part = os.read(self._file, 65536)
         except OSError:  # how Linux says that nobody holds the other end any more

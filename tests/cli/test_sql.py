@@ -4,7 +4,6 @@ import json
 import os
 import pty
 import re
-import select
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import COMMAND, TIMEOUT_SECONDS, Ran
+from tests.support.processes import ready
 
 BANK = """
 from act_fast import Act, Event, State
@@ -157,8 +157,7 @@ class Talk:
     def hear(self, until: str) -> str:
         """Wait until the shell has said something; all that it said."""
         while (found := re.search(until, self._said)) is None:
-            ready, _, _ = select.select([self._ours], [], [], TIMEOUT_SECONDS)
-            assert ready, f"it said only {self._said!r}"
+            assert ready(self._ours, TIMEOUT_SECONDS), f"it said only {self._said!r}"
             self._said += os.read(self._ours, 65536).decode()
         heard, self._said = self._said[: found.end()], self._said[found.end() :]
         return heard
@@ -168,8 +167,7 @@ class Talk:
         heard = ""
         while not heard:
             self.process.send_signal(signal.SIGINT)
-            ready, _, _ = select.select([self._ours], [], [], 5)
-            heard = os.read(self._ours, 65536).decode() if ready else ""
+            heard = os.read(self._ours, 65536).decode() if ready(self._ours, 5) else ""
         self._said += heard
         return self.hear(until)
 

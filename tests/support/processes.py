@@ -51,7 +51,7 @@ class Process:
     def next_line(self, seconds: float = PATIENCE_SECONDS) -> str:
         """The next line it says; "" when it has ended without another one."""
         while b"\n" not in self._said:
-            if not select.select([self._reading], [], [], seconds)[0]:
+            if not ready(self._reading, seconds):
                 raise TimeoutError(f"process {self.pid} has said nothing for {seconds} seconds")
             piece = os.read(self._reading, 65536)
             if not piece:
@@ -62,7 +62,7 @@ class Process:
 
     def next_news(self) -> str:
         """The first line that it says from now on; what it has said before is passed over."""
-        while select.select([self._reading], [], [], 0)[0] and (piece := os.read(self._reading, 65536)):
+        while ready(self._reading, 0) and (piece := os.read(self._reading, 65536)):
             self._said += piece
         self._said = self._said[self._said.rfind(b"\n") + 1 :]
         return self.next_line()
@@ -91,6 +91,13 @@ def _run(body: Callable[[Tell], None], writing: int) -> None:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def ready(file: int, seconds: float) -> bool:
+    """Whether `file` has something to read within `seconds`; of any number, unlike with `select`."""
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def _write_all(file: int, data: bytes) -> None:

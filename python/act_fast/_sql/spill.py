@@ -27,7 +27,7 @@ def new_spill_folder() -> str:
         process = os.getpid()
         if process not in _folders:
             _folders[process] = _begin()
-            atexit.register(_end, process)
+            atexit.register(_end, process, _folders[process][0])
         _made += 1
         return str(_folders[process][0] / str(_made))
 
@@ -51,33 +51,41 @@ def _begin() -> tuple[Path, int]:
     except OSError:
         ours = False
     if not ours:  # somebody else has taken the name
-        folder = Path(tempfile.mkdtemp(prefix="act-fast-spill-"))
-        return folder, _locked(folder)
+        return _new_locked_folder("act-fast-spill-", None)
     with suppress(OSError):
-        _sweep(root)
-    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=root))
-    return folder, _locked(folder)
+        for folder in root.iterdir():
+            _sweep(folder)
+    return _new_locked_folder(f"{os.getpid()}-", root)
 
 
-def _sweep(root: Path) -> None:
-    for folder in root.iterdir():
-        file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sweep(folder: Path) -> None:
+    """Remove what a process has left, if it has."""
+    with suppress(OSError):  # it is in use, or somebody else has removed it
+        file = _open(folder)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             shutil.rmtree(folder, ignore_errors=True)
-        except BlockingIOError:
-            continue
         finally:
             os.close(file)
 
 
-def _locked(folder: Path) -> int:
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    with suppress(OSError):
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return file
+def _new_locked_folder(prefix: str, root: Path | None) -> tuple[Path, int]:
+    """A new folder and the lock on it. A process that sweeps may remove it before it is locked; then, another one."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=root))
+        with suppress(FileNotFoundError):
+            file = _open(folder)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
+            if folder.exists():
+                return folder, file
+            os.close(file)
 
 
-def _end(process: int) -> None:
+def _open(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def _end(process: int, folder: Path) -> None:
     if os.getpid() == process:
-        shutil.rmtree(_folders[process][0], ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
