@@ -221,7 +221,7 @@ LOG: Final = (
         "rust/core/src/shared/lock.rs",
         "(seen & !AWAITED == self.slot + 1).then(|| self.guard(true))",
         "(seen == u32::MAX).then(|| self.guard(true))",
-        (cargo("owner_death"),),
+        (cargo("concurrency", "whoever_gets_the_slot_of_a_dead_process_lets_go_of_the_locks_that_it_held"),),
     ),
     Mutation(
         "name-of-a-segment-made-ahead",

@@ -81,14 +81,14 @@ REACTIONS: Final = (
         "rust/core/src/reaction_files/files.rs",
         "                    damaged |= cleared;\n",
         "                    let _ = cleared;\n",
-        (cargo("reactions_repair"),),
+        (cargo("reactions_repair", "what_was_handled_is_not_handled_again_when_counts_or_what_is_derived_are_lost"),),
     ),
     Mutation(
         "lost-file-told",
         "rust/core/src/reaction_files/files.rs",
         "Ok((files, damaged || (made > 0 && !fresh)))",
         "Ok((files, damaged && !fresh))",
-        (cargo("reactions_repair"),),
+        (cargo("reactions_repair", "what_was_handled_is_not_handled_again_when_counts_or_what_is_derived_are_lost"),),
     ),
     Mutation(
         "reactions-flush",

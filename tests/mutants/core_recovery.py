@@ -60,7 +60,7 @@ RECOVERY: Final = (
         "rust/core/src/recovery/recover.rs",
         "if last && found.place >= synced {",
         "if last && found.place >= u64::MAX {",
-        (cargo("errno"),),
+        (cargo("errno", "a_flush_that_failed_is_not_tried_again_by_those_who_waited_for_it"),),
     ),
     Mutation(
         "set-aside-behind-a-hole",
@@ -122,8 +122,10 @@ RECOVERY: Final = (
         "    control.flush()?;\n    control.claim()?;\n    control.open_up()?;\n    let index",
         "    control.claim()?;\n    control.open_up()?;\n    let index",
         (
-            cargo("power_loss", "a_recovery_may_be_cut_short_at_every_boundary"),
-            cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),
+            cargo(
+                "recovery",
+                "a_copy_that_is_being_opened_is_not_taken_for_one_that_was_closed_here_when_the_power_goes",
+            ),
         ),
     ),
     Mutation(
@@ -186,14 +188,14 @@ RECOVERY: Final = (
         "rust/core/src/store/open.rs",
         "            self.repair(&guard)?;\n            return Ok(());",
         "            drop(guard);\n            return Ok(());",
-        (cargo("owner_death"),),
+        (cargo("owner_death", "a_writer_that_was_alone_may_die_where_it_goes_on_in_the_next_file"),),
     ),
     Mutation(
         "repair-checks-records",
         "rust/core/src/store/repair.rs",
         "index.redo(address, &content)?;",
         "let _ = (address, content);",
-        (cargo("owner_death"),),
+        (cargo("owner_death", "a_writer_may_die_in_the_middle_of_any_line"),),
     ),
     Mutation(
         "join-of-another-store",

@@ -214,3 +214,24 @@ fn the_lock_of_a_writer_that_is_slow_and_alive_is_not_taken() {
         assert_eq!(second.expect("appending"), 2);
     });
 }
+
+#[test]
+fn whoever_gets_the_slot_of_a_dead_process_lets_go_of_the_locks_that_it_held() {
+    /// Where the control file has the locks of writing, growing, flushing and of the reactions.
+    const LOCKS: [u64; 4] = [2 * 64, 3 * 64, 4 * 64, 17 * 64];
+    let disk = LyingDisk::new();
+    let open = || Log::open(disk.shared(), support::options(Durability::Os)).expect("opening");
+    let word = |at: u64| disk.bytes("control")[at as usize..][..4].to_vec();
+    let _first = open();
+    for at in LOCKS {
+        // The first handle has slot 0; whoever had slot 1 died with the lock.
+        disk.overwrite("control", at, &2u32.to_le_bytes());
+    }
+    let second = open();
+    let held = LOCKS.map(word);
+    for at in LOCKS {
+        disk.overwrite("control", at, &[0; 4]);
+    }
+    assert_eq!(held, [(); 4].map(|()| vec![0; 4]), "everybody would wait for them until this handle is closed");
+    assert_eq!(append(&second, "a", 1, None).expect("appending"), 1);
+}

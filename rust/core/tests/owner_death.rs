@@ -5,6 +5,7 @@
 //! The process that ends is this very test, started again with its part in the environment.
 
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -54,6 +55,7 @@ fn work(log: &Log, what: &str) {
                 acknowledged(append(log, &[("one", 20)]));
             }
         }
+        "large" => acknowledged(append(log, &[("one", 1350)])),
         "growth" => {
             for number in 0..12 {
                 let names: Vec<String> = (0..15).map(|index| format!("g-{number}-{index}")).collect();
@@ -126,7 +128,31 @@ fn check(path: &Path, log: &Log, acknowledged: u64, place: &str) {
     assert_eq!((report.problems, report.events), (vec![], last), "{place}");
 }
 
-fn at_every_point(what: &str, durability: &str) {
+/// What has become of the line that the child had announced when it died.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Line {
+    Whole,
+    /// The first half of it is stored.
+    Torn,
+}
+
+/// Store the first half of the line that was announced last. What it is, and where it goes, is in `docs/format.md`.
+fn tear(path: &Path) {
+    let control = std::fs::read(path.join("control")).expect("the control file");
+    let address = u64::from_le_bytes(control[11 * 64..11 * 64 + 8].try_into().expect("a word"));
+    let file = match address >> 48 {
+        0 => "control".to_owned(),
+        1 => "index/00000001/places".to_owned(),
+        2 => "index/00000001/keys".to_owned(),
+        3 => "index/00000001/postings".to_owned(),
+        table => format!("index/00000001/table-{:02}", table - 16),
+    };
+    let file = std::fs::File::options().write(true).open(path.join(file)).expect("its file");
+    let number = address & ((1 << 48) - 1);
+    file.write_all_at(&control[10 * 64..10 * 64 + 32], number * 64).expect("tearing it");
+}
+
+fn at_every_point(what: &str, durability: &str, line: Line) {
     // Every point by default only where there are few: `ACT_FAST_DEATHS=all` takes them all.
     let all = std::env::var("ACT_FAST_DEATHS").is_ok_and(|value| value == "all");
     let mut step = 1;
@@ -139,6 +165,9 @@ fn at_every_point(what: &str, durability: &str) {
         let log = open(&path, durability);
         let base = append(&log, &[("one", 1), ("two", 12)]);
         let (acknowledged, finished) = run_child(&path, what, durability, point);
+        if line == Line::Torn {
+            tear(&path);
+        }
         let place = format!("{what}, {durability}, fault point {point}");
         check(&path, &log, acknowledged.max(base), &place);
         log.shut_down().expect("closing");
@@ -161,30 +190,59 @@ fn at_every_point(what: &str, durability: &str) {
 
 #[test]
 fn a_writer_may_die_at_any_point_of_single_commits() {
-    at_every_point("single", "os");
-    at_every_point("single", "fsync");
+    at_every_point("single", "os", Line::Whole);
+    at_every_point("single", "fsync", Line::Whole);
 }
 
 #[test]
 fn a_writer_may_die_at_any_point_of_a_batch_that_makes_streams() {
-    at_every_point("batch", "fsync");
-    at_every_point("batch", "interval");
+    at_every_point("batch", "fsync", Line::Whole);
+    at_every_point("batch", "interval", Line::Whole);
 }
 
 #[test]
 fn a_writer_may_die_at_any_point_of_a_snapshot() {
-    at_every_point("snapshot", "fsync");
+    at_every_point("snapshot", "fsync", Line::Whole);
 }
 
 #[test]
 fn a_writer_may_die_at_any_point_of_going_on_in_the_next_file() {
-    at_every_point("roll", "fsync");
-    at_every_point("roll", "os");
+    at_every_point("roll", "fsync", Line::Whole);
+    at_every_point("roll", "os", Line::Whole);
 }
 
 #[test]
 fn a_writer_may_die_at_any_point_while_the_hash_table_grows() {
-    at_every_point("growth", "os");
+    at_every_point("growth", "os", Line::Whole);
+}
+
+#[test]
+fn a_writer_may_die_in_the_middle_of_any_line() {
+    at_every_point("batch", "os", Line::Torn);
+}
+
+/// The control file may speak of the next file's blocks while the log still ends in this one, which has fewer.
+#[test]
+fn a_writer_that_was_alone_may_die_where_it_goes_on_in_the_next_file() {
+    for point in 1..=10 {
+        let path = std::env::temp_dir().join(format!("act-fast-alone-{point}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        let options = Options { durability: Durability::Os, segment_bytes: 512 << 10, ..Options::default() };
+        let log = Log::open(Arc::new(RealDisk::new(&path)), options).expect("the store opens");
+        // Half of the file has blocks, and no more are made ahead for this.
+        append(&log, &[("one", 300)]);
+        log.shut_down().expect("closing");
+        drop(log);
+        let (acknowledged, finished) = run_child(&path, "large", "os", point);
+        assert!(!finished, "this commit has more fault points");
+        let log = open(&path, "os");
+        // More than the file that was left has blocks for, and less than it takes.
+        append(&log, &[("one", 850)]);
+        check(&path, &log, acknowledged, &format!("alone, fault point {point}"));
+        log.shut_down().expect("closing");
+        drop(log);
+        let _ = std::fs::remove_dir_all(&path);
+    }
 }
 
 #[test]

@@ -131,6 +131,34 @@ fn a_file_of_zeros_as_after_a_power_cut_is_made_anew() {
     }
 }
 
+/// How much there is of everything can be counted again, and what is derived can be derived again.
+#[test]
+fn what_was_handled_is_not_handled_again_when_counts_or_what_is_derived_are_lost() {
+    for name in ["counts", "work", "changes"] {
+        for removed in [true, false] {
+            let (disk, seen) = half_drained();
+            if removed {
+                disk.remove(&format!("reactions/{name}")).expect("removing it");
+            } else {
+                bytes_of(&disk, name).0.write_all_at(&[0xa5; 40], 20).expect("damaging its head");
+            }
+            let (log, clock) = (open(&disk), StandingClock::default());
+            let reactions = reactions(&log, &clock);
+            correlate_all(&reactions);
+            let mut later = Seen::new();
+            drain(&reactions, &log, 1000, &mut later);
+            assert!(!later.is_empty());
+            for (target, positions) in later {
+                let before = seen.get(&target).cloned().unwrap_or_default();
+                assert!(
+                    positions.is_disjoint(&before),
+                    "{name}, removed: {removed}: {target} {positions:?} {before:?}"
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn damage_anywhere_in_any_file_skips_no_event() {
     let seed = rng::seed("damage_anywhere_in_any_file_skips_no_event");

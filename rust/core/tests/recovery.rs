@@ -194,6 +194,44 @@ fn the_control_file_of_a_copy_is_not_believed() {
     assert_eq!(log.head().expect("a head"), 2, "the copy has lost an event");
 }
 
+/// Sectors come to the disk in any order: the one that says whose control file this is may be the first.
+#[test]
+fn a_copy_that_is_being_opened_is_not_taken_for_one_that_was_closed_here_when_the_power_goes() {
+    const SECTOR: usize = 512;
+    let disk = LyingDisk::new();
+    let written = |number: u64| {
+        let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+        Item::event("a", "Written", &number.to_string()).ask(&log, None).expect("appending");
+        log.shut_down().expect("closing");
+        disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1))
+    };
+    let mut earlier = written(1);
+    let mut later = written(2);
+    // Each file of the copy is of another moment, and the control file says that the store is closed.
+    later.bytes_mut("control").clone_from(earlier.bytes_mut("control"));
+    let copy = LyingDisk::from_image(&later.copied());
+    copy.record();
+    let log = Log::open(copy.shared(), options(Durability::Fsync)).expect("opening the copy");
+    let checkpoints = copy.checkpoints();
+    drop(log);
+    let flushes = checkpoints.iter().filter(|checkpoint| checkpoint.after == "beginning to flush control");
+    let mut cuts = 0;
+    for checkpoint in flushes {
+        let mut rng = Rng::new(1);
+        let written = checkpoint.image(Loss::Nothing, &mut rng).bytes_mut("control").clone();
+        for sector in 0..written.len() / SECTOR {
+            let mut image = checkpoint.image(Loss::Everything, &mut rng);
+            let range = sector * SECTOR..(sector + 1) * SECTOR;
+            image.bytes_mut("control")[range.clone()].copy_from_slice(&written[range]);
+            let disk = LyingDisk::from_image(&image.rebooted());
+            let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening after a power cut");
+            assert_eq!(log.head().expect("a head"), 2, "sector {sector} came first, and an event is lost");
+            cuts += 1;
+        }
+    }
+    assert!(cuts >= 16, "{cuts} power cuts");
+}
+
 /// Somebody puts the log of another store in the place of this one's, while it is open.
 #[test]
 fn nobody_joins_those_who_have_another_log_open() {
