@@ -21,7 +21,7 @@ MODEL = STATES | {"stores", "_model"}
 LOADING = MODEL | {"_loading"}
 REACTIONS = STORES | {"_runtime", "_reactions"}
 WORKERS = REACTIONS | {"_workers"}
-EVERYTHING = LOADING | WORKERS | {"stores.log", "stores.postgres", "_projections", "_sql", "_app"}
+EVERYTHING = LOADING | WORKERS | {"stores.log", "stores.database", "stores.postgres", "_projections", "_sql", "_app"}
 
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
@@ -32,7 +32,8 @@ FLOORS: dict[str, set[str]] = {
     "_events": BASE,
     "stores": EVENTS,
     "stores.log": STORES | {"_runtime"},
-    "stores.postgres": STORES | {"_runtime"},
+    "stores.database": STORES | {"_runtime"},
+    "stores.postgres": STORES | {"_runtime", "stores.database"},
     "_declared": EVENTS,
     "_states": EVENTS | {"_runtime", "_declared"},
     "_model": MODEL - {"_model"},

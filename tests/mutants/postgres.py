@@ -7,8 +7,8 @@ from tests.mutants.mutation import Mutation, pytest
 __all__ = ["POSTGRES"]
 
 _SCHEMA = "python/act_fast/stores/postgres/schema.py"
-_WRITER = "python/act_fast/stores/postgres/writer.py"
-_NEWS = "python/act_fast/stores/postgres/news.py"
+_WRITER = "python/act_fast/stores/database/writer.py"
+_NEWS = "python/act_fast/stores/database/news.py"
 _OUTCOMES = "stores/postgres/test_outcomes.py"
 _TRIPS = "stores/postgres/test_trips.py"
 
@@ -16,21 +16,21 @@ POSTGRES: Final = (
     Mutation(
         "postgres-batch-number",
         _WRITER,
-        "given = (self._me, self._number,",
-        "given = (uuid.uuid4(), self._number,",
+        "self._appending.append(connection, self._me,",
+        "self._appending.append(connection, uuid.uuid4(),",
         (pytest(f"{_OUTCOMES}::test_a_batch_that_was_given_up_is_never_appended_later"),),
     ),
     Mutation(
         "postgres-sent-again",
         _WRITER,
-        "if cause is None or not broken(cause) or not sent:",
-        "if cause is None or not broken(cause) or sent:",
+        "if cause is None or not self._connections.broken(cause) or not sent:",
+        "if cause is None or not self._connections.broken(cause) or sent:",
         (pytest(f"{_OUTCOMES}::test_an_append_that_was_done_but_whose_answer_was_lost_is_not_done_again"),),
     ),
     Mutation(
         "postgres-withdrawn",
-        _WRITER,
-        "[_NEVER if request.withdrawn else expected for",
+        "python/act_fast/stores/postgres/appending.py",
+        "[NEVER if request.withdrawn else expected for",
         "[expected for",
         (pytest(f"{_OUTCOMES}::test_an_interrupted_append_of_a_batch_is_refused_while_its_companions_are_appended"),),
     ),
@@ -53,7 +53,7 @@ POSTGRES: Final = (
     Mutation(
         "postgres-look-at-the-head",
         _NEWS,
-        "end = time.monotonic() + (_LOOK_SECONDS if self._hears else _LOOK_UNHEARD_SECONDS)",
+        "end = time.monotonic() + (_LOOK_SECONDS if heard else self._unheard)",
         "end = time.monotonic() + 100",
         (
             pytest(
@@ -64,7 +64,7 @@ POSTGRES: Final = (
     ),
     Mutation(
         "postgres-page-whole",
-        "python/act_fast/stores/postgres/queries.py",
+        "python/act_fast/stores/database/queries.py",
         "found.popitem()  #",
         "pass  #",
         (pytest("stores/postgres/test_app.py::test_a_page_that_is_full_of_bytes_leaves_no_stream_cut"),),

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from act_fast import Act, AsyncAct, Event, State, count, total
-from act_fast.stores.postgres import queries
+from act_fast.stores.database import queries
 from act_fast.stores.postgres.address import place_of
 from tests.support.bank import Account, Deposited
 

@@ -14,8 +14,9 @@ import pytest
 from psycopg import sql
 
 from act_fast import StoreClosedError, StoreError, StoreFullError
-from act_fast.stores.postgres import news
+from act_fast.stores.database import news
 from act_fast.stores.postgres.address import place_of
+from act_fast.stores.postgres.listener import channel_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.runtime.test_inherited_locks import Holding, locks
 from tests.stores.postgres.stores import numbered
@@ -231,7 +232,7 @@ def test_a_wait_costs_next_to_nothing(postgres_url: str) -> None:
 def test_many_appends_share_their_notifications(postgres_url: str) -> None:
     place = place_of(postgres_url)
     with PostgresStore(postgres_url) as store, psycopg.connect(place.conninfo, autocommit=True) as listener:
-        listener.execute(sql.SQL("listen {}").format(sql.Identifier(store._news._channel)))
+        listener.execute(sql.SQL("listen {}").format(sql.Identifier(channel_of(place.schema))))
         for number in range(200):
             store.append("a", numbered(number))
         told: list[int] = []

@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 
 from act_fast import Append, ConcurrencyError, Meta, OutcomeUnknownError, StoreError
-from act_fast.stores.postgres import writer
+from act_fast.stores.database import writer
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.postgres.stores import numbered

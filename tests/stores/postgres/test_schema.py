@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 
 from act_fast import StoreError, StoreFormatError
-from act_fast.stores.postgres import store as store_module
+from act_fast.stores.database import store as store_module
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.postgres.stores import numbered

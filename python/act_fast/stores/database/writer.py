@@ -15,17 +15,17 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
-
-import psycopg
-from psycopg import Connection, sql
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from act_fast._core import Appended
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import ConcurrencyError, OutcomeUnknownError, StoreError
-from act_fast.stores.postgres.connections import Connections, asking, broken, ready, said
+from act_fast.stores.database.connections import Connections, said
 
-__all__ = ["Part", "Request", "Writer"]
+__all__ = ["NEVER", "Appending", "Part", "Request", "Writer"]
+
+C = TypeVar("C")
+C_contra = TypeVar("C_contra", contravariant=True)
 
 Part: TypeAlias = tuple[str, Sequence[tuple[str, bytes]], int | None]
 """A stream, its events as pairs of name and JSON, and the version that it is expected at."""
@@ -39,12 +39,10 @@ _PATIENCE_SECONDS: Final = 30.0
 
 _RETRY_SECONDS: Final = 0.02
 _RETRY_SECONDS_MAX: Final = 1.0
-_NEVER: Final = -1
+NEVER: Final = -1
 """No stream is at this version, so what expects it is refused."""
 
 _CLASHES_MAX: Final = 100
-_CLASH: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
-"""With these the transaction was undone: a role may have another isolation level than the usual one."""
 
 
 class Request:
@@ -72,32 +70,48 @@ class Request:
         self.withdrawn: bool = False
 
 
-class Writer:
+class Appending(Protocol[C_contra]):
+    """The statements of an append."""
+
+    def append(self, connection: C_contra, writer: uuid.UUID, number: int, batch: Sequence[Request]) -> Sequence[int]:
+        """Append requests in their order, each for itself, in one transaction that is committed.
+
+        One that was done already, as the writer's batch of that number, is not done again.
+
+        Returns:
+            three numbers for each part: its first version, its first position and 0; or, where its request was refused,
+            0, which part of the request was the cause, from 1, and the version that this one's stream is at.
+        """
+        ...
+
+    def forget(self, connection: C_contra, writer: uuid.UUID) -> None:
+        """Drop what is kept of a writer."""
+        ...
+
+    def clashed(self, error: BaseException) -> bool:
+        """Whether the database undid a transaction because of others, so that it may be tried again."""
+        ...
+
+
+class Writer(Generic[C]):
     """The one writer of a store in this process.
 
     Args:
         connections: to the database.
+        appending: how the database appends.
         appended: called with a position once the log has reached it.
     """
 
-    def __init__(self, connections: Connections, appended: Callable[[int], None]) -> None:
+    def __init__(self, connections: Connections[C], appending: Appending[C], appended: Callable[[int], None]) -> None:
         self._connections = connections
+        self._appending = appending
         self._appended = appended
-        self._schema = sql.Identifier(connections.place.schema)
-        self._append = sql.SQL(
-            "select {}.append_batch(%b::uuid, %b::bigint, %b::bigint[], %b::text[], %b::bigint[], %b::bigint[],"
-            " %b::text[], %b::bytea[], %b::bytea[], %b::bytea[])"
-        ).format(self._schema)
-        self._append_one = sql.SQL(
-            "select {}.append_one(%b::uuid, %b::bigint, %b::text, %b::bigint, %b::text, %b::bytea, %b::bytea,"
-            " %b::bytea)"
-        ).format(self._schema)
         self._me = uuid.uuid4()
         self._number = 0
         self._lock = threading.Lock()
         self._waiting: deque[Request] = deque()
         self._batch: list[Request] = []  # what is being appended; kept when its leader is interrupted
-        self._connection: Connection[Any] | None = None
+        self._connection: C | None = None
         tell_in_child(self)
 
     def forked(self) -> None:
@@ -139,15 +153,14 @@ class Writer:
             connection, self._connection = self._connection, None
         if connection is None:
             return
-        with contextlib.suppress(psycopg.Error):
-            forget = sql.SQL("delete from {}.writers where writer = %s").format(self._schema)
-            connection.execute(forget, (self._me,))
-        connection.close()
+        with contextlib.suppress(self._connections.errors):
+            self._appending.forget(connection, self._me)
+        self._connections.end(connection)
 
     def abandon(self) -> None:
         """Let go of the connection without a word: for when the store is collected."""
         if self._connection is not None and self._connections.ours:
-            self._connection.close()
+            self._connections.end(self._connection)
 
     def _append_batch(self) -> None:
         """Append what waits, or what an interrupted leader has left. Each request has its outcome afterwards."""
@@ -181,26 +194,20 @@ class Writer:
 
     def _outcome(self, batch: Sequence[Request]) -> Sequence[int]:
         """Append requests in their order, each for itself."""
-        alone = len(batch) == 1 and batch[0].events == 1 and len(batch[0].parts) == 1
-        append = self._append_one if alone else self._append
-        given = (self._me, self._number, *(_single(batch[0]) if alone else _flat(batch)))
         clashes, sent, waited = 0, False, 0.0
         end = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
-                with asking(self._connections.place):
+                with self._connections.asking():
                     connection = self._connected()
                     sent = True
-                    row = connection.execute(append, given, binary=True).fetchone()
-                assert row is not None
-                found: Sequence[int] = row[0]
-                return found
+                    return self._appending.append(connection, self._me, self._number, batch)
             except StoreError as error:
                 cause = error.__cause__
-                if isinstance(cause, _CLASH) and clashes < _CLASHES_MAX:
+                if cause is not None and self._appending.clashed(cause) and clashes < _CLASHES_MAX:
                     clashes += 1
                     continue
-                if cause is None or not broken(cause) or not sent:
+                if cause is None or not self._connections.broken(cause) or not sent:
                     raise
                 if time.monotonic() > end:
                     raise OutcomeUnknownError(
@@ -212,11 +219,10 @@ class Writer:
             time.sleep(waited)
             waited = min(max(2 * waited, _RETRY_SECONDS), _RETRY_SECONDS_MAX)
 
-    def _connected(self) -> Connection[Any]:
+    def _connected(self) -> C:
         connection = self._connection
-        # The server has nothing to say to a session that does nothing, but that it has ended. To notice it before
-        # anything is sent spares the question what became of it.
-        if connection is not None and (connection.closed or ready((connection.fileno(),), 0)):
+        # To notice that the server has ended it before anything is sent spares the question what became of it.
+        if connection is not None and self._connections.ended(connection):
             self._drop()
         if self._connection is None:
             self._connection = self._connections.new()
@@ -225,7 +231,7 @@ class Writer:
     def _drop(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            self._connections.end(connection)
 
 
 def _again(error: StoreError) -> StoreError:
@@ -233,26 +239,6 @@ def _again(error: StoreError) -> StoreError:
     copy = type(error)(*error.args)
     copy.__cause__ = error.__cause__
     return copy
-
-
-def _single(request: Request) -> tuple[Any, ...]:
-    ((stream, ((name, data),), expected),) = request.parts
-    return stream, _NEVER if request.withdrawn else expected, name, data, request.meta, request.correlation
-
-
-def _flat(batch: Sequence[Request]) -> tuple[list[Any], ...]:
-    parts = [part for request in batch for part in request.parts]
-    events = [event for _, each, _ in parts for event in each]
-    return (
-        [len(request.parts) for request in batch],
-        [stream for stream, _, _ in parts],
-        [_NEVER if request.withdrawn else expected for request in batch for _, _, expected in request.parts],
-        [len(each) for _, each, _ in parts],
-        [name for name, _ in events],
-        [data for _, data in events],
-        [request.meta for request in batch],
-        [request.correlation for request in batch],
-    )
 
 
 def _tell(batch: Sequence[Request], found: Sequence[int]) -> int:

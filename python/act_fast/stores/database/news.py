@@ -1,32 +1,28 @@
 """News of the log's head: one thread and one connection for all that wait on a store, and for telling others.
 
-The thread listens for notifications, and looks at the head at least once a second besides: one that was lost costs a
-moment, not an event. It also sends those of this process, a few milliseconds late so that many appends share one, and
-never within an append's own transaction, where a notification takes a lock of the whole server until the flush is over.
+Where the database has notifications the thread listens for them, and looks at the head at least once a second besides:
+one that was lost costs a moment, not an event. It also sends those of this process, a few milliseconds late so that
+many appends share one, and never within an append's own transaction. Where there are none, it looks more often.
 """
 
 import asyncio
 import concurrent.futures
 import contextlib
-import hashlib
 import os
 import threading
 import time
-from collections.abc import Iterator
-from typing import Any, Final, TypeAlias
-
-import psycopg
-from psycopg import Connection, sql
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Protocol, TypeAlias
 
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import StoreClosedError, StoreError
-from act_fast.stores.postgres.connections import Connections, asking, ready
+from act_fast.stores.database.connections import Connections, ready
 
-__all__ = ["News"]
+__all__ = ["Listener", "News"]
 
 _LOOK_SECONDS: Final = 1.0
-_LOOK_UNHEARD_SECONDS: Final = 0.1
-"""How often to look where no notification comes through."""
+_LOOK_UNHEARD_SECONDS: Final = (0.01, 0.1)
+"""How often to look where no notification comes through: soon after something was appended, and later on."""
 
 _GATHER_SECONDS: Final = 0.01
 """How long to gather appends before the others are told of them."""
@@ -42,21 +38,56 @@ _RETRY_SECONDS: Final = 0.2
 _Future: TypeAlias = concurrent.futures.Future[int] | asyncio.Future[int]
 
 
-class News:
-    """Those who wait for the head of one store to move, in this process, and what they wait with."""
+class Listener(Protocol):
+    """A connection that hears what others append, if the database has notifications.
 
-    def __init__(self, connections: Connections) -> None:
+    Attributes:
+        hears: whether it does.
+    """
+
+    hears: bool
+
+    def fileno(self) -> int:
+        """The file that can be read when there is something to hear."""
+        ...
+
+    def heard(self) -> bool:
+        """Take in what there is to hear; whether it was about the log."""
+        ...
+
+    def tell(self, head: int) -> None:
+        """Tell others that the log has reached a position."""
+        ...
+
+    def head(self) -> int:
+        """The position of the last event."""
+        ...
+
+    def close(self) -> None:
+        """Close the connection."""
+        ...
+
+
+class News:
+    """Those who wait for the head of one store to move, in this process, and what they wait with.
+
+    Args:
+        connections: to the database.
+        listen: makes a listener. It raises what the client of the database raises.
+        tells: whether others are to be told of what this process appends.
+    """
+
+    def __init__(self, connections: Connections[Any], listen: Callable[[], Listener], *, tells: bool) -> None:
         self._connections = connections
-        schema = connections.place.schema
-        self._channel = "act_fast_" + hashlib.sha256(schema.encode()).hexdigest()[:16]
-        self._look = sql.SQL("select position from {}.log").format(sql.Identifier(schema))
+        self._listen = listen
+        self._tells = tells
         self._lock = threading.RLock()
         self._waiters: dict[_Future, int] = {}
         self._head = 0
         self._untold = 0  # the last position that other processes have not been told of
         self._thread: threading.Thread | None = None
-        self._connection: Connection[Any] | None = None  # the thread's own
-        self._hears = False
+        self._listener: Listener | None = None  # the thread's own
+        self._unheard = _LOOK_UNHEARD_SECONDS[0]
         self._closed = False
         self._wake_reading, self._wake_writing = -1, -1
         tell_in_child(self)
@@ -84,7 +115,7 @@ class News:
         """Take note that this process has appended up to a position."""
         with self._lock:
             self._reached(head)
-            if self._connections.place.listen:
+            if self._tells:
                 untold, self._untold = self._untold, max(self._untold, head)
                 if not untold:  # otherwise the thread is about to tell
                     try:
@@ -138,9 +169,9 @@ class News:
         try:
             while self._wanted():
                 try:
-                    self._turn(self._connected())
+                    self._turn(self._listening())
                     away_since = None
-                except psycopg.Error as error:
+                except self._connections.errors as error:
                     self._drop()
                     now = time.monotonic()
                     away_since = now if away_since is None else away_since
@@ -179,34 +210,18 @@ class News:
         self._wake_reading = self._wake_writing = -1
         self._thread = None
 
-    def _connected(self) -> Connection[Any]:
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
+    def _listening(self) -> Listener:
+        if self._listener is None:
+            self._listener = self._listen()
+            self._look_at_head(self._listener)
+        return self._listener
 
     def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
 
-    def _connect(self) -> Connection[Any]:
-        connection = self._connections.new()
-        try:
-            # Others are to be told soon, not durably: the events themselves are flushed already.
-            self._hears = self._connections.place.listen
-            if self._hears:
-                try:
-                    connection.execute("set synchronous_commit to off")
-                    connection.execute(sql.SQL("listen {}").format(sql.Identifier(self._channel)))
-                except psycopg.errors.ReadOnlySqlTransaction:  # a replica
-                    self._hears = False
-            self._look_at_head(connection)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _turn(self, connection: Connection[Any]) -> None:
+    def _turn(self, listener: Listener) -> None:
         """Tell others, wait until something happens or it is time to look, and tell those who wait here."""
         with self._lock:
             untold = self._untold
@@ -214,8 +229,9 @@ class News:
             self._sleep(_GATHER_SECONDS, waking=False)
             with self._lock:
                 untold, self._untold = self._untold, 0
-            connection.execute("select pg_notify(%s, %s)", (self._channel, str(untold)))
-        end = time.monotonic() + (_LOOK_SECONDS if self._hears else _LOOK_UNHEARD_SECONDS)
+            listener.tell(untold)
+        heard = (listener.fileno(),) if listener.hears else ()
+        end = time.monotonic() + (_LOOK_SECONDS if heard else self._unheard)
         while True:
             with self._lock:
                 if self._closed or self._untold or not self._waiters:
@@ -223,18 +239,19 @@ class News:
             left = end - time.monotonic()
             if left <= 0:
                 break
-            files = ready((connection.fileno(), self._wake_reading), left)
+            files = ready((*heard, self._wake_reading), left)
             if self._wake_reading in files:
                 self._drain()
-            if connection.fileno() in files and any(True for _ in connection.notifies(timeout=0)):
+            if not files.isdisjoint(heard) and listener.heard():
                 break
-        self._look_at_head(connection)
+        self._look_at_head(listener)
 
-    def _look_at_head(self, connection: Connection[Any]) -> None:
-        row = connection.execute(self._look).fetchone()
-        assert row is not None
+    def _look_at_head(self, listener: Listener) -> None:
+        head = listener.head()
         with self._lock:
-            self._reached(row[0])
+            often, seldom = _LOOK_UNHEARD_SECONDS
+            self._unheard = often if head > self._head else min(2 * self._unheard, seldom)
+            self._reached(head)
 
     def _reached(self, head: int) -> None:
         self._head = max(self._head, head)
@@ -242,9 +259,9 @@ class News:
             del self._waiters[future]
             _settle_soon(future, head)
 
-    def _tell_away(self, error: psycopg.Error) -> None:
+    def _tell_away(self, error: Exception) -> None:
         try:
-            with asking(self._connections.place):
+            with self._connections.asking():
                 raise error
         except Exception as told:
             with self._lock:

@@ -1,17 +1,16 @@
-"""Verifying a store in PostgreSQL: every event is read, and what is kept beside the events is compared with them."""
+"""Verifying a store in a database: every event is read, and what is kept beside the events is compared with them."""
 
 from collections import Counter
 from typing import Any, Final, LiteralString
 
 import msgspec
-from psycopg import sql
 
 from act_fast._core import check_commit
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress, Row
 from act_fast.errors import ValidationError
-from act_fast.stores.postgres.connections import Connections
-from act_fast.stores.postgres.queries import query_of
+from act_fast.stores.database.connections import Connections
+from act_fast.stores.database.queries import Bounds, query_of
 from act_fast.stores.values import Problem, VerifyReport
 
 __all__ = ["verified"]
@@ -21,15 +20,14 @@ _PAYLOAD_MAX: Final = 2**62
 _decode_meta: Final = msgspec.json.Decoder(Meta).decode
 
 
-def verified(connections: Connections, progress: Progress | None) -> VerifyReport:
+def verified(connections: Connections[Any], bounds_of: Bounds, progress: Progress | None) -> VerifyReport:
     """Read everything and report what is wrong.
 
     What is appended meanwhile is left alone: the report is about the log as it was when it began.
     """
     check = _Check(connections)
-    schema = sql.Identifier(connections.place.schema)
-    ((head,),) = connections.fetch(sql.SQL("select position from {}.log").format(schema))
-    found = query_of(connections, {"before": head + 1}, False)
+    ((head,),) = connections.ask("select position from {schema}.log")
+    found = query_of(connections, bounds_of, {"before": head + 1}, False)
     while (rows := found.next_page(1000)) is not None and len(check.problems) < _PROBLEMS_MAX:
         for row in rows:
             check.event(row)
@@ -38,7 +36,7 @@ def verified(connections: Connections, progress: Progress | None) -> VerifyRepor
     if check.last < head:
         check.wrong("events", check.last + 1, f"the log is said to reach position {head}, but its events end before")
     check.beside(head)
-    ((snapshots,),) = connections.fetch(sql.SQL("select count(*) from {}.snapshots").format(schema))
+    ((snapshots,),) = connections.ask("select count(*) from {schema}.snapshots")
     return VerifyReport(
         events=check.events,
         commits=check.commits,
@@ -53,9 +51,8 @@ def verified(connections: Connections, progress: Progress | None) -> VerifyRepor
 class _Check:
     """What was found so far."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections[Any]) -> None:
         self._connections = connections
-        self._schema = sql.Identifier(connections.place.schema)
         self.problems: list[Problem] = []
         self.events = self.commits = self.bytes = self.last = 0
         self.versions: Counter[str] = Counter()
@@ -111,11 +108,17 @@ class _Check:
         )
         self._none_of(
             "names",
-            "select null, coalesce(n.name, c.name) from {schema}.names n full join"
+            "select null, n.name from {schema}.names n left join"
             " (select name, count(*) as count from {schema}.events"
             " where position <= (select position from {schema}.counted) group by name) c on c.name = n.name"
-            " where n.count is distinct from c.count limit 100",
+            " where c.count is null or c.count <> n.count limit 100",
             "the number of events named {} is not what is kept",
+        )
+        self._none_of(
+            "names",
+            "select null, e.name from {schema}.events e where position <= (select position from {schema}.counted)"
+            " and not exists (select 1 from {schema}.names n where n.name = e.name) group by e.name limit 100",
+            "the number of events named {} is not kept",
         )
         self._none_of(
             "events",
@@ -131,10 +134,10 @@ class _Check:
             " select 1 from {schema}.streams s where s.stream = p.stream and s.version >= p.version) limit 100",
             "a snapshot of stream {} is of a version that it has not reached",
         )
-        question = sql.SQL("select count(*) from {}.events where position = commit_position and position <= %s")
-        ((self.commits,),) = self._connections.fetch(question.format(self._schema), (head,))
+        ((self.commits,),) = self._connections.ask(
+            "select count(*) from {schema}.events where position = commit_position and position <= %s", head
+        )
 
     def _none_of(self, table: str, question: LiteralString, message: str, *given: Any) -> None:
-        found = self._connections.fetch(sql.SQL(question).format(schema=self._schema), given)
-        for position, name in found:
+        for position, name in self._connections.ask(question, *given):
             self.wrong(table, position, message.format(repr(name)))
