@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from act_fast import Act, AsyncAct, Committed, Event, State, action, reducer
+from act_fast import Act, AsyncAct, Committed, Event, LogStore, State, action, reducer
 from act_fast.errors import StoreClosedError
 from tests.support.processes import Tell, needs_proc, run, until
 
@@ -67,6 +67,25 @@ def use(path: Path) -> None:
     assert heard == [1, 1]
     app.sql("select count(*) from added").fetchall()
     asyncio.run(app.store.wait_async(1, timeout=0.01))  # type: ignore[attr-defined]
+
+
+@needs_proc
+def test_a_store_in_memory_that_is_closed_has_no_memory_while_something_still_refers_to_it() -> None:
+    gc.collect()
+    before = held(Path("/memfd:"))
+    store = LogStore.memory()
+    app = Act(store, Tally)
+
+    @app.on(Added)
+    def fail(event: Committed[Added]) -> None:
+        raise ValueError
+
+    app.do(Tally.add, "a", amount=1)
+    app.settle()
+    app.close()
+    store.close()
+    gc.collect()
+    assert held(Path("/memfd:")) == before
 
 
 @needs_proc

@@ -469,6 +469,7 @@ impl Log {
             log.wake();
             let outcome = log.shut_down();
             drop(log);
+            self.disk.discard();
             outcome
         });
         outcome.map_err(raised)

@@ -115,6 +115,10 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn discard(&self) {
+        self.with(BTreeMap::clear);
+    }
+
     fn sync_folder(&self, _folder: &str) -> io::Result<()> {
         Ok(())
     }

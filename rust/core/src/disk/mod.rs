@@ -126,6 +126,8 @@ pub trait Disk: Send + Sync + Debug {
     fn copies_on_write(&self) -> Option<&'static str> {
         None
     }
+    /// Let go of what nothing will open again. What has a name outside this process stays.
+    fn discard(&self) {}
     /// Where this is, for people.
     fn describe(&self) -> String;
     /// Whether the log may be written through a mapping. Tests that watch every write say no.
