@@ -27,7 +27,7 @@ FLOORS: dict[str, set[str]] = {
     "foreign": BASE | {"write"},
     "read": BASE | {"disk", "shared", "log", "index", "store"},
     "fold": BASE | {"payload", "log", "index", "store", "read"},
-    "reactions": BASE | {"payload", "log", "index", "store", "read", "reaction_files"},
+    "reactions": BASE | {"disk", "shared", "payload", "log", "index", "store", "read", "reaction_files"},
     "transfer": BASE
     | {"disk", "shared", "log", "index", "store", "read", "write", "payload", "reaction_files", "recovery"},
 }

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::pattern;
 
 use super::Reactions;
+use super::home::Home;
 use super::state::Shared;
 use crate::reaction_files::records::{Cursor, FORGOTTEN, Subscription, Target};
 
@@ -20,7 +21,7 @@ pub struct Selection {
     pub blocked: Option<bool>,
 }
 
-impl Reactions {
+impl<H: Home> Reactions<H> {
     /// Let targets begin anew: all their work is to be done again. Blocks, retries and leases end.
     pub fn reset(&self, selection: &Selection) -> Result<usize> {
         self.reset_to(selection, 0)
@@ -148,8 +149,8 @@ impl Reactions {
             Ok(changed)
         })?;
         // Workers may be asleep that could go on now.
-        self.log.wake();
-        self.log.moved();
+        self.home.wake();
+        self.home.moved();
         Ok(changed)
     }
 }

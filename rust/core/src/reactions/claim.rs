@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use crate::error::{Error, Result};
-use crate::log::segments;
-use crate::read::event::{EventView, Reader};
+use crate::error::Result;
+use crate::read::event::EventView;
 
 use super::Reactions;
 use super::finish::{Outcome, Then};
+use super::home::{Events, Home};
 use super::state::{HeldLease, LeasePart, Shared};
 use super::suspect::Turn;
 use crate::reaction_files::records::{FORGOTTEN, Subscription, Target};
@@ -77,17 +77,20 @@ pub struct Delivery<'a> {
 }
 
 /// Positions and the reactions that each is for.
-type Pending = Vec<(u64, SmallVec<[u32; 1]>)>;
+pub type Pending = Vec<(u64, SmallVec<[u32; 1]>)>;
 
-struct Claimed {
-    target: u32,
-    name: Arc<str>,
-    token: u32,
-    attempts: u16,
-    past: Option<Past>,
-    lagging: bool,
-    pending: Pending,
-    more: bool,
+/// A lease whose events are yet to be fetched; `Lease` tells what it has.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "as in `Lease`")]
+pub struct Claimed {
+    pub target: u32,
+    pub name: Arc<str>,
+    pub token: u32,
+    pub attempts: u16,
+    pub past: Option<Past>,
+    pub lagging: bool,
+    pub pending: Pending,
+    pub more: bool,
 }
 
 impl Claimed {
@@ -107,11 +110,11 @@ impl Claimed {
     }
 }
 
-impl Reactions {
-    /// Lease targets that have work, and fetch their next events.
-    pub fn claim(&self, options: &ClaimOptions) -> Result<Vec<Lease<'_>>> {
+impl<H: Home> Reactions<H> {
+    /// Lease targets that have work; their events are the caller's to fetch.
+    pub fn lease(&self, options: &ClaimOptions) -> Result<Vec<Claimed>> {
         let uptime_ms = self.clock.uptime_ms();
-        let claimed = self.locked(|shared| {
+        self.locked(|shared| {
             loop {
                 let passed_before = shared.passed_over;
                 let claimed = shared.claim(options, uptime_ms)?;
@@ -120,55 +123,7 @@ impl Reactions {
                     return Ok(claimed);
                 }
             }
-        })?;
-        let positions: Vec<u64> = claimed.iter().flat_map(Claimed::positions).collect();
-        match self.events(&positions) {
-            Ok(events) => {
-                let mut events = events.into_iter();
-                Ok(claimed.into_iter().map(|each| each.with(&mut events)).collect())
-            }
-            Err(error) if is_event_damaged(&error) => self.fetch_one_by_one(claimed),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// An event that cannot be read stops its target, and nobody else's.
-    fn fetch_one_by_one(&self, claimed: Vec<Claimed>) -> Result<Vec<Lease<'_>>> {
-        let mut leases = Vec::with_capacity(claimed.len());
-        for mut each in claimed {
-            let mut sound = Vec::new();
-            for position in each.positions() {
-                match self.events(&[position]) {
-                    Ok(mut events) => sound.append(&mut events),
-                    Err(error) if !is_event_damaged(&error) => return Err(error),
-                    Err(error) if sound.is_empty() => {
-                        let then = Then::Block { position, error: error.to_string() };
-                        self.finish(&[Outcome { target: each.target, token: each.token, done: None, then }])?;
-                        break;
-                    }
-                    Err(_) => break,
-                }
-            }
-            if !sound.is_empty() {
-                each.more |= sound.len() < each.pending.len();
-                each.pending.truncate(sound.len());
-                leases.push(each.with(&mut sound.into_iter()));
-            }
-        }
-        Ok(leases)
-    }
-
-    pub(super) fn events(&self, positions: &[u64]) -> Result<Vec<EventView<'_>>> {
-        let mut events = Vec::with_capacity(positions.len());
-        self.log.reading(|index| {
-            events.clear();
-            let mut reader = Reader::new(&self.log);
-            index.each_place(positions, |position, place| {
-                events.push(reader.event(place, position)?);
-                Ok(())
-            })
-        })?;
-        Ok(events)
+        })
     }
 
     /// Whether some target of these lanes can be claimed now.
@@ -195,6 +150,48 @@ impl Reactions {
             }
             Ok(held)
         })
+    }
+}
+
+impl<H: Events> Reactions<H> {
+    /// Lease targets that have work, and fetch their next events.
+    pub fn claim(&self, options: &ClaimOptions) -> Result<Vec<Lease<'_>>> {
+        let claimed = self.lease(options)?;
+        let positions: Vec<u64> = claimed.iter().flat_map(Claimed::positions).collect();
+        match self.home.events(&positions) {
+            Ok(events) => {
+                let mut events = events.into_iter();
+                Ok(claimed.into_iter().map(|each| each.with(&mut events)).collect())
+            }
+            Err(error) if self.home.is_event_damaged(&error) => self.fetch_one_by_one(claimed),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An event that cannot be read stops its target, and nobody else's.
+    fn fetch_one_by_one(&self, claimed: Vec<Claimed>) -> Result<Vec<Lease<'_>>> {
+        let mut leases = Vec::with_capacity(claimed.len());
+        for mut each in claimed {
+            let mut sound = Vec::new();
+            for position in each.positions() {
+                match self.home.events(&[position]) {
+                    Ok(mut events) => sound.append(&mut events),
+                    Err(error) if !self.home.is_event_damaged(&error) => return Err(error),
+                    Err(error) if sound.is_empty() => {
+                        let then = Then::Block { position, error: error.to_string() };
+                        self.finish(&[Outcome { target: each.target, token: each.token, done: None, then }])?;
+                        break;
+                    }
+                    Err(_) => break,
+                }
+            }
+            if !sound.is_empty() {
+                each.more |= sound.len() < each.pending.len();
+                each.pending.truncate(sound.len());
+                leases.push(each.with(&mut sound.into_iter()));
+            }
+        }
+        Ok(leases)
     }
 }
 
@@ -366,10 +363,6 @@ impl Shared {
 fn number_of(own: &[(u32, u32, Subscription)]) -> u16 {
     let each = own.iter().map(|(_, _, subscription)| (subscription.reaction + 1).wrapping_mul(0x9e37_79b1) >> 16);
     each.fold(0, |all, one| all ^ one as u16).max(1)
-}
-
-fn is_event_damaged(error: &Error) -> bool {
-    matches!(error, Error::Corrupt { file, .. } if file.starts_with(segments::FOLDER))
 }
 
 /// The next positions of a target, each with the reactions that it is for; and whether there are more.

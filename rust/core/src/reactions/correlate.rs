@@ -5,17 +5,16 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::read::event::EventView;
-use crate::read::query::Filter;
-use crate::store::log::Log;
 
 use super::Reactions;
+use super::home::{Events, Home, Texts};
 use super::spec::Spec;
 use super::state::{Shared, Strand};
 use super::template::{Resolver, fill};
 use crate::reaction_files::records::Cursor;
 
 /// What a step of correlating has done.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Correlated<'a> {
     /// How many events were looked at.
     pub examined: usize,
@@ -59,13 +58,33 @@ pub struct Failed {
 pub type Resolved = (u64, Vec<String>);
 
 /// One window of the log, and the reactions that stand at its beginning.
-struct Window {
-    from: u64,
-    to: u64,
+#[derive(Debug)]
+pub struct Window {
+    /// It begins after this position …
+    pub from: u64,
+    /// … and ends with this one.
+    pub to: u64,
     group: Vec<Group>,
 }
 
+impl Window {
+    /// The names of the events in it that concern anybody.
+    pub fn names(&self) -> Vec<String> {
+        let strands = self.group.iter().flat_map(|group| &group.strands);
+        let mut names: Vec<String> = strands.map(|strand| strand.event.clone()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// Whether the payloads of these events are looked at.
+    pub fn reads_data(&self) -> bool {
+        self.group.iter().any(|group| group.spec.resolver.reads_data())
+    }
+}
+
 /// A reaction, and those of its events that have been correlated up to the beginning of a window.
+#[derive(Debug)]
 struct Group {
     reaction: u32,
     spec: Arc<Spec>,
@@ -84,26 +103,35 @@ pub(super) struct Asked {
 /// The targets of an event, and the cursor that it is of.
 type Found = (u64, u32, Vec<String>);
 
-impl Reactions {
+impl<H: Events> Reactions<H> {
     /// Read up to `limit` new events for the reactions that have come the least far.
     pub fn correlate(&self, limit: usize) -> Result<Correlated<'_>> {
-        let cut = self.log.head()?;
-        let mut done = Correlated {
-            examined: 0,
-            subscribed: 0,
-            marked: 0,
-            unresolved: Vec::new(),
-            failed: Vec::new(),
-            caught_up: false,
+        let cut = self.home.head()?;
+        let Some(window) = self.next_window(cut)? else {
+            return Ok(Correlated { caught_up: true, ..Correlated::default() });
         };
-        let Some(window) = self.locked(|shared| next_window(shared, cut))? else {
-            done.caught_up = true;
-            return Ok(done);
-        };
-        let (events, to) = self.read_window(&window, limit.max(1))?;
-        done.examined = events.len();
+        let (events, to) = self.home.events_of(window.names(), window.from, window.to, limit.max(1))?;
+        self.correlate_in(&window, events, to, self.home.texts())
+    }
+}
+
+impl<H: Home> Reactions<H> {
+    /// The window that is to be correlated next, up to a position at most; None when all have come so far.
+    pub fn next_window(&self, cut: u64) -> Result<Option<Window>> {
+        self.locked(|shared| next_window(shared, cut))
+    }
+
+    /// Find whom the events of a window up to a position concern: those that have its names, in order.
+    pub fn correlate_in<'a>(
+        &self,
+        window: &Window,
+        events: Vec<EventView<'a>>,
+        to: u64,
+        texts: &dyn Texts,
+    ) -> Result<Correlated<'a>> {
+        let mut done = Correlated { examined: events.len(), ..Correlated::default() };
         for group in &window.group {
-            let wanted = self.wanted(group, &events)?;
+            let wanted = group.wanted(&events, texts)?;
             let cursors: Vec<u32> = group.strands.iter().map(|strand| strand.cursor).collect();
             let reaction = group.reaction;
             if matches!(group.spec.resolver, Resolver::Function) && !wanted.is_empty() {
@@ -112,7 +140,7 @@ impl Reactions {
                 done.unresolved.push(Unresolved { reaction, from: window.from, to, events });
                 continue;
             }
-            let (found, failed) = self.resolve_here(group, &wanted)?;
+            let (found, failed) = group.resolve_here(&wanted, texts)?;
             let upto = failed.as_ref().map_or(to, |failed| failed.position - 1);
             let (subscribed, marked) = self.take(reaction, &cursors, window.from, upto, &found)?;
             done.subscribed += subscribed;
@@ -120,65 +148,6 @@ impl Reactions {
             done.failed.extend(failed);
         }
         Ok(done)
-    }
-
-    fn read_window(&self, window: &Window, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
-        let strands = window.group.iter().flat_map(|group| &group.strands);
-        let mut names: Vec<String> = strands.map(|strand| strand.event.clone()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let filter =
-            Filter { names: Some(names), after: window.from, before: Some(window.to + 1), ..Filter::default() };
-        let mut query = self.log.query(&filter)?;
-        loop {
-            match query.next_page(&self.log, limit)? {
-                None => return Ok((Vec::new(), window.to)),
-                Some(events) if events.is_empty() => {}
-                Some(events) => {
-                    let whole = events.len() < limit && query.next_page(&self.log, 1)?.is_none();
-                    let last = events.last().map_or(window.to, |event| event.position);
-                    return Ok((events, if whole { window.to } else { last }));
-                }
-            }
-        }
-    }
-
-    /// The events that a reaction listens to, each with its cursor.
-    fn wanted<'a>(&'a self, group: &Group, events: &[EventView<'a>]) -> Result<Vec<(EventView<'a>, u32)>> {
-        let mut names = Answers::default();
-        let mut streams = Answers::default();
-        let mut wanted = Vec::new();
-        let cursor_of = |text: &str| group.strands.iter().find(|strand| strand.event == text).map(|own| own.cursor);
-        for event in events {
-            let Some(cursor) = names.ask(&self.log, event.name, cursor_of)? else { continue };
-            if streams.ask(&self.log, event.stream, |text| group.spec.source.has(text))? {
-                wanted.push((*event, cursor));
-            }
-        }
-        Ok(wanted)
-    }
-
-    /// The targets of events, up to the first whose template cannot be filled in.
-    fn resolve_here(&self, group: &Group, events: &[(EventView<'_>, u32)]) -> Result<(Vec<Found>, Option<Failed>)> {
-        let mut found = Vec::with_capacity(events.len());
-        for (event, cursor) in events {
-            let target = match &group.spec.resolver {
-                Resolver::Fixed(name) => Ok(name.clone()),
-                Resolver::Own => Ok(self.log.text(event.stream)?.to_owned()),
-                Resolver::Template(pieces) => {
-                    fill(pieces, event, self.log.text(event.stream)?, self.log.text(event.name)?)
-                }
-                Resolver::Function => continue,
-            };
-            match target {
-                Ok(name) => found.push((event.position, *cursor, vec![name])),
-                Err(error) => {
-                    let failed = Failed { reaction: group.reaction, position: event.position, error };
-                    return Ok((found, Some(failed)));
-                }
-            }
-        }
-        Ok((found, None))
     }
 
     /// Take what a function found for a reaction's events between two positions. `to` is before the end of what was asked
@@ -205,7 +174,6 @@ impl Reactions {
         if to <= from {
             return Ok((0, 0));
         }
-        let head = self.log.head()?;
         let taken = self.locked(|shared| {
             if reaction as usize >= shared.registered.len() {
                 return Err(Error::Invalid(format!("there is no reaction number {reaction}")));
@@ -222,13 +190,51 @@ impl Reactions {
                 let cursor = if cursor.failing <= to { cursor.freed() } else { cursor };
                 shared.put_cursor(number, &Cursor { read: to, ..cursor })?;
                 if !cursor.joined {
-                    shared.join(number, head)?;
+                    shared.join(number, shared.head)?;
                 }
             }
             Ok(counted)
         });
-        self.log.moved();
+        self.home.moved();
         taken
+    }
+}
+
+impl Group {
+    /// The events that a reaction listens to, each with its cursor.
+    fn wanted<'a>(&self, events: &[EventView<'a>], texts: &dyn Texts) -> Result<Vec<(EventView<'a>, u32)>> {
+        let mut names = Answers::default();
+        let mut streams = Answers::default();
+        let mut wanted = Vec::new();
+        let cursor_of = |text: &str| self.strands.iter().find(|strand| strand.event == text).map(|own| own.cursor);
+        for event in events {
+            let Some(cursor) = names.ask(texts, event.name, cursor_of)? else { continue };
+            if streams.ask(texts, event.stream, |text| self.spec.source.has(text))? {
+                wanted.push((*event, cursor));
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The targets of events, up to the first whose template cannot be filled in.
+    fn resolve_here(&self, events: &[(EventView<'_>, u32)], texts: &dyn Texts) -> Result<(Vec<Found>, Option<Failed>)> {
+        let mut found = Vec::with_capacity(events.len());
+        for (event, cursor) in events {
+            let target = match &self.spec.resolver {
+                Resolver::Fixed(name) => Ok(name.clone()),
+                Resolver::Own => Ok(texts.text(event.stream)?.to_owned()),
+                Resolver::Template(pieces) => fill(pieces, event, texts.text(event.stream)?, texts.text(event.name)?),
+                Resolver::Function => continue,
+            };
+            match target {
+                Ok(name) => found.push((event.position, *cursor, vec![name])),
+                Err(error) => {
+                    let failed = Failed { reaction: self.reaction, position: event.position, error };
+                    return Ok((found, Some(failed)));
+                }
+            }
+        }
+        Ok((found, None))
     }
 }
 
@@ -245,14 +251,14 @@ impl<T> Default for Answers<T> {
 }
 
 impl<T: Copy> Answers<T> {
-    fn ask(&mut self, log: &Log, key: u32, test: impl FnOnce(&str) -> T) -> Result<T> {
+    fn ask(&mut self, texts: &dyn Texts, key: u32, test: impl FnOnce(&str) -> T) -> Result<T> {
         if let Some((_, answer)) = self.last.filter(|(last, _)| *last == key) {
             return Ok(answer);
         }
         let answer = match self.answers.get(&key) {
             Some(answer) => *answer,
             None => {
-                let answer = test(log.text(key)?);
+                let answer = test(texts.text(key)?);
                 self.answers.insert(key, answer);
                 answer
             }

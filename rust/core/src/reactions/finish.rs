@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use crate::error::{Error, Result};
 
 use super::Reactions;
+use super::home::Home;
 use super::state::{HeldLease, LeasePart, Registered, Shared};
 use crate::reaction_files::records::{FORGOTTEN, Subscription, Target};
 
@@ -59,7 +60,7 @@ fn signature(reaction: &str) -> String {
     format!("(reaction {reaction:?} of process ")
 }
 
-impl Reactions {
+impl<H: Home> Reactions<H> {
     /// Take the outcomes of a cycle; answers which were accepted. One whose lease was lost is dropped.
     pub fn finish(&self, outcomes: &[Outcome]) -> Result<Vec<bool>> {
         self.finish_blaming(outcomes, &[])
@@ -79,9 +80,9 @@ impl Reactions {
             Ok((accepted, others))
         })?;
         if others {
-            self.log.wake(); // they saw the target held, and would sleep until the lease ends
+            self.home.wake(); // they saw the target held, and would sleep until the lease ends
         }
-        self.log.moved();
+        self.home.moved();
         self.flush_now_and_then()?;
         Ok(accepted)
     }

@@ -8,6 +8,7 @@ use crate::reaction_files::records::Cursor;
 
 use super::Reactions;
 use super::administer::Selection;
+use super::home::{Events, Home};
 use super::state::{Registered, Shared};
 
 /// A reaction that holds.
@@ -29,7 +30,7 @@ struct NewHold<'a> {
     error: &'a str,
 }
 
-impl Reactions {
+impl<H: Home> Reactions<H> {
     /// How often the targets of an event could not be found for a reaction so far.
     pub fn attempts_at(&self, reaction: u32, position: u64) -> Result<u16> {
         self.locked(|shared| {
@@ -47,13 +48,29 @@ impl Reactions {
     /// The targets of an event could not be found, so many times by now: let its reaction hold before it until a time of day,
     /// in ms since 1970, or, with None, until it is unblocked. If somebody else has found them meanwhile, or has counted
     /// this attempt, nothing is done. Answers whether it was.
-    pub fn hold(&self, reaction: u32, position: u64, attempts: u16, due_ms: Option<u64>, error: &str) -> Result<bool> {
-        let events = self.events(&[position])?;
-        let event = self.log.text(events[0].name)?;
+    ///
+    /// `event` is the name of the event.
+    pub fn hold_at(
+        &self,
+        reaction: u32,
+        (position, event): (u64, &str),
+        attempts: u16,
+        due_ms: Option<u64>,
+        error: &str,
+    ) -> Result<bool> {
         let held = NewHold { reaction, position, event, attempts, due_ms, error };
         let held = self.locked(|shared| shared.hold(&held))?;
-        self.log.moved();
+        self.home.moved();
         Ok(held)
+    }
+}
+
+impl<H: Events> Reactions<H> {
+    /// The same, where the events are.
+    pub fn hold(&self, reaction: u32, position: u64, attempts: u16, due_ms: Option<u64>, error: &str) -> Result<bool> {
+        let events = self.home.events(&[position])?;
+        let event = self.home.texts().text(events[0].name)?;
+        self.hold_at(reaction, (position, event), attempts, due_ms, error)
     }
 }
 

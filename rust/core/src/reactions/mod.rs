@@ -6,6 +6,8 @@ mod correlate;
 mod finish;
 mod frontier;
 mod hold;
+mod home;
+mod on_log;
 mod register;
 mod skip;
 mod source;
@@ -25,12 +27,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use crate::clock::{Clock, MachineClock};
 use crate::error::{Doing, Result};
 use crate::reaction_files::FOLDER;
-use crate::store::log::Log;
 pub use administer::Selection;
-pub use claim::{ClaimOptions, Delivery, Lease};
+pub use claim::{ClaimOptions, Claimed, Delivery, Lease, Past, Pending};
 use correlate::Asked;
-pub use correlate::{Correlated, Failed, Resolved, Unresolved};
+pub use correlate::{Correlated, Failed, Resolved, Unresolved, Window};
 pub use finish::{Outcome, Then};
+pub use home::{Events, Home, Place, Section, Texts};
+pub use on_log::OnLog;
 pub use skip::Head;
 pub use source::Source;
 pub use spec::Spec;
@@ -43,8 +46,8 @@ const FLUSH_EVERY_MS: u64 = 1000;
 
 /// The reactions of one program on one store.
 #[derive(Debug)]
-pub struct Reactions {
-    log: Arc<Log>,
+pub struct Reactions<H: Home = OnLog> {
+    home: H,
     clock: Box<dyn Clock>,
     shared: Mutex<Shared>,
     /// What functions were asked about, by reaction.
@@ -53,31 +56,31 @@ pub struct Reactions {
     flushed_ms: AtomicU64,
 }
 
-impl Reactions {
-    /// Open what is kept of a store's reactions.
-    pub fn open(log: &Arc<Log>) -> Result<Self> {
-        Self::with_clock(log, Box::new(MachineClock))
+impl<H: Home> Reactions<H> {
+    /// Open what is kept of reactions in some place.
+    pub fn at(home: H, clock: Box<dyn Clock>) -> Result<Self> {
+        home.check()?;
+        home.disk().0.create_folder(FOLDER).doing(|| format!("making {FOLDER}"))?;
+        let section = home.lock()?;
+        let shared = Shared::open(&home, section.head);
+        drop(section);
+        let flushed_ms = AtomicU64::new(clock.uptime_ms());
+        Ok(Self { home, clock, shared: Mutex::new(shared?), asked: Mutex::default(), flushed_ms })
     }
 
-    /// The same, with another clock.
-    pub fn with_clock(log: &Arc<Log>, clock: Box<dyn Clock>) -> Result<Self> {
-        log.check_writable()?;
-        log.disk.create_folder(FOLDER).doing(|| format!("making {FOLDER}"))?;
-        let guard = log.reactions_lock().take();
-        let shared = Shared::open(log, log.head()?);
-        drop(guard);
-        let flushed_ms = AtomicU64::new(clock.uptime_ms());
-        Ok(Self { log: Arc::clone(log), clock, shared: Mutex::new(shared?), asked: Mutex::default(), flushed_ms })
+    /// Where they run.
+    pub fn home(&self) -> &H {
+        &self.home
     }
 
     /// Do something with what all processes share, nobody else doing so meanwhile, seeing what others have done. If what is
     /// kept turns out to be damaged, it is repaired and the work is done again.
     fn locked<T>(&self, mut work: impl FnMut(&mut Shared) -> Result<T>) -> Result<T> {
-        self.log.check_writable()?;
+        self.home.check()?;
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let guard = self.log.reactions_lock().take();
-        let head = self.log.head()?;
-        if guard.inherited {
+        let section = self.home.lock()?;
+        let head = section.head;
+        if section.inherited() {
             shared.distrust()?;
         }
         let mut attempt = |shared: &mut Shared| {
@@ -88,7 +91,7 @@ impl Reactions {
             shared.repair(head)?;
             outcome = attempt(&mut shared);
         }
-        drop(guard);
+        drop(section);
         outcome
     }
 
@@ -103,8 +106,7 @@ impl Reactions {
     /// Make known the reactions of this program; answers nothing, and changes nothing for those known already. Their order
     /// is that of the numbers that leases speak of.
     pub fn register(&self, specs: &[Spec]) -> Result<()> {
-        let head = self.log.head()?;
-        self.locked(|shared| shared.register(specs, head))
+        self.locked(|shared| shared.register(specs, shared.head))
     }
 
     /// How many ms until a lease ends, a retry or a deferral is due; None when nothing waits.
@@ -125,7 +127,7 @@ impl Reactions {
     /// again, it is a new one. Answers whether it was known.
     pub fn forget(&self, reaction: &str) -> Result<bool> {
         let known = self.locked(|shared| shared.forget(reaction))?;
-        self.log.moved();
+        self.home.moved();
         Ok(known)
     }
 
@@ -148,9 +150,9 @@ impl Reactions {
     }
 }
 
-impl Drop for Reactions {
+impl<H: Home> Drop for Reactions<H> {
     fn drop(&mut self) {
-        if self.log.check_open().is_ok() {
+        if self.home.check().is_ok() {
             let _ = self.flush();
         }
     }

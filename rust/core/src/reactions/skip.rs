@@ -8,6 +8,7 @@ use crate::reaction_files::texts::TEXT_MAX_BYTES;
 
 use super::Reactions;
 use super::administer::{Selection, freed};
+use super::home::Home;
 use super::state::Shared;
 
 /// Where one reaction stands on a target.
@@ -35,7 +36,7 @@ impl Head {
     }
 }
 
-impl Reactions {
+impl<H: Home> Reactions<H> {
     /// Where each reaction stands on a target; nowhere for a reaction that holds, which is told as one of its name.
     pub fn heads(&self, target: &str) -> Result<Vec<Head>> {
         self.locked(|shared| {
@@ -64,8 +65,8 @@ impl Reactions {
         self.locked(|shared| shared.skip(target, reaction, position, note))?;
         self.flush()?;
         // Workers may be asleep that could go on now, and somebody may wait for the target to have come so far.
-        self.log.wake();
-        self.log.moved();
+        self.home.wake();
+        self.home.moved();
         Ok(())
     }
 

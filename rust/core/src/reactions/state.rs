@@ -7,9 +7,9 @@ use std::sync::atomic::Ordering;
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
-use crate::store::log::Log;
 
 use super::frontier::{Frontier, Standing};
+use super::home::Home;
 use super::spec::Spec;
 use crate::reaction_files::files::Files;
 use crate::reaction_files::records::{Counts, Cursor, Subscription, Target};
@@ -112,16 +112,19 @@ pub(super) struct Shared {
     pub(super) gathering: Option<u64>,
     pub(super) uptime_ms: u64,
     pub(super) now_ms: u64,
+    /// The last position that readers see.
+    pub(super) head: u64,
 }
 
 impl Shared {
     /// Open the files, or make them. Under the lock.
-    pub(super) fn open(log: &Log, head: u64) -> Result<Self> {
-        let (files, damaged) = Files::open(&*log.disk, &log.segments.store_id)?;
+    pub(super) fn open(home: &impl Home, head: u64) -> Result<Self> {
+        let (disk, store_id) = home.disk();
+        let (files, damaged) = Files::open(disk, &store_id)?;
         let mut shared = Self {
             damaged: damaged || files.counts.is_torn(0)?,
             files: Arc::new(files),
-            boot: xxhash_rust::xxh3::xxh3_64(act_fast_sys::boot_id().as_bytes()) >> 16,
+            boot: home.boot(),
             counts: Counts::default(),
             loaded: Counts::default(),
             seen: 0,
@@ -149,6 +152,7 @@ impl Shared {
             gathering: None,
             uptime_ms: 0,
             now_ms: 0,
+            head,
         };
         if shared.damaged {
             shared.repair(head)?;

@@ -43,6 +43,7 @@ impl Shared {
     pub(super) fn sync(&mut self, uptime_ms: u64, now_ms: u64, head: u64) -> Result<()> {
         self.uptime_ms = uptime_ms;
         self.now_ms = now_ms;
+        self.head = head;
         self.counts = self.read_counts()?;
         if self.counts.generation != self.loaded.generation {
             self.begin_anew(head)?;

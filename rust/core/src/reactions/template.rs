@@ -110,6 +110,15 @@ impl Resolver {
         }
     }
 
+    /// Whether it looks at payloads.
+    pub(super) fn reads_data(&self) -> bool {
+        match self {
+            Self::Fixed(_) | Self::Own => false,
+            Self::Template(pieces) => pieces.iter().any(|piece| matches!(piece, Piece::Data(_))),
+            Self::Function => true,
+        }
+    }
+
     /// Whether an event with one of these names, from a source, may come to a target.
     pub(super) fn may_name(&self, target: &str, source: &Source, events: &[&str]) -> bool {
         match self {

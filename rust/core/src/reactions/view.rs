@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::Reactions;
 use super::administer::Selection;
 use super::hold::Hold;
+use super::home::Home;
 use super::source::Source;
 use super::state::Shared;
 use super::template::Resolver;
@@ -58,7 +59,7 @@ pub struct CursorInfo {
     pub known: bool,
 }
 
-impl Reactions {
+impl<H: Home> Reactions<H> {
     /// The targets that are meant, in the order in which they came to be, after the target `after`, at most `limit`.
     pub fn targets(&self, selection: &Selection, after: Option<&str>, limit: usize) -> Result<Vec<TargetInfo>> {
         let (uptime_ms, now_ms) = (self.clock.uptime_ms(), self.clock.now_ms());
