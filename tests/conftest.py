@@ -38,6 +38,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, object, object
         return (yield)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Copies of databases go where they go with the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACT_FAST_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def store_path(tmp_path: Path) -> Path:
     """Where a store may be made; nothing is there yet."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, final, type_check_only
 
-from act_fast._rows import Filter, Progress, Row, StreamRow
+from act_fast._rows import CommitRow, Filter, Progress, Row, StreamRow
 
 __all__ = [
     "Appended",
@@ -103,6 +103,9 @@ class Query:
 
     def next_page(self, limit: int) -> list[Row] | None:
         """At most `limit` rows; may be empty while there is more to look through; None at the end."""
+
+    def next_commit_page(self, limit: int) -> list[CommitRow] | None:
+        """The same, each row with the position of its commit's first event behind its own."""
 
 @final
 class Replay:
@@ -205,6 +208,10 @@ class Log:
         meta: bytes | None = None,
     ) -> list[Appended]:
         """Append several (stream, events, expected version) as one commit."""
+
+    def append_copied(self, rows: list[CommitRow]) -> None:
+        """Append events of another store as they stand there, in whole commits. Each must come to its own position and
+        version here, too; what comes before one that does not is appended."""
 
     def version(self, stream: str) -> int: ...
     def position_before(self, created_us: int) -> int:

@@ -6,6 +6,9 @@ from typing import TypeAlias, TypedDict
 Row: TypeAlias = tuple[int, str, int, str, int, bytes, bytes]
 """position, stream, version, name, created in µs since 1970 UTC, data (JSON), meta (JSON, b"" when there is none)"""
 
+CommitRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes]
+"""a `Row` with the position of the first event of its commit behind its own position"""
+
 StreamRow: TypeAlias = tuple[str, int, int, int, int, int, str]
 """stream, version, first position, last position, first created µs, last created µs, name of the last event"""
 

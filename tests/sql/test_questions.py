@@ -214,7 +214,7 @@ def test_a_store_of_ones_own_making_cannot_be_asked() -> None:
     class Other:
         append = load = None
 
-    with pytest.raises(ValidationError, match="LogStore"):
+    with pytest.raises(ValidationError, match="a store, a path or an address"):
         connect(Other())  # type: ignore[arg-type]
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from act_fast._app.address import Address, open_store
 from act_fast._app.exchange_verbs import Exchanges
+from act_fast._app.local_copy import at_hand
 from act_fast._app.reaction_verbs import Reacts
 from act_fast._app.slice import Component
 from act_fast._app.telemetry import engine_class
@@ -133,7 +134,9 @@ class Act(Reacts, Exchanges):
         engine, catalog = self._engine, self._program.catalog()
         known = engine.library
         if known is None or known.made_of != (engine.registry, catalog):
-            known = engine.library = library_of_app(self.store, engine.registry, catalog, self.targets, self.skipped)
+            known = engine.library = library_of_app(
+                self.store, engine.registry, catalog, self.targets, self.skipped, at_hand
+            )
         return known
 
     def include(self, *components: Component) -> None:

@@ -9,7 +9,7 @@ from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 
-__all__ = ["Address", "open_address", "open_store"]
+__all__ = ["Address", "is_store", "open_address", "open_store"]
 
 Address: TypeAlias = Store | str | os.PathLike[str]
 """A store, or where one is: a directory, `memory:`, or `postgresql://host/database`."""
@@ -17,6 +17,11 @@ Address: TypeAlias = Store | str | os.PathLike[str]
 _POSTGRES: Final = ("act_fast.stores.postgres.store", "PostgresStore", "postgres")
 _SCHEMES: Final = {"postgresql": _POSTGRES, "postgres": _POSTGRES}
 """The module and the name of what opens a scheme's addresses, and the extra that brings its client."""
+
+
+def is_store(given: object) -> bool:
+    """Whether something is a store, and not the address of one."""
+    return callable(getattr(given, "append", None)) and callable(getattr(given, "load", None))
 
 
 def open_store(address: Address) -> tuple[Store, bool]:
@@ -27,7 +32,7 @@ def open_store(address: Address) -> tuple[Store, bool]:
         StoreError: the store cannot be opened.
     """
     if not isinstance(address, str | os.PathLike):
-        if not callable(getattr(address, "append", None)) or not callable(getattr(address, "load", None)):
+        if not is_store(address):
             called = (
                 address.__qualname__ if isinstance(address, type) else f"an instance of {type(address).__qualname__}"
             )

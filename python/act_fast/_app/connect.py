@@ -4,7 +4,9 @@ import os
 from datetime import datetime
 
 from act_fast._app.act import Act
+from act_fast._app.address import is_store, open_address
 from act_fast._app.async_act import AsyncAct
+from act_fast._app.local_copy import at_hand
 from act_fast._checks import arguments
 from act_fast._sql.connection import Connection
 from act_fast.errors import StoreError, StoreFormatError, StoreLockedError, ValidationError
@@ -30,7 +32,7 @@ def connect(
             connection.sql("select name, count(*) from events group by name").show()
 
     Args:
-        source: an app, a store, or the path of one that is there.
+        source: an app, a store, or the path or the address of one that is there.
         at: a position or a time; the log as it is now otherwise.
         files: let questions read files that this process may read, such as `read_csv('prices.csv')`. They are only
             read. Do not hand on questions of people who may not see these files.
@@ -48,22 +50,25 @@ def connect(
         source = source.sync
     if isinstance(source, Act):
         return Connection(source._library, None, at, files)
-    if isinstance(source, LogStore):
-        return Connection(library_of_store(source), None, at, files)
     if not isinstance(source, str | os.PathLike):
+        if is_store(source):
+            return Connection(library_of_store(source, at_hand), None, at, files)
         raise ValidationError(
-            f"{type(source).__name__} can not be asked in SQL; hand over an app, a LogStore or a path"
+            f"{type(source).__name__} can not be asked in SQL; hand over an app, a store, a path or an address"
         )
-    store = _open(arguments.directory(source))
+    store = _open(source)
     try:
-        return Connection(library_of_store(store), store, at, files)
+        return Connection(library_of_store(store, at_hand), store, at, files)
     except BaseException:
         store.close()
         raise
 
 
-def _open(path: str) -> LogStore:
-    """The store at a path, which must be there; for reading only where nothing can be written."""
+def _open(source: str | os.PathLike[str]) -> Store:
+    """The store at a path or an address, which must be there; for reading only where nothing can be written."""
+    if isinstance(source, str) and "://" in source:
+        return open_address(source, create=False)
+    path = arguments.directory(source)
     try:
         return LogStore(path, durability=None, create=False)
     except (StoreFormatError, StoreLockedError):

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
+from act_fast._app.local_copy import at_hand
+from act_fast._app.restoring import restore_store
 from act_fast._core import Columns
 from act_fast._events.event import Event
 from act_fast._rows import Progress
@@ -14,17 +16,18 @@ from act_fast.errors import ValidationError
 from act_fast.stores.conditions import Conditions, check_names, filter_of, spelled_out
 from act_fast.stores.log.export import Compression, check_destination, cut, export_answer
 from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
 from act_fast.stores.values import Backup, Exported, Restored
 
 if TYPE_CHECKING:
     from act_fast._app.pipeline import Engine
     from act_fast._sql.library import Library
 
-__all__ = ["Exchanges"]
+__all__ = ["Exchanges", "log_of"]
 
 
 class Exchanges:
-    """The verbs of an app whose store is a log."""
+    """The verbs."""
 
     _engine: "Engine"
     _program: Program
@@ -54,7 +57,10 @@ class Exchanges:
             StoreLockedError: somebody else is just making a backup at `path`.
             OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
-        return _log_of(self._engine.store).backup(path, progress=progress)
+        store = self._engine.store
+        if not isinstance(store, LogStore):
+            raise ValidationError(f"{type(store).__name__} is no log on this machine; back it up by its own means")
+        return store.backup(path, progress=progress)
 
     def restore(
         self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
@@ -65,6 +71,8 @@ class Exchanges:
         one step. Whatever fails before leaves the store as it was. Afterwards what the app had cached is forgotten, and
         its reactions begin again, with the first event, and so it is with every other app on the same store. What was
         begun before (queries, histories, waits, a `settle`) ends with `StoreClosedError`.
+
+        A database is filled in one transaction, and must be empty.
 
         Args:
             source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
@@ -78,16 +86,16 @@ class Exchanges:
             StoreLockedError: somebody else has the store open, or workers of this app are running.
             StoreFullError: there is no room for a second log.
             OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
-            ValidationError: there is no such source, or the store is no log.
+            ValidationError: there is no such source, or the store is a database that is not empty.
         """
-        store = _log_of(self._engine.store)
+        store = self._engine.store
         if dry_run:
-            return store.restore(source, dry_run=dry_run, progress=progress)
+            return restore_store(store, source, dry_run=dry_run, progress=progress)
         told = noticing(progress)
 
         def replaced() -> Restored:
             with self._program.paused():
-                return store.restore(source, progress=told)
+                return restore_store(store, source, dry_run=False, progress=told)
 
         return self._program.apart(replaced)
 
@@ -135,7 +143,6 @@ class Exchanges:
             OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
         check_names(conditions)
-        store = _log_of(self._engine.store)
         if query is not None:
             if events is not None or any(each not in (None, 0) for each in conditions.values()):
                 raise ValidationError("a query says itself what it wants: export it without any other condition")
@@ -146,7 +153,7 @@ class Exchanges:
             return made
         if params is not None or at is not None:
             raise ValidationError("params= and at= go with a query; for events as of a position, say before=")
-        return store.export(
+        return log_of(self._engine.store).export(
             path,
             names=None if events is None else self._engine.names_of(events),
             compression=compression,
@@ -179,17 +186,17 @@ class Exchanges:
             conditions: which events, as `Conditions` lists them.
 
         Raises:
-            ValidationError: a condition is wrong, or the store is no log.
+            ValidationError: a condition is wrong, or the store cannot be copied to this machine.
             DefinitionError: a class is no event of this app.
         """
         check_names(conditions)
-        store = _log_of(self._engine.store)
         if event is not None and events is not None:
             raise ValidationError("name one class for its own columns, or several with events=, not both")
         names = None if events is None else self._engine.names_of(events)
+        log = log_of(self._engine.store)
         if event is None:
-            return store.arrow(names=names, **conditions)
-        return self._library.columns(event, cut(store.columns(), filter_of(conditions)))
+            return log.arrow(names=names, **conditions)
+        return self._library.columns(event, log.columns(), cut(log.columns(), filter_of(conditions)))
 
 
 def noticing(progress: Progress | None) -> Progress:
@@ -203,9 +210,13 @@ def noticing(progress: Progress | None) -> Progress:
     return told
 
 
-def _log_of(store: Any) -> LogStore:
-    if not isinstance(store, LogStore):
-        raise ValidationError(
-            f"{type(store).__name__} is no log on this machine, so it cannot be copied or replaced; use its own means"
-        )
-    return store
+def log_of(store: Store, progress: Progress | None = None) -> LogStore:
+    """The log itself, or a copy on this machine of what is in a database.
+
+    Raises:
+        ValidationError: the store is neither.
+    """
+    found = at_hand(store, progress)
+    if not isinstance(found, LogStore):
+        raise ValidationError(f"{type(store).__name__} is no log, and does not say how it is copied; use its own means")
+    return found

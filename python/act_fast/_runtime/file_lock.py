@@ -41,6 +41,10 @@ class FileLock:
             return False
         return True
 
+    def wait(self) -> None:
+        """Take the lock alone, waiting for whoever has it."""
+        fcntl.flock(self._file, fcntl.LOCK_EX)
+
     def share(self) -> None:
         """Take the lock together with all others who share it, waiting for one who has it alone."""
         fcntl.flock(self._file, fcntl.LOCK_SH)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 
@@ -28,10 +28,12 @@ from act_fast._sql.relations import (
 )
 from act_fast._sql.session import Session
 from act_fast.errors import DefinitionError
-from act_fast.stores.capabilities import columns_of, pinned_to_log
+from act_fast.stores.capabilities import ColumnReader, columns_of, pinned_to_log
 from act_fast.stores.port import Store
-from act_fast.stores.reaction_port import reactions_of
+from act_fast.stores.reaction_port import offers_reactions, reactions_of
 from act_fast.stores.time_travel import cut_at
+
+AtHand: TypeAlias = Callable[[Store], Store]
 
 __all__ = ["Library", "library_of_app", "library_of_store"]
 
@@ -43,6 +45,9 @@ class Library:
         store: where the events are.
         relations: by their names in small letters, those that others are made of first.
         made_of: the definitions of an app that they were made of.
+
+    Args:
+        at_hand: gives the store as it is now, or a copy of it, where it can be read as columns.
     """
 
     def __init__(
@@ -51,21 +56,22 @@ class Library:
         relations: list[Relation],
         targets: Callable[[], Iterator[Target]],
         skipped: Callable[[], Iterator[Skipped]],
+        at_hand: AtHand,
         made_of: tuple[Registry, Catalog] | None = None,
     ) -> None:
-        columns_of(store)  # or say that SQL cannot read this store
         self.store: Store = store
         self.made_of: tuple[Registry, Catalog] | None = made_of
         self.relations: dict[str, Relation] = {relation.name.casefold(): relation for relation in relations}
         self._targets = targets
         self._skipped = skipped
+        self._at_hand = at_hand
 
     @property
     def names(self) -> list[str]:
         """What the relations are called."""
         return [relation.name for relation in self.relations.values()]
 
-    def columns(self, event: type[Event], filter: Filter) -> Columns:
+    def columns(self, event: type[Event], log: ColumnReader, filter: Filter) -> Columns:
         """The events of a class that meet the conditions, with a typed column for each field.
 
         Raises:
@@ -73,14 +79,16 @@ class Library:
         """
         for relation in self.relations.values():
             if isinstance(relation, EventClassRelation) and relation.event is event:
-                return relation.columns(columns_of(self.store), filter)
+                return relation.columns(log, filter)
         raise DefinitionError(f"{event!r} is no event of this app; name an event class of its states")
 
     def session(
         self, connection: duckdb.DuckDBPyConnection, at: int | datetime | None = None, *, files: bool = False
     ) -> Session:
         """A cut to ask about: the log as it is now, or was at a position or a time."""
-        store = pinned_to_log(self.store)  # a restored log would have other events at the same positions
+        store = self._at_hand(self.store)
+        columns_of(store)  # or say that SQL cannot read this store
+        store = pinned_to_log(store)  # a restored log would have other events at the same positions
         return Session(connection, store, cut_at(store, at), self._targets, self._skipped, files=files)
 
     def sql(
@@ -113,7 +121,7 @@ class Library:
             relation.place(session)
 
 
-def library_of_store(store: Store) -> Library:
+def library_of_store(store: Store, at_hand: AtHand) -> Library:
     """The relations of a store whose events nobody has classes for."""
 
     def found() -> Iterator[Target]:
@@ -131,7 +139,10 @@ def library_of_store(store: Store) -> Library:
             reactions.close()
 
     return Library(
-        store, [EventsRelation(), StreamsRelation(), TargetsRelation(), SkippedRelation()], found, found_skipped
+        store,
+        [EventsRelation(), StreamsRelation(), TargetsRelation(), SkippedRelation()],
+        *_if_kept(store, found, found_skipped),
+        at_hand,
     )
 
 
@@ -141,6 +152,7 @@ def library_of_app(
     catalog: Catalog,
     targets: Callable[[], Iterator[Target]],
     skipped: Callable[[], Iterator[Skipped]],
+    at_hand: AtHand,
 ) -> Library:
     """The relations of an app: those of its store, and one for each class of events and states."""
     relations: list[Relation] = [EventsRelation(), StreamsRelation(), TargetsRelation()]
@@ -155,4 +167,11 @@ def library_of_app(
         name = relation_name(event.__name__, "event", taken)
         relations.append(EventClassRelation(name, event, codec))
         taken.append(name)
-    return Library(store, [*relations, last], targets, skipped, (registry, catalog))
+    return Library(store, [*relations, last], *_if_kept(store, targets, skipped), at_hand, (registry, catalog))
+
+
+def _if_kept(
+    store: Store, targets: Callable[[], Iterator[Target]], skipped: Callable[[], Iterator[Skipped]]
+) -> tuple[Callable[[], Iterator[Target]], Callable[[], Iterator[Skipped]]]:
+    """What tells of targets and skipped events; there are none where a store keeps nothing of reactions."""
+    return (targets, skipped) if offers_reactions(store) else (lambda: iter(()), lambda: iter(()))

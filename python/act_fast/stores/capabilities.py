@@ -1,15 +1,16 @@
 """What a store can do beyond the protocol: each capability is asked of the store, and may be lacking.
 
-A store offers `rows`, `replay_groups`, `columns`, `pinned` and `log_mark` by a method of that name. Where the method is
-missing or answers None, the framework uses the verbs of the protocol instead, or says that the store cannot do what was
-asked.
+A store offers `rows`, `replay_groups`, `columns`, `transfer`, `pinned` and `log_mark` by a method of that name. Where
+the method is missing or answers None, the framework uses the verbs of the protocol instead, or says that the store
+cannot do what was asked.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeAlias
 
 from act_fast._core import Appended, Columns, Query, Replay
-from act_fast._rows import Filter, Row
+from act_fast._rows import CommitRow, Filter, Row
 from act_fast.errors import ValidationError
 from act_fast.stores.conditions import Conditions, filter_of
 from act_fast.stores.port import Store
@@ -21,15 +22,20 @@ __all__ = [
     "LogMark",
     "ReplayGroups",
     "Rows",
+    "SnapshotRow",
+    "Take",
+    "Transfer",
     "columns_of",
     "is_distant",
     "load_each",
     "log_mark_of",
+    "offers_columns",
     "pinned_to_log",
     "positions_in",
     "replay_groups_of",
     "rows_of",
     "store_id_of",
+    "transfer_of",
 ]
 
 Encoded: TypeAlias = tuple[str, bytes]
@@ -132,6 +138,53 @@ class ColumnReader(Protocol):
         ...
 
 
+Take: TypeAlias = Callable[[list[CommitRow]], object]
+"""Takes a page of whole commits."""
+
+SnapshotRow: TypeAlias = tuple[str, int, bytes]
+"""stream, version, data"""
+
+
+class Transfer(Protocol):
+    """All that a store holds, out and in as it stands: what copies are made of."""
+
+    @property
+    def store_id(self) -> str:
+        """What tells this store from all others."""
+        ...
+
+    def standing(self, position: int) -> tuple[int, CommitRow | None]:
+        """The head, and the event at a position if there is one."""
+        ...
+
+    def commits(self, after: int, upto: int) -> Iterator[list[CommitRow]]:
+        """The events behind a position up to another, in order, in pages of whole commits."""
+        ...
+
+    def taking(self) -> AbstractContextManager[Take]:
+        """What appends such pages as they stand, each event at its own position.
+
+        At the end of the block they are there, and would survive a power cut. A database takes all of them or none.
+        """
+        ...
+
+    def snapshots(self) -> Iterator[SnapshotRow]:
+        """All snapshots, stream by stream in the order the streams came to be, each stream's in order of version."""
+        ...
+
+    def take_snapshots(self, rows: Sequence[SnapshotRow]) -> None:
+        """Keep snapshots of versions that their streams have reached."""
+        ...
+
+    def handing_over(self) -> AbstractContextManager[None]:
+        """Keep everybody else from appending, for as long as the block lasts.
+
+        Raises:
+            StoreLockedError: that cannot be done as long as other programs have the store open.
+        """
+        ...
+
+
 def rows_of(store: object) -> Rows | None:
     """The rows of a store; None when it offers none."""
     found: Rows | None = _asked(store, "rows")
@@ -170,6 +223,26 @@ def columns_of(store: object) -> ColumnReader:
     if found is None:
         raise ValidationError(
             f"SQL and Arrow read events as columns, which {type(store).__name__} does not offer; use a LogStore"
+        )
+    return found
+
+
+def offers_columns(store: object) -> bool:
+    """Whether a store gives its events as columns by itself."""
+    return _asked(store, "columns") is not None
+
+
+def transfer_of(store: object) -> Transfer:
+    """How a store is copied.
+
+    Raises:
+        ValidationError: it cannot be.
+    """
+    found: Transfer | None = _asked(store, "transfer")
+    if found is None:
+        raise ValidationError(
+            f"{type(store).__name__} does not say how it is copied; use a store of act-fast's own, or give yours a"
+            " method `transfer()`"
         )
     return found
 

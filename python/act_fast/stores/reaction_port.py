@@ -6,7 +6,7 @@ from typing import Final, Protocol, TypeAlias, cast
 from act_fast._rows import Row
 from act_fast.errors import ValidationError
 
-__all__ = ["NOT_BEGUN", "Found", "Head", "Outcome", "Past", "ReactionPort", "Spec", "reactions_of"]
+__all__ = ["NOT_BEGUN", "Found", "Head", "Outcome", "Past", "ReactionPort", "Spec", "offers_reactions", "reactions_of"]
 
 Spec: TypeAlias = tuple[str, Sequence[str], str | None, str | None, str, int, bool]
 """reaction, stored names of its events, template or None for a function, source, lane, priority, from now on"""
@@ -210,6 +210,11 @@ class ReactionPort(Protocol):
     def wake(self) -> None:
         """Wake all who wait for news, in this and other processes."""
         ...
+
+
+def offers_reactions(store: object) -> bool:
+    """Whether a store keeps anything of reactions."""
+    return callable(getattr(store, "reactions", None))
 
 
 def reactions_of(store: object) -> ReactionPort:

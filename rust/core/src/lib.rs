@@ -41,5 +41,5 @@ pub use store::log::Log;
 pub use store::stats::Stats;
 pub use transfer::backup::Backup;
 pub use transfer::export::Format;
-pub use write::commit::{Appended, AppendedParts, NewEvent, Part, Patience};
+pub use write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience};
 pub use write::snapshots::SnapshotView;

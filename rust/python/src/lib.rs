@@ -3,6 +3,7 @@
 mod appended;
 mod arguments;
 mod columns;
+mod copied;
 mod correlation;
 mod errors;
 mod filter;

@@ -15,6 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use crate::appended::Appended;
 use crate::arguments::{self, Events, Parts};
 use crate::columns::{self, Columns};
+use crate::copied;
 use crate::errors::raised;
 use crate::filter;
 use crate::fold::Replay;
@@ -172,6 +173,12 @@ impl Log {
         let events = given.events()?;
         let appended = self.write(py, &given.parts(&events)?, meta.unwrap_or_default())?;
         Ok(appended.into_iter().map(Appended::from).collect())
+    }
+
+    /// Append events of another store as they stand there, in whole commits: rows (position, commit, stream, version, name,
+    /// created µs, data, meta).
+    fn append_copied(&self, py: Python<'_>, rows: &Bound<'_, PyList>) -> PyResult<()> {
+        copied::append_rows(py, &*self.handle.get()?, rows)
     }
 
     /// How many events a stream has; 0 when there is no such stream.

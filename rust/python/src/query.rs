@@ -8,7 +8,7 @@ use pyo3::types::PyList;
 use crate::arguments;
 use crate::errors::raised;
 use crate::handle::Handle;
-use crate::rows::rows;
+use crate::rows::{commit_rows, rows};
 
 /// A running query: one consistent cut of the log, handed out page by page.
 #[pyclass(frozen, module = "act_fast._core")]
@@ -21,6 +21,28 @@ pub(crate) struct Query {
 impl Query {
     /// At most `limit` rows; may be empty while there is more to look through; None at the end.
     fn next_page<'py>(&self, py: Python<'py>, limit: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyList>>> {
+        self.page(py, limit, rows)
+    }
+
+    /// The same, each row with the position of its commit's first event behind its own.
+    fn next_commit_page<'py>(
+        &self,
+        py: Python<'py>,
+        limit: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        self.page(py, limit, commit_rows)
+    }
+}
+
+type Made<'py> = fn(Python<'py>, &act_fast_core::Log, &[act_fast_core::EventView<'_>]) -> PyResult<Bound<'py, PyList>>;
+
+impl Query {
+    fn page<'py>(
+        &self,
+        py: Python<'py>,
+        limit: &Bound<'py, PyAny>,
+        made: Made<'py>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
         let limit = arguments::limit(limit)?;
         let log = self.handle.get()?;
         let page = py.detach(|| {
@@ -28,7 +50,7 @@ impl Query {
             query.next_page(&log, limit)
         });
         match page.map_err(raised)? {
-            Some(events) => rows(py, &log, &events).map(Some),
+            Some(events) => made(py, &log, &events).map(Some),
             None => Ok(None),
         }
     }

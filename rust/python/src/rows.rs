@@ -13,6 +13,19 @@ pub(crate) fn rows<'py>(py: Python<'py>, log: &Log, events: &[EventView<'_>]) ->
     Maker::new(py, log).rows(events)
 }
 
+/// The same with the position of the first event of each one's commit, second in its tuple.
+pub(crate) fn commit_rows<'py>(py: Python<'py>, log: &Log, events: &[EventView<'_>]) -> PyResult<Bound<'py, PyList>> {
+    let mut maker = Maker::new(py, log);
+    let mut rows = Vec::with_capacity(events.len());
+    for event in events {
+        let (stream, name) = (maker.text(event.stream)?, maker.text(event.name)?);
+        let (data, meta) = (PyBytes::new(py, event.data), maker.meta(event.meta));
+        let row = (event.position, event.commit, stream, event.version, name, event.created, data, meta);
+        rows.push(row.into_pyobject(py)?);
+    }
+    PyList::new(py, rows)
+}
+
 /// Makes rows, and remembers the texts and metas that it has made.
 pub(crate) struct Maker<'py, 'a> {
     py: Python<'py>,

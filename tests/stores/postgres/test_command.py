@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from act_fast import LogStore, Meta, ValidationError, connect
+from act_fast import LogStore, Meta, ValidationError
+from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
+from tests.support.servers import PostgresServer
 
 COMMAND = Path(sys.executable).with_name("act-fast")
 SECRET = "hunter2secret"
@@ -76,10 +78,40 @@ def test_no_command_says_the_password(bank: tuple[str, Path], command: str, tmp_
 
 def test_what_takes_a_directory_says_so_without_repeating_an_address(bank: tuple[str, Path]) -> None:
     url, _ = bank
-    for attempt in (lambda: connect(url), lambda: LogStore(url)):
-        with pytest.raises(ValidationError, match="not the address of a server") as caught:
-            attempt()
-        assert SECRET not in str(caught.value)
+    with pytest.raises(ValidationError, match="not the address of a server") as caught:
+        LogStore(url)
+    assert SECRET not in str(caught.value)
+
+
+def test_sql_and_export_answer_as_for_a_directory(bank: tuple[str, Path], tmp_path: Path) -> None:
+    url, path = bank
+    question = "select position, stream, version, name, data, correlation from events order by position"
+    found, expected = run("sql", url, question, "--json"), run("sql", path, question, "--json")
+    assert (found.returncode, found.stderr, found.stdout) == (0, "", expected.stdout)
+    exported = run("export", url, tmp_path / "all.jsonl", "--name", "Opened")
+    assert (exported.returncode, exported.stdout) == (0, f"{tmp_path / 'all.jsonl'}: 2 events\n")
+    assert len((tmp_path / "all.jsonl").read_text().splitlines()) == 2
+
+
+def test_restore_fills_a_database_that_is_empty_and_no_other(
+    bank: tuple[str, Path], postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url, path = bank
+    run("export", path, tmp_path / "all.jsonl")
+    empty = postgres.url(schema=f"{place_of(url).schema}_restored")
+    rehearsed = run("restore", empty, tmp_path / "all.jsonl", "--dry-run")
+    assert rehearsed.stdout.startswith("4 events in 3 commits and 2 streams would be restored")
+    restored = run("restore", empty, tmp_path / "all.jsonl")
+    assert (restored.returncode, restored.stdout.partition(" restored")[0]) == (
+        0,
+        "4 events in 3 commits and 2 streams",
+    )
+    run("export", empty, tmp_path / "again.jsonl")
+    assert (tmp_path / "again.jsonl").read_text() == (tmp_path / "all.jsonl").read_text()
+    refused = run("restore", url, tmp_path / "all.jsonl")
+    assert refused.returncode == 2
+    assert "holds 4 events" in refused.stderr
+    assert SECRET not in refused.stderr
 
 
 def test_a_store_that_is_not_there_is_not_made(postgres_url: str) -> None:

@@ -2,9 +2,10 @@
 
 from argparse import Namespace
 
+from act_fast._app.exchange_verbs import log_of
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.conditions import add_conditions
-from act_fast.cli.input.store import open_log
+from act_fast.cli.input.store import open_store
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.words import counted
 
@@ -26,7 +27,7 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands, "export", _run, summary="write events to a file", description=DESCRIPTION, examples=EXAMPLES
     )
-    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument("target", metavar="FILE", help="the file; a folder with --partition-by")
     add_conditions(parser)
     parser.add_argument("--compression", help="of Parquet: zstd (the default), snappy, gzip, lz4 or uncompressed")
@@ -35,8 +36,8 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: Namespace) -> int:
-    with open_log(arguments.path) as store, progress_bar("exporting") as progress:
-        made = store.export(
+    with open_store(arguments.path) as store, progress_bar("exporting") as progress:
+        made = log_of(store, progress).export(
             arguments.target,
             stream=arguments.stream,
             pattern=arguments.pattern,

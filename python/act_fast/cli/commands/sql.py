@@ -19,8 +19,9 @@ __all__ = ["add"]
 DESCRIPTION = """\
 Ask questions in SQL, which DuckDB answers. Nothing can be changed.
 
-A store by its path has the relations events, streams, targets and skipped. An
-app, named as module:app, has one more for each of its event and state classes.
+A store by its path or its address has the relations events, streams, targets
+and skipped. An app, named as module:app, has one more for each of its event
+and state classes.
 
 Without a question, it opens a shell on a terminal: end each question with a
 semicolon, type .help for the rest. In a pipe, questions are read from standard
@@ -39,7 +40,9 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands, "sql", _run, summary="ask questions in SQL", description=DESCRIPTION, examples=EXAMPLES
     )
-    parser.add_argument("source", metavar="PATH|APP", help="the store's directory, or an app as module:name")
+    parser.add_argument(
+        "source", metavar="PATH|APP", help="the store's directory, its address, or an app as module:name"
+    )
     parser.add_argument("query", metavar="QUERY", nargs="?", help="one question")
     parser.add_argument(
         "--at", metavar="MOMENT", type=position_or_moment, help="ask about the log as it was at a position or a time"
@@ -65,7 +68,7 @@ def _run(arguments: Namespace) -> int:
 
 def _connected(source: str, at: int | datetime | None, files: bool, stack: ExitStack) -> Connection:
     # A directory may have a colon in its name, and a module's name is never that of a directory with one.
-    names_app = ":" in source and not os.path.exists(source)
+    names_app = ":" in source and "://" not in source and not os.path.exists(source)
     if not names_app:
         return connect(source, at=at, files=files)
     app = find_app(source)

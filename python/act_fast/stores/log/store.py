@@ -18,7 +18,7 @@ from act_fast._events.event import encode
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress, Row
 from act_fast.errors import ValidationError
-from act_fast.stores.capabilities import ColumnReader, LogMark, ReplayGroups, Rows
+from act_fast.stores.capabilities import ColumnReader, LogMark, ReplayGroups, Rows, Transfer
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.given import cause_of, part, parts_of
 from act_fast.stores.log.export import ARROW_COLUMNS, Compression, check_destination, cut, export_events
@@ -26,6 +26,7 @@ from act_fast.stores.log.from_core import store_stats, verify_report
 from act_fast.stores.log.notifications import News
 from act_fast.stores.log.reactions import LogReactions
 from act_fast.stores.log.restore import check_source, restore_into
+from act_fast.stores.log.transfer import LogTransfer
 from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.rows import each_committed, stream_info
@@ -463,6 +464,10 @@ class LogStore:
     def columns(self) -> ColumnReader:
         """Events as the core's own columns, for SQL and Arrow."""
         return self._log
+
+    def transfer(self) -> Transfer:
+        """All that the store holds, out and in as it stands, for the framework."""
+        return LogTransfer(self._log)
 
     def close(self) -> None:
         """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""

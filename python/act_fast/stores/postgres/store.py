@@ -7,6 +7,7 @@ from typing import Any
 from psycopg import Connection
 
 from act_fast._checks import arguments
+from act_fast.stores.capabilities import Transfer
 from act_fast.stores.database.news import News
 from act_fast.stores.database.queries import Bounds
 from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
@@ -17,6 +18,7 @@ from act_fast.stores.postgres.bounds import FunctionBounds
 from act_fast.stores.postgres.connections import Connections, asking
 from act_fast.stores.postgres.listener import NotificationListener
 from act_fast.stores.postgres.schema import prepare
+from act_fast.stores.postgres.transfer import PostgresTransfer
 from act_fast.stores.values import StoreStats
 
 __all__ = ["PostgresStore"]
@@ -73,6 +75,10 @@ class PostgresStore(DatabaseStore[Connection[Any]]):
     def rows(self) -> DatabaseRows | None:
         """Events as rows, for the framework. None in a subclass, whose verbs may do more."""
         return DatabaseRows(self) if type(self) is PostgresStore else None
+
+    def transfer(self) -> Transfer:
+        """All that the store holds, out and in as it stands, for the framework."""
+        return PostgresTransfer(self._connections, self._store_id)
 
     @property
     def _bounds(self) -> Bounds:

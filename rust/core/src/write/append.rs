@@ -14,7 +14,7 @@ use crate::shared::control;
 use crate::shared::lock::Guard;
 use crate::store::log::Log;
 use crate::store::writer::Writer;
-use crate::write::commit::{Appended, AppendedParts, NewEvent, Part, Patience};
+use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience};
 use crate::write::plan::{Plan, Touched, bytes_max, plan};
 
 /// How often an append that does not flush looks whether the store is still there.
@@ -23,6 +23,21 @@ const PLACE_CHECK_US: i64 = 100_000;
 impl Log {
     /// Append all parts as one commit: all of it or nothing.
     pub fn append(&self, parts: &[Part<'_>], meta: &[u8], patience: Patience) -> Result<AppendedParts> {
+        self.append_from(parts, meta, patience, None)
+    }
+
+    /// Append a commit of another log, which must come to the position that it has there, with the time that it has there.
+    pub fn append_copied(&self, parts: &[Part<'_>], meta: &[u8], origin: Origin) -> Result<AppendedParts> {
+        self.append_from(parts, meta, Patience::Wait, Some(origin))
+    }
+
+    fn append_from(
+        &self,
+        parts: &[Part<'_>],
+        meta: &[u8],
+        patience: Patience,
+        origin: Option<Origin>,
+    ) -> Result<AppendedParts> {
         check_commit(parts, meta, self.options.payload_max_bytes)?;
         self.check_writable()?;
         let mut writer = match patience {
@@ -33,7 +48,7 @@ impl Log {
             Patience::Wait => self.lock_writer()?,
             Patience::Try => self.try_lock_writer()?,
         };
-        let outcome = self.commit(&mut writer, parts, meta, patience);
+        let outcome = self.commit(&mut writer, parts, meta, patience, origin);
         drop(guard);
         drop(writer);
         if let Err(Error::Io { .. }) = &outcome {
@@ -93,6 +108,7 @@ impl Log {
         parts: &[Part<'_>],
         meta: &[u8],
         patience: Patience,
+        origin: Option<Origin>,
     ) -> Result<(AppendedParts, u64)> {
         self.check_sane()?;
         let now = now_us();
@@ -105,6 +121,9 @@ impl Log {
         let index = self.index()?;
         let mut index_state = self.control.index_state()?;
         let mut state = self.control.log_state()?;
+        if let Some(origin) = origin {
+            origin.check(&state)?;
+        }
         let plan = plan(&index, &index_state, &mut writer.last_name, parts)?;
 
         let count: usize = parts.iter().map(|part| part.events.len()).sum();
@@ -127,7 +146,7 @@ impl Log {
             // Once the record is written, an error is no longer a refusal; so what flushing takes is had before.
             self.segments.files(self.control.synced()?, place)?;
         }
-        let created = now.max(state.created);
+        let created = origin.map_or(now, |origin| origin.created).max(state.created);
         let new = NewCommit {
             place,
             previous: state.crc,

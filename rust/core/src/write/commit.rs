@@ -2,6 +2,9 @@
 
 use smallvec::SmallVec;
 
+use crate::error::{Error, Result};
+use crate::log::record::LogState;
+
 /// An event to append.
 #[derive(Clone, Copy, Debug)]
 pub struct NewEvent<'a> {
@@ -33,6 +36,32 @@ pub struct Appended {
     pub first_position: u64,
     /// The position of the last event.
     pub last_position: u64,
+}
+
+/// Where a commit stands in the log that it is copied from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The position of its first event.
+    pub position: u64,
+    /// µs since 1970.
+    pub created: i64,
+}
+
+impl Origin {
+    /// Refuse what would stand elsewhere in a log that is in this state.
+    pub(super) fn check(self, state: &LogState) -> Result<()> {
+        let Self { position, created } = self;
+        if position != state.position + 1 {
+            let next = state.position + 1;
+            return Err(Error::Invalid(format!(
+                "the commit at position {position} cannot be copied to a log whose next position is {next}"
+            )));
+        }
+        if created < state.created {
+            return Err(Error::Invalid(format!("the commit at position {position} is older than the one before it")));
+        }
+        Ok(())
+    }
 }
 
 /// Whether an append may wait for other writers.

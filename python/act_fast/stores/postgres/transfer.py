@@ -1,0 +1,124 @@
+"""The store in PostgreSQL as a whole, out and in by COPY: see `Transfer`."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any, Final
+
+from psycopg import Connection, sql
+
+from act_fast._rows import CommitRow
+from act_fast.errors import ValidationError
+from act_fast.stores.capabilities import SnapshotRow, Take
+from act_fast.stores.database.transfer import DatabaseTransfer, Going
+from act_fast.stores.postgres.connections import Connections
+
+__all__ = ["PostgresTransfer"]
+
+_SPAN_EVENTS: Final = 200_000
+"""So many events are read by one statement: one that takes long keeps `vacuum` from its work."""
+
+_OUT: Final = ("int8", "int8", "text", "int8", "text", "int8", "bytea", "bytea")
+_IN: Final = (*_OUT, "bytea")
+
+_READ: Final = """
+copy (select position, commit_position, stream, version, name, created_us, data, meta from {schema}.events
+    where position > {low} and position <= {high} order by position) to stdout (format binary)
+"""
+_WRITE: Final = """
+copy {schema}.events (position, commit_position, stream, version, name, created_us, data, meta, correlation)
+    from stdin (format binary)
+"""
+_TORN: Final = """
+select a.stream from (
+    select stream, count(*) as events, min(version) as first, max(version) as last from {schema}.events
+    where position > %s group by stream
+) as a left join {schema}.streams as s on s.stream = a.stream
+where a.first <> coalesce(s.version, 0) + 1 or a.last <> coalesce(s.version, 0) + a.events limit 1
+"""
+_STREAMS: Final = """
+insert into {schema}.streams as s
+    select a.stream, l.version, f.position, l.position, f.created_us, l.created_us, l.name from (
+        select stream, min(position) as first, max(position) as last from {schema}.events
+        where position > %s group by stream
+    ) as a join {schema}.events as f on f.position = a.first join {schema}.events as l on l.position = a.last
+on conflict (stream) do update set version = excluded.version, last_position = excluded.last_position,
+    last_us = excluded.last_us, last_name = excluded.last_name
+"""
+
+
+class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
+    """See `Transfer`."""
+
+    _connections: Connections
+
+    @contextmanager
+    def taking(self) -> Iterator[Take]:
+        """See `Transfer`."""
+        with self._transaction() as connection:
+            row = connection.execute(self._locked()).fetchone()
+            assert row is not None
+            begun_at, created_us = row
+            going = Going(begun_at, created_us)
+            with connection.cursor() as cursor, cursor.copy(self._connections.question(_WRITE)) as copy:
+                copy.set_types(_IN)
+
+                def take(rows: list[CommitRow]) -> None:
+                    for each in rows:
+                        copy.write_row((*each, going.on(each)))
+
+                yield take
+            if going.position > begun_at:
+                self._finish(connection, begun_at, going)
+
+    def take_snapshots(self, rows: Sequence[SnapshotRow]) -> None:
+        """See `Transfer`."""
+        self._connections.ask(
+            "insert into {schema}.snapshots select stream, version, (extract(epoch from clock_timestamp()) *"
+            " 1000000)::bigint, data from unnest(%s::text[], %s::bigint[], %s::bytea[]) as new (stream, version, data)"
+            " on conflict (stream, version) do update set data = excluded.data, created_us = excluded.created_us"
+            " returning version",
+            *([row[at] for row in rows] for at in range(3)),
+        )
+
+    @contextmanager
+    def handing_over(self) -> Iterator[None]:
+        """See `Transfer`. Appends wait meanwhile, whichever program they come from."""
+        with self._transaction() as connection:
+            connection.execute(self._locked())
+            yield
+
+    def _read(self, after: int, upto: int) -> Iterator[CommitRow]:
+        self._connections.check()
+        schema = sql.Identifier(self._connections.place.schema)
+        with self._connections.asking(), closing(self._connections.new()) as connection:
+            while after < upto:
+                high = min(upto, after + _SPAN_EVENTS)
+                read = sql.SQL(_READ).format(schema=schema, low=sql.Literal(after), high=sql.Literal(high))
+                with connection.cursor() as cursor, cursor.copy(read) as copy:
+                    copy.set_types(_OUT)
+                    yield from copy.rows()
+                after = high
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection[Any]]:
+        self._connections.check()
+        with (
+            self._connections.asking(),
+            closing(self._connections.new()) as connection,
+            connection.transaction(),
+        ):
+            connection.execute("set local synchronous_commit to on")
+            yield connection
+
+    def _locked(self) -> Any:
+        return self._connections.question("select position, created_us from {schema}.log for update")
+
+    def _finish(self, connection: Connection[Any], begun_at: int, going: Going) -> None:
+        """Keep beside the events what is kept beside them."""
+        question = self._connections.question
+        torn = connection.execute(question(_TORN), (begun_at,)).fetchone()
+        if torn is not None:
+            raise ValidationError(f"the events copied to stream {torn[0]!r} do not go on where it ends")
+        connection.execute(question(_STREAMS), (begun_at,))
+        moved = question("update {schema}.log set position = %s, created_us = %s")
+        connection.execute(moved, (going.position, going.created_us))
