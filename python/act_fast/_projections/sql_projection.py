@@ -91,6 +91,7 @@ class Run:
         repeats: whether that is because of a `reset`.
         filling: whether events are taken from the log, all there are.
         done: the position up to which events were committed by this run.
+        no_longer: the names of events that only another release takes, and of which some would be left out from here on.
     """
 
     def __init__(self, app: Source, projection: "SqlProjection", begins_at: int | None, repeats: bool = False) -> None:
@@ -102,6 +103,7 @@ class Run:
         self.repeats = repeats
         self.filling = False
         self.done: int | None = None
+        self.no_longer: frozenset[str] = frozenset()
 
 
 class SqlProjection(Projection):
@@ -298,6 +300,8 @@ class SqlProjection(Projection):
         try:
             with self._database.transaction() as db:
                 said = self._look(db, run)
+                if self._leaves_out(said, events, run):
+                    said = self._look(db, run)
                 known = sum(event.position <= said.position for event in events)
                 rest = events[known:]
                 if rest and self._is_behind(said, rest, run):
@@ -404,6 +408,14 @@ class SqlProjection(Projection):
             return Watermark(store=None)
         return Watermark(position) if said is None else msgspec.structs.replace(said, position=position)
 
+    def _leaves_out(self, said: Watermark, events: Sequence[Committed[Any]], run: Run) -> bool:
+        """Whether going on to these events leaves out some that another release would apply, as it did those before."""
+        others = said.events - run.origin.names
+        if not others or not events or not run.origin.any_between(others, said.position, events[-1].position + 1):
+            return False
+        run.no_longer |= others
+        return True
+
     def _why_not(
         self, position: int | None, said: Watermark | None, tables: dict[str, bool | None], run: Run
     ) -> str | None:
@@ -425,6 +437,8 @@ class SqlProjection(Projection):
     ) -> str | None:
         if run.repeats and run.begins_at is not None and run.begins_at <= (position or 0):
             return "it was reset"
+        if said is not None and said.position and (left_out := said.events & run.no_longer):
+            return f"it takes {', '.join(sorted(left_out))} no longer"
         return misfit(position, said, tables, run.origin, run.code, run.begins_at)
 
     def _begins_again(self, said: Watermark | None, run: Run) -> bool:
@@ -444,16 +458,12 @@ class SqlProjection(Projection):
             begun_at = origin.first()
         if said.store is not None and not events and begun_at == said.begun_at:
             return said
-        # Of those that another release takes and this one does not, all were applied as long as there are none.
-        others = said.events - origin.names
-        if others and origin.any_between(others, said.position, position + 1):
-            others = frozenset()
         return Watermark(
             position=position,
             store=origin.store,
             code=run.code,
             last_event=mark_of(events[-1]) if events else said.last_event or origin.mark_at(position),
-            events=origin.names | others,
+            events=origin.names | said.events,  # there are none of the others up to here
             source=origin.source,
             tables=watermark.filled_tables(db, self._own_tables),
             begun_at=begun_at,
