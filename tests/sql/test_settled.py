@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from act_fast import Act, LogStore, connect
+from act_fast import Act, Event, LogStore, State, connect, upcast
 from act_fast._sql.log_scan import LogScan
 from act_fast._sql.parquet import builder
 from act_fast._sql.parquet.manifest import FOLDER, Manifest
@@ -124,6 +124,37 @@ def test_all_types_are_the_same_from_files_and_from_the_log(app: Act) -> None:
     app.store.append("holder", [event])
     assert first == second == app.sql(f"select {columns} from everything order by position desc limit 1").fetchall()
     assert app.sql("describe everything").fetchall() == before
+
+
+def release(cents: Callable[[float], int]) -> type[State]:
+    """A program that knows of payments, which were in euros once."""
+
+    class Paid(Event, name="Paid_v2"):
+        cents: int
+
+        @upcast(from_="Paid")
+        @staticmethod
+        def from_euros(old: dict[str, Any]) -> dict[str, Any]:
+            return {"cents": cents(old["euros"])}
+
+    class Bill(State, events=[Paid], name="Bill"): ...
+
+    return Bill
+
+
+def test_what_other_code_has_made_of_events_is_not_used(store_path: Path) -> None:
+    def wrong(euros: float) -> int:
+        return round(euros)
+
+    def right(euros: float) -> int:
+        return round(euros * 100)
+
+    with LogStore(store_path, durability="os") as store:
+        store.append("bill", [("Paid", b'{"euros":2}')] * STEP)
+        for cents, paid in [(wrong, 2), (right, 200)]:
+            with Act(store, release(cents)) as app:
+                assert app.sql("select distinct cents from paid").fetchall() == [(paid,)]
+                assert files(store_path)
 
 
 def said(path: Path) -> tuple[Any, ...]:

@@ -91,7 +91,7 @@ class Run:
         repeats: whether that is because of a `reset`.
         filling: whether events are taken from the log, all there are.
         done: the position up to which events were committed by this run.
-        no_longer: the names of events that only another release takes, and of which some would be left out from here on.
+        no_longer: the names of events that only another release takes, and of which some would be left out now.
     """
 
     def __init__(self, app: Source, projection: "SqlProjection", begins_at: int | None, repeats: bool = False) -> None:

@@ -11,12 +11,12 @@ from act_fast._checks.sql_text import quoted_name
 from act_fast._core import Columns
 from act_fast._events.codec import Codec
 from act_fast._events.event import Event
+from act_fast._model.decoding import decoding_of, upcasts_of
 from act_fast._model.model import Model
 from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Target
 from act_fast._rows import Filter
 from act_fast._sql.class_decoder import ClassDecoder, Told, warn_of_failures
-from act_fast._sql.code_mark import code_of
 from act_fast._sql.column_shape import shape_of
 from act_fast._sql.duckdb_database import register
 from act_fast._sql.log_scan import Decoded, LogScan, Outputs
@@ -200,7 +200,12 @@ class EventClassRelation:
             ("error", "error"),
         )
         self._mark = mark_of(
-            self._outputs, self._shape.json, sorted(self._stored), sorted(self._direct), code_of(event)
+            self._outputs,
+            self._shape.json,
+            sorted(self._stored),
+            sorted(self._direct),
+            decoding_of(event),
+            upcasts_of(event),
         )
 
     def place(self, session: Session) -> None:
