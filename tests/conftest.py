@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from act_fast import LogStore
+from tests.support.mariadb import MariaDbServer, mariadb_server
 from tests.support.servers import PostgresServer, Unavailable, postgres_server, unavailable
 from tests.support.time_limit import bounded
 
@@ -112,6 +113,39 @@ def own_postgres(_postgres: PostgresServer | Unavailable) -> Iterator[PostgresSe
 def postgres_url(postgres: PostgresServer) -> str:
     """The address of a store that no other test has; its tables are not made yet."""
     return postgres.url(schema=f"test_{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def _mariadb() -> Iterator[MariaDbServer | Unavailable]:
+    with ExitStack() as ending:
+        try:
+            found: MariaDbServer | Unavailable = ending.enter_context(mariadb_server())
+        except Unavailable as reason:
+            found = reason
+        yield found
+
+
+@pytest.fixture
+def mariadb(_mariadb: MariaDbServer | Unavailable) -> MariaDbServer:
+    """A MariaDB server, the same for all tests of a session."""
+    if isinstance(_mariadb, Unavailable):
+        unavailable(_mariadb)
+    return _mariadb
+
+
+@pytest.fixture
+def own_mariadb(_mariadb: MariaDbServer | Unavailable) -> Iterator[MariaDbServer]:
+    """A MariaDB server that no other test uses, so that it may be stopped."""
+    if isinstance(_mariadb, Unavailable):
+        unavailable(_mariadb)
+    with mariadb_server() as server:
+        yield server
+
+
+@pytest.fixture
+def mariadb_url(mariadb: MariaDbServer) -> str:
+    """The address of a store that no other test has; its tables are not made yet."""
+    return mariadb.url(prefix=f"test_{next(_numbers)}")
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ import pytest
 
 REQUIRED = os.environ.get("ACT_FAST_SERVERS") == "required"
 
-_START_SECONDS = 60.0
+START_SECONDS = 60.0
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 
 
@@ -46,7 +46,7 @@ class PostgresServer:
     """
 
     def __init__(self, folder: Path, program: list[str], account: dict[str, object]) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder
         self._program = program
         self._command = [*program, "-D", str(folder / "data"), "-p", str(self.port)]
@@ -78,10 +78,10 @@ class PostgresServer:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent,
                 **self._account,  # type: ignore[arg-type]
             )
-        end = time.monotonic() + _START_SECONDS
+        end = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > end:
                 raise Unavailable(f"PostgreSQL does not start: {self.log()[-2000:]}")
@@ -92,7 +92,7 @@ class PostgresServer:
         process, self._process = self._process, None
         if process is not None:
             process.send_signal(how)
-            process.wait(_START_SECONDS)
+            process.wait(START_SECONDS)
 
     def restart(self, *, crash: bool = False) -> None:
         """Stop it, as after a crash or in good order, and start it again at the same port."""
@@ -107,7 +107,7 @@ class PostgresServer:
             if self._account:
                 os.chown(folder, self._account["user"], self._account["group"])  # type: ignore[arg-type]
             copy = [Path(self._program[0]).parent / "pg_basebackup", "-D", folder / "data", "-R", "-X", "stream"]
-            _run([*copy, "-c", "fast", "-d", self.url()], self._account, folder)
+            run([*copy, "-c", "fast", "-d", self.url()], self._account, folder)
             server = PostgresServer(folder, self._program, self._account)
             server.start()
             try:
@@ -168,7 +168,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     """
     if importlib.util.find_spec("psycopg") is None:
         raise Unavailable("psycopg is not installed; pip install --group dev brings it")
-    programs, account = _postgres_programs(), _account()
+    programs, account = _postgres_programs(), unprivileged()
     folder = Path(tempfile.mkdtemp(prefix="act-fast-postgres-"))
     try:
         if account:
@@ -176,7 +176,7 @@ def postgres_server() -> Iterator[PostgresServer]:
             programs = _readable_by(account, programs, folder)
         (folder / "server.log").touch()
         flags = ["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-locale", "-N"]
-        _run([programs / "initdb", "-D", folder / "data", *flags], account, folder)
+        run([programs / "initdb", "-D", folder / "data", *flags], account, folder)
         options = {
             "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": "200",
             "shared_buffers": "32MB", "lc_messages": "C", "log_min_messages": "warning",
@@ -207,21 +207,21 @@ def _postgres_programs() -> Path:
     raise Unavailable("there is no PostgreSQL server; pip install --group dev brings one")
 
 
-def _account() -> dict[str, object]:
-    """As whom to run it: PostgreSQL refuses root."""
+def unprivileged() -> dict[str, object]:
+    """As whom to run a server: they refuse root."""
     if os.geteuid() != 0:
         return {}
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise Unavailable("PostgreSQL refuses root, and there is no user `nobody` to run it") from None
+        raise Unavailable("the server refuses root, and there is no user `nobody` to run it") from None
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 def _readable_by(account: dict[str, object], programs: Path, folder: Path) -> Path:
     """The programs, copied to where that user may run them if it may not where they are."""
     try:
-        _run([programs / "postgres", "--version"], account, folder)
+        run([programs / "postgres", "--version"], account, folder)
         return programs
     except (Unavailable, OSError):
         package = programs.parents[1]
@@ -232,28 +232,30 @@ def _readable_by(account: dict[str, object], programs: Path, folder: Path) -> Pa
         return copy / package.name / programs.relative_to(package)
 
 
-def _run(command: list[object], account: dict[str, object], folder: Path) -> None:
-    environment = {**os.environ, "HOME": str(folder), "LC_ALL": "C"}
+def run(command: list[object], account: dict[str, object], folder: Path, **variables: str) -> None:
+    """Run a program in a folder, as that user, to its end."""
+    environment = {**os.environ, "HOME": str(folder), "LC_ALL": "C", **variables}
     ended = subprocess.run(
         [str(each) for each in command],
         capture_output=True,
         text=True,
         cwd=folder,
         env=environment,
-        timeout=_START_SECONDS,
+        timeout=START_SECONDS,
         **account,  # type: ignore[call-overload]
     )
     if ended.returncode:
-        raise Unavailable(f"{command[0]} fails: {ended.stderr.strip()[-2000:]}")
+        raise Unavailable(f"{command[0]} fails: {(ended.stderr.strip() or ended.stdout.strip())[-2000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 on which nobody listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """A test run that is killed leaves no server behind, where the system can see to that."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGQUIT)
