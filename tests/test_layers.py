@@ -21,7 +21,8 @@ MODEL = STATES | {"stores", "_model"}
 LOADING = MODEL | {"_loading"}
 REACTIONS = STORES | {"_runtime", "_reactions"}
 WORKERS = REACTIONS | {"_workers"}
-EVERYTHING = LOADING | WORKERS | {"stores.log", "stores.database", "stores.postgres", "_projections", "_sql", "_app"}
+DATABASES = {"stores.database", "stores.mysql", "stores.postgres"}
+EVERYTHING = LOADING | WORKERS | DATABASES | {"stores.log", "_projections", "_sql", "_app"}
 
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
@@ -33,6 +34,7 @@ FLOORS: dict[str, set[str]] = {
     "stores": EVENTS,
     "stores.log": STORES | {"_runtime"},
     "stores.database": STORES | {"_runtime"},
+    "stores.mysql": STORES | {"_runtime", "stores.database"},
     "stores.postgres": STORES | {"_runtime", "stores.database"},
     "_declared": EVENTS,
     "_states": EVENTS | {"_runtime", "_declared"},

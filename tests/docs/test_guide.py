@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.blocks import assert_as_promised, blocks_in, broken_links, run_blocks
+from tests.support.mariadb import MariaDbServer
 from tests.support.servers import PostgresServer
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "guide"
@@ -19,6 +20,9 @@ def test_a_chapters_blocks_print_what_it_says(chapter: Path, tmp_path: Path, req
     if chapter.stem == "postgres":
         server: PostgresServer = request.getfixturevalue("postgres")
         environment["DATABASE_URL"] = server.url(server.new_database())
+    if chapter.stem == "mysql":
+        maria: MariaDbServer = request.getfixturevalue("mariadb")
+        environment["DATABASE_URL"] = maria.url(maria.new_database())
     for block, printed in run_blocks(chapter.read_text(), tmp_path, environment):
         assert_as_promised(block, printed)
 

@@ -12,10 +12,11 @@ from act_fast.stores.port import Store
 __all__ = ["Address", "is_store", "open_address", "open_store"]
 
 Address: TypeAlias = Store | str | os.PathLike[str]
-"""A store, or where one is: a directory, `memory:`, or `postgresql://host/database`."""
+"""A store, or where one is: a directory, `memory:`, `postgresql://host/database` or `mysql://host/database`."""
 
 _POSTGRES: Final = ("act_fast.stores.postgres.store", "PostgresStore", "postgres")
-_SCHEMES: Final = {"postgresql": _POSTGRES, "postgres": _POSTGRES}
+_MYSQL: Final = ("act_fast.stores.mysql.store", "MySqlStore", "mysql")
+_SCHEMES: Final = {"postgresql": _POSTGRES, "postgres": _POSTGRES, "mysql": _MYSQL, "mariadb": _MYSQL}
 """The module and the name of what opens a scheme's addresses, and the extra that brings its client."""
 
 
@@ -59,7 +60,8 @@ def open_address(address: str, *, create: bool) -> Store:
     known = _SCHEMES.get(scheme)
     if known is None:
         raise ValidationError(
-            f"there is no store for {scheme}:// addresses; use a directory's path, `memory:` or postgresql://host/database"
+            f"there is no store for {scheme}:// addresses; use a directory's path, `memory:`, postgresql://host/database"
+            " or mysql://host/database"
         )
     module, name, extra = known
     try:

@@ -9,9 +9,13 @@ from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Final, Generic, LiteralString, TypeVar
 
+from act_fast._rows import Row
 from act_fast.errors import StoreClosedError
 
-__all__ = ["Connections", "ready", "said"]
+__all__ = ["COLUMNS", "Connections", "ready", "said"]
+
+COLUMNS: Final[LiteralString] = "position, stream, version, name, created_us, data, meta"
+"""What a row of an event is made of."""
 
 _READERS_MAX: Final = 8
 
@@ -26,10 +30,12 @@ class Connections(ABC, Generic[C]):
         place: where the database is, as errors and logs may show it.
         errors: what the client raises.
         integer: the type that a cast to 64 bits names.
+        correlation_start: the first 64 bytes of a correlation, which an index leads to.
     """
 
     errors: ClassVar[type[Exception]]
     integer: ClassVar[LiteralString]
+    correlation_start: ClassVar[LiteralString]
 
     def __init__(self, place: object) -> None:
         self.place = place
@@ -49,6 +55,10 @@ class Connections(ABC, Generic[C]):
     @abstractmethod
     def among(self, column: LiteralString) -> LiteralString:
         """The condition that a column is among the values of one parameter, a list."""
+
+    @abstractmethod
+    def page(self, rows: LiteralString, given: Sequence[Any], order: LiteralString, bytes_max: int) -> list[Row]:
+        """The rows of a question in our own words, in that order, up to the one with which they have so many bytes."""
 
     @abstractmethod
     def broken(self, error: BaseException) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Final, LiteralString, Protocol, TypeAlias
 
 from act_fast._core import Pattern, check_name
 from act_fast._rows import Filter, Row
-from act_fast.stores.database.connections import Connections
+from act_fast.stores.database.connections import COLUMNS, Connections
 
 __all__ = ["PAGE_BYTES", "Bounds", "EventQuery", "load_each", "load_page", "query_of"]
 
@@ -48,7 +48,9 @@ def load_page(
 
 def load_each(connections: Connections[Any], streams: Sequence[str], limit: int) -> dict[str, list[Row]]:
     """The events of several streams, each whole: of as many as fit into a page."""
-    some = f"select * from {{schema}}.events where {connections.among('stream')} order by stream, version limit %s"
+    some = (
+        f"select {COLUMNS} from {{schema}}.events where {connections.among('stream')} order by stream, version limit %s"
+    )
     rows, more = _fetched(connections, some, [list(streams), limit], "stream, version", limit)
     found: dict[str, list[Row]] = {}
     for row in rows:
@@ -121,7 +123,7 @@ class EventQuery:
         where: LiteralString = f"{key} > %s and {key} < %s"
         given: list[Any] = [self._after, self._before]
         if self._correlation is not None:
-            where += " and correlation = %s and substring(correlation from 1 for 64) = %s"
+            where += f" and correlation = %s and {self._connections.correlation_start} = %s"
             given += [self._correlation, self._correlation[:64]]
         if self._stream is not None:
             where += " and stream = %s"
@@ -180,7 +182,7 @@ def _page(
     backwards: bool,
 ) -> Places:
     order = key + _direction(backwards)
-    some = f"select * from {{schema}}.events where {where} order by {order} limit %s"
+    some = f"select {COLUMNS} from {{schema}}.events where {where} order by {order} limit %s"
     return _fetched(connections, some, [*given, limit], order, limit)
 
 
@@ -194,9 +196,9 @@ def _merged(
 ) -> Places:
     """A page of all rows together for which `where` holds, whose last parameter is one of `last`."""
     order = "position" + _direction(backwards)
-    some: LiteralString = f"(select * from {{schema}}.events where {where} order by {order} limit %s)"
+    some: LiteralString = f"(select {COLUMNS} from {{schema}}.events where {where} order by {order} limit %s)"
     every = some + (" union all " + some) * (len(last) - 1)
-    rows: LiteralString = f"select * from ({every}) as page order by {order} limit %s"
+    rows: LiteralString = f"select {COLUMNS} from ({every}) as page order by {order} limit %s"
     values = [value for each in last for value in (*given, each, limit)]
     return _fetched(connections, rows, [*values, limit], order, limit)
 
@@ -204,14 +206,7 @@ def _merged(
 def _fetched(
     connections: Connections[Any], rows: LiteralString, given: Sequence[Any], order: LiteralString, limit: int
 ) -> Places:
-    found: list[Any] = connections.ask(
-        "select position, stream, version, name, created_us, data, meta from ("
-        f" select *, sum(octet_length(data) + octet_length(meta)) over (order by {order} rows unbounded preceding)"
-        f" - octet_length(data) - octet_length(meta) as bytes_before from ({rows}) as page"
-        f") as page where bytes_before < %s order by {order}",
-        *given,
-        PAGE_BYTES,
-    )
+    found = connections.page(rows, given, order, PAGE_BYTES)
     size = 0
     for row in found:
         size += len(row[5]) + len(row[6])

@@ -9,6 +9,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.pq import TransactionStatus
 
+from act_fast._rows import Row
 from act_fast.errors import StoreError, StoreFullError, StoreLockedError
 from act_fast.stores.database import connections as shared
 from act_fast.stores.database.connections import ready, said
@@ -33,6 +34,7 @@ class Connections(shared.Connections[Connection[Any]]):
 
     errors: ClassVar[type[Exception]] = psycopg.Error
     integer: ClassVar[LiteralString] = "bigint"
+    correlation_start: ClassVar[LiteralString] = "substring(correlation from 1 for 64)"
     place: Place
 
     def new(self) -> Connection[Any]:
@@ -49,6 +51,18 @@ class Connections(shared.Connections[Connection[Any]]):
     def among(self, column: LiteralString) -> LiteralString:
         """The condition that a column is among the values of one parameter, a list."""
         return column + " = any(%s)"
+
+    def page(self, rows: LiteralString, given: Sequence[Any], order: LiteralString, bytes_max: int) -> list[Row]:
+        """The rows of a question, cut off by the server where they have so many bytes."""
+        found: list[Any] = self.ask(
+            f"select {shared.COLUMNS} from ("
+            f" select *, sum(octet_length(data) + octet_length(meta)) over (order by {order} rows unbounded preceding)"
+            f" - octet_length(data) - octet_length(meta) as bytes_before from ({rows}) as page"
+            f") as page where bytes_before < %s order by {order}",
+            *given,
+            bytes_max,
+        )
+        return found
 
     def broken(self, error: BaseException) -> bool:
         """Whether a connection was lost, so that another one may do."""

@@ -1,0 +1,39 @@
+"""Looking at the head: MySQL has no notifications."""
+
+from act_fast.stores.mysql.connections import Connection, Connections, run
+
+__all__ = ["LookingListener"]
+
+
+class LookingListener:
+    """A connection that looks when it is asked to.
+
+    Attributes:
+        hears: False: it is told of nothing.
+    """
+
+    def __init__(self, connections: Connections) -> None:
+        self.hears = False
+        self._connections = connections
+        self._look = connections.question("select position from {schema}.log where one = 1").text
+        self._connection: Connection = connections.new()
+
+    def fileno(self) -> int:
+        """No file has anything to hear."""
+        return -1
+
+    def heard(self) -> bool:
+        """There was nothing to hear."""
+        return False
+
+    def tell(self, head: int) -> None:
+        """Nobody can be told."""
+
+    def head(self) -> int:
+        """The position of the last event."""
+        ((found,),) = run(self._connection, self._look)[-1]
+        return int(found)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connections.end(self._connection)

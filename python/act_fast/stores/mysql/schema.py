@@ -1,0 +1,176 @@
+"""The tables of a store in MySQL or MariaDB; made and checked."""
+
+import re
+from typing import Final
+
+import pymysql
+from pymysql.constants import ER
+
+from act_fast.errors import StoreError, StoreFormatError, StoreLockedError
+from act_fast.stores.mysql.connections import Connection, code_of, run
+
+__all__ = ["FORMAT", "prepare"]
+
+FORMAT: Final = 1
+"""The version of the tables. It changes together with what is below."""
+
+_LOCK_SECONDS: Final = 60
+_MYSQL_MIN: Final = (8, 0, 16)
+_MARIADB_MIN: Final = (10, 11)
+
+# Positions come from the one row of `log`. It stays locked until its transaction is over, so positions are dense and
+# become visible in their own order: a reader that sees one has seen all before it. auto_increment promises neither.
+# Names are bytes: collations take some names for the same that are not. What is made is not undone when something after
+# it fails, so `log` comes last: without its row there is no store.
+_TABLES: Final = (
+    """
+    create table if not exists {schema}.events (
+        position bigint not null primary key,
+        commit_position bigint not null,
+        stream varbinary(512) not null,
+        version bigint not null,
+        name varbinary(512) not null,
+        created_us bigint not null,
+        data longblob not null,
+        meta longblob not null,
+        correlation longblob,
+        correlation_start varbinary(64),
+        unique key by_stream (stream, version),
+        key by_name (name, position),
+        key by_correlation (correlation_start, position)
+    ) engine = InnoDB row_format = dynamic
+    """,
+    """
+    create table if not exists {schema}.streams (
+        stream varbinary(512) not null primary key,
+        version bigint not null,
+        first_position bigint not null,
+        last_position bigint not null,
+        first_us bigint not null,
+        last_us bigint not null,
+        last_name varbinary(512) not null,
+        unique key by_position (first_position)
+    ) engine = InnoDB row_format = dynamic
+    """,
+    # How many events there are of each name, up to a position; `names` counts those that come after it.
+    """
+    create table if not exists {schema}.names (
+        name varbinary(512) not null primary key,
+        count bigint not null
+    ) engine = InnoDB row_format = dynamic
+    """,
+    """
+    create table if not exists {schema}.counted (
+        one tinyint not null primary key,
+        position bigint not null
+    ) engine = InnoDB
+    """,
+    "insert ignore into {schema}.counted (one, position) values (1, 0)",
+    """
+    create table if not exists {schema}.snapshots (
+        stream varbinary(512) not null,
+        version bigint not null,
+        created_us bigint not null,
+        data longblob not null,
+        primary key (stream, version)
+    ) engine = InnoDB row_format = dynamic
+    """,
+    # What became of each writer's last batch: after a broken connection it tells whether the batch is there.
+    """
+    create table if not exists {schema}.writers (
+        writer varchar(36) character set ascii collate ascii_bin not null primary key,
+        batch bigint not null,
+        outcome longblob not null,
+        seen datetime not null
+    ) engine = InnoDB row_format = dynamic
+    """,
+    """
+    create table if not exists {schema}.log (
+        one tinyint not null primary key check (one = 1),
+        format integer not null,
+        store_id varchar(36) character set ascii not null,
+        position bigint not null,
+        created_us bigint not null
+    ) engine = InnoDB
+    """,
+)
+_BEGIN: Final = """
+insert ignore into {schema}.log (one, format, store_id, position, created_us) values (1, %s, %s, 0, 0)
+"""
+
+# For people: names and payloads as text, times as times.
+_VIEW: Final = """
+create or replace view {schema}.readable_events as
+    select position, convert(stream using utf8mb4) as stream, version, convert(name using utf8mb4) as name,
+        date_add('1970-01-01 00:00:00.000000', interval created_us microsecond) as created,
+        convert(data using utf8mb4) as data, nullif(convert(meta using utf8mb4), '') as meta
+    from {schema}.events
+"""
+
+
+def prepare(connection: Connection, prefix: str, store_id: str, create: bool) -> None:
+    """Make sure that there is a store of a format that this version knows, making one if that is wanted.
+
+    Raises:
+        StoreFormatError: there is something else, or a store of another format.
+        StoreError: there is no store and none is to be made, or the database cannot hold one.
+    """
+    found = _found(connection, prefix)
+    if found is None and create:
+        _check_server(connection)
+        _create(connection, prefix, store_id)
+        found = _found(connection, prefix)
+    if found is None:
+        raise StoreError(f"there is no store with the prefix {prefix!r} in this database; open it with create=True")
+    if found != FORMAT:
+        raise StoreFormatError(
+            f"the store with the prefix {prefix!r} has format {found}, and this version of act-fast reads {FORMAT};"
+            " use the version that made it, or upgrade the store"
+        )
+
+
+def _found(connection: Connection, prefix: str) -> int | None:
+    try:
+        rows = run(connection, f"select format from {prefix}_log where one = 1 and store_id is not null")[-1]
+    except pymysql.Error as error:
+        if code_of(error) == ER.NO_SUCH_TABLE:
+            return None
+        if code_of(error) == ER.BAD_FIELD_ERROR:
+            raise StoreFormatError(
+                f"this database has a table `{prefix}_log` that is not act-fast's; choose another prefix, as in"
+                " ?prefix=bank"
+            ) from None
+        raise
+    return int(rows[0][0]) if rows else None
+
+
+def _check_server(connection: Connection) -> None:
+    ((told,),) = run(connection, "select version()")[-1]
+    version = tuple(int(each) for each in re.findall(r"\d+", told.removeprefix("5.5.5-"))[:3])
+    kind, needed = ("MariaDB", _MARIADB_MIN) if "MariaDB" in told else ("MySQL", _MYSQL_MIN)
+    if version < needed:
+        raise StoreError(
+            f"this server is {kind} {'.'.join(map(str, version))}; act-fast needs {'.'.join(map(str, needed))} or newer"
+        )
+
+
+def _create(connection: Connection, prefix: str, store_id: str) -> None:
+    lock = f"act_fast_{prefix}"
+    ((got,),) = run(connection, "select get_lock(concat(%s, '.', md5(database())), %s)", (lock, _LOCK_SECONDS))[-1]
+    if got != 1:
+        raise StoreLockedError("another program has been making this store for a minute; open it again later")
+    try:
+        for statement in _TABLES:
+            run(connection, _named(statement, prefix))
+        try:
+            run(connection, _named(_VIEW, prefix))
+        except pymysql.Error as error:
+            if code_of(error) not in (ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR):
+                raise  # only people look at it, and a user who may make tables may not be allowed to make views
+        run(connection, _named(_BEGIN, prefix), (FORMAT, store_id))
+    finally:
+        run(connection, "select release_lock(concat(%s, '.', md5(database())))", (lock,))
+
+
+def _named(statement: str, prefix: str) -> str:
+    return statement.replace("{schema}.", f"{prefix}_")

@@ -1,0 +1,129 @@
+"""The store in a MySQL or MariaDB database."""
+
+import contextlib
+import uuid
+from collections.abc import Sequence
+from typing import Final
+
+from act_fast._checks import arguments
+from act_fast._core import Appended
+from act_fast.errors import StoreError, ValidationError
+from act_fast.stores.database.news import News
+from act_fast.stores.database.queries import Bounds
+from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
+from act_fast.stores.database.writer import Part, Writer
+from act_fast.stores.mysql.address import place_of
+from act_fast.stores.mysql.appending import NOW_US, StatementAppending, size_of
+from act_fast.stores.mysql.bounds import BisectBounds
+from act_fast.stores.mysql.connections import Connection, Connections, asking, run
+from act_fast.stores.mysql.listener import LookingListener
+from act_fast.stores.mysql.schema import prepare
+from act_fast.stores.values import StoreStats
+
+__all__ = ["MySqlStore"]
+
+_PACKET_MIN: Final = 4 * 1024 * 1024
+
+# In read committed, the events that are counted are not locked.
+_COUNT_NAMES: Final = """
+set transaction isolation level read committed;
+start transaction;
+select position into @act_from from {schema}.counted where one = 1 for update;
+select position into @act_to from {schema}.log where one = 1;
+insert into {schema}.names (name, count)
+    select name, count(*) from {schema}.events where position > @act_from and position <= @act_to group by name
+    on duplicate key update count = {schema}.names.count + values(count);
+update {schema}.counted set position = @act_to where one = 1;
+commit
+"""
+
+
+class MySqlStore(DatabaseStore[Connection]):
+    """A store in a MySQL (8 or newer) or MariaDB (10.11 or newer) database: events are rows, which all programs share.
+
+    Args:
+        url: `mysql://user:password@host:3306/database`, or `mariadb://…`, with options behind a `?`: `prefix=` is what
+            the names of the store's tables begin with (`act_fast`), so that a database may hold several stores;
+            `ssl_ca=`, `ssl_cert=` and `ssl_key=` name files for TLS; `unix_socket=`, `connect_timeout=`, and
+            `lock_timeout=`, after how many seconds an append gives up waiting for another one's transaction.
+        payload_max_bytes: the largest data that an event may have; it must fit into `max_allowed_packet` twice, too.
+        create: whether the tables are made where there are none.
+
+    Raises:
+        StoreFormatError: the database holds something else, or a store of another format.
+        StoreError: the database cannot be reached, or refuses.
+        ValidationError: the address cannot be read, or an option is not what it must be.
+    """
+
+    _connections: Connections
+
+    def __init__(self, url: str, *, payload_max_bytes: int = PAYLOAD_BYTES_MAX, create: bool = True) -> None:
+        place = place_of(arguments.text("url", url))
+        payload_max_bytes = payload_max(payload_max_bytes)
+        create = arguments.flag("create", create)
+        connections = Connections(place)
+        with asking(place), contextlib.closing(connections.new()) as connection:
+            prepare(connection, place.prefix, str(uuid.uuid4()), create)
+            ((connections.packet_max,),) = run(connection, "select @@max_allowed_packet")[-1]
+        if connections.packet_max < _PACKET_MIN:
+            raise StoreError(
+                f"the database at {place} takes statements of at most {connections.packet_max} bytes; set"
+                f" max_allowed_packet to {_PACKET_MIN} or more on the server"
+            )
+        news = News(connections, lambda: LookingListener(connections), tells=False)
+        writer = Writer(connections, StatementAppending(connections), news.appended)
+        super().__init__(connections, news, writer, payload_max_bytes)
+        self._found_bounds = BisectBounds(connections)
+
+    def flush(self) -> None:
+        """Return when everything appended so far would survive a power cut.
+
+        With `innodb_flush_log_at_trx_commit = 1`, the default, it would anyway; else this needs the right `RELOAD`.
+        """
+        ((each_commit,),) = self._ask("select @@innodb_flush_log_at_trx_commit")
+        if each_commit != 1:
+            self._ask("flush no_write_to_binlog engine logs")
+
+    def stats(self) -> StoreStats:
+        """How much the store holds."""
+        events, streams, size = self._one(
+            "select (select count(*) from {schema}.events), (select count(*) from {schema}.streams),"
+            " (select cast(sum(data_length + index_length) as signed) from information_schema.tables"
+            " where table_schema = database() and table_name like %s)",
+            self._connections.place.prefix.replace("_", "\\_") + "\\_%",
+        )
+        return StoreStats(events=events, streams=streams, bytes=int(size or 0), segments=1, last_flush=None)
+
+    def rows(self) -> DatabaseRows | None:
+        """Events as rows, for the framework. None in a subclass, whose verbs may do more."""
+        return DatabaseRows(self) if type(self) is MySqlStore else None
+
+    def _append_encoded(self, parts: Sequence[Part], meta: bytes, correlation: str | None) -> list[Appended]:
+        packet_max = self._connections.packet_max
+        found = None if correlation is None else correlation.encode()
+        for stream, events, _ in parts:
+            for name, data in events:
+                if size_of(data, meta, found) > packet_max:
+                    raise ValidationError(
+                        f"an event {name!r} of stream {stream!r} has {len(data)} bytes of data and {len(meta)} of meta,"
+                        f" which is too large for this server: it must fit into max_allowed_packet ({packet_max}) twice"
+                    )
+        return super()._append_encoded(parts, meta, correlation)
+
+    @property
+    def _bounds(self) -> Bounds:
+        return self._found_bounds
+
+    def _count_names(self) -> None:
+        self._connections.check()
+        with self._connections.asking(), contextlib.closing(self._connections.new()) as connection:
+            run(connection, self._connections.question(_COUNT_NAMES).text)
+
+    def _save_snapshot(self, stream: str, version: int, data: bytes) -> bool:
+        found = self._connections.change(
+            "insert into {schema}.snapshots (stream, version, created_us, data)"
+            f" select stream, %s, {NOW_US}, %s from {{schema}}.streams where stream = %s and version >= %s"
+            " on duplicate key update data = values(data), created_us = values(created_us)",
+            version, data, stream, version,
+        )  # fmt: skip
+        return bool(found)
