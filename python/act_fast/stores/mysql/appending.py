@@ -12,11 +12,12 @@ import pymysql
 from pymysql.constants import ER
 
 from act_fast.errors import StoreError
-from act_fast.stores.database.plan import EventRow, Plan, streams_of
+from act_fast.stores.database.plan import Plan, streams_of
 from act_fast.stores.database.writer import NEVER, Request
 from act_fast.stores.mysql.connections import Connection, Connections, code_of, run
+from act_fast.stores.mysql.event_rows import ROWS_MAX, inserts, start_of
 
-__all__ = ["NOW_US", "StatementAppending", "size_of"]
+__all__ = ["NOW_US", "StatementAppending"]
 
 NOW_US: Final = "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))"
 """The server's clock, in µs since 1970."""
@@ -25,19 +26,11 @@ _CHECKREAD: Final = 1020
 _CLASH: Final = frozenset({ER.LOCK_DEADLOCK, _CHECKREAD})
 """With these the transaction was undone: another node of a cluster was first, or another program has locked rows."""
 
-_ROWS_MAX: Final = 500
-_NAMES_MAX: Final = 4096
-"""Two names, whose letters may each need to be escaped, numbers, and the statement itself."""
-
 # Whoever has locked the one row of `log` is the only one to append, until its transaction is over.
 _LOCK: Final = """
 start transaction;
 select position, created_us from {schema}.log where one = 1 for update;
 select batch, outcome, {now} from {schema}.writers right join (select 1) as here on writer = %s;
-"""
-_EVENTS: Final = """
-insert into {schema}.events
-    (position, commit_position, stream, version, name, created_us, data, meta, correlation, correlation_start) values
 """
 _STREAMS: Final = """
 insert into {schema}.streams
@@ -87,7 +80,7 @@ class StatementAppending:
         self._prefix = connections.place.prefix
         self._forget = self._text("delete from {schema}.writers where writer = %s")
         self._lock, self._ending, self._one = self._text(_LOCK), self._text(_ENDING), self._text(_APPEND_ONE)
-        self._events, self._streams, self._there = self._text(_EVENTS), self._text(_STREAMS), self._text(_STREAMS_THERE)
+        self._streams, self._there = self._text(_STREAMS), self._text(_STREAMS_THERE)
         self._versions = self._text("select stream, version from {schema}.streams where stream in %s")
 
     def append(self, connection: Connection, writer: uuid.UUID, number: int, batch: Sequence[Request]) -> Sequence[int]:
@@ -116,7 +109,7 @@ class StatementAppending:
     def _append_one(self, connection: Connection, writer: str, number: int, request: Request) -> Sequence[int]:
         ((stream, ((name, data),), expected),) = request.parts
         expected = NEVER if request.withdrawn else expected
-        event = (stream, name, data, request.meta, request.correlation, _start(request.correlation))
+        event = (stream, name, data, request.meta, request.correlation, start_of(request.correlation))
         given = (writer, stream, number, expected, *event, stream, name, writer, number)
         ((known, outcome),) = run(connection, self._one, given)[-1]
         _check_known(known, number)
@@ -127,11 +120,11 @@ class StatementAppending:
     ) -> Sequence[int]:
         streams = streams_of(batch)
         _, ((head, time_us),), ((known, outcome, now_us),), rows = run(
-            connection, self._lock + self._versions, (writer, streams[:_ROWS_MAX])
+            connection, self._lock + self._versions, (writer, streams[:ROWS_MAX])
         )
         found: dict[str, int] = dict(rows)
-        for at in range(_ROWS_MAX, len(streams), _ROWS_MAX):
-            found.update(run(connection, self._versions, (streams[at : at + _ROWS_MAX],))[-1])
+        for at in range(ROWS_MAX, len(streams), ROWS_MAX):
+            found.update(run(connection, self._versions, (streams[at : at + ROWS_MAX],))[-1])
         if known is not None and known >= number:
             _check_known(known, number)
             run(connection, "rollback")
@@ -148,12 +141,10 @@ class StatementAppending:
 
     def _writing(self, plan: Plan, time_us: int) -> Iterator[tuple[str, list[Any]]]:
         """The statements that write what was accepted, none of them too large."""
-        for rows in self._some(plan.events):
-            values = ",".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"] * len(rows))
-            yield self._events + values, [each for row in rows for each in (*row, _start(row[-1]))]
+        yield from inserts(self._connections, plan.events)
         touched = [*plan.streams.items()]
-        for at in range(0, len(touched), _ROWS_MAX):
-            some = touched[at : at + _ROWS_MAX]
+        for at in range(0, len(touched), ROWS_MAX):
+            some = touched[at : at + ROWS_MAX]
             values = ",".join(["(%s, %s, %s, %s, %s, %s, %s)"] * len(some))
             yield (
                 self._streams + values + self._there,
@@ -166,30 +157,8 @@ class StatementAppending:
                 ],
             )  # fmt: skip
 
-    def _some(self, rows: Sequence[EventRow]) -> Iterator[list[EventRow]]:
-        some: list[EventRow] = []
-        size = 0
-        for row in rows:
-            own = size_of(row[6], row[7], row[8])
-            if some and (size + own > self._connections.packet_max or len(some) >= _ROWS_MAX):
-                yield some
-                some, size = [], 0
-            some.append(row)
-            size += own
-        if some:
-            yield some
-
     def _text(self, text: str) -> str:
         return text.replace("{schema}.", f"{self._prefix}_").replace("{now}", NOW_US)
-
-
-def size_of(data: bytes, meta: bytes, correlation: bytes | None) -> int:
-    """At most how large the statement that writes an event is: bytes become hexadecimal digits."""
-    return 2 * (len(data) + len(meta) + len(correlation or b"")) + _NAMES_MAX
-
-
-def _start(correlation: bytes | None) -> bytes | None:
-    return None if correlation is None else correlation[:64]
 
 
 def _check_known(known: int | None, number: int) -> None:

@@ -13,9 +13,10 @@ from act_fast.stores.database.queries import Bounds
 from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
 from act_fast.stores.database.writer import Part, Writer
 from act_fast.stores.mysql.address import place_of
-from act_fast.stores.mysql.appending import NOW_US, StatementAppending, size_of
+from act_fast.stores.mysql.appending import NOW_US, StatementAppending
 from act_fast.stores.mysql.bounds import BisectBounds
 from act_fast.stores.mysql.connections import Connection, Connections, asking, run
+from act_fast.stores.mysql.event_rows import size_of
 from act_fast.stores.mysql.listener import LookingListener
 from act_fast.stores.mysql.schema import prepare
 from act_fast.stores.values import StoreStats
