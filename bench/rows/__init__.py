@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from bench.harness.row import Row
-from bench.rows import exchange, framework, log, process, reactions, replay, scenarios, sql
+from bench.rows import exchange, framework, log, postgres, process, reactions, replay, scenarios, sql
 
 __all__ = ["AREAS", "ROWS"]
 
@@ -20,6 +20,7 @@ AREAS: dict[str, dict[str, Row]] = {
     "SQL": rows_of(sql),
     "Exchange": rows_of(exchange),
     "Scenarios": rows_of(scenarios),
+    "PostgreSQL": rows_of(postgres),
     "The process": rows_of(process),
 }
 

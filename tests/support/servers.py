@@ -160,8 +160,11 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server() -> Iterator[PostgresServer]:
+def postgres_server(*, flushing: bool = False) -> Iterator[PostgresServer]:
     """A server with an empty cluster, for as long as the block lasts.
+
+    Args:
+        flushing: whether a commit would survive a power cut, which no test can tell, and which takes longer.
 
     Raises:
         Unavailable: there is none to be had, and why.
@@ -178,8 +181,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         flags = ["-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-locale", "-N"]
         run([programs / "initdb", "-D", folder / "data", *flags], account, folder)
         options = {
-            "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "max_connections": "200",
-            "shared_buffers": "32MB", "lc_messages": "C", "log_min_messages": "warning",
+            "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "200",
+            "fsync": "on" if flushing else "off", "shared_buffers": "32MB", "lc_messages": "C", "log_min_messages": "warning",
         }  # fmt: skip
         settings = [each for key, value in options.items() for each in ("-c", f"{key}={value}")]
         server = PostgresServer(folder, [str(programs / "postgres"), *settings], account)

@@ -1,0 +1,49 @@
+"""The store in PostgreSQL, beside the same server's own statements."""
+
+from bench.harness.row import Budget, Row
+from bench.rows.peers import COPY, EVENTSOURCING_POSTGRES, RAW_INSERT, RAW_INSERT_32, RAW_SELECT
+
+POSTGRES_APPEND_1 = Row(
+    "postgres-append-1",
+    "append to PostgreSQL, one event a commit, 1 client",
+    "commits/s",
+    (Budget(RAW_INSERT, 0.9),),
+    note="A raw insert is a prepared statement that adds one row with a unique key, committed by itself. All contenders"
+    " write to one server on this machine, which flushes each commit.",
+    why_lost="A commit here locks and moves the one row that makes positions dense in the order in which they are seen,"
+    " moves the stream's row, and keeps its outcome, so that a broken connection neither loses nor doubles it: four"
+    " rows in four tables, where the insert writes one.",
+    physical=RAW_INSERT,
+)
+POSTGRES_APPEND_32 = Row(
+    "postgres-append-32",
+    "append to PostgreSQL, one event a commit, 32 threads",
+    "commits/s",
+    (Budget(RAW_INSERT_32, 1.5),),
+    note="The threads of a process share a connection here, and what waits goes in one transaction; each raw insert has"
+    " a connection of its own.",
+    why_lost="Two cores run the server, the threads and the interpreter.",
+)
+POSTGRES_APPEND_BATCH = Row(
+    "postgres-append-batch",
+    "append to PostgreSQL, commits of 1,000 events",
+    "events/s",
+    (Budget(COPY, 0.8),),
+    note="COPY fills a table with the same columns and the same unique key, 1,000 rows a transaction.",
+)
+POSTGRES_DO = Row(
+    "postgres-do",
+    "do on PostgreSQL: validate, load, decide, fold, append",
+    "actions/s",
+    (Budget(RAW_INSERT, 1 / 1.2), Budget(EVENTSOURCING_POSTGRES, 1.0)),
+    note="A `do` that is warm is one round trip, the append's; the raw insert is one, too. `eventsourcing` saves"
+    " aggregates that the caller holds, its fastest way.",
+    why_lost="It makes one round trip, but that of an append, which costs more than a bare insert.",
+)
+POSTGRES_LOAD = Row(
+    "postgres-load",
+    "load streams of 1,000 events from PostgreSQL, as stored",
+    "events/s",
+    (Budget(RAW_SELECT, 0.7),),
+    why_lost="Events are made and checked in Python where the bare `select` makes tuples in C.",
+)
