@@ -1,6 +1,8 @@
 """What a verb costs in round trips, and that sparing one never decides on an old state."""
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -147,3 +149,25 @@ def test_what_an_action_raises_is_raised_once_the_state_is_known_to_be_current(t
     with pytest.raises(ValidationError):
         one.do(Account.deposit, "a", amount="five")  # type: ignore[arg-type]
     assert one.load(Account, "a").version == 1
+
+
+def test_threads_that_append_at_once_share_round_trips(counted: tuple[Trips, str]) -> None:
+    threads, each = 16, 20
+    trips, url = counted
+    with PostgresStore(url) as store:
+        together = threading.Barrier(threads + 1)
+
+        def append(stream: str) -> None:
+            together.wait()
+            for number in range(each):
+                store.append(stream, numbered(1), expected_version=number)
+
+        with ThreadPoolExecutor(threads) as pool:
+            done = [pool.submit(append, f"stream-{number}") for number in range(threads)]
+            store.append("before", numbered(1))
+            trips.since()
+            together.wait()
+            for one in done:
+                one.result()
+        assert trips.since() < threads * each / 4
+        assert store.head == threads * each + 1

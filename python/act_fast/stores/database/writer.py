@@ -1,8 +1,8 @@
 """Appending: whatever the threads of a process want appended goes to the database in one round trip and one flush.
 
-A thread that has something to append adds it to what is waiting. The first to get the lock takes all that waits,
-appends it as one batch, and hands each request its own outcome; the others find theirs when the lock is free. So a
-thread that is alone never waits for another, and many share a flush.
+A thread that has something to append adds it to what is waiting. Where no other one leads, it leads: it takes all that
+waits, appends it as one batch, gives each request its own outcome, wakes their threads, and then the first of those
+that have come meanwhile, which leads next. So a thread that is alone never waits for another, and many share a flush.
 
 Each batch has a number of its writer's. The database keeps the outcome of a writer's last batch in the same
 transaction, so one that is sent again, because its connection broke, is not appended again: it gets the outcome that it
@@ -37,6 +37,7 @@ _BYTES_MAX: Final = 32 * 1024 * 1024
 _PATIENCE_SECONDS: Final = 30.0
 """How long to ask what became of a batch whose connection broke: a restart or a fail-over takes less."""
 
+_LOOK_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = 0.02
 _RETRY_SECONDS_MAX: Final = 1.0
 NEVER: Final = -1
@@ -58,7 +59,7 @@ class Request:
         withdrawn: whether its caller was interrupted, so that it must not be appended any more.
     """
 
-    __slots__ = ("correlation", "events", "meta", "outcome", "parts", "size", "withdrawn")
+    __slots__ = ("_told", "correlation", "events", "meta", "outcome", "parts", "size", "withdrawn")
 
     def __init__(self, parts: Sequence[Part], meta: bytes, correlation: bytes | None) -> None:
         self.parts: Sequence[Part] = parts
@@ -68,6 +69,17 @@ class Request:
         self.size: int = sum(len(data) for _, events, _ in parts for _, data in events)
         self.outcome: list[Appended] | Exception | None = None
         self.withdrawn: bool = False
+        self._told = threading.Lock()
+        self._told.acquire()
+
+    def wait(self) -> None:
+        """Return when it has its outcome or may lead, or after a while, as whoever would tell may be interrupted."""
+        self._told.acquire(timeout=_LOOK_SECONDS)
+
+    def tell(self) -> None:
+        """Wake the thread that waits for it, now or when it comes to wait."""
+        with contextlib.suppress(RuntimeError):  # it was told before
+            self._told.release()
 
 
 class Appending(Protocol[C_contra]):
@@ -129,17 +141,20 @@ class Writer(Generic[C]):
         self._connections.check()
         self._waiting.append(request)
         try:
-            with self._lock:
-                try:
+            while request.outcome is None:
+                if self._lock.locked():
+                    request.wait()
+                    continue
+                with self._lock:
                     while request.outcome is None:
                         self._append_batch()
-                except BaseException:
-                    request.withdrawn = True
-                    raise
+                self._let_next_lead()
         except BaseException:
             # Interrupted. What is there already stays, without this caller hearing of it; what is not never will be.
+            request.withdrawn = True
             with contextlib.suppress(ValueError):
                 self._waiting.remove(request)
+            self._let_next_lead()
             raise
         if isinstance(request.outcome, Exception):
             raise request.outcome
@@ -175,8 +190,19 @@ class Writer(Generic[C]):
                 each.outcome = _again(error)
             head = 0
         self._batch = []
+        for each in batch:
+            each.tell()
         if head:
             self._appended(head)
+
+    def _let_next_lead(self) -> None:
+        """Wake one whose request has no outcome: of a batch whose leader was interrupted, else the first that waits."""
+        for each in self._batch:
+            if each.outcome is None and not each.withdrawn:
+                each.tell()
+                return
+        with contextlib.suppress(IndexError):
+            self._waiting[0].tell()
 
     def _take(self) -> list[Request]:
         taken: list[Request] = []
