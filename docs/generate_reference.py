@@ -83,7 +83,7 @@ PAGES: Final = [
                 "Compression",
                 "Columns",
             ),
-            *("Restored", "restore_path", "verify_path", "__version__"),
+            *("Restored", "restore_path", "move", "Moved", "verify_path", "__version__"),
         ],
     ),
     Page(
@@ -100,7 +100,7 @@ PAGES: Final = [
                 "StoreFullError",
                 "StoreLockedError",
             ),
-            *("RestoreError",),
+            *("RestoreError", "MoveError"),
         ],
     ),
     Page("sql.md", "SQL", ["connect", "Connection"]),

@@ -4,6 +4,7 @@ from act_fast._app.act import Act
 from act_fast._app.address import Address
 from act_fast._app.async_act import AsyncAct
 from act_fast._app.connect import connect
+from act_fast._app.moving import move
 from act_fast._app.slice import Component, Slice
 from act_fast._core import Appended, Columns, __version__
 from act_fast._declared.functions import collect, count, distinct, first, last, maximum, minimum, total
@@ -40,6 +41,7 @@ from act_fast.errors import (
     DefinitionError,
     FoldError,
     InvariantError,
+    MoveError,
     NonRetryableError,
     OutcomeUnknownError,
     RestoreError,
@@ -62,6 +64,7 @@ from act_fast.stores.values import (
     Append,
     Backup,
     Exported,
+    Moved,
     NewEvent,
     Problem,
     Restored,
@@ -112,6 +115,8 @@ __all__ = [
     "Lane",
     "LogStore",
     "Meta",
+    "MoveError",
+    "Moved",
     "NewEvent",
     "NonRetryableError",
     "OutcomeUnknownError",
@@ -158,6 +163,7 @@ __all__ = [
     "last",
     "maximum",
     "minimum",
+    "move",
     "new_correlation",
     "on",
     "one_of",

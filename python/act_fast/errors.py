@@ -13,6 +13,7 @@ __all__ = [
     "DefinitionError",
     "FoldError",
     "InvariantError",
+    "MoveError",
     "NonRetryableError",
     "OutcomeUnknownError",
     "RestoreError",
@@ -164,6 +165,10 @@ class RestoreError(StoreError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class MoveError(StoreError):
+    """What was moved is not at the target as it is in the source, which goes on as before."""
 
 
 class StoreFormatError(StoreError):

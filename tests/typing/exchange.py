@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import assert_type
 
-from act_fast import Act, AsyncAct, Backup, Columns, Exported, LogStore, Restored, restore_path
+from act_fast import Act, AsyncAct, Backup, Columns, Exported, LogStore, Moved, Restored, move, restore_path
 
 from .domain import Account, Deposited
 
@@ -16,6 +16,7 @@ def right(app: Act, store: LogStore) -> None:
     assert_type(app.export("x.csv", "select 1", params={"a": 1}, at=datetime.now(UTC)), Exported)
     assert_type(app.restore("all.csv", dry_run=True), Restored)
     assert_type(restore_path("x.act", Path("all.csv")), Restored)
+    assert_type(move("x.act", "postgresql://host/bank", hand_over=False, patience=1.5, progress=print), Moved)
     assert_type(app.arrow(Deposited, after=3), Columns)
     assert_type(app.arrow(events=[Deposited]), Columns)
 
@@ -33,3 +34,4 @@ def wrong(app: Act) -> None:
     app.export("x.csv", events=[Account])  # type: ignore[list-item]
     app.arrow(Account)  # type: ignore[arg-type]
     app.restore()  # type: ignore[call-arg]
+    move("x.act")  # type: ignore[call-arg]

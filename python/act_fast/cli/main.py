@@ -14,6 +14,7 @@ from act_fast.cli.commands import (
     export,
     handle_targets,
     info,
+    move,
     rebuild,
     replay,
     restore,
@@ -26,7 +27,7 @@ from act_fast.cli.commands import (
 )
 from act_fast.cli.input.arguments import Parser
 from act_fast.cli.output.terminal import guard_terminals
-from act_fast.errors import ActError, RestoreError, StoreCorruptError
+from act_fast.errors import ActError, MoveError, RestoreError, StoreCorruptError
 
 __all__ = ["main"]
 
@@ -37,7 +38,7 @@ pipe, and JSON lines with --json.
 exit codes:
   0  all is well
   1  something wrong was found: damage, events that do not decode, a target that is
-     blocked, an export that cannot be restored
+     blocked, an export that cannot be restored, a copy that is not the same
   2  wrong usage, or no store to be read at the path
   130  interrupted by Ctrl-C
   141  the program that read the output has ended, as head does
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except (ActError, OSError) as error:
         print("act-fast:", *str(error).split(), file=sys.stderr)
-        return 1 if isinstance(error, StoreCorruptError | RestoreError) else 2
+        return 1 if isinstance(error, StoreCorruptError | RestoreError | MoveError) else 2
     return code
 
 
@@ -93,6 +94,7 @@ def _parser() -> Parser:
         backup,
         export,
         restore,
+        move,
     ):
         command.add(commands)
     return parser

@@ -176,12 +176,19 @@ class Transfer(Protocol):
         """Keep snapshots of versions that their streams have reached."""
         ...
 
-    def handing_over(self) -> AbstractContextManager[None]:
-        """Keep everybody else from appending, for as long as the block lasts.
+    def handing_over(self, to: str) -> AbstractContextManager[None]:
+        """Keep everybody else from appending for as long as the block lasts, and for good if it ends without an error.
+
+        Args:
+            to: where the events are then, for those who would append.
 
         Raises:
             StoreLockedError: that cannot be done as long as other programs have the store open.
         """
+        ...
+
+    def taken_over(self) -> None:
+        """Let programs append, also to a store that was handed over earlier."""
         ...
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "Append",
     "Backup",
     "Exported",
+    "Moved",
     "NewEvent",
     "Problem",
     "Restored",
@@ -145,6 +146,26 @@ class Exported(msgspec.Struct, frozen=True):
 
     path: str
     rows: int
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """What was moved.
+
+    Attributes:
+        source: from where.
+        target: to where.
+        events: how many events are there.
+        snapshots: how many snapshots of the source are there.
+        digest: of all events as they are at the target, which are those of the source.
+        handed_over: whether the source takes no more events.
+    """
+
+    source: str
+    target: str
+    events: int
+    snapshots: int
+    digest: str
+    handed_over: bool
 
 
 class Restored(msgspec.Struct, frozen=True):

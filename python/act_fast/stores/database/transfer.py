@@ -81,7 +81,11 @@ class DatabaseTransfer(ABC, Generic[C]):
         """See `Transfer`."""
 
     @abstractmethod
-    def handing_over(self) -> AbstractContextManager[None]:
+    def handing_over(self, to: str) -> AbstractContextManager[None]:
+        """See `Transfer`."""
+
+    @abstractmethod
+    def taken_over(self) -> None:
         """See `Transfer`."""
 
 

@@ -7,6 +7,7 @@ from act_fast._core import Restoring
 from act_fast._core import verify_path as verify_in_core
 from act_fast._rows import Progress
 from act_fast.stores.log.from_core import verify_report
+from act_fast.stores.log.moved import forget_move
 from act_fast.stores.log.restore import check_source, restore_into
 from act_fast.stores.values import Restored, VerifyReport
 
@@ -25,8 +26,12 @@ def restore_path(
     Where there is none, one is made; it is there whole or not at all.
     """
     target, found = arguments.directory(path), check_source(source)
-    restoring = Restoring.rehearsal() if arguments.flag("dry_run", dry_run) else Restoring.begin(target)
-    return restore_into(lambda: restoring, found, progress)
+    if arguments.flag("dry_run", dry_run):
+        return restore_into(Restoring.rehearsal, found, progress)
+    restoring = Restoring.begin(target)
+    restored = restore_into(lambda: restoring, found, progress)
+    forget_move(target)  # that was another log
+    return restored
 
 
 def verify_path(path: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:

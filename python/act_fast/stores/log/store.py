@@ -17,12 +17,13 @@ from act_fast._events.committed import Committed
 from act_fast._events.event import encode
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress, Row
-from act_fast.errors import ValidationError
+from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.capabilities import ColumnReader, LogMark, ReplayGroups, Rows, Transfer
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.given import cause_of, part, parts_of
 from act_fast.stores.log.export import ARROW_COLUMNS, Compression, check_destination, cut, export_events
 from act_fast.stores.log.from_core import store_stats, verify_report
+from act_fast.stores.log.moved import check_not_moved
 from act_fast.stores.log.notifications import News
 from act_fast.stores.log.reactions import LogReactions
 from act_fast.stores.log.restore import check_source, restore_into
@@ -100,9 +101,9 @@ class LogStore:
             arguments.flag("read_only", read_only),
             arguments.flag("create", create),
         )
-        self._news = News(self._log)
-        weakref.finalize(self, self._news.abandon).atexit = False
-        self._reactions = weakref.WeakSet()
+        self._begin()
+        if not read_only:
+            self._refuse_moved()
         if not read_only and (system := self._log.copies_on_write) is not None:
             warnings.warn(
                 f"{self.path} is on {system}, which writes what is written again to another place: should the disk fill"
@@ -120,9 +121,17 @@ class LogStore:
             arguments.count("segment_bytes", segment_bytes),
             arguments.count("payload_max_bytes", payload_max_bytes),
         )
-        store._news = News(store._log)
-        weakref.finalize(store, store._news.abandon).atexit = False
-        store._reactions = weakref.WeakSet()
+        store._begin()
+        return store
+
+    @classmethod
+    def copied_into(
+        cls, path: str | os.PathLike[str], *, durability: Durability | None = "os", create: bool = True
+    ) -> Self:
+        """A log that another store is copied into, for the framework: also one that was moved away from."""
+        store = cls.__new__(cls)
+        store._log = Log.open(arguments.directory(path), durability, 100, _SEGMENT_BYTES, 2**62, False, create)
+        store._begin()
         return store
 
     @property
@@ -492,6 +501,18 @@ class LogStore:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r}, durability={self.durability!r})"
+
+    def _begin(self) -> None:
+        self._news = News(self._log)
+        weakref.finalize(self, self._news.abandon).atexit = False
+        self._reactions = weakref.WeakSet()
+
+    def _refuse_moved(self) -> None:
+        try:
+            check_not_moved(self.path)
+        except StoreError:
+            self.close()
+            raise
 
     def _close_reactions(self) -> None:
         for reactions in tuple(self._reactions):

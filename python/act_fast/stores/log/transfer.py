@@ -9,6 +9,7 @@ from act_fast._core import Log, Restoring
 from act_fast._rows import CommitRow
 from act_fast.stores.capabilities import SnapshotRow, Take
 from act_fast.stores.commit_pages import commit_pages
+from act_fast.stores.log.moved import forget_move, note_move
 
 __all__ = ["LogTransfer"]
 
@@ -49,7 +50,6 @@ class LogTransfer:
 
     def snapshots(self) -> Iterator[SnapshotRow]:
         """See `Transfer`."""
-        after: str | None = ""
         streams, after = self._log.streams()
         while True:
             for stream, version, *_ in streams:
@@ -61,10 +61,12 @@ class LogTransfer:
     def take_snapshots(self, rows: Sequence[SnapshotRow]) -> None:
         """See `Transfer`."""
         for stream, version, data in rows:
-            self._log.save_snapshot(stream, version, data)
+            known = self._log.latest_snapshot(stream, version)
+            if known is None or (known[0], known[2]) != (version, data):
+                self._log.save_snapshot(stream, version, data)
 
     @contextmanager
-    def handing_over(self) -> Iterator[None]:
+    def handing_over(self, to: str) -> Iterator[None]:
         """See `Transfer`. Only while no other program has it open for writing; one that opens it meanwhile waits."""
         if self._log.path == "memory:":
             yield
@@ -72,8 +74,13 @@ class LogTransfer:
         alone = Restoring.begin(self._log.path)  # nobody opens it until this is given up
         try:
             yield
+            note_move(self._log.path, to)
         finally:
             alone.cancel()
+
+    def taken_over(self) -> None:
+        """See `Transfer`."""
+        forget_move(self._log.path)
 
     def _snapshots_of(self, stream: str, version: int) -> list[SnapshotRow]:
         found: list[SnapshotRow] = []

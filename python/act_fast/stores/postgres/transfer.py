@@ -45,6 +45,20 @@ on conflict (stream) do update set version = excluded.version, last_position = e
     last_us = excluded.last_us, last_name = excluded.last_name
 """
 
+# A store that was handed over takes no events but those that another move brings back.
+_REFUSE: Final = """
+begin
+    if coalesce(current_setting('act_fast.moving', true), '') <> 'on' then
+        raise exception using message = {moved};
+    end if;
+    return new;
+end
+"""
+_MOVED: Final = """
+create or replace function {schema}.refuse_moved() returns trigger language plpgsql as {body};
+create or replace trigger moved before update on {schema}.log for each row execute function {schema}.refuse_moved();
+"""
+
 
 class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
     """See `Transfer`."""
@@ -81,11 +95,25 @@ class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
         )
 
     @contextmanager
-    def handing_over(self) -> Iterator[None]:
-        """See `Transfer`. Appends wait meanwhile, whichever program they come from."""
+    def handing_over(self, to: str) -> Iterator[None]:
+        """See `Transfer`. Appends wait meanwhile, whichever program they come from, and are refused then."""
         with self._transaction() as connection:
             connection.execute(self._locked())
+            schema, moved = sql.Identifier(self._connections.place.schema), f"this store was moved to {to}"
+            body = sql.SQL(_REFUSE).format(moved=sql.Literal(moved)).as_string(connection)
+            connection.execute(sql.SQL(_MOVED).format(schema=schema, body=sql.Literal(body)))
             yield
+
+    def taken_over(self) -> None:
+        """See `Transfer`."""
+        with self._transaction() as connection:
+            known = self._connections.question(
+                "select 1 from pg_catalog.pg_trigger where tgname = 'moved' and tgrelid = (select c.oid from"
+                " pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+                " where n.nspname = %s and c.relname = 'log')"
+            )
+            if connection.execute(known, (self._connections.place.schema,)).fetchone() is not None:
+                connection.execute(self._connections.question("drop trigger moved on {schema}.log"))
 
     def _read(self, after: int, upto: int) -> Iterator[CommitRow]:
         self._connections.check()
@@ -108,6 +136,7 @@ class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
             connection.transaction(),
         ):
             connection.execute("set local synchronous_commit to on")
+            connection.execute("set local act_fast.moving to on")
             yield connection
 
     def _locked(self) -> Any:

@@ -1,0 +1,160 @@
+"""Moving a store to another address, while programs go on using it."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final
+
+from act_fast._app.address import Address, is_store, open_address
+from act_fast._checks import arguments
+from act_fast._rows import Progress
+from act_fast.errors import StoreLockedError, ValidationError
+from act_fast.stores.capabilities import transfer_of
+from act_fast.stores.copy import Copy
+from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
+from act_fast.stores.reaction_port import offers_reactions, reactions_of
+from act_fast.stores.values import Moved
+
+__all__ = ["move", "move_telling"]
+
+_NEARLY_EVENTS: Final = 1000
+"""So few events are copied and compared in no time: with no more than that to do, others may be kept waiting."""
+
+_LOOK_SECONDS: Final = 0.2
+
+
+def move(
+    source: Address,
+    target: Address,
+    /,
+    *,
+    hand_over: bool = True,
+    restart_reactions: bool = False,
+    patience: float | None = None,
+    progress: Progress | None = None,
+) -> Moved:
+    """Move all that a store holds to another address: events with positions, versions, times and meta, and snapshots.
+
+    Programs may go on appending to the source meanwhile. When all is copied and was compared event by event, the rest
+    is handed over while nobody can append, and from then on the source takes no more events and says where they are.
+    A database makes appends wait for that moment; a log is handed over once every other program has closed it.
+
+    A move that was interrupted, or killed, goes on where it was when it is begun again. The way back is a move, too: to
+    the store that was moved away from, whose events are still there.
+
+    Args:
+        source: a store that is there: its path, its address, or the store.
+        target: the path or the address of an empty store, which is made if it is not there.
+        hand_over: whether the source ends. Without that the target is a copy, which another move brings up to date.
+        restart_reactions: how far reactions have come is not moved: at the target they begin again, with the first
+            event. A source with targets is refused unless you say that this is what you want.
+        patience: how long to wait for other programs to close the source, in seconds; None waits as long as it takes.
+        progress: called now and then with (positions done, positions in all): each is copied, and then compared.
+
+    Raises:
+        MoveError: what is in the target is not what is in the source; the source goes on.
+        StoreLockedError: other programs still have the source open after `patience`.
+        ValidationError: the target holds something else, or the source has targets of reactions.
+        StoreError: one of them cannot be opened, read or written.
+    """
+    return move_telling(
+        source,
+        target,
+        hand_over=arguments.flag("hand_over", hand_over),
+        restart_reactions=arguments.flag("restart_reactions", restart_reactions),
+        patience=None if patience is None else arguments.milliseconds("patience", patience) / 1000,
+        progress=progress,
+        waiting=lambda locked: None,
+    )
+
+
+def move_telling(
+    source: Address,
+    target: Address,
+    *,
+    hand_over: bool,
+    restart_reactions: bool,
+    patience: float | None,
+    progress: Progress | None,
+    waiting: Callable[[StoreLockedError], object],
+) -> Moved:
+    """The same; `waiting` is told each time others have the source open."""
+    with ExitStack() as stack:
+        opened = _source(source, stack)
+        into = _target(target, stack)
+        if _place(opened) == _place(into) != "memory:":
+            raise ValidationError("source and target are the same store")
+        if hand_over and not restart_reactions:
+            _check_reactions(opened)
+        here, there = transfer_of(opened), transfer_of(into)
+        copy = Copy(here, there, progress)
+        while copy.go_on() > _NEARLY_EVENTS:
+            pass
+        copy.compare()
+        while copy.go_on() > _NEARLY_EVENTS:
+            copy.compare()
+        end = None if patience is None else time.monotonic() + patience
+        while hand_over:
+            try:
+                with here.handing_over(_place(into)):
+                    copy.go_on()
+                    copy.compare()
+                break
+            except StoreLockedError as locked:
+                if end is not None and time.monotonic() > end:
+                    raise
+                waiting(locked)
+            time.sleep(_LOOK_SECONDS)
+            copy.go_on()
+        copy.compare()
+        snapshots = copy.snapshots()
+        if hand_over:
+            there.taken_over()
+        return Moved(_place(opened), _place(into), copy.position, snapshots, copy.digest, hand_over)
+
+
+def _source(address: Address, stack: ExitStack) -> Store:
+    if isinstance(address, str | os.PathLike):
+        if isinstance(address, str) and "://" in address:
+            return stack.enter_context(open_address(address, create=False))
+        return stack.enter_context(LogStore(address, read_only=True, create=False))
+    return _given(address)
+
+
+def _target(address: Address, stack: ExitStack) -> Store:
+    if isinstance(address, str | os.PathLike):
+        if isinstance(address, str) and "://" in address:
+            return stack.enter_context(open_address(address, create=True))
+        return stack.enter_context(LogStore.copied_into(address))
+    return _given(address)
+
+
+def _given(store: Store) -> Store:
+    if not is_store(store):
+        raise ValidationError(f"{type(store).__name__} is no store; hand over a path, an address or a store")
+    return store
+
+
+def _place(store: Store) -> str:
+    """Where a store is, without any password."""
+    return str(getattr(store, "path", "")) or type(store).__name__
+
+
+def _check_reactions(store: Store) -> None:
+    if not offers_reactions(store):
+        return
+    with ExitStack() as stack:
+        if isinstance(store, LogStore) and store.path != "memory:":
+            # It was opened for reading only, and reactions are not.
+            store = stack.enter_context(LogStore.copied_into(store.path, durability=None, create=False))
+        reactions = reactions_of(store)
+        stack.callback(reactions.close)
+        found = reactions.targets(limit=1)
+    if found:
+        raise ValidationError(
+            "the source has targets of reactions. How far they have come is not moved: at the target, reactions would"
+            " begin again with the first event. If that is what you want, say restart_reactions=True"
+            " (--restart-reactions)"
+        )
