@@ -2,6 +2,7 @@
 # Needs Python 3.11 or newer (another one: make PYTHON=python3.13 …), cargo and make.
 
 PYTHON ?= python3
+STORE ?= flights.act
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip
 
@@ -33,8 +34,8 @@ check: dev  ## Formatting, lints, types, the stub against the module, and the gu
 	$(BIN)/python -m bench guard
 	$(BIN)/pyright && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes act_fast --ignoreexternal
 
-demo: dev .venv/.flights  ## A year of real flights: stored, folded, travelled back in, reacted to, and asked about in SQL
-	$(BIN)/python -m examples.flights --store flights.act
+demo: dev .venv/.flights  ## A year of real flights: stored, folded, travelled back in, reacted to, and asked about in SQL (STORE=postgresql://…)
+	$(BIN)/python -m examples.flights --store '$(STORE)'
 
 bench: dev .venv/.peers .venv/.flights  ## Measure everything beside its peers, in a quarter of an hour; see bench/RESULTS.md
 	$(BIN)/python -m bench
@@ -46,7 +47,7 @@ docs: .venv/.ready  ## Write the reference from the docstrings
 	$(BIN)/python docs/generate_reference.py
 
 clean:  ## Remove what was built, .venv and the demo's store
-	rm -rf .venv target dist flights.act flights.act.* .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks python/act_fast/_core*.so
+	rm -rf .venv target dist flights.act flights.act.* flights.db* flights.svg .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks python/act_fast/_core*.so
 
 .venv/.ready: pyproject.toml
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.13 …")'

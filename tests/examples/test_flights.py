@@ -336,3 +336,36 @@ def test_a_diverted_flight_that_came_through_says_when() -> None:
 def test_a_diverted_flight_that_was_not_heard_of_again_bears_the_time_of_its_departure() -> None:
     [_, (_, diverted)] = history([row(arr_delay="NA", air_time="NA", arr_time="NA")])
     assert (diverted.reached, diverted.at) == (False, utc(2, 5, 15))
+
+
+def test_on_postgresql_every_table_has_the_same_figures(
+    flights: Path, filled: Path, postgres_url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--flights", str(flights), "--beside"]
+    capsys.readouterr()
+    main(["--store", str(filled), *where, str(filled)])
+    expected = figures(capsys.readouterr().out)
+    main(["--store", postgres_url, *where, str(tmp_path / "beside")])
+    found = figures(capsys.readouterr().out)
+    kept = [title for title in expected if title in found or "kept by reactions" not in title]
+    assert {title: found.get(title) for title in kept} == {title: expected[title] for title in kept}
+    assert len(kept) >= 6
+    assert (tmp_path / "beside.svg").read_text().count("<path") == Path(f"{filled}.svg").read_text().count("<path")
+
+
+def figures(out: str) -> dict[str, list[str]]:
+    """The lines of each table by its title, without what depends on time and place."""
+    tables: dict[str, list[str]] = {}
+    title = ""
+    for line in out.partition("How late flights leave, hour")[0].splitlines():
+        words = line.split()
+        if not words or words[0] in PLACE_AND_TIME or set(line.strip()) == {"─"} or "━" in line:
+            continue
+        if not line.startswith(" ") and "  " not in line.strip():
+            title = line.strip()
+        else:
+            tables.setdefault(title, []).append(" ".join(words))
+    return tables
+
+
+PLACE_AND_TIME = {"appended", "folded", "correlated", "reacted", "durability", "on"}

@@ -230,7 +230,8 @@ class Act(Reacts, Exchanges):
 
         Streams without an event of the state's are left out. The log is read up to where it is when the replay begins;
         what comes later does not change the answer. Memory holds one group of states at a time, however many there
-        are. Neither cache nor snapshots are used or changed.
+        are. Neither cache nor snapshots are used or changed. A database is read from its copy on this machine, unless
+        only some streams are asked for.
 
             for stream, snapshot in app.replay(Account):
                 print(stream, snapshot.state.balance)

@@ -157,8 +157,8 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         after: str | None = None,
         progress: Progress | bool = False,
     ) -> AsyncIterator[tuple[str, Snapshot[S]]]:
-        """`Act.replay`, for `async for`. `progress` is called on the thread that does the work."""
-        return self._each(self._app.replay(state, streams=streams, at=at, after=after, progress=progress))
+        """`Act.replay`, for `async for`, and begun by it. `progress` is called on the thread that does the work."""
+        return self._each_of(lambda: self._app.replay(state, streams=streams, at=at, after=after, progress=progress))
 
     async def snapshot(self, state: type[S], stream: str) -> Snapshot[S]:
         """`Act.snapshot`, awaited."""
@@ -267,6 +267,10 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         while page := await self._threads.run(_page, found):
             for each in page:
                 yield each
+
+    async def _each_of(self, begin: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
+        async for each in self._each(await self._threads.run(begin)):
+            yield each
 
     def _with(self, app: Act) -> Self:
         other = copy.copy(self)

@@ -74,5 +74,8 @@ class AsyncExchanges:
         events: Sequence[type[Event]] | None = None,
         **conditions: Unpack[Conditions],
     ) -> Columns:
-        """`Act.arrow`. What is read of it is read by whoever asks it, and holds up the loop."""
+        """`Act.arrow`. What is read of it is read by whoever asks it, and holds up the loop.
+
+        So does what is read of a database right here; have a thread call `sync.arrow` instead.
+        """
         return self._app.arrow(event, events=events, **conditions)

@@ -20,11 +20,11 @@ from act_fast._rows import Progress
 from act_fast._runtime.file_lock import FileLock
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import StoreError, ValidationError
-from act_fast.stores.capabilities import Transfer, offers_columns, transfer_of
+from act_fast.stores.capabilities import Transfer, is_copied, offers_columns, transfer_of
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 
-__all__ = ["at_hand", "cache_folder"]
+__all__ = ["at_hand", "cache_folder", "for_replay"]
 
 _PAYLOAD_BYTES_MAX: Final = 2**62
 _CACHE: Final = "ACT_FAST_CACHE"
@@ -42,6 +42,11 @@ def at_hand(store: Store, progress: Progress | None = None) -> Store:
         StoreError: it cannot be read, or its copy cannot be written.
     """
     return store if offers_columns(store) else _copies.of(store).up_to_date(progress)
+
+
+def for_replay(store: Store, streams: str | None) -> Store:
+    """What a replay reads: all of a distant store is read from its copy, some of its streams from where they are."""
+    return at_hand(store) if streams is None and is_copied(store) else store
 
 
 def cache_folder() -> Path:

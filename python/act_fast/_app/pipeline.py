@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
+from act_fast._app.local_copy import for_replay
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
 from act_fast._checks.plain_code import called, discard, is_unrun
@@ -192,7 +193,9 @@ class Engine:
     ) -> Iterator[tuple[str, Snapshot[S]]]:
         """Every stream's state."""
         loader = self._current()
-        return replay(loader.store, loader, self.registry.model_of(state), streams, at, after, progress)
+        return replay(
+            for_replay(loader.store, streams), loader, self.registry.model_of(state), streams, at, after, progress
+        )
 
     def save(self, state: type[S], stream: str) -> Snapshot[S]:
         """Store a snapshot of the state now."""

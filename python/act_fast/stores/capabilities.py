@@ -26,6 +26,7 @@ __all__ = [
     "Take",
     "Transfer",
     "columns_of",
+    "is_copied",
     "is_distant",
     "load_each",
     "log_mark_of",
@@ -237,6 +238,11 @@ def columns_of(store: object) -> ColumnReader:
 def offers_columns(store: object) -> bool:
     """Whether a store gives its events as columns by itself."""
     return _asked(store, "columns") is not None
+
+
+def is_copied(store: object) -> bool:
+    """Whether a store says how it is copied."""
+    return _asked(store, "transfer") is not None
 
 
 def transfer_of(store: object) -> Transfer:

@@ -10,7 +10,7 @@ from typing import Any
 import polars
 import pytest
 
-from act_fast import Act, LogStore, Meta, StoreError, ValidationError, connect
+from act_fast import Act, AsyncAct, LogStore, Meta, StoreError, ValidationError, connect
 from act_fast._app.local_copy import _Copy, at_hand
 from act_fast._sql.parquet import builder
 from act_fast.stores.capabilities import transfer_of
@@ -225,3 +225,39 @@ def test_a_store_that_does_not_say_how_it_is_copied_says_so(both: tuple[Act, Act
         for verb in (lambda: app.sql("from events"), lambda: app.arrow(), lambda: app.restore("all.jsonl")):
             with pytest.raises(ValidationError, match="Mine does not say how it is copied"):
                 verb()
+
+
+def test_a_replay_folds_the_copy_and_some_streams_are_read_where_they_are(
+    both: tuple[Act, Act], read: list[tuple[int, int]], folder: Path
+) -> None:
+    one, app = both
+    one.store.append("till", [Deposited(1)])
+    app.store.append("till", [Deposited(1)])
+    some = [(stream, each.state) for stream, each in app.replay(Account, streams="^(account-[12]|till)$")]
+    assert some == [(stream, each.state) for stream, each in one.replay(Account, streams="^(account-[12]|till)$")]
+    assert (read, folder.exists()) == ([], False)
+    for options in ({"at": 40}, {"after": "account-3", "at": 40}):
+        found = [(stream, each.version, each.state) for stream, each in app.replay(Account, **options)]
+        assert found == [(stream, each.version, each.state) for stream, each in one.replay(Account, **options)]
+        assert found
+    assert read == [(0, app.store.head)]
+
+
+async def test_a_replay_of_a_database_leaves_the_event_loop_free(
+    both: tuple[Act, Act], read: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, app = both
+    loop = threading.get_ident()
+    asked: set[int] = set()
+    standing = PostgresTransfer.standing
+
+    def watched(self: PostgresTransfer, position: int) -> Any:
+        asked.add(threading.get_ident())
+        return standing(self, position)
+
+    monkeypatch.setattr(PostgresTransfer, "standing", watched)
+    async with AsyncAct(app) as awaited:
+        found = [(stream, each.version) async for stream, each in awaited.replay(Account, at=40)]
+    assert found == [(stream, each.version) for stream, each in one.replay(Account, at=40)]
+    assert asked
+    assert loop not in asked

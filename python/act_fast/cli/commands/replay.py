@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from act_fast import AsyncAct
+from act_fast._app.local_copy import for_replay
 from act_fast._loading.progress_bar import replay_bar
 from act_fast._loading.replay import replay_pages
 from act_fast._model.model import Model
@@ -68,7 +69,8 @@ def add(commands: Commands) -> None:
 
 def _run(arguments: Namespace) -> int:
     model = _model(find_app(arguments.app), arguments.state)
-    with open_store(arguments.path) as store:
+    with open_store(arguments.path) as opened:
+        store = for_replay(opened, arguments.streams)
         if arguments.output is None:
             _write(arguments, store, model, rows_to_stdout(COLUMNS, as_json=arguments.json), not sys.stdout.isatty())
             return 0
