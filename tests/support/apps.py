@@ -6,6 +6,7 @@ import pytest
 
 from act_fast import Act, LogStore
 from tests.support.bank import Account
+from tests.support.mariadb import MariaDbServer
 from tests.support.servers import PostgresServer
 
 
@@ -13,7 +14,7 @@ class AnyStore(LogStore):
     """A store that the framework knows nothing of but its verbs."""
 
 
-@pytest.fixture(params=[LogStore, AnyStore, "postgres"], ids=["the log", "any store", "postgres"])
+@pytest.fixture(params=[LogStore, AnyStore, "postgres", "mariadb"], ids=["the log", "any store", "postgres", "mariadb"])
 def app_on_any_store(request: pytest.FixtureRequest) -> Iterator[Act]:
     """An app of accounts: on a store whose rows it takes from the core, through the protocol, and on a database."""
     if request.param == "postgres":
@@ -23,6 +24,15 @@ def app_on_any_store(request: pytest.FixtureRequest) -> Iterator[Act]:
         url = postgres.url(schema="framework")
         with Act(url, Account, debug=True) as app:
             empty(url)
+            yield app
+        return
+    if request.param == "mariadb":
+        mariadb: MariaDbServer = request.getfixturevalue("mariadb")
+        from tests.stores.mysql import stores
+
+        url = mariadb.url(prefix="framework")
+        with Act(url, Account, debug=True) as app:
+            stores.empty(url)
             yield app
         return
     with request.param.memory() as store:

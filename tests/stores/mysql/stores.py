@@ -5,8 +5,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pymysql
+import pytest
 
 from act_fast.stores.mysql.address import place_of
+from act_fast.stores.mysql.appending import StatementAppending
+from act_fast.stores.mysql.connections import Connection, run
 
 _APPEND = """
 select position, created_us into @held, @us from {p}_log where one = 1 for update;
@@ -71,6 +74,34 @@ def held_append(url: str, stream: str, count: int, *, broken: bool = False) -> I
     with connected(url) as connection:
         ask(connection, statement, *given)
         yield Held(connection)
+
+
+def take_positions_from_a_sequence(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Break a store the way that others were broken: positions from a sequence, and no lock on a counter."""
+    prefix = place_of(url).prefix
+    with connected(url, autocommit=True) as connection:
+        ask(connection, f"create sequence {prefix}_positions")
+        ask(connection, f"drop table {prefix}_log")
+        # The head that such a store has is the largest position that is visible.
+        ask(
+            connection,
+            f"create view {prefix}_log as select 1 as one, 1 as format, 'broken' as store_id,"
+            f" coalesce(max(position), 0) as position, 0 as created_us from {prefix}_events",
+        )
+
+    def append(self: StatementAppending, connection: Connection, writer: object, number: int, batch: Any) -> list[int]:
+        outcome: list[int] = []
+        for request in batch:
+            for stream, events, _ in request.parts:
+                for name, data in events:
+                    ((at,),) = run(connection, f"select nextval({prefix}_positions)")[-1]
+                    version = f"(select coalesce(max(version), 0) + 1 from {prefix}_events e where stream = %s)"
+                    row = f"insert into {prefix}_events select %s, %s, %s, {version}, %s, 0, %s, '', null, null"
+                    run(connection, row, (at, at, stream, stream, name, data))
+                outcome += [1, at - len(events) + 1, 0]
+        return outcome
+
+    monkeypatch.setattr(StatementAppending, "append", append)
 
 
 def numbered(number: int) -> list[tuple[str, bytes]]:

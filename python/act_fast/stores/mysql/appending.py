@@ -6,6 +6,7 @@ round trips: the first locks the log and reads, then this process decides, and t
 
 import uuid
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, Final
 
 import pymysql
@@ -14,7 +15,7 @@ from pymysql.constants import ER
 from act_fast.errors import StoreError
 from act_fast.stores.database.plan import Plan, streams_of
 from act_fast.stores.database.writer import NEVER, Request
-from act_fast.stores.mysql.connections import Connection, Connections, code_of, run
+from act_fast.stores.mysql.connections import Connection, Connections, code_of, run, send
 from act_fast.stores.mysql.event_rows import ROWS_MAX, inserts, start_of
 
 __all__ = ["NOW_US", "StatementAppending"]
@@ -119,7 +120,7 @@ class StatementAppending:
         self, connection: Connection, writer: str, number: int, batch: Sequence[Request]
     ) -> Sequence[int]:
         streams = streams_of(batch)
-        _, ((head, time_us),), ((known, outcome, now_us),), rows = run(
+        _, ((head, created_us),), ((known, outcome, now_us),), rows = run(
             connection, self._lock + self._versions, (writer, streams[:ROWS_MAX])
         )
         found: dict[str, int] = dict(rows)
@@ -129,14 +130,13 @@ class StatementAppending:
             _check_known(known, number)
             run(connection, "rollback")
             return _numbers(outcome)
-        time_us = max(time_us, now_us)
+        time_us = max(created_us, now_us)
         plan = Plan(head, time_us, found)
         for request in batch:
             plan.take(request)
-        for statements, given in self._writing(plan, time_us):
-            run(connection, statements, given)
         told = " ".join(map(str, plan.outcome))
-        run(connection, self._ending, (plan.head, time_us if plan.head > head else 0, writer, number, told))
+        ending = (self._ending, [plan.head, time_us if plan.head > head else created_us, writer, number, told])
+        send(connection, chain(self._writing(plan, time_us), [ending]), self._connections.packet_max)
         return plan.outcome
 
     def _writing(self, plan: Plan, time_us: int) -> Iterator[tuple[str, list[Any]]]:

@@ -2,8 +2,8 @@
 
 import contextlib
 import socket
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, ClassVar, Final, LiteralString, NamedTuple, TypeAlias
 
 import pymysql
@@ -18,7 +18,19 @@ from act_fast.stores.database import connections as shared
 from act_fast.stores.database.connections import ready
 from act_fast.stores.mysql.address import Place
 
-__all__ = ["Connection", "Connections", "Question", "asking", "broken", "code_of", "run", "said"]
+__all__ = [
+    "Connection",
+    "Connections",
+    "Question",
+    "asking",
+    "broken",
+    "code_of",
+    "flush",
+    "run",
+    "said",
+    "send",
+    "walk",
+]
 
 Connection: TypeAlias = "PyMySqlConnection[Cursor]"
 
@@ -143,7 +155,7 @@ def run(connection: Connection, text: str, given: Sequence[Any] = ()) -> list[li
     Parameters are put in by the client. Where one statement fails, those after it are not run.
     """
     with connection.cursor() as cursor:
-        cursor.execute(text, tuple(given))
+        cursor.execute(text, tuple(given) or None)
         found: list[Any] = []
         while True:
             found.append([*cursor.fetchall()] if cursor.description else [(cursor.rowcount,)])
@@ -151,21 +163,53 @@ def run(connection: Connection, text: str, given: Sequence[Any] = ()) -> list[li
                 return found
 
 
-def _read(connection: Connection, question: Question, given: Sequence[Any]) -> list[tuple[Any, ...]]:
+def send(connection: Connection, statements: Iterable[tuple[str, Sequence[Any]]], packet_max: int) -> None:
+    """Run statements in as few round trips as their size allows. Each alone fits into one."""
+    some: list[str] = []
+    size = 0
+    with connection.cursor() as cursor:
+        for text, given in statements:
+            whole = cursor.mogrify(text, tuple(given))
+            own = 4 * len(whole)  # a letter has at most so many bytes
+            if some and size + own > packet_max:
+                run(connection, ";".join(some))
+                some, size = [], 0
+            some.append(whole)
+            size += own
+    if some:
+        run(connection, ";".join(some))
+
+
+def walk(connection: Connection, text: str, given: Sequence[Any]) -> Generator[Any, None, None]:
+    """The rows of a statement as they come. One that is not read to its end costs the connection."""
     cursor = SSCursor(connection)
-    cursor.execute(question.text, tuple(given))
+    try:
+        cursor.execute(text, tuple(given))
+        while (row := cursor.fetchone()) is not None:
+            yield row
+        cursor.close()
+    except BaseException:  # among them, that its reader has seen enough: the server would send all the rest
+        _drop(connection)
+        raise
+
+
+def _read(connection: Connection, question: Question, given: Sequence[Any]) -> list[tuple[Any, ...]]:
     found: list[Any] = []
     size = 0
-    row: Any
-    while (row := cursor.fetchone()) is not None:
-        found.append(row)
-        size += len(row[5]) + len(row[6])
-        if size >= question.bytes_max:
-            _drop(connection)  # the server would send all the rest
-            break
-    else:
-        cursor.close()
+    with closing(walk(connection, question.text, given)) as rows:
+        for row in rows:
+            found.append(row)
+            size += len(row[5]) + len(row[6])
+            if size >= question.bytes_max:
+                break
     return found
+
+
+def flush(connections: Connections) -> None:
+    """Return when everything committed so far would survive a power cut; see `MySqlStore.flush`."""
+    ((each_commit,),) = connections.ask("select @@innodb_flush_log_at_trx_commit")
+    if each_commit != 1:
+        connections.ask("flush no_write_to_binlog engine logs")
 
 
 def _drop(connection: Connection) -> None:

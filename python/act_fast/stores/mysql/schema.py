@@ -108,8 +108,11 @@ create or replace view {schema}.readable_events as
 """
 
 
-def prepare(connection: Connection, prefix: str, store_id: str, create: bool) -> None:
+def prepare(connection: Connection, prefix: str, store_id: str, create: bool) -> str:
     """Make sure that there is a store of a format that this version knows, making one if that is wanted.
+
+    Returns:
+        the id of the store, which is `store_id` if it was made just now.
 
     Raises:
         StoreFormatError: there is something else, or a store of another format.
@@ -122,16 +125,18 @@ def prepare(connection: Connection, prefix: str, store_id: str, create: bool) ->
         found = _found(connection, prefix)
     if found is None:
         raise StoreError(f"there is no store with the prefix {prefix!r} in this database; open it with create=True")
-    if found != FORMAT:
+    number, known = found
+    if number != FORMAT:
         raise StoreFormatError(
-            f"the store with the prefix {prefix!r} has format {found}, and this version of act-fast reads {FORMAT};"
+            f"the store with the prefix {prefix!r} has format {number}, and this version of act-fast reads {FORMAT};"
             " use the version that made it, or upgrade the store"
         )
+    return known
 
 
-def _found(connection: Connection, prefix: str) -> int | None:
+def _found(connection: Connection, prefix: str) -> tuple[int, str] | None:
     try:
-        rows = run(connection, f"select format from {prefix}_log where one = 1 and store_id is not null")[-1]
+        rows = run(connection, f"select format, store_id from {prefix}_log where one = 1")[-1]
     except pymysql.Error as error:
         if code_of(error) == ER.NO_SUCH_TABLE:
             return None
@@ -141,7 +146,7 @@ def _found(connection: Connection, prefix: str) -> int | None:
                 " ?prefix=bank"
             ) from None
         raise
-    return int(rows[0][0]) if rows else None
+    return rows[0] if rows else None
 
 
 def _check_server(connection: Connection) -> None:

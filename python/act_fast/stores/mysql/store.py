@@ -8,6 +8,7 @@ from typing import Final
 from act_fast._checks import arguments
 from act_fast._core import Appended
 from act_fast.errors import StoreError, ValidationError
+from act_fast.stores.capabilities import Transfer
 from act_fast.stores.database.news import News
 from act_fast.stores.database.queries import Bounds
 from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
@@ -15,10 +16,11 @@ from act_fast.stores.database.writer import Part, Writer
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.appending import NOW_US, StatementAppending
 from act_fast.stores.mysql.bounds import BisectBounds
-from act_fast.stores.mysql.connections import Connection, Connections, asking, run
+from act_fast.stores.mysql.connections import Connection, Connections, asking, flush, run
 from act_fast.stores.mysql.event_rows import size_of
 from act_fast.stores.mysql.listener import LookingListener
 from act_fast.stores.mysql.schema import prepare
+from act_fast.stores.mysql.transfer import MySqlTransfer
 from act_fast.stores.values import StoreStats
 
 __all__ = ["MySqlStore"]
@@ -64,7 +66,7 @@ class MySqlStore(DatabaseStore[Connection]):
         create = arguments.flag("create", create)
         connections = Connections(place)
         with asking(place), contextlib.closing(connections.new()) as connection:
-            prepare(connection, place.prefix, str(uuid.uuid4()), create)
+            self._store_id = prepare(connection, place.prefix, str(uuid.uuid4()), create)
             ((connections.packet_max,),) = run(connection, "select @@max_allowed_packet")[-1]
         if connections.packet_max < _PACKET_MIN:
             raise StoreError(
@@ -81,9 +83,7 @@ class MySqlStore(DatabaseStore[Connection]):
 
         With `innodb_flush_log_at_trx_commit = 1`, the default, it would anyway; else this needs the right `RELOAD`.
         """
-        ((each_commit,),) = self._ask("select @@innodb_flush_log_at_trx_commit")
-        if each_commit != 1:
-            self._ask("flush no_write_to_binlog engine logs")
+        flush(self._connections)
 
     def stats(self) -> StoreStats:
         """How much the store holds."""
@@ -98,6 +98,10 @@ class MySqlStore(DatabaseStore[Connection]):
     def rows(self) -> DatabaseRows | None:
         """Events as rows, for the framework. None in a subclass, whose verbs may do more."""
         return DatabaseRows(self) if type(self) is MySqlStore else None
+
+    def transfer(self) -> Transfer:
+        """All that the store holds, out and in as it stands, for the framework."""
+        return MySqlTransfer(self._connections, self._store_id)
 
     def _append_encoded(self, parts: Sequence[Part], meta: bytes, correlation: str | None) -> list[Appended]:
         packet_max = self._connections.packet_max

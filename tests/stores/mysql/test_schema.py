@@ -1,0 +1,194 @@
+"""The tables: made once, checked when a store is opened, and refused when they are something else."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from act_fast import StoreError, StoreFormatError
+from act_fast.stores.database import store as store_module
+from act_fast.stores.mysql.address import place_of
+from act_fast.stores.mysql.store import MySqlStore
+from tests.stores.mysql.stores import ask, connected, numbered
+from tests.support.mariadb import MariaDbServer
+
+
+@pytest.fixture
+def admin(mariadb_url: str) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
+    """Runs statements as an administrator; {} stands for the prefix."""
+    prefix = place_of(mariadb_url).prefix
+    with connected(mariadb_url, autocommit=True) as connection:
+        yield lambda statement: ask(connection, statement.format(prefix))
+
+
+Admin = Callable[..., list[tuple[Any, ...]]]
+
+
+def test_many_programs_may_make_the_store_at_once(mariadb_url: str) -> None:
+    def open_and_append(number: int) -> str:
+        with MySqlStore(mariadb_url) as store:
+            store.append("a", numbered(number))
+            return store._store_id
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(open_and_append, range(8)))) == 1
+    with MySqlStore(mariadb_url) as store:
+        assert store.head == 8
+
+
+def test_a_store_that_is_not_there_is_not_made_unasked(mariadb_url: str) -> None:
+    with pytest.raises(StoreError, match="open it with create=True"):
+        MySqlStore(mariadb_url, create=False)
+    MySqlStore(mariadb_url).close()
+    MySqlStore(mariadb_url, create=False).close()
+
+
+@pytest.mark.parametrize("lost", ["log", "writers", "events"])
+def test_what_a_program_that_died_has_begun_to_make_is_finished(mariadb_url: str, admin: Admin, lost: str) -> None:
+    MySqlStore(mariadb_url).close()
+    admin("delete from {}_log")
+    admin(f"drop table {{}}_{lost}")
+    with pytest.raises(StoreError, match="open it with create=True"):
+        MySqlStore(mariadb_url, create=False)
+    with MySqlStore(mariadb_url) as store:
+        assert store.append("a", numbered(1)).first_position == 1
+        assert store.verify().healthy
+
+
+def test_a_newer_format_is_refused(mariadb_url: str, admin: Admin) -> None:
+    MySqlStore(mariadb_url).close()
+    admin("update {}_log set format = 99")
+    with pytest.raises(StoreFormatError, match="has format 99"):
+        MySqlStore(mariadb_url)
+
+
+@pytest.mark.parametrize("table", ["create table {}_log (line text)", "create table {}_log (format int, one int)"])
+def test_tables_of_something_else_are_refused_and_left_alone(mariadb_url: str, admin: Admin, table: str) -> None:
+    admin(table)
+    with pytest.raises(StoreFormatError, match="choose another prefix"):
+        MySqlStore(mariadb_url)
+    assert len(admin("show tables like '{}%'")) == 1
+
+
+@pytest.fixture
+def clerk_url(mariadb: MariaDbServer, mariadb_url: str) -> Iterator[str]:
+    """The address of a store for a user who may do nothing yet."""
+    MySqlStore(mariadb_url).close()
+    mariadb.ask("create user clerk@'%'")
+    yield mariadb_url.replace("root@", "clerk@")
+    mariadb.ask("drop user clerk@'%'")
+
+
+TABLES = ["log", "events", "streams", "names", "counted", "snapshots", "writers"]
+
+
+def grant(mariadb: MariaDbServer, url: str, rights: str, tables: list[str] = TABLES) -> None:
+    for table in tables:
+        mariadb.ask(f"grant {rights} on test.{place_of(url).prefix}_{table} to clerk@'%'")
+
+
+def test_the_rights_that_the_guide_names_are_enough(
+    mariadb: MariaDbServer, mariadb_url: str, clerk_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_UNCOUNTED_MAX", 0)
+    mariadb.ask("set global innodb_flush_log_at_trx_commit = 1")
+    grant(mariadb, mariadb_url, "select, insert, update, delete")
+    with MySqlStore(clerk_url) as store:
+        store.append("a", numbered(1))
+        store.append("a", numbered(1) * 2)
+        store.save_snapshot("a", 1, b"x")
+        assert store.wait(0) == 3
+        assert store.names() == store.names() == {"Counted": 3}
+        assert store.verify().healthy
+        store.flush()
+        assert (store.stats().events, len(list(store.query()))) == (3, 3)
+        assert mariadb.ask(f"select position from test.{place_of(mariadb_url).prefix}_counted") == [(3,)]
+
+
+def test_missing_rights_are_told_and_nothing_is_written(
+    mariadb: MariaDbServer, mariadb_url: str, clerk_url: str
+) -> None:
+    with pytest.raises(StoreError, match="Access denied"):
+        MySqlStore(clerk_url)
+    grant(mariadb, mariadb_url, "select, insert, update, delete")
+    mariadb.ask(f"revoke insert on test.{place_of(mariadb_url).prefix}_events from clerk@'%'")
+    with MySqlStore(clerk_url) as store:
+        for count in (1, 2):
+            with pytest.raises(StoreError, match="grant this user"):
+                store.append("a", numbered(1) * count)
+        assert (store.head, list(store.streams())) == (0, [])
+
+
+def test_a_store_that_may_only_be_read_is_read(mariadb: MariaDbServer, mariadb_url: str, clerk_url: str) -> None:
+    grant(mariadb, mariadb_url, "select")
+    with MySqlStore(mariadb_url) as writer, MySqlStore(clerk_url) as reader:
+        writer.append("a", numbered(1))
+        assert reader.wait(0) == 1
+        assert [event.position for event in reader.query()] == [1]
+        assert reader.names() == {"Counted": 1}
+        with pytest.raises(StoreError, match="denied"):
+            reader.append("a", numbered(2))
+
+
+def test_without_the_right_to_make_a_view_the_store_is_made(mariadb: MariaDbServer, mariadb_url: str) -> None:
+    mariadb.ask("create user maker@'%'")
+    mariadb.ask("grant create, select, insert, update, delete on test.* to maker@'%'")
+    try:
+        with MySqlStore(mariadb_url.replace("root@", "maker@")) as store:
+            assert store.append("a", numbered(1)).first_position == 1
+    finally:
+        mariadb.ask("drop user maker@'%'")
+
+
+def test_people_may_read_the_events_with_sql(mariadb_url: str, admin: Admin) -> None:
+    with MySqlStore(mariadb_url) as store:
+        store.append("a/ü", [("Said", b'{"z": "x", "a": 1.50}')])
+        (row,) = admin(
+            "select position, stream, name, json_value(data, '$.a'), meta, created > '2020-01-01' from"
+            " {}_readable_events"
+        )
+        assert row == (1, "a/ü", "Said", "1.50", None, 1)
+
+
+DAMAGES = {
+    "a missing event": "delete from {}_events where position = 3",
+    "the last event missing": "delete from {}_events where position = 6",
+    "a version that leaps": "update {}_events set version = version + 10 where position = 6",
+    "time that runs backwards": "update {}_events set created_us = 1 where position = 4",
+    "data that is not JSON": "update {}_events set data = '{{' where position = 2",
+    "meta that is not JSON": "update {}_events set meta = '[]' where position = 2",
+    "a stream's version": "update {}_streams set version = 7 where stream = 'a'",
+    "a stream's last name": "update {}_streams set last_name = 'x' where stream = 'a'",
+    "a stream that is forgotten": "delete from {}_streams where stream = 'a'",
+    "a name's count": "update {}_names set count = count + 1",
+    "a name that is forgotten": "delete from {}_names",
+    "a snapshot too far": "insert into {}_snapshots values ('a', 99, 0, '')",
+    "a commit in another one": "update {}_events set commit_position = 1 where position = 5",
+}
+
+
+@pytest.mark.parametrize("damage", list(DAMAGES.values()), ids=list(DAMAGES))
+def test_verify_finds_what_is_wrong(mariadb_url: str, admin: Admin, damage: str) -> None:
+    with MySqlStore(mariadb_url) as store:
+        for stream in ("a", "b", "a"):
+            store.append(stream, numbered(1) * 2)
+            store._count_names()
+        assert store.verify().healthy
+        admin(damage)
+        report = store.verify()
+        assert report.problems
+        assert all(problem.message for problem in report.problems)
+
+
+def test_names_are_counted_once_and_kept(mariadb_url: str, admin: Admin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store_module, "_UNCOUNTED_MAX", 10)
+    with MySqlStore(mariadb_url) as store:
+        expected: dict[str, int] = {}
+        for number in range(30):
+            store.append("a", [(f"N{number % 3}", b"1")])
+            expected[f"N{number % 3}"] = expected.get(f"N{number % 3}", 0) + 1
+            assert store.names() == expected
+        ((counted,),) = admin("select position from {}_counted")
+        assert 10 < counted <= 30
+        assert store.verify().healthy
