@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from act_fast import Act, Append, LogStore, Meta, StoreError, ValidationError
+from act_fast import Act, Append, LogStore, Meta, StoreError, ValidationError, move
 from act_fast.stores.capabilities import Take, transfer_of
 from act_fast.stores.mysql import transfer
 from act_fast.stores.mysql.store import MySqlStore
+from tests.stores.mysql.stores import numbered
 from tests.support.bank import Account
 from tests.support.mariadb import MariaDbServer
 
@@ -104,12 +105,34 @@ def test_events_that_do_not_go_on_where_the_store_ends_are_refused(log: LogStore
         assert store.verify().healthy
 
 
-def test_nothing_is_appended_while_a_store_is_handed_over(mariadb_url: str) -> None:
+def test_nothing_is_appended_once_a_store_is_handed_over(mariadb_url: str) -> None:
     hasty = f"{mariadb_url}&lock_timeout=1"
     with MySqlStore(mariadb_url) as store, MySqlStore(hasty) as other:
-        with transfer_of(store).handing_over(), pytest.raises(StoreError, match="too long for a lock"):
-            other.append("a", [("Counted", b"1")])
-        assert other.append("a", [("Counted", b"1")]).first_position == 1
+        other.append("a", numbered(1))
+        with transfer_of(store).handing_over("bank.act"), pytest.raises(StoreError, match="too long for a lock"):
+            other.append("a", numbered(2))
+        for count in (1, 2):
+            with pytest.raises(StoreError, match=r"was moved to bank\.act"):
+                other.append("a", numbered(2) * count)
+        assert (other.head, other.version("a")) == (1, 1)
+        transfer_of(store).taken_over()
+        assert other.append("a", numbered(2), expected_version=1).first_position == 2
+        assert store.verify().healthy
+
+
+def test_a_log_is_moved_to_a_database_and_back(log: LogStore, mariadb_url: str, tmp_path: Path) -> None:
+    expected, head = whole(log), log.head
+    log.close()
+    there = move(tmp_path / "bank.act", mariadb_url)
+    with MySqlStore(mariadb_url) as store:
+        assert whole(store) == expected
+        assert store.append("new", numbered(1)).first_position == head + 1
+    back = move(mariadb_url, tmp_path / "bank.act")
+    assert (there.events, back.events) == (head, head + 1)
+    with LogStore(tmp_path / "bank.act") as again, MySqlStore(mariadb_url) as store:
+        assert whole(again)[:head] == expected
+        with pytest.raises(StoreError, match="was moved to"):
+            store.append("new", numbered(2))
 
 
 def test_a_database_is_asked_in_sql(mariadb_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

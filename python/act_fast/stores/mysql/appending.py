@@ -30,7 +30,7 @@ _CLASH: Final = frozenset({ER.LOCK_DEADLOCK, _CHECKREAD})
 # Whoever has locked the one row of `log` is the only one to append, until its transaction is over.
 _LOCK: Final = """
 start transaction;
-select position, created_us from {schema}.log where one = 1 for update;
+select position, created_us, moved from {schema}.log where one = 1 for update;
 select batch, outcome, {now} from {schema}.writers right join (select 1) as here on writer = %s;
 """
 _STREAMS: Final = """
@@ -51,10 +51,11 @@ commit
 _APPEND_ONE: Final = """
 start transaction;
 set @act_b = null, @act_o = null, @act_v = 0;
-select position + 1, created_us into @act_p, @act_t from {schema}.log where one = 1 for update;
+select position + 1, created_us, moved into @act_p, @act_t, @act_m from {schema}.log where one = 1 for update;
 select batch, outcome into @act_b, @act_o from {schema}.writers where writer = %s;
 select version into @act_v from {schema}.streams where stream = %s;
 set @act_new = @act_b is null or @act_b < %s, @act_t = greatest(@act_t, {now});
+set @act_new = @act_new and @act_m is null;
 set @act_go = @act_new and coalesce(%s = @act_v, true);
 insert into {schema}.events
     (position, commit_position, stream, version, name, created_us, data, meta, correlation, correlation_start)
@@ -69,7 +70,7 @@ insert into {schema}.writers (writer, batch, outcome, seen)
     select %s, %s, @act_o, utc_timestamp() from dual where @act_new
     on duplicate key update batch = values(batch), outcome = values(outcome), seen = values(seen);
 commit;
-select @act_b, @act_o
+select @act_b, @act_o, @act_m
 """
 
 
@@ -112,15 +113,17 @@ class StatementAppending:
         expected = NEVER if request.withdrawn else expected
         event = (stream, name, data, request.meta, request.correlation, start_of(request.correlation))
         given = (writer, stream, number, expected, *event, stream, name, writer, number)
-        ((known, outcome),) = run(connection, self._one, given)[-1]
+        ((known, outcome, moved),) = run(connection, self._one, given)[-1]
         _check_known(known, number)
+        if known != number:
+            self._check_moved(moved)
         return _numbers(outcome)
 
     def _append_batch(
         self, connection: Connection, writer: str, number: int, batch: Sequence[Request]
     ) -> Sequence[int]:
         streams = streams_of(batch)
-        _, ((head, created_us),), ((known, outcome, now_us),), rows = run(
+        _, ((head, created_us, moved),), ((known, outcome, now_us),), rows = run(
             connection, self._lock + self._versions, (writer, streams[:ROWS_MAX])
         )
         found: dict[str, int] = dict(rows)
@@ -130,6 +133,7 @@ class StatementAppending:
             _check_known(known, number)
             run(connection, "rollback")
             return _numbers(outcome)
+        self._check_moved(moved)
         time_us = max(created_us, now_us)
         plan = Plan(head, time_us, found)
         for request in batch:
@@ -156,6 +160,10 @@ class StatementAppending:
                     )
                 ],
             )  # fmt: skip
+
+    def _check_moved(self, moved: str | None) -> None:
+        if moved is not None:
+            raise StoreError(f"the database at {self._connections.place} refuses: this store was moved to {moved}")
 
     def _text(self, text: str) -> str:
         return text.replace("{schema}.", f"{self._prefix}_").replace("{now}", NOW_US)

@@ -90,7 +90,8 @@ _TABLES: Final = (
         format integer not null,
         store_id varchar(36) character set ascii not null,
         position bigint not null,
-        created_us bigint not null
+        created_us bigint not null,
+        moved text character set utf8mb4
     ) engine = InnoDB
     """,
 )

@@ -42,6 +42,9 @@ on duplicate key update version = values(version), last_position = values(last_p
 """
 
 
+_MOVED: Final = "update {schema}.log set moved = %s where one = 1"
+
+
 class MySqlTransfer(DatabaseTransfer[Connection]):
     """See `Transfer`."""
 
@@ -75,11 +78,16 @@ class MySqlTransfer(DatabaseTransfer[Connection]):
             )
 
     @contextmanager
-    def handing_over(self) -> Iterator[None]:
-        """See `Transfer`. Appends wait meanwhile, whichever program they come from."""
+    def handing_over(self, to: str) -> Iterator[None]:
+        """See `Transfer`. Appends wait meanwhile, whichever program they come from, and are refused then."""
         with self._transaction() as connection:
             self._lock(connection)
             yield
+            run(connection, self._connections.question(_MOVED).text, (to,))
+
+    def taken_over(self) -> None:
+        """See `Transfer`."""
+        self._connections.ask("update {schema}.log set moved = null where one = 1 and moved is not null")
 
     def _read(self, after: int, upto: int) -> Iterator[CommitRow]:
         self._connections.check()
