@@ -20,7 +20,7 @@ Field = Body(embed=True)
 
 
 def make_api(store: Store | str | os.PathLike[str]) -> FastAPI:
-    """The service on a store: a path, `memory:`, or a store that is open, which is then left open."""
+    """The service on a store: a path, an address, or a store that is open, which is then left open."""
 
     @asynccontextmanager
     async def lifespan(api: FastAPI) -> AsyncIterator[None]:

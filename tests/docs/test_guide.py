@@ -43,3 +43,10 @@ def test_the_contents_list_every_chapter_and_each_leads_to_the_next() -> None:
     assert sorted(listed) == [chapter.name for chapter in CHAPTERS]
     for chapter, following in pairwise(listed):
         assert f"]({following})" in (GUIDE / chapter).read_text().splitlines()[-1]
+
+
+def test_the_database_that_the_guide_offers_is_the_examples() -> None:
+    offered = (GUIDE.parent.parent / "examples" / "fastapi_app" / "compose.yaml").read_text()
+    shown = re.search(r'```yaml title="compose.yaml"\n(.*?)```', (GUIDE / "postgres.md").read_text(), re.DOTALL)
+    assert shown is not None
+    assert offered.endswith(shown[1])

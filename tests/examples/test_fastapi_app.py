@@ -9,7 +9,7 @@ import httpx
 import pytest
 import uvicorn
 
-from act_fast import Act, LogStore
+from act_fast import Act, Store
 from examples.bank.account import Account
 from examples.fastapi_app.app import make_api
 
@@ -17,14 +17,15 @@ DEPOSITS = 50
 ADA = "/accounts/ada"
 
 
-@pytest.fixture
-def bank() -> Iterator[LogStore]:
-    with LogStore.memory() as store:
-        yield store
+@pytest.fixture(params=["log", "postgres"])
+def bank(request: pytest.FixtureRequest) -> Iterator[Store]:
+    address = "memory:" if request.param == "log" else request.getfixturevalue("postgres_url")
+    with Act(address, Account) as app:
+        yield app.store
 
 
 @pytest.fixture
-def client(bank: LogStore) -> Iterator[httpx.Client]:
+def client(bank: Store) -> Iterator[httpx.Client]:
     """A client of a server on a free port. The socket listens before the server runs, so nobody comes too early."""
     server = uvicorn.Server(uvicorn.Config(make_api(bank), ws="none", log_level="warning"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -58,7 +59,7 @@ def test_an_account_is_opened_paid_into_and_read(client: httpx.Client) -> None:
     assert read.headers["etag"] == '"3"'
 
 
-def test_what_was_answered_is_in_the_store(ada: httpx.Client, bank: LogStore) -> None:
+def test_what_was_answered_is_in_the_store(ada: httpx.Client, bank: Store) -> None:
     assert Act(bank, Account).load(Account, "account-ada").state.cents == 100
 
 
@@ -116,7 +117,7 @@ def test_a_closed_account_is_410_for_good(ada: httpx.Client) -> None:
     assert ada.get(ADA).json()["closed"] is True
 
 
-def test_who_asked_and_under_which_id_is_in_the_event(ada: httpx.Client, bank: LogStore) -> None:
+def test_who_asked_and_under_which_id_is_in_the_event(ada: httpx.Client, bank: Store) -> None:
     ada.post(
         f"{ADA}/deposits", json={"cents": 1}, headers={"X-Actor": "teller-1", "X-Request-Id": "r-1"}
     ).raise_for_status()
@@ -127,7 +128,7 @@ def test_who_asked_and_under_which_id_is_in_the_event(ada: httpx.Client, bank: L
     assert event.meta.causation.action.actor.id == "teller-1"
 
 
-def test_the_next_request_does_not_inherit_them(ada: httpx.Client, bank: LogStore) -> None:
+def test_the_next_request_does_not_inherit_them(ada: httpx.Client, bank: Store) -> None:
     ada.post(f"{ADA}/deposits", json={"cents": 1}, headers={"X-Actor": "teller-1", "X-Request-Id": "r-1"})
     ada.post(f"{ADA}/deposits", json={"cents": 1})
     [last] = bank.query(backwards=True, limit=1)
@@ -144,7 +145,7 @@ def test_many_requests_at_once_lose_nothing(ada: httpx.Client) -> None:
     assert ada.get(ADA).json() == {"version": 2 + DEPOSITS, "owner": "Ada", "cents": 100 + DEPOSITS, "closed": False}
 
 
-def test_a_log_that_does_not_decode_is_500_and_no_mistake_of_the_client(ada: httpx.Client, bank: LogStore) -> None:
+def test_a_log_that_does_not_decode_is_500_and_no_mistake_of_the_client(ada: httpx.Client, bank: Store) -> None:
     bank.append("account-ada", [("Deposited", b'{"cents": "much"}')])
     answer = ada.get(ADA)
     assert answer.status_code == 500
