@@ -195,6 +195,97 @@ fn what_is_damaged_under_a_program_that_runs_is_mended_as_it_goes() {
     }
 }
 
+/// Cells are written in turn, so what is left of the counts may be older than the texts.
+#[test]
+fn no_text_is_written_over_another_when_the_younger_counts_are_torn() {
+    for line in [1, 2] {
+        let (disk, clock) = (Arc::new(MemoryDisk::default()), StandingClock::default());
+        let log = open(&disk);
+        let specs = || vec![spec("own", &["A"], "own-{stream}")];
+        let before = program(&log, &clock, specs());
+        append(&log, "one", &["A"]);
+        correlate_all(&before);
+        let lease = claim(&before, &log, 1, 0).remove(0);
+        assert!(finish(&before, &lease, None, Then::Retry { position: 1, due_ms: 0, error: "is wrong".to_owned() }));
+        drop(lease);
+        drop(before);
+        log.shut_down().expect("closing");
+        bytes_of(&disk, "counts").0.write_all_at(&[0xa5; 4], line * 64 + 30).expect("damaging it");
+        let log = open(&disk);
+        let reactions = program(&log, &clock, specs());
+        append(&log, "two", &["A"]);
+        correlate_all(&reactions);
+        let seen = reactions.targets(&Selection::default(), None, 9).expect("targets");
+        let seen: Vec<_> = seen.iter().map(|target| (target.name.as_str(), target.error.as_deref())).collect();
+        assert_eq!(seen, [("own-one", Some("is wrong")), ("own-two", None)], "line {line}");
+    }
+}
+
+#[test]
+fn an_outcome_from_before_a_target_was_lost_ends_nobodys_lease() {
+    let (disk, clock) = (Arc::new(MemoryDisk::default()), StandingClock::default());
+    let log = open(&disk);
+    let [slow, quick] = [(); 2].map(|()| program(&log, &clock, vec![spec("all", &["A"], "all")]));
+    append(&log, "one", &["A"]);
+    correlate_all(&slow);
+    let before = claim(&slow, &log, 1, 0).remove(0);
+    let (file, len) = bytes_of(&disk, "targets");
+    file.write_zeros(64, len - 64).expect("clearing it");
+    correlate_all(&quick);
+    let again = claim(&quick, &log, 1, 0).remove(0);
+    assert_eq!(again.target, before.target, "the number is in use again");
+    assert!(!finish(&slow, &before, Some(1), Then::Free));
+    assert_eq!(slow.renew(&[(before.target, before.token)], 1000).expect("renewing"), [false]);
+    assert_eq!(quick.renew(&[(again.target, again.token)], 1000).expect("renewing"), [true]);
+}
+
+#[test]
+fn no_reaction_takes_what_another_has_done_for_its_own_when_cursors_are_lost() {
+    let (disk, clock) = (Arc::new(MemoryDisk::default()), StandingClock::default());
+    let log = open(&disk);
+    let first = program(&log, &clock, vec![spec("first", &["A"], "t")]);
+    append(&log, "one", &["A", "A"]);
+    correlate_all(&first);
+    drain(&first, &log, 9, &mut Seen::new());
+    drop(first);
+    log.shut_down().expect("closing");
+    disk.remove("reactions/cursors").expect("removing it");
+    let log = open(&disk);
+    let second = program(&log, &clock, vec![spec("second", &["A"], "t")]);
+    correlate_all(&second);
+    let mut seen = Seen::new();
+    drain(&second, &log, 9, &mut seen);
+    assert_eq!(seen.remove("t"), Some([1, 2].into()));
+}
+
+#[test]
+fn what_was_forgotten_stays_so_when_the_rest_is_repaired() {
+    let (disk, clock) = (Arc::new(MemoryDisk::default()), StandingClock::default());
+    let log = open(&disk);
+    let specs = || vec![spec("kept", &["A"], "t"), spec("gone", &["A"], "t"), spec("other", &["A"], "other")];
+    let before = program(&log, &clock, specs());
+    append(&log, "one", &["A", "A"]);
+    correlate_all(&before);
+    drain(&before, &log, 9, &mut Seen::new());
+    assert!(before.forget("gone").expect("forgetting"));
+    drop(before);
+    log.shut_down().expect("closing");
+    disk.remove("reactions/counts").expect("removing it");
+    let log = open(&disk);
+    let after = program(&log, &clock, vec![spec("kept", &["A"], "t")]);
+    correlate_all(&after);
+    let targets = after.targets(&Selection::default(), None, 9).expect("targets");
+    let seen: Vec<_> = targets.iter().map(|each| (each.name.as_str(), each.lag, each.reactions.clone())).collect();
+    assert_eq!(seen, [("t", 0, vec!["kept".to_owned()]), ("other", 0, vec!["other".to_owned()])]);
+    assert!(!after.forget("gone").expect("forgetting"), "it is forgotten already");
+    drop(after);
+    let again = program(&log, &clock, specs());
+    correlate_all(&again);
+    let mut seen = Seen::new();
+    drain(&again, &log, 9, &mut seen);
+    assert_eq!(seen, [("t".to_owned(), [1, 2].into())].into(), "who comes back begins anew, alone");
+}
+
 #[test]
 fn an_event_that_cannot_be_read_blocks_its_target_and_its_neighbours_go_on() {
     let (disk, clock) = (Arc::new(MemoryDisk::default()), StandingClock::default());

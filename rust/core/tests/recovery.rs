@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use act_fast_core::disk::{Access, Within};
-use act_fast_core::reactions::{Reactions, Selection, Then};
+use act_fast_core::reactions::{Reactions, Selection, Spec, Then};
 use act_fast_core::{Durability, Error, Log};
 use support::history::Item;
 use support::lying_disk::{Call, Image, Loss, LyingDisk, Verdict};
@@ -447,6 +447,57 @@ fn a_reset_that_repeats_what_was_skipped_is_noted_for_good() {
     let again = after_a_power_cut(&disk);
     assert_eq!(lag(&again), 3, "what was reset is not delivered again");
     assert_eq!(again.skipped().expect("notes"), ["a note".into(), "0\tall".into()]);
+}
+
+/// Reactions may come to the disk before the events that they have handled; others take their positions then.
+#[test]
+fn what_comes_in_the_place_of_lost_events_is_handled_by_whoever_had_handled_those() {
+    let (disk, clock) = (LyingDisk::new(), StandingClock::default());
+    let log = Log::open(disk.shared(), options(Durability::Interval)).expect("opening");
+    append(&log, "s", &["A", "A", "A"]);
+    log.flush().expect("flushing");
+    append(&log, "s", &["A", "A", "Odd"]);
+    let specs = || {
+        let from_now = Spec { from_now: true, ..spec("late", &["A"], "late") };
+        let [all, blocked, fails] = ["all", "blocked", "fails"].map(|name| spec(name, &["A"], name));
+        vec![all, blocked, fails, from_now, spec("odd", &["Odd"], "{data.none}")]
+    };
+    let reactions = program(&log, &clock, specs());
+    while !reactions.correlate(100).expect("correlating").failed.is_empty() {
+        assert!(reactions.hold(4, 6, 1, None, "no such target").expect("holding"));
+    }
+    for lease in claim(&reactions, &log, 9, 0) {
+        let then = match &*lease.name {
+            "blocked" => Then::Block { position: 5, error: "blocked".to_owned() },
+            "fails" => Then::Retry { position: 5, due_ms: 0, error: "fails".to_owned() },
+            _ => Then::Free,
+        };
+        let done = if matches!(then, Then::Free) { 5 } else { 4 };
+        assert!(finish(&reactions, &lease, Some(done), then));
+    }
+    let all = Selection { names: Some(vec!["all".to_owned()]), ..Selection::default() };
+    assert_eq!(reactions.reset_to(&all, 3).expect("resetting"), 1, "4 and 5 are to be done again");
+    reactions.flush().expect("flushing");
+    let image = disk.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted();
+    let log = Log::open(LyingDisk::from_image(&image).shared(), options(Durability::Interval)).expect("opening");
+    assert_eq!(log.head().expect("a head"), 3, "the rest is lost");
+    let again = program(&log, &clock, specs());
+    for target in again.targets(&Selection::default(), None, 10).expect("targets") {
+        assert!(target.watermark <= 3 && target.failing.is_none_or(|failing| failing <= 3), "{target:?}");
+        assert!(!target.blocked, "{target:?}");
+    }
+    append(&log, "s", &["A", "A", "A"]);
+    correlate_all(&again);
+    let mut leases = claim(&again, &log, 9, 0);
+    leases.sort_by(|a, b| a.name.cmp(&b.name));
+    let seen: Vec<_> = leases.iter().map(|lease| (&*lease.name, positions(lease), lease.attempts)).collect();
+    assert_eq!(seen, ["all", "blocked", "fails", "late"].map(|name| (name, vec![4, 5, 6], 1)));
+    assert!(leases.iter().all(|lease| lease.past.is_none()), "what was lost is not done again, nor has it failed");
+    for lease in &leases {
+        assert!(finish(&again, lease, Some(4), Then::Free));
+    }
+    let attempts: Vec<_> = claim(&again, &log, 9, 0).iter().map(|lease| lease.attempts).collect();
+    assert_eq!(attempts, [1; 4], "an event pays for one that was lost");
 }
 
 #[test]

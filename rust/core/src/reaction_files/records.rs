@@ -53,6 +53,28 @@ impl Target {
         self.leased_until_ms.min(ENDED_MS)
     }
 
+    /// What is left in a log of `head` events: what it failed at may be lost, and others take the positions above.
+    pub(crate) fn within(&self, head: u64) -> Self {
+        let kept = if self.failing > head { self.freed() } else { *self };
+        Self { watermark: kept.watermark.min(head), ..kept }
+    }
+
+    /// The same, without lease, retries, error and block. A holder's outcome is dropped from now on.
+    pub(crate) fn freed(&self) -> Self {
+        Self {
+            blocked: false,
+            attempts: 0,
+            failing: 0,
+            due_ms: 0,
+            leased_until_ms: 0,
+            failed: false,
+            suspect: false,
+            lived: false,
+            token: self.token.wrapping_add(1),
+            ..*self
+        }
+    }
+
     pub(crate) fn encode(&self) -> Line {
         let mut line = blank();
         put_narrow::<5>(&mut line, BODY_AT, self.name);
@@ -121,6 +143,13 @@ pub(crate) struct Subscription {
 impl Subscription {
     pub(crate) fn pending(&self) -> bool {
         self.last > self.done
+    }
+
+    /// What is left in a log of `head` events: others than before take the positions above.
+    pub(crate) fn within(&self, head: u64) -> Self {
+        let (failing, attempts) = if self.failing > head { (0, 0) } else { (self.failing, self.attempts) };
+        let (done, replay_to) = (self.done.min(head), self.replay_to.min(head));
+        Self { done, failing, attempts, replay_to, ..*self }
     }
 
     /// What is left when the work has to be correlated again.

@@ -69,12 +69,10 @@ pub(crate) fn repair(files: &Files, head: u64, machine_stopped: bool) -> Result<
         boot: before.map_or(0, |before| before.boot),
     };
     for number in 0..counts.targets {
-        let kept = files.targets.read(number)?.map(|line| Target::decode(&line));
+        let kept = files.targets.read(number)?.map(|line| Target::decode(&line).within(head));
         let target = match kept.filter(|target| readable(target.name) && readable(target.lane)) {
             Some(target) => Target {
                 leased_until_ms: if machine_stopped { target.ended() } else { target.leased_until_ms },
-                watermark: target.watermark.min(head),
-                failing: target.failing.min(head),
                 error: if readable(target.error) { target.error } else { 0 },
                 failed: target.failed && readable(target.error),
                 ..target
@@ -96,7 +94,7 @@ pub(crate) fn repair(files: &Files, head: u64, machine_stopped: bool) -> Result<
         let kept = kept.filter(|kept| kept.target < counts.targets && kept.reaction < counts.cursors);
         let again = match kept {
             Some(kept) if kept.done == FORGOTTEN => kept,
-            Some(kept) => Subscription { done: kept.done.min(head), ..kept },
+            Some(kept) => kept.within(head),
             None => Subscription { reaction: u32::MAX, target: u32::MAX, done: FORGOTTEN, ..Subscription::default() },
         };
         files.subscriptions.write(number, again.encode())?;

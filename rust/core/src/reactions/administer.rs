@@ -46,7 +46,7 @@ impl<H: Home> Reactions<H> {
                 }
             }
             shared.note_reset(number, to, None)?;
-            *target = Target { watermark: target.watermark.min(to), ..freed(target) };
+            *target = Target { watermark: target.watermark.min(to), ..target.freed() };
             Ok(true)
         })
     }
@@ -63,7 +63,7 @@ impl<H: Home> Reactions<H> {
         self.change(selection, go_on, |shared, number, target| {
             let blocked = target.blocked;
             if blocked {
-                *target = freed(target);
+                *target = target.freed();
                 for at in &shared.known[number as usize].subscriptions {
                     let subscription = shared.subscription(*at)?;
                     if subscription.attempts > 0 {
@@ -87,7 +87,7 @@ impl<H: Home> Reactions<H> {
         self.change(selection, stop, |shared, _, target| {
             let fresh = !target.blocked;
             if fresh {
-                *target = Target { blocked: true, ..freed(target) };
+                *target = Target { blocked: true, ..target.freed() };
                 shared.note_error(target, error)?;
             }
             Ok(fresh)
@@ -152,22 +152,6 @@ impl<H: Home> Reactions<H> {
         self.home.wake();
         self.home.moved();
         Ok(changed)
-    }
-}
-
-/// A target without lease, retries, error and block. A holder's outcome is dropped from now on.
-pub(super) fn freed(target: &Target) -> Target {
-    Target {
-        blocked: false,
-        attempts: 0,
-        failing: 0,
-        due_ms: 0,
-        leased_until_ms: 0,
-        failed: false,
-        suspect: false,
-        lived: false,
-        token: target.token.wrapping_add(1),
-        ..*target
     }
 }
 

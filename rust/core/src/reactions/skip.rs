@@ -7,7 +7,7 @@ use crate::reaction_files::records::{FORGOTTEN, Subscription};
 use crate::reaction_files::texts::TEXT_MAX_BYTES;
 
 use super::Reactions;
-use super::administer::{Selection, freed};
+use super::administer::Selection;
 use super::home::Home;
 use super::state::Shared;
 
@@ -164,9 +164,9 @@ impl Shared {
         let done = Subscription { done: position, done_count, failing: 0, attempts: 0, ..each };
         self.put_subscription(at, &done)?;
         target = if target.failing == position && !others_fail {
-            freed(&target)
+            target.freed()
         } else {
-            let freed = freed(&target);
+            let freed = target.freed();
             let (blocked, failing, attempts, failed) = (target.blocked, target.failing, target.attempts, target.failed);
             crate::reaction_files::records::Target { blocked, failing, attempts, failed, ..freed }
         };

@@ -46,7 +46,9 @@ impl Shared {
         let number = self.counts.targets;
         let name_at = self.write_text(name)?;
         let lane = self.lane_at(&spec.lane)?;
-        let target = Target { name: name_at, lane, priority: spec.priority, ..Target::default() };
+        // One that had this number before may have been lost: nobody has a lease on this one with its token.
+        let token = self.counts.generation;
+        let target = Target { name: name_at, lane, priority: spec.priority, token, ..Target::default() };
         self.files.targets.write(number, target.encode())?;
         self.counts.targets += 1;
         self.keep_counts()?;
