@@ -203,6 +203,13 @@ LOG: Final = (
         (cargo("recovery", "the_file_that_recovery_makes_where_the_last_one_has_ended_is_there_for_good"),),
     ),
     Mutation(
+        "news-of-a-publication",
+        "rust/core/src/store/flush.rs",
+        "if self.control.awaited().load(Ordering::SeqCst) != 0 && self.control.awaited()",
+        "if self.control.awaited().load(Ordering::SeqCst) == 0 && self.control.awaited()",
+        (cargo("concurrency", "a_publication_is_news_to_those_who_wait_and_to_nobody_else"),),
+    ),
+    Mutation(
         "lock-of-the-living",
         "rust/core/src/shared/lock.rs",
         "        let Some(_dead) = handles::keep_free(self.disk, owner) else {\n            return false;\n        };",

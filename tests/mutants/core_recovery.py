@@ -143,6 +143,13 @@ RECOVERY: Final = (
         (cargo("recovery", "the_control_file_of_a_copy_is_not_believed"),),
     ),
     Mutation(
+        "store-of-a-control-file",
+        "rust/core/src/recovery/recover.rs",
+        "let same = control.store_id == header.store_id && control.segment_bytes == header.segment_bytes;",
+        "let same = control.segment_bytes == header.segment_bytes;",
+        (cargo("recovery", "nobody_reads_a_log_with_the_control_file_and_the_index_of_another"),),
+    ),
+    Mutation(
         "clean-taken-back",
         "rust/core/src/shared/control.rs",
         "        self.set_flag(CLEAN, false)?;\n        self.flush()",

@@ -235,3 +235,20 @@ fn whoever_gets_the_slot_of_a_dead_process_lets_go_of_the_locks_that_it_held() {
     assert_eq!(held, [(); 4].map(|()| vec![0; 4]), "everybody would wait for them until this handle is closed");
     assert_eq!(append(&second, "a", 1, None).expect("appending"), 1);
 }
+
+#[test]
+fn a_publication_is_news_to_those_who_wait_and_to_nobody_else() {
+    for durability in [Durability::Fsync, Durability::Os] {
+        let disk = LyingDisk::new();
+        let log = Log::open(disk.shared(), support::options(durability)).expect("opening");
+        let before = log.news();
+        append(&log, "a", 1, None).expect("appending");
+        assert_eq!(log.news(), before, "nobody has waited");
+        let seen = log.expect_news();
+        append(&log, "a", 1, None).expect("appending");
+        assert_ne!(log.news(), seen, "whoever waits would sleep on");
+        let seen = log.news();
+        append(&log, "a", 1, None).expect("appending");
+        assert_eq!(log.news(), seen, "nobody has waited since");
+    }
+}

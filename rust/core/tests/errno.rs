@@ -15,12 +15,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use act_fast_core::reactions::{ClaimOptions, Selection};
 use act_fast_core::{Durability, Error, Log, NewEvent, Options, Part, Patience, verify};
 use support::contents::{self, Contents};
 use support::control_file;
 use support::history::{self, Author, Item};
 use support::lying_disk::{Call, HOUSEKEEPER, Loss, LyingDisk, Verdict};
 use support::options;
+use support::program::{StandingClock, correlate_all, positions, program, spec};
 use support::rng::Rng;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -604,4 +606,31 @@ fn an_append_that_may_not_wait_leaves_new_room_and_larger_tables_to_one_that_may
     }
     assert_eq!(log.head().expect("a head"), 2000);
     assert!((4..1000).contains(&refused), "{refused} appends had to wait");
+}
+
+#[test]
+fn an_event_that_cannot_be_read_just_now_blocks_no_target() {
+    let disk = LyingDisk::new();
+    let open = || Log::open(disk.shared(), options(Durability::Os)).expect("opening");
+    let (log, clock) = (open(), StandingClock::default());
+    let long = format!("{:?}", "x".repeat(6000));
+    for _ in 0..8 {
+        Item::event("a", "A", &long).ask(&log, None).expect("appending");
+    }
+    let reactions = program(&log, &clock, vec![spec("all", &["A"], "all")]);
+    correlate_all(&reactions);
+    // One that has not mapped the first of the log's files.
+    let later = open();
+    let other = program(&later, &clock, vec![spec("all", &["A"], "all")]);
+    let claimed = ClaimOptions { lanes: None, lagging: 1, leading: 0, window: 2, lease_ms: 1000, holder: 1, cut: 8 };
+    disk.intercept(|call, name| match call {
+        Call::Map | Call::Open if name.ends_with("00000000.seg") => Fault::NoAddressSpace.verdict(),
+        _ => Verdict::Go,
+    });
+    let outcome = other.claim(&claimed).map(|leases| leases.len());
+    assert!(matches!(outcome, Err(Error::Io { .. })), "{outcome:?}");
+    disk.repair();
+    assert!(!other.targets(&Selection::default(), None, 1).expect("targets")[0].blocked);
+    clock.move_on(1001);
+    assert_eq!(positions(&other.claim(&claimed).expect("a claim")[0]), [1], "one at a time, as it may have been begun");
 }

@@ -5,7 +5,7 @@ mod support;
 use std::sync::Arc;
 
 use act_fast_core::disk::{Access, Disk, MemoryDisk};
-use act_fast_core::reactions::{ClaimOptions, Clock, Selection, Source, Spec, Then};
+use act_fast_core::reactions::{ClaimOptions, Clock, Reactions, Selection, Source, Spec, Then};
 use act_fast_core::{Durability, Log, Options};
 use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec, store};
 
@@ -102,7 +102,7 @@ fn the_budget_of_retries_belongs_to_the_failing_event() {
     assert_eq!((positions(&lease), lease.attempts, lease.more), (vec![2], 2, true), "one at a time after a failure");
     assert!(finish(&reactions, &lease, Some(2), Then::Free));
     let lease = claim(&reactions, &log, 1, 0).remove(0);
-    assert_eq!((positions(&lease), lease.attempts), (vec![3], 1));
+    assert_eq!((positions(&lease), lease.attempts, lease.past), (vec![3], 1, None));
 }
 
 #[test]
@@ -206,7 +206,49 @@ fn many_events_for_one_target_come_in_windows_and_each_exactly_once() {
 }
 
 #[test]
-fn watermarks_outlive_a_restart_and_never_stand_above_a_log_that_lost_its_end() {
+fn nothing_is_passed_over_where_much_was_handled_from_another_source() {
+    let (log, clock) = (store(), StandingClock::default());
+    let from = |source| Spec { source: Source::from_text(source).expect("a source"), ..spec("r", &["A"], "t") };
+    let before = program(&log, &clock, vec![from(Some("^a")), spec("q", &["B"], "t")]);
+    append(&log, "b", &["A"]);
+    append(&log, "a", &["A"; 12]);
+    correlate_all(&before);
+    let mut seen = Vec::new();
+    let mut drain = |reactions: &Reactions| {
+        while let Some(lease) = claim(reactions, &log, 1, 0).pop() {
+            seen.extend(positions(&lease));
+            assert!(finish(reactions, &lease, positions(&lease).last().copied(), Then::Free));
+        }
+        std::mem::take(&mut seen)
+    };
+    assert_eq!(drain(&before), (2..=13).collect::<Vec<_>>());
+    append(&log, "b", &["A", "B"]);
+    // More of it than is looked at in one go has been handled; what comes next is not known then.
+    let after = program(&log, &clock, vec![from(None), spec("q", &["B"], "t")]);
+    correlate_all(&after);
+    assert_eq!(drain(&after), [1, 14, 15]);
+}
+
+#[test]
+fn there_is_room_for_every_target() {
+    let (log, clock) = (store(), StandingClock::default());
+    let reactions = program(&log, &clock, vec![spec("own", &["A"], "{stream}")]);
+    for stream in 0..2000 {
+        append(&log, &stream.to_string(), &["A"]);
+    }
+    correlate_all(&reactions);
+    let leases = claim(&reactions, &log, 3000, 0);
+    let mut seen: Vec<_> = leases.iter().flat_map(positions).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (1..=2000).collect::<Vec<_>>());
+    for lease in &leases {
+        assert!(finish(&reactions, lease, positions(lease).last().copied(), Then::Free));
+    }
+    assert!(reactions.targets(&Selection::default(), None, 3000).expect("targets").iter().all(|each| each.lag == 0));
+}
+
+#[test]
+fn watermarks_outlive_a_recovery() {
     let disk = Arc::new(MemoryDisk::default());
     let options = Options { durability: Durability::Os, segment_bytes: 64 << 10, ..Options::default() };
     let clock = StandingClock::default();

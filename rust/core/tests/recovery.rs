@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use act_fast_core::disk::{Access, Within};
 use act_fast_core::reactions::{Reactions, Selection, Spec, Then};
-use act_fast_core::{Durability, Error, Log};
+use act_fast_core::{Durability, Error, Log, Options};
 use support::history::Item;
 use support::lying_disk::{Call, Image, Loss, LyingDisk, Verdict};
 use support::options;
@@ -230,6 +230,46 @@ fn a_copy_that_is_being_opened_is_not_taken_for_one_that_was_closed_here_when_th
         }
     }
     assert!(cuts >= 16, "{cuts} power cuts");
+}
+
+#[test]
+fn a_store_that_needs_no_recovery_is_read_without_changing_anything() {
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+    Item::event("a", "Written", "1").ask(&log, None).expect("appending");
+    let reading = |disk: &LyingDisk, what: &str| {
+        disk.intercept(|call, _| match call {
+            Call::Open | Call::Len | Call::Map | Call::Identity | Call::List | Call::Lock => Verdict::Go,
+            _ => Verdict::Fail(std::io::ErrorKind::PermissionDenied.into()),
+        });
+        let log = Log::open(disk.shared(), Options { read_only: true, ..options(Durability::Fsync) });
+        assert_eq!(log.expect(what).head().expect("a head"), 1, "{what}");
+        disk.repair();
+    };
+    reading(&disk, "open");
+    disk.overwrite("control", 2 * 64, &1u32.to_le_bytes());
+    reading(&disk, "being written to");
+    disk.overwrite("control", 2 * 64, &[0; 4]);
+    log.shut_down().expect("closing");
+    reading(&disk, "closed");
+    let image = disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1)).rebooted();
+    reading(&LyingDisk::from_image(&image), "closed before the machine was started");
+}
+
+#[test]
+fn nobody_reads_a_log_with_the_control_file_and_the_index_of_another() {
+    let closed = |events: u64| {
+        let disk = LyingDisk::new();
+        let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening");
+        (0..events).for_each(|_| Item::event("a", "Written", "1").ask(&log, None).expect("appending"));
+        log.shut_down().expect("closing");
+        disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1))
+    };
+    let (image, mut mixed) = (closed(3), closed(1));
+    mixed.files.extend(image.files.into_iter().filter(|(name, _)| name.starts_with("log/")));
+    let reading = Options { read_only: true, ..options(Durability::Fsync) };
+    let log = Log::open(LyingDisk::from_image(&mixed).shared(), reading).expect("opening");
+    assert_eq!(log.head().expect("a head"), 3);
 }
 
 /// Somebody puts the log of another store in the place of this one's, while it is open.
