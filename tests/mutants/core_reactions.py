@@ -113,7 +113,7 @@ REACTIONS: Final = (
     ),
     Mutation(
         "block-for-what-passes",
-        "rust/core/src/reactions/claim.rs",
+        "rust/core/src/reactions/on_log.rs",
         "matches!(error, Error::Corrupt { file, .. } if file.starts_with(segments::FOLDER))",
         "matches!(error, Error::Corrupt { .. } | Error::Io { .. })",
         (cargo("errno", "an_event_that_cannot_be_read_just_now_blocks_no_target"),),

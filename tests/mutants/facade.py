@@ -177,8 +177,8 @@ FACADE: Final = (
     ),
     Mutation(
         "snapshot-mark-of-chained-upcasters",
-        "python/act_fast/_model/snapshot_mark.py",
-        "                before[1] = _upcasts(takes, (*path, event))\n",
+        "python/act_fast/_model/decoding.py",
+        "                before[1] = upcasts_of(takes, (*path, event))\n",
         "                before[1] = []\n",
         (
             pytest(
@@ -189,7 +189,7 @@ FACADE: Final = (
     Mutation(
         "snapshot-mark-of-upcasters",
         "python/act_fast/_model/snapshot_mark.py",
-        "            _upcasts(event, ()),\n",
+        "            upcasts_of(event),\n",
         "            [],\n",
         (
             pytest(
@@ -214,8 +214,8 @@ FACADE: Final = (
     Mutation(
         "snapshot-mark-of-the-version",
         "python/act_fast/_model/snapshot_mark.py",
-        "said = [definition.snapshot_version, _shape",
-        "said = [_shape",
+        "said = [definition.snapshot_version, decoding_of",
+        "said = [decoding_of",
         (pytest("model/test_snapshot_marks.py::test_a_version_that_is_raised_by_hand_is_another_mark"),),
     ),
     Mutation(
@@ -374,7 +374,7 @@ FACADE: Final = (
         "if more := said.events - said.events:",
         (
             pytest(
-                "projections/test_sql_watermarks.py::test_a_projection_that_takes_more_events_than_before_is_made_again"
+                "projections/test_sql_watermarks.py::test_a_projection_that_takes_other_events_than_before_is_made_again"
             ),
         ),
     ),
