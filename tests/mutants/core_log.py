@@ -22,6 +22,20 @@ LOG: Final = (
         (cargo("model"),),
     ),
     Mutation(
+        "version-that-is-told",
+        "rust/core/src/write/append.rs",
+        "first_version: before + 1,",
+        "first_version: *before,",
+        (cargo("model"),),
+    ),
+    Mutation(
+        "position-that-is-told",
+        "rust/core/src/write/append.rs",
+        "last_position: position + more - 1,",
+        "last_position: position + more,",
+        (cargo("model"),),
+    ),
+    Mutation(
         "line-checksum",
         "rust/core/src/shared/line.rs",
         "    checksum(line, address).to_le_bytes() == line[BODY_BYTES..]",

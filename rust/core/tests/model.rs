@@ -110,11 +110,15 @@ impl Model {
         let mut fresh = Vec::new();
         let mut versions = self.versions.clone();
         let mut conflict = None;
+        let mut places = Vec::new();
         for (stream, events, expected) in parts {
             let version = versions.entry(STREAMS[*stream]).or_default();
             if expected.is_some_and(|expected| expected != *version) && conflict.is_none() {
                 conflict = Some((STREAMS[*stream], *version));
             }
+            let (before, first) = (*version, (self.events.len() + fresh.len() + 1) as u64);
+            let more = events.len() as u64;
+            places.push((before + 1, before + more, first, first + more - 1));
             for (name, len) in events {
                 *version += 1;
                 let position = (self.events.len() + fresh.len() + 1) as u64;
@@ -138,8 +142,10 @@ impl Model {
             .collect();
         match (log.append(&given, b"{}", Patience::Wait), conflict) {
             (Ok(appended), None) => {
-                assert_eq!(appended.len(), parts.len());
-                assert_eq!(appended[0].first_position, self.events.len() as u64 + 1);
+                let told = appended
+                    .iter()
+                    .map(|each| (each.first_version, each.last_version, each.first_position, each.last_position));
+                assert_eq!(told.collect::<Vec<_>>(), places);
                 self.events.append(&mut fresh);
                 self.versions = versions;
             }
