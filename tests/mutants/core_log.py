@@ -231,6 +231,13 @@ LOG: Final = (
         (cargo("concurrency", "the_lock_of_a_writer_that_is_slow_and_alive_is_not_taken"),),
     ),
     Mutation(
+        "lock-in-the-name-of-another",
+        "rust/core/src/shared/lock.rs",
+        "let mine = (self.slot + 1) | AWAITED;\n        loop {",
+        "let mine = self.slot | AWAITED;\n        loop {",
+        (cargo("concurrency", "the_lock_of_a_writer_that_is_slow_and_alive_is_not_taken"),),
+    ),
+    Mutation(
         "lock-of-the-dead",
         "rust/core/src/shared/lock.rs",
         "                return self.guard(true);",

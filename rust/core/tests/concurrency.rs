@@ -187,10 +187,10 @@ fn the_lock_of_a_writer_that_is_slow_and_alive_is_not_taken() {
     let disk = LyingDisk::new();
     let [slow, other] = [(); 2].map(|()| Log::open(disk.shared(), support::options(Durability::Os)).expect("opening"));
     let (writing, looks, done) = (AtomicBool::new(false), AtomicU64::new(0), AtomicBool::new(false));
-    let shared = Arc::new((writing, looks, done));
-    let seen = Arc::clone(&shared);
+    let shared = Arc::new((writing, looks, done, AtomicU64::new(0)));
+    let (seen, watched) = (Arc::clone(&shared), disk.clone());
     disk.intercept(move |call, name| {
-        let (writing, looks, done) = &*seen;
+        let (writing, looks, done, named) = &*seen;
         if call == Call::Lock && name.starts_with("locks/slot") {
             looks.fetch_add(1, Ordering::SeqCst);
         } else if call == Call::Write && name.ends_with(".seg") && !writing.swap(true, Ordering::SeqCst) {
@@ -199,11 +199,15 @@ fn the_lock_of_a_writer_that_is_slow_and_alive_is_not_taken() {
                 thread::yield_now();
             }
             assert!(!done.load(Ordering::SeqCst), "another writer went past this one");
+        } else if call == Call::Write && name.ends_with(".seg") {
+            // Without the mark of being awaited, which is the highest bit.
+            let word: [u8; 4] = watched.bytes("control")[2 * 64..][..4].try_into().expect("a lock");
+            named.store(u64::from(u32::from_le_bytes(word) & !(1 << 31)), Ordering::SeqCst);
         }
         Verdict::Go
     });
     thread::scope(|scope| {
-        let (writing, _, done) = &*shared;
+        let (writing, _, done, named) = &*shared;
         let first = scope.spawn(|| append(&slow, "a", 1, None));
         while !writing.load(Ordering::SeqCst) {
             thread::yield_now();
@@ -212,6 +216,7 @@ fn the_lock_of_a_writer_that_is_slow_and_alive_is_not_taken() {
         done.store(true, Ordering::SeqCst);
         assert_eq!(first.join().expect("no panic").expect("appending"), 1);
         assert_eq!(second.expect("appending"), 2);
+        assert_eq!(named.load(Ordering::SeqCst), 2, "the lock names another than slot 1, who has it after waiting");
     });
 }
 
