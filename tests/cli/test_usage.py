@@ -125,3 +125,12 @@ def test_options_may_stand_between_the_arguments(run, bank: Path) -> None:
     assert 'there is no target "nothing-of-the-kind"; `act-fast targets` lists' in ran.err
     assert "unrecognized arguments: --unknown" in run("sql", bank, "--unknown", "select 1").err
     assert "unrecognized arguments" in run("sql", bank, "--at", "3", "select 1", "select 2").err
+
+
+@pytest.mark.parametrize("what", ["init", "upgrade"])
+def test_only_a_store_in_a_database_has_tables(run, tmp_path: Path, what: str) -> None:
+    ran = run("store", what, tmp_path / "bank.act")
+    assert_one_sentence(ran)
+    assert "name its address" in ran.err
+    assert not (tmp_path / "bank.act").exists()
+    assert_one_sentence(run("store", what, "nonsense://host"))

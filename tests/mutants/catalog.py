@@ -8,13 +8,14 @@ from tests.mutants.core_reactions import REACTIONS
 from tests.mutants.core_recovery import RECOVERY
 from tests.mutants.facade import FACADE
 from tests.mutants.mutation import Mutation
+from tests.mutants.mysql import MYSQL
 from tests.mutants.postgres import POSTGRES
 from tests.mutants.scratch import ROOT
 from tests.mutants.switches import LOOKED_UP_IN, SWITCH, switched
 
 __all__ = ["MUTATIONS", "core_with_all_planted", "number_of"]
 
-MUTATIONS: Final[tuple[Mutation, ...]] = (*LOG, *RECOVERY, *REACTIONS, *FACADE, *POSTGRES)
+MUTATIONS: Final[tuple[Mutation, ...]] = (*LOG, *RECOVERY, *REACTIONS, *FACADE, *POSTGRES, *MYSQL)
 
 
 def number_of(mutation: Mutation) -> int:

@@ -1,15 +1,14 @@
 """From what a person calls a store to the store itself."""
 
 import os
-from collections.abc import Callable
 from importlib import import_module
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 
-__all__ = ["Address", "is_store", "open_address", "open_store"]
+__all__ = ["Address", "is_store", "open_address", "open_store", "upgrade_address"]
 
 Address: TypeAlias = Store | str | os.PathLike[str]
 """A store, or where one is: a directory, `memory:`, `postgresql://host/database` or `mysql://host/database`."""
@@ -56,6 +55,23 @@ def open_address(address: str, *, create: bool) -> Store:
         ValidationError: the scheme is not known, or the address cannot be read.
         StoreError: the store cannot be opened.
     """
+    store: Store = _opening(address)(address, create=create)
+    return store
+
+
+def upgrade_address(address: str) -> tuple[int, int]:
+    """Bring the tables of the store at `scheme://…` to the format of this version; the format before and now.
+
+    Raises:
+        ValidationError: the scheme is not known, or the address cannot be read.
+        StoreError: the store cannot be upgraded.
+    """
+    found: tuple[int, int] = _opening(address).upgrade(address)
+    return found
+
+
+def _opening(address: str) -> Any:
+    """The class of the store at an address."""
     scheme = address.partition("://")[0]
     known = _SCHEMES.get(scheme)
     if known is None:
@@ -65,9 +81,8 @@ def open_address(address: str, *, create: bool) -> Store:
         )
     module, name, extra = known
     try:
-        opening: Callable[..., Store] = getattr(import_module(module), name)
+        return getattr(import_module(module), name)
     except ImportError as error:
         raise StoreError(
             f"a store at {scheme}:// needs {error.name}, which is not installed; pip install 'act-fast[{extra}]'"
         ) from error
-    return opening(address, create=create)

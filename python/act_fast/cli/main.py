@@ -20,6 +20,7 @@ from act_fast.cli.commands import (
     restore,
     run,
     sql,
+    store,
     streams,
     targets,
     verify,
@@ -95,6 +96,7 @@ def _parser() -> Parser:
         export,
         restore,
         move,
+        store,
     ):
         command.add(commands)
     return parser

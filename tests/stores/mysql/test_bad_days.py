@@ -19,6 +19,7 @@ from act_fast.stores.mysql.store import MySqlStore
 from tests.stores.mysql.stores import ask, connected, numbered
 from tests.support.mariadb import MariaDbServer
 from tests.support.processes import Tell, started, until
+from tests.support.proxy import Proxy
 
 PATIENCE = 30
 WAITS = "select trx_mysql_thread_id from information_schema.innodb_trx where trx_state = 'LOCK WAIT'"
@@ -231,8 +232,8 @@ def test_another_isolation_level_of_the_server_skips_and_loses_nothing(
     mariadb.ask(f"set global transaction isolation level {level}")
     try:
         with MySqlStore(mariadb_url) as store, MySqlStore(mariadb_url) as other, ThreadPoolExecutor(8) as pool:
-            list(pool.map(lambda n: (store, other)[n % 2].append(f"s-{n % 5}", numbered(n)), range(60)))
-            assert [event.position for event in store.query()] == list(range(1, 61))
+            list(pool.map(lambda n: (store, other)[n % 2].append(f"s-{n % 5}", numbered(n) * (n % 2 + 1)), range(60)))
+            assert [event.position for event in store.query()] == list(range(1, 91))
             assert store.verify().healthy
     finally:
         mariadb.ask("set global transaction isolation level repeatable read")
@@ -284,6 +285,26 @@ def test_a_page_that_is_full_of_bytes_is_cut_and_gone_on_from(
                 assert [event.version for event in found] == list(range(1, 21))
             assert [event.version for event in store.query(backwards=True)] == list(range(20, 0, -1))
         gc.collect()
+
+
+def test_what_is_behind_a_page_that_is_full_of_bytes_is_not_sent(mariadb: MariaDbServer, mariadb_url: str) -> None:
+    received = 0
+
+    def count(data: bytes) -> bool:
+        nonlocal received
+        received += len(data)
+        return False
+
+    with MySqlStore(mariadb_url) as store:
+        for _ in range(10):
+            store.append("a", [("Large", b'"' + b"x" * 1_000_000 + b'"')] * 5)
+    with Proxy(mariadb.port) as proxy:
+        proxy.answered = count
+        with MySqlStore(mariadb_url.replace(f":{mariadb.port}/", f":{proxy.port}/")) as store:
+            assert next(store.load("a")).version == 1
+            gc.collect()
+            assert 4_000_000 < received < 30_000_000
+            assert store.head == 50
 
 
 def test_a_wait_costs_next_to_nothing(mariadb_url: str) -> None:

@@ -74,3 +74,11 @@ def test_a_store_that_is_not_there_is_not_made(mariadb_url: str) -> None:
         ran = run("events", mariadb_url)
         assert ran.returncode != 0
         assert "there is no store with the prefix" in ran.stderr
+
+
+def test_the_tables_are_made_and_upgraded_by_a_command(mariadb_url: str) -> None:
+    assert run("store", "upgrade", mariadb_url).stderr.count("act-fast store init") == 1
+    for _ in range(2):
+        assert run("store", "init", mariadb_url).stdout == "the store is there, with 0 events\n"
+    assert run("store", "upgrade", mariadb_url).stdout == "the tables have format 1, as before\n"
+    assert run("events", mariadb_url).returncode == 0

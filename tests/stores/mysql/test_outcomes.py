@@ -8,7 +8,7 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -241,31 +241,56 @@ def test_with_a_network_that_breaks_at_random_nothing_is_doubled_and_nothing_los
 
 
 def test_who_is_interrupted_while_appending_leaves_the_others_their_outcome(
-    store: MySqlStore, monkeypatch: pytest.MonkeyPatch
+    mariadb: MariaDbServer, mariadb_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The leader of a batch gets Ctrl-C in the middle of an answer: what it had taken of others is appended, once."""
-    sent = threading.Event()
+    """The leader of a batch gets Ctrl-C while the answer is on its way: what it took of others is appended, once."""
+    sent, arrives = threading.Event(), threading.Event()
+    arrives.set()
     real: Any = pymysql.connections.Connection._read_bytes  # type: ignore[attr-defined]
 
-    def interrupted(self: Any, size: int) -> bytes:
-        if self is store._writer._connection and not sent.is_set():
-            sent.set()
-            until(lambda: len(store._writer._waiting) >= 2)
-            raise KeyboardInterrupt
-        found: bytes = real(self, size)
-        return found
+    def late(data: bytes) -> bool:
+        arrives.wait(PATIENCE)
+        return False
 
-    monkeypatch.setattr(pymysql.connections.Connection, "_read_bytes", interrupted)
-    with ThreadPoolExecutor(3) as pool:
+    with through(mariadb, mariadb_url) as (proxy, store), ThreadPoolExecutor(3) as pool:
+        store.append("a", numbered(1))
+        proxy.answered = late
+
+        def interrupted(self: Any, size: int) -> bytes:
+            if self is store._writer._connection and not sent.is_set():
+                sent.set()
+                until(lambda: len(store._writer._waiting) >= 2)
+                raise KeyboardInterrupt
+            found: bytes = real(self, size)
+            return found
+
+        monkeypatch.setattr(pymysql.connections.Connection, "_read_bytes", interrupted)
+        arrives.clear()
         first = pool.submit(store.append, "a", numbered(2))
         assert sent.wait(PATIENCE)
         others = [pool.submit(store.append, f"s-{each}", numbered(1)) for each in range(2)]
         assert isinstance(first.exception(PATIENCE), KeyboardInterrupt)
-        for each in others:
-            assert each.result(PATIENCE).first_version == 1
-    # The interrupted one had reached the server: it is there, or else it is refused.
-    assert sorted({stream for stream, _, _ in appended(store)}) == ["a", "s-0", "s-1"]
-    assert store.verify().healthy
+        until(lambda: len(store._writer._waiting) == 0)  # the next leader has begun
+        arrives.set()
+        places = [each.result(PATIENCE) for each in others]
+        for number, place in enumerate(places):
+            (event,) = store.load(f"s-{number}")
+            assert (place.first_version, place.first_position) == (1, event.position)
+        assert store.append("b", numbered(1)).first_position == store.head
+        assert store.verify().healthy
+
+
+def test_an_interrupted_append_of_a_batch_is_refused_while_its_companions_are_appended(store: MySqlStore) -> None:
+    requests = [writer.Request([(name, numbered(1), None)], b"", None) for name in ("x", "y")]
+    many = writer.Request([("z", numbered(1), None), ("x", numbered(1), None)], b"", None)
+    store._writer._waiting.extend([*requests, many])
+    requests[0].withdrawn = many.withdrawn = True
+    with suppress(ConcurrencyError):
+        store.append("w", numbered(1))
+    assert not isinstance(requests[1].outcome, Exception)
+    assert isinstance(requests[0].outcome, ConcurrencyError)
+    assert isinstance(many.outcome, ConcurrencyError)
+    assert sorted(stream for stream, _, _ in appended(store)) == ["a", "w", "y"]
 
 
 def appended_or_away(store: MySqlStore, stream: str, number: int) -> bool:

@@ -8,6 +8,7 @@ import pytest
 
 from act_fast import StoreError, StoreFormatError
 from act_fast.stores.database import store as store_module
+from act_fast.stores.mysql import schema
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.store import MySqlStore
 from tests.stores.mysql.stores import ask, connected, numbered
@@ -63,6 +64,53 @@ def test_a_newer_format_is_refused(mariadb_url: str, admin: Admin) -> None:
         MySqlStore(mariadb_url)
 
 
+def planted(monkeypatch: pytest.MonkeyPatch, *steps: str) -> None:
+    """Let this version of act-fast be one that has other tables."""
+    monkeypatch.setattr(schema, "MIGRATIONS", [[step] for step in steps])
+
+
+STEPS = (
+    "alter table {schema}.events add column if not exists note text",
+    "create table if not exists {schema}.notes (note text)",
+)
+
+
+def test_an_older_format_is_refused_until_its_owner_upgrades_it(
+    mariadb_url: str, admin: Admin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with MySqlStore(mariadb_url) as earlier:
+        earlier.append("a", numbered(1))
+        planted(monkeypatch, *STEPS)
+        with pytest.raises(StoreFormatError, match="has format 1, and this version of act-fast needs 3"):
+            MySqlStore(mariadb_url)
+        assert MySqlStore.upgrade(mariadb_url) == (1, 3)
+        assert MySqlStore.upgrade(mariadb_url) == (3, 3)
+        earlier.append("a", numbered(2))
+    admin("select note from {}_events")
+    with MySqlStore(mariadb_url) as store:
+        assert store.append("a", numbered(3), expected_version=2).first_position == 3
+        assert store.verify().healthy
+    planted(monkeypatch)
+    for use in (MySqlStore, MySqlStore.upgrade):
+        with pytest.raises(StoreFormatError, match="has format 3, which a newer version of act-fast has made"):
+            use(mariadb_url)
+
+
+def test_an_upgrade_that_failed_goes_on_where_it_was(mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    MySqlStore(mariadb_url).close()
+    planted(monkeypatch, STEPS[0], "nonsense")
+    with pytest.raises(StoreError, match="does not understand"):
+        MySqlStore.upgrade(mariadb_url)
+    planted(monkeypatch, *STEPS)
+    assert MySqlStore.upgrade(mariadb_url) == (2, 3)
+    MySqlStore(mariadb_url).close()
+
+
+def test_what_is_not_there_is_not_upgraded(mariadb_url: str) -> None:
+    with pytest.raises(StoreError, match="act-fast store init"):
+        MySqlStore.upgrade(mariadb_url)
+
+
 @pytest.mark.parametrize("table", ["create table {}_log (line text)", "create table {}_log (format int, one int)"])
 def test_tables_of_something_else_are_refused_and_left_alone(mariadb_url: str, admin: Admin, table: str) -> None:
     admin(table)
@@ -112,12 +160,17 @@ def test_missing_rights_are_told_and_nothing_is_written(
     with pytest.raises(StoreError, match="Access denied"):
         MySqlStore(clerk_url)
     grant(mariadb, mariadb_url, "select, insert, update, delete")
-    mariadb.ask(f"revoke insert on test.{place_of(mariadb_url).prefix}_events from clerk@'%'")
+    for table in ("events", "streams", "writers"):
+        mariadb.ask(f"revoke insert on test.{place_of(mariadb_url).prefix}_{table} from clerk@'%'")
+        with MySqlStore(clerk_url) as store:
+            for count in (1, 2):
+                with pytest.raises(StoreError, match="grant this user"):
+                    store.append("a", numbered(1) * count)
+            assert (store.head, list(store.streams())) == (0, [])
+        grant(mariadb, mariadb_url, "insert", [table])
     with MySqlStore(clerk_url) as store:
-        for count in (1, 2):
-            with pytest.raises(StoreError, match="grant this user"):
-                store.append("a", numbered(1) * count)
-        assert (store.head, list(store.streams())) == (0, [])
+        assert store.append("a", numbered(1)).first_position == 1
+        assert store.verify().healthy
 
 
 def test_a_store_that_may_only_be_read_is_read(mariadb: MariaDbServer, mariadb_url: str, clerk_url: str) -> None:

@@ -119,3 +119,11 @@ def test_a_store_that_is_not_there_is_not_made(postgres_url: str) -> None:
     assert ran.returncode != 0
     assert "there is no store in the schema" in ran.stderr
     assert run("events", postgres_url).stderr == ran.stderr
+
+
+def test_the_tables_are_made_and_upgraded_by_a_command(postgres_url: str) -> None:
+    assert run("store", "upgrade", postgres_url).stderr.count("act-fast store init") == 1
+    for _ in range(2):
+        assert run("store", "init", postgres_url).stdout == "the store is there, with 0 events\n"
+    assert run("store", "upgrade", postgres_url).stdout == "the tables have format 1, as before\n"
+    assert run("events", postgres_url).returncode == 0

@@ -9,6 +9,7 @@ from psycopg import sql
 
 from act_fast import StoreError, StoreFormatError
 from act_fast.stores.database import store as store_module
+from act_fast.stores.postgres import schema
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.postgres.stores import numbered
@@ -22,8 +23,8 @@ def admin(postgres_url: str) -> Iterator[psycopg.Connection]:
 
 
 def run(admin: psycopg.Connection, url: str, statement: str) -> None:
-    schema = sql.Identifier(place_of(url).schema)
-    admin.execute(sql.SQL(statement).format(schema))  # type: ignore[arg-type]
+    name = sql.Identifier(place_of(url).schema)
+    admin.execute(sql.SQL(statement).format(name))  # type: ignore[arg-type]
 
 
 def test_many_programs_may_make_the_store_at_once(postgres_url: str) -> None:
@@ -50,6 +51,53 @@ def test_a_newer_format_is_refused(postgres_url: str, admin: psycopg.Connection)
     run(admin, postgres_url, "update {}.log set format = 99")
     with pytest.raises(StoreFormatError, match="has format 99"):
         PostgresStore(postgres_url)
+
+
+def planted(monkeypatch: pytest.MonkeyPatch, *steps: str) -> None:
+    """Let this version of act-fast be one that has other tables."""
+    monkeypatch.setattr(schema, "MIGRATIONS", [[step] for step in steps])
+
+
+STEPS = "alter table {schema}.events add column note text", "create table {schema}.notes (note text)"
+
+
+def test_an_older_format_is_refused_until_its_owner_upgrades_it(
+    postgres_url: str, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PostgresStore(postgres_url) as earlier:
+        earlier.append("a", numbered(1))
+        planted(monkeypatch, *STEPS)
+        with pytest.raises(StoreFormatError, match="has format 1, and this version of act-fast needs 3"):
+            PostgresStore(postgres_url)
+        assert PostgresStore.upgrade(postgres_url) == (1, 3)
+        assert PostgresStore.upgrade(postgres_url) == (3, 3)
+        earlier.append("a", numbered(2))
+    run(admin, postgres_url, "select e.note, n.note from {0}.events e, {0}.notes n")
+    with PostgresStore(postgres_url) as store:
+        assert store.append("a", numbered(3), expected_version=2).first_position == 3
+        assert store.verify().healthy
+    planted(monkeypatch)
+    for use in (PostgresStore, PostgresStore.upgrade):
+        with pytest.raises(StoreFormatError, match="has format 3, which a newer version of act-fast has made"):
+            use(postgres_url)
+
+
+def test_an_upgrade_that_fails_changes_nothing(
+    postgres_url: str, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PostgresStore(postgres_url).close()
+    planted(monkeypatch, STEPS[0], "nonsense")
+    with pytest.raises(StoreError, match="syntax error"):
+        PostgresStore.upgrade(postgres_url)
+    planted(monkeypatch)
+    PostgresStore(postgres_url).close()
+    planted(monkeypatch, *STEPS)
+    assert PostgresStore.upgrade(postgres_url) == (1, 3)
+
+
+def test_what_is_not_there_is_not_upgraded(postgres_url: str) -> None:
+    with pytest.raises(StoreError, match="act-fast store init"):
+        PostgresStore.upgrade(postgres_url)
 
 
 @pytest.mark.parametrize(

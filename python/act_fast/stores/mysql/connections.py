@@ -40,10 +40,7 @@ _KEEPALIVE: Final = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}
 _IDLE_SECONDS: Final = 600
 """After so long without a question the server ends a session, and with it what was left undone."""
 
-_SETTINGS: Final = (
-    f"set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', time_zone = '+00:00',"
-    f" wait_timeout = {_IDLE_SECONDS}"
-)
+_SETTINGS: Final = f"set session sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', wait_timeout = {_IDLE_SECONDS}"
 
 _ENDED: Final = frozenset({1053, 1077, 1079, 1080, 1152, *range(1154, 1162), 1184, 1927, 3169, 4031})
 """The server shuts down, a session was killed or has done nothing for too long, or packets got lost."""

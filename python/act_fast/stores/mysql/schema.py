@@ -1,18 +1,21 @@
 """The tables of a store in MySQL or MariaDB; made and checked."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import pymysql
 from pymysql.constants import ER
 
 from act_fast.errors import StoreError, StoreFormatError, StoreLockedError
+from act_fast.stores.database.formats import Migrations, Upgraded, check_format, steps_from
 from act_fast.stores.mysql.connections import Connection, code_of, run
 
-__all__ = ["FORMAT", "prepare"]
+__all__ = ["MIGRATIONS", "prepare", "upgrade"]
 
-FORMAT: Final = 1
-"""The version of the tables. It changes together with what is below."""
+MIGRATIONS: Migrations = ()
+"""What leads from the tables of earlier versions to those below."""
 
 _LOCK_SECONDS: Final = 60
 _MYSQL_MIN: Final = (8, 0, 16)
@@ -127,12 +130,36 @@ def prepare(connection: Connection, prefix: str, store_id: str, create: bool) ->
     if found is None:
         raise StoreError(f"there is no store with the prefix {prefix!r} in this database; open it with create=True")
     number, known = found
-    if number != FORMAT:
-        raise StoreFormatError(
-            f"the store with the prefix {prefix!r} has format {number}, and this version of act-fast reads {FORMAT};"
-            " use the version that made it, or upgrade the store"
-        )
+    check_format(number, _format(), _store(prefix))
     return known
+
+
+def upgrade(connection: Connection, prefix: str) -> Upgraded:
+    """Bring the tables of a store to the format of this version, step by step.
+
+    Raises:
+        StoreFormatError: they are of a newer format, or something else.
+        StoreError: there is no store.
+    """
+    with _alone(connection, prefix):
+        found = _found(connection, prefix)
+        if found is None:
+            raise StoreError(
+                f"there is no store with the prefix {prefix!r} in this database; `act-fast store init` makes one"
+            )
+        for number, statements in steps_from(found[0], MIGRATIONS, _store(prefix)):
+            for statement in statements:
+                run(connection, _named(statement, prefix))
+            run(connection, f"update {prefix}_log set format = %s where one = 1", (number,))
+    return Upgraded(found[0], _format())
+
+
+def _format() -> int:
+    return len(MIGRATIONS) + 1
+
+
+def _store(prefix: str) -> str:
+    return f"the store with the prefix {prefix!r}"
 
 
 def _found(connection: Connection, prefix: str) -> tuple[int, str] | None:
@@ -161,11 +188,7 @@ def _check_server(connection: Connection) -> None:
 
 
 def _create(connection: Connection, prefix: str, store_id: str) -> None:
-    lock = f"act_fast_{prefix}"
-    ((got,),) = run(connection, "select get_lock(concat(%s, '.', md5(database())), %s)", (lock, _LOCK_SECONDS))[-1]
-    if got != 1:
-        raise StoreLockedError("another program has been making this store for a minute; open it again later")
-    try:
+    with _alone(connection, prefix):
         for statement in _TABLES:
             run(connection, _named(statement, prefix))
         try:
@@ -173,9 +196,21 @@ def _create(connection: Connection, prefix: str, store_id: str) -> None:
         except pymysql.Error as error:
             if code_of(error) not in (ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR):
                 raise  # only people look at it, and a user who may make tables may not be allowed to make views
-        run(connection, _named(_BEGIN, prefix), (FORMAT, store_id))
+        run(connection, _named(_BEGIN, prefix), (_format(), store_id))
+
+
+@contextmanager
+def _alone(connection: Connection, prefix: str) -> Iterator[None]:
+    """Keep other programs from making or upgrading the same tables."""
+    name = "concat(%s, '.', md5(database()))"
+    lock = f"act_fast_{prefix}"
+    ((got,),) = run(connection, f"select get_lock({name}, %s)", (lock, _LOCK_SECONDS))[-1]
+    if got != 1:
+        raise StoreLockedError("another program has been making this store for a minute; try again later")
+    try:
+        yield
     finally:
-        run(connection, "select release_lock(concat(%s, '.', md5(database())))", (lock,))
+        run(connection, f"select release_lock({name})", (lock,))
 
 
 def _named(statement: str, prefix: str) -> str:

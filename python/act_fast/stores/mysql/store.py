@@ -9,6 +9,7 @@ from act_fast._checks import arguments
 from act_fast._core import Appended
 from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.capabilities import Transfer
+from act_fast.stores.database.formats import Upgraded
 from act_fast.stores.database.news import News
 from act_fast.stores.database.queries import Bounds
 from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
@@ -19,7 +20,7 @@ from act_fast.stores.mysql.bounds import BisectBounds
 from act_fast.stores.mysql.connections import Connection, Connections, asking, flush, run
 from act_fast.stores.mysql.event_rows import size_of
 from act_fast.stores.mysql.listener import LookingListener
-from act_fast.stores.mysql.schema import prepare
+from act_fast.stores.mysql.schema import prepare, upgrade
 from act_fast.stores.mysql.transfer import MySqlTransfer
 from act_fast.stores.values import StoreStats
 
@@ -77,6 +78,18 @@ class MySqlStore(DatabaseStore[Connection]):
         writer = Writer(connections, StatementAppending(connections), news.appended)
         super().__init__(connections, news, writer, payload_max_bytes)
         self._found_bounds = BisectBounds(connections)
+
+    @staticmethod
+    def upgrade(url: str) -> Upgraded:
+        """Bring the tables of a store to the format of this version; the format before and now.
+
+        Raises:
+            StoreFormatError: they are of a newer format, or something else.
+            StoreError: there is no store, or the database cannot be reached, or refuses.
+        """
+        place = place_of(arguments.text("url", url))
+        with asking(place), contextlib.closing(Connections(place).new()) as connection:
+            return upgrade(connection, place.prefix)
 
     def flush(self) -> None:
         """Return when everything appended so far would survive a power cut.

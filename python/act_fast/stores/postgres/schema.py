@@ -6,11 +6,12 @@ from psycopg import Connection, sql
 from psycopg.errors import UndefinedColumn
 
 from act_fast.errors import StoreError, StoreFormatError
+from act_fast.stores.database.formats import Migrations, Upgraded, check_format, steps_from
 
-__all__ = ["FORMAT", "prepare"]
+__all__ = ["MIGRATIONS", "prepare", "upgrade"]
 
-FORMAT: Final = 1
-"""The version of the tables. It changes together with what is below."""
+MIGRATIONS: Migrations = ()
+"""What leads from the tables of earlier versions to those below."""
 
 _LOCK: Final = 0x6163745F66617374
 """The advisory lock under which tables are made: two programs may start at once."""
@@ -350,12 +351,38 @@ def prepare(connection: Connection[Any], schema: str, store_id: str, create: boo
     if found is None:
         raise StoreError(f"there is no store in the schema {schema!r} of this database; open it with create=True")
     number, known = found
-    if number != FORMAT:
-        raise StoreFormatError(
-            f"the store in the schema {schema!r} has format {number}, and this version of act-fast reads {FORMAT};"
-            " use the version that made it, or upgrade the store"
-        )
+    check_format(number, _format(), _named(schema))
     return known
+
+
+def upgrade(connection: Connection[Any], schema: str) -> Upgraded:
+    """Bring the tables of a store to the format of this version, all steps in one transaction.
+
+    Raises:
+        StoreFormatError: they are of a newer format, or something else.
+        StoreError: there is no store.
+    """
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        found = _found(connection, schema)
+        if found is None:
+            raise StoreError(
+                f"there is no store in the schema {schema!r} of this database; `act-fast store init` makes one"
+            )
+        for number, statements in steps_from(found[0], MIGRATIONS, _named(schema)):
+            for statement in statements:
+                connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)))
+            stepped = sql.SQL("update {}.log set format = %s").format(sql.Identifier(schema))
+            connection.execute(stepped, (number,))
+    return Upgraded(found[0], _format())
+
+
+def _format() -> int:
+    return len(MIGRATIONS) + 1
+
+
+def _named(schema: str) -> str:
+    return f"the store in the schema {schema!r}"
 
 
 def _found(connection: Connection[Any], schema: str) -> tuple[int, str] | None:
@@ -393,7 +420,7 @@ def _check_database(connection: Connection[Any]) -> None:
 
 
 def _create(connection: Connection[Any], schema: str, store_id: str) -> None:
-    names = {"schema": sql.Identifier(schema), "format": sql.Literal(FORMAT), "store_id": sql.Literal(store_id)}
+    names = {"schema": sql.Identifier(schema), "format": sql.Literal(_format()), "store_id": sql.Literal(store_id)}
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         if _found(connection, schema) is None:

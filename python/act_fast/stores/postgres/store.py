@@ -8,6 +8,7 @@ from psycopg import Connection
 
 from act_fast._checks import arguments
 from act_fast.stores.capabilities import Transfer
+from act_fast.stores.database.formats import Upgraded
 from act_fast.stores.database.news import News
 from act_fast.stores.database.queries import Bounds
 from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
@@ -17,7 +18,7 @@ from act_fast.stores.postgres.appending import FunctionAppending
 from act_fast.stores.postgres.bounds import FunctionBounds
 from act_fast.stores.postgres.connections import Connections, asking
 from act_fast.stores.postgres.listener import NotificationListener
-from act_fast.stores.postgres.schema import prepare
+from act_fast.stores.postgres.schema import prepare, upgrade
 from act_fast.stores.postgres.transfer import PostgresTransfer
 from act_fast.stores.values import StoreStats
 
@@ -54,6 +55,18 @@ class PostgresStore(DatabaseStore[Connection[Any]]):
         writer = Writer(connections, FunctionAppending(connections), news.appended)
         super().__init__(connections, news, writer, payload_max_bytes)
         self._found_bounds = FunctionBounds(connections)
+
+    @staticmethod
+    def upgrade(url: str) -> Upgraded:
+        """Bring the tables of a store to the format of this version; the format before and now.
+
+        Raises:
+            StoreFormatError: they are of a newer format, or something else.
+            StoreError: there is no store, or the database cannot be reached, or refuses.
+        """
+        place = place_of(arguments.text("url", url))
+        with asking(place), contextlib.closing(Connections(place).new()) as connection:
+            return upgrade(connection, place.schema)
 
     def flush(self) -> None:
         """Return when everything appended so far would survive a power cut, also where `synchronous_commit` is off."""
