@@ -7,6 +7,7 @@ from tests.mutants.core_log import LOG
 from tests.mutants.core_reactions import REACTIONS
 from tests.mutants.core_recovery import RECOVERY
 from tests.mutants.facade import FACADE
+from tests.mutants.moving import MOVING
 from tests.mutants.mutation import Mutation
 from tests.mutants.mysql import MYSQL
 from tests.mutants.postgres import POSTGRES
@@ -15,7 +16,7 @@ from tests.mutants.switches import LOOKED_UP_IN, SWITCH, switched
 
 __all__ = ["MUTATIONS", "core_with_all_planted", "number_of"]
 
-MUTATIONS: Final[tuple[Mutation, ...]] = (*LOG, *RECOVERY, *REACTIONS, *FACADE, *POSTGRES, *MYSQL)
+MUTATIONS: Final[tuple[Mutation, ...]] = (*LOG, *RECOVERY, *REACTIONS, *FACADE, *POSTGRES, *MYSQL, *MOVING)
 
 
 def number_of(mutation: Mutation) -> int:

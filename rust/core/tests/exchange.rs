@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_core::disk::{Disk, Within};
 use act_fast_core::transfer::restore::{Restoring, Row};
-use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Part, Patience, verify};
+use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Origin, Part, Patience, verify};
 use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
 use support::rng::{self, Rng};
 use support::{SEGMENT_BYTES, env_number, options};
@@ -238,4 +238,28 @@ fn a_restore_whose_disk_fails_leaves_the_old_log_or_the_new_one() {
         number += 1;
     }
     assert!(number > 30, "only {number} calls");
+}
+
+#[test]
+fn a_commit_of_another_log_comes_to_its_own_position_and_time_or_is_refused() {
+    let disk = LyingDisk::new();
+    let log = opened(&disk);
+    append(&log, 0);
+    let created =
+        log.query(&Filter::default()).expect("a query").next_page(&log, 1).expect("a page").expect("events")[0].created;
+    let events = [NewEvent { name: "Copied", data: b"1" }, NewEvent { name: "Copied", data: b"2" }];
+    let copied = |position, created, expected| {
+        let part = Part { stream: "s", events: &events, expected: Some(expected) };
+        log.append_copied(&[part], b"{}", Origin { position, created }).map(|appended| appended[0].first_position)
+    };
+    for (position, at) in [(1, created), (3, created), (2, created - 1)] {
+        assert!(matches!(copied(position, at, 0), Err(Error::Invalid(_))), "{position} {at}");
+    }
+    assert!(matches!(copied(2, created, 1), Err(Error::Conflict { .. })));
+    let later = created + 7_000_000_000;
+    assert_eq!(copied(2, later, 0).expect("in its place"), 2);
+    append(&log, 1);
+    let found = log.query(&Filter::default()).expect("a query").next_page(&log, 9).expect("a page").expect("events");
+    let places: Vec<_> = found.iter().map(|event| (event.position, event.commit, event.created)).collect();
+    assert_eq!(places, [(1, 1, created), (2, 2, later), (3, 2, later), (4, 4, later)]);
 }

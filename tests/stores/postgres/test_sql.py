@@ -155,9 +155,9 @@ def test_a_copy_of_what_is_no_more_is_made_anew(both: tuple[Act, Act], postgres_
     assert app.sql(question).fetchall()[0][0] == head
     for count in (3, head + 3):
         empty(postgres_url)
-        app.store.append("another", [("Deposited", b'{"amount":1}')] * count)
+        app.store.append(f"another-{count}", [("Deposited", b'{"amount":1}')] * count)
         assert app.sql(question).fetchall() == [(count, count * (count + 1) // 2)]
-        assert app.sql("select distinct stream from events").fetchall() == [("another",)]
+        assert app.sql("select distinct stream from events").fetchall() == [(f"another-{count}",)]
         assert not list(folder.rglob("stale-*"))
 
 

@@ -8,9 +8,12 @@ from datetime import datetime
 
 from act_fast._app.async_act import AsyncAct
 from act_fast._app.connect import connect
+from act_fast._app.local_copy import at_hand
 from act_fast._sql.connection import Connection
 from act_fast.cli.input.app import find_app
 from act_fast.cli.input.arguments import Commands, add_command, position_or_moment
+from act_fast.cli.input.store import open_store
+from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.sql.answer import Form, show
 from act_fast.cli.sql.shell import Shell
 
@@ -69,6 +72,10 @@ def _run(arguments: Namespace) -> int:
 def _connected(source: str, at: int | datetime | None, files: bool, stack: ExitStack) -> Connection:
     # A directory may have a colon in its name, and a module's name is never that of a directory with one.
     names_app = ":" in source and "://" not in source and not os.path.exists(source)
+    if "://" in source:
+        # The first question may have to wait for all events to come here.
+        with open_store(source) as store, progress_bar("copying") as progress:
+            at_hand(store, progress)
     if not names_app:
         return connect(source, at=at, files=files)
     app = find_app(source)

@@ -1,10 +1,10 @@
-"""The store in PostgreSQL as a whole, out and in by COPY: see `Transfer`."""
+"""The store in PostgreSQL as a whole, out by a stream of rows and in by COPY: see `Transfer`."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
-from psycopg import Connection, sql
+from psycopg import Connection, capabilities, sql
 
 from act_fast._rows import CommitRow
 from act_fast.errors import ValidationError
@@ -17,12 +17,17 @@ __all__ = ["PostgresTransfer"]
 _SPAN_EVENTS: Final = 200_000
 """So many events are read by one statement: one that takes long keeps `vacuum` from its work."""
 
-_OUT: Final = ("int8", "int8", "text", "int8", "text", "int8", "bytea", "bytea")
-_IN: Final = (*_OUT, "bytea")
+_PATIENT: Final = "set local statement_timeout to 0; set local idle_in_transaction_session_timeout to 0"
+"""The other store may take its time."""
+
+_CHUNK_ROWS: Final = 100
+"""So many rows are in memory at a time besides the page; one by one takes twice as long."""
+
+_IN: Final = ("int8", "int8", "text", "int8", "text", "int8", "bytea", "bytea", "bytea")
 
 _READ: Final = """
-copy (select position, commit_position, stream, version, name, created_us, data, meta from {schema}.events
-    where position > {low} and position <= {high} order by position) to stdout (format binary)
+select position, commit_position, stream, version, name, created_us, data, meta from {schema}.events
+    where position > %s and position <= %s order by position
 """
 _WRITE: Final = """
 copy {schema}.events (position, commit_position, stream, version, name, created_us, data, meta, correlation)
@@ -117,14 +122,13 @@ class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
 
     def _read(self, after: int, upto: int) -> Iterator[CommitRow]:
         self._connections.check()
-        schema = sql.Identifier(self._connections.place.schema)
+        size = _CHUNK_ROWS if capabilities.has_stream_chunked() else 1
         with self._connections.asking(), closing(self._connections.new()) as connection:
             while after < upto:
                 high = min(upto, after + _SPAN_EVENTS)
-                read = sql.SQL(_READ).format(schema=schema, low=sql.Literal(after), high=sql.Literal(high))
-                with connection.cursor() as cursor, cursor.copy(read) as copy:
-                    copy.set_types(_OUT)
-                    yield from copy.rows()
+                with connection.transaction(), connection.cursor() as cursor:
+                    connection.execute(_PATIENT)
+                    yield from cursor.stream(self._connections.question(_READ), (after, high), binary=True, size=size)
                 after = high
 
     @contextmanager
@@ -135,8 +139,7 @@ class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
             closing(self._connections.new()) as connection,
             connection.transaction(),
         ):
-            connection.execute("set local synchronous_commit to on")
-            connection.execute("set local act_fast.moving to on")
+            connection.execute(f"{_PATIENT}; set local synchronous_commit to on; set local act_fast.moving to on")
             yield connection
 
     def _locked(self) -> Any:
