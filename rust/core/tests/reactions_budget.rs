@@ -2,11 +2,13 @@
 
 mod support;
 
-use act_fast_core::reactions::{Lease, Reactions, Selection, Spec, Then};
+use act_fast_core::reactions::{Lease, Selection, Spec, Then};
 use act_fast_core::{Durability, Log};
 use support::lying_disk::{Loss, LyingDisk};
 use support::options;
-use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec, store};
+use support::program::{
+    Reactions, StandingClock, append, claim, correlate_all, finish, positions, program, spec, store,
+};
 use support::rng::Rng;
 
 fn names(leases: &[Lease<'_>]) -> Vec<String> {
@@ -190,6 +192,9 @@ fn a_suspect_that_its_process_lived_with_is_not_counted_for_what_joined_it_and_c
 
 #[test]
 fn what_was_leased_when_the_machine_stopped_is_counted_as_when_its_process_dies() {
+    if support::place::mirrored() {
+        return; // other machines' leases are not this one's to end
+    }
     let mut disk = LyingDisk::new();
     let mut attempts = Vec::new();
     for _ in 0..3 {

@@ -2,8 +2,10 @@
 
 mod support;
 
-use act_fast_core::reactions::{Lease, Reactions, Selection, Spec, TargetInfo, Then};
-use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec, store};
+use act_fast_core::reactions::{Lease, Selection, Spec, TargetInfo, Then};
+use support::program::{
+    Reactions, StandingClock, append, claim, correlate_all, finish, positions, program, spec, store,
+};
 
 fn in_lane(spec: Spec, lane: &str, priority: i32) -> Spec {
     Spec { lane: lane.to_owned(), priority, ..spec }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use act_fast_core::disk::{Access, Disk, MemoryDisk};
-use act_fast_core::reactions::{Reactions, Selection, Then};
+use act_fast_core::reactions::{Selection, Then};
 use act_fast_core::{Durability, Log, Options};
 use support::env_number;
-use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec};
+use support::program::{Reactions, StandingClock, append, claim, correlate_all, finish, positions, program, spec};
 use support::rng;
 
 const FILES: [&str; 7] = ["targets", "subscriptions", "cursors", "counts", "texts", "work", "changes"];

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use act_fast_core::disk::{Access, Within};
-use act_fast_core::reactions::{Reactions, Selection, Spec, Then};
+use act_fast_core::reactions::{Selection, Spec, Then};
 use act_fast_core::{Durability, Error, Log, Options};
 use support::history::Item;
 use support::lying_disk::{Call, Image, Loss, LyingDisk, Verdict};
 use support::options;
-use support::program::{StandingClock, append, claim, correlate_all, finish, positions, program, spec};
+use support::program::{Reactions, StandingClock, append, claim, correlate_all, finish, positions, program, spec};
 use support::rng::{self, Rng};
 
 /// A store of several log files that was never flushed, and where its log ended after each commit.

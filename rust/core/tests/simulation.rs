@@ -9,15 +9,17 @@
 //!
 //! `ACT_FAST_SIMULATIONS` says how many seeds are tried (300), `ACT_FAST_SEED` repeats one.
 
+mod support;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_core::disk::MemoryDisk;
-use act_fast_core::reactions::{
-    ClaimOptions, Clock, Outcome, Reactions, Resolved, Resolver, Selection, Source, Spec, Then,
-};
+use act_fast_core::reactions::{ClaimOptions, Clock, Outcome, Resolved, Resolver, Selection, Source, Spec, Then};
 use act_fast_core::{Durability, Log, NewEvent, Options, Part, Patience};
+use support::place::{Place, database, insist, mirrored};
+use support::program::Reactions;
 
 const LEASE_MS: u64 = 100;
 const STEPS: usize = 250;
@@ -149,6 +151,7 @@ impl Simulation {
         let options = Options { durability: Durability::Os, segment_bytes: 64 << 10, ..Options::default() };
         let log = Log::open(Arc::new(MemoryDisk::default()), options).expect("a store in memory opens");
         let clock = VirtualClock::default();
+        database(&log).refuses.store(refused(seed), Ordering::SeqCst);
         let workers = (0..WORKERS).map(|_| worker(&log, &clock, &specs())).collect();
         Self {
             seed,
@@ -201,15 +204,18 @@ impl Simulation {
     fn correlate(&mut self, who: usize) {
         let limit = 1 + self.random.below(10);
         let worker = &self.workers[who];
-        let done = worker.correlate(limit).expect("correlating");
+        let done = insist(|| worker.correlate(limit)).expect("correlating");
         for left in &done.unresolved {
             let found: Vec<Resolved> =
                 left.events.iter().map(|event| (event.position, by_function(event.position))).collect();
-            worker.resolve(left.reaction, left.from, left.to, &found).expect("resolving");
+            insist(|| worker.resolve(left.reaction, left.from, left.to, &found)).expect("resolving");
         }
     }
 
     fn claim(&mut self, who: usize) {
+        // What is refused in the middle of correlating leaves reactions of one target at different positions: only below the cut
+        // is its order known then.
+        let any_cut = self.random.below(2) == 0 && !refuses(self.seed);
         let options = ClaimOptions {
             lanes: None,
             lagging: self.random.below(3),
@@ -217,10 +223,10 @@ impl Simulation {
             window: 1 + self.random.below(5),
             lease_ms: LEASE_MS,
             holder: who as u64,
-            cut: if self.random.below(2) == 0 { self.log.head() } else { self.workers[who].cut() }.expect("a cut"),
+            cut: if any_cut { self.log.head() } else { insist(|| self.workers[who].cut()) }.expect("a cut"),
         };
         let now = self.clock.uptime_ms();
-        for lease in self.workers[who].claim(&options).expect("a claim") {
+        for lease in insist(|| self.workers[who].claim(&options)).expect("a claim") {
             let name = lease.name.to_string();
             let leases = self.held.iter().flatten().chain(&self.orphaned);
             let others = leases.into_iter().find(|held| held.name == name && held.until_ms > now);
@@ -270,8 +276,8 @@ impl Simulation {
             }
             _ => Then::Free,
         };
-        let outcome = Outcome { target: held.target, token: held.token, done, then };
-        let accepted = self.workers[who].finish(&[outcome]).expect("finishing")[0];
+        let outcome = [Outcome { target: held.target, token: held.token, done, then }];
+        let accepted = insist(|| self.workers[who].finish(&outcome)).expect("finishing")[0];
         assert!(!(accepted && held.fenced), "seed {}: {} was acknowledged past its reset", self.seed, held.name);
         let (Some(done), true) = (done, accepted) else { return };
         let expected = self.expected.get(&held.name).into_iter().flatten();
@@ -292,7 +298,7 @@ impl Simulation {
     fn reset(&mut self, who: usize) {
         let Some(name) = self.handled.keys().nth(self.random.below(self.handled.len().max(1))).cloned() else { return };
         let selection = Selection { names: Some(vec![name.clone()]), ..Selection::default() };
-        self.workers[who].reset(&selection).expect("a reset");
+        insist(|| self.workers[who].reset(&selection)).expect("a reset");
         self.handled.remove(&name);
         self.watermarks.remove(&name);
         for held in self.held.iter_mut().flatten().chain(&mut self.orphaned).filter(|held| held.name == name) {
@@ -303,17 +309,18 @@ impl Simulation {
 
     fn by_hand(&mut self, who: usize) {
         let all = Selection::default();
-        match self.random.below(3) {
+        let (what, number) = (self.random.below(3), self.random.below(60));
+        let verb = || match what {
             0 => self.workers[who].unblock(&all),
-            1 => self.workers[who].prioritize(&all, self.random.below(5) as i32),
-            _ => self.workers[who].defer(&all, self.clock.now_ms() + self.random.below(60) as u64),
-        }
-        .expect("a verb");
+            1 => self.workers[who].prioritize(&all, number as i32 % 5),
+            _ => self.workers[who].defer(&all, self.clock.now_ms() + number as u64),
+        };
+        insist(verb).expect("a verb");
     }
 
     fn look(&mut self) {
         let head = self.log.head().expect("a head");
-        for target in self.workers[0].targets(&Selection::default(), None, usize::MAX).expect("targets") {
+        for target in insist(|| self.workers[0].targets(&Selection::default(), None, usize::MAX)).expect("targets") {
             assert!(target.watermark <= head, "seed {}: {target:?} stands above the head {head}", self.seed);
             let before = self.watermarks.entry(target.name.clone()).or_default();
             assert!(target.watermark >= *before, "seed {}: {target:?} went back from {before}", self.seed);
@@ -328,7 +335,7 @@ impl Simulation {
         }
         self.clock.move_on(10_000);
         self.workers[0] = worker(&self.log, &self.clock, &later_specs());
-        self.workers[0].unblock(&Selection::default()).expect("unblocking");
+        insist(|| self.workers[0].unblock(&Selection::default())).expect("unblocking");
         self.clock.move_on(10_000);
         for _ in 0..10_000 {
             self.correlate(0);
@@ -345,9 +352,10 @@ impl Simulation {
     }
 
     fn caught_up(&self) -> bool {
-        let targets = self.workers[0].targets(&Selection::default(), None, usize::MAX).expect("targets");
+        let targets = insist(|| self.workers[0].targets(&Selection::default(), None, usize::MAX)).expect("targets");
         let head = self.log.head().expect("a head");
-        let correlated = self.workers[0].cursors().expect("cursors").iter().all(|cursor| cursor.read == head);
+        let correlated =
+            insist(|| self.workers[0].cursors()).expect("cursors").iter().all(|cursor| cursor.read == head);
         correlated && targets.iter().all(|target| target.lag == 0 && target.watermark == head)
     }
 
@@ -355,7 +363,7 @@ impl Simulation {
         let cut = self.log.head().expect("a head");
         let options =
             ClaimOptions { lanes: None, lagging: 9, leading: 9, window: 7, lease_ms: LEASE_MS, holder: 0, cut };
-        let leases = self.workers[0].claim(&options).expect("a claim");
+        let leases = insist(|| self.workers[0].claim(&options)).expect("a claim");
         let mut outcomes = Vec::new();
         for lease in leases {
             let positions: Vec<u64> = lease.deliveries.iter().map(|delivery| delivery.event.position).collect();
@@ -363,14 +371,23 @@ impl Simulation {
             let done = positions.last().copied();
             outcomes.push(Outcome { target: lease.target, token: lease.token, done, then: Then::Free });
         }
-        self.workers[0].finish(&outcomes).expect("finishing");
+        insist(|| self.workers[0].finish(&outcomes)).expect("finishing");
     }
 }
 
 fn worker(log: &Arc<Log>, clock: &VirtualClock, specs: &[Spec]) -> Reactions {
-    let reactions = Reactions::with_clock(log, Box::new(clock.clone())).expect("reactions open");
-    reactions.register(specs).expect("reactions are registered");
+    let reactions = Reactions::at(Place::of(log), Box::new(clock.clone())).expect("reactions open");
+    insist(|| reactions.register(specs)).expect("reactions are registered");
     reactions
+}
+
+/// Where there is a database, it refuses every so many commits: what was done is undone, and done again. 0: none.
+fn refused(seed: u64) -> u64 {
+    [0, 3, 7, 20][seed as usize % 4]
+}
+
+fn refuses(seed: u64) -> bool {
+    mirrored() && refused(seed) > 0
 }
 
 fn number(name: &str) -> Option<u64> {

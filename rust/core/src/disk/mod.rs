@@ -51,6 +51,12 @@ pub trait DiskFile: Send + Sync + Debug {
     fn linked(&self) -> io::Result<bool>;
     /// Two numbers that tell this file from a copy of it.
     fn identity(&self) -> io::Result<(u64, u64)>;
+    /// Whether it wants to be told of lines that are replaced through a mapping.
+    fn records(&self) -> bool {
+        false
+    }
+    /// A line is about to be replaced: its number, and what is in it.
+    fn replaced(&self, _number: u64, _before: &[u8; 64]) {}
 
     /// Write all of `bytes`, however often that takes.
     fn write_all_at(&self, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {

@@ -63,9 +63,11 @@ impl Cells {
         };
         put_narrow::<4>(&mut content, 0, u64::from(next));
         let at = 1 + u64::from(number) * 2 + half;
-        line::seal(&mut content, self.0.address(at));
-        line::store(self.0.shared(at)?, &content);
-        Ok(())
+        self.0.put(at, &mut content)
+    }
+
+    pub(crate) fn file(&self) -> &Grown {
+        &self.0
     }
 
     /// Have room for so many cells.

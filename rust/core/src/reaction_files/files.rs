@@ -12,9 +12,9 @@ use super::cell::Cells;
 use super::texts::Texts;
 use super::work::Work;
 
-const TARGETS: u8 = 64;
-const SUBSCRIPTIONS: u8 = 65;
-const CURSORS: u8 = 66;
+pub(crate) const TARGETS: u8 = 64;
+pub(crate) const SUBSCRIPTIONS: u8 = 65;
+pub(crate) const CURSORS: u8 = 66;
 const COUNTS: u8 = 67;
 const TEXTS: u8 = 68;
 const WORK: u8 = 69;
@@ -35,6 +35,12 @@ const ALL: [(&str, u8); 8] = [
 pub(crate) const RING: u64 = 1 << 14;
 const RING_HEAD_LINE: u64 = 1;
 const RING_LINE: u64 = 2;
+
+/// The area of a file, by its name.
+pub(crate) fn area_of(name: &str) -> Option<u8> {
+    let name = name.strip_prefix(FOLDER)?.strip_prefix('/')?;
+    ALL.iter().find(|(known, _)| *known == name).map(|(_, area)| *area)
+}
 
 #[derive(Debug)]
 pub(crate) struct Files {
@@ -171,6 +177,25 @@ impl Files {
     fn slot(&self, number: u64) -> Result<(&SharedLine, usize)> {
         let slot = number % RING;
         Ok((self.changes.shared(RING_LINE + slot / 8)?, (slot % 8) as usize))
+    }
+
+    /// The file of an area, but for what each process keeps for itself.
+    pub(crate) fn grown(&self, area: u8) -> Option<&Grown> {
+        Some(match area {
+            TARGETS => self.targets.file(),
+            SUBSCRIPTIONS => self.subscriptions.file(),
+            CURSORS => self.cursors.file(),
+            COUNTS => self.counts.file(),
+            TEXTS => self.texts.file(),
+            WORK => self.work.file(),
+            SKIPPED => self.skipped.file(),
+            _ => return None,
+        })
+    }
+
+    /// Forget all lines.
+    pub(crate) fn clear(&self) -> Result<()> {
+        ALL.iter().filter_map(|(_, area)| self.grown(*area)).try_for_each(Grown::clear)
     }
 
     pub(crate) fn flush(&self) -> Result<()> {

@@ -3,6 +3,7 @@
 pub(crate) mod cell;
 pub(crate) mod copy;
 pub(crate) mod files;
+pub(crate) mod mirror;
 pub(crate) mod records;
 pub(crate) mod repair;
 pub(crate) mod texts;

@@ -20,6 +20,10 @@ impl Texts {
         Self(file)
     }
 
+    pub(crate) fn file(&self) -> &Grown {
+        &self.0
+    }
+
     /// Write the first lines of these texts over those of others.
     pub(crate) fn copy_to(&self, others: &Self, lines: u64) -> Result<()> {
         others.0.reserve(lines)?;
@@ -84,13 +88,11 @@ impl Texts {
         put_narrow::<2>(&mut first, 0, bytes.len() as u64);
         put_narrow::<1>(&mut first, 2, room);
         first[FIRST_AT..FIRST_AT + head.len()].copy_from_slice(head);
-        line::seal(&mut first, self.0.address(start));
-        line::store(self.0.shared(start)?, &first);
+        self.0.put(start, &mut first)?;
         for (number, part) in (start + 1..).zip(rest.chunks(BODY_BYTES)) {
             let mut more = [0; LINE_BYTES];
             more[..part.len()].copy_from_slice(part);
-            line::seal(&mut more, self.0.address(number));
-            line::store(self.0.shared(number)?, &more);
+            self.0.put(number, &mut more)?;
         }
         Ok(())
     }

@@ -16,6 +16,10 @@ impl Work {
         Self(file)
     }
 
+    pub(crate) fn file(&self) -> &Grown {
+        &self.0
+    }
+
     /// Add positions, in order, to a subscription's work; those that it has already are left alone. The cell is the
     /// caller's to write, after this: it never speaks of work that is not there.
     pub(crate) fn add(
@@ -74,8 +78,7 @@ impl Work {
 
     fn close(&self, open: &mut Option<(u64, Line)>) -> Result<()> {
         if let Some((number, mut content)) = open.take() {
-            line::seal(&mut content, self.0.address(number));
-            line::store(self.0.shared(number)?, &content);
+            self.0.put(number, &mut content)?;
         }
         Ok(())
     }

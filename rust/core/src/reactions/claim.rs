@@ -204,8 +204,8 @@ impl Shared {
             Turn::Wait => return Ok(Vec::new()),
             Turn::Alone(suspect) if options.lagging + options.leading > 0 => {
                 if let Some(alone) = self.lease(suspect, true, options, uptime_ms, true)? {
-                    self.apart = Some((suspect, alone.token, uptime_ms));
-                    self.sole = Some((suspect, alone.token, true));
+                    self.leases.apart = Some((suspect, alone.token, uptime_ms));
+                    self.leases.sole = Some((suspect, alone.token, true));
                     return Ok(vec![alone]);
                 }
             }
@@ -223,7 +223,7 @@ impl Shared {
         }
         if let Some(first) = claimed.first() {
             self.joined()?;
-            self.sole = alone.then_some((first.target, first.token, false));
+            self.leases.sole = alone.then_some((first.target, first.token, false));
         }
         Ok(claimed)
     }
@@ -262,15 +262,15 @@ impl Shared {
         let past = self.past(&own, first, &target, lost);
         let failed = past.iter().flat_map(|past| &past.failures).map(|(_, failures)| *failures).max().unwrap_or(0);
         if lost && let Some((last, _)) = pending.last() {
-            self.one_by_one.insert(number, *last);
+            self.leases.one_by_one.insert(number, *last);
         }
-        let one_by_one = self.one_by_one.get(&number).is_some_and(|last| first <= *last);
+        let one_by_one = self.leases.one_by_one.get(&number).is_some_and(|last| first <= *last);
         // One at a time after a failure: what goes well is acknowledged before what does not.
         if one_by_one || failed > 0 {
             more |= pending.len() > 1;
             pending.truncate(1);
         } else {
-            self.one_by_one.remove(&number);
+            self.leases.one_by_one.remove(&number);
         }
         target.token = target.token.wrapping_add(1);
         target.holder = options.holder & ((1 << 48) - 1);
@@ -279,7 +279,7 @@ impl Shared {
         target.suspect = alone && pending.len() == 1; // of several events, it may have been any
         target.leased_for = leased_for;
         self.put_leased(number, &target)?;
-        self.held.insert(number, HeldLease { token: target.token, parts });
+        self.leases.held.insert(number, HeldLease { token: target.token, parts });
         let name = Arc::clone(&self.known[number as usize].name);
         let (token, attempts) = (target.token, failed.saturating_add(1));
         Ok(Some(Claimed { target: number, name, token, attempts, past, lagging, pending, more }))

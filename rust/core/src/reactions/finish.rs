@@ -95,7 +95,7 @@ impl Shared {
         if target.token != outcome.token {
             return Ok(false);
         }
-        let held = self.held.remove(&number).filter(|held| held.token == outcome.token);
+        let held = self.leases.held.remove(&number).filter(|held| held.token == outcome.token);
         let known = held.is_some();
         if let Some(held) = held {
             let own: SmallVec<[u32; 2]> = held.parts.iter().map(|part| part.subscription).collect();

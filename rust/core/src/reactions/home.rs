@@ -17,15 +17,15 @@ pub trait Home: Send + Sync + Debug {
     fn check(&self) -> Result<()>;
     /// Be the only one to work on the lines, seeing what others have done.
     fn lock(&self) -> Result<Section<'_>>;
-    /// Let others see what was done; or undo it, where it cannot be kept. Only asked where `undoes` says so.
-    fn keep(&self) -> Result<()> {
-        Ok(())
-    }
-    /// Whether what was done may turn out not to be kept. Then `undo` brings the lines back to what they were.
+    /// Whether others see what was done only once it is kept, which may turn out not to be possible.
     fn undoes(&self) -> bool {
         false
     }
-    /// Bring the lines back to what they were when others saw them last.
+    /// Let others see what was done. False: that is still to come.
+    fn keep(&self) -> Result<bool> {
+        Ok(true)
+    }
+    /// Bring the lines back to what others see.
     fn undo(&self) -> Result<()> {
         Ok(())
     }
@@ -72,6 +72,12 @@ pub struct Section<'a> {
 pub type Place = (u8, u64);
 
 impl<'a> Section<'a> {
+    /// One in which others have written some lines since the last, or all.
+    #[must_use]
+    pub fn of_mirror(head: u64, taken: Vec<Place>, anew: bool) -> Self {
+        Self { head, taken, anew, guard: None }
+    }
+
     pub(super) fn of_lock(guard: Guard<'a>, head: u64) -> Self {
         Self { head, guard: Some(guard), ..Self::default() }
     }

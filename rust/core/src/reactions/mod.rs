@@ -7,6 +7,7 @@ mod finish;
 mod frontier;
 mod hold;
 mod home;
+mod mirrored;
 mod on_log;
 mod register;
 mod skip;
@@ -18,6 +19,7 @@ mod subscribe;
 mod suspect;
 mod sync;
 mod template;
+mod undo;
 mod view;
 
 use std::collections::HashMap;
@@ -27,12 +29,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use crate::clock::{Clock, MachineClock};
 use crate::error::{Doing, Result};
 use crate::reaction_files::FOLDER;
+pub use crate::reaction_files::mirror::{Mirror, PACKED_BYTES, STORE_ID as MIRROR_ID};
 pub use administer::Selection;
 pub use claim::{ClaimOptions, Claimed, Delivery, Lease, Past, Pending};
 use correlate::Asked;
 pub use correlate::{Correlated, Failed, Resolved, Unresolved, Window};
 pub use finish::{Outcome, Then};
 pub use home::{Events, Home, Place, Section, Texts};
+pub use mirrored::{Begun, Mirrored};
 pub use on_log::OnLog;
 pub use skip::Head;
 pub use source::Source;
@@ -83,16 +87,39 @@ impl<H: Home> Reactions<H> {
         if section.inherited() {
             shared.distrust()?;
         }
+        shared.take_note(&section);
         let mut attempt = |shared: &mut Shared| {
             shared.sync(self.clock.uptime_ms(), self.clock.now_ms(), head).and_then(|()| work(shared))
         };
+        if self.home.undoes() {
+            shared.note_before();
+        }
         let mut outcome = attempt(&mut shared);
         if outcome.as_ref().is_err_and(is_damage) {
             shared.repair(head)?;
             outcome = attempt(&mut shared);
         }
         drop(section);
+        if self.home.undoes() {
+            outcome = outcome.and_then(|done| self.keep(&mut shared).map(|()| done));
+            if outcome.is_err() {
+                self.undo_in(&mut shared)?;
+            }
+        }
         outcome
+    }
+
+    fn keep(&self, shared: &mut Shared) -> Result<()> {
+        if self.home.keep()? {
+            shared.kept();
+        }
+        Ok(())
+    }
+
+    /// What was done since it was kept last cannot be kept.
+    fn undo_in(&self, shared: &mut Shared) -> Result<()> {
+        shared.undone();
+        self.home.undo()
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {

@@ -17,6 +17,14 @@ use crate::clock::{Clock, MachineClock};
 #[derive(Debug)]
 pub struct OnLog(Arc<Log>);
 
+impl OnLog {
+    /// This log.
+    #[must_use]
+    pub fn new(log: &Arc<Log>) -> Self {
+        Self(Arc::clone(log))
+    }
+}
+
 impl Reactions {
     /// Open what is kept of a store's reactions.
     pub fn open(log: &Arc<Log>) -> Result<Self> {
@@ -25,7 +33,7 @@ impl Reactions {
 
     /// The same, with another clock.
     pub fn with_clock(log: &Arc<Log>, clock: Box<dyn Clock>) -> Result<Self> {
-        Self::at(OnLog(Arc::clone(log)), clock)
+        Self::at(OnLog::new(log), clock)
     }
 }
 

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::error::{Error, Result};
 
 use super::frontier::{Frontier, Standing};
-use super::home::Home;
+use super::home::{Home, Place};
 use super::spec::Spec;
 use crate::reaction_files::files::Files;
 use crate::reaction_files::records::{Counts, Cursor, Subscription, Target};
@@ -41,7 +41,7 @@ pub(super) struct Strand {
 }
 
 /// One subscription's part of a lease.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct LeasePart {
     pub(super) subscription: u32,
     /// Its work is known up to here; what comes later may have been added after the claim.
@@ -54,10 +54,41 @@ pub(super) struct LeasePart {
 }
 
 /// A lease that this process has: what it can answer for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct HeldLease {
     pub(super) token: u32,
     pub(super) parts: SmallVec<[LeasePart; 1]>,
+}
+
+/// The leases that this process has, and what it knows of those that may have died of theirs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Leases {
+    pub(super) held: HashMap<u32, HeldLease>,
+    /// The target that is leased alone, with the lease's token, and since when.
+    pub(super) apart: Option<(u32, u32, u64)>,
+    /// The target that was leased while nothing else was, with the lease's token, and whether that was as a suspect.
+    pub(super) sole: Option<(u32, u32, bool)>,
+    /// Targets whose lease has run out, and the last event that may have been among what was leased.
+    pub(super) one_by_one: HashMap<u32, u64>,
+    /// Since when it is waited for the leases of this process to end, to lease a target alone.
+    pub(super) gathering: Option<u64>,
+}
+
+/// What a process had before it did what is not kept yet, and cannot be read from lines.
+#[derive(Debug)]
+pub(super) struct Before {
+    pub(super) leases: Leases,
+    pub(super) registered: usize,
+}
+
+/// Whether what a process has made of the lines holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stale {
+    No,
+    /// What it did last is undone.
+    Undone,
+    /// All lines were read again.
+    Replaced,
 }
 
 #[derive(Debug)]
@@ -97,23 +128,21 @@ pub(super) struct Shared {
     /// The lanes of this program's reactions.
     pub(super) lane_names: Vec<String>,
     pub(super) frontier: Frontier,
-    pub(super) held: HashMap<u32, HeldLease>,
+    pub(super) leases: Leases,
     /// How often work was passed over, since it was handled under another subscription.
     pub(super) passed_over: u64,
     /// Who was correlated last: those who are near the head, or those who are not yet.
     pub(super) joined_last: bool,
-    /// The target that is leased alone, with the lease's token, and since when.
-    pub(super) apart: Option<(u32, u32, u64)>,
-    /// The target that was leased while nothing else was, with the lease's token, and whether that was as a suspect.
-    pub(super) sole: Option<(u32, u32, bool)>,
-    /// Targets whose lease has run out, and the last event that may have been among what was leased.
-    pub(super) one_by_one: HashMap<u32, u64>,
-    /// Since when it is waited for the leases of this process to end, to lease a target alone.
-    pub(super) gathering: Option<u64>,
     pub(super) uptime_ms: u64,
     pub(super) now_ms: u64,
     /// The last position that readers see.
     pub(super) head: u64,
+    /// Lines that others have written and that are not looked at yet.
+    pub(super) taken: Vec<Place>,
+    /// Whether what was made of the lines holds.
+    pub(super) stale: Stale,
+    /// What this process had before it did what is not kept yet.
+    pub(super) before: Option<Before>,
 }
 
 impl Shared {
@@ -143,16 +172,15 @@ impl Shared {
             lane_texts: HashMap::new(),
             lane_names: Vec::new(),
             frontier: Frontier::default(),
-            held: HashMap::new(),
+            leases: Leases::default(),
             passed_over: 0,
             joined_last: false,
-            apart: None,
-            sole: None,
-            one_by_one: HashMap::new(),
-            gathering: None,
             uptime_ms: 0,
             now_ms: 0,
             head,
+            taken: Vec::new(),
+            stale: Stale::No,
+            before: None,
         };
         if shared.damaged {
             shared.repair(head)?;

@@ -24,23 +24,23 @@ pub(super) enum Turn {
 impl Shared {
     /// What a claim from some lanes may take now.
     pub(super) fn turn(&mut self, lanes: &dyn Fn(u32) -> bool, uptime_ms: u64) -> Result<Turn> {
-        if let Some((number, token, since)) = self.apart {
+        if let Some((number, token, since)) = self.leases.apart {
             if uptime_ms < since + APART_MS && self.has_lease(number, token, uptime_ms)? {
                 return Ok(Turn::Wait);
             }
-            self.apart = None;
+            self.leases.apart = None;
         }
         let Some(suspect) = self.frontier.suspect(lanes) else {
             if self.frontier.suspect(&|_| true).is_none() {
-                self.gathering = None;
+                self.leases.gathering = None;
             }
             return Ok(Turn::Any);
         };
         if !self.holds_any(uptime_ms)? {
-            self.gathering = None;
+            self.leases.gathering = None;
             return Ok(Turn::Alone(suspect));
         }
-        let since = *self.gathering.get_or_insert(uptime_ms);
+        let since = *self.leases.gathering.get_or_insert(uptime_ms);
         Ok(if uptime_ms < since + APART_MS { Turn::Wait } else { Turn::Any })
     }
 
@@ -48,7 +48,7 @@ impl Shared {
     pub(super) fn holds_any(&mut self, uptime_ms: u64) -> Result<bool> {
         let mut taken_over = Vec::new();
         let mut any = false;
-        for (number, held) in &self.held {
+        for (number, held) in &self.leases.held {
             let target = self.target_of(*number)?;
             if target.token != held.token {
                 taken_over.push(*number);
@@ -58,7 +58,7 @@ impl Shared {
             }
         }
         for number in taken_over {
-            self.held.remove(&number);
+            self.leases.held.remove(&number);
         }
         Ok(any)
     }
@@ -68,8 +68,8 @@ impl Shared {
     /// If it had been given a turn of its own, it is the last to have another: whatever kills at once is found before. Then
     /// its mark stays, so that what kills after a while is found as well.
     pub(super) fn joined(&mut self) -> Result<()> {
-        let Some((number, token, in_turn)) = self.sole.take() else { return Ok(()) };
-        if !self.held.contains_key(&number) {
+        let Some((number, token, in_turn)) = self.leases.sole.take() else { return Ok(()) };
+        if !self.leases.held.contains_key(&number) {
             return Ok(());
         }
         let mut target = self.target_of(number)?;
@@ -88,7 +88,7 @@ impl Shared {
 
     /// How many ms until nothing waits any longer for a suspect; None when nothing does.
     pub(super) fn apart_ends_ms(&self, uptime_ms: u64) -> Option<u64> {
-        let since = self.apart.map(|(_, _, since)| since).into_iter().chain(self.gathering);
+        let since = self.leases.apart.map(|(_, _, since)| since).into_iter().chain(self.leases.gathering);
         since.filter_map(|since| (since + APART_MS).checked_sub(uptime_ms)).filter(|left| *left > 0).min()
     }
 }

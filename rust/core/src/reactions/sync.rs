@@ -10,7 +10,7 @@ use crate::reaction_files::files::RING;
 use crate::reaction_files::records::Counts;
 
 use super::frontier::Frontier;
-use super::state::{KnownTarget, Shared};
+use super::state::{KnownTarget, Shared, Stale};
 
 impl Shared {
     /// Leases of before the machine's start are over: their clock has begun anew.
@@ -45,11 +45,14 @@ impl Shared {
         self.now_ms = now_ms;
         self.head = head;
         self.counts = self.read_counts()?;
-        if self.counts.generation != self.loaded.generation {
+        if self.counts.generation != self.loaded.generation || self.stale != Stale::No {
             self.begin_anew(head)?;
+            self.stale = Stale::No;
         }
+        self.note_taken_cursors()?;
         self.look_at_cursors()?;
         self.load_new()?;
+        self.look_at_taken()?;
         let changes = self.ring_head()?;
         if changes < self.seen || changes - self.seen > RING {
             self.seen = changes;
@@ -83,9 +86,10 @@ impl Shared {
         self.cursors.clear();
         self.lane_texts.clear();
         self.number_of.clear();
-        self.held.clear();
-        self.one_by_one.clear();
-        (self.apart, self.sole, self.gathering) = (None, None, None);
+        let leases = std::mem::take(&mut self.leases);
+        if self.stale == Stale::Undone {
+            self.leases = leases; // of lines that are what they were
+        }
         self.frontier = Frontier::default();
         self.seen = u64::MAX;
         let before = std::mem::take(&mut self.registered);

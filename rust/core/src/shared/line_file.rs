@@ -22,6 +22,7 @@ pub(crate) struct Grown {
     pub(crate) area: u8,
     file: Box<dyn DiskFile>,
     writable: bool,
+    records: bool,
     /// Of the file, when it is made; earlier ones are read too.
     format: u32,
     windows: Sparse<Map>,
@@ -38,7 +39,8 @@ impl Grown {
     fn new(name: String, area: u8, file: Box<dyn DiskFile>, writable: bool) -> Self {
         let format = LATER_FORMATS.iter().find(|(of, _)| *of == area).map_or(FORMAT, |(_, format)| *format);
         let (len, ready) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { name, area, file, writable, format, windows: Sparse::new(), len, ready }
+        let records = file.records();
+        Self { name, area, file, writable, records, format, windows: Sparse::new(), len, ready }
     }
 
     fn header(&self, store_id: &[u8; 16], generation: u32) -> Line {
@@ -197,6 +199,24 @@ impl Grown {
             })
             .unwrap_or_else(|| Err(Error::Full(format!("{} is as large as it can be", self.name))))?;
         Ok(map.line((at % WINDOW_BYTES) as usize))
+    }
+
+    /// Write a line, with its checksum.
+    #[inline]
+    pub(crate) fn put(&self, number: u64, content: &mut Line) -> Result<()> {
+        line::seal(content, self.address(number));
+        let shared = self.shared(number)?;
+        if self.records {
+            self.file.replaced(number, &line::load(shared));
+        }
+        line::store(shared, content);
+        Ok(())
+    }
+
+    /// Write zeros over all lines but the head.
+    pub(crate) fn clear(&self) -> Result<()> {
+        let lines = self.measure()?.saturating_sub(LINE_BYTES as u64);
+        self.file.write_zeros(LINE_BYTES as u64, lines).doing(|| format!("clearing {}", self.name))
     }
 
     /// The line, or None when it stays unsound for longer than changing it takes.

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_core::disk::MemoryDisk;
-use act_fast_core::reactions::{ClaimOptions, Clock, Lease, Outcome, Reactions, Resolver, Source, Spec, Then};
+use act_fast_core::reactions::{ClaimOptions, Clock, Lease, Outcome, Resolver, Source, Spec, Then};
 use act_fast_core::{Durability, Log, NewEvent, Options, Part, Patience};
+
+use super::place::Place;
+
+pub(crate) type Reactions = act_fast_core::reactions::Reactions<Place>;
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StandingClock(Arc<AtomicU64>);
@@ -50,7 +54,7 @@ pub(crate) fn spec(name: &str, events: &[&str], target: &str) -> Spec {
 }
 
 pub(crate) fn program(log: &Arc<Log>, clock: &StandingClock, specs: Vec<Spec>) -> Reactions {
-    let reactions = Reactions::with_clock(log, Box::new(clock.clone())).expect("reactions open");
+    let reactions = Reactions::at(Place::of(log), Box::new(clock.clone())).expect("reactions open");
     reactions.register(&specs).expect("reactions are registered");
     reactions
 }

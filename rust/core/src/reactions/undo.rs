@@ -1,0 +1,68 @@
+//! Undoing: what a process has made of lines that could not be kept is made again of those that are there.
+
+use std::sync::atomic::Ordering;
+
+use crate::error::Result;
+use crate::reaction_files::files::{CURSORS, SUBSCRIPTIONS, TARGETS};
+
+use super::home::Section;
+use super::state::{Before, Shared, Stale};
+
+impl Shared {
+    /// Have what is needed to undo what is done from now on.
+    pub(super) fn note_before(&mut self) {
+        if self.before.is_none() {
+            self.before = Some(Before { leases: self.leases.clone(), registered: self.registered.len() });
+        }
+    }
+
+    /// What was done is kept.
+    pub(super) fn kept(&mut self) {
+        self.before = None;
+    }
+
+    /// What was done is undone, or is about to be.
+    pub(super) fn undone(&mut self) {
+        if let Some(before) = self.before.take() {
+            self.leases = before.leases;
+            self.registered.truncate(before.registered);
+            if self.stale == Stale::No {
+                self.stale = Stale::Undone;
+            }
+        }
+    }
+
+    /// Take note of what others have written since the last section.
+    pub(super) fn take_note(&mut self, section: &Section<'_>) {
+        if section.anew {
+            self.stale = Stale::Replaced;
+        }
+        self.taken.extend_from_slice(&section.taken);
+    }
+
+    /// Look at the targets that others have changed.
+    pub(super) fn look_at_taken(&mut self) -> Result<()> {
+        for (area, line) in std::mem::take(&mut self.taken) {
+            let cell = u32::try_from(line.saturating_sub(1) / 2).unwrap_or(u32::MAX);
+            match area {
+                TARGETS if cell < self.counts.targets => self.stand(cell)?,
+                SUBSCRIPTIONS if cell < self.counts.subscriptions => {
+                    let target = self.subscription(cell)?.target;
+                    if target < self.counts.targets {
+                        self.stand(target)?;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether cursors are among what others have changed.
+    pub(super) fn note_taken_cursors(&self) -> Result<()> {
+        if self.taken.iter().any(|(area, _)| *area == CURSORS) {
+            self.files.cursor_changes()?.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
