@@ -348,6 +348,81 @@ class Restoring:
         """Give up: what was made is removed. Doing so again, or after the end, does nothing."""
 
 @final
+class Mirror:
+    """The lines of reactions in memory, which the caller keeps in step with a database.
+
+    A section: hand in what others have written, `begin`, let `reactions` do something, fetch what is `written`, and say
+    that it is `kept`; or `undo` it."""
+
+    def __new__(cls) -> Mirror: ...
+    def reactions(self) -> Reactions:
+        """The verbs that run on it, but for those that read events."""
+
+    def clear(self) -> None:
+        """Forget all lines."""
+
+    def take_over(self, change: int, packed: bytes) -> None:
+        """Take over lines, packed, that are in a change of this number; 0: lines of their own."""
+
+    def begin(self, head: int, now_ms: int, folded: int) -> None:
+        """Begin a section: where the log is, what time it is in ms since 1970, and the last change that lines of their
+        own have."""
+
+    def written(self) -> bytes:
+        """What was written in this section, packed; empty when nothing was."""
+
+    def kept(self, change: int, packed: bytes) -> tuple[bool, bool]:
+        """The section has ended, and its change has this number: whether to wake those who wait for news, and for
+        moves."""
+
+    def undo(self) -> None:
+        """The section has ended, and nothing of it is in the database."""
+
+    @property
+    def unfolded_count(self) -> int:
+        """How many lines are in changes only."""
+
+    def unfolded(self) -> tuple[list[int], list[bytes]]:
+        """These lines: their addresses, and what they hold."""
+
+    def next_window(self, head: int) -> tuple[int, int, list[str], bool] | None:
+        """What is to be correlated next, up to the head: the positions that it is between, the names of its events, and
+        whether their data is looked at. None when there is nothing."""
+
+    def correlate(
+        self, events: Sequence[tuple[int, str, str, bytes]], to: int
+    ) -> tuple[int, int, int, list[tuple[int, int, int, list[int]]], list[tuple[int, int, str]]]:
+        """Correlate the events of this window, (position, stream, name, data) each, up to a position: (examined,
+        subscribed, marked, unresolved, failed) as `Reactions.correlate` has them, with positions in place of rows."""
+
+    def hold(self, reaction: int, position: int, name: str, attempts: int, due_ms: int | None, error: str) -> bool:
+        """Let a reaction hold before an event, which has this name; as `Reactions.hold`."""
+
+    def lease(
+        self,
+        lanes: Sequence[str] | None,
+        lagging: int,
+        leading: int,
+        window: int,
+        lease_ms: int,
+        holder: int,
+        cut: int,
+    ) -> list[
+        tuple[
+            int,
+            str,
+            int,
+            int,
+            bool,
+            list[int],
+            list[list[int]],
+            bool,
+            tuple[bool, str | None, list[tuple[int, int]], list[tuple[int, str, int]]] | None,
+        ]
+    ]:
+        """Lease targets that have work; as `Reactions.claim`, with positions in the place of rows."""
+
+@final
 class Reactions:
     """The reactions of one program on one store."""
 

@@ -44,3 +44,19 @@ def app_in_memory() -> Iterator[Act]:
     """An app of accounts, to which each test adds the reactions it is about."""
     with Act("memory:", Account) as app:
         yield app
+
+
+@pytest.fixture(params=["the log", "postgres"])
+def app_with_reactions(request: pytest.FixtureRequest) -> Iterator[Act]:
+    """The same, on the embedded log and on a database, which have reactions by different means."""
+    if request.param == "the log":
+        with Act("memory:", Account) as app:
+            yield app
+        return
+    postgres: PostgresServer = request.getfixturevalue("postgres")
+    from tests.stores.postgres.stores import empty  # needs a client that the other does without
+
+    url = postgres.url(schema="reactions")
+    with Act(url, Account) as app:
+        empty(url)
+        yield app

@@ -11,6 +11,7 @@ mod fold;
 mod foreign;
 mod handle;
 mod log;
+mod mirror;
 mod place;
 mod progress;
 mod query;
@@ -39,6 +40,8 @@ mod _core {
     use crate::foreign::{Pattern, check_commit, check_name};
     #[pymodule_export]
     use crate::log::Log;
+    #[pymodule_export]
+    use crate::mirror::Mirror;
     #[pymodule_export]
     use crate::query::Query;
     #[pymodule_export]

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use act_fast_core::reactions::{ClaimOptions, Outcome, Resolved, Resolver, Selection, Source, Spec, TargetInfo, Then};
+use act_fast_core::reactions::{
+    ClaimOptions, Mirrored, Outcome, Past, Resolved, Resolver, Selection, Source, Spec, TargetInfo, Then,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
@@ -11,7 +13,26 @@ use crate::handle::Handle;
 use crate::log::Log;
 use crate::rows::{Maker, rows};
 
-type Engine = Arc<act_fast_core::reactions::Reactions>;
+type OnLog = Arc<act_fast_core::reactions::Reactions>;
+pub(crate) type OnMirror = Arc<act_fast_core::reactions::Reactions<Mirrored>>;
+
+/// Reactions where they run.
+#[derive(Clone)]
+enum Engine {
+    Log(Arc<act_fast_core::Log>, OnLog),
+    Mirror(OnMirror),
+}
+
+/// Have either engine do something, while others may use Python.
+macro_rules! done {
+    ($self:ident, $py:ident, $engine:ident => $verb:expr) => {
+        match $self.engine()? {
+            Engine::Log(_, $engine) => $py.detach(|| $verb),
+            Engine::Mirror($engine) => $py.detach(|| $verb),
+        }
+        .map_err(raised)
+    };
+}
 
 /// name, event names, target template or None for a function, source or None, lane, priority, from now on
 type GivenSpec = (String, Vec<String>, Option<String>, Option<String>, String, i32, bool);
@@ -22,26 +43,39 @@ type GivenOutcome = (u32, u32, Option<u64>, String, u64, u64, String);
 type FoundHead = (String, Option<u64>, u16, u64);
 /// whether the last lease was lost, what went wrong before, and by reaction: failures of the first event; and by the event's name, too,
 /// replays up to
-type GivenPast = (bool, Option<String>, Vec<(u32, u16)>, Vec<(u32, String, u64)>);
+pub(crate) type GivenPast = (bool, Option<String>, Vec<(u32, u16)>, Vec<(u32, String, u64)>);
 
 /// The reactions of one program on one store.
 #[pyclass(frozen, module = "act_fast._core")]
 pub(crate) struct Reactions {
     /// Both or neither, so that what was closed keeps nothing open.
-    open: RwLock<Option<(Arc<act_fast_core::Log>, Engine)>>,
+    open: RwLock<Option<Engine>>,
     /// Tells what has become of the log.
-    handle: Handle,
+    handle: Option<Handle>,
 }
 
 impl Reactions {
-    fn engine(&self) -> PyResult<Engine> {
-        Ok(self.opened()?.1)
+    /// Those on a mirror, which somebody else keeps in step.
+    pub(crate) fn mirrored(engine: OnMirror) -> Self {
+        Self { open: RwLock::new(Some(Engine::Mirror(engine))), handle: None }
     }
 
-    fn opened(&self) -> PyResult<(Arc<act_fast_core::Log>, Engine)> {
+    fn engine(&self) -> PyResult<Engine> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner).clone();
-        open.ok_or_else(|| self.handle.get().err().unwrap_or_else(closed))
+        open.ok_or_else(|| self.handle.as_ref().and_then(|handle| handle.get().err()).unwrap_or_else(closed))
     }
+
+    fn on_log(&self) -> PyResult<(Arc<act_fast_core::Log>, OnLog)> {
+        match self.engine()? {
+            Engine::Log(log, engine) => Ok((log, engine)),
+            Engine::Mirror(_) => Err(invalid("the events of a mirror are handed in".to_owned())),
+        }
+    }
+}
+
+/// What a target has been through, for Python.
+pub(crate) fn past(past: Past) -> GivenPast {
+    (past.lost, past.error, past.failures, past.replays)
 }
 
 fn spec(given: GivenSpec) -> PyResult<Spec> {
@@ -104,14 +138,13 @@ impl Reactions {
         let handle = log.handle().pinned()?;
         let log = handle.get()?;
         let engine = py.detach(|| act_fast_core::reactions::Reactions::open(&log)).map_err(raised)?;
-        Ok(Self { open: RwLock::new(Some((log, Arc::new(engine)))), handle })
+        Ok(Self { open: RwLock::new(Some(Engine::Log(log, Arc::new(engine)))), handle: Some(handle) })
     }
 
     /// Make known the reactions of this program. Their order is that of the numbers that leases speak of.
     fn register(&self, py: Python<'_>, specs: Vec<GivenSpec>) -> PyResult<()> {
-        let engine = self.engine()?;
         let specs = specs.into_iter().map(spec).collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| engine.register(&specs)).map_err(raised)
+        done!(self, py, engine => engine.register(&specs))
     }
 
     /// Read up to `limit` new events for the reactions that have come the least far: (examined, subscribed, marked,
@@ -123,7 +156,7 @@ impl Reactions {
         py: Python<'py>,
         limit: usize,
     ) -> PyResult<(usize, usize, usize, bool, Vec<(u32, u64, u64, Bound<'py, PyList>)>, Vec<(u32, u64, String)>)> {
-        let (log, engine) = self.opened()?;
+        let (log, engine) = self.on_log()?;
         let done = py.detach(|| engine.correlate(limit)).map_err(raised)?;
         let mut unresolved = Vec::with_capacity(done.unresolved.len());
         for each in &done.unresolved {
@@ -143,14 +176,12 @@ impl Reactions {
         to: u64,
         found: Vec<Resolved>,
     ) -> PyResult<(usize, usize)> {
-        let engine = self.engine()?;
-        py.detach(|| engine.resolve(reaction, from, to, &found)).map_err(raised)
+        done!(self, py, engine => engine.resolve(reaction, from, to, &found))
     }
 
     /// How often the targets of an event could not be found for a reaction so far.
     fn attempts_at(&self, py: Python<'_>, reaction: u32, position: u64) -> PyResult<u16> {
-        let engine = self.engine()?;
-        py.detach(|| engine.attempts_at(reaction, position)).map_err(raised)
+        done!(self, py, engine => engine.attempts_at(reaction, position))
     }
 
     /// Let a reaction hold before an event whose targets could not be found, for the attempts so far, until a time in ms
@@ -164,15 +195,14 @@ impl Reactions {
         due_ms: Option<u64>,
         error: &str,
     ) -> PyResult<bool> {
-        let engine = self.engine()?;
+        let (_, engine) = self.on_log()?;
         py.detach(|| engine.hold(reaction, position, attempts, due_ms, error)).map_err(raised)
     }
 
     /// How far all that may come to a target has been done, as `targets` tells it, whether it is there yet or not; None
     /// when no reaction may run under it.
     fn progress<'py>(&self, py: Python<'py>, target: &str) -> PyResult<Option<Bound<'py, PyDict>>> {
-        let engine = self.engine()?;
-        let found = py.detach(|| engine.progress(target)).map_err(raised)?;
+        let found = done!(self, py, engine => engine.progress(target))?;
         found.map(|info| told(py, info)).transpose()
     }
 
@@ -193,7 +223,7 @@ impl Reactions {
         holder: u64,
         cut: u64,
     ) -> PyResult<Vec<(u32, String, u32, u16, bool, Bound<'py, PyList>, Vec<Vec<u32>>, bool, Option<GivenPast>)>> {
-        let (log, engine) = self.opened()?;
+        let (log, engine) = self.on_log()?;
         let options = ClaimOptions { lanes, lagging, leading, window, lease_ms, holder, cut };
         let leases = py.detach(|| engine.claim(&options)).map_err(raised)?;
         let mut found = Vec::with_capacity(leases.len());
@@ -210,7 +240,7 @@ impl Reactions {
                 maker.rows(&events)?,
                 reactions,
                 lease.more,
-                lease.past.map(|past| (past.lost, past.error, past.failures, past.replays)),
+                lease.past.map(past),
             ));
         }
         Ok(found)
@@ -220,39 +250,37 @@ impl Reactions {
     /// position, due in ms since 1970, error) each, and the numbers of the reactions that failed; which were accepted.
     #[pyo3(signature = (outcomes, blamed=Vec::new()))]
     fn finish(&self, py: Python<'_>, outcomes: Vec<GivenOutcome>, blamed: Vec<Option<u32>>) -> PyResult<Vec<bool>> {
-        let engine = self.engine()?;
         let outcomes = outcomes.into_iter().map(outcome).collect::<PyResult<Vec<_>>>()?;
-        py.detach(|| engine.finish_blaming(&outcomes, &blamed)).map_err(raised)
+        done!(self, py, engine => engine.finish_blaming(&outcomes, &blamed))
     }
 
     /// Keep leases, (target number, token) each, for `lease_ms` from now; which are still held.
     fn renew(&self, py: Python<'_>, leases: Vec<(u32, u32)>, lease_ms: u64) -> PyResult<Vec<bool>> {
-        let engine = self.engine()?;
-        py.detach(|| engine.renew(&leases, lease_ms)).map_err(raised)
+        done!(self, py, engine => engine.renew(&leases, lease_ms))
     }
 
     /// The position that a cycle works up to.
     fn cut(&self, py: Python<'_>) -> PyResult<u64> {
-        let engine = self.engine()?;
-        py.detach(|| engine.cut()).map_err(raised)
+        done!(self, py, engine => engine.cut())
     }
 
     /// Forget a reaction that no program has any more; whether it was known.
     fn forget(&self, py: Python<'_>, reaction: &str) -> PyResult<bool> {
-        let engine = self.engine()?;
-        py.detach(|| engine.forget(reaction)).map_err(raised)
+        done!(self, py, engine => engine.forget(reaction))
     }
 
     /// Whether some target of these lanes can be claimed now.
     #[pyo3(signature = (lanes=None))]
     fn any_ready(&self, py: Python<'_>, lanes: Option<Vec<String>>) -> PyResult<bool> {
-        let engine = self.engine()?;
-        py.detach(|| engine.any_ready(lanes.as_deref())).map_err(raised)
+        done!(self, py, engine => engine.any_ready(lanes.as_deref()))
     }
 
     /// How many ms until a lease ends, or a retry or deferral is due; None when nothing waits.
     fn next_ms(&self) -> PyResult<Option<u64>> {
-        Ok(self.engine()?.next_ms())
+        Ok(match self.engine()? {
+            Engine::Log(_, engine) => engine.next_ms(),
+            Engine::Mirror(engine) => engine.next_ms(),
+        })
     }
 
     /// Let targets do again what comes after the position `to`; how many.
@@ -266,29 +294,25 @@ impl Reactions {
         blocked: Option<bool>,
         to: u64,
     ) -> PyResult<usize> {
-        let engine = self.engine()?;
-        py.detach(|| engine.reset_to(&selection(names, pattern, lane, blocked), to)).map_err(raised)
+        done!(self, py, engine => engine.reset_to(&selection(names, pattern, lane, blocked), to))
     }
 
     /// Where each reaction of a target stands: (reaction, position of its next event or None, how often that has failed, how
     /// many it has processed).
     fn heads(&self, py: Python<'_>, target: &str) -> PyResult<Vec<FoundHead>> {
-        let engine = self.engine()?;
-        let heads = py.detach(|| engine.heads(target)).map_err(raised)?;
+        let heads = done!(self, py, engine => engine.heads(target))?;
         Ok(heads.into_iter().map(|head| (head.reaction, head.next, head.failures, head.processed)).collect())
     }
 
     /// Step over the next event of a reaction on a target, which is at `position`, and keep a note of it.
     fn skip(&self, py: Python<'_>, target: &str, reaction: &str, position: u64, note: &str) -> PyResult<()> {
-        let engine = self.engine()?;
-        py.detach(|| engine.skip(target, reaction, position, note)).map_err(raised)
+        done!(self, py, engine => engine.skip(target, reaction, position, note))
     }
 
     /// What was noted of skipped events, the oldest first; and in between, as `position\ttarget`, which targets were reset after
     /// which position since.
     fn skipped(&self, py: Python<'_>) -> PyResult<Vec<String>> {
-        let engine = self.engine()?;
-        let notes = py.detach(|| engine.skipped()).map_err(raised)?;
+        let notes = done!(self, py, engine => engine.skipped())?;
         Ok(notes.iter().map(ToString::to_string).collect())
     }
 
@@ -301,8 +325,7 @@ impl Reactions {
         pattern: Option<String>,
         lane: Option<String>,
     ) -> PyResult<usize> {
-        let engine = self.engine()?;
-        py.detach(|| engine.unblock(&selection(names, pattern, lane, None))).map_err(raised)
+        done!(self, py, engine => engine.unblock(&selection(names, pattern, lane, None)))
     }
 
     /// Stop targets; how many.
@@ -315,8 +338,7 @@ impl Reactions {
         pattern: Option<String>,
         lane: Option<String>,
     ) -> PyResult<usize> {
-        let engine = self.engine()?;
-        py.detach(|| engine.block(&selection(names, pattern, lane, None), error)).map_err(raised)
+        done!(self, py, engine => engine.block(&selection(names, pattern, lane, None), error))
     }
 
     /// Let targets pause until a time, in ms since 1970; how many.
@@ -329,8 +351,7 @@ impl Reactions {
         pattern: Option<String>,
         lane: Option<String>,
     ) -> PyResult<usize> {
-        let engine = self.engine()?;
-        py.detach(|| engine.defer(&selection(names, pattern, lane, None), due_ms)).map_err(raised)
+        done!(self, py, engine => engine.defer(&selection(names, pattern, lane, None), due_ms))
     }
 
     /// Set the priority of targets; how many changed.
@@ -343,8 +364,7 @@ impl Reactions {
         pattern: Option<String>,
         lane: Option<String>,
     ) -> PyResult<usize> {
-        let engine = self.engine()?;
-        py.detach(|| engine.prioritize(&selection(names, pattern, lane, None), priority)).map_err(raised)
+        done!(self, py, engine => engine.prioritize(&selection(names, pattern, lane, None), priority))
     }
 
     /// What is known of targets, in the order they came to be: a dict each.
@@ -360,23 +380,20 @@ impl Reactions {
         after: Option<String>,
         limit: usize,
     ) -> PyResult<Vec<Bound<'py, PyDict>>> {
-        let engine = self.engine()?;
         let chosen = selection(names, pattern, lane, blocked);
-        let targets = py.detach(|| engine.targets(&chosen, after.as_deref(), limit)).map_err(raised)?;
+        let targets = done!(self, py, engine => engine.targets(&chosen, after.as_deref(), limit))?;
         targets.into_iter().map(|info| told(py, info)).collect()
     }
 
     /// How far each reaction has been correlated: (reaction, position, whether this program has code for it).
     fn cursors(&self, py: Python<'_>) -> PyResult<Vec<(String, u64, bool)>> {
-        let engine = self.engine()?;
-        let cursors = py.detach(|| engine.cursors()).map_err(raised)?;
+        let cursors = done!(self, py, engine => engine.cursors())?;
         Ok(cursors.into_iter().map(|cursor| (cursor.reaction, cursor.read, cursor.known)).collect())
     }
 
     /// Flush what is kept.
     fn flush(&self, py: Python<'_>) -> PyResult<()> {
-        let engine = self.engine()?;
-        py.detach(|| engine.flush()).map_err(raised)
+        done!(self, py, engine => engine.flush())
     }
 
     /// Let go of it. Closing twice does no harm.

@@ -20,6 +20,8 @@ _EMPTY = """
 delete from {0}.events; delete from {0}.streams; delete from {0}.names;
 delete from {0}.snapshots; delete from {0}.writers;
 update {0}.log set position = 0, created_us = 0; update {0}.counted set position = 0;
+delete from {0}.reaction_changes; delete from {0}.reaction_lines;
+update {0}.reactions set number = 0, mark = 0, folded = 0;
 """
 
 

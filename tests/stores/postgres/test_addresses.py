@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from act_fast import Act, Committed, StoreError, ValidationError
+from act_fast import Act, StoreError, ValidationError
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
-from tests.support.bank import Account, Deposited
+from tests.support.bank import Account
 from tests.support.servers import PostgresServer
 
 SECRET = "hunter2secret"
@@ -107,13 +107,3 @@ def test_what_is_no_address_is_refused(bad: str) -> None:
 def test_an_option_that_cannot_be_right_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         PostgresStore("postgresql://127.0.0.1:1/db", **options)  # type: ignore[arg-type]
-
-
-def test_reactions_say_that_this_store_has_none_yet(postgres_url: str) -> None:
-    with Act(postgres_url, Account) as app:
-
-        @app.on(Deposited, to="x")
-        def never(event: Committed[Deposited]) -> None: ...
-
-        with pytest.raises(ValidationError, match="reactions cannot run on it"):
-            app.settle()

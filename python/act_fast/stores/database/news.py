@@ -1,8 +1,9 @@
-"""News of the log's head: one thread and one connection for all that wait on a store, and for telling others.
+"""News of the log's head and of reactions: one thread and one connection for all that wait on a store.
 
 Where the database has notifications the thread listens for them, and looks at the head at least once a second besides:
-one that was lost costs a moment, not an event. It also sends those of this process, a few milliseconds late so that
-many appends share one, and never within an append's own transaction. Where there are none, it looks more often.
+one that was lost costs a moment, not an event. It also sends those of this process, at most one within a few
+milliseconds, so that many appends share one, and never within an append's own transaction. Where there are none, it
+looks more often.
 """
 
 import asyncio
@@ -12,20 +13,21 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import StoreClosedError, StoreError
+from act_fast.stores.database.bell import Bell
 from act_fast.stores.database.connections import Connections, ready
 
-__all__ = ["Listener", "News"]
+__all__ = ["Listener", "News", "Told"]
 
 _LOOK_SECONDS: Final = 1.0
 _LOOK_UNHEARD_SECONDS: Final = (0.01, 0.1)
 """How often to look where no notification comes through: soon after something was appended, and later on."""
 
 _GATHER_SECONDS: Final = 0.01
-"""How long to gather appends before the others are told of them."""
+"""Others are told no more often: what comes in between is gathered."""
 
 _IDLE_SECONDS: Final = 10.0
 """How long the thread stays when there is nothing to do."""
@@ -38,8 +40,29 @@ _RETRY_SECONDS: Final = 0.2
 _Future: TypeAlias = concurrent.futures.Future[int] | asyncio.Future[int]
 
 
+class Told(NamedTuple):
+    """What one process tells the others.
+
+    Attributes:
+        head: the last position that it has appended, 0 for none.
+        work: whether there may be something to do for reactions.
+        moves: whether targets may have moved on.
+    """
+
+    head: int = 0
+    work: bool = False
+    moves: bool = False
+
+    def __bool__(self) -> bool:
+        return self.head > 0 or self.work or self.moves
+
+    def __or__(self, other: "Told") -> "Told":
+        """Both together."""
+        return Told(max(self.head, other.head), self.work or other.work, self.moves or other.moves)
+
+
 class Listener(Protocol):
-    """A connection that hears what others append, if the database has notifications.
+    """A connection that hears what others tell, if the database has notifications.
 
     Attributes:
         hears: whether it does.
@@ -51,16 +74,16 @@ class Listener(Protocol):
         """The file that can be read when there is something to hear."""
         ...
 
-    def heard(self) -> bool:
-        """Take in what there is to hear; whether it was about the log."""
+    def heard(self) -> Told:
+        """Take in what there is to hear from others."""
         ...
 
-    def tell(self, head: int) -> None:
-        """Tell others that the log has reached a position."""
+    def tell(self, told: Told) -> None:
+        """Tell others."""
         ...
 
-    def head(self) -> int:
-        """The position of the last event."""
+    def look(self) -> tuple[int, int]:
+        """The position of the last event, and the number of the last change of reactions."""
         ...
 
     def close(self) -> None:
@@ -68,8 +91,15 @@ class Listener(Protocol):
         ...
 
 
+_EVERYTHING: Final = Told(work=True, moves=True)
+
+
 class News:
-    """Those who wait for the head of one store to move, in this process, and what they wait with.
+    """Those who wait for news of one store, in this process, and what they wait with.
+
+    Attributes:
+        work: rings when there may be something to do for reactions: the head has moved, or somebody has said so.
+        moves: rings when targets may have moved on.
 
     Args:
         connections: to the database.
@@ -83,8 +113,11 @@ class News:
         self._tells = tells
         self._lock = threading.RLock()
         self._waiters: dict[_Future, int] = {}
-        self._head = 0
-        self._untold = 0  # the last position that other processes have not been told of
+        self.work, self.moves = Bell(self._watching), Bell(self._watching)
+        self._watchers = 0
+        self._head = self._change = 0
+        self._untold = Told()  # what other processes have not been told of
+        self._told_at = 0.0
         self._thread: threading.Thread | None = None
         self._listener: Listener | None = None  # the thread's own
         self._unheard = _LOOK_UNHEARD_SECONDS[0]
@@ -116,12 +149,42 @@ class News:
         with self._lock:
             self._reached(head)
             if self._tells:
-                untold, self._untold = self._untold, max(self._untold, head)
-                if not untold:  # otherwise the thread is about to tell
-                    try:
-                        self._begin()
-                    except (OSError, RuntimeError):  # no thread can be had; the others look for themselves
-                        self._untold = 0
+                self._tell(Told(head))
+
+    def tell(self, told: Told) -> None:
+        """Tell all who wait, here and elsewhere. A signal handler may do so, too."""
+        self._ring(told)
+        if self._tells:
+            with self._lock:
+                self._tell(told)
+
+    def _ring(self, told: Told) -> None:
+        if told.work:
+            self.work.ring()
+        if told.moves:
+            self.moves.ring()
+
+    def _tell(self, told: Told) -> None:
+        untold, self._untold = self._untold, self._untold | told
+        if not untold and not self._closed:  # otherwise the thread is about to tell
+            try:
+                self._begin()
+            except (OSError, RuntimeError):  # no thread can be had; the others look for themselves
+                self._untold = Told()
+
+    @contextlib.contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Have the thread listen for as long as the block lasts."""
+        with self._lock:
+            self._connections.check()
+            self._begin()
+            self._watchers += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._watchers -= 1
+        self._connections.check()
 
     def close(self) -> None:
         """End the thread, and every wait with an error. What others are still to be told is told first."""
@@ -141,6 +204,7 @@ class News:
             self._closed = True
             self._tell_all(StoreClosedError("this store was closed while it was waited on; open it again"))
             self._wake()
+            self._ring(_EVERYTHING)
 
     def _begin(self) -> None:
         """See to it that the thread is there and knows of what has changed."""
@@ -182,8 +246,9 @@ class News:
         except BaseException as error:
             with self._lock:
                 self._tell_all(error if isinstance(error, Exception) else StoreError(f"waiting was ended by {error!r}"))
-                self._untold = 0
+                self._untold = Told()
                 self._end()
+            self._ring(_EVERYTHING)
             if not isinstance(error, StoreClosedError):
                 raise
         finally:
@@ -194,7 +259,7 @@ class News:
         end = time.monotonic() + _IDLE_SECONDS
         while True:
             with self._lock:
-                if not self._closed and (self._waiters or self._untold):
+                if not self._closed and (self._waiters or self._watchers or self._untold):
                     return True
                 left = end - time.monotonic()
                 if (self._closed and not self._untold) or left <= 0:
@@ -214,6 +279,7 @@ class News:
         if self._listener is None:
             self._listener = self._listen()
             self._look_at_head(self._listener)
+            self._ring(_EVERYTHING)  # what came before was not heard
         return self._listener
 
     def _drop(self) -> None:
@@ -223,18 +289,17 @@ class News:
 
     def _turn(self, listener: Listener) -> None:
         """Tell others, wait until something happens or it is time to look, and tell those who wait here."""
-        with self._lock:
-            untold = self._untold
-        if untold:
-            self._sleep(_GATHER_SECONDS, waking=False)
+        if self._untold:
+            self._sleep(self._told_at + _GATHER_SECONDS - time.monotonic(), waking=False)
             with self._lock:
-                untold, self._untold = self._untold, 0
+                untold, self._untold = self._untold, Told()
             listener.tell(untold)
+            self._told_at = time.monotonic()
         heard = (listener.fileno(),) if listener.hears else ()
         end = time.monotonic() + (_LOOK_SECONDS if heard else self._unheard)
         while True:
             with self._lock:
-                if self._closed or self._untold or not self._waiters:
+                if self._closed or self._untold or not (self._waiters or self._watchers):
                     return
             left = end - time.monotonic()
             if left <= 0:
@@ -242,19 +307,27 @@ class News:
             files = ready((*heard, self._wake_reading), left)
             if self._wake_reading in files:
                 self._drain()
-            if not files.isdisjoint(heard) and listener.heard():
-                break
+            if not files.isdisjoint(heard):
+                told = listener.heard()
+                self._ring(told)
+                if told.head:
+                    break
         self._look_at_head(listener)
 
     def _look_at_head(self, listener: Listener) -> None:
-        head = listener.head()
+        head, change = listener.look()
+        if change != self._change:  # whoever has changed it may have told of it in vain
+            self._change = change
+            self._ring(_EVERYTHING)
         with self._lock:
             often, seldom = _LOOK_UNHEARD_SECONDS
             self._unheard = often if head > self._head else min(2 * self._unheard, seldom)
             self._reached(head)
 
     def _reached(self, head: int) -> None:
-        self._head = max(self._head, head)
+        if head > self._head:
+            self._head = head
+            self.work.ring()
         for future in [future for future, after in self._waiters.items() if after < head]:
             del self._waiters[future]
             _settle_soon(future, head)
@@ -266,7 +339,8 @@ class News:
         except Exception as told:
             with self._lock:
                 self._tell_all(told)
-                self._untold = 0
+                self._untold = Told()
+            self._ring(_EVERYTHING)
 
     def _tell_all(self, outcome: Exception) -> None:
         for future in self._waiters:

@@ -93,9 +93,14 @@ class EventQuery:
         self._found_in: dict[str, bool] = {}
         self._ended = names is not None and not self._names
 
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to look through."""
+        return self._ended or self._after + 1 >= self._before
+
     def next_page(self, limit: int) -> list[Row] | None:
         """At most `limit` rows; may be empty while there is more to look through; None at the end."""
-        if self._ended or self._after + 1 >= self._before:
+        if self.ended:
             return None
         size = limit if self._pattern is None else _PAGE_MAX
         key: LiteralString = "position" if self._stream is None else "version"

@@ -22,6 +22,7 @@ from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.capabilities import PAGE_ROWS, Encoded
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.database.connections import Connections
+from act_fast.stores.database.mirrored import MirroredReactions
 from act_fast.stores.database.news import News
 from act_fast.stores.database.queries import Bounds, load_each, load_page, query_of
 from act_fast.stores.database.verify import verified
@@ -65,6 +66,7 @@ class DatabaseStore(ABC, Generic[C]):
         self._news = news
         self._writer = writer
         self._payload_max_bytes = payload_max_bytes
+        self._closing: weakref.WeakSet[MirroredReactions] = weakref.WeakSet()
         self._finalizer = weakref.finalize(self, _abandon, news, writer, connections)
 
     @abstractmethod
@@ -313,6 +315,8 @@ class DatabaseStore(ABC, Generic[C]):
         if self._connections.closed:
             return
         self._finalizer.detach()
+        for reactions in tuple(self._closing):
+            reactions.close()
         try:
             self._news.close()
         finally:

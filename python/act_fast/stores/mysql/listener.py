@@ -1,5 +1,6 @@
 """Looking at the head: MySQL has no notifications."""
 
+from act_fast.stores.database.news import Told
 from act_fast.stores.mysql.connections import Connection, Connections, run
 
 __all__ = ["LookingListener"]
@@ -22,17 +23,17 @@ class LookingListener:
         """No file has anything to hear."""
         return -1
 
-    def heard(self) -> bool:
+    def heard(self) -> Told:
         """There was nothing to hear."""
-        return False
+        return Told()
 
-    def tell(self, head: int) -> None:
+    def tell(self, told: Told) -> None:
         """Nobody can be told."""
 
-    def head(self) -> int:
-        """The position of the last event."""
+    def look(self) -> tuple[int, int]:
+        """The position of the last event; there are no reactions."""
         ((found,),) = run(self._connection, self._look)[-1]
-        return int(found)
+        return int(found), 0
 
     def close(self) -> None:
         """Close the connection."""

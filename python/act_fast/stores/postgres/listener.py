@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 from psycopg import Connection, sql
 
+from act_fast.stores.database.news import Told
 from act_fast.stores.postgres.connections import Connections
 
 __all__ = ["NotificationListener", "channel_of"]
@@ -25,7 +26,8 @@ class NotificationListener:
 
     def __init__(self, connections: Connections) -> None:
         self._channel = channel_of(connections.place.schema)
-        self._look = connections.question("select position from {schema}.log")
+        self._connections = connections
+        self._look = connections.question("select position, number from {schema}.log, {schema}.reactions")
         self._connection: Connection[Any] = connections.new()
         self.hears = connections.place.listen
         try:
@@ -44,19 +46,30 @@ class NotificationListener:
         """The file that can be read when there is something to hear."""
         return self._connection.fileno()
 
-    def heard(self) -> bool:
-        """Take in what there is to hear; whether it was a notification."""
-        return any(True for _ in self._connection.notifies(timeout=0))
+    def heard(self) -> Told:
+        """Take in what there is to hear from others."""
+        own = self._connection.info.backend_pid  # what this process tells is known here
+        all_told = Told()
+        for each in self._connection.notifies(timeout=0):
+            if each.pid != own:
+                head, *words = each.payload.split(" ")
+                all_told |= Told(int(head), "work" in words, "moves" in words)
+        return all_told
 
-    def tell(self, head: int) -> None:
+    def tell(self, told: Told) -> None:
         """Notify others. Within an append, this would take a lock of the whole server until the flush is over."""
-        self._connection.execute("select pg_notify(%s, %s)", (self._channel, str(head)))
+        payload = f"{told.head}{' work' * told.work}{' moves' * told.moves}"
+        self._connection.execute("select pg_notify(%s, %s)", (self._channel, payload))
 
-    def head(self) -> int:
-        """The position of the last event."""
-        row = self._connection.execute(self._look).fetchone()
+    def look(self) -> tuple[int, int]:
+        """The position of the last event, and the number of the last change of reactions."""
+        try:
+            row = self._connection.execute(self._look).fetchone()
+        except psycopg.errors.UndefinedTable:  # a store of an earlier version, on which no reaction has ever run
+            self._look = self._connections.question("select position, 0 from {schema}.log")
+            row = self._connection.execute(self._look).fetchone()
         assert row is not None
-        return int(row[0])
+        return int(row[0]), int(row[1])
 
     def close(self) -> None:
         """Close the connection."""

@@ -8,7 +8,7 @@ from psycopg.errors import UndefinedColumn
 from act_fast.errors import StoreError, StoreFormatError
 from act_fast.stores.database.formats import Migrations, Upgraded, check_format, steps_from
 
-__all__ = ["MIGRATIONS", "prepare", "upgrade"]
+__all__ = ["MIGRATIONS", "prepare", "prepare_reactions", "upgrade"]
 
 MIGRATIONS: Migrations = ()
 """What leads from the tables of earlier versions to those below."""
@@ -333,6 +333,31 @@ $body$;
 """
 
 
+# What reactions have come to: lines of 64 bytes, by address, which the core's engine has on a mirror in the memory of
+# each process. What a process does is one change, of a number and a mark; the lines of changes are written as lines of
+# their own now and then. The row of `reactions` is the lock of them all, so appends go on.
+_REACTIONS: Final = """
+create table {schema}.reactions (
+    number bigint not null,
+    mark bigint not null,
+    folded bigint not null,
+    one boolean primary key default true check (one)
+) with (fillfactor = 10);
+insert into {schema}.reactions (number, mark, folded) values (0, 0, 0);
+
+create table {schema}.reaction_changes (
+    number bigint primary key,
+    mark bigint not null,
+    lines bytea not null
+);
+
+create table {schema}.reaction_lines (
+    address bigint primary key,
+    line bytea not null
+) with (fillfactor = 70);
+"""
+
+
 def prepare(connection: Connection[Any], schema: str, store_id: str, create: bool) -> str:
     """Make sure that there is a store of a format that this version knows, making one if that is wanted.
 
@@ -385,13 +410,25 @@ def _named(schema: str) -> str:
     return f"the store in the schema {schema!r}"
 
 
-def _found(connection: Connection[Any], schema: str) -> tuple[int, str] | None:
-    there = connection.execute(
+def prepare_reactions(connection: Connection[Any], schema: str) -> None:
+    """Make the tables of reactions where there are none: the store is of a version that had none."""
+    with connection.transaction():
+        connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
+        if not _there(connection, schema, "reactions"):
+            connection.execute(sql.SQL(_REACTIONS).format(schema=sql.Identifier(schema)))
+
+
+def _there(connection: Connection[Any], schema: str, table: str) -> bool:
+    found = connection.execute(
         "select 1 from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-        " where n.nspname = %s and c.relname = 'log'",
-        (schema,),
-    ).fetchone()
-    if there is None:
+        " where n.nspname = %s and c.relname = %s",
+        (schema, table),
+    )
+    return found.fetchone() is not None
+
+
+def _found(connection: Connection[Any], schema: str) -> tuple[int, str] | None:
+    if not _there(connection, schema, "log"):
         return None
     try:
         row = connection.execute(
@@ -430,3 +467,4 @@ def _create(connection: Connection[Any], schema: str, store_id: str) -> None:
             connection.execute(sql.SQL(_TABLES).format(**names))
             connection.execute(sql.SQL(_APPEND).format(**names))
             connection.execute(sql.SQL(_APPEND_ONE).format(**names))
+            connection.execute(sql.SQL(_REACTIONS).format(**names))

@@ -18,8 +18,10 @@ from act_fast.stores.postgres.appending import FunctionAppending
 from act_fast.stores.postgres.bounds import FunctionBounds
 from act_fast.stores.postgres.connections import Connections, asking
 from act_fast.stores.postgres.listener import NotificationListener
+from act_fast.stores.postgres.reactions import open_reactions
 from act_fast.stores.postgres.schema import prepare, upgrade
 from act_fast.stores.postgres.transfer import PostgresTransfer
+from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.values import StoreStats
 
 __all__ = ["PostgresStore"]
@@ -84,6 +86,15 @@ class PostgresStore(DatabaseStore[Connection[Any]]):
             self._connections.place.schema,
         )
         return StoreStats(events=events, streams=streams, bytes=int(size), segments=1, last_flush=None)
+
+    def reactions(self) -> ReactionPort:
+        """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
+
+        Closed with the store. Apps do all this themselves; it is here for those who look at a store without one.
+        """
+        found = open_reactions(self._connections, self._news)
+        self._closing.add(found)
+        return found
 
     def rows(self) -> DatabaseRows | None:
         """Events as rows, for the framework. None in a subclass, whose verbs may do more."""

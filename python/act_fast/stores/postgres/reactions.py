@@ -1,0 +1,207 @@
+"""What reactions have come to, in PostgreSQL: the lines of a mirror, and what is asked of events for it.
+
+A section is a transaction of two round trips: one that locks and reads what is new, one that writes and commits. Nobody
+waits until it is on the disk: a crash of the server costs the last moment of it, and those events are delivered again,
+as after a power cut on the embedded log. What a mirror has beyond the server then is noticed by the mark.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, LiteralString
+
+import psycopg
+from psycopg import Connection, sql
+
+from act_fast._rows import Row
+from act_fast.errors import StoreError
+from act_fast.stores.database.mirrored import Away, MirroredReactions, Seen
+from act_fast.stores.database.news import News
+from act_fast.stores.database.positions import events_at, events_named, streams_named
+from act_fast.stores.postgres.connections import Connections, asking, broken
+from act_fast.stores.postgres.schema import prepare_reactions
+
+__all__ = ["open_reactions"]
+
+_KEPT_CHANGES: Final = 5_000
+"""So many changes stay after their lines are lines of their own: for mirrors that have not taken them over yet."""
+
+_LINES_PAGE: Final = 50_000
+"""How many lines are fetched at once."""
+
+_LOOK: Final = """
+select r.number, r.mark, r.folded, l.position, (extract(epoch from clock_timestamp()) * 1000)::bigint,
+    (r.number = {number} and r.mark = {mark})
+        or exists (select 1 from {schema}.reaction_changes where number = {number} and mark = {mark})
+from {schema}.reactions as r, {schema}.log as l
+"""
+_CHANGES: Final = "select number, mark, lines from {schema}.reaction_changes where number > {number} order by number"
+_CLASH: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+
+
+def open_reactions(connections: Connections, news: News) -> MirroredReactions:
+    """Open what is kept of reactions, for one program.
+
+    Raises:
+        StoreError: the database cannot be reached, or refuses.
+    """
+    keeper = PostgresKeeper(connections, news)
+    try:
+        return MirroredReactions(keeper)
+    except BaseException:
+        keeper.close()
+        raise
+
+
+class PostgresKeeper:
+    """Keeps the lines of one program's mirror in a schema."""
+
+    def __init__(self, connections: Connections, news: News) -> None:
+        self._connections = connections
+        self._schema = sql.Identifier(connections.place.schema)
+        self._connection: Connection[Any] | None = None
+        self.tell: Final = news.tell
+        self.expect_news: Final = news.work.mark
+        self.wait_news: Final = news.work.wait
+        self.expect_moves: Final = news.moves.mark
+        self.wait_moves: Final = news.moves.wait
+        self.check: Final = connections.check
+        with asking(connections.place), contextlib.closing(connections.new()) as connection:
+            prepare_reactions(connection, connections.place.schema)
+
+    def look(self, number: int, mark: int) -> Seen:
+        """What there is since a change, without a lock."""
+        return self._seen(self._run(_LOOK + ";" + _CHANGES, number=number, mark=mark))
+
+    def begin(self, number: int, mark: int) -> Seen:
+        """Begin a transaction, alone in it until it ends; what there is since a change."""
+        return self._seen(
+            self._run(
+                "begin isolation level read committed; set local synchronous_commit to off;"
+                " select from {schema}.reactions for update;" + _LOOK + ";" + _CHANGES,
+                number=number,
+                mark=mark,
+            )
+        )
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of their own, packed; within a transaction."""
+        last = -1
+        while True:
+            ((lines, end),) = self._run(
+                "select string_agg(int8send(address) || line, ''), max(address) from (select address, line"
+                " from {schema}.reaction_lines where address > {last} order by address limit {page}) as page",
+                last=last,
+                page=_LINES_PAGE,
+            )[0]
+            if lines is None:
+                return
+            yield lines
+            last = end
+
+    def changes(self, number: int) -> Iterable[tuple[int, int, bytes]]:
+        """All changes after the one with a number; within a transaction."""
+        found: Any = self._run(_CHANGES, number=number)[0]
+        changes: Iterable[tuple[int, int, bytes]] = found
+        return changes
+
+    def fold(self, number: int, addresses: Sequence[int], lines: Sequence[bytes]) -> None:
+        """Write lines of their own: with these, all changes up to a number are."""
+        with self._using() as connection:
+            connection.execute(
+                sql.SQL(
+                    "insert into {}.reaction_lines select * from unnest(%b::bigint[], %b::bytea[])"
+                    " on conflict (address) do update set line = excluded.line"
+                ).format(self._schema),
+                (addresses, lines),
+            )
+        self._run(
+            "update {schema}.reactions set folded = {number};"
+            "delete from {schema}.reaction_changes where number <= {last}",
+            number=number,
+            last=number - _KEPT_CHANGES,
+        )
+
+    def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> None:
+        """Write a change, and commit."""
+        self._run(
+            ("set local synchronous_commit to on;" if lasting else "")
+            + "insert into {schema}.reaction_changes (number, mark, lines) values ({number}, {mark}, {lines});"
+            "update {schema}.reactions set number = {number}, mark = {mark}; commit",
+            number=number,
+            mark=mark,
+            lines=lines,
+        )
+
+    def end(self) -> None:
+        """End a transaction in which nothing was written."""
+        self._run("rollback")
+
+    def roll_back(self) -> None:
+        """Undo a transaction: by letting go of its connection, whatever state that is in."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def events(self, positions: Sequence[int]) -> list[Row]:
+        """The events at positions, in order; those that are there."""
+        return events_at(self._connections, positions)
+
+    def events_of(
+        self, names: Sequence[str], after: int, upto: int, limit: int, data: bool
+    ) -> tuple[list[tuple[int, str, str, bytes]], list[Row], bool]:
+        """Events with these names between two positions."""
+        if not data:
+            slim, more = streams_named(self._connections, names, after, upto, limit)
+            return slim, [], more
+        rows, more = events_named(self._connections, names, after, upto, limit)
+        return [(row[0], row[1], row[3], row[5]) for row in rows], rows, more
+
+    def flush(self) -> None:
+        """Return when all that was committed would survive a crash of the server."""
+        with asking(self._connections.place), contextlib.closing(self._connections.new()) as connection:
+            connection.execute("set synchronous_commit to on")
+            connection.execute("select pg_current_xact_id()")
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._connections.ours:
+            self.roll_back()
+
+    def _seen(self, found: Sequence[Sequence[tuple[Any, ...]]]) -> Seen:
+        state: Any
+        changes: Any
+        (state,), changes = found[-2:]
+        number, mark, folded, head, now_ms, known = state
+        return Seen(known, number, mark, folded, head, now_ms, changes if known else ())
+
+    def _run(self, statements: LiteralString, **given: Any) -> list[list[tuple[Any, ...]]]:
+        """Some statements in one round trip; the rows of each that has any."""
+        literals = {name: sql.Literal(value) for name, value in given.items()}
+        with self._using() as connection:
+            cursor = connection.execute(sql.SQL(statements).format(schema=self._schema, **literals))
+            found = []
+            while True:
+                if cursor.description is not None:
+                    found.append(cursor.fetchall())
+                if not cursor.nextset():
+                    return found
+
+    @contextlib.contextmanager
+    def _using(self) -> Iterator[Connection[Any]]:
+        """The connection of this program, made when it is needed.
+
+        Raises:
+            Away: it was lost, or there is none to be had.
+            StoreError: the database refuses.
+        """
+        try:
+            with asking(self._connections.place):
+                if self._connection is None or self._connection.closed:
+                    self._connection = self._connections.new()
+                yield self._connection
+        except StoreError as error:
+            cause = error.__cause__
+            if cause is not None and (broken(cause) or isinstance(cause, _CLASH)):
+                self.roll_back()
+                raise Away(*error.args) from cause
+            raise
