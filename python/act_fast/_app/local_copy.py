@@ -89,6 +89,7 @@ class _Copy:
         self._source = source
         self._lock = threading.Lock()
         self._log: LogStore | None = None
+        self._identity: tuple[int, int] | None = None
 
     def up_to_date(self, progress: Progress | None) -> LogStore:
         with self._lock:
@@ -119,6 +120,8 @@ class _Copy:
         return True
 
     def _opened(self) -> LogStore:
+        if self._log is not None and self._identity != self._found():
+            self._log = None  # somebody has removed it
         if self._log is None:
             try:
                 self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -128,7 +131,16 @@ class _Copy:
                     f" another folder by {_CACHE}"
                 ) from error
             self._log = LogStore(self._folder / "log.act", durability="os", payload_max_bytes=_PAYLOAD_BYTES_MAX)
+            self._identity = self._found()
         return self._log
+
+    def _found(self) -> tuple[int, int] | None:
+        """What tells the folder that is there from another one in its place."""
+        try:
+            found = os.stat(self._folder / "log.act")
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
 
     def _begin_again(self) -> None:
         """Put away what is not a copy of the store any more, unless another process has done so."""

@@ -171,3 +171,8 @@ def test_a_log_takes_what_another_holds_as_it_stands_and_nothing_else(log: LogSt
         assert whole(copy) == whole(log)
         assert copy.verify().healthy
     assert restore_path(tmp_path / "other.act", log.export(tmp_path / "all.csv").path).events == log.head
+
+
+def test_a_backup_is_the_databases_own_business(postgres_url: str, tmp_path: Path) -> None:
+    with Act(postgres_url, Account) as app, pytest.raises(ValidationError, match="by its own means"):
+        app.backup(tmp_path / "copy.act")

@@ -1,5 +1,6 @@
 """SQL and Arrow over a database answer as over a log, from a copy on this machine that is as far as the database."""
 
+import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -159,6 +160,17 @@ def test_a_copy_of_what_is_no_more_is_made_anew(both: tuple[Act, Act], postgres_
         assert app.sql(question).fetchall() == [(count, count * (count + 1) // 2)]
         assert app.sql("select distinct stream from events").fetchall() == [(f"another-{count}",)]
         assert not list(folder.rglob("stale-*"))
+
+
+def test_a_copy_may_be_removed_at_any_time(both: tuple[Act, Act], folder: Path) -> None:
+    _, app = both
+    answer = app.sql("select count(*) from events")
+    shutil.rmtree(folder)
+    head = app.store.head
+    assert app.sql("select count(*) from events").fetchall() == [(head,)]
+    deposit(app, 1)
+    assert app.sql("select count(*) from events").fetchall() == [(head + 2,)]
+    assert answer.fetchall() == [(head,)]
 
 
 def test_many_at_once_share_a_copy(both: tuple[Act, Act]) -> None:

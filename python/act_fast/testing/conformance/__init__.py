@@ -23,6 +23,7 @@ from act_fast.testing.conformance.querying import Querying
 from act_fast.testing.conformance.snapshots import Snapshots
 from act_fast.testing.conformance.streams import Streams
 from act_fast.testing.conformance.transactions import BeginAppend, Begun, Transactions
+from act_fast.testing.conformance.transfers import Transfers
 from act_fast.testing.conformance.waiting import Waiting
 
 __all__ = [
@@ -42,12 +43,13 @@ __all__ = [
     "StoreConformance",
     "Streams",
     "Transactions",
+    "Transfers",
     "Waiting",
     "differences",
 ]
 
 
 class StoreConformance(
-    Appending, Loading, Querying, Streams, Snapshots, Waiting, Concurrency, Living, BadInput, Transactions
+    Appending, Loading, Querying, Streams, Snapshots, Waiting, Concurrency, Living, BadInput, Transactions, Transfers
 ):
     """All groups of cases. One alone will do, too: each is a class of its own."""
