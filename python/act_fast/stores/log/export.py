@@ -36,6 +36,7 @@ ARROW_COLUMNS: Final = (
 
 _FORMATS: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 _COMPRESSIONS: Final = ("zstd", "snappy", "gzip", "lz4", "uncompressed")
+_ROWS: Final = "rows_to_export"
 _DISK_FULL: Final = "No space left on device"
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -164,8 +165,8 @@ def export_events(log: Log, destination: Destination, filter: Filter, progress: 
 
     columns = log.columns([(name, name) for name in COLUMNS], filter=cut(log, filter))
     with interruptible(), duckdb.connect() as connection:
-        connection.register("log", columns)
-        made = _export_relation(connection.sql("select * from log"), destination)
+        connection.register(_ROWS, columns)
+        made = _export_rows(connection, destination)
     if progress is not None:
         progress(made.rows, made.rows)
     return made
@@ -176,8 +177,8 @@ def export_answer(answer: "duckdb.DuckDBPyRelation", destination: Destination) -
     import duckdb
 
     with interruptible(), duckdb.connect() as connection:
-        connection.register("asked", _Stream(answer))
-        return _export_relation(connection.sql("select * from asked"), destination)
+        connection.register(_ROWS, _Stream(answer))
+        return _export_rows(connection, destination)
 
 
 class _Stream:
@@ -190,14 +191,13 @@ class _Stream:
         return self._answer.__arrow_c_stream__(requested_schema)
 
 
-def _export_relation(relation: "duckdb.DuckDBPyRelation", destination: Destination) -> Exported:
+def _export_rows(connection: "duckdb.DuckDBPyConnection", destination: Destination) -> Exported:
     import duckdb
 
     try:
         with destination.begun() as path, interruptible():
-            copy = f"copy (select * from answer) to {quoted_text(str(path))} ({_options(destination)})"
-            written = relation.query("answer", copy)
-            rows = written.fetchall()[0][0] if written is not None else 0
+            copy = f"copy (select * from {_ROWS}) to {quoted_text(str(path))} ({_options(destination)})"
+            ((rows,),) = connection.execute(copy).fetchall()
         return Exported(str(destination.path), rows)
     except duckdb.IOException as error:
         full = _DISK_FULL in str(error)
