@@ -461,6 +461,25 @@ fn an_event_that_was_skipped_by_hand_stays_skipped() {
 }
 
 #[test]
+fn what_is_changed_by_hand_survives_a_power_cut() {
+    let all = Selection::default();
+    let target = |disk: &LyingDisk| after_a_power_cut(disk).targets(&all, None, 1).expect("targets").remove(0);
+    let (disk, log, _, reactions) = program_on_a_disk();
+    handle_one(&reactions, &log);
+    reactions.block(&all, "by hand").expect("blocking");
+    assert!(target(&disk).blocked, "what was blocked goes on");
+    assert_eq!(target(&disk).lag, 2);
+    reactions.unblock(&all).expect("unblocking");
+    assert!(!target(&disk).blocked, "what was unblocked is blocked");
+    reactions.prioritize(&all, 7).expect("prioritizing");
+    assert_eq!(target(&disk).priority, 7);
+    reactions.defer(&all, 1 << 47).expect("deferring");
+    assert_eq!(target(&disk).due_ms, Some(1 << 47));
+    reactions.reset(&all).expect("resetting");
+    assert_eq!(target(&disk).lag, 3, "what was reset is not delivered again");
+}
+
+#[test]
 fn no_event_is_ever_skipped_without_a_note() {
     let (disk, _log, _, reactions) = program_on_a_disk();
     disk.record();

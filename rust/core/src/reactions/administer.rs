@@ -148,6 +148,10 @@ impl<H: Home> Reactions<H> {
             }
             Ok(changed)
         })?;
+        // Nothing else may follow that would be flushed with it.
+        if changed > 0 {
+            self.flush()?;
+        }
         // Workers may be asleep that could go on now.
         self.home.wake();
         self.home.moved();
