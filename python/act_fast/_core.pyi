@@ -213,6 +213,12 @@ class Log:
         """Append events of another store as they stand there, in whole commits. Each must come to its own position and
         version here, too; what comes before one that does not is appended."""
 
+    def reaction_lines(self) -> bytes | None:
+        """All that is kept of reactions, on which nobody may work, as lines of a `Mirror`; None where nothing is."""
+
+    def put_reaction_lines(self, lines: bytes) -> None:
+        """Keep such lines in the place of all that is kept of reactions, which nobody may work on."""
+
     def version(self, stream: str) -> int: ...
     def position_before(self, created_us: int) -> int:
         """The last position created before a time; 0 when there is none."""

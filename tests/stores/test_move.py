@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from itertools import count, product
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,12 @@ from psycopg import sql
 from act_fast import (
     Act,
     Append,
+    Committed,
+    Lane,
     LogStore,
     Meta,
     MoveError,
+    NonRetryableError,
     Store,
     StoreError,
     StoreLockedError,
@@ -34,7 +38,8 @@ from act_fast._app.address import open_store
 from act_fast.stores import copy
 from act_fast.stores.capabilities import transfer_of
 from act_fast.stores.postgres.address import place_of
-from tests.stores.exchange.bank import Account, audited, fill
+from act_fast.stores.postgres.store import PostgresStore
+from tests.stores.exchange.bank import Account, Deposited, audited, fill
 from tests.support.servers import PostgresServer
 
 KINDS = ["log", "postgres"]
@@ -305,21 +310,112 @@ def test_a_hand_over_that_fails_leaves_the_source_as_it_was(place: Place, monkey
         assert move(here, there).handed_over
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_reactions_begin_again_only_if_that_is_wanted(place: Place, kind: str) -> None:
-    here, there = place("log"), place(kind)
-    with Act(here, Account) as app:
-        fill(app, accounts=2, deposits=2)
-        heard = audited(app)
+def reacting(address: str) -> tuple[Act, list[tuple[str, int]]]:
+    """An app whose reactions are retried, blocked, skipped and computed; what they have heard."""
+    app = Act(address, Account, lanes=[Lane("slow")])
+    heard = audited(app)
+
+    @app.on(Deposited, to=lambda event: f"parity-{event.data.amount % 2}", lane="slow", name="parity")
+    def parity(event: Committed[Deposited]) -> None:
+        if event.data.amount == 3:
+            raise NonRetryableError("three is too many")
+        heard.append((f"parity-{event.data.amount % 2}", event.position))
+
+    return app, heard
+
+
+def kept(app: Act) -> list[tuple[object, ...]]:
+    """What is kept of each target, but for who held it last."""
+    return sorted(
+        (
+            t.name,
+            t.lane,
+            t.priority,
+            t.watermark,
+            t.mark,
+            t.lag,
+            t.blocked,
+            t.error,
+            t.attempts,
+            t.failing,
+            t.due,
+            *t.reactions,
+        )
+        for t in app.targets()
+    )
+
+
+@pytest.mark.parametrize(("source", "target"), PAIRS)
+def test_reactions_go_on_where_they_were(place: Place, source: str, target: str) -> None:
+    here, there = place(source), place(target)
+    app, heard = reacting(here)
+    with closing(app):
+        fill(app, accounts=3, deposits=4)
         app.settle()
-        assert len(heard) == 4
-    with pytest.raises(ValidationError, match="restart_reactions"):
-        move(here, there)
-    refused = command(here, there)
-    assert refused.returncode == 2
-    assert "--restart-reactions" in refused.stderr
+        app.prioritize(["audit-account-1"], 7)
+        app.defer(["audit-account-2"], until=datetime.now(UTC) + timedelta(days=400))
+        app.do(Account.deposit, "account-2", amount=8)
+        app.settle()
+        before, expected = kept(app), len(heard)
+        assert [t for t in before if t[6]], "one is blocked"
+        assert any(t[5] for t in before), "one lags"
+    for one, other in ((here, there), (there, here)):
+        move(one, other)
+        app, heard = reacting(other)
+        with closing(app):
+            app.settle()
+            assert (heard, kept(app)) == ([], before)
+    app, heard = reacting(here)
+    with closing(app):
+        app.unblock(["parity-1"])
+        app.do(Account.deposit, "account-0", amount=6)
+        app.settle()
+        assert ("parity-0", app.store.head) in heard
+        assert ("account-0", app.store.version("account-0")) in heard
+        assert not {each for each in heard if each[0] == "account-1"}, "what was done is not done again"
+        assert app.store.verify().problems == []
+    assert expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_reactions_begin_again_if_that_is_wanted(place: Place, kind: str) -> None:
+    here, there = place("log"), place(kind)
+    app, heard = reacting(here)
+    with closing(app):
+        fill(app, accounts=2, deposits=2)
+        app.settle()
+        first = sorted(heard)
     assert move(here, there, hand_over=False).events == 6
     assert move(here, there, restart_reactions=True).events == 6
+    app, heard = reacting(there)
+    with closing(app):
+        app.settle()
+        assert sorted(heard) == first != []
+
+
+def test_what_keeps_nothing_of_reactions_is_told_from_what_does(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = place("log"), place("postgres")
+    with Act(here, Account) as app:
+        fill(app, accounts=2, deposits=2)
+        audited(app)
+        app.settle()
+    monkeypatch.delattr(PostgresStore, "reactions")
+    with pytest.raises(ValidationError, match="restart_reactions"):
+        move(here, there)
+    assert move(here, there, restart_reactions=True).events == 6
+
+
+def test_workers_on_what_was_moved_are_told_so(place: Place) -> None:
+    here, there = place("postgres"), place("postgres")
+    app, heard = reacting(here)
+    with closing(app):
+        fill(app, accounts=2, deposits=2)
+        app.settle()
+        done = len(heard)
+        move(here, there)
+        with pytest.raises(StoreError, match="was moved to"):
+            app.reset(["audit-account-1"])
+        assert len(heard) == done
 
 
 def test_what_is_restored_over_a_log_that_was_moved_can_be_opened(place: Place, tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def move(
     patience: float | None = None,
     progress: Progress | None = None,
 ) -> Moved:
-    """Move all that a store holds to another address: events with positions, versions, times and meta, and snapshots.
+    """Move all that a store holds to another address.
+
+    These are events with their positions, versions, times and meta, snapshots, and how far reactions have come.
 
     Programs may go on appending to the source meanwhile. When all is copied and was compared event by event, the rest
     is handed over while nobody can append, and from then on the source takes no more events and says where they are.
@@ -48,15 +50,15 @@ def move(
         source: a store that is there: its path, its address, or the store.
         target: the path or the address of an empty store, which is made if it is not there.
         hand_over: whether the source ends. Without that the target is a copy, which another move brings up to date.
-        restart_reactions: how far reactions have come is not moved: at the target they begin again, with the first
-            event. A source with targets is refused unless you say that this is what you want.
+        restart_reactions: let reactions begin again at the target, with the first event, instead of going on where they
+            are. A target that keeps nothing of reactions takes a source that has some only with this.
         patience: how long to wait for other programs to close the source, in seconds; None waits as long as it takes.
         progress: called now and then with (positions done, positions in all): each is copied, and then compared.
 
     Raises:
         MoveError: what is in the target is not what is in the source; the source goes on.
         StoreLockedError: other programs still have the source open after `patience`.
-        ValidationError: the target holds something else, or the source has targets of reactions.
+        ValidationError: the target holds something else, or keeps nothing of reactions.
         StoreError: one of them cannot be opened, read or written.
     """
     return move_telling(
@@ -86,7 +88,7 @@ def move_telling(
         into = _target(target, stack)
         if _place(opened) == _place(into) != "memory:":
             raise ValidationError("source and target are the same store")
-        if hand_over and not restart_reactions:
+        if hand_over and not restart_reactions and not offers_reactions(into):
             _check_reactions(opened)
         here, there = transfer_of(opened), transfer_of(into)
         copy = Copy(here, there, progress)
@@ -101,6 +103,7 @@ def move_telling(
                 with here.handing_over(_place(into)):
                     copy.go_on()
                     copy.compare()
+                    there.take_reactions((not restart_reactions and here.reactions()) or b"")
                 break
             except StoreLockedError as locked:
                 if end is not None and time.monotonic() > end:
@@ -154,7 +157,7 @@ def _check_reactions(store: Store) -> None:
         found = reactions.targets(limit=1)
     if found:
         raise ValidationError(
-            "the source has targets of reactions. How far they have come is not moved: at the target, reactions would"
-            " begin again with the first event. If that is what you want, say restart_reactions=True"
+            "the source has targets of reactions, and the target keeps nothing of reactions, so that they would begin"
+            " again some day, with the first event. If that is what you want, say restart_reactions=True"
             " (--restart-reactions)"
         )

@@ -14,6 +14,7 @@ from act_fast._reactions.skipped import Skipped, skipped
 from act_fast._reactions.targets import Target, targets
 from act_fast._rows import Filter
 from act_fast._runtime.interruptible import interruptible
+from act_fast._runtime.logger import log
 from act_fast._sql.duckdb_database import new_database, new_session
 from act_fast._sql.names import relation_name
 from act_fast._sql.question import ask, check_question, words_of
@@ -27,7 +28,7 @@ from act_fast._sql.relations import (
     TargetsRelation,
 )
 from act_fast._sql.session import Session
-from act_fast.errors import DefinitionError
+from act_fast.errors import DefinitionError, StoreError
 from act_fast.stores.capabilities import ColumnReader, columns_of, pinned_to_log
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import offers_reactions, reactions_of
@@ -118,7 +119,13 @@ class Library:
                 placed.update({needed: self.relations[needed] for needed in relation.needs})
                 placed[name] = relation
         for relation in placed.values():
-            relation.place(session)
+            try:
+                relation.place(session)
+            except StoreError as error:
+                if words is not None or not isinstance(relation, TargetsRelation | SkippedRelation):
+                    raise
+                # Who may not read these, or cannot, may still ask for all else; who asks for them is told.
+                log.warning("%s is left out: %s", relation.name, error)
 
 
 def library_of_store(store: Store, at_hand: AtHand) -> Library:

@@ -177,6 +177,18 @@ class Transfer(Protocol):
         """Keep snapshots of versions that their streams have reached."""
         ...
 
+    def reactions(self) -> bytes | None:
+        """What is kept of reactions, which nobody may work on, as lines of the core; None where there is nothing."""
+        ...
+
+    def take_reactions(self, lines: bytes) -> None:
+        """Keep such lines in the place of all that was kept of reactions.
+
+        Raises:
+            ValidationError: the store keeps nothing of the kind.
+        """
+        ...
+
     def handing_over(self, to: str) -> AbstractContextManager[None]:
         """Keep everybody else from appending for as long as the block lasts, and for good if it ends without an error.
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
 use act_fast_core::fold::Span;
+use act_fast_core::reactions::Mirror;
 use act_fast_core::{AppendedParts, Durability, Error, Filter, Format, Options, Part, Patience};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
@@ -179,6 +180,20 @@ impl Log {
     /// created µs, data, meta).
     fn append_copied(&self, py: Python<'_>, rows: &Bound<'_, PyList>) -> PyResult<()> {
         copied::append_rows(py, &*self.handle.get()?, rows)
+    }
+
+    /// All that is kept of reactions, which nobody may work on, as packed lines; None when there is nothing.
+    fn reaction_lines<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let log = self.handle.get()?;
+        let found = py.detach(|| Mirror::lines_of(&*self.disk, &log.store_id())).map_err(raised)?;
+        Ok(found.map(|lines| PyBytes::new(py, &lines)))
+    }
+
+    /// Keep such lines in the place of all that is kept of reactions, which nobody may work on.
+    fn put_reaction_lines(&self, py: Python<'_>, lines: &Bound<'_, PyBytes>) -> PyResult<()> {
+        let (log, lines) = (self.handle.get()?, lines.as_bytes());
+        log.check_writable().map_err(raised)?;
+        py.detach(|| Mirror::put_lines(&*self.disk, &log.store_id(), lines)).map_err(raised)
     }
 
     /// How many events a stream has; 0 when there is no such stream.

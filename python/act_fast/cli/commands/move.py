@@ -20,7 +20,8 @@ __all__ = ["add"]
 DESCRIPTION = """\
 Move all that a store holds to another address, from a directory to a database,
 back, or between any two: events with their positions, versions, times and
-meta, and snapshots. TARGET is made if it is not there, and must be empty.
+meta, snapshots, and how far reactions have come. TARGET is made if it is not
+there, and must be empty.
 
 Programs may go on using SOURCE meanwhile. When all is copied, and compared
 event by event, the last events are handed over while nobody can append. A log

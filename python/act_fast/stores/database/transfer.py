@@ -68,6 +68,15 @@ class DatabaseTransfer(ABC, Generic[C]):
                 yield stream, version, data
             first = found[-1][0]
 
+    def reactions(self) -> bytes | None:
+        """See `Transfer`. Nothing, in a database that keeps nothing of them."""
+        return None
+
+    def take_reactions(self, lines: bytes) -> None:
+        """See `Transfer`."""
+        if lines:
+            raise ValidationError("this database keeps nothing of reactions, so theirs cannot be moved to it")
+
     @abstractmethod
     def _read(self, after: int, upto: int) -> Iterator[CommitRow]:
         """The events behind a position up to another, in order."""

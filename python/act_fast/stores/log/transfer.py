@@ -65,6 +65,15 @@ class LogTransfer:
             if known is None or (known[0], known[2]) != (version, data):
                 self._log.save_snapshot(stream, version, data)
 
+    def reactions(self) -> bytes | None:
+        """See `Transfer`."""
+        return self._log.reaction_lines()
+
+    def take_reactions(self, lines: bytes) -> None:
+        """See `Transfer`."""
+        if lines or self._log.reaction_lines() is not None:
+            self._log.put_reaction_lines(lines)
+
     @contextmanager
     def handing_over(self, to: str) -> Iterator[None]:
         """See `Transfer`. Only while no other program has it open for writing; one that opens it meanwhile waits."""

@@ -1,7 +1,9 @@
 """The store in PostgreSQL as a whole, out by a stream of rows and in by COPY: see `Transfer`."""
 
-from collections.abc import Iterator, Sequence
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import islice
 from typing import Any, Final
 
 from psycopg import Connection, capabilities, sql
@@ -11,6 +13,7 @@ from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import SnapshotRow, Take
 from act_fast.stores.database.transfer import DatabaseTransfer, Going
 from act_fast.stores.postgres.connections import Connections
+from act_fast.stores.postgres.schema import prepare_reactions
 
 __all__ = ["PostgresTransfer"]
 
@@ -59,10 +62,15 @@ begin
     return new;
 end
 """
-_MOVED: Final = """
-create or replace function {schema}.refuse_moved() returns trigger language plpgsql as {body};
-create or replace trigger moved before update on {schema}.log for each row execute function {schema}.refuse_moved();
-"""
+_MOVED: Final = "create or replace function {schema}.refuse_moved() returns trigger language plpgsql as {body}"
+_SEAL: Final = (
+    "create or replace trigger moved before update on {schema}.{table} for each row"
+    " execute function {schema}.refuse_moved()"
+)
+_PACKED_BYTES: Final = 72
+"""A line's address, the highest byte first, and what it holds."""
+
+_LINES_PAGE: Final = 50_000
 
 
 class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
@@ -107,18 +115,68 @@ class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
             schema, moved = sql.Identifier(self._connections.place.schema), f"this store was moved to {to}"
             body = sql.SQL(_REFUSE).format(moved=sql.Literal(moved)).as_string(connection)
             connection.execute(sql.SQL(_MOVED).format(schema=schema, body=sql.Literal(body)))
+            for table in self._sealed():
+                # Of both there is one row, which is locked for each change.
+                named = {"schema": schema, "table": sql.Identifier(table)}
+                connection.execute(sql.SQL("select from {schema}.{table} for update").format(**named))
+                connection.execute(sql.SQL(_SEAL).format(**named))
             yield
 
     def taken_over(self) -> None:
         """See `Transfer`."""
+        schema = self._connections.place.schema
+        found = self._connections.ask(
+            "select c.relname from pg_catalog.pg_trigger t join pg_catalog.pg_class c on c.oid = t.tgrelid"
+            " join pg_catalog.pg_namespace n on n.oid = c.relnamespace where n.nspname = %s and t.tgname = 'moved'",
+            schema,
+        )
         with self._transaction() as connection:
-            known = self._connections.question(
-                "select 1 from pg_catalog.pg_trigger where tgname = 'moved' and tgrelid = (select c.oid from"
-                " pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
-                " where n.nspname = %s and c.relname = 'log')"
+            for (table,) in found:
+                lifted = sql.SQL("drop trigger moved on {}.{}").format(sql.Identifier(schema), sql.Identifier(table))
+                connection.execute(lifted)
+
+    def reactions(self) -> bytes | None:
+        """See `Transfer`."""
+        if "reactions" not in self._sealed():
+            return None
+        lines: dict[int, bytes] = {}
+        last = -1
+        while page := self._connections.ask(
+            "select address, line from {schema}.reaction_lines where address > %s order by address limit %s",
+            last, _LINES_PAGE,
+        ):  # fmt: skip
+            lines.update(page)
+            last = page[-1][0]
+        for (packed,) in self._connections.ask("select lines from {schema}.reaction_changes order by number"):
+            lines.update(_unpacked(packed))
+        return b"".join(address.to_bytes(8, "big") + line for address, line in lines.items()) or None
+
+    def take_reactions(self, lines: bytes) -> None:
+        """See `Transfer`. A program that knows what was there before reads all of it again: the mark is another one."""
+        if not lines and "reactions" not in self._sealed():
+            return
+        question = self._connections.question
+        with self._transaction() as connection:
+            prepare_reactions(connection, self._connections.place.schema)
+            connection.execute(question("select from {schema}.reactions for update"))
+            connection.execute(question("delete from {schema}.reaction_lines"))
+            connection.execute(question("delete from {schema}.reaction_changes"))
+            for page in _pages(_unpacked(lines)):
+                insert = question("insert into {schema}.reaction_lines select * from unnest(%b::bigint[], %b::bytea[])")
+                connection.execute(insert, ([address for address, _ in page], [line for _, line in page]))
+            connection.execute(
+                question("update {schema}.reactions set number = number + 1, mark = %s, folded = number + 1"),
+                (secrets.randbits(62),),
             )
-            if connection.execute(known, (self._connections.place.schema,)).fetchone() is not None:
-                connection.execute(self._connections.question("drop trigger moved on {schema}.log"))
+
+    def _sealed(self) -> list[str]:
+        """The tables whose one row each change changes."""
+        there = self._connections.ask(
+            "select c.relname from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace"
+            " where n.nspname = %s and c.relname = any(%s) order by c.relname",
+            self._connections.place.schema, ["log", "reactions"],
+        )  # fmt: skip
+        return [table for (table,) in there]
 
     def _read(self, after: int, upto: int) -> Iterator[CommitRow]:
         self._connections.check()
@@ -154,3 +212,15 @@ class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
         connection.execute(question(_STREAMS), (begun_at,))
         moved = question("update {schema}.log set position = %s, created_us = %s")
         connection.execute(moved, (going.position, going.created_us))
+
+
+def _unpacked(packed: bytes) -> Iterator[tuple[int, bytes]]:
+    """Lines by their addresses."""
+    for at in range(0, len(packed), _PACKED_BYTES):
+        yield int.from_bytes(packed[at : at + 8], "big"), packed[at + 8 : at + _PACKED_BYTES]
+
+
+def _pages(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
+    left = iter(lines)
+    while page := list(islice(left, _LINES_PAGE)):
+        yield page

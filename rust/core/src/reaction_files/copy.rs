@@ -4,8 +4,6 @@
 //! watermark is right whenever it was. What is derived is not copied: work is, only where an earlier version has mixed the events
 //! of all names in it.
 
-use std::sync::Arc;
-
 use crate::disk::Disk;
 use crate::error::{Doing, Result};
 use crate::shared::line::Line;
@@ -18,13 +16,17 @@ use super::records::{Counts, Cursor, Target};
 /// How often a cell of which neither line is sound is looked at, before it is left out: it is repaired by opening then.
 const LOOKS_MAX: u32 = 1000;
 
-/// Copy what is kept of the reactions of a store to another disk.
-pub(crate) fn copy(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>, store_id: &[u8; 16]) -> Result<()> {
-    let Some(kept) = Files::open_to_read(&**from, store_id)? else {
-        return Ok(());
+/// Where files of reactions are, and the id of the store that they belong to.
+pub(crate) type Place<'a> = (&'a dyn Disk, &'a [u8; 16]);
+
+/// Copy what is kept of the reactions of a store to another place; false when there is nothing. With `all_work` what is
+/// derived is copied, too: nobody may be at work then.
+pub(crate) fn copy((from, from_id): Place<'_>, (to, to_id): Place<'_>, all_work: bool) -> Result<bool> {
+    let Some(kept) = Files::open_to_read(from, from_id)? else {
+        return Ok(false);
     };
     to.create_folder(FOLDER).doing(|| format!("making {}/{FOLDER}", to.describe()))?;
-    let (copied, _) = Files::open(&**to, store_id)?;
+    let (copied, _) = Files::open(to, to_id)?;
     let counts = read(&kept.counts, 0)?.map(|line| Counts::decode(&line)).unwrap_or_default();
     copy_cells(&kept.targets, &copied.targets, counts.targets)?;
     for number in 0..counts.targets {
@@ -40,7 +42,7 @@ pub(crate) fn copy(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>, store_id: &[u8; 16]
     let text_lines = later.text_lines.max(counts.text_lines);
     kept.texts.copy_to(&copied.texts, text_lines)?;
     if let Some(work) = &kept.work
-        && is_any_whole(&copied, counts.cursors)?
+        && (all_work || is_any_whole(&copied, counts.cursors)?)
     {
         work.copy_to(&copied.work, later.work_lines.max(counts.work_lines))?;
         copied.work.flush()?;
@@ -51,7 +53,8 @@ pub(crate) fn copy(from: &Arc<dyn Disk>, to: &Arc<dyn Disk>, store_id: &[u8; 16]
     }
     copied.counts.write(0, Counts { text_lines, ..counts }.encode())?;
     copied.flush()?;
-    to.sync_folder(FOLDER).doing(|| format!("syncing {}/{FOLDER}", to.describe()))
+    to.sync_folder(FOLDER).doing(|| format!("syncing {}/{FOLDER}", to.describe()))?;
+    Ok(true)
 }
 
 fn is_any_whole(files: &Files, cursors: u32) -> Result<bool> {

@@ -31,6 +31,9 @@ const ALL: [(&str, u8); 8] = [
     ("skipped", SKIPPED),
 ];
 
+/// The files that are kept for all.
+pub(crate) const AREAS: [u8; 7] = [TARGETS, SUBSCRIPTIONS, CURSORS, COUNTS, TEXTS, WORK, SKIPPED];
+
 /// How many changes the ring holds; eight to a line.
 pub(crate) const RING: u64 = 1 << 14;
 const RING_HEAD_LINE: u64 = 1;

@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use act_fast_sys::Map;
 
 use crate::disk::{Access, Disk, DiskFile, LockGuard, MemoryDisk};
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::shared::line::{self, Address, LINE_BYTES, Line};
 
 use super::FOLDER;
-use super::files::{Files, area_of};
+use super::copy::copy;
+use super::files::{AREAS, Files, area_of};
 
 /// What a packed line has.
 pub const PACKED_BYTES: usize = 8 + LINE_BYTES;
@@ -53,6 +54,38 @@ impl Mirror {
             taken.push((address.area(), address.number()));
         }
         Ok(())
+    }
+
+    /// All that is kept of the reactions of a store that nobody works on, as lines, packed; None when there is nothing.
+    pub fn lines_of(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<Option<Vec<u8>>> {
+        let mirror = Self::new()?;
+        if !copy((disk, store_id), (&mirror.disk, &STORE_ID), true)? {
+            return Ok(None);
+        }
+        let mut packed = Vec::new();
+        for area in AREAS {
+            let Some(file) = mirror.files.grown(area) else { continue };
+            for number in 1..file.lines()? {
+                let address = Address::new(area, number);
+                let content = mirror.content(address)?;
+                if content != [0; LINE_BYTES] {
+                    packed.extend_from_slice(&address.raw().to_be_bytes());
+                    packed.extend_from_slice(&content);
+                }
+            }
+        }
+        Ok(Some(packed))
+    }
+
+    /// Keep these lines in the place of all that a store keeps of reactions, which nobody works on.
+    pub fn put_lines(disk: &dyn Disk, store_id: &[u8; 16], packed: &[u8]) -> Result<()> {
+        let mirror = Self::new()?;
+        mirror.take_over(packed, &mut Vec::new())?;
+        let what = || format!("making room for {}/{FOLDER}", disk.describe());
+        if disk.list("").doing(what)?.iter().any(|name| name == FOLDER) {
+            disk.remove_folder(FOLDER).doing(what)?;
+        }
+        copy((&mirror.disk, &STORE_ID), (disk, store_id), true).map(drop)
     }
 
     /// The lines that were written since the last `keep`, packed; none that are what they were.

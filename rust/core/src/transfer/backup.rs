@@ -46,7 +46,8 @@ impl Log {
         let making = Making::begin(to, &format!("{name}.making"))?;
         let copy = making.disk();
         // Before the cut is made: so no watermark stands above it.
-        reaction_files::copy::copy(&self.disk, &copy, &self.segments.store_id)?;
+        let id = &self.segments.store_id;
+        reaction_files::copy::copy((&*self.disk, id), (&*copy, id), false)?;
         let cut = self.cut()?;
         let total = 2 * cut.place;
         self.copy_log(&copy, cut.place, &mut |done| progress(done, total))?;
