@@ -27,7 +27,7 @@ def test_an_app_runs_on_a_database_by_its_address(mariadb_url: str) -> None:
 
 
 def test_stores_with_several_prefixes_share_a_database(mariadb: MariaDbServer, mariadb_url: str) -> None:
-    longer = mariadb_url + "_more"
+    longer = mariadb.url(prefix="p" * 40)
     with MySqlStore(mariadb_url) as one, MySqlStore(longer) as other:
         one.append("a", numbered(1))
         assert (one.head, other.head) == (1, 0)

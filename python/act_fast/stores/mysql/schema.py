@@ -202,15 +202,14 @@ def _create(connection: Connection, prefix: str, store_id: str) -> None:
 @contextmanager
 def _alone(connection: Connection, prefix: str) -> Iterator[None]:
     """Keep other programs from making or upgrading the same tables."""
-    name = "concat(%s, '.', md5(database()))"
-    lock = f"act_fast_{prefix}"
-    ((got,),) = run(connection, f"select get_lock({name}, %s)", (lock, _LOCK_SECONDS))[-1]
+    lock = "concat('act_fast.', md5(concat(database(), '.', %s)))"  # a name has at most 64 letters
+    ((got,),) = run(connection, f"select get_lock({lock}, %s)", (prefix, _LOCK_SECONDS))[-1]
     if got != 1:
         raise StoreLockedError("another program has been making this store for a minute; try again later")
     try:
         yield
     finally:
-        run(connection, f"select release_lock({name})", (lock,))
+        run(connection, f"select release_lock({lock})", (prefix,))
 
 
 def _named(statement: str, prefix: str) -> str:
