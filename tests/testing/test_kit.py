@@ -2,7 +2,20 @@
 
 from collections import Counter
 
+import pytest
+
+from act_fast import LogStore
 from act_fast.testing.conformance import StoreConformance
+from act_fast.testing.conformance.model import StoreAndList, compare_with_list
+
+
+def test_a_store_that_is_wrong_now_and_then_is_told_from_a_plain_list() -> None:
+    class Forgetful(LogStore):
+        def version(self, stream: str) -> int:
+            return min(super().version(stream), 3)
+
+    with pytest.raises(AssertionError):
+        compare_with_list(lambda: StoreAndList(lambda: Forgetful.memory, handles=1, lasting=False), examples=100)
 
 
 def test_no_group_hides_a_case_or_a_fixture_of_another() -> None:

@@ -1,7 +1,7 @@
 """The store in PostgreSQL keeps the rules of `Store`, and gives the same answers as the log."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import ClassVar
 
@@ -42,6 +42,14 @@ class _OnPostgres(Cases):
     def open_store(self, url: str) -> Iterator[OpenStore]:
         with ExitStack() as opened:
             yield lambda: opened.enter_context(PostgresStore(url))
+
+    @pytest.fixture
+    def new_store(self, url: str) -> Callable[[], OpenStore]:
+        def make() -> OpenStore:
+            empty(url)
+            return lambda: PostgresStore(url)
+
+        return make
 
     @pytest.fixture
     def begin_append(self, url: str) -> BeginAppend:

@@ -1,6 +1,7 @@
 """From an address to a store, and what is wrong with one; a password is never repeated."""
 
 import logging
+import ssl
 import traceback
 from collections.abc import Callable
 
@@ -94,6 +95,16 @@ def test_a_wrong_password_is_told_without_it(mariadb: MariaDbServer) -> None:
     with pytest.raises(StoreError, match="Access denied") as caught:
         MySqlStore(f"mysql://ada:{SECRET}@127.0.0.1:{mariadb.port}/test")
     assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+def test_the_systems_certificates_are_read_once(mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    MySqlStore(mariadb_url).close()
+    read: list[object] = []
+    monkeypatch.setattr(ssl, "create_default_context", lambda **given: read.append(given))
+    for _ in range(3):
+        with MySqlStore(mariadb_url) as store:
+            assert store.append("a", numbered(1)).first_position == store.head
+    assert read == []
 
 
 def test_a_database_that_is_not_there_is_told(mariadb: MariaDbServer) -> None:

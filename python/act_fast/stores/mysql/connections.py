@@ -50,7 +50,23 @@ _RIGHTS: Final = frozenset({1044, 1142, 1143, 1227, 1370, 1419})
 _LOST_PART: Final = frozenset({1054, 1146})
 _READS_ONLY: Final = frozenset({1290, 1792, 1836})
 _ENDED_EARLY: Final = frozenset({1317, 1969, 3024})
+_for_tls: Final[list[Any]] = []
 _NO_SPACE: Final = "28"
+
+
+class _Client(PyMySqlConnection):
+    """A connection that shares what TLS needs: to read the certificates of the system takes longer than all the rest.
+
+    Without files of one's own, TLS is used where the server offers it, and its certificate is not checked.
+    """
+
+    def _create_ssl_ctx(self, sslp: Any) -> Any:
+        make: Any = super()._create_ssl_ctx  # type: ignore[misc]
+        if sslp:
+            return make(sslp)
+        if not _for_tls:
+            _for_tls.append(make(sslp))
+        return _for_tls[0]
 
 
 class Question(NamedTuple):
@@ -88,7 +104,7 @@ class Connections(shared.Connections[Connection]):
         lock_seconds = self.place.lock_seconds
         settings = _SETTINGS if lock_seconds is None else f"{_SETTINGS}, innodb_lock_wait_timeout = {lock_seconds}"
         try:
-            connection: Connection = PyMySqlConnection(
+            connection: Connection = _Client(
                 **self.place.options,
                 charset="utf8mb4",
                 autocommit=True,

@@ -19,6 +19,7 @@ from act_fast.testing.conformance.concurrency import Concurrency
 from act_fast.testing.conformance.differential import Difference, Program, differences
 from act_fast.testing.conformance.living import Living
 from act_fast.testing.conformance.loading import Loading
+from act_fast.testing.conformance.properties import Properties
 from act_fast.testing.conformance.querying import Querying
 from act_fast.testing.conformance.snapshots import Snapshots
 from act_fast.testing.conformance.streams import Streams
@@ -38,6 +39,7 @@ __all__ = [
     "Loading",
     "OpenStore",
     "Program",
+    "Properties",
     "Querying",
     "Snapshots",
     "StoreConformance",
@@ -50,6 +52,17 @@ __all__ = [
 
 
 class StoreConformance(
-    Appending, Loading, Querying, Streams, Snapshots, Waiting, Concurrency, Living, BadInput, Transactions, Transfers
+    Appending,
+    Loading,
+    Querying,
+    Streams,
+    Snapshots,
+    Waiting,
+    Concurrency,
+    Living,
+    BadInput,
+    Transactions,
+    Transfers,
+    Properties,
 ):
     """All groups of cases. One alone will do, too: each is a class of its own."""

@@ -29,6 +29,7 @@ class Cases:
     NEEDS: ClassVar[dict[str, str]] = {
         "handles": "the same store can be opened several times at once",
         "lasting": "what was appended is there when all have closed the store and it is opened again",
+        "new stores": "an empty store can be made as often as it is wanted",
         "transfer": "all that it holds can be copied as it stands, out and in",
         "transactions": "an append can be held open in a transaction while others append",
     }
