@@ -11,6 +11,7 @@ __all__ = [
     "Declaration",
     "Group",
     "Log",
+    "Mirror",
     "Pattern",
     "Query",
     "Reactions",

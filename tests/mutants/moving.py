@@ -33,9 +33,9 @@ MOVING: Final = (
         _MOVING,
         """                    copy.go_on()
                     copy.compare()
-                    there""",
+                    if""",
         """                    copy.compare()
-                    there""",
+                    if""",
         (pytest(f"{_MOVE}::test_a_database_is_moved_while_programs_append_and_no_append_is_lost"),),
     ),
     Mutation(

@@ -103,7 +103,8 @@ def move_telling(
                 with here.handing_over(_place(into)):
                     copy.go_on()
                     copy.compare()
-                    there.take_reactions((not restart_reactions and here.reactions()) or b"")
+                    if offers_reactions(into):
+                        there.take_reactions((not restart_reactions and here.reactions()) or b"")
                 break
             except StoreLockedError as locked:
                 if end is not None and time.monotonic() > end:
