@@ -1,7 +1,9 @@
 # The workshop. Every target makes what it needs, in .venv and target; nothing outside this directory is touched.
 # Needs Python 3.11 or newer (another one: make PYTHON=python3.13 …), cargo and make.
+# The Python tests run in PROCESSES at once, each with database servers of its own.
 
 PYTHON ?= python3
+PROCESSES ?= 2
 STORE ?= flights.act
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip
@@ -24,7 +26,7 @@ dev: .venv/.ready  ## Build the package into .venv, ready to work on
 test: dev .venv/.flights  ## Run every test: Rust's and Python's
 	cargo test --quiet --workspace --exclude act-fast-python --no-run
 	$(BIN)/python -m tests.bounded 1800 cargo test --workspace --exclude act-fast-python
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile
 
 check: dev  ## Formatting, lints, types, the stub against the module, and the guard against slowdowns
 	cargo fmt --all --check
