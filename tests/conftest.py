@@ -49,7 +49,7 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Let reports cross from one process to another: what is no UTF-8, such as half a surrogate pair, is spelled out."""
+    """Let reports cross between processes: what is no UTF-8, such as half a surrogate pair, is spelled out."""
     report = yield
     report.sections = [(name, spelled_out(text)) for name, text in report.sections]
     if report.longrepr is not None and spelled_out(text := str(report.longrepr)) != text:

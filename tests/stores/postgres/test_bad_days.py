@@ -5,7 +5,7 @@ import gc
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -13,13 +13,14 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from act_fast import StoreClosedError, StoreError, StoreFullError
+from act_fast import Act, StoreClosedError, StoreError, StoreFullError
 from act_fast.stores.database import news
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.listener import channel_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.runtime.test_inherited_locks import Holding, locks
 from tests.stores.postgres.stores import numbered
+from tests.support.bank import Account, Deposited
 from tests.support.processes import Tell, started, until
 from tests.support.servers import PostgresServer
 
@@ -320,3 +321,26 @@ def test_closing_while_others_append_leaves_no_session(postgres_url: str, admin:
         assert admin.execute(question, (schema,)).fetchone() == (0,)
     with PostgresStore(postgres_url) as store:
         assert store.verify().healthy
+
+
+@pytest.mark.parametrize("verb", ["block", "unblock", "prioritize", "defer", "reset"])
+def test_what_is_changed_by_hand_survives_a_crash_of_the_server(own_postgres: PostgresServer, verb: str) -> None:
+    later = datetime.now(UTC) + timedelta(days=1)
+    by_hand: dict[str, Callable[[Act], object]] = {
+        "block": lambda app: app.block("all"),
+        "unblock": lambda app: app.unblock("all"),
+        "prioritize": lambda app: app.prioritize("all", priority=7),
+        "defer": lambda app: app.defer("all", until=later),
+        "reset": lambda app: app.reset("all"),
+    }
+    with Act(own_postgres.url(), Account) as app:
+        app.on(Deposited, to="all", name="none")(lambda event: None)
+        app.do(Account.open, "a", owner="Ada")
+        app.do(Account.deposit, "a", amount=1)
+        app.settle()
+        if verb == "unblock":
+            app.block("all")
+        by_hand[verb](app)
+        wanted = list(app.targets())
+        own_postgres.restart(crash=True)
+        assert list(app.targets()) == wanted

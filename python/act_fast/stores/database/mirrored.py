@@ -283,7 +283,7 @@ class MirroredReactions:
         to: int = 0,
     ) -> int:
         """Let targets handle the events above a position again; how many were reset."""
-        return self._do(lambda: self._core.reset(names, pattern, lane, blocked, to))
+        return self._do(lambda: self._core.reset(names, pattern, lane, blocked, to), lasting=True)
 
     def heads(self, target: str, /) -> list[Head]:
         """Where each reaction of a target stands."""
@@ -299,25 +299,25 @@ class MirroredReactions:
 
     def unblock(self, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None) -> int:
         """Let blocked targets go on where they stopped, with a fresh budget; how many were blocked."""
-        return self._do(lambda: self._core.unblock(names, pattern, lane))
+        return self._do(lambda: self._core.unblock(names, pattern, lane), lasting=True)
 
     def block(
         self, error: str, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
     ) -> int:
         """Stop targets until they are unblocked; how many were not blocked before."""
-        return self._do(lambda: self._core.block(error, names, pattern, lane))
+        return self._do(lambda: self._core.block(error, names, pattern, lane), lasting=True)
 
     def defer(
         self, due_ms: int, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
     ) -> int:
         """Pause targets until a time of day by the database's clock; how many there are."""
-        return self._do(lambda: self._core.defer(due_ms, names, pattern, lane))
+        return self._do(lambda: self._core.defer(due_ms, names, pattern, lane), lasting=True)
 
     def prioritize(
         self, priority: int, names: Sequence[str] | None = None, pattern: str | None = None, lane: str | None = None
     ) -> int:
         """Set the priority of targets; how many had another one."""
-        return self._do(lambda: self._core.prioritize(priority, names, pattern, lane))
+        return self._do(lambda: self._core.prioritize(priority, names, pattern, lane), lasting=True)
 
     def targets(
         self,
