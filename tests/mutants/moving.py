@@ -39,6 +39,27 @@ MOVING: Final = (
         (pytest(f"{_MOVE}::test_a_database_is_moved_while_programs_append_and_no_append_is_lost"),),
     ),
     Mutation(
+        "move-takes-reactions-along",
+        _MOVING,
+        "(not restart_reactions and here.reactions())",
+        "(restart_reactions and here.reactions())",
+        (pytest(f"{_MOVE}::test_reactions_go_on_where_they_were"),),
+    ),
+    Mutation(
+        "move-tells-programs-of-reactions",
+        "python/act_fast/stores/postgres/transfer.py",
+        "set number = number + 1, mark = %s, folded = number + 1",
+        "set mark = mark + 0 * %s",
+        (pytest(f"{_MOVE}::test_a_program_that_is_at_the_target_already_learns_what_came"),),
+    ),
+    Mutation(
+        "move-ends-workers-at-the-source",
+        "python/act_fast/stores/postgres/transfer.py",
+        '"log", "reactions"]',
+        '"log"]',
+        (pytest(f"{_MOVE}::test_workers_on_what_was_moved_are_told_so"),),
+    ),
+    Mutation(
         "move-notes-where-a-log-went",
         "python/act_fast/stores/log/transfer.py",
         "            note_move(self._log.path, to)\n",

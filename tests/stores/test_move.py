@@ -377,6 +377,26 @@ def test_reactions_go_on_where_they_were(place: Place, source: str, target: str)
     assert expected
 
 
+def test_a_program_that_is_at_the_target_already_learns_what_came(place: Place) -> None:
+    here, there = place("log"), place("postgres")
+    early, early_heard = reacting(there)
+    with closing(early):
+        early.settle()
+        assert list(early.targets()) == []
+        app, _ = reacting(here)
+        with closing(app):
+            fill(app, accounts=3, deposits=4)
+            app.settle()
+            before = kept(app)
+        move(here, there)
+        assert kept(early) == before
+        early.settle()
+        assert early_heard == []
+        early.do(Account.deposit, "account-1", amount=2)
+        early.settle()
+        assert sorted(early_heard) == [("account-1", 6), ("parity-0", early.store.head)]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_reactions_begin_again_if_that_is_wanted(place: Place, kind: str) -> None:
     here, there = place("log"), place(kind)
