@@ -88,7 +88,7 @@ MYSQL: Final = (
     Mutation(
         "mysql-rest-of-a-page",
         _CONNECTIONS,
-        "        _drop(connection)\n        raise",
+        "        let_go(connection)\n        raise",
         "        raise",
         (pytest(f"{_BAD_DAYS}::test_what_is_behind_a_page_that_is_full_of_bytes_is_not_sent"),),
     ),

@@ -46,11 +46,20 @@ def app_in_memory() -> Iterator[Act]:
         yield app
 
 
-@pytest.fixture(params=["the log", "postgres"])
+@pytest.fixture(params=["the log", "postgres", "mariadb"])
 def app_with_reactions(request: pytest.FixtureRequest) -> Iterator[Act]:
     """The same, on the embedded log and on a database, which have reactions by different means."""
     if request.param == "the log":
         with Act("memory:", Account) as app:
+            yield app
+        return
+    if request.param == "mariadb":
+        mariadb: MariaDbServer = request.getfixturevalue("mariadb")
+        from tests.stores.mysql import stores
+
+        url = mariadb.url(prefix="reactions")
+        with Act(url, Account) as app:
+            stores.empty(url)
             yield app
         return
     postgres: PostgresServer = request.getfixturevalue("postgres")

@@ -22,7 +22,7 @@ _APPEND_BROKEN = """
 insert into {p}_events (position, commit_position, stream, version, name, created_us, data, meta)
     select nextval({p}_positions), 0, %s, i, 'Counted', 0, '{{"number":0}}', '' from ({n}) as n
 """
-_TABLES = ("events", "streams", "names", "snapshots", "writers")
+_TABLES = ("events", "streams", "names", "snapshots", "writers", "reaction_changes", "reaction_lines")
 
 
 def connected(url: str, **options: Any) -> "pymysql.connections.Connection[Any]":
@@ -50,6 +50,7 @@ def empty(url: str) -> None:
             ask(connection, f"delete from {prefix}_{table}")
         ask(connection, f"update {prefix}_log set position = 0, created_us = 0")
         ask(connection, f"update {prefix}_counted set position = 0")
+        ask(connection, f"update {prefix}_reactions set number = 0, mark = 0, folded = 0")
 
 
 class Held:

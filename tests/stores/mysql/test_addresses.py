@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 
-from act_fast import Act, Committed, StoreError, ValidationError
+from act_fast import Act, StoreError, ValidationError
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.store import MySqlStore
 from tests.stores.mysql.stores import numbered
-from tests.support.bank import Account, Deposited
+from tests.support.bank import Account
 from tests.support.mariadb import MariaDbServer
 
 SECRET = "hunter2secret"
@@ -131,13 +131,3 @@ def test_what_is_no_address_is_refused(bad: str) -> None:
 def test_an_option_that_cannot_be_right_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         MySqlStore("mysql://127.0.0.1:1/db", **options)  # type: ignore[arg-type]
-
-
-def test_reactions_say_that_this_store_has_none(mariadb_url: str) -> None:
-    with Act(mariadb_url, Account) as app:
-
-        @app.on(Deposited, to="x")
-        def never(event: Committed[Deposited]) -> None: ...
-
-        with pytest.raises(ValidationError, match="reactions cannot run on it"):
-            app.settle()

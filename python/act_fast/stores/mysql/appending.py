@@ -18,13 +18,13 @@ from act_fast.stores.database.writer import NEVER, Request
 from act_fast.stores.mysql.connections import Connection, Connections, code_of, run, send
 from act_fast.stores.mysql.event_rows import ROWS_MAX, inserts, start_of
 
-__all__ = ["NOW_US", "StatementAppending"]
+__all__ = ["CLASH", "NOW_US", "StatementAppending"]
 
 NOW_US: Final = "timestampdiff(microsecond, '1970-01-01', utc_timestamp(6))"
 """The server's clock, in µs since 1970."""
 
 _CHECKREAD: Final = 1020
-_CLASH: Final = frozenset({ER.LOCK_DEADLOCK, _CHECKREAD})
+CLASH: Final = frozenset({ER.LOCK_DEADLOCK, _CHECKREAD})
 """With these the transaction was undone: another node of a cluster was first, or another program has locked rows."""
 
 # Whoever has locked the one row of `log` is the only one to append, until its transaction is over.
@@ -106,7 +106,7 @@ class StatementAppending:
 
     def clashed(self, error: BaseException) -> bool:
         """Whether the database undid a transaction because of others, so that it may be tried again."""
-        return isinstance(error, pymysql.Error) and code_of(error) in _CLASH
+        return isinstance(error, pymysql.Error) and code_of(error) in CLASH
 
     def _append_one(self, connection: Connection, writer: str, number: int, request: Request) -> Sequence[int]:
         ((stream, ((name, data),), expected),) = request.parts

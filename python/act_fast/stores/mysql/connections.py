@@ -202,7 +202,7 @@ def walk(connection: Connection, text: str, given: Sequence[Any]) -> Generator[A
             yield row
         cursor.close()
     except BaseException:  # among them, that its reader has seen enough: the server would send all the rest
-        _drop(connection)
+        let_go(connection)
         raise
 
 
@@ -225,7 +225,7 @@ def flush(connections: Connections) -> None:
         connections.ask("flush no_write_to_binlog engine logs")
 
 
-def _drop(connection: Connection) -> None:
+def let_go(connection: Connection) -> None:
     """Close a connection at once, and let its client expect nothing more from it."""
     result = connection._result  # type: ignore[attr-defined]
     if result is not None:

@@ -1,9 +1,16 @@
 """Looking at the head: MySQL has no notifications."""
 
+from typing import Final
+
 from act_fast.stores.database.news import Told
 from act_fast.stores.mysql.connections import Connection, Connections, run
 
 __all__ = ["LookingListener"]
+
+
+_LOOK: Final = (
+    "select position, number from {schema}.log as l join {schema}.reactions as r where l.one = 1 and r.one = 1"
+)
 
 
 class LookingListener:
@@ -16,7 +23,7 @@ class LookingListener:
     def __init__(self, connections: Connections) -> None:
         self.hears = False
         self._connections = connections
-        self._look = connections.question("select position from {schema}.log where one = 1").text
+        self._look = connections.question(_LOOK).text
         self._connection: Connection = connections.new()
 
     def fileno(self) -> int:
@@ -31,9 +38,9 @@ class LookingListener:
         """Nobody can be told."""
 
     def look(self) -> tuple[int, int]:
-        """The position of the last event; there are no reactions."""
-        ((found,),) = run(self._connection, self._look)[-1]
-        return int(found), 0
+        """The position of the last event, and the number of the last change of reactions."""
+        ((head, change),) = run(self._connection, self._look)[-1]
+        return int(head), int(change)
 
     def close(self) -> None:
         """Close the connection."""

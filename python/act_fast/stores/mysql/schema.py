@@ -12,7 +12,7 @@ from act_fast.errors import StoreError, StoreFormatError, StoreLockedError
 from act_fast.stores.database.formats import Migrations, Upgraded, check_format, steps_from
 from act_fast.stores.mysql.connections import Connection, code_of, run
 
-__all__ = ["MIGRATIONS", "prepare", "upgrade"]
+__all__ = ["MIGRATIONS", "prepare", "prepare_reactions", "upgrade"]
 
 MIGRATIONS: Migrations = ()
 """What leads from the tables of earlier versions to those below."""
@@ -25,6 +25,31 @@ _MARIADB_MIN: Final = (10, 11)
 # become visible in their own order: a reader that sees one has seen all before it. auto_increment promises neither.
 # Names are bytes: collations take some names for the same that are not. What is made is not undone when something after
 # it fails, so `log` comes last: without its row there is no store.
+# What reactions have come to: lines of 64 bytes, by address; see the schema in PostgreSQL.
+_REACTIONS: Final = (
+    """
+    create table if not exists {schema}.reaction_changes (
+        number bigint not null primary key,
+        mark bigint not null,
+        packed longblob not null
+    ) engine = InnoDB row_format = dynamic
+    """,
+    """
+    create table if not exists {schema}.reaction_lines (
+        address bigint not null primary key,
+        line binary(64) not null
+    ) engine = InnoDB
+    """,
+    """
+    create table if not exists {schema}.reactions (
+        one tinyint not null primary key,
+        number bigint not null,
+        mark bigint not null,
+        folded bigint not null
+    ) engine = InnoDB
+    """,
+    "insert ignore into {schema}.reactions (one, number, mark, folded) values (1, 0, 0, 0)",
+)
 _TABLES: Final = (
     """
     create table if not exists {schema}.events (
@@ -87,6 +112,7 @@ _TABLES: Final = (
         seen datetime not null
     ) engine = InnoDB row_format = dynamic
     """,
+    *_REACTIONS,
     """
     create table if not exists {schema}.log (
         one tinyint not null primary key check (one = 1),
@@ -132,6 +158,20 @@ def prepare(connection: Connection, prefix: str, store_id: str, create: bool) ->
     number, known = found
     check_format(number, _format(), _store(prefix))
     return known
+
+
+def prepare_reactions(connection: Connection, prefix: str) -> None:
+    """Make the tables of reactions where there are none: the store is of a version that had none."""
+    try:
+        there = run(connection, f"select 1 from {prefix}_reactions")[-1]
+    except pymysql.Error as error:
+        if code_of(error) != ER.NO_SUCH_TABLE:
+            raise
+        there = []
+    if not there:
+        with _alone(connection, prefix):
+            for statement in _REACTIONS:
+                run(connection, _named(statement, prefix))
 
 
 def upgrade(connection: Connection, prefix: str) -> Upgraded:

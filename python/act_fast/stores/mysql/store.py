@@ -20,8 +20,10 @@ from act_fast.stores.mysql.bounds import BisectBounds
 from act_fast.stores.mysql.connections import Connection, Connections, asking, flush, run
 from act_fast.stores.mysql.event_rows import size_of
 from act_fast.stores.mysql.listener import LookingListener
+from act_fast.stores.mysql.reactions import open_reactions
 from act_fast.stores.mysql.schema import prepare, upgrade
 from act_fast.stores.mysql.transfer import MySqlTransfer
+from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.values import StoreStats
 
 __all__ = ["MySqlStore"]
@@ -107,6 +109,15 @@ class MySqlStore(DatabaseStore[Connection]):
             self._connections.place.prefix.replace("_", "\\_") + "\\_%",
         )
         return StoreStats(events=events, streams=streams, bytes=int(size or 0), segments=1, last_flush=None)
+
+    def reactions(self) -> ReactionPort:
+        """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
+
+        Closed with the store. Apps do all this themselves; it is here for those who look at a store without one.
+        """
+        found = open_reactions(self._connections, self._news)
+        self._closing.add(found)
+        return found
 
     def rows(self) -> DatabaseRows | None:
         """Events as rows, for the framework. None in a subclass, whose verbs may do more."""
