@@ -40,10 +40,11 @@ from act_fast.stores.capabilities import transfer_of
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.exchange.bank import Account, Deposited, audited, fill
+from tests.support.mariadb import MariaDbServer
 from tests.support.servers import PostgresServer
 
-KINDS = ["log", "postgres"]
-PAIRS = [*product(KINDS, KINDS)]
+KINDS = ["log", "postgres", "mariadb"]
+PAIRS = [pair for pair in product(KINDS, KINDS) if pair != ("mariadb", "mariadb")]
 SECRET = "hunter2secret"
 _numbers = count(1)
 
@@ -58,6 +59,9 @@ def place(tmp_path: Path, request: pytest.FixtureRequest) -> Place:
         number = next(_numbers)
         if kind == "log":
             return str(tmp_path / f"store-{number}.act")
+        if kind == "mariadb":
+            maria: MariaDbServer = request.getfixturevalue("mariadb")
+            return maria.url(prefix=f"move_{number}")
         server: PostgresServer = request.getfixturevalue("postgres")
         return server.url(schema=f"move_{number}")
 
@@ -425,8 +429,9 @@ def test_what_keeps_nothing_of_reactions_is_told_from_what_does(place: Place, mo
     assert move(here, there, restart_reactions=True).events == 6
 
 
-def test_workers_on_what_was_moved_are_told_so(place: Place) -> None:
-    here, there = place("postgres"), place("postgres")
+@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+def test_workers_on_what_was_moved_are_told_so(place: Place, kind: str) -> None:
+    here, there = place(kind), place("postgres")
     app, heard = reacting(here)
     with closing(app):
         fill(app, accounts=2, deposits=2)

@@ -27,7 +27,7 @@ _LINES_PAGE: Final = 10_000
 
 _LOOK: Final = f"""
 select r.number, r.mark, r.folded, l.position, {NOW_US} div 1000, (r.number = %s and r.mark = %s)
-        or exists (select 1 from {{schema}}.reaction_changes where number = %s and mark = %s)
+        or exists (select 1 from {{schema}}.reaction_changes where number = %s and mark = %s), l.moved
     from {{schema}}.reactions as r join {{schema}}.log as l where r.one = 1 and l.one = 1
 """
 _CHANGES: Final = "select number, mark, packed from {schema}.reaction_changes where number > %s order by number"
@@ -79,7 +79,12 @@ class MySqlKeeper:
 
     def begin(self, number: int, mark: int) -> Seen:
         """Begin a transaction, alone in it until it ends; what there is since a change."""
-        return self._seen(self._run(f"{_LOCK}{_LOOK};{_CHANGES}", number, mark, number, mark, number))
+        found = self._run(f"{_LOCK}{_LOOK};{_CHANGES}", number, mark, number, mark, number)
+        moved = found[-2][0][-1]
+        if moved is not None:
+            self.roll_back()
+            raise StoreError(f"the database at {self._connections.place} refuses: this store was moved to {moved}")
+        return self._seen(found)
 
     def lines(self) -> Iterator[bytes]:
         """The lines of their own, packed; within a transaction."""
@@ -150,7 +155,7 @@ class MySqlKeeper:
         state: Any
         changes: Any
         (state,), changes = found[-2:]
-        number, mark, folded, head, now_ms, known = state
+        number, mark, folded, head, now_ms, known, _ = state
         return Seen(bool(known), number, mark, folded, head, now_ms, changes if known else ())
 
     def _run(self, statements: str, *given: Any) -> list[list[tuple[Any, ...]]]:

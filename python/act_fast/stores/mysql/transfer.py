@@ -1,5 +1,7 @@
 """The store in MySQL as a whole, out and in: see `Transfer`."""
 
+import secrets
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Final
@@ -9,13 +11,18 @@ from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import SnapshotRow, Take
 from act_fast.stores.database.transfer import DatabaseTransfer, Going
 from act_fast.stores.mysql.appending import NOW_US
-from act_fast.stores.mysql.connections import Connection, Connections, flush, run, walk
+from act_fast.stores.mysql.connections import Connection, Connections, flush, run, send, walk
 from act_fast.stores.mysql.event_rows import inserts
+from act_fast.stores.mysql.schema import prepare_reactions
 
 __all__ = ["MySqlTransfer"]
 
 _SPAN_EVENTS: Final = 200_000
 """So many events are read by one statement: one that takes long keeps old versions of rows from being cleaned up."""
+
+_LINES_PAGE: Final = 10_000
+_LINE: Final = struct.Struct(">q64s")
+"""A line's address, the highest byte first, and what it holds."""
 
 _PATIENT: Final = "set session wait_timeout = 28800, net_write_timeout = 600"
 """The other store may take its time."""
@@ -80,14 +87,57 @@ class MySqlTransfer(DatabaseTransfer[Connection]):
     @contextmanager
     def handing_over(self, to: str) -> Iterator[None]:
         """See `Transfer`. Appends wait meanwhile, whichever program they come from, and are refused then."""
+        self._prepare_reactions()
         with self._transaction() as connection:
             self._lock(connection)
+            self._lock_reactions(connection)
             yield
             run(connection, self._connections.question(_MOVED).text, (to,))
 
     def taken_over(self) -> None:
         """See `Transfer`."""
         self._connections.ask("update {schema}.log set moved = null where one = 1 and moved is not null")
+
+    def reactions(self) -> bytes | None:
+        """See `Transfer`."""
+        self._prepare_reactions()
+        lines: dict[int, bytes] = {}
+        last = -1
+        while page := self._connections.ask(
+            "select address, line from {schema}.reaction_lines where address > %s order by address limit %s",
+            last,
+            _LINES_PAGE,
+        ):
+            lines.update(page)
+            last = page[-1][0]
+        for (packed,) in self._connections.ask("select packed from {schema}.reaction_changes order by number"):
+            lines.update(_unpacked(packed))
+        return b"".join(_LINE.pack(address, line) for address, line in lines.items()) or None
+
+    def take_reactions(self, lines: bytes) -> None:
+        """See `Transfer`. A program that knows what was there before reads all of it again: the mark is another one."""
+        self._prepare_reactions()
+        question = self._connections.question
+        with self._transaction() as connection:
+            number = self._lock_reactions(connection) + 1
+            run(connection, question("delete from {schema}.reaction_lines").text)
+            run(connection, question("delete from {schema}.reaction_changes").text)
+            insert = question("insert into {schema}.reaction_lines (address, line) values (%s, %s)").text
+            rows = ((insert, row) for row in _unpacked(lines))
+            send(connection, rows, self._connections.packet_max)
+            became = question("update {schema}.reactions set number = %s, mark = %s, folded = %s where one = 1").text
+            run(connection, became, (number, secrets.randbits(62), number))
+
+    def _prepare_reactions(self) -> None:
+        self._connections.check()
+        with self._connections.asking(), closing(self._connections.new()) as connection:
+            prepare_reactions(connection, self._connections.place.prefix)
+
+    def _lock_reactions(self, connection: Connection) -> int:
+        """Let no program change what is kept of reactions until the transaction is over; the last change."""
+        lock = self._connections.question("select number from {schema}.reactions where one = 1 for update")
+        ((number,),) = run(connection, lock.text)[-1]
+        return int(number)
 
     def _read(self, after: int, upto: int) -> Iterator[CommitRow]:
         self._connections.check()
@@ -121,3 +171,7 @@ class MySqlTransfer(DatabaseTransfer[Connection]):
         run(connection, question(_STREAMS).text, (begun_at,))
         moved = question("update {schema}.log set position = %s, created_us = %s where one = 1").text
         run(connection, moved, (going.position, going.created_us))
+
+
+def _unpacked(lines: bytes) -> Iterator[tuple[int, bytes]]:
+    yield from _LINE.iter_unpack(lines)
