@@ -98,7 +98,12 @@ class MariaDbServer:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                env={**os.environ, "HOME": str(self._folder), "LC_ALL": "C", **self._programs.variables},
+                env={
+                    **os.environ,
+                    "HOME": str(self._folder),
+                    "LC_ALL": "C",
+                    **_variables(self._programs, self._folder),
+                },
                 preexec_fn=die_with_parent,
                 **self._account,  # type: ignore[arg-type]
             )
@@ -148,7 +153,7 @@ def mariadb_server() -> Iterator[MariaDbServer]:
         (folder / "server.log").touch()
         install = [programs.base / "bin" / "mariadb-install-db", "--no-defaults", f"--basedir={programs.base}"]
         flags = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
-        run([*install, f"--datadir={folder / 'data'}", *flags], account, folder, **programs.variables)
+        run([*install, f"--datadir={folder / 'data'}", *flags], account, folder, **_variables(programs, folder))
         server = MariaDbServer(folder, programs, account)
         server.start()
         try:
@@ -157,6 +162,11 @@ def mariadb_server() -> Iterator[MariaDbServer]:
             server.stop(signal.SIGKILL)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _variables(programs: Programs, folder: Path) -> dict[str, str]:
+    """What is to be in its environment. One that starts removes temporary tables of others from the folder for them."""
+    return {**programs.variables, "TMPDIR": str(folder), "LC_ALL": "C"}
 
 
 def _programs() -> Programs:
