@@ -199,7 +199,7 @@ def test_when_the_server_stays_away_the_outcome_is_said_to_be_unknown(
 
 @pytest.mark.parametrize("count", [1, 2], ids=["one event", "a batch"])
 def test_a_batch_that_was_given_up_is_never_appended_later(store: MySqlStore, count: int) -> None:
-    mine, batch = store._writer._me, store._writer._number
+    mine, batch = store._writer._me, store._writer._batch[0]
     store.append("a", numbered(2))
     late = writer.Request([("a", numbered(3) * count, None)], b"", None)
     with store._connections.new() as connection, pytest.raises(StoreError, match="was given up"):
@@ -283,7 +283,7 @@ def test_who_is_interrupted_while_appending_leaves_the_others_their_outcome(
 def test_an_interrupted_append_of_a_batch_is_refused_while_its_companions_are_appended(store: MySqlStore) -> None:
     requests = [writer.Request([(name, numbered(1), None)], b"", None) for name in ("x", "y")]
     many = writer.Request([("z", numbered(1), None), ("x", numbered(1), None)], b"", None)
-    store._writer._waiting.extend([*requests, many])
+    store._writer._batch = store._writer._batch[0] + 1, [*requests, many]  # as an interrupted leader leaves it
     requests[0].withdrawn = many.withdrawn = True
     with suppress(ConcurrencyError):
         store.append("w", numbered(1))

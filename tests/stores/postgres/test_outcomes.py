@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -20,6 +21,7 @@ from act_fast.stores.database import writer
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.postgres.stores import numbered
+from tests.support.interrupts import InterruptedAfter
 from tests.support.processes import until
 from tests.support.proxy import Proxy
 from tests.support.servers import PostgresServer
@@ -277,12 +279,46 @@ def test_who_is_interrupted_while_appending_leaves_the_others_their_outcome(
     assert store.append("a", numbered(3), expected_version=1).first_version == 2
 
 
+def test_who_is_interrupted_at_any_moment_of_an_append_leaves_the_others_theirs(
+    store: PostgresStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The leader gets Ctrl-C at one moment after the other, while two others wait, whom no time wakes."""
+    monkeypatch.setattr(writer, "_LOOK_SECONDS", 2 * PATIENCE)
+    led = store._writer
+    with ThreadPoolExecutor(2) as pool:
+        for moment in count():
+            others: list[Future[Any]] = []
+
+            def join(moment: int = moment, others: list[Future[Any]] = others) -> bool:
+                if not led._lock.locked():
+                    return False
+                others += [
+                    pool.submit(store.append, f"{moment}-{each}", numbered(each), expected_version=0) for each in (1, 2)
+                ]
+                until(lambda: len(led._waiting) == 3)
+                return True
+
+            with suppress(KeyboardInterrupt), InterruptedAfter(moment, writer.__file__, join) as interrupted:
+                store.append(f"{moment}", numbered(0), expected_version=0)
+            for each, other in enumerate(others, 1):
+                at = other.result(PATIENCE).first_position
+                (found,) = store.query(after=at - 1, before=at + 1)
+                assert (found.stream, found.version) == (f"{moment}-{each}", 1)
+            there = store.version(f"{moment}")
+            assert store.append(f"{moment}", numbered(0)).first_version == there + 1  # not later either
+            assert not led._waiting
+            if not interrupted.raised:
+                break
+    assert moment > 50
+    assert store.verify().healthy
+
+
 def test_an_interrupted_append_of_a_batch_is_refused_while_its_companions_are_appended(
     store: PostgresStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     requests = [writer.Request([(name, numbered(1), None)], b"", None) for name in ("x", "y")]
     many = writer.Request([("z", numbered(1), None), ("x", numbered(1), None)], b"", None)
-    store._writer._waiting.extend([*requests, many])
+    store._writer._batch = store._writer._batch[0] + 1, [*requests, many]  # as an interrupted leader leaves it
     requests[0].withdrawn = many.withdrawn = True
     with suppress(ConcurrencyError):
         store.append("w", numbered(1))

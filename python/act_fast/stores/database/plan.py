@@ -78,7 +78,7 @@ class Plan:
         added: dict[str, int] = {}
         for number, (stream, events, expected) in enumerate(request.parts, 1):
             version = self._versions.get(stream, 0) + added.get(stream, 0)
-            if (NEVER if request.withdrawn else expected) not in (None, version):
+            if (NEVER if request.settled else expected) not in (None, version):
                 return number, version
             added[stream] = added.get(stream, 0) + len(events)
         return None

@@ -72,6 +72,11 @@ class Request:
         self._told = threading.Lock()
         self._told.acquire()
 
+    @property
+    def settled(self) -> bool:
+        """Whether it must not be appended any more: it has its outcome, or nobody wants it."""
+        return self.withdrawn or self.outcome is not None
+
     def wait(self) -> None:
         """Return when it has its outcome or may lead, or after a while, as whoever would tell may be interrupted."""
         self._told.acquire(timeout=_LOOK_SECONDS)
@@ -119,10 +124,10 @@ class Writer(Generic[C]):
         self._appending = appending
         self._appended = appended
         self._me = uuid.uuid4()
-        self._number = 0
         self._lock = threading.Lock()
+        # A request that is not settled is in one of these two at any moment, at which its leader may be interrupted.
         self._waiting: deque[Request] = deque()
-        self._batch: list[Request] = []  # what is being appended; kept when its leader is interrupted
+        self._batch: tuple[int, Sequence[Request]] = 0, ()  # what is being appended, and the number of that
         self._connection: C | None = None
         tell_in_child(self)
 
@@ -139,8 +144,8 @@ class Writer(Generic[C]):
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
         self._connections.check()
-        self._waiting.append(request)
         try:
+            self._waiting.append(request)
             while request.outcome is None:
                 if self._lock.locked():
                     request.wait()
@@ -152,8 +157,9 @@ class Writer(Generic[C]):
         except BaseException:
             # Interrupted. What is there already stays, without this caller hearing of it; what is not never will be.
             request.withdrawn = True
-            with contextlib.suppress(ValueError):
-                self._waiting.remove(request)
+            self._waits_no_more(request)
+            for each in self._batch[1]:
+                each.tell()
             self._let_next_lead()
             raise
         if isinstance(request.outcome, Exception):
@@ -179,46 +185,46 @@ class Writer(Generic[C]):
 
     def _append_batch(self) -> None:
         """Append what waits, or what an interrupted leader has left. Each request has its outcome afterwards."""
-        if all(each.withdrawn for each in self._batch):
-            self._batch = self._take()
-            self._number += 1
-        batch = self._batch
+        number, batch = self._batch
+        if all(each.settled for each in batch):
+            number, batch = self._batch = number + 1, self._first_that_wait()
+        for each in batch:
+            self._waits_no_more(each)
         try:
-            head = _tell(batch, self._outcome(batch))
+            head = _tell(batch, self._outcome(number, batch))
         except StoreError as error:
             for each in batch:
-                each.outcome = _again(error)
+                each.outcome = each.outcome or _again(error)
             head = 0
-        self._batch = []
         for each in batch:
             each.tell()
+        self._batch = number, ()
         if head:
             self._appended(head)
 
     def _let_next_lead(self) -> None:
-        """Wake one whose request has no outcome: of a batch whose leader was interrupted, else the first that waits."""
-        for each in self._batch:
-            if each.outcome is None and not each.withdrawn:
-                each.tell()
-                return
+        """Wake the first that waits."""
         with contextlib.suppress(IndexError):
             self._waiting[0].tell()
 
-    def _take(self) -> list[Request]:
-        taken: list[Request] = []
+    def _first_that_wait(self) -> list[Request]:
+        first: list[Request] = []
         events = size = 0
-        while self._waiting:
-            first = self._waiting[0]
-            events, size = events + first.events, size + first.size
-            if taken and (events > _EVENTS_MAX or size > _BYTES_MAX):
+        for each in self._waiting.copy():
+            if each.settled:
+                self._waits_no_more(each)
+                continue
+            events, size = events + each.events, size + each.size
+            if first and (events > _EVENTS_MAX or size > _BYTES_MAX):
                 break
-            try:
-                taken.append(self._waiting.popleft())
-            except IndexError:  # its caller was interrupted just now
-                break
-        return taken
+            first.append(each)
+        return first
 
-    def _outcome(self, batch: Sequence[Request]) -> Sequence[int]:
+    def _waits_no_more(self, request: Request) -> None:
+        with contextlib.suppress(ValueError):
+            self._waiting.remove(request)
+
+    def _outcome(self, number: int, batch: Sequence[Request]) -> Sequence[int]:
         """Append requests in their order, each for itself."""
         clashes, sent, waited = 0, False, 0.0
         end = time.monotonic() + _PATIENCE_SECONDS
@@ -227,7 +233,7 @@ class Writer(Generic[C]):
                 with self._connections.asking():
                     connection = self._connected()
                     sent = True
-                    return self._appending.append(connection, self._me, self._number, batch)
+                    return self._appending.append(connection, self._me, number, batch)
             except StoreError as error:
                 cause = error.__cause__
                 if cause is not None and self._appending.clashed(cause) and clashes < _CLASHES_MAX:
@@ -241,6 +247,9 @@ class Writer(Generic[C]):
                         f" could not be asked since whether the events are there: {said(cause)}; load the stream again"
                         " before you append again"
                     ) from error
+            except BaseException:  # interrupted: an answer may be on its way
+                self._drop()
+                raise
             self._drop()
             time.sleep(waited)
             waited = min(max(2 * waited, _RETRY_SECONDS), _RETRY_SECONDS_MAX)
@@ -268,7 +277,10 @@ def _again(error: StoreError) -> StoreError:
 
 
 def _tell(batch: Sequence[Request], found: Sequence[int]) -> int:
-    """Give each request its outcome, three numbers for each part; the last position, 0 when all were refused."""
+    """Give each request its outcome, three numbers for each part; the last position, 0 when all were refused.
+
+    One that has an outcome already, since whoever told them was interrupted, keeps it.
+    """
     at = last = 0
     for request in batch:
         appended: list[Appended] = []
@@ -283,5 +295,5 @@ def _tell(batch: Sequence[Request], found: Sequence[int]) -> int:
             else:
                 culprit, _, expected = request.parts[first_position - 1]
                 refused = ConcurrencyError(culprit, expected or 0, actual)
-        request.outcome = refused or appended
+        request.outcome = request.outcome or refused or appended
     return last

@@ -110,7 +110,7 @@ class StatementAppending:
 
     def _append_one(self, connection: Connection, writer: str, number: int, request: Request) -> Sequence[int]:
         ((stream, ((name, data),), expected),) = request.parts
-        expected = NEVER if request.withdrawn else expected
+        expected = NEVER if request.settled else expected
         event = (stream, name, data, request.meta, request.correlation, start_of(request.correlation))
         given = (writer, stream, number, expected, *event, stream, name, writer, number)
         ((known, outcome, moved),) = run(connection, self._one, given)[-1]

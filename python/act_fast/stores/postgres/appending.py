@@ -52,7 +52,7 @@ class FunctionAppending:
 
 def _single(request: Request) -> tuple[Any, ...]:
     ((stream, ((name, data),), expected),) = request.parts
-    return stream, NEVER if request.withdrawn else expected, name, data, request.meta, request.correlation
+    return stream, NEVER if request.settled else expected, name, data, request.meta, request.correlation
 
 
 def _flat(batch: Sequence[Request]) -> tuple[list[Any], ...]:
@@ -61,7 +61,7 @@ def _flat(batch: Sequence[Request]) -> tuple[list[Any], ...]:
     return (
         [len(request.parts) for request in batch],
         [stream for stream, _, _ in parts],
-        [NEVER if request.withdrawn else expected for request in batch for _, _, expected in request.parts],
+        [NEVER if request.settled else expected for request in batch for _, _, expected in request.parts],
         [len(each) for _, each, _ in parts],
         [name for name, _ in events],
         [data for _, data in events],
