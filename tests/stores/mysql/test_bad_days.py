@@ -13,7 +13,7 @@ import pytest
 
 from act_fast import ConcurrencyError, StoreClosedError, StoreError, StoreLockedError, ValidationError
 from act_fast.stores.database import news, queries
-from act_fast.stores.mysql import connections
+from act_fast.stores.mysql import connections, event_rows
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.store import MySqlStore
 from tests.stores.mysql.stores import ask, connected, numbered
@@ -332,6 +332,17 @@ def test_an_event_that_the_server_would_not_take_is_refused_and_fails_no_other(m
             MySqlStore(mariadb.url(prefix="packets"))
     finally:
         mariadb.ask("set global max_allowed_packet = 16777216")
+
+
+@pytest.mark.parametrize("count", [1, 2], ids=["one event", "a batch"])
+def test_the_largest_event_that_is_not_refused_is_appended_whatever_its_names(mariadb_url: str, count: int) -> None:
+    name = "'" * 512  # each of which is two in a statement
+    with MySqlStore(mariadb_url, payload_max_bytes=2**30) as store:
+        most = (store._connections.packet_max - event_rows.size_of(b"", b"", None)) // 2
+        large = b'"' + b"x" * (most - 2) + b'"'
+        assert store.append(name, [(name, large)] * count, expected_version=0).last_version == count
+        with pytest.raises(ValidationError, match="max_allowed_packet"):
+            store.append(name, [(name, large + b" ")])
 
 
 def test_a_server_that_only_reads_says_so(own_mariadb: MariaDbServer) -> None:

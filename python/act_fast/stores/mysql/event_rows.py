@@ -11,8 +11,8 @@ __all__ = ["ROWS_MAX", "inserts", "size_of", "start_of"]
 ROWS_MAX: Final = 500
 """A statement has no more rows than this."""
 
-_NAMES_MAX: Final = 4096
-"""Two names, whose letters may each need to be escaped, numbers, and the statement itself."""
+_NAMES_MAX: Final = 8 * 1024
+"""Names, five times in all, whose letters may each need to be escaped, numbers, and the statements themselves."""
 
 _ROW: Final = "(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 
