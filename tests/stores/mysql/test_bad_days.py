@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from act_fast import ConcurrencyError, StoreClosedError, StoreError, StoreLockedError, ValidationError
+from act_fast import ConcurrencyError, StoreClosedError, StoreError, StoreFullError, StoreLockedError, ValidationError
 from act_fast.stores.database import news, queries
 from act_fast.stores.mysql import connections, event_rows
 from act_fast.stores.mysql.address import place_of
@@ -378,4 +379,25 @@ def test_closing_while_others_append_leaves_the_store_whole(mariadb_url: str) ->
             for each in writing:
                 each.result(PATIENCE)
     with MySqlStore(mariadb_url) as store:
+        assert store.verify().healthy
+
+
+def test_a_database_that_is_full_is_told_and_nothing_is_written(own_mariadb: MariaDbServer) -> None:
+    data = b'"' + os.urandom(100_000).hex().encode() + b'"'
+    own_mariadb.stop()
+    room = "ibdata1:12M;ibdata2:16M"  # all tables together, and none of it grows
+    own_mariadb.start(**{"innodb-file-per-table": 0, "innodb-data-file-path": room})
+    with MySqlStore(own_mariadb.url()) as store:
+        store.append("a", numbered(1))
+
+        def fill(count: int) -> None:
+            for _ in range(300):
+                store.append("large", [("Large", data)] * count)
+
+        for count in (1, 2):
+            with pytest.raises(StoreFullError, match="nothing was written"):
+                fill(count)
+        head = store.head
+        assert [event.position for event in store.query()] == list(range(1, head + 1))
+        assert store.version("large") == head - 1
         assert store.verify().healthy
