@@ -41,8 +41,9 @@ class Copy:
         self._progress = progress
         self._compared = 0
         self._digests = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16)
-        self.position, _ = target.standing(0)
-        _, last = target.standing(self.position)
+        position, _ = target.standing(0)
+        self.position: int = position
+        _, last = target.standing(position)
         self._head, there = source.standing(self.position)
         if last != there:
             raise ValidationError(

@@ -113,7 +113,8 @@ class News:
         self._tells = tells
         self._lock = threading.RLock()
         self._waiters: dict[_Future, int] = {}
-        self.work, self.moves = Bell(self._watching), Bell(self._watching)
+        self.work: Bell = Bell(self._watching)
+        self.moves: Bell = Bell(self._watching)
         self._watchers = 0
         self._head = self._change = 0
         self._untold = Told()  # what other processes have not been told of

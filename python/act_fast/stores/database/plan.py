@@ -24,10 +24,10 @@ class StreamTouched:
     __slots__ = ("events", "first_position", "last_name", "last_position")
 
     def __init__(self, first_position: int) -> None:
-        self.events = 0
-        self.first_position = first_position
-        self.last_position = first_position
-        self.last_name = ""
+        self.events: int = 0
+        self.first_position: int = first_position
+        self.last_position: int = first_position
+        self.last_name: str = ""
 
 
 class Plan:
@@ -46,7 +46,7 @@ class Plan:
     """
 
     def __init__(self, head: int, created_us: int, versions: Mapping[str, int]) -> None:
-        self.head = head
+        self.head: int = head
         self.events: list[EventRow] = []
         self.streams: dict[str, StreamTouched] = {}
         self.outcome: list[int] = []

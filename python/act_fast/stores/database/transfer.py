@@ -107,8 +107,8 @@ class Going:
     """
 
     def __init__(self, position: int, created_us: int) -> None:
-        self.position = position
-        self.created_us = created_us
+        self.position: int = position
+        self.created_us: int = created_us
         self._meta = b""
         self._correlation: bytes | None = None
 

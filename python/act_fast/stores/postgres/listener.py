@@ -29,7 +29,7 @@ class NotificationListener:
         self._connections = connections
         self._look = connections.question("select position, number from {schema}.log, {schema}.reactions")
         self._connection: Connection[Any] = connections.new()
-        self.hears = connections.place.listen
+        self.hears: bool = connections.place.listen
         try:
             if self.hears:
                 try:
