@@ -30,7 +30,7 @@ POSTGRES: Final = (
     Mutation(
         "postgres-withdrawn",
         "python/act_fast/stores/postgres/appending.py",
-        "[NEVER if request.withdrawn else expected for",
+        "[NEVER if request.settled else expected for",
         "[expected for",
         (pytest(f"{_OUTCOMES}::test_an_interrupted_append_of_a_batch_is_refused_while_its_companions_are_appended"),),
     ),

@@ -96,9 +96,6 @@ class StatementAppending:
             if not self._connections.broken(error):
                 run(connection, "rollback")
             raise
-        except BaseException:
-            connection._force_close()  # type: ignore[attr-defined]  # interrupted: an answer may be on its way
-            raise
 
     def forget(self, connection: Connection, writer: uuid.UUID) -> None:
         """Drop what is kept of a writer."""
