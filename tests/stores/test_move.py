@@ -277,6 +277,20 @@ def test_a_target_that_holds_something_else_is_left_alone(place: Place) -> None:
             move(here, same)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_store_is_not_moved_onto_itself_by_another_name(place: Place, tmp_path: Path, kind: str) -> None:
+    here = filled(place(kind))
+    if kind == "log":
+        (tmp_path / "link").symlink_to(here)
+        other = str(tmp_path / "link")
+    else:
+        other = here.replace("127.0.0.1", "localhost")
+    with pytest.raises(ValidationError, match="same store"):
+        move(here, other, patience=0)
+    with closing(opened(here)) as store:
+        assert store.append("still", [("A", b"{}")]).first_version == 1
+
+
 @pytest.mark.parametrize("what", ["data = 'null'", "created_us = created_us - 1", "meta = '{}'", "name = 'B'"])
 def test_a_difference_is_found_and_the_source_goes_on(place: Place, what: str) -> None:
     here, there = filled(place("log")), place("postgres")

@@ -88,9 +88,13 @@ def move_telling(
         into = _target(target, stack)
         if _place(opened) == _place(into) != "memory:":
             raise ValidationError("source and target are the same store")
+        here, there = transfer_of(opened), transfer_of(into)
+        if here.store_id == there.store_id:  # by another name; its row would be locked, and waited for ever after
+            raise ValidationError(
+                "source and target are the same store, or one was made of a backup of the other; name an empty target"
+            )
         if hand_over and not restart_reactions and not offers_reactions(into):
             _check_reactions(opened)
-        here, there = transfer_of(opened), transfer_of(into)
         copy = Copy(here, there, progress)
         while copy.go_on() > _NEARLY_EVENTS:
             pass
