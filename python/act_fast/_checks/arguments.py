@@ -28,7 +28,7 @@ __all__ = [
 _COUNT_MAX: Final = 2**63 - 1
 # The system's own timers take no more than three times that.
 _SECONDS_MAX: Final = 100 * 365 * 24 * 3600
-_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/(/?)")
 _MEMORY: Final = re.compile(r":?mem(ory)?:(//)?", re.IGNORECASE)
 DUE_MAX_MS: Final = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
 """The last moment that a datetime can be, in ms since 1970: what is due later is due then."""
@@ -129,9 +129,10 @@ def directory(path: str | os.PathLike[str]) -> str:
         raise ValidationError(f"path must be text or a Path, not {_kind(found)}")
     if not found or "\0" in found:
         raise ValidationError(f"path must name a directory, but is {found!r}")
-    if isinstance(path, str) and (scheme := _ADDRESS.match(path)):
+    if scheme := _ADDRESS.match(found):
+        lost = "" if scheme[1] else "; that has two slashes, and a Path keeps one of them"
         raise ValidationError(  # without the address, which may carry a password
-            f"a directory is needed here, not the address of a server ({scheme[0]}…)"
+            f"a directory is needed here, not the address of a server ({scheme[0]}…){lost}"
         )
     if isinstance(path, str) and _MEMORY.fullmatch(path):
         raise ValidationError(

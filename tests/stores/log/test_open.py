@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from act_fast import LogStore
+from act_fast import Act, LogStore
 from act_fast.errors import (
     StoreCorruptError,
     StoreError,
@@ -74,6 +74,18 @@ def test_a_path_may_hold_any_letters(tmp_path: Path) -> None:
             store.append("a", pairs(1))
         with LogStore(tmp_path / name) as store:
             assert store.head == 1
+
+
+@pytest.mark.parametrize("address", ["postgresql:/me:secret@host/bank", Path("mysql://me:secret@host/bank")])
+def test_an_address_that_has_lost_a_slash_makes_no_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str | Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for opening in (LogStore, Act):
+        with pytest.raises(ValidationError, match="two slashes") as caught:
+            opening(address)
+        assert "secret" not in str(caught.value)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_relative_path_stays_what_it_was_when_the_program_goes_elsewhere(
