@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import psycopg
 import pytest
@@ -15,8 +16,10 @@ from psycopg import sql
 
 from act_fast import Act, StoreClosedError, StoreError, StoreFullError
 from act_fast.stores.database import news
+from act_fast.stores.database.mirrored import Away
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.listener import channel_of
+from act_fast.stores.postgres.reactions import PostgresKeeper
 from act_fast.stores.postgres.store import PostgresStore
 from tests.runtime.test_inherited_locks import Holding, locks
 from tests.stores.postgres.stores import numbered
@@ -344,3 +347,26 @@ def test_what_is_changed_by_hand_survives_a_crash_of_the_server(own_postgres: Po
         wanted = list(app.targets())
         own_postgres.restart(crash=True)
         assert list(app.targets()) == wanted
+
+
+def test_who_is_interrupted_while_an_answer_is_lost_gets_none_of_it_from_the_next_verb(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change of reactions was committed, its answer was lost, and Ctrl-C comes before it is asked for."""
+    with PostgresStore(postgres_url) as store, contextlib.closing(store.reactions()) as kept:
+        real = PostgresKeeper.commit
+
+        def lose(keeper: PostgresKeeper, *given: Any) -> None:
+            def interrupt() -> None:
+                raise KeyboardInterrupt
+
+            real(keeper, *given)
+            patched.setattr(keeper, "check", interrupt)
+            raise Away("the answer was lost")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(PostgresKeeper, "commit", lose)
+            with pytest.raises(KeyboardInterrupt):
+                kept.register([("greet", ["Counted"], "{stream}", None, "default", 0, False)])
+        assert [name for name, *_ in kept.cursors()] == ["greet"]
+        assert kept.targets() == []

@@ -408,18 +408,22 @@ class MirroredReactions:
     def _again(self, verb: Callable[[], T]) -> T:
         """Do something; while the database is away, try again for a while."""
         end = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            if self._closed:
-                raise StoreClosedError("this store was closed, or its reactions were; open it again")
-            self._keeper.check()
-            try:
-                return verb()
-            except Away:
-                if time.monotonic() > end:
-                    self._sent = None
-                    self._mirror.undo()
-                    raise
-            time.sleep(_RETRY_SECONDS)
+        try:
+            while True:
+                if self._closed:
+                    raise StoreClosedError("this store was closed, or its reactions were; open it again")
+                self._keeper.check()
+                try:
+                    return verb()
+                except Away:
+                    if time.monotonic() > end:
+                        raise
+                time.sleep(_RETRY_SECONDS)
+        except BaseException:  # also where it was interrupted: the next verb is another one
+            if self._sent is not None:
+                self._sent = None
+                self._mirror.undo()
+            raise
 
     def _section(self, work: Callable[[], T], lasting: bool) -> T:
         keeper, mirror = self._keeper, self._mirror
