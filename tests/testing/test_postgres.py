@@ -15,10 +15,12 @@ from act_fast.testing.conformance import (
     Living,
     OpenStore,
     Program,
+    Reactions,
     StoreConformance,
     Transactions,
     Waiting,
     differences,
+    reaction_differences,
 )
 from tests.stores.postgres.stores import empty, held_append, take_positions_from_a_sequence
 from tests.support.servers import PostgresServer
@@ -60,7 +62,7 @@ class TestPostgres(_OnPostgres, StoreConformance):
     pass
 
 
-class TestPostgresWithoutNotifications(_OnPostgres, Waiting, Living, Transactions):
+class TestPostgresWithoutNotifications(_OnPostgres, Waiting, Living, Transactions, Reactions):
     """As behind a pooler that gives each transaction another session."""
 
     options: ClassVar[dict[str, str]] = {"listen": "false"}
@@ -71,6 +73,19 @@ def test_the_same_program_has_the_same_ends_on_the_log_and_in_postgres(postgres:
         url = postgres.url(schema=f"program_{seed}_{turn}")
         with LogStore.memory() as log, PostgresStore(url) as store:
             assert differences(Program(seed + turn), log, store) == [], f"seed {seed + turn}"
+
+
+def test_the_same_reactions_have_the_same_ends_on_the_log_and_in_postgres(postgres: PostgresServer, seed: int) -> None:
+    for turn in range(PROGRAMS):
+        url = postgres.url(schema=f"reacting_{seed}_{turn}")
+        with LogStore.memory() as log, PostgresStore(url) as store:
+            assert reaction_differences(seed + turn, log, store) == [], f"seed {seed + turn}"
+
+
+def test_a_difference_of_reactions_is_found(seed: int) -> None:
+    with LogStore.memory() as log, LogStore.memory() as other:
+        other.append("s1", [("Counted", b"{}")])
+        assert reaction_differences(seed, log, other)
 
 
 def test_a_difference_is_found(seed: int) -> None:

@@ -234,7 +234,7 @@ class MirroredReactions:
         cut: int,
     ) -> list[Leased]:
         """Lease up to `lagging` and `leading` targets that have work up to `cut`, with their next events."""
-        if not self.any_ready(lanes) and not self._look(lambda: self._core.any_ready(lanes)):
+        if not self.any_ready(lanes):  # as of the cut, for which the database was looked at
             return []
         leases = self._do(lambda: self._mirror.lease(lanes, lagging, leading, window, lease_ms, holder, cut))
         wanted = sorted({position for lease in leases for position in lease[5]})
@@ -264,7 +264,7 @@ class MirroredReactions:
 
     def cut(self) -> int:
         """The position that a cycle works up to."""
-        return self._peek(self._core.cut)
+        return self._look(self._core.cut)
 
     def forget(self, reaction: str) -> bool:
         """Forget a reaction that no program has any more; whether it was known."""

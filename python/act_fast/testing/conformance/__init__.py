@@ -21,6 +21,7 @@ from act_fast.testing.conformance.living import Living
 from act_fast.testing.conformance.loading import Loading
 from act_fast.testing.conformance.properties import Properties
 from act_fast.testing.conformance.querying import Querying
+from act_fast.testing.conformance.reactions import Reactions, reaction_differences
 from act_fast.testing.conformance.snapshots import Snapshots
 from act_fast.testing.conformance.streams import Streams
 from act_fast.testing.conformance.transactions import BeginAppend, Begun, Transactions
@@ -41,6 +42,7 @@ __all__ = [
     "Program",
     "Properties",
     "Querying",
+    "Reactions",
     "Snapshots",
     "StoreConformance",
     "Streams",
@@ -48,6 +50,7 @@ __all__ = [
     "Transfers",
     "Waiting",
     "differences",
+    "reaction_differences",
 ]
 
 
@@ -64,5 +67,6 @@ class StoreConformance(
     Transactions,
     Transfers,
     Properties,
+    Reactions,
 ):
     """All groups of cases. One alone will do, too: each is a class of its own."""

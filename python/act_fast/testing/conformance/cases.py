@@ -31,6 +31,7 @@ class Cases:
         "lasting": "what was appended is there when all have closed the store and it is opened again",
         "new stores": "an empty store can be made as often as it is wanted",
         "transfer": "all that it holds can be copied as it stands, out and in",
+        "reactions": "the store keeps targets: it has a method `reactions()`",
         "transactions": "an append can be held open in a transaction while others append",
     }
     """What some cases need of a store, and what is meant by it."""
