@@ -279,8 +279,9 @@ impl Shared {
         target.suspect = alone && pending.len() == 1; // of several events, it may have been any
         target.leased_for = leased_for;
         self.put_leased(number, &target)?;
-        self.leases.held.insert(number, HeldLease { token: target.token, parts });
         let name = Arc::clone(&self.known[number as usize].name);
+        let held = HeldLease { name: Arc::clone(&name), holder: target.holder, token: target.token, parts };
+        self.leases.held.insert(number, held);
         let (token, attempts) = (target.token, failed.saturating_add(1));
         Ok(Some(Claimed { target: number, name, token, attempts, past, lagging, pending, more }))
     }
@@ -353,7 +354,8 @@ impl Shared {
                 }
             }
             let done_count = subscription.done_count;
-            parts.push(LeasePart { subscription: *number, known_to, positions, handled, done_count });
+            let of = self.strand_of(subscription.reaction);
+            parts.push(LeasePart { subscription: *number, of, known_to, positions, handled, done_count });
         }
         Ok(parts)
     }

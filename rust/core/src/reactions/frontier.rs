@@ -39,6 +39,11 @@ pub(super) struct Frontier {
 }
 
 impl Frontier {
+    /// Forget all targets.
+    pub(super) fn clear(&mut self) {
+        *self = Self { singles: std::mem::take(&mut self.singles), ..Self::default() };
+    }
+
     /// Move a target from where it stood to where it stands.
     pub(super) fn place(&mut self, target: u32, from: Standing, to: Standing) {
         match from {

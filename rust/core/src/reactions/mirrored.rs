@@ -40,6 +40,7 @@ struct Given {
     head: u64,
     taken: Vec<Place>,
     anew: bool,
+    folded: u64,
     /// Lines that are in changes only, by address, and the last change that they are in.
     unfolded: BTreeMap<u64, u64>,
 }
@@ -89,7 +90,10 @@ impl Reactions<Mirrored> {
         self.home.clock.set(begun.now_ms);
         let mut given = self.home.given();
         given.head = begun.head;
-        given.unfolded.retain(|_, change| *change > begun.folded);
+        if begun.folded != given.folded {
+            given.folded = begun.folded;
+            given.unfolded.retain(|_, change| *change > begun.folded);
+        }
     }
 
     /// What was written in this section, packed.

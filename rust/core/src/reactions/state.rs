@@ -44,6 +44,8 @@ pub(super) struct Strand {
 #[derive(Clone, Debug)]
 pub(super) struct LeasePart {
     pub(super) subscription: u32,
+    /// Its reaction, and the event and source of its work.
+    pub(super) of: (Arc<str>, Arc<str>),
     /// Its work is known up to here; what comes later may have been added after the claim.
     pub(super) known_to: u64,
     /// The positions that come next, from the ordinal after `done_count` on.
@@ -56,6 +58,9 @@ pub(super) struct LeasePart {
 /// A lease that this process has: what it can answer for.
 #[derive(Clone, Debug)]
 pub(super) struct HeldLease {
+    /// The target.
+    pub(super) name: Arc<str>,
+    pub(super) holder: u64,
     pub(super) token: u32,
     pub(super) parts: SmallVec<[LeasePart; 1]>,
 }

@@ -9,7 +9,6 @@ use crate::error::{Error, Result};
 use crate::reaction_files::files::RING;
 use crate::reaction_files::records::Counts;
 
-use super::frontier::Frontier;
 use super::state::{KnownTarget, Shared, Stale};
 
 impl Shared {
@@ -76,7 +75,6 @@ impl Shared {
     /// Everything was made anew by somebody: what this process knew is not so any more.
     pub(super) fn begin_anew(&mut self, head: u64) -> Result<()> {
         self.loaded = Counts { generation: self.counts.generation, ..Counts::default() };
-        self.known.clear();
         self.by_name.clear();
         self.by_pair.clear();
         self.cursor_names.clear();
@@ -87,15 +85,18 @@ impl Shared {
         self.lane_texts.clear();
         self.number_of.clear();
         let leases = std::mem::take(&mut self.leases);
-        if self.stale == Stale::Undone {
-            self.leases = leases; // of lines that are what they were
-        }
-        self.frontier = Frontier::default();
+        let known = std::mem::take(&mut self.known);
+        self.frontier.clear();
         self.seen = u64::MAX;
         let before = std::mem::take(&mut self.registered);
-        let again = self
-            .load_new()
-            .and_then(|()| before.iter().try_for_each(|each| self.register_one(Arc::clone(&each.spec), head)));
+        let again = self.load_new().and_then(|()| {
+            match self.stale {
+                Stale::No => {}
+                Stale::Undone => self.leases = leases, // of lines that are what they were
+                Stale::Replaced => self.keep_leases(leases, &known)?,
+            }
+            before.iter().try_for_each(|each| self.register_one(Arc::clone(&each.spec), head))
+        });
         if again.is_err() {
             self.registered = before;
             self.loaded.generation = self.counts.generation.wrapping_add(1);

@@ -1,12 +1,14 @@
 //! Undoing: what a process has made of lines that could not be kept is made again of those that are there.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::Result;
 use crate::reaction_files::files::{CURSORS, SUBSCRIPTIONS, TARGETS};
 
 use super::home::Section;
-use super::state::{Before, Shared, Stale};
+use super::state::{Before, HeldLease, KnownTarget, Leases, Shared, Stale};
 
 impl Shared {
     /// Have what is needed to undo what is done from now on.
@@ -30,6 +32,47 @@ impl Shared {
                 self.stale = Stale::Undone;
             }
         }
+    }
+
+    /// Where a cursor's work comes from, in words.
+    pub(super) fn strand_of(&self, cursor: u32) -> (Arc<str>, Arc<str>) {
+        let number = cursor as usize;
+        (Arc::clone(&self.cursor_names[number]), Arc::clone(&self.cursor_keys[number]))
+    }
+
+    /// All lines were read again. What this process has leased is still its own where they say so: somebody may have lost
+    /// what came after the lease, but not in part.
+    pub(super) fn keep_leases(&mut self, leases: Leases, before: &[KnownTarget]) -> Result<()> {
+        let same = before.len() <= self.known.len() && before.iter().zip(&self.known).all(|(a, b)| a.name == b.name);
+        let mut held = HashMap::new();
+        for (number, lease) in leases.held {
+            if self.still_holds(number, &lease)? {
+                held.insert(number, lease);
+            }
+        }
+        self.leases = if same { Leases { held, ..leases } } else { Leases { held, ..Leases::default() } };
+        Ok(())
+    }
+
+    fn still_holds(&self, number: u32, lease: &HeldLease) -> Result<bool> {
+        if self.known.get(number as usize).is_none_or(|known| known.name != lease.name) {
+            return Ok(false);
+        }
+        let target = self.target(number)?;
+        if (target.token, target.holder) != (lease.token, lease.holder) || target.leased_until_ms == 0 {
+            return Ok(false);
+        }
+        for part in &lease.parts {
+            if part.subscription >= self.counts.subscriptions {
+                return Ok(false);
+            }
+            let now = self.subscription(part.subscription)?;
+            let its_own = now.target == number && now.done_count == part.done_count;
+            if !its_own || self.strand_of(now.reaction) != part.of {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Take note of what others have written since the last section.
