@@ -1,15 +1,17 @@
 """The command on the address of a store."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from act_fast import LogStore, Meta, ValidationError
+from act_fast import Act, Committed, LogStore, Meta, ValidationError
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
+from tests.support.bank import Deposited
 from tests.support.servers import PostgresServer
 
 COMMAND = Path(sys.executable).with_name("act-fast")
@@ -55,6 +57,32 @@ def test_a_listing_is_the_same_as_that_of_a_directory(bank: tuple[str, Path], ar
     assert (found.returncode, found.stderr) == (0, "")
     assert without_times(found.stdout) == without_times(expected.stdout)
     assert found.stdout
+
+
+def test_targets_are_listed_explained_and_handled_by_the_address_of_a_store(bank: tuple[str, Path]) -> None:
+    url, path = bank
+    said: list[list[tuple[int, str]]] = []
+    for place in (url, path):
+        with Act(str(place)) as app:
+
+            @app.on(Deposited, to="mail-{stream}", retries=0)
+            def mail(event: Committed[Deposited]) -> None:
+                if event.stream == "account-7":
+                    raise ValueError("no such address")
+
+            app.settle()
+        asked = (
+            ["targets", place, "--json"],
+            ["why", place, "mail-account-7"],
+            ["unblock", place, "mail-account-7"],
+            ["reset", place, "--pattern", "12"],
+            ["targets", place, "--json"],
+        )
+        found = [run(*each) for each in asked]
+        assert SECRET not in "".join(each.stdout + each.stderr for each in found)
+        shown = shlex.quote(str(place_of(url))) if place is url else str(path)
+        said.append([(each.returncode, each.stdout.replace(shown, "STORE")) for each in found])
+    assert said[0] == said[1]
 
 
 def test_info_and_verify_read_a_store_by_its_address(bank: tuple[str, Path]) -> None:

@@ -100,7 +100,7 @@ def add(commands: Commands) -> None:
 
 def _command(commands: Commands, name: str, run: Command, summary: str, description: str, examples: str) -> Parser:
     parser = add_command(commands, name, run, summary=summary, description=description, examples=examples)
-    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     return parser
 
 

@@ -17,7 +17,7 @@ from act_fast.cli.output.rows import Column, Value, write_all
 from act_fast.cli.output.terminal import console
 from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
-from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import ReactionPort
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands, "targets", _run, summary="how far each target is", description=DESCRIPTION, examples=EXAMPLES
     )
-    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument(
         "--pattern", metavar="REGEX", help="targets whose names match this regular expression; anchor it with ^ and $"
     )
@@ -140,7 +140,7 @@ def _run(arguments: Namespace) -> int:
     return 0
 
 
-def _list(store: LogStore, port: ReactionPort, arguments: Namespace) -> None:
+def _list(store: Store, port: ReactionPort, arguments: Namespace) -> None:
     frontiers = Frontiers()
     found = frontiers.watch(_found(port, arguments))
     write_all(rows_to_stdout(COLUMNS, as_json=arguments.json), map(_row, found))
@@ -148,7 +148,7 @@ def _list(store: LogStore, port: ReactionPort, arguments: Namespace) -> None:
         print("", frontiers.sentence(store.head, all_of_them=_all(arguments)), sep="\n")
 
 
-def _watch(store: LogStore, port: ReactionPort, arguments: Namespace) -> None:
+def _watch(store: Store, port: ReactionPort, arguments: Namespace) -> None:
     from rich.live import Live
 
     out = console()
@@ -159,7 +159,7 @@ def _watch(store: LogStore, port: ReactionPort, arguments: Namespace) -> None:
             port.wait_news(seen, WATCH_MS)
 
 
-def _screen(store: LogStore, port: ReactionPort, arguments: Namespace, out: "Console") -> "RenderableType":
+def _screen(store: Store, port: ReactionPort, arguments: Namespace, out: "Console") -> "RenderableType":
     from rich.console import Group
     from rich.text import Text
 

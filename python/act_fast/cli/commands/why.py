@@ -16,7 +16,7 @@ from act_fast.cli.output.rows import printable
 from act_fast.cli.output.terminal import json_line
 from act_fast.cli.output.words import counted
 from act_fast.errors import StoreError, ValidationError
-from act_fast.stores.log.store import LogStore
+from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import ReactionPort
 
 __all__ = ["add"]
@@ -45,14 +45,16 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands, "why", _run, summary="why has nothing happened", description=DESCRIPTION, examples=EXAMPLES
     )
-    parser.add_argument("path", metavar="PATH", help="the store's directory")
+    parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument("target", metavar="TARGET", help="the target's name")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 
 def _run(arguments: Namespace) -> int:
     with open_targets(arguments.path) as (store, port):
-        answer = _answer(store, port, arguments.target, arguments.path)
+        # An address may carry a password; the store's own has none.
+        place = str(getattr(store, "path", "")) if "://" in arguments.path else arguments.path
+        answer = _answer(store, port, arguments.target, place)
     if arguments.json:
         print(json_line(msgspec.json.encode(answer)))
     else:
@@ -62,7 +64,7 @@ def _run(arguments: Namespace) -> int:
     return 1 if answer.state in ("blocked", "not there") else 0
 
 
-def _answer(store: LogStore, port: ReactionPort, name: str, path: str) -> Answer:
+def _answer(store: Store, port: ReactionPort, name: str, path: str) -> Answer:
     head, known = store.head, cursors(port)
     try:
         found = next(targets(port, name), None)
@@ -80,7 +82,7 @@ def _answer(store: LogStore, port: ReactionPort, name: str, path: str) -> Answer
 class _Event:
     """The event that a target is at, and the reactions that it is at it for."""
 
-    def __init__(self, store: LogStore, port: ReactionPort, target: Target) -> None:
+    def __init__(self, store: Store, port: ReactionPort, target: Target) -> None:
         heads = port.heads(target.name)
         self.processed = max((processed for *_, processed in heads), default=0)
         failing = [name for name, at, failures, _ in heads if at == target.failing and failures]
@@ -96,7 +98,7 @@ class _Event:
             yield f"the event is {self.told}{of}"
 
 
-def _told(store: LogStore, position: int) -> str | None:
+def _told(store: Store, position: int) -> str | None:
     try:
         for event in store.query(after=position - 1, before=position + 1, limit=1):
             return f"{event.name}, version {event.version} of stream {event.stream!r}"

@@ -4,20 +4,23 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from act_fast._app.address import open_address
 from act_fast._reactions.targets import Selection, selection
 from act_fast.cli.input.arguments import Parser
 from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
-from act_fast.stores.reaction_port import ReactionPort
+from act_fast.stores.port import Store
+from act_fast.stores.reaction_port import ReactionPort, reactions_of
 
 __all__ = ["add_selection", "open_targets", "selected"]
 
 
 @contextmanager
-def open_targets(path: str) -> Iterator[tuple[LogStore, ReactionPort]]:
-    """The store at `path`, which must be there, and what it keeps of reactions; programs may be at work on it."""
-    with LogStore(path, durability=None, create=False) as store:
-        yield store, store.reactions()
+def open_targets(path: str) -> Iterator[tuple[Store, ReactionPort]]:
+    """The store at a path or an address, which must be there, and its reactions; programs may be at work."""
+    opened = open_address(path, create=False) if "://" in path else LogStore(path, durability=None, create=False)
+    with opened as store:
+        yield store, reactions_of(store)
 
 
 def add_selection(parser: Parser) -> None:
