@@ -1,5 +1,5 @@
 """The app that tests are given: of accounts, in memory."""
 
-from tests.support.apps import app_in_memory as app
+from tests.support.apps import app_with_reactions as app
 
 __all__ = ["app"]

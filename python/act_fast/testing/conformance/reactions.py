@@ -220,7 +220,7 @@ class Reactions(Cases):
         assert told(port, "t-c")["due_ms"] == _FAR_MS
         assert port.unblock() == 2
         assert {each[1] for each in claim(port)} == {"t-a", "t-b"}
-        with pytest.raises(ValidationError, match="there is no target .nobody."):
+        with pytest.raises(ValidationError, match="there is no target"):
             port.block("x", ["nobody"])
 
     def test_a_deferral_is_no_failure(self, store: Store, open_port: OpenPort) -> None:
