@@ -60,6 +60,24 @@ def test_sessions_that_were_ended_while_idle_are_replaced(postgres_url: str, adm
             assert store.append("a", numbered(2)).first_version == turn + 2
 
 
+def test_threads_that_let_go_of_lost_sessions_at_once_do_not_hinder_each_other(
+    postgres_url: str, admin: psycopg.Connection
+) -> None:
+    class Emptied(list[Any]):
+        """Another thread takes the last one after this one has looked whether there is any."""
+
+        def __len__(self) -> int:
+            count = super().__len__()
+            if count == 1:
+                self.pop()
+            return count
+
+    with PostgresStore(postgres_url) as store:
+        store._connections._idle = Emptied([store._connections.new() for _ in range(3)])
+        end_sessions(admin)
+        assert store.head == 0
+
+
 def test_a_listener_whose_session_is_ended_listens_again(postgres_url: str, admin: psycopg.Connection) -> None:
     with PostgresStore(postgres_url) as follower, PostgresStore(postgres_url) as other, ThreadPoolExecutor(1) as pool:
         for turn in range(3):

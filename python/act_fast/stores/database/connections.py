@@ -154,8 +154,12 @@ class Connections(ABC, Generic[C]):
                 self.end(connection)
 
     def _let_go_of_idle(self) -> None:
-        while self._idle:
-            self.end(self._idle.pop())
+        while True:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # asking before would not do: other threads let go of them, too
+                return
+            self.end(connection)
 
 
 def ready(files: Iterable[int], seconds: float) -> set[int]:
