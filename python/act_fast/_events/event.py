@@ -22,12 +22,14 @@ CLOSED = "$closed"
 
 _NAME_BYTES_MAX = 512
 _encode = msgspec.json.Encoder().encode
+_any_json = msgspec.json.Decoder()
 
 
 class EventMeta(msgspec.StructMeta):
     """Makes event classes: frozen, named for the log, and of fields that can be stored."""
 
     __floats__: bool
+    __decoder__: msgspec.json.Decoder[Any] | None
 
     def __new__(
         metacls,
@@ -43,6 +45,7 @@ class EventMeta(msgspec.StructMeta):
         namespace["__stored_name__"] = _stored_name(class_name, name)
         namespace["__upcasts__"] = {}
         namespace["__floats__"] = True
+        namespace["__decoder__"] = None
         with fields_with_hint(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, namespace, **config)
         _check_shape(cls)
@@ -105,13 +108,14 @@ class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
     __stored_name__: ClassVar[str]
     __upcasts__: ClassVar[dict[str, Upcast[Any, Any]]]
     __floats__: ClassVar[bool]
+    __decoder__: ClassVar[msgspec.json.Decoder[Any] | None]
 
 
 def encode(event: Event) -> tuple[str, bytes]:
-    """The event's name in the log and its data as JSON.
+    """The event's name in the log and its data as JSON, which has been decoded once: a constructor checks nothing.
 
     Raises:
-        ValidationError: it holds something that is not JSON, such as a float that is not a number.
+        ValidationError: it holds what its class does not allow, or what is not JSON, such as a float that is no number.
         TypeError: it is no event.
     """
     if not isinstance(event, Event):
@@ -120,9 +124,36 @@ def encode(event: Event) -> tuple[str, bytes]:
         data = _encode(event)
         if event.__floats__:
             check_finite(event, data)
-        return event.__stored_name__, data
     except msgspec.ValidationError as error:
-        what, path = misfit(error)
-        raise ValidationError(f"event {type(event).__qualname__}: field {path!r}: {what}") from None
+        raise _wrong(event, error) from None
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise ValidationError(f"event {type(event).__qualname__} cannot be encoded as JSON: {error}") from None
+    try:
+        (event.__decoder__ or _decoder(type(event))).decode(data)
+    except (msgspec.DecodeError, RecursionError) as error:
+        if isinstance(error, msgspec.ValidationError) and _is_json(data):
+            raise _wrong(event, error) from None
+        # A part that it was given as JSON is none; whoever keeps it says what is wrong there.
+    return event.__stored_name__, data
+
+
+def _decoder(event: EventMeta) -> msgspec.json.Decoder[Any]:
+    """What decodes events of a class; kept."""
+    try:
+        event.__decoder__ = msgspec.json.Decoder(event)
+    except NameError:  # until each field's type is there, nothing can be said
+        return _any_json
+    return event.__decoder__
+
+
+def _is_json(data: bytes) -> bool:
+    try:
+        _any_json.decode(data)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def _wrong(event: Event, error: msgspec.ValidationError) -> ValidationError:
+    what, path = misfit(error, type(event))
+    return ValidationError(f"event {type(event).__qualname__}: {f'field {path!r}: ' if path else ''}{what}")

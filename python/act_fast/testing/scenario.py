@@ -3,11 +3,9 @@
 import re
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
-import msgspec
-
 from act_fast._events.event import Event, encode
 from act_fast._events.meta import Actor
-from act_fast._model.decide import check_folded, check_unchanged, decide, misfitting
+from act_fast._model.decide import check_folded, check_unchanged, decide
 from act_fast._model.model import Model
 from act_fast._model.registry import Registry
 from act_fast._states.action import Action
@@ -165,10 +163,7 @@ def _stored(model: Model[Any], event: Event) -> Event:
             f"{kind.__qualname__} is no event of {model.definition.state.__qualname__}; it has {known}"
         )
     name, data = encode(event)
-    try:
-        return model.codec.decoders[name](data)
-    except msgspec.MsgspecError as error:
-        raise ValidationError(f"given was {misfitting(kind, error)}") from None
+    return model.codec.decoders[name](data)
 
 
 def _assert_state(state: Any, expected: Any, fields: dict[str, object]) -> None:

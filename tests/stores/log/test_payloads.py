@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -202,6 +202,34 @@ def test_a_number_that_json_does_not_have_is_refused(store: LogStore, event: Eve
         assert f"event {type(event).__qualname__}: field '{field}" in error
         assert "finite" in error
     assert store.head == 0
+
+
+class Stay(Event):
+    nights: Annotated[int, msgspec.Meta(le=30)]
+    guest: str = ""
+    with_whom: "Stay | None" = None
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (Stay(40), "field 'nights': expected `int` <= 30"),
+        (Stay("two"), "field 'nights': expected `int`, got `str`"),  # type: ignore[arg-type]
+        (Stay(1, guest=None), "field 'guest': expected `str`, got `None`"),  # type: ignore[arg-type]
+        (Stay(1, with_whom=Stay(31)), "field 'with_whom.nights': expected `int` <= 30"),
+        (Sized(None), "field 'value'"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_event_that_its_class_would_not_give_back_is_refused(store: LogStore, event: Event, why: str) -> None:
+    for do in (
+        lambda: store.append("one", [event]),
+        lambda: store.append("one", [Stay(1), event]),
+        lambda: store.append_many([Append("one", [Stay(1)]), Append("two", [event])]),
+    ):
+        assert f"event {type(event).__qualname__}: {why}" in refusal(do)
+    assert store.head == 0
+    store.append("one", [Stay(30, with_whom=Stay(1))])
+    assert store.head == 1
 
 
 def test_an_action_whose_event_holds_no_number_is_refused() -> None:
