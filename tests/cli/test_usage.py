@@ -134,3 +134,11 @@ def test_only_a_store_in_a_database_has_tables(run, tmp_path: Path, what: str) -
     assert "name its address" in ran.err
     assert not (tmp_path / "bank.act").exists()
     assert_one_sentence(run("store", what, "nonsense://host"))
+
+
+@pytest.mark.parametrize("words", [["backup", "{}", "copy.act"], ["backup", "bank.act", "{}"], ["bench", "{}"]])
+def test_what_is_for_directories_says_so_of_an_address(run, words: list[str]) -> None:
+    ran = run(*(word.format("postgresql://u:hunter2@127.0.0.1:1/bank") for word in words))
+    assert_one_sentence(ran)
+    assert "directory" in ran.err
+    assert "://" not in ran.err

@@ -39,7 +39,7 @@ def test_many_programs_may_make_the_store_at_once(mariadb_url: str) -> None:
 
 
 def test_a_store_that_is_not_there_is_not_made_unasked(mariadb_url: str) -> None:
-    with pytest.raises(StoreError, match="open it with create=True"):
+    with pytest.raises(StoreError, match="open it with create=True, or let `act-fast store init`"):
         MySqlStore(mariadb_url, create=False)
     MySqlStore(mariadb_url).close()
     MySqlStore(mariadb_url, create=False).close()

@@ -81,6 +81,14 @@ def test_an_address_that_leads_nowhere_is_told_without_its_password(
         assert SECRET not in told.replace(repr(address.format(SECRET)), "")
 
 
+def test_an_option_that_is_not_known_is_told_apart_from_an_address_that_cannot_be_read() -> None:
+    with pytest.raises(ValidationError, match="an option that is not known") as caught:
+        place_of(f"postgresql://u@127.0.0.1:1/db?shema={SECRET}")
+    assert SECRET not in str(caught.value)
+    with pytest.raises(ValidationError, match="cannot be read"):
+        place_of("postgresql://u@127.0.0.1:notaport/db?sslmode=require")
+
+
 def test_a_wrong_password_is_told_without_it(own_postgres: PostgresServer) -> None:
     own_postgres.ask_for_passwords()
     url = f"postgresql://postgres:{SECRET}@127.0.0.1:{own_postgres.port}/postgres"

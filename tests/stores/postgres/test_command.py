@@ -80,9 +80,24 @@ def test_targets_are_listed_explained_and_handled_by_the_address_of_a_store(bank
         )
         found = [run(*each) for each in asked]
         assert SECRET not in "".join(each.stdout + each.stderr for each in found)
-        shown = shlex.quote(str(place_of(url))) if place is url else str(path)
+        shown = shlex.quote(str(place_of(url)).replace("://", "://postgres@")) if place is url else str(path)
         said.append([(each.returncode, each.stdout.replace(shown, "STORE")) for each in found])
     assert said[0] == said[1]
+
+
+def test_the_commands_that_why_names_can_be_run_as_they_stand(bank: tuple[str, Path]) -> None:
+    url, _ = bank
+    with Act(url) as app:
+
+        @app.on(Deposited, to="mail", retries=0)
+        def mail(event: Committed[Deposited]) -> None:
+            raise ValueError("no such address")
+
+        app.settle()
+    lines = run("why", url, "mail").stdout.splitlines()
+    look, go_on = (line.partition("act-fast ")[2] for line in lines if "to look" in line or "to go on" in line)
+    assert "Deposited" in run(*shlex.split(look)).stdout
+    assert run(*shlex.split(go_on)).stdout == "1 target unblocked\n"
 
 
 def test_info_and_verify_read_a_store_by_its_address(bank: tuple[str, Path]) -> None:

@@ -40,7 +40,7 @@ def test_many_programs_may_make_the_store_at_once(postgres_url: str) -> None:
 
 
 def test_a_store_that_is_not_there_is_not_made_unasked(postgres_url: str) -> None:
-    with pytest.raises(StoreError, match="open it with create=True"):
+    with pytest.raises(StoreError, match="open it with create=True, or let `act-fast store init`"):
         PostgresStore(postgres_url, create=False)
     PostgresStore(postgres_url).close()
     PostgresStore(postgres_url, create=False).close()

@@ -5,6 +5,7 @@ from argparse import Namespace
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.words import counted
+from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
 
 __all__ = ["add"]
@@ -29,6 +30,11 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: Namespace) -> int:
+    if "://" in arguments.path or "://" in arguments.target:
+        raise ValidationError(
+            "a backup is made of a directory, to a directory; a database is backed up by its own tools, and"
+            " `act-fast move --copy` copies a store from one to the other"
+        )
     with (
         LogStore(arguments.path, read_only=True, create=False) as store,
         progress_bar("copying", in_bytes=True) as progress,

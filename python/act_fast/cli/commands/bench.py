@@ -8,7 +8,7 @@ from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.rows import Column
-from act_fast.errors import StoreError
+from act_fast.errors import StoreError, ValidationError
 
 __all__ = ["add"]
 
@@ -44,6 +44,8 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: Namespace) -> int:
+    if "://" in arguments.path:  # which is not repeated, since it may carry a password
+        raise ValidationError("a disk is measured here, not a server: name a directory")
     out = rows_to_stdout(COLUMNS, as_json=arguments.json)
     with progress_bar("measuring") as progress:
         figures = []

@@ -5,6 +5,7 @@ import shlex
 from argparse import Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -52,9 +53,7 @@ def add(commands: Commands) -> None:
 
 def _run(arguments: Namespace) -> int:
     with open_targets(arguments.path) as (store, port):
-        # An address may carry a password; the store's own has none.
-        place = str(getattr(store, "path", "")) if "://" in arguments.path else arguments.path
-        answer = _answer(store, port, arguments.target, place)
+        answer = _answer(store, port, arguments.target, _place(store, arguments.path))
     if arguments.json:
         print(json_line(msgspec.json.encode(answer)))
     else:
@@ -62,6 +61,14 @@ def _run(arguments: Namespace) -> int:
         for reason in answer.reasons:
             print(f"  {printable(reason)}")
     return 1 if answer.state in ("blocked", "not there") else 0
+
+
+def _place(store: Store, path: str) -> str:
+    """What to write in other commands. An address may carry a password; the store's own has none, and no user."""
+    if "://" not in path:
+        return path
+    user, at, _ = urlsplit(path).netloc.rpartition("@")
+    return str(getattr(store, "path", "")).replace("://", f"://{user.partition(':')[0]}{at}", 1)
 
 
 def _answer(store: Store, port: ReactionPort, name: str, path: str) -> Answer:

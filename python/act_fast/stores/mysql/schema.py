@@ -154,7 +154,10 @@ def prepare(connection: Connection, prefix: str, store_id: str, create: bool) ->
         _create(connection, prefix, store_id)
         found = _found(connection, prefix)
     if found is None:
-        raise StoreError(f"there is no store with the prefix {prefix!r} in this database; open it with create=True")
+        raise StoreError(
+            f"there is no store with the prefix {prefix!r} in this database;"
+            " to make one, open it with create=True, or let `act-fast store init` do so"
+        )
     number, known = found
     check_format(number, _format(), _store(prefix))
     return known

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 
 from act_fast.errors import ValidationError
 
@@ -69,7 +70,7 @@ def place_of(url: str) -> Place:
     try:
         found: dict[str, Any] = conninfo_to_dict(urlunsplit(parts._replace(scheme="postgresql", query=rest)))
     except ProgrammingError:
-        raise _unreadable() from None
+        raise _unknown_option() if _with_unknown_option(rest) else _unreadable() from None
     host, port, database = (found.get(key, "") for key in ("host", "port", "dbname"))
     if not all(each == "" or each.isdecimal() for each in str(port).split(",")):
         raise _unreadable()
@@ -88,6 +89,18 @@ def _check_schema(schema: str) -> None:
             f"schema={schema!r} cannot be the schema of a store: a name has 1 to {_SCHEMA_BYTES_MAX} bytes, does not"
             " begin with pg_, and has no %"
         )
+
+
+def _with_unknown_option(query: str) -> bool:
+    known = {each.keyword.decode() for each in Conninfo.get_defaults()} | {"ssl"}
+    return any(key not in known for key, _ in parse_qsl(query, keep_blank_values=True))
+
+
+def _unknown_option() -> ValidationError:
+    return ValidationError(
+        "the PostgreSQL address has an option that is not known (it is not repeated here, since it may be a piece of a"
+        " password); there are schema, listen, and those of libpq, such as sslmode; write ? in a password as %3F"
+    )
 
 
 def _unreadable() -> ValidationError:

@@ -374,7 +374,10 @@ def prepare(connection: Connection[Any], schema: str, store_id: str, create: boo
         _create(connection, schema, store_id)
         found = _found(connection, schema)
     if found is None:
-        raise StoreError(f"there is no store in the schema {schema!r} of this database; open it with create=True")
+        raise StoreError(
+            f"there is no store in the schema {schema!r} of this database;"
+            " to make one, open it with create=True, or let `act-fast store init` do so"
+        )
     number, known = found
     check_format(number, _format(), _named(schema))
     return known
