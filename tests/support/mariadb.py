@@ -20,6 +20,7 @@ from tests.support.servers import START_SECONDS, Unavailable, die_with_parent, f
 
 _PACKAGES = ["mariadb-server-core", "mariadb-client-core"]
 _BRING_SECONDS = 300.0
+_TABLE_KEPT_SECONDS = 0.15
 _UNPACKED = Path(sys.prefix) / "mariadb"
 
 
@@ -85,6 +86,16 @@ class MariaDbServer:
             cursor = connection.cursor()
             cursor.execute(statement)
             return [*cursor.fetchall()]
+
+    def in_transactions(self, *, waiting: bool = False) -> list[object]:
+        """The sessions that are in a transaction; with `waiting`, those of them that wait for a lock.
+
+        The server makes this table anew only when nobody has asked for a moment: who asks more often sees an old one.
+        """
+        time.sleep(_TABLE_KEPT_SECONDS)
+        which = "where trx_state = 'LOCK WAIT'" if waiting else ""
+        found = self.ask(f"select trx_mysql_thread_id from information_schema.innodb_trx {which}")
+        return [session for (session,) in found]
 
     def start(self, **settings: object) -> None:
         """Start it, with settings besides its own, and return once it answers."""

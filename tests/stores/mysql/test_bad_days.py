@@ -23,7 +23,6 @@ from tests.support.processes import Tell, started, until
 from tests.support.proxy import Proxy
 
 PATIENCE = 30
-WAITS = "select trx_mysql_thread_id from information_schema.innodb_trx where trx_state = 'LOCK WAIT'"
 
 
 @pytest.fixture
@@ -259,8 +258,8 @@ def test_a_statement_that_is_ended_early_is_told_and_nothing_is_written(
             with connected(mariadb_url) as holder:
                 ask(holder, f"select * from {place_of(mariadb_url).prefix}_log for update")
                 appending = pool.submit(store.append, "a", numbered(2) * count)
-                until(lambda: mariadb.ask(WAITS))
-                ((session,),) = mariadb.ask(WAITS)
+                until(lambda: mariadb.in_transactions(waiting=True))
+                (session,) = mariadb.in_transactions(waiting=True)
                 mariadb.ask(f"kill query {session}")
                 with pytest.raises(StoreError, match="ended a statement early"):
                     appending.result(PATIENCE)

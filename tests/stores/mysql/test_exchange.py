@@ -79,7 +79,7 @@ def test_a_connection_that_breaks_in_the_middle_leaves_nothing(
 
     def broken(take: Take) -> None:
         take(pages[0])
-        ((session,),) = mariadb.ask("select trx_mysql_thread_id from information_schema.innodb_trx")
+        (session,) = mariadb.in_transactions()
         mariadb.ask(f"kill {session}")
 
     with MySqlStore(mariadb_url) as store:

@@ -51,10 +51,7 @@ class Holding:
 
     def waiting(self) -> list[object]:
         """The sessions that wait for a lock now."""
-        found = self._server.ask(
-            "select trx_mysql_thread_id from information_schema.innodb_trx where trx_state = 'LOCK WAIT'"
-        )
-        return [each for (each,) in found]
+        return self._server.in_transactions(waiting=True)
 
     def end_one(self) -> None:
         """End the session that is or will be waiting."""
