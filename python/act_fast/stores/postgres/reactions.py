@@ -29,7 +29,7 @@ _LINES_PAGE: Final = 50_000
 """How many lines are fetched at once."""
 
 _LOOK: Final = """
-select r.number, r.mark, r.folded, l.position, (extract(epoch from clock_timestamp()) * 1000)::bigint,
+select r.number, r.mark, r.folded, l.position, floor(extract(epoch from clock_timestamp()) * 1000)::bigint,
     (r.number = {number} and r.mark = {mark})
         or exists (select 1 from {schema}.reaction_changes where number = {number} and mark = {mark})
 from {schema}.reactions as r, {schema}.log as l
