@@ -3,7 +3,6 @@
 import asyncio
 import fcntl
 import gc
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ import pytest
 
 from act_fast import Act, AsyncAct, Committed, Event, LogStore, State, action, reducer
 from act_fast.errors import StoreClosedError
-from tests.support.processes import Tell, needs_proc, run, until
+from tests.support.processes import Tell, needs_proc, open_below, run, until
 
 
 class Added(Event):
@@ -35,17 +34,6 @@ class Tally(State):
 def ours() -> list[str]:
     """The names of our threads."""
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("act-fast")]
-
-
-def held(path: Path) -> int:
-    """How many descriptors this process has below a path."""
-    found = 0
-    for each in os.listdir("/proc/self/fd"):
-        try:
-            found += os.readlink(f"/proc/self/fd/{each}").startswith(str(path))
-        except OSError:
-            continue  # that of the listing itself
-    return found
 
 
 def use(path: Path) -> None:
@@ -72,7 +60,7 @@ def use(path: Path) -> None:
 @needs_proc
 def test_a_store_in_memory_that_is_closed_has_no_memory_while_something_still_refers_to_it() -> None:
     gc.collect()
-    before = held(Path("/memfd:"))
+    before = open_below(Path("/memfd:"))
     store = LogStore.memory()
     app = Act(store, Tally)
 
@@ -85,7 +73,7 @@ def test_a_store_in_memory_that_is_closed_has_no_memory_while_something_still_re
     app.close()
     store.close()
     gc.collect()
-    assert held(Path("/memfd:")) == before
+    assert open_below(Path("/memfd:")) == before
 
 
 @needs_proc
@@ -97,7 +85,7 @@ def test_apps_that_are_dropped_without_being_closed_let_go_of_everything(tmp_pat
 
     def gone() -> bool:
         gc.collect()
-        return held(tmp_path) == 0 and sorted(ours()) == sorted(before)
+        return open_below(tmp_path) == 0 and sorted(ours()) == sorted(before)
 
     until(gone)
 
@@ -121,7 +109,7 @@ def test_async_apps_that_are_dropped_let_go_of_everything(tmp_path: Path) -> Non
 
     def gone() -> bool:
         gc.collect()
-        return held(tmp_path) == 0 and sorted(ours()) == sorted(before)
+        return open_below(tmp_path) == 0 and sorted(ours()) == sorted(before)
 
     until(gone)
 
@@ -287,14 +275,14 @@ def test_cancelling_while_an_async_app_is_opened_leaves_nothing_open(store_path:
         with (store_path / "locks" / "opening").open("r+") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             opening = asyncio.ensure_future(AsyncAct.open(store_path, Tally))
-            while held(store_path) < 2:  # this lock, and what is being opened
+            while open_below(store_path) < 2:  # this lock, and what is being opened
                 await asyncio.sleep(0)
             opening.cancel()
             for _ in range(100):
                 await asyncio.sleep(0)
         with pytest.raises(asyncio.CancelledError):
             await opening
-        assert held(store_path) == 0
+        assert open_below(store_path) == 0
 
     gc.disable()  # nothing is let go of by chance
     try:

@@ -11,7 +11,7 @@ import pytest
 from act_fast import LogStore
 from act_fast.errors import StoreError, StoreFailedError
 from tests.support.numbered import pairs, positions
-from tests.support.processes import Tell, limit_descriptors, needs_proc, run, started
+from tests.support.processes import Tell, limit_descriptors, needs_proc, open_below, run, started
 
 TEXT = b'"' + b"x" * 1000 + b'"'
 SEGMENT_BYTES = 16 * 1024
@@ -137,21 +137,15 @@ def test_opening_one_store_too_many_says_which_and_what_each_needs(tmp_path: Pat
     assert "takes up to 13 files" in message
 
 
-def open_below(path: Path) -> list[str]:
-    """The files that this process has open below a path."""
-    links = [f"/proc/self/fd/{each}" for each in os.listdir("/proc/self/fd")]
-    return [os.readlink(each) for each in links if os.path.lexists(each) and os.readlink(each).startswith(str(path))]
-
-
 def test_a_store_has_no_more_files_open_than_is_said(store_path: Path) -> None:
     def use(tell: Tell) -> None:
         with LogStore(store_path, segment_bytes=SEGMENT_BYTES) as store:
             for number in range(200):
                 store.append(f"s-{number}", [("Padded", TEXT)] * 5)
             list(store.query())
-            tell(len(open_below(store_path)))
+            tell(open_below(store_path))
             reactions = store.reactions()
-            tell(len(open_below(store_path)))
+            tell(open_below(store_path))
             reactions.close()
 
     alone, reacting = map(int, run(use)[0])
