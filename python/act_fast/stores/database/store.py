@@ -58,13 +58,17 @@ class DatabaseStore(ABC, Generic[C]):
         connections: to the database, in which the tables are there.
         news: of the log's head.
         writer: which appends.
+        bounds: how the database finds between which positions or versions to look.
         payload_max_bytes: the largest data that an event may have.
     """
 
-    def __init__(self, connections: Connections[C], news: News, writer: Writer[C], payload_max_bytes: int) -> None:
+    def __init__(
+        self, connections: Connections[C], news: News, writer: Writer[C], bounds: Bounds, payload_max_bytes: int
+    ) -> None:
         self._connections = connections
         self._news = news
         self._writer = writer
+        self._bounds = bounds
         self._payload_max_bytes = payload_max_bytes
         self._closing: weakref.WeakSet[MirroredReactions] = weakref.WeakSet()
         self._finalizer = weakref.finalize(self, _abandon, news, writer, connections)
@@ -76,11 +80,6 @@ class DatabaseStore(ABC, Generic[C]):
     @abstractmethod
     def stats(self) -> StoreStats:
         """How much the store holds."""
-
-    @property
-    @abstractmethod
-    def _bounds(self) -> Bounds:
-        """How the database finds between which positions or versions to look."""
 
     @abstractmethod
     def _count_names(self) -> None:

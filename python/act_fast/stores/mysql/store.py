@@ -11,7 +11,6 @@ from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.capabilities import Transfer
 from act_fast.stores.database.formats import Upgraded
 from act_fast.stores.database.news import News
-from act_fast.stores.database.queries import Bounds
 from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
 from act_fast.stores.database.writer import Part, Writer
 from act_fast.stores.mysql.address import place_of
@@ -78,8 +77,7 @@ class MySqlStore(DatabaseStore[Connection]):
             )
         news = News(connections, lambda: LookingListener(connections), tells=False)
         writer = Writer(connections, StatementAppending(connections), news.appended)
-        super().__init__(connections, news, writer, payload_max_bytes)
-        self._found_bounds = BisectBounds(connections)
+        super().__init__(connections, news, writer, BisectBounds(connections), payload_max_bytes)
 
     @staticmethod
     def upgrade(url: str) -> Upgraded:
@@ -138,10 +136,6 @@ class MySqlStore(DatabaseStore[Connection]):
                         f" which is too large for this server: it must fit into max_allowed_packet ({packet_max}) twice"
                     )
         return super()._append_encoded(parts, meta, correlation)
-
-    @property
-    def _bounds(self) -> Bounds:
-        return self._found_bounds
 
     def _count_names(self) -> None:
         self._connections.check()

@@ -10,7 +10,6 @@ from act_fast._checks import arguments
 from act_fast.stores.capabilities import Transfer
 from act_fast.stores.database.formats import Upgraded
 from act_fast.stores.database.news import News
-from act_fast.stores.database.queries import Bounds
 from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
 from act_fast.stores.database.writer import Writer
 from act_fast.stores.postgres.address import place_of
@@ -55,8 +54,7 @@ class PostgresStore(DatabaseStore[Connection[Any]]):
             self._store_id = prepare(connection, place.schema, str(uuid.uuid4()), create)
         news = News(connections, lambda: NotificationListener(connections), tells=place.listen)
         writer = Writer(connections, FunctionAppending(connections), news.appended)
-        super().__init__(connections, news, writer, payload_max_bytes)
-        self._found_bounds = FunctionBounds(connections)
+        super().__init__(connections, news, writer, FunctionBounds(connections), payload_max_bytes)
 
     @staticmethod
     def upgrade(url: str) -> Upgraded:
@@ -103,10 +101,6 @@ class PostgresStore(DatabaseStore[Connection[Any]]):
     def transfer(self) -> Transfer:
         """All that the store holds, out and in as it stands, for the framework."""
         return PostgresTransfer(self._connections, self._store_id)
-
-    @property
-    def _bounds(self) -> Bounds:
-        return self._found_bounds
 
     def _count_names(self) -> None:
         self._ask("select {schema}.count_names()")
