@@ -101,6 +101,8 @@ PAGES: Final = [
                 "StoreLockedError",
             ),
             *("RestoreError", "MoveError"),
+            *("EngineError", "EngineAwayError", "EngineRefusedError", "NotDurableError", "RecordTooLargeError"),
+            *("TrimmedError",),
         ],
     ),
     Page("sql.md", "SQL", ["connect", "Connection"]),

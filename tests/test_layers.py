@@ -22,7 +22,7 @@ LOADING = MODEL | {"_loading"}
 REACTIONS = STORES | {"_runtime", "_reactions"}
 WORKERS = REACTIONS | {"_workers"}
 DATABASES = {"stores.database", "stores.mysql", "stores.postgres"}
-EVERYTHING = LOADING | WORKERS | DATABASES | {"stores.log", "_projections", "_sql", "_app"}
+EVERYTHING = LOADING | WORKERS | DATABASES | {"stores.log", "stores.ordered", "_projections", "_sql", "_app"}
 
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
@@ -33,6 +33,7 @@ FLOORS: dict[str, set[str]] = {
     "_events": BASE,
     "stores": EVENTS,
     "stores.log": STORES | {"_runtime"},
+    "stores.ordered": BASE | {"stores", "_runtime"},
     "stores.database": STORES | {"_runtime"},
     "stores.mysql": STORES | {"_runtime", "stores.database"},
     "stores.postgres": STORES | {"_runtime", "stores.database"},

@@ -11,11 +11,16 @@ __all__ = [
     "ConcurrencyError",
     "DecodeError",
     "DefinitionError",
+    "EngineAwayError",
+    "EngineError",
+    "EngineRefusedError",
     "FoldError",
     "InvariantError",
     "MoveError",
     "NonRetryableError",
+    "NotDurableError",
     "OutcomeUnknownError",
+    "RecordTooLargeError",
     "RestoreError",
     "StoreClosedError",
     "StoreCorruptError",
@@ -25,6 +30,7 @@ __all__ = [
     "StoreFullError",
     "StoreLockedError",
     "StreamClosedError",
+    "TrimmedError",
     "ValidationError",
 ]
 
@@ -188,7 +194,7 @@ class StoreFailedError(StoreError):
 
 
 class OutcomeUnknownError(StoreFailedError):
-    """Something failed after a commit had been written, so whether it is there is not known.
+    """Something failed after a commit had been written or sent, so whether it is there is not known.
 
     Load the stream again before you try again. With every other error of an append, nothing was appended.
 
@@ -219,3 +225,42 @@ class StoreCorruptError(StoreError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class EngineError(StoreError):
+    """The engine that keeps a store's log could not do what was asked. When it was an append, nothing was appended."""
+
+
+class EngineAwayError(EngineError):
+    """The engine cannot be reached, or has no leader or quorum just now. Try again later."""
+
+
+class EngineRefusedError(EngineError):
+    """The engine does not let us: the credentials are wrong, or lack a permission. They are not repeated."""
+
+
+class NotDurableError(EngineError):
+    """The engine's log may lose what it acknowledged when a machine is lost. Says what to set, or how to accept it."""
+
+
+class RecordTooLargeError(EngineError):
+    """A record is larger than the engine takes."""
+
+
+class TrimmedError(EngineError):
+    """What is to be read was trimmed from the engine's log; a replica so far behind begins from a checkpoint.
+
+    Attributes:
+        log: the log, without credentials.
+        after: the place behind which it was to be read.
+        first: the first place that is still there.
+    """
+
+    def __init__(self, log: str, after: int, first: int) -> None:
+        super().__init__(log, after, first)
+        self.log = log
+        self.after = after
+        self.first = first
+
+    def __str__(self) -> str:
+        return f"{self.log} begins at {self.first}; what follows {self.after} was trimmed; begin from a checkpoint"
