@@ -91,7 +91,8 @@ PAGES: Final = [
         "Errors",
         [
             *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "FoldError"),
-            *("ConcurrencyError", "StreamClosedError", "NonRetryableError", "StoreError", "StoreClosedError"),
+            *("ConcurrencyError", "StreamClosedError", "NonRetryableError", "MissingExtraError"),
+            *("StoreError", "StoreClosedError"),
             *(
                 "StoreCorruptError",
                 "StoreFailedError",

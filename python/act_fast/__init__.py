@@ -1,10 +1,13 @@
-"""An event-sourcing engine: typed states over a durable log that lives in your process."""
+"""An event-sourcing engine: typed states over a durable log that lives in your process.
+
+What most programs have no use for is imported when it is first named.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 from act_fast._app.act import Act
 from act_fast._app.address import Address
-from act_fast._app.async_act import AsyncAct
-from act_fast._app.connect import connect
-from act_fast._app.moving import move
 from act_fast._app.slice import Component, Slice
 from act_fast._core import Appended, Columns, __version__
 from act_fast._declared.functions import collect, count, distinct, first, last, maximum, minimum, total
@@ -19,8 +22,6 @@ from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
 from act_fast._projections.methods import batch, on
 from act_fast._projections.projection import Projection
-from act_fast._projections.sql_projection import SqlProjection
-from act_fast._projections.state_projection import StateProjection
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Correlation, Drained, Ran, Settled
 from act_fast._reactions.skipped import Skipped
@@ -28,12 +29,12 @@ from act_fast._reactions.targets import Cursor, Target
 from act_fast._rows import Progress
 from act_fast._runtime.backoff import Backoff
 from act_fast._runtime.observers import Failure
-from act_fast._sql.connection import Connection
 from act_fast._states.action import Action, action
 from act_fast._states.invariant import Invariant, invariant
 from act_fast._states.reducer import Reducer, reducer
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
+from act_fast._workers.host import Host
 from act_fast.errors import (
     ActError,
     ConcurrencyError,
@@ -44,6 +45,7 @@ from act_fast.errors import (
     EngineRefusedError,
     FoldError,
     InvariantError,
+    MissingExtraError,
     MoveError,
     NonRetryableError,
     NotDurableError,
@@ -62,13 +64,12 @@ from act_fast.errors import (
     ValidationError,
 )
 from act_fast.stores.conditions import Conditions
-from act_fast.stores.log.export import Compression
-from act_fast.stores.log.offline import restore_path, verify_path
 from act_fast.stores.log.store import Durability, LogStore
 from act_fast.stores.port import Store
 from act_fast.stores.values import (
     Append,
     Backup,
+    Compression,
     Exported,
     Moved,
     NewEvent,
@@ -79,6 +80,15 @@ from act_fast.stores.values import (
     StreamInfo,
     VerifyReport,
 )
+
+if TYPE_CHECKING:
+    from act_fast._app.async_act import AsyncAct
+    from act_fast._app.connect import connect
+    from act_fast._app.moving import move
+    from act_fast._projections.sql_projection import SqlProjection
+    from act_fast._projections.state_projection import StateProjection
+    from act_fast._sql.connection import Connection
+    from act_fast.stores.log.offline import restore_path, verify_path
 
 __all__ = [
     "Acked",
@@ -124,6 +134,7 @@ __all__ = [
     "Lane",
     "LogStore",
     "Meta",
+    "MissingExtraError",
     "MoveError",
     "Moved",
     "NewEvent",
@@ -185,3 +196,36 @@ __all__ = [
     "upcast",
     "verify_path",
 ]
+
+_LATER: Final = {
+    "AsyncAct": "act_fast._app.async_act",
+    "Connection": "act_fast._sql.connection",
+    "SqlProjection": "act_fast._projections.sql_projection",
+    "StateProjection": "act_fast._projections.state_projection",
+    "connect": "act_fast._app.connect",
+    "move": "act_fast._app.moving",
+    "restore_path": "act_fast.stores.log.offline",
+    "verify_path": "act_fast.stores.log.offline",
+}
+"""Where the names are that bring asyncio, sqlite3 or much else along."""
+
+
+def __getattr__(name: str) -> Any:
+    module = _LATER.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(module), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
+
+def _asynchronous(app: Act) -> "AsyncAct":
+    from act_fast._app.async_act import AsyncAct
+
+    return AsyncAct(app)
+
+
+Host.asynchronous = _asynchronous

@@ -16,6 +16,7 @@ __all__ = [
     "EngineRefusedError",
     "FoldError",
     "InvariantError",
+    "MissingExtraError",
     "MoveError",
     "NonRetryableError",
     "NotDurableError",
@@ -149,6 +150,24 @@ class StreamClosedError(ActError):
 
 class NonRetryableError(ActError):
     """Raised by a reaction's handler: trying again cannot help, so block the target at once."""
+
+
+class MissingExtraError(ActError, ImportError):
+    """What was asked needs a package that is not installed. The message says what to install.
+
+    Attributes:
+        module: the module that is missing.
+        extra: the extra of act-fast that brings it, as in `act-fast[sql]`.
+    """
+
+    def __init__(self, message: str, module: str = "", extra: str = "") -> None:
+        super().__init__(message, module, extra)
+        self.message = message
+        self.module = module
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class StoreError(ActError):

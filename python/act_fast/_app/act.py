@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from act_fast._app.address import Address, open_store
 from act_fast._app.exchange_verbs import Exchanges
-from act_fast._app.local_copy import at_hand
 from act_fast._app.reaction_verbs import Reacts
 from act_fast._app.slice import Component
 from act_fast._app.telemetry import engine_class
 from act_fast._checks import arguments
+from act_fast._checks.extras import need
 from act_fast._checks.plain_code import unplain
 from act_fast._events.codec import Codec
 from act_fast._events.committed import Committed
@@ -127,6 +127,8 @@ class Act(Reacts, Exchanges):
     @property
     def _library(self) -> "Library":
         """The relations that SQL knows."""
+        need("SQL", "duckdb", "fsspec")
+        from act_fast._app.local_copy import at_hand
         from act_fast._sql.library import (
             library_of_app,  # DuckDB takes a while to import, and most apps have no use for it
         )

@@ -4,7 +4,8 @@ import os
 from importlib import import_module
 from typing import Any, Final, TypeAlias
 
-from act_fast.errors import StoreError, ValidationError
+from act_fast._checks.extras import missing
+from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 
@@ -83,6 +84,4 @@ def _opening(address: str) -> Any:
     try:
         return getattr(import_module(module), name)
     except ImportError as error:
-        raise StoreError(
-            f"a store at {scheme}:// needs {error.name}, which is not installed; pip install 'act-fast[{extra}]'"
-        ) from error
+        raise missing(f"a store at {scheme}://", str(error.name), extra) from error

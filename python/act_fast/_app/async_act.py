@@ -280,6 +280,3 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
 
 def _page(found: Iterator[T]) -> list[T]:
     return list(islice(found, _PAGE))
-
-
-Host.asynchronous = AsyncAct

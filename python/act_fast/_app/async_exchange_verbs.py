@@ -9,8 +9,7 @@ from act_fast._core import Columns
 from act_fast._events.event import Event
 from act_fast._rows import Progress
 from act_fast.stores.conditions import Conditions, spelled_out
-from act_fast.stores.log.export import Compression
-from act_fast.stores.values import Backup, Exported, Restored
+from act_fast.stores.values import Backup, Compression, Exported, Restored
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act

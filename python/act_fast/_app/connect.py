@@ -8,6 +8,7 @@ from act_fast._app.address import is_store, open_address
 from act_fast._app.async_act import AsyncAct
 from act_fast._app.local_copy import at_hand
 from act_fast._checks import arguments
+from act_fast._checks.extras import need
 from act_fast._sql.connection import Connection
 from act_fast.errors import StoreError, StoreFormatError, StoreLockedError, ValidationError
 from act_fast.stores.log.store import LogStore
@@ -41,6 +42,7 @@ def connect(
         ValidationError: the source is none of these.
         StoreError: the store cannot be opened.
     """
+    need("SQL", "duckdb", "fsspec")
     from act_fast._sql.library import (
         library_of_store,  # DuckDB takes a while to import, and most programs have no use for it
     )

@@ -5,19 +5,18 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Unpack
 
-from act_fast._app.local_copy import at_hand
-from act_fast._app.restoring import restore_store
+from act_fast._checks.extras import need
 from act_fast._core import Columns
 from act_fast._events.event import Event
 from act_fast._rows import Progress
 from act_fast._runtime.apart import check_interrupted
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
+from act_fast.stores.capabilities import cut
 from act_fast.stores.conditions import Conditions, check_names, filter_of, spelled_out
-from act_fast.stores.log.export import Compression, check_destination, cut, export_answer
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
-from act_fast.stores.values import Backup, Exported, Restored
+from act_fast.stores.values import Backup, Compression, Exported, Restored
 
 if TYPE_CHECKING:
     from act_fast._app.pipeline import Engine
@@ -88,6 +87,8 @@ class Exchanges:
             OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
             ValidationError: there is no such source, or the store is a database that is not empty.
         """
+        from act_fast._app.restoring import restore_store
+
         store = self._engine.store
         if dry_run:
             return restore_store(store, source, dry_run=dry_run, progress=progress)
@@ -146,6 +147,9 @@ class Exchanges:
         if query is not None:
             if events is not None or any(each not in (None, 0) for each in conditions.values()):
                 raise ValidationError("a query says itself what it wants: export it without any other condition")
+            need("exporting the answer of a query", "duckdb", "fsspec")
+            from act_fast.stores.log.export import check_destination, export_answer
+
             target = check_destination(path, compression, partition_by, overwrite)
             made = export_answer(self._library.sql(query, params or {}, at, lossless=True), target)
             if progress is not None:
@@ -196,6 +200,7 @@ class Exchanges:
         log = log_of(self._engine.store)
         if event is None:
             return log.arrow(names=names, **conditions)
+        need(f"arrow({event.__name__})", "duckdb", "fsspec")
         return self._library.columns(event, log.columns(), cut(log.columns(), filter_of(conditions)))
 
 
@@ -216,6 +221,8 @@ def log_of(store: Store, progress: Progress | None = None) -> LogStore:
     Raises:
         ValidationError: the store is neither.
     """
+    from act_fast._app.local_copy import at_hand
+
     found = at_hand(store, progress)
     if not isinstance(found, LogStore):
         raise ValidationError(f"{type(store).__name__} is no log, and does not say how it is copied; use its own means")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
-from act_fast._app.local_copy import for_replay
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
 from act_fast._checks.plain_code import called, discard, is_unrun
@@ -19,7 +18,6 @@ from act_fast._events.event import CLOSED, Event
 from act_fast._events.meta import ActionCause, Actor, Causation, Meta, encode_meta
 from act_fast._loading.cache import Cache, Entry
 from act_fast._loading.loader import Loaded, Loader
-from act_fast._loading.replay import replay
 from act_fast._model.decide import check_declared, check_folded, check_unchanged, decide
 from act_fast._model.fold import Unknown
 from act_fast._model.model import Model
@@ -192,6 +190,9 @@ class Engine:
         progress: Progress | bool,
     ) -> Iterator[tuple[str, Snapshot[S]]]:
         """Every stream's state."""
+        from act_fast._app.local_copy import for_replay
+        from act_fast._loading.replay import replay
+
         loader = self._current()
         return replay(
             for_replay(loader.store, streams), loader, self.registry.model_of(state), streams, at, after, progress

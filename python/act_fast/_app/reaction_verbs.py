@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from act_fast._checks import arguments
 from act_fast._events.handling import ambient, handling
 from act_fast._projections.projection import Projection
-from act_fast._projections.rebuild import rebuild
 from act_fast._projections.source import Source
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.on import Declares
@@ -17,16 +16,14 @@ from act_fast._reactions.skipped import Skipped, operator, skip, skipped
 from act_fast._reactions.targets import Cursor, Names, Target, cursors, selection, targets
 from act_fast._rows import Progress
 from act_fast._states.snapshot import Snapshot
-from act_fast._workers.cycle import Cycle
-from act_fast._workers.handler_pool import Crew
 from act_fast._workers.host import Host
-from act_fast._workers.report_start import report_start
 from act_fast._workers.runner import Program
-from act_fast._workers.settle import settle, settle_or_raise
-from act_fast._workers.wait_for import wait_for
-from act_fast._workers.worker import Worker
 from act_fast.errors import ValidationError
 from act_fast.stores.time_travel import cut_at
+
+if TYPE_CHECKING:  # an app that only acts and reads has no use for what works
+    from act_fast._workers.cycle import Cycle
+    from act_fast._workers.worker import Worker
 
 __all__ = ["CONCURRENCY", "Reacts", "Targeted"]
 
@@ -114,6 +111,8 @@ class Reacts(Declares):
             concurrency: handle so many targets of a lane at the same time.
             grace: wait for so many seconds, once stopped, until handlers that are at work have ended.
         """
+        from act_fast._workers.report_start import report_start
+
         worker = self._worker(Host(self._act()), lanes, concurrency, grace)
         report_start(self._program)
         return worker.run()
@@ -146,6 +145,8 @@ class Reacts(Declares):
         if not name:
             raise ValidationError("the target's name is empty; wait_for takes a target's name, or a projection")
         seconds = None if timeout is None else arguments.milliseconds("timeout", timeout) / 1000
+        from act_fast._workers.wait_for import wait_for
+
         return wait_for(self._program, position, name, seconds)
 
     def targets(
@@ -291,6 +292,8 @@ class Reacts(Declares):
 
         What a method of the projection raises is raised, and the live one stays as it was.
         """
+        from act_fast._projections.rebuild import rebuild
+
         resume = arguments.flag("resume", resume)
         app, components = self._act(), self._components
         return self._program.apart(lambda: rebuild(app, components, projection, resume, progress))
@@ -358,7 +361,7 @@ class Reacts(Declares):
         limit = arguments.optional_count("limit", limit)
         return self._program.apart(lambda: self._drain_once(self._cycle(host, lanes, concurrency), limit))
 
-    def _drain_once(self, cycle: Cycle, limit: int | None) -> Drained:
+    def _drain_once(self, cycle: "Cycle", limit: int | None) -> Drained:
         under_way = self._program.begin_pass()
         try:
             drained = cycle.once(limit)
@@ -379,15 +382,22 @@ class Reacts(Declares):
         passes = arguments.optional_count("passes", passes)
         named = None if lanes is None else list(lanes)
         raising = self._program.settle_raises if raises is None else arguments.flag("raises", raises)
+        from act_fast._workers.settle import settle, settle_or_raise
+
         verb = settle_or_raise if raising else settle
         return self._program.apart(lambda: verb(self._cycle(host, lanes, concurrency), passes, named))
 
-    def _worker(self, host: Host, lanes: Sequence[str] | None, concurrency: int, grace: float) -> Worker:
+    def _worker(self, host: Host, lanes: Sequence[str] | None, concurrency: int, grace: float) -> "Worker":
+        from act_fast._workers.worker import Worker
+
         seconds = arguments.milliseconds("grace", grace) / 1000
         crew = _crew_size(concurrency)
         return Worker(self._program, host, lambda: self._lanes(lanes), crew, seconds)
 
-    def _cycle(self, host: Host, lanes: Sequence[str] | None, concurrency: int) -> Cycle:
+    def _cycle(self, host: Host, lanes: Sequence[str] | None, concurrency: int) -> "Cycle":
+        from act_fast._workers.cycle import Cycle
+        from act_fast._workers.handler_pool import Crew
+
         chosen = None if lanes is None else self._lanes(lanes)
         crew = Crew(_crew_size(concurrency), self._program.daemons, lambda: self._program.loop(host))
         return Cycle(self._program, host, chosen, crew)

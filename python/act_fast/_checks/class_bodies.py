@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, time
 from enum import EnumType
 from functools import cached_property
-from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any, Final
 from uuid import UUID
@@ -145,8 +144,9 @@ def _code_again(module: str) -> CodeType | None:
         if hasattr(loader, "get_code"):
             code: CodeType | None = loader.get_code(module)
             return code
-        path = Path(getattr(found, "__file__", None) or "")
-        return compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
+        path = getattr(found, "__file__", None) or ""
+        with open(path, "rb") as file:
+            return compile(file.read(), path, "exec", dont_inherit=True)
     except (OSError, ImportError, SyntaxError, ValueError):
         return None
 

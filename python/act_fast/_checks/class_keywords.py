@@ -1,6 +1,5 @@
 """What a class statement may say besides its bases."""
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -26,7 +25,9 @@ def check_keywords(class_name: str, given: Iterable[str], own: Sequence[str], *,
     known = (*own, *_OF_STRUCTS) if struct else tuple(own)
     for each in given:
         if each not in known or each in own:
-            close = difflib.get_close_matches(each, known, 1)
+            from difflib import get_close_matches
+
+            close = get_close_matches(each, known, 1)
             hint = f"did you mean {close[0]}=?" if close else f"there is {', '.join(f'{name}=' for name in own)}"
             also = " and what msgspec.Struct takes" if struct and not close else ""
             raise DefinitionError(f"class {class_name} has no keyword {each}=; {hint}{also}")

@@ -1,7 +1,6 @@
 """Correlation ids: sixteen letters and digits, unique, and in the order of time."""
 
 import os
-import secrets
 from typing import Final
 
 from act_fast._core import correlation
@@ -9,7 +8,13 @@ from act_fast._core import correlation
 __all__ = ["new_correlation"]
 
 _BITS: Final = 20
-_process = secrets.randbits(_BITS)
+
+
+def _drawn() -> int:
+    return int.from_bytes(os.urandom(4), "big") >> (32 - _BITS)
+
+
+_process = _drawn()
 
 
 def new_correlation() -> str:
@@ -19,7 +24,7 @@ def new_correlation() -> str:
 
 def _begin() -> None:
     global _process
-    _process = secrets.randbits(_BITS)
+    _process = _drawn()
 
 
 os.register_at_fork(after_in_child=_begin)

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from act_fast._checks.extras import has
 from act_fast._rows import Progress
 
 __all__ = ["replay_bar"]
@@ -11,8 +12,8 @@ __all__ = ["replay_bar"]
 
 @contextmanager
 def replay_bar(doing: str) -> Iterator[Progress | None]:
-    """What to call with how many events are done and how many there are; None when standard error is no terminal."""
-    if not sys.stderr.isatty():
+    """What to call with how many events are done and how many there are; None when nothing can be drawn."""
+    if not sys.stderr.isatty() or not has("rich"):
         yield None
         return
     from rich import progress as rich

@@ -10,7 +10,6 @@ import dataclasses
 import dis
 import enum
 import functools
-import hashlib
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -219,4 +218,6 @@ def _package(function: FunctionType | MethodType) -> str:
 
 
 def _digest(data: Any) -> str:
-    return hashlib.sha256(msgspec.json.encode(data)).hexdigest()
+    from hashlib import sha256
+
+    return sha256(msgspec.json.encode(data)).hexdigest()

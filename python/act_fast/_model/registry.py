@@ -1,6 +1,5 @@
 """What an app knows: its states, their actions and their events, checked against each other."""
 
-import difflib
 from collections.abc import Iterable, Iterator
 from types import MethodType
 from typing import Any, TypeVar, get_origin
@@ -88,8 +87,10 @@ class Registry:
         if isinstance(given, MethodType):
             name = f"{type(given.__self__).__qualname__}.{given.__name__}"
             return f"{name} is bound to an instance here; name the action by its class: `{name}`"
+        from difflib import get_close_matches
+
         known = [action.place for state in self.models for action in state.__definition__.actions.values()]
-        close = difflib.get_close_matches(str(given), known, 1) if isinstance(given, str) else []
+        close = get_close_matches(str(given), known, 1) if isinstance(given, str) else []
         hint = f"; did you mean {close[0]}, without quotes?" if close else ""
         return f"{_called(given)} is no action; this app has {', '.join(known) or 'none'}{hint}"
 

@@ -1,6 +1,5 @@
 """The mark of a snapshot: a word for everything that a state was folded by."""
 
-import hashlib
 from typing import Any, Final
 
 import msgspec
@@ -35,7 +34,9 @@ def mark_of(definition: Definition[Any], names: list[str]) -> str:
     said = [definition.snapshot_version, decoding_of(definition.state), _begun(definition.state), folded, sorted(names)]
     if definition.plan is not None:
         said.append(trees_as_data(definition.plan.trees))
-    return hashlib.sha256(_json.encode(said)).hexdigest()[:16]
+    from hashlib import sha256
+
+    return sha256(_json.encode(said)).hexdigest()[:16]
 
 
 def _begun(state: type[Any]) -> str:

@@ -1,6 +1,5 @@
 """Projections: read models that are kept up to date by events, and can be thrown away and rebuilt."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
@@ -19,6 +18,8 @@ from act_fast._runtime.backoff import Backoff
 from act_fast.errors import DefinitionError, ValidationError
 
 if TYPE_CHECKING:
+    import asyncio
+
     from act_fast._states.state import State
 
 __all__ = ["Projection"]
@@ -219,11 +220,13 @@ class Projection:
                     raise
                 raise Partly(events[start - 1].position, error) from error
 
-    def _replay(self, events: list[Committed[Any]], loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    def _replay(self, events: list[Committed[Any]], loop: "Callable[[], asyncio.AbstractEventLoop]") -> None:
         """Handle events that are not delivered by a worker."""
         if not next(iter(self._methods.values())).asynchronous:
             self._run(events)
             return
+        import asyncio
+
         asyncio.run_coroutine_threadsafe(self._handle_lists_async(events), loop()).result()
 
     def _rebuild(self, rebuilding: Replaying, app: Source) -> None:

@@ -1,12 +1,11 @@
 """Rebuilding a projection: its events once more from the log, into a fresh copy beside the live one."""
 
-import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from operator import attrgetter
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from act_fast._checks.components import each_of
 from act_fast._events.committed import Committed
@@ -24,6 +23,9 @@ from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import pinned_to_log
 from act_fast.stores.conditions import Conditions, conditions_of
 from act_fast.stores.port import Store
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Rebuilding", "projections_in", "rebuild"]
 
@@ -56,7 +58,7 @@ class Rebuilding:
         """The position of the last event."""
         return self._store.head
 
-    def loop(self) -> asyncio.AbstractEventLoop:
+    def loop(self) -> "asyncio.AbstractEventLoop":
         """The event loop that `async def` methods run on."""
         found: asyncio.AbstractEventLoop = self._program.loop(Host(self._app))
         return found

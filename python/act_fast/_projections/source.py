@@ -1,14 +1,17 @@
 """What a projection has to know of the app that it is part of, and of a rebuild."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from act_fast._events.committed import Committed
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
-from act_fast._workers.runner import Program
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from act_fast._workers.runner import Program
 
 __all__ = ["Replaying", "Source"]
 
@@ -19,7 +22,7 @@ class Source(Protocol):
     """The app: what feeds a projection, and what its methods are given."""
 
     @property
-    def _program(self) -> Program: ...
+    def _program(self) -> "Program": ...
 
     def load(self, state: type[S], stream: str) -> Snapshot[S]:
         """The state of a stream."""
@@ -48,7 +51,7 @@ class Replaying(Protocol):
         """The position of the last event."""
         ...
 
-    def loop(self) -> asyncio.AbstractEventLoop:
+    def loop(self) -> "asyncio.AbstractEventLoop":
         """The event loop that `async def` methods run on."""
         ...
 

@@ -1,6 +1,5 @@
 """Skipping: one event of one reaction is stepped over by hand, and it is written down who did so, when and why."""
 
-import getpass
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -65,6 +64,8 @@ class _Reset(msgspec.Struct, frozen=True):
 
 def operator() -> str:
     """The user of the machine."""
+    import getpass
+
     try:
         return getpass.getuser()
     except (KeyError, OSError):

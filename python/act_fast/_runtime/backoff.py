@@ -1,6 +1,5 @@
 """How long to wait before trying again."""
 
-import random
 from math import isfinite
 from typing import Final
 
@@ -47,7 +46,9 @@ class Backoff(msgspec.Struct, frozen=True):
             full = min(self.first * self.factor ** min(attempt - 1, 64), self.longest)
         except OverflowError:
             full = self.longest
-        return full * (1 - self.jitter * random.random())
+        from random import random
+
+        return full * (1 - self.jitter * random())
 
 
 def backoff_of(place: str, given: float | Backoff) -> Backoff:

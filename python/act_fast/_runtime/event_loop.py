@@ -1,10 +1,13 @@
 """An event loop on a thread of its own, for `async def` handlers of apps that have none."""
 
-import asyncio
 import threading
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from act_fast._runtime.logger import log
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["LoopThread"]
 
@@ -16,7 +19,7 @@ class LoopThread:
         self._lock = threading.Lock()
         self._running: _Running | None = None
 
-    def loop(self) -> asyncio.AbstractEventLoop:
+    def loop(self) -> "asyncio.AbstractEventLoop":
         """The loop, running."""
         with self._lock:
             if self._running is None:
@@ -42,6 +45,8 @@ class _Running:
     """A loop and its thread. Only `end` stops it: others have handlers on it too, which would wait forever."""
 
     def __init__(self) -> None:
+        import asyncio  # takes longer to import than all else together
+
         self.loop = asyncio.new_event_loop()
         self._ended = False
         with suppress(AttributeError):  # a loop of another kind may not let it be replaced; `_run` starts it again
@@ -61,6 +66,8 @@ class _Running:
             self._thread.join()
 
     def _run(self) -> None:
+        import asyncio
+
         asyncio.set_event_loop(self.loop)
         try:
             while not self._ended:

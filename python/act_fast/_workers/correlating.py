@@ -1,9 +1,8 @@
 """Finding the targets of new events, and what becomes of a reaction when they cannot be found."""
 
-import asyncio
 import time
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any
 
 from act_fast._checks.error_text import error_text
 from act_fast._reactions.catalog import Catalog
@@ -17,8 +16,6 @@ from act_fast.stores.reaction_port import Found, ReactionPort
 from act_fast.stores.rows import committed
 
 __all__ = ["correlate"]
-
-_FAILURES: Final = (Exception, SystemExit, asyncio.CancelledError)
 
 
 class _Undecodable(NonRetryableError):
@@ -55,9 +52,20 @@ def _find(catalog: Catalog, reaction: int, rows: Iterable[Row]) -> tuple[list[Fo
             return found, (row[0], _Undecodable(f"the event does not decode: {error_text(error)}"))
         try:
             found.append((row[0], _names(place, resolver(event))))
-        except _FAILURES as error:
+        except BaseException as error:
+            if not _is_failure(error):
+                raise
             return found, (row[0], error)
     return found, None
+
+
+def _is_failure(error: BaseException) -> bool:
+    """Whether it is a failure of the function, and not meant for the whole program."""
+    if isinstance(error, Exception | SystemExit):
+        return True
+    from asyncio import CancelledError
+
+    return isinstance(error, CancelledError)
 
 
 def _hold(

@@ -1,9 +1,11 @@
 """Whose verb is running."""
 
-import asyncio
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["Host"]
 
@@ -14,12 +16,12 @@ class Host:
     Attributes:
         app: for handlers that are `def`.
         loop: where handlers that are `async def` run; None: on a loop of the app's own.
-        asynchronous: makes the asynchronous face of an app. The module that has it says so.
+        asynchronous: makes the asynchronous face of an app. The package says so, which imports it only then.
     """
 
     asynchronous: ClassVar[Callable[[Any], Any]]
 
-    def __init__(self, app: Any, async_app: Any = None, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(self, app: Any, async_app: Any = None, loop: "asyncio.AbstractEventLoop | None" = None) -> None:
         self.app = app
         self.loop = loop
         self._async_app = async_app

@@ -1,12 +1,11 @@
 """The reactions of one app on its store: known to the store, correlated, and ready to be drained."""
 
 import os
-import random
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from act_fast._reactions.catalog import Catalog, Definitions, lanes_in, reactions_in
 from act_fast._reactions.lane import Lane
@@ -18,13 +17,14 @@ from act_fast._runtime.daemon_threads import Daemons
 from act_fast._runtime.event_loop import LoopThread
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.observers import Observers
-from act_fast._workers.correlating import correlate
-from act_fast._workers.handlers import Steps
-from act_fast._workers.host import Host
-from act_fast._workers.lease_renewer import Renewer
 from act_fast.errors import StoreClosedError, StoreLockedError
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import ReactionPort, reactions_of
+
+if TYPE_CHECKING:  # an app that only acts and reads has no use for what works
+    from act_fast._workers.handlers import Steps
+    from act_fast._workers.host import Host
+    from act_fast._workers.lease_renewer import Renewer
 
 __all__ = ["Pass", "Program"]
 
@@ -88,7 +88,7 @@ class Program:
     ) -> None:
         self.store = store
         self.observers = observers
-        self.holder = os.getpid() << HOLDER_BITS | random.getrandbits(HOLDER_BITS)
+        self.holder = os.getpid() << HOLDER_BITS | int.from_bytes(os.urandom(HOLDER_BITS // 8), "big")
         self.daemons = Daemons("act-fast-handler")
         self.lanes_declared = lanes
         self.settle_raises = False
@@ -182,15 +182,19 @@ class Program:
                 self._registered = len(catalog.specs)
             return self._port
 
-    def renewer(self) -> Renewer:
+    def renewer(self) -> "Renewer":
         """What keeps leases while handlers take long."""
+        from act_fast._workers.lease_renewer import Renewer
+
         with self._lock:
             if self._renewer is None:
                 self._renewer = self._threads.renewer = Renewer(self.port())
             return self._renewer
 
-    def steps(self, host: Host) -> Steps:
+    def steps(self, host: "Host") -> "Steps":
         """The reactions, ready to be called for a host."""
+        from act_fast._workers.handlers import Steps
+
         with self._lock:
             catalog = self.catalog()
             steps = self._steps
@@ -198,12 +202,14 @@ class Program:
                 steps = self._steps = Steps(catalog, host)
             return steps
 
-    def loop(self, host: Host) -> Any:
+    def loop(self, host: "Host") -> Any:
         """The event loop that `async def` handlers run on."""
         return host.loop or self._loop.loop()
 
     def correlate(self, limit: int | None) -> Correlation:
         """Find whom new events concern; among the threads of a process, one does it for all."""
+        from act_fast._workers.correlating import correlate
+
         port = self.port()
         done = Correlation(caught_up=False)
         with self._correlating:

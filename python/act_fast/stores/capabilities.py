@@ -26,6 +26,7 @@ __all__ = [
     "Take",
     "Transfer",
     "columns_of",
+    "cut",
     "is_copied",
     "is_distant",
     "load_each",
@@ -270,6 +271,13 @@ def transfer_of(store: object) -> Transfer:
             " method `transfer()`"
         )
     return found
+
+
+def cut(log: ColumnReader, filter: Filter) -> Filter:
+    """The same events, of the log as it is now, however often it is read."""
+    end = log.head + 1
+    before = filter.get("before")
+    return {**filter, "before": end if before is None else min(before, end)}
 
 
 def pinned_to_log(store: Store) -> Store:

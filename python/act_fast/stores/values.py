@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -11,6 +11,7 @@ from act_fast._events.event import Event
 __all__ = [
     "Append",
     "Backup",
+    "Compression",
     "Exported",
     "Moved",
     "NewEvent",
@@ -21,6 +22,9 @@ __all__ = [
     "StreamInfo",
     "VerifyReport",
 ]
+
+Compression: TypeAlias = Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"]
+"""How Parquet files are compressed."""
 
 NewEvent: TypeAlias = Event | tuple[str, bytes]
 """What is appended: an event, or its name and its data already encoded as JSON."""

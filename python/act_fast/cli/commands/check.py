@@ -14,7 +14,7 @@ from act_fast.cli.input.store import open_store
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.rows import Column, Value, printable, write_all
-from act_fast.cli.output.terminal import console, json_line
+from act_fast.cli.output.terminal import console, draws, json_line
 
 __all__ = ["add"]
 
@@ -84,7 +84,7 @@ def _run(arguments: Namespace) -> int:
 
 def _show(report: CheckReport) -> None:
     write_all(rows_to_stdout(COLUMNS, as_json=False), _rows(report))
-    if sys.stdout.isatty():
+    if draws():
         _explain(report)
 
 

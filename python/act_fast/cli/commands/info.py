@@ -1,6 +1,5 @@
 """`act-fast info PATH`: how much a store holds."""
 
-import sys
 from argparse import Namespace
 from datetime import datetime
 from itertools import chain
@@ -10,7 +9,7 @@ import msgspec
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.rows import printable
-from act_fast.cli.output.terminal import console, json_line
+from act_fast.cli.output.terminal import console, draws, json_line
 from act_fast.cli.output.words import counted
 from act_fast.stores.port import Store
 
@@ -53,7 +52,7 @@ def _run(arguments: Namespace) -> int:
         info = _look(store, arguments.path)
     if arguments.json:
         print(json_line(msgspec.json.encode(info)))
-    elif sys.stdout.isatty():
+    elif draws():
         _show_table(info)
     else:
         _show_lines(info)

@@ -9,6 +9,7 @@ from datetime import datetime
 from act_fast._app.async_act import AsyncAct
 from act_fast._app.connect import connect
 from act_fast._app.local_copy import at_hand
+from act_fast._checks.extras import need
 from act_fast._sql.connection import Connection
 from act_fast.cli.input.app import find_app
 from act_fast.cli.input.arguments import Commands, add_command, position_or_moment
@@ -57,6 +58,7 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: Namespace) -> int:
+    need("act-fast sql", "duckdb", "fsspec")
     form: Form = "json" if arguments.json else "csv" if arguments.csv else "plain"
     with ExitStack() as stack:
         connection = stack.enter_context(_connected(arguments.source, arguments.at, arguments.files, stack))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from act_fast._checks.extras import need
 from act_fast._reactions.targets import Target, targets
 from act_fast.cli.input.arguments import Commands, add_command, count
 from act_fast.cli.input.targets import open_targets
@@ -149,6 +150,7 @@ def _list(store: Store, port: ReactionPort, arguments: Namespace) -> None:
 
 
 def _watch(store: Store, port: ReactionPort, arguments: Namespace) -> None:
+    need("--watch", "rich")
     from rich.live import Live
 
     out = console()

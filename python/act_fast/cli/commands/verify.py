@@ -1,6 +1,5 @@
 """`act-fast verify PATH`: is every byte as it was written?"""
 
-import sys
 from argparse import Namespace
 
 import msgspec
@@ -9,7 +8,7 @@ from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.rows import printable
-from act_fast.cli.output.terminal import console, json_line
+from act_fast.cli.output.terminal import console, draws, json_line
 from act_fast.cli.output.words import counted
 from act_fast.stores.log.offline import verify_path
 from act_fast.stores.values import Problem, VerifyReport
@@ -51,7 +50,7 @@ def _run(arguments: Namespace) -> int:
 
 def _show(report: VerifyReport) -> None:
     verdict = "healthy" if report.healthy else f"DAMAGED: {counted(len(report.problems), 'problem')}"
-    if not sys.stdout.isatty():
+    if not draws():
         for problem in report.problems:
             fields = problem.file, problem.offset, problem.position, problem.message
             print(*map(printable, fields), sep="\t")

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from act_fast._checks.extras import has
 from act_fast._rows import Progress
 from act_fast.cli.output.terminal import console
 
@@ -13,7 +14,7 @@ __all__ = ["progress_bar"]
 @contextmanager
 def progress_bar(doing: str, *, in_bytes: bool = False) -> Iterator[Progress | None]:
     """What to call with how much is done and how much there is; None when there is nobody to see it."""
-    if not sys.stderr.isatty():
+    if not sys.stderr.isatty() or not has("rich"):
         yield None
         return
     from rich import progress as rich

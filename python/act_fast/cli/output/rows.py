@@ -90,13 +90,22 @@ class JsonLines:
 
 
 class TabLines:
-    """One line a row, its fields set apart by tabs, without titles."""
+    """One line a row, its fields set apart by tabs.
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    Args:
+        columns: what each field is.
+        titled: whether the first line has the names of the columns.
+    """
+
+    def __init__(self, columns: Sequence[Column], *, titled: bool = False) -> None:
         self._columns = columns
+        self._titled = titled
 
     def write(self, rows: Sequence[Sequence[Value]]) -> None:
         """Write `rows`, each with one value for every column."""
+        if self._titled:
+            self._titled = False
+            sys.stdout.write("\t".join(printable(each.name) for each in self._columns if each.in_lines) + "\n")
         for row in rows:
             fields = (printable(v) for c, v in zip(self._columns, row, strict=True) if c.in_lines)
             sys.stdout.write("\t".join(fields) + "\n")

@@ -9,10 +9,12 @@ import io
 import sys
 from typing import IO, TYPE_CHECKING, Any, TextIO, cast
 
+from act_fast._checks.extras import has
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["console", "guard_terminals", "json_line", "visible"]
+__all__ = ["console", "draws", "guard_terminals", "json_line", "visible"]
 
 _KEPT = "\n\t"
 
@@ -37,6 +39,11 @@ def guard_terminals(*, stdout: bool = True) -> None:
     if stdout:
         sys.stdout = _guarded(sys.stdout)
     sys.stderr = _guarded(sys.stderr)
+
+
+def draws() -> bool:
+    """Whether standard output is a terminal, and Rich is installed, which draws tables and colours there."""
+    return sys.stdout.isatty() and has("rich")
 
 
 def console(*, stderr: bool = False, soft_wrap: bool = False) -> "Console":

@@ -6,33 +6,26 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final
 
 from act_fast._checks import arguments
+from act_fast._checks.extras import need
 from act_fast._checks.sql_text import quoted_name, quoted_text
 from act_fast._core import Log
 from act_fast._rows import Filter, Progress
 from act_fast._runtime.file_lock import FileLock
 from act_fast._runtime.interruptible import interruptible
 from act_fast.errors import OutcomeUnknownError, StoreError, StoreFullError, StoreLockedError, ValidationError
-from act_fast.stores.capabilities import ColumnReader
-from act_fast.stores.values import Exported
+from act_fast.stores.capabilities import cut
+from act_fast.stores.values import Compression, Exported
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["ARROW_COLUMNS", "Compression", "check_destination", "cut", "export_answer", "export_events"]
-
-Compression: TypeAlias = Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"]
-"""How Parquet files are compressed."""
+__all__ = ["check_destination", "export_answer", "export_events"]
 
 COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta")
 """The columns of an export of events: what `restore` takes."""
-
-ARROW_COLUMNS: Final = (
-    *("position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor"),
-)
-"""The columns that Arrow readers are given: those of `events` in SQL."""
 
 _FORMATS: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 _COMPRESSIONS: Final = ("zstd", "snappy", "gzip", "lz4", "uncompressed")
@@ -138,18 +131,13 @@ def check_destination(
         raise ValidationError(f"compression= and partition_by= are for Parquet, not for {found.suffix}")
     if compression is not None:
         arguments.one_of("compression", compression, _COMPRESSIONS)
+    if kind == "parquet":
+        need("exporting to Parquet", "duckdb")
     if not found.parent.is_dir():
         raise ValidationError(f"there is no folder {found.parent}; make it first")
     destination = Destination(found, kind, compression, columns, arguments.flag("overwrite", overwrite))
     destination.check_free()
     return destination
-
-
-def cut(log: ColumnReader, filter: Filter) -> Filter:
-    """The same events, of the log as it is now, however often it is read."""
-    end = log.head + 1
-    before = filter.get("before")
-    return {**filter, "before": end if before is None else min(before, end)}
 
 
 def export_events(log: Log, destination: Destination, filter: Filter, progress: Progress | None) -> Exported:

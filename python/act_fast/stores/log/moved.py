@@ -1,7 +1,6 @@
 """The note that a log bears once it was moved to another address."""
 
 import os
-from pathlib import Path
 from typing import Final
 
 from act_fast.errors import StoreError
@@ -17,37 +16,39 @@ def check_not_moved(path: str) -> None:
     Raises:
         StoreError: it was, and to where.
     """
+    note = os.path.join(path, _NOTE)
     try:
-        where = (Path(path) / _NOTE).read_text(errors="replace")
+        with open(note, errors="replace") as file:
+            where = file.read()
     except OSError:
         return
     raise StoreError(
         f"the store at {path} was moved to {where}; open that one. (For reading, this one can still be opened with"
-        f" read_only=True. To go on here nevertheless, without what was appended there, remove {Path(path) / _NOTE})"
+        f" read_only=True. To go on here nevertheless, without what was appended there, remove {note})"
     )
 
 
 def note_move(path: str, where: str) -> None:
     """Note where a log was moved to. The note would survive a power cut."""
-    note = Path(path) / _NOTE
-    fresh = note.with_name(f"{_NOTE}.new")
+    note = os.path.join(path, _NOTE)
+    fresh = f"{note}.new"
     with open(fresh, "w") as file:
         file.write(where)
         file.flush()
         os.fsync(file.fileno())
     os.replace(fresh, note)
-    _sync(note.parent)
+    _sync(path)
 
 
 def forget_move(path: str) -> None:
     """Let programs go on with a log that was moved back."""
-    note = Path(path) / _NOTE
-    if note.exists():
-        note.unlink()
-        _sync(note.parent)
+    note = os.path.join(path, _NOTE)
+    if os.path.exists(note):
+        os.unlink(note)
+        _sync(path)
 
 
-def _sync(folder: Path) -> None:
+def _sync(folder: str) -> None:
     file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(file)

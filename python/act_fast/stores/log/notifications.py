@@ -1,12 +1,15 @@
 """Wakes asyncio code when the log's head moves: one thread for all that wait on a store, however many they are."""
 
-import asyncio
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from act_fast._core import Log
 from act_fast._runtime.forks import tell_in_child
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["News"]
 
@@ -35,8 +38,10 @@ class News:
         self._thread: threading.Thread | None = None
 
     @contextlib.contextmanager
-    def above(self, after: int) -> Iterator[asyncio.Future[int]]:
+    def above(self, after: int) -> "Iterator[asyncio.Future[int]]":
         """A future of the running loop that gets the next head above `after`; look at the head once you have it."""
+        import asyncio
+
         future = asyncio.get_running_loop().create_future()
         with self._lock:
             if self._thread is None:
@@ -87,26 +92,26 @@ class News:
                 self._thread = None
             return bool(self._waiters)
 
-    def _take_below(self, head: int) -> list[asyncio.Future[int]]:
+    def _take_below(self, head: int) -> "list[asyncio.Future[int]]":
         with self._lock:
             taken = [future for future, after in self._waiters.items() if after < head]
             for future in taken:
                 del self._waiters[future]
             return taken
 
-    def _take_all(self) -> list[asyncio.Future[int]]:
+    def _take_all(self) -> "list[asyncio.Future[int]]":
         with self._lock:
             taken = list(self._waiters)
             self._waiters.clear()
             return taken
 
-    def _tell(self, futures: list[asyncio.Future[int]], outcome: int | BaseException) -> None:
+    def _tell(self, futures: "list[asyncio.Future[int]]", outcome: int | BaseException) -> None:
         for future in futures:
             with contextlib.suppress(RuntimeError):  # a loop that was closed has nobody left to tell
                 future.get_loop().call_soon_threadsafe(_resolve, future, outcome)
 
 
-def _resolve(future: asyncio.Future[int], outcome: int | BaseException) -> None:
+def _resolve(future: "asyncio.Future[int]", outcome: int | BaseException) -> None:
     if future.done():
         return
     if isinstance(outcome, BaseException):

@@ -1,12 +1,10 @@
 """The store that is a directory on this machine: a thin face over the log in the core."""
 
-import asyncio
 import os
 import warnings
 import weakref
 from collections.abc import Iterator, Sequence
 from itertools import chain, takewhile
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal, Self, TypeAlias, Unpack
 
@@ -18,22 +16,20 @@ from act_fast._events.event import encode
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress, Row
 from act_fast.errors import StoreError, ValidationError
-from act_fast.stores.capabilities import ColumnReader, LogMark, ReplayGroups, Rows, Transfer
+from act_fast.stores.capabilities import ColumnReader, LogMark, ReplayGroups, Rows, Transfer, cut
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.given import cause_of, part, parts_of
-from act_fast.stores.log.export import ARROW_COLUMNS, Compression, check_destination, cut, export_events
 from act_fast.stores.log.from_core import store_stats, verify_report
 from act_fast.stores.log.moved import check_not_moved
 from act_fast.stores.log.notifications import News
 from act_fast.stores.log.reactions import LogReactions
-from act_fast.stores.log.restore import check_source, restore_into
-from act_fast.stores.log.transfer import LogTransfer
 from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.rows import each_committed, stream_info
 from act_fast.stores.values import (
     Append,
     Backup,
+    Compression,
     Exported,
     NewEvent,
     Restored,
@@ -48,6 +44,10 @@ __all__ = ["Durability", "LogStore"]
 Durability: TypeAlias = Literal["fsync", "interval", "os"]
 """What an append waits for, as told of `LogStore`: `"fsync"` that it would survive a power cut, the others nothing."""
 
+_ARROW_COLUMNS: Final = (
+    *("position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor"),
+)
+"""The columns that Arrow readers are given: those of `events` in SQL."""
 _SEGMENT_BYTES: Final = 64 * 1024 * 1024
 _PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
 
@@ -306,6 +306,8 @@ class LogStore:
             return self.head
         with self._news.above(after) as future:
             if self.head <= after:  # looked at again, since news may have come before there was anybody to tell
+                import asyncio
+
                 await asyncio.wait((future,), timeout=seconds)
             return future.result() if future.done() else self.head
 
@@ -339,6 +341,8 @@ class LogStore:
             OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
         target = arguments.directory(path)
+        from pathlib import Path
+
         if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.path)):
             raise ValidationError(f"{target} is within the store itself; choose a place outside, best on another disk")
         return Backup(target, *self._log.backup(target, progress))
@@ -356,7 +360,7 @@ class LogStore:
             conditions: which events, as `Conditions` lists them.
         """
         log = self._log.pin()
-        return log.columns([(name, name) for name in ARROW_COLUMNS], filter=cut(log, filter_of(conditions, names)))
+        return log.columns([(name, name) for name in _ARROW_COLUMNS], filter=cut(log, filter_of(conditions, names)))
 
     @spelled_out
     def export(
@@ -391,6 +395,8 @@ class LogStore:
             StoreLockedError: somebody else is just writing to `path`.
             OutcomeUnknownError: it is there and whole, but may not survive a power cut.
         """
+        from act_fast.stores.log.export import check_destination, export_events
+
         target = check_destination(path, compression, partition_by, overwrite)
         return export_events(self._log.pin(), target, filter_of(conditions, names), progress)
 
@@ -417,6 +423,8 @@ class LogStore:
             OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
             ValidationError: there is no such source, or this handle only reads.
         """
+        from act_fast.stores.log.restore import check_source, restore_into
+
         path = check_source(source)
         if arguments.flag("dry_run", dry_run):
             return restore_into(Restoring.rehearsal, path, progress)
@@ -476,6 +484,8 @@ class LogStore:
 
     def transfer(self) -> Transfer:
         """All that the store holds, out and in as it stands, for the framework."""
+        from act_fast.stores.log.transfer import LogTransfer
+
         return LogTransfer(self._log)
 
     def close(self) -> None:

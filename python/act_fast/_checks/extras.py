@@ -1,0 +1,39 @@
+"""What an extra of the package brings, and what is said where it is missing."""
+
+import sys
+from importlib.util import find_spec
+from typing import Final
+
+from act_fast.errors import MissingExtraError
+
+__all__ = ["has", "missing", "need"]
+
+_EXTRAS: Final = {"duckdb": "sql", "fsspec": "sql", "rich": "cli"}
+"""Which extra brings a module."""
+
+
+def has(module: str) -> bool:
+    """Whether a module can be imported. It is not imported for that."""
+    return sys.modules.get(module) is not None or find_spec(module) is not None
+
+
+def need(what: str, *modules: str) -> None:
+    """Make sure that modules can be imported.
+
+    Args:
+        what: what needs them, as the beginning of a sentence.
+        modules: their names.
+
+    Raises:
+        MissingExtraError: one of them is not installed.
+    """
+    for module in modules:
+        if not has(module):
+            raise missing(what, module, _EXTRAS[module])
+
+
+def missing(what: str, module: str, extra: str) -> MissingExtraError:
+    """The error that says what to install."""
+    return MissingExtraError(
+        f"{what} needs {module}, which is not installed; pip install 'act-fast[{extra}]'", module, extra
+    )
