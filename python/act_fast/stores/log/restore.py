@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from act_fast._checks.extras import need
 from act_fast._core import Restoring
 from act_fast._rows import Progress
 from act_fast._runtime.interruptible import interruptible
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["check_source", "restore_into"]
 
 _ROWS: Final = 20_000
+_VIEW: Final = "rows_to_restore"
 _NEEDED: Final = ("stream", "name", "data")
 _TEXT: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
@@ -38,6 +40,8 @@ def check_source(source: str | os.PathLike[str]) -> Path:
             f"{path} cannot be restored from: its name must end in .jsonl, .csv or .parquet, or it must be a folder of"
             " Parquet files"
         )
+    if path.suffix not in _TEXT:
+        need("restoring from Parquet", "duckdb")
     return path
 
 
@@ -104,9 +108,10 @@ def _rows(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, Ite
     found = connection.read_parquet(files, hive_partitioning=path.is_dir(), union_by_name=True)
     types = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
     columns = [_column(str(path), name, types) for name in _COLUMNS]
+    found.create_view(_VIEW)  # named, as DuckDB would look for a variable in Python frames, where Ctrl-C can lose it
     count = found.aggregate("count(*)").fetchall()[0][0]
     order = " order by position" if "position" in types and len(files) > 1 else ""
-    answer = connection.execute(f"select {', '.join(columns)} from found{order}")
+    answer = connection.execute(f"select {', '.join(columns)} from {_VIEW}{order}")
     return count, iter(lambda: answer.fetchmany(_ROWS), [])
 
 
