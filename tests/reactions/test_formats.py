@@ -1,4 +1,7 @@
-"""What an earlier version kept for all event names at once: nothing is lost, nothing is delivered again."""
+"""What earlier versions have kept of reactions: nothing is lost, nothing is delivered again.
+
+The first store is from when a reaction had one cursor for all event names, the second from when it has one for each.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -11,6 +14,7 @@ from act_fast import Act, Event, LogStore
 from tests.support.heard import Heard
 
 FIXTURE = Path(__file__).parent.parent / "fixtures" / "format-1" / "reactions"
+SECOND = FIXTURE.with_name("reactions-2")
 PAID = [2, 4, 6, 7, 9, 10, 11, 12, 14, 15, 16, 17, 19, 20, 21]
 OPENED = [1, 3, 5]
 CLOSED = [8, 13, 18]
@@ -130,3 +134,25 @@ def test_where_what_was_handled_is_lost_all_is_delivered_once_more(tmp_path: Pat
         again = Program(store, Closed)
         again.app.settle()
         assert again.heard[:2] == [[], []]
+
+
+def test_a_store_with_a_cursor_for_each_name_goes_on_where_it_was(tmp_path: Path) -> None:
+    shutil.copytree(SECOND, tmp_path / "store")
+    with LogStore(tmp_path / "store", create=False) as store:
+        app, mailer, own = Act(store), Heard(), Heard()
+        app.on(Opened, Paid, to="q", name="mailer")(mailer)
+        app.on(Paid, to="own-{stream}", name="own", retries=0)(own)
+        assert [(each.name, each.failing, each.error) for each in app.blocked()] == [
+            ("own-a1", 7, "OSError: no route to host")
+        ]
+        app.settle()
+        assert (mailer.positions, own.positions) == ([8, 9], [8])
+        app.unblock()
+        app.settle()
+        assert own.positions == [8, 7, 9]
+        assert [(each.target, each.position, each.reason, each.by) for each in app.skipped()] == [
+            ("own-a2", 6, "the partner is gone", "support")
+        ]
+        app.reset("own-a2")
+        app.settle()
+        assert own.positions == [8, 7, 9, 6]

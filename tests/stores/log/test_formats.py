@@ -1,6 +1,7 @@
 """Stores that earlier versions have written are copied and opened: what was in them must be in them."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,17 @@ def version(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+def formats_in(folder: Path) -> set[tuple[str, int]]:
+    """The kinds of files in stores, by folder and name without numbers, with the formats that their heads name."""
+    found = set()
+    for path in folder.rglob("*"):
+        head = path.read_bytes()[:12] if path.is_file() else b""
+        if head.startswith(b"ACT"):
+            kind = re.sub(r"[-\d]+", "", f"{path.parent.name}/{path.name}").strip("/")
+            found.add((kind if path.name != "control" else "control", int.from_bytes(head[8:], "little")))
+    return found
+
+
 def copy_of(version: str, name: str, to: Path) -> Path:
     return Path(shutil.copytree(FIXTURES / version / name, to / name))
 
@@ -67,3 +79,10 @@ def test_damage_further_up_is_reported_with_its_place_and_nothing_is_changed(ver
     assert caught.value.position is not None
     assert [file.read_bytes() for file in log] == before
     assert [problem.file for problem in verify_path(path).problems] == ["log/00000000.seg"]
+
+
+def test_stores_of_every_format_that_this_version_writes_are_kept(tmp_path: Path) -> None:
+    with LogStore(tmp_path / "fresh") as store:
+        store.append("account-1", [("Deposited", b"1")])
+        store.reactions().close()
+    assert formats_in(tmp_path / "fresh") <= formats_in(FIXTURES)
