@@ -12,6 +12,7 @@ import pytest
 
 from act_fast import LogStore
 from tests.support.mariadb import MariaDbServer, mariadb_server
+from tests.support.nats import NatsServers, nats_servers
 from tests.support.servers import PostgresServer, Unavailable, postgres_server, unavailable
 from tests.support.time_limit import bounded
 
@@ -160,6 +161,24 @@ def own_mariadb(_mariadb: MariaDbServer | Unavailable) -> Iterator[MariaDbServer
 def mariadb_url(mariadb: MariaDbServer) -> str:
     """The address of a store that no other test has; its tables are not made yet."""
     return mariadb.url(prefix=f"test_{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def _nats() -> Iterator[NatsServers | Unavailable]:
+    with ExitStack() as ending:
+        try:
+            found: NatsServers | Unavailable = ending.enter_context(nats_servers(3))
+        except Unavailable as reason:
+            found = reason
+        yield found
+
+
+@pytest.fixture
+def nats_cluster(_nats: NatsServers | Unavailable) -> NatsServers:
+    """Three NATS servers, the same for all tests of a session."""
+    if isinstance(_nats, Unavailable):
+        unavailable(_nats)
+    return _nats
 
 
 @pytest.fixture
