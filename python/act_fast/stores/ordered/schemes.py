@@ -33,6 +33,7 @@ def _adapter(module: str, name: str, extra: str, options: str) -> _Adapter:
 
 
 _ADAPTERS: Final = {
+    "dir": _adapter("directory", "DirectoryOrderedLog", "", ""),
     "nats": _adapter("nats", "NatsOrderedLog", "nats", "durability replicas creds token tls_ca tls_cert tls_key"),
 }
 
