@@ -3,10 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, final, type_check_only
 
-from act_fast._rows import CommitRow, Filter, Progress, Row, StreamRow
+from act_fast._rows import CommitRow, Filter, Progress, Proposal, ProposedPart, RecordRow, Row, StreamRow
 
 __all__ = [
     "Appended",
+    "Applier",
     "Columns",
     "Declaration",
     "Group",
@@ -19,10 +20,15 @@ __all__ = [
     "Restoring",
     "StateColumns",
     "__version__",
+    "body_record",
     "check_commit",
     "check_name",
+    "commits_record",
     "correlation",
+    "genesis_record",
     "is_pattern",
+    "read_genesis",
+    "record_head",
     "verify_path",
 ]
 __version__: str
@@ -40,6 +46,41 @@ def check_commit(
 
 def check_name(what: str, name: str) -> None:
     """Refuse what cannot be a name; `what` is the word for it."""
+
+def genesis_record(store_id: bytes, segment_bytes: int) -> bytes:
+    """The record that brings a replicated store into being."""
+
+def read_genesis(record: bytes) -> tuple[bytes, int] | None:
+    """What a genesis says: the store id and the size of a log file; None for any other record."""
+
+def record_head(record: bytes) -> tuple[str, bytes, bytes, int, int]:
+    """What a record says of itself: kind, store id, session, number, and the log's time in ms."""
+
+def commits_record(store_id: bytes, session: bytes, number: int, time_ms: int, proposals: Sequence[Proposal]) -> bytes:
+    """A record of proposals: (created in µs since 1970 UTC, meta, parts) each, and each part (stream, events, expected
+    version)."""
+
+def body_record(store_id: bytes, session: bytes, number: int, time_ms: int, kind: str, body: bytes) -> bytes:
+    """A record of reactions, or of a member."""
+
+@final
+class Applier:
+    """Applies records to a replica: one at a time, which the caller sees to."""
+
+    def __new__(cls, log: Log, state: bytes | None) -> Applier: ...
+    @property
+    def place(self) -> int:
+        """The place of the last record that was applied."""
+
+    def apply(self, records: Sequence[tuple[int, bytes]]) -> list[RecordRow]:
+        """Apply records (place, record), in the order of the ordered log; those up to `place` are passed over. Answers
+        those that are not commits, and not there twice.
+
+        Raises at the first record that it cannot apply, when those before it have been applied. If some of these are to
+        be answered, it answers them instead, and raises when it is called with the rest: `place` says how far it is."""
+
+    def state(self) -> bytes:
+        """What is to be kept for the next one; to be written once the log has been flushed."""
 
 @final
 class Pattern:
@@ -173,6 +214,47 @@ class Log:
         read_only: bool,
         create: bool,
     ) -> Log: ...
+    @staticmethod
+    def open_replica(
+        path: str,
+        durability: str | None,
+        flush_interval_ms: int,
+        read_only: bool,
+        genesis: tuple[bytes, int] | None,
+    ) -> Log:
+        """Open the replica of a replicated store. With a genesis, (store id, size of a log file): that of this store,
+        which is made where there is none. Without a durability: that of whoever has it open, else "interval"."""
+
+    @property
+    def is_replica(self) -> bool:
+        """Whether this is the replica of a replicated store."""
+
+    def origin(self) -> tuple[int, int]:
+        """Which proposal the last commit was: the place of its record, and its number there, from 0. (0, 0) at the
+        beginning."""
+
+    def applied(self) -> int:
+        """The place up to which all records have been applied, as far as is known."""
+
+    def wait_applied(self, place: int, timeout_ms: int | None = None) -> int:
+        """Sleep until the record at a place has been applied, or the time is over; how far it is either way."""
+
+    def log_time(self) -> int:
+        """The log's time now, in ms since 1970."""
+
+    def settled(self, place: int) -> list[tuple[int, int, int]]:
+        """The commits that came from the record at a place: its number there, and the positions of its first and last
+        event."""
+
+    def position_at(self, place: int) -> int:
+        """The last position that came from a record at or before a place."""
+
+    def version_at(self, stream: str, position: int) -> int:
+        """The version that a stream had when a position was the last."""
+
+    def check_proposal(self, parts: Sequence[ProposedPart], meta: bytes) -> None:
+        """Refuse a commit that replicas would refuse whatever the versions of its streams are, or that no log takes."""
+
     @staticmethod
     def memory(segment_bytes: int, payload_max_bytes: int) -> Log: ...
     @property

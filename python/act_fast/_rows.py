@@ -12,6 +12,15 @@ CommitRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes]
 StreamRow: TypeAlias = tuple[str, int, int, int, int, int, str]
 """stream, version, first position, last position, first created µs, last created µs, name of the last event"""
 
+ProposedPart: TypeAlias = tuple[str, Sequence[tuple[str, bytes]], int | None]
+"""stream, its events (name, data), and the version expected, None for any"""
+
+Proposal: TypeAlias = tuple[int, bytes, Sequence[ProposedPart]]
+"""created in µs since 1970 UTC, meta (JSON, b"" when there is none), parts"""
+
+RecordRow: TypeAlias = tuple[int, str, bytes, int, int, bytes]
+"""a record of an ordered log: place, kind, session, its number in the session, the log's time in ms since 1970, body"""
+
 Progress: TypeAlias = Callable[[int, int], object]
 """called now and then with (done, in all); the verb says of what: bytes, events, positions, rows"""
 

@@ -42,6 +42,9 @@ pub enum Error {
     /// What was asked for has been written, but it is not known whether it stays.
     #[error("{0}")]
     Unknown(String),
+    /// A record of the ordered log, or what is kept of them, is not what it must be. It was not applied.
+    #[error("{0}")]
+    Record(String),
     /// Not a store, or one of a format that this version cannot read.
     #[error("{0}")]
     Format(String),

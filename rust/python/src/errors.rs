@@ -36,6 +36,7 @@ pub(crate) fn raised(error: Error) -> PyErr {
         Error::Unknown(message) => python::OutcomeUnknownError::new_err(message),
         Error::Format(message) => python::StoreFormatError::new_err(message),
         Error::Closed(message) => python::StoreClosedError::new_err(message),
+        Error::Record(message) => python::StoreError::new_err(message),
         Error::WouldWait | Error::Io { .. } => python::StoreError::new_err(error.to_string()),
     }
 }

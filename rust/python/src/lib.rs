@@ -16,6 +16,7 @@ mod place;
 mod progress;
 mod query;
 mod reactions;
+mod replica;
 mod restoring;
 mod rows;
 mod stats;
@@ -46,6 +47,8 @@ mod _core {
     use crate::query::Query;
     #[pymodule_export]
     use crate::reactions::Reactions;
+    #[pymodule_export]
+    use crate::replica::{Applier, body_record, commits_record, genesis_record, read_genesis, record_head};
     #[pymodule_export]
     use crate::restoring::Restoring;
     #[pymodule_export]

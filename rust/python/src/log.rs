@@ -24,6 +24,7 @@ use crate::handle::{Handle, Standing, emptied};
 use crate::place::place;
 use crate::progress;
 use crate::query::Query;
+use crate::replica;
 use crate::restoring::Restoring;
 use crate::rows::rows;
 use crate::{stats, verify};
@@ -88,6 +89,84 @@ impl Log {
             create,
         };
         Self::start(py, Arc::new(RealDisk::new(&path)), options)
+    }
+
+    /// Open the replica of a replicated store. With a genesis, (store id, size of a log file): that of this store, which is made
+    /// where there is none. Without a durability: that of whoever has it open, else "interval".
+    #[staticmethod]
+    #[pyo3(signature = (path, durability, flush_interval_ms, read_only, genesis))]
+    fn open_replica(
+        py: Python<'_>,
+        path: PathBuf,
+        durability: Option<&str>,
+        flush_interval_ms: u64,
+        read_only: bool,
+        genesis: Option<(Bound<'_, PyBytes>, u64)>,
+    ) -> PyResult<Self> {
+        let genesis = genesis.as_ref().map(|(id, bytes)| replica::genesis((id.as_bytes(), *bytes))).transpose()?;
+        let options = Options {
+            durability: Durability::from_name(durability.unwrap_or("interval")).map_err(raised)?,
+            adopt_durability: durability.is_none(),
+            flush_interval: Duration::from_millis(flush_interval_ms),
+            read_only,
+            ..Options::default()
+        };
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&path));
+        let log =
+            py.detach(|| act_fast_core::Log::open_replica(Arc::clone(&disk), options, genesis)).map_err(raised)?;
+        let options = log.options().clone();
+        Ok(Self { handle: Handle::new(log), disk, options })
+    }
+
+    /// Whether this is the replica of a replicated store.
+    #[getter]
+    fn is_replica(&self) -> PyResult<bool> {
+        Ok(self.handle.get()?.is_replica())
+    }
+
+    /// Which proposal the last commit was: the place of its record, and its number there. (0, 0) at the beginning.
+    fn origin(&self) -> PyResult<(u64, u64)> {
+        let origin = self.handle.get()?.origin().map_err(raised)?;
+        Ok((origin.place, origin.index))
+    }
+
+    /// The place up to which all records have been applied, as far as is known.
+    fn applied(&self) -> PyResult<u64> {
+        self.handle.get()?.applied().map_err(raised)
+    }
+
+    /// Sleep until the record at a place has been applied, or the time is over; how far it is either way.
+    #[pyo3(signature = (place, timeout_ms=None))]
+    fn wait_applied(&self, py: Python<'_>, place: u64, timeout_ms: Option<u64>) -> PyResult<u64> {
+        self.handle.sleep(py, timeout_ms, |log, nap| log.wait_applied(place, nap), |applied| *applied >= place)
+    }
+
+    /// The log's time now, in ms since 1970.
+    fn log_time(&self) -> PyResult<u64> {
+        self.handle.get()?.log_time_ms().map_err(raised)
+    }
+
+    /// The commits that came from the record at a place: its number there, and the positions of its first and last event.
+    fn settled(&self, place: u64) -> PyResult<Vec<(u64, u64, u64)>> {
+        let settled = self.handle.get()?.settled(place).map_err(raised)?;
+        Ok(settled.into_iter().map(|one| (one.index, one.first_position, one.last_position)).collect())
+    }
+
+    /// The last position that came from a record at or before a place.
+    fn position_at(&self, place: u64) -> PyResult<u64> {
+        self.handle.get()?.position_at(place).map_err(raised)
+    }
+
+    /// The version that a stream had when a position was the last.
+    fn version_at(&self, stream: &Bound<'_, PyAny>, position: u64) -> PyResult<u64> {
+        self.handle.get()?.version_at(arguments::text(stream, "stream")?, position).map_err(raised)
+    }
+
+    /// Refuse a commit that replicas would refuse whatever the versions of its streams are, or that no log takes.
+    fn check_proposal(&self, parts: &Bound<'_, PyAny>, meta: &[u8]) -> PyResult<()> {
+        let given = Parts::new(parts)?;
+        let events = given.events()?;
+        self.handle.get()?.check_proposal(&given.parts(&events)?, meta).map_err(raised)
     }
 
     /// Open a store in anonymous memory.
@@ -192,7 +271,7 @@ impl Log {
     /// Keep such lines in the place of all that is kept of reactions, which nobody may work on.
     fn put_reaction_lines(&self, py: Python<'_>, lines: &Bound<'_, PyBytes>) -> PyResult<()> {
         let (log, lines) = (self.handle.get()?, lines.as_bytes());
-        log.check_writable().map_err(raised)?;
+        log.check_writable().and_then(|()| log.check_not_replica()).map_err(raised)?;
         py.detach(|| Mirror::put_lines(&*self.disk, &log.store_id(), lines)).map_err(raised)
     }
 
@@ -441,13 +520,16 @@ impl Log {
 
     /// Begin to make the successor of this store, which must have been released.
     fn restoring(&self, py: Python<'_>) -> PyResult<Restoring> {
+        // Refused by `release` already, if it is a replica.
         Restoring::successor(py, &self.disk, self.options.segment_bytes)
     }
 
     /// Let go of the store, to open it again later: as closing does, but waiting until nobody uses this handle any more.
     /// `let_go` is called when nobody can begin to use it.
     fn release(&self, py: Python<'_>, let_go: &Bound<'_, PyAny>) -> PyResult<()> {
-        self.handle.get()?.check_writable().map_err(raised)?;
+        let log = self.handle.get()?;
+        log.check_writable().and_then(|()| log.check_not_replica()).map_err(raised)?;
+        drop(log);
         let taken = self.handle.change(|standing| matches!(standing, Standing::Open(_)), Standing::Replacing);
         let Some(Standing::Open(log)) = taken else {
             return self.handle.get().map(drop); // somebody else was faster; says so

@@ -1,7 +1,9 @@
 //! Writing records: a commit, a snapshot, the end of a segment.
 
 use crate::bytes::{put_varint, varint_len};
-use crate::log::record::{ALIGN_BYTES, DISTANCE_MAX, HEAD_BYTES, KeyKind, Kind, LogState, MAGIC, Seed};
+use crate::log::record::{
+    ALIGN_BYTES, DISTANCE_MAX, HEAD_BYTES, KeyKind, Kind, LogState, MAGIC, PROPOSED, Proposed, Seed,
+};
 
 /// A commit to build, but for its events.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +16,8 @@ pub(crate) struct NewCommit<'a> {
     /// Up to where the log is flushed.
     pub(crate) synced: u64,
     pub(crate) count: u64,
+    /// Which proposal this was, in the log of a replica.
+    pub(crate) proposed: Option<Proposed>,
     pub(crate) meta: &'a [u8],
     pub(crate) definitions: &'a [(u32, KeyKind, &'a str)],
 }
@@ -60,6 +64,11 @@ impl Builder {
         put_varint(&mut self.out, if distance <= DISTANCE_MAX { distance + 1 } else { 0 });
         put_varint(&mut self.out, meta.len() as u64);
         put_varint(&mut self.out, definitions.len() as u64);
+        if let Some(proposed) = new.proposed {
+            self.out[MAGIC.len()] = PROPOSED;
+            put_varint(&mut self.out, proposed.place);
+            put_varint(&mut self.out, proposed.index);
+        }
         self.out.extend_from_slice(meta);
         for (key, kind, text) in definitions {
             put_varint(&mut self.out, u64::from(*key));
@@ -119,6 +128,9 @@ impl Builder {
         (&self.out, crc)
     }
 }
+
+/// What the two numbers of a proposal take, at most.
+pub(crate) const PROPOSED_BYTES_MAX: u64 = 20;
 
 /// The most bytes a commit can take on disk: events with `data_bytes` of payload in all, `count` of them, `meta_bytes`,
 /// and new keys with `text_bytes` of text. Never less than the truth.

@@ -8,6 +8,12 @@ use crate::bytes::{ByteReader, narrow_at, u32_at, u64_at, varint_len};
 
 /// The format of files written by this version.
 pub(crate) const FORMAT: u32 = 1;
+/// The format of the log of a replica, whose commits say which proposal they come from.
+pub(crate) const REPLICA_FORMAT: u32 = 2;
+/// The largest `created`, which is stored in 7 bytes.
+pub(crate) const CREATED_MAX_US: i64 = (1 << 55) - 1;
+/// The last letter of the magic of a commit that says which proposal it comes from.
+pub(super) const PROPOSED: u8 = b'P';
 pub(crate) const HEAD_BYTES: usize = 28;
 /// Records begin and end at multiples of this.
 pub(crate) const ALIGN_BYTES: usize = 4;
@@ -26,6 +32,15 @@ pub(crate) struct LogState {
     pub(crate) created: i64,
     /// The checksum of the last record.
     pub(crate) crc: u32,
+}
+
+/// A proposal: the place of its record in the ordered log, and which one of that record it is, from 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Proposed {
+    /// The place of the record, from 1; 0 before all.
+    pub place: u64,
+    /// Which proposal of the record.
+    pub index: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +62,7 @@ impl Kind {
 
     fn from_letter(letter: u8) -> Option<Self> {
         match letter {
-            b'C' => Some(Self::Commit),
+            b'C' | PROPOSED => Some(Self::Commit),
             b'S' => Some(Self::Snapshot),
             b'E' => Some(Self::End),
             _ => None,
@@ -175,6 +190,8 @@ pub(crate) struct Preamble<'a> {
     pub(crate) count: u64,
     /// Up to where the log was known to be flushed when this was written; 0 when that was far back or unknown.
     pub(crate) synced: u64,
+    /// Which proposal this was; `Proposed::default()` in a log that is not a replica's.
+    pub(crate) proposed: Proposed,
     pub(crate) meta: &'a [u8],
     definitions: ByteReader<'a>,
     definition_count: u64,
@@ -196,6 +213,11 @@ impl<'a> Preamble<'a> {
         let distance = cursor.varint()?;
         let meta_len = cursor.varint()?;
         let definition_count = cursor.varint()?;
+        let proposed = if record[3] == PROPOSED {
+            Proposed { place: cursor.varint().filter(|place| *place > 0)?, index: cursor.varint()? }
+        } else {
+            Proposed::default()
+        };
         let meta = cursor.take(meta_len)?;
         let definitions = cursor;
         for _ in 0..definition_count {
@@ -210,7 +232,7 @@ impl<'a> Preamble<'a> {
         }
         let synced = if distance == 0 { 0 } else { (place + 1).checked_sub(distance)? };
         let events_at = cursor.at;
-        Some(Self { head, place, count, synced, meta, definitions, definition_count, events_at, record })
+        Some(Self { head, place, count, synced, proposed, meta, definitions, definition_count, events_at, record })
     }
 
     /// The keys that this commit brings into being.
@@ -264,12 +286,25 @@ fn is_padding(rest: &[u8]) -> bool {
     rest.len() < ALIGN_BYTES && rest.iter().all(|byte| *byte == 0)
 }
 
-/// How many events a sound record holds; None when it does not hold what it says, or more than that.
-pub(crate) fn events_held(head: &Head, bytes: &[u8], place: u64, seed: Seed) -> Option<u64> {
+/// What a sound record holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Held {
+    /// How many events.
+    pub(crate) events: u64,
+    /// Which proposal it was.
+    pub(crate) proposed: Proposed,
+}
+
+/// What a sound record holds; None when it does not hold what it says, or more than that.
+pub(crate) fn held(head: &Head, bytes: &[u8], place: u64, seed: Seed) -> Option<Held> {
+    let nothing = Held::default();
     match head.kind {
-        Kind::Commit => Preamble::read(bytes, place, seed, true).filter(Preamble::is_whole).map(|commit| commit.count),
-        Kind::Snapshot => SnapshotRecord::read(bytes).filter(|snapshot| snapshot.is_whole(bytes)).map(|_| 0),
-        Kind::End => (head.len == HEAD_BYTES).then_some(0),
+        Kind::Commit => {
+            let commit = Preamble::read(bytes, place, seed, true).filter(Preamble::is_whole)?;
+            Some(Held { events: commit.count, proposed: commit.proposed })
+        }
+        Kind::Snapshot => SnapshotRecord::read(bytes).filter(|snapshot| snapshot.is_whole(bytes)).map(|_| nothing),
+        Kind::End => (head.len == HEAD_BYTES).then_some(nothing),
     }
 }
 

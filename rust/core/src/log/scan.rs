@@ -2,7 +2,7 @@
 
 use crate::bytes::u64_at;
 use crate::error::Result;
-use crate::log::record::{self, ALIGN_BYTES, HEAD_BYTES, Head, Kind, Preamble, Seed};
+use crate::log::record::{self, ALIGN_BYTES, HEAD_BYTES, Head, Kind, Preamble, Proposed, Seed};
 use crate::log::segments::Segments;
 
 /// One step of the walk.
@@ -33,13 +33,16 @@ pub(crate) struct Scan<'a> {
     pub(crate) position: u64,
     pub(crate) created: i64,
     pub(crate) crc: u32,
+    /// Which proposal the last commit was, in the log of a replica.
+    pub(crate) proposed: Proposed,
 }
 
 impl<'a> Scan<'a> {
     /// A walk through `count` segments.
     pub(crate) fn new(segments: &'a Segments, count: u64) -> Self {
         let seed = Seed::new(&segments.store_id);
-        Self { segments, seed, count, place: segments.first_place(0), position: 0, created: i64::MIN, crc: 0 }
+        let (place, proposed) = (segments.first_place(0), Proposed::default());
+        Self { segments, seed, count, place, position: 0, created: i64::MIN, crc: 0, proposed }
     }
 
     /// Go on after damage: at a sound record further up, taking its word for what came before.
@@ -48,6 +51,7 @@ impl<'a> Scan<'a> {
         self.position = if at.head.kind == Kind::Commit { at.head.position - 1 } else { at.head.position };
         self.created = at.head.created;
         self.crc = at.head.previous;
+        self.proposed = Proposed::default();
     }
 
     /// The next record.
@@ -71,10 +75,14 @@ impl<'a> Scan<'a> {
             return Ok(Step::Stop("the position or the time of the record here does not follow"));
         }
         let found = Found { place: self.place, head, bytes: &rest[..head.len] };
-        let Some(events) = record::events_held(&head, found.bytes, self.place, self.seed) else {
+        let Some(held) = record::held(&head, found.bytes, self.place, self.seed) else {
             return Ok(Step::Stop("the record here does not hold what it says"));
         };
-        self.position += events;
+        if head.kind == Kind::Commit && (held.proposed > self.proposed) != self.segments.replica {
+            return Ok(Step::Stop("the proposal of the record here does not follow"));
+        }
+        self.position += held.events;
+        self.proposed = self.proposed.max(held.proposed);
         self.created = head.created;
         self.crc = head.crc;
         self.place = match head.kind {
@@ -139,7 +147,7 @@ mod tests {
     /// A log that holds a commit of one event, and where it ends.
     fn log_of_one() -> (Segments, Builder, LogState) {
         let disk = Arc::new(MemoryDisk::default());
-        let header = Header { store_id: STORE, number: 0, segment_bytes: 16 << 10 };
+        let header = Header { store_id: STORE, number: 0, segment_bytes: 16 << 10, replica: false };
         segments::create(&*disk, &header, 16 << 10, false).expect("a segment");
         let segments = Segments::new(disk, &header, true);
         let mut builder = Builder::default();
@@ -164,6 +172,7 @@ mod tests {
             created: state.created,
             synced: 0,
             count: events,
+            proposed: None,
             meta: b"",
             definitions: &[],
         };
@@ -250,6 +259,7 @@ mod tests {
             created,
             synced: place,
             count: 1,
+            proposed: None,
             meta: b"",
             definitions: &[],
         };
@@ -288,7 +298,17 @@ mod tests {
             let definitions = &[(2, KeyKind::Stream, "b")];
             let position = position + 1;
             builder.commit(
-                &NewCommit { place, previous, position, created, synced: 0, count: 1, meta: b"", definitions },
+                &NewCommit {
+                    place,
+                    previous,
+                    position,
+                    created,
+                    synced: 0,
+                    count: 1,
+                    proposed: None,
+                    meta: b"",
+                    definitions,
+                },
                 seed,
             );
             builder.event(2, 1, 1, b"1", seed);

@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::bytes::{put_narrow, u32_at, u64_at};
 use crate::disk::{Access, Disk, DiskFile, fill};
 use crate::error::{Doing, Error, Result};
-use crate::log::record::{FORMAT, HEAD_BYTES, Head};
+use crate::log::record::{FORMAT, HEAD_BYTES, Head, REPLICA_FORMAT};
 use crate::options::{SEGMENT_MAX_BYTES, SEGMENT_MIN_BYTES};
 use crate::sparse::{SPARSE_MAX, Sparse};
 
@@ -26,13 +26,15 @@ pub(crate) struct Header {
     pub(crate) store_id: [u8; 16],
     pub(crate) number: u64,
     pub(crate) segment_bytes: u64,
+    /// Whether this is the log of a replica.
+    pub(crate) replica: bool,
 }
 
 impl Header {
     pub(crate) fn encode(&self) -> [u8; HEADER_BYTES as usize] {
         let mut bytes = [0; HEADER_BYTES as usize];
         bytes[..8].copy_from_slice(MAGIC);
-        put_narrow::<4>(&mut bytes, 8, u64::from(FORMAT));
+        put_narrow::<4>(&mut bytes, 8, u64::from(if self.replica { REPLICA_FORMAT } else { FORMAT }));
         bytes[16..32].copy_from_slice(&self.store_id);
         put_narrow::<8>(&mut bytes, 32, self.number);
         put_narrow::<8>(&mut bytes, 40, self.segment_bytes);
@@ -49,14 +51,15 @@ impl Header {
         if crc32c::crc32c(&bytes[..60]) != u32_at(bytes, 60) {
             return Err(Error::corrupt(file, 0, None, "the head of this log file is damaged"));
         }
-        if format != FORMAT {
+        if !(FORMAT..=REPLICA_FORMAT).contains(&format) {
             return Err(Error::Format(format!(
-                "this store has format {format}; this version of act-fast reads format {FORMAT}: use a newer one"
+                "this store has format {format}; this version of act-fast reads up to {REPLICA_FORMAT}: use a newer one"
             )));
         }
         let mut store_id = [0; 16];
         store_id.copy_from_slice(&bytes[16..32]);
-        let header = Self { store_id, number: u64_at(bytes, 32), segment_bytes: u64_at(bytes, 40) };
+        let replica = format == REPLICA_FORMAT;
+        let header = Self { store_id, number: u64_at(bytes, 32), segment_bytes: u64_at(bytes, 40), replica };
         if !(SEGMENT_MIN_BYTES..=SEGMENT_MAX_BYTES).contains(&header.segment_bytes) {
             return Err(Error::corrupt(file, 40, None, "this log file states an impossible size"));
         }
@@ -94,6 +97,8 @@ pub(crate) struct Segments {
     disk: Arc<dyn Disk>,
     pub(crate) segment_bytes: u64,
     pub(crate) store_id: [u8; 16],
+    /// Whether this is the log of a replica.
+    pub(crate) replica: bool,
     writable: bool,
     open: Sparse<Segment>,
     /// The files used last, the youngest at the end.
@@ -150,12 +155,12 @@ pub(crate) fn flush(number: u64, file: &SegmentFile) -> Result<()> {
 
 impl Segments {
     pub(crate) fn new(disk: Arc<dyn Disk>, header: &Header, writable: bool) -> Self {
-        let (segment_bytes, store_id) = (header.segment_bytes, header.store_id);
-        Self { disk, segment_bytes, store_id, writable, open: Sparse::new(), files: Mutex::new(Vec::new()) }
+        let &Header { segment_bytes, store_id, replica, .. } = header;
+        Self { disk, segment_bytes, store_id, replica, writable, open: Sparse::new(), files: Mutex::new(Vec::new()) }
     }
 
     pub(crate) fn header(&self, number: u64) -> Header {
-        Header { store_id: self.store_id, number, segment_bytes: self.segment_bytes }
+        Header { store_id: self.store_id, number, segment_bytes: self.segment_bytes, replica: self.replica }
     }
 
     /// Which segment a place is in.
@@ -227,7 +232,7 @@ impl Segments {
 
     fn open_segment(&self, number: u64) -> Result<Segment> {
         let header = read_header(&*self.disk, number)?;
-        if header.store_id != self.store_id {
+        if (header.store_id, header.replica) != (self.store_id, self.replica) {
             return Err(Error::corrupt(name(number), 16, None, "this log file belongs to another store"));
         }
         let len = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::clock::{Clock, MachineClock};
 use crate::disk::{Access, Disk};
 use crate::error::{Doing, Error, Result};
 use crate::index::{self, Index};
@@ -49,7 +50,8 @@ pub(crate) fn readable(disk: &Arc<dyn Disk>, header: &Header) -> Result<Option<C
     let Some(control) = control else {
         return Ok(None);
     };
-    let same = control.store_id == header.store_id && control.segment_bytes == header.segment_bytes;
+    let same = (control.store_id, control.segment_bytes, control.replica)
+        == (header.store_id, header.segment_bytes, header.replica);
     if !same || !trusted(&control)? {
         return Ok(None);
     }
@@ -63,7 +65,8 @@ pub(crate) fn readable(disk: &Arc<dyn Disk>, header: &Header) -> Result<Option<C
 }
 
 fn belongs(control: &Control, segments: &Segments) -> bool {
-    control.store_id == segments.store_id && control.segment_bytes == segments.segment_bytes
+    (control.store_id, control.segment_bytes, control.replica)
+        == (segments.store_id, segments.segment_bytes, segments.replica)
 }
 
 /// Whether what the control file and the index say can be relied on: they were kept true since this start of the machine
@@ -81,6 +84,11 @@ fn trusted(control: &Control) -> Result<bool> {
 }
 
 fn attach(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, control: Arc<Control>) -> Result<Ready> {
+    if control.replica
+        && !control.identity().is_some_and(|known| control.here_and_now().is_ok_and(|here| known.same_boot(&here)))
+    {
+        control.reset_replica(control.applied()?, lead_ms(control.log_state()?.created));
+    }
     control.claim()?;
     control.open_up()?;
     let tail = control.log_state()?.tail;
@@ -115,7 +123,7 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     // One that is there is kept, be it damaged: readers may have it open.
     let control = Arc::new(match old {
         Some(control) => control,
-        None => Control::create(&**disk, segments.store_id, segments.segment_bytes)?,
+        None => Control::create(&**disk, segments.store_id, segments.segment_bytes, segments.replica)?,
     });
     control.disclaim();
     control.free_locks();
@@ -171,6 +179,11 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     control.publish_outright(state.position);
     control.set_synced(tail);
     control.reset();
+    if control.replica {
+        // Of the last commit's record, a part may be missing.
+        let applied = scan.proposed.place.saturating_sub(1);
+        control.reset_replica(applied, lead_ms(state.created));
+    }
     repair::after_recovery(disk, &segments.store_id, state.position)?;
     building.index.install(building.state, tail, state.position)?;
     // Sectors may come to the disk in any order: all the rest before the claim.
@@ -182,6 +195,13 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     let fresh = state.position == 0 && cut_bytes == 0;
     let recovered = Recovered { events: state.position, cut_bytes, took: started.elapsed() };
     Ok((control, index, (!fresh).then_some(recovered)))
+}
+
+/// By how much the time of a replica's log is ahead of the uptime, when nothing is known of it but the last commit's time:
+/// the time of day counts as a record would.
+fn lead_ms(created_us: i64) -> i64 {
+    let time_ms = MachineClock.now_ms().cast_signed().max(created_us / 1000);
+    time_ms.saturating_sub(MachineClock.uptime_ms().cast_signed())
 }
 
 /// Whether the machine was started since a control file was claimed. One that nobody claims is being recovered right now.

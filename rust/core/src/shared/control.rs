@@ -10,7 +10,7 @@ use act_fast_sys::Map;
 use crate::bytes::{put_narrow, u32_at, u64_at};
 use crate::disk::{Access, Disk, DiskFile, fill};
 use crate::error::{Doing, Error, Result};
-use crate::log::record::{FORMAT, LogState};
+use crate::log::record::{FORMAT, LogState, REPLICA_FORMAT};
 use crate::shared::line::{self, Address, LINE_BYTES, Line, SharedLine, word};
 
 pub(crate) const CONTROL: &str = "control";
@@ -43,8 +43,14 @@ const FLAGS: u64 = 15;
 const FLUSHED_AT: u64 = 16;
 const REACTIONS_LOCK: u64 = 17;
 const INDEXED_POSITION: u64 = 18;
+const APPLIED: u64 = 19;
+const LEAD: u64 = 20;
 /// All lines that are a word.
 const WORDS: [u64; 8] = [PUBLISHED, SYNCED, INDEXED, ALLOCATED, SHAPE, FLAGS, FLUSHED_AT, INDEXED_POSITION];
+/// Those that only a replica has.
+const REPLICA_WORDS: [u64; 2] = [APPLIED, LEAD];
+/// A lead of 0 ms; it may be below.
+const LEAD_ZERO: u64 = 1 << 46;
 
 /// The store is closed, and all of it has been flushed.
 pub(crate) const CLEAN: u64 = 1;
@@ -73,6 +79,8 @@ pub(crate) struct Control {
     pub(super) file: Box<dyn DiskFile>,
     pub(crate) segment_bytes: u64,
     pub(crate) store_id: [u8; 16],
+    /// Whether this is that of a replica.
+    pub(crate) replica: bool,
 }
 
 pub(super) fn base(number: u64) -> usize {
@@ -81,13 +89,13 @@ pub(super) fn base(number: u64) -> usize {
 
 impl Control {
     /// Make a control file for a log with nothing known about it yet.
-    pub(crate) fn create(disk: &dyn Disk, store_id: [u8; 16], segment_bytes: u64) -> Result<Self> {
+    pub(crate) fn create(disk: &dyn Disk, store_id: [u8; 16], segment_bytes: u64, replica: bool) -> Result<Self> {
         let what = || "making the control file".to_owned();
         let file = disk.open(CONTROL_NEW, Access::Create).doing(what)?;
         let mut page = vec![0; CONTROL_BYTES as usize];
         let head: &mut Line = page.first_chunk_mut().expect("a page is longer than a line");
         head[..8].copy_from_slice(MAGIC);
-        put_narrow::<4>(head, 8, u64::from(FORMAT));
+        put_narrow::<4>(head, 8, u64::from(if replica { REPLICA_FORMAT } else { FORMAT }));
         head[16..32].copy_from_slice(&store_id);
         put_narrow::<8>(head, 32, segment_bytes);
         line::seal(head, Address::new(AREA, STATIC));
@@ -95,10 +103,10 @@ impl Control {
         file.flush().doing(what)?;
         disk.rename(CONTROL_NEW, CONTROL).doing(what)?;
         disk.sync_folder("").doing(what)?;
-        let control = Self::map(file, true, store_id, segment_bytes)?;
+        let control = Self { store_id, segment_bytes, replica, ..Self::map(file, true)? };
         control.put_log_state(LogState::default());
         control.put_index_state(IndexState::default());
-        for number in WORDS {
+        for number in control.words() {
             control.set_word(number, 0);
         }
         Ok(control)
@@ -115,25 +123,32 @@ impl Control {
         if file.len().doing(|| "measuring the control file".to_owned())? != CONTROL_BYTES {
             return Ok(None);
         }
-        let mut control = Self::map(file, writable, [0; 16], 0)?;
+        let mut control = Self::map(file, writable)?;
         let head = line::load(control.line(STATIC));
         if !line::sound(&head, Address::new(AREA, STATIC)) || &head[..8] != MAGIC {
             return Ok(None);
         }
-        if u32_at(&head, 8) > FORMAT {
+        if u32_at(&head, 8) > REPLICA_FORMAT {
             return Err(Error::Format(format!(
-                "this store has format {}; this version of act-fast reads up to {FORMAT}: use a newer one",
+                "this store has format {}; this version of act-fast reads up to {REPLICA_FORMAT}: use a newer one",
                 u32_at(&head, 8)
             )));
         }
         control.segment_bytes = u64_at(&head, 32);
         control.store_id.copy_from_slice(&head[16..32]);
+        control.replica = u32_at(&head, 8) == REPLICA_FORMAT;
         Ok(Some(control))
     }
 
-    fn map(file: Box<dyn DiskFile>, writable: bool, store_id: [u8; 16], segment_bytes: u64) -> Result<Self> {
+    fn map(file: Box<dyn DiskFile>, writable: bool) -> Result<Self> {
         let map = file.map(0, CONTROL_BYTES as usize, writable).doing(|| "mapping the control file".to_owned())?;
-        Ok(Self { map, file, segment_bytes, store_id })
+        Ok(Self { map, file, segment_bytes: 0, store_id: [0; 16], replica: false })
+    }
+
+    /// All lines of this file that are a word.
+    fn words(&self) -> impl Iterator<Item = u64> + use<> {
+        let more: &[u64] = if self.replica { &REPLICA_WORDS } else { &[] };
+        WORDS.iter().chain(more).copied()
     }
 
     pub(crate) fn writable(&self) -> bool {
@@ -194,10 +209,7 @@ impl Control {
 
     /// Let readers see all up to a position. Never goes back, whoever else publishes meanwhile.
     pub(crate) fn publish(&self, position: u64) {
-        let fresh = word::encode(position, PUBLISHED);
-        let _ = self.raw_word(PUBLISHED).fetch_update(Ordering::SeqCst, Ordering::SeqCst, |raw| {
-            word::decode(raw, PUBLISHED).is_none_or(|published| published < position).then_some(fresh)
-        });
+        self.raise(PUBLISHED, position);
     }
 
     /// Let readers see just what is up to a position: only while nobody else has the store open.
@@ -322,6 +334,42 @@ impl Control {
         self.set_word(FLUSHED_AT, now_ms);
     }
 
+    // What only a replica has.
+
+    /// The place up to which the ordered log has been applied.
+    pub(crate) fn applied(&self) -> Result<u64> {
+        self.word(APPLIED)
+    }
+
+    /// Say so. Never goes back.
+    pub(crate) fn set_applied(&self, place: u64) {
+        self.raise(APPLIED, place);
+    }
+
+    /// By how many ms the log's time is ahead of the machine's uptime.
+    pub(crate) fn lead_ms(&self) -> Result<i64> {
+        Ok(self.word(LEAD)?.cast_signed() - LEAD_ZERO.cast_signed())
+    }
+
+    /// Have at least this lead.
+    pub(crate) fn raise_lead_ms(&self, lead_ms: i64) {
+        self.raise(LEAD, lead_word(lead_ms));
+    }
+
+    /// Begin anew with both: only while nobody else has the store open.
+    pub(crate) fn reset_replica(&self, applied: u64, lead_ms: i64) {
+        self.set_word(APPLIED, applied);
+        self.set_word(LEAD, lead_word(lead_ms));
+    }
+
+    /// Raise a word to a value, unless it is there already.
+    fn raise(&self, number: u64, value: u64) {
+        let fresh = word::encode(value, number);
+        let _ = self.raw_word(number).fetch_update(Ordering::SeqCst, Ordering::SeqCst, |raw| {
+            word::decode(raw, number).is_none_or(|known| known < value).then_some(fresh)
+        });
+    }
+
     // Locks and sleep.
 
     pub(crate) fn writer_lock(&self) -> &AtomicU32 {
@@ -364,7 +412,7 @@ impl Control {
 
     /// Whether all that is read without the log's help can be made sense of.
     pub(crate) fn readable(&self) -> bool {
-        self.log_state().is_ok() && self.index_state().is_ok() && WORDS.iter().all(|number| self.word(*number).is_ok())
+        self.log_state().is_ok() && self.index_state().is_ok() && self.words().all(|number| self.word(number).is_ok())
     }
 
     /// Let go of all locks: nobody is left who could hold them.
@@ -373,4 +421,9 @@ impl Control {
             lock.store(0, Ordering::SeqCst);
         }
     }
+}
+
+/// The lead as a word holds it, which takes some two thousand years to either side.
+fn lead_word(lead_ms: i64) -> u64 {
+    (lead_ms.clamp(-LEAD_ZERO.cast_signed(), LEAD_ZERO.cast_signed()) + LEAD_ZERO.cast_signed()).cast_unsigned()
 }

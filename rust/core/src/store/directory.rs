@@ -10,8 +10,10 @@ use crate::store::staging;
 
 /// What others keep in the store's folder that they can make anew from the log.
 pub(crate) const DERIVED: &str = "analytics";
+/// Where it is kept how far a replica has come.
+const REPLICA: &str = "replica";
 /// What may lie in the folder of a store that is not yet made.
-const OWN_NAMES: [&str; 8] = [
+const OWN_NAMES: [&str; 9] = [
     segments::FOLDER,
     index::FOLDER,
     handles::FOLDER,
@@ -20,6 +22,7 @@ const OWN_NAMES: [&str; 8] = [
     control::CONTROL,
     "control.new",
     DERIVED,
+    REPLICA,
 ];
 
 /// A store id that no other store has.

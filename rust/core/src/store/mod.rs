@@ -7,6 +7,7 @@ pub(crate) mod housekeeper;
 pub(crate) mod log;
 mod open;
 mod repair;
+pub(crate) mod replica;
 pub(crate) mod staging;
 pub(crate) mod stats;
 pub(crate) mod wait;

@@ -18,26 +18,54 @@ use crate::shared::handles::{self, OPENING, Slot, lock_if_allowed};
 use crate::store::directory::{look, new_store_id};
 use crate::store::housekeeper::Housekeeper;
 use crate::store::log::Log;
+use crate::store::replica::Genesis;
 use crate::store::staging::{self, Making};
 use crate::store::writer::Writer;
 
 impl Log {
     /// Open the store on `disk`, or make it.
     pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Arc<Self>> {
-        options.check()?;
-        let present = look(&*disk)?;
-        if !present && (options.read_only || !options.create) {
-            return Err(Error::Format(format!("there is no act-fast store at {}", disk.describe())));
-        }
-        if options.read_only { Self::open_reading(disk, options) } else { Self::open_writing(disk, options, present) }
+        let first =
+            Header { store_id: new_store_id(), number: 0, segment_bytes: options.segment_bytes, replica: false };
+        let make = options.create.then_some(&first);
+        Self::open_or_make(disk, options, make)
     }
 
-    fn open_writing(disk: Arc<dyn Disk>, mut options: Options, present: bool) -> Result<Arc<Self>> {
+    /// Open the replica on `disk`; with a genesis: that of its store, which is made where there is nothing yet.
+    pub fn open_replica(disk: Arc<dyn Disk>, options: Options, genesis: Option<Genesis>) -> Result<Arc<Self>> {
+        if look(&*disk)? {
+            // Before anything of it is touched.
+            Genesis::check(genesis, &segments::read_header(&*disk, 0)?, &disk.describe())?;
+        }
+        let first = genesis.map(Genesis::header);
+        let log = Self::open_or_make(disk, options, first.as_ref())?;
+        // Somebody else may have made it meanwhile.
+        Genesis::check(genesis, &log.segments.header(0), &log.describe())?;
+        Ok(log)
+    }
+
+    fn open_or_make(disk: Arc<dyn Disk>, mut options: Options, first: Option<&Header>) -> Result<Arc<Self>> {
+        if let Some(first) = first {
+            options.segment_bytes = first.segment_bytes;
+        }
+        options.check()?;
+        let present = look(&*disk)?;
+        if !present && (options.read_only || first.is_none()) {
+            return Err(Error::Format(format!("there is no act-fast store at {}", disk.describe())));
+        }
+        if options.read_only {
+            Self::open_reading(disk, options)
+        } else {
+            Self::open_writing(disk, options, first.filter(|_| !present))
+        }
+    }
+
+    fn open_writing(disk: Arc<dyn Disk>, mut options: Options, first: Option<&Header>) -> Result<Arc<Self>> {
         disk.create_folder(handles::FOLDER).doing(|| format!("making {}", disk.describe()))?;
         refuse_network(&*disk)?;
         let opening = disk.lock(OPENING).doing(|| format!("opening {}", disk.describe()))?;
-        if !present {
-            make_first_segment(&*disk, &options)?;
+        if let Some(first) = first {
+            make_first_segment(&*disk, &options, first)?;
         }
         let header = segments::read_header(&*disk, 0)?;
         let (slot, others) = handles::take(&*disk)?;
@@ -79,7 +107,7 @@ impl Log {
         drop(opening);
         // What a crash or a copy left needs to be put right first, which takes a writer.
         let writing = Options { read_only: false, create: false, adopt_durability: true, ..options.clone() };
-        let writer = Self::open_writing(Arc::clone(&disk), writing, true)?;
+        let writer = Self::open_writing(Arc::clone(&disk), writing, None)?;
         let control = Arc::new(
             Control::open(&*disk, writer.control.writable())?
                 .ok_or_else(|| Error::Format("the control file has gone".to_owned()))?,
@@ -156,15 +184,14 @@ fn refuse_network(disk: &dyn Disk) -> Result<()> {
     }
 }
 
-fn make_first_segment(disk: &dyn Disk, options: &Options) -> Result<()> {
+fn make_first_segment(disk: &dyn Disk, options: &Options, first: &Header) -> Result<()> {
     // Somebody else may have made it while this process waited for the lock.
     if look(disk)? {
         return Ok(());
     }
     disk.create_folder(segments::FOLDER).doing(|| "making the log's folder".to_owned())?;
-    let header = Header { store_id: new_store_id(), number: 0, segment_bytes: options.segment_bytes };
     let len = growth_step(options.segment_bytes, 0).min(options.segment_bytes);
-    segments::create(disk, &header, len, options.durability == Durability::Fsync)
+    segments::create(disk, first, len, options.durability == Durability::Fsync)
 }
 
 /// Open a store that others have open.

@@ -5,7 +5,7 @@ use std::sync::TryLockError;
 use crate::clock::now_us;
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::log::builder::{Builder, NewCommit};
+use crate::log::builder::{Builder, NewCommit, PROPOSED_BYTES_MAX};
 use crate::log::record::{LogState, Preamble};
 use crate::names;
 use crate::options::Durability;
@@ -14,7 +14,7 @@ use crate::shared::control;
 use crate::shared::lock::Guard;
 use crate::store::log::Log;
 use crate::store::writer::Writer;
-use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience};
+use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience, Stamp};
 use crate::write::plan::{Plan, Touched, bytes_max, plan};
 
 /// How often an append that does not flush looks whether the store is still there.
@@ -40,6 +40,7 @@ impl Log {
     ) -> Result<AppendedParts> {
         check_commit(parts, meta, self.options.payload_max_bytes)?;
         self.check_writable()?;
+        self.check_not_replica()?;
         let mut writer = match patience {
             Patience::Wait => self.writer(),
             Patience::Try => self.try_writer()?,
@@ -113,21 +114,46 @@ impl Log {
         self.check_sane()?;
         let now = now_us();
         // Beside a flush this costs nothing.
-        let flushes = self.options.durability == Durability::Fsync;
-        if flushes || (now - writer.place_checked).abs() > PLACE_CHECK_US {
+        if self.options.durability == Durability::Fsync || (now - writer.place_checked).abs() > PLACE_CHECK_US {
             self.check_in_place()?;
             writer.place_checked = now;
         }
+        let stamp = match origin {
+            Some(origin) => {
+                origin.check(&self.control.log_state()?)?;
+                Stamp { created: origin.created, proposed: None }
+            }
+            None => Stamp { created: now, proposed: None },
+        };
+        let (appended, last_position) = self.write_commit(writer, parts, meta, patience, stamp)?;
+        if self.options.durability != Durability::Fsync {
+            self.control.publish(last_position);
+        }
+        fault::point();
+        Ok((appended, last_position))
+    }
+
+    /// Write a commit and index it; answers where it is, and its last position. Only for the holder of the writer's lock, which
+    /// has made sure that the store is in its place and may be written to, and publishes what was written.
+    #[inline]
+    pub(crate) fn write_commit(
+        &self,
+        writer: &mut Writer,
+        parts: &[Part<'_>],
+        meta: &[u8],
+        patience: Patience,
+        stamp: Stamp,
+    ) -> Result<(AppendedParts, u64)> {
         let index = self.index()?;
         let mut index_state = self.control.index_state()?;
         let mut state = self.control.log_state()?;
-        if let Some(origin) = origin {
-            origin.check(&state)?;
-        }
         let plan = plan(&index, &index_state, &mut writer.last_name, parts)?;
 
         let count: usize = parts.iter().map(|part| part.events.len()).sum();
-        let bytes_max = bytes_max(&plan, parts, count, meta.len());
+        let mut bytes_max = bytes_max(&plan, parts, count, meta.len());
+        if stamp.proposed.is_some() {
+            bytes_max += PROPOSED_BYTES_MAX;
+        }
         let first_position = state.position + 1;
         let last_position = state.position + count as u64;
         let lines = plan.streams.iter().map(Touched::lines).sum::<u64>()
@@ -142,11 +168,11 @@ impl Log {
         self.make_room(&mut writer.builder, &mut state, bytes_max)?;
 
         let place = state.tail;
-        if flushes {
+        if self.options.durability == Durability::Fsync {
             // Once the record is written, an error is no longer a refusal; so what flushing takes is had before.
             self.segments.files(self.control.synced()?, place)?;
         }
-        let created = origin.map_or(now, |origin| origin.created).max(state.created);
+        let created = stamp.created.max(state.created);
         let new = NewCommit {
             place,
             previous: state.crc,
@@ -154,6 +180,7 @@ impl Log {
             created,
             synced: self.control.synced()?,
             count: count as u64,
+            proposed: stamp.proposed,
             meta,
             definitions: &plan.definitions,
         };
@@ -174,10 +201,6 @@ impl Log {
             Err(Error::Corrupt { .. }) => self.remake_index(state.tail).map_err(|error| Error::unknown(&error))?,
             // Whoever has the lock next indexes it.
             Err(error) => return Err(Error::unknown(&error)),
-        }
-        fault::point();
-        if self.options.durability != Durability::Fsync {
-            self.control.publish(last_position);
         }
         fault::point();
         Ok((appended, last_position))

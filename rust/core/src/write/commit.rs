@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
-use crate::log::record::LogState;
+use crate::log::record::{LogState, Proposed};
 
 /// An event to append.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +62,15 @@ impl Origin {
         }
         Ok(())
     }
+}
+
+/// What a commit says of itself besides its events and its meta.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp {
+    /// µs since 1970; that of the commit before it counts if it is later.
+    pub(crate) created: i64,
+    /// Which proposal it was; only in the log of a replica.
+    pub(crate) proposed: Option<Proposed>,
 }
 
 /// Whether an append may wait for other writers.

@@ -53,7 +53,8 @@ impl Log {
         }
         self.make_room(builder, &mut state, data.len() as u64 + OVERHEAD_BYTES)?;
         let place = state.tail;
-        let created = now_us().max(state.created);
+        // On a replica, the time of a commit must not hang on what only this machine has stored.
+        let created = if self.is_replica() { state.created } else { now_us().max(state.created) };
         let new = NewSnapshot { stream: number, version, before: key.snapshot, data };
         builder.snapshot(&state, created, &new);
         let (record, crc) = builder.finish(self.seed);

@@ -9,8 +9,17 @@ const PLACE: u64 = 4096;
 /// A commit of so many events.
 fn commit(builder: &mut Builder, seed: Seed, count: u64) -> Vec<u8> {
     let definitions = &[(3, KeyKind::Stream, "a"), (4, KeyKind::Name, "A")];
-    let new =
-        NewCommit { place: PLACE, previous: 9, position: 7, created: 5, synced: 0, count, meta: b"", definitions };
+    let new = NewCommit {
+        place: PLACE,
+        previous: 9,
+        position: 7,
+        created: 5,
+        synced: 0,
+        count,
+        proposed: None,
+        meta: b"",
+        definitions,
+    };
     builder.commit(&new, seed);
     for version in 1..=count {
         builder.event(3, 4, version, b"123", seed);
@@ -108,7 +117,7 @@ proptest! {
         let definitions = [(3, KeyKind::Stream, "größe"), (4, KeyKind::Name, "Opened")];
         let count = payloads.len() as u64;
         builder.commit(
-            &NewCommit { place, previous: 9, position, created: -5, synced: 4000, count, meta: &meta, definitions: &definitions },
+            &NewCommit { place, previous: 9, position, created: -5, synced: 4000, count, proposed: None, meta: &meta, definitions: &definitions },
             SEED,
         );
         for (index, data) in payloads.iter().enumerate() {

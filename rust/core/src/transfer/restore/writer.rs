@@ -42,7 +42,7 @@ impl LogWriter {
     /// Begin the log of a new store on a disk.
     pub(super) fn begin(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Self> {
         disk.create_folder(segments::FOLDER).doing(|| format!("making {}", disk.describe()))?;
-        let header = Header { store_id: new_store_id(), number: 0, segment_bytes };
+        let header = Header { store_id: new_store_id(), number: 0, segment_bytes, replica: false };
         let file = create(disk, &header)?;
         Ok(Self {
             disk: Arc::clone(disk),
@@ -77,6 +77,7 @@ impl LogWriter {
             created,
             synced: 0,
             count,
+            proposed: None,
             meta,
             definitions,
         };

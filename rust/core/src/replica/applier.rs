@@ -1,0 +1,255 @@
+//! Applying: record after record of the ordered log, everywhere alike.
+
+use crate::error::{Error, Result};
+use crate::fault;
+use crate::log::record::Proposed;
+use crate::options::Durability;
+use crate::replica::body::{Proposal, Proposals};
+use crate::replica::decide::acceptable;
+use crate::replica::record::{self, Kind, genesis_of};
+use crate::replica::sessions::State;
+use crate::store::log::Log;
+use crate::store::replica::Genesis;
+use crate::store::writer::Writer;
+use crate::write::commit::{Patience, Stamp};
+
+/// Places are kept in words of this size.
+const PLACE_MAX: u64 = (1 << 48) - 1;
+
+/// A record that is not the core's to apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Other {
+    /// Its place in the ordered log.
+    pub place: u64,
+    /// What it is about.
+    pub kind: Kind,
+    /// Who proposed it.
+    pub session: [u8; 16],
+    /// Which of the session's records it is.
+    pub number: u64,
+    /// The log's time when it was proposed, in ms since 1970.
+    pub time_ms: u64,
+    /// What it holds.
+    pub body: Vec<u8>,
+}
+
+/// Applies records to a replica. There must be only one at a time, which is its owner's to see to.
+#[derive(Debug)]
+pub struct Applier {
+    state: State,
+    /// The record that could not be applied; nothing behind it is.
+    stuck: Option<u64>,
+}
+
+impl Applier {
+    /// Go on from a state that was kept, or from the beginning.
+    pub fn new(log: &Log, state: Option<&[u8]>) -> Result<Self> {
+        log.check_replica()?;
+        log.check_writable()?;
+        let fresh = State { store_id: log.store_id(), ..State::default() };
+        let state = state.map_or(Ok(fresh), State::decode)?;
+        if state.store_id != log.store_id() {
+            return Err(Error::Record("what was kept of a replica's sessions is of another store".to_owned()));
+        }
+        drop(log.lock_writer()?);
+        check_reaches(log, &state)?;
+        log.control.set_applied(state.place);
+        Ok(Self { state, stuck: None })
+    }
+
+    /// The place of the last record that was applied.
+    #[must_use]
+    pub fn place(&self) -> u64 {
+        self.state.place
+    }
+
+    /// What is to be kept of it, once the log has been flushed.
+    #[must_use]
+    pub fn state(&self) -> Vec<u8> {
+        self.state.encode()
+    }
+
+    /// Apply records, each with its place, in the order of the ordered log; those that have been applied are passed over. Answers
+    /// those that are not the core's. Fails at the first record that cannot be applied, when those before it have been; but if
+    /// some of these are to be handed out, it hands them out, and fails when it is called again.
+    pub fn apply(&mut self, log: &Log, records: &[(u64, &[u8])]) -> Result<Vec<Other>> {
+        log.check_replica()?;
+        let fresh = records.iter().position(|(place, _)| *place > self.state.place).unwrap_or(records.len());
+        let records = &records[fresh..];
+        self.check_order(records)?;
+        let mut others = Vec::new();
+        match self.apply_all(log, records, &mut others) {
+            Err(error) if others.is_empty() => Err(error),
+            _ => Ok(others),
+        }
+    }
+
+    fn check_order(&self, records: &[(u64, &[u8])]) -> Result<()> {
+        let mut last = self.state.place;
+        for (place, _) in records {
+            if *place <= last || *place > PLACE_MAX {
+                return Err(Error::Invalid(format!(
+                    "a record at place {place} cannot follow one at place {last}: places grow, up to {PLACE_MAX}"
+                )));
+            }
+            last = *place;
+        }
+        match (self.stuck, records.first()) {
+            (Some(stuck), Some((place, _))) if *place > stuck => Err(Error::Invalid(format!(
+                "the record at place {stuck} has not been applied yet, so that at place {place} cannot be"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    fn apply_all(&mut self, log: &Log, records: &[(u64, &[u8])], others: &mut Vec<Other>) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        log.check_writable()?;
+        let mut writer = log.writer();
+        let guard = log.lock_writer()?;
+        log.check_sane()?;
+        log.check_in_place()?;
+        check_reaches(log, &self.state)?;
+        let mut work = Work { log, writer: &mut writer, done: last_proposed(log)?, time_ms: 0 };
+        let mut outcome = Ok(());
+        for (place, record) in records {
+            outcome = self.take(&mut work, *place, record, others);
+            if outcome.is_err() {
+                self.stuck = Some(*place);
+                break;
+            }
+            self.stuck = None;
+            self.state.place = *place;
+        }
+        let time_ms = work.time_ms;
+        let position = log.control.indexed_position()?;
+        self.state.position = position;
+        let flushes = log.options.durability == Durability::Fsync;
+        if !flushes {
+            log.control.publish(position);
+        }
+        drop(guard);
+        drop(writer);
+        if flushes {
+            log.flush_up_to(position)?;
+        }
+        fault::point();
+        log.raise_log_time(time_ms);
+        // After the head: whoever sees this place sees what became of its record.
+        log.control.set_applied(self.state.place);
+        fault::point();
+        log.announce();
+        if log.options.durability == Durability::Interval {
+            log.flush_soon()?;
+        }
+        outcome
+    }
+
+    fn take(&mut self, work: &mut Work<'_>, place: u64, record: &[u8], others: &mut Vec<Other>) -> Result<()> {
+        let (head, body) = record::read(record)?;
+        if head.kind == Kind::Genesis && self.state.place > 0 {
+            // Somebody else had one, too; the first counts.
+            return Ok(());
+        }
+        if head.store_id != self.state.store_id {
+            return Err(Error::Record(format!("the record at place {place} of the ordered log is of another store")));
+        }
+        if head.kind == Kind::Genesis {
+            return check_genesis(work.log, genesis_of(&head, &body)?);
+        }
+        if self.state.place == 0 {
+            return Err(Error::Record(format!(
+                "the ordered log begins at place {place} with a record that is not its genesis, so its beginning is missing"
+            )));
+        }
+        if self.state.sessions.has(&head.session, head.number) {
+            return Ok(());
+        }
+        match head.kind {
+            Kind::Genesis => {}
+            Kind::Commits => work.commits(place, &body)?,
+            Kind::Reactions | Kind::Member => others.push(Other {
+                place,
+                kind: head.kind,
+                session: head.session,
+                number: head.number,
+                time_ms: head.time_ms,
+                body: body.into_owned(),
+            }),
+        }
+        self.state.sessions.add(head.session, head.number, place);
+        work.time_ms = work.time_ms.max(head.time_ms);
+        Ok(())
+    }
+}
+
+/// Records being applied, with the writer's lock in hand.
+struct Work<'a> {
+    log: &'a Log,
+    writer: &'a mut Writer,
+    /// The last proposal that is in the log; what comes up to it has been decided.
+    done: Proposed,
+    time_ms: u64,
+}
+
+impl Work<'_> {
+    fn commits(&mut self, place: u64, body: &[u8]) -> Result<()> {
+        Proposals::read(body)?.each(|index, proposal| {
+            let proposed = Proposed { place, index };
+            if proposed <= self.done { Ok(()) } else { self.decide(proposed, proposal) }
+        })
+    }
+
+    /// Append a proposal, or refuse it.
+    fn decide(&mut self, proposed: Proposed, proposal: &Proposal<'_>) -> Result<()> {
+        if !acceptable(proposal, self.log.segments.segment_bytes) {
+            return Ok(());
+        }
+        let stamp = Stamp { created: proposal.created, proposed: Some(proposed) };
+        match self.log.write_commit(self.writer, proposal.parts, proposal.meta, Patience::Wait, stamp) {
+            Ok(_) | Err(Error::Conflict { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Which proposal the last commit was that is written. Only for the holder of the writer's lock.
+fn last_proposed(log: &Log) -> Result<Proposed> {
+    let state = log.control.log_state()?;
+    if state.position == 0 {
+        return Ok(Proposed::default());
+    }
+    let found = log.index()?;
+    match log.commit_of(&found, state.position) {
+        Err(Error::Corrupt { .. }) => {
+            log.remake_index(state.tail)?;
+            let index = log.index()?;
+            log.commit_of(&index, state.position).map(|commit| commit.proposed)
+        }
+        commit => commit.map(|commit| commit.proposed),
+    }
+}
+
+/// Refuse to go on where the log is behind what is known to be in it: something would be skipped.
+fn check_reaches(log: &Log, state: &State) -> Result<()> {
+    let position = log.control.log_state()?.position;
+    if position < state.position {
+        return Err(Error::Record(format!(
+            "the replica's log ends at position {position}, but was at {} when its sessions were kept: begin without them",
+            state.position
+        )));
+    }
+    Ok(())
+}
+
+fn check_genesis(log: &Log, genesis: Genesis) -> Result<()> {
+    if genesis.segment_bytes != log.segments.segment_bytes {
+        return Err(Error::Record(format!(
+            "the store's log files have {} bytes, but those of this replica have {}",
+            genesis.segment_bytes, log.segments.segment_bytes
+        )));
+    }
+    Ok(())
+}
