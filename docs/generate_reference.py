@@ -6,6 +6,7 @@ the code.
 
 import re
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = ["main", "pages"]
 ROOT: Final = Path(__file__).parent.parent
 REFERENCE: Final = ROOT / "docs" / "reference"
 SIGNATURE_COLUMNS_MAX: Final = 100
+PROSE_COLUMNS_MAX: Final = 100
 
 HANDED_OUT: Final = {"Action", "Ambient", "Invariant", "Reducer", "Upcast", "Given", "When"}
 """Classes whose instances people are given, and do not make."""
@@ -142,7 +144,7 @@ def _check_complete(package: griffe.Module) -> None:
 
 
 def _contents() -> str:
-    lines = ["# Reference", "", "Every public name, as its docstring tells it. The [guide](../guide) tells what for."]
+    lines = ["# Reference", "", "Every public name, with its docstring. The [guide](../guide) shows how to use them."]
     lines.append("")
     for page in PAGES:
         names = ", ".join(f"[`{name}`]({page.file}#{_anchor(page, name)})" for name in page.names)
@@ -227,12 +229,12 @@ def _docstring(what: griffe.Object) -> Iterator[str]:
     for section in what.docstring.parsed:
         yield ""
         if isinstance(section, griffe.DocstringSectionText):
-            yield section.value
+            yield from _prose(section.value)
         elif isinstance(section, griffe.DocstringSectionRaises):
             yield "Raises:\n"
             yield from (_item(str(each.annotation), each.description) for each in section.value)
         elif isinstance(section, griffe.DocstringSectionReturns):
-            yield from (f"Returns: {each.description}" for each in section.value)
+            yield from (_filled(f"Returns: {each.description}") for each in section.value)
         elif isinstance(section, griffe.DocstringSectionParameters | griffe.DocstringSectionAttributes):
             yield "Arguments:\n" if isinstance(section, griffe.DocstringSectionParameters) else "Attributes:\n"
             yield from (_item(each.name, each.description) for each in section.value)
@@ -241,7 +243,23 @@ def _docstring(what: griffe.Object) -> Iterator[str]:
 
 
 def _item(name: str, description: str) -> str:
-    return f"* `{name}`: {' '.join(description.split())}"
+    return _filled(f"* `{name}`: {description}")
+
+
+def _prose(text: str) -> Iterator[str]:
+    """A docstring's text with its paragraphs and items filled; code stays as it is."""
+    for block in re.split(r"\n(?=\n|\* )", text):
+        yield block if block.lstrip("\n").startswith("    ") else "\n" * block.startswith("\n") + _filled(block)
+
+
+def _filled(text: str) -> str:
+    return textwrap.fill(
+        " ".join(text.split()),
+        PROSE_COLUMNS_MAX,
+        subsequent_indent="  " if text.lstrip().startswith("* ") else "",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _fields(what: griffe.Class) -> Iterator[griffe.Attribute]:

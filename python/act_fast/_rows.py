@@ -22,7 +22,9 @@ RecordRow: TypeAlias = tuple[int, str, bytes, int, int, bytes]
 """a record of an ordered log: place, kind, session, its number in the session, the log's time in ms since 1970, body"""
 
 Progress: TypeAlias = Callable[[int, int], object]
-"""called now and then with (done, in all); the verb says of what: bytes, events, positions, rows"""
+"""called now and then with (done, in all); the verb's documentation says what is counted: bytes, events, positions or
+rows
+"""
 
 
 class Filter(TypedDict, total=False):

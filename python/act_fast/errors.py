@@ -41,35 +41,35 @@ class ActError(Exception):
 
 
 class ValidationError(ActError, ValueError):
-    """An argument or a payload is not what it must be. Nothing was changed.
+    """An argument or a payload is not valid. Nothing was changed.
 
-    Two kinds of it are not the caller's to fix, and have classes of their own: `DecodeError` and `DefinitionError`. A
-    service answers those as its own failures (HTTP 500), and all others as its client's (422).
+    Two subclasses are not the caller's fault: `DecodeError` and `DefinitionError`. A service should answer those as its
+    own failures (HTTP 500), and all others as the client's (422).
     """
 
 
 class DecodeError(ValidationError):
-    """What is stored does not decode as the classes of today: an event, or what a commit says of its cause.
+    """Something stored does not decode with today's classes: an event, or a commit's record of its cause.
 
     Fix the classes, with a default or an upcaster; `act-fast check` finds all such events of a log.
     """
 
 
 class DefinitionError(ValidationError):
-    """The program is wrong: a class or an app as it is defined, or what an action returns or a reducer makes."""
+    """The program is wrong: the definition of a class or an app, or what an action returns or a reducer produces."""
 
 
 class FoldError(ActError, ArithmeticError):
     """An event cannot be folded into a declared field: a number that is too large, or too many distinct values.
 
-    In `do` nothing was appended.
+    If `do` raises it, nothing was appended.
 
     Attributes:
         field: the field, as `State.field`.
         event: the stored name of the event.
         problem: what was found.
-        stream: the stream; empty where there is none.
-        version: the event's version, or the one that it would have had; 0 where there is none.
+        stream: the stream; empty if there is none.
+        version: the event's version, or the one that it would have had; 0 if there is none.
         position: the event's position; 0 while it has none.
     """
 
@@ -95,7 +95,7 @@ class InvariantError(ActError):
 
     Attributes:
         action: the action, as `State.action`.
-        stream: the stream that it was to be done on.
+        stream: the stream that the action was called on.
         description: the rule, in the words of its `@invariant`.
         version: the version that the stream was at.
     """
@@ -112,12 +112,12 @@ class InvariantError(ActError):
 
 
 class ConcurrencyError(ActError):
-    """The stream is not at the version the append expected. Nothing was written; load again and decide again.
+    """The stream is not at the version that the append expected. Nothing was written; load and decide again.
 
     Attributes:
         stream: the stream.
-        expected: the version that it was expected at.
-        actual: the version that it is at.
+        expected: the version that was expected.
+        actual: the version that the stream is at.
     """
 
     def __init__(self, stream: str, expected: int, actual: int) -> None:
@@ -149,11 +149,11 @@ class StreamClosedError(ActError):
 
 
 class NonRetryableError(ActError):
-    """Raised by a reaction's handler: trying again cannot help, so block the target at once."""
+    """Raise this in a reaction's handler when retrying cannot help: it blocks the target at once."""
 
 
 class MissingExtraError(ActError, ImportError):
-    """What was asked needs a package that is not installed. The message says what to install.
+    """This feature needs a package that is not installed. The message says what to install.
 
     Attributes:
         module: the module that is missing.
@@ -175,11 +175,11 @@ class StoreError(ActError):
 
 
 class RestoreError(StoreError):
-    """What is to be restored is not what it must be: damaged, cut short, or something else. Nothing was changed.
+    """The source of a restore is not valid: damaged, cut short, or something else. Nothing was changed.
 
     Attributes:
         source: the file.
-        line: which line of it, or which row where there are no lines, from 1; 0 when it is the file as a whole.
+        line: the line, or the row in a file without lines, counted from 1; 0 when the error concerns the whole file.
     """
 
     def __init__(self, message: str, source: str = "", line: int = 0) -> None:
@@ -193,7 +193,7 @@ class RestoreError(StoreError):
 
 
 class MoveError(StoreError):
-    """What was moved is not at the target as it is in the source, which goes on as before."""
+    """What was moved does not match at the target what is in the source; the source stays in use as before."""
 
 
 class StoreFormatError(StoreError):
@@ -201,38 +201,38 @@ class StoreFormatError(StoreError):
 
 
 class StoreLockedError(StoreError):
-    """Another process holds what is needed, in a way that waiting will not change."""
+    """Another process holds something that is needed, in a way that waiting will not change."""
 
 
 class StoreFullError(StoreError):
-    """The disk, or a limit of the store, is full. Nothing was written; the store can still be read."""
+    """The disk, or a limit of the store, is full. Nothing was written; you can still read the store."""
 
 
 class StoreFailedError(StoreError):
-    """A write or a flush failed, so appending has stopped. Reads go on; close all handles and open again to recover."""
+    """A write or a flush failed, so appending has stopped. You can still read; to recover, close and reopen all handles."""
 
 
 class OutcomeUnknownError(StoreFailedError):
-    """Something failed after a commit had been written or sent, so whether it is there is not known.
+    """Something failed after a commit had been written or sent, so it is not known whether the commit is there.
 
-    Load the stream again before you try again. With every other error of an append, nothing was appended.
+    Load the stream again before you retry. With every other error of an append, nothing was appended.
 
-    Also raised by `backup`, `restore` and `export` when what they have made is in its place, but may not survive a
-    power cut. With their other errors it is not there.
+    `backup`, `restore` and `export` raise it too, when their result is in its place but may not survive a power cut.
+    With their other errors, the result is not there.
     """
 
 
 class StoreClosedError(StoreError):
-    """The store was closed, or was opened by the process this one was forked from."""
+    """The store was closed, or was opened before this process was forked."""
 
 
 class StoreCorruptError(StoreError):
-    """Bytes on disk are not what was written. Says which file and where; nothing damaged is ever returned.
+    """The bytes on disk are not what was written. Says which file and where; damaged data is never returned.
 
     Attributes:
         file: the damaged file, relative to the store's directory.
         offset: where in the file, in bytes.
-        position: the first position that cannot be read, or None when it is not known.
+        position: the first position that cannot be read, or None if it is not known.
     """
 
     def __init__(self, message: str, file: str = "", offset: int = 0, position: int | None = None) -> None:
@@ -247,31 +247,31 @@ class StoreCorruptError(StoreError):
 
 
 class EngineError(StoreError):
-    """The engine that keeps a store's log could not do what was asked. When it was an append, nothing was appended."""
+    """The engine that keeps a store's log could not do what was asked. If that was an append, nothing was appended."""
 
 
 class EngineAwayError(EngineError):
-    """The engine cannot be reached, or has no leader or quorum just now. Try again later."""
+    """The engine cannot be reached, or has no leader or quorum at the moment. Try again later."""
 
 
 class EngineRefusedError(EngineError):
-    """The engine does not let us: the credentials are wrong, or lack a permission. They are not repeated."""
+    """The engine refuses access: the credentials are wrong, or lack a permission. The message does not repeat them."""
 
 
 class NotDurableError(EngineError):
-    """The engine's log may lose what it acknowledged when a machine is lost. Says what to set, or how to accept it."""
+    """The engine's log may lose acknowledged data when a machine is lost. Says what to set, or how to accept it."""
 
 
 class RecordTooLargeError(EngineError):
-    """A record is larger than the engine takes."""
+    """A record is larger than the engine accepts."""
 
 
 class TrimmedError(EngineError):
-    """What is to be read was trimmed from the engine's log; a replica so far behind begins from a checkpoint.
+    """What you want to read was trimmed from the engine's log; a replica this far behind starts from a checkpoint.
 
     Attributes:
         log: the log, without credentials.
-        after: the place behind which it was to be read.
+        after: the place after which it was to be read.
         first: the first place that is still there.
     """
 

@@ -1,4 +1,4 @@
-"""The app: what people hold in their hands."""
+"""The app: the object you work with."""
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
@@ -55,19 +55,20 @@ class Act(Reacts, Exchanges):
         app.do(Account.deposit, "account-7", amount=50)
 
     Args:
-        store: a directory's path, made when it is not there; `"memory:"`; or a store of your own making.
-        components: state classes and slices.
-        debug: check what costs time: that actions leave the state alone, and that what reducers make is of the
-            types that the state declares. For development and tests.
-        unknown: what becomes of an event in a stream that its state does not know: `"warn"` leaves it out and logs
-            each name once, `"skip"` leaves it out, `"raise"` raises `DecodeError`.
-        cache_max: how many live states are kept, the least recently used going first; 0 keeps none.
-        correlator: makes the ids that commits are correlated by.
+        store: the path of a directory, created if it does not exist; `"memory:"`; the address of a database; or a store
+            that you opened yourself.
+        components: state classes, slices and projections.
+        debug: also make checks that cost time: that actions do not change the state, and that reducers produce values
+            of the types that the state declares. For development and tests.
+        unknown: what to do with an event in a stream that its state does not know: `"warn"` leaves it out and logs each
+            name once, `"skip"` leaves it out silently, `"raise"` raises `DecodeError`.
+        cache_max: how many live states to keep; the least recently used is dropped first. 0 keeps none.
+        correlator: a function without arguments that generates the ids that commits are correlated by.
         lanes: the lanes that reactions may name, besides `"default"`.
 
     Raises:
-        DefinitionError: the components do not fit together.
-        ValidationError: an option, or the store's address, is not what it must be.
+        DefinitionError: the components conflict with each other.
+        ValidationError: an option, or the store's address, is not valid.
         StoreError: the store cannot be opened.
     """
 
@@ -142,23 +143,24 @@ class Act(Reacts, Exchanges):
         return known
 
     def include(self, *components: Component) -> None:
-        """Add state classes and slices to the app.
+        """Add state classes, slices and projections to the app.
 
         Raises:
-            DefinitionError: they do not fit those that are there; nothing was added.
+            DefinitionError: they conflict with those that are there; nothing was added.
         """
         self._engine.include(components, self._program.check)
         self._program.wake()
 
     def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Snapshot[S]:
-        """Do an action on a stream, and return the state after it.
+        """Run an action on a stream, and return the state after it.
 
-        The arguments are checked and converted, the state is loaded, the invariants are checked, the action decides,
-        and what it returns is appended as one commit, provided that nobody else has appended meanwhile.
+        The arguments are checked and converted, the state is loaded, the invariants are checked, and the action
+        decides. The events it returns are appended as one commit, provided that nothing else has been appended
+        meanwhile.
 
         Args:
             action: an action of one of the app's states, such as `Account.deposit`.
-            stream: the stream to do it on; it comes to be with its first event.
+            stream: the stream to run it on; created by its first event.
             args: the action's own arguments.
             kwargs: the action's own arguments, by name.
 
@@ -168,11 +170,12 @@ class Act(Reacts, Exchanges):
             DecodeError: an event of the stream does not decode.
             StreamClosedError: the stream takes no more events.
             InvariantError: a rule does not hold.
-            ConcurrencyError: somebody else was faster, more often than the action's `retries`; or the stream is not
-                at the version that `expecting` named.
+            ConcurrencyError: something else was appended first, more often than the action's `retries` allow; or the
+                stream is not at the version that `expecting` named.
             StoreError: the store could not append.
 
-        In each case, and when the action itself raises, nothing was appended.
+        In each of these cases, and when the action itself raises, nothing was appended. The exception is
+        `OutcomeUnknownError`, a `StoreError`, after which you have to load the stream to find out.
         """
         return self._engine.do(action, stream, args, kwargs, self._actor, self._expected)
 
@@ -185,20 +188,20 @@ class Act(Reacts, Exchanges):
         at: int | datetime | None = None,
         position: int | None = None,
     ) -> Snapshot[S]:
-        """The state of a stream: now, or at a moment, which is named in one of three ways.
+        """The state of a stream, now or at a moment, which you can specify in one of three ways.
 
-        A whole number is a version, a datetime is the time of commits. A stream that has no events, or had none then,
-        gives the state that `state()` makes, at version 0.
+        An integer is a version; a datetime is compared with the times of commits. A stream that has no events, or had
+        none then, gives the state that `state()` creates, at version 0.
 
         Args:
             state: one of the app's state classes.
             stream: the stream.
             before: just before this version or time, which is not included.
             at: at this version or time, which is included.
-            position: the log as it was when this position was its last.
+            position: in the log as it was when this position was its last.
 
         Raises:
-            ValidationError: the moment is none.
+            ValidationError: the moment is not valid.
             DefinitionError: the state is not the app's.
             DecodeError: an event does not decode.
         """
@@ -212,7 +215,7 @@ class Act(Reacts, Exchanges):
         Args:
             state: one of the app's state classes.
             stream: the stream.
-            after: begin after this version.
+            after: start after this version.
             before: end before this version.
         """
         return self._engine.history(
@@ -228,51 +231,50 @@ class Act(Reacts, Exchanges):
         after: str | None = None,
         progress: Progress | bool = False,
     ) -> Iterator[tuple[str, Snapshot[S]]]:
-        """Fold every stream in one pass over the log, and give each with its state, in the order they came to be.
+        """Fold every stream in one pass over the log, and yield each with its state, oldest stream first.
 
-        Streams without an event of the state's are left out. The log is read up to where it is when the replay begins;
-        what comes later does not change the answer. Memory holds one group of states at a time, however many there
-        are. Neither cache nor snapshots are used or changed. A database is read from its copy on this machine, unless
-        only some streams are asked for.
+        Streams without any of the state's events are left out. The log is read up to its end at the moment the replay
+        begins; later events do not change the answer. Memory holds one group of states at a time, however many there
+        are. The replay neither uses nor changes the cache and snapshots. A database is read from its copy on this
+        machine, unless you ask for only some streams.
 
             for stream, snapshot in app.replay(Account):
                 print(stream, snapshot.state.balance)
 
         Args:
             state: one of the app's state classes.
-            streams: only those whose name this regular expression is found in; anchor it yourself with ^ and $.
+            streams: only those whose names match this regular expression anywhere; anchor it yourself with ^ and $.
             at: the log as it was then: when this position was its last, or at this time, included.
-            after: only streams that came to be after this one: with the same `at`, it goes on where another replay
-                was interrupted.
+            after: only streams created after this one: with the same `at`, an interrupted replay resumes.
             progress: True shows a bar on standard error if that is a terminal; a function is called now and then with
                 (events folded, events in all).
 
         Raises:
-            ValidationError: the moment is none, or there is no such stream to go on after.
+            ValidationError: the moment is not valid, or there is no such stream to resume after.
             DefinitionError: the state is not the app's.
-            DecodeError: an event does not decode. What was given before holds.
-            FoldError: a declared field cannot take what an event gives.
+            DecodeError: an event does not decode. What was yielded before remains valid.
+            FoldError: a declared field cannot take the value that an event gives it.
         """
         return self._engine.replay(state, streams, at, after, progress)
 
     def snapshot(self, state: type[S], stream: str) -> Snapshot[S]:
-        """Store a snapshot of the state as it is now, so that loading it replays only what comes later.
+        """Store a snapshot of the state as it is now, so that loading it replays only later events.
 
         Raises:
             ValidationError: the stream has no events.
-            StreamClosedError: the stream is closed, so nothing will come later.
+            StreamClosedError: the stream is closed, so there will be no later events.
         """
         return self._engine.save(state, stream)
 
     def close_stream(self, state: type[S], stream: str) -> Snapshot[S]:
-        """End a stream: it can be loaded as before, but takes no more events. Closing it again does nothing.
+        """End a stream: you can load it as before, but it takes no more events. Closing it again does nothing.
 
-        It stays closed for good. What the store itself is made to append behind the end is folded like all else, but
-        `do` goes on refusing.
+        It stays closed for good. If you append to it through the store itself, those events are folded like any other,
+        but `do` still refuses.
 
         Raises:
-            ConcurrencyError: somebody appended at the same moment, or the stream is not at the version that `expecting`
-                named. Nothing was closed.
+            ConcurrencyError: something else was appended at the same moment, or the stream is not at the version that
+                `expecting` named. Nothing was closed.
         """
         return self._engine.close_stream(state, stream, self._actor, self._expected)
 
@@ -306,46 +308,47 @@ class Act(Reacts, Exchanges):
         """The app's events that meet every condition, in the order of their positions.
 
         Args:
-            events: of these classes only, also those that were stored under an older name.
-            limit: at most so many.
+            events: only those of these classes, including events stored under an older name.
+            limit: at most this many.
             backwards: from the last to the first.
             conditions: which events, as `Conditions` lists them.
         """
         return self._engine.query(events, limit=limit, backwards=backwards, **conditions)
 
     def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
-        """Ask a question in SQL, about the log as it is now: a relation of DuckDB's, read as it is asked for.
+        """Ask a question in SQL about the log as it is now; returns a DuckDB relation.
 
             app.sql("select stream, sum(amount) from deposited group by stream").show()
 
-        There are `events`, `streams`, `targets` and `skipped`, a relation for each event class, with a typed column for
-        each of its fields, and one for each state class, which holds the states of all streams; `account_at(...)` holds
-        them as they were at a position or a time. Everything in one question is as of one position. The relations of
-        two calls cannot be joined: `act_fast.connect` gives a connection for that.
+        The relation is computed as you read it. The question may name `events`, `streams`, `targets` and `skipped`; a
+        relation for each event class, with a typed column for each of its fields; and one for each state class, which
+        holds the states of all streams. `account_at(...)` holds them as they were at a position or a time. Everything
+        in one question is as of one position. You cannot join the relations of two calls: use `act_fast.connect` for
+        that.
 
         Args:
-            query: one question: anything that changes nothing.
+            query: one question: a statement that changes nothing.
             at: ask about the log as it was at this position or time.
-            params: what the query's `$name`s stand for.
+            params: values for the query's `$name` parameters.
 
         Raises:
-            ValidationError: it is no question, or cannot be answered; or the moment is none.
-            duckdb.Error: by the relation, for what only shows while its rows are read.
+            ValidationError: the statement is not a question, or cannot be answered; or the moment is not valid.
+            duckdb.Error: raised by the relation, for errors that only show while its rows are read.
         """
         return self._library.sql(query, params, at)
 
     def acting(self, actor: Actor) -> Self:
-        """The same app, doing things in this actor's name."""
+        """The same app, acting in this actor's name."""
         return self._as(_actor=check_actor(actor))
 
     def expecting(self, version: int) -> Self:
-        """The same app, whose `do` is refused unless the stream is at this version; it never decides again."""
+        """The same app, whose `do` fails unless the stream is at this version; it never decides again."""
         return self._as(_expected=arguments.count("version", version))
 
     def context(self, *, actor: Actor | None = None, correlation: str | None = None) -> AbstractContextManager[Ambient]:
-        """Let an actor and a correlation hold for whatever is done inside the `with` block, also by tasks begun there.
+        """Set an actor and a correlation for everything done inside the `with` block, and by tasks started there.
 
-        An actor named by `acting` comes before this one.
+        An actor named by `acting` takes precedence.
         """
         return within(
             actor=None if actor is None else check_actor(actor),
@@ -365,22 +368,22 @@ class Act(Reacts, Exchanges):
     @overload
     def observe(self, kind: Literal["settled"], observer: Callable[[Settled], object], /) -> None: ...
     def observe(self, kind: Observed, observer: Callable[[Any], object], /) -> None:
-        """Let a function be told of everything of one kind from now on. What it raises is logged and harms nothing.
+        """Call a function for everything of one kind from now on. If it raises, that is logged and has no other effect.
 
         Args:
-            kind: `"committed"`: a `do` has appended; the observer is given its snapshot. `"claimed"`, `"acked"`,
-                `"blocked"`: that has become of a target. `"settled"`: `settle` is done. `"error"`: something went
-                wrong where nobody was waiting for it; it is given a `Failure`.
+            kind: `"committed"`: a `do` has appended; the observer gets its snapshot. `"claimed"`, `"acked"`,
+                `"blocked"`: this happened to a target. `"settled"`: `settle` has finished. `"error"`: something went
+                wrong that no caller was waiting for; the observer gets a `Failure`.
             observer: called in the thread where it happened, after it has happened.
         """
         self._engine.observers.add(kind, observer)
 
     def cache_info(self) -> CacheInfo:
-        """How the cache of live states has done."""
+        """Hits, misses and size of the cache of live states."""
         return self._engine.cache.info()
 
     def close(self) -> None:
-        """Stop what runs, and close the store if the app has opened it. Closing again does nothing."""
+        """Stop whatever is running, and close the store if the app opened it. Closing again does nothing."""
         self._program.close()
         if self._owned:
             self._engine.store.close()

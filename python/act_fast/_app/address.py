@@ -1,4 +1,4 @@
-"""From what a person calls a store to the store itself."""
+"""From the address of a store to the store itself."""
 
 import os
 from importlib import import_module
@@ -12,7 +12,7 @@ from act_fast.stores.port import Store
 __all__ = ["Address", "is_store", "open_address", "open_store", "upgrade_address"]
 
 Address: TypeAlias = Store | str | os.PathLike[str]
-"""A store, or where one is: a directory, `memory:`, `postgresql://host/database` or `mysql://host/database`."""
+"""A store, or its address: a directory, `memory:`, `postgresql://host/database` or `mysql://host/database`."""
 
 _POSTGRES: Final = ("act_fast.stores.postgres.store", "PostgresStore", "postgres")
 _MYSQL: Final = ("act_fast.stores.mysql.store", "MySqlStore", "mysql")

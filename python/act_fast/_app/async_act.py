@@ -51,13 +51,13 @@ _LONG_MAX = 1000
 class AsyncAct(AsyncReacts, AsyncExchanges):
     """An `Act` whose verbs are awaited.
 
-    The work is that of the `Act` inside, done on threads, so neither a flush nor a long replay holds up the event loop.
-    Cancelling a verb leaves nothing half done: what has not begun never begins, and what has begun is waited for.
+    The `Act` inside does the work, on threads, so neither a flush nor a long replay blocks the event loop. Cancelling a
+    verb leaves nothing half done: one that has not started never starts, and one that has started is waited for.
 
         async with AsyncAct("bank.act", Account) as app:
             await app.do(Account.deposit, "account-7", amount=50)
 
-    Making it opens the store here and now, on whichever thread does so; `AsyncAct.open` leaves the event loop free.
+    Creating it opens the store right away, on the calling thread; `AsyncAct.open` keeps the event loop free.
 
     Args:
         store: as for `Act`, or an `Act`, which is then shared.
@@ -67,7 +67,7 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         cache_max: as for `Act`.
         correlator: as for `Act`.
         lanes: as for `Act`; none with an `Act`.
-        threads_max: how many verbs can be at work at once; concurrent appends share their flushes.
+        threads_max: how many verbs can run at once; concurrent appends share their flushes.
     """
 
     def __init__(
@@ -101,15 +101,15 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
 
     @classmethod
     async def open(cls, store: Address | Act, /, *components: Component, **options: Any) -> Self:
-        """Make one without holding up the event loop, as opening a store may read a whole log after a crash.
+        """Create one without blocking the event loop, since opening a store may read a whole log after a crash.
 
             async with await AsyncAct.open("bank.act", Account) as app: ...
 
-        If it is cancelled, the store is closed again before the cancellation goes on.
+        If it is cancelled, the store is closed again before the cancellation takes effect.
 
         Args:
             store: as for the class itself, like everything else.
-            components: state classes and slices.
+            components: state classes, slices and projections.
             options: as for the class itself.
         """
         opened: list[Self] = []
@@ -157,7 +157,7 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         after: str | None = None,
         progress: Progress | bool = False,
     ) -> AsyncIterator[tuple[str, Snapshot[S]]]:
-        """`Act.replay`, for `async for`, and begun by it. `progress` is called on the thread that does the work."""
+        """`Act.replay`, for `async for`, which starts it. `progress` is called on the thread that does the work."""
         return self._each_of(lambda: self._app.replay(state, streams=streams, at=at, after=after, progress=progress))
 
     async def snapshot(self, state: type[S], stream: str) -> Snapshot[S]:
@@ -199,7 +199,7 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         return self._each(self._app.query(events=events, limit=limit, backwards=backwards, **conditions))
 
     async def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
-        """`Act.sql`, awaited. What is read of the relation then is read by whoever asks it, and holds up the loop."""
+        """`Act.sql`, awaited. Reading from the relation happens on the caller's thread, and blocks the loop."""
         return await self._threads.run(self._app.sql, query, at=at, **params)
 
     def include(self, *components: Component) -> None:
@@ -207,15 +207,15 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         self._app.include(*components)
 
     def acting(self, actor: Actor) -> Self:
-        """The same app, doing things in this actor's name."""
+        """The same app, acting in this actor's name."""
         return self._with(self._app.acting(actor))
 
     def expecting(self, version: int) -> Self:
-        """The same app, whose `do` is refused unless the stream is at this version."""
+        """The same app, whose `do` fails unless the stream is at this version."""
         return self._with(self._app.expecting(version))
 
     def context(self, *, actor: Actor | None = None, correlation: str | None = None) -> AbstractContextManager[Ambient]:
-        """`Act.context`: what is given holds inside the `with` block, and in tasks begun there."""
+        """`Act.context`: the values hold inside the `with` block, and in tasks started there."""
         return self._app.context(actor=actor, correlation=correlation)
 
     @overload
@@ -235,11 +235,11 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         self._app.observe(kind, observer)
 
     def cache_info(self) -> CacheInfo:
-        """How the cache of live states has done."""
+        """Hits, misses and size of the cache of live states."""
         return self._app.cache_info()
 
     async def close(self) -> None:
-        """Stop what runs, wait for what is being done, and close the store if the app has opened it."""
+        """Stop whatever is running, wait for verbs in progress, and close the store if the app opened it."""
         await apart(self._app._program.close)
         await self._long.close()
         await self._threads.close()

@@ -1,4 +1,4 @@
-"""The verbs by which whole logs come and go, as `AsyncAct` has them: those of the `Act` inside, awaited."""
+"""The verbs that copy whole logs out and in, as `AsyncAct` has them: those of the `Act` inside, awaited."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -73,8 +73,9 @@ class AsyncExchanges:
         events: Sequence[type[Event]] | None = None,
         **conditions: Unpack[Conditions],
     ) -> Columns:
-        """`Act.arrow`. What is read of it is read by whoever asks it, and holds up the loop.
+        """`Act.arrow`. Reading from it happens on the caller's thread, and blocks the loop.
 
-        So does what is read of a database right here; have a thread call `sync.arrow` instead.
+        On a database, this call itself blocks too, while the copy is brought up to date; call `sync.arrow` on a thread
+        instead.
         """
         return self._app.arrow(event, events=events, **conditions)

@@ -60,7 +60,7 @@ class AsyncReacts(Declares):
     async def run(
         self, *, lanes: Sequence[str] | None = None, concurrency: int = CONCURRENCY, grace: float = 10.0
     ) -> Ran:
-        """`Act.run`, awaited. Cancelling it is as good as `stop`: it ends gracefully first.
+        """`Act.run`, awaited. Cancelling it has the same effect as `stop`: it ends gracefully first.
 
         Handlers that are `async def` run as tasks of this event loop.
         """

@@ -26,17 +26,17 @@ def connect(
 ) -> Connection:
     """Connect to an app, or to a store by itself, for SQL.
 
-    An app has a relation for each of its event and state classes, besides `events`, `streams` and `targets`; a store
-    by itself has these three.
+    An app has a relation for each of its event and state classes, besides `events`, `streams`, `targets` and `skipped`;
+    a store by itself has only these four.
 
         with connect("bank.act") as connection:
             connection.sql("select name, count(*) from events group by name").show()
 
     Args:
-        source: an app, a store, or the path or the address of one that is there.
-        at: a position or a time; the log as it is now otherwise.
-        files: let questions read files that this process may read, such as `read_csv('prices.csv')`. They are only
-            read. Do not hand on questions of people who may not see these files.
+        source: an app, a store, or the path or address of an existing one.
+        at: a position or a time; by default, the log as it is now.
+        files: let questions read files that this process may read, such as `read_csv('prices.csv')`. Files are only
+            ever read. Do not run questions for people who may not see these files.
 
     Raises:
         ValidationError: the source is none of these.

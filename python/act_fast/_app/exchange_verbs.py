@@ -1,4 +1,4 @@
-"""The verbs by which whole logs come and go, as `Act` has them: backup, restore, export."""
+"""The verbs that copy whole logs out and in, as `Act` has them: backup, restore, export."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -37,24 +37,24 @@ class Exchanges:
         def _library(self) -> "Library": ...
 
     def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
-        """Copy the store, as it is now, to a new directory, while everybody goes on using it.
+        """Copy the store, as it is now, to a new directory, while everyone goes on using it.
 
-        The copy holds every event and snapshot up to the position that was the last when it was made, and how far
-        reactions have come. It is read again and flushed before it gets its name, so it is there whole or not at all.
+        The copy holds every event and snapshot up to the position that was the last when it was made, and the progress
+        of reactions. It is read back and flushed before it gets its name, so it is there completely or not at all.
 
         Args:
-            path: where nothing is yet.
-            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+            path: where nothing exists yet.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Returns:
             what the backup holds.
 
         Raises:
-            ValidationError: there is something at `path` already, or the store is no log.
+            ValidationError: there is something at `path` already, or the store is not a log.
             StoreCorruptError: the store is damaged; nothing was kept of the copy.
             StoreFullError: there is no room at `path`; nothing was kept of the copy.
-            StoreLockedError: somebody else is just making a backup at `path`.
-            OutcomeUnknownError: it is there and whole, but may not survive a power cut.
+            StoreLockedError: another backup to `path` is in progress.
+            OutcomeUnknownError: the copy is there and complete, but may not survive a power cut.
         """
         store = self._engine.store
         if not isinstance(store, LogStore):
@@ -64,25 +64,25 @@ class Exchanges:
     def restore(
         self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
     ) -> Restored:
-        """Put the events of an export in the place of all that is in the store.
+        """Replace everything in the store with the events of an export.
 
-        A whole new log is made beside the old one, read again and flushed; only then it takes the old one's place, in
-        one step. Whatever fails before leaves the store as it was. Afterwards what the app had cached is forgotten, and
-        its reactions begin again, with the first event, and so it is with every other app on the same store. What was
-        begun before (queries, histories, waits, a `settle`) ends with `StoreClosedError`.
+        A complete new log is built beside the old one, read back and flushed; only then does it take the old one's
+        place, in one step. If anything fails before that, the store stays as it was. Afterwards, this app and every
+        other app on the same store forget their cached states, and their reactions start again from the first event.
+        Anything still running on the old log (queries, histories, waits, a `settle`) ends with `StoreClosedError`.
 
         A database is filled in one transaction, and must be empty.
 
         Args:
             source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
-                that `export` writes. Stream, name and data are needed; position, commit, version, created and meta may
-                be left out.
+                that `export` writes. Stream, name and data are required; position, commit, version, created and meta
+                may be left out.
             dry_run: only check the source.
-            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Raises:
-            RestoreError: the source is damaged or is something else; it says where.
-            StoreLockedError: somebody else has the store open, or workers of this app are running.
+            RestoreError: the source is damaged or is something else; the error says where.
+            StoreLockedError: another process has the store open, or workers of this app are running.
             StoreFullError: there is no room for a second log.
             OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
             ValidationError: there is no such source, or the store is a database that is not empty.
@@ -115,33 +115,33 @@ class Exchanges:
         progress: Progress | None = None,
         **conditions: Unpack[Conditions],
     ) -> Exported:
-        """Write events, or what a query answers, to a file.
+        """Write events, or the answer to a query, to a file.
 
         Without a query: all events, or those that meet every condition, as the log is now. The columns are position,
         commit (the position of the first event of the same commit), stream, version, name, created, data and meta: all
-        that `restore` needs to make the log again. Payloads come out exactly as they were stored; in JSON lines, on one
-        line each. With a query: whatever `sql` answers. The file is there when it is whole, and not before.
+        that `restore` needs to rebuild the log. Payloads come out exactly as they were stored; in JSON lines, each
+        event is on one line. With a query: whatever `sql` answers. The file appears only once it is complete.
 
         Args:
-            path: ends in `.parquet`, `.csv` or `.jsonl`, which says what is written.
-            query: a question in SQL, which goes with no other condition.
-            params: what stands for `$name` in the query.
+            path: ends in `.parquet`, `.csv` or `.jsonl`, which chooses the format.
+            query: a question in SQL; cannot be combined with other conditions.
+            params: values for the query's `$name` parameters.
             at: ask the query as of this position or time.
-            events: of these classes only, also those that were stored under an older name.
+            events: only those of these classes, including events stored under an older name.
             compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
-            partition_by: of Parquet: a folder is made at `path`, with a folder in it for each value of these columns.
-            overwrite: replace a file that is there.
-            progress: called now and then with (positions done, positions in all); for Parquet and queries at the end.
+            partition_by: of Parquet: makes `path` a folder that contains a folder for each value of these columns.
+            overwrite: replace an existing file.
+            progress: called now and then with (positions done, positions in all); for Parquet and queries, at the end.
             conditions: which events, as `Conditions` lists them.
 
         Returns:
-            where to, and how many rows.
+            where it was written, and how many rows.
 
         Raises:
             ValidationError: a condition or an option is wrong, or there is something at `path` already.
-            StoreFullError: there is no room; nothing was kept of it.
-            StoreLockedError: somebody else is just writing to `path`.
-            OutcomeUnknownError: it is there and whole, but may not survive a power cut.
+            StoreFullError: there is no room; nothing was kept of the file.
+            StoreLockedError: another export to `path` is in progress.
+            OutcomeUnknownError: the file is there and complete, but may not survive a power cut.
         """
         check_names(conditions)
         if query is not None:
@@ -176,22 +176,22 @@ class Exchanges:
         events: Sequence[type[Event]] | None = None,
         **conditions: Unpack[Conditions],
     ) -> Columns:
-        """Events as Arrow columns, for Polars, pandas, pyarrow and whatever else reads Arrow's C stream.
+        """Events as Arrow columns, for Polars, pandas, pyarrow and anything else that reads Arrow's C stream.
 
             polars.DataFrame(app.arrow(Deposited))
 
-        The columns are those of `events` in SQL, or for one class those of its view: a typed column for each field,
-        upcasters applied, and `error` for those that do not decode. What it gives is the log as it is now, however
-        often it is read; nothing is read before somebody does, and then batch by batch.
+        The columns are those of `events` in SQL, or for one class those of its relation: a typed column for each field,
+        with upcasters applied, and `error` for those that do not decode. It yields the log as it is now, however often
+        it is read. Nothing is read before you read from it, and then it is read batch by batch.
 
         Args:
-            event: the events of this class, also those that were stored under an older name.
-            events: of these classes only, with their data as JSON.
+            event: the events of this class, including those stored under an older name.
+            events: only those of these classes, with their data as JSON.
             conditions: which events, as `Conditions` lists them.
 
         Raises:
             ValidationError: a condition is wrong, or the store cannot be copied to this machine.
-            DefinitionError: a class is no event of this app.
+            DefinitionError: a class is not an event of this app.
         """
         check_names(conditions)
         if event is not None and events is not None:

@@ -1,4 +1,4 @@
-"""Moving a store to another address, while programs go on using it."""
+"""Moving a store to another address while programs keep using it."""
 
 import os
 import time
@@ -35,30 +35,32 @@ def move(
     patience: float | None = None,
     progress: Progress | None = None,
 ) -> Moved:
-    """Move all that a store holds to another address.
+    """Move everything a store holds to another address.
 
-    These are events with their positions, versions, times and meta, snapshots, and how far reactions have come.
+    That is events with their positions, versions, times and meta; snapshots; and the progress of reactions.
 
-    Programs may go on appending to the source meanwhile. When all is copied and was compared event by event, the rest
-    is handed over while nobody can append, and from then on the source takes no more events and says where they are.
-    A database makes appends wait for that moment; a log is handed over once every other program has closed it.
+    Programs may keep appending to the source meanwhile. Once everything is copied and has been compared event by event,
+    the rest is handed over while appends are held back. From then on the source takes no more events, and says where
+    they are now. A database makes appends wait for that moment; a log is handed over once every other program has
+    closed it.
 
-    A move that was interrupted, or killed, goes on where it was when it is begun again. The way back is a move, too: to
-    the store that was moved away from, whose events are still there.
+    If a move was interrupted or killed, run it again and it resumes. The way back is a move too: to the store that you
+    moved away from, whose events are still there.
 
     Args:
-        source: a store that is there: its path, its address, or the store.
-        target: the path or the address of an empty store, which is made if it is not there.
-        hand_over: whether the source ends. Without that the target is a copy, which another move brings up to date.
-        restart_reactions: let reactions begin again at the target, with the first event, instead of going on where they
-            are. A target that keeps nothing of reactions takes a source that has some only with this.
-        patience: how long to wait for other programs to close the source, in seconds; None waits as long as it takes.
+        source: an existing store: its path, its address, or the store itself.
+        target: the path or the address of an empty store, created if it does not exist.
+        hand_over: whether the source stops taking events. If not, the target is a copy, which another move brings up to
+            date.
+        restart_reactions: let reactions start again from the first event at the target, instead of continuing where
+            they are. Required if the source has reactions and the target cannot keep their progress.
+        patience: how many seconds to wait for other programs to close the source; None waits as long as it takes.
         progress: called now and then with (positions done, positions in all): each is copied, and then compared.
 
     Raises:
-        MoveError: what is in the target is not what is in the source; the source goes on.
+        MoveError: what is in the target does not match the source; the source stays in use.
         StoreLockedError: other programs still have the source open after `patience`.
-        ValidationError: the target holds something else, or keeps nothing of reactions.
+        ValidationError: the target holds something else, or cannot keep the progress of reactions.
         StoreError: one of them cannot be opened, read or written.
     """
     return move_telling(

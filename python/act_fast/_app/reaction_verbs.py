@@ -31,7 +31,7 @@ CONCURRENCY: Final = 8
 
 
 class Targeted(Protocol):
-    """What runs under one target, such as a projection."""
+    """Something that runs under one target, such as a projection."""
 
     @property
     def target(self) -> str:
@@ -49,7 +49,7 @@ class Reacts(Declares):
 
     @property
     def reactions(self) -> Sequence[Reaction]:
-        """The reactions of the app, its components' too."""
+        """The reactions of the app, including those of its components."""
         return self._program.catalog().reactions
 
     @property
@@ -58,10 +58,10 @@ class Reacts(Declares):
         return self._program.catalog().lanes
 
     def correlate(self, limit: int | None = None) -> Correlation:
-        """Find the targets that new events concern, and note that they have work. Handles nothing.
+        """Find the targets that new events concern, and record that they have work. Handles nothing.
 
         Args:
-            limit: look at no more than so many events; None: at all.
+            limit: look at no more than this many events; None: at all of them.
         """
         limit = arguments.optional_count("limit", limit)
         return self._program.apart(lambda: self._program.correlate(limit))
@@ -72,9 +72,9 @@ class Reacts(Declares):
         """Run one cycle: lease targets that have work, handle their next events, and acknowledge them together.
 
         Args:
-            limit: lease no more than so many targets; None: as many as their lanes allow.
-            lanes: those of these lanes only.
-            concurrency: handle so many targets at the same time.
+            limit: lease no more than this many targets; None: as many as their lanes allow.
+            lanes: only targets of these lanes.
+            concurrency: how many targets to handle at the same time.
         """
         return self._drain(Host(self._act()), limit, lanes, concurrency)
 
@@ -86,30 +86,29 @@ class Reacts(Declares):
         concurrency: int = CONCURRENCY,
         raises: bool | None = None,
     ) -> Settled:
-        """Correlate and drain until nothing can be done here and now.
+        """Correlate and drain until there is nothing left to do here and now.
 
-        What is blocked, deferred, waiting for its next try, or leased by somebody else stays as it is.
+        Targets that are blocked, deferred, waiting for their next retry, or leased by another worker stay as they are.
 
         Args:
-            passes: stop after so many cycles at the latest, for reactions that set each other off for ever.
-            lanes: drain these lanes only.
-            concurrency: handle so many targets at the same time.
-            raises: whether to raise, once all is settled, the first error of a handler, a `to=` function or a decoder
-                that no later attempt made good. Meant for tests, and the default of the `act_app` fixture; otherwise
-                failures are logged, told to observers and tried again, and `settle` returns.
+            passes: stop after at most this many cycles, in case reactions trigger each other forever.
+            lanes: drain only these lanes.
+            concurrency: how many targets to handle at the same time.
+            raises: whether to raise, once everything has settled, the first error of a handler, a `to=` function or a
+                decoder that no later attempt made good. Meant for tests, and the default of the `act_app` fixture;
+                otherwise failures are logged, passed to observers and retried, and `settle` returns.
         """
         return self._settle(Host(self._act()), passes, lanes, concurrency, raises)
 
     def run(self, *, lanes: Sequence[str] | None = None, concurrency: int = CONCURRENCY, grace: float = 10.0) -> Ran:
-        """Work: correlate and drain whenever there is something to do, and sleep otherwise, until `stop` or Ctrl-C.
+        """Work until `stop` or Ctrl-C: correlate and drain whenever there is something to do, and sleep otherwise.
 
-        Any number of processes may run at the same time; they share the work. Lanes are worked on apart from each
-        other.
+        Any number of processes may run at the same time; they share the work. Each lane is worked on separately.
 
         Args:
             lanes: work on these lanes only.
-            concurrency: handle so many targets of a lane at the same time.
-            grace: wait for so many seconds, once stopped, until handlers that are at work have ended.
+            concurrency: how many targets of a lane to handle at the same time.
+            grace: how many seconds to wait, once stopped, for running handlers to finish.
         """
         from act_fast._workers.report_start import report_start
 
@@ -118,27 +117,27 @@ class Reacts(Declares):
         return worker.run()
 
     def stop(self) -> None:
-        """Let every `run` of this app end gracefully; when nothing of the app is at work, the next one ends at once.
+        """Stop every `run` of this app gracefully. If nothing of the app is running, the next `run` ends at once.
 
-        A `settle` or a `drain` that is under way ends by itself, and a stop meanwhile concerns no later `run`: that it
-        came is in `settled.stopped`. May be called from a signal handler, and from a handler.
+        A `settle` or a `drain` in progress ends by itself: a stop during it does not affect a later `run`, and is
+        reported in `settled.stopped`. You may call this from a signal handler, and from a handler.
         """
         self._program.stop()
 
     def wait_for(self, moment: int | Snapshot[Any], target: str | Targeted, timeout: float | None = None) -> Target:
-        """Sleep until a target has processed everything up to a position, or to where a snapshot stands.
+        """Sleep until a target has processed everything up to a position, or up to where a snapshot stands.
 
-        That is everything that may come to it: a reaction whose `to=` function may name it counts, too, and a target
-        that no event concerns is done as soon as that is known.
+        This covers everything that may reach the target: a reaction whose `to=` function might name it counts too, and
+        a target that no event concerns is done as soon as that is known.
 
         Args:
-            moment: the position; or a snapshot, as `do` gives it, to read what was just written.
+            moment: the position; or a snapshot, as `do` returns it, to read what you just wrote.
             target: the target's name, or a projection.
-            timeout: seconds; None waits for ever.
+            timeout: seconds; None waits forever.
 
         Raises:
             ValidationError: no reaction could ever run under this name.
-            TimeoutError: it has not come so far; the message says how far and why.
+            TimeoutError: the target has not come that far; the message says how far it has come, and why.
         """
         position = moment.position if isinstance(moment, Snapshot) else arguments.count("position", moment)
         name = arguments.text("target", target if isinstance(target, str) else target.target)
@@ -161,15 +160,15 @@ class Reacts(Declares):
     ) -> Iterator[Target]:
         """The targets that meet every condition, with all that is known of each.
 
-        They come in the order they came to be, or are named.
+        They come in the order in which they were created, or in the order you name them.
 
         Args:
-            names: these.
-            pattern: those in whose names this regular expression is found.
-            lane: those of this lane.
-            blocked: those that are blocked, or those that are not.
-            after: those that came to be after this one, the last of the page before.
-            limit: at most so many.
+            names: only these.
+            pattern: only those whose names match this regular expression anywhere.
+            lane: only those of this lane.
+            blocked: True: only blocked ones; False: only those that are not.
+            after: only those created after this one; for paging, pass the last of the page before.
+            limit: at most this many.
 
         Raises:
             ValidationError: there is no target of such a name.
@@ -193,21 +192,21 @@ class Reacts(Declares):
         blocked: bool | None = None,
         to: int | datetime | None = None,
     ) -> int:
-        """Let targets do all their work again, from the first event on. Blocks, retries and leases end.
+        """Let targets do all their work again, starting from the first event. Blocks, retries and leases end.
 
-        Which ones is said as in `targets`, but must be said; so for `block`, `defer` and `prioritize`. How many
-        they were is returned.
+        Choose the targets as in `targets`, but here you must choose; the same goes for `block`, `defer` and
+        `prioritize`. Returns how many there were.
 
-        Handlers hear again what they have heard before, with all that they do: `app.replaying` tells them so. Events
-        that were skipped are among it.
+        Handlers receive again what they have received before, and repeat all they do: `app.replaying` tells them.
+        Events that were skipped come again too.
 
         Args:
             names: as for `targets`.
             pattern: as for `targets`.
             lane: as for `targets`.
             blocked: as for `targets`.
-            to: begin after this position, or after what had happened at this time; None: with the first event. A target
-                that has not come so far goes on where it is.
+            to: start after this position, or after everything that had happened at this time; None: with the first
+                event. A target that has not come that far continues where it is.
         """
         chosen = selection("reset", names, pattern, lane, otherwise_all=blocked is not None)
         position = 0 if to is None else cut_at(self._program.store, to, "to")
@@ -216,19 +215,19 @@ class Reacts(Declares):
     def skip(
         self, target: str | Targeted, position: int | None = None, *, reaction: str | None = None, reason: str
     ) -> Skipped:
-        """Step over one event of one reaction, for one that no code will ever handle, and keep a note of it.
+        """Step over one event of one reaction, for an event that no code will ever handle, and keep a record of it.
 
-        The target goes on with the next event: a block ends that is because of this one. Only the event that the
-        reaction comes to next can be skipped. It is in the log as before, and a `reset` brings it back.
+        The target continues with the next event; if this event blocked it, the block ends. You can only skip the event
+        that the reaction comes to next. The event stays in the log, and a `reset` delivers it again.
 
         Args:
             target: the target's name, or a projection.
             position: of the event; None: the next one.
-            reaction: the name of the reaction; None: the only one that it can be, or that has failed.
-            reason: why. It is kept, along with the time and the actor of `app.context`, or else the user.
+            reaction: the name of the reaction; None: the only one that it can be, or the one that has failed.
+            reason: why. It is kept, along with the time and the actor of `app.context`, or the user if there is none.
 
         Raises:
-            ValidationError: it is not the next event, or there are several that could be meant.
+            ValidationError: it is not the next event, or several could be meant.
         """
         name = target if isinstance(target, str) else target.target
         here = ambient.get()
@@ -236,16 +235,16 @@ class Reacts(Declares):
         return skip(self._program.port(), self._program.store, name, position, reaction, reason, by)
 
     def skipped(self, target: str | Targeted | None = None) -> Iterator[Skipped]:
-        """What was skipped, the oldest first; of one target, or of all."""
+        """What was skipped, the oldest first; for one target, or for all."""
         name = target if target is None or isinstance(target, str) else target.target
         return skipped(self._program.port(), self._program.store, name)
 
     @property
     def replaying(self) -> bool:
-        """In a handler, whether its reaction has processed this event before.
+        """In a handler: whether its reaction has processed this event before.
 
-        So it hears it again after a `reset`, or is a projection that is rebuilt. An event that was skipped was not
-        processed.
+        That is so after a `reset`, and in a projection that is being rebuilt. An event that was skipped does not count
+        as processed.
         """
         here = handling()
         if here is None:
@@ -256,8 +255,8 @@ class Reacts(Declares):
     def forget(self, reaction: str) -> bool:
         """Forget a reaction that no program has any more, such as one that was removed or renamed.
 
-        Its targets have nothing more to do for it, and are gone when it was their only one. Should a program have it
-        again one day, it is a new one.
+        Its targets have nothing more to do for it; those that had no other reaction are removed. If a program has the
+        reaction again one day, it is a new one.
 
         Args:
             reaction: its name.
@@ -274,15 +273,16 @@ class Reacts(Declares):
         return self._program.port().forget(name)
 
     def rebuild(self, projection: Projection | str, *, resume: bool = True, progress: Progress | None = None) -> int:
-        """Replay a projection's events into a fresh copy beside the live one, and put that in its place.
+        """Replay a projection's events into a fresh copy beside the live one, then put the copy in its place.
 
-        The live one goes on meanwhile, and no other reaction runs. A projection that was blocked goes on afterwards.
+        The live one keeps working meanwhile, and no other reaction runs. A projection that was blocked continues
+        afterwards.
 
         Args:
             projection: one that the app has, or its name.
-            resume: go on where a rebuild was interrupted, if its copy is a lasting one; otherwise begin anew, which is
-                needed after a change of the code.
-            progress: called with the position that was come to, and the one to come to.
+            resume: continue where a rebuild was interrupted, if its copy is a lasting one; otherwise start over, which
+                is necessary after a change of the code.
+            progress: called with the position reached, and the position to reach.
 
         Returns:
             how many events were replayed.
@@ -290,7 +290,7 @@ class Reacts(Declares):
         Raises:
             ValidationError: the app has no such projection, or it cannot be rebuilt.
 
-        What a method of the projection raises is raised, and the live one stays as it was.
+        If a method of the projection raises, that exception is raised, and the live one stays as it was.
         """
         from act_fast._projections.rebuild import rebuild
 
@@ -299,7 +299,7 @@ class Reacts(Declares):
         return self._program.apart(lambda: rebuild(app, components, projection, resume, progress))
 
     def unblock(self, names: Names | None = None, *, pattern: str | None = None, lane: str | None = None) -> int:
-        """Let blocked targets, all unless some are named, go on at the event that failed, with a fresh budget."""
+        """Let blocked targets (all, unless you name some) continue at the event that failed, with a fresh budget."""
         return selection("unblock", names, pattern, lane, otherwise_all=True).apply(self._program.port().unblock)
 
     def block(
@@ -310,7 +310,7 @@ class Reacts(Declares):
         lane: str | None = None,
         error: str = "blocked by hand",
     ) -> int:
-        """Stop targets until they are unblocked. Who holds one loses it.
+        """Stop targets until they are unblocked. A worker that holds one loses it.
 
         Args:
             names: as for `reset`.
@@ -324,11 +324,11 @@ class Reacts(Declares):
     def defer(
         self, names: Names | None = None, *, until: datetime, pattern: str | None = None, lane: str | None = None
     ) -> int:
-        """Let targets pause until a time; it may have passed, to end a pause.
+        """Pause targets until a time. To end a pause, pass a time in the past.
 
         Args:
             names: as for `reset`.
-            until: a datetime that knows its time zone; `datetime.max` in UTC to pause until told otherwise.
+            until: a timezone-aware datetime; `datetime.max` in UTC to pause until further notice.
             pattern: as for `reset`.
             lane: as for `reset`.
         """
@@ -338,11 +338,11 @@ class Reacts(Declares):
     def prioritize(
         self, names: Names | None = None, priority: int = 0, *, pattern: str | None = None, lane: str | None = None
     ) -> int:
-        """Set the priority of targets outright; how many changed is returned.
+        """Set the priority of targets by hand; returns how many changed.
 
         Args:
             names: as for `reset`.
-            priority: a whole number of 32 bits; the higher comes first.
+            priority: an integer of 32 bits; the higher comes first.
             pattern: as for `reset`.
             lane: as for `reset`.
         """

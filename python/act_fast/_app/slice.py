@@ -1,4 +1,4 @@
-"""Slices: a feature's states together with what belongs to them, in one module, included by an app."""
+"""Slices: a feature's states and everything that belongs to them, in one module, included by an app."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -13,7 +13,7 @@ __all__ = ["Component", "Slice"]
 
 
 class Slice(Declares):
-    """Components that go together. It holds definitions only, so any number of apps can include it.
+    """Components that belong together. It holds only definitions, so any number of apps can include it.
 
         banking = Slice(Account, Transfer)
         app = Act("bank.act", banking)
@@ -39,4 +39,4 @@ class Slice(Declares):
 
 
 Component: TypeAlias = type[State] | Slice | Projection
-"""What an app is made of."""
+"""What you can pass to an app: a state class, a slice or a projection."""

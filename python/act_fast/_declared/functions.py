@@ -31,7 +31,7 @@ _DISTINCT_MOST: Final = 1000
 
 
 class Declared:
-    """What a field is declared to be; stands in the class body until the class is made.
+    """A field's declaration; takes the field's place in the class body until the class is created.
 
     Attributes:
         tree: what it says.
@@ -96,23 +96,23 @@ def total(field: N | None, /, *more: N | None, where: Callable[[Any], object] | 
 def total(*fields: Any, where: Callable[[Any], object] | None = None) -> Any:
     """Declare a field as the sum of a field of events.
 
-    Written in the body of a state class, it says what the field is, and no reducer is needed:
+    Written in the body of a state class, it says what the field holds, and you need no reducer for it:
 
         class Account(State):
             balance: int = total(Deposited.amount) - total(Withdrawn.amount)
             spent: int = total(Placed, lambda e: e.item.price * e.item.quantity, where=lambda e: e.kind == "sale")
 
-    A value that is None gives nothing. Whole numbers have 64 bits: a sum that does not fit is a `FoldError`.
+    A value of None is ignored. Integers have 64 bits: a sum that does not fit is a `FoldError`.
 
     Args:
         fields: fields of events, as `Deposited.amount`; or an event class, and a function of such an event. The
-            function is called once, to be written down: it may take fields, also nested ones, and put `+ - * / // %`
-            between them. Dividing by zero gives None.
-        where: only of events that meet this condition, a function that is written down too: `== != < <= > >=`, `&`,
-            `|`, `~` and `one_of`.
+            function is called once, with a stand-in that records what it does: it may take fields, also nested ones,
+            and combine them with `+ - * / // %`. Dividing by zero gives None.
+        where: only count events that meet this condition, a function that is recorded too. It may use `== != < <= >
+            >=`, `&`, `|`, `~` and `one_of`.
 
     Raises:
-        DefinitionError: it cannot be written down.
+        DefinitionError: the function does something that cannot be recorded.
     """
     return Declared(Accumulator("sum", _feeds("total", fields, where)))
 
@@ -128,7 +128,7 @@ def count(*events: type[Any], where: Callable[[Any], object] | None = None) -> A
 
     Args:
         events: the classes.
-        where: only events that meet this condition, as for `total`.
+        where: only count events that meet this condition, as for `total`.
     """
     for event in events:
         _check_event("count", event)
@@ -198,8 +198,8 @@ def collect(*fields: Any, most: int = _COLLECT_MOST, where: Callable[[Any], obje
     """Declare a field as the list of the last values, in the order of their events.
 
     Args:
-        fields: as for `total`; a value that is None is left out.
-        most: how many are kept: when there are more, the oldest goes.
+        fields: as for `total`; a value of None is left out.
+        most: how many to keep; once there are more, the oldest is dropped.
         where: as for `total`.
     """
     return _declared("collect", fields, where, most)
@@ -219,11 +219,11 @@ def distinct(
     field: V | None, /, *more: V | None, most: int = _DISTINCT_MOST, where: Callable[[Any], object] | None = None
 ) -> list[V]: ...
 def distinct(*fields: Any, most: int = _DISTINCT_MOST, where: Callable[[Any], object] | None = None) -> Any:
-    """Declare a field as the list of different values, in the order of their first appearance.
+    """Declare a field as the list of distinct values, in the order of their first appearance.
 
     Args:
-        fields: as for `total`; a value that is None is left out.
-        most: how many there may be: one more is a `FoldError`, since leaving one out would make the list wrong.
+        fields: as for `total`; a value of None is left out.
+        most: how many there may be. One more is a `FoldError`, since leaving one out would make the list wrong.
         where: as for `total`.
     """
     return _declared("distinct", fields, where, most)

@@ -45,7 +45,7 @@ def record(place: str, function: Callable[[Any], object], event: type[Any]) -> N
 
 
 def one_of(value: T, option: T, /, *options: T) -> bool:
-    """Whether a value of an event is one of some constants; for `where=` in declared fields, where `in` cannot stand.
+    """Whether a value of an event is one of some constants; for `where=` in declared fields, where `in` does not work.
 
     sales: int = count(Placed, where=lambda e: one_of(e.kind, "sale", "gift"))
     """

@@ -14,7 +14,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Committed(msgspec.Struct, Generic[T_co], frozen=True):
-    """An event as the store holds it: a fact, and where and when it became one.
+    """An event as the store holds it: a fact, and where and when it was committed.
 
     Attributes:
         data: the event; from a store, its encoded JSON.
@@ -36,10 +36,10 @@ class Committed(msgspec.Struct, Generic[T_co], frozen=True):
 
     @property
     def attempt(self) -> int:
-        """In a handler, how often the handling of this event may have been begun, this time included: 1 the first time.
+        """In a handler: how many times handling this event may have been started, this time included; 1 the first time.
 
-        It is more than 1 after a failure, also that of another reaction of the same event, and after the process that
-        had begun it has died. Outside of handlers it is 1.
+        It is more than 1 after a failure, even of another reaction of the same event, and after the process that had
+        started it has died. Outside of handlers it is 1.
         """
         here = handling()
         return 1 if here is None else here.begun_at(self.position)

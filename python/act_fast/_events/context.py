@@ -17,7 +17,7 @@ __all__ = ["Ambient", "Here", "Reacting", "Repeated", "ambient", "deciding", "wi
 
 
 class Ambient(msgspec.Struct, frozen=True):
-    """What holds in the current context; each part is None when nothing was said.
+    """The values set in the current context; each is None unless it was set.
 
     Attributes:
         actor: who acts.

@@ -1,4 +1,4 @@
-"""Correlation ids: sixteen letters and digits, unique, and in the order of time."""
+"""Correlation ids: sixteen letters and digits, unique, sorted by time."""
 
 import os
 from typing import Final
@@ -18,7 +18,7 @@ _process = _drawn()
 
 
 def new_correlation() -> str:
-    """A new id. Those of one process sort in the order they were made in, those of several as their clocks agree."""
+    """A new id. Ids of one process sort in the order they were made; those of several, as their clocks agree."""
     return correlation(_process)
 
 

@@ -98,8 +98,8 @@ def _check_shape(cls: type) -> None:
 class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
     """The base of all events. A subclass declares the fields; its instances never change.
 
-    The class keyword `name=` sets the name that the event has in the log; it is the class's own name otherwise, and
-    has nothing to do with where the class lives. All other keywords are those of `msgspec.Struct`.
+    The class keyword `name=` sets the event's name in the log; by default it is the class's own name. The module of the
+    class does not matter. All other keywords are those of `msgspec.Struct`.
 
         class Deposited(Event, name="Deposited"):
             amount: int

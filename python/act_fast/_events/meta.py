@@ -27,8 +27,8 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
     """Who does something.
 
     Attributes:
-        id: what tells this actor from all others.
-        name: what people call it.
+        id: identifies this actor.
+        name: a name for people to read.
         extra: anything else worth keeping with the events, such as a role; must be JSON.
     """
 
@@ -38,7 +38,7 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ActionCause(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The action that an event came from, written `State.action`, the stream it was done on, and by whom."""
+    """The action that an event came from, written `State.action`, the stream it ran on, and who ran it."""
 
     name: str
     stream: str
@@ -46,7 +46,7 @@ class ActionCause(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class EventCause(msgspec.Struct, frozen=True):
-    """The event that a reaction was handling when it caused another one, and where it is in the log."""
+    """The event that a reaction was handling when it caused another one, and where that event is in the log."""
 
     name: str
     stream: str
@@ -65,7 +65,7 @@ class Meta(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a commit carries besides its events.
 
     Attributes:
-        correlation: the id shared by everything that one request set off.
+        correlation: the id shared by everything that came of one request.
         causation: what caused it.
         extra: anything else worth keeping; must be JSON.
     """
@@ -76,12 +76,12 @@ class Meta(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def action(self) -> ActionCause | None:
-        """The action that it came from; None for what was appended to the store directly."""
+        """The action that it came from; None for events appended to the store directly."""
         return None if self.causation is None else self.causation.action
 
     @property
     def actor(self) -> Actor | None:
-        """Who did it; None when nobody was named."""
+        """Who did it; None if no actor was named."""
         return None if self.action is None else self.action.actor
 
     @property

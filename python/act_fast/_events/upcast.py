@@ -1,4 +1,4 @@
-"""Upcasters: how data of an older event becomes the event of today."""
+"""Upcasters: how the data of an older event becomes one of today's events."""
 
 import sys
 import typing
@@ -18,11 +18,11 @@ N = TypeVar("N")
 
 
 class Upcast(Generic[O, N]):
-    """An upcaster. Made by `@upcast`; calling it calls the function.
+    """An upcaster. Created by `@upcast`; calling it calls the function.
 
     Attributes:
         from_: the stored name of the events it takes.
-        target: the event class it makes; a static method's is the class that it stands in.
+        target: the event class it returns; for a static method, the class that it is defined in.
     """
 
     target: type[Any]
@@ -62,9 +62,9 @@ class Upcast(Generic[O, N]):
 
 
 def upcast(*, from_: str) -> Callable[[Callable[[O], N]], Upcast[O, N]]:
-    """Make a function what turns the data of an older event into an event of today, wherever events are read.
+    """Make a function an upcaster: it turns the data of an older event into one of today's, wherever events are read.
 
-    As a static method of the new event's class, it returns the event or its data as a dict:
+    As a static method of the new event's class, it returns the event, or its data as a dict:
 
         class Deposited(Event, name="Deposited_v2"):
             cents: int
@@ -74,10 +74,10 @@ def upcast(*, from_: str) -> Callable[[Callable[[O], N]], Upcast[O, N]]:
             def from_whole_euros(old: dict[str, Any]) -> dict[str, Any]:
                 return {"cents": old["amount"] * 100}
 
-    Or as a function of a module, returning the event; its annotation then says which class it belongs to. What it takes
-    is decoded as its annotation says: a dict, or a class with the old fields. If that is an event class with upcasters
-    of its own, these run first, so that versions can be chained. `from_` may be the new event's own stored name: then
-    all events of that name pass through, old and new.
+    Or as a function of a module, returning the event; its annotation then says which class it belongs to. Its argument
+    is decoded as annotated: a dict, or a class with the old fields. If that is an event class with upcasters of its
+    own, these run first, so you can chain versions. `from_` may be the new event's own stored name: then all events of
+    that name pass through, old and new.
 
     Args:
         from_: the stored name of the old events.

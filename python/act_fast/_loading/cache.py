@@ -26,7 +26,7 @@ class Entry(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
 
 
 class CacheInfo(NamedTuple):
-    """How a cache has done: loads that found a live state, loads that did not, states held now, and at most."""
+    """The cache so far: loads that found a live state, loads that did not, states held now, and at most."""
 
     hits: int
     misses: int

@@ -22,7 +22,7 @@ __all__ = ["Fold", "Unknown"]
 S = TypeVar("S", bound="State")
 
 Unknown: TypeAlias = Literal["warn", "skip", "raise"]
-"""What becomes of an event in a stream that the state does not know."""
+"""What to do with an event in a stream that the state does not know."""
 
 
 class Fold(Generic[S]):

@@ -25,7 +25,7 @@ _MARK: Final = "__act_fast_projects__"
 
 
 class OnMethod(Protocol[E]):
-    """What `on(...)` gives: takes a method that handles one of these events, and gives it back."""
+    """What `on(...)` returns: takes a method that handles one of these events, and returns it."""
 
     def __call__(
         self, method: Callable[Concatenate[T, Committed[E], P], R], /
@@ -33,7 +33,7 @@ class OnMethod(Protocol[E]):
 
 
 class BatchMethod(Protocol[E]):
-    """What `batch(...)` gives: takes a method that handles a list of these events, and gives it back."""
+    """What `batch(...)` returns: takes a method that handles a list of these events, and returns it."""
 
     def __call__(
         self, method: Callable[Concatenate[T, list[Committed[E]], P], R], /
@@ -112,7 +112,7 @@ def on(*events: type[Event]) -> Callable[[Any], Any]:
         events: the event classes.
 
     Raises:
-        DefinitionError: what is named is no event class, or what is decorated is no function.
+        DefinitionError: an argument is not an event class, or what is decorated is not a function.
     """
     return _marking("on", events, False)
 
@@ -141,14 +141,14 @@ def batch(*events: type[Event]) -> Callable[[Any], Any]:
         @batch(Deposited)
         def deposited(self, events: list[Committed[Deposited]]) -> None: ...
 
-    How many there are at most is said by the lane, as `events_max`. An event that an `on` of the same projection
-    handles ends the list, so that the order is kept.
+    The lane says how many there are at most, as `events_max`. An event that an `on` of the same projection handles ends
+    the list, so that the order is kept.
 
     Args:
         events: the event classes.
 
     Raises:
-        DefinitionError: what is named is no event class, or what is decorated is no function.
+        DefinitionError: an argument is not an event class, or what is decorated is not a function.
     """
     return _marking("batch", events, True)
 

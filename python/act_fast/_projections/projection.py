@@ -1,4 +1,4 @@
-"""Projections: read models that are kept up to date by events, and can be thrown away and rebuilt."""
+"""Projections: read models that events keep up to date, and that you can throw away and rebuild."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -56,17 +56,16 @@ class Projection:
         app = Act("bank.act", Account, Balances())
 
     All its events come in the order of their positions, under one target that has the projection's name. Each comes at
-    least once: after a failure, or the death of a process, some come again. `SqlProjection` sees to it that they count
-    once.
+    least once: after a failure, or when a process died, some come again. `SqlProjection` makes each count exactly once.
 
-    Class keywords, told of at `Act.on`; what they say is inherited, except for the name:
+    Class keywords, explained at `Act.on`; subclasses inherit them, except for the name:
 
-    * `name=`: what its progress is stored under; the class's own name otherwise.
-    * `source=`: the stream, or the pattern of streams, that it is for.
+    * `name=`: what its progress is stored under; by default, the class's own name.
+    * `source=`: the stream, or the pattern of streams, that it listens to.
     * `lane=`, `priority=`, `retries=`, `backoff=`, `block=`.
 
     Attributes:
-        name: what its progress is stored under, and its target is called.
+        name: what its progress is stored under, and the name of its target.
     """
 
     name: str = "Projection"
@@ -106,12 +105,12 @@ class Projection:
 
     @property
     def source(self) -> str | None:
-        """The stream, or the pattern of streams, that it is for."""
+        """The stream, or the pattern of streams, that it listens to."""
         return self._options.source
 
     @property
     def components(self) -> "Sequence[type[State]]":
-        """State classes that it needs, so that the app has them."""
+        """State classes that it needs, so that the app includes them."""
         return ()
 
     @property
@@ -119,7 +118,7 @@ class Projection:
         """What apps run: one reaction.
 
         Raises:
-            DefinitionError: its methods, or the keywords of its class, cannot be right.
+            DefinitionError: its methods, or the keywords of its class, are not valid.
         """
         return self._reactions
 
@@ -147,10 +146,10 @@ class Projection:
         return tuple(self._methods)
 
     def fresh(self) -> Self:
-        """An empty copy, for `rebuild` to replay into while this one goes on.
+        """An empty copy, for `rebuild` to replay into while this one keeps working.
 
         Raises:
-            ValidationError: there is no such thing, as the class does not say how.
+            ValidationError: it cannot be rebuilt, because the class does not define this method.
         """
         raise ValidationError(
             f"projection {self.name!r} cannot be rebuilt: give {type(self).__qualname__} the methods fresh(), which"
@@ -158,7 +157,7 @@ class Projection:
         )
 
     def take_over(self, fresh: Any) -> None:
-        """Put what a copy holds in the place of what this one holds, as the last step of `rebuild`."""
+        """Replace what this one holds with what a copy holds, as the last step of `rebuild`."""
         raise ValidationError(f"projection {self.name!r} cannot be rebuilt: give it a method take_over(fresh)")
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""Projections into SQL tables, whose effect is exactly once: the watermark is in the same transaction as the rows."""
+"""Projections into SQL tables, with an exactly-once effect: the watermark is in the same transaction as the rows."""
 
 import copy
 import time
@@ -107,7 +107,7 @@ class Run:
 
 
 class SqlProjection(Projection):
-    """A projection into tables of SQLite or DuckDB. Each event counts exactly once, whatever dies in between.
+    """A projection into tables of SQLite or DuckDB. Each event counts exactly once, whatever crashes in between.
 
         class Balances(SqlProjection):
             tables = ("balances",)
@@ -125,23 +125,23 @@ class SqlProjection(Projection):
 
         app = Act("bank.act", Account, Balances(sqlite3.connect("reports.db", check_same_thread=False)))
 
-    Its methods take a cursor too, in a transaction that they leave alone: it ends with all events that were fetched
-    together, and holds the watermark, a row of the table `act_fast_watermarks (projection, position)`. What is at or
-    below the watermark is left out. Events that the database has missed, as when it was restored from a backup or made
-    again, are taken from the log first.
+    Its methods also take a cursor. They must leave its transaction alone: it covers all events that were fetched
+    together, and also writes the watermark, a row of the table `act_fast_watermarks (projection, position)`. Events at
+    or below the watermark are left out. Events that the database has missed, because it was restored from a backup or
+    created again, are first taken from the log.
 
-    Beside it, a row of `act_fast_projections` says which store and log the rows are of, which events, and which tables.
-    Rows of another log are not gone on with: the projection is blocked until it is rebuilt. Tables that were dropped,
-    emptied or added, an event class that the projection takes now, and `reset` have the rows made again from the first
-    event. A database that is locked is waited for, however long that takes.
+    A row of `act_fast_projections` also records which store and log the rows come from, which events, and which tables.
+    Rows of another log are never added to: the projection is blocked until you rebuild it. If tables were dropped,
+    emptied or added, if the projection takes a new event class, or after a `reset`, the rows are rebuilt from the first
+    event. If the database is locked, the projection waits, however long that takes.
 
     Args:
-        connection: of `sqlite3` (made with `check_same_thread=False`) or DuckDB, or a function that makes one when it
-            is needed. Nothing else should have a transaction open on it: it would be committed with the next events.
-        name: what its progress is stored under; that of the class when left out.
+        connection: of `sqlite3` (created with `check_same_thread=False`) or DuckDB, or a function that creates one when
+            it is needed. Nothing else should have a transaction open on it: it would be committed with the next events.
+        name: what its progress is stored under; by default, the class's name.
 
     Attributes:
-        tables: the names of its tables, those that `rebuild` makes again.
+        tables: the names of its tables, which `rebuild` fills again.
     """
 
     tables: Sequence[str] = ()
@@ -161,7 +161,7 @@ class SqlProjection(Projection):
         """What apps run: one reaction.
 
         Raises:
-            DefinitionError: its methods or its `tables` cannot be right, or its connection is that of another process.
+            DefinitionError: its methods or its `tables` are not valid, or its connection belongs to another process.
         """
         self._database.check_own()
         found = super().reactions
@@ -169,13 +169,13 @@ class SqlProjection(Projection):
         return found
 
     def setup(self, db: Any) -> None:
-        """Make the tables that are not there, named by `table()`. Called before anything else, in the transaction."""
+        """Create the tables that are missing, named by `table()`. Called before anything else, in the transaction."""
 
     def indexes(self, db: Any) -> None:
-        """Make the indexes that are not there. Called after `setup`, and at the end of a rebuild."""
+        """Create the indexes that are missing. Called after `setup`, and at the end of a rebuild."""
 
     def table(self, name: str) -> str:
-        """What to call a table in SQL, in quotes; while a rebuild goes on that is another one beside it."""
+        """The name to use for a table in SQL, in quotes; during a rebuild it is that of another table beside it."""
         if name not in self.tables:
             raise DefinitionError(f"{self._place} has no table {name!r}; name it in tables = (...)")
         return quoted_name(name + self._suffix)
@@ -195,7 +195,7 @@ class SqlProjection(Projection):
             )
 
     def close(self) -> None:
-        """Close the connection if it was made by a function."""
+        """Close the connection if it was created by a function."""
         self._database.close()
 
     def fresh(self) -> Self:
@@ -209,7 +209,7 @@ class SqlProjection(Projection):
         return made
 
     def take_over(self, fresh: Any) -> None:
-        """Put the tables of a copy in the place of these, in one transaction."""
+        """Replace these tables with the tables of a copy, in one transaction."""
         with self._database.transaction() as db:
             _, said = watermark.read(db, fresh._key)
             self._swap(fresh, db, said or Watermark())

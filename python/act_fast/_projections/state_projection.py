@@ -37,19 +37,20 @@ class StateProjection(SqlProjection, Generic[S]):
 
         app = Act("bank.act", StateProjection(Account, connection, table="accounts"))
 
-    The columns are `stream`, `version` and `position`, that of the last event folded, and one for each field: text,
-    whole numbers, floats, booleans and times as such (times in UTC), all else as JSON. A field that is called like one
-    of the first three gets an underscore behind its name. A row may be a little ahead of the watermark, never behind.
+    The columns are `stream`, `version`, `position` (that of the last event folded), and one for each field: text,
+    integers, floats, booleans and times as such (times in UTC), everything else as JSON. A field with the name of one
+    of the first three columns gets an underscore after its name. A row may be slightly ahead of the watermark, never
+    behind it.
 
-    After a change of what the states are folded by (fields, reducers, upcasters) the rows are made again when the next
-    event comes; `rebuild` does it at once, and beside the live rows. Two releases that fold differently each make the
-    rows their own, so let one of them alone have the projection's lane.
+    After a change to what the states are folded by (fields, reducers, upcasters), the rows are rebuilt when the next
+    event comes; `rebuild` does it at once, and beside the live rows. If two releases fold differently, each rebuilds
+    the rows its own way, so let only one of them work on the projection's lane.
 
     Args:
-        state: the state class; the app has it through the projection, if not otherwise.
+        state: the state class; the projection adds it to the app if the app does not have it yet.
         connection: as for `SqlProjection`.
         table: the table's name.
-        name: what its progress is stored under; the table's name when left out.
+        name: what its progress is stored under; by default, the table's name.
     """
 
     def __init__(self, state: type[S], connection: Address, *, table: str, name: str | None = None) -> None:

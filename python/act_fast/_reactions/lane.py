@@ -1,4 +1,4 @@
-"""Lanes: groups of targets that are worked on apart, so that slow ones cannot hold up fast ones."""
+"""Lanes: groups of targets with workers of their own, so that slow ones cannot delay fast ones."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -18,11 +18,11 @@ class Lane(msgspec.Struct, frozen=True):
     """A group of targets, and how a worker takes from it.
 
     Attributes:
-        name: what reactions call it; `"default"` is there without being declared.
-        targets_max: how many of its targets one process leases at once at the most; workers take fewer while
-            handlers are slow.
+        name: what reactions call it; `"default"` exists without being declared.
+        targets_max: how many of its targets one process leases at once at most; workers take fewer while handlers are
+            slow.
         events_max: how many events of a target are fetched at once.
-        lease: for how many seconds a target is leased; a process that dies is replaced after that.
+        lease: how many seconds a target is leased for; after that, another process can take over from one that died.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""`on`: how apps and slices take reactions."""
+"""`on`: how you add reactions to apps and slices."""
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 class On(Protocol[E]):
-    """What `on(...)` gives: takes a handler of these events, and gives it back."""
+    """What `on(...)` returns: takes a handler of these events, and returns it."""
 
     def __call__(
         self, handler: Callable[Concatenate[Committed[E], P], R], /
@@ -94,35 +94,35 @@ class Declares:
         start: Start = "beginning",
         name: str | None = None,
     ) -> Callable[[Any], Any]:
-        r"""Let a function run for each event of these classes, under a target that keeps them in order.
+        r"""Call a function for each event of these classes, under a target that keeps them in order.
 
             @app.on(Deposited, to="audit-{stream}")
             def audit(event: Committed[Deposited]) -> None: ...
 
-        The function takes the event, and the app as its second parameter if it wants to: an `Act` when it is `def`,
-        an `AsyncAct` when it is `async def`. What it does through the app carries the correlation of the event and
-        names it as its cause. It is called at least once for each event, and never for two events of one target at
-        the same time.
+        The function takes the event, and optionally the app as its second parameter: an `Act` if it is `def`, an
+        `AsyncAct` if it is `async def`. Whatever it does through the app carries the event's correlation and names the
+        event as its cause. It is called at least once for each event, and never for two events of one target at the
+        same time.
 
         Args:
             events: the event classes.
             to: the target: a name; a template with `{stream}`, `{name}` and `{data.field}`; or a function of the event
-                that gives one name, several, or None. The event's own stream when left out.
-            source: listen to this stream only; or, with any of `^ $ . * + ? ( ) [ ] { } | \` in it, to the streams
-                in whose names this regular expression is found.
+                that returns one name, several, or None. By default, the event's own stream.
+            source: listen to this stream only; or, if it contains any of `^ $ . * + ? ( ) [ ] { } | \`, to streams
+                whose names match this regular expression anywhere.
             lane: the lane that its targets are in.
             priority: of its targets among those that lag behind; the higher comes first.
-            retries: how often an event that fails is tried again before its target is blocked.
+            retries: how often an event that fails is retried before its target is blocked.
             backoff: seconds to wait before the first retry, or a `Backoff`.
-            block: whether the target is blocked then. If not, it is tried again for ever.
-            defer: how long after its time the event is handled, or a function of it that says when.
-            start: `"beginning"` with the first event of the log, or `"now"` with those that come after the reaction
-                is first known to the store.
-            name: what its progress is stored under, the function's name when left out. Keep it when you rename or
-                move the function.
+            block: whether the target is blocked then. If not, the event is retried forever.
+            defer: how long after its commit the event is handled, or a function of the event that says when.
+            start: `"beginning"`: with the first event of the log; `"now"`: with events appended after the reaction is
+                first known to the store.
+            name: what its progress is stored under; by default, the function's name. Keep it when you rename or move
+                the function.
 
         Raises:
-            DefinitionError: the function takes something else, or an option cannot be right.
+            DefinitionError: the function's parameters are wrong, or an option is not valid.
         """
         check_events("@app.on", events)
 

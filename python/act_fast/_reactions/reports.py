@@ -1,4 +1,4 @@
-"""What the verbs of reactions answer, and what observers of reactions are told."""
+"""What the verbs of reactions return, and what observers of reactions receive."""
 
 from typing import Any
 
@@ -36,13 +36,13 @@ class Drained(msgspec.Struct, frozen=True):
     """What `drain` has done.
 
     Attributes:
-        leased: how many targets it has claimed.
+        leased: how many targets it has leased.
         handled: how many events have been handled, by all reactions that they are for.
         acked: how many targets have moved on.
-        blocked: how many targets are blocked now that were not.
-        retried: how many targets will be tried again at the event that failed.
+        blocked: how many targets became blocked.
+        retried: how many targets will retry the event that failed.
         deferred: how many targets wait for the time of their next event.
-        lost: how many leases were lost to somebody else; what was handled under them will be delivered again.
+        lost: how many leases another worker took over; what was handled under them will be delivered again.
     """
 
     leased: int = 0
@@ -62,10 +62,10 @@ class Settled(msgspec.Struct, frozen=True):
     """What `settle` has done, in how many passes of correlating and draining.
 
     Attributes:
-        passes: how many they were.
-        correlation: what all of them have found.
+        passes: how many passes there were.
+        correlation: what all passes together have found.
         drained: all their cycles together.
-        stopped: whether `stop` was called meanwhile, which ends no `settle`, and no later `run`.
+        stopped: whether `stop` was called meanwhile. That stops neither this `settle` nor a later `run`.
     """
 
     passes: int
@@ -79,7 +79,7 @@ class Ran(msgspec.Struct, frozen=True):
 
     Attributes:
         drained: all its cycles together.
-        abandoned: how many handlers were still at work when the grace period was over; what they do will not count.
+        abandoned: how many handlers were still running when the grace period was over; what they do will not count.
     """
 
     drained: Drained
@@ -92,7 +92,7 @@ class Claimed(msgspec.Struct, frozen=True):
     Attributes:
         target: its name.
         events: how many events were fetched for it.
-        attempts: how often the first of them has been begun, this time included.
+        attempts: how often the first of them has been started, this time included.
         lagging: whether it was taken from the lagging frontier.
     """
 
@@ -103,7 +103,7 @@ class Claimed(msgspec.Struct, frozen=True):
 
 
 class Acked(msgspec.Struct, frozen=True):
-    """A target has moved on: so many of its events are handled, the last of them at a position."""
+    """A target has moved on: this many of its events are handled, the last of them at a position."""
 
     target: str
     position: int
@@ -111,7 +111,7 @@ class Acked(msgspec.Struct, frozen=True):
 
 
 class Blocked(msgspec.Struct, frozen=True):
-    """A target was blocked at the event at a position, after so many attempts."""
+    """A target was blocked at the event at a position, after this many attempts."""
 
     target: str
     position: int

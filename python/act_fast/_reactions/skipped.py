@@ -1,4 +1,4 @@
-"""Skipping: one event of one reaction is stepped over by hand, and it is written down who did so, when and why."""
+"""Skipping: one event of one reaction is stepped over by hand, with a record of who did so, when and why."""
 
 import os
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Skipped(msgspec.Struct, frozen=True):
         target: the target that did not handle it.
         reaction: the name of the reaction that did not.
         position: of the event in the log.
-        stream: of the event; None when it cannot be read any more.
+        stream: of the event; None if it can no longer be read.
         version: of the event in its stream.
         name: the event's name.
         reason: why.

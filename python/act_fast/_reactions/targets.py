@@ -1,4 +1,4 @@
-"""Targets seen and handled by hand: all that is known of each, and the verbs that change some of them."""
+"""Targets, seen and changed by hand: all that is known of each, and the verbs that change some of them."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -41,14 +41,14 @@ class Target(msgspec.Struct, frozen=True):
         priority: among those that lag behind, the higher comes first.
         watermark: the position that it has processed up to.
         mark: the position of the last event that concerns it.
-        lag: how many events it has still to process.
-        holder: the id of the process that has leased it; None when nobody has.
-        lease_seconds: how long the lease lasts yet; None without one.
-        attempts: how often the event at `failing` has been begun without success.
+        lag: how many events it still has to process.
+        holder: the id of the process that has leased it; None if it is not leased.
+        lease_seconds: how much longer the lease lasts; None without one.
+        attempts: how often the event at `failing` has been started without success.
         failing: the position of the event that is being tried or has failed.
         blocked: whether it is blocked.
-        error: what went wrong last.
-        due: when it goes on, after a failure or because of a deferral; None: at once.
+        error: the last error.
+        due: when it continues, after a failure or because of a deferral; None: at once.
         reactions: the names of the reactions that run under it.
         known: whether this program has code for one of them.
     """

@@ -1,4 +1,4 @@
-"""How long to wait before trying again."""
+"""How long to wait before retrying."""
 
 from math import isfinite
 from typing import Final
@@ -19,7 +19,7 @@ class Backoff(msgspec.Struct, frozen=True):
         first: the wait before the second attempt, in seconds.
         factor: how many times longer each wait is than the one before.
         longest: no wait is longer than this, in seconds.
-        jitter: the share of each wait that is left to chance, 0 to 1, so that those who collided spread out.
+        jitter: the random share of each wait, 0 to 1, so that those who collided spread out.
     """
 
     first: float = 0.0

@@ -21,12 +21,12 @@ _KINDS: Final = ("committed", "claimed", "acked", "blocked", "settled", "error")
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Something that went wrong where nobody was waiting for it.
+    """Something that went wrong and that no caller was waiting for.
 
     Attributes:
         doing: what was being done, in words.
         error: the exception.
-        target: the target that was worked on, if any.
+        target: the target that was being worked on, if any.
     """
 
     doing: str

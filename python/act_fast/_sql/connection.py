@@ -17,9 +17,9 @@ __all__ = ["Connection"]
 
 
 class Connection:
-    """A store, or an app, as SQL sees it at one position. Made by `connect`; not for several threads at once.
+    """A store, or an app, as SQL sees it at one position. Created by `connect`; use it from one thread at a time.
 
-    All questions are about the same position until `refresh` is called, so their answers agree, and can be joined.
+    All questions are about the same position until you call `refresh`, so their answers agree, and can be joined.
     """
 
     def __init__(self, library: "Library", owned: Store | None, at: int | datetime | None, files: bool = False) -> None:
@@ -33,25 +33,25 @@ class Connection:
 
     @property
     def position(self) -> int:
-        """The position that everything is told as of."""
+        """The position that everything is as of."""
         return self._session.position
 
     @property
     def relations(self) -> list[str]:
-        """The names of the relations that there are."""
+        """The names of the relations you can query."""
         return self._library.names
 
     @property
     def duckdb(self) -> "DuckDBPyConnection":
-        """DuckDB's own connection, with every relation in place: for notebooks, and for tables of one's own.
+        """DuckDB's own connection, with every relation in place: for notebooks, and for tables of your own.
 
-        It is locked: no statement reaches a file, loads an extension or changes a setting. Its errors are DuckDB's. A
-        forked child may close what it has inherited of it, and must not ask on it.
+        It is locked: no statement can access a file, load an extension or change a setting. Errors on it are DuckDB's
+        own. A forked child may close the connection that it inherited, but must not query it.
 
         Raises:
-            ValidationError: the connection was opened with `files=True`, where only `sql` makes sure that files are
-                read and never written.
-            StoreClosedError: it was made by the process that this one was forked from.
+            ValidationError: the connection was opened with `files=True`; only `sql` makes sure that files are read and
+                never written.
+            StoreClosedError: it was created before this process was forked.
         """
         self._check_process()
         if self._session.files:
@@ -62,29 +62,29 @@ class Connection:
         return self._session.connection
 
     def sql(self, query: str, /, **params: Any) -> "DuckDBPyRelation":
-        """Ask a question; see `Act.sql`. The answer is read as it is asked for, while the connection is open.
+        """Ask a question; see `Act.sql`. The answer is computed as you read it, while the connection is open.
 
         Args:
             query: one question.
-            params: what its `$name`s stand for.
+            params: values for its `$name` parameters.
 
         Raises:
-            ValidationError: it is no question, or cannot be answered.
-            duckdb.Error: by the relation, for what only shows while its rows are read.
-            StoreClosedError: the connection was made by the process that this one was forked from.
+            ValidationError: the statement is not a question, or cannot be answered.
+            duckdb.Error: raised by the relation, for errors that only show while its rows are read.
+            StoreClosedError: the connection was created before this process was forked.
         """
         self._check_process()
         return self._library.ask(self._session, query, params)
 
     def refresh(self, at: int | datetime | None = None) -> int:
-        """Go on to the log as it is now, or was at a position or a time; the position."""
+        """Advance to the log as it is now, or move to a position or a time; returns the position."""
         self._check_process()
         self._session = self._library.session(self._session.connection, at, files=self._session.files)
         self._library.place(self._session)
         return self.position
 
     def close(self) -> None:
-        """Let go of everything, also of the store if `connect` has opened it. Closing again does nothing."""
+        """Release everything, including the store if `connect` opened it. Closing again does nothing."""
         if not self._inherited:
             from act_fast._sql.duckdb_database import close
 

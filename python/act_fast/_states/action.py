@@ -31,14 +31,14 @@ class Instance(Protocol):
 
 
 class Action(Generic[S, P, R]):
-    """A decision about a state. Made by `@action`, and handed to `do` as `Account.deposit`.
+    """A decision about a state. Created by `@action`, and passed to `do` as `Account.deposit`.
 
     Attributes:
         name: the method's name.
-        place: `State.method`, as errors and causations say it.
+        place: `State.method`, as errors and causations show it.
         state: the state class it belongs to.
-        retries: how often it is decided again after somebody else was faster.
-        backoff: how long it waits before.
+        retries: how often it is decided again after something else was appended first.
+        backoff: how long it waits before each retry.
         requires: the invariants that must hold before it runs; once bound, also those of the whole state, first.
         parameters: what it takes.
         returns: the event classes that its annotation names.
@@ -95,7 +95,7 @@ class Action(Generic[S, P, R]):
 
 
 class ActionDecorator(Protocol):
-    """What `@action(...)` with options gives."""
+    """What `@action(...)` with options returns."""
 
     def __call__(self, function: Callable[Concatenate[S, P], R], /) -> Action[S, P, R]: ...
 
@@ -114,10 +114,10 @@ def action(
     backoff: float | Backoff = 0.0,
     requires: Sequence[Invariant[Any, Any]] = (),
 ) -> Action[S, P, R] | ActionDecorator:
-    """Make a method an action: it reads the state, decides, and returns the events that are to be appended.
+    """Make a method an action: it reads the state, decides, and returns the events to append.
 
-    It returns an event, several, or None when there is nothing to append. It does not change the state, which is for
-    reducers to do, and does no I/O. Its arguments and what it returns are annotated.
+    It returns an event, several, or None when there is nothing to append. It does no I/O and does not change the state;
+    only reducers do that. Its arguments and its return value must be annotated.
 
         @action(retries=3)
         def deposit(self, amount: int) -> Deposited:
@@ -125,8 +125,8 @@ def action(
 
     Args:
         function: the method.
-        retries: how often to load and decide again when somebody else appended in between; never when the caller
-            pinned the version with `expecting`.
+        retries: how often to load and decide again if something was appended in between; never if the caller pinned the
+            version with `expecting`.
         backoff: seconds to wait before the first retry, or a `Backoff`.
         requires: invariants that must hold before it runs, checked in this order.
     """

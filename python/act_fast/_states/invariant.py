@@ -18,13 +18,13 @@ P = ParamSpec("P")
 
 
 class Invariant(Generic[S, P]):
-    """A rule about a state. Made by `@invariant`.
+    """A rule about a state. Created by `@invariant`.
 
     Attributes:
-        description: the rule in words, as an `InvariantError` says it.
+        description: the rule in words, as an `InvariantError` shows it.
         always: whether it must hold before every action of the state.
-        checked: whether its class has been made.
-        takes_actor: whether it is told who acts; known once it is checked.
+        checked: whether its class has been created.
+        takes_actor: whether it takes the actor; known once it is checked.
     """
 
     def __init__(self, function: Callable[Concatenate[S, P], bool], description: str, always: bool) -> None:
@@ -73,9 +73,9 @@ def invariant(
 ) -> Callable[[Callable[Concatenate[S, P], bool]], Invariant[S, P]]:
     """Make a method a rule that must hold before an action runs.
 
-    The method takes the state, and the actor too if it has a second parameter (`Actor | None`), and returns whether
-    the rule holds. It is attached to the actions that name it in `requires=`, in that order; with `always=True` it
-    comes before every action of the state.
+    The method takes the state, and also the actor if it has a second parameter (`Actor | None`), and returns whether
+    the rule holds. Actions that need it name it in `requires=`; with `always=True` it is checked before every action of
+    the state.
 
         @invariant("the account is open")
         def is_open(self) -> bool:

@@ -17,12 +17,12 @@ E = TypeVar("E", bound=Event)
 
 
 class Reducer(Generic[S, E]):
-    """A method of a state that folds one kind of event into it. Made by `@reducer`.
+    """A method of a state that folds one kind of event into it. Created by `@reducer`.
 
     Attributes:
         function: the method.
         name: its name.
-        events: the events that it folds, known once its class is made.
+        events: the events that it folds, known once its class is created.
     """
 
     events: list[type[E]]
@@ -46,8 +46,8 @@ class Reducer(Generic[S, E]):
 def reducer(function: Callable[[S, E], None]) -> Reducer[S, E]:
     """Make a method the reducer of the event that its argument is annotated with.
 
-    It changes `self` and returns nothing. It must come to the same result whenever it is run, so it neither asks for
-    the time nor for chance, and does no I/O. A union of events makes it the reducer of each of them.
+    It changes `self` and returns nothing. It must give the same result every time it runs, so it must not use the time
+    or random numbers, and does no I/O. If the annotation is a union of events, it is the reducer of each of them.
 
         @reducer
         def deposited(self, event: Deposited) -> None:

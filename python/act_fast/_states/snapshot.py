@@ -1,4 +1,4 @@
-"""What `do` and `load` give back: a state, and where in the log it stands."""
+"""What `do` and `load` return: a state, and where in the log it stands."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -28,14 +28,14 @@ class ReadsBack(Protocol):
 
 
 class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_defaults=False):
-    """A state at a version. It is the caller's own: nothing else sees what is done to it.
+    """A state at a version. It is your own copy: changes to it affect nothing else.
 
     Attributes:
         stream: the stream that was folded.
         version: the version of the stream that the state stands at; 0 for a stream that has no events.
-        position: the position in the log of the event that brought it there; 0 without events.
+        position: the position in the log of the state's last event; 0 without events.
         replayed: how many events had to be read from the log and folded to get there.
-        cached: whether a live state was at hand to start from.
+        cached: whether folding started from a live state in the cache.
         appended: how many events this `do` appended; 0 after a `load`.
         closed: whether the stream was closed by then, and so takes no more events.
     """
@@ -65,7 +65,7 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
     def event(self) -> Committed[Event] | None:
         """The event that brought the stream to this version, read from the log.
 
-        None at version 0, and when the app does not know the event, which is also so for the end of a closed stream.
+        None at version 0, and if the app does not know the event, which includes the event that closes a stream.
         """
         if not self.version:
             return None
@@ -73,7 +73,7 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
 
     @property
     def meta(self) -> Meta:
-        """Why the stream came to this version, and who did it, read from the log; an empty one at version 0."""
+        """Why the stream came to this version, and who did it, read from the log; empty at version 0."""
         return self._log.meta_at(self.stream, self.version) if self.version else Meta()
 
     @property

@@ -112,21 +112,21 @@ def _check_members(class_name: str, namespace: dict[str, Any]) -> None:
 class State(msgspec.Struct, metaclass=StateMeta):
     """The base of all states.
 
-    A subclass declares fields, all with defaults, and methods that are reducers, actions and invariants. `Account()`
-    is the state of a stream that has no events. A field may also be declared by what it is, such as
-    `balance: int = total(Deposited.amount) - total(Withdrawn.amount)`, and then needs no reducer.
+    A subclass declares fields, all with defaults, and methods that are reducers, actions and invariants. `Account()` is
+    the state of a stream that has no events. A field may also be declared, such as `balance: int =
+    total(Deposited.amount) - total(Withdrawn.amount)`, and then needs no reducer.
 
     Class keywords, besides those of `msgspec.Struct`:
 
-    * `name=`: what the state is called in causations and errors; the class's own name otherwise.
-    * `events=`: events that belong to the state though no reducer and no action names them.
+    * `name=`: the state's name in causations and errors; by default the class's own name.
+    * `events=`: events that belong to the state although no reducer and no action names them.
     * `snapshot_every=`: store a snapshot each time a stream's version passes a multiple of this.
-    * `snapshot_when=`: store one when this function of the new `Snapshot` says so.
-    * `snapshot_version=`: raise it when what is not Python of your program, such as a library that a reducer calls,
-      comes to another result than before, so that older snapshots are not used. Changed fields, events, upcasters
-      and reducers are noticed without it.
+    * `snapshot_when=`: store a snapshot if this function of the new `Snapshot` returns True.
+    * `snapshot_version=`: raise it when something outside your program's Python code, such as a library that a reducer
+      calls, gives other results than before, so that older snapshots are not used. Changed fields, events, upcasters
+      and reducers are detected without it.
 
-    What these say is inherited, except for the name.
+    Subclasses inherit all of these, except for the name.
     """
 
     __definition__: ClassVar[Definition[Any]]

@@ -15,16 +15,16 @@ V = TypeVar("V")
 
 
 class Conditions(TypedDict, total=False):
-    """Which events are meant: those that meet every condition. One that is left out, or None, excludes nothing.
+    """Which events to include: those that meet every condition. One that is left out, or None, excludes nothing.
 
     Attributes:
         stream: of this stream only, by its exact name.
-        pattern: of streams whose name this regular expression is found in; anchor it yourself with ^ and $. It is
-            matched in linear time, so it knows neither look-around nor back-references.
+        pattern: of streams whose names match this regular expression anywhere; anchor it yourself with ^ and $.
+            Matching takes linear time, so look-around and back-references are not supported.
         after: at a later position than this.
         before: at an earlier position than this.
-        created_after: committed later than this; must know its time zone.
-        created_before: committed earlier than this; must know its time zone.
+        created_after: committed later than this timezone-aware datetime.
+        created_before: committed earlier than this timezone-aware datetime.
         correlation: whose commit carries this correlation.
     """
 

@@ -1,4 +1,4 @@
-"""What a store is: the verbs that any implementation offers."""
+"""What a store is: the verbs that every implementation offers."""
 
 from collections.abc import Iterator, Sequence
 from types import TracebackType
@@ -15,12 +15,12 @@ __all__ = ["Store"]
 
 
 class Store(Protocol):
-    """A place that keeps events: the log on disk, the log in memory, or one of your own.
+    """A place that keeps events: the log on disk, the log in memory, or an implementation of your own.
 
     Versions (within a stream) and positions (within the store) start at 1 and have no gaps; 0 is before everything.
     Every bound is exclusive. A `limit` of 0 gives nothing, None is unlimited. Any number of threads may use one store.
-    An argument that cannot be right raises `ValidationError`, a store that is closed `StoreClosedError`, anything
-    that goes wrong with the store itself another `StoreError`.
+    An argument that is not valid raises `ValidationError`, a closed store `StoreClosedError`, and any problem of the
+    store itself another `StoreError`.
     """
 
     def append(
@@ -43,7 +43,7 @@ class Store(Protocol):
             the first and last version and position of what was appended.
 
         Raises:
-            ConcurrencyError: the stream is at another version, up to which it can be read by now; nothing was written.
+            ConcurrencyError: the stream is at another version, up to which it can already be read; nothing was written.
             StoreFullError: there is no room; nothing was written.
             OutcomeUnknownError: something failed after it was sent, so it may be there or not.
         """
@@ -65,7 +65,7 @@ class Store(Protocol):
     def load(
         self, stream: str, *, after: int = 0, before: int | None = None, limit: int | None = None
     ) -> Iterator[Committed[bytes]]:
-        """The events of one stream in order, with `after` < version < `before`; none for a stream that is not there."""
+        """The events of one stream in order, with `after` < version < `before`; none if the stream does not exist."""
         ...
 
     def query(
@@ -78,11 +78,11 @@ class Store(Protocol):
     ) -> Iterator[Committed[bytes]]:
         """The events that meet every condition, in the order of their positions, as the store is now.
 
-        Memory stays the same however many there are.
+        Memory use stays the same however many there are.
 
         Args:
-            names: with one of these event names; an empty sequence gives nothing.
-            limit: at most so many.
+            names: only events with one of these names; an empty sequence gives nothing.
+            limit: at most this many.
             backwards: from the last to the first.
             conditions: which events, as `Conditions` lists them.
         """
@@ -90,22 +90,22 @@ class Store(Protocol):
 
     @property
     def head(self) -> int:
-        """The position of the last event, 0 when there is none."""
+        """The position of the last event; 0 if there are none."""
         ...
 
     def version(self, stream: str) -> int:
-        """The number of events in `stream`, 0 when there is no such stream."""
+        """The number of events in `stream`; 0 if there is no such stream."""
         ...
 
     def streams(
         self, *, pattern: str | None = None, after: str | None = None, limit: int | None = None
     ) -> Iterator[StreamInfo]:
-        """The streams in the order they came to be, without reading their events.
+        """The streams in the order of their first events, without reading their events.
 
         Args:
-            pattern: only those whose name this regular expression is found in.
-            after: only those that came to be after this one, the last of the page before.
-            limit: at most so many.
+            pattern: only those whose names match this regular expression anywhere.
+            after: only those created after this one; for paging, pass the last of the page before.
+            limit: at most this many.
         """
         ...
 
@@ -114,7 +114,7 @@ class Store(Protocol):
         ...
 
     def save_snapshot(self, stream: str, version: int, data: bytes) -> None:
-        """Keep `data` as the state of `stream` at `version`, which it must have reached. Takes no position."""
+        """Keep `data` as the state of `stream` at `version`, which it must have reached. Takes up no position."""
         ...
 
     def latest_snapshot(self, stream: str, *, at_or_below: int | None = None) -> StoredSnapshot | None:
@@ -142,7 +142,7 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""
+        """Release the store. Closing again does nothing; any other call raises `StoreClosedError` from now on."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""The values that a store takes and gives back."""
+"""The values that a store takes and returns."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ Compression: TypeAlias = Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"
 """How Parquet files are compressed."""
 
 NewEvent: TypeAlias = Event | tuple[str, bytes]
-"""What is appended: an event, or its name and its data already encoded as JSON."""
+"""An event to append, or its name and its data already encoded as JSON."""
 
 
 class Append(msgspec.Struct, frozen=True):
@@ -74,7 +74,7 @@ class Problem(msgspec.Struct, frozen=True):
     Attributes:
         file: the damaged file, relative to the store's directory.
         offset: where in the file, in bytes.
-        position: the first position that cannot be read, or None when it is not known or none is lost.
+        position: the first position that cannot be read, or None if it is not known or none is lost.
         message: what is wrong, in a sentence.
     """
 
@@ -88,13 +88,13 @@ class VerifyReport(msgspec.Struct, frozen=True):
     """What `verify` read and what it found wrong.
 
     Attributes:
-        events: events read and found whole.
-        commits: commits read and found whole.
-        snapshots: snapshots read and found whole.
+        events: events that were read and are intact.
+        commits: commits that were read and are intact.
+        snapshots: snapshots that were read and are intact.
         streams: streams that these events belong to.
         bytes: bytes read.
-        index_checked: whether there was an index to compare with; False means that it was absent, which is no harm.
-        problems: what is wrong and where; empty when all is well.
+        index_checked: whether there was an index to compare with; False means that there was none, which does no harm.
+        problems: what is wrong and where; empty if all is well.
     """
 
     events: int
@@ -117,9 +117,9 @@ class StoreStats(msgspec.Struct, frozen=True):
     Attributes:
         events: events in the log.
         streams: streams that have events.
-        bytes: the space taken on disk, or in memory.
+        bytes: the space used on disk, or in memory.
         segments: files that the log is made of.
-        last_flush: when what was appended last became safe from a power cut, in UTC; None when that is not known.
+        last_flush: when appended data last became safe from a power cut, in UTC; None if that is not known.
     """
 
     events: int
@@ -134,7 +134,7 @@ class Backup(msgspec.Struct, frozen=True):
 
     Attributes:
         path: where it is.
-        position: the last position in it: the store as it was when this was the last.
+        position: the last position in it: it is the store as it was when this position was its last.
         streams: how many streams it holds.
         bytes: how many bytes of log it has.
     """
@@ -146,7 +146,7 @@ class Backup(msgspec.Struct, frozen=True):
 
 
 class Exported(msgspec.Struct, frozen=True):
-    """What was exported: to where, and how many rows."""
+    """What was exported: where it was written, and how many rows."""
 
     path: str
     rows: int
@@ -160,7 +160,7 @@ class Moved(msgspec.Struct, frozen=True):
         target: to where.
         events: how many events are there.
         snapshots: how many snapshots of the source are there.
-        digest: of all events as they are at the target, which are those of the source.
+        digest: of all events as they are at the target, equal to that of the source.
         handed_over: whether the source takes no more events.
     """
 
@@ -173,16 +173,16 @@ class Moved(msgspec.Struct, frozen=True):
 
 
 class Restored(msgspec.Struct, frozen=True):
-    """What was restored, or would have been.
+    """What was restored, or with `dry_run` would have been.
 
     Attributes:
         source: what it was restored from.
         events: how many events.
         commits: in how many commits.
         streams: in how many streams.
-        held: how many commits were said to be older than one before them, and were given that one's time, since time
-            never runs backwards along a log.
-        causes_lost: how many commits were caused by an event that the source does not have; its position is now 0.
+        held: how many commits had an earlier timestamp than a commit before them, and were given that one's time, since
+            time never runs backwards along a log.
+        causes_lost: how many commits were caused by an event that is not in the source; its position is now 0.
     """
 
     source: str

@@ -1,4 +1,4 @@
-"""Given these events, when this is done, then these events follow: a decision tested without a store."""
+"""Given these events, when this action runs, then these events follow: test a decision without a store."""
 
 import re
 from typing import Any, Generic, ParamSpec, Self, TypeVar
@@ -21,12 +21,12 @@ _STREAM = "given"
 
 
 def given(state: type[S], /, *events: Event) -> "Given[S]":
-    """A stream of one state class with these events in it, which may be none.
+    """A stream of one state class that holds these events, or none.
 
         given(Account, Opened("Ada")).when(Account.deposit, amount=5).then(Deposited(5))
 
     Raises:
-        ValidationError: an event is not the state's, or holds what cannot be stored.
+        ValidationError: an event is not the state's, or holds something that cannot be stored.
     """
     registry = Registry((state,), "raise")
     model = registry.model_of(state)
@@ -37,7 +37,7 @@ def given(state: type[S], /, *events: Event) -> "Given[S]":
 
 
 class Given(Generic[S]):
-    """A stream as it stands before something is done."""
+    """A stream as it is before an action runs."""
 
     def __init__(self, registry: Registry, model: Model[S], state: S, version: int, actor: Actor | None) -> None:
         self._registry = registry
@@ -47,14 +47,14 @@ class Given(Generic[S]):
         self._actor = actor
 
     def acting(self, actor: Actor) -> "Given[S]":
-        """The same stream, with somebody to do things."""
+        """The same stream, with an actor for its actions."""
         return Given(self._registry, self._model, self._state, self._version, actor)
 
     def when(self, action: Action[S, P, Any], /, *args: P.args, **kwargs: P.kwargs) -> "When[S]":
-        """Do an action. Whatever it raises is kept for `raises`.
+        """Run an action. If it raises, the exception is kept for `raises`.
 
         Raises:
-            DefinitionError: it is no action of this state.
+            DefinitionError: it is not an action of this state.
         """
         return When(self._registry, self._model, self._state, self._version, self._actor, action, args, kwargs)
 
@@ -66,7 +66,7 @@ class Given(Generic[S]):
 
 
 class When(Generic[S]):
-    """A stream after something was done: ask what came of it, or do the next thing."""
+    """A stream after an action ran: check the outcome, or run the next action."""
 
     def __init__(
         self,
@@ -94,7 +94,7 @@ class When(Generic[S]):
             self._error = error
 
     def then(self, *events: Event) -> Self:
-        """Assert that these events followed, and no others; none: that nothing was to be appended."""
+        """Assert that these events followed, and no others. Without arguments: that there was nothing to append."""
         __tracebackhide__ = True
         self._assert_nothing_raised()
         if self._events != list(events):
@@ -104,12 +104,12 @@ class When(Generic[S]):
         return self
 
     def raises(self, error: type[Exception], /, match: str | None = None, **attributes: object) -> Self:
-        """Assert that it raised.
+        """Assert that the action raised.
 
         Args:
             error: the class of the exception.
             match: a regular expression to find in its message.
-            attributes: attributes of it and their values, such as `description=`.
+            attributes: attributes of the exception and their values, such as `description=`.
         """
         __tracebackhide__ = True
         found = self._error
@@ -131,7 +131,7 @@ class When(Generic[S]):
         return self
 
     def when(self, action: Action[S, P, Any], /, *args: P.args, **kwargs: P.kwargs) -> "When[S]":
-        """Do the next action on the stream as it stands now; one that raised has left it as it was."""
+        """Run the next action on the stream as it stands now; an action that raised has left it unchanged."""
         version = self._before + len(self._events)
         return When(self._registry, self._model, self._state, version, self._actor, action, args, kwargs)
 

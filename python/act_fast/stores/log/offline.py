@@ -21,9 +21,9 @@ def restore_path(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Restored:
-    """What `LogStore.restore` does, for a store that is not open, or is not there yet.
+    """What `LogStore.restore` does, for a store that is not open, or does not exist yet.
 
-    Where there is none, one is made; it is there whole or not at all.
+    If there is none, it is created; it is there completely or not at all.
     """
     target, found = arguments.directory(path), check_source(source)
     if arguments.flag("dry_run", dry_run):
@@ -35,5 +35,5 @@ def restore_path(
 
 
 def verify_path(path: str | os.PathLike[str], *, progress: Progress | None = None) -> VerifyReport:
-    """What `LogStore.verify` does, without opening the store, so that one too damaged to open can be looked at too."""
+    """What `LogStore.verify` does, without opening the store, so it works even if the store is too damaged to open."""
     return verify_report(verify_in_core(arguments.directory(path), progress))

@@ -1,4 +1,4 @@
-"""The store that is a directory on this machine: a thin face over the log in the core."""
+"""The store that is a directory on this machine: a thin layer over the log in the core."""
 
 import os
 import warnings
@@ -42,37 +42,39 @@ from act_fast.stores.values import (
 __all__ = ["Durability", "LogStore"]
 
 Durability: TypeAlias = Literal["fsync", "interval", "os"]
-"""What an append waits for, as told of `LogStore`: `"fsync"` that it would survive a power cut, the others nothing."""
+"""What an append waits for, as explained at `LogStore`: `"fsync"` until it would survive a power cut, the others for
+nothing.
+"""
 
 _ARROW_COLUMNS: Final = (
     *("position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor"),
 )
-"""The columns that Arrow readers are given: those of `events` in SQL."""
+"""The columns that Arrow readers get: those of `events` in SQL."""
 _SEGMENT_BYTES: Final = 64 * 1024 * 1024
 _PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
 
 
 class LogStore:
-    """An append log in a directory. Any number of threads and processes may have it open and use it at once.
+    """An append-only log in a directory. Any number of threads and processes may have it open and use it at once.
 
     Args:
         path: the store's directory.
-        durability: what an append waits for. `"fsync"`: that it would survive a power cut; concurrent appends share a
-            flush. `"interval"`: nothing; a flush follows in the background, so a power cut loses what came since.
-            `"os"`: nothing; it survives the end of this process, not that of the machine. None: what those wait for
-            who have the store open already, else `"fsync"`.
+        durability: what an append waits for. `"fsync"`: until it would survive a power cut; concurrent appends share a
+            flush. `"interval"`: nothing; a flush follows in the background, so a power cut loses what came since the
+            last one. `"os"`: nothing; it survives the end of this process, but not a crash of the machine. None: the
+            same as those who already have the store open, or else `"fsync"`.
         flush_interval: how often `"interval"` flushes, in seconds.
-        segment_bytes: the size of the files that the log is made of; counts for files made from now on.
+        segment_bytes: the size of the files that the log is made of; applies to files created from now on.
         payload_max_bytes: the largest data that an event may have.
-        read_only: whether appending is refused; then nothing is written but the word that says who waits for
-            news, and what a crash has left is put right first.
-        create: whether a store is made where there is none.
+        read_only: whether appending is refused. Nothing is written then, except the word that records who waits for
+            news, and repairs if the machine has crashed.
+        create: whether to create a store if there is none.
 
     Raises:
         StoreFormatError: there is something else at `path`, or a store of a newer format.
         StoreCorruptError: the store is damaged in a place that no torn write explains; `verify_path` says more.
-        StoreError: the directory cannot be read, written or made.
-        ValidationError: an option is not what it must be.
+        StoreError: the directory cannot be read, written or created.
+        ValidationError: an option is not valid.
     """
 
     __slots__ = ("__weakref__", "_log", "_news", "_reactions")
@@ -115,7 +117,7 @@ class LogStore:
 
     @classmethod
     def memory(cls, *, segment_bytes: int = _SEGMENT_BYTES, payload_max_bytes: int = _PAYLOAD_BYTES_MAX) -> Self:
-        """The same engine on memory of this process, gone when closed: for tests, and for trying things out."""
+        """The same engine in this process's memory, gone when closed: for tests, and for trying things out."""
         store = cls.__new__(cls)
         store._log = Log.memory(
             arguments.count("segment_bytes", segment_bytes),
@@ -136,7 +138,7 @@ class LogStore:
 
     @property
     def path(self) -> str:
-        """The store's directory; a store in memory has none and says `memory:`."""
+        """The store's directory, or `memory:` for a store in memory."""
         return self._log.path
 
     @property
@@ -205,7 +207,7 @@ class LogStore:
     ) -> Iterator[Committed[bytes]]:
         """The events of one stream in order, with `after` < version < `before`, as the stream is now.
 
-        A stream that is not there has none. Pages are read as they are asked for, so memory stays the same.
+        A stream that does not exist has none. Pages are read as you ask for them, so memory use stays the same.
         """
         rows = chain.from_iterable(self._pages_of(stream, after, before, arguments.optional_count("limit", limit)))
         return each_committed(rows)
@@ -221,12 +223,12 @@ class LogStore:
     ) -> Iterator[Committed[bytes]]:
         """The events that meet every condition, in the order of their positions, as the store is now.
 
-        Pages are read as they are asked for, so memory stays the same however many there are. The narrowest of
-        `stream` and `names` is what is walked; a query with neither looks at every event between its bounds.
+        Pages are read as you ask for them, so memory use stays the same however many there are. The query walks the
+        narrowest of `stream` and `names`; without either, it looks at every event between its bounds.
 
         Args:
-            names: with one of these event names; an empty sequence gives nothing.
-            limit: at most so many.
+            names: only events with one of these names; an empty sequence gives nothing.
+            limit: at most this many.
             backwards: from the last to the first.
             conditions: which events, as `Conditions` lists them.
         """
@@ -236,22 +238,22 @@ class LogStore:
 
     @property
     def head(self) -> int:
-        """The position of the last event, 0 when there is none."""
+        """The position of the last event; 0 if there are none."""
         return self._log.head
 
     def version(self, stream: str) -> int:
-        """The number of events in `stream`, 0 when there is no such stream."""
+        """The number of events in `stream`; 0 if there is no such stream."""
         return self._log.version(arguments.text("stream", stream))
 
     def streams(
         self, *, pattern: str | None = None, after: str | None = None, limit: int | None = None
     ) -> Iterator[StreamInfo]:
-        """The streams that are there now, in the order they came to be, without reading their events.
+        """The streams that exist now, in the order of their first events, without reading their events.
 
         Args:
-            pattern: only those whose name this regular expression is found in.
-            after: only those that came to be after this one, the last of the page before.
-            limit: at most so many.
+            pattern: only those whose names match this regular expression anywhere.
+            after: only those created after this one; for paging, pass the last of the page before.
+            limit: at most this many.
         """
         limit = arguments.optional_count("limit", limit)
         pattern = None if pattern is None else arguments.text("pattern", pattern)
@@ -267,7 +269,7 @@ class LogStore:
         return dict(self._log.names())
 
     def save_snapshot(self, stream: str, version: int, data: bytes) -> None:
-        """Keep `data` as the state of `stream` at `version`. It takes neither a version nor a position.
+        """Keep `data` as the state of `stream` at `version`. It takes up neither a version nor a position.
 
         Args:
             stream: a stream that has reached `version`.
@@ -293,7 +295,7 @@ class LogStore:
 
         Args:
             after: a position, usually the last one seen.
-            timeout: give up after so many seconds and return the head as it is; None waits for ever.
+            timeout: give up after this many seconds and return the head as it is; None waits forever.
         """
         timeout_ms = None if timeout is None else arguments.milliseconds("timeout", timeout)
         return self._log.wait(arguments.count("after", after), timeout_ms)
@@ -324,21 +326,21 @@ class LogStore:
         return verify_report(self._log.verify(progress))
 
     def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
-        """Copy the store, as it is now, to a new directory, while everybody goes on using it.
+        """Copy the store, as it is now, to a new directory, while everyone goes on using it.
 
-        The copy is this store as it was at its head: the same events, snapshots and reactions, the same id. What can be
-        made anew is left out, and is made when the copy is opened. It is there whole or not at all.
+        The copy is this store as it was at its head: the same events, snapshots and reactions, the same id. Anything
+        that can be rebuilt is left out, and rebuilt when the copy is opened. It is there completely or not at all.
 
         Args:
-            path: where nothing is yet.
-            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+            path: where nothing exists yet.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Raises:
             ValidationError: there is something at `path` already, or it is within the store.
             StoreCorruptError: the store is damaged; nothing was kept of the copy.
             StoreFullError: there is no room at `path`; nothing was kept of the copy.
-            StoreLockedError: somebody else is just making a backup at `path`.
-            OutcomeUnknownError: it is there and whole, but may not survive a power cut.
+            StoreLockedError: another backup to `path` is in progress.
+            OutcomeUnknownError: the copy is there and complete, but may not survive a power cut.
         """
         target = arguments.directory(path)
         from pathlib import Path
@@ -349,14 +351,14 @@ class LogStore:
 
     @spelled_out
     def arrow(self, *, names: Sequence[str] | None = None, **conditions: Unpack[Conditions]) -> Columns:
-        """Events as Arrow columns, for Polars, pandas, pyarrow and whatever else reads Arrow's C stream.
+        """Events as Arrow columns, for Polars, pandas, pyarrow and anything else that reads Arrow's C stream.
 
         The columns are those of `events` in SQL: position, stream, version, name, data (JSON), created, correlation,
-        causation (JSON) and actor. What it gives is the log as it is now, however often it is read; nothing is read
-        before somebody does, and then batch by batch.
+        causation (JSON) and actor. It yields the log as it is now, however often it is read. Nothing is read before you
+        read from it, and then it is read batch by batch.
 
         Args:
-            names: with one of these event names; an empty sequence gives nothing.
+            names: only events with one of these names; an empty sequence gives nothing.
             conditions: which events, as `Conditions` lists them.
         """
         log = self._log.pin()
@@ -377,23 +379,23 @@ class LogStore:
         """Write events to a file: all of them, or those that meet every condition, as the log is now.
 
         The columns are position, commit (the position of the first event of the same commit), stream, version, name,
-        created, data and meta: all that `restore` needs to make the log again. Payloads come out exactly as they were
-        stored; in JSON lines, on one line each. The file is there when it is whole, and not before.
+        created, data and meta: all that `restore` needs to rebuild the log. Payloads come out exactly as they were
+        stored; in JSON lines, each event is on one line. The file appears only once it is complete.
 
         Args:
-            path: ends in `.parquet`, `.csv` or `.jsonl`, which says what is written.
-            names: with one of these event names; an empty sequence gives nothing.
+            path: ends in `.parquet`, `.csv` or `.jsonl`, which chooses the format.
+            names: only events with one of these names; an empty sequence gives nothing.
             compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
-            partition_by: of Parquet: a folder is made at `path`, with a folder in it for each value of these columns.
-            overwrite: replace a file that is there.
+            partition_by: of Parquet: makes `path` a folder that contains a folder for each value of these columns.
+            overwrite: replace an existing file.
             progress: called now and then with (positions done, positions in all); for Parquet at the end.
             conditions: which events, as `Conditions` lists them.
 
         Raises:
             ValidationError: a condition or an option is wrong, or there is something at `path` already.
-            StoreFullError: there is no room; nothing was kept of it.
-            StoreLockedError: somebody else is just writing to `path`.
-            OutcomeUnknownError: it is there and whole, but may not survive a power cut.
+            StoreFullError: there is no room; nothing was kept of the file.
+            StoreLockedError: another export to `path` is in progress.
+            OutcomeUnknownError: the file is there and complete, but may not survive a power cut.
         """
         from act_fast.stores.log.export import check_destination, export_events
 
@@ -403,25 +405,26 @@ class LogStore:
     def restore(
         self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
     ) -> Restored:
-        """Put the events of an export in the place of all that is in the store.
+        """Replace everything in the store with the events of an export.
 
-        A whole new log is made beside the old one, read again and flushed; only then it takes the old one's place, in
-        one step. Whatever fails before leaves the store as it was. Afterwards the store has another id, no snapshots,
-        and reactions begin again. What was begun on this handle before (queries, waits) ends with `StoreClosedError`.
+        A complete new log is built beside the old one, read back and flushed; only then does it take the old one's
+        place, in one step. If anything fails before that, the store stays as it was. Afterwards the store has another
+        id and no snapshots, and reactions start again. Anything still running on this handle (queries, waits) ends with
+        `StoreClosedError`.
 
         Args:
             source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
-                that `export` writes. Stream, name and data are needed; position, commit, version, created and meta may
-                be left out.
+                that `export` writes. Stream, name and data are required; position, commit, version, created and meta
+                may be left out.
             dry_run: only check the source.
-            progress: called now and then with (bytes done, bytes in all); what it raises ends the work.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Raises:
-            RestoreError: the source is damaged or is something else; it says where.
-            StoreLockedError: somebody else has the store open.
+            RestoreError: the source is damaged or is something else; the error says where.
+            StoreLockedError: another process has the store open.
             StoreFullError: there is no room for a second log.
             OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
-            ValidationError: there is no such source, or this handle only reads.
+            ValidationError: there is no such source, or this handle is read-only.
         """
         from act_fast.stores.log.restore import check_source, restore_into
 
@@ -442,7 +445,7 @@ class LogStore:
                 self._log.reopen()
 
     def rebuild_index(self) -> None:
-        """Make the index anew from the log. Others may go on using the store meanwhile."""
+        """Rebuild the index from the log. Others may use the store meanwhile."""
         self._log.rebuild_index()
 
     def stats(self) -> StoreStats:
@@ -452,7 +455,7 @@ class LogStore:
     def reactions(self) -> ReactionPort:
         """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
 
-        Closed with the store. Apps do all this themselves; it is here for those who look at a store without one.
+        It is closed with the store. Apps do all this themselves; use it to look at a store without an app.
         """
         found = LogReactions(self._log)
         self._reactions.add(found)
@@ -489,7 +492,7 @@ class LogStore:
         return LogTransfer(self._log)
 
     def close(self) -> None:
-        """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""
+        """Release the store. Closing again does nothing; any other call raises `StoreClosedError` from now on."""
         try:
             self._close_reactions()
             self._log.close()
