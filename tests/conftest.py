@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from act_fast import LogStore
+from tests.support.kafka import KafkaBrokers, kafka_brokers
 from tests.support.mariadb import MariaDbServer, mariadb_server
 from tests.support.nats import NatsServers, nats_servers
 from tests.support.servers import PostgresServer, Unavailable, postgres_server, unavailable
@@ -161,6 +162,24 @@ def own_mariadb(_mariadb: MariaDbServer | Unavailable) -> Iterator[MariaDbServer
 def mariadb_url(mariadb: MariaDbServer) -> str:
     """The address of a store that no other test has; its tables are not made yet."""
     return mariadb.url(prefix=f"test_{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def _kafka() -> Iterator[KafkaBrokers | Unavailable]:
+    with ExitStack() as ending:
+        try:
+            found: KafkaBrokers | Unavailable = ending.enter_context(kafka_brokers(3))
+        except Unavailable as reason:
+            found = reason
+        yield found
+
+
+@pytest.fixture
+def kafka_cluster(_kafka: KafkaBrokers | Unavailable) -> KafkaBrokers:
+    """Three Kafka brokers, the same for all tests of a session."""
+    if isinstance(_kafka, Unavailable):
+        unavailable(_kafka)
+    return _kafka
 
 
 @pytest.fixture(scope="session")

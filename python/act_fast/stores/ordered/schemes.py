@@ -34,6 +34,7 @@ def _adapter(module: str, name: str, extra: str, options: str) -> _Adapter:
 
 _ADAPTERS: Final = {
     "dir": _adapter("directory", "DirectoryOrderedLog", "", ""),
+    "kafka": _adapter("kafka", "KafkaOrderedLog", "kafka", "durability replicas sasl tls tls_ca tls_cert tls_key"),
     "nats": _adapter("nats", "NatsOrderedLog", "nats", "durability replicas creds token tls_ca tls_cert tls_key"),
 }
 
