@@ -190,6 +190,7 @@ def test_closing_leaves_neither_session_nor_thread_nor_trace(postgres_url: str, 
     assert news_threads() == 0
     schema = sql.Identifier(place_of(postgres_url).schema)
     assert admin.execute(sql.SQL("select count(*) from {}.writers").format(schema)).fetchone() == (0,)
+    assert admin.execute(sql.SQL("select writer from {}.log").format(schema)).fetchone() == (None,)
 
 
 def test_time_is_held_while_the_servers_clock_is_behind(postgres_url: str, admin: psycopg.Connection) -> None:

@@ -19,6 +19,7 @@ from psycopg import sql
 from act_fast import Append, ConcurrencyError, Meta, OutcomeUnknownError, StoreError
 from act_fast.stores.database import writer
 from act_fast.stores.postgres.address import place_of
+from act_fast.stores.postgres.session import Session
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.postgres.stores import numbered
 from tests.support.interrupts import InterruptedAfter
@@ -26,7 +27,7 @@ from tests.support.processes import until
 from tests.support.proxy import Proxy
 from tests.support.servers import PostgresServer
 
-STATEMENTS = ["log locked", "streams", "events", "log", "writers"]
+STATEMENTS = ["log locked", "streams", "events", "log"]
 PATIENCE = 30
 LOCK = 7
 
@@ -210,15 +211,42 @@ def test_a_batch_that_was_given_up_is_never_appended_later(
     store: PostgresStore, admin: psycopg.Connection, postgres_url: str
 ) -> None:
     schema = sql.Identifier(place_of(postgres_url).schema)
-    ((mine, batch),) = admin.execute(sql.SQL("select writer, batch from {}.writers").format(schema)).fetchall()
+    ((mine, batch),) = admin.execute(sql.SQL("select writer, batch from {}.log").format(schema)).fetchall()
     store.append("a", numbered(2))
     late = sql.SQL(
         "select {}.append_batch(%s, %s, array[1::bigint], array['a'], array[null::bigint], array[1::bigint],"
         " array['Counted'], array['1'::bytea], array[''::bytea], array[null::bytea])"
     ).format(schema)
-    with pytest.raises(psycopg.errors.RaiseException, match="was given up"):
+    with pytest.raises(psycopg.Error, match="was given up"):
         admin.execute(late, (mine, batch))
     assert store.version("a") == 2
+
+
+def test_the_outcome_of_a_writer_outlives_the_appends_of_others(
+    postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is lost, and another program appends before this one can ask what became of its own."""
+    with through(postgres, postgres_url) as (proxy, store), PostgresStore(postgres_url) as other:
+        store.append("a", numbered(1))
+        other.append("b", numbered(1))
+        asked = threading.Event()
+        real = store._connections.new
+
+        def late() -> Session:
+            if other.version("b") == 1:
+                other.append("b", numbered(2))
+            return real()
+
+        def appends(data: bytes) -> bool:
+            asked.set()
+            return False
+
+        proxy.asked = appends
+        proxy.answered = once(lambda data: asked.is_set())
+        monkeypatch.setattr(store._connections, "new", late)
+        done = store.append("a", numbered(2), expected_version=1)
+        assert (done.first_version, done.first_position) == (2, 3)
+        assert [each[:2] for each in appended(store)] == [("a", 1), ("b", 1), ("a", 2), ("b", 2)]
 
 
 def test_with_a_network_that_breaks_at_random_nothing_is_doubled_and_nothing_lost(
@@ -258,16 +286,16 @@ def test_who_is_interrupted_while_appending_leaves_the_others_their_outcome(
 ) -> None:
     """The leader of a batch gets Ctrl-C: what it had taken of others is appended by the next of them, once."""
     sent = threading.Event()
-    real = psycopg.Connection.execute
+    real = Session.ask
 
-    def interrupted(self: Any, query: Any, *given: Any, **options: Any) -> Any:
-        if "append_" in str(query) and not sent.is_set():
+    def interrupted(self: Session, statement: bytes, *given: Any) -> Any:
+        if b"append_" in statement and not sent.is_set():
             sent.set()
             until(lambda: len(store._writer._waiting) >= 2)
             raise KeyboardInterrupt
-        return real(self, query, *given, **options)
+        return real(self, statement, *given)
 
-    monkeypatch.setattr(psycopg.Connection, "execute", interrupted)
+    monkeypatch.setattr(Session, "ask", interrupted)
     with ThreadPoolExecutor(3) as pool:
         first = pool.submit(store.append, "a", numbered(2))
         assert sent.wait(PATIENCE)

@@ -6,11 +6,10 @@ from typing import Any, TypeAlias
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from act_fast import Append, Meta
 from act_fast.stores.postgres.address import place_of
-from act_fast.stores.postgres.connections import Connections
+from act_fast.stores.postgres.connections import Connections, Question
 from act_fast.stores.postgres.store import PostgresStore
 from tests.support.servers import PostgresServer
 
@@ -44,11 +43,11 @@ def explained(url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Explained]:
             seen: list[tuple[str, Plan]] = []
             real = Connections.fetch
 
-            def fetch(self: Connections, question: Any, given: Any = ()) -> list[tuple[Any, ...]]:
-                ((plan,),) = real(self, sql.SQL("explain (analyze, format json, timing off) ") + question, given)
-                seen.append(
-                    (question.as_string(None), (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"])
-                )
+            def fetch(self: Connections, question: Question, given: Any = ()) -> list[tuple[Any, ...]]:
+                explaining = Question(b"explain (analyze, format json, timing off) " + question.text)
+                ((plan,),) = real(self, explaining, given)
+                found = json.loads(plan) if isinstance(plan, str) else plan
+                seen.append((question.text.decode(), found[0]["Plan"]))
                 return real(self, question, given)
 
             with monkeypatch.context() as patched:

@@ -18,6 +18,8 @@ COLUMNS: Final[LiteralString] = "position, stream, version, name, created_us, da
 """What a row of an event is made of."""
 
 _READERS_MAX: Final = 8
+_LOST_MAX: Final = 2
+"""How many connections a question may lose."""
 
 C = TypeVar("C")
 """A connection, as the client of a database has it."""
@@ -106,12 +108,13 @@ class Connections(ABC, Generic[C]):
         """All rows of a question that may be asked twice: connections that were lost meanwhile are replaced."""
         self.check()
         with self._room, self.asking():
-            try:
-                return self._fetch(self._take(), question, given)
-            except self.errors as error:
-                if not self.broken(error):
-                    raise
-            self._let_go_of_idle()  # they are most likely lost as well
+            for _ in range(_LOST_MAX):
+                try:
+                    return self._fetch(self._take(), question, given)
+                except self.errors as error:
+                    if not self.broken(error):
+                        raise
+                self._let_go_of_idle()  # they are most likely lost as well
             return self._fetch(self._take(), question, given)
 
     @property

@@ -1,14 +1,16 @@
-"""Appending to PostgreSQL: a function of the schema for a batch, and a quicker one for a single event."""
+"""Appending to PostgreSQL: a function of the schema for any batch, and quicker ones for single events."""
 
 import uuid
 from collections.abc import Sequence
 from typing import Any, Final
 
 import psycopg
-from psycopg import Connection
 
+from act_fast.stores.database.plan import streams_of
 from act_fast.stores.database.writer import NEVER, Request
-from act_fast.stores.postgres.connections import Connections
+from act_fast.stores.postgres.connections import Connections, Question
+from act_fast.stores.postgres.schema import DONE_BEFORE
+from act_fast.stores.postgres.session import Session
 
 __all__ = ["FunctionAppending"]
 
@@ -17,7 +19,7 @@ _CLASH: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDet
 
 
 class FunctionAppending:
-    """One round trip for a batch: `append_batch`, or `append_one` for a single event."""
+    """One round trip for a batch: `append_one` for one event, `append_each` for one of many streams, `append_batch`."""
 
     def __init__(self, connections: Connections) -> None:
         self._append = connections.question(
@@ -28,26 +30,54 @@ class FunctionAppending:
             "select {schema}.append_one(%b::uuid, %b::bigint, %b::text, %b::bigint, %b::text, %b::bytea, %b::bytea,"
             " %b::bytea)"
         )
-        self._forget = connections.question("delete from {schema}.writers where writer = %s")
+        self._append_each = connections.question(
+            "select {schema}.append_each(%b::uuid, %b::bigint, %b::text[], %b::bigint[], %b::text[], %b::bytea[],"
+            " %b::bytea[], %b::bytea[])"
+        )
+        self._outcome = connections.question(
+            "select outcome from {schema}.log where writer = %b::uuid and batch = %b union all"
+            " select outcome from {schema}.writers where writer = %b::uuid and batch = %b"
+        )
+        self._forget = connections.question(
+            "with me as (select %b::uuid as writer), last as (update {schema}.log as l set writer = null, batch = null,"
+            " outcome = null from me where l.writer = me.writer)"
+            " delete from {schema}.writers as w using me where w.writer = me.writer"
+        )
 
-    def append(
-        self, connection: Connection[Any], writer: uuid.UUID, number: int, batch: Sequence[Request]
-    ) -> Sequence[int]:
+    def append(self, connection: Session, writer: uuid.UUID, number: int, batch: Sequence[Request]) -> Sequence[int]:
         """Append requests in their order, each for itself; see `Appending`."""
-        alone = len(batch) == 1 and batch[0].events == 1 and len(batch[0].parts) == 1
-        append, given = (self._append_one, _single(batch[0])) if alone else (self._append, _flat(batch))
-        row = connection.execute(append, (writer, number, *given), binary=True).fetchone()
-        assert row is not None
-        found: Sequence[int] = row[0]
-        return found
+        by = str(writer), number
+        append, given = self._statement(batch)
+        try:
+            ((found,),) = connection.ask(append.text, (*by, *given))
+        except psycopg.Error as error:
+            kept = connection.ask(self._outcome.text, by + by) if error.sqlstate == DONE_BEFORE else []
+            if not kept:
+                raise
+            ((found,),) = kept
+        outcome: Sequence[int] = found
+        return outcome
 
-    def forget(self, connection: Connection[Any], writer: uuid.UUID) -> None:
+    def forget(self, connection: Session, writer: uuid.UUID) -> None:
         """Drop what is kept of a writer."""
-        connection.execute(self._forget, (writer,))
+        connection.ask(self._forget.text, (str(writer),))
 
     def clashed(self, error: BaseException) -> bool:
         """Whether the database undid a transaction because of others, so that it may be tried again."""
         return isinstance(error, _CLASH)
+
+    def _statement(self, batch: Sequence[Request]) -> tuple[Question, tuple[Any, ...]]:
+        if all(request.events == 1 and len(request.parts) == 1 for request in batch):
+            if len(batch) == 1:
+                return self._append_one, _single(batch[0])
+            if len(streams_of(batch)) == len(batch):
+                return self._append_each, _in_columns(batch)
+        return self._append, _flat(batch)
+
+
+def _in_columns(batch: Sequence[Request]) -> tuple[list[Any], ...]:
+    rows = [_single(request) for request in batch]
+    return tuple([row[at] for row in rows] for at in range(6))
 
 
 def _single(request: Request) -> tuple[Any, ...]:

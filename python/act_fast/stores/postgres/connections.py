@@ -1,19 +1,22 @@
 """Connections to PostgreSQL, and what goes wrong with them in our words."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
-from typing import Any, ClassVar, Final, LiteralString, TypeAlias
+from itertools import count
+from typing import Any, ClassVar, Final, LiteralString, NamedTuple
 
 import psycopg
-from psycopg import Connection, sql
+from psycopg import capabilities, sql
 from psycopg.pq import TransactionStatus
 
 from act_fast._rows import Row
 from act_fast.errors import StoreError, StoreFullError, StoreLockedError
 from act_fast.stores.database import connections as shared
-from act_fast.stores.database.connections import ready, said
+from act_fast.stores.database.connections import said
 from act_fast.stores.postgres.address import Place
+from act_fast.stores.postgres.session import Session
 
 __all__ = ["Connections", "Question", "asking", "broken"]
 
@@ -21,11 +24,20 @@ _PREPARED_AFTER: Final = 3
 _ENDED: Final = ("57P01", "57P02", "57P03", "57P05")
 """The server shuts down, has crashed, is starting, or ended a session that did nothing."""
 
-Question: TypeAlias = sql.SQL | sql.Composed
-"""A statement, put together of our own text and of quoted names only."""
+
+class Question(NamedTuple):
+    """A statement, put together of our own text and of quoted names only.
+
+    Attributes:
+        text: it, in UTF-8.
+        bytes_max: so many bytes of data and meta are enough; None: all rows are wanted.
+    """
+
+    text: bytes
+    bytes_max: int | None = None
 
 
-class Connections(shared.Connections[Connection[Any]]):
+class Connections(shared.Connections[Session]):
     """The connections of one store in this process. Each is made when it is first needed.
 
     Attributes:
@@ -36,16 +48,23 @@ class Connections(shared.Connections[Connection[Any]]):
     integer: ClassVar[LiteralString] = "bigint"
     correlation_start: ClassVar[LiteralString] = "substring(correlation from 1 for 64)"
     place: Place
+    _large = False  # whether events are: the last page of them was cut off
 
-    def new(self) -> Connection[Any]:
+    def new(self) -> Session:
         """A connection of the caller's own. It raises what psycopg raises; see `asking`."""
         self.check()
         # Behind a pooler that gives each transaction another session, a prepared statement may be gone.
         threshold = _PREPARED_AFTER if self.place.listen else None
-        return psycopg.connect(self.place.conninfo, autocommit=True, prepare_threshold=threshold)
+        session = Session.connect(self.place.conninfo, autocommit=True, prepare_threshold=threshold)
+        session.prepares = self.place.listen
+        return session
 
     def question(self, text: LiteralString) -> Question:
-        """A statement as psycopg takes it; `{schema}` stands for the schema of the tables."""
+        """A statement as `fetch` takes it; `{schema}` stands for the schema of the tables."""
+        return Question(_asked(text, self.place.schema))
+
+    def composed(self, text: LiteralString) -> sql.Composed:
+        """The same as psycopg takes it."""
         return _composed(text, self.place.schema)
 
     def among(self, column: LiteralString) -> LiteralString:
@@ -53,15 +72,23 @@ class Connections(shared.Connections[Connection[Any]]):
         return column + " = any(%s)"
 
     def page(self, rows: LiteralString, given: Sequence[Any], order: LiteralString, bytes_max: int) -> list[Row]:
-        """The rows of a question, cut off by the server where they have so many bytes."""
-        found: list[Any] = self.ask(
-            f"select {shared.COLUMNS} from ("
-            f" select *, sum(octet_length(data) + octet_length(meta)) over (order by {order} rows unbounded preceding)"
-            f" - octet_length(data) - octet_length(meta) as bytes_before from ({rows}) as page"
-            f") as page where bytes_before < %s order by {order}",
-            *given,
-            bytes_max,
-        )
+        """The rows of a question, until they have so many bytes.
+
+        Usually that many never come, so they are counted here. Where they do, the rest would be sent for nothing and
+        the connection lost, so the server counts for the next page.
+        """
+        if capabilities.has_stream_chunked() and not self._large:
+            found: list[Any] = self.fetch(self.question(rows)._replace(bytes_max=bytes_max), given)
+        else:
+            found = self.ask(
+                f"select {shared.COLUMNS} from ("
+                f" select *, sum(octet_length(data) + octet_length(meta)) over (order by {order} rows unbounded"
+                " preceding) - octet_length(data) - octet_length(meta) as bytes_before from (" + rows + ") as page"
+                f") as page where bytes_before < %s order by {order}",
+                *given,
+                bytes_max,
+            )
+        self._large = sum(len(row[5]) + len(row[6]) for row in found) >= bytes_max
         return found
 
     def broken(self, error: BaseException) -> bool:
@@ -72,19 +99,26 @@ class Connections(shared.Connections[Connection[Any]]):
         """Turn what psycopg raises into the errors of a store. None carries a password."""
         return asking(self.place)
 
-    def ended(self, connection: Connection[Any]) -> bool:
+    def ended(self, connection: Session) -> bool:
         """Whether the server has ended a connection: it has nothing else to say to a session that does nothing."""
-        return connection.closed or bool(ready((connection.fileno(),), 0))
+        return connection.closed or connection.said_something()
 
-    def end(self, connection: Connection[Any]) -> None:
+    def end(self, connection: Session) -> None:
         """Close a connection."""
         connection.close()
 
-    def _rows(self, connection: Connection[Any], question: Question, given: Sequence[Any]) -> list[tuple[Any, ...]]:
-        return connection.execute(question, given, binary=True).fetchall()
+    def _rows(self, connection: Session, question: Question, given: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return connection.ask(question.text, given, question.bytes_max)
 
-    def _idles(self, connection: Connection[Any]) -> bool:
-        return connection.info.transaction_status is TransactionStatus.IDLE
+    def _idles(self, connection: Session) -> bool:
+        return connection.pgconn.transaction_status == TransactionStatus.IDLE
+
+
+@lru_cache(maxsize=512)
+def _asked(text: LiteralString, schema: str) -> bytes:
+    numbers = count(1)
+    numbered = re.sub("%[sb]", lambda _: f"${next(numbers)}", text)
+    return numbered.format(schema=sql.Identifier(schema).as_string(None)).encode()
 
 
 @lru_cache(maxsize=256)

@@ -27,7 +27,7 @@ class NotificationListener:
     def __init__(self, connections: Connections) -> None:
         self._channel = channel_of(connections.place.schema)
         self._connections = connections
-        self._look = connections.question("select position, number from {schema}.log, {schema}.reactions")
+        self._look = connections.composed("select position, number from {schema}.log, {schema}.reactions")
         self._connection: Connection[Any] = connections.new()
         self.hears: bool = connections.place.listen
         try:
@@ -66,7 +66,7 @@ class NotificationListener:
         try:
             row = self._connection.execute(self._look).fetchone()
         except psycopg.errors.UndefinedTable:  # a store of an earlier version, on which no reaction has ever run
-            self._look = self._connections.question("select position, 0 from {schema}.log")
+            self._look = self._connections.composed("select position, 0 from {schema}.log")
             row = self._connection.execute(self._look).fetchone()
         assert row is not None
         return int(row[0]), int(row[1])

@@ -8,7 +8,10 @@ from psycopg.errors import UndefinedColumn
 from act_fast.errors import StoreError, StoreFormatError
 from act_fast.stores.database.formats import Migrations, Upgraded, check_format, steps_from
 
-__all__ = ["MIGRATIONS", "prepare", "prepare_reactions", "upgrade"]
+__all__ = ["DONE_BEFORE", "MIGRATIONS", "prepare", "prepare_reactions", "upgrade"]
+
+DONE_BEFORE: Final = "AF001"
+"""The SQLSTATE for a batch that is not its writer's next."""
 
 MIGRATIONS: Migrations = ()
 """What leads from the tables of earlier versions to those below."""
@@ -26,6 +29,9 @@ create table {schema}.log (
     store_id text not null,
     position bigint not null,
     created_us bigint not null,
+    writer uuid,
+    batch bigint,
+    outcome bigint[],
     one boolean primary key default true check (one)
 ) with (fillfactor = 10);
 insert into {schema}.log (format, store_id, position, created_us) values ({format}, {store_id}, 0, 0);
@@ -78,7 +84,8 @@ create table {schema}.snapshots (
     primary key (stream, version)
 );
 
--- What became of each writer's last batch: after a broken connection it tells whether the batch is there.
+-- What became of each writer's last batch: after a broken connection it tells whether the batch is there. That of the
+-- writer who was last is in `log`, so one that is alone never writes here.
 create table {schema}.writers (
     writer uuid primary key,
     batch bigint not null,
@@ -139,8 +146,7 @@ $body$;
 
 # A batch is some requests, each of some parts, each of some events. All arrays are flat; the counts say how they are
 # cut. Three numbers come back for each part: its first version, its first position and 0, or 0, which part of its
-# request was refused, and the version that this one's stream is at. A batch that is sent again gets the outcome that it
-# had.
+# request was refused, and the version that this one's stream is at.
 _APPEND: Final = """
 create function {schema}.append_batch(
     of_writer uuid, of_batch bigint,
@@ -148,20 +154,12 @@ create function {schema}.append_batch(
     all_names text[], all_data bytea[], all_meta bytea[], all_correlations bytea[]
 ) returns bigint[] language plpgsql as $body$
 declare
-    head bigint; begun_at bigint; time_us bigint; commit_at bigint; refused bigint; added bigint;
+    head bigint; time_us bigint; commit_at bigint; refused bigint; added bigint;
     part bigint := 0; until_part bigint; event bigint := 0; until_event bigint;
     at bigint; known bigint; answer bigint[];
 begin
-    select position, created_us into head, time_us from {schema}.log for update;
-    select batch, w.outcome into known, answer from {schema}.writers as w where writer = of_writer;
-    if known = of_batch then
-        return answer;
-    elsif known > of_batch then
-        raise exception 'batch % of this writer comes after its batch %, and was given up', of_batch, known;
-    end if;
-    time_us := greatest(time_us, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
+    select locked.head, locked.now_us into head, time_us from {schema}.lock_log(of_writer, of_batch) as locked;
     answer := '{{}}';
-    begun_at := head;
     for request in 1 .. array_length(all_parts, 1) loop
         until_part := part + all_parts[request];
         commit_at := head + 1;
@@ -267,13 +265,8 @@ begin
         part := until_part;
         event := until_event;
     end loop;
-    if head > begun_at then
-        update {schema}.log set position = head, created_us = time_us;
-    end if;
-    update {schema}.writers set batch = of_batch, outcome = answer, seen = now() where writer = of_writer;
-    if not found then
-        insert into {schema}.writers values (of_writer, of_batch, answer, now());
-    end if;
+    update {schema}.log set position = head, created_us = time_us, writer = of_writer, batch = of_batch,
+        outcome = answer;
     return answer;
 end
 $body$;
@@ -288,15 +281,17 @@ create function {schema}.append_one(
 declare
     head bigint; time_us bigint; known bigint; answer bigint[]; accepted boolean := true;
 begin
-    select position, created_us into head, time_us from {schema}.log for update;
-    select batch, w.outcome into known, answer from {schema}.writers as w where writer = of_writer;
-    if known = of_batch then
-        return answer;
-    elsif known > of_batch then
-        raise exception 'batch % of this writer comes after its batch %, and was given up', of_batch, known;
+    -- Who was last and is again, as one that is alone, needs no more than this of `log`, unless it is refused.
+    update {schema}.log set position = position + 1,
+        created_us = greatest(created_us, (extract(epoch from clock_timestamp()) * 1000000)::bigint),
+        batch = of_batch, outcome = array[at_version + 1, position + 1, 0]
+        where writer = of_writer and batch < of_batch returning position, created_us into head, time_us;
+    if not found then
+        select locked.head + 1, locked.now_us into head, time_us
+            from {schema}.lock_log(of_writer, of_batch) as locked;
+        update {schema}.log set position = head, created_us = time_us, writer = of_writer, batch = of_batch,
+            outcome = array[at_version + 1, head, 0];
     end if;
-    time_us := greatest(time_us, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
-    head := head + 1;
     if at_version > 0 then
         update {schema}.streams as s set version = s.version + 1, last_position = head, last_us = time_us,
             last_name = of_name where stream = to_stream and version = at_version returning version into known;
@@ -314,20 +309,84 @@ begin
     else
         accepted := false;  -- its caller does not want it any more
     end if;
+    answer := array[known, head, 0];
     if accepted then
         insert into {schema}.events
             (position, commit_position, stream, version, name, created_us, data, meta, correlation)
             values (head, head, to_stream, known, of_name, time_us, of_data, of_meta, of_correlation);
-        update {schema}.log set position = head, created_us = time_us;
-        answer := array[known, head, 0];
     else
         select array[0, 1, coalesce(max(version), 0)] into answer from {schema}.streams where stream = to_stream;
     end if;
-    update {schema}.writers set batch = of_batch, outcome = answer, seen = now() where writer = of_writer;
-    if not found then
-        insert into {schema}.writers values (of_writer, of_batch, answer, now());
+    if not accepted or at_version is null then
+        update {schema}.log set position = head - case when accepted then 0 else 1 end, outcome = answer;
     end if;
     return answer;
+end
+$body$;
+"""
+
+# The same for many callers at once, each with a single event for a stream of its own. The settings see to it that
+# streams are found by their index, whatever the statistics were when the statements were planned.
+_APPEND_EACH: Final = """
+create function {schema}.append_each(
+    of_writer uuid, of_batch bigint, all_streams text[], all_expected bigint[], all_names text[], all_data bytea[],
+    all_meta bytea[], all_correlations bytea[]
+) returns bigint[] language plpgsql set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $body$
+declare
+    head bigint; time_us bigint; added bigint; answer bigint[];
+begin
+    select locked.head, locked.now_us into head, time_us from {schema}.lock_log(of_writer, of_batch) as locked;
+    with given as (
+        select each.*, coalesce(s.version, 0) as version
+        from unnest(all_streams, all_expected, all_names, all_data, all_meta, all_correlations)
+            with ordinality as each (stream, expected, name, data, meta, correlation, n)
+        left join {schema}.streams as s on s.stream = each.stream
+    ), accepted as (
+        select *, head + row_number() over (order by n) as position from given
+        where expected is null or expected = given.version
+    ), begun as (
+        insert into {schema}.streams
+            select stream, 1, position, position, time_us, time_us, name from accepted where version = 0
+    ), gone_on as (
+        update {schema}.streams as s set version = s.version + 1, last_position = a.position, last_us = time_us,
+            last_name = a.name from accepted as a where s.stream = a.stream and a.version > 0
+    ), written as (
+        insert into {schema}.events
+            (position, commit_position, stream, version, name, created_us, data, meta, correlation)
+            select position, position, stream, version + 1, name, time_us, data, meta, correlation from accepted
+            order by n
+    )
+    select array_agg(number order by g.n, j), count(a.position) / 3 into answer, added
+        from given as g left join accepted as a on a.n = g.n
+        cross join lateral unnest(case when a.n is null then array[0, 1, g.version]
+            else array[g.version + 1, a.position, 0] end) with ordinality as three (number, j);
+    update {schema}.log set position = head + added, created_us = time_us, writer = of_writer, batch = of_batch,
+        outcome = answer;
+    return answer;
+end
+$body$;
+"""
+
+# Where the log is, locked for a writer's batch. What the writer before was told is kept elsewhere from now on. A batch
+# that was done already, or that comes after one that was given up, is refused; nothing of it has been written yet.
+_LOCK_LOG: Final = """
+create function {schema}.lock_log(of_writer uuid, of_batch bigint, out head bigint, out now_us bigint)
+language plpgsql as $body$
+declare
+    last_writer uuid; known bigint;
+begin
+    select l.position, greatest(l.created_us, (extract(epoch from clock_timestamp()) * 1000000)::bigint), writer, batch
+        into head, now_us, last_writer, known from {schema}.log as l for update;
+    if last_writer is distinct from of_writer then
+        insert into {schema}.writers
+            select writer, batch, outcome, now() from {schema}.log where writer is not null
+            on conflict (writer) do update set batch = excluded.batch, outcome = excluded.outcome, seen = excluded.seen;
+        select batch into known from {schema}.writers where writer = of_writer;
+    end if;
+    if known >= of_batch then
+        raise exception 'batch % of this writer was done before, or was given up', of_batch using errcode = {done};
+    end if;
 end
 $body$;
 """
@@ -460,14 +519,15 @@ def _check_database(connection: Connection[Any]) -> None:
 
 
 def _create(connection: Connection[Any], schema: str, store_id: str) -> None:
-    names = {"schema": sql.Identifier(schema), "format": sql.Literal(_format()), "store_id": sql.Literal(store_id)}
+    names = {
+        "schema": sql.Identifier(schema), "format": sql.Literal(_format()), "store_id": sql.Literal(store_id),
+        "done": sql.Literal(DONE_BEFORE),
+    }  # fmt: skip
     with connection.transaction():
         connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
         if _found(connection, schema) is None:
             there = connection.execute("select 1 from pg_catalog.pg_namespace where nspname = %s", (schema,)).fetchone()
             if there is None:  # in one that is there, a role may make tables without being allowed to make schemas
                 connection.execute(sql.SQL("create schema {schema}").format(**names))
-            connection.execute(sql.SQL(_TABLES).format(**names))
-            connection.execute(sql.SQL(_APPEND).format(**names))
-            connection.execute(sql.SQL(_APPEND_ONE).format(**names))
-            connection.execute(sql.SQL(_REACTIONS).format(**names))
+            for part in (_TABLES, _LOCK_LOG, _APPEND, _APPEND_ONE, _APPEND_EACH, _REACTIONS):
+                connection.execute(sql.SQL(part).format(**names))

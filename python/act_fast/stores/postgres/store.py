@@ -2,9 +2,6 @@
 
 import contextlib
 import uuid
-from typing import Any
-
-from psycopg import Connection
 
 from act_fast._checks import arguments
 from act_fast.stores.capabilities import Transfer
@@ -19,6 +16,7 @@ from act_fast.stores.postgres.connections import Connections, asking
 from act_fast.stores.postgres.listener import NotificationListener
 from act_fast.stores.postgres.reactions import open_reactions
 from act_fast.stores.postgres.schema import prepare, upgrade
+from act_fast.stores.postgres.session import Session
 from act_fast.stores.postgres.transfer import PostgresTransfer
 from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.values import StoreStats
@@ -26,7 +24,7 @@ from act_fast.stores.values import StoreStats
 __all__ = ["PostgresStore"]
 
 
-class PostgresStore(DatabaseStore[Connection[Any]]):
+class PostgresStore(DatabaseStore[Session]):
     """A store in a PostgreSQL database (14 or newer): events are rows, which all programs with the address share.
 
     Args:

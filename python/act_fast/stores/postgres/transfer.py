@@ -14,6 +14,7 @@ from act_fast.stores.capabilities import SnapshotRow, Take
 from act_fast.stores.database.transfer import DatabaseTransfer, Going
 from act_fast.stores.postgres.connections import Connections
 from act_fast.stores.postgres.schema import prepare_reactions
+from act_fast.stores.postgres.session import Session
 
 __all__ = ["PostgresTransfer"]
 
@@ -73,7 +74,7 @@ _PACKED_BYTES: Final = 72
 _LINES_PAGE: Final = 50_000
 
 
-class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
+class PostgresTransfer(DatabaseTransfer[Session]):
     """See `Transfer`."""
 
     _connections: Connections
@@ -86,7 +87,7 @@ class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
             assert row is not None
             begun_at, created_us = row
             going = Going(begun_at, created_us)
-            with connection.cursor() as cursor, cursor.copy(self._connections.question(_WRITE)) as copy:
+            with connection.cursor() as cursor, cursor.copy(self._connections.composed(_WRITE)) as copy:
                 copy.set_types(_IN)
 
                 def take(rows: list[CommitRow]) -> None:
@@ -155,17 +156,17 @@ class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
         """See `Transfer`. A program that knows what was there before reads all of it again: the mark is another one."""
         if not lines and "reactions" not in self._sealed():
             return
-        question = self._connections.question
+        composed = self._connections.composed
         with self._transaction() as connection:
             prepare_reactions(connection, self._connections.place.schema)
-            connection.execute(question("select from {schema}.reactions for update"))
-            connection.execute(question("delete from {schema}.reaction_lines"))
-            connection.execute(question("delete from {schema}.reaction_changes"))
+            connection.execute(composed("select from {schema}.reactions for update"))
+            connection.execute(composed("delete from {schema}.reaction_lines"))
+            connection.execute(composed("delete from {schema}.reaction_changes"))
             for page in _pages(_unpacked(lines)):
-                insert = question("insert into {schema}.reaction_lines select * from unnest(%b::bigint[], %b::bytea[])")
+                insert = composed("insert into {schema}.reaction_lines select * from unnest(%b::bigint[], %b::bytea[])")
                 connection.execute(insert, ([address for address, _ in page], [line for _, line in page]))
             connection.execute(
-                question("update {schema}.reactions set number = number + 1, mark = %s, folded = number + 1"),
+                composed("update {schema}.reactions set number = number + 1, mark = %s, folded = number + 1"),
                 (secrets.randbits(62),),
             )
 
@@ -186,7 +187,7 @@ class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
                 high = min(upto, after + _SPAN_EVENTS)
                 with connection.transaction(), connection.cursor() as cursor:
                     connection.execute(_PATIENT)
-                    yield from cursor.stream(self._connections.question(_READ), (after, high), binary=True, size=size)
+                    yield from cursor.stream(self._connections.composed(_READ), (after, high), binary=True, size=size)
                 after = high
 
     @contextmanager
@@ -201,16 +202,16 @@ class PostgresTransfer(DatabaseTransfer[Connection[Any]]):
             yield connection
 
     def _locked(self) -> Any:
-        return self._connections.question("select position, created_us from {schema}.log for update")
+        return self._connections.composed("select position, created_us from {schema}.log for update")
 
     def _finish(self, connection: Connection[Any], begun_at: int, going: Going) -> None:
         """Keep beside the events what is kept beside them."""
-        question = self._connections.question
-        torn = connection.execute(question(_TORN), (begun_at,)).fetchone()
+        composed = self._connections.composed
+        torn = connection.execute(composed(_TORN), (begun_at,)).fetchone()
         if torn is not None:
             raise ValidationError(f"the events copied to stream {torn[0]!r} do not go on where it ends")
-        connection.execute(question(_STREAMS), (begun_at,))
-        moved = question("update {schema}.log set position = %s, created_us = %s")
+        connection.execute(composed(_STREAMS), (begun_at,))
+        moved = composed("update {schema}.log set position = %s, created_us = %s")
         connection.execute(moved, (going.position, going.created_us))
 
 
