@@ -173,10 +173,12 @@ class NumberedLog(Handle):
                     self._written += 1
                     self._changed.notify_all()
                 return number
-            # The number is somebody else's for good, so this block has not landed and never will there.
-            doubtful = False
-            self._last = max(self._last, number)
-            number = self._patiently(self._end) + 1
+            # Whoever has a number has it for good. It may not be there yet, and then it is tried again.
+            following = self._patiently(self._end) + 1
+            if following == number:
+                time.sleep(self._dice.random() * _AGAIN_SECONDS)
+            else:
+                number, doubtful = following, False
 
     def _is_ours(self, number: int, block: bytes) -> bool:
         return self._blocks.get(number, 1)[:1] == [block]

@@ -32,10 +32,16 @@ def _adapter(module: str, name: str, extra: str, options: str) -> _Adapter:
     return _Adapter(module, name, extra, frozenset(options.split()))
 
 
+_LIBPQ: Final = "sslmode sslrootcert sslcert sslkey connect_timeout target_session_attrs application_name"
+_POSTGRES: Final = _adapter("postgres", "PostgresOrderedLog", "postgres", f"schema durability poll {_LIBPQ}")
+
 _ADAPTERS: Final = {
     "dir": _adapter("directory", "DirectoryOrderedLog", "", ""),
     "kafka": _adapter("kafka", "KafkaOrderedLog", "kafka", "durability replicas sasl tls tls_ca tls_cert tls_key"),
     "nats": _adapter("nats", "NatsOrderedLog", "nats", "durability replicas creds token tls_ca tls_cert tls_key"),
+    "postgres": _POSTGRES,
+    "postgresql": _POSTGRES,
+    "s3": _adapter("objects", "S3OrderedLog", "s3", "endpoint region poll"),
 }
 
 ORDERED_SCHEMES: Final = frozenset(_ADAPTERS)
