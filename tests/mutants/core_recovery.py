@@ -145,8 +145,8 @@ RECOVERY: Final = (
     Mutation(
         "store-of-a-control-file",
         "rust/core/src/recovery/recover.rs",
-        "let same = control.store_id == header.store_id && control.segment_bytes == header.segment_bytes;",
-        "let same = control.segment_bytes == header.segment_bytes;",
+        "== (header.store_id, header.segment_bytes, header.replica);",
+        "== (control.store_id, header.segment_bytes, header.replica);",
         (cargo("recovery", "nobody_reads_a_log_with_the_control_file_and_the_index_of_another"),),
     ),
     Mutation(
@@ -242,8 +242,8 @@ RECOVERY: Final = (
     Mutation(
         "surplus-of-an-end",
         "rust/core/src/log/record.rs",
-        "Kind::End => (head.len == HEAD_BYTES).then_some(0),",
-        "Kind::End => (head.len >= HEAD_BYTES).then_some(0),",
+        "Kind::End => (head.len == HEAD_BYTES).then_some(nothing),",
+        "Kind::End => (head.len >= HEAD_BYTES).then_some(nothing),",
         (cargo("lib", "log::scan::tests::a_record_with_a_sound_checksum_that_holds_more_than_its_kind_ends_the_walk"),),
     ),
     Mutation(

@@ -82,6 +82,12 @@ impl<'a> ByteReader<'a> {
         }
     }
 
+    /// Whether all has been read.
+    #[inline]
+    pub(crate) fn ends(&self) -> bool {
+        self.at == self.bytes.len()
+    }
+
     #[inline]
     pub(crate) fn u32(&mut self) -> Option<u32> {
         let end = self.at.checked_add(4).filter(|end| *end <= self.bytes.len())?;

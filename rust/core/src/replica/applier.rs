@@ -53,6 +53,7 @@ impl Applier {
         }
         drop(log.lock_writer()?);
         check_reaches(log, &state)?;
+        log.raise_log_time(state.time_ms);
         log.control.set_applied(state.place);
         Ok(Self { state, stuck: None })
     }
@@ -112,7 +113,7 @@ impl Applier {
         log.check_sane()?;
         log.check_in_place()?;
         check_reaches(log, &self.state)?;
-        let mut work = Work { log, writer: &mut writer, done: last_proposed(log)?, time_ms: 0 };
+        let mut work = Work { log, writer: &mut writer, done: last_proposed(log)? };
         let mut outcome = Ok(());
         for (place, record) in records {
             outcome = self.take(&mut work, *place, record, others);
@@ -123,7 +124,6 @@ impl Applier {
             self.stuck = None;
             self.state.place = *place;
         }
-        let time_ms = work.time_ms;
         let position = log.control.indexed_position()?;
         self.state.position = position;
         let flushes = log.options.durability == Durability::Fsync;
@@ -136,7 +136,7 @@ impl Applier {
             log.flush_up_to(position)?;
         }
         fault::point();
-        log.raise_log_time(time_ms);
+        log.raise_log_time(self.state.time_ms);
         // After the head: whoever sees this place sees what became of its record.
         log.control.set_applied(self.state.place);
         fault::point();
@@ -180,7 +180,7 @@ impl Applier {
             }),
         }
         self.state.sessions.add(head.session, head.number, place);
-        work.time_ms = work.time_ms.max(head.time_ms);
+        self.state.time_ms = self.state.time_ms.max(head.time_ms);
         Ok(())
     }
 }
@@ -191,7 +191,6 @@ struct Work<'a> {
     writer: &'a mut Writer,
     /// The last proposal that is in the log; what comes up to it has been decided.
     done: Proposed,
-    time_ms: u64,
 }
 
 impl Work<'_> {

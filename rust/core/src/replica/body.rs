@@ -54,7 +54,7 @@ impl<'a> Proposals<'a> {
     pub(super) fn read(body: &'a [u8]) -> Result<Self> {
         let mut reader = ByteReader::new(body, 0);
         let mut proposals = Self::default();
-        proposals.fill(&mut reader).filter(|()| reader.at == body.len()).map(|()| proposals).ok_or_else(|| {
+        proposals.fill(&mut reader).filter(|()| reader.ends()).map(|()| proposals).ok_or_else(|| {
             Error::Record("a record of the ordered log is damaged: it does not hold what it says".to_owned())
         })
     }

@@ -1,14 +1,19 @@
 //! What becomes of a proposal besides the versions of its streams: the same for all replicas, whatever their options are.
 
 use crate::error::{Error, Result};
-use crate::log::builder::{PROPOSED_BYTES_MAX, commit_bytes_max};
-use crate::log::record::{ALIGN_BYTES, CREATED_MAX_US, HEAD_BYTES};
-use crate::log::segments::HEADER_BYTES;
+use crate::log::record::CREATED_MAX_US;
 use crate::names;
 use crate::replica::body::Proposal;
 use crate::store::log::Log;
 use crate::write::append;
 use crate::write::commit::Part;
+
+/// What a commit counts besides its meta and its parts, a part besides its stream and events, an event besides its name and
+/// data; and by how much a commit must stay below the size of a log file.
+const COMMIT_BYTES: u64 = 100;
+const PART_BYTES: u64 = 12;
+const EVENT_BYTES: u64 = 43;
+const SPARE_BYTES: u64 = 96;
 
 /// Whether a replica may append a proposal to log files of this size. Payloads are whatever they are.
 pub(super) fn acceptable(proposal: &Proposal<'_>, segment_bytes: u64) -> bool {
@@ -17,7 +22,7 @@ pub(super) fn acceptable(proposal: &Proposal<'_>, segment_bytes: u64) -> bool {
         && proposal.created <= CREATED_MAX_US
         && parts.iter().all(|part| !part.events.is_empty() && names::check("stream", part.stream).is_ok())
         && names_are_names(parts)
-        && bytes_max(parts, proposal.meta) <= record_bytes_max(segment_bytes)
+        && size(parts, proposal.meta) <= segment_bytes - SPARE_BYTES
 }
 
 fn names_are_names(parts: &[Part<'_>]) -> bool {
@@ -29,32 +34,51 @@ fn names_are_names(parts: &[Part<'_>]) -> bool {
     })
 }
 
-/// The most bytes that the commit of a proposal can take, if all of its names were new.
-fn bytes_max(parts: &[Part<'_>], meta: &[u8]) -> u64 {
-    let (mut events, mut data, mut names) = (0, 0, 0);
+/// What the commit of a proposal counts, at least what it takes in the log. A rule that all replicas share, so it depends on
+/// nothing but the proposal: every name counts as a new one.
+fn size(parts: &[Part<'_>], meta: &[u8]) -> u64 {
+    let mut bytes = COMMIT_BYTES + meta.len() as u64;
     for part in parts {
-        events += part.events.len();
-        data += part.events.iter().map(|event| event.data.len()).sum::<usize>();
-        names += part.stream.len() + part.events.iter().map(|event| event.name.len()).sum::<usize>();
+        bytes += PART_BYTES + part.stream.len() as u64;
+        for event in part.events {
+            bytes += EVENT_BYTES + event.name.len() as u64 + event.data.len() as u64;
+        }
     }
-    commit_bytes_max(events, data, meta.len(), parts.len() + events, names) + PROPOSED_BYTES_MAX
-}
-
-/// What a record may take in a log file of this size, which also takes the record that ends it.
-fn record_bytes_max(segment_bytes: u64) -> u64 {
-    segment_bytes - HEADER_BYTES - HEAD_BYTES as u64 - ALIGN_BYTES as u64
+    bytes
 }
 
 impl Log {
     /// Refuse what replicas would refuse, whatever the versions of the streams are, and what no log takes.
     pub fn check_proposal(&self, parts: &[Part<'_>], meta: &[u8]) -> Result<()> {
         append::check_commit(parts, meta, self.options.payload_max_bytes)?;
-        let (wanted, limit) = (bytes_max(parts, meta), record_bytes_max(self.segments.segment_bytes));
+        let (wanted, limit) = (size(parts, meta), self.segments.segment_bytes - SPARE_BYTES);
         if wanted > limit {
             return Err(Error::Invalid(format!(
-                "this commit takes up to {wanted} bytes; in this store a commit may take {limit}: append it in several"
+                "this commit counts {wanted} bytes; in this store a commit may have {limit}: append it in several"
             )));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::builder::{PROPOSED_BYTES_MAX, commit_bytes_max};
+    use crate::log::record::{ALIGN_BYTES, HEAD_BYTES};
+    use crate::log::segments::HEADER_BYTES;
+    use crate::write::commit::NewEvent;
+
+    #[test]
+    fn what_a_commit_counts_is_never_less_than_it_takes() {
+        for (events, bytes) in [(1, 0), (1, 1000), (7, 3), (500, 20)] {
+            let data = vec![b'1'; bytes];
+            let given = vec![NewEvent { name: "Happened", data: &data }; events];
+            let parts = vec![Part { stream: "stream", events: &given, expected: None }; 3];
+            let text = 3 * ("stream".len() + events * "Happened".len());
+            let taken = commit_bytes_max(3 * events, 3 * events * bytes, 5, 3 + 3 * events, text) + PROPOSED_BYTES_MAX;
+            assert!(size(&parts, b"12345") >= taken, "{events} events of {bytes} bytes");
+        }
+        assert!(SPARE_BYTES >= HEADER_BYTES + (HEAD_BYTES + ALIGN_BYTES) as u64);
     }
 }

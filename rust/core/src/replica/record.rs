@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::bytes::{ByteReader, put_varint, u32_at, u64_at};
 use crate::error::{Error, Result};
+use crate::options::Options;
 use crate::replica::body::{self, Proposal};
 use crate::replica::zstd;
 use crate::store::replica::Genesis;
@@ -153,6 +154,7 @@ fn write(head: &Head, body: &[u8]) -> Result<Vec<u8>> {
 /// The record that brings a store into being.
 pub fn genesis_record(genesis: Genesis) -> Result<Vec<u8>> {
     let Genesis { store_id, segment_bytes } = genesis;
+    Options { segment_bytes, ..Options::default() }.check()?;
     let mut body = Vec::new();
     put_varint(&mut body, segment_bytes);
     write(&Head { kind: Kind::Genesis, store_id, session: [0; 16], number: 0, time_ms: 0 }, &body)
@@ -168,7 +170,7 @@ pub(super) fn genesis_of(head: &Head, body: &[u8]) -> Result<Genesis> {
     let mut reader = ByteReader::new(body, 0);
     let segment_bytes = reader
         .varint()
-        .filter(|_| reader.at == body.len())
+        .filter(|_| reader.ends())
         .ok_or_else(|| Error::Record("a record of the ordered log is damaged: it is no genesis".to_owned()))?;
     Ok(Genesis { store_id: head.store_id, segment_bytes })
 }

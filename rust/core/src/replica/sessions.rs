@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) place: u64,
     /// The last position of the log then.
     pub(super) position: u64,
+    /// The largest time of any record so far, in ms since 1970.
+    pub(super) time_ms: u64,
     pub(super) sessions: Sessions,
 }
 
@@ -60,6 +62,7 @@ impl State {
         out.extend_from_slice(&self.store_id);
         put_varint(&mut out, self.place);
         put_varint(&mut out, self.position);
+        put_varint(&mut out, self.time_ms);
         put_varint(&mut out, self.sessions.by_place.len() as u64);
         for (place, session) in &self.sessions.by_place {
             out.extend_from_slice(session);
@@ -88,13 +91,13 @@ impl State {
 
     fn read(reader: &mut ByteReader<'_>) -> Option<Self> {
         let store_id = *reader.take(16)?.first_chunk()?;
-        let (place, position) = (reader.varint()?, reader.varint()?);
+        let (place, position, time_ms) = (reader.varint()?, reader.varint()?, reader.varint()?);
         let mut sessions = Sessions::default();
         for _ in 0..reader.varint()? {
             let session = *reader.take(16)?.first_chunk()?;
             let number = reader.varint()?;
             sessions.add(session, number, reader.varint()?);
         }
-        Some(Self { store_id, place, position, sessions })
+        reader.ends().then_some(Self { store_id, place, position, time_ms, sessions })
     }
 }

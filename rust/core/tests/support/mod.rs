@@ -7,6 +7,7 @@ pub(crate) mod contents;
 pub(crate) mod control_file;
 pub(crate) mod history;
 pub(crate) mod lying_disk;
+pub(crate) mod ordered;
 pub(crate) mod place;
 pub(crate) mod program;
 pub(crate) mod rng;

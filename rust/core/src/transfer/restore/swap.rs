@@ -41,6 +41,12 @@ impl Destination {
             )));
         }
         let known = if present { segments::read_header(&**disk, 0).ok() } else { None };
+        if known.is_some_and(|header| header.replica) {
+            let place = disk.describe();
+            return Err(Error::Invalid(format!(
+                "{place} is the replica of a replicated store, which nothing is restored into; open the store by its address"
+            )));
+        }
         let making = Making::begin(disk, staging::FOLDER)?;
         let target = Self::Successor { disk: Arc::clone(disk), making, _opening: opening };
         Ok((target, known.map(|header| header.segment_bytes)))
