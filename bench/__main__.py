@@ -1,6 +1,7 @@
 """`python -m bench [micro|scenario|compare …]`: measure beside the peers and write RESULTS.md, its plots and results/.
 
-`--quick` measures everything roughly and prints the report instead; so does a choice by kind or `-k`.
+`--quick` measures everything roughly and prints the report instead; so does a choice by kind or `-k`. With `--update`
+the rows of a choice take the place of their own in what was written last, each with what it was measured on.
 `python -m bench guard` is another thing: see `guard/command.py`.
 """
 
@@ -46,11 +47,19 @@ def main() -> int:
         status = pytest.main([*pytest_options(saved, asked.kinds, asked.k)], plugins=[outcomes])
         if not (saved.exists() and saved.stat().st_size):
             return int(status) or 1
-        results = Results.from_benchmarks(
-            where, json.loads(saved.read_text()), outcomes.missing, whole=not (asked.k or asked.kinds)
-        )
-    publish(results, asked.output or (HERE if results.whole and not asked.quick else None))
+        found = json.loads(saved.read_text())
+        results = Results.from_benchmarks(where, found, outcomes.missing, whole=not (asked.k or asked.kinds))
+    if asked.update:
+        ran = {each["fullname"].rsplit("/", 1)[-1] for each in found["benchmarks"]} | {*outcomes.missing}
+        results = last_written(asked.output or HERE).updated(results, ran)
+    publish(results, asked.output or (HERE if asked.update or (results.whole and not asked.quick) else None))
     return int(status)
+
+
+def last_written(folder: Path) -> Results:
+    """The results that were written there last."""
+    *_, newest = sorted((folder / "results").glob("*.json"))
+    return Results.from_json(json.loads(newest.read_text()))
 
 
 def arguments() -> argparse.Namespace:
@@ -60,6 +69,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="a rough run of everything in a minute")
     parser.add_argument("-k", metavar="EXPRESSION", help="only the benchmarks whose names match, as pytest has it")
+    parser.add_argument("--update", action="store_true", help="renew the rows of a choice in what was written last")
     parser.add_argument("--output", type=Path, metavar="DIRECTORY", help="where RESULTS.md and results/ are written")
     parser.add_argument("--list-rows", action="store_true", help="print the keys of the table's rows, and end")
     return parser.parse_args()
@@ -84,7 +94,8 @@ def publish(results: Results, folder: Path | None) -> None:
         print(report)
         return
     (folder / "results").mkdir(parents=True, exist_ok=True)
-    (folder / "results" / f"{results.facts['date']}.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
+    day = max([results.facts["date"], *(each.get("date", "") for each in results.others.values())])
+    (folder / "results" / f"{day}.json").write_text(json.dumps(results.as_json(), indent=1) + "\n")
     (folder / "RESULTS.md").write_text(report)
     if find_spec("matplotlib") is None:
         print("no plots: matplotlib is not installed: pip install --group bench")

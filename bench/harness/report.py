@@ -34,6 +34,11 @@ def facts(results: Results) -> Iterator[str]:
     yield table_line("---", "---")
     for name, value in results.facts.items():
         yield table_line(name, value)
+    if results.others:
+        yield from (
+            "",
+            "Rows with a date were measured on that day, in a run of their own: what differed is below each.",
+        )
 
 
 def budgets(results: Results) -> Iterator[str]:
@@ -42,9 +47,16 @@ def budgets(results: Results) -> Iterator[str]:
     yield table_line("work", "durability", "act-fast", "unit", "beside", "ratio", "budget", "held")
     yield table_line(*["---"] * 8)
     for verdict in verdicts:
-        yield table_line(*verdict.cells())
+        work, *cells = verdict.cells()
+        yield table_line(work + day_of(results, verdict.row), *cells)
     yield from ("", "## Missed", "")
     yield from [verdict.reason() for verdict in verdicts if verdict.measured and not verdict.held] or ["Nothing."]
+
+
+def day_of(results: Results, row: Row) -> str:
+    """When a row was measured, if that was in a run of its own."""
+    apart = results.others.get(row.key)
+    return "" if apart is None else f" ({apart.get('date', results.facts.get('date'))})"
 
 
 def unmeasured(results: Results) -> Iterator[str]:
@@ -64,6 +76,8 @@ def everything(results: Results) -> Iterator[str]:
             yield from ("", f"## {area}")
         for row in found:
             yield from section(row, results.measured.get(row.key, ()), results.curves.get(row.key, ()))
+            if differing := results.others.get(row.key):
+                yield from ("", f"Measured apart: {'; '.join(f'{name} {said}' for name, said in differing.items())}.")
 
 
 def section(row: Row, measurements: Sequence[Measurement], curves: Sequence[Curve]) -> Iterator[str]:

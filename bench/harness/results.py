@@ -1,13 +1,15 @@
 """The measurements of a run by row, and what they were made on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.harness.row import Curve, Measurement
 from bench.rows import ROWS
 
 __all__ = ["Results"]
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Results:
         curves: by the row's key, for rows that have an axis.
         missing: benchmarks that brought nothing, and why.
         whole: whether everything was asked for.
+        others: by the row's key, what differs from the facts for rows that were measured in another run.
     """
 
     facts: Mapping[str, str]
@@ -27,6 +30,38 @@ class Results:
     curves: Mapping[str, Sequence[Curve]] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     whole: bool = True
+    others: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, saved: Mapping[str, Any]) -> "Results":
+        """What `as_json` has saved; rows that there are no more are left out."""
+        rows = {key: saved["rows"][key] for key in ROWS if key in saved["rows"]}
+        return cls(
+            saved["facts"],
+            {key: [Measurement(**each) for each in row["measured"]] for key, row in rows.items() if "measured" in row},
+            {key: [Curve(**each) for each in row["curves"]] for key, row in rows.items() if "curves" in row},
+            saved["missing"],
+            others={key: row["facts"] for key, row in rows.items() if "facts" in row},
+        )
+
+    def updated(self, later: "Results", ran: Collection[str]) -> "Results":
+        """These with the rows of another run in the place of their own; each of those says what it was measured on.
+
+        Args:
+            later: the other run, of some benchmarks.
+            ran: the benchmarks that it ran.
+        """
+        differing = {name: said for name, said in later.facts.items() if self.facts.get(name) != said}
+        new = {*later.measured, *later.curves}
+        left = {key: facts for key, facts in self.others.items() if key not in new}
+        return Results(
+            self.facts,
+            in_order({**self.measured, **later.measured}),
+            in_order({**self.curves, **later.curves}),
+            {name: why for name, why in self.missing.items() if name not in ran} | dict(later.missing),
+            self.whole,
+            left | dict.fromkeys(new, differing),
+        )
 
     @classmethod
     def from_benchmarks(
@@ -62,4 +97,11 @@ class Results:
             if key in self.curves:
                 rows[key]["axis"] = row.axis
                 rows[key]["curves"] = [asdict(each) for each in self.curves[key]]
+            if key in self.others:
+                rows[key]["facts"] = dict(self.others[key])
         return {"facts": dict(self.facts), "rows": rows, "missing": dict(self.missing)}
+
+
+def in_order(found: Mapping[str, T]) -> dict[str, T]:
+    """By the row's key, in the order of the report."""
+    return {key: found[key] for key in ROWS if key in found}

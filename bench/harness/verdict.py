@@ -1,6 +1,6 @@
 """A budget, and what the run says about it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 
@@ -75,4 +75,11 @@ def verdicts_of(results: Results) -> Iterator[Verdict]:
         subject, *peers = measurements
         by_name = {peer.name: peer for peer in peers}
         for budget in ROWS[key].budgets:
-            yield Verdict(ROWS[key], budget, subject, by_name[budget.peer] if budget.peer else None)
+            yield Verdict(ROWS[key], budget, subject, peer_of(budget, by_name))
+
+
+def peer_of(budget: Budget, by_name: Mapping[str, Measurement]) -> Measurement | None:
+    """Whom a budget names; an earlier run may not have known it."""
+    if budget.peer is None:
+        return None
+    return by_name.get(budget.peer) or Measurement(budget.peer, "", [], "it was no peer yet")

@@ -1,5 +1,6 @@
 """What the report makes of measurements: verdicts, whom the project loses to, who was absent, plots."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -101,3 +102,27 @@ def test_the_same_figures_give_the_same_plots(tmp_path: Path) -> None:
     assert names == [f"{APPEND_FSYNC_1.key}.svg", f"{GROWTH.key}.svg"]
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
     assert RAW_FLUSH in (tmp_path / "one" / f"{APPEND_FSYNC_1.key}.svg").read_text()
+
+
+def test_rows_of_a_later_run_take_the_place_of_their_own_and_say_what_they_were_measured_on() -> None:
+    peer = Measurement(LMDB_SINGLE, "none", [50.0] * 3)
+    first = Results(
+        {"date": "2026-01-01", "system": "Linux"},
+        {APPEND_SINGLE.key: [OURS, peer], APPEND_FSYNC_1.key: [OURS]},
+        missing={"a.py::bench_one": "gone", "a.py::bench_two": "gone"},
+    )
+    better = Measurement("act-fast", 'process: "os"', [900.0] * 3)
+    later = Results({"date": "2026-02-02", "system": "Linux"}, {APPEND_SINGLE.key: [better, peer]}, whole=False)
+    both = Results.from_json(json.loads(json.dumps(first.as_json()))).updated(later, {"a.py::bench_one"})
+    again = Results.from_json(json.loads(json.dumps(both.as_json())))
+    shown = markdown(again)
+    assert shown == markdown(both)
+    assert f"| {APPEND_SINGLE.work} (2026-02-02) |" in shown
+    assert f"| {APPEND_FSYNC_1.work} |" in shown
+    assert "Measured apart: date 2026-02-02." in shown
+    assert again.missing == {"a.py::bench_two": "gone"}
+    assert list(again.measured) == [APPEND_SINGLE.key, APPEND_FSYNC_1.key]
+
+
+def test_a_row_of_an_earlier_run_that_did_not_know_a_peer_says_so() -> None:
+    assert "not measured: it was no peer yet" in report(APPEND_SINGLE, OURS)
