@@ -16,9 +16,10 @@ from psycopg import sql
 
 from act_fast import Act, StoreClosedError, StoreError, StoreFullError
 from act_fast.stores.database import news
+from act_fast.stores.database.connections import ready
 from act_fast.stores.database.mirrored import Away
 from act_fast.stores.postgres.address import place_of
-from act_fast.stores.postgres.listener import channel_of
+from act_fast.stores.postgres.listener import NotificationListener, channel_of
 from act_fast.stores.postgres.reactions import PostgresKeeper
 from act_fast.stores.postgres.store import PostgresStore
 from tests.runtime.test_inherited_locks import Holding, locks
@@ -157,6 +158,27 @@ def test_a_store_is_for_the_process_that_opened_it(postgres_url: str) -> None:
             assert process.wait() == 0
         assert store.append("a", numbered(3), expected_version=2).last_position == 3
         assert store.wait(2) == 3
+
+
+def test_what_is_heard_while_others_are_told_wakes_who_waits(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A notification comes in with the answer to one that is sent; the look at the head comes too late for it."""
+    monkeypatch.setattr(news, "_LOOK_SECONDS", 10 * PATIENCE)
+    real = NotificationListener.tell
+    with PostgresStore(postgres_url) as store, PostgresStore(postgres_url) as other, ThreadPoolExecutor(1) as pool:
+
+        def tell(self: NotificationListener, told: news.Told) -> None:
+            if told.moves:
+                other.append("a", numbered(1))
+                assert ready((self.fileno(),), PATIENCE)
+            real(self, told)
+
+        monkeypatch.setattr(NotificationListener, "tell", tell)
+        waiting = pool.submit(store.wait, 0, 2 * PATIENCE)
+        until(lambda: bool(store._news._waiters))
+        store._news.tell(news.Told(moves=True))
+        assert waiting.result(PATIENCE) == 1
 
 
 def test_a_store_that_is_dropped_lets_go_of_its_connections_and_thread(

@@ -302,17 +302,16 @@ class News:
             with self._lock:
                 if self._closed or self._untold or not (self._waiters or self._watchers):
                     return
-            left = end - time.monotonic()
-            if left <= 0:
-                break
-            files = ready((*heard, self._wake_reading), left)
-            if self._wake_reading in files:
-                self._drain()
-            if not files.isdisjoint(heard):
+            if heard:  # also before the first sleep: it may have come in while others were told
                 told = listener.heard()
                 self._ring(told)
                 if told.head:
                     break
+            left = end - time.monotonic()
+            if left <= 0:
+                break
+            if self._wake_reading in ready((*heard, self._wake_reading), left):
+                self._drain()
         self._look_at_head(listener)
 
     def _look_at_head(self, listener: Listener) -> None:
