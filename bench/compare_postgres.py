@@ -20,10 +20,11 @@ from bench.rows.postgres import (
     POSTGRES_DO,
     POSTGRES_LOAD,
 )
+from bench.stores.databases import started
 from bench.stores.subject import SUBJECT
 from bench.workloads.bank import Account
 from bench.workloads.events import BATCH_EVENTS, Batch, Library, Single, batches, singles, stream_name
-from tests.support.servers import PostgresServer, Unavailable, postgres_server
+from tests.support.servers import PostgresServer, postgres_server
 
 THREADS = 32
 ACTIONS_EACH = 20
@@ -31,11 +32,7 @@ ACTIONS_EACH = 20
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    try:
-        with postgres_server(flushing=True) as started:
-            yield started
-    except Unavailable as reason:
-        pytest.skip(str(reason))
+    yield from started(postgres_server(flushing=True))
 
 
 def bench_postgres_commits_of_one_client(duel: Duel, sizes: Sizes, server: PostgresServer) -> None:

@@ -1,8 +1,6 @@
 """What single steps of reacting cost: a claim, a cycle beside idle targets, and the way to another process."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +11,9 @@ from act_fast import Act, Append, Committed, LogStore
 from act_fast.stores.reaction_port import Leased, ReactionPort
 from bench.harness.duel import Duel
 from bench.harness.row import Curve, Measurement
-from bench.harness.sizes import CHECKOUT, Sizes
+from bench.harness.sizes import Sizes
 from bench.rows.reactions import CLAIM, CLAIM_GROWTH, LATENCY
+from bench.stores.reacting import ask, reacting_process, said
 from bench.stores.subject import DURABILITY, SUBJECT
 from bench.workloads.bank import Account, Deposited
 from bench.workloads.events import stream_name
@@ -129,31 +128,9 @@ def cycle_us(store: Known, cycle: Callable[[], None]) -> float:
     return (perf_counter() - started) * 1e6
 
 
-@contextmanager
-def reacting_process(path: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "bench.stores.reacting_process", str(path)]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=CHECKOUT, stdin=pipe, stdout=pipe, text=True) as process:
-        assert process.stdin is not None
-        assert said(process) == "ready"
-        yield process
-        process.stdin.close()
-
-
-def said(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout is not None
-    return process.stdout.readline().strip()
-
-
-def ask(process: "subprocess.Popen[str]", word: str) -> str:
-    assert process.stdin is not None
-    print(word, file=process.stdin, flush=True)
-    return said(process)
-
-
 def bench_latency(duel: Duel, sizes: Sizes, shelf: Path) -> None:
     warm_up, count = 20, sizes.scaled(2_000, at_least=20)
-    with LogStore(shelf / "latency", durability="os") as store, reacting_process(shelf / "latency") as process:
+    with LogStore(shelf / "latency", durability="os") as store, reacting_process(str(shelf / "latency")) as process:
 
         def send() -> None:
             for _ in range(warm_up + count):

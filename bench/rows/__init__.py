@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from bench.harness.row import Row
-from bench.rows import exchange, framework, log, postgres, process, reactions, replay, scenarios, sql
+from bench.rows import exchange, framework, log, mysql, postgres, process, reactions, replay, scenarios, sql
 
 __all__ = ["AREAS", "ROWS"]
 
@@ -21,6 +21,7 @@ AREAS: dict[str, dict[str, Row]] = {
     "Exchange": rows_of(exchange),
     "Scenarios": rows_of(scenarios),
     "PostgreSQL": rows_of(postgres),
+    "MySQL and MariaDB": rows_of(mysql),
     "The process": rows_of(process),
 }
 

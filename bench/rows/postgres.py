@@ -47,3 +47,40 @@ POSTGRES_LOAD = Row(
     (Budget(RAW_SELECT, 0.7),),
     why_lost="Events are made and checked in Python where the bare `select` makes tuples in C.",
 )
+POSTGRES_REACT = Row(
+    "postgres-react",
+    "react to events on PostgreSQL, one Python call each, a target for each event",
+    "events/s",
+    (Budget(floor=20_000.0),),
+    note="One worker, from `settle()`: correlating, claiming, fetching, calling and acknowledging. A target that has"
+    " many events costs less for each: those of one with ten stand beside it.",
+    why_lost="A target is some six lines of 64 bytes, which go into a change of the database, and each cycle of"
+    " claiming and finishing is two transactions of two round trips.",
+)
+POSTGRES_DELAY = Row(
+    "postgres-delay",
+    "from append in one process to the handler in another, on PostgreSQL",
+    "ms",
+    (Budget(limit=15.0),),
+    note="Events come one by one, each when the one before has been handled, to a worker that is asleep by then: a"
+    " notification, correlating, claiming, and the handler.",
+    why_lost="Others are told of appends at most once in 10 ms.",
+)
+POSTGRES_CLAIM = Row(
+    "postgres-claim",
+    "claim on PostgreSQL: speed beside the most targets, of that beside the fewest",
+    "times",
+    (Budget(floor=0.85),),
+    note="Correlating, claiming and finishing 100 targets with one event each, beside others that are caught up.",
+    axis="targets known, all others caught up",
+)
+POSTGRES_GROWTH = Row(
+    "postgres-growth",
+    "growth on PostgreSQL: speed in the largest store, of that in the smallest",
+    "times",
+    (Budget(floor=0.85),),
+    note="Single appends to streams picked at random, and loads of 50 events of them; a stream has 100 events, so there"
+    " are ten times as many in a store ten times as large. The server has 128 MB of its own memory and the system's.",
+    why_lost="Indexes of a larger store lie in more pages than the server has memory of its own for.",
+    axis="events in the store",
+)

@@ -145,8 +145,11 @@ class MariaDbServer:
 
 
 @contextmanager
-def mariadb_server() -> Iterator[MariaDbServer]:
+def mariadb_server(*, flushing: bool = False) -> Iterator[MariaDbServer]:
     """A server with an empty database `test`, for as long as the block lasts.
+
+    Args:
+        flushing: whether a commit would survive a power cut, which no test can tell, and which takes longer.
 
     Raises:
         Unavailable: there is none to be had, and why.
@@ -166,7 +169,7 @@ def mariadb_server() -> Iterator[MariaDbServer]:
         flags = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
         run([*install, f"--datadir={folder / 'data'}", *flags], account, folder, **_variables(programs, folder))
         server = MariaDbServer(folder, programs, account)
-        server.start()
+        server.start(**({"innodb-flush-log-at-trx-commit": 1} if flushing else {}))
         try:
             yield server
         finally:

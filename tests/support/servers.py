@@ -182,7 +182,7 @@ def postgres_server(*, flushing: bool = False) -> Iterator[PostgresServer]:
         run([programs / "initdb", "-D", folder / "data", *flags], account, folder)
         options = {
             "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "max_connections": "200",
-            "fsync": "on" if flushing else "off", "shared_buffers": "32MB",
+            "fsync": "on" if flushing else "off", "shared_buffers": "128MB" if flushing else "32MB",
             "lc_messages": "C", "log_min_messages": "warning",
         }  # fmt: skip
         settings = [each for key, value in options.items() for each in ("-c", f"{key}={value}")]
