@@ -36,6 +36,7 @@ _LIBPQ: Final = "sslmode sslrootcert sslcert sslkey connect_timeout target_sessi
 _POSTGRES: Final = _adapter("postgres", "PostgresOrderedLog", "postgres", f"schema durability poll {_LIBPQ}")
 
 _ADAPTERS: Final = {
+    "cassandra": _adapter("cassandra", "CassandraOrderedLog", "cassandra", "durability replicas poll tls tls_ca"),
     "dir": _adapter("directory", "DirectoryOrderedLog", "", ""),
     "kafka": _adapter("kafka", "KafkaOrderedLog", "kafka", "durability replicas sasl tls tls_ca tls_cert tls_key"),
     "nats": _adapter("nats", "NatsOrderedLog", "nats", "durability replicas creds token tls_ca tls_cert tls_key"),
