@@ -79,6 +79,13 @@ class Applier:
         Raises at the first record that it cannot apply, when those before it have been applied. If some of these are to
         be answered, it answers them instead, and raises when it is called with the rest: `place` says how far it is."""
 
+    def duplicates(self) -> list[tuple[int, int]]:
+        """The records that were there already, and so were passed over, since this was last asked: the place of each,
+        and where it was seen first, 0 if that is no longer known."""
+
+    def publish(self) -> None:
+        """Say how far it is: who waits for a place is woken. What `apply` has answered must be kept by then."""
+
     def state(self) -> bytes:
         """What is to be kept for the next one; to be written once the log has been flushed."""
 

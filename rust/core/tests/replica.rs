@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
-use act_fast_core::replica::{Applier, Head, Kind, commits_record, genesis_record, read_genesis};
+use act_fast_core::replica::{Applier, Duplicate, Head, Kind, commits_record, genesis_record, read_genesis};
 use act_fast_core::{Durability, Error, Genesis, Log, NewEvent, Options, Origin, Part, Patience, Proposed, verify};
 use support::lying_disk::{Call, HOUSEKEEPER, LyingDisk, Verdict};
 use support::ordered::{Author, Draft, GENESIS, Model, Ordered, Said, Wish, assert_is, facts};
@@ -213,8 +213,31 @@ fn a_record_that_is_there_twice_counts_once() {
         ordered.add(draft, 1);
     }
     let (_, log) = memory();
-    let others = applier(&log).apply(&log, &ordered.after(0, usize::MAX)).expect("applying");
-    assert_eq!((log.head().expect("a head"), others.len()), (3, 1));
+    let mut applier = applier(&log);
+    let others = applier.apply(&log, &ordered.after(0, usize::MAX)).expect("applying");
+    assert_eq!((log.head().expect("a head"), others.len()), (4, 1), "one record may overtake another of its session");
+    let duplicate = |place, first| Duplicate { place, first };
+    assert_eq!(applier.duplicates(), [duplicate(5, 4), duplicate(9, 4), duplicate(11, 10)]);
+    assert_eq!(applier.duplicates(), [], "each is told once");
+}
+
+#[test]
+fn what_is_too_far_back_in_its_session_counts_as_seen() {
+    let mut ordered = Ordered::new();
+    for number in [100, 37, 36, 101, 37] {
+        let said = Said::Commits(vec![Wish::of("a", None)]);
+        ordered.add(Draft { session: [1; 16], number, time_ms: 1, said }, 1);
+    }
+    let (_, log) = memory();
+    let mut first = applier(&log);
+    first.apply(&log, &ordered.after(0, 3)).expect("applying");
+    let mut second = Applier::new(&log, Some(&first.state())).expect("one that goes on");
+    second.apply(&log, &ordered.after(second.place(), usize::MAX)).expect("applying");
+    assert_eq!(log.head().expect("a head"), 3);
+    assert_eq!(
+        [first.duplicates(), second.duplicates()].concat(),
+        [Duplicate { place: 6, first: 0 }, Duplicate { place: 8, first: 0 }]
+    );
 }
 
 #[test]

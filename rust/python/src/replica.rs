@@ -136,12 +136,24 @@ impl Applier {
         }
         let records: Vec<(u64, &[u8])> = given.iter().map(|(place, record)| (*place, record.as_bytes())).collect();
         let log = self.handle.get()?;
-        let others = py.detach(|| self.lock().apply(&log, &records)).map_err(raised)?;
+        let others = py.detach(|| self.lock().take_in(&log, &records)).map_err(raised)?;
         let row = |other: replica::Other| {
             let (session, body) = (PyBytes::new(py, &other.session), PyBytes::new(py, &other.body));
             (other.place, other.kind.name(), session, other.number, other.time_ms, body)
         };
         Ok(others.into_iter().map(row).collect())
+    }
+
+    /// The records (place, place where it was seen first) that were passed over since the last time.
+    fn duplicates(&self) -> Vec<(u64, u64)> {
+        self.lock().duplicates().iter().map(|each| (each.place, each.first)).collect()
+    }
+
+    /// Say how far it is, once what `apply` has answered was kept.
+    fn publish(&self, py: Python<'_>) -> PyResult<()> {
+        let log = self.handle.get()?;
+        py.detach(|| self.lock().publish(&log));
+        Ok(())
     }
 
     /// What is to be kept for the next one; to be written once the log has been flushed.

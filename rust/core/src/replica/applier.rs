@@ -33,12 +33,22 @@ pub struct Other {
     pub body: Vec<u8>,
 }
 
+/// A record that has been applied already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    /// Its place in the ordered log.
+    pub place: u64,
+    /// Where it was seen first; 0 where that is no longer known.
+    pub first: u64,
+}
+
 /// Applies records to a replica. There must be only one at a time, which is its owner's to see to.
 #[derive(Debug)]
 pub struct Applier {
     state: State,
     /// The record that could not be applied; nothing behind it is.
     stuck: Option<u64>,
+    duplicates: Vec<Duplicate>,
 }
 
 impl Applier {
@@ -55,7 +65,7 @@ impl Applier {
         check_reaches(log, &state)?;
         log.raise_log_time(state.time_ms);
         log.control.set_applied(state.place);
-        Ok(Self { state, stuck: None })
+        Ok(Self { state, stuck: None, duplicates: Vec::new() })
     }
 
     /// The place of the last record that was applied.
@@ -70,10 +80,29 @@ impl Applier {
         self.state.encode()
     }
 
+    /// The duplicates that were found since they were last asked for.
+    pub fn duplicates(&mut self) -> Vec<Duplicate> {
+        std::mem::take(&mut self.duplicates)
+    }
+
+    /// Apply records as `take_in` does, and say at once how far it is.
+    pub fn apply(&mut self, log: &Log, records: &[(u64, &[u8])]) -> Result<Vec<Other>> {
+        let outcome = self.take_in(log, records);
+        self.publish(log);
+        outcome
+    }
+
+    /// Say how far it is, once what `take_in` has answered was kept: whoever waits for a place is woken, and finds it.
+    pub fn publish(&self, log: &Log) {
+        log.raise_log_time(self.state.time_ms);
+        log.control.set_applied(self.state.place);
+        log.announce();
+    }
+
     /// Apply records, each with its place, in the order of the ordered log; those that have been applied are passed over. Answers
     /// those that are not the core's. Fails at the first record that cannot be applied, when those before it have been; but if
     /// some of these are to be handed out, it hands them out, and fails when it is called again.
-    pub fn apply(&mut self, log: &Log, records: &[(u64, &[u8])]) -> Result<Vec<Other>> {
+    pub fn take_in(&mut self, log: &Log, records: &[(u64, &[u8])]) -> Result<Vec<Other>> {
         log.check_replica()?;
         let fresh = records.iter().position(|(place, _)| *place > self.state.place).unwrap_or(records.len());
         let records = &records[fresh..];
@@ -136,10 +165,6 @@ impl Applier {
             log.flush_up_to(position)?;
         }
         fault::point();
-        log.raise_log_time(self.state.time_ms);
-        // After the head: whoever sees this place sees what became of its record.
-        log.control.set_applied(self.state.place);
-        fault::point();
         log.announce();
         if log.options.durability == Durability::Interval {
             log.flush_soon()?;
@@ -164,7 +189,8 @@ impl Applier {
                 "the ordered log begins at place {place} with a record that is not its genesis, so its beginning is missing"
             )));
         }
-        if self.state.sessions.has(&head.session, head.number) {
+        if let Some(first) = self.state.sessions.first_place(&head.session, head.number) {
+            self.duplicates.push(Duplicate { place, first });
             return Ok(());
         }
         match head.kind {

@@ -10,7 +10,7 @@ mod sessions;
 mod time;
 mod zstd;
 
-pub use applier::{Applier, Other};
+pub use applier::{Applier, Duplicate, Other};
 pub use body::Proposal;
 pub use outcome::Settled;
 pub use record::{Head, Kind, body_record, commits_record, genesis_record, read_genesis};

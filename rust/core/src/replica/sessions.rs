@@ -1,10 +1,13 @@
-//! Who has proposed what: the last number of each session, so that a record that is there twice counts once.
+//! Who has proposed what: the last numbers of each session, so that a record that is there twice counts once.
 
 use std::collections::{BTreeMap, HashMap};
 
 use crate::bytes::{ByteReader, put_varint, u32_at};
 use crate::error::{Error, Result};
 
+/// Of how many numbers of a session it is known whether they have been seen: several records are under way at once, and one
+/// may overtake another. What is further back counts as seen.
+const NUMBERS_MAX: u64 = 64;
 /// How many sessions are kept; of more, the one that was silent for longest is forgotten.
 const SESSIONS_MAX: usize = 1 << 16;
 const MAGIC: &[u8; 4] = b"ACTA";
@@ -15,23 +18,42 @@ pub(super) type Session = [u8; 16];
 /// The sessions as of a place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sessions {
-    /// The last number of each, and the place of that record.
-    known: HashMap<Session, (u64, u64)>,
-    /// Each by that place.
+    known: HashMap<Session, Seen>,
+    /// Each by the place of its last record.
     by_place: BTreeMap<u64, Session>,
 }
 
+/// What has been seen of a session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Seen {
+    /// Where each number was seen first; none that is `NUMBERS_MAX` or more below the highest.
+    places: BTreeMap<u64, u64>,
+    /// The place of the last record.
+    last: u64,
+}
+
+impl Seen {
+    fn highest(&self) -> u64 {
+        self.places.last_key_value().map_or(0, |(number, _)| *number)
+    }
+}
+
 impl Sessions {
-    /// Whether a record of this number has been applied already.
-    pub(super) fn has(&self, session: &Session, number: u64) -> bool {
-        self.known.get(session).is_some_and(|(last, _)| number <= *last)
+    /// Where a record of this number was seen first; 0 where that is no longer known. None: it has not been seen.
+    pub(super) fn first_place(&self, session: &Session, number: u64) -> Option<u64> {
+        let seen = self.known.get(session)?;
+        let found = seen.places.get(&number).copied();
+        found.or_else(|| (number + NUMBERS_MAX <= seen.highest()).then_some(0))
     }
 
     /// A record has been applied.
     pub(super) fn add(&mut self, session: Session, number: u64, place: u64) {
-        if let Some((_, before)) = self.known.insert(session, (number, place)) {
-            self.by_place.remove(&before);
-        }
+        let seen = self.known.entry(session).or_default();
+        self.by_place.remove(&seen.last);
+        seen.last = place;
+        seen.places.insert(number, place);
+        let lowest = (seen.highest() + 1).saturating_sub(NUMBERS_MAX);
+        seen.places = seen.places.split_off(&lowest);
         self.by_place.insert(place, session);
         if self.known.len() > SESSIONS_MAX
             && let Some((_, silent)) = self.by_place.pop_first()
@@ -65,9 +87,14 @@ impl State {
         put_varint(&mut out, self.time_ms);
         put_varint(&mut out, self.sessions.by_place.len() as u64);
         for (place, session) in &self.sessions.by_place {
+            let seen = &self.sessions.known[session];
             out.extend_from_slice(session);
-            put_varint(&mut out, self.sessions.known[session].0);
             put_varint(&mut out, *place);
+            put_varint(&mut out, seen.places.len() as u64);
+            for (number, place) in &seen.places {
+                put_varint(&mut out, *number);
+                put_varint(&mut out, *place);
+            }
         }
         out.extend_from_slice(&crc32c::crc32c(&out).to_le_bytes());
         out
@@ -95,8 +122,13 @@ impl State {
         let mut sessions = Sessions::default();
         for _ in 0..reader.varint()? {
             let session = *reader.take(16)?.first_chunk()?;
-            let number = reader.varint()?;
-            sessions.add(session, number, reader.varint()?);
+            let mut seen = Seen { last: reader.varint()?, ..Seen::default() };
+            for _ in 0..reader.varint()? {
+                let number = reader.varint()?;
+                seen.places.insert(number, reader.varint()?);
+            }
+            sessions.by_place.insert(seen.last, session);
+            sessions.known.insert(session, seen);
         }
         reader.ends().then_some(Self { store_id, place, position, time_ms, sessions })
     }

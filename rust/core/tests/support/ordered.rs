@@ -1,6 +1,6 @@
 //! An ordered log in memory, random records for it, and a plain model of what applying them comes to, which knows nothing of bytes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use act_fast_core::replica::{Kind, Other, Proposal, Settled, body_record, commits_record, genesis_record};
@@ -143,7 +143,8 @@ pub(crate) struct Fact {
 pub(crate) struct Model {
     pub(crate) facts: Vec<Fact>,
     versions: BTreeMap<String, u64>,
-    sessions: BTreeMap<[u8; 16], u64>,
+    /// All numbers of each session.
+    sessions: BTreeMap<[u8; 16], BTreeSet<u64>>,
     created: i64,
     /// The commits of each record that is no duplicate.
     pub(crate) settled: BTreeMap<u64, Vec<Settled>>,
@@ -173,12 +174,12 @@ impl Model {
     }
 
     pub(crate) fn take(&mut self, place: u64, draft: &Draft) {
-        let last = self.sessions.entry(draft.session).or_default();
-        if draft.number <= *last {
+        let seen = self.sessions.entry(draft.session).or_default();
+        let too_late = seen.last().is_some_and(|highest| draft.number + 64 <= *highest);
+        if too_late || !seen.insert(draft.number) {
             self.duplicates += 1;
             return;
         }
-        *last = draft.number;
         match &draft.said {
             Said::Body(kind, body) => self.others.push(Other {
                 place,
