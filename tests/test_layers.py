@@ -22,7 +22,12 @@ LOADING = MODEL | {"_loading"}
 REACTIONS = STORES | {"_runtime", "_reactions"}
 WORKERS = REACTIONS | {"_workers"}
 DATABASES = {"stores.database", "stores.mysql", "stores.postgres"}
-EVERYTHING = LOADING | WORKERS | DATABASES | {"stores.log", "stores.ordered", "_projections", "_sql", "_app"}
+EVERYTHING = (
+    LOADING
+    | WORKERS
+    | DATABASES
+    | {"stores.log", "stores.ordered", "stores.replicated", "_projections", "_sql", "_app"}
+)
 
 FLOORS: dict[str, set[str]] = {
     "errors": set(),
@@ -37,6 +42,7 @@ FLOORS: dict[str, set[str]] = {
     "stores.database": STORES | {"_runtime"},
     "stores.mysql": STORES | {"_runtime", "stores.database"},
     "stores.postgres": STORES | {"_runtime", "stores.database"},
+    "stores.replicated": STORES | {"_runtime", "stores.database", "stores.log", "stores.ordered"},
     "_declared": EVENTS,
     "_states": EVENTS | {"_runtime", "_declared"},
     "_model": MODEL - {"_model"},

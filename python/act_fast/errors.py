@@ -209,7 +209,10 @@ class StoreFullError(StoreError):
 
 
 class StoreFailedError(StoreError):
-    """A write or a flush failed, so appending has stopped. You can still read; to recover, close and reopen all handles."""
+    """A write or a flush failed, so appending has stopped.
+
+    You can still read. To recover, close and reopen all handles.
+    """
 
 
 class OutcomeUnknownError(StoreFailedError):

@@ -1,10 +1,13 @@
 """Apps of accounts, for the tests of what apps do on any store, and of what they do with reactions."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from act_fast import Act, LogStore
+from act_fast.stores.ordered.memory import MemoryEngine
+from act_fast.stores.replicated.store import ReplicatedStore
 from tests.support.bank import Account
 from tests.support.mariadb import MariaDbServer
 from tests.support.servers import PostgresServer
@@ -14,9 +17,16 @@ class AnyStore(LogStore):
     """A store that the framework knows nothing of but its verbs."""
 
 
-@pytest.fixture(params=[LogStore, AnyStore, "postgres", "mariadb"], ids=["the log", "any store", "postgres", "mariadb"])
+@pytest.fixture(
+    params=[LogStore, AnyStore, "replicated", "postgres", "mariadb"],
+    ids=["the log", "any store", "replicated", "postgres", "mariadb"],
+)
 def app_on_any_store(request: pytest.FixtureRequest) -> Iterator[Act]:
-    """An app of accounts: on a store whose rows it takes from the core, through the protocol, and on a database."""
+    """An app of accounts: on a store whose rows it takes from the core, the protocol, and beyond the machine."""
+    if request.param == "replicated":
+        with _replicated(request) as store:
+            yield Act(store, Account, debug=True)
+        return
     if request.param == "postgres":
         postgres: PostgresServer = request.getfixturevalue("postgres")
         from tests.stores.postgres.stores import empty  # needs a client that the other two do without
@@ -39,6 +49,11 @@ def app_on_any_store(request: pytest.FixtureRequest) -> Iterator[Act]:
         yield Act(store, Account, debug=True)
 
 
+def _replicated(request: pytest.FixtureRequest) -> ReplicatedStore:
+    folder: Path = request.getfixturevalue("tmp_path")
+    return ReplicatedStore(MemoryEngine().open(), folder / "replica")
+
+
 @pytest.fixture
 def app_in_memory() -> Iterator[Act]:
     """An app of accounts, to which each test adds the reactions it is about."""
@@ -46,9 +61,13 @@ def app_in_memory() -> Iterator[Act]:
         yield app
 
 
-@pytest.fixture(params=["the log", "postgres", "mariadb"])
+@pytest.fixture(params=["the log", "replicated", "postgres", "mariadb"])
 def app_with_reactions(request: pytest.FixtureRequest) -> Iterator[Act]:
-    """The same, on the embedded log and on a database, which have reactions by different means."""
+    """The same, on the embedded log, on a replica and on a database, which have reactions by different means."""
+    if request.param == "replicated":
+        with _replicated(request) as store:
+            yield Act(store, Account)
+        return
     if request.param == "the log":
         with Act("memory:", Account) as app:
             yield app

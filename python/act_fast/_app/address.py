@@ -12,10 +12,12 @@ from act_fast.stores.port import Store
 __all__ = ["Address", "is_store", "open_address", "open_store", "upgrade_address"]
 
 Address: TypeAlias = Store | str | os.PathLike[str]
-"""A store, or its address: a directory, `memory:`, `postgresql://host/database` or `mysql://host/database`."""
+"""A store, or its address: a directory, `memory:`, `postgresql://host/database`, `mysql://host/database`, or an ordered
+log such as `nats://host/name`."""
 
 _POSTGRES: Final = ("act_fast.stores.postgres.store", "PostgresStore", "postgres")
 _MYSQL: Final = ("act_fast.stores.mysql.store", "MySqlStore", "mysql")
+_REPLICATED: Final = ("act_fast.stores.replicated.store", "ReplicatedStore", "")
 _SCHEMES: Final = {"postgresql": _POSTGRES, "postgres": _POSTGRES, "mysql": _MYSQL, "mariadb": _MYSQL}
 """The module and the name of what opens a scheme's addresses, and the extra that brings its client."""
 
@@ -73,14 +75,17 @@ def upgrade_address(address: str) -> tuple[int, int]:
 
 def _opening(address: str) -> Any:
     """The class of the store at an address."""
+    from act_fast.stores.ordered.schemes import ORDERED_SCHEMES  # which few need
+
     scheme = address.partition("://")[0]
     known = _SCHEMES.get(scheme)
-    if known is None:
+    if known is None and scheme not in ORDERED_SCHEMES:
         raise ValidationError(
-            f"there is no store for {scheme}:// addresses; use a directory's path, `memory:`, postgresql://host/database"
-            " or mysql://host/database"
+            f"there is no store for {scheme}:// addresses; use a directory's path, `memory:`,"
+            " postgresql://host/database, mysql://host/database, or an ordered log: "
+            + ", ".join(f"{each}://" for each in sorted(ORDERED_SCHEMES))
         )
-    module, name, extra = known
+    module, name, extra = known or _REPLICATED
     try:
         return getattr(import_module(module), name)
     except ImportError as error:

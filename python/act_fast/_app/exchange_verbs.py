@@ -14,7 +14,7 @@ from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import cut
 from act_fast.stores.conditions import Conditions, check_names, filter_of, spelled_out
-from act_fast.stores.log.store import LogStore
+from act_fast.stores.log.local import LocalLog
 from act_fast.stores.port import Store
 from act_fast.stores.values import Backup, Compression, Exported, Restored
 
@@ -57,7 +57,7 @@ class Exchanges:
             OutcomeUnknownError: the copy is there and complete, but may not survive a power cut.
         """
         store = self._engine.store
-        if not isinstance(store, LogStore):
+        if not isinstance(store, LocalLog):
             raise ValidationError(f"{type(store).__name__} is no log on this machine; back it up by its own means")
         return store.backup(path, progress=progress)
 
@@ -215,7 +215,7 @@ def noticing(progress: Progress | None) -> Progress:
     return told
 
 
-def log_of(store: Store, progress: Progress | None = None) -> LogStore:
+def log_of(store: Store, progress: Progress | None = None) -> LocalLog:
     """The log itself, or a copy on this machine of what is in a database.
 
     Raises:
@@ -224,6 +224,6 @@ def log_of(store: Store, progress: Progress | None = None) -> LogStore:
     from act_fast._app.local_copy import at_hand
 
     found = at_hand(store, progress)
-    if not isinstance(found, LogStore):
+    if not isinstance(found, LocalLog):
         raise ValidationError(f"{type(store).__name__} is no log, and does not say how it is copied; use its own means")
     return found

@@ -12,6 +12,7 @@ from act_fast.cli.output.rows import printable
 from act_fast.cli.output.terminal import console, draws, json_line
 from act_fast.cli.output.words import counted
 from act_fast.stores.port import Store
+from act_fast.stores.replicated.state import Member
 
 __all__ = ["add"]
 
@@ -24,7 +25,16 @@ bank.act
 bank.act --json | jq .events"""
 
 
-class Info(msgspec.Struct):
+class Replica(msgspec.Struct):
+    """What is said of the replica of a store on several machines."""
+
+    engine: str
+    folder: str
+    lag: int
+    members: list[Member]
+
+
+class Info(msgspec.Struct, omit_defaults=True):
     """What is said of a store."""
 
     path: str
@@ -36,6 +46,7 @@ class Info(msgspec.Struct):
     last_created: datetime | None
     last_flush: datetime | None
     names: dict[str, int]
+    replica: Replica | None = None
 
 
 def add(commands: Commands) -> None:
@@ -72,14 +83,29 @@ def _look(store: Store, path: str) -> Info:
         last_created=ends[-1].created if ends else None,
         last_flush=stats.last_flush,
         names=store.names(),
+        replica=_replica(store),
     )
 
 
+def _replica(store: Store) -> Replica | None:
+    from act_fast.stores.replicated.store import ReplicatedStore  # which few need
+
+    if not isinstance(store, ReplicatedStore):
+        return None
+    return Replica(store.engine, store.path, store.lag, store.members())
+
+
 def _show_lines(info: Info) -> None:
-    for field in Info.__struct_fields__[:-1]:
+    for field in Info.__struct_fields__[:-2]:
         print(field, printable(getattr(info, field)), sep="\t")
     for name, events in info.names.items():
         print("name", printable(name), events, sep="\t")
+    if info.replica is not None:
+        print("engine", printable(info.replica.engine), sep="\t")
+        print("replica", printable(info.replica.folder), sep="\t")
+        print("lag", info.replica.lag, sep="\t")
+        for member in info.replica.members:
+            print("member", printable(member.node), printable(member.replica), member.place, sep="\t")
 
 
 def _show_table(info: Info) -> None:
@@ -96,9 +122,18 @@ def _show_table(info: Info) -> None:
     table.add_row("first event", _moment(info.first_created))
     table.add_row("last event", _moment(info.last_created))
     table.add_row("last flush", _moment(info.last_flush))
+    if info.replica is not None:
+        table.add_row("engine", Text(printable(info.replica.engine)))
+        table.add_row("replica", Text(f"{printable(info.replica.folder)}, {_behind(info.replica.lag)}"))
+        for member in info.replica.members:
+            table.add_row("member", Text(f"{printable(member.node)}, {printable(member.replica)}, at {member.place}"))
     for name, events in sorted(info.names.items(), key=lambda item: -item[1]):
         table.add_row(Text(printable(name), style="dim"), f"{events:,}")
     console().print(table)
+
+
+def _behind(lag: int) -> str:
+    return f"{lag:,} places behind" if lag else "up to date"
 
 
 def _moment(moment: datetime | None) -> str:

@@ -21,7 +21,7 @@ from act_fast.errors import StoreClosedError, StoreError
 from act_fast.stores.database.news import Told
 from act_fast.stores.reaction_port import Found, Head, Leased, Outcome, Spec
 
-__all__ = ["Away", "Keeper", "MirroredReactions", "Seen"]
+__all__ = ["Away", "Keeper", "MirroredReactions", "Outrun", "Seen"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ _PATIENCE_SECONDS: Final = 10.0
 """How long a database may be away before a verb fails: its connections may have been lost, or it is starting anew."""
 
 _RETRY_SECONDS: Final = 0.05
+_OUTRUN_SECONDS: Final = 0.005
 _FOLD_CHANGES: Final = 256
 _FOLD_LINES: Final = 50_000
 """After so many changes, or with so many lines in them, these are written as lines of their own."""
@@ -36,6 +37,10 @@ _FOLD_LINES: Final = 50_000
 
 class Away(StoreError):
     """The connection to the database was lost, or it cannot be reached: the section may be tried again."""
+
+
+class Outrun(Away):
+    """Somebody else has written a change of the same number: the section is to be done on top of that."""
 
 
 class Seen(NamedTuple):
@@ -415,10 +420,12 @@ class MirroredReactions:
                 self._keeper.check()
                 try:
                     return verb()
+                except Outrun:
+                    time.sleep(random.uniform(0, _OUTRUN_SECONDS))  # so that the same one does not lose each time
                 except Away:
                     if time.monotonic() > end:
                         raise
-                time.sleep(_RETRY_SECONDS)
+                    time.sleep(_RETRY_SECONDS)
         except BaseException:  # also where it was interrupted: the next verb is another one
             if self._sent is not None:
                 self._sent = None

@@ -1,0 +1,299 @@
+"""A log on this machine, as it is read: the verbs that only look, and those about the state of its files."""
+
+import os
+import weakref
+from collections.abc import Iterator, Sequence
+from itertools import chain, takewhile
+from types import TracebackType
+from typing import Final, Self, Unpack
+
+from act_fast._checks import arguments
+from act_fast._checks.moments import moment
+from act_fast._core import Columns, Log
+from act_fast._events.committed import Committed
+from act_fast._rows import Progress, Row
+from act_fast.errors import ValidationError
+from act_fast.stores.capabilities import ColumnReader, LogMark, cut
+from act_fast.stores.conditions import Conditions, filter_of, spelled_out
+from act_fast.stores.log.from_core import store_stats, verify_report
+from act_fast.stores.log.notifications import News
+from act_fast.stores.pages import page_size, pages, pages_found
+from act_fast.stores.rows import each_committed, stream_info
+from act_fast.stores.values import (
+    Backup,
+    Compression,
+    Exported,
+    StoredSnapshot,
+    StoreStats,
+    StreamInfo,
+    VerifyReport,
+)
+
+__all__ = ["LocalLog"]
+
+_ARROW_COLUMNS: Final = (
+    *("position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor"),
+)
+"""The columns that Arrow readers get: those of `events` in SQL."""
+
+
+class LocalLog:
+    """A log on this machine, as it is read. What appends to it is a class of its own."""
+
+    __slots__ = ("__weakref__", "_log", "_news")
+
+    _log: Log
+    _news: News
+
+    @property
+    def path(self) -> str:
+        """The store's directory, or `memory:` for a store in memory."""
+        return self._log.path
+
+    def load(
+        self, stream: str, *, after: int = 0, before: int | None = None, limit: int | None = None
+    ) -> Iterator[Committed[bytes]]:
+        """The events of one stream in order, with `after` < version < `before`, as the stream is now.
+
+        A stream that does not exist has none. Pages are read as you ask for them, so memory use stays the same.
+        """
+        rows = chain.from_iterable(self._pages_of(stream, after, before, arguments.optional_count("limit", limit)))
+        return each_committed(rows)
+
+    @spelled_out
+    def query(
+        self,
+        *,
+        names: Sequence[str] | None = None,
+        limit: int | None = None,
+        backwards: bool = False,
+        **conditions: Unpack[Conditions],
+    ) -> Iterator[Committed[bytes]]:
+        """The events that meet every condition, in the order of their positions, as the store is now.
+
+        Pages are read as you ask for them, so memory use stays the same however many there are. The query walks the
+        narrowest of `stream` and `names`; without either, it looks at every event between its bounds.
+
+        Args:
+            names: only events with one of these names; an empty sequence gives nothing.
+            limit: at most this many.
+            backwards: from the last to the first.
+            conditions: which events, as `Conditions` lists them.
+        """
+        limit = arguments.optional_count("limit", limit)
+        found = self._log.query(filter_of(conditions, names), arguments.flag("backwards", backwards))
+        return each_committed(chain.from_iterable(pages_found(found, limit)))
+
+    @property
+    def head(self) -> int:
+        """The position of the last event; 0 if there are none."""
+        return self._log.head
+
+    def version(self, stream: str) -> int:
+        """The number of events in `stream`; 0 if there is no such stream."""
+        return self._log.version(arguments.text("stream", stream))
+
+    def streams(
+        self, *, pattern: str | None = None, after: str | None = None, limit: int | None = None
+    ) -> Iterator[StreamInfo]:
+        """The streams that exist now, in the order of their first events, without reading their events.
+
+        Args:
+            pattern: only those whose names match this regular expression anywhere.
+            after: only those created after this one; for paging, pass the last of the page before.
+            limit: at most this many.
+        """
+        limit = arguments.optional_count("limit", limit)
+        pattern = None if pattern is None else arguments.text("pattern", pattern)
+        after = None if after is None else arguments.text("after", after)
+        log = self._log.pin()
+        head = log.head
+        first = log.streams(pattern, after, page_size(limit))
+        rows = chain.from_iterable(pages(first, limit, lambda where, size: log.streams(pattern, where, size)))
+        return map(stream_info, takewhile(lambda row: row[2] <= head, rows))
+
+    def names(self) -> dict[str, int]:
+        """How many events there are of each name."""
+        return dict(self._log.names())
+
+    def save_snapshot(self, stream: str, version: int, data: bytes) -> None:
+        """Keep `data` as the state of `stream` at `version`. It takes up neither a version nor a position.
+
+        Args:
+            stream: a stream that has reached `version`.
+            version: the version at which the state stands, from 1.
+            data: the state, encoded as you like.
+        """
+        if not isinstance(data, bytes):
+            raise ValidationError(f"a snapshot's data must be bytes, not {type(data).__name__}")
+        self._log.save_snapshot(arguments.text("stream", stream), arguments.count("version", version), data)
+
+    def latest_snapshot(self, stream: str, *, at_or_below: int | None = None) -> StoredSnapshot | None:
+        """The snapshot of `stream` at the highest version, or the highest up to `at_or_below`; None without one."""
+        found = self._log.latest_snapshot(
+            arguments.text("stream", stream), arguments.optional_count("at_or_below", at_or_below)
+        )
+        if found is None:
+            return None
+        version, created_us, data = found
+        return StoredSnapshot(version, moment(created_us), data)
+
+    def wait(self, after: int, timeout: float | None = None) -> int:
+        """Sleep until the head is above `after`, in this or any other process, and return the head.
+
+        Args:
+            after: a position, usually the last one seen.
+            timeout: give up after this many seconds and return the head as it is; None waits forever.
+        """
+        timeout_ms = None if timeout is None else arguments.milliseconds("timeout", timeout)
+        return self._log.wait(arguments.count("after", after), timeout_ms)
+
+    async def wait_async(self, after: int, timeout: float | None = None) -> int:
+        """`wait`, awaited. However many tasks wait, one thread sleeps for them all; cancelling is harmless."""
+        after = arguments.count("after", after)
+        seconds = None if timeout is None else arguments.milliseconds("timeout", timeout) / 1000
+        if self.head > after:
+            return self.head
+        with self._news.above(after) as future:
+            if self.head <= after:  # looked at again, since news may have come before there was anybody to tell
+                import asyncio
+
+                await asyncio.wait((future,), timeout=seconds)
+            return future.result() if future.done() else self.head
+
+    def verify(self, *, progress: Progress | None = None) -> VerifyReport:
+        """Read everything, check every checksum and every index, and report what is wrong and where.
+
+        Args:
+            progress: called now and then with (bytes done, bytes in all).
+        """
+        return verify_report(self._log.verify(progress))
+
+    def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
+        """Copy the store, as it is now, to a new directory, while everyone goes on using it.
+
+        The copy is this store as it was at its head: the same events, snapshots and reactions, the same id. Anything
+        that can be rebuilt is left out, and rebuilt when the copy is opened. It is there completely or not at all.
+
+        Args:
+            path: where nothing exists yet.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
+
+        Raises:
+            ValidationError: there is something at `path` already, or it is within the store.
+            StoreCorruptError: the store is damaged; nothing was kept of the copy.
+            StoreFullError: there is no room at `path`; nothing was kept of the copy.
+            StoreLockedError: another backup to `path` is in progress.
+            OutcomeUnknownError: the copy is there and complete, but may not survive a power cut.
+        """
+        target = arguments.directory(path)
+        from pathlib import Path
+
+        if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.path)):
+            raise ValidationError(f"{target} is within the store itself; choose a place outside, best on another disk")
+        return Backup(target, *self._log.backup(target, progress))
+
+    @spelled_out
+    def arrow(self, *, names: Sequence[str] | None = None, **conditions: Unpack[Conditions]) -> Columns:
+        """Events as Arrow columns, for Polars, pandas, pyarrow and anything else that reads Arrow's C stream.
+
+        The columns are those of `events` in SQL: position, stream, version, name, data (JSON), created, correlation,
+        causation (JSON) and actor. It yields the log as it is now, however often it is read. Nothing is read before you
+        read from it, and then it is read batch by batch.
+
+        Args:
+            names: only events with one of these names; an empty sequence gives nothing.
+            conditions: which events, as `Conditions` lists them.
+        """
+        log = self._log.pin()
+        return log.columns([(name, name) for name in _ARROW_COLUMNS], filter=cut(log, filter_of(conditions, names)))
+
+    @spelled_out
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        names: Sequence[str] | None = None,
+        compression: Compression | None = None,
+        partition_by: str | Sequence[str] | None = None,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+        **conditions: Unpack[Conditions],
+    ) -> Exported:
+        """Write events to a file: all of them, or those that meet every condition, as the log is now.
+
+        The columns are position, commit (the position of the first event of the same commit), stream, version, name,
+        created, data and meta: all that `restore` needs to rebuild the log. Payloads come out exactly as they were
+        stored; in JSON lines, each event is on one line. The file appears only once it is complete.
+
+        Args:
+            path: ends in `.parquet`, `.csv` or `.jsonl`, which chooses the format.
+            names: only events with one of these names; an empty sequence gives nothing.
+            compression: of Parquet: `"zstd"`, `"snappy"`, `"gzip"`, `"lz4"` or `"uncompressed"`; None is `"zstd"`.
+            partition_by: of Parquet: makes `path` a folder that contains a folder for each value of these columns.
+            overwrite: replace an existing file.
+            progress: called now and then with (positions done, positions in all); for Parquet at the end.
+            conditions: which events, as `Conditions` lists them.
+
+        Raises:
+            ValidationError: a condition or an option is wrong, or there is something at `path` already.
+            StoreFullError: there is no room; nothing was kept of the file.
+            StoreLockedError: another export to `path` is in progress.
+            OutcomeUnknownError: the file is there and complete, but may not survive a power cut.
+        """
+        from act_fast.stores.log.export import check_destination, export_events
+
+        target = check_destination(path, compression, partition_by, overwrite)
+        return export_events(self._log.pin(), target, filter_of(conditions, names), progress)
+
+    def rebuild_index(self) -> None:
+        """Rebuild the index from the log. Others may use the store meanwhile."""
+        self._log.rebuild_index()
+
+    def stats(self) -> StoreStats:
+        """How much the store holds."""
+        return store_stats(self._log.stats())
+
+    def log_mark(self) -> LogMark:
+        """A mark of the log as it is now, for the framework."""
+        return self._log.pin()
+
+    def columns(self) -> ColumnReader:
+        """Events as the core's own columns, for SQL and Arrow."""
+        return self._log
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._log.closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _pages_of(self, stream: str, after: int, before: int | None, limit: int | None) -> Iterator[list[Row]]:
+        stream = arguments.text("stream", stream)
+        before = arguments.optional_count("before", before)
+        log = self._log.pin()
+        first = log.load(stream, arguments.count("after", after), before, page_size(limit))
+        if first[1] is None:
+            return iter((first[0],))
+        end = log.version(stream) + 1  # what is appended while the pages are read is not for this reader
+        end = end if before is None else min(before, end)
+        return pages(first, limit, lambda where, size: log.load(stream, where, end, size))
+
+    def close(self) -> None:
+        """Let go of the log."""
+        try:
+            self._log.close()
+        finally:
+            self._news.close()
+
+    def _begin(self, log: Log) -> None:
+        self._log = log
+        self._news = News(log)
+        weakref.finalize(self, self._news.abandon).atexit = False

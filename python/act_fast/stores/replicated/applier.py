@@ -1,0 +1,168 @@
+"""Applying: the ordered log, record by record, to the replica. One process of the machine does so at a time.
+
+Whoever holds the lock applies; the others look now and then whether it is free. So when a process dies, however it
+dies, another one goes on, behind the last commit.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from act_fast import _core
+from act_fast._runtime.file_lock import FileLock
+from act_fast._runtime.logger import log as logger
+from act_fast.errors import StoreClosedError, StoreError
+from act_fast.stores.ordered.port import OrderedLog
+from act_fast.stores.replicated.state import Applied, Member, State
+
+__all__ = ["Applier"]
+
+_LOOK_SECONDS: Final = 0.25
+"""How often a process looks whether the one that applies has gone."""
+
+_READ_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 0.5
+_POLL_SECONDS: Final = 0.02
+_SPEAK_SECONDS: Final = 10.0
+_THERE_SECONDS: Final = 35.0
+_SAVE_SECONDS: Final = 2.0
+_SAVE_RECORDS: Final = 20_000
+"""How much is gone through again after a crash, at most: so much of what was applied."""
+
+
+class Applier:
+    """Applies what there is, for as long as the store is open.
+
+    Args:
+        ordered: the ordered log.
+        log: the replica.
+        state: what is kept beside it.
+        folder: where the lock is.
+    """
+
+    def __init__(self, ordered: OrderedLog, log: _core.Log, state: State, folder: Path) -> None:
+        self._ordered = ordered
+        self._log = log
+        self._state = state
+        self._lock = FileLock(folder / "applier", os.O_RDWR | os.O_CREAT)
+        self._closing = threading.Event()
+        self._trouble: Exception | None = None
+        self.applies = False
+        self._saved_at = 0.0
+        self._unsaved = 0
+        self._wanted = 0
+        self._abandoned = False
+        self._speak_at = 0.0
+        self.say: Callable[[str, bytes], None] | None = None
+        """Proposes a record without waiting for it."""
+        self._thread = threading.Thread(target=self._run, name="act-fast-apply", daemon=True)
+        self._thread.start()
+
+    @property
+    def trouble(self) -> Exception | None:
+        """Why nothing is applied just now; None while all is well, and where another process applies."""
+        return self._trouble
+
+    def save(self, timeout: float) -> int:
+        """Have what was applied so far kept, so that a copy begins there; its place.
+
+        Raises:
+            StoreError: nothing was applied in time: why, if that is known.
+        """
+        self._wanted = wanted = self._log.applied()
+        end = time.monotonic() + timeout
+        while (place := self._state.place()) < wanted and time.monotonic() < end:
+            time.sleep(_POLL_SECONDS)
+        if place < wanted:
+            raise StoreError(
+                f"what was applied to {self._log.path} is not kept: {self._trouble or 'it takes too long'}"
+            )
+        return place
+
+    def end(self) -> None:
+        """Come to an end, once a read that waits was ended, too."""
+        self._closing.set()
+
+    def close(self) -> None:
+        """Come to an end; another process takes over."""
+        self.end()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+        self._lock.close()
+
+    def abandon(self) -> None:
+        """Come to an end, soon and without waiting for it, and let go of the ordered log: nobody else will."""
+        self._abandoned = True
+        self._closing.set()
+
+    def _run(self) -> None:
+        try:
+            self._go_on()
+        finally:
+            if self._abandoned:
+                self._state.close()
+                self._ordered.close()
+
+    def _go_on(self) -> None:
+        while not self._closing.is_set():
+            if not self.applies and not self._lock.take():
+                self._closing.wait(_LOOK_SECONDS)
+                continue
+            self.applies = True
+            try:
+                self._apply()
+            except StoreClosedError:
+                return
+            except Exception as error:
+                if self._trouble is None or str(self._trouble) != str(error):
+                    logger.warning("nothing is applied to the replica %s: %s", self._log.path, error)
+                self._trouble = error
+                self._closing.wait(_RETRY_SECONDS)
+
+    def _apply(self) -> None:
+        core = _core.Applier(self._log, self._state.core())
+        self._saved_at, self._unsaved = time.monotonic(), 0
+        while not self._closing.is_set():
+            try:
+                entries = self._ordered.read(core.place, timeout=_READ_SECONDS)
+            except StoreClosedError:
+                break
+            if entries:
+                self._take([Applied(*each) for each in core.apply(entries)], core.duplicates())
+                core.publish()
+                self._unsaved += len(entries)
+            self._trouble = None
+            self._save(core, at_once=False)
+            self._speak()
+        self._save(core, at_once=True)
+
+    def _speak(self) -> None:
+        """Tell the other nodes now and then that this one is there."""
+        now = time.monotonic()
+        if self.say is not None and now >= self._speak_at:
+            self._speak_at = now + _SPEAK_SECONDS
+            until_ms = self._log.log_time() + int(_THERE_SECONDS * 1000)
+            said = Member(f"{socket.gethostname()}:{os.getpid()}", self._log.path, self._log.applied(), until_ms)
+            self.say("member", msgspec.json.encode(said))
+
+    def _take(self, applied: list[Applied], duplicates: list[tuple[int, int]]) -> None:
+        if (applied or duplicates) and self._state.take(applied, duplicates):
+            self._log.wake()
+            self._log.moved()
+
+    def _save(self, core: "_core.Applier", *, at_once: bool) -> None:
+        if not self._unsaved:
+            return
+        now = time.monotonic()
+        at_once = at_once or self._wanted > self._state.place()
+        if at_once or self._unsaved >= _SAVE_RECORDS or now - self._saved_at > _SAVE_SECONDS:
+            place, state = core.place, core.state()
+            self._log.flush()
+            self._state.save_core(place, state)
+            self._saved_at, self._unsaved = now, 0

@@ -1,0 +1,146 @@
+"""What reactions have come to, on a replica: changes that are records of the ordered log.
+
+A section works on the lines as they are here, and proposes what it has written as the next change. Where another one
+was faster, its own is refused, and it begins again on what that one has written.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from act_fast._core import Log
+from act_fast._rows import Row
+from act_fast.errors import OutcomeUnknownError
+from act_fast.stores.database.mirrored import Away, Outrun, Seen
+from act_fast.stores.database.news import Told
+from act_fast.stores.replicated.changes import Change
+from act_fast.stores.replicated.proposer import Proposer
+from act_fast.stores.replicated.state import State
+
+__all__ = ["ReplicaKeeper"]
+
+_PAGE_ROWS: Final = 1000
+
+
+class ReplicaKeeper:
+    """Keeps the lines of one program's mirror.
+
+    Args:
+        log: the replica.
+        folder: where its state is.
+        proposer: of this process.
+        check: refuses to go on once the store is closed.
+    """
+
+    def __init__(self, log: Log, folder: Path, proposer: Proposer, check: Callable[[], None]) -> None:
+        self._log = log
+        self._state = State(folder)
+        self._proposer = proposer
+        self.check: Final = check
+        self.expect_news: Final = log.expect_news
+        self.wait_news: Final = log.wait_news
+        self.expect_moves: Final = log.expect_moves
+        self.wait_moves: Final = log.wait_moves
+
+    def look(self, number: int, mark: int) -> Seen:
+        """What there is since a change."""
+        self._state.begin()
+        try:
+            return self._seen(number, mark)
+        finally:
+            self._state.end()
+
+    def begin(self, number: int, mark: int) -> Seen:
+        """What there is since a change; the lines stay as they are now until the section ends."""
+        self._state.end()
+        self._state.begin()
+        return self._seen(number, mark)
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of their own, packed."""
+        return self._state.lines()
+
+    def changes(self, number: int) -> Iterable[tuple[int, int, bytes]]:
+        """All changes after the one with a number."""
+        return self._state.changes(number)
+
+    def fold(self, number: int, addresses: Sequence[int], lines: Sequence[bytes]) -> None:
+        """Whoever applies does this."""
+
+    def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> None:
+        """Propose a change, which lasts once it was applied."""
+        self._state.end()
+        try:
+            self._proposer.propose("reactions", Change(number, mark, lines).body())
+        except OutcomeUnknownError as error:
+            raise Away(*error.args) from error
+        known = self._state.standing(number, mark)[3]
+        if not known:
+            raise Outrun("another program has changed what is kept of reactions")
+
+    def end(self) -> None:
+        """End a section in which nothing was written."""
+        self._state.end()
+
+    def roll_back(self) -> None:
+        """End a section that failed."""
+        self._state.end()
+
+    def events(self, positions: Sequence[int]) -> list[Row]:
+        """The events at positions, in order; those that are there."""
+        found: list[Row] = []
+        for first, last in _runs(positions):
+            query = self._log.query({"after": first - 1, "before": last + 1})
+            while (page := query.next_page(_PAGE_ROWS)) is not None:
+                found.extend(page)
+        return found
+
+    def events_of(
+        self, names: Sequence[str], after: int, upto: int, limit: int, data: bool
+    ) -> tuple[list[tuple[int, str, str, bytes]], list[Row], bool]:
+        """Events with these names between two positions."""
+        query = self._log.query({"after": after, "before": upto + 1, "names": names})
+        rows: list[Row] = []
+        more = True
+        while len(rows) < limit:
+            page = query.next_page(limit - len(rows))
+            if page is None:
+                more = False
+                break
+            rows.extend(page)
+        slim = [(row[0], row[1], row[3], row[5] if data else b"") for row in rows]
+        return slim, rows if data else [], more
+
+    def tell(self, told: Told) -> None:
+        """Tell all on this machine who wait; those on others are told when they have applied it."""
+        if told.work:
+            self._log.wake()
+        if told.moves:
+            self._log.moved()
+
+    def flush(self) -> None:
+        """Nothing is left to do: a change that was applied lasts."""
+        self.check()
+
+    def close(self) -> None:
+        """Let go of the state."""
+        self._state.close()
+
+    def _seen(self, number: int, mark: int) -> Seen:
+        last, last_mark, folded, known = self._state.standing(number, mark)
+        changes = self._state.changes(number) if known else ()
+        return Seen(known, last, last_mark, folded, self._log.head, self._log.log_time(), changes)
+
+
+def _runs(positions: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Positions in order as runs of neighbours: the first and the last of each."""
+    first = last = 0
+    for position in sorted(set(positions)):
+        if first and position == last + 1:
+            last = position
+            continue
+        if first:
+            yield first, last
+        first = last = position
+    if first:
+        yield first, last

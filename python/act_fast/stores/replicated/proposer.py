@@ -1,0 +1,435 @@
+"""Proposing: what the threads of a process want goes to the ordered log as records, several of them under way at once.
+
+A thread adds its proposal to what waits, and sleeps. One thread takes what waits, as much as a record may have, and
+submits it; so the proposals of many threads share a record while the engine is busy. Another one waits until a record
+that the engine has taken was applied here, looks up what became of its proposals, and wakes who wants to know.
+
+A record whose acknowledgement is lost is submitted again as it was: it has a number in its session, so that it counts
+once however often it is there.
+"""
+
+import os
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from queue import Empty, SimpleQueue
+from typing import Final, TypeAlias
+
+from act_fast._core import Appended, Log, body_record, commits_record
+from act_fast.errors import ConcurrencyError, OutcomeUnknownError, StoreClosedError, StoreError, ValidationError
+from act_fast.stores.ordered.port import OrderedLog
+from act_fast.stores.replicated.state import State
+
+__all__ = ["Part", "Proposer"]
+
+Part: TypeAlias = tuple[str, Sequence[tuple[str, bytes]], int | None]
+"""A stream, its events as pairs of name and JSON, and the version that it is expected at."""
+
+_UNDER_WAY_MAX: Final = 16
+"""So many records are under way at once. Less than the core knows of the numbers of a session."""
+
+_PATIENCE_SECONDS: Final = 30.0
+"""How long a record may take: a fail-over of the engine takes less."""
+
+_RETRY_SECONDS: Final = 0.2
+_LOOK_SECONDS: Final = 1.0
+_BATCH_BYTES_MAX: Final = 1024 * 1024
+"""A record is no larger than this, unless a single commit is."""
+
+_OVERHEAD_BYTES: Final = 128
+_PART_BYTES: Final = 32
+_EVENT_BYTES: Final = 16
+
+
+class _Wanted:
+    """What one caller wants in the ordered log, and what became of it.
+
+    Attributes:
+        size: how many bytes it takes in a record, at most.
+        outcome: where the parts of a commit are, the place of another record, or an error. None while it is open.
+        taken: whether it is in a record, which can no longer be called back.
+    """
+
+    __slots__ = ("_told", "outcome", "size", "taken")
+
+    def __init__(self, size: int) -> None:
+        self.size: int = size
+        self.outcome: list[Appended] | int | Exception | None = None
+        self.taken = False
+        self._told = threading.Lock()
+        self._told.acquire()
+
+    def tell(self, outcome: "list[Appended] | int | Exception") -> None:
+        """Give it its outcome, and wake who waits for it."""
+        if self.outcome is None:
+            self.outcome = outcome
+            self._told.release()
+
+    def wait(self) -> "list[Appended] | int":
+        """Sleep until there is an outcome; raises it where it is an error."""
+        while self.outcome is None:
+            if self._told.acquire(timeout=_LOOK_SECONDS):
+                self._told.release()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return self.outcome
+
+
+class _Commit(_Wanted):
+    """A commit that somebody wants."""
+
+    __slots__ = ("created", "meta", "parts")
+
+    def __init__(self, parts: Sequence[Part], meta: bytes, created: int | None = None) -> None:
+        events = [event for _, events, _ in parts for event in events]
+        size = _OVERHEAD_BYTES + len(meta) + sum(_PART_BYTES + len(stream.encode()) for stream, _, _ in parts)
+        super().__init__(size + sum(_EVENT_BYTES + len(name.encode()) + len(data) for name, data in events))
+        self.created = time.time_ns() // 1000 if created is None else created
+        self.parts = parts
+        self.meta = meta
+
+
+class _Body(_Wanted):
+    """Another record that somebody wants."""
+
+    __slots__ = ("body", "kind")
+
+    def __init__(self, kind: str, body: bytes) -> None:
+        super().__init__(_OVERHEAD_BYTES + len(body))
+        self.kind = kind
+        self.body = body
+
+
+class _Record:
+    """A record under way.
+
+    Attributes:
+        number: its number in the session.
+        record: what it is.
+        wanted: what is in it.
+        place: where it is; 0 as long as that is not known.
+        doubtful: whether it may be there although its place is not known.
+        end: until when it is submitted again.
+    """
+
+    __slots__ = ("doubtful", "end", "number", "place", "record", "wanted")
+
+    def __init__(self, number: int, record: bytes, wanted: Sequence[_Wanted]) -> None:
+        self.number: int = number
+        self.record: bytes = record
+        self.wanted: Sequence[_Wanted] = wanted
+        self.place = 0
+        self.doubtful = False
+        self.end: float = time.monotonic() + _PATIENCE_SECONDS
+
+
+class Proposer:
+    """The one proposer of a store in this process.
+
+    Args:
+        ordered: the ordered log.
+        log: the replica.
+        state: what is kept beside it.
+        store_id: of both.
+        trouble: why nothing is applied, if that is so.
+    """
+
+    def __init__(
+        self,
+        ordered: OrderedLog,
+        log: Log,
+        state: State,
+        store_id: bytes,
+        trouble: Callable[[], Exception | None],
+    ) -> None:
+        self._ordered = ordered
+        self._log = log
+        self._state = state
+        self._store_id = store_id
+        self._trouble = trouble
+        self._process = os.getpid()
+        self.session: Final = secrets.token_bytes(16)
+        self._number = 0
+        self._record_bytes_max = ordered.max_record
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
+        self._waiting: deque[_Wanted] = deque()
+        self._under_way = 0
+        self._landed: SimpleQueue[_Record | None] = SimpleQueue()
+        self._closed = False
+        self._threads: Final = [
+            threading.Thread(target=each, name=name, daemon=True)
+            for each, name in ((self._submit_all, "act-fast-propose"), (self._settle_all, "act-fast-settle"))
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def append(self, parts: Sequence[Part], meta: bytes) -> list[Appended]:
+        """Append a commit; where its parts are.
+
+        Raises:
+            ConcurrencyError: a stream is at another version, up to which it can be read here by now; nothing was
+                written.
+            ValidationError: the commit is too large for a record; nothing was written.
+            OutcomeUnknownError: the engine has not said in time whether it has the record.
+            StoreError: the engine cannot be reached, or refuses; nothing was written.
+        """
+        (found,) = self._have([_Commit(parts, meta)])
+        assert isinstance(found, list)
+        return found
+
+    def copy(self, commits: Sequence[tuple[Sequence[Part], bytes, int]]) -> list[list[Appended]]:
+        """Append commits in their order, a record after the other: parts, meta, and µs since 1970 each."""
+        found: list[list[Appended]] = []
+        waiting = deque(_Commit(*commit) for commit in commits)
+        while waiting:
+            first = self._first_of(waiting)
+            found += [each for each in self._have(first) if isinstance(each, list)]
+        return found
+
+    def propose(self, kind: str, body: bytes) -> int:
+        """Have a record of another kind in the ordered log, and applied here; its place."""
+        (found,) = self._have([_Body(kind, body)])
+        assert isinstance(found, int)
+        return found
+
+    def say(self, kind: str, body: bytes) -> None:
+        """Have such a record in the ordered log, sooner or later, or not at all."""
+        with self._lock:
+            if not self._closed and not any(isinstance(each, _Body) and each.kind == kind for each in self._waiting):
+                self._waiting.append(_Body(kind, body))
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """Let what is under way come to its end, and refuse anything else."""
+        if self._process != os.getpid():
+            return
+        self.abandon()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join()
+
+    def abandon(self) -> None:
+        """Come to an end, soon and without waiting for it."""
+        with self._lock:
+            self._closed = True
+            waiting = list(self._waiting)
+            self._waiting.clear()
+            self._changed.notify_all()
+        for each in waiting:
+            each.tell(_closed())
+
+    def _have(self, wanted: Sequence[_Wanted]) -> list[list[Appended] | int]:
+        largest = max(each.size for each in wanted)
+        if largest + _OVERHEAD_BYTES > self._record_bytes_max:
+            raise ValidationError(
+                f"a commit of {largest:,} bytes does not fit into a record, which may have"
+                f" {self._record_bytes_max:,} bytes in {self._ordered.name}; append it in several commits"
+            )
+        if self._process != os.getpid():  # whoever held the lock stayed with the parent
+            raise _closed()
+        with self._lock:
+            if self._closed:
+                raise _closed()
+            self._waiting.extend(wanted)
+            self._changed.notify_all()
+        try:
+            return [each.wait() for each in wanted]
+        except BaseException:  # interrupted: what is under way stays so, what is not never will be
+            with self._lock:
+                for each in wanted:
+                    if not each.taken and each in self._waiting:
+                        self._waiting.remove(each)
+            raise
+
+    def _submit_all(self) -> None:
+        while True:
+            with self._lock:
+                while not self._closed and (not self._waiting or self._under_way >= _UNDER_WAY_MAX):
+                    self._changed.wait()
+                if self._closed:
+                    break
+                wanted = self._first_that_wait()
+                self._under_way += 1
+                self._number += 1
+            try:
+                record = self._encode(self._number, wanted)
+            except Exception as error:
+                self._end(wanted, error)
+                continue
+            self._submit(_Record(self._number, record, wanted))
+        self._landed.put(None)
+
+    def _first_that_wait(self) -> list[_Wanted]:
+        """What goes into the next record: commits, as many as fit, or one of another kind."""
+        first = self._first_of(self._waiting)
+        for each in first:
+            each.taken = True
+        return first
+
+    def _first_of(self, waiting: "deque[_Wanted] | deque[_Commit]") -> list[_Wanted]:
+        first: list[_Wanted] = [waiting.popleft()]
+        size = first[0].size + _OVERHEAD_BYTES
+        while isinstance(first[0], _Commit) and waiting and isinstance(waiting[0], _Commit):
+            size += waiting[0].size
+            if size > min(self._record_bytes_max, _BATCH_BYTES_MAX):
+                break
+            first.append(waiting.popleft())
+        return first
+
+    def _encode(self, number: int, wanted: Sequence[_Wanted]) -> bytes:
+        time_ms = self._log.log_time()
+        (first, *_) = wanted
+        if isinstance(first, _Body):
+            return body_record(self._store_id, self.session, number, time_ms, first.kind, first.body)
+        commits = [(each.created, each.meta, each.parts) for each in wanted if isinstance(each, _Commit)]
+        return commits_record(self._store_id, self.session, number, time_ms, commits)
+
+    def _submit(self, record: _Record) -> None:
+        try:
+            future = self._ordered.submit(record.record)
+        except Exception as error:
+            self._failed(record, error)
+        else:
+            future.add_done_callback(lambda done: self._submitted(record, done))
+
+    def _submitted(self, record: _Record, done: Future[int]) -> None:
+        """Called on a thread of the engine's: must not wait."""
+        error = done.exception()
+        if error is None:
+            record.place = done.result()
+            self._landed.put(record)
+        else:
+            self._failed(record, error if isinstance(error, Exception) else StoreError(str(error)))
+
+    def _failed(self, record: _Record, error: Exception) -> None:
+        record.doubtful = record.doubtful or isinstance(error, OutcomeUnknownError)
+        if record.doubtful:  # an earlier attempt may be there, whatever became of this one
+            self._landed.put(record)
+        else:
+            self._end(record.wanted, error)
+
+    def _settle_all(self) -> None:
+        ended = False
+        again: list[tuple[float, _Record]] = []  # records whose acknowledgement was lost
+        while True:
+            try:
+                record = self._landed.get(timeout=_RETRY_SECONDS if again or ended else None)
+            except Empty:
+                record = None
+            else:
+                ended = ended or record is None
+            if record is not None and not record.place:
+                again.append((time.monotonic() + _RETRY_SECONDS, record))
+            elif record is not None:
+                self._settle(record)
+            now = time.monotonic()
+            due = [each for at, each in again if at <= now]
+            again = [(at, each) for at, each in again if at > now]
+            for each in due:
+                if each.end <= now or ended:
+                    self._end(each.wanted, _unknown(self._ordered.name, "the engine has not answered"))
+                else:
+                    self._submit(each)
+            with self._lock:
+                if ended and not again and not self._under_way:
+                    return
+
+    def _settle(self, record: _Record) -> None:
+        try:
+            self._wait_applied(record)
+            first_place = self._first_place(record)
+            if isinstance(record.wanted[0], _Body):
+                outcomes: Sequence[list[Appended] | int | Exception] = [first_place]
+            else:
+                outcomes = self._outcomes(first_place, record.wanted)
+        except Exception as error:
+            self._end(record.wanted, error)
+        else:
+            for wanted, outcome in zip(record.wanted, outcomes, strict=True):
+                wanted.tell(outcome)
+            self._done()
+
+    def _wait_applied(self, record: _Record) -> None:
+        while self._log.wait_applied(record.place, int(_LOOK_SECONDS * 100)) < record.place:
+            trouble = self._trouble()
+            if trouble is not None and time.monotonic() > record.end:
+                raise _unknown(self._ordered.name, f"it is there, but cannot be applied here: {trouble}")
+            if time.monotonic() > record.end + _PATIENCE_SECONDS:
+                raise _unknown(self._ordered.name, "it is there, but was not applied here in time")
+
+    def _first_place(self, record: _Record) -> int:
+        """Where it was seen first: the place that was acknowledged, unless it is there twice."""
+        return self._state.first_place(record.place) or record.place
+
+    def _outcomes(self, place: int, wanted: Sequence[_Wanted]) -> list[list[Appended] | Exception]:
+        """What became of each commit of the record at a place."""
+        accepted = {index: (first, last) for index, first, last in self._log.settled(place)}
+        found: list[list[Appended] | Exception] = []
+        before: int | None = None
+        for index, each in enumerate(wanted):
+            assert isinstance(each, _Commit)
+            if index in accepted:
+                first, before = accepted[index]
+                found.append(self._where(each.parts, first))
+                continue
+            if before is None:
+                before = self._log.position_at(place - 1)
+            found.append(self._conflict(each.parts, before))
+        return found
+
+    def _where(self, parts: Sequence[Part], position: int) -> list[Appended]:
+        found = []
+        versions: dict[str, int] = {}
+        for stream, events, _ in parts:
+            before = versions.get(stream)
+            if before is None:
+                before = self._log.version_at(stream, position - 1)
+            last, end = before + len(events), position + len(events) - 1
+            found.append(Appended(before + 1, last, position, end))
+            versions[stream], position = last, end + 1
+        return found
+
+    def _conflict(self, parts: Sequence[Part], position: int) -> Exception:
+        versions: dict[str, int] = {}
+        for stream, events, expected in parts:
+            actual = versions.get(stream)
+            if actual is None:
+                actual = self._log.version_at(stream, position)
+            if expected is not None and expected != actual:
+                return ConcurrencyError(stream, expected, actual)
+            versions[stream] = actual + len(events)
+        return StoreError("the commit was refused, although its versions fit; nothing was written")
+
+    def _end(self, wanted: Sequence[_Wanted], error: Exception) -> None:
+        for each in wanted:
+            each.tell(_another(error))
+        self._done()
+
+    def _done(self) -> None:
+        with self._lock:
+            self._under_way -= 1
+            self._changed.notify_all()
+
+
+def _another(error: Exception) -> Exception:
+    """The same error for another caller: two threads that raise one object would share its traceback."""
+    if not isinstance(error, StoreError):
+        return error
+    copy = type(error)(*error.args)
+    copy.__cause__ = error.__cause__
+    return copy
+
+
+def _closed() -> StoreClosedError:
+    return StoreClosedError("this store was closed, or was opened by the process this one was forked from")
+
+
+def _unknown(engine: str, why: str) -> OutcomeUnknownError:
+    return OutcomeUnknownError(
+        f"whether a record that was sent to {engine} is there is not known: {why}; load the stream again before you"
+        " append again"
+    )

@@ -1,0 +1,249 @@
+"""What a replica keeps beside its log: sessions, changes of reactions, members, duplicates.
+
+One process of the machine writes, the one that applies; all may read. Whatever is written again, because the replica
+has to go through some records a second time, is there already, and stays as it is.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from act_fast.errors import StoreCorruptError, StoreError, StoreFullError
+from act_fast.stores.replicated.changes import Change, packed, unpacked
+
+__all__ = ["STATE", "Applied", "Member", "State"]
+
+STATE: Final = "state.sqlite"
+"""The name of its file."""
+
+_TABLES: Final = """
+create table if not exists core (one integer primary key check (one = 1), place integer, state blob);
+create table if not exists reactions
+    (one integer primary key check (one = 1), number integer, mark integer, folded integer);
+insert or ignore into reactions values (1, 0, 0, 0);
+create table if not exists changes (number integer primary key, mark integer, lines blob);
+create table if not exists lines (address integer primary key, line blob);
+create table if not exists members (session blob primary key, place integer, time_ms integer, said blob);
+create table if not exists duplicates (place integer primary key, first integer);
+"""
+_FOLD_CHANGES: Final = 256
+_FOLD_BYTES: Final = 4 * 1024 * 1024
+"""After so many changes, or so many bytes of them, their lines are written as lines of their own."""
+
+_KEPT_CHANGES: Final = 5_000
+"""So many changes stay afterwards, for mirrors that have not taken them over yet."""
+
+_KEPT_DUPLICATES: Final = 100_000
+_KEPT_MEMBERS_MS: Final = 60_000
+_BUSY_MS: Final = 10_000
+
+
+class Applied(NamedTuple):
+    """A record that the core leaves to its caller.
+
+    Attributes:
+        place: where it is in the ordered log.
+        kind: `"reactions"` or `"member"`.
+        session: of its proposer.
+        number: of the record in its session.
+        time_ms: the log's time when it was proposed.
+        body: what it holds.
+    """
+
+    place: int
+    kind: str
+    session: bytes
+    number: int
+    time_ms: int
+    body: bytes
+
+
+class Member(msgspec.Struct, frozen=True):
+    """A node, as it has said itself.
+
+    Attributes:
+        node: its name: host and process.
+        replica: the folder of its replica.
+        place: how far it had applied.
+        until_ms: until when, by the log's time, it counts as being there.
+    """
+
+    node: str
+    replica: str
+    place: int
+    until_ms: int = 0
+
+
+class State:
+    """The file of a replica's state.
+
+    Args:
+        folder: where it is; made if it is not there.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / STATE
+        self._lock = threading.RLock()
+        self._process = os.getpid()
+        self._connection: sqlite3.Connection | None = None
+        self._unfolded_bytes = 0
+        with self._using() as connection:
+            connection.execute("pragma journal_mode=wal")
+            connection.execute("pragma synchronous=normal")
+            connection.executescript(f"begin immediate;{_TABLES}commit;")
+
+    def core(self) -> bytes | None:
+        """What the core keeps of sessions, as of the place that it knows; None at the beginning."""
+        found = self._ask("select state from core")
+        return bytes(found[0][0]) if found else None
+
+    def place(self) -> int:
+        """The place that this is of; 0 at the beginning."""
+        found = self._ask("select place from core")
+        return found[0][0] if found else 0
+
+    def save_core(self, place: int, state: bytes) -> None:
+        """Keep that. The log must have been flushed up to that place before."""
+        with self._writing() as connection:
+            connection.execute("insert or replace into core values (1, ?, ?)", (place, state))
+
+    def take(self, applied: Iterable[Applied], duplicates: Iterable[tuple[int, int]]) -> bool:
+        """Keep what records hold, and which were there before and where; whether reactions have changed."""
+        changed = False
+        with self._writing() as connection:
+            connection.executemany("insert or ignore into duplicates values (?, ?)", duplicates)
+            for each in applied:
+                if each.kind == "reactions":
+                    changed = self._take_change(connection, Change.read(each.body)) or changed
+                elif each.kind == "member":
+                    connection.execute(
+                        "insert into members values (?, ?, ?, ?) on conflict (session) do update set"
+                        " place = excluded.place, time_ms = excluded.time_ms, said = excluded.said"
+                        " where excluded.place > members.place",
+                        (each.session, each.place, each.time_ms, each.body),
+                    )
+                    connection.execute("delete from members where time_ms < ?", (each.time_ms - _KEPT_MEMBERS_MS,))
+            if changed:
+                self._fold(connection)
+        return changed
+
+    def first_place(self, place: int) -> int | None:
+        """Where the record at a place was seen for the first time; None when it was there."""
+        found = self._ask("select first from duplicates where place = ?", place)
+        return found[0][0] if found else None
+
+    def standing(self, number: int, mark: int) -> tuple[int, int, int, bool]:
+        """Number and mark of the last change, up to which one all are folded, and whether a change is there."""
+        (row,) = self._ask(
+            "select number, mark, folded, (number = ?1 and mark = ?2)"
+            " or exists (select 1 from changes where number = ?1 and mark = ?2) from reactions",
+            number, mark,
+        )  # fmt: skip
+        return row[0], row[1], row[2], bool(row[3])
+
+    def changes(self, after: int) -> list[tuple[int, int, bytes]]:
+        """The changes after one: number, mark, and packed lines."""
+        return self._ask("select number, mark, lines from changes where number > ? order by number", after)
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines of their own, packed."""
+        yield packed(self._ask("select address, line from lines order by address"))
+
+    def begin(self) -> None:
+        """See the file as it is now until `end`."""
+        with self._using() as connection:
+            if not connection.in_transaction:
+                connection.execute("begin")
+
+    def end(self) -> None:
+        """See the file as it is each time."""
+        with self._using() as connection:
+            if connection.in_transaction:
+                connection.execute("rollback")
+
+    def members(self) -> list[Member]:
+        """The members that have said something, the youngest word last."""
+        found = self._ask("select said from members order by place")
+        return [msgspec.json.decode(said, type=Member) for (said,) in found]
+
+    def copy_into(self, path: Path) -> None:
+        """Copy the file as it is now."""
+        with self._using() as connection, sqlite3.connect(path) as target:
+            connection.backup(target)
+        target.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+            if connection is not None and self._process == os.getpid():
+                connection.close()
+
+    def _take_change(self, connection: sqlite3.Connection, change: Change) -> bool:
+        (last,) = connection.execute("select number from reactions").fetchone()
+        if change.number != last + 1:
+            return False
+        connection.execute("insert or replace into changes values (?, ?, ?)", change)
+        connection.execute("update reactions set number = ?, mark = ?", (change.number, change.mark))
+        self._unfolded_bytes += len(change.lines)
+        return True
+
+    def _fold(self, connection: sqlite3.Connection) -> None:
+        number, folded = connection.execute("select number, folded from reactions").fetchone()
+        if number - folded < _FOLD_CHANGES and self._unfolded_bytes < _FOLD_BYTES:
+            return
+        lines: dict[int, bytes] = {}
+        for (page,) in connection.execute("select lines from changes where number > ? order by number", (folded,)):
+            lines.update(unpacked(page))
+        connection.executemany("insert or replace into lines values (?, ?)", lines.items())
+        connection.execute("update reactions set folded = ?", (number,))
+        connection.execute("delete from changes where number <= ?", (number - _KEPT_CHANGES,))
+        connection.execute(
+            "delete from duplicates where place <= (select max(place) from duplicates) - ?", (_KEPT_DUPLICATES,)
+        )
+        self._unfolded_bytes = 0
+
+    def _ask(self, question: str, *given: Any) -> list[Any]:
+        with self._using() as connection:
+            return connection.execute(question, given).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._using() as connection:
+            connection.execute("begin immediate")
+            try:
+                yield connection
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+                raise
+
+    @contextmanager
+    def _using(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                if self._connection is None or self._process != os.getpid():
+                    self._connection = sqlite3.connect(
+                        self._path, timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
+                    )
+                    self._process = os.getpid()
+                yield self._connection
+            except sqlite3.DatabaseError as error:
+                raise _as_store_error(error, self._path) from error
+
+
+def _as_store_error(error: sqlite3.DatabaseError, path: Path) -> StoreError:
+    code = getattr(error, "sqlite_errorname", "")
+    if code.startswith("SQLITE_FULL"):
+        return StoreFullError(f"there is no room for {path}: {error}")
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return StoreCorruptError(f"{path} is damaged ({error}); remove the replica's folder, and it is made again")
+    return StoreError(f"{path} cannot be used: {error}")

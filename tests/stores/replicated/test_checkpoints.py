@@ -1,0 +1,121 @@
+"""A node begins with a checkpoint, and with what came after it; what a checkpoint has, the engine may drop."""
+
+from pathlib import Path
+
+import pytest
+
+from act_fast import Act, Committed, StoreCorruptError, StoreError, ValidationError
+from act_fast.stores.ordered.memory import MemoryEngine
+from act_fast.stores.replicated.checkpoint import list_checkpoints
+from act_fast.stores.replicated.store import ReplicatedStore
+from tests.stores.replicated.nodes import facts
+from tests.support.bank import Account, Deposited
+
+EVENT = [("Counted", b"{}")]
+
+
+def test_a_new_node_begins_with_a_checkpoint_and_reads_the_rest(tmp_path: Path) -> None:
+    engine, checkpoints = MemoryEngine(), tmp_path / "checkpoints"
+    with ReplicatedStore(engine.open(), tmp_path / "one", checkpoints=checkpoints) as one:
+        for _ in range(5):
+            one.append("s", EVENT)
+        one.save_snapshot("s", 3, b"{}")
+        made = one.checkpoint()
+        one.trim(made)
+        one.append("s", EVENT, expected_version=5)
+        assert engine.entries()[0].place > 1
+        with ReplicatedStore(engine.open(), tmp_path / "two", checkpoints=checkpoints) as two:
+            assert facts(two) == facts(one)
+            assert two.latest_snapshot("s") is not None
+            two.append("s", EVENT, expected_version=6)
+            one.wait(6, timeout=10)
+            assert facts(two) == facts(one)
+            assert not two.verify().problems
+
+
+def test_a_new_node_without_a_checkpoint_says_that_it_needs_one(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    with ReplicatedStore(engine.open(), tmp_path / "one") as one:
+        one.append("s", EVENT)
+        one.trim(one.checkpoint(tmp_path / "checkpoints"))
+        one.append("s", EVENT)
+    with pytest.raises(StoreError, match="checkpoint"):
+        ReplicatedStore(engine.open(), tmp_path / "two")
+    assert not (tmp_path / "two" / "log").exists()
+
+
+def test_a_replica_that_is_too_old_is_made_again(tmp_path: Path) -> None:
+    engine, checkpoints = MemoryEngine(), tmp_path / "checkpoints"
+    ReplicatedStore(engine.open(), tmp_path / "old").close()
+    with ReplicatedStore(engine.open(), tmp_path / "one") as one:
+        one.append("s", EVENT * 3)
+        one.append("s", EVENT)
+        one.trim(one.checkpoint(checkpoints))
+        one.append("s", EVENT)
+        with pytest.raises(StoreError, match="checkpoint"):
+            ReplicatedStore(engine.open(), tmp_path / "old")
+        with ReplicatedStore(engine.open(), tmp_path / "old", checkpoints=checkpoints) as again:
+            assert facts(again) == facts(one)
+    assert list(tmp_path.glob("old.old-*"))
+
+
+def test_reactions_go_on_where_they_were_on_a_node_that_began_with_a_checkpoint(tmp_path: Path) -> None:
+    engine, checkpoints = MemoryEngine(), tmp_path / "checkpoints"
+
+    def app_on(store: ReplicatedStore) -> tuple[Act, list[int]]:
+        app = Act(store, Account)
+        handled: list[int] = []
+
+        @app.on(Deposited)
+        def note(event: Committed[Deposited]) -> None:
+            handled.append(event.data.amount)
+
+        return app, handled
+
+    with ReplicatedStore(engine.open(), tmp_path / "one") as one:
+        app, handled = app_on(one)
+        for amount in (1, 2, 3):
+            app.do(Account.deposit, "a", amount=amount)
+        app.settle()
+        assert handled == [1, 2, 3]
+        one.trim(one.checkpoint(checkpoints))
+        app.do(Account.deposit, "a", amount=4)
+    with ReplicatedStore(engine.open(), tmp_path / "two", checkpoints=checkpoints) as two:
+        app, handled = app_on(two)
+        app.settle()
+        assert handled == [4]
+
+
+def test_a_checkpoint_that_is_damaged_is_not_loaded(tmp_path: Path) -> None:
+    engine, checkpoints = MemoryEngine(), tmp_path / "checkpoints"
+    with ReplicatedStore(engine.open(), tmp_path / "one") as one:
+        one.append("s", EVENT)
+        made = one.checkpoint(checkpoints)
+    (log,) = (Path(made.path) / "log").iterdir()
+    content = bytearray(log.read_bytes())
+    content[100] ^= 1
+    log.write_bytes(content)
+    with pytest.raises(StoreCorruptError, match="manifest"):
+        ReplicatedStore(engine.open(), tmp_path / "two", checkpoints=checkpoints)
+    assert not (tmp_path / "two").exists()
+
+
+def test_of_many_checkpoints_the_newest_are_kept(tmp_path: Path) -> None:
+    with ReplicatedStore(MemoryEngine().open(), tmp_path / "one") as one:
+        for head in range(1, 5):
+            one.append("s", EVENT)
+            one.checkpoint(tmp_path / "checkpoints", keep=2)
+            kept = [each.head for each in list_checkpoints(tmp_path / "checkpoints")]
+            assert kept == [head - 1, head][-min(head, 2) :]
+
+
+def test_a_log_is_not_trimmed_by_the_checkpoint_of_another_store(tmp_path: Path) -> None:
+    with ReplicatedStore(MemoryEngine().open(), tmp_path / "one") as one:
+        one.append("s", EVENT)
+        made = one.checkpoint(tmp_path / "checkpoints")
+    engine = MemoryEngine()
+    with ReplicatedStore(engine.open(), tmp_path / "two") as two:
+        two.append("s", EVENT)
+        with pytest.raises(ValidationError, match="another store"):
+            two.trim(made)
+        assert engine.entries()[0].place == 1
