@@ -38,7 +38,11 @@ _POSTGRES: Final = _adapter("postgres", "PostgresOrderedLog", "postgres", f"sche
 _ADAPTERS: Final = {
     "cassandra": _adapter("cassandra", "CassandraOrderedLog", "cassandra", "durability replicas poll tls tls_ca"),
     "dir": _adapter("directory", "DirectoryOrderedLog", "", ""),
+    "dynamodb": _adapter("dynamodb", "DynamoDbOrderedLog", "dynamodb", "endpoint poll"),
     "kafka": _adapter("kafka", "KafkaOrderedLog", "kafka", "durability replicas sasl tls tls_ca tls_cert tls_key"),
+    "mongodb": _adapter(
+        "mongodb", "MongoDbOrderedLog", "mongodb", "durability poll replicaSet authSource tls tlsCAFile"
+    ),
     "nats": _adapter("nats", "NatsOrderedLog", "nats", "durability replicas creds token tls_ca tls_cert tls_key"),
     "postgres": _POSTGRES,
     "postgresql": _POSTGRES,
