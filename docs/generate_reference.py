@@ -109,6 +109,15 @@ PAGES: Final = [
         ],
     ),
     Page("sql.md", "SQL", ["connect", "Connection"]),
+    Page(
+        "monitoring.md",
+        "Monitoring",
+        [
+            *("check_health", "Health", "look", "Overview", "ReactionOverview", "Source", "metrics_text", "monitor"),
+            "instrument",
+        ],
+        "act_fast.monitoring",
+    ),
     Page("testing.md", "Testing", ["given", "Given", "When"], "act_fast.testing"),
 ]
 

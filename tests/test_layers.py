@@ -54,7 +54,8 @@ FLOORS: dict[str, set[str]] = {
     "_app": EVERYTHING - {"_app"},
     ROOT: EVERYTHING,
     "testing": EVERYTHING | {ROOT},
-    "cli": EVERYTHING | {ROOT},
+    "monitoring": EVERYTHING | {ROOT},
+    "cli": EVERYTHING | {ROOT, "monitoring"},
 }
 """What each package may import, besides itself. `act_fast` is the package's own `__init__`."""
 

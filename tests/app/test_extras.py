@@ -134,3 +134,17 @@ def test_the_error_is_an_import_error_and_travels_between_processes() -> None:
     assert isinstance(error, ImportError)
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.module, again.extra) == ("SQL needs duckdb", "duckdb", "sql")
+
+
+def test_metrics_need_nothing_and_meters_say_what_to_install(run: Callable[[str], str]) -> None:
+    told = run(
+        """
+from act_fast.monitoring import check_health, instrument, metrics_text
+assert check_health(app).healthy and "act_fast_head 1" in metrics_text("bank.act")
+try:
+    instrument(app)
+except MissingExtraError as error:
+    print(error)
+"""
+    )
+    assert told == ("instrument() needs opentelemetry.metrics, which is not installed; pip install 'act-fast[otel]'")

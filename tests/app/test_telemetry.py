@@ -70,6 +70,20 @@ def test_a_do_is_a_span_and_is_counted() -> None:
     assert counted("act_fast.events.appended")["Account.deposit_each"] == 3
 
 
+def test_how_long_actions_take_is_recorded_by_outcome() -> None:
+    METRICS.get_metrics_data()
+    with Act("memory:", Account) as app:
+        app.do(Account.deposit_each, "account-7", amounts=[1, 2, 3])
+    data = METRICS.get_metrics_data()
+    assert data is not None
+    scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics]
+    (durations,) = [each for scope in scopes for each in scope.metrics if each.name == "act_fast.action.duration"]
+    assert any(
+        point.attributes["act_fast.action"] == "Account.deposit_each" and point.attributes["act_fast.outcome"] == "ok"
+        for point in durations.data.data_points
+    )
+
+
 def test_nothing_is_traced_while_nobody_listens() -> None:
     program = (
         "from opentelemetry import trace\n"

@@ -72,6 +72,7 @@ class Engine:
         observers: who is told what happened.
         unknown: what becomes of events that a state does not know.
         library: the relations that SQL knows, once it was asked.
+        conflicts: how many appends of actions have lost a race.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Engine:
         self.library: Library | None = None
         self._cache_max = cache_max
         self._loader = self._begin()
+        self.conflicts = 0
         self._beginning = threading.Lock()
         self._debug = debug
         self.unknown: Unknown = unknown
@@ -140,6 +142,7 @@ class Engine:
                 attempt = self._attempt_from_afar if loader.distant else self._attempt
                 done, appended = attempt(request, loader)
             except ConcurrencyError as conflict:
+                self._lost(action)
                 if expected is not None or not action.retries or conflict.stream != stream:
                     raise
                 done, appended = self._again(request, loader, conflict)
@@ -327,10 +330,16 @@ class Engine:
                 try:
                     return self._attempt(request, loader)
                 except ConcurrencyError as conflict:
+                    self._lost(action)
                     if conflict.stream != stream:
                         raise
                     lost = conflict
         raise lost
+
+    def _lost(self, action: Action[Any, Any, Any]) -> None:
+        """Count an append that has lost a race."""
+        with self._beginning:
+            self.conflicts += 1
 
     def _finish(self, loader: Loader, model: Model[S], stream: str, done: Loaded[S], appended: int) -> Snapshot[S]:
         """What is left to do once a commit is in the log. Nothing here can undo it, so nothing here may raise."""

@@ -1,4 +1,4 @@
-"""Spans and counters for OpenTelemetry, where its API package is installed; nothing otherwise."""
+"""Spans, counters and durations for OpenTelemetry, where its API package is installed; nothing otherwise."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ class TracedEngine(Engine):
         if not instruments.listened_to():
             return super().do(action, stream, args, kwargs, actor, expected)
         place = getattr(action, "place", "unknown")
-        outcome = "ok"
+        outcome, began = "ok", time.perf_counter()
         with instruments.tracer.start_as_current_span(place) as span:
             span.set_attribute("act_fast.stream", str(stream))
             try:
@@ -46,7 +46,9 @@ class TracedEngine(Engine):
                 outcome = type(error).__name__
                 raise
             finally:
-                instruments.actions.add(1, {"act_fast.action": place, "act_fast.outcome": outcome})
+                done = {"act_fast.action": place, "act_fast.outcome": outcome}
+                instruments.actions.add(1, done)
+                instruments.durations.record(time.perf_counter() - began, done)
             span.set_attribute("act_fast.version", snapshot.version)
             span.set_attribute("act_fast.replayed", snapshot.replayed)
         instruments.replayed.add(snapshot.replayed, {"act_fast.action": place})
@@ -67,6 +69,7 @@ class Instruments:
         self._look_again_s = 0.0
         self.tracer: Any = trace.get_tracer("act_fast")
         self.actions: Any = meter.create_counter("act_fast.actions", "1", "actions done, by outcome")
+        self.durations: Any = meter.create_histogram("act_fast.action.duration", "s", "time that an action takes")
         self.appended: Any = meter.create_counter("act_fast.events.appended", "1", "events appended by actions")
         self.replayed: Any = meter.create_counter("act_fast.events.replayed", "1", "events folded to load a state")
 

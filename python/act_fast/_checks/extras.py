@@ -8,13 +8,16 @@ from act_fast.errors import MissingExtraError
 
 __all__ = ["has", "missing", "need"]
 
-_EXTRAS: Final = {"duckdb": "sql", "fsspec": "sql", "rich": "cli"}
+_EXTRAS: Final = {"duckdb": "sql", "fsspec": "sql", "opentelemetry.metrics": "otel", "rich": "cli"}
 """Which extra brings a module."""
 
 
 def has(module: str) -> bool:
     """Whether a module can be imported. It is not imported for that."""
-    return sys.modules.get(module) is not None or find_spec(module) is not None
+    try:
+        return sys.modules.get(module) is not None or find_spec(module) is not None
+    except ModuleNotFoundError:  # what it is in is missing
+        return False
 
 
 def need(what: str, *modules: str) -> None:

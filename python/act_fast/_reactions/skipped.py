@@ -1,6 +1,7 @@
 """Skipping: one event of one reaction is stepped over by hand, with a record of who did so, when and why."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Final
@@ -12,7 +13,7 @@ from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import Head, ReactionPort
 
-__all__ = ["Skipped", "left_out", "never_handled", "operator", "skip", "skipped"]
+__all__ = ["Skipped", "left_out", "never_handled", "operator", "skip", "skipped", "skips_by_reaction"]
 
 _REASON_LETTERS: Final = 200
 
@@ -103,6 +104,11 @@ def skipped(port: ReactionPort, store: Store, target: str | None = None) -> Iter
     for note in _notes(port):
         if isinstance(note, _Note) and (wanted is None or note.target == wanted):
             yield _skipped(store, note)
+
+
+def skips_by_reaction(port: ReactionPort) -> Counter[str]:
+    """How many events each reaction has skipped."""
+    return Counter(note.reaction for note in _notes(port) if isinstance(note, _Note))
 
 
 def left_out(port: ReactionPort, reaction: str) -> frozenset[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -13,19 +13,27 @@ from act_fast.stores.reaction_port import ReactionPort
 
 __all__ = [
     "HOLDER_BITS",
+    "STATES",
     "Cursor",
     "Names",
     "Selection",
     "Target",
+    "TargetState",
+    "busy_targets",
     "cursors",
     "holding",
     "progress",
     "selection",
+    "state_of",
     "targets",
 ]
 
 Names: TypeAlias = str | Sequence[str]
 """One target, or several."""
+
+TargetState: TypeAlias = Literal["blocked", "leased", "waiting", "behind", "caught up"]
+"""What a target is up to. It waits for a retry, or because it was deferred."""
+STATES: Final[tuple[TargetState, ...]] = ("blocked", "leased", "waiting", "behind", "caught up")
 
 HOLDER_BITS: Final = 24
 """A holder's number is its process id, and so many bits of chance below it."""
@@ -134,6 +142,33 @@ def targets(
     if chosen.names is not None:
         return islice(map(_target, first), limit)
     return islice(_pages(port, chosen, blocked, first), limit)
+
+
+def busy_targets(port: ReactionPort, idle: Callable[[Sequence[str]], object]) -> Iterator[Target]:
+    """All targets that have something to do or are held up; of each of the others `idle` is told the reactions.
+
+    Most targets of a large store are caught up, and making a `Target` of each takes longer than all else.
+    """
+    page = port.targets(limit=_PAGE)
+    while page:
+        last = str(page[-1]["name"])
+        for found in page:
+            if found["lag"] or found["blocked"] or found["holder"] is not None or found["due_ms"] is not None:
+                yield _target(found)
+            else:
+                idle(cast("Sequence[str]", found["reactions"]))
+        page = port.targets(after=last, limit=_PAGE)
+
+
+def state_of(target: Target) -> TargetState:
+    """One word for what a target is up to."""
+    if target.blocked:
+        return "blocked"
+    if target.holder is not None:
+        return "leased"
+    if target.due is not None:
+        return "waiting"
+    return "behind" if target.lag else "caught up"
 
 
 def cursors(port: ReactionPort) -> list[Cursor]:

@@ -1,7 +1,7 @@
 """One cycle of draining: claim, handle, finish, all below one cut."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from act_fast._events.context import ambient
@@ -133,8 +133,18 @@ class Cycle:
             deferred=sum(lease.then == "defer" for lease in kept),
             lost=len(lost),
         )
+        self.program.note(done)
+        if self.program.timing is not None:
+            self._time(self.program.timing, kept)
         self._tell(kept)
         return done
+
+    def _time(self, timing: Callable[[str, float, int], object], leases: Sequence[Lease]) -> None:
+        """Tell how long leases took, each by the first of its reactions."""
+        reactions = self.program.catalog().reactions
+        for lease in leases:
+            if lease.took and lease.reactions:
+                timing(reactions[lease.reactions[0][0]].name, lease.took, lease.handled)
 
     def let_go(self) -> None:
         """Wake workers that are asleep because they saw held what this cycle has let go of."""

@@ -64,11 +64,12 @@ class Handling:
 
     def run(self, lease: Lease) -> None:
         """Handle a lease here and now. Whatever its handlers raise is in the lease afterwards."""
-        before = ambient.get()
+        before, began = ambient.get(), _clock()
         try:
             for _ in self.handle(lease, False):
                 raise AssertionError("a handler that is awaited needs an event loop")
         finally:
+            lease.took = _clock() - began
             ambient.set(before)
 
     async def run_async(self, lease: Lease, parent: "asyncio.Task[Any] | None") -> None:
@@ -79,6 +80,13 @@ class Handling:
             parent: the task that waits for this one. It is cancelled when this is to end; where this one alone is, a
                 handler has done it.
         """
+        began = _clock()
+        try:
+            await self._run_async(lease, parent)
+        finally:
+            lease.took = _clock() - began
+
+    async def _run_async(self, lease: Lease, parent: "asyncio.Task[Any] | None") -> None:
         waiting = self.handle(lease, True)
         task = asyncio.current_task()
         assert task is not None

@@ -40,6 +40,7 @@ class Lease:
         blamed: the number of the reaction that failed.
         failures: how often the event that failed has, this time included.
         ended: whether nothing more will come of it.
+        took: for how many seconds its events were handled; 0 if they were not.
     """
 
     __slots__ = (
@@ -66,6 +67,7 @@ class Lease:
         "rows",
         "then",
         "token",
+        "took",
         "until",
     )
 
@@ -97,6 +99,7 @@ class Lease:
         self.blamed: int | None = None
         self.failures = 0
         self.ended = False
+        self.took = 0.0
 
     rows: list[Row]
     past: Past | None

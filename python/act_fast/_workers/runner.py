@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from act_fast._reactions.catalog import Catalog, Definitions, lanes_in, reactions_in
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reaction import Reaction
-from act_fast._reactions.reports import Correlation
+from act_fast._reactions.reports import Correlation, Drained
 from act_fast._reactions.targets import HOLDER_BITS
 from act_fast._runtime.apart import apart, check_interrupted
 from act_fast._runtime.daemon_threads import Daemons
@@ -80,6 +80,8 @@ class Program:
         holder: the number that leases are held under.
         daemons: threads for handlers.
         lanes_declared: the lanes that the app itself declares.
+        drained: what all cycles of this process have done.
+        timing: is told of each lease that was finished: its reaction, the seconds that its events took, how many.
         settle_raises: whether `settle` raises what failed, unless it is told otherwise.
     """
 
@@ -91,6 +93,8 @@ class Program:
         self.holder = os.getpid() << HOLDER_BITS | int.from_bytes(os.urandom(HOLDER_BITS // 8), "big")
         self.daemons = Daemons("act-fast-handler")
         self.lanes_declared = lanes
+        self.drained = Drained()
+        self.timing: Callable[[str, float, int], object] | None = None
         self.settle_raises = False
         self._registry = registry
         self._own: list[Reaction] = []
@@ -231,6 +235,11 @@ class Program:
     def served(self, lane: str) -> None:
         """Note that something was claimed of a lane."""
         self._served[lane] = max(self._served.values(), default=0) + 1
+
+    def note(self, drained: Drained) -> None:
+        """Add what a cycle has done."""
+        with self._lock:
+            self.drained = self.drained.and_then(drained)
 
     def wake(self) -> None:
         """Wake all who sleep until there is news, here and in other processes."""

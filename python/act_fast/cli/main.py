@@ -14,7 +14,9 @@ from act_fast.cli.commands import (
     events,
     export,
     handle_targets,
+    health,
     info,
+    metrics,
     move,
     rebuild,
     replay,
@@ -40,7 +42,7 @@ pipe, and JSON lines with --json.
 exit codes:
   0  all is well
   1  something wrong was found: damage, events that do not decode, a target that is
-     blocked, an export that cannot be restored, a copy that is not the same
+     blocked, reactions that are too far behind, an export that cannot be restored, a copy that is not the same
   2  wrong usage, or no store to be read at the path
   130  interrupted by Ctrl-C
   141  the program that read the output has ended, as head does
@@ -89,6 +91,8 @@ def _parser() -> Parser:
         run,
         targets,
         why,
+        health,
+        metrics,
         handle_targets,
         rebuild,
         replay,

@@ -2,16 +2,18 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from act_fast import AsyncAct
 from act_fast._workers.host import Host
 from act_fast._workers.report_start import report_start
 from act_fast.cli.input.app import find_app
 from act_fast.cli.input.arguments import Commands, add_command, count
-from act_fast.cli.output.logs import LEVELS, Level, log_to_stderr
+from act_fast.cli.output.logs import FORMATS, LEVELS, Format, Level, json_record, log_to_stderr
 from act_fast.cli.output.terminal import guard_terminals
 from act_fast.cli.worker_processes import Workers, end_with_parent, leave_ctrl_c_to_parent, stop_upon_sigterm
 from act_fast.errors import ValidationError
@@ -33,7 +35,9 @@ period, and no others are begun. A second Ctrl-C ends at once.
 Failures are logged to standard error with their traceback: what failed where,
 and what happens next. At the start, a warning names each reaction that is new
 on the store, and each that the store knows but this program has no code for.
---log-level sets the lowest level that is shown."""
+--log-level sets the lowest level that is shown, --log-format json makes each
+record one JSON object on one line: time, level, logger, process, message, and
+of an exception error and traceback."""
 
 EXAMPLES = """\
 bank:app --workers 4
@@ -62,17 +66,22 @@ def add(commands: Commands) -> None:
         "--log-level", metavar="LEVEL", choices=LEVELS, default="warning", help=f"{', '.join(LEVELS)} (warning)"
     )
     parser.add_argument(
+        "--log-format", choices=FORMATS, default="text", help="lines for people, or one JSON object a line (text)"
+    )
+    parser.add_argument(
         "--grace", metavar="S", type=_seconds, default=10.0, help="seconds that handlers get to finish on shutdown (10)"
     )
 
 
-def work(address: str, lanes: Sequence[str] | None, concurrency: int, grace: float, level: Level) -> None:
+def work(
+    address: str, lanes: Sequence[str] | None, concurrency: int, grace: float, level: Level, format: Format = "text"
+) -> None:
     """What each process does."""
     leave_ctrl_c_to_parent()
     guard_terminals(stdout=False)  # what handlers print is their own business
     sys.path.insert(0, "")
     app = find_app(address)
-    log_to_stderr(level)
+    log_to_stderr(level, format)
     if isinstance(app, AsyncAct):
         asyncio.run(_work_async(app, lanes, concurrency, grace))
         return
@@ -92,16 +101,17 @@ async def _work_async(app: AsyncAct, lanes: Sequence[str] | None, concurrency: i
 
 
 def _run(arguments: Namespace) -> int:
-    _check(arguments.app, arguments.lanes, arguments.log_level)
-    given = (arguments.app, arguments.lanes, arguments.concurrency, arguments.grace, arguments.log_level)
-    workers = Workers(arguments.workers, work, given, arguments.grace, _say)
+    level, form = arguments.log_level, arguments.log_format
+    _check(arguments.app, arguments.lanes, level, form)
+    given = (arguments.app, arguments.lanes, arguments.concurrency, arguments.grace, level, form)
+    workers = Workers(arguments.workers, work, given, arguments.grace, _say_json if form == "json" else _say)
     return 0 if workers.run() else 1
 
 
-def _check(address: str, lanes: Sequence[str] | None, level: Level) -> None:
+def _check(address: str, lanes: Sequence[str] | None, level: Level, format: Format) -> None:
     """Say here and now what is wrong, or what a person should know, rather than from each process."""
     app = find_app(address)
-    log_to_stderr(level)
+    log_to_stderr(level, format)
     plain = app.sync if isinstance(app, AsyncAct) else app
     with plain:
         if not plain.reactions:
@@ -116,6 +126,10 @@ def _check(address: str, lanes: Sequence[str] | None, level: Level) -> None:
 
 def _say(line: str) -> None:
     print(f"act-fast: {line}", file=sys.stderr, flush=True)
+
+
+def _say_json(line: str) -> None:
+    print(json_record(datetime.now(UTC), "INFO", "act_fast", line, os.getpid()), file=sys.stderr, flush=True)
 
 
 def _workers(text: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from act_fast._checks.extras import need
-from act_fast._reactions.targets import Target, targets
+from act_fast._reactions.targets import Target, state_of, targets
 from act_fast.cli.input.arguments import Commands, add_command, count
 from act_fast.cli.input.targets import open_targets
 from act_fast.cli.output.form import rows_to_stdout
@@ -24,7 +24,7 @@ from act_fast.stores.reaction_port import ReactionPort
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-__all__ = ["add", "state_of"]
+__all__ = ["add"]
 
 DESCRIPTION = """\
 List the targets in the order they came to be, and how far each has come.
@@ -117,17 +117,6 @@ def add(commands: Commands) -> None:
     parser.add_argument("--limit", metavar="N", type=count, help="at most N of them")
     parser.add_argument("--watch", action="store_true", help="live, until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-
-
-def state_of(target: Target) -> str:
-    """One word for what a target is up to."""
-    if target.blocked:
-        return "blocked"
-    if target.holder is not None:
-        return "leased"
-    if target.due is not None:
-        return "waiting"
-    return "behind" if target.lag else "caught up"
 
 
 def _run(arguments: Namespace) -> int:

@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from act_fast._reactions.targets import Cursor, Target, cursors, holding, targets
-from act_fast.cli.commands.targets import state_of
+from act_fast._reactions.targets import Cursor, Target, cursors, holding, state_of, targets
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.targets import open_targets
 from act_fast.cli.output.rows import printable

@@ -1,0 +1,19 @@
+"""How a store and its reactions are doing: health and metrics, for people, load balancers and Prometheus."""
+
+from act_fast.monitoring.asgi import monitor
+from act_fast.monitoring.health import Health, check_health
+from act_fast.monitoring.otel import instrument
+from act_fast.monitoring.overview import Overview, ReactionOverview, Source, look
+from act_fast.monitoring.prometheus import metrics_text
+
+__all__ = [
+    "Health",
+    "Overview",
+    "ReactionOverview",
+    "Source",
+    "check_health",
+    "instrument",
+    "look",
+    "metrics_text",
+    "monitor",
+]

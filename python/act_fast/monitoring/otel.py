@@ -1,0 +1,120 @@
+"""Metrics of an app for OpenTelemetry: what an overview says, and what the app has counted in this process."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from threading import Lock
+from typing import Any, Final
+from weakref import ref
+
+from act_fast._app.act import Act
+from act_fast._app.async_act import AsyncAct
+from act_fast._checks import arguments
+from act_fast._checks.extras import need
+from act_fast.errors import ActError, ValidationError
+from act_fast.monitoring.counts import COUNTERS, counts_of
+from act_fast.monitoring.overview import Overview, ReactionOverview, look
+
+__all__ = ["instrument"]
+
+_GAUGES: Final[dict[str, tuple[str, str, Callable[[Overview], float]]]] = {
+    "act_fast.head": ("{event}", "position of the last event", lambda found: found.head),
+    "act_fast.streams": ("{stream}", "streams that have events", lambda found: found.streams),
+    "act_fast.store.size": ("By", "space that the store takes", lambda found: found.bytes),
+    "act_fast.blocked": ("{target}", "targets that are blocked, each counted once", lambda found: found.blocked),
+}
+_OF_REACTIONS: Final[dict[str, tuple[str, str, Callable[[ReactionOverview], float]]]] = {
+    "act_fast.reaction.lag": ("{event}", "events still to process", lambda each: each.lag),
+    "act_fast.reaction.uncorrelated": ("{event}", "positions not looked at yet", lambda each: each.uncorrelated),
+    "act_fast.reaction.age": ("s", "how long the oldest event has been waiting", lambda each: each.age),
+    "act_fast.reaction.retrying": ("{target}", "targets at an event that has failed", lambda each: each.retrying),
+    "act_fast.reaction.skipped": ("{event}", "events skipped by hand", lambda each: each.skipped),
+}
+
+
+def instrument(app: Act | AsyncAct, /, *, fresh: float = 5.0, meter_provider: Any = None) -> None:
+    """Let OpenTelemetry observe an app: its head, how far its reactions are, and what it counts. Call it once an app.
+
+    Whenever metrics are collected, the store is looked at as `look` does, though not more often than once in `fresh`
+    seconds. How long the events of a lease take is recorded by reaction, as `act_fast.reaction.duration`. No attribute
+    is per stream or target. Actions make spans, counts and durations by themselves, without this.
+
+    Args:
+        app: the app; it is not kept alive.
+        fresh: for so many seconds one look at the store serves all collections.
+        meter_provider: of OpenTelemetry; None is the one that was set for the program.
+
+    Raises:
+        MissingExtraError: OpenTelemetry is not installed.
+        ValidationError: it is no app.
+    """
+    need("instrument()", "opentelemetry.metrics")
+    plain = app.sync if isinstance(app, AsyncAct) else app
+    if not isinstance(plain, Act):
+        raise ValidationError(f"instrument() is for apps, not for {type(app).__name__}")
+    api: Any = import_module("opentelemetry.metrics")
+    meter = api.get_meter("act_fast", meter_provider=meter_provider)
+    observed = _Observed(plain, arguments.milliseconds("fresh", fresh) / 1000, api.Observation)
+    for name, (unit, text, value) in _GAUGES.items():
+        meter.create_observable_gauge(name, [observed.gauge(value)], unit, text)
+    for name, (unit, text, figure) in _OF_REACTIONS.items():
+        meter.create_observable_gauge(name, [observed.reactions(figure)], unit, text)
+    meter.create_observable_gauge(
+        "act_fast.reaction.targets", [observed.targets], "{target}", "targets of a reaction, by state"
+    )
+    for name, text in COUNTERS.items():
+        meter.create_observable_counter(f"act_fast.{name.replace('_', '.')}", [observed.count(name)], "1", text)
+    durations = meter.create_histogram("act_fast.reaction.duration", "s", "time that the events of a lease take")
+    plain._program.timing = lambda reaction, took, events: durations.record(took, {"act_fast.reaction": reaction})
+
+
+class _Observed:
+    """One app, as callbacks see it. They give nothing once it is closed or gone, or while it cannot be looked at."""
+
+    def __init__(self, app: Act, fresh: float, observation: Any) -> None:
+        self._app = ref(app)
+        self._fresh_s = fresh
+        self._observation = observation
+        self._lock = Lock()
+        self._looked: tuple[float, Overview] | None = None
+
+    def gauge(self, value: Callable[[Overview], float]) -> Callable[[object], Iterable[Any]]:
+        """Of the whole store."""
+        return lambda options: [self._observation(value(found)) for found in self._look()]
+
+    def reactions(self, value: Callable[[ReactionOverview], float]) -> Callable[[object], Iterable[Any]]:
+        """Of each reaction."""
+        return lambda options: [
+            self._observation(value(each), {"act_fast.reaction": name})
+            for found in self._look()
+            for name, each in found.reactions.items()
+        ]
+
+    def targets(self, options: object) -> Iterable[Any]:
+        """The targets of each reaction, by state."""
+        return [
+            self._observation(number, {"act_fast.reaction": name, "act_fast.state": state})
+            for found in self._look()
+            for name, each in found.reactions.items()
+            for state, number in each.targets.items()
+        ]
+
+    def count(self, name: str) -> Callable[[object], Iterable[Any]]:
+        """What the app has counted."""
+        return lambda options: [self._observation(counts_of(app)[name]) for app in self._apps()]
+
+    def _apps(self) -> Iterator[Act]:
+        app = self._app()
+        if app is not None:
+            yield app
+
+    def _look(self) -> Iterator[Overview]:
+        for app in self._apps():
+            with self._lock:
+                looked = self._looked
+                if looked is None or time.monotonic() >= looked[0] + self._fresh_s:
+                    try:
+                        self._looked = looked = time.monotonic(), look(app)
+                    except (ActError, OSError):
+                        return
+            yield looked[1]

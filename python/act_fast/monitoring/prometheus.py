@@ -1,0 +1,112 @@
+"""An overview, and what an app has counted, as text that Prometheus reads."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from act_fast.monitoring.counts import COUNTERS, counts_of
+from act_fast.monitoring.overview import Overview, Source, look
+
+__all__ = ["OPENMETRICS", "PLAIN", "metrics_text", "written"]
+
+PLAIN: Final = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+class Family(NamedTuple):
+    """One metric: its name, what it says, its kind, and a value for each set of labels."""
+
+    name: str
+    help: str
+    kind: str
+    samples: Sequence[tuple[Mapping[str, str], float]]
+
+
+def metrics_text(source: Source, /, *, openmetrics: bool = False) -> str:
+    """How a store and its reactions are doing, as text for Prometheus. No label is per stream or target.
+
+    Of an app, it has what this process has counted, too.
+
+    Args:
+        source: an app, a store, or the path or the address of one that is there.
+        openmetrics: in the OpenMetrics format, and not in the older one, which everything reads.
+
+    Raises:
+        ValidationError: the source is none of these.
+        StoreError: the store cannot be opened or read.
+    """
+    return written(look(source), counts_of(source), openmetrics=openmetrics)
+
+
+def written(overview: Overview, counts: Mapping[str, float], *, openmetrics: bool) -> str:
+    """The text."""
+    lines = [line for family in _families(overview, counts) for line in _lines(family, openmetrics)]
+    return "\n".join([*lines, "# EOF", ""] if openmetrics else [*lines, ""])
+
+
+def _families(overview: Overview, counts: Mapping[str, float]) -> Iterator[Family]:
+    yield _gauge("head", "Position of the last event.", overview.head)
+    yield _gauge("streams", "Streams that have events.", overview.streams)
+    yield _gauge("store_bytes", "Space that the store takes.", overview.bytes)
+    yield from _time("last_commit_timestamp_seconds", "When the last event was committed.", overview.last_created)
+    yield from _time("last_flush_timestamp_seconds", "When the last append became durable.", overview.last_flush)
+    yield _gauge("blocked_targets", "Targets that are blocked, each counted once.", overview.blocked)
+    each = list(overview.reactions.items())
+    states = [
+        ({"reaction": name, "state": state.replace(" ", "_")}, float(number))
+        for name, one in each
+        for state, number in one.targets.items()
+    ]
+    yield Family("reaction_targets", "Targets of a reaction, by state.", "gauge", states)
+    for name, text in _OF_REACTIONS.items():
+        samples = [({"reaction": reaction}, float(getattr(one, name))) for reaction, one in each]
+        yield Family(_RENAMED.get(name, f"reaction_{name}"), text, "gauge", samples)
+    for name, value in counts.items():
+        kind = "counter" if name in COUNTERS else "gauge"
+        yield Family(name, COUNTERS.get(name) or "Live states in the cache of this process.", kind, [({}, value)])
+
+
+_OF_REACTIONS: Final = {
+    "lag": "Events that the targets of a reaction have still to process.",
+    "uncorrelated": "Positions of the log that were not looked at yet for a reaction.",
+    "age": "Seconds for which the oldest event of a reaction has been waiting.",
+    "retrying": "Targets of a reaction at an event that has failed and will be tried again.",
+    "skipped": "Events of a reaction that were skipped by hand.",
+}
+_RENAMED: Final = {
+    "lag": "reaction_lag_events",
+    "uncorrelated": "reaction_uncorrelated_events",
+    "age": "reaction_age_seconds",
+    "retrying": "reaction_retrying_targets",
+    "skipped": "reaction_skipped_events",
+}
+
+
+def _gauge(name: str, text: str, value: float) -> Family:
+    return Family(name, text, "gauge", [({}, value)])
+
+
+def _time(name: str, text: str, moment: datetime | None) -> Iterator[Family]:
+    if moment is not None:
+        yield _gauge(name, text, moment.timestamp())
+
+
+def _lines(family: Family, openmetrics: bool) -> Iterator[str]:
+    name = f"act_fast_{family.name}"
+    counted = f"{name}_total" if family.kind == "counter" else name
+    declared = name if openmetrics else counted
+    yield f"# HELP {declared} {family.help}"
+    yield f"# TYPE {declared} {family.kind}"
+    for labels, value in family.samples:
+        yield f"{counted}{_labels(labels.items())} {_number(value)}"
+
+
+def _labels(labels: Iterable[tuple[str, str]]) -> str:
+    inside = ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels)
+    return f"{{{inside}}}" if inside else ""
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else repr(value)
