@@ -4,6 +4,11 @@
 
 PYTHON ?= python3
 PROCESSES ?= 2
+WHEEL ?=
+WHEEL_EXTRAS ?= all
+WHEEL_TESTS ?= $(addprefix tests/, test_import.py events states app/test_do.py app/test_extras.py cli/test_extras.py cli/test_info.py \
+	cli/test_usage.py reactions/test_formats.py stores/log/test_append.py stores/log/test_formats.py stores/log/test_load.py \
+	stores/log/test_open.py stores/log/test_query.py stores/log/test_wait.py workers/test_async.py workers/test_worker.py)
 STORE ?= flights.act
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip
@@ -14,7 +19,7 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help dev test check demo bench bench-quick docs clean
+.PHONY: help dev test test-wheel check audit demo bench bench-quick docs clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -27,6 +32,18 @@ test: dev .venv/.flights  ## Run every test: Rust's and Python's
 	cargo test --quiet --workspace --exclude act-fast-python --no-run
 	$(BIN)/python -m tests.bounded 1800 cargo test --workspace --exclude act-fast-python
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile
+
+test-wheel: $(if $(WHEEL),,.venv/.ready)  ## Build the wheel and test it in an environment of its own (WHEEL_TESTS=tests: with everything)
+	$(if $(WHEEL),,rm -rf target/wheels && $(BIN)/maturin build --quiet --release --locked --out target/wheels)
+	WHEEL_EXTRAS=$(WHEEL_EXTRAS) $(PYTHON) -m tests.wheel $(or $(WHEEL),target/wheels) $(WHEEL_TESTS)
+
+audit:  ## Look for known vulnerabilities in what the package and its extras bring; asks the internet
+	$(PYTHON) -m venv target/audit-env
+	target/audit-env/bin/pip install pip-audit
+	@target/audit-env/bin/python -c 'import tomllib; project = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+	print(*project["dependencies"], *sum((each for name, each in project["optional-dependencies"].items() if name != "all"), []), sep="\n")' \
+	> target/audit-requirements.txt
+	target/audit-env/bin/pip-audit --strict --requirement target/audit-requirements.txt
 
 check: dev  ## Formatting, lints, types, the stub against the module, and the guard against slowdowns
 	cargo fmt --all --check

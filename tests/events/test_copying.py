@@ -9,7 +9,7 @@ from typing import Any, Generic, NamedTuple, TypedDict, TypeVar
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from act_fast import Act, DefinitionError, Event, State, action, reducer
@@ -136,6 +136,7 @@ everything = st.builds(
 
 
 @given(everything)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_copy_is_equal_and_shares_nothing_that_can_change(value: Everything) -> None:
     made = copier_of(Everything)(value)
     assert made == value
