@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
 /// Reserve the blocks of `len` bytes from `offset` on, growing the file where it is shorter, so that storing into a
 /// mapping of them cannot fail for want of space.
@@ -62,16 +63,71 @@ pub fn reserve(file: &File, offset: u64, len: u64) -> io::Result<()> {
 }
 
 fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
-    use std::os::unix::fs::FileExt;
     static ZEROS: [u8; 65536] = [0; 65536];
     let start = offset.max(file.metadata()?.len());
     let mut at = start;
     while at < offset + len {
         let piece = usize::try_from((offset + len - at).min(ZEROS.len() as u64)).unwrap_or(ZEROS.len());
-        file.write_all_at(&ZEROS[..piece], at)?;
-        at += piece as u64;
+        match write_at(file, &ZEROS[..piece], at) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => at += written as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
+}
+
+/// Write at an offset, wherever the file was read or written before; how many bytes were written.
+#[cfg(unix)]
+pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::write_at(file, bytes, offset)
+}
+
+/// Write at an offset, wherever the file was read or written before; how many bytes were written.
+#[cfg(windows)]
+pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
+}
+
+/// What a file is to the system, apart from its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Tells it from all other files of this machine, for as long as it is open somewhere.
+    pub identity: (u64, u64),
+    /// Whether it has a name yet.
+    pub linked: bool,
+    /// The bytes that it takes on the disk; None where that is not told.
+    pub allocated: Option<u64>,
+}
+
+/// What a file is to the system.
+#[cfg(unix)]
+pub fn file_facts(file: &File) -> io::Result<FileFacts> {
+    Ok(facts(&file.metadata()?))
+}
+
+/// The same of what a path leads to, a file or a folder.
+#[cfg(unix)]
+pub fn path_facts(path: &Path) -> io::Result<FileFacts> {
+    Ok(facts(&std::fs::metadata(path)?))
+}
+
+#[cfg(unix)]
+fn facts(meta: &std::fs::Metadata) -> FileFacts {
+    use std::os::unix::fs::MetadataExt;
+    const BLOCK_BYTES: u64 = 512;
+    FileFacts {
+        identity: (meta.dev(), meta.ino()),
+        linked: meta.nlink() > 0,
+        allocated: Some(meta.blocks() * BLOCK_BYTES),
+    }
+}
+
+/// Return when the names in a folder would survive a power cut.
+#[cfg(unix)]
+pub fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// A file without a name, in memory.
@@ -88,7 +144,7 @@ pub fn anonymous_file() -> io::Result<File> {
 }
 
 /// A file whose name is gone as soon as it is open.
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 pub fn anonymous_file() -> io::Result<File> {
     use std::sync::atomic::{AtomicU64, Ordering};
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -101,7 +157,7 @@ pub fn anonymous_file() -> io::Result<File> {
 
 /// Let two files or folders have each other's names, in one step.
 #[cfg(any(target_os = "linux", target_os = "macos"))]
-pub fn exchange(one: &std::path::Path, other: &std::path::Path) -> io::Result<()> {
+pub fn exchange(one: &Path, other: &Path) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
     let one = std::ffi::CString::new(one.as_os_str().as_bytes())?;
     let other = std::ffi::CString::new(other.as_os_str().as_bytes())?;
@@ -117,7 +173,7 @@ pub fn exchange(one: &std::path::Path, other: &std::path::Path) -> io::Result<()
 
 /// There is no call for it here.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-pub fn exchange(_one: &std::path::Path, _other: &std::path::Path) -> io::Result<()> {
+pub fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -155,6 +211,7 @@ pub fn boot_id() -> String {
 }
 
 /// How long the machine has been up, in ms, sleep included. The same for all processes, and never set back.
+#[cfg(unix)]
 #[must_use]
 pub fn uptime_ms() -> u64 {
     #[cfg(target_os = "linux")]
@@ -168,6 +225,7 @@ pub fn uptime_ms() -> u64 {
 }
 
 /// How many files this process may have open; None where that is not known.
+#[cfg(unix)]
 #[must_use]
 pub fn open_files_max() -> Option<u64> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
@@ -179,7 +237,7 @@ pub fn open_files_max() -> Option<u64> {
 /// The name of the network file system that a path is on; None when it is on none that is known.
 #[cfg(target_os = "linux")]
 #[must_use]
-pub fn network_file_system(path: &std::path::Path) -> Option<&'static str> {
+pub fn network_file_system(path: &Path) -> Option<&'static str> {
     match file_system(path)? {
         0x6969 => Some("NFS"),
         0x517b | 0xff53_4d42 | 0xfe53_4d42 => Some("SMB"),
@@ -194,7 +252,7 @@ pub fn network_file_system(path: &std::path::Path) -> Option<&'static str> {
 /// The name of the file system that a path is on, if it is one that never writes to the same place twice.
 #[cfg(target_os = "linux")]
 #[must_use]
-pub fn copy_on_write_file_system(path: &std::path::Path) -> Option<&'static str> {
+pub fn copy_on_write_file_system(path: &Path) -> Option<&'static str> {
     match file_system(path)? {
         0x9123_683e => Some("btrfs"),
         0x2fc1_2fc1 => Some("ZFS"),
@@ -206,7 +264,7 @@ pub fn copy_on_write_file_system(path: &std::path::Path) -> Option<&'static str>
 
 /// The number that the system knows the file system of a path by.
 #[cfg(target_os = "linux")]
-fn file_system(path: &std::path::Path) -> Option<u64> {
+fn file_system(path: &Path) -> Option<u64> {
     use std::os::unix::ffi::OsStrExt;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes()).ok()?;
     // SAFETY: all zeros is a valid value of this plain structure.
@@ -219,13 +277,13 @@ fn file_system(path: &std::path::Path) -> Option<u64> {
 /// Unknown here.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
-pub fn copy_on_write_file_system(_path: &std::path::Path) -> Option<&'static str> {
+pub fn copy_on_write_file_system(_path: &Path) -> Option<&'static str> {
     None
 }
 
 /// Unknown here.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
-pub fn network_file_system(_path: &std::path::Path) -> Option<&'static str> {
+pub fn network_file_system(_path: &Path) -> Option<&'static str> {
     None
 }

@@ -1,14 +1,20 @@
 //! The only unsafe code of act-fast. `SAFETY.md` beside this crate names the invariants that its blocks rely on.
 
 mod disk;
+#[cfg_attr(not(unix), path = "no_fork.rs")]
 mod fork;
 mod futex;
 mod map;
+#[cfg(windows)]
+mod windows;
 
 pub use disk::{
-    anonymous_file, boot_id, copy_on_write_file_system, exchange, network_file_system, open_files_max, reserve,
-    reserve_unshared, uptime_ms,
+    FileFacts, boot_id, copy_on_write_file_system, exchange, network_file_system, reserve, reserve_unshared, write_at,
 };
+#[cfg(unix)]
+pub use disk::{anonymous_file, file_facts, open_files_max, path_facts, sync_folder, uptime_ms};
 pub use fork::{Guarded, generation as fork_generation, watch as watch_forks};
 pub use futex::{wait as futex_wait, wake_all as futex_wake_all};
 pub use map::Map;
+#[cfg(windows)]
+pub use windows::{anonymous_file, file_facts, open_files_max, path_facts, sync_folder, uptime_ms};

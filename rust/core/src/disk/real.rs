@@ -2,11 +2,11 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use act_fast_sys::{
-    Guarded, Map, copy_on_write_file_system, exchange, network_file_system, open_files_max, reserve, reserve_unshared,
+    Guarded, Map, copy_on_write_file_system, exchange, file_facts, network_file_system, open_files_max, path_facts,
+    reserve, reserve_unshared, sync_folder, write_at,
 };
 
 use super::{Access, Disk, DiskFile, LockGuard};
@@ -88,7 +88,7 @@ impl Disk for RealDisk {
 
     fn sync_folder(&self, folder: &str) -> io::Result<()> {
         let path = self.root.join(folder);
-        File::open(&path).map_err(|error| told(&path, error))?.sync_all()?;
+        sync_folder(&path).map_err(|error| told(&path, error))?;
         if folder.is_empty() { sync_name(&self.root) } else { Ok(()) }
     }
 
@@ -113,8 +113,7 @@ impl Disk for RealDisk {
     }
 
     fn identity(&self, name: &str) -> io::Result<(u64, u64)> {
-        let meta = fs::metadata(self.root.join(name))?;
-        Ok((meta.dev(), meta.ino()))
+        Ok(path_facts(&self.root.join(name))?.identity)
     }
 
     fn network(&self) -> Option<&'static str> {
@@ -160,9 +159,9 @@ fn sync_name(folder: &Path) -> io::Result<()> {
         Some(above) if above.as_os_str().is_empty() => Path::new("."),
         Some(above) => above,
     };
-    match File::open(above) {
+    match sync_folder(above) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        above => above.map_err(|error| told(folder, error))?.sync_all(),
+        outcome => outcome.map_err(|error| told(folder, error)),
     }
 }
 
@@ -176,7 +175,7 @@ impl DiskFile for OpenFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        FileExt::write_at(&self.0, bytes, offset)
+        write_at(&self.0, bytes, offset)
     }
 
     fn flush(&self) -> io::Result<()> {
@@ -192,9 +191,8 @@ impl DiskFile for OpenFile {
     }
 
     fn sparse(&self) -> io::Result<bool> {
-        const BLOCK_BYTES: u64 = 512;
-        let meta = self.0.metadata()?;
-        Ok(meta.blocks() * BLOCK_BYTES < meta.len())
+        let allocated = file_facts(&self.0)?.allocated;
+        Ok(allocated.is_some_and(|bytes| self.len().is_ok_and(|len| bytes < len)))
     }
 
     fn map(&self, offset: u64, len: usize, writable: bool) -> io::Result<Map> {
@@ -202,11 +200,10 @@ impl DiskFile for OpenFile {
     }
 
     fn linked(&self) -> io::Result<bool> {
-        Ok(self.0.metadata()?.nlink() > 0)
+        Ok(file_facts(&self.0)?.linked)
     }
 
     fn identity(&self) -> io::Result<(u64, u64)> {
-        let meta = self.0.metadata()?;
-        Ok((meta.dev(), meta.ino()))
+        Ok(file_facts(&self.0)?.identity)
     }
 }
