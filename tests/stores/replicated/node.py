@@ -45,8 +45,7 @@ class Notes:
 def main(address: str, path: str, name: str, seed: int) -> None:
     notes, dice, ending = Notes(path), random.Random(seed), threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ending.set())
-    with Act(address, Diary) as app:
-        app.include(Lane("default", lease=2.0))
+    with Act(address, Diary, lanes=[Lane("default", lease=2.0)]) as app:
 
         @app.on(Noted)
         def handle(event: Committed[Noted]) -> None:
