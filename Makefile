@@ -53,8 +53,12 @@ check: dev  ## Formatting, lints, types, the stub against the module, and the gu
 	$(BIN)/python -m bench guard
 	$(BIN)/pyright && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes act_fast --ignoreexternal
 
-demo: dev .venv/.flights  ## A year of real flights: stored, folded, travelled back in, reacted to, and asked about in SQL (STORE=postgresql://…)
-	$(BIN)/python -m examples.flights --store '$(STORE)'
+demo: dev .venv/.flights  ## A year of real flights: stored, folded, travelled back in, reacted to, and asked about in SQL (STORE=postgresql://… there; STORE=nats:// or kafka:// on a cluster)
+	case '$(STORE)' in \
+	nats://|kafka://) rm -rf flights.act.replica && $(BIN)/python -m tests.support.trial '$(STORE)' flights \
+		$(BIN)/python -m examples.flights --store '{address}?replica=flights.act.replica' ;; \
+	*) $(BIN)/python -m examples.flights --store '$(STORE)' ;; \
+	esac
 
 bench: dev .venv/.peers .venv/.flights  ## Measure everything beside its peers, in a quarter of an hour; see bench/RESULTS.md
 	$(BIN)/python -m bench

@@ -49,7 +49,7 @@ def store_table(store: Store, rates: Mapping[str, Timing]) -> Table:
     table.add_row("streams", f"{stats.streams:,}")
     for verb, timing in rates.items():
         table.add_row(verb, str(timing) if timing.events else "nothing: all was there")
-    table.add_row("durability", getattr(store, "durability", "the database's"))
+    table.add_row("durability", getattr(store, "durability", "that of where it is"))
     table.add_row("on disk", f"{stats.bytes / 1e6:,.1f} MB, {stats.bytes / max(1, stats.events):,.0f} bytes an event")
     return table
 

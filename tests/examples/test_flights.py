@@ -20,6 +20,7 @@ from examples.flights.answers import fleet_then_and_now, hours, origins, places
 from examples.flights.look import as_of, fold_all, most_delayed
 from examples.flights.source import history, read_rows
 from examples.flights.statistics import statistics_at
+from tests.support.nats import NatsServers
 
 ROOT = Path(__file__).parent.parent.parent
 ROWS = 20_000
@@ -350,6 +351,18 @@ def test_on_postgresql_every_table_has_the_same_figures(
     assert found == expected
     assert sum("kept by reactions" in title for title in found) == 2
     assert (tmp_path / "beside.svg").read_text().count("<path") == Path(f"{filled}.svg").read_text().count("<path")
+
+
+def test_on_a_cluster_every_table_has_the_same_figures(
+    flights: Path, filled: Path, nats_cluster: NatsServers, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--flights", str(flights), "--beside"]
+    capsys.readouterr()
+    main(["--store", str(filled), *where, str(filled)])
+    expected = figures(capsys.readouterr().out)
+    address = f"{nats_cluster.url('flights')}?replica={tmp_path / 'replica'}"
+    main(["--store", address, *where, str(tmp_path / "beside")])
+    assert figures(capsys.readouterr().out) == expected
 
 
 def figures(out: str) -> dict[str, list[str]]:

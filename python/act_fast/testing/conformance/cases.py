@@ -28,6 +28,7 @@ class Cases:
 
     NEEDS: ClassVar[dict[str, str]] = {
         "handles": "the same store can be opened several times at once",
+        "large events": "an event may have several megabytes",
         "lasting": "what was appended is there when all have closed the store and it is opened again",
         "new stores": "an empty store can be made as often as it is wanted",
         "transfer": "all that it holds can be copied as it stands, out and in",

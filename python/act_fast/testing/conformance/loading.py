@@ -78,6 +78,7 @@ class Loading(Cases):
         assert numbers(events) == list(range(2, _MANY + 1))
 
     def test_large_events_come_whole_and_in_order(self, store: Store) -> None:
+        self.needs("large events")
         sizes = [0, 1, 4095, 4096, 1_000_000, 1, 5_000_000, 3_000_000, 2, 5_000_000, 1_000_000]
         for number, size in enumerate(sizes):
             store.append("a", [("Sized", b'"' + b"x" * size + b'"'), ("Small", b"%d" % number)])
