@@ -1,6 +1,6 @@
 """What the process pays: memory, imports, idling."""
 
-from bench.harness.row import Row
+from bench.harness.row import Budget, Row
 
 OPEN_CLEAN_MEMORY = Row("open-clean-memory", "resident memory that opening takes, clean", "MiB")
 OPEN_KILLED_MEMORY = Row("open-killed-memory", "resident memory that opening takes, after kill -9", "MiB")
@@ -15,6 +15,7 @@ IMPORT = Row(
     "import",
     "import, in a process of its own",
     "ms",
+    (Budget(limit=60.0),),
     note="Beyond what the interpreter takes to start.",
 )
 IDLE = Row(
