@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.blocks import assert_as_promised, blocks_in, broken_links, run_blocks
 from tests.support.mariadb import MariaDbServer
+from tests.support.nats import NatsServers
 from tests.support.servers import PostgresServer
 
 GUIDE = Path(__file__).parent.parent.parent / "docs" / "guide"
@@ -23,6 +24,9 @@ def test_a_chapters_blocks_print_what_it_says(chapter: Path, tmp_path: Path, req
     if chapter.stem == "mysql":
         maria: MariaDbServer = request.getfixturevalue("mariadb")
         environment["DATABASE_URL"] = maria.url(maria.new_database())
+    if chapter.stem == "replication":
+        cluster: NatsServers = request.getfixturevalue("nats_cluster")
+        environment["CLUSTER_URL"] = cluster.url("guide")
     for block, printed in run_blocks(chapter.read_text(), tmp_path, environment):
         assert_as_promised(block, printed)
 
