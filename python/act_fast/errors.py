@@ -87,7 +87,7 @@ class FoldError(ActError, ArithmeticError):
     def __str__(self) -> str:
         place = f", version {self.version} of stream {self.stream!r}" if self.stream else ""
         place += f", position {self.position}" if self.position else ""
-        return f"{self.field}: {self.problem}, with {self.event}{place}; declare it otherwise, or write a reducer"
+        return f"{self.field}: {self.problem}, with {self.event}{place}; declare it differently, or write a reducer"
 
 
 class InvariantError(ActError):
@@ -285,4 +285,4 @@ class TrimmedError(EngineError):
         self.first = first
 
     def __str__(self) -> str:
-        return f"{self.log} begins at {self.first}; what follows {self.after} was trimmed; begin from a checkpoint"
+        return f"{self.log} begins at {self.first}; what follows {self.after} was trimmed; start from a checkpoint"

@@ -162,7 +162,7 @@ async def test_an_act_can_be_shared_with_code_that_does_not_await(app: Act) -> N
         await bank.do(Account.deposit, "account-7", amount=1)
         assert bank.sync is app
         assert app.load(Account, "account-7").version == 1
-    with pytest.raises(ValidationError, match="an Act has its components already"):
+    with pytest.raises(ValidationError, match="an Act already has its components"):
         AsyncAct(app, Account)
 
 

@@ -268,7 +268,7 @@ def test_async_observers_and_predicates_are_refused_since_nobody_would_run_them(
         app.observe("error", failures.append)
         app.observe("committed", lambda snapshot: waits(snapshot))
         app.do(Names.add, "n", name="ada")
-        assert "gave a coroutine" in str(failures[0].error)
+        assert "returned a coroutine" in str(failures[0].error)
     for predicate in (waits, yields):
         with pytest.raises(DefinitionError, match="snapshot_when= must be a plain function"):
             type(State)("Odd", (State,), {}, snapshot_when=predicate)

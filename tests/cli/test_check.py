@@ -134,7 +134,7 @@ def test_a_default_that_each_start_has_another_one_of_is_named(run, accounts: Pa
     ran = run("check", "changing:Account", accounts, "--skip-unknown", "--json")
     assert ran.code == 1
     assert json.loads(ran.out.splitlines()[-1])["changing"] == ["changing.Opened.shuffled", "changing.Opened.token"]
-    assert "changing.Opened.token has another default at each start" in ran.err
+    assert "changing.Opened.token has a different default at each start" in ran.err
 
 
 def test_an_app_that_a_fresh_process_cannot_load_is_told_as_such(run, accounts: Path, tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_failures_are_told_with_their_tracebacks(
     assert 'raise ValueError("no paper")' in text
     assert re.search(r"ERROR .*'till-1' is blocked at position 1: ValueError: no paper", text)
     assert "act-fast unblock" in text
-    assert re.search(r"WARNING .*reaction 'mail' is new on this store, and begins with the 2 events", text)
+    assert re.search(r"WARNING .*reaction 'mail' is new on this store, and starts with the 2 events", text)
 
 
 def test_what_is_less_than_the_level_is_not_told(
@@ -103,7 +103,7 @@ def test_a_renamed_handler_is_told_of_before_it_begins(
     assert second.stderr is not None
     told += second.stderr.read().splitlines()
     for once in (
-        "reaction 'letter' is new on this store, and begins with the 2 events",
+        "reaction 'letter' is new on this store, and starts with the 2 events",
         "reaction 'mail' is known to this store, but this program has no code",
     ):
         assert len([line for line in told if once in line]) == 1
@@ -126,7 +126,7 @@ def test_a_second_ctrl_c_ends_it_at_once(shop: Callable[..., None]) -> None:
     with Terminal("run", "shop_app:app", "--grace", "3000") as workers:
         workers.until("at work")
         workers.press("\x03")
-        workers.until("ending, within 3000 s")
+        workers.until("shutting down, within 3000 s")
         workers.press("\x03")
         workers.until("is killed, as was asked")
         assert workers.end() == 1

@@ -96,7 +96,7 @@ def test_an_app_has_its_classes(module: str, run: Callable[..., Ran]) -> None:
 @pytest.mark.parametrize(
     ("query", "reason"),
     [
-        ("drop table events", "DROP is no question"),
+        ("drop table events", "DROP is not a question"),
         ("selekt", "cannot be read"),
         ("from account", "there is events, streams, targets, skipped; those of classes are there when you name an app"),
         ("select 'x'::int", "cannot be answered"),
@@ -127,7 +127,7 @@ def test_the_words_of_the_shell_work_without_a_terminal(bank: Path, run: Callabl
     assert run("sql", bank, ".tables").out.split() == ["events", "streams", "targets", "skipped"]
     ran = run("sql", bank, ".nonsense")
     assert (ran.code, ran.out) == (2, "")
-    assert ".nonsense is no command; .help tells which there are" in ran.err
+    assert ".nonsense is not a command; .help lists them" in ran.err
     text = ".schema skipped\nselect count(*)\nfrom events;\n.tables\nselect 1"
     ran = subprocess.run(
         [COMMAND, "sql", bank], input=text, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
@@ -198,7 +198,7 @@ def test_the_shell_answers_over_several_lines_and_goes_on_after_an_error(talk: C
     assert "no question" in shell.say("drop table events;\n", "sql> $")
     assert "streams" in shell.say(".tables\n", "skipped\\s+sql> ")
     assert "BIGINT" in shell.say(".schema events\n", "actor VARCHAR\\s+sql> ")
-    assert "is no command" in shell.say(".nonsense\n", "sql> $")
+    assert "is not a command" in shell.say(".nonsense\n", "sql> $")
     assert "semicolon" in shell.say(".help\n", "running\\.\\s+sql> ")
     os.write(shell._ours, b".quit\n")
     assert shell.process.wait(TIMEOUT_SECONDS) == 0

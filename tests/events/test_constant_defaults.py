@@ -124,7 +124,7 @@ def test_a_factory_that_makes_a_constant_is_fine(kind: Any, factory: Callable[[]
 
 def test_a_factory_that_gives_the_same_object_each_time_is_refused() -> None:
     for factory in (lambda: _shared, lambda: {"a": _shared}):
-        with pytest.raises(DefinitionError, match="gives the same object each time"):
+        with pytest.raises(DefinitionError, match="returns the same object each time"):
             type(Event)("Odd", (Event,), {"__annotations__": {"x": Any}, "x": msgspec.field(default_factory=factory)})
 
 
@@ -135,7 +135,7 @@ def test_a_struct_within_an_event_is_looked_into() -> None:
 
 
 def test_the_time_of_now_as_a_plain_default_is_refused() -> None:
-    with pytest.raises(DefinitionError, match=r"Odd\.x has the time of now as its default"):
+    with pytest.raises(DefinitionError, match=r"Odd\.x has the current time as its default"):
         type(Event)("Odd", (Event,), {"__annotations__": {"x": datetime}, "x": datetime.now(UTC)})
 
     class Fine(Event):
@@ -204,7 +204,7 @@ def test_what_runs_at_each_reading_of_an_event_or_a_state_asks_for_neither_time_
     def noted(self: Any, event: Noted) -> None:
         self.at = now()
 
-    with pytest.raises(DefinitionError, match=r"asks datetime\.now, so the state would be another one at each fold"):
+    with pytest.raises(DefinitionError, match=r"asks datetime\.now, so the state would differ at each fold"):
         type(State)("Notes", (State,), {"noted": reducer(noted)})
 
     def completed(self: Any) -> None:
@@ -258,5 +258,5 @@ def test_a_reducer_that_imports_what_it_asks_or_has_it_from_around_is_seen_throu
         (around, r"time\.time"),
         (environment, r"os\.environ"),
     ):
-        with pytest.raises(DefinitionError, match=f"asks {asked}, so the state would be another one"):
+        with pytest.raises(DefinitionError, match=f"asks {asked}, so the state would differ"):
             type(State)("Odd", (State,), {"fold": reducer(fold)})

@@ -211,10 +211,10 @@ def test_a_correlation_is_text(app: Act) -> None:
 
 
 def test_a_correlator_makes_text() -> None:
-    with pytest.raises(ValidationError, match="correlator must be a function that makes ids, not str"):
+    with pytest.raises(ValidationError, match="correlator must be a function that generates ids, not str"):
         Act("memory:", Account, correlator="mine")  # type: ignore[arg-type]
     with Act("memory:", Account, correlator=lambda: 7) as app:  # type: ignore[arg-type,return-value]
-        with pytest.raises(DefinitionError, match="correlator= makes ids that are text"):
+        with pytest.raises(DefinitionError, match="correlator= must return text"):
             app.do(Account.open, "account-7", owner="Ada")
         assert app.store.head == 0
 

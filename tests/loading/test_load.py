@@ -231,7 +231,7 @@ def test_query_gives_decoded_events_by_class(busy: Act) -> None:
 
 
 def test_query_for_what_is_no_event_of_the_app_is_refused(busy: Act) -> None:
-    with pytest.raises(ValidationError, match="is no event of this app"):
+    with pytest.raises(ValidationError, match="is not an event of this app"):
         busy.query(events=[Added])
 
 
@@ -251,5 +251,5 @@ def test_the_end_of_time_is_a_moment_too(busy: Act) -> None:
 
 
 def test_query_takes_event_classes_in_brackets(busy: Act) -> None:
-    with pytest.raises(ValidationError, match="events must be a sequence of event classes; one alone goes in brackets"):
+    with pytest.raises(ValidationError, match="a sequence of event classes; put a single one in brackets"):
         busy.query(events=Deposited)  # type: ignore[arg-type]

@@ -241,5 +241,5 @@ def test_only_event_classes_can_be_named(decorator: Any) -> None:
 
 
 def test_a_class_instead_of_an_instance_is_no_component() -> None:
-    with pytest.raises(DefinitionError, match=r"Balances is no component .* an instance of it: `Balances\(\.\.\.\)`"):
+    with pytest.raises(DefinitionError, match=r"Balances is not a component .* instance of it: `Balances\(\.\.\.\)`"):
         Act("memory:", Account, Balances)  # type: ignore[arg-type]

@@ -123,10 +123,10 @@ def test_without_a_way_to_make_a_copy_it_is_refused() -> None:
 
 
 def test_only_projections_of_the_app_can_be_rebuilt(app: Act) -> None:
-    with pytest.raises(ValidationError, match="'balances' is no projection of this app, which has none"):
+    with pytest.raises(ValidationError, match="'balances' is not a projection of this app, which has none"):
         app.rebuild(Balances())
     app.include(Balances())
-    with pytest.raises(ValidationError, match="'sums' is no projection of this app, which has 'balances'"):
+    with pytest.raises(ValidationError, match="'sums' is not a projection of this app, which has 'balances'"):
         app.rebuild("sums")
 
 

@@ -89,7 +89,7 @@ def by_keyword(event: object, *, other: object) -> None: ...
 
 @pytest.mark.parametrize("handler", [too_many, none_at_all, by_keyword])
 def test_a_handler_takes_the_event_and_perhaps_the_app(app: Act, handler: Callable[..., object]) -> None:
-    with pytest.raises(ValidationError, match=r"a handler takes the event, and the app if it wants to"):
+    with pytest.raises(ValidationError, match=r"a handler takes the event, and optionally the app"):
         app.on(Deposited)(handler)
 
 
@@ -101,7 +101,7 @@ def test_a_handler_that_takes_the_bare_event_is_told_to_take_it_committed(app: A
 
 
 def test_a_handler_of_another_event_is_refused(app: Act) -> None:
-    with pytest.raises(ValidationError, match=r"takes Committed\[Opened\], but is to be given Deposited"):
+    with pytest.raises(ValidationError, match=r"takes Committed\[Opened\], but will be given Deposited"):
 
         @app.on(Deposited)
         def handler(event: Committed[Opened]) -> None: ...
@@ -177,7 +177,7 @@ def test_one_handler_of_several_events_is_one_reaction(app: Act) -> None:
 @pytest.mark.parametrize(
     ("template", "message"),
     [
-        ("", "gave a target's name of 0 bytes"),
+        ("", "returned a target's name of 0 bytes"),
         ("x" * 513, "of 513 bytes"),
         ("a\nb", "NUL or a line break"),
         ("{version}", "names {version}"),
@@ -283,7 +283,7 @@ def test_a_reaction_added_to_a_slice_late_is_not_forgotten() -> None:
     ("lanes", "message"),
     [
         ([Lane("mail"), Lane("mail", lease=5)], "lane 'mail' is declared twice"),
-        (["mail"], "is no lane; write Lane"),
+        (["mail"], "is not a lane; write Lane"),
         ("mail", "lanes= must be a list of Lane"),
     ],
 )
@@ -484,7 +484,7 @@ def test_an_async_handler_that_gives_a_coroutine_is_blocked(app: Act) -> None:
     deposit(app, "a")
     app.settle()
     (target,) = app.blocked()
-    assert "gave a coroutine; await it" in target.error
+    assert "returned a coroutine; await it" in target.error
 
 
 @pytest.mark.parametrize("decorator", [projection_on, projection_batch])
@@ -546,8 +546,8 @@ class Payments(State, events=[Paid, PaidByCard, PaidOnline]):
 def test_a_base_class_needs_the_events_that_derive_from_it_named_too() -> None:
     heard = Heard()
     with Act("memory:", Payments) as app:
-        refused(app, r"is for Paid, but would hear nothing of PaidByCard, PaidOnline.*name all of them", Paid)
-        refused(app, "would hear nothing of PaidOnline", Paid, PaidByCard)
+        refused(app, r"is for Paid, but would receive nothing of PaidByCard, PaidOnline.*name all of them", Paid)
+        refused(app, "would receive nothing of PaidOnline", Paid, PaidByCard)
         app.on(PaidOnline, name="online")(heard)
         app.on(Paid, PaidByCard, PaidOnline, to="all", name="all")(heard)
 
@@ -562,7 +562,7 @@ def test_a_base_class_needs_the_events_that_derive_from_it_named_too() -> None:
         @projection_on(PaidByCard, PaidOnline)
         def by_card(self, event: Committed[PaidByCard]) -> None: ...
 
-    with pytest.raises(DefinitionError, match="hear nothing of PaidByCard, PaidOnline"):
+    with pytest.raises(DefinitionError, match="receive nothing of PaidByCard, PaidOnline"):
         Act("memory:", Payments, Wrong())
     Act("memory:", Payments, Right()).close()
 
@@ -577,7 +577,7 @@ def test_an_event_that_comes_to_derive_later_is_missed_when_the_app_is_made() ->
     class SentAgain(Sent):
         times: int = 0
 
-    with pytest.raises(DefinitionError, match=r"hear nothing of .*SentAgain"):
+    with pytest.raises(DefinitionError, match=r"receive nothing of .*SentAgain"):
         Act("memory:", posted)
     assert SentAgain.__stored_name__ == "SentAgain"
 

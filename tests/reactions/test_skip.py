@@ -83,7 +83,7 @@ def test_a_sleeping_worker_goes_on(app: Act) -> None:
         ({"target": "all", "position": 3}, "'mail' comes to position 2 next"),
         ({"target": "all", "reaction": "post"}, "no reaction 'post' runs under the target 'all', but 'mail'"),
         ({"target": "none"}, "there is no target"),
-        ({"target": "all", "reason": " "}, "must be told why"),
+        ({"target": "all", "reason": " "}, "needs a reason"),
         ({"target": "all", "reason": "x" * 201}, "200 at most"),
     ],
 )
@@ -188,7 +188,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     said = capsys.readouterr().out
     assert "the event is Deposited, version 2 of stream 'a'; the reaction is 'mail'" in said
     assert f"act-fast skip {path} all --reason '...'" in said
-    assert "its handlers do again all that they have done for 1 event" in said
+    assert "its handlers repeat all that they have done for 1 event" in said
     assert main(["skip", path, "all"]) == 2
     assert "--reason" in capsys.readouterr().err
     assert main(["skip", path, "all", "--reason", "no such customer"]) == 0

@@ -140,7 +140,7 @@ def test_a_block_by_hand_says_why_and_holds(app: Act) -> None:
         (lambda app: app.targets(limit=-1), "limit must not be negative"),
         (lambda app: app.targets(names=5), "names must be a sequence"),
         (lambda app: app.targets(blocked="yes"), "blocked must be True or False"),
-        (lambda app: app.defer("a", until=datetime(2026, 1, 1)), "until must know its time zone"),
+        (lambda app: app.defer("a", until=datetime(2026, 1, 1)), "until must be timezone-aware"),
         (lambda app: app.prioritize("a", 2**31), "32 bits"),
         (lambda app: app.prioritize("a", 1.5), "32 bits"),
         (lambda app: app.wait_for(-1, "a"), "position must not be negative"),

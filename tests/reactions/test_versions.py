@@ -104,7 +104,7 @@ def test_a_reaction_that_was_renamed_is_a_new_one_and_the_old_one_can_be_forgott
 def test_what_the_app_has_cannot_be_forgotten(store: LogStore) -> None:
     with Act(store, Account) as app:
         app.on(Deposited, name="audit")(Heard())
-        with pytest.raises(ValidationError, match="take it out"):
+        with pytest.raises(ValidationError, match="remove it"):
             app.forget("audit")
 
 

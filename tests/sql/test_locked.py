@@ -313,7 +313,7 @@ def test_an_event_class_called_like_a_function_does_not_open_the_way_to_it() -> 
         connection.refresh()
         assert connection.sql("select count(*) from query, names_at(1)").fetchall() == [(1,)]
         for function in ("query", '"Query"', "main.query", "system.main.query"):
-            with pytest.raises(ValidationError, match="do no more than read"):
+            with pytest.raises(ValidationError, match="only allows functions that read"):
                 connection.sql(f"from {function}('from duckdb_settings()')")
 
 

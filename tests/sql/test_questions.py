@@ -67,7 +67,7 @@ def test_states_are_told_as_of_a_time(app: Act) -> None:
 
 @pytest.mark.parametrize("moment", ["'never'", "-1"])
 def test_a_moment_that_is_none_is_refused(app: Act, moment: str) -> None:
-    with pytest.raises(Exception, match="is no moment"):
+    with pytest.raises(Exception, match="is not a moment"):
         rows(app, f"from account_at({moment})")
 
 

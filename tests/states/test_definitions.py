@@ -56,7 +56,7 @@ def test_a_reducer_for_something_that_is_no_event(kind: Any) -> None:
     def noted(self: Any, event: Any) -> None: ...
 
     noted.__annotations__["event"] = kind
-    with refused(r"Notes\.noted: .* is no event"):
+    with refused(r"Notes\.noted: .* is not an event"):
         type(State)("Notes", (State,), {"noted": reducer(noted), "__module__": __name__, "__qualname__": "Notes"})
 
 
@@ -78,7 +78,7 @@ def test_a_reducer_that_promises_to_return_something() -> None:
 
 
 def test_a_reducer_whose_annotation_means_nothing() -> None:
-    with refused(r"Notes\.noted: the annotation 'Nothing' means nothing here; define it above the class"):
+    with refused(r"Notes\.noted: the annotation 'Nothing' is not defined here; define it above the class"):
 
         class Notes(State):
             @reducer
@@ -154,7 +154,7 @@ def test_an_action_that_returns_something_that_is_no_event(kind: Any) -> None:
     def note(self: Any) -> Any: ...
 
     note.__annotations__["return"] = kind
-    with refused(r"Notes\.note: an action returns events, but .* is none"):
+    with refused(r"Notes\.note: an action returns events, but .* is not one"):
         type(State)("Notes", (State,), {"note": action(note), "__module__": __name__, "__qualname__": "Notes"})
 
 
@@ -203,7 +203,7 @@ def test_an_action_that_requires_what_is_no_invariant() -> None:
 
 
 def test_an_action_that_requires_an_invariant_of_another_state() -> None:
-    with refused(r"Notes\.note requires 'is_open', which is no invariant of .*Notes"):
+    with refused(r"Notes\.note requires 'is_open', which is not an invariant of .*Notes"):
 
         class Notes(State):
             @action(requires=[Account.is_open])
@@ -241,7 +241,7 @@ def test_an_invariant_that_no_action_requires() -> None:
         def is_short(self) -> bool:
             return True
 
-    with refused(r"the invariant 'is_short' is attached to no action; name it in `@action\(requires=\[is_short\]\)`"):
+    with refused(r"the invariant 'is_short' is not used by any action; name it in `@action\(requires=\[is_short\]\)`"):
         Act("memory:", Notes)
 
 
@@ -428,13 +428,13 @@ def test_a_method_that_hides_an_inherited_member() -> None:
 
 
 def test_a_generic_event_without_a_class_of_its_own() -> None:
-    with refused(r"Notes\.added: .*Added\[int\] is no event class; make it one: `class SomeEvent\(Added\[...\]\)`"):
+    with refused(r"Notes\.added: .*Added\[int\] is not an event class; make it one: `class SomeEvent\(Added\[...\]\)`"):
 
         class Notes(State):
             @reducer
             def added(self, event: Added[int]) -> None: ...
 
-    with refused(r"Notes\.add: .*Added\[int\] is none; make it one"):
+    with refused(r"Notes\.add: .*Added\[int\] is not one; make it one"):
 
         class Notes(State):  # type: ignore[no-redef]
             @action
@@ -584,7 +584,7 @@ def test_an_action_outside_of_a_state() -> None:
     def note(self: Any, text: str) -> Noted:
         return Noted(text)
 
-    with Act("memory:", Account) as app, refused(r"<action note> belongs to no state; write it as a method of a class"):
+    with Act("memory:", Account) as app, refused(r"<action note> does not belong to a state; write it as a method"):
         app.do(note, "n", text="x")
 
 

@@ -492,7 +492,7 @@ def test_the_command_moves_and_says_what_it_did(place: Place) -> None:
     assert (moved["events"], moved["handed_over"], moved["source"]) == (head, True, here)
     assert moved["digest"] in copied.stdout
     back = command(secret, here)
-    assert f"let programs open {here}" in back.stdout
+    assert f"programs must now open {here}" in back.stdout
     wrong = [
         command(here),
         command(here, "nonsense://x"),

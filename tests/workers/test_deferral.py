@@ -72,7 +72,7 @@ def test_a_function_that_gives_no_moment_blocks_its_target(app: Act, when: Any) 
     app.on(Deposited, defer=lambda event: when, name="later")(Heard())
     deposit(app, "a")
     app.settle()
-    assert "it gives a datetime that knows its time zone" in str([target.error for target in app.blocked()])
+    assert "it must return a timezone-aware datetime" in str([target.error for target in app.blocked()])
 
 
 def test_a_pause_by_hand_holds_a_target_until_its_time(app: Act) -> None:

@@ -126,7 +126,7 @@ def test_6_an_unknown_action_or_an_unregistered_state_is_a_clear_error_also_insi
     app.settle()
     errors = {target.name: str(target.error) for target in app.blocked()}
     assert "Stranger is not a state of this app" in errors["a"]
-    assert "'deposit' is no action" in errors["b"]
+    assert "'deposit' is not an action" in errors["b"]
 
 
 def test_7_a_limit_of_0_gives_nothing_and_none_is_unlimited(app: Act) -> None:

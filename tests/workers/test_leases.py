@@ -61,7 +61,7 @@ def test_when_every_attempt_has_lost_its_lease_the_target_is_blocked_without_ano
         until(lambda: app.settle().drained.blocked)
         assert heard.positions == []
         (blocked,) = app.blocked()
-        assert str(blocked.error).startswith("LeaseLost: 2 attempts were begun and none has ended")
+        assert str(blocked.error).startswith("LeaseLost: 2 attempts were started and none has finished")
 
 
 def test_without_blocking_a_lost_lease_is_no_end() -> None:

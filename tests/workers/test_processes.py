@@ -203,7 +203,7 @@ def test_a_dead_worker_is_replaced_after_a_while(app: Act, shop: Path) -> None:
         sell(app, range(10))
         until(settled(app))
         assert workers.end(signal.SIGINT) == 0
-    assert any("has ended (SIGKILL); again in" in line for line in workers.said)
+    assert any("has ended (SIGKILL); restarting in" in line for line in workers.said)
 
 
 def test_workers_end_when_the_one_that_began_them_is_gone(app: Act, shop: Path) -> None:

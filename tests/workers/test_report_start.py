@@ -44,14 +44,14 @@ def test_what_is_new_and_what_has_no_code_is_said_once(tmp_path: Path, caplog: p
         for _ in range(3):
             app.store.append("till-1", [("Sold", b'{"amount":1}')])
         [new] = said(caplog, app)
-        assert "reaction 'mail' is new on this store, and begins with the 3 events" in new
+        assert "reaction 'mail' is new on this store, and starts with the 3 events" in new
         assert said(caplog, app) == []
 
     with Act(tmp_path / "shop.act", Till) as app:
         app.on(Sold, to="{stream}", name="mail2")(handler)
         app.on(Sold, to="{stream}", name="later", start="now")(handler)
         new, later, mail, refund = said(caplog, app)
-        assert "reaction 'mail2' is new on this store, and begins with the 3 events" in new
+        assert "reaction 'mail2' is new on this store, and starts with the 3 events" in new
         assert "reaction 'later' is new on this store, and leaves out the 3 events" in later
         assert "reaction 'mail' is known to this store, but this program has no code for it" in mail
         assert "name='mail'" in mail

@@ -187,7 +187,7 @@ def test_a_def_that_gives_a_coroutine_is_refused(app: Act) -> None:
     app.on(Deposited, to="all", name="all")(lambda event: waits(event))
     deposit(app, "a")
     app.settle()
-    assert "gave a coroutine; write it as `async def`" in str([target.error for target in app.blocked()])
+    assert "returned a coroutine; write it as `async def`" in str([target.error for target in app.blocked()])
 
 
 def test_interrupting_a_drain_keeps_what_was_done_and_frees_the_target(app: Act) -> None:

@@ -225,7 +225,7 @@ def test_an_event_that_was_begun_when_the_machine_stopped_has_used_up_an_attempt
         again.on(Deposited, to="t", name="r", retries=0)(heard)
         assert again.settle().drained.blocked == 1
         (target,) = again.blocked()
-        assert str(target.error).startswith("LeaseLost: 1 attempts were begun and none has ended")
+        assert str(target.error).startswith("LeaseLost: 1 attempts were started and none has finished")
         assert heard.positions == []
 
 

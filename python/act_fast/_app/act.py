@@ -85,7 +85,7 @@ class Act(Reacts, Exchanges):
     ) -> None:
         arguments.one_of("unknown", unknown, ("warn", "skip", "raise"))
         if not callable(correlator):
-            raise ValidationError(f"correlator must be a function that makes ids, not {type(correlator).__name__}")
+            raise ValidationError(f"correlator must be a function that generates ids, not {type(correlator).__name__}")
         if (wrong := unplain(correlator)) is not None:
             raise ValidationError(f"correlator is called and not awaited, but {wrong}; write it as a plain `def`")
         opened, self._owned = open_store(store)

@@ -40,8 +40,8 @@ def open_store(address: Address) -> tuple[Store, bool]:
                 address.__qualname__ if isinstance(address, type) else f"an instance of {type(address).__qualname__}"
             )
             raise ValidationError(
-                f"{called} is no store; the app takes a store first (a path, `memory:` or a Store), then what it is"
-                ' made of: `Act("bank.act", Account)`'
+                f"{called} is not a store; the app takes a store first (a path, `memory:` or a Store), then its"
+                ' components: `Act("bank.act", Account)`'
             )
         return address, False
     if address == "memory:":

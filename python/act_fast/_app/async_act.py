@@ -84,7 +84,7 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
     ) -> None:
         if isinstance(store, Act):
             if components or lanes:
-                raise DefinitionError("an Act has its components already; include them there, or hand over a store")
+                raise DefinitionError("an Act already has its components; include more there, or pass a store")
             self._app = store
         else:
             self._app = Act(

@@ -56,7 +56,7 @@ def connect(
         if is_store(source):
             return Connection(library_of_store(source, at_hand), None, at, files)
         raise ValidationError(
-            f"{type(source).__name__} can not be asked in SQL; hand over an app, a store, a path or an address"
+            f"{type(source).__name__} cannot be queried in SQL; pass an app, a store, a path or an address"
         )
     store = _open(source)
     try:

@@ -58,7 +58,7 @@ class Exchanges:
         """
         store = self._engine.store
         if not isinstance(store, LocalLog):
-            raise ValidationError(f"{type(store).__name__} is no log on this machine; back it up by its own means")
+            raise ValidationError(f"{type(store).__name__} is not a log on this machine; back it up with its own tools")
         return store.backup(path, progress=progress)
 
     def restore(
@@ -146,7 +146,7 @@ class Exchanges:
         check_names(conditions)
         if query is not None:
             if events is not None or any(each not in (None, 0) for each in conditions.values()):
-                raise ValidationError("a query says itself what it wants: export it without any other condition")
+                raise ValidationError("a query chooses its own rows: export it without any other condition")
             need("exporting the answer of a query", "duckdb", "fsspec")
             from act_fast.stores.log.export import check_destination, export_answer
 
@@ -156,7 +156,7 @@ class Exchanges:
                 progress(made.rows, made.rows)
             return made
         if params is not None or at is not None:
-            raise ValidationError("params= and at= go with a query; for events as of a position, say before=")
+            raise ValidationError("params= and at= need a query; for events as of a position, use before=")
         return log_of(self._engine.store).export(
             path,
             names=None if events is None else self._engine.names_of(events),
@@ -225,5 +225,5 @@ def log_of(store: Store, progress: Progress | None = None) -> LocalLog:
 
     found = at_hand(store, progress)
     if not isinstance(found, LocalLog):
-        raise ValidationError(f"{type(store).__name__} is no log, and does not say how it is copied; use its own means")
+        raise ValidationError(f"{type(store).__name__} is not a log, and cannot be copied; use its own tools")
     return found

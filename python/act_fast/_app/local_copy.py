@@ -128,7 +128,7 @@ class _Copy:
             except OSError as error:
                 raise StoreError(
                     f"there is no room for a copy of the store at {self._folder} ({error.strerror or error}); name"
-                    f" another folder by {_CACHE}"
+                    f" another folder in {_CACHE}"
                 ) from error
             self._log = LogStore(self._folder / "log.act", durability="os", payload_max_bytes=_PAYLOAD_BYTES_MAX)
             self._identity = self._found()

@@ -93,7 +93,7 @@ def move_telling(
         here, there = transfer_of(opened), transfer_of(into)
         if here.store_id == there.store_id:  # by another name; its row would be locked, and waited for ever after
             raise ValidationError(
-                "source and target are the same store, or one was made of a backup of the other; name an empty target"
+                "source and target are the same store, or one was made from a backup of the other; name an empty target"
             )
         if hand_over and not restart_reactions and not offers_reactions(into):
             _check_reactions(opened)
@@ -143,7 +143,7 @@ def _target(address: Address, stack: ExitStack) -> Store:
 
 def _given(store: Store) -> Store:
     if not is_store(store):
-        raise ValidationError(f"{type(store).__name__} is no store; hand over a path, an address or a store")
+        raise ValidationError(f"{type(store).__name__} is not a store; pass a path, an address or a store")
     return store
 
 
@@ -164,7 +164,6 @@ def _check_reactions(store: Store) -> None:
         found = reactions.targets(limit=1)
     if found:
         raise ValidationError(
-            "the source has targets of reactions, and the target keeps nothing of reactions, so that they would begin"
-            " again some day, with the first event. If that is what you want, say restart_reactions=True"
-            " (--restart-reactions)"
+            "the source has reactions, but the target cannot keep their progress, so they would one day start again"
+            " from the first event. If that is what you want, use restart_reactions=True (--restart-reactions)"
         )

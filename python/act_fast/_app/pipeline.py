@@ -213,7 +213,7 @@ class Engine:
         if entry.closed:
             raise StreamClosedError(stream)
         if not entry.version:
-            raise ValidationError(f"stream {stream!r} has no events, so there is no state to store; do something first")
+            raise ValidationError(f"stream {stream!r} has no events, so there is no state to store; append some first")
         loader.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
         return self._snapshot(loader, model, stream, loaded)
 
@@ -246,10 +246,10 @@ class Engine:
     def names_of(self, events: Sequence[type[Event]]) -> list[str]:
         """The names that events of some classes are stored under."""
         if isinstance(events, type | str | bytes) or not isinstance(events, Sequence):
-            raise ValidationError("events must be a sequence of event classes; one alone goes in brackets")
+            raise ValidationError("events must be a sequence of event classes; put a single one in brackets")
         for event in events:
             if event not in self.registry.owners:
-                raise DefinitionError(f"{event!r} is no event of this app; name event classes of its states")
+                raise DefinitionError(f"{event!r} is not an event of this app; name event classes of its states")
         return [name for name, event in self.registry.codec.classes.items() if event in events]
 
     def _begin(self) -> Loader:
@@ -371,7 +371,7 @@ class Engine:
         found: object = when(self._snapshot(loader, model, snapshot.stream, done, snapshot.appended))
         if callable(found) or is_unrun(found):
             discard(found)
-            raise DefinitionError(f"{model.definition.name}: snapshot_when= gave {called(found)}; let it give a bool")
+            raise DefinitionError(f"{model.definition.name}: snapshot_when= returned {called(found)}, not a bool")
         return bool(found)
 
     def _snapshot(
@@ -395,14 +395,14 @@ class Engine:
         causation = Causation(ActionCause(place, stream, actor), here.event)
         correlation = here.correlation or self._correlator()
         if type(correlation) is not str:
-            raise DefinitionError(f"correlator= makes ids that are text (str), but made {type(correlation).__name__}")
+            raise DefinitionError(f"correlator= must return text (str), but returned {type(correlation).__name__}")
         return encode_meta(Meta(correlation, causation))
 
 
 def _nested(what: str) -> DefinitionError:
     return DefinitionError(
-        f"{what} was called by {deciding.get()}, which does nothing but fold or decide: let the action return events,"
-        " or a reaction do what follows from them"
+        f"{what} was called by {deciding.get()}, which may only fold or decide: return events from the action,"
+        " or use a reaction for what follows from them"
     )
 
 

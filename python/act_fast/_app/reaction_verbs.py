@@ -269,7 +269,7 @@ class Reacts(Declares):
         """
         name = arguments.text("reaction", reaction)
         if any(each.name == name for each in self.reactions):
-            raise ValidationError(f"this app has the reaction {name!r}; take it out before you forget it")
+            raise ValidationError(f"this app has the reaction {name!r}; remove it before you forget it")
         return self._program.port().forget(name)
 
     def rebuild(self, projection: Projection | str, *, resume: bool = True, progress: Progress | None = None) -> int:

@@ -101,7 +101,7 @@ def microseconds(what: str, when: object) -> int | None:
     if not isinstance(when, datetime):
         raise ValidationError(f"{what} must be a datetime, not {_kind(when)}")
     if when.utcoffset() is None:
-        raise ValidationError(f"{what} must know its time zone: {when!r} does not; add tzinfo=UTC or the zone you mean")
+        raise ValidationError(f"{what} must be timezone-aware: {when!r} is not; add tzinfo=UTC or the zone you mean")
     return microseconds_of(when)
 
 
@@ -136,7 +136,7 @@ def directory(path: str | os.PathLike[str]) -> str:
         )
     if isinstance(path, str) and _MEMORY.fullmatch(path):
         raise ValidationError(
-            f"{path!r} names no store in memory here: write `memory:` for an app, or `LogStore.memory()`. A folder of"
+            f"{path!r} does not name a store in memory: write `memory:` for an app, or `LogStore.memory()`. A folder of"
             f" that name is `./{path}`"
         )
     return os.path.abspath(found)

@@ -248,7 +248,7 @@ def _feeds(kind: str, fields: tuple[Any, ...], where: Callable[[Any], object] | 
         event = fields[0]
         _check_event(kind, event)
         if len(fields) != 2 or not callable(fields[1]) or isinstance(fields[1], type):
-            raise DefinitionError(f"{kind}({event.__qualname__}) says no value; {form}")
+            raise DefinitionError(f"{kind}({event.__qualname__}) names no value; {form}")
         value = record(f"the function of {kind}", fields[1], event)
         return (Feed(event, value, _where(kind, where, event)),)
     return tuple(_feed_of_field(kind, each, where, form) for each in fields)
@@ -256,7 +256,7 @@ def _feeds(kind: str, fields: tuple[Any, ...], where: Callable[[Any], object] | 
 
 def _feed_of_field(kind: str, field: object, where: Callable[[Any], object] | None, form: str) -> Feed:
     if not isinstance(field, MemberDescriptorType):
-        raise DefinitionError(f"{kind}: {type(field).__name__} is no field of an event; {form}")
+        raise DefinitionError(f"{kind}: {type(field).__name__} is not a field of an event; {form}")
     event: Any = field.__objclass__
     name = field.__name__
     _check_event(f"{kind}({event.__qualname__}.{name})", event)
@@ -264,8 +264,8 @@ def _feed_of_field(kind: str, field: object, where: Callable[[Any], object] | No
         # The field of a class that inherits it is the very same object, so nobody could tell which one is meant.
         heirs = ", ".join(each.__qualname__ for each in event.__subclasses__())
         raise DefinitionError(
-            f"{kind}: {name!r} is a field of {event.__qualname__}, which {heirs} inherits, so which of them is meant"
-            f" cannot be told; write {kind}(SomeEvent, lambda e: e.{name})"
+            f"{kind}: {name!r} is a field of {event.__qualname__}, which {heirs} inherits, so it is unclear"
+            f" which of them is meant; write {kind}(SomeEvent, lambda e: e.{name})"
         )
     return Feed(event, Leaf((name,)), _where(kind, where, event))
 
@@ -277,7 +277,7 @@ def _where(kind: str, where: Callable[[Any], object] | None, event: type[Any]) -
 def _check_event(kind: str, event: object) -> None:
     if not isinstance(event, type) or not issubclass(event, Event) or event is Event:
         called = event.__qualname__ if isinstance(event, type) else repr(event)
-        raise DefinitionError(f"{kind}: {called} is no event class")
+        raise DefinitionError(f"{kind}: {called} is not an event class")
 
 
 def _between(op: str, left: object, right: object) -> Declared:

@@ -58,11 +58,11 @@ def one_of(value: T, option: T, /, *options: T) -> bool:
 def constant_of(place: str, value: object) -> Constant:
     """A value as a constant of the tree."""
     if not isinstance(value, _CONSTANTS):
-        raise DefinitionError(f"{place}: {type(value).__name__} cannot stand in a declaration; write a reducer")
+        raise DefinitionError(f"{place}: {type(value).__name__} cannot be used in a declaration; write a reducer")
     if isinstance(value, int) and not -_INT_MAX - 1 <= value <= _INT_MAX:
         raise DefinitionError(f"{place}: a whole number in a declaration has at most 64 bits")
     if isinstance(value, float) and value - value != 0:
-        raise DefinitionError(f"{place}: {value!r} cannot stand in a declaration")
+        raise DefinitionError(f"{place}: {value!r} cannot be used in a declaration")
     return Constant(value, type(value).__name__)
 
 
@@ -102,7 +102,7 @@ class Recorder:
             raise AttributeError(name)
         node = self.__node__
         if not isinstance(node, Leaf):
-            raise DefinitionError(f"{self.__place__}: .{name} can only be had of the event's fields")
+            raise DefinitionError(f"{self.__place__}: .{name} is only available on the event's fields")
         return Recorder(Leaf((*node.path, name)), self.__place__)
 
     def __neg__(self) -> "Recorder":

@@ -116,7 +116,7 @@ def _check_comparable(place: str, op: str, left: Typed, right: Typed) -> None:
     elif sorts & {"none", "bool"}:
         same = False
     if not same:
-        raise DefinitionError(f"{place}: {called(left.hint)} {op} {called(right.hint)} cannot be compared so")
+        raise DefinitionError(f"{place}: {called(left.hint)} {op} {called(right.hint)} cannot be compared like that")
 
 
 def _never_zero(node: Node) -> bool:
@@ -150,7 +150,7 @@ def _field_hint(place: str, inside: str, owner: Any, name: str) -> Any:
     try:
         fields = {each.name: each.type for each in msgspec.structs.fields(owner)}
     except NameError as error:
-        raise DefinitionError(f"{place}: the annotation {error.name!r} means nothing yet; define it above") from None
+        raise DefinitionError(f"{place}: the annotation {error.name!r} is not defined yet; define it above") from None
     if name not in fields:
         raise DefinitionError(f"{place}: {inside} has no field {name!r}; it has {', '.join(fields) or 'none'}")
     return fields[name]

@@ -107,7 +107,7 @@ def decoders_of(event: type[Event], path: tuple[type[Event], ...] = ()) -> dict[
         path: the classes that led here, from upcaster to upcaster.
     """
     if event in path:
-        raise DefinitionError(f"the upcasters of {_where(event)} go in a circle; let one of them take a dict")
+        raise DefinitionError(f"the upcasters of {_where(event)} form a cycle; let one of them take a dict")
     own: Decode = msgspec.json.Decoder(event).decode
     found: dict[str, Decode] = {event.__stored_name__: own}
     for each in event.__upcasts__.values():

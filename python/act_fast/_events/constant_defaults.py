@@ -76,7 +76,8 @@ def check_constant(cls: type) -> None:
         after = getattr(struct, "__post_init__", None)
         if after is not None and (asked := asks_for(after)) is not None:
             raise DefinitionError(
-                f"{struct.__qualname__}.__post_init__ asks {asked}, again at each reading; let the action fill it in"
+                f"{struct.__qualname__}.__post_init__ asks {asked}, again each time it is read; let the action"
+                " fill it in"
             )
         plain = {each.name: each.default for each in kind.fields if each.default is not msgspec.NODEFAULT}
         if struct not in _written:
@@ -97,7 +98,7 @@ def _check_body(cls: type, body: Body | None, defaults: Iterable[str]) -> frozen
         if (asked := body.asks(field)) is not None:
             raise DefinitionError(
                 f"{cls.__qualname__}.{field} has a default that asks {asked}, so each start of the program has another;"
-                f" let the action fill it in, and write `{field}: ... | None = None` for what lacks it"
+                f" let the action fill it in, and write `{field}: ... | None = None` for events without it"
             )
     return frozenset(field for field in defaults if body.writes_out(field))
 
@@ -112,11 +113,11 @@ def _check(place: str, field: str, factory: Any) -> None:
     _refuse(place, field, _changing(factory, frozenset()))
     first, second = factory(), factory()
     if msgspec.json.encode(first) != msgspec.json.encode(second):
-        raise DefinitionError(f"{place} has a default_factory that makes something else each time; use a constant")
+        raise DefinitionError(f"{place} has a default_factory that returns something else each time; use a constant")
     if can_change(first) and _parts(first) & _parts(second):
         raise DefinitionError(
-            f"{place} has a default_factory that gives the same object each time, which all instances would share; let"
-            " it make a new one"
+            f"{place} has a default_factory that returns the same object each time, which all instances would"
+            " share; let it make a new one"
         )
     _refuse(place, field, next(filter(None, map(_variable, _functions(factory, set()))), None))
 
@@ -125,7 +126,7 @@ def _refuse(place: str, field: str, culprit: str | None) -> None:
     if culprit is not None:
         raise DefinitionError(
             f"{place} has a default_factory that asks {culprit}, so what lacks the field would mean something else at"
-            f" each reading; let the action fill it in, and write `{field}: ... | None = None` for what lacks it"
+            f" each reading; let the action fill it in, and write `{field}: ... | None = None` for events without it"
         )
 
 
@@ -134,7 +135,7 @@ def _check_value(place: str, default: object) -> None:
     what = _made_at_start(default)
     if what is not None:
         raise DefinitionError(
-            f"{place} has {what} as its default, another one at each start of the program; let the action fill it in,"
+            f"{place} has {what} as its default, which differs each time the program starts; let the action fill it in,"
             " and write `| None = None`. A constant is written out in the class itself"
         )
 
@@ -144,7 +145,7 @@ def _made_at_start(value: object) -> str | None:
     if isinstance(value, str):
         value = _read_as(value)
     if isinstance(value, UUID) and value.version in (1, 4, 6, 7):
-        return "a UUID that is drawn" if value.version == 4 else "a UUID of the time"
+        return "a random UUID" if value.version == 4 else "a time-based UUID"
     now: object = None
     if isinstance(value, datetime):
         margin = _CLOCK_MARGIN if value.microsecond else _CLOCK_MARGIN_OF_SECONDS
@@ -160,7 +161,7 @@ def _made_at_start(value: object) -> str | None:
         now = any(
             abs(clock() / unit - value) < seconds * 10**9 / unit for clock in _CLOCKS_OF_INTEGERS for unit in _UNITS
         )
-    return "the time of now" if now else None
+    return "the current time" if now else None
 
 
 def _read_as(text: str) -> object:
@@ -245,9 +246,9 @@ def _variable(factory: Any) -> str | None:
         for name in _globals(factory):
             known = _global(factory, name)
             if not callable(known) and not (name.isupper() and _is_constant(known)):
-                return f"the variable `{name}`, which is no constant"
+                return f"the variable `{name}`, which is not a constant"
     wrong = next((each for each in held if not callable(each) and not _is_constant(each)), None)
-    return None if wrong is None else f"a {type(wrong).__qualname__} that it was made with, which is no constant"
+    return None if wrong is None else f"a {type(wrong).__qualname__} that it was made with, which is not a constant"
 
 
 def _globals(function: FunctionType) -> Iterator[str]:

@@ -104,5 +104,5 @@ def _leave(token: "Token[Here | None]") -> None:
     except ValueError:
         raise DefinitionError(
             "`with app.context(...)` was entered in one context and left in another, as a `def` dependency of a web"
-            " framework does on its threads, so it has held for nobody in between; make what it stands in `async def`"
+            " framework does on its threads, so it had no effect in between; make what it stands in `async def`"
         ) from None

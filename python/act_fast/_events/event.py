@@ -119,7 +119,7 @@ def encode(event: Event) -> tuple[str, bytes]:
         TypeError: it is no event.
     """
     if not isinstance(event, Event):
-        raise TypeError(f"{type(event).__name__} is no event")
+        raise TypeError(f"{type(event).__name__} is not an event")
     try:
         data = _encode(event)
         if event.__floats__:

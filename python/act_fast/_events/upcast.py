@@ -46,7 +46,7 @@ class Upcast(Generic[O, N]):
             hints = typing.get_type_hints(self.function, localns={**self._scope, **self._itself()})
         except NameError as error:
             raise DefinitionError(
-                f"{place}: the annotation {error.name!r} means nothing here; define it above"
+                f"{place}: the annotation {error.name!r} is not defined here; define it above"
             ) from None
         returned = hints.pop("return", None)
         if len(hints) != 1 or self.function.__code__.co_argcount != 1:
@@ -114,8 +114,8 @@ def add_upcast(target: Any, found: Upcast[Any, Any]) -> None:
         raise DefinitionError(f"{place} is called and not awaited, but {wrong}; write it as a plain `def`")
     if (asked := asks_for(found.function)) is not None:
         raise DefinitionError(
-            f"{place} asks {asked}, so an old event would mean something else at each reading; take what is missing"
-            " from the old data, or let it be None"
+            f"{place} asks {asked}, so an old event would mean something else each time it is read; take what is"
+            " missing from the old data, or let it be None"
         )
     if not isinstance(target, type) or not hasattr(target, "__upcasts__"):
         raise DefinitionError(

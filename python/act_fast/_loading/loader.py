@@ -189,8 +189,8 @@ class Loader:
             self._warned.add(key)
             name = model.definition.name
             log.warning(
-                "the snapshot of %r at version %d is not used: %s; the same goes, without a word, for other snapshots"
-                " of %s",
+                "the snapshot of %r at version %d is not used: %s; the same goes, without further messages, for other"
+                " snapshots of %s",
                 stream,
                 version,
                 why,

@@ -138,7 +138,7 @@ def check_folded(action: Action[Any, Any, Any], state: Any) -> None:
     if (changed := difference(state, back, kind.__qualname__)) is not None:
         raise DefinitionError(
             f"after {action.place}, {changed} from JSON, so a snapshot would not be what was folded; let the field's"
-            " type say what it holds, or the reducer put there what JSON has"
+            " type say what it holds, or let the reducer store something that JSON can hold"
         )
 
 
@@ -153,8 +153,8 @@ def check_declared(fold: "Fold[Any]", state: Any, after: Any, events: Iterable[E
     for name in plan.fields:
         if getattr(state, name) != getattr(after, name):
             raise DefinitionError(
-                f"{fold.definition.name}.{name} is declared, so nothing but its declaration may change it; take it out"
-                " of the reducer that assigns to it, or give it a plain default"
+                f"{fold.definition.name}.{name} is declared, so only its declaration may change it; remove it"
+                " from the reducer that assigns to it, or give it a plain default"
             )
 
 
@@ -196,7 +196,7 @@ def _foreign(action: Action[Any, Any, Any], fold: "Fold[Any]", kind: type) -> st
         return f"{action.place} returned {kind.__qualname__}, which {newest} has replaced; return that one"
     known = ", ".join(each.__qualname__ for each in definition.reducers) or "none"
     return (
-        f"{action.place} returned {kind.__qualname__}, which is no event of {definition.state.__qualname__}; it has"
+        f"{action.place} returned {kind.__qualname__}, which is not an event of {definition.state.__qualname__}; it has"
         f" {known}; add a reducer for it, or name it in events=[...]"
     )
 

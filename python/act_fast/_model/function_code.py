@@ -3,7 +3,7 @@
 What is looked at: the instructions, constants, defaults and closure of a function; the functions and constants that it
 names, as far as they are the program's own, also through its modules and classes; and methods and constants of the
 classes that it is given. Where code is, and what its docstring says, does not count. What C code does cannot be seen,
-and what an object holds that can change is no constant.
+and what an object holds that can change is not a constant.
 """
 
 import dataclasses

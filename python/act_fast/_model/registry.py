@@ -61,7 +61,7 @@ class Registry:
             hint = (
                 "the class itself comes first, without quotes, then the stream"
                 if isinstance(state, str)
-                else "hand it to the app when it is made, or include it"
+                else "pass it to the app when you create it, or include it"
             )
             raise DefinitionError(
                 f"{_called(state)} is not a state of this app, which has {_listed(self.models)}; {hint}"
@@ -83,7 +83,7 @@ class Registry:
 
     def _no_action(self, given: object) -> str:
         if isinstance(given, Action):
-            return f"{given!r} belongs to no state; write it as a method of a class that derives from State"
+            return f"{given!r} does not belong to a state; write it as a method of a class that derives from State"
         if isinstance(given, MethodType):
             name = f"{type(given.__self__).__qualname__}.{given.__name__}"
             return f"{name} is bound to an instance here; name the action by its class: `{name}`"
@@ -92,7 +92,7 @@ class Registry:
         known = [action.place for state in self.models for action in state.__definition__.actions.values()]
         close = get_close_matches(str(given), known, 1) if isinstance(given, str) else []
         hint = f"; did you mean {close[0]}, without quotes?" if close else ""
-        return f"{_called(given)} is no action; this app has {', '.join(known) or 'none'}{hint}"
+        return f"{_called(given)} is not an action; this app has {', '.join(known) or 'none'}{hint}"
 
     def _claim_events(self, state: type[State]) -> None:
         for event in state.__definition__.reducers:
@@ -111,7 +111,7 @@ def _states_in(components: Iterable[object]) -> Iterator[type[State]]:
         if isinstance(each, type) and issubclass(each, State) and each is not State:
             yield each
         elif not is_bundle(each):
-            raise DefinitionError(f"{_called(each)} is no component of an app; {_hint_for_component(each)}")
+            raise DefinitionError(f"{_called(each)} is not a component of an app; {_hint_for_component(each)}")
 
 
 def _check_state(state: type[State]) -> None:
@@ -125,7 +125,7 @@ def _check_state(state: type[State]) -> None:
     for name, rule in definition.rules.items():
         if not rule.always and name not in attached:
             raise DefinitionError(
-                f"{_where(state)}: the invariant {name!r} is attached to no action; name it in"
+                f"{_where(state)}: the invariant {name!r} is not used by any action; name it in"
                 f" `@action(requires=[{name}])`, or write `@invariant(..., always=True)`"
             )
 
@@ -150,14 +150,14 @@ def _hint_for_component(given: object) -> str:
     if isinstance(origin, type) and issubclass(origin, State):
         return f"make it a class: `class SomeState({origin.__name__}[...])`"
     if isinstance(given, type) and issubclass(given, Event):
-        return "events need not be handed over: an app knows those of its states' reducers and actions"
+        return "you need not pass events: an app knows those of its states' reducers and actions"
     if isinstance(given, type) and hasattr(given, "components"):
-        return f"hand over an instance of it: `{given.__qualname__}(...)`"
+        return f"pass an instance of it: `{given.__qualname__}(...)`"
     if isinstance(given, State):
-        return f"hand over the class itself: `{type(given).__qualname__}`"
+        return f"pass the class itself: `{type(given).__qualname__}`"
     if isinstance(given, list | tuple | set | frozenset):
-        return "hand over each by itself, without brackets"
-    return "hand it state classes, projections and slices"
+        return "pass each by itself, without brackets"
+    return "pass state classes, projections and slices"
 
 
 def _called(what: object) -> str:

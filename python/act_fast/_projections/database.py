@@ -97,8 +97,8 @@ class Database:
         """
         if self._inherited:
             raise DefinitionError(
-                f"{self._place}: its connection was made by the process that this one was forked from, and works there"
-                " only; hand over a function that connects, or make the projection in the child"
+                f"{self._place}: its connection was made before this process was forked, and works only in the"
+                " parent; pass a function that connects, or create the projection in the child"
             )
 
     @property

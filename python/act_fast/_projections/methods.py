@@ -69,8 +69,8 @@ class Method:
         if found is not None and is_unrun(found):
             discard(found)
             raise NonRetryableError(
-                f"{self.place} gave {called(found)}, so its body has not run; make it `async def`, or take the `yield`"
-                " out"
+                f"{self.place} returned {called(found)}, so its body has not run; make it `async def`, or remove the"
+                " `yield`"
             )
 
 

@@ -177,4 +177,4 @@ def _of_app(components: Iterable[object], projection: Projection | str) -> Proje
             return each
     names = ", ".join(repr(each.name) for each in known) or "none"
     called = repr(projection) if isinstance(projection, str) else repr(getattr(projection, "name", projection))
-    raise ValidationError(f"{called} is no projection of this app, which has {names}; include it first")
+    raise ValidationError(f"{called} is not a projection of this app, which has {names}; include it first")

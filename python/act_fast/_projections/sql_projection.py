@@ -381,7 +381,7 @@ class SqlProjection(Projection):
                 check_said(self.name, position, said, tables)
                 return position if self._misfit(position, said, tables, run) is None else None
         except Exception as error:
-            log.debug("what the database of %r has come to cannot be told: %s", self.name, error)
+            log.debug("how far the database of %r has come is not known: %s", self.name, error)
             return None
 
     def _look(self, db: Any, run: Run) -> Watermark:
@@ -398,7 +398,7 @@ class SqlProjection(Projection):
         why = self._why_not(position, said, tables, run)
         if why is not None:
             if not self._suffix:
-                log.warning("projection %r is made again from the first event: %s", self.name, why)
+                log.warning("projection %r is rebuilt from the first event: %s", self.name, why)
             self._drop_tables(db)
         if why is not None or not self._is_set_up:
             self.setup(db)

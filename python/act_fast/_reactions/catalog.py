@@ -76,8 +76,8 @@ class Catalog:
         if reaction.lane not in self.lanes:
             known = ", ".join(map(repr, self.lanes))
             raise DefinitionError(
-                f"{reaction.place}: lane {reaction.lane!r} is not declared, there is {known}; hand the app or the slice"
-                f" lanes=[Lane({reaction.lane!r})]"
+                f"{reaction.place}: lane {reaction.lane!r} is not declared (there is {known}); pass the app or the"
+                f" slice lanes=[Lane({reaction.lane!r})]"
             )
 
     def _spec(self, number: int, reaction: Reaction) -> Spec:

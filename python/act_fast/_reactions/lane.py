@@ -59,7 +59,7 @@ def lanes_by_name(declared: Iterable[Sequence[Lane]]) -> dict[str, Lane]:
             raise DefinitionError(f"lanes= must be a list of Lane, not {type(each).__name__}; write [Lane('mail')]")
         for lane in each:
             if not isinstance(lane, Lane):
-                raise DefinitionError(f"{lane!r} is no lane; write Lane({lane!r})")
+                raise DefinitionError(f"{lane!r} is not a lane; write Lane({lane!r})")
             if lanes.setdefault(lane.name, lane) != lane:
                 raise DefinitionError(f"lane {lane.name!r} is declared twice, differently; declare it once")
     lanes.setdefault(DEFAULT_LANE, Lane(DEFAULT_LANE))

@@ -127,7 +127,7 @@ def reaction_of(
 
 
 def check_events(decorator: str, events: Iterable[object]) -> None:
-    """Refuse what is no event class, and the function itself where the events are to be named.
+    """Refuse what is not an event class, and the function itself where the events are to be named.
 
     Args:
         decorator: how the decorator is written, without its brackets.
@@ -154,9 +154,9 @@ def check_derived(place: str, events: Sequence[type[Event]]) -> None:
             names = ", ".join(each.__qualname__ for each in missing)
             every = ", ".join(each.__qualname__ for each in (*events, *missing))
             raise DefinitionError(
-                f"{place} is for {event.__qualname__}, but would hear nothing of {names}, which derive from it and are"
-                f" stored under names of their own; name all of them, ({every}), and look at `type(event.data)` if only"
-                " some matter"
+                f"{place} is for {event.__qualname__}, but would receive nothing of {names}, which derive from it and"
+                f" are stored under names of their own; name all of them, ({every}), and look at `type(event.data)` if"
+                " only some matter"
             )
 
 
@@ -266,7 +266,7 @@ def _takes_app(
     required = [each for each in positional if each.default is each.empty]
     if (not positional and not starred) or len(required) > 2 or keyword:
         raise DefinitionError(
-            f"{place}: a handler takes the event, and the app if it wants to; write"
+            f"{place}: a handler takes the event, and optionally the app; write"
             f" `def {getattr(handler, '__name__', 'handler')}(event: Committed[{events[0].__qualname__}])`"
         )
     if positional and positional[0].name in hints and not batch:
@@ -334,7 +334,7 @@ def _check_first(place: str, hint: Any, events: tuple[type[Event], ...]) -> None
     """Refuse a first parameter that says it takes something else than what it will be given."""
     if isinstance(hint, type) and issubclass(hint, Event):
         raise DefinitionError(
-            f"{place} takes {hint.__qualname__}, but a handler is given where and when the event happened too; write"
+            f"{place} takes {hint.__qualname__}, but a handler also gets where and when the event happened; write"
             f" `event: Committed[{hint.__qualname__}]`, and find it in `event.data`"
         )
     if typing.get_origin(hint) is not Committed:
@@ -347,5 +347,5 @@ def _check_first(place: str, hint: Any, events: tuple[type[Event], ...]) -> None
         if not issubclass(event, tuple(classes)):
             names = " | ".join(each.__qualname__ for each in classes)
             raise DefinitionError(
-                f"{place} takes Committed[{names}], but is to be given {event.__qualname__}; fix one of them"
+                f"{place} takes Committed[{names}], but will be given {event.__qualname__}; fix one of them"
             )

@@ -86,7 +86,7 @@ def skip(
     reaction = None if reaction is None else arguments.text("reaction", reaction)
     reason = arguments.text("reason", reason)
     if not reason.strip():
-        raise ValidationError("skip() must be told why: reason= is kept with what was skipped")
+        raise ValidationError("skip() needs a reason: reason= is kept with what was skipped")
     if len(reason) > _REASON_LETTERS:
         raise ValidationError(f"reason= has {len(reason)} letters, {_REASON_LETTERS} at most")
     head = _chosen(target, port.heads(target), position, reaction)
@@ -148,8 +148,8 @@ def _notes(port: ReactionPort) -> Iterator[_Note | _Reset]:
 def _chosen(target: str, heads: list[Head], position: int | None, reaction: str | None) -> Head:
     if not heads:
         raise ValidationError(
-            f'"{target}" is a reaction that holds, no target: its `to=` has found none for the event yet, so there is'
-            " nothing to step over; fix `to=`, then unblock it"
+            f'"{target}" is a reaction that is held, not a target: its `to=` has found none for the event yet, so there'
+            " is nothing to step over; fix `to=`, then unblock it"
         )
     there = [each for each in heads if reaction is None or each[0] == reaction]
     if not there:

@@ -35,15 +35,17 @@ _TEXTS: Final = (
 def check_target(place: str, name: object) -> str:
     """A target's name, or what is wrong with it."""
     if not isinstance(name, str):
-        raise DefinitionError(f"{place} gave {type(name).__name__}, which names no target; give text")
+        raise DefinitionError(f"{place} returned {type(name).__name__}, which names no target; return text")
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
-        raise DefinitionError(f"{place} gave a target's name with a lone surrogate, which cannot be stored") from None
+        raise DefinitionError(
+            f"{place} returned a target's name with a lone surrogate, which cannot be stored"
+        ) from None
     if not 0 < size <= TARGET_BYTES_MAX:
-        raise DefinitionError(f"{place} gave a target's name of {size} bytes; it has 1 to {TARGET_BYTES_MAX}")
+        raise DefinitionError(f"{place} returned a target's name of {size} bytes; it has 1 to {TARGET_BYTES_MAX}")
     if "\0" in name or "\n" in name or "\r" in name:
-        raise DefinitionError(f"{place} gave a target's name with NUL or a line break in it; leave them out")
+        raise DefinitionError(f"{place} returned a target's name with NUL or a line break in it; leave them out")
     return name
 
 

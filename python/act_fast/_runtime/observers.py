@@ -72,7 +72,9 @@ class Observers:
                 found = observer(make())
                 if is_unrun(found):
                     discard(found)
-                    raise DefinitionError(f"an observer of {kind!r} gave {called(found)}; write it as a plain `def`")
+                    raise DefinitionError(
+                        f"an observer of {kind!r} returned {called(found)}; write it as a plain `def`"
+                    )
             except BaseException as error:
                 if not is_failure(error):
                     raise
@@ -94,7 +96,7 @@ class Observers:
         """
         text = error_text(error)
         if not once or text not in self._logged:
-            after = "; it is not said again" if once else f"; {then}" if then else ""
+            after = "; this is not logged again" if once else f"; {then}" if then else ""
             log.warning("%s failed: %s%s", doing, text, after, exc_info=error)
         if once:
             self._logged.add(text)

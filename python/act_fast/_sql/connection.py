@@ -56,7 +56,7 @@ class Connection:
         self._check_process()
         if self._session.files:
             raise ValidationError(
-                "with files=True there is no way to DuckDB's own connection, which could write files; ask with sql(),"
+                "with files=True DuckDB's own connection is not available, as it could write files; ask with sql(),"
                 " or use connect(...) without files=True"
             )
         return self._session.connection
@@ -100,8 +100,7 @@ class Connection:
     def _check_process(self) -> None:
         if self._inherited:
             raise StoreClosedError(
-                "this connection was made by the process that this one was forked from; open the store and connect"
-                " again in the child"
+                "this connection was made before this process was forked; open the store and connect again in the child"
             )
 
     def __enter__(self) -> Self:

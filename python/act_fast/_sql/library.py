@@ -81,7 +81,7 @@ class Library:
         for relation in self.relations.values():
             if isinstance(relation, EventClassRelation) and relation.event is event:
                 return relation.columns(log, filter)
-        raise DefinitionError(f"{event!r} is no event of this app; name an event class of its states")
+        raise DefinitionError(f"{event!r} is not an event of this app; name an event class of its states")
 
     def session(
         self, connection: duckdb.DuckDBPyConnection, at: int | datetime | None = None, *, files: bool = False

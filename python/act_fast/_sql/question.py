@@ -146,7 +146,7 @@ def _check_within(connection: duckdb.DuckDBPyConnection, query: str, known: Coll
             name = str(node["function"].get("function_name")).casefold()
             if name not in _TABLES and name not in known and not name.startswith(_TABLES_BEGIN):
                 raise ValidationError(
-                    f"{name}(...) is not there with files=True, where only functions that do no more than read are;"
+                    f"{name}(...) is not available with files=True, which only allows functions that read;"
                     " connect without files=True to use it"
                 )
 
@@ -164,8 +164,8 @@ def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
 
 def _no_question(what: str) -> ValidationError:
     return ValidationError(
-        f"{what} is no question: SQL only reads the log here (select, from, with, describe, summarize, show, explain,"
-        " pivot); to change something use the app's actions, to write a file app.export"
+        f"{what} is not a question: SQL only reads the log here (select, from, with, describe, summarize, show,"
+        " explain, pivot); to change something use the app's actions, to write a file app.export"
     )
 
 

@@ -133,5 +133,5 @@ def _moment(text: str) -> int | datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise ValidationError(f"{text!r} is no moment; name a position or a time") from None
+        raise ValidationError(f"{text!r} is not a moment; name a position or a time") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)

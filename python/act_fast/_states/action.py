@@ -148,7 +148,7 @@ def _returned(place: str, hints: Mapping[str, Any]) -> list[type[Event]]:
         if not isinstance(event, type) or not issubclass(event, Event):
             raise DefinitionError(
                 f"{place}: an action returns events, but {event.__qualname__ if isinstance(event, type) else event} is"
-                f" none; {hint_for_generic(event) or hint}"
+                f" not one; {hint_for_generic(event) or hint}"
             )
     return [event for event in found if event is not Event]
 

@@ -24,7 +24,7 @@ def hints_of(place: str, function: Callable[..., Any], scope: Mapping[str, Any])
         return typing.get_type_hints(function, localns=dict(scope), include_extras=True)
     except NameError as error:
         raise DefinitionError(
-            f"{place}: the annotation {error.name!r} means nothing here; define it above the class,"
+            f"{place}: the annotation {error.name!r} is not defined here; define it above the class,"
             " and import it outside of `if TYPE_CHECKING`"
         ) from None
     except (TypeError, SyntaxError, AttributeError) as error:

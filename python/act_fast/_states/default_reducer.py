@@ -26,8 +26,8 @@ def shared_fields(state: type[Any], event: type[Event], besides: Container[str] 
         shared = [field for field in fields(event) if field.name in known]
     except NameError as error:
         raise DefinitionError(
-            f"{state.__qualname__}: {event.__qualname__} has no reducer, and whether their fields fit cannot be told"
-            f" because the annotation {error.name!r} means nothing yet; define it above the class"
+            f"{state.__qualname__}: {event.__qualname__} has no reducer, and it cannot be checked whether"
+            f" their fields fit, because the annotation {error.name!r} is not defined yet; define it above the class"
         ) from None
     for field in shared:
         if not _fits(field.type, known[field.name]):

@@ -137,7 +137,7 @@ def _own(action: Action[Any, Any, Any], each: Invariant[Any, Any], members: Mapp
     found = members.get(each.name)
     if not isinstance(found, Invariant):
         raise DefinitionError(
-            f"{action.place} requires {each.name!r}, which is no invariant of {action.state.__qualname__};"
+            f"{action.place} requires {each.name!r}, which is not an invariant of {action.state.__qualname__};"
             " define it in the class, above the action"
         )
     return found
@@ -228,8 +228,8 @@ def _check_defaults(state: type[msgspec.Struct]) -> None:
 def _check_config(state: type[msgspec.Struct]) -> None:
     if state.__struct_config__.dict:
         raise DefinitionError(
-            f"{state.__qualname__} has dict=True, but what is no field is lost with each copy and snapshot; remove it,"
-            " and declare fields"
+            f"{state.__qualname__} has dict=True, but anything that is not a field is lost with each copy and"
+            " snapshot; remove it, and declare fields"
         )
 
 

@@ -118,8 +118,7 @@ def check_invariant(place: str, each: Invariant[Any, Any], scope: Mapping[str, A
         raise DefinitionError(f"{place}: an invariant says whether a rule holds; {hint}")
     if parameters and not _is_actor(parameters[0], hints):
         raise DefinitionError(
-            f"{place}: the second parameter of an invariant is given who acts, but {parameters[0].name!r} is no actor;"
-            f" {hint}"
+            f"{place}: the second parameter of an invariant is the actor, but {parameters[0].name!r} is not one; {hint}"
         )
     each.takes_actor = bool(parameters)
     each.checked = True

@@ -115,7 +115,7 @@ class Parameters:
         named = dict(zip(self.names, args, strict=False))
         twice = named.keys() & kwargs.keys()
         if twice:
-            raise ValidationError(f"{self._place}: argument {min(twice)!r} is given twice, by place and by name")
+            raise ValidationError(f"{self._place}: argument {min(twice)!r} is given twice, by position and by name")
         return {**named, **kwargs}
 
     def _explain(self, error: msgspec.ValidationError) -> str:

@@ -70,7 +70,7 @@ def _annotated(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) ->
         raise DefinitionError(f"{place}: a reducer takes one event and nothing else; {hint}")
     if (asked := asks_for(each.function)) is not None:
         raise DefinitionError(
-            f"{place} asks {asked}, so the state would be another one at each fold; let the action put what is needed"
+            f"{place} asks {asked}, so the state would differ at each fold; let the action put what is needed"
             " into the event"
         )
     hints = hints_of(place, each.function, scope)
@@ -81,9 +81,9 @@ def _annotated(place: str, each: Reducer[Any, Any], scope: Mapping[str, Any]) ->
     events = classes_in(hints[parameters[0].name])
     for event in events:
         if not isinstance(event, type) or not issubclass(event, Event) or event is Event:
-            raise DefinitionError(f"{place}: {_called(event)} is no event class; {hint_for_generic(event) or hint}")
+            raise DefinitionError(f"{place}: {_called(event)} is not an event class; {hint_for_generic(event) or hint}")
     if not events:
-        raise DefinitionError(f"{place}: None is no event; {hint}")
+        raise DefinitionError(f"{place}: None is not an event; {hint}")
     return events
 
 

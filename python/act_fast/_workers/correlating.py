@@ -109,6 +109,6 @@ def _names(place: str, found: Any) -> list[str]:
         return [check_target(place, found)]
     if not isinstance(found, Iterable):
         raise DefinitionError(
-            f"{place} gave {type(found).__name__}, which names no target; give text, several, or None"
+            f"{place} returned {type(found).__name__}, which names no target; return text, several, or None"
         )
     return [check_target(place, each) for each in found]

@@ -235,7 +235,7 @@ class Handling:
         lease.then, lease.error = "defer", f"waiting: {error_text(partly.error)}"
         lease.due_ms = time.time_ns() // 1_000_000 + int(_BUSY_BACKOFF.wait(partly.busy) * 1000)
         if partly.busy == 1:
-            log.warning("%r waits until nothing is in the way any more: %s", lease.name, error_text(partly.error))
+            log.warning("%r waits until it can go on: %s", lease.name, error_text(partly.error))
 
     def _committed(self, row: Row) -> Committed[Any]:
         position, stream, version, name, created_us, data, meta = row
@@ -281,7 +281,7 @@ class Handling:
         before = lease.past[1] if lease.past else None
         lease.then, lease.position, lease.failures, lease.blamed = "block", position, lost, NOT_BEGUN
         if before is None:
-            begun = f"{lost} attempts were begun and none has ended"
+            begun = f"{lost} attempts were started and none has finished"
             lease.error = f"LeaseLost: {begun}: the process died, or could not renew its lease"
         else:
             lease.error = f"{before} (then the process died, or could not renew its lease; {lost} attempts in all)"
@@ -372,4 +372,4 @@ def _refuse(step: Step, found: Any) -> None:
         fix = "nothing of it has run; go through it with a `for`"
     elif asyncio.iscoroutine(found):
         fix = "await it" if step.asynchronous else "write it as `async def`"
-    raise NonRetryableError(f"{step.reaction.place} gave {called(found)}; {fix}")
+    raise NonRetryableError(f"{step.reaction.place} returned {called(found)}; {fix}")

@@ -98,7 +98,7 @@ def _due(place: str, defer: Defer) -> Callable[[Committed[Any]], int]:
         except (GeneratorExit, StopIteration) as error:  # mean something else to the generator that this is called in
             raise RuntimeError(f"defer= of {place} raised {type(error).__name__}") from error
         if not isinstance(when, datetime) or when.utcoffset() is None:
-            raise NonRetryableError(f"defer= of {place} gave {when!r}; it gives a datetime that knows its time zone")
+            raise NonRetryableError(f"defer= of {place} returned {when!r}; it must return a timezone-aware datetime")
         return min(microseconds_of(when), arguments.DUE_MAX_MS * 1000)
 
     return due_us

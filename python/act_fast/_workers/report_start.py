@@ -29,7 +29,7 @@ def _report(program: Program) -> None:
     for name in sorted(known - {each.name for each in reactions}):
         log.warning(
             "reaction %r is known to this store, but this program has no code for it: if it was renamed, give it its"
-            " old name with name=%r, since under a new name it begins again; if it was removed, forget it"
+            " old name with name=%r, since under a new name it starts over; if it was removed, forget it"
             " (app.forget(%r), or act-fast forget); if another program runs it, all is well",
             name,
             name,
@@ -50,8 +50,8 @@ def _report_new(program: Program, reaction: Reaction) -> None:
         )
     else:
         log.warning(
-            "reaction %r is new on this store, and begins with the %d events for it that are there%s; to leave them out"
-            " say start='now'",
+            "reaction %r is new on this store, and starts with the %d events for it that are there%s; to leave them"
+            " out, use start='now'",
             reaction.name,
             events,
             "" if reaction.source is None else ", as far as they are in its source",

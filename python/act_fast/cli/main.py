@@ -41,9 +41,10 @@ pipe, and JSON lines with --json.
 
 exit codes:
   0  all is well
-  1  something wrong was found: damage, events that do not decode, a target that is
-     blocked, reactions that are too far behind, an export that cannot be restored, a copy that is not the same
-  2  wrong usage, or no store to be read at the path
+  1  a problem was found: damage, events that do not decode, a blocked target,
+     reactions that are too far behind, an export that cannot be restored, a copy
+     that differs
+  2  wrong usage, or no readable store at the path
   130  interrupted by Ctrl-C
   141  the program that read the output has ended, as head does
 """
@@ -74,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="act-fast",
-        description="Look into an act-fast store, run the reactions of an app, and handle their targets.",
+        description="Inspect an act-fast store, run the reactions of an app, and manage their targets.",
         epilog=EPILOG,
         formatter_class=RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -98,12 +98,12 @@ class Workers:
             place.deaths = 1 if lived > _HEALTHY_SECONDS else place.deaths + 1
             seconds = _RESTART.wait(place.deaths)
             place.process, place.begin_at = None, time.monotonic() + seconds
-            self._tell(f"worker {place.number} has ended ({_reason(process.exitcode)}); again in {seconds:.1f} s")
+            self._tell(f"worker {place.number} has ended ({_reason(process.exitcode)}); restarting in {seconds:.1f} s")
 
     def _end(self) -> bool:
         processes = [place.process for place in self._places if place.process is not None]
         if processes:
-            self._tell(f"ending, within {self._grace_seconds:g} s; Ctrl-C once more ends at once")
+            self._tell(f"shutting down, within {self._grace_seconds:g} s; press Ctrl-C again to end at once")
         for process in processes:
             process.terminate()
         deadline = time.monotonic() + self._grace_seconds + _KILL_SECONDS

@@ -57,7 +57,7 @@ def check_names(conditions: Iterable[str]) -> None:
     for name in conditions:
         if name not in _NAMES:
             kinds = (
-                "; which kinds of event an app is told by events=[...], a store by names=[...]"
+                "; to choose kinds of event, use events=[...] for an app, names=[...] for a store"
                 if name in _KINDS
                 else ""
             )

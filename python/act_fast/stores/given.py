@@ -30,7 +30,7 @@ def part(
 ) -> tuple[str, list[tuple[str, bytes]], int | None]:
     """One stream's part of a commit."""
     if not isinstance(events, Sequence) or isinstance(events, str | bytes):
-        raise ValidationError(f"events must be a sequence, not {type(events).__name__}; one event goes in brackets")
+        raise ValidationError(f"events must be a sequence, not {type(events).__name__}; put a single event in brackets")
     return (
         arguments.text("stream", stream),
         [_pair(event) for event in events],

@@ -99,7 +99,7 @@ class When(Generic[S]):
         self._assert_nothing_raised()
         if self._events != list(events):
             raise AssertionError(
-                f"{self._action.place} was to be followed by {_listed(events)}, but was by {_listed(self._events)}"
+                f"{self._action.place} was expected to return {_listed(events)}, but returned {_listed(self._events)}"
             )
         return self
 
@@ -115,12 +115,14 @@ class When(Generic[S]):
         found = self._error
         if not isinstance(found, error):
             what = "nothing" if found is None else f"{type(found).__name__}: {found}"
-            raise AssertionError(f"{self._action.place} was to raise {error.__name__}, but raised {what}") from found
+            raise AssertionError(
+                f"{self._action.place} was expected to raise {error.__name__}, but raised {what}"
+            ) from found
         if match is not None and not re.search(match, str(found)):
             raise AssertionError(f"{str(found)!r} does not match {match!r}") from found
         for name, expected in attributes.items():
             if getattr(found, name) != expected:
-                raise AssertionError(f"{name} was to be {expected!r}, but is {getattr(found, name)!r}") from found
+                raise AssertionError(f"expected {name} to be {expected!r}, got {getattr(found, name)!r}") from found
         return self
 
     def state(self, expected: S | None = None, /, **fields: object) -> Self:
@@ -160,7 +162,7 @@ def _stored(model: Model[Any], event: Event) -> Event:
     if kind not in model.definition.reducers:
         known = ", ".join(each.__qualname__ for each in model.definition.reducers) or "none"
         raise ValidationError(
-            f"{kind.__qualname__} is no event of {model.definition.state.__qualname__}; it has {known}"
+            f"{kind.__qualname__} is not an event of {model.definition.state.__qualname__}; it has {known}"
         )
     name, data = encode(event)
     return model.codec.decoders[name](data)
@@ -169,10 +171,10 @@ def _stored(model: Model[Any], event: Event) -> Event:
 def _assert_state(state: Any, expected: Any, fields: dict[str, object]) -> None:
     __tracebackhide__ = True
     if expected is not None and state != expected:
-        raise AssertionError(f"the state was to be {expected!r}, but is {state!r}")
+        raise AssertionError(f"expected the state to be {expected!r}, got {state!r}")
     for name, value in fields.items():
         if getattr(state, name) != value:
-            raise AssertionError(f"{name} was to be {value!r}, but is {getattr(state, name)!r}")
+            raise AssertionError(f"expected {name} to be {value!r}, got {getattr(state, name)!r}")
 
 
 def _listed(events: "tuple[Event, ...] | list[Event]") -> str:

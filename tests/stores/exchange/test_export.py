@@ -80,7 +80,7 @@ def test_what_a_query_answers_can_be_exported(app: Act, tmp_path: Path, format: 
 def test_a_query_goes_with_no_condition_and_parameters_with_a_query(app: Act, tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="without any other condition"):
         app.export(tmp_path / "x.csv", "select 1", stream="s")
-    with pytest.raises(ValidationError, match="go with a query"):
+    with pytest.raises(ValidationError, match="need a query"):
         app.export(tmp_path / "x.csv", at=3)
     with pytest.raises(ValidationError):
         app.export(tmp_path / "x.csv", "drop table events")

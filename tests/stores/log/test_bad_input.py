@@ -143,7 +143,7 @@ def test_an_append_without_events_is_refused(kept: LogStore, bad: Any) -> None:
     "a set": {pair(1)}, "a dict": {"a": b"1"}, "a generator": (each for each in pairs(2)),
     "a triple": [("a", b"1", b"2")], "a single": [("a",)], "no pair": [()], "a list for a pair": [["a", b"1"]],
     "a text": ["ab"], "None inside": [None], "None behind": [pair(1), None], "None behind an event": [Noted("x"), None],
-    "a class": [Noted], "a struct that is no event": [Meta()], "a class behind": [pair(1), Noted],
+    "a class": [Noted], "a struct that is not an event": [Meta()], "a class behind": [pair(1), Noted],
 })  # fmt: skip
 def test_what_is_no_sequence_of_events_cannot_be_appended(kept: LogStore, bad: Any) -> None:
     with pytest.raises(ValidationError):

@@ -95,7 +95,7 @@ def test_the_commands_that_why_names_can_be_run_as_they_stand(bank: tuple[str, P
 
         app.settle()
     lines = run("why", url, "mail").stdout.splitlines()
-    look, go_on = (line.partition("act-fast ")[2] for line in lines if "to look" in line or "to go on" in line)
+    look, go_on = (line.partition("act-fast ")[2] for line in lines if "to look" in line or "to continue" in line)
     assert "Deposited" in run(*shlex.split(look)).stdout
     assert run(*shlex.split(go_on)).stdout == "1 target unblocked\n"
 
@@ -168,5 +168,5 @@ def test_the_tables_are_made_and_upgraded_by_a_command(postgres_url: str) -> Non
     assert run("store", "upgrade", postgres_url).stderr.count("act-fast store init") == 1
     for _ in range(2):
         assert run("store", "init", postgres_url).stdout == "the store is there, with 0 events\n"
-    assert run("store", "upgrade", postgres_url).stdout == "the tables have format 1, as before\n"
+    assert run("store", "upgrade", postgres_url).stdout == "the tables already have format 1\n"
     assert run("events", postgres_url).returncode == 0

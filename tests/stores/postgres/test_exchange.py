@@ -174,5 +174,5 @@ def test_a_log_takes_what_another_holds_as_it_stands_and_nothing_else(log: LogSt
 
 
 def test_a_backup_is_the_databases_own_business(postgres_url: str, tmp_path: Path) -> None:
-    with Act(postgres_url, Account) as app, pytest.raises(ValidationError, match="by its own means"):
+    with Act(postgres_url, Account) as app, pytest.raises(ValidationError, match="with its own tools"):
         app.backup(tmp_path / "copy.act")

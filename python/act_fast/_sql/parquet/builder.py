@@ -62,7 +62,7 @@ def settled_parts(series: Series | None, store: Store, cut: int, make: MakeScan)
                 held = read(series, store)
         except (ActError, OSError, duckdb.Error) as error:
             # Nothing is lost but time: the log has it all.
-            log.warning("what has settled could not be written down in %s: %s", series.folder, error)
+            log.warning("settled events could not be written to %s: %s", series.folder, error)
     return held
 
 

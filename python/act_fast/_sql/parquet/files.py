@@ -62,7 +62,7 @@ class PartFiles(AbstractFileSystem):  # type: ignore[misc]
     def open(self, path: str, mode: str = "rb", *unused: Any, **options: Any) -> Any:
         """See fsspec."""
         if mode != "rb":
-            raise PermissionError(f"{path} is there for reading only")
+            raise PermissionError(f"{path} is read-only")
         return _PartFile(_path(path))
 
     @_not_now

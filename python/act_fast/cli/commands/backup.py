@@ -11,10 +11,10 @@ from act_fast.stores.log.store import LogStore
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Copy the store, as it is now, to a directory that is not there yet, while its
-users go on. The copy is read again and flushed before it gets its name, so it
-is there whole or not at all. It is a store like any other: open it, or put it
-in the place of one that was lost."""
+Copy the store, as it is now, to a new directory, while programs keep using it.
+The copy is read back and flushed before it gets its name, so it is there
+completely or not at all. It is a store like any other: open it, or put it in
+the place of one that was lost."""
 
 EXAMPLES = """\
 bank.act /backups/bank-2026-01-31.act"""
@@ -26,7 +26,7 @@ def add(commands: Commands) -> None:
         commands, "backup", _run, summary="copy a store that is in use", description=DESCRIPTION, examples=EXAMPLES
     )
     parser.add_argument("path", metavar="PATH", help="the store's directory")
-    parser.add_argument("target", metavar="DEST", help="where the copy is to be; nothing may be there")
+    parser.add_argument("target", metavar="DEST", help="where to put the copy; nothing may be there yet")
 
 
 def _run(arguments: Namespace) -> int:

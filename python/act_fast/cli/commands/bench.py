@@ -13,10 +13,10 @@ from act_fast.errors import StoreError, ValidationError
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Measure what this machine and the disk that PATH is on give: appending with
-each durability, deciding, loading, replaying, reacting. It works in stores of
-its own in PATH if that is a directory, beside it if it is a store or is not
-there yet, and leaves nothing behind. Figures of a busy machine are low."""
+Measure the performance of this machine and of the disk that PATH is on:
+appending with each durability, deciding, loading, replaying, reacting. It uses
+stores of its own: in PATH if that is a directory, beside it if it is a store or
+does not exist yet. It leaves nothing behind. A busy machine gives low figures."""
 
 EXAMPLES = """\
 .
@@ -39,7 +39,9 @@ def add(commands: Commands) -> None:
         commands, "bench", _run, summary="what to expect on this disk", description=DESCRIPTION, examples=EXAMPLES
     )
     parser.add_argument("path", metavar="PATH", help="a directory, or a store's path")
-    parser.add_argument("--seconds", type=_seconds, default=0.3, metavar="S", help="for each kind of work (0.3)")
+    parser.add_argument(
+        "--seconds", type=_seconds, default=0.3, metavar="S", help="seconds for each kind of work (0.3)"
+    )
     parser.add_argument("--json", action="store_true", help="a JSON object for each kind of work")
 
 
@@ -61,7 +63,7 @@ def _folder(path: Path) -> Path:
     """Where to measure: the same disk, but never inside a store."""
     folder = path if path.is_dir() and not (path / "control").exists() else path.absolute().parent
     if not folder.is_dir():
-        raise StoreError(f"there is no directory {folder} to measure in; name one that is there")
+        raise StoreError(f"there is no directory {folder} to measure in; name one that exists")
     return folder
 
 

@@ -19,22 +19,22 @@ from act_fast.cli.output.terminal import console, draws, json_line
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Decode every event of the store with the classes of an app, and say which do
-not decode any more: a gate to pass before a release. The exit code is 1 if
-there are any. Events of a name that no class claims are among them, unless
-the app was made with unknown="skip", or --skip-unknown is given.
+Decode every event of the store with the classes of an app, and list those that
+no longer decode: a gate before each release. The exit code is 1 if there are
+any. Events with a name that no class claims count too, unless the app was
+created with unknown="skip", or --skip-unknown is given.
 
 MODULE:APP is an app, a function that makes one, a state class or a slice. The
 module is imported, from the current directory if it is there; an app's own
-store is left alone.
+store is not touched.
 
-The module is imported by two fresh processes, too: a default that each of them
-has another value of is named on standard error, and the exit code is 1, as old
-events that lack the field would mean something else at each start.
+Two fresh processes import the module too. A field whose default differs
+between them is named on standard error, and the exit code is 1: old events that
+lack the field would mean something else each time the program starts.
 
-Columns: name, events (how many have it), class (that they decode as), failures
-(how many do not), and in a pipe the first of these: position, stream, version
-and reason."""
+Columns: name, events (how many have that name), class (that they decode as),
+failures (how many do not decode), and in a pipe the first of these: position,
+stream, version and reason."""
 
 EXAMPLES = """\
 bank:app bank.act
@@ -58,13 +58,13 @@ def add(commands: Commands) -> None:
         commands,
         "check",
         _run,
-        summary="look for what does not decode",
+        summary="find events that do not decode",
         description=DESCRIPTION,
         examples=EXAMPLES,
     )
     parser.add_argument("app", metavar="MODULE:APP", help="whose classes the events should decode as")
     parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
-    parser.add_argument("--skip-unknown", action="store_true", help="let names pass that no class claims")
+    parser.add_argument("--skip-unknown", action="store_true", help="accept names that no class claims")
     parser.add_argument("--json", action="store_true", help="the report as one JSON object")
 
 
@@ -78,7 +78,7 @@ def _run(arguments: Namespace) -> int:
     else:
         _show(report)
     for field in report.changing:
-        print(f"{field} has another default at each start; give it a constant, or None", file=sys.stderr)
+        print(f"{field} has a different default at each start; give it a constant, or None", file=sys.stderr)
     return 0 if report.healthy else 1
 
 

@@ -17,11 +17,11 @@ from act_fast.stores.port import Store
 __all__ = ["add"]
 
 DESCRIPTION = """\
-List events in the order of their positions; all conditions must be met.
+List events in the order of their positions; an event must meet all conditions.
 
 Columns: position, created (when it was committed), stream, version, name and
-data, which is cut at a terminal's edge and whole in a pipe. --json adds meta.
-With --follow the listing goes on with every new event, until Ctrl-C."""
+data, which is cut at a terminal's edge but complete in a pipe. --json adds
+meta. With --follow the listing continues with every new event, until Ctrl-C."""
 
 EXAMPLES = """\
 bank.act --stream account-7
@@ -47,7 +47,7 @@ def add(commands: Commands) -> None:
     add_conditions(parser)
     parser.add_argument("--limit", metavar="N", type=count, help="at most N of them")
     parser.add_argument("--backwards", action="store_true", help="from the last to the first")
-    parser.add_argument("--follow", action="store_true", help="go on with new events as they are committed")
+    parser.add_argument("--follow", action="store_true", help="continue with new events as they are committed")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 

@@ -12,9 +12,9 @@ from act_fast.cli.output.words import counted
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Write events to a file, all of them or those that meet every condition. The end
-of its name says what it is: .parquet, .csv or .jsonl. It is there when it is
-whole, and not before. What was exported whole can be restored."""
+Write events to a file, all of them or those that meet every condition. The
+ending of its name chooses the format: .parquet, .csv or .jsonl. The file
+appears only once it is complete. A complete export can be restored."""
 
 EXAMPLES = """\
 bank.act events.parquet
@@ -32,7 +32,7 @@ def add(commands: Commands) -> None:
     add_conditions(parser)
     parser.add_argument("--compression", help="of Parquet: zstd (the default), snappy, gzip, lz4 or uncompressed")
     parser.add_argument("--partition-by", action="append", metavar="COLUMN", help="make a folder of Parquet files")
-    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing file")
 
 
 def _run(arguments: Namespace) -> int:

@@ -15,25 +15,25 @@ from act_fast.stores.time_travel import cut_at
 __all__ = ["add"]
 
 UNBLOCK = """\
-Let blocked targets go on at the event that failed, with a fresh budget of
-retries. Running workers take them up at once."""
+Let blocked targets continue at the event that failed, with a fresh budget of
+retries. Running workers pick them up at once."""
 
 RESET = """\
-Let targets do all their work again, from the first event on, or what comes
-after a position or a time. Blocks, retries and leases end. Handlers hear again
-what they have heard before, so mail is sent again; app.replaying tells them.
-SQL projections empty their tables and fill them again from the first event,
-also with --to; act-fast rebuild does that while the old rows stay readable."""
+Let targets do all their work again, from the first event, or from a position or
+a time on. Blocks, retries and leases end. Handlers receive again what they have
+received before, so mail is sent again; app.replaying tells them. SQL
+projections empty their tables and fill them again from the first event, even
+with --to; act-fast rebuild does that while the old rows stay readable."""
 
 SKIP = """\
 Step over the next event of a reaction on a target, for an event that no code
-will ever handle: the target goes on with the one after it. Who did it, when and
-why is kept. Without a target: list what was skipped.
+will ever handle: the target continues with the one after it. Who did it, when
+and why is recorded. Without a target: list what was skipped.
 
 Columns: target, reaction, position, stream, version, name, reason, by, at."""
 
 SKIP_EXAMPLES = """\
-bank.act audit-account-7 --reason 'the customer is no more'
+bank.act audit-account-7 --reason 'the customer has left'
 bank.act audit-account-7 --reaction audit --position 1042 --reason 'see #77'
 bank.act"""
 
@@ -50,13 +50,13 @@ SKIPPED = [
 ]
 
 PRIORITIZE = """\
-Set the priority of targets: among those that lag behind the higher comes first.
-Write -- before a negative number."""
+Set the priority of targets: among those that lag behind, the higher comes
+first. Write -- before a negative number."""
 
 FORGET = """\
 Forget reactions that no program has any more, because they were removed or
-renamed: their targets have nothing more to do for them, and are gone when it
-was their only reaction. One that comes back is a new one."""
+renamed. Their targets have nothing more to do for them; targets without another
+reaction are removed. A reaction that comes back is a new one."""
 
 EXAMPLES = """\
 bank.act audit-account-7 audit-account-12
@@ -78,19 +78,21 @@ bank.act audit"""
 
 def add(commands: Commands) -> None:
     """Add the commands."""
-    unblock = _command(commands, "unblock", _unblock, "let blocked targets go on", UNBLOCK, EXAMPLES)
+    unblock = _command(commands, "unblock", _unblock, "let blocked targets continue", UNBLOCK, EXAMPLES)
     add_selection(unblock)
-    reset = _command(commands, "reset", _reset, "let targets begin again", RESET, RESET_EXAMPLES)
+    reset = _command(commands, "reset", _reset, "let targets start over", RESET, RESET_EXAMPLES)
     reset.add_argument(
-        "--to", metavar="WHEN", type=position_or_moment, default=0, help="begin after this position or time"
+        "--to", metavar="WHEN", type=position_or_moment, default=0, help="start after this position or time"
     )
     add_selection(reset)
     skipping = _command(commands, "skip", _skip, "step over an event", SKIP, SKIP_EXAMPLES)
-    skipping.add_argument("target", metavar="TARGET", nargs="?", help="the target's name; none: list what was skipped")
-    skipping.add_argument("--reason", metavar="TEXT", help="why; it is kept")
-    skipping.add_argument("--reaction", metavar="NAME", help="of which reaction, if the target has several")
+    skipping.add_argument(
+        "target", metavar="TARGET", nargs="?", help="the target's name; without it: list what was skipped"
+    )
+    skipping.add_argument("--reason", metavar="TEXT", help="why; it is recorded")
+    skipping.add_argument("--reaction", metavar="NAME", help="which reaction, if the target has several")
     skipping.add_argument("--position", metavar="N", type=count, help="skip this event, if it is the next one")
-    skipping.add_argument("--json", action="store_true", help="one JSON object a line, of those that were skipped")
+    skipping.add_argument("--json", action="store_true", help="list what was skipped, one JSON object a line")
     prioritize = _command(commands, "prioritize", _prioritize, "set priorities", PRIORITIZE, PRIORITIZE_EXAMPLES)
     prioritize.add_argument("priority", metavar="PRIORITY", type=_priority, help="a whole number of 32 bits")
     add_selection(prioritize)
@@ -126,7 +128,7 @@ def _skip(arguments: Namespace) -> int:
             write_all(rows_to_stdout(SKIPPED, as_json=arguments.json), map(_row, skipped(port, store)))
             return 0
         if not arguments.reason:
-            raise ValidationError("skip must be told why: --reason is kept with what was skipped")
+            raise ValidationError("skip needs a reason: --reason is kept with what was skipped")
         given = (arguments.target, arguments.position, arguments.reaction, arguments.reason, operator())
         done = skip(port, store, *given)
         what = f"{done.name} at position {done.position:,}" if done.name else f"the event at position {done.position:,}"

@@ -17,7 +17,7 @@ from act_fast.stores.replicated.state import Member
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Say how much the store holds: events, streams, segments, bytes, the times of
+Show how much the store holds: events, streams, segments, bytes, the times of
 the first and last event and of the last flush, and the events of each name."""
 
 EXAMPLES = """\

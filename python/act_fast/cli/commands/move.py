@@ -18,18 +18,19 @@ from act_fast.stores.values import Moved
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Move all that a store holds to another address, from a directory to a database,
-back, or between any two: events with their positions, versions, times and
-meta, snapshots, and how far reactions have come. TARGET is made if it is not
-there, and must be empty.
+Move everything a store holds to another address, from a directory to a
+database, back, or between any two: events with their positions, versions, times
+and meta, snapshots, and the progress of reactions. TARGET is created if it does
+not exist, and must be empty.
 
-Programs may go on using SOURCE meanwhile. When all is copied, and compared
-event by event, the last events are handed over while nobody can append. A log
-is handed over once every other program has closed it: the command says so and
-waits. From then on, SOURCE takes no more events; let programs open TARGET.
+Programs may keep using SOURCE meanwhile. Once everything is copied and has been
+compared event by event, the last events are handed over while appends are held
+back. A log is handed over once every other program has closed it: the command
+says so and waits. From then on, SOURCE takes no more events; programs must open
+TARGET.
 
-A move that was interrupted, or killed, goes on where it was when it is begun
-again. To come back, move the other way."""
+If a move was interrupted or killed, run it again and it resumes. To go back,
+move the other way."""
 
 EXAMPLES = """\
 bank.act postgresql://host/bank
@@ -43,13 +44,13 @@ def add(commands: Commands) -> None:
         commands, "move", _run, summary="move a store to another address", description=DESCRIPTION, examples=EXAMPLES
     )
     parser.add_argument("source", metavar="SOURCE", help="the store's directory, or its address")
-    parser.add_argument("target", metavar="TARGET", help="where it is to be: a directory, or an address")
-    parser.add_argument("--copy", action="store_true", help="only copy and compare: SOURCE goes on")
+    parser.add_argument("target", metavar="TARGET", help="where to move it: a directory, or an address")
+    parser.add_argument("--copy", action="store_true", help="only copy and compare: SOURCE stays in use")
     parser.add_argument(
         "--patience", metavar="SECONDS", type=_seconds, help="how long to wait for other programs to close SOURCE"
     )
     parser.add_argument(
-        "--restart-reactions", action="store_true", help="let reactions begin again at TARGET, with the first event"
+        "--restart-reactions", action="store_true", help="let reactions start again from the first event at TARGET"
     )
     parser.add_argument("--json", action="store_true", help="what was moved as one JSON object")
 
@@ -86,7 +87,7 @@ def _show(moved: Moved) -> None:
     print(f"{found} {done} from {moved.source} to {moved.target}")
     print(f"the same in both, with the digest {moved.digest}")
     if moved.handed_over:
-        print(f"{moved.source} takes no more events; let programs open {moved.target}")
+        print(f"{moved.source} takes no more events; programs must now open {moved.target}")
 
 
 def _seconds(text: str) -> float:
@@ -95,5 +96,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         found = -1.0
     if not isfinite(found) or found < 0:
-        raise ArgumentTypeError(f"{text!r} is no number of seconds")
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
     return found

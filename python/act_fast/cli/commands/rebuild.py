@@ -12,12 +12,13 @@ from act_fast.cli.output.words import counted
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Replay the events of projections into fresh copies beside the live ones, and put
-these in their places. The live ones go on meanwhile; no other reaction runs.
+Replay the events of projections into fresh copies beside the live ones, then
+put the copies in their place. The live ones keep working meanwhile; no other
+reaction runs.
 
-MODULE:APP is an app or a function that makes one. A rebuild of tables that was
-interrupted goes on where it was. Give --anew if the code has changed since: it
-begins again from the first event."""
+MODULE:APP is an app or a function that makes one. If a rebuild of tables was
+interrupted, it resumes. Use --anew if the code has changed since: it starts
+over from the first event."""
 
 EXAMPLES = """\
 bank:app totals
@@ -31,7 +32,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("app", metavar="MODULE:APP", help="the app whose projections they are")
     parser.add_argument("names", metavar="NAME", nargs="+", help="a projection")
-    parser.add_argument("--anew", action="store_true", help="throw away what an interrupted rebuild has left")
+    parser.add_argument("--anew", action="store_true", help="discard what an interrupted rebuild left behind")
 
 
 def _run(arguments: Namespace) -> int:

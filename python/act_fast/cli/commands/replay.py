@@ -29,15 +29,15 @@ __all__ = ["add"]
 
 DESCRIPTION = """\
 Fold every stream of the store into a state of an app, in one pass over the
-log, and list the states in the order the streams came to be. An app's own
-store is left alone, and so is the one at PATH. States that are declared
-through and through are folded on all cores.
+log, and list the states in the order of the streams' first events. Neither the
+app's own store nor the one at PATH is changed. States whose fields are all
+declared are folded on all cores.
 
 MODULE:APP is an app, a function that makes one, a state class or a slice.
 
 Columns: stream, version, position of its last event, and the state as JSON.
-With --output these are written to a file as JSON lines, which is there once it
-is whole; a bar shows how far the replay is."""
+With --output they are written as JSON lines to a file, which appears once it is
+complete; a bar shows the progress."""
 
 EXAMPLES = """\
 bank:app bank.act
@@ -54,14 +54,14 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("app", metavar="MODULE:APP", help="whose states to fold")
     parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
-    parser.add_argument("--state", metavar="NAME", help="which of the app's states; the only one when left out")
+    parser.add_argument("--state", metavar="NAME", help="which of the app's states, if there are several")
     parser.add_argument(
         "--streams", metavar="REGEX", help="streams whose names match this regular expression; anchor it with ^ and $"
     )
     parser.add_argument(
         "--at", metavar="WHEN", type=position_or_moment, help="the log as of this position or time, included"
     )
-    parser.add_argument("--after", metavar="STREAM", help="only those that came to be after this one")
+    parser.add_argument("--after", metavar="STREAM", help="only those created after this one")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="one JSON object a line")
     form.add_argument("--output", metavar="FILE", help="write JSON lines to this file")

@@ -11,12 +11,12 @@ from act_fast.stores.values import Restored
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Put the events of an export (.jsonl, .csv, .parquet, or a folder of Parquet
-files) in the place of all that is in the store, or make a store of them where
-there is none. A whole new log is made beside the old one, read again, and put
-in its place in one step; whatever is wrong is told with file and line, and
-nothing is changed then. Nobody else may have the store open. Reactions begin
-anew afterwards, with the first event. A database is filled in one transaction,
+Replace everything in the store with the events of an export (.jsonl, .csv,
+.parquet, or a folder of Parquet files), or create a store from them if there is
+none. A complete new log is built beside the old one, read back, and put in its
+place in one step. If anything is wrong, you are told the file and line, and
+nothing is changed. No other program may have the store open. Reactions start
+again from the first event afterwards. A database is filled in one transaction,
 and must be empty."""
 
 EXAMPLES = """\
@@ -31,7 +31,7 @@ def add(commands: Commands) -> None:
         commands, "restore", _run, summary="make a log from an export", description=DESCRIPTION, examples=EXAMPLES
     )
     parser.add_argument("path", metavar="PATH", help="the store's directory, or its address, there or not")
-    parser.add_argument("source", metavar="SOURCE", help="what was exported")
+    parser.add_argument("source", metavar="SOURCE", help="the export")
     parser.add_argument("--dry-run", action="store_true", help="only check the source")
 
 
@@ -41,7 +41,7 @@ def _run(arguments: Namespace) -> int:
     would = "would be restored" if arguments.dry_run else "restored"
     print(f"{_counts(restored)} {would} from {arguments.source}")
     if restored.held:
-        print(f"{counted(restored.held, 'commit')} older than the one before: given that one's time")
+        print(f"{counted(restored.held, 'commit')} with a time earlier than the one before: given that one's time")
     if restored.causes_lost:
         print(f"{counted(restored.causes_lost, 'commit')} caused by an event that is not in the source")
     return 0

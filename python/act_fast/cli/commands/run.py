@@ -24,13 +24,13 @@ DESCRIPTION = """\
 Run the reactions of an app in worker processes until SIGTERM or Ctrl-C. They
 share the work with each other, and with any others on the same store; they
 sleep while nothing happens. A process that dies is replaced; the targets that
-it held are taken over when its leases run out.
+it held are taken over when its leases expire.
 
 MODULE:APP is an app or a function that makes one. Each process imports the
 module, from the current directory if it is there.
 
-On shutdown, events that are being handled are finished, for up to the grace
-period, and no others are begun. A second Ctrl-C ends at once.
+On shutdown, in-flight events are finished, within the grace period, and no
+others are started. A second Ctrl-C ends at once.
 
 Failures are logged to standard error with their traceback: what failed where,
 and what happens next. At the start, a warning names each reaction that is new
@@ -69,7 +69,7 @@ def add(commands: Commands) -> None:
         "--log-format", choices=FORMATS, default="text", help="lines for people, or one JSON object a line (text)"
     )
     parser.add_argument(
-        "--grace", metavar="S", type=_seconds, default=10.0, help="seconds that handlers get to finish on shutdown (10)"
+        "--grace", metavar="S", type=_seconds, default=10.0, help="seconds for handlers to finish on shutdown (10)"
     )
 
 

@@ -49,7 +49,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("query", metavar="QUERY", nargs="?", help="one question")
     parser.add_argument(
-        "--at", metavar="MOMENT", type=position_or_moment, help="ask about the log as it was at a position or a time"
+        "--at", metavar="MOMENT", type=position_or_moment, help="ask about the log as it was at this position or time"
     )
     parser.add_argument("--files", action="store_true", help="let questions read files, such as read_csv('prices.csv')")
     forms = parser.add_mutually_exclusive_group()

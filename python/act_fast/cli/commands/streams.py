@@ -10,7 +10,7 @@ from act_fast.cli.output.rows import Column, write_all
 __all__ = ["add"]
 
 DESCRIPTION = """\
-List the streams in the order they came to be, without reading their events.
+List the streams in the order of their first events, without reading any.
 
 Columns: stream, version (how many events), the positions of its first and
 last event, when the first (not on a terminal) and the last were committed, and
@@ -42,7 +42,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--pattern", metavar="REGEX", help="streams whose names match this regular expression; anchor it with ^ and $"
     )
-    parser.add_argument("--after", metavar="STREAM", help="only those that came to be after this one")
+    parser.add_argument("--after", metavar="STREAM", help="only those created after this one")
     parser.add_argument("--limit", metavar="N", type=count, help="at most N of them")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 

@@ -27,19 +27,20 @@ if TYPE_CHECKING:
 __all__ = ["add"]
 
 DESCRIPTION = """\
-List the targets in the order they came to be, and how far each has come.
+List the targets in the order they were created, and how far each has come.
 
 Columns: target, state, watermark (the position processed up to), mark (the
 last position that concerns it), lag (events still to process), attempts (at
-the event that is failing), due (when it goes on), error, lane, priority,
+the event that is failing), due (when it continues), error, lane, priority,
 holder (the process that has leased it), until (when the lease ends), failing
 (a position) and reactions.
 
 States: "blocked", "leased", "waiting" (for the time when it is due), "behind"
-(it has work and nobody is at it), "caught up". A terminal shows both frontiers
+(it has work but no worker), "caught up". A terminal shows both frontiers
 below: the highest watermark, and the lowest of those that have work.
 
---watch shows it live, what is blocked or furthest behind first, until Ctrl-C."""
+--watch shows it update live, until Ctrl-C: blocked targets first, then those furthest
+behind."""
 
 EXAMPLES = """\
 bank.act
@@ -111,17 +112,17 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--pattern", metavar="REGEX", help="targets whose names match this regular expression; anchor it with ^ and $"
     )
-    parser.add_argument("--lane", metavar="LANE", help="of this lane only")
-    parser.add_argument("--blocked", action="store_true", help="only those that are blocked")
-    parser.add_argument("--after", metavar="TARGET", help="only those that came to be after this one")
+    parser.add_argument("--lane", metavar="LANE", help="only those of this lane")
+    parser.add_argument("--blocked", action="store_true", help="only blocked ones")
+    parser.add_argument("--after", metavar="TARGET", help="only those created after this one")
     parser.add_argument("--limit", metavar="N", type=count, help="at most N of them")
-    parser.add_argument("--watch", action="store_true", help="live, until Ctrl-C")
+    parser.add_argument("--watch", action="store_true", help="update live, until Ctrl-C")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def _run(arguments: Namespace) -> int:
     if arguments.watch and (arguments.json or not sys.stdout.isatty()):
-        raise ValidationError("--watch is for terminals; leave it out to have the list once")
+        raise ValidationError("--watch needs a terminal; leave it out to list the targets once")
     with open_targets(arguments.path) as (store, port):
         if arguments.watch:
             _watch(store, port, arguments)

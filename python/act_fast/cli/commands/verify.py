@@ -16,8 +16,8 @@ from act_fast.stores.values import Problem, VerifyReport
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Read the whole store, check every checksum and every index, and say what is
-wrong and where: file, byte, first position lost, and what it is. Nothing is
+Read the whole store, check every checksum and every index, and report what is
+wrong and where: file, byte, first position lost, and a description. Nothing is
 changed, and the store may be in use. The exit code is 1 if anything is wrong."""
 
 EXAMPLES = """\
@@ -70,7 +70,7 @@ def _sentence(problem: Problem) -> str:
 
 
 def _read(report: VerifyReport) -> str:
-    index = "index checked" if report.index_checked else "no index, it is made when the store is opened"
+    index = "index checked" if report.index_checked else "no index; it is built when the store is opened"
     found = (
         counted(report.events, "event"),
         counted(report.commits, "commit"),

@@ -22,10 +22,10 @@ from act_fast.stores.reaction_port import ReactionPort
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Say in words what a target is doing, and why it has not come further: no event
+Explain what a target is doing, and why it has come no further: no event
 concerns it, it is caught up, a worker holds it, it is blocked, it waits for a
-time, no running program has its reactions, or events were not correlated yet.
-The exit code is 1 if it is blocked or not there."""
+time, no running program has its reactions, or events are not correlated yet.
+The exit code is 1 if it is blocked or does not exist."""
 
 EXAMPLES = """\
 bank.act audit-account-7
@@ -43,7 +43,7 @@ class Answer(msgspec.Struct):
 def add(commands: Commands) -> None:
     """Add the command."""
     parser = add_command(
-        commands, "why", _run, summary="why has nothing happened", description=DESCRIPTION, examples=EXAMPLES
+        commands, "why", _run, summary="explain why nothing has happened", description=DESCRIPTION, examples=EXAMPLES
     )
     parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument("target", metavar="TARGET", help="the target's name")
@@ -120,13 +120,13 @@ def _why(target: Target, path: str, event: _Event) -> Iterator[str]:
         yield from event.words()
         if event.told is not None and target.failing is not None:
             yield f"to look at it: act-fast events {shlex.quote(path)} --after {target.failing - 1} --limit 1"
-        yield f"to go on at that event: act-fast unblock {at}"
+        yield f"to continue at that event: act-fast unblock {at}"
         if event.reactions:
             which = shlex.join(["--reaction", event.reactions[0]]) if len(target.reactions) > 1 else ""
             yield f"to step over it for good: act-fast skip {at} {which}{' ' if which else ''}--reason '...'"
         done = counted(event.processed, "event")
-        repeats = f"; its handlers do again all that they have done for {done}" if event.processed else ""
-        yield f"to begin from the first event: act-fast reset {at}{repeats}"
+        repeats = f"; its handlers repeat all that they have done for {done}" if event.processed else ""
+        yield f"to start over from the first event: act-fast reset {at}{repeats}"
     elif target.holder is not None:
         yield _held(target)
     elif target.due is not None and target.attempts:
@@ -134,16 +134,16 @@ def _why(target: Target, path: str, event: _Event) -> Iterator[str]:
         yield from event.words()
         yield f"the next one is {_when(target.due)}"
     elif target.due is not None:
-        yield f"it is deferred, and goes on {_when(target.due)}"
+        yield f"it is deferred, and continues {_when(target.due)}"
     elif target.lag:
         if target.error and target.attempts:
             yield f"an attempt has failed{_at(target)}{_tries(target)}: {target.error}; it may be tried again by now"
         yield (
-            f"it has {counted(target.lag, 'event')} to process and nobody holds it: no worker is running that has the"
-            f" code of {_reactions(target)} and takes lane {target.lane!r}, or all its workers are busy with others"
+            f"it has {counted(target.lag, 'event')} to process but no worker holds it: no worker is running that has"
+            f" the code of {_reactions(target)} and takes lane {target.lane!r}, or all its workers are busy with others"
         )
     else:
-        yield f"it has processed all that concerns it so far, the last at position {target.mark:,}"
+        yield f"it has processed everything that concerns it so far, the last at position {target.mark:,}"
     if target.lag and (target.blocked or target.holder is not None or target.due is not None):
         yield f"it has come to position {target.watermark:,}, with {counted(target.lag, 'event')} still to process"
 
@@ -153,17 +153,17 @@ def _held(target: Target) -> str:
     until = datetime.fromtimestamp(datetime.now(UTC).timestamp() + seconds, UTC)
     held = f"process {target.holder} has leased it until {until:%H:%M:%S}Z, {seconds:.1f} seconds from now"
     if _runs(target.holder or 0):
-        return f"{held}, and is at work"
-    return f"{held}; that process is no more, so another one takes over then"
+        return f"{held}, and is working on it"
+    return f"{held}; that process has died, so another one takes over then"
 
 
 def _why_not_there(port: ReactionPort, name: str, known: list[Cursor], head: int, path: str) -> Iterator[str]:
     if not known:
         yield "no program with reactions has ever worked on this store"
         return
-    yield "no event that was correlated so far concerns a target of this name"
+    yield "no event correlated so far concerns a target of this name"
     if any(each.reaction == name for each in known):
-        yield f"{name!r} is the name of a reaction; its targets are called what its to= says: act-fast targets"
+        yield f"{name!r} is the name of a reaction; its to= names its targets; to list them: act-fast targets"
     yield from _not_correlated(port, known, head, path)
 
 
@@ -172,15 +172,15 @@ def _not_correlated(port: ReactionPort, known: list[Cursor], head: int, path: st
         hold = holding(port, each.reaction)
         if hold is not None:
             yield (
-                f"reaction {each.reaction!r} goes no further, because the targets of the event{_at(hold)} cannot be"
+                f"reaction {each.reaction!r} is held, because the targets of the event{_at(hold)} cannot be"
                 f" found: {hold.error}"
             )
             if hold.blocked:
                 yield f"to try again: act-fast unblock {shlex.join([path, each.reaction])}"
         elif each.position < head:
             yield (
-                f"reaction {each.reaction!r} was correlated up to position {each.position:,} of {head:,}; what comes"
-                " later is found when a program that has its code works, or calls correlate(); if there is no such"
+                f"reaction {each.reaction!r} was correlated up to position {each.position:,} of {head:,}; later"
+                " events are found once a program that has its code runs, or calls correlate(); if there is no such"
                 f" program any more: act-fast forget {shlex.join([path, each.reaction])}"
             )
 

@@ -7,7 +7,7 @@ __all__ = ["add_conditions"]
 
 def add_conditions(parser: Parser) -> None:
     """Add an argument for each condition."""
-    parser.add_argument("--stream", metavar="NAME", help="of this stream only")
+    parser.add_argument("--stream", metavar="NAME", help="only of this stream")
     parser.add_argument(
         "--pattern",
         metavar="REGEX",

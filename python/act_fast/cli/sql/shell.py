@@ -16,13 +16,14 @@ from act_fast.errors import ActError, ValidationError
 __all__ = ["Shell"]
 
 HELP: Final = """\
-.tables        the relations that there are
-.schema [NAME] the columns of one of them, or of all
-.help          this
+.tables        list the relations
+.schema [NAME] list the columns of one of them, or of all
+.help          show this help
 .quit          or Ctrl-D: leave
 
-A question ends with a semicolon and may have several lines. Each is about the
-log as it is then. Ctrl-C forgets what is typed, or stops what is running."""
+End each question with a semicolon; it may span several lines. Each is about the
+log as it is at that moment. Ctrl-C discards what you have typed, or stops what
+is running."""
 
 _HISTORY_LINES_MAX: Final = 2000
 
@@ -44,7 +45,7 @@ class Shell:
     def talk(self) -> int:
         """Talk with a person until that one leaves; the exit code."""
         readline = _readline(self._connection.relations)
-        print(f"{self._connection!r}\nA question ends with a semicolon; .help tells the rest.")
+        print(f"{self._connection!r}\nEnd each question with a semicolon; .help shows the rest.")
         text = ""
         while True:
             try:
@@ -117,7 +118,7 @@ class Shell:
             case [".schema", name]:
                 self._describe(name.rstrip(";"))
             case _:
-                raise ValidationError(f"{line} is no command; .help tells which there are")
+                raise ValidationError(f"{line} is not a command; .help lists them")
 
     def _describe(self, name: str) -> None:
         question = f"select column_name, column_type from (describe {quoted_name(name)})"

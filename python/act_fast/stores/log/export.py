@@ -60,7 +60,7 @@ class Destination:
             folder = (
                 "a folder is never replaced; remove it"
                 if self.path.is_dir()
-                else "let it be replaced (overwrite=True, --overwrite)"
+                else "allow replacing it (overwrite=True, --overwrite)"
             )
             raise ValidationError(f"there is something at {self.path} already; choose another path, or {folder}")
 
@@ -85,7 +85,7 @@ class Destination:
                 except OSError as error:
                     raise OutcomeUnknownError(
                         f"{self.path} is in its place, and whole; but syncing the folder failed"
-                        f" ({error.strerror or error}), so whether it is there after a power cut is not known"
+                        f" ({error.strerror or error}), so it may not survive a power cut"
                     ) from error
             finally:
                 with suppress(OSError):  # whoever exports to this path next removes it
@@ -124,7 +124,7 @@ def check_destination(
     kind = "parquet" if columns and not found.suffix else _FORMATS.get(found.suffix)
     if kind is None:
         raise ValidationError(
-            f"{found.name!r} does not say what to export to; let its name end in .parquet, .csv or .jsonl"
+            f"{found.name!r} does not say which format to export to; its name must end in .parquet, .csv or .jsonl"
             " (or, with partition_by=, in none of them)"
         )
     if kind != "parquet" and (compression is not None or columns):
@@ -214,7 +214,7 @@ def _held(lock: Path, path: Path) -> Iterator[None]:
             held = FileLock(lock, os.O_RDWR | os.O_CREAT)
         try:
             if not held.take():
-                raise StoreLockedError(f"{path} is just being written by somebody else; wait for that")
+                raise StoreLockedError(f"{path} is being written by another process; wait for it to finish")
             if not _is(lock, held.fileno()):  # whoever held it before has removed it
                 continue
             try:

@@ -87,9 +87,9 @@ class LogStore(LocalLog):
             self._refuse_moved()
         if not read_only and (system := self._log.copies_on_write) is not None:
             warnings.warn(
-                f"{self.path} is on {system}, which writes what is written again to another place: should the disk fill"
+                f"{self.path} is on {system}, which writes changed data to a new place: if the disk fills"
                 " up, a process that appends can end with SIGBUS instead of an error; put the store on ext4 or XFS, or"
-                " see to it that there is always room",
+                " make sure that there is always room",
                 RuntimeWarning,
                 stacklevel=2,
             )

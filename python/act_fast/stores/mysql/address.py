@@ -54,7 +54,7 @@ def place_of(url: str) -> Place:
     except ValueError:
         raise _unreadable() from None
     if parts.scheme not in _SCHEMES:
-        raise ValidationError(f"{parts.scheme!r} is no MySQL address; write mysql://user@host/database")
+        raise ValidationError(f"{parts.scheme!r} is not a MySQL address; write mysql://user@host/database")
     database = unquote(parts.path.removeprefix("/"))
     if not url.startswith(f"{parts.scheme}://"):
         raise _unreadable()

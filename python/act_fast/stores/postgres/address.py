@@ -61,7 +61,7 @@ def place_of(url: str) -> Place:
     except ValueError:
         raise _unreadable() from None
     if parts.scheme not in _SCHEMES:
-        raise ValidationError(f"{parts.scheme!r} is no PostgreSQL address; write postgresql://user@host/database")
+        raise ValidationError(f"{parts.scheme!r} is not a PostgreSQL address; write postgresql://user@host/database")
     # A password with one of these letters in it would be cut there, and its end taken for a host or a database.
     if parts.netloc.count("@") > 1 or "@" in parts.path or parts.fragment:
         raise _unreadable()
