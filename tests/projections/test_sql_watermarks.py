@@ -684,7 +684,7 @@ def test_states_that_were_folded_by_other_code_are_folded_again(
             assert not list(app.blocked())
         columns = "stream, total" + (", events" if release is KeptWide else "")
         assert db.execute(f"select {columns} from kept order by stream").fetchall() == expected
-        assert ("made again" in caplog.text) == (release is not Kept)
+        assert ("is rebuilt" in caplog.text) == (release is not Kept)
 
 
 @pytest.mark.parametrize(("more", "found"), [("x", "the log ends at 2"), ("xyz", "another event")])

@@ -222,7 +222,7 @@ def test_a_source_that_cannot_be_searched_for_is_refused(app: Act, source: str) 
 
 
 def test_a_lane_must_be_declared(app: Act) -> None:
-    refused(app, "lane 'mail' is not declared, there is 'default'; .*lanes=", lane="mail")
+    refused(app, "lane 'mail' is not declared .there is 'default'.; .*lanes=", lane="mail")
 
 
 @pytest.mark.parametrize(
@@ -463,7 +463,7 @@ async def waits(event: Committed[Any]) -> None: ...
         (lambda event: yields_too(event), "a generator"),
         (lambda event: contextmanager(yields)(event), "a generator"),
         (lambda event: asynccontextmanager(yields_too)(event), "a generator"),
-        (lambda event: map(print, [event]), "gave map; nothing of it has run"),
+        (lambda event: map(print, [event]), "returned map; nothing of it has run"),
     ],
 )
 def test_a_handler_that_gives_back_its_own_call_unrun_is_blocked(app: Act, handler: Any, what: str) -> None:

@@ -234,7 +234,7 @@ def test_what_is_refused_for_a_file_is_told_how_to_have_files(app: Act) -> None:
     ],
 )
 def test_what_changes_something_is_no_question_wherever_it_stands(app: Act, query: str) -> None:
-    with pytest.raises(ValidationError, match="no question"):
+    with pytest.raises(ValidationError, match="not a question"):
         app.sql(query)
 
 

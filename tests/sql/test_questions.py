@@ -137,7 +137,7 @@ def test_parameters_are_given_by_name(app: Act) -> None:
 def test_what_is_no_question_is_refused(app: Act, query: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     before = sorted(tmp_path.rglob("*.csv"))
-    with pytest.raises(ValidationError, match=r"no question|cannot be read"):
+    with pytest.raises(ValidationError, match=r"not a question|cannot be read"):
         app.sql(query)
     assert sorted(tmp_path.rglob("*.csv")) == before
 
