@@ -173,10 +173,23 @@ def _described(name: str, what: griffe.Object) -> Iterator[str]:
     yield from ("", f"## {name}", "", "```python", *_declaration(name, what), "```")
     yield from _docstring(what)
     if isinstance(what, griffe.Class):
-        for member in map(_target, what.members.values()):
+        for member in map(_target, _members(what).values()):
             if _is_described(member):
                 yield from ("", f"### {name}.{member.name}", "", "```python", *_declaration(member.name, member), "```")
                 yield from _docstring(member)
+
+
+def _members(what: griffe.Class) -> dict[str, griffe.Object | griffe.Alias]:
+    """The members of a class, and those that it has from classes which are on no page themselves."""
+    found = dict(what.members)
+    for base in what.mro():
+        if not _is_public(base.name) and base.package.name == "act_fast":
+            found = {**found, **{name: each for name, each in base.members.items() if name not in found}}
+    return found
+
+
+def _is_public(name: str) -> bool:
+    return any(name in page.names for page in PAGES)
 
 
 def _is_described(member: griffe.Object) -> bool:
@@ -198,7 +211,12 @@ def _declaration(name: str, what: griffe.Object) -> Iterator[str]:
 
 
 def _class(name: str, what: griffe.Class) -> Iterator[str]:
-    bases = ", ".join(str(base) for base in what.bases if not str(base).startswith(("msgspec.", "Generic")))
+    private = {base.name for base in what.mro() if base.package.name == "act_fast" and not _is_public(base.name)}
+    bases = ", ".join(
+        str(base)
+        for base in what.bases
+        if not str(base).startswith(("msgspec.", "Generic")) and str(base).partition("[")[0] not in private
+    )
     made = what.members.get("__init__")
     if not isinstance(made, griffe.Function) or name in HANDED_OUT:
         yield f"class {name}({bases})" if bases else f"class {name}"
