@@ -108,6 +108,14 @@ PAGES: Final = [
             *("TrimmedError",),
         ],
     ),
+    Page("postgres.md", "The store in PostgreSQL", ["PostgresStore"], "act_fast.stores.postgres"),
+    Page("mysql.md", "The store in MySQL or MariaDB", ["MySqlStore"], "act_fast.stores.mysql"),
+    Page(
+        "replicated.md",
+        "The store on several machines",
+        ["ReplicatedStore", "Checkpoint", "Member"],
+        "act_fast.stores.replicated",
+    ),
     Page("sql.md", "SQL", ["connect", "Connection"]),
     Page(
         "monitoring.md",
