@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from bench.harness.row import Row
-from bench.rows import exchange, framework, log, mysql, postgres, process, reactions, replay, scenarios, sql
+from bench.rows import exchange, framework, log, mysql, postgres, process, reactions, replay, replicated, scenarios, sql
 
 __all__ = ["AREAS", "ROWS"]
 
@@ -22,6 +22,7 @@ AREAS: dict[str, dict[str, Row]] = {
     "Scenarios": rows_of(scenarios),
     "PostgreSQL": rows_of(postgres),
     "MySQL and MariaDB": rows_of(mysql),
+    "Several machines": rows_of(replicated),
     "The process": rows_of(process),
 }
 
