@@ -76,8 +76,8 @@ class Applier:
         """Apply records (place, record), in the order of the ordered log; those up to `place` are passed over. Answers
         those that are not commits, and not there twice.
 
-        Raises at the first record that it cannot apply, when those before it have been applied. If some of these are to
-        be answered, it answers them instead, and raises when it is called with the rest: `place` says how far it is."""
+        At a record that it cannot apply it stops; it raises when that is the first one to be applied: so when it is
+        called with the rest. `place` says how far it is."""
 
     def duplicates(self) -> list[tuple[int, int]]:
         """The records that were there already, and so were passed over, since this was last asked: the place of each,

@@ -567,6 +567,38 @@ fn a_full_disk_stops_a_replica_with_nothing_decided_and_room_lets_it_go_on() {
 }
 
 #[test]
+fn what_could_not_be_flushed_is_not_said_to_be_applied() {
+    let mut ordered = Ordered::new();
+    ordered.propose(1, &[Wish::of("a", None)]);
+    for (code, lasts) in [(5, true), (24, false)] {
+        let disk = LyingDisk::new();
+        let log = open(&disk.shared(), Durability::Fsync);
+        let mut applier = applier(&log);
+        applier.apply(&log, &ordered.after(0, 1)).expect("the genesis");
+        disk.intercept(move |call, name| match call {
+            Call::Flush if code == 5 && name.ends_with(".seg") => {
+                Verdict::Fail(std::io::Error::from_raw_os_error(code))
+            }
+            Call::Identity if code == 24 && name == "control" && std::thread::current().name() != Some(HOUSEKEEPER) => {
+                Verdict::Fail(std::io::Error::from_raw_os_error(code))
+            }
+            _ => Verdict::Go,
+        });
+        let _ = applier.apply(&log, &ordered.after(applier.place(), 1));
+        assert_eq!((log.head().expect("a head"), log.applied().expect("a place")), (0, 3));
+        disk.repair();
+        let outcome = applier.apply(&log, &ordered.after(applier.place(), 1));
+        assert_eq!(matches!(outcome, Err(Error::Failed(_))), lasts);
+        let applied = if lasts { 3 } else { 4 };
+        assert_eq!(log.applied().expect("a place"), applied, "another try, if there is one, makes up for it");
+        drop(log);
+        let log = open(&disk.shared(), Durability::Fsync);
+        apply_all(&log, &mut Applier::new(&log, None).expect("an applier"), &ordered);
+        assert_is(&log, &ordered, &Model::of(&ordered));
+    }
+}
+
+#[test]
 fn a_backup_of_a_replica_is_one_as_of_its_place() {
     let (ordered, log) = with(&[&[Wish::of("a", None), Wish::of("b", None)], &[Wish::of("a", Some(1))]]);
     let to: Arc<dyn Disk> = Arc::new(MemoryDisk::default());

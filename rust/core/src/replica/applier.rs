@@ -46,6 +46,8 @@ pub struct Duplicate {
 #[derive(Debug)]
 pub struct Applier {
     state: State,
+    /// The place up to which all that was applied is published, and is durable where that is promised.
+    ready: u64,
     /// The record that could not be applied; nothing behind it is.
     stuck: Option<u64>,
     duplicates: Vec<Duplicate>,
@@ -65,7 +67,7 @@ impl Applier {
         check_reaches(log, &state)?;
         log.raise_log_time(state.time_ms);
         log.control.set_applied(state.place);
-        Ok(Self { state, stuck: None, duplicates: Vec::new() })
+        Ok(Self { ready: state.place, state, stuck: None, duplicates: Vec::new() })
     }
 
     /// The place of the last record that was applied.
@@ -95,21 +97,22 @@ impl Applier {
     /// Say how far it is, once what `take_in` has answered was kept: whoever waits for a place is woken, and finds it.
     pub fn publish(&self, log: &Log) {
         log.raise_log_time(self.state.time_ms);
-        log.control.set_applied(self.state.place);
+        log.control.set_applied(self.ready);
         log.announce();
     }
 
     /// Apply records, each with its place, in the order of the ordered log; those that have been applied are passed over. Answers
-    /// those that are not the core's. Fails at the first record that cannot be applied, when those before it have been; but if
-    /// some of these are to be handed out, it hands them out, and fails when it is called again.
+    /// those that are not the core's. At a record that cannot be applied it stops, and fails when that is the first one to be
+    /// applied: so when it is called again with the rest.
     pub fn take_in(&mut self, log: &Log, records: &[(u64, &[u8])]) -> Result<Vec<Other>> {
         log.check_replica()?;
+        let before = self.state.place;
         let fresh = records.iter().position(|(place, _)| *place > self.state.place).unwrap_or(records.len());
         let records = &records[fresh..];
         self.check_order(records)?;
         let mut others = Vec::new();
         match self.apply_all(log, records, &mut others) {
-            Err(error) if others.is_empty() => Err(error),
+            Err(error) if self.state.place == before => Err(error),
             _ => Ok(others),
         }
     }
@@ -133,7 +136,7 @@ impl Applier {
     }
 
     fn apply_all(&mut self, log: &Log, records: &[(u64, &[u8])], others: &mut Vec<Other>) -> Result<()> {
-        if records.is_empty() {
+        if records.is_empty() && self.ready == self.state.place {
             return Ok(());
         }
         log.check_writable()?;
@@ -164,6 +167,7 @@ impl Applier {
         if flushes {
             log.flush_up_to(position)?;
         }
+        self.ready = self.state.place;
         fault::point();
         log.announce();
         if log.options.durability == Durability::Interval {

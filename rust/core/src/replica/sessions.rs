@@ -53,7 +53,9 @@ impl Sessions {
         seen.last = place;
         seen.places.insert(number, place);
         let lowest = (seen.highest() + 1).saturating_sub(NUMBERS_MAX);
-        seen.places = seen.places.split_off(&lowest);
+        while let Some(oldest) = seen.places.first_entry().filter(|oldest| *oldest.key() < lowest) {
+            oldest.remove();
+        }
         self.by_place.insert(place, session);
         if self.known.len() > SESSIONS_MAX
             && let Some((_, silent)) = self.by_place.pop_first()
