@@ -50,6 +50,10 @@ _REFUSED: Final = (
     KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.GROUP_AUTHORIZATION_FAILED,
 )  # fmt: skip
 _TOO_LARGE: Final = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
+_AWAY: Final = (
+    KafkaError.NOT_ENOUGH_REPLICAS,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,  # it was just made, and not each broker has heard of it
+)
 _NOT_SENT: Final = (*_REFUSED, *_TOO_LARGE, KafkaError.NOT_ENOUGH_REPLICAS, KafkaError._QUEUE_FULL)
 
 _T = TypeVar("_T")
@@ -346,7 +350,7 @@ class KafkaOrderedLog(Handle):
             return EngineRefusedError(f"{self.name} refuses: {error.str()}")
         if error.code() in _TOO_LARGE:
             return RecordTooLargeError(text)
-        if error.retriable() or error.code() < 0 or error.code() in (KafkaError.NOT_ENOUGH_REPLICAS,):
+        if error.retriable() or error.code() < 0 or error.code() in _AWAY:
             return EngineAwayError(f"{self.name} is away: {error.str()}")
         return EngineError(text)
 
