@@ -149,3 +149,15 @@ def test_the_head_of_a_long_log_is_found_in_a_few_steps(blocks: ShakyBlocks) -> 
         assert log.head() == 100_000 * 65536 - 1
         assert log.first() == 40_000 * 65536
         assert len(asked) < 100
+
+
+def test_a_reader_asks_for_no_more_blocks_at_once_than_it_can_hold() -> None:
+    small, large = bytes(1000), bytes(3 * 1024 * 1024)
+    assert [numbered._following(1, [small]), numbered._following(8, [small] * 8)] == [2, 16]
+    assert [numbered._following(16, [small] * 16), numbered._following(8, [small] * 3)] == [16, 3]
+    assert [numbered._following(2, [large] * 2), numbered._following(1, []), numbered._following(1, [large])] == [
+        2,
+        1,
+        2,
+    ]
+    assert numbered._following(4, [bytes(16 * 1024 * 1024)] * 4) == 1

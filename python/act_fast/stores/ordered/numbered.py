@@ -46,6 +46,7 @@ _OPEN_SECONDS: Final = 2.0
 _AGAIN_SECONDS: Final = 0.05
 _CLOSE_SECONDS: Final = 5.0
 _AHEAD_MAX: Final = 16
+_AHEAD_BYTES: Final = 8 * 1024 * 1024
 _FOUND_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _T = TypeVar("_T")
@@ -223,7 +224,7 @@ class NumberedLog(Handle):
     def _entries(self, number: int, after: int) -> list[Entry]:
         """The records of the blocks from a number on."""
         blocks = self._patiently(lambda: self._blocks.get(number, self._ahead))
-        self._ahead = min(self._ahead * 2, _AHEAD_MAX) if len(blocks) == self._ahead else max(len(blocks), 1)
+        self._ahead = _following(self._ahead, blocks)
         found: list[Entry] = []
         for each, block in enumerate(blocks, number):
             if not block:
@@ -293,6 +294,14 @@ class NumberedLog(Handle):
         for _, future in left:
             future.set_exception(StoreClosedError(f"the log at {self.name} was closed; nothing was appended"))
         self._blocks.close()
+
+
+def _following(asked: int, blocks: Sequence[bytes]) -> int:
+    """How many blocks to ask for next, when these came of so many: more while there are as many, and not too large."""
+    if len(blocks) < asked:
+        return max(len(blocks), 1)
+    fitting = _AHEAD_BYTES * len(blocks) // max(sum(map(len, blocks)), 1)
+    return max(min(asked * 2, fitting, _AHEAD_MAX), 1)
 
 
 def _behind(entries: list[Entry], after: int) -> int:
