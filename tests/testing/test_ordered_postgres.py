@@ -17,9 +17,13 @@ from tests.support.servers import PostgresServer, free_port
 _numbers = count(1)
 
 
+def log_at(server: PostgresServer, **options: str) -> str:
+    return server.url(**options).replace("postgresql://", "postgresql+log://")
+
+
 @pytest.fixture
 def url(postgres: PostgresServer) -> str:
-    return postgres.url(schema=f"log_{next(_numbers)}", durability="engine")
+    return log_at(postgres, schema=f"log_{next(_numbers)}", durability="engine")
 
 
 class TestPostgresLog(OrderedLogConformance):
@@ -78,7 +82,7 @@ def test_a_role_that_commits_late_is_made_to_wait(postgres: PostgresServer, url:
 
 def test_wrong_credentials_are_refused_and_not_repeated(own_postgres: PostgresServer) -> None:
     own_postgres.ask_for_passwords()
-    address = own_postgres.url().replace("postgres@", "postgres:Secret1@")
+    address = log_at(own_postgres).replace("postgres@", "postgres:Secret1@")
     with pytest.raises(EngineRefusedError) as caught:
         PostgresOrderedLog(address)
     assert "Secret1" not in "".join(traceback.format_exception(caught.value))
@@ -98,7 +102,7 @@ def test_a_role_that_may_not_write_is_refused(postgres: PostgresServer, url: str
 
 
 def test_a_full_disk_is_told_and_reads_go_on(own_postgres: PostgresServer) -> None:
-    with own_postgres.small_disk("4m") as small, PostgresOrderedLog(own_postgres.url(durability="engine")) as log:
+    with own_postgres.small_disk("4m") as small, PostgresOrderedLog(log_at(own_postgres, durability="engine")) as log:
         with psycopg.connect(own_postgres.url(), autocommit=True) as admin:
             admin.execute(f"alter table act_fast_log.blocks set tablespace {small}")
         log.append(b"one")
@@ -112,10 +116,10 @@ def test_a_full_disk_is_told_and_reads_go_on(own_postgres: PostgresServer) -> No
 
 def test_a_server_that_is_not_there_is_away() -> None:
     with pytest.raises(EngineAwayError):
-        PostgresOrderedLog(f"postgresql://postgres:Secret1@127.0.0.1:{free_port()}/bank")
+        PostgresOrderedLog(f"postgresql+log://postgres:Secret1@127.0.0.1:{free_port()}/bank")
 
 
-@pytest.mark.parametrize("address", ["postgresql://host", "postgresql:///bank", "postgresql://host/a/b"])
+@pytest.mark.parametrize("address", ["postgresql+log://host", "postgresql+log:///bank", "postgresql+log://host/a/b"])
 def test_an_address_that_names_no_database_is_refused(address: str) -> None:
     with pytest.raises(ValidationError):
         PostgresOrderedLog(address)

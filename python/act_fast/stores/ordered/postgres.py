@@ -39,8 +39,8 @@ class PostgresOrderedLog(NumberedLog):
     """A log in a table of its own, made when it is not there.
 
     Args:
-        address: `postgresql://user:password@host:5432/database`. Options: `schema=` that the table is in, `poll=`, how
-            many seconds at most until a new record is looked for, `durability=engine`, and those of libpq for TLS.
+        address: `postgresql+log://user:password@host:5432/database`. Options: `schema=` that the table is in, `poll=`,
+            how many seconds at most until a new record is looked for, `durability=engine`, and those of libpq for TLS.
 
     Raises:
         EngineAwayError: the server cannot be reached.
@@ -66,7 +66,7 @@ class _Rows:
 
     def __init__(self, parts: Parts, address: str) -> None:
         if not parts.hosts or not parts.path or "/" in parts.path:
-            raise ValidationError("the PostgreSQL address names no database; write postgresql://user@host/database")
+            raise ValidationError("the address names no database; write postgresql+log://user@host/database")
         longest = parts.seconds("poll", _POLL_SECONDS)
         self.poll_seconds = (min(_POLL_SECONDS_MIN, longest), longest)
         self._schema = parts.options.get("schema", _SCHEMA)

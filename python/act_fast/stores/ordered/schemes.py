@@ -44,8 +44,8 @@ _ADAPTERS: Final = {
         "mongodb", "MongoDbOrderedLog", "mongodb", "durability poll replicaSet authSource tls tlsCAFile"
     ),
     "nats": _adapter("nats", "NatsOrderedLog", "nats", "durability replicas creds token tls_ca tls_cert tls_key"),
-    "postgres": _POSTGRES,
-    "postgresql": _POSTGRES,
+    "postgres+log": _POSTGRES,
+    "postgresql+log": _POSTGRES,
     "s3": _adapter("objects", "S3OrderedLog", "s3", "endpoint region poll"),
 }
 
