@@ -121,7 +121,7 @@ PAGES: Final = [
         "monitoring.md",
         "Monitoring",
         [
-            *("check_health", "Health", "look", "Overview", "ReactionOverview", "Source", "metrics_text", "monitor"),
+            *("check_health", "Health", "look", "Overview", "ReactionOverview", "ReplicaOverview", "Source", "metrics_text", "monitor"),
             "instrument",
         ],
         "act_fast.monitoring",

@@ -3,13 +3,14 @@
 from act_fast.monitoring.asgi import monitor
 from act_fast.monitoring.health import Health, check_health
 from act_fast.monitoring.otel import instrument
-from act_fast.monitoring.overview import Overview, ReactionOverview, Source, look
+from act_fast.monitoring.overview import Overview, ReactionOverview, ReplicaOverview, Source, look
 from act_fast.monitoring.prometheus import metrics_text
 
 __all__ = [
     "Health",
     "Overview",
     "ReactionOverview",
+    "ReplicaOverview",
     "Source",
     "check_health",
     "instrument",

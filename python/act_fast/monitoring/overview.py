@@ -15,12 +15,13 @@ from act_fast._app.async_act import AsyncAct
 from act_fast._checks import arguments
 from act_fast._reactions.skipped import skips_by_reaction
 from act_fast._reactions.targets import STATES, Target, TargetState, busy_targets, cursors, state_of
-from act_fast.errors import ValidationError
+from act_fast.errors import EngineError, ValidationError
+from act_fast.stores.log.local import LocalLog
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import ReactionPort, offers_reactions, reactions_of
 
-__all__ = ["Overview", "ReactionOverview", "Source", "look"]
+__all__ = ["Overview", "ReactionOverview", "ReplicaOverview", "Source", "look"]
 
 Source: TypeAlias = Act | AsyncAct | Store | str | os.PathLike[str]
 """An app, a store, or the path or the address of a store that is there."""
@@ -59,6 +60,20 @@ class ReactionOverview(msgspec.Struct, frozen=True):
         return self.targets["blocked"]
 
 
+class ReplicaOverview(msgspec.Struct, frozen=True):
+    """How the replica of a store on several machines is doing.
+
+    Attributes:
+        lag: how far it is behind the ordered log, as a difference of places; None where the engine cannot be asked.
+        members: how many nodes have the store open, as far as this one has heard.
+        trouble: why it cannot go on just now; empty while all is well.
+    """
+
+    lag: int | None
+    members: int
+    trouble: str
+
+
 class Overview(msgspec.Struct, frozen=True):
     """A store at a glance.
 
@@ -71,6 +86,7 @@ class Overview(msgspec.Struct, frozen=True):
         blocked: how many targets are blocked, each counted once.
         reactions: how each reaction is doing, by name.
         at: when this was looked at.
+        replica: how the replica is doing, of a store on several machines.
     """
 
     head: int
@@ -81,6 +97,7 @@ class Overview(msgspec.Struct, frozen=True):
     blocked: int
     reactions: dict[str, ReactionOverview]
     at: datetime
+    replica: ReplicaOverview | None = None
 
     @property
     def lag(self) -> int:
@@ -159,7 +176,23 @@ def _overview(store: Store, port: ReactionPort | None) -> Overview:
         blocked=0 if behind is None else behind.blocked,
         reactions={} if behind is None else dict(behind.reactions()),
         at=now,
+        replica=_replica(store),
     )
+
+
+def _replica(store: Store) -> ReplicaOverview | None:
+    if not isinstance(store, LocalLog) or isinstance(store, LogStore):
+        return None
+    from act_fast.stores.replicated.store import ReplicatedStore  # which few need
+
+    if not isinstance(store, ReplicatedStore):
+        return None
+    lag, trouble = None, store.trouble
+    try:
+        lag = store.lag
+    except EngineError as error:
+        trouble = trouble or str(error)
+    return ReplicaOverview(lag, len(store.members()), trouble)
 
 
 class _Behind:

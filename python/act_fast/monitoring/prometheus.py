@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from act_fast.monitoring.counts import COUNTERS, counts_of
-from act_fast.monitoring.overview import Overview, Source, look
+from act_fast.monitoring.overview import Overview, ReplicaOverview, Source, look
 
 __all__ = ["OPENMETRICS", "PLAIN", "metrics_text", "written"]
 
@@ -63,9 +63,18 @@ def _families(overview: Overview, counts: Mapping[str, float]) -> Iterator[Famil
     for name, text in _OF_REACTIONS.items():
         samples = [({"reaction": reaction}, float(getattr(one, name))) for reaction, one in each]
         yield Family(_RENAMED.get(name, f"reaction_{name}"), text, "gauge", samples)
+    if overview.replica is not None:
+        yield from _of_replica(overview.replica)
     for name, value in counts.items():
         kind = "counter" if name in COUNTERS else "gauge"
         yield Family(name, COUNTERS.get(name) or "Live states in the cache of this process.", kind, [({}, value)])
+
+
+def _of_replica(replica: ReplicaOverview) -> Iterator[Family]:
+    if replica.lag is not None:
+        yield _gauge("replica_lag_places", "How far the replica is behind the ordered log.", replica.lag)
+    yield _gauge("replica_members", "Nodes that have the store open.", replica.members)
+    yield _gauge("replica_stuck", "1 while the replica cannot go on.", bool(replica.trouble))
 
 
 _OF_REACTIONS: Final = {

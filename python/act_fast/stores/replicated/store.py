@@ -179,6 +179,12 @@ class ReplicatedStore(LocalLog):
         return self._ordered.name
 
     @property
+    def trouble(self) -> str:
+        """Why this process cannot apply what comes next; empty while all is well, and where another process applies."""
+        found = self._applier.trouble
+        return "" if found is None else str(found)
+
+    @property
     def lag(self) -> int:
         """How far this replica is behind the ordered log, as a difference of places; 0 when it has all of it."""
         return max(0, self._ordered.head() - self._log.applied())

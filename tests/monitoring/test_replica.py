@@ -1,0 +1,44 @@
+"""What is said of the replica of a store on several machines."""
+
+from pathlib import Path
+
+import pytest
+
+from act_fast import EngineAwayError, LogStore
+from act_fast.monitoring import check_health, look, metrics_text
+from act_fast.stores.ordered.memory import MemoryEngine
+from act_fast.stores.replicated import ReplicatedStore
+
+EVENT = [("Counted", b"{}")]
+
+
+def test_a_replica_that_keeps_up_is_healthy(tmp_path: Path) -> None:
+    with ReplicatedStore(MemoryEngine().open(), tmp_path / "one") as store:
+        store.append("s", EVENT)
+        overview = look(store)
+        assert overview.replica is not None
+        assert (overview.replica.lag, overview.replica.trouble) == (0, "")
+        assert check_health(store).healthy
+        assert "act_fast_replica_lag_places 0\n" in metrics_text(store)
+        assert "act_fast_replica_stuck 0\n" in metrics_text(store)
+
+
+def test_an_engine_that_is_away_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MemoryEngine().open()
+    with ReplicatedStore(log, tmp_path / "one") as store:
+
+        def away() -> int:
+            raise EngineAwayError("memory is away")
+
+        monkeypatch.setattr(log, "head", away)
+        overview = look(store)
+        assert overview.replica is not None
+        assert (overview.replica.lag, overview.replica.trouble) == (None, "memory is away")
+        assert not check_health(store).healthy
+        assert "act_fast_replica_stuck 1\n" in metrics_text(store)
+
+
+def test_a_store_on_one_machine_has_no_replica() -> None:
+    with LogStore.memory() as store:
+        assert look(store).replica is None
+        assert "replica" not in metrics_text(store)
