@@ -121,8 +121,8 @@ PAGES: Final = [
         "monitoring.md",
         "Monitoring",
         [
-            *("check_health", "Health", "look", "Overview", "ReactionOverview", "ReplicaOverview", "Source", "metrics_text", "monitor"),
-            "instrument",
+            *("check_health", "Health", "look", "Overview", "ReactionOverview", "ReplicaOverview", "Source"),
+            *("metrics_text", "monitor", "instrument"),
         ],
         "act_fast.monitoring",
     ),
