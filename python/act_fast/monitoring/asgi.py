@@ -38,22 +38,22 @@ def monitor(
 ) -> AsgiApp:
     """An ASGI app with `/health` and `/metrics`.
 
-    `/health` answers 200 where all is well and 503 where it is not, with the reasons as JSON. `/metrics` is for
-    Prometheus, in the format that it asks for. Both are about one look at the store, on a thread of its own.
+    `/health` answers 200 if all is well and 503 if not, with the reasons as JSON. `/metrics` is for Prometheus, in the
+    format that it asks for. Both share one look at the store, on a thread of its own.
 
         api.mount("/monitor", monitor(app, max_age=60))
 
-    It has no access control: mount it where only those can reach it who may know the names of reactions.
+    It has no access control: mount it where it can only be reached by those who may know the names of reactions.
 
     Args:
-        source: an app, a store, or the path or the address of one that is there, which is opened for each look.
+        source: an app, a store, or the path or address of an existing one, which is opened for each look.
         max_lag: as for `check_health`.
         max_age: as for `check_health`.
         max_blocked: as for `check_health`.
-        fresh: for so many seconds one look at the store answers all that ask.
+        fresh: how many seconds one look at the store is reused for all requests.
 
     Raises:
-        ValidationError: a limit is not what it must be.
+        ValidationError: a limit is not valid.
     """
     check_limits(max_lag, max_age, max_blocked)
     return _Monitor(source, (max_lag, max_age, max_blocked), arguments.milliseconds("fresh", fresh) / 1000)

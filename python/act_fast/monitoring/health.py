@@ -16,7 +16,7 @@ class Health(msgspec.Struct, frozen=True):
         healthy: whether there is no problem.
         problems: what is wrong, a sentence each.
         head: the position of the last event.
-        lag: how many events the reaction that is furthest behind has still to process, or to look at.
+        lag: how many events the reaction that is furthest behind still has to process, or to look at.
         age: for how many seconds the oldest of these has been waiting.
         blocked: how many targets are blocked.
     """
@@ -32,16 +32,16 @@ class Health(msgspec.Struct, frozen=True):
 def check_health(
     source: Source, /, *, max_lag: int | None = None, max_age: float | None = None, max_blocked: int | None = 0
 ) -> Health:
-    """Whether a store can be read and its reactions keep up.
+    """Check whether a store can be read and its reactions keep up.
 
     Args:
-        source: an app, a store, or the path or the address of one that is there.
-        max_lag: so many events may wait for each reaction; None: any number.
-        max_age: so many seconds an event may wait; None: for as long as it likes.
-        max_blocked: so many targets may be blocked; None: any number.
+        source: an app, a store, or the path or address of an existing one.
+        max_lag: how many events may wait for each reaction; None: any number.
+        max_age: how many seconds an event may wait; None: any time.
+        max_blocked: how many targets may be blocked; None: any number.
 
     Raises:
-        ValidationError: a limit is not what it must be.
+        ValidationError: a limit is not valid.
         StoreError: the store cannot be opened or read.
     """
     check_limits(max_lag, max_age, max_blocked)

@@ -33,20 +33,20 @@ _OF_REACTIONS: Final[dict[str, tuple[str, str, Callable[[ReactionOverview], floa
 
 
 def instrument(app: Act | AsyncAct, /, *, fresh: float = 5.0, meter_provider: Any = None) -> None:
-    """Let OpenTelemetry observe an app: its head, how far its reactions are, and what it counts. Call it once an app.
+    """Let OpenTelemetry observe an app: its head, the progress of its reactions, and its counters.
 
-    Whenever metrics are collected, the store is looked at as `look` does, though not more often than once in `fresh`
-    seconds. How long the events of a lease take is recorded by reaction, as `act_fast.reaction.duration`. No attribute
-    is per stream or target. Actions make spans, counts and durations by themselves, without this.
+    Call it once per app. Whenever metrics are collected, it looks at the store as `look` does, but at most once every
+    `fresh` seconds. `act_fast.reaction.duration` records by reaction how long the events of a lease take. No attribute
+    is per stream or target. Actions create spans, counts and durations by themselves, without this.
 
     Args:
         app: the app; it is not kept alive.
-        fresh: for so many seconds one look at the store serves all collections.
+        fresh: how many seconds one look at the store is reused for all collections.
         meter_provider: of OpenTelemetry; None is the one that was set for the program.
 
     Raises:
         MissingExtraError: OpenTelemetry is not installed.
-        ValidationError: it is no app.
+        ValidationError: it is not an app.
     """
     need("instrument()", "opentelemetry.metrics")
     plain = app.sync if isinstance(app, AsyncAct) else app

@@ -24,7 +24,7 @@ from act_fast.stores.reaction_port import ReactionPort, offers_reactions, reacti
 __all__ = ["Overview", "ReactionOverview", "ReplicaOverview", "Source", "look"]
 
 Source: TypeAlias = Act | AsyncAct | Store | str | os.PathLike[str]
-"""An app, a store, or the path or the address of a store that is there."""
+"""An app, a store, or the path or address of an existing one."""
 
 _HEADS_MAX: Final = 1000
 """Among so many targets that are behind, the furthest first, the oldest waiting event of a reaction is looked for."""
@@ -37,12 +37,12 @@ class ReactionOverview(msgspec.Struct, frozen=True):
         reaction: its name.
         targets: how many of its targets are in each state: blocked, leased, waiting (for a retry, or deferred), behind,
             or caught up. A target that several reactions share counts for each of them.
-        lag: how many events its targets have still to process.
-        uncorrelated: how many positions of the log nobody has looked at yet for this reaction. Where workers run that
-            is nothing, or soon will be; where none runs it grows with the log.
-        age: for how many seconds the oldest event that it has still to process, or to look at, has been in the log; 0
-            where there is none. Events that are deferred do not count before their time.
-        retrying: how many of its targets are at an event that has failed, and will be tried again.
+        lag: how many events its targets still have to process.
+        uncorrelated: how many positions of the log no program has looked at yet for this reaction. If workers are
+            running, that is none, or soon will be; if not, it grows with the log.
+        age: for how many seconds the oldest event that it still has to process, or to look at, has been in the log; 0
+            if there is none. Deferred events do not count before their time.
+        retrying: how many of its targets are at an event that has failed, and will be retried.
         skipped: how many events were skipped by hand.
     """
 
@@ -80,9 +80,9 @@ class Overview(msgspec.Struct, frozen=True):
     Attributes:
         head: the position of the last event.
         streams: how many streams have events.
-        bytes: the space that the store takes.
-        last_created: when the last event was committed; None where there is none.
-        last_flush: when what was appended last became safe from a power cut; None where that is not known.
+        bytes: the space that the store uses.
+        last_created: when the last event was committed; None if there are none.
+        last_flush: when appended data last became safe from a power cut; None if that is not known.
         blocked: how many targets are blocked, each counted once.
         reactions: how each reaction is doing, by name.
         at: when this was looked at.
@@ -101,7 +101,7 @@ class Overview(msgspec.Struct, frozen=True):
 
     @property
     def lag(self) -> int:
-        """The lag of the reaction that is furthest behind, with what is not correlated yet."""
+        """The lag of the reaction that is furthest behind, including events not correlated yet."""
         return max((each.lag + each.uncorrelated for each in self.reactions.values()), default=0)
 
     @property
@@ -111,10 +111,10 @@ class Overview(msgspec.Struct, frozen=True):
 
 
 def look(source: Source, /) -> Overview:
-    """Look at a store and its reactions. Changes nothing, and takes the longer the more targets there are.
+    """Look at a store and its reactions. Changes nothing; the more targets there are, the longer it takes.
 
     Args:
-        source: an app, a store, or the path or the address of one that is there.
+        source: an app, a store, or the path or address of an existing one.
 
     Raises:
         ValidationError: the source is none of these.

@@ -27,11 +27,11 @@ class Family(NamedTuple):
 def metrics_text(source: Source, /, *, openmetrics: bool = False) -> str:
     """How a store and its reactions are doing, as text for Prometheus. No label is per stream or target.
 
-    Of an app, it has what this process has counted, too.
+    For an app, it includes what this process has counted.
 
     Args:
-        source: an app, a store, or the path or the address of one that is there.
-        openmetrics: in the OpenMetrics format, and not in the older one, which everything reads.
+        source: an app, a store, or the path or address of an existing one.
+        openmetrics: use the OpenMetrics format instead of the older one, which everything reads.
 
     Raises:
         ValidationError: the source is none of these.

@@ -91,7 +91,7 @@ class DatabaseStore(ABC, Generic[C]):
 
     @property
     def path(self) -> str:
-        """Where the store is: its address, without user and password."""
+        """The store's address, without user and password."""
         return str(self._connections.place)
 
     def append(
@@ -104,7 +104,7 @@ class DatabaseStore(ABC, Generic[C]):
     ) -> Appended:
         """Append `events` to `stream` as one commit, all or nothing.
 
-        Whatever the threads of this process append meanwhile goes to the database together, in one round trip.
+        Concurrent appends by threads of this process go to the database together, in one round trip.
 
         Args:
             stream: the stream's name, 1 to 512 bytes, without NUL or newline.
@@ -118,7 +118,8 @@ class DatabaseStore(ABC, Generic[C]):
         Raises:
             ConcurrencyError: the stream is at another version; nothing was written.
             StoreFullError: the database's disk is full; nothing was written.
-            OutcomeUnknownError: the connection broke, and the database did not come back to say what became of it.
+            OutcomeUnknownError: the connection broke, and the database did not come back to say whether the events are
+                there.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
         (appended,) = self._append([part(stream, events, expected_version)], meta)
@@ -133,7 +134,8 @@ class DatabaseStore(ABC, Generic[C]):
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
             StoreFullError: the database's disk is full; nothing was written.
-            OutcomeUnknownError: the connection broke, and the database did not come back to say what became of it.
+            OutcomeUnknownError: the connection broke, and the database did not come back to say whether the events are
+                there.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
         return self._append(parts_of(appends), meta)
@@ -143,7 +145,7 @@ class DatabaseStore(ABC, Generic[C]):
     ) -> Iterator[Committed[bytes]]:
         """The events of one stream in order, with `after` < version < `before`, as the stream is now.
 
-        A stream that is not there has none. Pages are read as they are asked for, so memory stays the same.
+        A stream that does not exist has none. Pages are read as you ask for them, so memory use stays the same.
         """
         stream = self._stream(stream)
         after, before = arguments.count("after", after), arguments.optional_count("before", before)
@@ -167,12 +169,13 @@ class DatabaseStore(ABC, Generic[C]):
     ) -> Iterator[Committed[bytes]]:
         """The events that meet every condition, in the order of their positions, as the store is now.
 
-        Pages are read as they are asked for, so memory stays the same however many there are. `stream`, `names` and
-        `correlation` are found by an index, times by bisection; for a `pattern` every event between the bounds is read.
+        Pages are read as you ask for them, so memory use stays the same however many there are. `stream`, `names` and
+        `correlation` are found by an index, times by bisection; with a `pattern`, every event between the bounds is
+        read.
 
         Args:
-            names: with one of these event names; an empty sequence gives nothing.
-            limit: at most so many.
+            names: only events with one of these names; an empty sequence gives nothing.
+            limit: at most this many.
             backwards: from the last to the first.
             conditions: which events, as `Conditions` lists them.
         """
@@ -184,23 +187,23 @@ class DatabaseStore(ABC, Generic[C]):
 
     @property
     def head(self) -> int:
-        """The position of the last event, 0 when there is none."""
+        """The position of the last event; 0 if there are none."""
         return int(self._one("select position from {schema}.log")[0])
 
     def version(self, stream: str) -> int:
-        """The number of events in `stream`, 0 when there is no such stream."""
+        """The number of events in `stream`; 0 if there is no such stream."""
         found = self._ask("select version from {schema}.streams where stream = %s", self._stream(stream))
         return int(found[0][0]) if found else 0
 
     def streams(
         self, *, pattern: str | None = None, after: str | None = None, limit: int | None = None
     ) -> Iterator[StreamInfo]:
-        """The streams that are there now, in the order they came to be, without reading their events.
+        """The streams that exist now, in the order of their first events, without reading their events.
 
         Args:
-            pattern: only those whose name this regular expression is found in.
-            after: only those that came to be after this one, the last of the page before.
-            limit: at most so many.
+            pattern: only those whose names match this regular expression anywhere.
+            after: only those created after this one; for paging, pass the last of the page before.
+            limit: at most this many.
         """
         limit = arguments.optional_count("limit", limit)
         found_in = None if pattern is None else Pattern(arguments.text("pattern", pattern)).found_in
@@ -247,7 +250,7 @@ class DatabaseStore(ABC, Generic[C]):
         return {name: count for name, count, _ in found}
 
     def save_snapshot(self, stream: str, version: int, data: bytes) -> None:
-        """Keep `data` as the state of `stream` at `version`. It takes neither a version nor a position.
+        """Keep `data` as the state of `stream` at `version`. It takes up neither a version nor a position.
 
         Args:
             stream: a stream that has reached `version`.
@@ -277,7 +280,7 @@ class DatabaseStore(ABC, Generic[C]):
 
         Args:
             after: a position, usually the last one seen.
-            timeout: give up after so many seconds and return the head as it is; None waits for ever.
+            timeout: give up after this many seconds and return the head as it is; None waits forever.
         """
         after = arguments.count("after", after)
         seconds = None if timeout is None else arguments.milliseconds("timeout", timeout) / 1000
@@ -302,7 +305,7 @@ class DatabaseStore(ABC, Generic[C]):
         return future.result() if future.done() else await asyncio.to_thread(lambda: self.head)
 
     def verify(self, *, progress: Progress | None = None) -> VerifyReport:
-        """Read everything, compare it with what is kept beside the events, and report what is wrong and where.
+        """Read everything, check everything else against the events, and report what is wrong and where.
 
         Args:
             progress: called now and then with (positions done, positions in all).
@@ -310,7 +313,7 @@ class DatabaseStore(ABC, Generic[C]):
         return verified(self._connections, self._bounds, progress)
 
     def close(self) -> None:
-        """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""
+        """Release the store. Closing again does nothing; any other call raises `StoreClosedError` from now on."""
         if self._connections.closed:
             return
         self._finalizer.detach()

@@ -47,17 +47,17 @@ class MySqlStore(DatabaseStore[Connection]):
     """A store in a MySQL (8 or newer) or MariaDB (10.11 or newer) database: events are rows, which all programs share.
 
     Args:
-        url: `mysql://user:password@host:3306/database`, or `mariadb://…`, with options behind a `?`: `prefix=` is what
-            the names of the store's tables begin with (`act_fast`), so that a database may hold several stores;
-            `ssl_ca=`, `ssl_cert=` and `ssl_key=` name files for TLS; `unix_socket=`, `connect_timeout=`, and
-            `lock_timeout=`, after how many seconds an append gives up waiting for another one's transaction.
-        payload_max_bytes: the largest data that an event may have; it must fit into `max_allowed_packet` twice, too.
-        create: whether the tables are made where there are none.
+        url: `mysql://user:password@host:3306/database`, or `mariadb://…`, with options after a `?`: `prefix=` is the
+            prefix of the store's table names (`act_fast`), so that a database can hold several stores; `ssl_ca=`,
+            `ssl_cert=` and `ssl_key=` name files for TLS; `unix_socket=`, `connect_timeout=`, and `lock_timeout=`,
+            after how many seconds an append gives up waiting for another transaction.
+        payload_max_bytes: the largest data that an event may have; it must also fit into `max_allowed_packet` twice.
+        create: whether to create the tables if there are none.
 
     Raises:
         StoreFormatError: the database holds something else, or a store of another format.
         StoreError: the database cannot be reached, or refuses.
-        ValidationError: the address cannot be read, or an option is not what it must be.
+        ValidationError: the address cannot be read, or an option is not valid.
     """
 
     _connections: Connections
@@ -81,7 +81,7 @@ class MySqlStore(DatabaseStore[Connection]):
 
     @staticmethod
     def upgrade(url: str) -> Upgraded:
-        """Bring the tables of a store to the format of this version; the format before and now.
+        """Upgrade the tables of a store to the format of this version; returns the format before and now.
 
         Raises:
             StoreFormatError: they are of a newer format, or something else.
@@ -94,7 +94,8 @@ class MySqlStore(DatabaseStore[Connection]):
     def flush(self) -> None:
         """Return when everything appended so far would survive a power cut.
 
-        With `innodb_flush_log_at_trx_commit = 1`, the default, it would anyway; else this needs the right `RELOAD`.
+        With `innodb_flush_log_at_trx_commit = 1`, the default, it does so anyway; otherwise this needs the right
+        `RELOAD`.
         """
         flush(self._connections)
 
@@ -111,7 +112,7 @@ class MySqlStore(DatabaseStore[Connection]):
     def reactions(self) -> ReactionPort:
         """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
 
-        Closed with the store. Apps do all this themselves; it is here for those who look at a store without one.
+        It is closed with the store. Apps do all this themselves; use it to look at a store without an app.
         """
         found = open_reactions(self._connections, self._news)
         self._closing.add(found)

@@ -25,20 +25,20 @@ __all__ = ["PostgresStore"]
 
 
 class PostgresStore(DatabaseStore[Session]):
-    """A store in a PostgreSQL database (14 or newer): events are rows, which all programs with the address share.
+    """A store in a PostgreSQL database (14 or newer): events are rows, shared by all programs with the address.
 
     Args:
-        url: `postgresql://user:password@host:5432/database`, with all that libpq knows behind a `?`, and two options of
-            our own: `schema=` names the schema that the store's tables are in (`act_fast`), so that a database may hold
-            several stores; `listen=false` does without notifications, for a pooler that gives each transaction another
+        url: `postgresql://user:password@host:5432/database`, with any libpq options after a `?`, and two options of
+            act-fast's own: `schema=` names the schema of the store's tables (`act_fast`), so that a database can hold
+            several stores; `listen=false` avoids notifications, for a pooler that gives each transaction another
             session.
         payload_max_bytes: the largest data that an event may have.
-        create: whether the tables are made where there are none.
+        create: whether to create the tables if there are none.
 
     Raises:
         StoreFormatError: the schema holds something else, or a store of another format.
         StoreError: the database cannot be reached, or refuses.
-        ValidationError: the address cannot be read, or an option is not what it must be.
+        ValidationError: the address cannot be read, or an option is not valid.
     """
 
     _connections: Connections
@@ -56,7 +56,7 @@ class PostgresStore(DatabaseStore[Session]):
 
     @staticmethod
     def upgrade(url: str) -> Upgraded:
-        """Bring the tables of a store to the format of this version; the format before and now.
+        """Upgrade the tables of a store to the format of this version; returns the format before and now.
 
         Raises:
             StoreFormatError: they are of a newer format, or something else.
@@ -67,7 +67,7 @@ class PostgresStore(DatabaseStore[Session]):
             return upgrade(connection, place.schema)
 
     def flush(self) -> None:
-        """Return when everything appended so far would survive a power cut, also where `synchronous_commit` is off."""
+        """Return when everything appended so far would survive a power cut, even if `synchronous_commit` is off."""
         self._connections.check()
         with self._connections.asking(), contextlib.closing(self._connections.new()) as connection:
             connection.execute("set synchronous_commit to on")
@@ -86,7 +86,7 @@ class PostgresStore(DatabaseStore[Session]):
     def reactions(self) -> ReactionPort:
         """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
 
-        Closed with the store. Apps do all this themselves; it is here for those who look at a store without one.
+        It is closed with the store. Apps do all this themselves; use it to look at a store without an app.
         """
         found = open_reactions(self._connections, self._news)
         self._closing.add(found)

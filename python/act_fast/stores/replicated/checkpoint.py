@@ -37,7 +37,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     Attributes:
         path: its folder.
         store_id: of which store.
-        place: the place in the ordered log after which a node that begins with it goes on.
+        place: the place in the ordered log after which a node that starts from it continues.
         head: the position of the last event in it.
         created: when it was made.
         files: what it consists of.

@@ -65,13 +65,13 @@ class Applied(NamedTuple):
 
 
 class Member(msgspec.Struct, frozen=True):
-    """A node, as it has said itself.
+    """A node, as it has reported itself.
 
     Attributes:
         node: its name: host and process.
         replica: the folder of its replica.
         place: how far it had applied.
-        until_ms: until when, by the log's time, it counts as being there.
+        until_ms: until when, by the log's time, it counts as present.
     """
 
     node: str

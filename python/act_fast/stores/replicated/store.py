@@ -52,21 +52,21 @@ _CATCH_UP_SECONDS: Final = 30.0
 class ReplicatedStore(LocalLog):
     """A store that any number of machines share: an ordered log of an engine, and a replica on each machine.
 
-    What is appended is proposed to the ordered log, and is there once this replica has applied it. All that is read is
-    read from the replica, as from an embedded log: it may be behind what other machines have just appended.
+    An append is proposed to the ordered log, and returns once this replica has applied it. Everything is read from the
+    replica, as from an embedded log: it may be behind what other machines have just appended.
 
     Args:
         ordered: the ordered log, or the address of one, such as `nats://host/bank?replica=/var/lib/bank.act`.
-        replica: the folder of the replica. All processes of a machine share it; an address may name it itself.
-        checkpoints: the folder where checkpoints are: for a replica that is made, or that is too old to go on. An
-            address may name it itself.
-        payload_max_bytes: the largest data that an event may have; a commit must fit into a record of the engine, too.
-        create: whether a store is made where there is none.
+        replica: the folder of the replica. All processes of a machine share it; the address may name it too.
+        checkpoints: the folder with checkpoints, for a replica that is new, or too far behind to continue. The address
+            may name it too.
+        payload_max_bytes: the largest data that an event may have; a commit must also fit into a record of the engine.
+        create: whether to create a store if there is none.
 
     Raises:
         StoreFormatError: the folder holds something else, or the replica of another store.
         StoreError: the engine cannot be reached, or refuses.
-        ValidationError: the address cannot be read, or an option is not what it must be.
+        ValidationError: the address cannot be read, or an option is not valid.
     """
 
     __slots__ = (
@@ -113,7 +113,7 @@ class ReplicatedStore(LocalLog):
 
     @staticmethod
     def upgrade(address: str) -> tuple[int, int]:
-        """Refuse: there are no tables to be upgraded.
+        """Always refused: there are no tables to upgrade.
 
         Raises:
             ValidationError: always.
@@ -175,7 +175,7 @@ class ReplicatedStore(LocalLog):
 
     @property
     def engine(self) -> str:
-        """Where the ordered log is, for people."""
+        """The address of the ordered log, to show to people."""
         return self._ordered.name
 
     @property
@@ -199,7 +199,7 @@ class ReplicatedStore(LocalLog):
     ) -> Appended:
         """Append `events` to `stream` as one commit, all or nothing.
 
-        Whatever the threads of this process append meanwhile goes to the ordered log together, in one record.
+        Concurrent appends by threads of this process go to the ordered log together, in one record.
 
         Args:
             stream: the stream's name, 1 to 512 bytes, without NUL or newline.
@@ -214,7 +214,7 @@ class ReplicatedStore(LocalLog):
             ConcurrencyError: the stream is at another version; nothing was written.
             OutcomeUnknownError: the engine has not said in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
-            ValidationError: an argument cannot be right, or the commit is too large for a record of the engine.
+            ValidationError: an argument is not valid, or the commit is too large for a record of the engine.
         """
         (appended,) = self._append([part(stream, events, expected_version)], b"" if meta is None else cause_of(meta))
         return appended
@@ -229,18 +229,18 @@ class ReplicatedStore(LocalLog):
             ConcurrencyError: a stream is at another version than expected; nothing was written.
             OutcomeUnknownError: the engine has not said in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
-            ValidationError: an argument cannot be right, or the commit is too large for a record of the engine.
+            ValidationError: an argument is not valid, or the commit is too large for a record of the engine.
         """
         return self._append(parts_of(appends), b"" if meta is None else cause_of(meta))
 
     def checkpoint(
         self, where: str | os.PathLike[str] | None = None, *, keep: int | None = None, progress: Progress | None = None
     ) -> Checkpoint:
-        """Put this replica, as it is now, where new nodes find it. Everybody goes on meanwhile.
+        """Save this replica, as it is now, as a checkpoint that new nodes can start from. It blocks no one.
 
         Args:
-            where: a folder, which is made if it is not there; the one that the store was opened with, if None.
-            keep: remove all checkpoints there but so many of the newest; None removes none.
+            where: a folder, created if it does not exist; by default, the one that the store was opened with.
+            keep: remove all checkpoints there except this many of the newest; None removes none.
             progress: called now and then with (bytes done, bytes in all).
 
         Returns:
@@ -274,7 +274,7 @@ class ReplicatedStore(LocalLog):
         return made
 
     def trim(self, checkpoint: Checkpoint) -> None:
-        """Let the engine drop what a checkpoint has. A node that is further behind must be made again from one."""
+        """Let the engine drop the records that a checkpoint covers. A node further behind must start from it."""
         self._check()
         if checkpoint.store_id != self._log.store_id:
             raise ValidationError(f"the checkpoint {checkpoint.path} is of another store")
@@ -287,13 +287,13 @@ class ReplicatedStore(LocalLog):
         return [each for each in self._state.members() if each.until_ms > now]
 
     def flush(self) -> None:
-        """Return at once: what was appended is with the engine, which keeps it as it is set up to."""
+        """Return at once: what was appended is with the engine, which keeps it as durably as it is configured to."""
         self._check()
 
     def reactions(self) -> ReactionPort:
         """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
 
-        Closed with the store. Apps do all this themselves; it is here for those who look at a store without one.
+        It is closed with the store. Apps do all this themselves; use it to look at a store without an app.
         """
         keeper = ReplicaKeeper(self._log, self._folder, self._proposer, self._check)
         try:
@@ -317,7 +317,7 @@ class ReplicatedStore(LocalLog):
         return self._log
 
     def close(self) -> None:
-        """Let go of the store. Closing again does nothing; anything else raises `StoreClosedError` from now on."""
+        """Release the store. Closing again does nothing; any other call raises `StoreClosedError` from now on."""
         if self.closed:
             return
         with suppress(AttributeError):
