@@ -59,7 +59,7 @@ class TestMongoDb(OrderedLogConformance):
 
 @heavy
 def test_what_is_no_replica_set_is_refused(mongo: int) -> None:
-    with pytest.raises(NotDurableError, match="no replica set of 3 members"):
+    with pytest.raises(NotDurableError, match="not a replica set of 3 members"):
         MongoDbOrderedLog(url(mongo))
 
 

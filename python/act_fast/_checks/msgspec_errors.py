@@ -26,7 +26,7 @@ def misfit(error: msgspec.MsgspecError, kind: Any = None) -> tuple[str, str]:
     """
     found = _PLACE.match(str(error))
     if found is None:
-        return "is not what it must be", ""
+        return "is not valid", ""
     path = found["path"] or ""
     what = _VALUE.sub(r"\1", found["what"]).removeprefix("Object contains ").removeprefix("Object ")
     what = _NULL.sub("None", what)

@@ -84,7 +84,7 @@ class Declared:
 
     def __bool__(self) -> bool:
         raise DefinitionError(
-            "a declared field has no value while its class is made, so `and`, `or`, `not` and `if` cannot stand"
+            "a declared field has no value while its class is made, so `and`, `or`, `not` and `if` do not work"
             " there; put conditions into where="
         )
 

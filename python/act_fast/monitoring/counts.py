@@ -13,10 +13,10 @@ COUNTERS: Final = {
     "cache_misses": "Loads that did not.",
     "targets_leased": "Leases taken on targets.",
     "events_handled": "Events handled by reactions.",
-    "retries": "Times that a target is tried again after a failure.",
+    "retries": "Times that a target is retried after a failure.",
     "blocks": "Times that a target was blocked.",
     "deferrals": "Times that a target waits for the time of its next event.",
-    "leases_lost": "Leases lost to somebody else; what was handled under them is delivered again.",
+    "leases_lost": "Leases lost to another worker; what was handled under them is delivered again.",
 }
 """What each counter counts, by name."""
 

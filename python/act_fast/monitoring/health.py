@@ -67,7 +67,7 @@ def judge(overview: Overview, max_lag: int | None, max_age: float | None, max_bl
         names = ", ".join(name for name, each in overview.reactions.items() if each.blocked)
         problems.append(f"{overview.blocked:,} blocked, {max_blocked:,} allowed: targets of {names}")
     if overview.replica is not None and overview.replica.trouble:
-        problems.append(f"the replica cannot go on: {overview.replica.trouble}")
+        problems.append(f"the replica cannot continue: {overview.replica.trouble}")
     for name, each in overview.reactions.items():
         waiting = each.lag + each.uncorrelated
         if max_lag is not None and waiting > max_lag:

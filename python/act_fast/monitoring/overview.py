@@ -133,7 +133,7 @@ def _opened(source: Source) -> Iterator[tuple[Store, ReactionPort | None]]:
         yield source.store, source._program.port() if offers_reactions(source.store) else None
     elif not isinstance(source, str | os.PathLike):
         if not is_store(source):
-            raise ValidationError(f"{type(source).__name__} cannot be looked at; hand over an app, a store or its path")
+            raise ValidationError(f"{type(source).__name__} cannot be looked at; pass an app, a store or its path")
         with _reactions(source) as port:
             yield source, port
     else:

@@ -74,14 +74,14 @@ def _of_replica(replica: ReplicaOverview) -> Iterator[Family]:
     if replica.lag is not None:
         yield _gauge("replica_lag_places", "How far the replica is behind the ordered log.", replica.lag)
     yield _gauge("replica_members", "Nodes that have the store open.", replica.members)
-    yield _gauge("replica_stuck", "1 while the replica cannot go on.", bool(replica.trouble))
+    yield _gauge("replica_stuck", "1 while the replica cannot continue.", bool(replica.trouble))
 
 
 _OF_REACTIONS: Final = {
-    "lag": "Events that the targets of a reaction have still to process.",
-    "uncorrelated": "Positions of the log that were not looked at yet for a reaction.",
+    "lag": "Events that the targets of a reaction still have to process.",
+    "uncorrelated": "Positions of the log not looked at yet for a reaction.",
     "age": "Seconds for which the oldest event of a reaction has been waiting.",
-    "retrying": "Targets of a reaction at an event that has failed and will be tried again.",
+    "retrying": "Targets of a reaction at an event that has failed and will be retried.",
     "skipped": "Events of a reaction that were skipped by hand.",
 }
 _RENAMED: Final = {

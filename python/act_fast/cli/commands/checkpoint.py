@@ -14,13 +14,13 @@ from act_fast.errors import ValidationError
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Put this machine's replica, as it is now, into a folder where new machines find
-it, and those that were away for too long: name that folder in their address,
-as checkpoints=FOLDER. Everybody goes on meanwhile. It is there whole or not at
-all, and each of its files is checked when it is loaded.
+Save this machine's replica, as it is now, to a folder from which new machines,
+and those that were away for too long, can start: name that folder in their
+address, as checkpoints=FOLDER. It blocks no one. It is there completely or not
+at all, and each of its files is checked when it is loaded.
 
---trim lets the engine drop what the checkpoint has. A machine that is further
-behind then has to begin with a checkpoint."""
+--trim lets the engine drop the records that the checkpoint covers. A machine
+that is further behind must then start from a checkpoint."""
 
 EXAMPLES = """\
 'nats://host/bank?replica=/var/lib/bank.act' /mnt/checkpoints
@@ -33,14 +33,14 @@ def add(commands: Commands) -> None:
         commands,
         "checkpoint",
         _run,
-        summary="keep a replica for machines that are new",
+        summary="save a replica for new machines",
         description=DESCRIPTION,
         examples=EXAMPLES,
     )
     parser.add_argument("address", metavar="ADDRESS", help="the store's address")
-    parser.add_argument("folder", metavar="FOLDER", nargs="?", help="where to; the address may name it, too")
-    parser.add_argument("--keep", type=int, metavar="N", help="remove all checkpoints there but the newest N")
-    parser.add_argument("--trim", action="store_true", help="let the engine drop what the checkpoint has")
+    parser.add_argument("folder", metavar="FOLDER", nargs="?", help="the folder; the address may name it too")
+    parser.add_argument("--keep", type=int, metavar="N", help="keep only the newest N checkpoints there")
+    parser.add_argument("--trim", action="store_true", help="let the engine drop the records that it covers")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 

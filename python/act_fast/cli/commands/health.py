@@ -16,14 +16,14 @@ from act_fast.monitoring.health import unreachable
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Say whether the store can be read, no target is blocked, and the reactions keep
-up. The exit code is 0 if all is well, 1 if it is not, and 2 if the store cannot
-be looked at.
+Check that the store can be read, no target is blocked, and the reactions keep
+up. The exit code is 0 if all is well, 1 if not, and 2 if the store cannot be
+read.
 
-How far behind is too far is for you to say: --max-lag bounds how many events
-wait for a reaction, --max-age for how long the oldest of them does. What nobody
-has looked at yet for a reaction counts as waiting for it, so a reaction whose
-workers do not run falls behind."""
+How far behind is too far is for you to decide: --max-lag bounds how many events
+wait for a reaction, --max-age how long the oldest of them has been waiting.
+Events that no program has looked at yet for a reaction count as waiting for it,
+so a reaction whose workers are not running falls behind."""
 
 EXAMPLES = """\
 bank.act
@@ -38,10 +38,10 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("path", metavar="PATH", help="the store's directory, or its address")
     parser.add_argument(
-        "--max-lag", metavar="N", type=count, help="so many events may wait for a reaction (any number)"
+        "--max-lag", metavar="N", type=count, help="how many events may wait for a reaction (any number)"
     )
-    parser.add_argument("--max-age", metavar="S", type=_seconds, help="so many seconds an event may wait (any number)")
-    parser.add_argument("--max-blocked", metavar="N", type=count, default=0, help="so many targets may be blocked (0)")
+    parser.add_argument("--max-age", metavar="S", type=_seconds, help="how many seconds an event may wait (any number)")
+    parser.add_argument("--max-blocked", metavar="N", type=count, default=0, help="how many targets may be blocked (0)")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 

@@ -13,8 +13,8 @@ Write the metrics of a store and its reactions as text that Prometheus reads: th
 head, and by reaction its targets by state, lag, age of the oldest event that
 waits, retries and skipped events. No label is per stream or target.
 
-A timer can write them to a file for the node exporter. Where there is a web
-server already, act_fast.monitoring.monitor serves them."""
+A timer can write them to a file for the node exporter. If you already have a
+web server, act_fast.monitoring.monitor serves them."""
 
 EXAMPLES = """\
 bank.act

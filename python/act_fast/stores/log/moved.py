@@ -24,7 +24,7 @@ def check_not_moved(path: str) -> None:
         return
     raise StoreError(
         f"the store at {path} was moved to {where}; open that one. (For reading, this one can still be opened with"
-        f" read_only=True. To go on here nevertheless, without what was appended there, remove {note})"
+        f" read_only=True. To continue here anyway, without what was appended there, remove {note})"
     )
 
 

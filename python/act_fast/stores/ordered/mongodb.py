@@ -41,13 +41,13 @@ class MongoDbOrderedLog(NumberedLog):
 
     Args:
         address: `mongodb://user:password@host:27017,host/database/collection`. Options: `durability=engine` accepts
-            what is no replica set of three, `poll=`, how many seconds at most until a new record is looked for, and of
+            less than a replica set of three; `poll=`: how many seconds at most until a new record is looked for; and of
             the client `replicaSet`, `authSource`, `tls`, `tlsCAFile`.
 
     Raises:
         EngineAwayError: no server answers.
         EngineRefusedError: the credentials are wrong, or lack a permission.
-        NotDurableError: it is no replica set of at least three members.
+        NotDurableError: it is not a replica set of at least three members.
     """
 
     def __init__(self, address: str) -> None:
@@ -106,7 +106,7 @@ class _Documents:
         members = len(hello.get("hosts", [])) if "setName" in hello else 1
         if members < _MEMBERS and not accepted:
             raise NotDurableError(
-                f"{self._name} is no replica set of {_MEMBERS} members, so losing one machine may lose what it"
+                f"{self._name} is not a replica set of {_MEMBERS} members, so losing one machine may lose what it"
                 " acknowledged; make it one, or accept it with ?durability=engine"
             )
 

@@ -245,5 +245,5 @@ def _as_store_error(error: sqlite3.DatabaseError, path: Path) -> StoreError:
     if code.startswith("SQLITE_FULL"):
         return StoreFullError(f"there is no room for {path}: {error}")
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return StoreCorruptError(f"{path} is damaged ({error}); remove the replica's folder, and it is made again")
+        return StoreCorruptError(f"{path} is damaged ({error}); remove the replica's folder, and it is rebuilt")
     return StoreError(f"{path} cannot be used: {error}")
