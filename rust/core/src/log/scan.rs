@@ -327,6 +327,38 @@ mod tests {
     }
 
     #[test]
+    fn a_commit_of_a_replica_that_comes_from_an_earlier_proposal_ends_the_walk() {
+        let commit = |number, place, index| (number, (place > 0).then_some(Proposed { place, index }));
+        // What the walk says of two commits of one event each.
+        let walked = |replica, first: (u64, Option<Proposed>), second: (u64, Option<Proposed>)| {
+            let disk = Arc::new(MemoryDisk::default());
+            let header = Header { store_id: STORE, number: 0, segment_bytes: 16 << 10, replica };
+            segments::create(&*disk, &header, 16 << 10, false).expect("a segment");
+            let segments = Segments::new(disk, &header, true);
+            let mut builder = Builder::default();
+            let mut state = LogState { tail: segments.first_place(0), position: 0, created: 50, crc: 0 };
+            for (number, proposed) in [first, second] {
+                let definitions: &'static [_] = if number == 0 { &DEFINITIONS } else { &[] };
+                let change = |new| NewCommit { definitions, proposed, ..new };
+                state = write(&segments, &mut builder, &state, change, 1);
+            }
+            let mut scan = Scan::new(&segments, 1);
+            (0..2).find_map(|_| match scan.step().expect("a step") {
+                Step::Record(_) => None,
+                Step::Stop(reason) => Some(reason),
+            })
+        };
+        let what = Some("the proposal of the record here does not follow");
+        for (place, index, expected) in
+            [(5, 2, None), (6, 0, None), (5, 1, what), (5, 0, what), (4, 9, what), (0, 0, what)]
+        {
+            assert_eq!(walked(true, commit(0, 5, 1), commit(1, place, index)), expected, "{place}, {index}");
+        }
+        assert_eq!(walked(false, commit(0, 0, 0), commit(1, 0, 0)), None);
+        assert_eq!(walked(false, commit(0, 0, 0), commit(1, 5, 1)), what, "in a log that is no replica");
+    }
+
+    #[test]
     fn a_record_that_was_written_for_another_place_is_none_here() {
         let torn = Some("the record here is torn or damaged");
         assert_eq!(second(|new| NewCommit { place: new.place + 4, ..new }), torn);
