@@ -3,6 +3,7 @@
 import os
 import threading
 from collections import Counter
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from act_fast import Act, Append, Committed, ConcurrencyError, OutcomeUnknownError, StoreError, ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.ordered.memory import Faults, MemoryEngine
+from act_fast.stores.replicated.changes import Change, packed
+from act_fast.stores.replicated.state import State
 from act_fast.stores.replicated.store import ReplicatedStore
 from tests.stores.replicated.nodes import at_once, facts, level, nodes
 from tests.support.bank import Account, Deposited
@@ -210,3 +213,26 @@ def test_every_event_is_handled_once_by_one_of_the_nodes_in_the_order_of_its_tar
         assert Counter(handled) == Counter((stream, version) for stream in "abcd" for version in range(1, 21))
         for stream in "abcd":
             assert [version for each, version in handled if each == stream] == list(range(1, 21))
+
+
+def test_changes_of_different_lines_do_not_get_in_each_others_way(tmp_path: Path) -> None:
+    def body(number: int, mark: int, *written: int) -> bytes:
+        return Change(number, mark, packed((address, bytes(64)) for address in written)).body()
+
+    engine = MemoryEngine()
+    with ReplicatedStore(engine.open(), tmp_path / "one") as store:
+        propose = store._proposer.propose
+        propose("reactions", body(1, 11, 1, 2))
+        propose("reactions", body(1, 12, 3))  # has not seen the first, and has written another line
+        propose("reactions", body(1, 13, 2, 4))  # has written one that the first has written, too
+        propose("reactions", body(3, 14, 2, 4))
+        propose("reactions", body(3, 14, 2, 4))  # the same once more
+        propose("reactions", body(9, 15, 9))  # of a change that is not there yet
+        assert kept(store) == [(1, 11), (2, 12), (3, 14)]
+    with ReplicatedStore(engine.open(), tmp_path / "other") as store:
+        assert kept(store) == [(1, 11), (2, 12), (3, 14)]
+
+
+def kept(store: ReplicatedStore) -> list[tuple[int, int]]:
+    with closing(State(Path(store.path) / "replica")) as state:
+        return [(number, mark) for number, mark, _ in state.changes(0)]

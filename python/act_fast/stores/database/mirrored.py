@@ -92,8 +92,13 @@ class Keeper(Protocol):
         """Write lines of their own: with these, all changes up to a number are. Within a transaction."""
         ...
 
-    def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> None:
-        """Write a change, and commit; if it is to be lasting, so that it survives a crash of the server."""
+    def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> int:
+        """Write a change, and commit; if it is to be lasting, so that it survives a crash of the server.
+
+        Returns:
+            its number: the one that was asked for, or a later one where others have written changes of other lines
+            meanwhile.
+        """
         ...
 
     def end(self) -> None:
@@ -437,9 +442,10 @@ class MirroredReactions:
         try:
             seen = keeper.begin(self._number, self._mark)
             sent, self._sent = self._sent, None
-            if sent is not None and any(each[:2] == sent[:2] for each in seen.changes):
+            number = None if sent is None else next((each[0] for each in seen.changes if each[1] == sent.mark), None)
+            if sent is not None and number is not None:
                 keeper.end()
-                self._kept(sent)  # the answer of its commit was lost; what others did since comes next
+                self._kept(sent, number, seen.changes)  # the answer of its commit was lost; what came later is next
                 found: T = sent.answer
                 return found
             mirror.undo()
@@ -448,16 +454,19 @@ class MirroredReactions:
             lines = mirror.written()
             if not lines:
                 keeper.end()
-                self._kept(_Sent(self._number, self._mark, b"", answer))
+                self._kept(_Sent(self._number, self._mark, b"", answer), self._number)
                 return answer
             self._fold()
             sent = _Sent(self._number + 1, random.getrandbits(62), lines, answer)
             try:
-                keeper.commit(sent.number, sent.mark, lines, lasting)
+                number = keeper.commit(sent.number, sent.mark, lines, lasting)
+                between = keeper.changes(self._number) if number > sent.number else ()
+            except Outrun:
+                raise
             except Away:
                 self._sent = sent  # whether it is there is seen when the database is back
                 raise
-            self._kept(sent)
+            self._kept(sent, number, between)
             return answer
         except BaseException:
             if self._sent is None:
@@ -465,9 +474,13 @@ class MirroredReactions:
             keeper.roll_back()
             raise
 
-    def _kept(self, sent: _Sent) -> None:
-        woken, moved = self._mirror.kept(sent.number, sent.lines)
-        self._number, self._mark = sent.number, sent.mark
+    def _kept(self, sent: _Sent, number: int, changes: Iterable[tuple[int, int, bytes]] = ()) -> None:
+        """A change is kept under a number. Among `changes` are those of others before it, which wrote other lines."""
+        others = [(at, lines) for at, _, lines in changes if at < number]
+        woken, moved = self._mirror.kept(number, sent.lines)
+        for at, lines in others:
+            self._mirror.take_over(at, lines)
+        self._number, self._mark = number, sent.mark
         if woken or moved:
             self._keeper.tell(Told(work=woken, moves=moved))
 

@@ -112,11 +112,12 @@ class MySqlKeeper:
             )
         self._run(_FOLDED, number, number - _KEPT_CHANGES)
 
-    def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> None:
-        """Write a change, and commit. Whether each commit is flushed, the server decides."""
+    def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> int:
+        """Write a change, and commit; its number. Whether each commit is flushed, the server decides."""
         self._run(_COMMIT, number, mark, bytes(lines), number, mark)
         if lasting:
             flush(self._connections)
+        return number
 
     def end(self) -> None:
         """End a transaction in which nothing was written."""

@@ -121,8 +121,8 @@ class PostgresKeeper:
             last=number - _KEPT_CHANGES,
         )
 
-    def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> None:
-        """Write a change, and commit."""
+    def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> int:
+        """Write a change, and commit; its number."""
         self._run(
             ("set local synchronous_commit to on;" if lasting else "")
             + "insert into {schema}.reaction_changes (number, mark, lines) values ({number}, {mark}, {lines});"
@@ -131,6 +131,7 @@ class PostgresKeeper:
             mark=mark,
             lines=lines,
         )
+        return number
 
     def end(self) -> None:
         """End a transaction in which nothing was written."""

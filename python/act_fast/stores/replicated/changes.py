@@ -6,10 +6,13 @@ from typing import Final, NamedTuple, Self
 
 from act_fast.errors import StoreCorruptError
 
-__all__ = ["Change", "packed", "unpacked"]
+__all__ = ["UNSEEN_MAX", "Change", "addresses", "packed", "unpacked"]
 
 _HEAD: Final = struct.Struct("<Qq")
 _ADDRESS: Final = struct.Struct(">Q")
+UNSEEN_MAX: Final = 1_000
+"""So many changes of others a change may not have seen. All replicas have at least so many."""
+
 _LINE_BYTES: Final = 64
 _PACKED_BYTES: Final = _ADDRESS.size + _LINE_BYTES
 
@@ -18,7 +21,7 @@ class Change(NamedTuple):
     """Lines that one section has written.
 
     Attributes:
-        number: one more than that of the change before.
+        number: one more than that of the last change that its section has seen.
         mark: tells it from another change of this number.
         lines: packed: the address of each in 8 bytes, the highest first, and its 64 bytes.
     """
@@ -47,6 +50,11 @@ class Change(NamedTuple):
 def packed(lines: Iterable[tuple[int, bytes]]) -> bytes:
     """Lines, each an address and a content, as one change holds them."""
     return b"".join(_ADDRESS.pack(address) + line for address, line in lines)
+
+
+def addresses(lines: bytes) -> Iterator[int]:
+    """The addresses of packed lines."""
+    return (_ADDRESS.unpack_from(lines, at)[0] for at in range(0, len(lines), _PACKED_BYTES))
 
 
 def unpacked(lines: bytes) -> Iterator[tuple[int, bytes]]:

@@ -1,7 +1,7 @@
 """What reactions have come to, on a replica: changes that are records of the ordered log.
 
-A section works on the lines as they are here, and proposes what it has written as the next change. Where another one
-was faster, its own is refused, and it begins again on what that one has written.
+A section works on the lines as they are here, and proposes what it has written as a change. Where another one was
+faster with one of these lines, its own is refused, and it begins again on what that one has written.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -67,16 +67,17 @@ class ReplicaKeeper:
     def fold(self, number: int, addresses: Sequence[int], lines: Sequence[bytes]) -> None:
         """Whoever applies does this."""
 
-    def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> None:
-        """Propose a change, which lasts once it was applied."""
+    def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> int:
+        """Propose a change, which lasts once it was applied; the number that it has got."""
         self._state.end()
         try:
             self._proposer.propose("reactions", Change(number, mark, lines).body())
         except OutcomeUnknownError as error:
             raise Away(*error.args) from error
-        known = self._state.standing(number, mark)[3]
-        if not known:
-            raise Outrun("another program has changed what is kept of reactions")
+        found = self._state.number_of(number - 1, mark)
+        if found is None:
+            raise Outrun("another program has changed the same targets")
+        return found
 
     def end(self) -> None:
         """End a section in which nothing was written."""

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from act_fast.errors import StoreCorruptError, StoreError, StoreFullError
-from act_fast.stores.replicated.changes import Change, packed, unpacked
+from act_fast.stores.replicated.changes import UNSEEN_MAX, Change, addresses, packed, unpacked
 
 __all__ = ["STATE", "Applied", "Member", "State"]
 
@@ -148,6 +148,11 @@ class State:
         )  # fmt: skip
         return row[0], row[1], row[2], bool(row[3])
 
+    def number_of(self, after: int, mark: int) -> int | None:
+        """The number that a change got after another one; None where it is not there."""
+        found = self._ask("select number from changes where number > ? and mark = ?", after, mark)
+        return found[0][0] if found else None
+
     def changes(self, after: int) -> list[tuple[int, int, bytes]]:
         """The changes after one: number, mark, and packed lines."""
         return self._ask("select number, mark, lines from changes where number > ? order by number", after)
@@ -187,11 +192,16 @@ class State:
                 connection.close()
 
     def _take_change(self, connection: sqlite3.Connection, change: Change) -> bool:
+        """Keep a change under the next number, unless one that its section had not seen wrote one of its lines."""
         (last,) = connection.execute("select number from reactions").fetchone()
-        if change.number != last + 1:
+        if not change.number - 1 <= last < change.number + UNSEEN_MAX:
             return False
-        connection.execute("insert or replace into changes values (?, ?, ?)", change)
-        connection.execute("update reactions set number = ?, mark = ?", (change.number, change.mark))
+        unseen = connection.execute("select mark, lines from changes where number >= ?", (change.number,)).fetchall()
+        written = {address for _, lines in unseen for address in addresses(lines)}
+        if any(mark == change.mark for mark, _ in unseen) or not written.isdisjoint(addresses(change.lines)):
+            return False
+        connection.execute("insert into changes values (?, ?, ?)", (last + 1, change.mark, change.lines))
+        connection.execute("update reactions set number = ?, mark = ?", (last + 1, change.mark))
         self._unfolded_bytes += len(change.lines)
         return True
 

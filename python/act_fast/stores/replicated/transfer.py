@@ -67,7 +67,7 @@ class ReplicaTransfer(LogTransfer):
                 number += 1
                 change = Change(number, random.getrandbits(62), packed(every[at : at + _LINES_MAX]))
                 self._proposer.propose("reactions", change.body())
-                if not state.standing(change.number, change.mark)[3]:
+                if state.number_of(change.number - 1, change.mark) != change.number:
                     raise StoreLockedError(f"other programs run reactions on {self._name}; end them, and begin again")
 
     @contextmanager
