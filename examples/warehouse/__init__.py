@@ -1,4 +1,4 @@
-"""A warehouse: many want the last items at once, and nobody gets one that is not there.
+"""A warehouse: many want the last items at once, and no one gets an item that is not there.
 
 Run it with `python -m examples.warehouse`. `item.py` is what is on the shelf, `rush.py` lets threads of several
 processes fight over it, and `order.py` with `fulfil.py` is a process over several streams: an order gets all of its
