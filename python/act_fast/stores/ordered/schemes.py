@@ -46,6 +46,7 @@ _ADAPTERS: Final = {
     "nats": _adapter("nats", "NatsOrderedLog", "nats", "durability replicas creds token tls_ca tls_cert tls_key"),
     "postgres+log": _POSTGRES,
     "postgresql+log": _POSTGRES,
+    "pulsar": _adapter("pulsar", "PulsarOrderedLog", "pulsar", "token tls tls_ca"),
     "s3": _adapter("objects", "S3OrderedLog", "s3", "endpoint region poll"),
 }
 
