@@ -36,3 +36,11 @@ REPLICATED_LOAD = Row(
     "events/s",
     (Budget(EMBEDDED, 0.95),),
 )
+REPLICA_APPLY = Row(
+    "replica-apply",
+    "apply records of 100 events to a replica",
+    "events/s",
+    (Budget(floor=1_000_000),),
+    note="What a replica does with what it reads, without an engine: commits of 100 events, each a record. Beside it,"
+    " records of 100 commits of one event each.",
+)
