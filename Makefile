@@ -6,6 +6,7 @@ PYTHON ?= python3
 PROCESSES ?= 2
 WHEEL ?=
 WHEEL_EXTRAS ?= all
+WHEEL_PYTHON ?= $(PYTHON)
 WHEEL_TESTS ?= $(addprefix tests/, test_import.py events states app/test_do.py app/test_extras.py cli/test_extras.py cli/test_info.py \
 	cli/test_usage.py reactions/test_formats.py stores/log/test_append.py stores/log/test_formats.py stores/log/test_load.py \
 	stores/log/test_open.py stores/log/test_query.py stores/log/test_wait.py workers/test_async.py workers/test_worker.py)
@@ -35,7 +36,7 @@ test: dev .venv/.flights  ## Run every test: Rust's and Python's
 
 test-wheel: $(if $(WHEEL),,.venv/.ready)  ## Build the wheel and test it in an environment of its own (WHEEL_TESTS=tests: with everything)
 	$(if $(WHEEL),,rm -rf target/wheels && $(BIN)/maturin build --quiet --release --locked --out target/wheels)
-	WHEEL_EXTRAS=$(WHEEL_EXTRAS) $(PYTHON) -m tests.wheel $(or $(WHEEL),target/wheels) $(WHEEL_TESTS)
+	WHEEL_EXTRAS=$(WHEEL_EXTRAS) $(WHEEL_PYTHON) -m tests.wheel $(or $(WHEEL),target/wheels) $(WHEEL_TESTS)
 
 audit:  ## Look for known vulnerabilities in what the package and its extras bring; asks the internet
 	$(PYTHON) -m venv target/audit-env
