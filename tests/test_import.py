@@ -8,8 +8,8 @@ import pytest
 import act_fast
 
 STANDARD_LIBRARY = {
-    *("atexit", "contextvars", "copy", "dataclasses", "errno", "fractions", "heapq", "importlib", "logging", "numbers"),
-    *("queue", "string", "threading", "traceback", "weakref"),
+    *("atexit", "contextvars", "copy", "dataclasses", "errno", "fractions", "heapq", "importlib", "logging", "math"),
+    *("numbers", "queue", "string", "threading", "traceback", "weakref"),
 }
 """What it may import of the standard library, besides what msgspec imports. Modules with an underscore are theirs."""
 

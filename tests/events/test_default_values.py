@@ -127,6 +127,7 @@ def made(base: str, kind: str, default: str) -> Any:
     return names["Odd"]
 
 
+@pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
 @pytest.mark.parametrize("base", ["Event", "State"])
 @pytest.mark.parametrize(("kind", "default", "asked"), ASKS)
 def test_a_default_that_asked_when_the_class_was_made_is_refused(
