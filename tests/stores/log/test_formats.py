@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from act_fast import LogStore, StoreCorruptError, verify_path
+from act_fast._core import Applier, Log
+from act_fast._rows import Row
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
-FORMATS = sorted(path.name for path in FIXTURES.iterdir() if path.is_dir())
+FORMATS = sorted(path.parent.name for path in FIXTURES.glob("*/healthy"))
 
 
 def expected(version: str) -> list[dict[str, Any]]:
@@ -79,6 +81,36 @@ def test_damage_further_up_is_reported_with_its_place_and_nothing_is_changed(ver
     assert caught.value.position is not None
     assert [file.read_bytes() for file in log] == before
     assert [problem.file for problem in verify_path(path).problems] == ["log/00000000.seg"]
+
+
+def rows_of(log: Log) -> list[Row]:
+    query = log.query()
+    rows = []
+    while (page := query.next_page(1000)) is not None:
+        rows += page
+    return rows
+
+
+def test_a_replica_that_an_earlier_version_has_written_is_read_and_goes_on(tmp_path: Path) -> None:
+    kept = FIXTURES / "format-2"
+    lines = [json.loads(line) for line in (kept / "events.jsonl").read_text("utf-8").splitlines()]
+    events = [(*row[:5], row[5].encode(), row[6].encode()) for row in lines]
+    records = [json.loads(line) for line in (kept / "records.jsonl").read_text("utf-8").splitlines()]
+    read = [(each["place"], bytes.fromhex(each["record"])) for each in records]
+    whole = copy_of("format-2", "replica", tmp_path)
+    genesis = (b"\x5f" * 16, 16 << 10)
+    for path, state in [(whole, (kept / "state").read_bytes()), (whole, None), (tmp_path / "made", None)]:
+        log = Log.open_replica(str(path), None, 100, False, genesis)
+        applier = Applier(log, state)
+        others = applier.apply(read)
+        applier.publish()
+        assert [row[1] for row in others] == ([] if state else ["member"])
+        assert applier.duplicates() == ([] if state else [(63, 62)])
+        assert rows_of(log) == events
+        assert (log.origin(), log.applied(), log.settled(63)) == ((62, 2), 64, [])
+        assert [index for index, _, _ in log.settled(62)] == [0, 2]
+        log.close()
+        assert not verify_path(path).problems
 
 
 def test_stores_of_every_format_that_this_version_writes_are_kept(tmp_path: Path) -> None:
