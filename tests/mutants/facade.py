@@ -406,7 +406,7 @@ FACADE: Final = (
     Mutation(
         "projection-watermark-removed",
         "python/act_fast/_projections/watermark.py",
-        '    db.execute("delete from act_fast_watermarks where projection = ?", (projection,))\n',
+        '    db.run("delete from act_fast_watermarks where projection = ?", (projection,))\n',
         "",
         (pytest("projections/test_rebuild.py"),),
     ),

@@ -82,7 +82,9 @@ class MariaDbServer:
         """Run a statement as an administrator; its rows."""
         import pymysql
 
-        with pymysql.connect(host="127.0.0.1", port=self.port, user="root", autocommit=True) as connection:
+        with pymysql.connect(
+            host="127.0.0.1", port=self.port, user="root", autocommit=True, ssl_disabled=True
+        ) as connection:
             cursor = connection.cursor()
             cursor.execute(statement)
             return [*cursor.fetchall()]

@@ -5,9 +5,12 @@ import sys
 from typing import Any
 
 import duckdb
+import psycopg
+import sqlalchemy
 
 from act_fast import Act, Committed, Lane, LogStore, SqlProjection, on
 from tests.support.bank import Account, Deposited, Withdrawn
+from tests.support.databases import execute, fetch
 
 
 class Totals(SqlProjection, name="totals", backoff=0):
@@ -17,10 +20,8 @@ class Totals(SqlProjection, name="totals", backoff=0):
     fails_on: int | None = None
 
     def setup(self, db: Any) -> None:
-        db.execute(
-            f"create table if not exists {self.table('totals')}"
-            " (stream text primary key, amount bigint not null, events bigint not null)"
-        )
+        columns = "(stream varchar(99) primary key, amount bigint not null, events bigint not null)"
+        execute(db, f"create table if not exists {self.table('totals')} {columns}")
 
     @on(Deposited)
     def deposited(self, event: Committed[Deposited], db: Any) -> None:
@@ -33,15 +34,22 @@ class Totals(SqlProjection, name="totals", backoff=0):
         self._add(event.stream, -event.data.amount, db)
 
     def _add(self, stream: str, amount: int, db: Any) -> None:
-        db.execute(
-            f"insert into {self.table('totals')} values (?, ?, 1) on conflict (stream)"
-            " do update set amount = amount + excluded.amount, events = events + 1",
-            (stream, amount),
-        )
+        table = self.table("totals")
+        known = fetch(db, f"select 1 from {table} where stream = ?", [stream])
+        if known:
+            changed = f"update {table} set amount = amount + ?, events = events + 1 where stream = ?"
+            execute(db, changed, [amount, stream])
+        else:
+            execute(db, f"insert into {table} values (?, ?, 1)", [stream, amount])
 
 
 def database_at(database: str) -> Any:
-    """A connection of DuckDB or SQLite, as the name of the file says."""
+    """What a projection connects by to a file of DuckDB or SQLite, or to a server: `psycopg:URL`, `sqlalchemy:URL`."""
+    by, _, address = database.partition(":")
+    if by == "psycopg":
+        return lambda: psycopg.connect(address)
+    if by == "sqlalchemy":
+        return lambda: sqlalchemy.create_engine(address)
     if database.endswith(".duckdb"):
         return duckdb.connect(database)
     return sqlite3.connect(database, check_same_thread=False, timeout=60)

@@ -10,18 +10,13 @@ from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar
 import msgspec
 
 from act_fast._checks.plain_code import is_failure
-from act_fast._checks.sql_text import quoted_name
 from act_fast._events.committed import Committed
 from act_fast._events.context import Repeated, ambient
 from act_fast._events.handling import handling
 from act_fast._projections import watermark
-from act_fast._projections.database import (
-    Address,
-    Database,
-    TransactionEndedError,
-    is_busy,
-    is_of_database,
-)
+from act_fast._projections.database import Address, Database
+from act_fast._projections.databases.errors import is_busy, is_lost, is_of_database
+from act_fast._projections.databases.session import Session, TransactionEndedError
 from act_fast._projections.fit import RefusedError, check_log, check_said, misfit
 from act_fast._projections.methods import runs
 from act_fast._projections.origin import Origin, UnreadableError, mark_of
@@ -41,6 +36,8 @@ T = TypeVar("T")
 
 _FRESH: Final = "__fresh"
 _ROUNDS_MAX: Final = 20
+_LOST_MAX: Final = 10
+_SWAPPING: Final = "its rows take the place of others"
 _BUSY_BACKOFF: Final = Backoff(first=0.01, factor=2.0, longest=5.0)
 
 
@@ -107,7 +104,7 @@ class Run:
 
 
 class SqlProjection(Projection):
-    """A projection into tables of SQLite or DuckDB. Each event counts exactly once, whatever crashes in between.
+    """A projection into tables of a SQL database. Each event counts exactly once, whatever crashes in between.
 
         class Balances(SqlProjection):
             tables = ("balances",)
@@ -125,19 +122,21 @@ class SqlProjection(Projection):
 
         app = Act("bank.act", Account, Balances(sqlite3.connect("reports.db", check_same_thread=False)))
 
-    Its methods also take a cursor. They must leave its transaction alone: it covers all events that were fetched
-    together, and also writes the watermark, a row of the table `act_fast_watermarks (projection, position)`. Events at
-    or below the watermark are left out. Events that the database has missed, because it was restored from a backup or
-    created again, are first taken from the log.
+    Its methods also take a cursor, or a connection of SQLAlchemy. They must leave its transaction alone: it covers all
+    events that were fetched together, and also writes the watermark, a row of the table `act_fast_watermarks
+    (projection, position)`. Events at or below the watermark are left out. Events that the database has missed, because
+    it was restored from a backup or created again, are first taken from the log.
 
     A row of `act_fast_projections` also records which store and log the rows come from, which events, and which tables.
     Rows of another log are never added to: the projection is blocked until you rebuild it. If tables were dropped,
     emptied or added, if the projection takes a new event class, or after a `reset`, the rows are rebuilt from the first
-    event. If the database is locked, the projection waits, however long that takes.
+    event. If the database is locked, or its server is down, the projection waits, however long that takes.
 
     Args:
-        connection: of `sqlite3` (created with `check_same_thread=False`) or DuckDB, or a function that creates one when
-            it is needed. Nothing else should have a transaction open on it: it would be committed with the next events.
+        connection: of `sqlite3` (created with `check_same_thread=False`), DuckDB, psycopg, or SQLAlchemy to PostgreSQL,
+            MySQL, MariaDB or SQLite; an engine of SQLAlchemy; or a function that creates one of these when needed. Only
+            an engine and a function can connect again after a server was restarted. Nothing else should have a
+            transaction open on a connection: it would be committed with the next events.
         name: what its progress is stored under; by default, the class's name.
 
     Attributes:
@@ -178,7 +177,7 @@ class SqlProjection(Projection):
         """The name to use for a table in SQL, in quotes; during a rebuild it is that of another table beside it."""
         if name not in self.tables:
             raise DefinitionError(f"{self._place} has no table {name!r}; name it in tables = (...)")
-        return quoted_name(name + self._suffix)
+        return self._database.quoted(name + self._suffix)
 
     def _check_tables(self) -> None:
         """Refuse tables that are not named: a rebuild would add to the live ones instead of filling fresh ones."""
@@ -210,7 +209,7 @@ class SqlProjection(Projection):
 
     def take_over(self, fresh: Any) -> None:
         """Replace these tables with the tables of a copy, in one transaction."""
-        with self._database.transaction() as db:
+        with self._database.transaction(self._key, fresh._key) as db:
             _, said = watermark.read(db, fresh._key)
             self._swap(fresh, db, said or Watermark())
 
@@ -298,7 +297,7 @@ class SqlProjection(Projection):
         known = 0
         was_set_up = self._is_set_up
         try:
-            with self._database.transaction() as db:
+            with self._database.transaction(self._key) as db:
                 said = self._look(db, run)
                 if self._leaves_out(said, events, run):
                     said = self._look(db, run)
@@ -344,7 +343,7 @@ class SqlProjection(Projection):
             return run.origin.last_missing(events, said.position) > 0
         return run.origin.any_between(run.origin.names, said.position, events[0].position)
 
-    def _begin(self, db: Any, said: Watermark, run: Run) -> None:
+    def _begin(self, db: Session, said: Watermark, run: Run) -> None:
         """Say that the rows are not to be trusted, which only comes true if a method commits halfway through."""
         begun = msgspec.structs.replace(said, store=said.store or run.origin.store, problem=self._spoilt)
         watermark.write(db, self._key, begun)
@@ -355,8 +354,8 @@ class SqlProjection(Projection):
             start, end, error = known + error.start, known + error.end, error.error
         else:
             start, end = 0, count
-            if is_of_database(error) and not is_busy(error):
-                self._database.reconnect()
+        if is_lost(error) or (is_of_database(error) and not is_busy(error)):
+            self._database.reconnect()
         if isinstance(error, TransactionEndedError):
             self._distrust(run)
             return Failure(start, end, NonRetryableError(self._spoilt), final=True)
@@ -374,7 +373,7 @@ class SqlProjection(Projection):
     def _done(self, run: Run) -> int | None:
         """The position that the database has come to; None when that is not known, or it says nothing of this log."""
         try:
-            with self._database.transaction() as db:
+            with self._database.transaction(self._key) as db:
                 position, said = watermark.read(db, self._key)
                 check_log(self.name, position, said, run.origin)
                 tables = watermark.filled_tables(db, self._own_tables)
@@ -384,26 +383,35 @@ class SqlProjection(Projection):
             log.debug("how far the database of %r has come is not known: %s", self.name, error)
             return None
 
-    def _look(self, db: Any, run: Run) -> Watermark:
+    def _look(self, db: Session, run: Run) -> Watermark:
         """What the database says of this projection; if that does not fit, the tables are made again, empty.
 
         Raises:
             RefusedError: its rows are of another log.
         """
         if not self._is_set_up:
+            self._check_names(db)
             watermark.make_tables(db)
+            db.begin_again()
+        if db.dialect.commits_tables and not self._suffix:
+            self._end_swap(db)
         position, said = watermark.read(db, self._key)
         known = self._trusted[1].tables if self._trusted is not None else None
         tables = watermark.filled_tables(db, self._own_tables, known)
         why = self._why_not(position, said, tables, run)
+        rights: Sequence[str] = ()
         if why is not None:
             if not self._suffix:
                 log.warning("projection %r is rebuilt from the first event: %s", self.name, why)
+            rights = db.dialect.rights(db, [*self._own_tables.values()])
             self._drop_tables(db)
         if why is not None or not self._is_set_up:
-            self.setup(db)
+            self.setup(db.given)
             if not self._suffix:
-                self.indexes(db)
+                self.indexes(db.given)
+            for each in rights:
+                db.run(each)
+            db.begin_again()
         if why is not None or position is None:
             return Watermark(store=None)
         return Watermark(position) if said is None else msgspec.structs.replace(said, position=position)
@@ -447,7 +455,7 @@ class SqlProjection(Projection):
             return False
         return run.begins_at <= (said.begun_at or run.origin.first())
 
-    def _advanced(self, db: Any, said: Watermark, events: Sequence[Committed[Any]], run: Run) -> Watermark:
+    def _advanced(self, db: Session, said: Watermark, events: Sequence[Committed[Any]], run: Run) -> Watermark:
         """What is to be said once some more events are in the tables."""
         origin = run.origin
         position = events[-1].position if events else said.position
@@ -469,7 +477,7 @@ class SqlProjection(Projection):
             begun_at=begun_at,
         )
 
-    def _project(self, events: Sequence[Committed[Any]], db: Any, app: Source) -> None:
+    def _project(self, events: Sequence[Committed[Any]], db: Session, app: Source) -> None:
         """Let the methods handle events.
 
         Raises:
@@ -477,7 +485,7 @@ class SqlProjection(Projection):
         """
         for method, start, end in runs(self._methods, events):
             try:
-                method.check(method.call(list(events[start:end]) if method.batch else events[start], db))
+                method.check(method.call(list(events[start:end]) if method.batch else events[start], db.given))
             except BaseException as error:
                 if not is_failure(error):
                     raise
@@ -499,14 +507,24 @@ class SqlProjection(Projection):
         """What the tables are called in the database, by their names."""
         return {name: name + self._suffix for name in self.tables}
 
-    def _drop_tables(self, db: Any) -> None:
+    def _check_names(self, db: Session) -> None:
+        """Refuse names of tables that a database would cut off: another one would be dropped for a rebuild."""
+        longest = db.dialect.name_bytes_max
         for name in self.tables:
-            db.execute(f"drop table if exists {self.table(name)}")
+            if longest is not None and len((name + _FRESH).encode()) > longest:
+                raise NonRetryableError(
+                    f"{self._place}: the name of table {name!r} has more than {longest - len(_FRESH)} bytes; a rebuild"
+                    f" adds {_FRESH!r} to it, and the database takes {longest}"
+                )
+
+    def _drop_tables(self, db: Session) -> None:
+        db.dialect.drop(db, [*self._own_tables.values()])
+        db.begin_again()
 
     def _distrust(self, run: Run) -> None:
         """Keep in the database that its rows are not to be gone on with."""
         try:
-            with self._database.transaction() as db:
+            with self._database.transaction(self._key) as db:
                 watermark.make_tables(db)
                 position, said = watermark.read(db, self._key)
                 self._begin(db, msgspec.structs.replace(said or Watermark(), position=position or 0), run)
@@ -517,6 +535,7 @@ class SqlProjection(Projection):
         """Replay into tables beside the live ones, which go on meanwhile, and swap them in one transaction."""
         run = Run(app, self, None)
         fresh = self.fresh()
+        _patiently(lambda: self._begin_rebuild(fresh))
         if not rebuilding.resume:
             _patiently(fresh._drop)
         rebuilding.begin_after(_patiently(lambda: fresh._made(run)))
@@ -528,9 +547,18 @@ class SqlProjection(Projection):
         _patiently(lambda: self._take_place(fresh, rebuilding, run))
         rebuilding.unblock()
 
+    def _begin_rebuild(self, fresh: Self) -> None:
+        """Bring an earlier one to its end that was interrupted while it swapped tables."""
+        with self._database.transaction(self._key, fresh._key) as db:
+            if db.dialect.commits_tables:
+                self._check_names(db)
+                watermark.make_tables(db)
+                db.begin_again()
+                self._end_swap(db, alone=True)
+
     def _made(self, run: Run) -> int:
         """Make the tables, or find what an interrupted rebuild has left; the position that they have come to."""
-        with self._database.transaction() as db:
+        with self._database.transaction(self._key) as db:
             said = self._look(db, run)
             made = watermark.filled_tables(db, self._own_tables)
             missing = next((name for name, filled in made.items() if filled is None), None)
@@ -562,7 +590,9 @@ class SqlProjection(Projection):
 
     def _take_place(self, fresh: Self, rebuilding: Replaying, run: Run) -> None:
         """Bring a copy to where this one is, and put its tables in the place of these."""
-        with self._database.transaction() as db:
+        with self._database.transaction(self._key, fresh._key) as db:
+            if db.dialect.commits_tables:
+                self._end_swap(db, alone=True)
             position, said = watermark.read(db, self._key)
             copied_to, copied = watermark.read(db, fresh._key)
             if copied_to is None or copied is None:
@@ -577,7 +607,7 @@ class SqlProjection(Projection):
         self._trusted = None
 
     def _catch_up(
-        self, fresh: Self, copied: Watermark, rebuilding: Replaying, position: int, db: Any, run: Run
+        self, fresh: Self, copied: Watermark, rebuilding: Replaying, position: int, db: Session, run: Run
     ) -> Watermark:
         """Let a copy handle what this one has handled since, in the transaction that will swap them."""
 
@@ -599,22 +629,49 @@ class SqlProjection(Projection):
             return False
         return True
 
-    def _swap(self, fresh: Self, db: Any, said: Watermark) -> None:
-        for name in self.tables:
-            db.execute(f"drop table if exists {self.table(name)}")
-            db.execute(f"alter table {fresh.table(name)} rename to {self.table(name)}")
+    def _swap(self, fresh: Self, db: Session, said: Watermark) -> None:
+        said = msgspec.structs.replace(said, problem="")
+        if db.dialect.commits_tables:  # so one has to be able to tell later whether this was the last that was done
+            watermark.write(db, fresh._key, msgspec.structs.replace(said, problem=_SWAPPING))
+        db.dialect.replace(db, dict(zip(fresh._own_tables.values(), self._own_tables.values(), strict=True)))
+        db.begin_again()
+        self._swapped(fresh, db, said)
+
+    def _swapped(self, fresh: Self, db: Session, said: Watermark) -> None:
+        """Say of these tables what was said of a copy's, which are in their place."""
         watermark.remove(db, fresh._key)
-        self.indexes(db)
+        self.indexes(db.given)
         watermark.write(
             db, self._key, msgspec.structs.replace(said, tables=watermark.filled_tables(db, self._own_tables))
         )
 
+    def _end_swap(self, db: Session, *, alone: bool = False) -> None:
+        """Go on where a swap was interrupted that could not be one transaction, or take it back.
+
+        Args:
+            db: the transaction.
+            alone: whether nobody else fills a copy meanwhile.
+        """
+        fresh = self.fresh()
+        copied_to, said = watermark.read(db, fresh._key)
+        if copied_to is None or said is None or said.problem != _SWAPPING:
+            return
+        settled = msgspec.structs.replace(said, problem="")
+        if not db.dialect.there(db, [*fresh._own_tables.values()]):
+            db.dialect.clear(db, [*self._own_tables.values()])
+            db.begin_again()
+            self._swapped(fresh, db, settled)
+            self._is_set_up = False
+        elif alone:
+            watermark.write(db, fresh._key, settled)
+
     def _drop(self) -> None:
         """Throw away what an interrupted rebuild has left."""
-        with self._database.transaction() as db:
+        with self._database.transaction(self._key) as db:
             watermark.make_tables(db)
-            self._drop_tables(db)
+            db.begin_again()
             watermark.remove(db, self._key)
+            self._drop_tables(db)
 
 
 def _own_classes(cls: type) -> Iterator[type]:
@@ -624,12 +681,13 @@ def _own_classes(cls: type) -> Iterator[type]:
 
 def _patiently(do: Callable[[], T]) -> T:
     """Do something in a database, and wait for as long as somebody else is in the way."""
-    tries = 0
+    tries = lost = 0
     while True:
         try:
             return do()
         except Exception as error:
-            if not is_busy(error):
+            lost += is_lost(error)
+            if not is_busy(error) or lost > _LOST_MAX:
                 raise
         tries += 1
         time.sleep(_BUSY_BACKOFF.wait(tries))

@@ -1,16 +1,16 @@
 """Folded states as rows of a SQL table, one for each stream."""
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import inspect
 
-from act_fast._checks.sql_text import quoted_name
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
-from act_fast._projections.database import Address, fetch, text_of
+from act_fast._projections.database import Address
+from act_fast._projections.databases.dialect import Dialect
+from act_fast._projections.databases.session import Session
 from act_fast._projections.source import Source
 from act_fast._projections.sql_projection import CallFailedError, SqlProjection
 from act_fast._states.state import State
@@ -72,10 +72,15 @@ class StateProjection(SqlProjection, Generic[S]):
 
     def setup(self, db: Any) -> None:
         """Make the table if it is not there."""
-        columns = ", ".join(f"{quoted_name(each.name)} {each.kind}" for each in self._columns())
-        db.execute(
-            f"create table if not exists {self._table} (stream text primary key, version bigint not null,"
-            f' "position" bigint not null{", " if columns else ""}{columns})'
+        at = self._database.session(db)
+        if at.dialect.there(at, [self._own_tables[self.tables[0]]]):
+            return  # whoever may only write rows may not ask for it again
+        columns = ", ".join(
+            f"{at.dialect.quoted(each.name)} {each.kind}" for each in _columns(self._fields, at.dialect)
+        )
+        at.run(
+            f"create table if not exists {self._table} (stream {at.dialect.key} primary key, version bigint not null,"
+            f" {at.dialect.quoted('position')} bigint not null{', ' if columns else ''}{columns})"
         )
 
     @property
@@ -88,18 +93,18 @@ class StateProjection(SqlProjection, Generic[S]):
     def _code(self, app: Source) -> str:
         return app._folding_mark(self.state)
 
-    def _project(self, events: Sequence[Committed[Any]], db: Any, app: Source) -> None:
+    def _project(self, events: Sequence[Committed[Any]], db: Session, app: Source) -> None:
         """Write the latest state of each stream that is not that far yet."""
         try:
             self._write_rows(events, db, app)
         except Exception as error:
             raise CallFailedError(0, len(events), error) from error
 
-    def _write_rows(self, events: Sequence[Committed[Any]], db: Any, app: Source) -> None:
+    def _write_rows(self, events: Sequence[Committed[Any]], db: Session, app: Source) -> None:
         versions = {event.stream: event.version for event in events}
         written = self._versions(db, list(versions))
         behind = [stream for stream, version in versions.items() if written.get(stream, 0) < version]
-        columns = self._columns()
+        columns = _columns(self._fields, db.dialect)
         rows = []
         for stream in behind:
             found = app.load(self.state, stream)
@@ -107,31 +112,19 @@ class StateProjection(SqlProjection, Generic[S]):
             cells = [each.cell(getattr(state, field.name)) for each, field in zip(columns, self._fields, strict=True)]
             rows.append((stream, found.version, found.position, *cells))
         if rows:
-            db.executemany(self._upsert(columns), rows)
+            names = [db.dialect.quoted(name) for name in (*_PLACE, *(each.name for each in columns))]
+            db.run_each(db.dialect.upsert(self._table, names[0], names[1:]), rows)
 
-    def _versions(self, db: Any, streams: list[str]) -> dict[str, int]:
+    def _versions(self, db: Session, streams: list[str]) -> dict[str, int]:
         """How far the rows of streams are."""
         found: dict[str, int] = {}
         for start in range(0, len(streams), _ASKED_MAX):
             part = streams[start : start + _ASKED_MAX]
             marks = ", ".join("?" * len(part))
-            asked = f"select {text_of(db, 'stream')}, version + 0 from {self._table} where stream in ({marks})"
-            for stream, version in fetch(db, asked, part):
+            asked = f"select {db.dialect.text_of('stream')}, version + 0 from {self._table} where stream in ({marks})"
+            for stream, version in db.rows(asked, part):
                 found[stream.decode() if isinstance(stream, bytes) else stream] = version
         return found
-
-    def _upsert(self, columns: Sequence[Column]) -> str:
-        names = [quoted_name(name) for name in (*_PLACE, *(each.name for each in columns))]
-        changes = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
-        marks = ", ".join("?" * len(names))
-        return (
-            f"insert into {self._table} ({', '.join(names)}) values ({marks})"
-            f" on conflict (stream) do update set {changes}"
-        )
-
-    def _columns(self) -> list[Column]:
-        sqlite = self._database.is_sqlite
-        return [_column(each.name, each.type, sqlite) for each in self._fields]
 
     @property
     def _fields(self) -> list[msgspec.structs.FieldInfo]:
@@ -141,31 +134,35 @@ class StateProjection(SqlProjection, Generic[S]):
         return [each for each in msgspec.structs.fields(self.state) if each.name not in hidden]
 
 
-def _column(name: str, hint: Any, sqlite: bool) -> Column:
+def _columns(fields: Sequence[msgspec.structs.FieldInfo], dialect: Dialect) -> list[Column]:
+    return [_column(each.name, each.type, dialect) for each in fields]
+
+
+def _column(name: str, hint: Any, dialect: Dialect) -> Column:
     found = inspect.type_info(hint)
     kinds = (
         [each for each in found.types if not isinstance(each, inspect.NoneType)]
         if (isinstance(found, inspect.UnionType))
         else [found]
     )
-    kind, cell = _kind(kinds[0], sqlite) if len(kinds) == 1 else ("text" if sqlite else "json", _json)
+    kind, cell = _kind(kinds[0], dialect) if len(kinds) == 1 else (dialect.json, _json)
     return Column(name + "_" if name in _PLACE else name, kind, lambda value: None if value is None else cell(value))
 
 
-def _kind(found: inspect.Type, sqlite: bool) -> tuple[str, Callable[[Any], Any]]:
+def _kind(found: inspect.Type, dialect: Dialect) -> tuple[str, Callable[[Any], Any]]:
     match found:
         case inspect.StrType():
-            return "text", _same
+            return dialect.text, _same
         case inspect.IntType():
             return "bigint", _same
         case inspect.FloatType():
-            return "double", _same
+            return dialect.number, _same
         case inspect.BoolType():
             return "boolean", _same
         case inspect.DateTimeType():
-            return ("text", _moment_text) if sqlite else ("timestamp", _moment)
+            return dialect.time, dialect.cell_of_time
         case _:
-            return "text" if sqlite else "json", _json
+            return dialect.json, _json
 
 
 def _same(value: Any) -> Any:
@@ -174,11 +171,3 @@ def _same(value: Any) -> Any:
 
 def _json(value: Any) -> str:
     return msgspec.json.encode(value).decode()
-
-
-def _moment(value: datetime) -> datetime:
-    return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
-
-
-def _moment_text(value: datetime) -> str:
-    return _moment(value).isoformat(" ")

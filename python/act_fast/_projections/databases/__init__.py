@@ -1,0 +1,1 @@
+"""The databases that projections write to: a module for each way to connect, and one for each way to write SQL."""
