@@ -520,7 +520,6 @@ impl Log {
 
     /// Begin to make the successor of this store, which must have been released.
     fn restoring(&self, py: Python<'_>) -> PyResult<Restoring> {
-        // Refused by `release` already, if it is a replica.
         Restoring::successor(py, &self.disk, self.options.segment_bytes)
     }
 

@@ -140,13 +140,13 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     let mut building = Building::begin(disk, &control, segments, generation)?;
     let mut scan = Scan::new(segments, count);
     let stopped = loop {
-        let before = (scan.place, scan.position, scan.created, scan.crc);
+        let before = (scan.place, scan.position, scan.created, scan.crc, scan.proposed);
         match scan.step()? {
             Step::Record(found) => {
                 let last =
                     found.head.kind == Kind::Commit && keep_up_to.is_some_and(|limit| found.head.position > limit);
                 if last && found.place >= synced {
-                    (scan.place, scan.position, scan.created, scan.crc) = before;
+                    (scan.place, scan.position, scan.created, scan.crc, scan.proposed) = before;
                     break "never published";
                 }
                 building.add(found.place, found.head.kind, found.bytes)?;
