@@ -458,7 +458,10 @@ class Mirror:
         """Forget all lines."""
 
     def take_over(self, change: int, packed: bytes) -> None:
-        """Take over lines, packed, that are in a change of this number; 0: lines of their own."""
+        """Take over lines, packed, that are in a change of this number."""
+
+    def take_pages(self, pages: Sequence[tuple[int, bytes]]) -> None:
+        """Take over pages of lines of their own: where each begins, and what its lines hold."""
 
     def begin(self, head: int, now_ms: int, folded: int) -> None:
         """Begin a section: where the log is, what time it is in ms since 1970, and the last change that lines of their
@@ -479,7 +482,7 @@ class Mirror:
         """How many lines are in changes only."""
 
     def unfolded(self) -> tuple[list[int], list[bytes]]:
-        """These lines: their addresses, and what they hold."""
+        """The pages of these lines: where each begins, and what its lines hold."""
 
     def next_window(self, head: int) -> tuple[int, int, list[str], bool] | None:
         """What is to be correlated next, up to the head: the positions that it is between, the names of its events, and

@@ -9,7 +9,9 @@ _QUICK_SECONDS: Final = 0.02
 
 
 class Size:
-    """Doubles while full cycles are quick, so that what a claim costs is shared by more; begins again when one is not.
+    """Doubles while full cycles are quick, so that what a claim costs is shared by more.
+
+    Where one is not, so many are claimed next that it would have been.
 
     Args:
         least: what it begins with: as many as are handled at the same time.
@@ -21,7 +23,7 @@ class Size:
     def learn(self, leases: Sized, seconds: float) -> None:
         """Take into account how long the handlers of a cycle took."""
         if seconds >= _QUICK_SECONDS:
-            self.shrink()
+            self.targets = max(self._least, int(self.targets * _QUICK_SECONDS / seconds))
         elif len(leases) >= self.targets:
             self.targets *= 2
 

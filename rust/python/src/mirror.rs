@@ -83,9 +83,14 @@ impl Mirror {
         py.detach(|| self.engine.clear()).map_err(raised)
     }
 
-    /// Take over lines, packed, that are in a change of this number; 0: lines of their own.
+    /// Take over lines, packed, that are in a change of this number.
     fn take_over(&self, py: Python<'_>, change: u64, packed: PyBackedBytes) -> PyResult<()> {
         py.detach(|| self.engine.take_over(change, &packed)).map_err(raised)
+    }
+
+    /// Take over pages of lines of their own: where each begins, and what its lines hold.
+    fn take_pages(&self, py: Python<'_>, pages: Vec<(u64, PyBackedBytes)>) -> PyResult<()> {
+        py.detach(|| pages.iter().try_for_each(|(address, page)| self.engine.take_page(*address, page))).map_err(raised)
     }
 
     /// Begin a section: where the log is, what time it is in ms since 1970, and the last change that lines of their own have.
@@ -115,10 +120,10 @@ impl Mirror {
         py.detach(|| self.engine.unfolded_count())
     }
 
-    /// These lines: their addresses, and what they hold.
+    /// The pages of these lines: where each begins, and what its lines hold.
     fn unfolded<'py>(&self, py: Python<'py>) -> PyResult<(Vec<u64>, Vec<Bound<'py, PyBytes>>)> {
-        let lines = py.detach(|| self.engine.unfolded()).map_err(raised)?;
-        Ok(lines.iter().map(|(address, line)| (*address, PyBytes::new(py, line))).unzip())
+        let pages = py.detach(|| self.engine.unfolded()).map_err(raised)?;
+        Ok(pages.iter().map(|(address, page)| (*address, PyBytes::new(py, page))).unzip())
     }
 
     /// What is to be correlated next, up to the head: the positions that it is between, the names of its events, and whether

@@ -6,9 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from act_fast import Act, Committed
+from act_fast import Act, Committed, LogStore
+from act_fast.stores.database import mirrored
+from act_fast.stores.mysql import reactions
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.store import MySqlStore
+from act_fast.testing.conformance import reaction_differences
 from tests.stores.mysql.stores import ask, connected
 from tests.stores.mysql.test_bad_days import end_sessions
 from tests.support.bank import Account, Deposited
@@ -93,6 +96,20 @@ def test_a_worker_is_woken_by_what_another_program_appends(mariadb_url: str) -> 
         finally:
             app.close()
             running.join()
+
+
+def test_a_program_that_falls_behind_what_is_kept_reads_all_pages_again(
+    mariadb_url: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mirrored, "_FOLD_CHANGES", 3)
+    monkeypatch.setattr(reactions, "_KEPT_CHANGES", 2)
+    monkeypatch.setattr(reactions, "_PAGES_AT_ONCE", 2)
+    with LogStore.memory() as log, MySqlStore(mariadb_url) as store:
+        assert reaction_differences(seed, log, store) == [], f"seed {seed}"
+        number, folded = store._one("select number, folded from {schema}.reactions")
+        assert number - folded <= 3
+        (kept,) = store._one("select count(*) from {schema}.reaction_changes")
+        assert kept <= 6
 
 
 def test_a_store_of_a_version_without_reactions_gets_their_tables(mariadb_url: str) -> None:

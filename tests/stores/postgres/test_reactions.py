@@ -92,14 +92,14 @@ class Cut:
                     pid = keeper._connection.info.backend_pid
                     admin.execute("select pg_terminate_backend(%s, 5000)", (pid,))
 
-        def cut_off(keeper: PostgresKeeper, statements: Any, **given: Any) -> Any:
+        def cut_off(keeper: PostgresKeeper, *statements: Any) -> Any:
             cut.count += 1
             if cut.count != cut.at:
-                return run(keeper, statements, **given)
+                return run(keeper, *statements)
             if not cut.after:
                 end(keeper)
-                return run(keeper, statements, **given)
-            run(keeper, statements, **given)
+                return run(keeper, *statements)
+            run(keeper, *statements)
             end(keeper)
             keeper.roll_back()
             raise mirrored.Away("the answer was lost")
@@ -223,10 +223,10 @@ def told(port: ReactionPort) -> dict[str, Any]:
 
 @pytest.fixture
 def folding(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines are written as lines of their own every few changes, and few changes stay."""
+    """Lines are written as pages of their own every few changes, few changes stay, and few pages are read at once."""
     monkeypatch.setattr(mirrored, "_FOLD_CHANGES", 3)
     monkeypatch.setattr(reactions, "_KEPT_CHANGES", 2)
-    monkeypatch.setattr(reactions, "_LINES_PAGE", 10)
+    monkeypatch.setattr(reactions, "_PAGES_AT_ONCE", 2)
 
 
 def test_mirrors_that_fall_behind_what_is_kept_read_all_again(

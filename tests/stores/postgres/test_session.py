@@ -60,6 +60,27 @@ def test_a_statement_that_fails_leaves_the_session_fit_for_the_next(session: Ses
         assert session.ask(b"select 1 / $1::int", [1]) == [(1,)]
 
 
+def test_statements_that_are_asked_together_have_their_own_rows(session: Session) -> None:
+    for turn in range(TURNS):
+        asked = [
+            (b"select $1::int", [turn]),
+            (b"select", []),
+            (b"select 1 where false", []),
+            (b"select $1::text", ["x"]),
+        ]
+        assert session.ask_all(asked) == [[(turn,)], [()], [], [("x",)]]
+
+
+def test_after_a_statement_that_fails_none_of_those_with_it_is_done(session: Session) -> None:
+    session.ask(b"create temporary table kept (number int)")
+    for _ in range(TURNS):
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            session.ask_all([(b"select 1 / $1::int", [0]), (b"insert into kept values (1)", [])])
+        assert session.ask(b"select count(*) from kept") == [(0,)]
+    session.ask_all([(b"begin", []), (b"insert into kept values (1)", []), (b"commit", [])])
+    assert session.ask(b"select count(*) from kept") == [(1,)]
+
+
 def test_more_statements_than_are_kept_prepared_are_answered(session: Session) -> None:
     for _ in range(TURNS):
         for number in range(250):

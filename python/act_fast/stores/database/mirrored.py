@@ -18,6 +18,7 @@ from act_fast import _core
 from act_fast._rows import Row
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import StoreClosedError, StoreError
+from act_fast.stores.database.lines import Page
 from act_fast.stores.database.news import Told
 from act_fast.stores.reaction_port import Found, Head, Leased, Outcome, Spec
 
@@ -80,16 +81,16 @@ class Keeper(Protocol):
         """Begin a transaction, alone in it until it ends; what there is since a change."""
         ...
 
-    def lines(self) -> Iterator[bytes]:
-        """The lines of their own, packed; within a transaction."""
+    def pages(self) -> Iterator[list[Page]]:
+        """All pages of lines of their own; within a transaction."""
         ...
 
     def changes(self, number: int) -> Iterable[tuple[int, int, bytes]]:
         """All changes after the one with a number; within a transaction."""
         ...
 
-    def fold(self, number: int, addresses: Sequence[int], lines: Sequence[bytes]) -> None:
-        """Write lines of their own: with these, all changes up to a number are. Within a transaction."""
+    def fold(self, number: int, addresses: Sequence[int], pages: Sequence[bytes]) -> None:
+        """Write pages of lines of their own: with these, all changes up to a number are. Within a transaction."""
         ...
 
     def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> int:
@@ -488,8 +489,8 @@ class MirroredReactions:
         changes: Iterable[tuple[int, int, bytes]] = seen.changes
         if not seen.known:
             self._mirror.clear()
-            for lines in self._keeper.lines():
-                self._mirror.take_over(0, lines)
+            for pages in self._keeper.pages():
+                self._mirror.take_pages(pages)
             changes = self._keeper.changes(seen.folded)
         for number, mark, lines in changes:
             self._mirror.take_over(number, lines)
@@ -504,5 +505,4 @@ class MirroredReactions:
         """Now and then, write what is in changes as lines of their own, so that who comes next has little to read."""
         if self._number - self._folded < _FOLD_CHANGES and self._mirror.unfolded_count < _FOLD_LINES:
             return
-        addresses, lines = self._mirror.unfolded()
-        self._keeper.fold(self._number, addresses, lines)
+        self._keeper.fold(self._number, *self._mirror.unfolded())

@@ -4,12 +4,12 @@ A section is a transaction of two round trips: one that locks and reads what is 
 """
 
 import contextlib
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from act_fast._rows import Row
 from act_fast.errors import StoreError
+from act_fast.stores.database.lines import Page
 from act_fast.stores.database.mirrored import Away, MirroredReactions, Seen
 from act_fast.stores.database.news import News
 from act_fast.stores.database.positions import events_at, events_named, streams_named
@@ -22,8 +22,8 @@ __all__ = ["open_reactions"]
 _KEPT_CHANGES: Final = 5_000
 """So many changes stay after their lines are lines of their own: for mirrors that have not taken them over yet."""
 
-_LINES_PAGE: Final = 10_000
-"""How many lines are fetched, or written, at once."""
+_PAGES_AT_ONCE: Final = 200
+"""How many pages are fetched, or written, at once."""
 
 _LOOK: Final = f"""
 select r.number, r.mark, r.folded, l.position, {NOW_US} div 1000, (r.number = %s and r.mark = %s)
@@ -32,7 +32,7 @@ select r.number, r.mark, r.folded, l.position, {NOW_US} div 1000, (r.number = %s
 """
 _CHANGES: Final = "select number, mark, packed from {schema}.reaction_changes where number > %s order by number"
 _LOCK: Final = "start transaction; select one from {schema}.reactions where one = 1 for update;"
-_LINES: Final = "select address, line from {schema}.reaction_lines where address > %s order by address limit %s"
+_PAGES: Final = "select address, page from {schema}.reaction_lines where address > %s order by address limit %s"
 _COMMIT: Final = """
 insert into {schema}.reaction_changes (number, mark, packed) values (%s, %s, %s);
 update {schema}.reactions set number = %s, mark = %s where one = 1;
@@ -86,11 +86,12 @@ class MySqlKeeper:
             raise StoreError(f"the database at {self._connections.place} refuses: this store was moved to {moved}")
         return self._seen(found)
 
-    def lines(self) -> Iterator[bytes]:
-        """The lines of their own, packed; within a transaction."""
+    def pages(self) -> Iterator[list[Page]]:
+        """All pages of lines of their own; within a transaction."""
         last = -1
-        while found := self._run(_LINES, last, _LINES_PAGE)[-1]:
-            yield b"".join(struct.pack(">q", address) + line for address, line in found)
+        while found := self._run(_PAGES, last, _PAGES_AT_ONCE)[-1]:
+            pages: Any = [*found]
+            yield pages
             last = found[-1][0]
 
     def changes(self, number: int) -> Iterable[tuple[int, int, bytes]]:
@@ -99,15 +100,15 @@ class MySqlKeeper:
         changes: Iterable[tuple[int, int, bytes]] = found
         return changes
 
-    def fold(self, number: int, addresses: Sequence[int], lines: Sequence[bytes]) -> None:
-        """Write lines of their own: with these, all changes up to a number are."""
-        for at in range(0, len(addresses), _LINES_PAGE):
-            some = addresses[at : at + _LINES_PAGE], lines[at : at + _LINES_PAGE]
+    def fold(self, number: int, addresses: Sequence[int], pages: Sequence[bytes]) -> None:
+        """Write pages of lines of their own: with these, all changes up to a number are."""
+        for at in range(0, len(addresses), _PAGES_AT_ONCE):
+            some = addresses[at : at + _PAGES_AT_ONCE], pages[at : at + _PAGES_AT_ONCE]
             given = [value for pair in zip(*some, strict=True) for value in pair]
             values = ",".join(["(%s, %s)"] * len(some[0]))
             self._run(
-                f"insert into {{schema}}.reaction_lines (address, line) values {values}"
-                " on duplicate key update line = values(line)",
+                f"insert into {{schema}}.reaction_lines (address, page) values {values}"
+                " on duplicate key update page = values(page)",
                 *given,
             )
         self._run(_FOLDED, number, number - _KEPT_CHANGES)

@@ -37,7 +37,7 @@ _REACTIONS: Final = (
     """
     create table if not exists {schema}.reaction_lines (
         address bigint not null primary key,
-        line binary(64) not null
+        page blob not null
     ) engine = InnoDB
     """,
     """

@@ -1,14 +1,14 @@
 """The store in MySQL as a whole, out and in: see `Transfer`."""
 
 import secrets
-import struct
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Final
+from typing import Any, Final
 
 from act_fast._rows import CommitRow
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import SnapshotRow, Take
+from act_fast.stores.database.lines import lines_of, packed, pages_of, unpacked
 from act_fast.stores.database.transfer import DatabaseTransfer, Going
 from act_fast.stores.mysql.appending import NOW_US
 from act_fast.stores.mysql.connections import Connection, Connections, flush, run, send, walk
@@ -20,9 +20,7 @@ __all__ = ["MySqlTransfer"]
 _SPAN_EVENTS: Final = 200_000
 """So many events are read by one statement: one that takes long keeps old versions of rows from being cleaned up."""
 
-_LINES_PAGE: Final = 10_000
-_LINE: Final = struct.Struct(">q64s")
-"""A line's address, the highest byte first, and what it holds."""
+_PAGES_AT_ONCE: Final = 200
 
 _PATIENT: Final = "set session wait_timeout = 28800, net_write_timeout = 600"
 """The other store may take its time."""
@@ -103,16 +101,17 @@ class MySqlTransfer(DatabaseTransfer[Connection]):
         self._prepare_reactions()
         lines: dict[int, bytes] = {}
         last = -1
-        while page := self._connections.ask(
-            "select address, line from {schema}.reaction_lines where address > %s order by address limit %s",
+        pages: Any
+        while pages := self._connections.ask(
+            "select address, page from {schema}.reaction_lines where address > %s order by address limit %s",
             last,
-            _LINES_PAGE,
+            _PAGES_AT_ONCE,
         ):
-            lines.update(page)
-            last = page[-1][0]
-        for (packed,) in self._connections.ask("select packed from {schema}.reaction_changes order by number"):
-            lines.update(_unpacked(packed))
-        return b"".join(_LINE.pack(address, line) for address, line in lines.items()) or None
+            lines.update(lines_of(pages))
+            last = pages[-1][0]
+        for (change,) in self._connections.ask("select packed from {schema}.reaction_changes order by number"):
+            lines.update(unpacked(change))
+        return packed(lines) or None
 
     def take_reactions(self, lines: bytes) -> None:
         """See `Transfer`. A program that knows what was there before reads all of it again: the mark is another one."""
@@ -122,8 +121,8 @@ class MySqlTransfer(DatabaseTransfer[Connection]):
             number = self._lock_reactions(connection) + 1
             run(connection, question("delete from {schema}.reaction_lines").text)
             run(connection, question("delete from {schema}.reaction_changes").text)
-            insert = question("insert into {schema}.reaction_lines (address, line) values (%s, %s)").text
-            rows = ((insert, row) for row in _unpacked(lines))
+            insert = question("insert into {schema}.reaction_lines (address, page) values (%s, %s)").text
+            rows = ((insert, row) for row in pages_of(unpacked(lines)))
             send(connection, rows, self._connections.packet_max)
             became = question("update {schema}.reactions set number = %s, mark = %s, folded = %s where one = 1").text
             run(connection, became, (number, secrets.randbits(62), number))
@@ -171,7 +170,3 @@ class MySqlTransfer(DatabaseTransfer[Connection]):
         run(connection, question(_STREAMS).text, (begun_at,))
         moved = question("update {schema}.log set position = %s, created_us = %s where one = 1").text
         run(connection, moved, (going.position, going.created_us))
-
-
-def _unpacked(lines: bytes) -> Iterator[tuple[int, bytes]]:
-    yield from _LINE.iter_unpack(lines)

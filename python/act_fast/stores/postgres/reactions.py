@@ -7,35 +7,46 @@ as after a power cut on the embedded log. What a mirror has beyond the server th
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, LiteralString
+from typing import Any, Final, LiteralString, TypeAlias
 
 import psycopg
-from psycopg import Connection, sql
 
 from act_fast._rows import Row
 from act_fast.errors import StoreError
+from act_fast.stores.database.lines import Page
 from act_fast.stores.database.mirrored import Away, MirroredReactions, Seen
 from act_fast.stores.database.news import News
 from act_fast.stores.database.positions import events_at, events_named, streams_named
 from act_fast.stores.postgres.connections import Connections, asking, broken
 from act_fast.stores.postgres.schema import prepare_reactions
+from act_fast.stores.postgres.session import Session
 
 __all__ = ["open_reactions"]
 
 _KEPT_CHANGES: Final = 5_000
 """So many changes stay after their lines are lines of their own: for mirrors that have not taken them over yet."""
 
-_LINES_PAGE: Final = 50_000
-"""How many lines are fetched at once."""
+_PAGES_AT_ONCE: Final = 1_000
+"""How many pages are fetched at once."""
 
-_LOOK: Final = """
+_BEGIN: Final[tuple[LiteralString, ...]] = (
+    "begin isolation level read committed",
+    "set local synchronous_commit to off",
+    "select from {schema}.reactions for update",
+)
+_LOOK: Final[LiteralString] = """
 select r.number, r.mark, r.folded, l.position, floor(extract(epoch from clock_timestamp()) * 1000)::bigint,
-    (r.number = {number} and r.mark = {mark})
-        or exists (select 1 from {schema}.reaction_changes where number = {number} and mark = {mark})
+    (r.number = %s and r.mark = %s) or exists (select 1 from {schema}.reaction_changes where number = %s and mark = %s)
 from {schema}.reactions as r, {schema}.log as l
 """
-_CHANGES: Final = "select number, mark, lines from {schema}.reaction_changes where number > {number} order by number"
+_CHANGES: Final[LiteralString] = (
+    "select number, mark, lines from {schema}.reaction_changes where number > %s order by number"
+)
 _CLASH: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+
+
+_Asked: TypeAlias = tuple[LiteralString, Sequence[Any]]
+"""A statement, and what is given for its places"""
 
 
 def open_reactions(connections: Connections, news: News) -> MirroredReactions:
@@ -57,8 +68,7 @@ class PostgresKeeper:
 
     def __init__(self, connections: Connections, news: News) -> None:
         self._connections = connections
-        self._schema = sql.Identifier(connections.place.schema)
-        self._connection: Connection[Any] | None = None
+        self._connection: Session | None = None
         self.tell: Final = news.tell
         self.expect_news: Final = news.work.mark
         self.wait_news: Final = news.work.wait
@@ -70,72 +80,55 @@ class PostgresKeeper:
 
     def look(self, number: int, mark: int) -> Seen:
         """What there is since a change, without a lock."""
-        return self._seen(self._run(_LOOK + ";" + _CHANGES, number=number, mark=mark))
+        return self._seen(self._run(*_look(number, mark)))
 
     def begin(self, number: int, mark: int) -> Seen:
         """Begin a transaction, alone in it until it ends; what there is since a change."""
-        return self._seen(
-            self._run(
-                "begin isolation level read committed; set local synchronous_commit to off;"
-                " select from {schema}.reactions for update;" + _LOOK + ";" + _CHANGES,
-                number=number,
-                mark=mark,
-            )
-        )
+        return self._seen(self._run(*((each, ()) for each in _BEGIN), *_look(number, mark)))
 
-    def lines(self) -> Iterator[bytes]:
-        """The lines of their own, packed; within a transaction."""
+    def pages(self) -> Iterator[list[Page]]:
+        """All pages of lines of their own; within a transaction."""
         last = -1
-        while True:
-            ((lines, end),) = self._run(
-                "select string_agg(int8send(address) || line, ''), max(address) from (select address, line"
-                " from {schema}.reaction_lines where address > {last} order by address limit {page}) as page",
-                last=last,
-                page=_LINES_PAGE,
-            )[0]
-            if lines is None:
-                return
-            yield lines
-            last = end
+        question: LiteralString = (
+            "select address, page from {schema}.reaction_lines where address > %s order by address limit %s"
+        )
+        pages: Any
+        while pages := self._run((question, (last, _PAGES_AT_ONCE)))[0]:
+            yield pages
+            last = pages[-1][0]
 
     def changes(self, number: int) -> Iterable[tuple[int, int, bytes]]:
         """All changes after the one with a number; within a transaction."""
-        found: Any = self._run(_CHANGES, number=number)[0]
+        found: Any = self._run((_CHANGES, (number,)))[0]
         changes: Iterable[tuple[int, int, bytes]] = found
         return changes
 
-    def fold(self, number: int, addresses: Sequence[int], lines: Sequence[bytes]) -> None:
-        """Write lines of their own: with these, all changes up to a number are."""
-        with self._using() as connection:
-            connection.execute(
-                sql.SQL(
-                    "insert into {}.reaction_lines select * from unnest(%b::bigint[], %b::bytea[])"
-                    " on conflict (address) do update set line = excluded.line"
-                ).format(self._schema),
-                (addresses, lines),
-            )
+    def fold(self, number: int, addresses: Sequence[int], pages: Sequence[bytes]) -> None:
+        """Write pages of lines of their own: with these, all changes up to a number are."""
         self._run(
-            "update {schema}.reactions set folded = {number};"
-            "delete from {schema}.reaction_changes where number <= {last}",
-            number=number,
-            last=number - _KEPT_CHANGES,
+            (
+                "insert into {schema}.reaction_lines select * from unnest(%s::bigint[], %s::bytea[])"
+                " on conflict (address) do update set page = excluded.page",
+                (addresses, pages),
+            ),
+            ("update {schema}.reactions set folded = %s", (number,)),
+            ("delete from {schema}.reaction_changes where number <= %s", (number - _KEPT_CHANGES,)),
         )
 
     def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> int:
         """Write a change, and commit; its number."""
+        waits: tuple[_Asked, ...] = (("set local synchronous_commit to on", ()),) if lasting else ()
         self._run(
-            ("set local synchronous_commit to on;" if lasting else "")
-            + "insert into {schema}.reaction_changes (number, mark, lines) values ({number}, {mark}, {lines});"
-            "update {schema}.reactions set number = {number}, mark = {mark}; commit",
-            number=number,
-            mark=mark,
-            lines=lines,
+            *waits,
+            ("insert into {schema}.reaction_changes (number, mark, lines) values (%s, %s, %s)", (number, mark, lines)),
+            ("update {schema}.reactions set number = %s, mark = %s", (number, mark)),
+            ("commit", ()),
         )
         return number
 
     def end(self) -> None:
         """End a transaction in which nothing was written."""
-        self._run("rollback")
+        self._run(("rollback", ()))
 
     def roll_back(self) -> None:
         """Undo a transaction: by letting go of its connection, whatever state that is in."""
@@ -175,20 +168,14 @@ class PostgresKeeper:
         number, mark, folded, head, now_ms, known = state
         return Seen(known, number, mark, folded, head, now_ms, changes if known else ())
 
-    def _run(self, statements: LiteralString, **given: Any) -> list[list[tuple[Any, ...]]]:
-        """Some statements in one round trip; the rows of each that has any."""
-        literals = {name: sql.Literal(value) for name, value in given.items()}
+    def _run(self, *asked: _Asked) -> list[list[tuple[Any, ...]]]:
+        """Some statements in one round trip; the rows of each."""
+        statements = [(self._connections.question(text).text, given) for text, given in asked]
         with self._using() as connection:
-            cursor = connection.execute(sql.SQL(statements).format(schema=self._schema, **literals))
-            found = []
-            while True:
-                if cursor.description is not None:
-                    found.append(cursor.fetchall())
-                if not cursor.nextset():
-                    return found
+            return connection.ask_all(statements)
 
     @contextlib.contextmanager
-    def _using(self) -> Iterator[Connection[Any]]:
+    def _using(self) -> Iterator[Session]:
         """The connection of this program, made when it is needed.
 
         Raises:
@@ -206,3 +193,7 @@ class PostgresKeeper:
                 self.roll_back()
                 raise Away(*error.args) from cause
             raise
+
+
+def _look(number: int, mark: int) -> tuple[_Asked, _Asked]:
+    return (_LOOK, (number, mark, number, mark)), (_CHANGES, (number,))

@@ -394,7 +394,7 @@ $body$;
 
 # What reactions have come to: lines of 64 bytes, by address, which the core's engine has on a mirror in the memory of
 # each process. What a process does is one change, of a number and a mark; the lines of changes are written as lines of
-# their own now and then. The row of `reactions` is the lock of them all, so appends go on.
+# their own now and then, in pages. The row of `reactions` is the lock of them all, so appends go on.
 _REACTIONS: Final = """
 create table {schema}.reactions (
     number bigint not null,
@@ -412,8 +412,9 @@ create table {schema}.reaction_changes (
 
 create table {schema}.reaction_lines (
     address bigint primary key,
-    line bytea not null
-) with (fillfactor = 70);
+    page bytea not null
+) with (fillfactor = 50);
+alter table {schema}.reaction_lines alter page set storage plain;
 """
 
 

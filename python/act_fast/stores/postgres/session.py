@@ -5,7 +5,8 @@ into tuples while the server is at the next.
 """
 
 import select
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import count
 from struct import Struct
 from typing import Any, Final
@@ -15,6 +16,7 @@ from psycopg import capabilities
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
 from psycopg.pq import ExecStatus, Format
+from psycopg.pq.abc import PGresult
 
 __all__ = ["Session"]
 
@@ -59,31 +61,59 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
             bytes_max: if the last two columns of its rows, which are bytes, have so many together, the rest is not
                 waited for. The session is of no more use then.
         """
-        try:
-            self._send(statement, given)
+        with self._letting_go():
+            values = _Values(given)
+            self._send(statement, values, self._name(statement, values))
             if bytes_max is not None and capabilities.has_stream_chunked():
                 self.pgconn.set_chunked_rows_mode(_CHUNK_ROWS)
-            return self._answer(bytes_max)
-        except psycopg.Error:
-            raise
-        except BaseException:  # interrupted
-            self.cancel_safe(timeout=_CANCEL_SECONDS)
-            raise
+            rows, failed = self._answer(bytes_max)
+        if failed is not None:
+            raise failed
+        return rows
+
+    def ask_all(self, statements: Sequence[tuple[bytes, Sequence[Any]]]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each of some statements, which go to the server together; after one that fails none is done."""
+        pgconn = self.pgconn
+        with self._letting_go():
+            given = [(statement, _Values(values)) for statement, values in statements]
+            named = [(*each, self._name(*each)) for each in given]
+            pgconn.enter_pipeline_mode()
+            for each in named:
+                self._send(*each)
+            pgconn.pipeline_sync()
+            answers = [self._answer(None) for _ in statements]
+            self._result()  # that of the end
+            pgconn.exit_pipeline_mode()
+        for _, failed in answers:
+            if failed is not None:
+                raise failed
+        return [rows for rows, _ in answers]
 
     def said_something(self) -> bool:
         """Whether there is something to read."""
         return bool(self._poll.poll(0))
 
-    def _send(self, statement: bytes, given: Sequence[Any]) -> None:
-        values, formats, types = zip(*map(_encoded, given), strict=True) if given else ((), (), ())
-        name = self._name(statement, types) if self.prepares else None
-        if name is None:
-            self.pgconn.send_query_params(statement, values, types, formats, Format.BINARY)
-        else:
-            self.pgconn.send_query_prepared(name, values, formats, Format.BINARY)
+    @contextmanager
+    def _letting_go(self) -> Iterator[None]:
+        """Whoever is interrupted leaves nothing running on the server."""
+        try:
+            yield
+        except psycopg.Error:
+            raise
+        except BaseException:
+            self.cancel_safe(timeout=_CANCEL_SECONDS)
+            raise
 
-    def _name(self, statement: bytes, types: Sequence[int]) -> bytes | None:
+    def _send(self, statement: bytes, given: "_Values", name: bytes | None) -> None:
+        if name is None:
+            self.pgconn.send_query_params(statement, given.values, given.types, given.formats, Format.BINARY)
+        else:
+            self.pgconn.send_query_prepared(name, given.values, given.formats, Format.BINARY)
+
+    def _name(self, statement: bytes, given: "_Values") -> bytes | None:
         """The name that a statement was prepared under; None if it is asked for the first time."""
+        if not self.prepares:
+            return None
         try:
             name = self._known[statement]
         except KeyError:
@@ -92,24 +122,20 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
             return None
         if name is None:
             name = b"act_fast_%d" % next(self._numbers)
-            self.pgconn.send_prepare(name, statement, types)
-            self._answer(None)
+            self.pgconn.send_prepare(name, statement, given.types)
+            _, failed = self._answer(None)
+            if failed is not None:
+                raise failed
             self._known[statement] = name
         return name
 
-    def _answer(self, bytes_max: int | None) -> list[tuple[Any, ...]]:
-        pgconn, transformer = self.pgconn, self._transformer
-        self._flush()
+    def _answer(self, bytes_max: int | None) -> tuple[list[tuple[Any, ...]], psycopg.Error | None]:
+        """The rows of a statement, or what went wrong."""
+        transformer = self._transformer
         rows: list[tuple[Any, ...]] = []
         failed: psycopg.Error | None = None
         size = 0
-        while True:
-            while pgconn.is_busy():
-                self._poll.poll()
-                pgconn.consume_input()
-            result = pgconn.get_result()
-            if result is None:
-                break
+        while (result := self._result()) is not None:
             if result.ntuples:
                 transformer.set_pgresult(result, set_loaders=not rows)
                 chunk = transformer.load_rows(0, result.ntuples, tuple)
@@ -118,12 +144,19 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
                     for row in chunk:
                         size += len(row[-1]) + len(row[-2])
                     if size >= bytes_max:
-                        return rows
+                        break
             elif result.status == ExecStatus.FATAL_ERROR:
                 failed = failed or error_from_result(result, "utf-8")
-        if failed is not None:
-            raise failed
-        return rows
+        return rows, failed
+
+    def _result(self) -> PGresult | None:
+        """The next that there is of an answer."""
+        pgconn = self.pgconn
+        self._flush()
+        while pgconn.is_busy():
+            self._poll.poll()
+            pgconn.consume_input()
+        return pgconn.get_result()
 
     def _flush(self) -> None:
         """Send what was not sent at once; the server may have something to say meanwhile."""
@@ -132,6 +165,18 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
             poll.register(self.pgconn.socket, select.POLLIN | select.POLLOUT)
             if any(event & select.POLLIN for _, event in poll.poll()):
                 self.pgconn.consume_input()
+
+
+class _Values:
+    """Parameters as libpq takes them: the bytes, the format and the type of each."""
+
+    __slots__ = ("formats", "types", "values")
+
+    def __init__(self, given: Sequence[Any]) -> None:
+        encoded = [_encoded(value) for value in given]
+        self.values: list[bytes | None] = [value for value, _, _ in encoded]
+        self.formats: list[int] = [form for _, form, _ in encoded]
+        self.types: list[int] = [kind for _, _, kind in encoded]
 
 
 def _encoded(value: Any) -> _Given:

@@ -1,7 +1,7 @@
 """The store in PostgreSQL as a whole, out by a stream of rows and in by COPY: see `Transfer`."""
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import islice
 from typing import Any, Final
@@ -11,6 +11,7 @@ from psycopg import Connection, capabilities, sql
 from act_fast._rows import CommitRow
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import SnapshotRow, Take
+from act_fast.stores.database.lines import lines_of, packed, pages_of, unpacked
 from act_fast.stores.database.transfer import DatabaseTransfer, Going
 from act_fast.stores.postgres.connections import Connections
 from act_fast.stores.postgres.schema import prepare_reactions
@@ -68,10 +69,7 @@ _SEAL: Final = (
     "create or replace trigger moved before update on {schema}.{table} for each row"
     " execute function {schema}.refuse_moved()"
 )
-_PACKED_BYTES: Final = 72
-"""A line's address, the highest byte first, and what it holds."""
-
-_LINES_PAGE: Final = 50_000
+_PAGES_AT_ONCE: Final = 1_000
 
 
 class PostgresTransfer(DatabaseTransfer[Session]):
@@ -112,15 +110,15 @@ class PostgresTransfer(DatabaseTransfer[Session]):
     def handing_over(self, to: str) -> Iterator[None]:
         """See `Transfer`. Appends wait meanwhile, whichever program they come from, and are refused then."""
         with self._transaction() as connection:
-            connection.execute(self._locked())
             schema, moved = sql.Identifier(self._connections.place.schema), f"this store was moved to {to}"
+            tables = [{"schema": schema, "table": sql.Identifier(table)} for table in self._sealed()]
+            for table in tables:
+                # Whoever changes its one row has a lock on the table before, which the trigger would wait for.
+                connection.execute(sql.SQL("lock table {schema}.{table} in exclusive mode").format(**table))
             body = sql.SQL(_REFUSE).format(moved=sql.Literal(moved)).as_string(connection)
             connection.execute(sql.SQL(_MOVED).format(schema=schema, body=sql.Literal(body)))
-            for table in self._sealed():
-                # Of both there is one row, which is locked for each change.
-                named = {"schema": schema, "table": sql.Identifier(table)}
-                connection.execute(sql.SQL("select from {schema}.{table} for update").format(**named))
-                connection.execute(sql.SQL(_SEAL).format(**named))
+            for table in tables:
+                connection.execute(sql.SQL(_SEAL).format(**table))
             yield
 
     def taken_over(self) -> None:
@@ -142,15 +140,16 @@ class PostgresTransfer(DatabaseTransfer[Session]):
             return None
         lines: dict[int, bytes] = {}
         last = -1
-        while page := self._connections.ask(
-            "select address, line from {schema}.reaction_lines where address > %s order by address limit %s",
-            last, _LINES_PAGE,
+        pages: Any
+        while pages := self._connections.ask(
+            "select address, page from {schema}.reaction_lines where address > %s order by address limit %s",
+            last, _PAGES_AT_ONCE,
         ):  # fmt: skip
-            lines.update(page)
-            last = page[-1][0]
-        for (packed,) in self._connections.ask("select lines from {schema}.reaction_changes order by number"):
-            lines.update(_unpacked(packed))
-        return b"".join(address.to_bytes(8, "big") + line for address, line in lines.items()) or None
+            lines.update(lines_of(pages))
+            last = pages[-1][0]
+        for (change,) in self._connections.ask("select lines from {schema}.reaction_changes order by number"):
+            lines.update(unpacked(change))
+        return packed(lines) or None
 
     def take_reactions(self, lines: bytes) -> None:
         """See `Transfer`. A program that knows what was there before reads all of it again: the mark is another one."""
@@ -162,9 +161,10 @@ class PostgresTransfer(DatabaseTransfer[Session]):
             connection.execute(composed("select from {schema}.reactions for update"))
             connection.execute(composed("delete from {schema}.reaction_lines"))
             connection.execute(composed("delete from {schema}.reaction_changes"))
-            for page in _pages(_unpacked(lines)):
+            pages = pages_of(unpacked(lines))
+            while some := list(islice(pages, _PAGES_AT_ONCE)):
                 insert = composed("insert into {schema}.reaction_lines select * from unnest(%b::bigint[], %b::bytea[])")
-                connection.execute(insert, ([address for address, _ in page], [line for _, line in page]))
+                connection.execute(insert, ([address for address, _ in some], [page for _, page in some]))
             connection.execute(
                 composed("update {schema}.reactions set number = number + 1, mark = %s, folded = number + 1"),
                 (secrets.randbits(62),),
@@ -213,15 +213,3 @@ class PostgresTransfer(DatabaseTransfer[Session]):
         connection.execute(composed(_STREAMS), (begun_at,))
         moved = composed("update {schema}.log set position = %s, created_us = %s")
         connection.execute(moved, (going.position, going.created_us))
-
-
-def _unpacked(packed: bytes) -> Iterator[tuple[int, bytes]]:
-    """Lines by their addresses."""
-    for at in range(0, len(packed), _PACKED_BYTES):
-        yield int.from_bytes(packed[at : at + 8], "big"), packed[at + 8 : at + _PACKED_BYTES]
-
-
-def _pages(lines: Iterable[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
-    left = iter(lines)
-    while page := list(islice(left, _LINES_PAGE)):
-        yield page

@@ -11,6 +11,7 @@ from typing import Final
 from act_fast._core import Log
 from act_fast._rows import Row
 from act_fast.errors import OutcomeUnknownError
+from act_fast.stores.database.lines import Page
 from act_fast.stores.database.mirrored import Away, Outrun, Seen
 from act_fast.stores.database.news import Told
 from act_fast.stores.replicated.changes import Change
@@ -56,15 +57,15 @@ class ReplicaKeeper:
         self._state.begin()
         return self._seen(number, mark)
 
-    def lines(self) -> Iterator[bytes]:
-        """The lines of their own, packed."""
-        return self._state.lines()
+    def pages(self) -> Iterator[list[Page]]:
+        """All lines of their own, each a page of its own."""
+        yield self._state.pages()
 
     def changes(self, number: int) -> Iterable[tuple[int, int, bytes]]:
         """All changes after the one with a number."""
         return self._state.changes(number)
 
-    def fold(self, number: int, addresses: Sequence[int], lines: Sequence[bytes]) -> None:
+    def fold(self, number: int, addresses: Sequence[int], pages: Sequence[bytes]) -> None:
         """Whoever applies does this."""
 
     def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> int:

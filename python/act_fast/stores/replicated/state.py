@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from act_fast.errors import StoreCorruptError, StoreError, StoreFullError
+from act_fast.stores.database.lines import Page
 from act_fast.stores.replicated.changes import UNSEEN_MAX, Change, addresses, packed, unpacked
 
 __all__ = ["STATE", "Applied", "Member", "State"]
@@ -159,7 +160,11 @@ class State:
 
     def lines(self) -> Iterator[bytes]:
         """The lines of their own, packed."""
-        yield packed(self._ask("select address, line from lines order by address"))
+        yield packed(self.pages())
+
+    def pages(self) -> list[Page]:
+        """The lines of their own, each a page of its own."""
+        return self._ask("select address, line from lines order by address")
 
     def begin(self) -> None:
         """See the file as it is now until `end`."""

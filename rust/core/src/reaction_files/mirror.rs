@@ -19,6 +19,8 @@ use super::files::{AREAS, Files, area_of};
 
 /// What a packed line has.
 pub const PACKED_BYTES: usize = 8 + LINE_BYTES;
+/// How many lines a page has at most: those whose addresses differ in their last digits alone.
+const PAGE_LINES: u64 = 64;
 /// The id of a store that files in memory belong to: nobody else sees them.
 pub const STORE_ID: [u8; 16] = [0; 16];
 
@@ -54,6 +56,36 @@ impl Mirror {
             taken.push((address.area(), address.number()));
         }
         Ok(())
+    }
+
+    /// Put the lines of a page in their places, all but empty ones; which those are.
+    pub fn take_page(&self, address: u64, page: &[u8], taken: &mut Vec<(u8, u64)>) -> Result<()> {
+        let (lines, []) = page.as_chunks::<LINE_BYTES>() else { return Err(foreign(page.len() as u64)) };
+        for (address, content) in (address..).map(Address::from_raw).zip(lines) {
+            if *content != [0; LINE_BYTES] {
+                self.put(address, content)?;
+                taken.push((address.area(), address.number()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The pages that lines are in: the address of the first line of each, and what its lines hold now.
+    pub fn pages(&self, addresses: impl Iterator<Item = u64>) -> Result<Vec<(u64, Vec<u8>)>> {
+        let mut pages: Vec<u64> = addresses.map(|address| address - address % PAGE_LINES).collect();
+        pages.dedup();
+        pages.into_iter().map(|page| self.page(Address::from_raw(page))).collect()
+    }
+
+    fn page(&self, page: Address) -> Result<(u64, Vec<u8>)> {
+        let file = self.files.grown(page.area()).ok_or_else(|| foreign(page.number()))?;
+        let first = page.number().max(1); // before it is what tells the file from others
+        let end = (page.number() + PAGE_LINES).min(file.lines()?);
+        let mut content = Vec::with_capacity(PAGE_LINES as usize * LINE_BYTES);
+        for number in first..end {
+            content.extend_from_slice(&line::load(file.shared(number)?));
+        }
+        Ok((Address::new(page.area(), first).raw(), content))
     }
 
     /// All that is kept of the reactions of a store that nobody works on, as lines, packed; None when there is nothing.
@@ -100,11 +132,6 @@ impl Mirror {
             }
         }
         Ok(packed)
-    }
-
-    /// The addresses of those, and what they hold now.
-    pub fn lines(&self, addresses: impl Iterator<Item = u64>) -> Result<Vec<(u64, Line)>> {
-        addresses.map(|address| Ok((address, self.content(Address::from_raw(address))?))).collect()
     }
 
     /// What was written is known to others.

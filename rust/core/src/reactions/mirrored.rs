@@ -74,15 +74,19 @@ impl Reactions<Mirrored> {
         Ok(())
     }
 
-    /// Hand in lines, packed, that were written with a change; 0: lines of their own.
+    /// Hand in lines, packed, that were written with a change.
     pub fn take_over(&self, change: u64, packed: &[u8]) -> Result<()> {
         let mut given = self.home.given();
         let Given { taken, unfolded, .. } = &mut *given;
         self.home.mirror.take_over(packed, taken)?;
-        if change > 0 {
-            unfolded.extend(addresses(packed).map(|address| (address, change)));
-        }
+        unfolded.extend(addresses(packed).map(|address| (address, change)));
         Ok(())
+    }
+
+    /// Hand in a page of lines of their own: where it begins, and what its lines hold.
+    pub fn take_page(&self, address: u64, page: &[u8]) -> Result<()> {
+        let mut given = self.home.given();
+        self.home.mirror.take_page(address, page, &mut given.taken)
     }
 
     /// Begin a section, once all has been handed in.
@@ -122,10 +126,10 @@ impl Reactions<Mirrored> {
         self.home.given().unfolded.len()
     }
 
-    /// The lines that are in changes only: their addresses, and what they hold.
-    pub fn unfolded(&self) -> Result<Vec<(u64, [u8; 64])>> {
+    /// The pages of the lines that are in changes only: where each begins, and what its lines hold.
+    pub fn unfolded(&self) -> Result<Vec<(u64, Vec<u8>)>> {
         let given = self.home.given();
-        self.home.mirror.lines(given.unfolded.keys().copied())
+        self.home.mirror.pages(given.unfolded.keys().copied())
     }
 }
 
