@@ -71,7 +71,7 @@ REFUSED: list[tuple[Callable[[], Any], str]] = [
     (lambda: total(Sold, lambda e: e.line.cost), r"Sold\.line has no field 'cost'"),
     (lambda: total(Sold, lambda e: e.kind.upper), "str, which has no fields"),
     (lambda: last(Sold, lambda e: e.kind.upper()), "a call cannot be recorded; write a reducer"),
-    (lambda: last(Sold, lambda e: e), "the event itself is no value"),
+    (lambda: last(Sold, lambda e: e), "the event itself is not a value"),
     (lambda: last(Sold, lambda e: 5), "same for every event"),
     (lambda: last(Sold, lambda e: f"{e.kind}"), "text made of a value cannot be recorded"),
     (lambda: last(Sold, lambda e: str(e.kind)), "text made of a value cannot be recorded"),

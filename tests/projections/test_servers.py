@@ -321,7 +321,7 @@ def test_a_connection_that_was_handed_over_and_closed_is_waited_for(postgres: Po
         connection.close()
         app.settle()
         assert not list(app.blocked())
-        assert "hand over a function that connects" in str(next(app.targets()).error)
+        assert "pass a function that connects" in str(next(app.targets()).error)
     place.remove()
 
 

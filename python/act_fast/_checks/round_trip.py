@@ -61,7 +61,7 @@ def _of_attributes(value: Any, back: Any, place: str, names: tuple[str, ...], me
             return found
     for name in getattr(value, "__dict__", ()):
         if name not in names:
-            return f"{place} has an attribute {name!r}, which is no field and does not come back"
+            return f"{place} has an attribute {name!r}, which is not a field and does not come back"
     return None
 
 

@@ -132,7 +132,7 @@ def _constant_type(node: Constant) -> Typed:
 
 def _field_type(place: str, event: type[Any], path: tuple[str, ...]) -> Typed:
     if not path:
-        raise DefinitionError(f"{place}: the event itself is no value; take one of its fields")
+        raise DefinitionError(f"{place}: the event itself is not a value; take one of its fields")
     hint: Any = event
     nullable = False
     for at, name in enumerate(path):

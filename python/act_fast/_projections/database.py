@@ -138,7 +138,7 @@ class Database:
             if found is not None and not found.is_usable:
                 if found.raw is self._address:
                     raise LostError(
-                        f"{self._place}: its connection was closed, and cannot be made again here; hand over a function"
+                        f"{self._place}: its connection was closed, and cannot be reopened here; pass a function"
                         " that connects"
                     )
                 found = None

@@ -68,7 +68,7 @@ class ReplicaTransfer(LogTransfer):
                 change = Change(number, random.getrandbits(62), packed(every[at : at + _LINES_MAX]))
                 self._proposer.propose("reactions", change.body())
                 if state.number_of(change.number - 1, change.mark) != change.number:
-                    raise StoreLockedError(f"other programs run reactions on {self._name}; end them, and begin again")
+                    raise StoreLockedError(f"other programs run reactions on {self._name}; stop them, and start again")
 
     @contextmanager
     def handing_over(self, to: str) -> Iterator[None]:
