@@ -520,16 +520,25 @@ fn the_time_of_the_log_goes_on_from_the_largest_of_any_record() {
 
 #[test]
 fn a_full_disk_stops_a_replica_with_nothing_decided_and_room_lets_it_go_on() {
-    let ordered = Author::new(Rng::new(77)).log(40);
+    let mut ordered = Author::new(Rng::new(77)).log(40);
+    // Records that take more than a log file each.
+    let large = |stream: &str| {
+        let events = vec![("Happened".to_owned(), vec![b'1'; 6000])];
+        Wish { parts: vec![(stream.to_owned(), events, None)], ..Wish::of(stream, None) }
+    };
+    for number in 0..4 {
+        ordered.propose(1000 + number, &["a", "b", "a", "c-1"].map(large));
+    }
     let model = Model::of(&ordered);
-    let mut stops = 0;
+    let (mut stops, mut within) = (0, 0);
     for failing in 0.. {
         let disk = LyingDisk::new();
         let (calls, full) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let log = open(&disk.shared(), Durability::Interval);
-        let (count, now_full) = (Arc::clone(&calls), Arc::clone(&full));
+        let applying = Arc::new(AtomicBool::new(false));
+        let (count, now_full, counts) = (Arc::clone(&calls), Arc::clone(&full), Arc::clone(&applying));
         disk.intercept(move |call, _| match call {
-            _ if std::thread::current().name() == Some(HOUSEKEEPER) => Verdict::Go,
+            _ if std::thread::current().name() == Some(HOUSEKEEPER) || !counts.load(Ordering::SeqCst) => Verdict::Go,
             Call::Reserve | Call::Open => {
                 now_full.fetch_or(count.fetch_add(1, Ordering::SeqCst) == failing, Ordering::SeqCst);
                 match now_full.load(Ordering::SeqCst) {
@@ -542,13 +551,17 @@ fn a_full_disk_stops_a_replica_with_nothing_decided_and_room_lets_it_go_on() {
         let mut applier = applier(&log);
         let mut others = Vec::new();
         loop {
-            match applier.apply(&log, &ordered.after(applier.place(), 5)) {
+            applying.store(true, Ordering::SeqCst);
+            let outcome = applier.apply(&log, &ordered.after(applier.place(), 5));
+            applying.store(false, Ordering::SeqCst);
+            match outcome {
                 Ok(found) if found.is_empty() && applier.place() == ordered.head() => break,
                 Ok(found) => others.extend(found),
                 Err(error) => {
                     assert!(matches!(error, Error::Full(_)), "{error}");
                     assert!(full.swap(false, Ordering::SeqCst), "it fails while there is room: {error}");
                     stops += 1;
+                    within += i32::from(log.origin().expect("an origin").place > applier.place());
                     let so_far = Model::up_to(&ordered, applier.place());
                     assert!(facts(&log).starts_with(&so_far.facts), "what was applied can be read");
                 }
@@ -563,7 +576,7 @@ fn a_full_disk_stops_a_replica_with_nothing_decided_and_room_lets_it_go_on() {
             break;
         }
     }
-    assert!(stops > 5, "{stops}");
+    assert!(stops > 5 && within > 2, "{stops} stops, {within} of them within a record");
 }
 
 #[test]
