@@ -11,6 +11,21 @@ from contextlib import contextmanager
 
 from tests.support.servers import START_SECONDS, Unavailable, die_with_parent, free_port
 
+# Requests are answered one after another: the server looks whether an object is there, and puts it, in two steps.
+_PROGRAM = """
+import sys, threading
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+
+app, alone = DomainDispatcherApplication(create_backend_app), threading.Lock()
+
+def one_at_a_time(environ, start_response):
+    with alone:
+        return app(environ, start_response)
+
+run_simple("127.0.0.1", int(sys.argv[1]), one_at_a_time, threaded=True)
+"""
+
 
 class MotoServer:
     """A server of our own, which keeps all in memory.
@@ -39,7 +54,7 @@ def moto_server() -> Iterator[MotoServer]:
         raise Unavailable("moto[server] is not installed; pip install --group dev brings it")
     server = MotoServer()
     process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(server.port)],
+        [sys.executable, "-c", _PROGRAM, str(server.port)],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         preexec_fn=die_with_parent,

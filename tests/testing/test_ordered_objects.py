@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import count
 
@@ -83,6 +84,15 @@ def test_an_answer_that_is_lost_leaves_one_record(moto: MotoServer) -> None:
         place = log.append(b"once")
         assert lost
         assert [(place, b"once")] == log.read()
+
+
+def test_of_several_writers_of_a_number_one_has_it(moto: MotoServer) -> None:
+    with S3OrderedLog(url(moto.port)) as log, ThreadPoolExecutor(6) as pool:
+        blocks = log._blocks
+        for number in range(60):
+            put = [pool.submit(blocks.put, number, b"%d" % writer * 9000) for writer in range(6)]
+            (winner,) = [writer for writer, each in enumerate(put) if each.result(60)]
+            assert blocks.get(number, 1) == [b"%d" % winner * 9000]
 
 
 def test_a_storage_that_overwrites_is_refused(moto: MotoServer, monkeypatch: pytest.MonkeyPatch) -> None:
