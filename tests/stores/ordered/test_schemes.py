@@ -45,6 +45,7 @@ def test_options_that_are_not_the_logs_are_split_off() -> None:
         {"replica": "/var/bank.act", "shards": "8"},
     )
     assert split_address("nats://h/bank") == ("nats://h/bank", {})
+    assert split_address("dir:///var/log?replica=/r") == ("dir:///var/log", {"replica": "/r"})
     with pytest.raises(ValidationError, match="no option replica or shards; there are creds, durability"):
         open_ordered_log(address)
 

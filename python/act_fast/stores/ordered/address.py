@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from act_fast.errors import ValidationError
 
@@ -95,7 +95,8 @@ def split_options(address: str, own: frozenset[str]) -> tuple[str, dict[str, str
     options = parts_of(address).options
     split = urlsplit(address)
     kept = urlencode({key: value for key, value in options.items() if key in own})
-    return urlunsplit(split._replace(query=kept)), {key: value for key, value in options.items() if key not in own}
+    whole = f"{split.scheme}://{split.netloc}{split.path}{kept and f'?{kept}'}"  # also where there is no host
+    return whole, {key: value for key, value in options.items() if key not in own}
 
 
 def _host(text: str) -> tuple[str, int]:

@@ -104,7 +104,11 @@ class Applier:
     def _run(self) -> None:
         try:
             self._go_on()
+        except BaseException as error:
+            self._trouble = StoreError(f"nothing is applied to {self._log.path} any more: {error!r}")
+            raise
         finally:
+            self._lock.close()  # whatever ended this thread, another process may go on
             if self._abandoned:
                 self._state.close()
                 self._ordered.close()
@@ -117,6 +121,7 @@ class Applier:
             self.applies = True
             try:
                 self._apply()
+                return
             except StoreClosedError:
                 return
             except Exception as error:

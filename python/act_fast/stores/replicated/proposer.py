@@ -29,7 +29,11 @@ Part: TypeAlias = tuple[str, Sequence[tuple[str, bytes]], int | None]
 """A stream, its events as pairs of name and JSON, and the version that it is expected at."""
 
 _UNDER_WAY_MAX: Final = 16
-"""So many records are under way at once. Less than the core knows of the numbers of a session."""
+"""So many records are under way at once."""
+
+_AHEAD_MAX: Final = 48
+"""So far may the numbers of a session's records that are under way be apart; then another session begins. The core
+knows the last 64 numbers of a session, and takes a record that is further back for one that has been applied."""
 
 _PATIENCE_SECONDS: Final = 30.0
 """How long a record may take: a fail-over of the engine takes less."""
@@ -107,20 +111,22 @@ class _Record:
     """A record under way.
 
     Attributes:
-        number: its number in the session.
+        number: its number among those of this proposer.
         record: what it is.
         wanted: what is in it.
+        applied: how far this replica was when it was first submitted: it lands behind that.
         place: where it is; 0 as long as that is not known.
         doubtful: whether it may be there although its place is not known.
         end: until when it is submitted again.
     """
 
-    __slots__ = ("doubtful", "end", "number", "place", "record", "wanted")
+    __slots__ = ("applied", "doubtful", "end", "number", "place", "record", "wanted")
 
-    def __init__(self, number: int, record: bytes, wanted: Sequence[_Wanted]) -> None:
+    def __init__(self, number: int, record: bytes, wanted: Sequence[_Wanted], applied: int) -> None:
         self.number: int = number
         self.record: bytes = record
         self.wanted: Sequence[_Wanted] = wanted
+        self.applied: int = applied
         self.place = 0
         self.doubtful = False
         self.end: float = time.monotonic() + _PATIENCE_SECONDS
@@ -151,13 +157,14 @@ class Proposer:
         self._store_id = store_id
         self._trouble = trouble
         self._process = os.getpid()
-        self.session: Final = secrets.token_bytes(16)
+        self._session = secrets.token_bytes(16)
         self._number = 0
+        self._session_begins = 0  # the number before its first record
         self._record_bytes_max = ordered.max_record
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._waiting: deque[_Wanted] = deque()
-        self._under_way = 0
+        self._under_way: dict[int, None] = {}  # their numbers, the lowest first
         self._landed: SimpleQueue[_Record | None] = SimpleQueue()
         self._closed = False
         self._threads: Final = [
@@ -248,20 +255,28 @@ class Proposer:
     def _submit_all(self) -> None:
         while True:
             with self._lock:
-                while not self._closed and (not self._waiting or self._under_way >= _UNDER_WAY_MAX):
+                while not self._closed and (not self._waiting or len(self._under_way) >= _UNDER_WAY_MAX):
                     self._changed.wait()
                 if self._closed:
                     break
                 wanted = self._first_that_wait()
-                self._under_way += 1
-                self._number += 1
+                number = self._next_number()
             try:
-                record = self._encode(self._number, wanted)
+                record = _Record(number, self._encode(number, wanted), wanted, self._log.applied())
             except Exception as error:
-                self._end(wanted, error)
+                self._end(number, wanted, error)
                 continue
-            self._submit(_Record(self._number, record, wanted))
+            self._submit(record)
         self._landed.put(None)
+
+    def _next_number(self) -> int:
+        """The number of one more record under way."""
+        lowest = max(next(iter(self._under_way), self._number), self._session_begins)
+        if self._number - lowest >= _AHEAD_MAX:
+            self._session, self._session_begins = secrets.token_bytes(16), self._number
+        self._number += 1
+        self._under_way[self._number] = None
+        return self._number
 
     def _first_that_wait(self) -> list[_Wanted]:
         """What goes into the next record: commits, as many as fit, or one of another kind."""
@@ -281,12 +296,12 @@ class Proposer:
         return first
 
     def _encode(self, number: int, wanted: Sequence[_Wanted]) -> bytes:
-        time_ms = self._log.log_time()
+        time_ms, session, number = self._log.log_time(), self._session, number - self._session_begins
         (first, *_) = wanted
         if isinstance(first, _Body):
-            return body_record(self._store_id, self.session, number, time_ms, first.kind, first.body)
+            return body_record(self._store_id, session, number, time_ms, first.kind, first.body)
         commits = [(each.created, each.meta, each.parts) for each in wanted if isinstance(each, _Commit)]
-        return commits_record(self._store_id, self.session, number, time_ms, commits)
+        return commits_record(self._store_id, session, number, time_ms, commits)
 
     def _submit(self, record: _Record) -> None:
         try:
@@ -310,7 +325,7 @@ class Proposer:
         if record.doubtful:  # an earlier attempt may be there, whatever became of this one
             self._landed.put(record)
         else:
-            self._end(record.wanted, error)
+            self._end(record.number, record.wanted, error)
 
     def _settle_all(self) -> None:
         ended = False
@@ -331,7 +346,8 @@ class Proposer:
             again = [(at, each) for at, each in again if at > now]
             for each in due:
                 if each.end <= now or ended:
-                    self._end(each.wanted, _unknown(self._ordered.name, "the engine has not answered"))
+                    unknown = _unknown(self._ordered.name, "the engine has not answered")
+                    self._end(each.number, each.wanted, unknown)
                 else:
                     self._submit(each)
             with self._lock:
@@ -346,14 +362,23 @@ class Proposer:
                 outcomes: Sequence[list[Appended] | int | Exception] = [first_place]
             else:
                 outcomes = self._outcomes(first_place, record.wanted)
-        except Exception as error:
-            self._end(record.wanted, error)
+        except Exception as error:  # it is there, so that no error may say that nothing was written
+            if not isinstance(error, OutcomeUnknownError):
+                unknown = _unknown(self._ordered.name, f"it is there, but cannot be looked up here: {error}")
+                unknown.__cause__, error = error, unknown
+            self._end(record.number, record.wanted, error)
         else:
             for wanted, outcome in zip(record.wanted, outcomes, strict=True):
                 wanted.tell(outcome)
-            self._done()
+            self._done(record.number)
 
     def _wait_applied(self, record: _Record) -> None:
+        if record.place <= record.applied:  # what is at that place here is something else
+            raise _unknown(
+                self._ordered.name,
+                f"it is at place {record.place}, but {self._log.path} has had place {record.applied} before: the engine"
+                " has lost what it had acknowledged",
+            )
         while self._log.wait_applied(record.place, int(_LOOK_SECONDS * 100)) < record.place:
             trouble = self._trouble()
             if trouble is not None and time.monotonic() > record.end:
@@ -363,7 +388,10 @@ class Proposer:
 
     def _first_place(self, record: _Record) -> int:
         """Where it was seen first: the place that was acknowledged, unless it is there twice."""
-        return self._state.first_place(record.place) or record.place
+        first = self._state.first_place(record.place)
+        if first == 0:
+            raise _unknown(self._ordered.name, "it is there twice, and where it was first is no longer known")
+        return record.place if first is None else first
 
     def _outcomes(self, place: int, wanted: Sequence[_Wanted]) -> list[list[Appended] | Exception]:
         """What became of each commit of the record at a place."""
@@ -404,14 +432,14 @@ class Proposer:
             versions[stream] = actual + len(events)
         return StoreError("the commit was refused, although its versions fit; nothing was written")
 
-    def _end(self, wanted: Sequence[_Wanted], error: Exception) -> None:
+    def _end(self, number: int, wanted: Sequence[_Wanted], error: Exception) -> None:
         for each in wanted:
             each.tell(_another(error))
-        self._done()
+        self._done(number)
 
-    def _done(self) -> None:
+    def _done(self, number: int) -> None:
         with self._lock:
-            self._under_way -= 1
+            del self._under_way[number]
             self._changed.notify_all()
 
 

@@ -179,9 +179,13 @@ class State:
                 connection.execute("rollback")
 
     def members(self) -> list[Member]:
-        """The members that have said something, the youngest word last."""
-        found = self._ask("select said from members order by place")
-        return [msgspec.json.decode(said, type=Member) for (said,) in found]
+        """The members that have said something, the youngest word last; a program may have had several sessions."""
+        found: dict[tuple[str, str], Member] = {}
+        for (said,) in self._ask("select said from members order by place"):
+            member = msgspec.json.decode(said, type=Member)
+            found.pop((member.node, member.replica), None)
+            found[member.node, member.replica] = member
+        return list(found.values())
 
     def copy_into(self, path: Path) -> None:
         """Copy the file as it is now."""
@@ -191,9 +195,11 @@ class State:
 
     def close(self) -> None:
         """Let go of the file."""
+        if self._process != os.getpid():  # whoever held the lock stayed with the parent
+            return
         with self._lock:
             connection, self._connection = self._connection, None
-            if connection is not None and self._process == os.getpid():
+            if connection is not None:
                 connection.close()
 
     def _take_change(self, connection: sqlite3.Connection, change: Change) -> bool:

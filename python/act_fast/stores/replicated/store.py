@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from act_fast._checks import arguments
-from act_fast._core import Appended, Log, check_commit, genesis_record, read_genesis
+from act_fast._core import Appended, Log, check_commit, genesis_record, read_genesis, record_head
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress
 from act_fast._runtime.file_lock import FileLock
@@ -131,6 +131,8 @@ class ReplicatedStore(LocalLog):
             making.close()
         self._begin(log)
         try:
+            if genesis is None:
+                _check_goes_with(self._ordered, str(path), self._log.store_id, self._log.applied())
             self._folder = path / _FOLDER
             self._state = State(self._folder)
             self._applier = Applier(self._ordered, self._log, self._state, self._folder)
@@ -142,7 +144,7 @@ class ReplicatedStore(LocalLog):
         except BaseException:
             self.close()
             raise
-        self._finalizer = weakref.finalize(self, _let_go, self._proposer, self._applier)
+        self._finalizer = weakref.finalize(self, _let_go, self._proposer, self._applier, os.getpid())
         self._finalizer.atexit = False
 
     def _prepare(self, path: Path, create: bool) -> tuple[bytes, int] | None:
@@ -156,9 +158,15 @@ class ReplicatedStore(LocalLog):
         if self._checkpoints is not None and not known:
             found = newest(self._checkpoints)
             if found is not None:
+                _check_goes_with(self._ordered, f"the checkpoint {found.path}", found.store_id, found.place)
                 load(found, path)
                 return None
-        return _genesis(self._ordered, create and not known)
+        if known and not self._ordered.head():
+            raise StoreError(
+                f"{self._ordered.name} is empty, but {path} is the replica of a store: the engine has lost it, or it is"
+                " another engine; for a new store, choose another path"
+            )
+        return _genesis(self._ordered, create)
 
     def _set_aside(self, path: Path) -> None:
         """Rename a replica that is too old, and that no process has open."""
@@ -386,13 +394,13 @@ def _genesis(ordered: OrderedLog, create: bool) -> tuple[bytes, int]:
         StoreFormatError: the log holds something else.
         StoreError: there is no store, and none is to be made.
     """
-    if not ordered.head():
-        if not create:
-            raise StoreError(f"there is no store at {ordered.name}; create=True makes one")
-        with suppress(OutcomeUnknownError):  # what is there is seen below
-            ordered.append(genesis_record(secrets.token_bytes(16), _SEGMENT_BYTES))
     while True:
-        for each in ordered.read(timeout=1.0):
+        if not ordered.head():
+            if not create:
+                raise StoreError(f"there is no store at {ordered.name}; create=True makes one")
+            with suppress(OutcomeUnknownError):  # what is there is seen below
+                ordered.append(genesis_record(secrets.token_bytes(16), _SEGMENT_BYTES))
+        for each in ordered.read(bytes_max=1, timeout=1.0):
             found = read_genesis(each.record)
             if found is not None:
                 return found
@@ -400,6 +408,20 @@ def _genesis(ordered: OrderedLog, create: bool) -> tuple[bytes, int]:
                 f"{ordered.name} does not begin like a store: its first record is something else, or was trimmed, and"
                 " there is no checkpoint to begin with"
             )
+
+
+def _check_goes_with(ordered: OrderedLog, what: str, store_id: str, place: int) -> None:
+    """Refuse a replica, or a checkpoint, with which this log cannot be gone on with: each would damage the other."""
+    for each in ordered.read(ordered.first() - 1, bytes_max=1):
+        found = record_head(each.record)[1].hex()
+        if found != store_id.replace("-", ""):
+            raise StoreFormatError(f"{what} is of another store ({store_id}) than {ordered.name} ({found})")
+    head = ordered.head()
+    if head < place:
+        raise StoreError(
+            f"{what} has the records of {ordered.name} up to place {place}, but that ends at {head}: the engine has"
+            " lost what it had acknowledged, or it is another engine"
+        )
 
 
 def _going_on(path: Path) -> int:
@@ -415,7 +437,9 @@ def _trouble_of(applier: Applier | None) -> Exception | None:
     return None if applier is None else applier.trouble
 
 
-def _let_go(proposer: Proposer, applier: Applier) -> None:
+def _let_go(proposer: Proposer, applier: Applier, process: int) -> None:
     """End the threads of a store that was dropped without being closed."""
+    if process != os.getpid():  # they stayed with the parent, and so did whoever holds their locks
+        return
     proposer.abandon()
     applier.abandon()

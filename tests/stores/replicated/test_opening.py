@@ -1,0 +1,122 @@
+"""A replica and an ordered log that do not belong together are told apart before either is changed."""
+
+import gc
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from act_fast import StoreError
+from act_fast.errors import StoreFormatError
+from act_fast.stores.ordered.memory import Faults, MemoryEngine, MemoryOrderedLog
+from act_fast.stores.replicated.store import ReplicatedStore
+
+EVENT = [("Counted", b"{}")]
+
+
+def _filled(engine: MemoryEngine, path: Path, count: int) -> None:
+    with ReplicatedStore(engine.open(), path) as store:
+        for _ in range(count):
+            store.append("s", EVENT)
+
+
+def test_the_replica_of_another_store_is_refused_although_the_log_was_trimmed(tmp_path: Path) -> None:
+    engine, other = MemoryEngine(), MemoryEngine()
+    _filled(engine, tmp_path / "replica", 30)
+    _filled(other, tmp_path / "other", 5)
+    other.open().trim(3)
+    before = other.entries()
+    with pytest.raises(StoreFormatError, match="another store"):
+        ReplicatedStore(other.open(), tmp_path / "replica")
+    assert other.entries() == before
+
+
+def test_the_checkpoint_of_another_store_is_refused(tmp_path: Path) -> None:
+    engine, other = MemoryEngine(), MemoryEngine()
+    with ReplicatedStore(engine.open(), tmp_path / "replica") as store:
+        store.append("s", EVENT * 3)
+        store.checkpoint(tmp_path / "checkpoints")
+    _filled(other, tmp_path / "other", 5)
+    with pytest.raises(StoreFormatError, match="another store"):
+        ReplicatedStore(other.open(), tmp_path / "new", checkpoints=tmp_path / "checkpoints")
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("with_replica", [True, False])
+def test_an_engine_that_has_lost_everything_is_not_gone_on_with(tmp_path: Path, with_replica: bool) -> None:
+    with ReplicatedStore(MemoryEngine().open(), tmp_path / "replica") as store:
+        store.append("s", EVENT)
+        store.checkpoint(tmp_path / "checkpoints")
+    engine = MemoryEngine()
+    path = tmp_path / ("replica" if with_replica else "new")
+    with pytest.raises(StoreError, match="lost"):
+        ReplicatedStore(engine.open(), path, checkpoints=tmp_path / "checkpoints")
+    assert not engine.entries()
+
+
+def test_a_genesis_that_is_lost_is_appended_again(tmp_path: Path) -> None:
+    class Forgetful(MemoryOrderedLog):
+        def append(self, record: bytes) -> int:
+            try:
+                return super().append(record)
+            finally:
+                self.engine._faults = Faults()
+
+    with ReplicatedStore(Forgetful(MemoryEngine(Faults(lost=1.0))), tmp_path / "replica") as store:
+        store.append("s", EVENT)
+        assert store.head == 1
+
+
+def test_whatever_ends_the_thread_that_applies_another_handle_goes_on(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    first = ReplicatedStore(engine.open(), tmp_path / "replica")
+    first._log.close()  # as when a close is interrupted
+    first._applier._thread.join(10)
+    with ReplicatedStore(engine.open(), tmp_path / "replica") as second:
+        second.append("s", EVENT)
+        assert second.head == 1
+    first._proposer.close()
+    first._applier.close()
+
+
+def test_a_log_that_was_closed_ends_the_thread_that_applies(tmp_path: Path) -> None:
+    log = MemoryEngine().open()
+    with ReplicatedStore(log, tmp_path / "replica") as store:
+        log.close()
+        store._applier._thread.join(10)
+        assert not store._applier._thread.is_alive()
+
+
+def test_a_forked_child_drops_a_store_whatever_the_moment_of_the_fork(tmp_path: Path) -> None:
+    store = ReplicatedStore(MemoryEngine().open(), tmp_path / "replica")
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store._proposer._lock, store._state._lock:
+            held.set()
+            done.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    child = os.fork()
+    if not child:
+        store._finalizer()
+        store._state.close()
+        gc.collect()
+        os._exit(0)
+    try:
+        end = time.monotonic() + 10
+        while os.waitpid(child, os.WNOHANG)[0] == 0:
+            assert time.monotonic() < end, "the child hangs"
+            time.sleep(0.01)
+    except AssertionError:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        raise
+    finally:
+        done.set()
+        holder.join()
+        store.close()
