@@ -9,10 +9,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import psycopg
-import pymysql
-import sqlalchemy
-
 from tests.support.mariadb import MariaDbServer
 from tests.support.servers import PostgresServer
 
@@ -21,11 +17,14 @@ _numbers = count(1)
 
 def execute(db: Any, sql: str, params: Sequence[Any] = ()) -> Any:
     """Run a statement, in which `?` stands for a parameter, on what a projection's methods are given."""
-    if isinstance(db, sqlalchemy.Connection):
+    client = type(db).__module__.split(".")[0]
+    if client == "sqlalchemy":
+        import sqlalchemy
+
         for number in range(len(params)):
             sql = sql.replace("?", f":p{number}", 1)
         return db.execute(sqlalchemy.text(sql), {f"p{number}": value for number, value in enumerate(params)})
-    if isinstance(db, psycopg.Cursor):
+    if client == "psycopg":
         return db.execute(sql.replace("?", "%s"), params)
     return db.execute(sql, params)
 
@@ -128,11 +127,17 @@ class PostgresSchema(Place):
     def connect(self) -> Any:
         url = self.url.replace(f":{self.server.port}/", f":{self.port or self.server.port}/")
         if self.by == "psycopg":
+            import psycopg
+
             return psycopg.connect(url, options=self.options)
         address = url.replace("postgresql:", "postgresql+psycopg:")
+        import sqlalchemy
+
         return sqlalchemy.create_engine(address, connect_args={"options": self.options})
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        import psycopg
+
         with psycopg.connect(self.url, options=f"-csearch_path={self.schema}", autocommit=True) as connection:
             cursor = connection.execute(sql)
             return cursor.fetchall() if cursor.description else []
@@ -143,6 +148,8 @@ class PostgresSchema(Place):
 
     @contextmanager
     def locked(self) -> Any:
+        import psycopg
+
         with psycopg.connect(self.url, options=f"-csearch_path={self.schema}") as holder:
             if "act_fast_watermarks" in self.tables():
                 holder.execute("lock table act_fast_watermarks in exclusive mode")
@@ -182,7 +189,9 @@ class MariaDatabase(Place):
         self.name = f"place_{next(_numbers)}"
         server.ask(f"create database {self.name}")
 
-    def connect(self) -> sqlalchemy.Engine:
+    def connect(self) -> Any:
+        import sqlalchemy
+
         waits = "set session innodb_lock_wait_timeout = 0, lock_wait_timeout = 1"
         url = self.server.url(self.name).replace("mysql:", "mysql+pymysql:")
         url = url.replace(f":{self.server.port}/", f":{self.port or self.server.port}/")
@@ -212,7 +221,9 @@ class MariaDatabase(Place):
             reader.cursor().execute(f"select * from {table}")
             yield reader
 
-    def _connection(self) -> "pymysql.Connection[Any]":
+    def _connection(self) -> Any:
+        import pymysql
+
         return pymysql.connect(
             host="127.0.0.1", port=self.server.port, user="root", database=self.name, ssl_disabled=True
         )

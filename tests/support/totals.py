@@ -5,8 +5,6 @@ import sys
 from typing import Any
 
 import duckdb
-import psycopg
-import sqlalchemy
 
 from act_fast import Act, Committed, Lane, LogStore, SqlProjection, on
 from tests.support.bank import Account, Deposited, Withdrawn
@@ -47,8 +45,12 @@ def database_at(database: str) -> Any:
     """What a projection connects by to a file of DuckDB or SQLite, or to a server: `psycopg:URL`, `sqlalchemy:URL`."""
     by, _, address = database.partition(":")
     if by == "psycopg":
+        import psycopg
+
         return lambda: psycopg.connect(address)
     if by == "sqlalchemy":
+        import sqlalchemy
+
         return lambda: sqlalchemy.create_engine(address)
     if database.endswith(".duckdb"):
         return duckdb.connect(database)
