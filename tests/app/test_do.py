@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import pytest
@@ -428,6 +429,17 @@ def test_an_app_leaves_a_store_open_that_it_was_handed() -> None:
         with Act(store, Account) as app:
             app.do(Account.deposit, "account-7", amount=5)
         assert not store.closed
+
+
+@pytest.mark.parametrize("address", ["postgres//user:secret@host/x", "postgresql:/host/x", "mysql//host/x"])
+def test_an_address_without_its_colon_or_a_slash_makes_no_folder(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValidationError, match="is not an address; write") as told:
+        Act(address, Account)
+    assert "secret" not in str(told.value)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("address", ["carrier-pigeon://roof", 5, None])

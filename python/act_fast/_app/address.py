@@ -1,6 +1,7 @@
 """From the address of a store to the store itself."""
 
 import os
+import re
 from importlib import import_module
 from typing import Any, Final, TypeAlias
 
@@ -9,7 +10,7 @@ from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 
-__all__ = ["Address", "is_store", "open_address", "open_store", "upgrade_address"]
+__all__ = ["Address", "check_folder", "is_store", "open_address", "open_store", "upgrade_address"]
 
 Address: TypeAlias = Store | str | os.PathLike[str]
 """A store, or its address: a directory, `memory:`, `postgresql://host/database`, `mysql://host/database`, or an ordered
@@ -20,6 +21,8 @@ _MYSQL: Final = ("act_fast.stores.mysql.store", "MySqlStore", "mysql")
 _REPLICATED: Final = ("act_fast.stores.replicated.store", "ReplicatedStore", "")
 _SCHEMES: Final = {"postgresql": _POSTGRES, "postgres": _POSTGRES, "mysql": _MYSQL, "mariadb": _MYSQL}
 """The module and the name of what opens a scheme's addresses, and the extra that brings its client."""
+
+_CUT: Final = re.compile("([a-z]+)(?::?//|:/)")
 
 
 def is_store(given: object) -> bool:
@@ -48,7 +51,21 @@ def open_store(address: Address) -> tuple[Store, bool]:
         return LogStore.memory(), True
     if isinstance(address, str) and "://" in address:
         return open_address(address, create=True), True
+    check_folder(address)
     return LogStore(address), True
+
+
+def check_folder(address: str | os.PathLike[str]) -> None:
+    """Refuse an address in which a colon or a slash is missing: it would be taken for a folder.
+
+    Raises:
+        ValidationError: it is one. The message does not repeat it, since it may carry a password.
+    """
+    found = _CUT.match(address) if isinstance(address, str) else None
+    if found is not None and found[1] in _SCHEMES:
+        raise ValidationError(
+            f"{found[0]}… is not an address; write {found[1]}://host/database, or ./{found[1]}/… if it is a folder"
+        )
 
 
 def open_address(address: str, *, create: bool) -> Store:

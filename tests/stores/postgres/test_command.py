@@ -94,8 +94,10 @@ def test_the_commands_that_why_names_can_be_run_as_they_stand(bank: tuple[str, P
             raise ValueError("no such address")
 
         app.settle()
+    url += "&listen=false&sslpassword=secret"
     lines = run("why", url, "mail").stdout.splitlines()
     look, go_on = (line.partition("act-fast ")[2] for line in lines if "to look" in line or "to continue" in line)
+    assert all("listen=false" in line and "secret" not in line for line in (look, go_on))
     assert "Deposited" in run(*shlex.split(look)).stdout
     assert run(*shlex.split(go_on)).stdout == "1 target unblocked\n"
 

@@ -1,10 +1,12 @@
 """`act-fast why PATH TARGET`: in words, why has nothing happened."""
 
 import os
+import re
 import shlex
 from argparse import Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -32,6 +34,10 @@ bank.act audit-account-7
 bank.act audit-account-7 --json | jq -r '.reasons[]'"""
 
 
+_SECRET: Final = re.compile("pass|secret|token|credential|key", re.IGNORECASE)
+"""Options of an address that are named so may tell what nobody else is to know."""
+
+
 class Answer(msgspec.Struct):
     """What is said of a target."""
 
@@ -52,7 +58,7 @@ def add(commands: Commands) -> None:
 
 def _run(arguments: Namespace) -> int:
     with open_targets(arguments.path) as (store, port):
-        answer = _answer(store, port, arguments.target, _place(store, arguments.path))
+        answer = _answer(store, port, arguments.target, _place(arguments.path))
     if arguments.json:
         print(json_line(msgspec.json.encode(answer)))
     else:
@@ -62,12 +68,14 @@ def _run(arguments: Namespace) -> int:
     return 1 if answer.state in ("blocked", "not there") else 0
 
 
-def _place(store: Store, path: str) -> str:
-    """What to write in other commands. An address may carry a password; the store's own has none, and no user."""
+def _place(path: str) -> str:
+    """What to write in other commands: the address as it was given, without what may be a password."""
     if "://" not in path:
         return path
-    user, at, _ = urlsplit(path).netloc.rpartition("@")
-    return str(getattr(store, "path", "")).replace("://", f"://{user.partition(':')[0]}{at}", 1)
+    parts = urlsplit(path)
+    user, at, host = parts.netloc.rpartition("@")
+    kept = [each for each in parts.query.split("&") if not _SECRET.search(each.partition("=")[0])]
+    return parts._replace(netloc=f"{user.partition(':')[0]}{at}{host}", query="&".join(kept)).geturl()
 
 
 def _answer(store: Store, port: ReactionPort, name: str, path: str) -> Answer:

@@ -1,6 +1,6 @@
 """Opening the store that a command was given, to look at it and change nothing."""
 
-from act_fast._app.address import open_address
+from act_fast._app.address import check_folder, open_address
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 
@@ -9,6 +9,7 @@ __all__ = ["open_log", "open_store"]
 
 def open_log(path: str) -> LogStore:
     """The log at `path`, which must be there, for reading only."""
+    check_folder(path)
     return LogStore(path, read_only=True, create=False)
 
 

@@ -4,7 +4,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from act_fast._app.address import open_address
+from act_fast._app.address import check_folder, open_address
 from act_fast._reactions.targets import Selection, selection
 from act_fast.cli.input.arguments import Parser
 from act_fast.errors import ValidationError
@@ -18,7 +18,11 @@ __all__ = ["add_selection", "open_targets", "selected"]
 @contextmanager
 def open_targets(path: str) -> Iterator[tuple[Store, ReactionPort]]:
     """The store at a path or an address, which must be there, and its reactions; programs may be at work."""
-    opened = open_address(path, create=False) if "://" in path else LogStore(path, durability=None, create=False)
+    if "://" in path:
+        opened: Store = open_address(path, create=False)
+    else:
+        check_folder(path)
+        opened = LogStore(path, durability=None, create=False)
     with opened as store:
         yield store, reactions_of(store)
 
