@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.support.java import jars
-from tests.support.servers import Unavailable, die_with_parent, free_port
+from tests.support.servers import Unavailable, free_port, killed_with_parent
 
 _VERSION = "5.0.6"
 _START_SECONDS = 180.0
@@ -139,7 +139,7 @@ class CassandraNodes:
             "org.apache.cassandra.service.CassandraDaemon",
         ]  # fmt: skip
         with open(home / "out", "wb") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=out, cwd=home, preexec_fn=die_with_parent)
+            process = subprocess.Popen(command, stdout=out, stderr=out, cwd=home, preexec_fn=killed_with_parent)
         self._processes.append(process)
         end = time.monotonic() + _START_SECONDS
         while not _answers(host, self.port):

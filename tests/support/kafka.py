@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.support.java import jars
 from tests.support.proxy import Proxy
-from tests.support.servers import Unavailable, die_with_parent, free_port
+from tests.support.servers import Unavailable, free_port, killed_with_parent
 
 USER, PASSWORD = "app", "p@ss/word"
 _VERSION = "4.4.0"
@@ -90,7 +90,7 @@ class KafkaBrokers:
                 stdout=log,
                 stderr=log,
                 cwd=self._folder,
-                preexec_fn=die_with_parent,
+                preexec_fn=killed_with_parent,
             )
 
     def stop(self, number: int, how: signal.Signals = signal.SIGKILL) -> None:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.java import jars
-from tests.support.servers import Unavailable, die_with_parent, free_port
+from tests.support.servers import Unavailable, free_port, killed_with_parent
 
 _VERSION = "4.0.7"
 _LOG4J = "2.23.1"
@@ -67,7 +67,7 @@ def pulsar_broker() -> Iterator[int]:
         "-a", "127.0.0.1",
     ]  # fmt: skip
     with open(folder / "log", "wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, preexec_fn=die_with_parent)
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, preexec_fn=killed_with_parent)
     try:
         end = time.monotonic() + _START_SECONDS
         while not _healthy(web):

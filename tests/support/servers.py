@@ -259,7 +259,12 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
-def die_with_parent() -> None:
+def die_with_parent(how: signal.Signals = signal.SIGQUIT) -> None:
     """A test run that is killed leaves no server behind, where the system can see to that."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGQUIT)
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, how)
+
+
+def killed_with_parent() -> None:
+    """The same for a server that SIGQUIT does not end, such as one in Java."""
+    die_with_parent(signal.SIGKILL)
