@@ -17,6 +17,7 @@ from act_fast.stores.replicated.state import State
 from act_fast.stores.replicated.store import ReplicatedStore
 from tests.stores.replicated.nodes import at_once, facts, level, nodes
 from tests.support.bank import Account, Deposited
+from tests.support.processes import until
 
 EVENT = [("Counted", b"{}")]
 TURNS = int(os.environ.get("ACT_FAST_PROGRAMS", "10"))
@@ -161,6 +162,11 @@ def test_a_record_that_cannot_be_read_stops_the_replica_and_reads_go_on(tmp_path
         with engine.open() as log:
             log.append(bytes(record))
         assert store.version("s") == 1
+        until(lambda: store._applier.trouble)
+        before = engine.entries()
+        with pytest.raises(StoreError, match="nothing was appended: .*damaged"):
+            store.append("s", EVENT)
+        assert engine.entries() == before
     with pytest.raises(StoreError, match="damaged"):
         ReplicatedStore(engine.open(), tmp_path / "two")
 

@@ -19,7 +19,15 @@ from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
 
 from act_fast._core import Appended, Log, body_record, commits_record
-from act_fast.errors import ConcurrencyError, OutcomeUnknownError, StoreClosedError, StoreError, ValidationError
+from act_fast.errors import (
+    ConcurrencyError,
+    EngineAwayError,
+    OutcomeUnknownError,
+    StoreClosedError,
+    StoreError,
+    StoreFullError,
+    ValidationError,
+)
 from act_fast.stores.ordered.port import OrderedLog
 from act_fast.stores.replicated.state import State
 
@@ -238,6 +246,7 @@ class Proposer:
             )
         if self._process != os.getpid():  # whoever held the lock stayed with the parent
             raise _closed()
+        self._check_applies()
         with self._lock:
             if self._closed:
                 raise _closed()
@@ -251,6 +260,13 @@ class Proposer:
                     if not each.taken and each in self._waiting:
                         self._waiting.remove(each)
             raise
+
+    def _check_applies(self) -> None:
+        """Refuse what would be in the ordered log, but not here. An engine that is away says so itself."""
+        trouble = self._trouble()
+        if trouble is not None and not isinstance(trouble, EngineAwayError):
+            kind = StoreFullError if isinstance(trouble, StoreFullError) else StoreError
+            raise kind(f"nothing can be applied to {self._log.path}, so nothing was appended: {trouble}") from trouble
 
     def _submit_all(self) -> None:
         while True:
@@ -458,6 +474,6 @@ def _closed() -> StoreClosedError:
 
 def _unknown(engine: str, why: str) -> OutcomeUnknownError:
     return OutcomeUnknownError(
-        f"whether a record that was sent to {engine} is there is not known: {why}; load the stream again before you"
+        f"what became of a record that was sent to {engine} is not known: {why}; load the stream again before you"
         " append again"
     )
