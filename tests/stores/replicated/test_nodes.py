@@ -164,7 +164,7 @@ def test_a_record_that_cannot_be_read_stops_the_replica_and_reads_go_on(tmp_path
         assert store.version("s") == 1
         until(lambda: store._applier.trouble)
         before = engine.entries()
-        with pytest.raises(StoreError, match="nothing was appended: .*damaged"):
+        with pytest.raises(StoreError, match=r"nothing was appended: .*damaged"):
             store.append("s", EVENT)
         assert engine.entries() == before
     with pytest.raises(StoreError, match="damaged"):
