@@ -242,3 +242,20 @@ def test_changes_of_different_lines_do_not_get_in_each_others_way(tmp_path: Path
 def kept(store: ReplicatedStore) -> list[tuple[int, int]]:
     with closing(State(Path(store.path) / "replica")) as state:
         return [(number, mark) for number, mark, _ in state.changes(0)]
+
+
+def test_many_targets_are_changed_at_once_although_their_lines_are_more_than_a_record_may_have(tmp_path: Path) -> None:
+    count, engine = 2_000, MemoryEngine()
+    with ReplicatedStore(engine.open(max_record=count * 64), tmp_path / "replica") as store:
+        app = Act(store, Account)
+
+        @app.on(Deposited)
+        def note(event: Committed[Deposited]) -> None:
+            pass
+
+        for at in range(0, count, 500):
+            store.append_many([Append(f"a-{each}", [("Deposited", b'{"amount":1}')]) for each in range(at, at + 500)])
+        while not app.correlate(500).caught_up:
+            pass
+        assert app.block(pattern="a-", error="closed for today") == count
+        assert app.unblock(pattern="a-") == count

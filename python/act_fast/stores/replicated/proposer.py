@@ -238,7 +238,7 @@ class Proposer:
             each.tell(_closed())
 
     def _have(self, wanted: Sequence[_Wanted]) -> list[list[Appended] | int]:
-        largest = max(each.size for each in wanted)
+        largest = max(each.size if isinstance(each, _Commit) else 0 for each in wanted)  # others may be compressed
         if largest + _OVERHEAD_BYTES > self._record_bytes_max:
             raise ValidationError(
                 f"a commit of {largest:,} bytes does not fit into a record, which may have"
