@@ -44,10 +44,8 @@ POSTGRES: Final = (
     Mutation(
         "postgres-time-held",
         _SCHEMA,
-        """    time_us := greatest(time_us, (extract(epoch from clock_timestamp()) * 1000000)::bigint);
-    head := head + 1;""",
-        """    time_us := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
-    head := head + 1;""",
+        """        created_us = greatest(created_us, (extract(epoch from clock_timestamp()) * 1000000)::bigint),""",
+        """        created_us = (extract(epoch from clock_timestamp()) * 1000000)::bigint,""",
         (pytest("stores/postgres/test_bad_days.py::test_time_is_held_while_the_servers_clock_is_behind"),),
     ),
     Mutation(
