@@ -119,3 +119,13 @@ def test_a_log_is_not_trimmed_by_the_checkpoint_of_another_store(tmp_path: Path)
         with pytest.raises(ValidationError, match="another store"):
             two.trim(made)
         assert engine.entries()[0].place == 1
+
+
+def test_a_checkpoint_that_is_removed_while_others_are_listed_is_passed_over(tmp_path: Path) -> None:
+    with ReplicatedStore(MemoryEngine().open(), tmp_path / "replica") as store:
+        store.append("s", EVENT)
+        made = store.checkpoint(tmp_path / "checkpoints")
+    gone = tmp_path / "checkpoints" / "gone"
+    gone.mkdir()
+    (gone / "checkpoint.json").symlink_to(tmp_path / "removed")
+    assert [each.place for each in list_checkpoints(tmp_path / "checkpoints")] == [made.place]

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from act_fast import StoreError
+from act_fast._core import body_record
 from act_fast.errors import StoreFormatError
 from act_fast.stores.ordered.memory import Faults, MemoryEngine, MemoryOrderedLog
 from act_fast.stores.replicated.store import ReplicatedStore
@@ -120,3 +121,12 @@ def test_a_forked_child_drops_a_store_whatever_the_moment_of_the_fork(tmp_path: 
         done.set()
         holder.join()
         store.close()
+
+
+def test_a_member_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    with ReplicatedStore(engine.open(), tmp_path / "replica") as store:
+        store_id = bytes.fromhex(store._log.store_id.replace("-", ""))
+        engine._land(body_record(store_id, b"s" * 16, 1, store._log.log_time(), "member", b"{"))
+        store.append("s", EVENT)
+        assert all(each.replica == store.path for each in store.members())

@@ -82,6 +82,8 @@ def list_checkpoints(where: Path) -> list[Checkpoint]:
     for path in where.glob(f"*/{_MANIFEST}"):
         try:
             made = msgspec.json.decode(path.read_bytes(), type=Checkpoint)
+        except FileNotFoundError:
+            continue  # removed meanwhile, by whoever keeps the newest ones
         except (msgspec.DecodeError, OSError) as error:
             raise StoreCorruptError(f"{path} is not the manifest of a checkpoint: {error}") from error
         if made.format != _FORMAT:

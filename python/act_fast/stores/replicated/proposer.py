@@ -397,7 +397,7 @@ class Proposer:
             )
         while self._log.wait_applied(record.place, int(_LOOK_SECONDS * 100)) < record.place:
             trouble = self._trouble()
-            if trouble is not None and time.monotonic() > record.end:
+            if trouble is not None and (self._closed or time.monotonic() > record.end):
                 raise _unknown(self._ordered.name, f"it is there, but cannot be applied here: {trouble}")
             if time.monotonic() > record.end + _PATIENCE_SECONDS:
                 raise _unknown(self._ordered.name, "it is there, but was not applied here in time")

@@ -182,7 +182,10 @@ class State:
         """The members that have said something, the youngest word last; a program may have had several sessions."""
         found: dict[tuple[str, str], Member] = {}
         for (said,) in self._ask("select said from members order by place"):
-            member = msgspec.json.decode(said, type=Member)
+            try:
+                member = msgspec.json.decode(said, type=Member)
+            except msgspec.DecodeError:
+                continue  # of another version; they are for people only
             found.pop((member.node, member.replica), None)
             found[member.node, member.replica] = member
         return list(found.values())
