@@ -13,6 +13,7 @@ from act_fast._core import body_record
 from act_fast.errors import StoreFormatError
 from act_fast.stores.ordered.memory import Faults, MemoryEngine, MemoryOrderedLog
 from act_fast.stores.replicated.store import ReplicatedStore
+from tests.support.processes import until
 
 EVENT = [("Counted", b"{}")]
 
@@ -130,3 +131,13 @@ def test_a_member_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
         engine._land(body_record(store_id, b"s" * 16, 1, store._log.log_time(), "member", b"{"))
         store.append("s", EVENT)
         assert all(each.replica == store.path for each in store.members())
+
+
+def test_a_record_with_the_last_time_that_there_is_does_not_end_all_appends(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    with ReplicatedStore(engine.open(), tmp_path / "replica") as store:
+        store_id = bytes.fromhex(store._log.store_id.replace("-", ""))
+        engine._land(body_record(store_id, b"s" * 16, 1, 1 << 46, "member", b"{}"))
+        until(lambda: store._log.log_time() > 1 << 46)
+        store.append("s", EVENT)
+        assert store.head == 1

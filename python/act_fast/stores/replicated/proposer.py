@@ -51,6 +51,9 @@ _LOOK_SECONDS: Final = 1.0
 _BATCH_BYTES_MAX: Final = 1024 * 1024
 """A record is no larger than this, unless a single commit is."""
 
+_TIME_MAX_MS: Final = 1 << 46
+"""The largest time that a record may have."""
+
 _OVERHEAD_BYTES: Final = 128
 _PART_BYTES: Final = 32
 _EVENT_BYTES: Final = 16
@@ -312,7 +315,8 @@ class Proposer:
         return first
 
     def _encode(self, number: int, wanted: Sequence[_Wanted]) -> bytes:
-        time_ms, session, number = self._log.log_time(), self._session, number - self._session_begins
+        time_ms = min(self._log.log_time(), _TIME_MAX_MS)  # one record far ahead must not end all appends
+        session, number = self._session, number - self._session_begins
         (first, *_) = wanted
         if isinstance(first, _Body):
             return body_record(self._store_id, session, number, time_ms, first.kind, first.body)
