@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from act_fast import Appended, OutcomeUnknownError
+from act_fast import Appended, OutcomeUnknownError, StoreFullError
+from act_fast._core import body_record
 from act_fast.stores.ordered.memory import MemoryEngine, MemoryOrderedLog
 from act_fast.stores.replicated.store import ReplicatedStore
 from tests.stores.replicated.nodes import facts
+from tests.support.processes import until
 
 EVENT = [("Counted", b"{}")]
 MANY = 100
@@ -98,3 +100,21 @@ def test_an_engine_that_has_lost_what_it_acknowledged_is_found_out(tmp_path: Pat
         with pytest.raises(OutcomeUnknownError, match="lost"):
             store.append("t", EVENT)
         assert facts(store) == before
+
+
+def test_a_full_disk_is_said_at_once_and_appends_go_on_when_there_is_room(tmp_path: Path) -> None:
+    engine = MemoryEngine()
+    with ReplicatedStore(engine.open(), tmp_path / "replica") as store:
+        store.append("s", EVENT)
+        store_id = bytes.fromhex(store._log.store_id.replace("-", ""))
+        with store._state._using() as connection:
+            ((pages,),) = connection.execute("pragma page_count").fetchall()
+            connection.execute(f"pragma max_page_count = {pages}")
+        engine._land(body_record(store_id, b"s" * 16, 1, store._log.log_time(), "member", b" " * 50_000))
+        until(lambda: store._applier.trouble)
+        with pytest.raises(StoreFullError, match="nothing was appended"):
+            store.append("s", EVENT)
+        with store._state._using() as connection:
+            connection.execute(f"pragma max_page_count = {pages + 1000}")
+        until(lambda: not store._applier.trouble)
+        store.append("s", EVENT, expected_version=1)
