@@ -120,6 +120,9 @@ class State:
         changed = False
         with self._writing() as connection:
             connection.executemany("insert or ignore into duplicates values (?, ?)", duplicates)
+            connection.execute(
+                "delete from duplicates where place <= (select max(place) from duplicates) - ?", (_KEPT_DUPLICATES,)
+            )
             for each in applied:
                 if each.kind == "reactions":
                     changed = self._take_change(connection, Change.read(each.body)) or changed
@@ -229,9 +232,6 @@ class State:
         connection.executemany("insert or replace into lines values (?, ?)", lines.items())
         connection.execute("update reactions set folded = ?", (number,))
         connection.execute("delete from changes where number <= ?", (number - _KEPT_CHANGES,))
-        connection.execute(
-            "delete from duplicates where place <= (select max(place) from duplicates) - ?", (_KEPT_DUPLICATES,)
-        )
         self._unfolded_bytes = 0
 
     def _ask(self, question: str, *given: Any) -> list[Any]:
