@@ -37,6 +37,11 @@ class Handle:
         return self._name
 
     @property
+    def dense(self) -> bool:
+        """Whether each place is one more than that before it."""
+        return False
+
+    @property
     def max_record(self) -> int:
         """How many bytes a record may have."""
         return self._max_record

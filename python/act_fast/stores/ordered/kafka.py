@@ -204,6 +204,11 @@ class KafkaOrderedLog(Handle):
 
     # Appending
 
+    @property
+    def dense(self) -> bool:
+        """Whether each place is one more than that before it: it is."""
+        return True
+
     def _submit(self, record: bytes) -> Future[int]:
         future: Future[int] = Future()
         with self._lock:

@@ -133,6 +133,11 @@ class MemoryOrderedLog(Handle):
             self.engine.turn()
         return future.result()
 
+    @property
+    def dense(self) -> bool:
+        """Whether each place is one more than that before it."""
+        return self.engine._step_max == 1
+
     def _submit(self, record: bytes) -> Future[int]:
         engine, faults = self.engine, self.engine._faults
         engine.turn()

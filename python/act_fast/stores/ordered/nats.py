@@ -237,6 +237,11 @@ class NatsOrderedLog(Handle):
 
     # Appending
 
+    @property
+    def dense(self) -> bool:
+        """Whether each place is one more than that before it: it is."""
+        return True
+
     def _submit(self, record: bytes) -> Future[int]:
         submitted = _Submitted(record, Future(), uuid4().hex, time.monotonic())
         self._queue.append(submitted)

@@ -38,6 +38,11 @@ class OrderedLog(Protocol):
         ...
 
     @property
+    def dense(self) -> bool:
+        """Whether each place is one more than that before it."""
+        ...
+
+    @property
     def max_record(self) -> int:
         """How many bytes a record may have."""
         ...

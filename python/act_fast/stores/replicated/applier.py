@@ -8,7 +8,8 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -57,6 +58,8 @@ class Applier:
         self._saved_at = 0.0
         self._unsaved = 0
         self._wanted = 0
+        self._applying = threading.Lock()
+        self._core: _core.Applier | None = None
         self._abandoned = False
         self._speak_at = 0.0
         self.say: Callable[[str, bytes], None] | None = None
@@ -131,21 +134,49 @@ class Applier:
                 self._closing.wait(_RETRY_SECONDS)
 
     def _apply(self) -> None:
-        core = _core.Applier(self._log, self._state.core())
-        self._saved_at, self._unsaved = time.monotonic(), 0
+        self._core = None
         while not self._closing.is_set():
+            with self._applying:
+                if self._core is None:  # at the beginning, and when applying has failed halfway
+                    self._core = _core.Applier(self._log, self._state.core())
+                    self._saved_at, self._unsaved = time.monotonic(), 0
+                core = self._core
             try:
                 entries = self._ordered.read(core.place, timeout=_READ_SECONDS)
             except StoreClosedError:
                 break
-            if entries:
-                self._take([Applied(*each) for each in core.apply(entries)], core.duplicates())
-                core.publish()
-                self._unsaved += len(entries)
-            self._trouble = None
-            self._save(core, at_once=False)
+            with self._applying:
+                if self._core is core:
+                    self._take_in(core, entries)
+                    self._trouble = None
+                    self._save(core, at_once=False)
             self._speak()
-        self._save(core, at_once=True)
+        with self._applying:
+            if self._core is not None:
+                self._save(self._core, at_once=True)
+            self._core = None
+
+    def offer(self, place: int, record: bytes) -> None:
+        """Apply a record of this process, which has this place for good, if it is the next one: it need not be read."""
+        if not self._ordered.dense or not self._applying.acquire(blocking=False):
+            return
+        try:
+            core = self._core
+            if core is not None and core.place + 1 == place:
+                with suppress(Exception):  # it is read again, and then it is said what is wrong
+                    self._take_in(core, [(place, record)])
+        finally:
+            self._applying.release()
+
+    def _take_in(self, core: "_core.Applier", entries: Sequence[tuple[int, bytes]]) -> None:
+        """Apply records, and keep what is not the core's. Where that fails, one begins again with what is kept."""
+        if not entries:
+            return
+        self._core = None
+        self._take([Applied(*each) for each in core.apply(entries)], core.duplicates())
+        core.publish()
+        self._unsaved += len(entries)
+        self._core = core
 
     def _speak(self) -> None:
         """Tell the other nodes now and then that this one is there."""

@@ -152,6 +152,7 @@ class Proposer:
         state: what is kept beside it.
         store_id: of both.
         trouble: why nothing is applied, if that is so.
+        offer: takes a record of ours, and its place, for it to be applied without being read.
     """
 
     def __init__(
@@ -161,12 +162,14 @@ class Proposer:
         state: State,
         store_id: bytes,
         trouble: Callable[[], Exception | None],
+        offer: Callable[[int, bytes], None],
     ) -> None:
         self._ordered = ordered
         self._log = log
         self._state = state
         self._store_id = store_id
         self._trouble = trouble
+        self._offer = offer
         self._process = os.getpid()
         self._session = secrets.token_bytes(16)
         self._number = 0
@@ -399,6 +402,7 @@ class Proposer:
                 f"it is at place {record.place}, but {self._log.path} has had place {record.applied} before: the engine"
                 " has lost what it had acknowledged",
             )
+        self._offer(record.place, record.record)
         while self._log.wait_applied(record.place, int(_LOOK_SECONDS * 100)) < record.place:
             trouble = self._trouble()
             if trouble is not None and (self._closed or time.monotonic() > record.end):

@@ -138,7 +138,14 @@ class ReplicatedStore(LocalLog):
             self._applier = Applier(self._ordered, self._log, self._state, self._folder)
             store_id = bytes.fromhex(self._log.store_id.replace("-", ""))
             applier = weakref.ref(self._applier)
-            self._proposer = Proposer(self._ordered, self._log, self._state, store_id, lambda: _trouble_of(applier()))
+            self._proposer = Proposer(
+                self._ordered,
+                self._log,
+                self._state,
+                store_id,
+                lambda: _trouble_of(applier()),
+                lambda place, record: _offer_to(applier(), place, record),
+            )
             self._applier.say = self._proposer.say
             self._catch_up()
         except BaseException:
@@ -435,6 +442,11 @@ def _going_on(path: Path) -> int:
 
 def _trouble_of(applier: Applier | None) -> Exception | None:
     return None if applier is None else applier.trouble
+
+
+def _offer_to(applier: Applier | None, place: int, record: bytes) -> None:
+    if applier is not None:
+        applier.offer(place, record)
 
 
 def _let_go(proposer: Proposer, applier: Applier, process: int) -> None:
