@@ -29,7 +29,7 @@ _KEPT_CHANGES: Final = 5_000
 _PAGES_AT_ONCE: Final = 1_000
 """How many pages are fetched at once."""
 
-_BEGIN: Final[tuple[LiteralString, ...]] = (
+_BEGIN: Final[Sequence[LiteralString]] = (
     "begin isolation level read committed",
     "set local synchronous_commit to off",
     "select from {schema}.reactions for update",
