@@ -29,10 +29,13 @@ _KEPT_CHANGES: Final = 5_000
 _PAGES_AT_ONCE: Final = 1_000
 """How many pages are fetched at once."""
 
-_BEGIN: Final[Sequence[LiteralString]] = (
-    "begin isolation level read committed",
-    "set local synchronous_commit to off",
-    "select from {schema}.reactions for update",
+_Asked: TypeAlias = tuple[LiteralString, Sequence[Any]]
+"""A statement, and what is given for its places"""
+
+_BEGIN: Final[tuple[_Asked, ...]] = (
+    ("begin isolation level read committed", ()),
+    ("set local synchronous_commit to off", ()),
+    ("select from {schema}.reactions for update", ()),
 )
 _LOOK: Final[LiteralString] = """
 select r.number, r.mark, r.folded, l.position, floor(extract(epoch from clock_timestamp()) * 1000)::bigint,
@@ -43,10 +46,6 @@ _CHANGES: Final[LiteralString] = (
     "select number, mark, lines from {schema}.reaction_changes where number > %s order by number"
 )
 _CLASH: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
-
-
-_Asked: TypeAlias = tuple[LiteralString, Sequence[Any]]
-"""A statement, and what is given for its places"""
 
 
 def open_reactions(connections: Connections, news: News) -> MirroredReactions:
@@ -84,7 +83,7 @@ class PostgresKeeper:
 
     def begin(self, number: int, mark: int) -> Seen:
         """Begin a transaction, alone in it until it ends; what there is since a change."""
-        return self._seen(self._run(*((each, ()) for each in _BEGIN), *_look(number, mark)))
+        return self._seen(self._run(*_BEGIN, *_look(number, mark)))
 
     def pages(self) -> Iterator[list[Page]]:
         """All pages of lines of their own; within a transaction."""
