@@ -62,7 +62,7 @@ def test_what_names_no_target_blocks_the_reaction_by_its_own_name(app: Act, foun
     (blocked,) = app.blocked()
     assert (blocked.name, blocked.failing) == ("odd", 2)
     assert blocked.error is not None
-    assert blocked.error.startswith("DefinitionError: to= of tests.support.heard.Heard gave")
+    assert blocked.error.startswith("DefinitionError: to= of tests.support.heard.Heard returned")
     assert heard.positions == [1], "what comes later waits"
 
 

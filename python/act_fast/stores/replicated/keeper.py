@@ -4,6 +4,7 @@ A section works on the lines as they are here, and proposes what it has written 
 faster with one of these lines, its own is refused, and it begins again on what that one has written.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ from act_fast.stores.replicated.state import State
 __all__ = ["ReplicaKeeper"]
 
 _PAGE_ROWS: Final = 1000
+_CUT_MS: Final = 5
 
 
 class ReplicaKeeper:
@@ -131,7 +133,12 @@ class ReplicaKeeper:
     def _seen(self, number: int, mark: int) -> Seen:
         last, last_mark, folded, known = self._state.standing(number, mark)
         changes = self._state.changes(number) if known else ()
-        return Seen(known, last, last_mark, folded, self._log.head, self._log.log_time(), changes)
+        return Seen(known, last, last_mark, folded, self._log.head, self._now_ms(), changes)
+
+    def _now_ms(self) -> int:
+        """The log's time; that of this machine where they differ by no more than what was cut off of them."""
+        log_ms, own_ms = self._log.log_time(), time.time_ns() // 1_000_000
+        return own_ms if abs(log_ms - own_ms) <= _CUT_MS else log_ms
 
 
 def _runs(positions: Sequence[int]) -> Iterator[tuple[int, int]]:
