@@ -506,4 +506,4 @@ def test_fields_that_only_serve_declared_ones_are_no_columns() -> None:
         assert app.sql("from averaged_at(1)").fetchall() == [("one", 1, 1, 1.0, None)]
         (projection,) = (each for each in app._engine.registry.components if isinstance(each, StateProjection))
         with projection._database.transaction() as db:
-            assert db.execute("from averages").fetchall() == [("one", 2, 2, 1.5)]
+            assert db.rows("from averages") == [("one", 2, 2, 1.5)]

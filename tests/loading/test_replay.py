@@ -228,7 +228,7 @@ def test_progress_never_goes_back_and_ends_where_all_is_done(app: Act, dice: ran
     ("options", "what"),
     [
         ({"at": -1}, "at must"),
-        ({"at": datetime(2026, 1, 1)}, "time zone"),
+        ({"at": datetime(2026, 1, 1)}, "timezone"),
         ({"streams": "("}, "not a regular expression"),
         ({"streams": 1}, "streams"),
         ({"after": "nowhere"}, "no stream"),

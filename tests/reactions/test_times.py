@@ -91,8 +91,8 @@ def test_a_worker_sleeps_beside_a_target_that_waits_for_good_and_is_woken(app: A
     ("moment", "why"),
     [
         (None, "not None"),
-        (datetime.max, "time zone"),
-        (datetime(2026, 1, 1), "time zone"),
+        (datetime.max, "timezone"),
+        (datetime(2026, 1, 1), "timezone"),
         (timedelta.max, "be a datetime"),
         (1e9, "be a datetime"),
         ("2026-01-01", "be a datetime"),
@@ -122,7 +122,7 @@ def test_a_function_that_gives_no_moment_blocks_its_event_with_a_sentence(app: A
     app.settle()
     (target,) = app.targets()
     assert target.blocked
-    assert "time zone" in (target.error or "")
+    assert "timezone" in (target.error or "")
 
 
 def test_targets_after_one_that_is_not_there_is_an_error(app: Act) -> None:

@@ -82,7 +82,7 @@ def test_an_address_that_has_lost_a_slash_makes_no_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for opening in (LogStore, Act):
-        with pytest.raises(ValidationError, match="two slashes") as caught:
+        with pytest.raises(ValidationError, match="is not an address|two slashes") as caught:
             opening(address)
         assert "secret" not in str(caught.value)
     assert not any(tmp_path.iterdir())
@@ -236,11 +236,11 @@ def test_a_newer_format_is_refused_in_a_sentence_and_left_alone(
 ) -> None:
     with open_store() as store:
         store.append("a", pairs(1))
-    with_format(store_path, 2, sealed=True)
+    with_format(store_path, 3, sealed=True)
     if control == "removed":
         (store_path / "control").unlink()
     before = (store_path / "log" / "00000000.seg").read_bytes()
-    with pytest.raises(StoreFormatError, match="format 2"):
+    with pytest.raises(StoreFormatError, match="format 3"):
         open_store(**options)
     assert (store_path / "log" / "00000000.seg").read_bytes() == before
 
