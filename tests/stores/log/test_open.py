@@ -82,7 +82,7 @@ def test_an_address_that_has_lost_a_slash_makes_no_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for opening in (LogStore, Act):
-        with pytest.raises(ValidationError, match="is not an address|two slashes") as caught:
+        with pytest.raises(ValidationError, match=r"is not an address|two slashes") as caught:
             opening(address)
         assert "secret" not in str(caught.value)
     assert not any(tmp_path.iterdir())
