@@ -84,7 +84,7 @@ def bench_replicated_do(duel: Duel, sizes: Sizes, servers: NatsServers) -> None:
 
 
 def bench_replicated_batches(duel: Duel, sizes: Sizes, servers: NatsServers) -> None:
-    commits = sizes.scaled(1_600)
+    each = max(1, sizes.scaled(1_600) // BATCH_THREADS)
     events = [(event.name, event.data) for event in singles(BATCH_EVENTS, streams=1)]
 
     @contextmanager
@@ -92,12 +92,12 @@ def bench_replicated_batches(duel: Duel, sizes: Sizes, servers: NatsServers) -> 
         with opened(servers, folder) as store:
 
             def write(stream: str) -> None:
-                for _ in range(commits // BATCH_THREADS):
+                for _ in range(each):
                     store.append(stream, events)
 
             yield in_threads([partial(write, stream_name(number)) for number in range(BATCH_THREADS)])
 
-    made = commits // BATCH_THREADS * BATCH_THREADS
+    made = each * BATCH_THREADS
     duel.fight(
         REPLICATED_APPEND_BATCH,
         Contender(SUBJECT, DURABILITY, made * BATCH_EVENTS, prepare),
