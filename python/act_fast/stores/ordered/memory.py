@@ -123,7 +123,7 @@ class MemoryOrderedLog(Handle):
         self, engine: MemoryEngine | None = None, name: str = "memory", max_record: int = _RECORD_BYTES_MAX
     ) -> None:
         super().__init__(name, max_record)
-        self.engine = engine or MemoryEngine()
+        self.engine: MemoryEngine = engine or MemoryEngine()
         self._seen = 0
 
     def append(self, record: bytes) -> int:

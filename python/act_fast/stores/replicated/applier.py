@@ -54,7 +54,7 @@ class Applier:
         self._lock = FileLock(folder / "applier", os.O_RDWR | os.O_CREAT)
         self._closing = threading.Event()
         self._trouble: Exception | None = None
-        self.applies = False
+        self.applies: bool = False
         self._saved_at = 0.0
         self._unsaved = 0
         self._wanted = 0
