@@ -21,7 +21,7 @@ REFERENCE: Final = ROOT / "docs" / "reference"
 SIGNATURE_COLUMNS_MAX: Final = 100
 PROSE_COLUMNS_MAX: Final = 100
 
-HANDED_OUT: Final = {"Action", "Ambient", "Invariant", "Reducer", "Upcast", "Given", "When"}
+HANDED_OUT: Final = {"Action", "Api", "Ambient", "Invariant", "Reducer", "Upcast", "Given", "When"}
 """Classes whose instances people are given, and do not make."""
 
 
@@ -126,6 +126,7 @@ PAGES: Final = [
         ],
         "act_fast.monitoring",
     ),
+    Page("serving.md", "Serving", ["api", "Api", "Access", "Authorize", "bearer"], "act_fast.serving"),
     Page("testing.md", "Testing", ["given", "Given", "When"], "act_fast.testing"),
 ]
 

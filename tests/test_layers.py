@@ -55,7 +55,9 @@ FLOORS: dict[str, set[str]] = {
     ROOT: EVERYTHING,
     "testing": EVERYTHING | {ROOT},
     "monitoring": EVERYTHING | {ROOT},
-    "cli": EVERYTHING | {ROOT, "monitoring"},
+    "serving": EVERYTHING | {ROOT, "monitoring"},
+    "webhooks": EVERYTHING | {ROOT},
+    "cli": EVERYTHING | {ROOT, "monitoring", "serving"},
 }
 """What each package may import, besides itself. `act_fast` is the package's own `__init__`."""
 

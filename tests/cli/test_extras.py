@@ -55,6 +55,10 @@ def test_backups_and_exports_work(bank: Path, run_on_terminal: Callable[..., Ran
             ["sql", "{bank}", "select 1"],
             "act-fast sql needs duckdb, which is not installed",
         ),
+        (
+            ["serve", "bank:app"],
+            "act-fast serve needs starlette, which is not installed; pip install 'act-fast[serve]'",
+        ),
         (["export", "{bank}", "{bank}.parquet"], "exporting to Parquet needs duckdb, which is not installed"),
         (["targets", "{bank}", "--watch"], "--watch needs rich, which is not installed; pip install 'act-fast[cli]'"),
     ],

@@ -6,7 +6,9 @@ import pytest
 
 __all__ = ["hide_extras"]
 
-_HIDDEN = ("duckdb", "fsspec", "opentelemetry", "psycopg", "pyarrow", "pymysql", "rich")
+_HIDDEN = (
+    *("duckdb", "fsspec", "httpx", "opentelemetry", "psycopg", "pyarrow", "pymysql", "rich", "starlette", "uvicorn"),
+)
 
 
 def hide_extras(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,15 @@ from act_fast.errors import MissingExtraError
 
 __all__ = ["has", "missing", "need"]
 
-_EXTRAS: Final = {"duckdb": "sql", "fsspec": "sql", "opentelemetry.metrics": "otel", "rich": "cli"}
+_EXTRAS: Final = {
+    "duckdb": "sql",
+    "fsspec": "sql",
+    "httpx": "webhooks",
+    "opentelemetry.metrics": "otel",
+    "rich": "cli",
+    "starlette": "serve",
+    "uvicorn": "serve",
+}
 """Which extra brings a module."""
 
 

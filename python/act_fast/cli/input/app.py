@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 from act_fast import Act, AsyncAct, Slice, State
 from act_fast.errors import ActError, ValidationError
 
-__all__ = ["App", "find_app"]
+__all__ = ["App", "find_app", "find_object"]
 
 _PACKAGE: Final = Path(__file__).resolve().parents[2]
 
@@ -28,21 +28,30 @@ def find_app(address: str) -> App:
     """
     if "://" in address:  # which may carry a password
         raise ValidationError("an app is needed here, written module:name such as bank:app, not the address of a store")
+    return _as_app(address, find_object(address))
+
+
+def find_object(address: str, what: str = "an app") -> object:
+    """What stands at `module:name`, where a module is looked for in the current directory first.
+
+    Raises:
+        ValidationError: there is no such thing.
+    """
     module_name, _, name = address.partition(":")
     if not module_name or not name:
-        raise ValidationError(f"{address!r} does not name an app; write module:name, such as bank:app")
+        raise ValidationError(f"{address!r} does not name {what}; write module:name, such as bank:app")
     sys.path.insert(0, "")
     try:
         found = importlib.import_module(module_name)
         for part in name.split("."):
             found = getattr(found, part)
+        return found
     except ActError:
         raise
     except Exception as error:  # the module is somebody else's code
         raise _failed(address, "cannot be loaded", error) from error
     finally:
         sys.path.remove("")
-    return _as_app(address, found)
 
 
 def _made(address: str, factory: Callable[[], object]) -> object:
