@@ -27,6 +27,7 @@ class Handle:
         self._max_record = max_record
         self._process = os.getpid()
         self._is_closed = False
+        self._skipped = 0
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}>"
@@ -72,6 +73,10 @@ class Handle:
             raise ValidationError("timeout must be a number of seconds from 0 to a year")
         self._check_open()
         return self._read(after, bytes_max, timeout)
+
+    def skip(self, place: int) -> None:
+        """Say up to where the one reader of this handle has the records without reading them, as they are its own."""
+        self._skipped = place
 
     def head(self) -> int:
         """The place of the last record; 0 before the first, and no smaller after trimming."""

@@ -43,6 +43,7 @@ _AWAY_SECONDS: Final = 10.0
 _CLOSE_SECONDS: Final = 5.0
 _SLICE_SECONDS: Final = 0.1
 _PAGE_RECORDS: Final = 1000
+_PASSED_MAX: Final = 1000
 _NAME_FITS: Final = re.compile(r"[A-Za-z0-9._-]{1,249}").fullmatch
 
 _REFUSED: Final = (
@@ -280,7 +281,8 @@ class KafkaOrderedLog(Handle):
 
     def _take(self, after: int, bytes_max: int, timeout: float) -> list[Entry]:
         """What the consumer has from a place on."""
-        if self._next != after:
+        after = max(after, self._skipped)
+        if not max(after - _PASSED_MAX, 0) <= self._next <= after:
             self._consumer.assign([TopicPartition(self._topic, 0, after)])
             self._next = after
         page: list[Entry] = []
@@ -295,11 +297,11 @@ class KafkaOrderedLog(Handle):
                 if error.code() in _REFUSED:
                     raise self._error(error)
                 break  # the offset may be out of range: the marks tell
-            value = message.value() or b""
-            page.append(Entry(int(message.offset() or 0) + 1, value))
-            size += len(value)
-        if page:
-            self._next = page[-1].place
+            self._next = int(message.offset() or 0) + 1
+            if self._next > after:
+                value = message.value() or b""
+                page.append(Entry(self._next, value))
+                size += len(value)
         return page
 
     # What there is

@@ -55,6 +55,7 @@ _LAG_SECONDS: Final = 0.005
 _IN_FLIGHT_MAX: Final = 1024
 _PAGE_RECORDS: Final = 1024
 _HEADER_BYTES: Final = 128
+_OWN_SECONDS: Final = 0.02
 _PAGE_SECONDS: Final = 3.0
 _REPLICAS: Final = 3
 _NAME_FITS: Final = re.compile(r"[A-Za-z0-9_-]{1,128}").fullmatch
@@ -116,10 +117,12 @@ class NatsOrderedLog(Handle):
         self._loop = self._thread.loop()
         self._queue: deque[_Submitted] = deque()
         self._in_flight: dict[str, _Submitted] = {}
+        self._landed: dict[str, None] = {}  # the last of ours that were acknowledged
         self._pages: dict[str, asyncio.Queue[Msg | None]] = {}
         self._work = asyncio.Event()
-        self._news = asyncio.Condition()
+        self._news = asyncio.Event()
         self._known_head = 0
+        self._caught_up = False  # whether a page has ended at the end, and what came since is heard of
         self._heard = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
         try:
@@ -196,6 +199,7 @@ class NatsOrderedLog(Handle):
         self._work.set()
 
     def _lost(self) -> None:
+        self._caught_up = False
         for page in self._pages.values():
             page.put_nowait(None)
         self._work.set()
@@ -215,8 +219,7 @@ class NatsOrderedLog(Handle):
             task.cancel()
         await self._link.drop()
         self._lost()
-        async with self._news:
-            self._news.notify_all()
+        self._news.set()
 
     def _call(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Have the loop's thread do something, and wait for it."""
@@ -292,6 +295,11 @@ class NatsOrderedLog(Handle):
 
     def _finish(self, submitted: _Submitted, outcome: int | Exception) -> None:
         self._in_flight.pop(submitted.id, None)
+        if isinstance(outcome, int):
+            self._landed[submitted.id] = None
+            if len(self._landed) > _IN_FLIGHT_MAX:
+                del self._landed[next(iter(self._landed))]
+            self._loop.call_later(_OWN_SECONDS, self._hear, outcome)
         if self._queue:
             self._work.set()
         if isinstance(outcome, Exception):
@@ -333,6 +341,10 @@ class NatsOrderedLog(Handle):
     async def _page(self, after: int, bytes_max: int, end: float) -> list[Entry]:
         while True:
             self._check_open()
+            after, left = max(after, self._skipped), end - time.monotonic()
+            if self._caught_up and left > 0 and not await self._news_after(after, left):
+                return []
+            after = max(after, self._skipped)
             page = await self._patiently(lambda: self._get(after + 1, bytes_max))
             if page:
                 return await self._whole(after, page)
@@ -342,21 +354,22 @@ class NatsOrderedLog(Handle):
             left = end - time.monotonic()
             if left <= 0:
                 return []
-            if head > after:  # a replica was asked that has yet to catch up
+            if head > max(after, self._skipped):  # a replica was asked that has yet to catch up
                 await asyncio.sleep(min(left, _LAG_SECONDS))
-            elif not await self._news_after(after, left):
-                return []
+            else:
+                self._known_head, self._caught_up = head, True
 
     async def _news_after(self, after: int, timeout: float) -> bool:
         """Whether something came after a place before the timeout."""
         end = time.monotonic() + timeout
-        while self._known_head <= after:
+        while self._known_head <= max(after, self._skipped):
             self._check_open()
             left = end - time.monotonic()
             if left <= 0:
                 return False
+            self._news.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, _LOOK_SECONDS)), self._news:
+                async with asyncio.timeout(min(left, _LOOK_SECONDS)):
                     await self._news.wait()
                 continue
             head, _ = await self._state()
@@ -372,11 +385,17 @@ class NatsOrderedLog(Handle):
             page.put_nowait(message)
 
     async def _told(self, message: Msg) -> None:
-        """The stream has stored a record."""
-        place = int((message.headers or {}).get("Nats-Sequence", 0))
-        async with self._news:
-            self._known_head = max(self._known_head, place)
-            self._news.notify_all()
+        """The stream has stored a record. Who reads here is told of ours a moment later: it may have skipped it then."""
+        headers = message.headers or {}
+        ours = headers.get("Nats-Msg-Id", "")
+        if ours not in self._in_flight and ours not in self._landed:
+            self._hear(int(headers.get("Nats-Sequence", 0)))
+
+    def _hear(self, place: int) -> None:
+        """There is a record at a place: end the waits of those who do not have it."""
+        self._known_head = max(self._known_head, place)
+        if self._known_head > self._skipped:
+            self._news.set()
 
     async def _get(self, first: int, bytes_max: int) -> list[Entry]:
         """The records from a place on, as one replica has them."""

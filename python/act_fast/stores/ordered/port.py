@@ -90,6 +90,14 @@ class OrderedLog(Protocol):
         """
         ...
 
+    def skip(self, place: int) -> None:
+        """Say up to where the one reader of this handle has the records without reading them, as they are its own.
+
+        From now on a read after an earlier place, also one that waits, goes on behind this one. It may be called again
+        with a smaller place, by a reader that begins again.
+        """
+        ...
+
     def head(self) -> int:
         """The place of the last record; 0 before the first, and no smaller after trimming.
 

@@ -60,6 +60,7 @@ class Applier:
         self._wanted = 0
         self._applying = threading.Lock()
         self._core: _core.Applier | None = None
+        self._offered: dict[int, bytes] = {}
         self._abandoned = False
         self._speak_at = 0.0
         self.say: Callable[[str, bytes], None] | None = None
@@ -140,6 +141,7 @@ class Applier:
                 if self._core is None:  # at the beginning, and when applying has failed halfway
                     self._core = _core.Applier(self._log, self._state.core())
                     self._saved_at, self._unsaved = time.monotonic(), 0
+                    self._ordered.skip(self._core.place)
                 core = self._core
             try:
                 entries = self._ordered.read(core.place, timeout=_READ_SECONDS)
@@ -148,6 +150,7 @@ class Applier:
             with self._applying:
                 if self._core is core:
                     self._take_in(core, entries)
+                    self._take_offered(core)
                     self._trouble = None
                     self._save(core, at_once=False)
             self._speak()
@@ -157,16 +160,26 @@ class Applier:
             self._core = None
 
     def offer(self, place: int, record: bytes) -> None:
-        """Apply a record of this process, which has this place for good, if it is the next one: it need not be read."""
-        if not self._ordered.dense or not self._applying.acquire(blocking=False):
+        """Apply a record of this process, which has this place for good, once it is the next: it need not be read."""
+        if not self._ordered.dense:
             return
-        try:
+        with self._applying:
             core = self._core
-            if core is not None and core.place + 1 == place:
-                with suppress(Exception):  # it is read again, and then it is said what is wrong
-                    self._take_in(core, [(place, record)])
-        finally:
-            self._applying.release()
+            if core is None or place <= core.place:
+                return
+            self._offered[place] = record
+            with suppress(Exception):  # it is read, and then it is said what is wrong
+                self._take_offered(core)
+
+    def _take_offered(self, core: "_core.Applier") -> None:
+        """Apply the records that were offered, as far as there is one for each place."""
+        offered, self._offered = self._offered, {}
+        following: list[tuple[int, bytes]] = []
+        while (record := offered.pop(core.place + 1 + len(following), None)) is not None:
+            following.append((core.place + 1 + len(following), record))
+        self._take_in(core, following)
+        self._ordered.skip(core.place)
+        self._offered = {place: record for place, record in offered.items() if place > core.place}
 
     def _take_in(self, core: "_core.Applier", entries: Sequence[tuple[int, bytes]]) -> None:
         """Apply records, and keep what is not the core's. Where that fails, one begins again with what is kept."""

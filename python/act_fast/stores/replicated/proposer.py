@@ -36,8 +36,11 @@ __all__ = ["Part", "Proposer"]
 Part: TypeAlias = tuple[str, Sequence[tuple[str, bytes]], int | None]
 """A stream, its events as pairs of name and JSON, and the version that it is expected at."""
 
+_UNDER_WAY: Final = 2
+"""So many records are under way at once. What comes meanwhile shares the next one, as each record costs its own."""
+
 _UNDER_WAY_MAX: Final = 16
-"""So many records are under way at once."""
+"""So many are, if they are full."""
 
 _AHEAD_MAX: Final = 48
 """So far may the numbers of a session's records that are under way be apart; then another session begins. The core
@@ -178,6 +181,7 @@ class Proposer:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._waiting: deque[_Wanted] = deque()
+        self._waiting_bytes = 0
         self._under_way: dict[int, None] = {}  # their numbers, the lowest first
         self._landed: SimpleQueue[_Record | None] = SimpleQueue()
         self._closed = False
@@ -221,7 +225,8 @@ class Proposer:
         """Have such a record in the ordered log, sooner or later, or not at all."""
         with self._lock:
             if not self._closed and not any(isinstance(each, _Body) and each.kind == kind for each in self._waiting):
-                self._waiting.append(_Body(kind, body))
+                self._waiting.append(said := _Body(kind, body))
+                self._waiting_bytes += said.size
                 self._changed.notify_all()
 
     def close(self) -> None:
@@ -239,6 +244,7 @@ class Proposer:
             self._closed = True
             waiting = list(self._waiting)
             self._waiting.clear()
+            self._waiting_bytes = 0
             self._changed.notify_all()
         for each in waiting:
             each.tell(_closed())
@@ -257,7 +263,9 @@ class Proposer:
             if self._closed:
                 raise _closed()
             self._waiting.extend(wanted)
-            self._changed.notify_all()
+            self._waiting_bytes += sum(each.size for each in wanted)
+            if self._may_submit():
+                self._changed.notify_all()
         try:
             return [each.wait() for each in wanted]
         except BaseException:  # interrupted: what is under way stays so, what is not never will be
@@ -265,6 +273,7 @@ class Proposer:
                 for each in wanted:
                     if not each.taken and each in self._waiting:
                         self._waiting.remove(each)
+                        self._waiting_bytes -= each.size
             raise
 
     def _check_applies(self) -> None:
@@ -277,7 +286,7 @@ class Proposer:
     def _submit_all(self) -> None:
         while True:
             with self._lock:
-                while not self._closed and (not self._waiting or len(self._under_way) >= _UNDER_WAY_MAX):
+                while not self._closed and not self._may_submit():
                     self._changed.wait()
                 if self._closed:
                     break
@@ -290,6 +299,13 @@ class Proposer:
                 continue
             self._submit(record)
         self._landed.put(None)
+
+    def _may_submit(self) -> bool:
+        """Whether there is something to submit, and it need not wait for more."""
+        under_way = len(self._under_way)
+        if under_way < _UNDER_WAY:
+            return bool(self._waiting)
+        return under_way < _UNDER_WAY_MAX and self._waiting_bytes >= _BATCH_BYTES_MAX
 
     def _next_number(self) -> int:
         """The number of one more record under way."""
@@ -305,6 +321,7 @@ class Proposer:
         first = self._first_of(self._waiting)
         for each in first:
             each.taken = True
+            self._waiting_bytes -= each.size
         return first
 
     def _first_of(self, waiting: "deque[_Wanted] | deque[_Commit]") -> list[_Wanted]:
