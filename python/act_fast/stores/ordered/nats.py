@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import uuid4
 
@@ -345,7 +346,7 @@ class NatsOrderedLog(Handle):
             if self._caught_up and left > 0 and not await self._news_after(after, left):
                 return []
             after = max(after, self._skipped)
-            page = await self._patiently(lambda: self._get(after + 1, bytes_max))
+            page = await self._patiently(partial(self._get, after + 1, bytes_max))
             if page:
                 return await self._whole(after, page)
             head, first = await self._state()
@@ -385,7 +386,7 @@ class NatsOrderedLog(Handle):
             page.put_nowait(message)
 
     async def _told(self, message: Msg) -> None:
-        """The stream has stored a record. Who reads here is told of ours a moment later: it may have skipped it then."""
+        """The stream has stored a record. A reader is told of ours a moment later, when it may have skipped it."""
         headers = message.headers or {}
         ours = headers.get("Nats-Msg-Id", "")
         if ours not in self._in_flight and ours not in self._landed:
