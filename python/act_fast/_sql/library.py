@@ -28,7 +28,7 @@ from act_fast._sql.relations import (
     TargetsRelation,
 )
 from act_fast._sql.session import Session
-from act_fast.errors import DefinitionError, StoreError
+from act_fast.errors import DefinitionError, StoreError, ValidationError
 from act_fast.stores.capabilities import ColumnReader, columns_of, pinned_to_log
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import offers_reactions, reactions_of
@@ -121,7 +121,7 @@ class Library:
         for relation in placed.values():
             try:
                 relation.place(session)
-            except StoreError as error:
+            except (StoreError, ValidationError) as error:
                 if words is not None or not isinstance(relation, TargetsRelation | SkippedRelation):
                     raise
                 # Who may not read these, or cannot, may still ask for all else; who asks for them is told.
