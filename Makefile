@@ -20,7 +20,7 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help dev test test-wheel check audit demo bench bench-quick docs clean
+.PHONY: help dev test test-wheel check audit demo bench bench-quick docs site clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -46,11 +46,12 @@ audit:  ## Look for known vulnerabilities in what the package and its extras bri
 	> target/audit-requirements.txt
 	target/audit-env/bin/pip-audit --strict --requirement target/audit-requirements.txt
 
-check: dev  ## Formatting, lints, types, the stub against the module, and the guard against slowdowns
+check: dev  ## Formatting, lints, types, the stub against the module, the site's links, and the guard against slowdowns
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
 	$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet
 	$(BIN)/mypy && $(BIN)/python -m mypy.stubtest act_fast._core
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir target/checked-site
 	$(BIN)/python -m bench guard
 	$(BIN)/pyright && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes act_fast --ignoreexternal
 
@@ -69,6 +70,10 @@ bench-quick: dev .venv/.peers .venv/.flights  ## The same roughly, in a minute a
 
 docs: .venv/.ready  ## Write the reference from the docstrings
 	$(BIN)/python docs/generate_reference.py
+
+site: docs  ## Write the site of docs/ to target/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+	@echo "open target/site/index.html, or: $(BIN)/python -m http.server --directory target/site"
 
 clean:  ## Remove what was built, .venv and the demo's store
 	rm -rf .venv target dist flights.act flights.act.* flights.db* flights.svg .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks python/act_fast/_core*.so

@@ -162,7 +162,11 @@ def _check_complete(package: griffe.Module) -> None:
 
 
 def _contents() -> str:
-    lines = ["# Reference", "", "Every public name, with its docstring. The [guide](../guide) shows how to use them."]
+    lines = [
+        "# Reference",
+        "",
+        "Every public name, with its docstring. The [guide](../guide/README.md) shows how to use them.",
+    ]
     lines.append("")
     for page in PAGES:
         names = ", ".join(f"[`{name}`]({page.file}#{_anchor(page, name)})" for name in page.names)
@@ -179,7 +183,8 @@ def _page(package: griffe.Module, page: Page) -> str:
 
 def _described(name: str, what: griffe.Object) -> Iterator[str]:
     """A name: how it is written, what its docstring says, and its members."""
-    yield from ("", f"## {name}", "", "```python", *_declaration(name, what), "```")
+    heading = name.replace("__", r"\_\_")  # two lines would make it bold
+    yield from ("", f"## {heading}", "", "```python", *_declaration(name, what), "```")
     yield from _docstring(what)
     if isinstance(what, griffe.Class):
         for member in map(_target, _members(what).values()):

@@ -1,4 +1,4 @@
-"""The guide is run: each chapter's blocks in order, in an empty directory; what they print is what the chapter says."""
+"""The guide and the recipes are run: each page's blocks in order, in an empty directory, print what the page says."""
 
 import re
 from itertools import pairwise
@@ -11,11 +11,18 @@ from tests.support.mariadb import MariaDbServer
 from tests.support.nats import NatsServers
 from tests.support.servers import PostgresServer
 
-GUIDE = Path(__file__).parent.parent.parent / "docs" / "guide"
+DOCS = Path(__file__).parent.parent.parent / "docs"
+GUIDE = DOCS / "guide"
 CHAPTERS = sorted(path for path in GUIDE.glob("*.md") if path.name != "README.md")
+RECIPES = sorted(path for path in (DOCS / "recipes").glob("*.md") if path.name != "README.md")
+PAGES = [*CHAPTERS, *RECIPES, *(DOCS / name for name in ("index.md", "quick-start.md", "troubleshooting.md"))]
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def named(page: Path) -> str:
+    return f"{page.parent.name}/{page.stem}" if page.parent.name == "recipes" else page.stem
+
+
+@pytest.mark.parametrize("chapter", PAGES, ids=named)
 def test_a_chapters_blocks_print_what_it_says(chapter: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     environment = {}
     if chapter.stem == "postgres":
@@ -31,13 +38,13 @@ def test_a_chapters_blocks_print_what_it_says(chapter: Path, tmp_path: Path, req
         assert_as_promised(block, printed)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("chapter", PAGES, ids=named)
 def test_a_chapter_has_something_to_run_and_to_compare(chapter: Path) -> None:
     blocks = blocks_in(chapter.read_text())
     assert any(block.promised for block in blocks)
 
 
-@pytest.mark.parametrize("page", sorted(GUIDE.glob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("page", sorted(DOCS.rglob("*.md")), ids=lambda path: str(path.relative_to(DOCS)))
 def test_every_link_leads_somewhere(page: Path) -> None:
     assert broken_links(page) == []
 
@@ -47,6 +54,12 @@ def test_the_contents_list_every_chapter_and_each_leads_to_the_next() -> None:
     assert sorted(listed) == [chapter.name for chapter in CHAPTERS]
     for chapter, following in pairwise(listed):
         assert f"]({following})" in (GUIDE / chapter).read_text().splitlines()[-1]
+
+
+def test_the_recipes_are_all_listed_and_each_tells_its_limits() -> None:
+    listed = re.findall(r"\]\(([\w-]+\.md)\)", (DOCS / "recipes" / "README.md").read_text())
+    assert sorted(listed) == [recipe.name for recipe in RECIPES]
+    assert [each.name for each in RECIPES if "**Limits.**" not in each.read_text()] == ["sql.md"]
 
 
 def test_the_database_that_the_guide_offers_is_the_examples() -> None:
