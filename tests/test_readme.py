@@ -24,6 +24,7 @@ def test_readmes_programs_print_what_it_says(tmp_path: Path) -> None:
 
 LINES = COMMAND_LINE.findall(README.read_text())
 WORKERS = [line for line in LINES if line.startswith("act-fast run ")]
+SERVERS = [line for line in LINES if line.startswith("act-fast serve ")]
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def bank(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line not in WORKERS])
+@pytest.mark.parametrize("line", [line for line in LINES if line not in WORKERS + SERVERS])
 def test_readmes_commands_work_on_its_store(bank: Path, line: str) -> None:
     command, *arguments = shlex.split(line.replace("--follow", "--limit 9").replace("--watch", ""))
     ran = subprocess.run(
@@ -42,6 +43,20 @@ def test_readmes_commands_work_on_its_store(bank: Path, line: str) -> None:
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout
+
+
+@pytest.mark.parametrize("line", SERVERS)
+def test_readmes_service_starts_and_ends_when_it_is_told_to(bank: Path, line: str) -> None:
+    command, *arguments = shlex.split(line)
+    served = subprocess.Popen(
+        [Path(sys.executable).with_name(command), *arguments, "--port", "0"], cwd=bank, stderr=subprocess.PIPE, text=True
+    )
+    assert served.stderr is not None
+    told = next((each for each in served.stderr if "served at" in each), "")
+    served.terminate()
+    served.communicate(timeout=60)
+    assert "http://127.0.0.1:" in told
+    assert served.returncode == 0
 
 
 @pytest.mark.parametrize("line", WORKERS)

@@ -118,8 +118,8 @@ async def _serve(arguments: Namespace, authorize: Authorize | None) -> int:
             timeout_graceful_shutdown=arguments.grace,
         )
         with _listening(arguments.host, arguments.port) as listening:
-            print(f"act-fast: {arguments.app} is served at {_url(listening)}", file=sys.stderr, flush=True)
-            await _server(uvicorn, config, service).serve([listening])
+            told = f"act-fast: {arguments.app} is served at {_url(listening)}"
+            await _server(uvicorn, config, service, told).serve([listening])
     return 0
 
 
@@ -140,7 +140,7 @@ def _hosts(arguments: Namespace) -> list[str] | None:
     return list(_NEAR_HOSTS) if arguments.host in _NEAR else None
 
 
-def _server(uvicorn: Any, config: Any, service: Api) -> Any:
+def _server(uvicorn: Any, config: Any, service: Api, told: str) -> Any:
     """A server that, told to end, first ends what would never end by itself; and then returns."""
     loop = asyncio.get_running_loop()
 
@@ -153,6 +153,10 @@ def _server(uvicorn: Any, config: Any, service: Api) -> Any:
             finally:
                 for each, handler in before.items():
                     signal.signal(each, handler)
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            print(told, file=sys.stderr, flush=True)
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             loop.call_soon_threadsafe(service.stop)
