@@ -21,7 +21,7 @@ REFERENCE: Final = ROOT / "docs" / "reference"
 SIGNATURE_COLUMNS_MAX: Final = 100
 PROSE_COLUMNS_MAX: Final = 100
 
-HANDED_OUT: Final = {"Action", "Api", "Ambient", "Invariant", "Reducer", "Upcast", "Given", "When"}
+HANDED_OUT: Final = {"Action", "Api", "Received", "Ambient", "Invariant", "Reducer", "Upcast", "Given", "When"}
 """Classes whose instances people are given, and do not make."""
 
 
@@ -93,7 +93,8 @@ PAGES: Final = [
         "Errors",
         [
             *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "FoldError"),
-            *("ConcurrencyError", "StreamClosedError", "NonRetryableError", "MissingExtraError"),
+            *("ConcurrencyError", "StreamClosedError", "NonRetryableError", "RetryAfterError"),
+            *("MissingExtraError", "WebhookError"),
             *("StoreError", "StoreClosedError"),
             *(
                 "StoreCorruptError",
@@ -127,6 +128,7 @@ PAGES: Final = [
         "act_fast.monitoring",
     ),
     Page("serving.md", "Serving", ["api", "Api", "Access", "Authorize", "bearer"], "act_fast.serving"),
+    Page("webhooks.md", "Webhooks", ["Webhook", "verify_webhook", "Received", "Secret"], "act_fast.webhooks"),
     Page("testing.md", "Testing", ["given", "Given", "When"], "act_fast.testing"),
 ]
 

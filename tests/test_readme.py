@@ -49,7 +49,10 @@ def test_readmes_commands_work_on_its_store(bank: Path, line: str) -> None:
 def test_readmes_service_starts_and_ends_when_it_is_told_to(bank: Path, line: str) -> None:
     command, *arguments = shlex.split(line)
     served = subprocess.Popen(
-        [Path(sys.executable).with_name(command), *arguments, "--port", "0"], cwd=bank, stderr=subprocess.PIPE, text=True
+        [Path(sys.executable).with_name(command), *arguments, "--port", "0"],
+        cwd=bank,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert served.stderr is not None
     told = next((each for each in served.stderr if "served at" in each), "")

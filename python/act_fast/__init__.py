@@ -52,6 +52,7 @@ from act_fast.errors import (
     OutcomeUnknownError,
     RecordTooLargeError,
     RestoreError,
+    RetryAfterError,
     StoreClosedError,
     StoreCorruptError,
     StoreError,
@@ -62,6 +63,7 @@ from act_fast.errors import (
     StreamClosedError,
     TrimmedError,
     ValidationError,
+    WebhookError,
 )
 from act_fast.stores.conditions import Conditions
 from act_fast.stores.log.store import Durability, LogStore
@@ -149,6 +151,7 @@ __all__ = [
     "Reducer",
     "RestoreError",
     "Restored",
+    "RetryAfterError",
     "Settled",
     "Skipped",
     "Slice",
@@ -174,6 +177,7 @@ __all__ = [
     "Upcast",
     "ValidationError",
     "VerifyReport",
+    "WebhookError",
     "__version__",
     "action",
     "batch",

@@ -23,6 +23,7 @@ __all__ = [
     "OutcomeUnknownError",
     "RecordTooLargeError",
     "RestoreError",
+    "RetryAfterError",
     "StoreClosedError",
     "StoreCorruptError",
     "StoreError",
@@ -33,6 +34,7 @@ __all__ = [
     "StreamClosedError",
     "TrimmedError",
     "ValidationError",
+    "WebhookError",
 ]
 
 
@@ -150,6 +152,28 @@ class StreamClosedError(ActError):
 
 class NonRetryableError(ActError):
     """Raise this in a reaction's handler when retrying cannot help: it blocks the target at once."""
+
+
+class RetryAfterError(ActError):
+    """Raise this in a reaction's handler when you know how long it takes until retrying can help.
+
+    The event is not retried before, nor earlier than the reaction's own backoff says. The attempt counts as any other.
+
+    Attributes:
+        seconds: how long to wait.
+    """
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message, seconds)
+        self.message = message
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class WebhookError(ValidationError):
+    """A webhook that was received is not genuine, or too old to be taken for genuine."""
 
 
 class MissingExtraError(ActError, ImportError):

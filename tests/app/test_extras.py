@@ -148,3 +148,21 @@ except MissingExtraError as error:
 """
     )
     assert told == ("instrument() needs opentelemetry.metrics, which is not installed; pip install 'act-fast[otel]'")
+
+
+def test_what_works_over_http_says_what_to_install(run: Callable[[str], str]) -> None:
+    told = run(
+        """
+from act_fast.serving import api
+from act_fast.webhooks import Webhook, verify_webhook
+for call in (lambda: api(app), lambda: Webhook("https://shop.example/", secret=b"x" * 24)):
+    try:
+        call()
+    except MissingExtraError as error:
+        print(error, end="; ")
+"""
+    )
+    assert told == (
+        "api() needs starlette, which is not installed; pip install 'act-fast[serve]'; "
+        "Webhook() needs httpx, which is not installed; pip install 'act-fast[webhooks]'; "
+    )

@@ -23,6 +23,8 @@ from act_fast import (
     Target,
 )
 
+from act_fast.webhooks import Webhook, verify_webhook
+
 from .domain import Account, Deposited, Opened
 
 app = Act("memory:", Account, lanes=[Lane("mail", lease=5.0)])
@@ -133,3 +135,11 @@ async def the_verbs_awaited() -> None:
     assert_type(bank.targets(), AsyncIterator[Target])
     assert_type(await bank.wait_for(5, "a"), Target)
     assert_type(await bank.reset(pattern=""), int)
+
+
+def what_is_sent_and_received() -> None:
+    app.on(Deposited, name="hook")(Webhook("https://shop.example/", secret=b"x" * 24))
+    bank.on(Deposited, Opened, name="hook")(Webhook("https://shop.example/", secret=["x", b"y"], timeout=5))
+    assert_type(verify_webhook({"webhook-id": "a"}, b"", "secret").id, str)
+    Webhook("https://shop.example/")  # type: ignore[call-arg]
+    verify_webhook({}, "text", "secret")  # type: ignore[arg-type]

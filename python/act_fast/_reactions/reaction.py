@@ -106,8 +106,11 @@ def reaction_of(
             f"{place} is `async def`, but what wraps it is not and does not await it, so its body would not run; write"
             " the wrapper as `async def`, with an `await`"
         )
+    name = _name(place, handler, name)
+    if (bind := getattr(handler, "__act_fast_bind__", None)) is not None:
+        handler = bind(name)
     return Reaction(
-        name=_name(place, handler, name),
+        name=name,
         place=place,
         events=classes,
         handler=handler,

@@ -21,7 +21,7 @@ from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._workers.handlers import Step, Steps
 from act_fast._workers.lease import Lease
-from act_fast.errors import NonRetryableError
+from act_fast.errors import NonRetryableError, RetryAfterError
 from act_fast.stores.reaction_port import NOT_BEGUN
 
 __all__ = ["Handling", "Waiting"]
@@ -32,6 +32,7 @@ Waiting: TypeAlias = Generator[tuple[Step, Any], Any, None]
 _clock: Final = time.monotonic
 _NOBODY: Final[set[int]] = set()
 _name: Final = itemgetter(3)
+_RETRY_AFTER_MAX_S: Final = 366 * 24 * 3600.0
 _BUSY_BACKOFF: Final = Backoff(first=0.01, factor=2.0, longest=5.0)
 
 
@@ -321,7 +322,7 @@ class Handling:
             lease.then = "block"
         else:
             lease.then = "retry"
-            lease.due_ms = time.time_ns() // 1_000_000 + int(reaction.backoff.wait(attempts) * 1000)
+            lease.due_ms = time.time_ns() // 1_000_000 + _wait_ms(reaction.backoff.wait(attempts), error)
         row = next(each for each in lease.rows if each[0] == position)
         where = f"that is version {row[2]} of stream {row[1]!r}, attempt {attempts} of {reaction.retries + 1}"
         self.observers.fail_delivery(
@@ -330,6 +331,13 @@ class Handling:
             target=lease.name,
             then=where if lease.then == "block" else f"{where}; the next one is {_when(lease.due_ms)}",
         )
+
+
+def _wait_ms(backoff: float, error: BaseException) -> int:
+    """How long to wait before the next attempt; longer than the backoff where the handler knows better."""
+    asked = error.seconds if isinstance(error, RetryAfterError) else 0.0
+    known = isinstance(asked, int | float) and asked > backoff  # which no NaN is
+    return int((min(asked, _RETRY_AFTER_MAX_S) if known else backoff) * 1000)
 
 
 def _when(due_ms: int) -> str:
