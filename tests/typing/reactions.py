@@ -22,7 +22,6 @@ from act_fast import (
     Slice,
     Target,
 )
-
 from act_fast.webhooks import Webhook, verify_webhook
 
 from .domain import Account, Deposited, Opened
