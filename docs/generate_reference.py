@@ -129,6 +129,7 @@ PAGES: Final = [
     ),
     Page("serving.md", "Serving", ["api", "Api", "Access", "Authorize", "bearer"], "act_fast.serving"),
     Page("webhooks.md", "Webhooks", ["Webhook", "verify_webhook", "Received", "Secret"], "act_fast.webhooks"),
+    Page("inspector.md", "The inspector", ["inspector", "Payload"], "act_fast.inspector"),
     Page("testing.md", "Testing", ["given", "Given", "When"], "act_fast.testing"),
 ]
 

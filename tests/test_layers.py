@@ -57,7 +57,8 @@ FLOORS: dict[str, set[str]] = {
     "monitoring": EVERYTHING | {ROOT},
     "serving": EVERYTHING | {ROOT, "monitoring"},
     "webhooks": EVERYTHING | {ROOT},
-    "cli": EVERYTHING | {ROOT, "monitoring", "serving"},
+    "inspector": EVERYTHING | {ROOT, "monitoring"},
+    "cli": EVERYTHING | {ROOT, "monitoring", "serving", "inspector"},
 }
 """What each package may import, besides itself. `act_fast` is the package's own `__init__`."""
 

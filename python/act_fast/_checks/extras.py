@@ -12,6 +12,7 @@ _EXTRAS: Final = {
     "duckdb": "sql",
     "fsspec": "sql",
     "httpx": "webhooks",
+    "jinja2": "inspect",
     "opentelemetry.metrics": "otel",
     "rich": "cli",
     "starlette": "serve",
@@ -28,19 +29,20 @@ def has(module: str) -> bool:
         return False
 
 
-def need(what: str, *modules: str) -> None:
+def need(what: str, *modules: str, extra: str | None = None) -> None:
     """Make sure that modules can be imported.
 
     Args:
         what: what needs them, as the beginning of a sentence.
         modules: their names.
+        extra: the extra that brings them all, where several bring one.
 
     Raises:
         MissingExtraError: one of them is not installed.
     """
     for module in modules:
         if not has(module):
-            raise missing(what, module, _EXTRAS[module])
+            raise missing(what, module, extra or _EXTRAS[module])
 
 
 def missing(what: str, module: str, extra: str) -> MissingExtraError:

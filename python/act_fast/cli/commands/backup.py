@@ -4,8 +4,8 @@ from argparse import Namespace
 
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.output.progress import progress_bar
-from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
+from act_fast.monitoring.words import counted
 from act_fast.stores.log.store import LogStore
 
 __all__ = ["add"]

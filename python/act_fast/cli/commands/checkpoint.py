@@ -8,8 +8,8 @@ from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.terminal import json_line
-from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
+from act_fast.monitoring.words import counted
 
 __all__ = ["add"]
 

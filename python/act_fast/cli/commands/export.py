@@ -7,7 +7,7 @@ from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.conditions import add_conditions
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.progress import progress_bar
-from act_fast.cli.output.words import counted
+from act_fast.monitoring.words import counted
 
 __all__ = ["add"]
 

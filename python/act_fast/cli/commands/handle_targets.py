@@ -1,15 +1,16 @@
-"""`act-fast unblock`, `reset`, `skip`, `prioritize` and `forget`: what can be done to targets from a shell."""
+"""`act-fast unblock`, `reset`, `skip`, `defer`, `prioritize` and `forget`: what can be done to targets from a shell."""
 
 import argparse
 from argparse import Namespace
 
+from act_fast._checks.arguments import due_milliseconds
 from act_fast._reactions.skipped import Skipped, operator, skip, skipped
-from act_fast.cli.input.arguments import Command, Commands, Parser, add_command, count, position_or_moment
+from act_fast.cli.input.arguments import Command, Commands, Parser, add_command, count, moment, position_or_moment
 from act_fast.cli.input.targets import add_selection, open_targets, selected
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.rows import Column, Value, printable, write_all
-from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
+from act_fast.monitoring.words import counted
 from act_fast.stores.time_travel import cut_at
 
 __all__ = ["add"]
@@ -48,6 +49,14 @@ SKIPPED = [
     Column("by"),
     Column("at"),
 ]
+
+DEFER = """\
+Pause targets until a time. They continue by themselves then. A time in the past
+ends a pause."""
+
+DEFER_EXAMPLES = """\
+bank.act mail-account-7 --until 2026-01-31T12:00:00Z
+bank.act --lane mail --until 2026-01-31T12:00:00Z"""
 
 PRIORITIZE = """\
 Set the priority of targets: among those that lag behind, the higher comes
@@ -93,6 +102,9 @@ def add(commands: Commands) -> None:
     skipping.add_argument("--reaction", metavar="NAME", help="which reaction, if the target has several")
     skipping.add_argument("--position", metavar="N", type=count, help="skip this event, if it is the next one")
     skipping.add_argument("--json", action="store_true", help="list what was skipped, one JSON object a line")
+    defer = _command(commands, "defer", _defer, "pause targets until a time", DEFER, DEFER_EXAMPLES)
+    defer.add_argument("--until", metavar="TIME", type=moment, required=True, help="when they continue")
+    add_selection(defer)
     prioritize = _command(commands, "prioritize", _prioritize, "set priorities", PRIORITIZE, PRIORITIZE_EXAMPLES)
     prioritize.add_argument("priority", metavar="PRIORITY", type=_priority, help="a whole number of 32 bits")
     add_selection(prioritize)
@@ -117,6 +129,14 @@ def _reset(arguments: Namespace) -> int:
     chosen = selected("reset", arguments)
     with open_targets(arguments.path) as (store, port):
         print(counted(chosen.apply(port.reset, to=cut_at(store, arguments.to)), "target"), "reset")
+    return 0
+
+
+def _defer(arguments: Namespace) -> int:
+    chosen = selected("defer", arguments)
+    until_ms = due_milliseconds("until", arguments.until)
+    with open_targets(arguments.path) as (_, port):
+        print(counted(chosen.apply(port.defer, until_ms), "target"), "deferred")
     return 0
 
 

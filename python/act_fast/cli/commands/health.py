@@ -8,10 +8,10 @@ import msgspec
 from act_fast.cli.input.arguments import Commands, add_command, count
 from act_fast.cli.output.rows import printable
 from act_fast.cli.output.terminal import json_line
-from act_fast.cli.output.words import counted
 from act_fast.errors import ActError
 from act_fast.monitoring import Health, check_health
 from act_fast.monitoring.health import unreachable
+from act_fast.monitoring.words import counted
 
 __all__ = ["add"]
 

@@ -10,7 +10,7 @@ from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.rows import printable
 from act_fast.cli.output.terminal import console, draws, json_line
-from act_fast.cli.output.words import counted
+from act_fast.monitoring.words import counted
 from act_fast.stores.port import Store
 from act_fast.stores.replicated.state import Member
 

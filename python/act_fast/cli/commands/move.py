@@ -11,8 +11,8 @@ from act_fast._app.moving import move_telling
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.terminal import json_line
-from act_fast.cli.output.words import counted
 from act_fast.errors import StoreLockedError
+from act_fast.monitoring.words import counted
 from act_fast.stores.values import Moved
 
 __all__ = ["add"]

@@ -7,7 +7,7 @@ from act_fast.cli.input.app import find_app
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.rows import printable
-from act_fast.cli.output.words import counted
+from act_fast.monitoring.words import counted
 
 __all__ = ["add"]
 

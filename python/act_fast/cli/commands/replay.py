@@ -20,8 +20,8 @@ from act_fast.cli.input.arguments import Commands, add_command, position_or_mome
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.rows import Column, JsonLines, Rows
-from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
+from act_fast.monitoring.words import counted
 from act_fast.stores.port import Store
 from act_fast.stores.time_travel import cut_at
 

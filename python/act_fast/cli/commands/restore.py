@@ -5,7 +5,7 @@ from argparse import Namespace
 from act_fast._app.restoring import restore_address
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.output.progress import progress_bar
-from act_fast.cli.output.words import counted
+from act_fast.monitoring.words import counted
 from act_fast.stores.values import Restored
 
 __all__ = ["add"]

@@ -16,8 +16,8 @@ from act_fast.cli.input.targets import open_targets
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.rows import Column, Value, write_all
 from act_fast.cli.output.terminal import console
-from act_fast.cli.output.words import counted
 from act_fast.errors import ValidationError
+from act_fast.monitoring.words import counted
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import ReactionPort
 

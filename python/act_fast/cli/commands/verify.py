@@ -9,7 +9,7 @@ from act_fast.cli.input.store import open_store
 from act_fast.cli.output.progress import progress_bar
 from act_fast.cli.output.rows import printable
 from act_fast.cli.output.terminal import console, draws, json_line
-from act_fast.cli.output.words import counted
+from act_fast.monitoring.words import counted
 from act_fast.stores.log.offline import verify_path
 from act_fast.stores.values import Problem, VerifyReport
 

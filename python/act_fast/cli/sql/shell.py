@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from act_fast._checks.sql_text import quoted_name
 from act_fast._sql.connection import Connection
-from act_fast.cli.output.words import counted
 from act_fast.cli.sql.answer import Form, show
 from act_fast.errors import ActError, ValidationError
+from act_fast.monitoring.words import counted
 
 __all__ = ["Shell"]
 
