@@ -58,8 +58,9 @@ class Act(Reacts, Exchanges):
         store: the path of a directory, created if it does not exist; `"memory:"`; the address of a database; or a store
             that you opened yourself.
         components: state classes, slices and projections.
-        debug: also make checks that cost time: that actions do not change the state, and that reducers produce values
-            of the types that the state declares. For development and tests.
+        debug: also make checks that cost time, or are strict: that actions do not change the state, that reducers
+            produce values of the types that the state declares, and that handlers return nothing, since it would be
+            dropped. For development and tests.
         unknown: what to do with an event in a stream that its state does not know: `"warn"` leaves it out and logs each
             name once, `"skip"` leaves it out silently, `"raise"` raises `DecodeError`.
         cache_max: how many live states to keep; the least recently used is dropped first. 0 keeps none.
@@ -102,6 +103,7 @@ class Act(Reacts, Exchanges):
             )
             engine = self._engine
             self._program = Program(opened, engine.observers, lambda: engine.registry, lanes)
+            self._program.debug = debug
         except BaseException:
             if self._owned:
                 opened.close()

@@ -9,6 +9,7 @@ import msgspec
 from act_fast._checks.class_bodies import body_at
 from act_fast._checks.class_keywords import check_keywords
 from act_fast._checks.msgspec_errors import misfit
+from act_fast._checks.pydantic_types import core_schema_of, json_schema_of
 from act_fast._events.constant_defaults import check_body, check_constant
 from act_fast._events.fields import check_annotated, check_fields, fields_with_hint
 from act_fast._events.finite import check_finite, may_hold_floats
@@ -109,6 +110,14 @@ class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
     __upcasts__: ClassVar[dict[str, Upcast[Any, Any]]]
     __floats__: ClassVar[bool]
     __decoder__: ClassVar[msgspec.json.Decoder[Any] | None]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return core_schema_of(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        return json_schema_of(cls)
 
 
 def encode(event: Event) -> tuple[str, bytes]:

@@ -9,6 +9,7 @@ import msgspec
 
 from act_fast._checks.class_bodies import body_at
 from act_fast._checks.class_keywords import check_keywords
+from act_fast._checks.pydantic_types import core_schema_of, json_schema_of
 from act_fast._declared.class_body import check_annotations, take_declared
 from act_fast._events.constant_defaults import check_body
 from act_fast._events.event import Event
@@ -130,3 +131,11 @@ class State(msgspec.Struct, metaclass=StateMeta):
     """
 
     __definition__: ClassVar[Definition[Any]]
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        return core_schema_of(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: Any, handler: Any) -> Any:
+        return json_schema_of(cls)

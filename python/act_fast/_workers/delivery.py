@@ -13,6 +13,7 @@ from act_fast._checks.moments import EPOCH, moment
 from act_fast._checks.plain_code import called, discard, is_failure, is_unrun
 from act_fast._events.committed import Committed
 from act_fast._events.context import Reacting, ambient
+from act_fast._events.event import Event
 from act_fast._events.meta import Actor, Meta, decode_meta, meta_again
 from act_fast._reactions.partial_batch import Partly
 from act_fast._rows import Row
@@ -166,7 +167,7 @@ class Handling:
                         lease.reaction, lease.reaction_name = number, step.reaction.name
                     argument: Any = [event] if step.batch else event
                     found = (yield step, argument) if on_loop else step.call(argument)
-                    if found is not None and is_unrun(found):
+                    if found is not None and (is_unrun(found) or self.steps.debug):
                         _refuse(step, found)
             except BaseException as error:
                 meant = _meant(error, on_loop)
@@ -205,7 +206,7 @@ class Handling:
         ambient.set(Reacting(self.actor, events[0], lease))
         try:
             found = (yield step, events) if on_loop else step.call(events)
-            if is_unrun(found):
+            if found is not None and (is_unrun(found) or self.steps.debug):
                 _refuse(step, found)
         except BaseException as error:
             meant = _meant(error, on_loop)
@@ -374,6 +375,14 @@ def _outcome(call: Callable[[Any], Any], event: Any) -> tuple[Any, BaseException
 
 
 def _refuse(step: Step, found: Any) -> None:
+    if not is_unrun(found):
+        event = isinstance(found, Event) or (
+            isinstance(found, list | tuple) and any(isinstance(e, Event) for e in found)
+        )
+        fix = "nothing appends it; run an action through the app" if event else "return nothing"
+        raise NonRetryableError(
+            f"{step.reaction.place} returned {called(found)}, and what a handler returns is dropped; {fix}"
+        )
     discard(found)
     fix = "its body has not run; take the `yield` out"
     if isinstance(found, map | filter):

@@ -54,11 +54,13 @@ class Steps:
         some_apart: whether any must not be stopped halfway.
         some_defer: whether any defers.
         some_batch: whether any takes batches.
+        debug: whether a handler that returns something is refused.
     """
 
-    def __init__(self, catalog: Catalog, host: Host) -> None:
+    def __init__(self, catalog: Catalog, host: Host, debug: bool = False) -> None:
         self.catalog = catalog
         self.host = host
+        self.debug = debug
         self.all = [
             Step(reaction, number, host, spec[1])
             for number, (reaction, spec) in enumerate(zip(catalog.reactions, catalog.specs, strict=True))

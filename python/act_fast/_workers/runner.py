@@ -83,6 +83,7 @@ class Program:
         drained: what all cycles of this process have done.
         timing: is told of each lease that was finished: its reaction, the seconds that its events took, how many.
         settle_raises: whether `settle` raises what failed, unless it is told otherwise.
+        debug: whether a handler that returns something is refused.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class Program:
         self.drained = Drained()
         self.timing: Callable[[str, float, int], object] | None = None
         self.settle_raises = False
+        self.debug = False
         self._registry = registry
         self._own: list[Reaction] = []
         self._lock = threading.RLock()
@@ -203,7 +205,7 @@ class Program:
             catalog = self.catalog()
             steps = self._steps
             if steps is None or steps.catalog is not catalog or not steps.host.serves_like(host):
-                steps = self._steps = Steps(catalog, host)
+                steps = self._steps = Steps(catalog, host, self.debug)
             return steps
 
     def loop(self, host: "Host") -> Any:
