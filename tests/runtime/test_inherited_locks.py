@@ -19,6 +19,8 @@ import pytest
 
 from act_fast import Act, AsyncAct, Committed, DefinitionError, LogStore, connect
 from act_fast.errors import StoreClosedError
+from act_fast.stores.ordered.memory import MemoryEngine
+from act_fast.stores.replicated import ReplicatedStore
 from tests.support.bank import Account, Deposited
 from tests.support.processes import Tell, run
 from tests.support.totals import Totals
@@ -90,7 +92,8 @@ def all_in_use(path: Path, tables: Path) -> Iterator[Any]:
         app.load(Account, "a")
         assert app.sql("select count(*) from deposited").fetchall() == [(1,)]
         asyncio.run(_await(AsyncAct(app)))
-        with connect(app) as asking:
+        with connect(app) as asking, ReplicatedStore(MemoryEngine().open(), path.with_name("replica")) as replicated:
+            replicated.append("a", [("Noted", b"{}")])
             yield app, asking, totals
     totals.close()
 

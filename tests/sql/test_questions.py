@@ -313,8 +313,11 @@ def test_a_condition_that_there_is_not_leads_to_the_one_that_is_meant(app: Act) 
 def test_a_store_that_is_only_read_can_be_connected_to(tmp_path: Path, by: str) -> None:
     with LogStore(tmp_path / "bank.act") as written, Act(written, Account) as writer:
         writer.do(Account.open, "account-1", owner="Ada")
-    with LogStore(tmp_path / "bank.act", read_only=True) as store, Act(store, Account) as app:
-        with connect(app if by == "app" else store) as connection:
-            assert connection.sql("select stream from streams").fetchall() == [("account-1",)]
-            with pytest.raises(ValidationError, match="opened for reading only"):
-                connection.sql("select * from targets")
+    with (
+        LogStore(tmp_path / "bank.act", read_only=True) as store,
+        Act(store, Account) as app,
+        connect(app if by == "app" else store) as connection,
+    ):
+        assert connection.sql("select stream from streams").fetchall() == [("account-1",)]
+        with pytest.raises(ValidationError, match="opened for reading only"):
+            connection.sql("select * from targets")

@@ -8,6 +8,7 @@ import duckdb
 import msgspec
 
 from act_fast._checks import arguments
+from act_fast._runtime.interruptible import interruptible
 from act_fast.errors import ValidationError
 
 __all__ = ["ask", "check_question", "words_of"]
@@ -190,7 +191,8 @@ def ask(
         ValidationError: DuckDB cannot understand it.
     """
     try:
-        return connection.sql(query, params=dict(params)) if params else connection.sql(query)
+        with interruptible():
+            return connection.sql(query, params=dict(params)) if params else connection.sql(query)
     except duckdb.CatalogException as error:
         names = list(known)
         more = "" if set(names) - _WITHOUT_CLASSES else "; those of classes are there when you name an app, not a path"
@@ -200,8 +202,6 @@ def ask(
             f"the query cannot be answered: {_said(error)}; SQL reads the log here, and no files: for these there is"
             " connect(..., files=True)"
         ) from None
-    except duckdb.InterruptException:
-        raise
     except duckdb.Error as error:
         raise ValidationError(f"the query cannot be answered: {_said(error)}") from None
 

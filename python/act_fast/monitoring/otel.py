@@ -11,6 +11,7 @@ from act_fast._app.act import Act
 from act_fast._app.async_act import AsyncAct
 from act_fast._checks import arguments
 from act_fast._checks.extras import need
+from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import ActError, ValidationError
 from act_fast.monitoring.counts import COUNTERS, counts_of
 from act_fast.monitoring.overview import Overview, ReactionOverview, look
@@ -77,6 +78,11 @@ class _Observed:
         self._observation = observation
         self._lock = Lock()
         self._looked: tuple[float, Overview] | None = None
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Whoever looked stayed with the parent."""
+        self._lock = Lock()
 
     def gauge(self, value: Callable[[Overview], float]) -> Callable[[object], Iterable[Any]]:
         """Of the whole store."""

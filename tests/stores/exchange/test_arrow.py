@@ -51,7 +51,7 @@ def test_one_class_has_a_column_for_each_of_its_fields(tmp_path: Path) -> None:
         assert frame["amount"].sum() == 3 * (1 + 2 + 3 + 4)
         assert frame["error"].null_count() == len(frame) == 12
         assert polars.DataFrame(app.arrow(Opened))["owner"].to_list() == ["Ada 0", "Ada 1", "Ada 2"]
-        with pytest.raises(DefinitionError, match="no event of this app"):
+        with pytest.raises(DefinitionError, match="not an event of this app"):
             app.arrow(Rated)
         with pytest.raises(ValidationError, match="not both"):
             app.arrow(Deposited, events=[Opened])

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from act_fast._checks import arguments
+from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import RecordTooLargeError, StoreClosedError, TrimmedError, ValidationError
 from act_fast.stores.ordered.port import PAGE_BYTES, Entry
 
@@ -28,6 +29,10 @@ class Handle:
         self._process = os.getpid()
         self._is_closed = False
         self._skipped = 0
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Take new locks: this is a child, where nothing can be asked of the engine."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._name}>"

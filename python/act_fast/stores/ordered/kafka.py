@@ -94,6 +94,11 @@ class KafkaOrderedLog(Handle):
         self._poller = threading.Thread(target=self._poll_all, name="act-fast-kafka", daemon=True)
         self._poller.start()
 
+    def forked(self) -> None:
+        """Whoever held a lock stayed with the parent."""
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()
+
     # Opening and closing
 
     def _open(self, parts: Parts) -> None:

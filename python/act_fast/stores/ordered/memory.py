@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import EngineAwayError, OutcomeUnknownError
 from act_fast.stores.ordered.handle import Handle
 from act_fast.stores.ordered.port import Entry
@@ -67,6 +68,11 @@ class MemoryEngine:
         self._head = first - 1
         self._entries: list[Entry] = []
         self._pending: list[_Held] = []
+        self._changed = threading.Condition()
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Whoever held a lock stayed with the parent."""
         self._changed = threading.Condition()
 
     def open(self, name: str = "memory", *, max_record: int = _RECORD_BYTES_MAX) -> "MemoryOrderedLog":

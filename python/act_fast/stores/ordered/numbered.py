@@ -114,6 +114,10 @@ class NumberedLog(Handle):
         self._writer = threading.Thread(target=self._write_all, name="act-fast-numbered", daemon=True)
         self._writer.start()
 
+    def forked(self) -> None:
+        """Whoever held a lock stayed with the parent."""
+        self._changed = threading.Condition()
+
     # Appending
 
     def _submit(self, record: bytes) -> Future[int]:

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.pq import TransactionStatus
 
+from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import (
     EngineAwayError,
     EngineError,
@@ -76,6 +77,11 @@ class _Rows:
         self._lock = threading.Lock()
         self._idle: list[Connection[Any]] = []
         self._closed = False
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Whoever held a lock stayed with the parent."""
+        self._lock = threading.Lock()
 
     def make(self, accepted: bool) -> None:
         """Make the table, and see whether what is committed is flushed."""

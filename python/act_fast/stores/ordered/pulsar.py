@@ -82,6 +82,11 @@ class PulsarOrderedLog(Handle):
             self._client.close()
             raise
 
+    def forked(self) -> None:
+        """Whoever held a lock stayed with the parent."""
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()
+
     def _keep(self, topic: str) -> Any:
         """Take part in the subscription that keeps a topic's records."""
         return self._client.subscribe(

@@ -17,6 +17,7 @@ import msgspec
 
 from act_fast import _core
 from act_fast._runtime.file_lock import FileLock
+from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log as logger
 from act_fast.errors import StoreClosedError, StoreError
 from act_fast.stores.ordered.port import OrderedLog
@@ -67,6 +68,11 @@ class Applier:
         """Proposes a record without waiting for it."""
         self._thread = threading.Thread(target=self._run, name="act-fast-apply", daemon=True)
         self._thread.start()
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Whoever held the lock stayed with the parent, as did the thread; nothing is applied here."""
+        self._applying = threading.Lock()
 
     @property
     def trouble(self) -> Exception | None:

@@ -19,6 +19,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
 
 from act_fast._core import Appended, Log, body_record, commits_record
+from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import (
     ConcurrencyError,
     EngineAwayError,
@@ -191,6 +192,12 @@ class Proposer:
         ]
         for thread in self._threads:
             thread.start()
+        tell_in_child(self)
+
+    def forked(self) -> None:
+        """Whoever held the lock stayed with the parent, as did the threads; nothing is proposed here."""
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
 
     def append(self, parts: Sequence[Part], meta: bytes) -> list[Appended]:
         """Append a commit; where its parts are.

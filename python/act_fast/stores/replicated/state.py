@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import StoreCorruptError, StoreError, StoreFullError
 from act_fast.stores.database.lines import Page
 from act_fast.stores.replicated.changes import UNSEEN_MAX, Change, addresses, packed, unpacked
@@ -92,6 +93,7 @@ class State:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / STATE
         self._lock = threading.RLock()
+        tell_in_child(self)
         self._process = os.getpid()
         self._connection: sqlite3.Connection | None = None
         self._unfolded_bytes = 0
@@ -99,6 +101,10 @@ class State:
             connection.execute("pragma journal_mode=wal")
             connection.execute("pragma synchronous=normal")
             connection.executescript(f"begin immediate;{_TABLES}commit;")
+
+    def forked(self) -> None:
+        """Whoever held the lock stayed with the parent."""
+        self._lock = threading.RLock()
 
     def core(self) -> bytes | None:
         """What the core keeps of sessions, as of the place that it knows; None at the beginning."""
