@@ -22,15 +22,15 @@ def test_readmes_programs_print_what_it_says(tmp_path: Path) -> None:
     assert sum(bool(block.promised) for block, _ in ran) >= 2, "README has no programs left to run"
 
 
-LINES = COMMAND_LINE.findall(README.read_text())
+LINES = COMMAND_LINE.findall(README.read_text().partition("## The command")[2].partition("\n## ")[0])
 WORKERS = [line for line in LINES if line.startswith("act-fast run ")]
 SERVERS = [line for line in LINES if line.startswith("act-fast serve ")]
 
 
 @pytest.fixture
 def bank(tmp_path: Path) -> Path:
-    """A directory in which README's first program has run."""
-    (tmp_path / "bank.py").write_text(python_in(README.read_text())[0])
+    """A directory in which README's program has run."""
+    (tmp_path / "bank.py").write_text("".join(python_in(README.read_text())))
     subprocess.run([sys.executable, "bank.py"], cwd=tmp_path, check=True, capture_output=True)
     return tmp_path
 
@@ -79,3 +79,12 @@ def test_readmes_workers_start_and_end_when_they_are_told_to(bank: Path, line: s
 def test_every_link_in_readme_leads_somewhere() -> None:
     assert "](" in README.read_text()
     assert broken_links(README) == []
+
+
+def test_readmes_figures_are_those_that_were_measured() -> None:
+    results = (README.parent / "bench" / "RESULTS.md").read_text()
+    measured = [float(each.replace(",", "")) for each in re.findall(r"\d[\d,]*\.?\d*", results)]
+    figures = README.read_text().partition("## How fast")[2].partition("\n## ")[0]
+    claimed = [float(each.replace(",", "")) for each in re.findall(r"\d[\d,]+,000|\d+,\d00", figures)]
+    assert len(claimed) >= 10
+    assert [each for each in claimed if not any(abs(each - found) < 0.1 * each for found in measured)] == []

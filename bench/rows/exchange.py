@@ -21,7 +21,7 @@ RESTORE_JSONL = Row(
     "restore a log from JSON lines",
     "events/s",
     (RESTORE_FLOOR,),
-    note="Lines are read by as many threads as there are cores, and told by number when they are wrong.",
+    note="Lines are read by as many threads as there are cores; a wrong line is reported by its number.",
 )
 RESTORE_CSV = Row("restore-csv", "restore a log from CSV", "events/s", (RESTORE_FLOOR,))
 ARROW = Row(
@@ -46,6 +46,6 @@ BACKUP = Row(
     "back up a store that is open",
     "MiB/s",
     note="Of the log's bytes. The copy is read again, checksum by checksum, and flushed; a copy of the same files,"
-    " flushed but read by nobody, stands beside it.",
+    " flushed but not read back, stands beside it.",
     physical=FILE_COPY,
 )

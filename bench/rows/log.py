@@ -8,12 +8,12 @@ APPEND_SINGLE = Row(
     "append, one event a commit, version checked",
     "events/s",
     (Budget(LMDB_SINGLE, 1.0),),
-    note="LMDB is at its fastest here: writable mapping, nothing synced, sequential eight-byte keys, no index,"
-    " no checksum, no version check. One transaction for each put is the like of a commit; puts inside one long"
-    " transaction, which nobody else would see until its end, stand beside it.",
-    why_lost="LMDB puts one key and its value; a commit here checks the stream's version and that the data is"
-    " JSON, and leaves a checksummed record and the index of its position, stream and name. What can be looked"
-    " up once is, and a small commit is made without letting go of the interpreter.",
+    note="LMDB is at its fastest here: writable mapping, nothing synced, sequential eight-byte keys, no index, no"
+    " checksum, no version check. One transaction for each put is comparable to a commit; puts inside one long"
+    " transaction, which no one else could see until its end, stand beside it.",
+    why_lost="LMDB puts one key and its value; a commit here checks the stream's version and that the data is JSON,"
+    " and leaves a checksummed record and the index of its position, stream and name. What can be looked up once is,"
+    " and a small commit does not release the interpreter lock.",
 )
 APPEND_BATCH = Row(
     "append-batch",
@@ -21,8 +21,8 @@ APPEND_BATCH = Row(
     "events/s",
     (Budget(LMDB_BATCHED, 2.0),),
     note="LMDB's batched put is one Python call for each put; its `putmulti`, one call for all, stands beside.",
-    why_lost="Nearly half of what an event costs is making sure that its data is JSON, which LMDB need not care"
-    " about. Keys that a commit touches often are indexed once, at its end.",
+    why_lost="Nearly half of what an event costs is making sure that its data is JSON, which LMDB does not check. Keys"
+    " that a commit touches often are indexed once, at its end.",
 )
 APPEND_FSYNC_1 = Row(
     "append-fsync-1",
@@ -38,8 +38,9 @@ APPEND_FSYNC_16 = Row(
     "append, one event a commit, 16 threads",
     "commits/s",
     (Budget(RAW_FLUSH, 8.0),),
-    why_lost="Who is released by one flush writes while the next is under way, and is covered by the one after: a flush"
-    " covers eight of 16 threads at the most. Seven do it, the rest is lost to going to sleep and being woken.",
+    why_lost="Threads released by one flush write while the next is in progress, and are covered by the one after"
+    " that: so a flush covers at most eight of 16 threads. It covers seven; the rest goes to falling asleep and being"
+    " woken.",
 )
 APPEND_FSYNC_BATCH = Row(
     "append-fsync-batch",
@@ -71,8 +72,9 @@ GROWTH = Row(
     note="Stores of 100 events a stream, one target a stream. Each round appends, loads, claims and opens in every"
     " store, one after the other, on 10,000 streams that lie all over it; 1 is the speed in the smallest store in the"
     " same round. The first line is the slowest verb's.",
-    why_lost="In instructions nothing grows: an append takes 13,900 beside 1,000 streams and 14,000 beside 50,000, a"
-    " cycle of claims 7.9 and 8.0 million. What is lost is misses: ten times the streams lie in ten times the pages.",
+    why_lost="Counted in instructions, nothing grows: an append takes 13,900 beside 1,000 streams and 14,000 beside"
+    " 50,000, a cycle of claims 7.9 and 8.0 million. What is lost goes to cache misses: ten times the streams lie in"
+    " ten times the pages.",
     axis="events in the store",
 )
 GROWTH_SPREAD = Row(
@@ -85,9 +87,9 @@ GROWTH_SPREAD = Row(
 )
 OPEN_COPIED = Row(
     "open-copied",
-    "open a store that was copied here: the whole log checked, its index made anew",
+    "open a store that was copied here: the whole log checked, its index rebuilt",
     "events/s",
-    note="This is also what opening after a crash of the machine costs: nothing but the log is believed.",
+    note="This is also what opening after a crash of the machine costs: nothing but the log is trusted.",
 )
 DISK_SINGLE = Row(
     "disk-single",

@@ -10,8 +10,8 @@ MYSQL_APPEND_1 = Row(
     (Budget(MYSQL_INSERT, 0.5),),
     note="A raw insert adds one row with a unique key, committed by itself, through PyMySQL as here. All contenders"
     " write to one server on this machine, which flushes each commit.",
-    why_lost="PyMySQL knows no prepared statements, and there are no functions of ours in the server: each append says"
-    " all its statements, for four tables, which the server parses.",
+    why_lost="PyMySQL has no prepared statements, and the server has no functions of ours: each append sends all its"
+    " statements, for four tables, and the server parses them.",
     physical=MYSQL_INSERT,
 )
 MYSQL_APPEND_32 = Row(

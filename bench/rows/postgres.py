@@ -10,9 +10,9 @@ POSTGRES_APPEND_1 = Row(
     (Budget(RAW_INSERT, 0.9),),
     note="A raw insert is a prepared statement that adds one row with a unique key, committed by itself. All contenders"
     " write to one server on this machine, which flushes each commit.",
-    why_lost="A commit here moves the one row that makes positions dense in the order in which they are seen, and that"
-    " keeps its outcome, so that a broken connection neither loses nor doubles it; it moves the stream's row; and two"
-    " more indexes lead to the event. Client and server together take twice the CPU time of the bare insert.",
+    why_lost="A commit here updates the one row that makes positions dense and visible in order, and that keeps its"
+    " outcome, so that a broken connection neither loses nor duplicates it. It also updates the stream's row, and two"
+    " more indexes. Client and server together take twice the CPU time of the bare insert.",
     physical=RAW_INSERT,
 )
 POSTGRES_APPEND_32 = Row(

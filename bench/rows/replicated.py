@@ -10,8 +10,8 @@ REPLICATED_APPEND_1 = Row(
     (Budget(NATS_PUBLISH, 1 / 1.3),),
     note="A publish is one record of the same size that three servers have flushed. All servers and the program share"
     " the cores of one machine.",
-    why_lost="An append waits for the acknowledgement, and then until its own replica has been told of the record and"
-    " has applied it; a publish waits for the acknowledgement only.",
+    why_lost="An append waits for the acknowledgement, and then until its own replica has received and applied the"
+    " record; a publish waits for the acknowledgement only.",
     physical=NATS_PUBLISH,
 )
 REPLICATED_DO_64 = Row(

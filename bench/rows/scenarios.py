@@ -7,8 +7,8 @@ BANK_OS = Row(
     'a bank with hot accounts, 8 threads, "os"',
     "transfers/s",
     note="Half of those who pay and are paid are 10 of 10,000. A transfer is two decisions: one pays out if there is"
-    " money, the other pays in; a decision that somebody else was quicker than is made again. The peer transfers in one"
-    " thread, where nothing ever has to be made again.",
+    " money, the other pays in; if someone else was quicker, the decision is made again. The peer transfers in one"
+    " thread, where that never happens.",
 )
 BANK_FSYNC = Row(
     "bank-fsync",
@@ -20,7 +20,7 @@ WAREHOUSE = Row(
     "warehouse",
     "a warehouse under contention: 16 threads want items of 4 kinds",
     "reservations/s",
-    note="Every reservation of a kind is a conflict for all others that are just being made of it, and is made again.",
+    note="Each reservation of a kind conflicts with all others of that kind in progress, which are then decided again.",
 )
 FLIGHTS_APPEND = Row("flights-append", "flights from New York, as they were in 2013: append", "events/s")
 FLIGHTS_FOLD = Row("flights-fold", "flights from New York, as they were in 2013: fold every aircraft", "events/s")
@@ -34,7 +34,7 @@ BURSTS = Row(
     "bursts",
     "bursts of events into a running worker: from the append to the end of the handler",
     "ms",
-    note="A worker runs in a thread beside. Bursts come with pauses between them, so it sleeps when one begins; the"
+    note="A worker runs in another thread. Bursts come with pauses between them, so it sleeps when one begins; the"
     " events of a burst wait for those before them.",
     axis="percentile",
 )
@@ -43,7 +43,7 @@ DUAL_FRONTIER = Row(
     "the dual frontier: every target's watermark while a burst, a slow handler and new targets come together",
     "position",
     note="One worker. Idle targets follow the head without work; fast ones never wait for the slow one; those that a"
-    " new reaction discovers in an old log begin at its first event, hold up nobody, and catch up; all come to the"
+    " new reaction discovers in an old log start at its first event, delay no others, and catch up; all reach the"
     " head.",
     axis="seconds",
     trace=True,
