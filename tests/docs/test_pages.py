@@ -34,3 +34,15 @@ def test_the_extra_named_all_has_every_other_one() -> None:
     named = re.fullmatch(r"act-fast\[(.*)\]", extras["all"][0])
     assert named is not None
     assert sorted(named[1].split(",")) == sorted(extras.keys() - {"all"})
+
+
+def test_prose_wraps_at_a_hundred_columns() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "bench" / "README.md"]
+    long = [
+        f"{page.relative_to(ROOT)}: {line}"
+        for page in pages
+        if page.parent.name != "reference"
+        for line in re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.DOTALL | re.MULTILINE).splitlines()
+        if len(line) > 100 and not line.startswith(("|", "#", "!", "    ")) and " " in line.strip()[:100].lstrip("* -")
+    ]
+    assert long == []
