@@ -8,17 +8,18 @@ from argparse import Namespace
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from act_fast import AsyncAct
+from act_fast import Act, AsyncAct
 from act_fast._workers.host import Host
 from act_fast._workers.report_start import report_start
-from act_fast.cli.input.app import find_app
+from act_fast.cli.input.app import find_app, find_object
 from act_fast.cli.input.arguments import Commands, add_command, count
 from act_fast.cli.output.logs import FORMATS, LEVELS, Format, Level, json_record, log_to_stderr
 from act_fast.cli.output.terminal import guard_terminals
+from act_fast.cli.tenants import Make, Tenants, check
 from act_fast.cli.worker_processes import Workers, end_with_parent, leave_ctrl_c_to_parent, stop_upon_sigterm
 from act_fast.errors import ValidationError
 
-__all__ = ["add", "work"]
+__all__ = ["add", "work", "work_on_stores"]
 
 DESCRIPTION = """\
 Run the reactions of an app in worker processes until SIGTERM or Ctrl-C. They
@@ -28,6 +29,11 @@ it held are taken over when its leases expire.
 
 MODULE:APP is an app or a function that makes one. Each process imports the
 module, from the current directory if it is there.
+
+With --stores it is a function of a path that makes the app of the store there,
+and each process works on all stores whose paths match. A store that appears is
+worked on within seconds, one that was removed is let go of, and one that fails
+is tried again without holding up the others.
 
 On shutdown, in-flight events are finished, within the grace period, and no
 others are started. A second Ctrl-C ends at once.
@@ -41,7 +47,8 @@ of an exception error and traceback."""
 
 EXAMPLES = """\
 bank:app --workers 4
-bank:app --lanes mail,default --grace 60"""
+bank:app --lanes mail,default --grace 60
+bank:app_of --stores '/var/lib/bank/*.act'"""
 
 _MOST = 1024
 
@@ -57,6 +64,10 @@ def add(commands: Commands) -> None:
         examples=EXAMPLES,
     )
     parser.add_argument("app", metavar="MODULE:APP", help="the app")
+    parser.add_argument("--stores", metavar="PATTERN", help="work on all stores at paths that match")
+    parser.add_argument(
+        "--look-every", metavar="S", type=_seconds, default=5.0, help="seconds between two looks for new stores (5)"
+    )
     parser.add_argument("--workers", metavar="N", type=_workers, default=1, help="how many processes (1)")
     parser.add_argument("--lanes", metavar="A,B", type=_names, help="work on these lanes only (all)")
     parser.add_argument(
@@ -100,12 +111,55 @@ async def _work_async(app: AsyncAct, lanes: Sequence[str] | None, concurrency: i
         await app._run(worker)
 
 
+def work_on_stores(
+    address: str,
+    pattern: str,
+    look_every: float,
+    lanes: Sequence[str] | None,
+    concurrency: int,
+    grace: float,
+    level: Level,
+    format: Format,
+) -> None:
+    """What each process does that works on many stores."""
+    leave_ctrl_c_to_parent()
+    guard_terminals(stdout=False)
+    sys.path.insert(0, "")
+    make = _function_of_a_path(address)
+    log_to_stderr(level, format)
+    tenants = Tenants(make, pattern, lanes, concurrency, grace, look_every)
+    end_with_parent(tenants.stop)
+    stop_upon_sigterm(tenants.stop)
+    tenants.run()
+
+
 def _run(arguments: Namespace) -> int:
     level, form = arguments.log_level, arguments.log_format
-    _check(arguments.app, arguments.lanes, level, form)
-    given = (arguments.app, arguments.lanes, arguments.concurrency, arguments.grace, level, form)
-    workers = Workers(arguments.workers, work, given, arguments.grace, _say_json if form == "json" else _say)
+    given = (arguments.lanes, arguments.concurrency, arguments.grace, level, form)
+    say = _say_json if form == "json" else _say
+    if arguments.stores is None:
+        _check(arguments.app, arguments.lanes, level, form)
+        workers = Workers(arguments.workers, work, (arguments.app, *given), arguments.grace, say)
+    else:
+        _check_stores(arguments.app, arguments.stores, arguments.lanes, level, form)
+        stores = (arguments.app, arguments.stores, max(arguments.look_every, 0.05))
+        workers = Workers(arguments.workers, work_on_stores, (*stores, *given), arguments.grace, say)
     return 0 if workers.run() else 1
+
+
+def _function_of_a_path(address: str) -> Make:
+    found = find_object(address)
+    if not callable(found) or isinstance(found, type):
+        raise ValidationError(f"with --stores, {address} must be a function of a path that makes an app")
+    return found
+
+
+def _check_stores(address: str, pattern: str, lanes: Sequence[str] | None, level: Level, format: Format) -> None:
+    make = _function_of_a_path(address)
+    log_to_stderr(level, format)
+    for app in check(make, pattern):
+        _check_app(address, app, lanes)
+        report_start(app._program)
 
 
 def _check(address: str, lanes: Sequence[str] | None, level: Level, format: Format) -> None:
@@ -114,14 +168,18 @@ def _check(address: str, lanes: Sequence[str] | None, level: Level, format: Form
     log_to_stderr(level, format)
     plain = app.sync if isinstance(app, AsyncAct) else app
     with plain:
-        if not plain.reactions:
-            raise ValidationError(f"{address} has no reactions; declare some with @app.on(...)")
-        if getattr(plain.store, "path", None) == "memory:":
-            raise ValidationError(f"{address} keeps its events in memory, where other processes cannot see them")
-        for name in lanes or ():
-            if name not in plain.lanes:
-                raise ValidationError(f"there is no lane {name!r}; there is {', '.join(map(repr, plain.lanes))}")
+        _check_app(address, plain, lanes)
         report_start(plain._program)
+
+
+def _check_app(address: str, app: Act, lanes: Sequence[str] | None) -> None:
+    if not app.reactions:
+        raise ValidationError(f"{address} has no reactions; declare some with @app.on(...)")
+    if getattr(app.store, "path", None) == "memory:":
+        raise ValidationError(f"{address} keeps its events in memory, where other processes cannot see them")
+    for name in lanes or ():
+        if name not in app.lanes:
+            raise ValidationError(f"there is no lane {name!r}; there is {', '.join(map(repr, app.lanes))}")
 
 
 def _say(line: str) -> None:
