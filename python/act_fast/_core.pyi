@@ -232,6 +232,11 @@ class Log:
         """Open the replica of a replicated store. With a genesis, (store id, size of a log file): that of this store,
         which is made where there is none. Without a durability: that of whoever has it open, else "interval"."""
 
+    @staticmethod
+    def replica_remains(path: str) -> tuple[bytes | None, int | None]:
+        """What can still be told of the replica at a path, however damaged it is: its store id, and how far it had
+        applied records."""
+
     @property
     def is_replica(self) -> bool:
         """Whether this is the replica of a replicated store."""
@@ -259,7 +264,7 @@ class Log:
     def version_at(self, stream: str, position: int) -> int:
         """The version that a stream had when a position was the last."""
 
-    def check_proposal(self, parts: Sequence[ProposedPart], meta: bytes) -> None:
+    def check_proposal(self, parts: Sequence[ProposedPart], meta: bytes, payload_max_bytes: int) -> None:
         """Refuse a commit that replicas would refuse whatever the versions of its streams are, or that no log takes."""
 
     @staticmethod

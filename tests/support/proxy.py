@@ -14,14 +14,14 @@ class Proxy:
     """Passes bytes on between clients and a server on loopback.
 
     Attributes:
-        port: where clients connect.
+        port: where clients connect; one that is free unless it is given.
         asked: called with what a client sends; when it answers True, it is kept back and the connection is cut.
         answered: the same for what the server sends.
     """
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, port: int = 0) -> None:
         self._server_port = server_port
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server(("127.0.0.1", port))
         self.port = self._listening.getsockname()[1]
         self.asked: Callable[[bytes], bool] = lambda data: False
         self.answered: Callable[[bytes], bool] = lambda data: False

@@ -13,7 +13,7 @@ from act_fast._checks import arguments
 from act_fast._checks.extras import need
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import ActError, ValidationError
-from act_fast.monitoring.counts import COUNTERS, counts_of
+from act_fast.monitoring.counts import COUNTERS, PROPOSALS, counts_of, proposals_of
 from act_fast.monitoring.overview import Overview, ReactionOverview, look
 
 __all__ = ["instrument"]
@@ -63,7 +63,7 @@ def instrument(app: Act | AsyncAct, /, *, fresh: float = 5.0, meter_provider: An
     meter.create_observable_gauge(
         "act_fast.reaction.targets", [observed.targets], "{target}", "targets of a reaction, by state"
     )
-    for name, text in COUNTERS.items():
+    for name, text in (COUNTERS | (PROPOSALS if proposals_of(plain.store) else {})).items():
         meter.create_observable_counter(f"act_fast.{name.replace('_', '.')}", [observed.count(name)], "1", text)
     durations = meter.create_histogram("act_fast.reaction.duration", "s", "time that the events of a lease take")
     plain._program.timing = lambda reaction, took, events: durations.record(took, {"act_fast.reaction": reaction})

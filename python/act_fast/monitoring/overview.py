@@ -67,11 +67,13 @@ class ReplicaOverview(msgspec.Struct, frozen=True):
         lag: how far it is behind the ordered log, as a difference of places; None where the engine cannot be asked.
         members: how many nodes have the store open, as far as this one has heard.
         trouble: why it cannot go on just now; empty while all is well.
+        set_aside: how many replicas that were damaged or too old are kept beside it.
     """
 
     lag: int | None
     members: int
     trouble: str
+    set_aside: int = 0
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -192,7 +194,7 @@ def _replica(store: Store) -> ReplicaOverview | None:
         lag = store.lag
     except EngineError as error:
         trouble = trouble or str(error)
-    return ReplicaOverview(lag, len(store.members()), trouble)
+    return ReplicaOverview(lag, len(store.members()), trouble, len(store.set_aside))
 
 
 class _Behind:

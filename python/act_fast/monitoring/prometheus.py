@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from act_fast.monitoring.counts import COUNTERS, counts_of
+from act_fast.monitoring.counts import COUNTERS, PROPOSALS, counts_of
 from act_fast.monitoring.overview import Overview, ReplicaOverview, Source, look
 
 __all__ = ["OPENMETRICS", "PLAIN", "metrics_text", "written"]
@@ -27,7 +27,7 @@ class Family(NamedTuple):
 def metrics_text(source: Source, /, *, openmetrics: bool = False) -> str:
     """How a store and its reactions are doing, as text for Prometheus. No label is per stream or target.
 
-    For an app, it includes what this process has counted.
+    For an app, and a store on several machines, it includes what this process has counted.
 
     Args:
         source: an app, a store, or the path or address of an existing one.
@@ -66,14 +66,16 @@ def _families(overview: Overview, counts: Mapping[str, float]) -> Iterator[Famil
     if overview.replica is not None:
         yield from _of_replica(overview.replica)
     for name, value in counts.items():
-        kind = "counter" if name in COUNTERS else "gauge"
-        yield Family(name, COUNTERS.get(name) or "Live states in the cache of this process.", kind, [({}, value)])
+        counted = COUNTERS.get(name) or PROPOSALS.get(name)
+        kind = "gauge" if counted is None else "counter"
+        yield Family(name, counted or "Live states in the cache of this process.", kind, [({}, value)])
 
 
 def _of_replica(replica: ReplicaOverview) -> Iterator[Family]:
     if replica.lag is not None:
         yield _gauge("replica_lag_places", "How far the replica is behind the ordered log.", replica.lag)
     yield _gauge("replica_members", "Nodes that have the store open.", replica.members)
+    yield _gauge("replica_set_aside", "Damaged or outdated replicas kept beside it.", replica.set_aside)
     yield _gauge("replica_stuck", "1 while the replica cannot continue.", bool(replica.trouble))
 
 

@@ -177,7 +177,7 @@ fn options_of_a_replica_have_no_say_in_what_is_accepted() {
     let event = [NewEvent { name: "Happened", data: &[b'1'; 11] }];
     let part = Part { stream: "a", events: &event, expected: None };
     assert!(
-        matches!(log.check_proposal(&[part], b""), Err(Error::Invalid(_))),
+        matches!(log.check_proposal(&[part], b"", 10), Err(Error::Invalid(_))),
         "but they are looked at before proposing"
     );
 }

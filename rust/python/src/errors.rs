@@ -41,6 +41,14 @@ pub(crate) fn raised(error: Error) -> PyErr {
     }
 }
 
+/// The exception for an error about what a replica keeps beside its log, before any record of others was read.
+pub(crate) fn raised_for_kept(error: Error) -> PyErr {
+    match error {
+        Error::Record(message) => python::StoreCorruptError::new_err(message),
+        error => raised(error),
+    }
+}
+
 /// `ValidationError`.
 pub(crate) fn invalid(message: String) -> PyErr {
     python::ValidationError::new_err(message)

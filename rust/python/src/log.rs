@@ -118,6 +118,14 @@ impl Log {
         Ok(Self { handle: Handle::new(log), disk, options })
     }
 
+    /// What can still be told of the replica at a path, however damaged it is: its store id, and how far it had applied
+    /// records.
+    #[staticmethod]
+    fn replica_remains(py: Python<'_>, path: PathBuf) -> (Option<Bound<'_, PyBytes>>, Option<u64>) {
+        let (id, place) = act_fast_core::Log::replica_remains(&RealDisk::new(&path));
+        (id.map(|id| PyBytes::new(py, &id)), place)
+    }
+
     /// Whether this is the replica of a replicated store.
     #[getter]
     fn is_replica(&self) -> PyResult<bool> {
@@ -163,10 +171,10 @@ impl Log {
     }
 
     /// Refuse a commit that replicas would refuse whatever the versions of its streams are, or that no log takes.
-    fn check_proposal(&self, parts: &Bound<'_, PyAny>, meta: &[u8]) -> PyResult<()> {
+    fn check_proposal(&self, parts: &Bound<'_, PyAny>, meta: &[u8], payload_max_bytes: usize) -> PyResult<()> {
         let given = Parts::new(parts)?;
         let events = given.events()?;
-        self.handle.get()?.check_proposal(&given.parts(&events)?, meta).map_err(raised)
+        self.handle.get()?.check_proposal(&given.parts(&events)?, meta, payload_max_bytes).map_err(raised)
     }
 
     /// Open a store in anonymous memory.

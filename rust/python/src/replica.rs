@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::arguments::{self, Parts};
-use crate::errors::{invalid, raised};
+use crate::errors::{invalid, raised, raised_for_kept};
 use crate::handle::Handle;
 use crate::log::Log;
 
@@ -118,7 +118,7 @@ impl Applier {
     fn new(py: Python<'_>, log: &Bound<'_, Log>, state: Option<&[u8]>) -> PyResult<Self> {
         let handle = log.get().handle().pinned()?;
         let log = handle.get()?;
-        let applier = py.detach(|| replica::Applier::new(&log, state)).map_err(raised)?;
+        let applier = py.detach(|| replica::Applier::new(&log, state)).map_err(raised_for_kept)?;
         Ok(Self { handle, applier: Mutex::new(applier) })
     }
 

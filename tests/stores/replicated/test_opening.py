@@ -124,6 +124,23 @@ def test_a_forked_child_drops_a_store_whatever_the_moment_of_the_fork(tmp_path: 
         store.close()
 
 
+def test_a_store_is_collected_by_a_thread_that_has_its_locks(tmp_path: Path) -> None:
+    store = ReplicatedStore(MemoryEngine().open(), tmp_path / "replica")
+    proposer, applier, cycle = store._proposer, store._applier, [store]
+    cycle.append(cycle)  # type: ignore[arg-type]
+    del store, cycle
+
+    def collect() -> None:
+        with proposer._lock, applier._closing._cond:
+            gc.collect()
+
+    collecting = threading.Thread(target=collect, daemon=True)
+    collecting.start()
+    collecting.join(10)
+    assert not collecting.is_alive()
+    until(lambda: not any(each.is_alive() for each in [*proposer._threads, applier._thread]))
+
+
 def test_a_member_that_cannot_be_read_is_passed_over(tmp_path: Path) -> None:
     engine = MemoryEngine()
     with ReplicatedStore(engine.open(), tmp_path / "replica") as store:

@@ -10,8 +10,10 @@ from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.rows import printable
 from act_fast.cli.output.terminal import console, draws, json_line
+from act_fast.errors import EngineError
 from act_fast.monitoring.words import counted
 from act_fast.stores.port import Store
+from act_fast.stores.replicated.opening import SetAside
 from act_fast.stores.replicated.state import Member
 
 __all__ = ["add"]
@@ -30,8 +32,10 @@ class Replica(msgspec.Struct):
 
     engine: str
     folder: str
-    lag: int
+    lag: int | None
     members: list[Member]
+    trouble: str
+    set_aside: list[SetAside]
 
 
 class Info(msgspec.Struct, omit_defaults=True):
@@ -92,7 +96,12 @@ def _replica(store: Store) -> Replica | None:
 
     if not isinstance(store, ReplicatedStore):
         return None
-    return Replica(store.engine, store.path, store.lag, store.members())
+    lag, trouble = None, store.trouble
+    try:
+        lag = store.lag
+    except EngineError as error:
+        trouble = trouble or str(error)
+    return Replica(store.engine, store.path, lag, store.members(), trouble, store.set_aside)
 
 
 def _show_lines(info: Info) -> None:
@@ -103,7 +112,11 @@ def _show_lines(info: Info) -> None:
     if info.replica is not None:
         print("engine", printable(info.replica.engine), sep="\t")
         print("replica", printable(info.replica.folder), sep="\t")
-        print("lag", info.replica.lag, sep="\t")
+        print("lag", "" if info.replica.lag is None else info.replica.lag, sep="\t")
+        if info.replica.trouble:
+            print("trouble", printable(info.replica.trouble), sep="\t")
+        for aside in info.replica.set_aside:
+            print("set aside", printable(aside.path), _moment(aside.at), printable(aside.why), sep="\t")
         for member in info.replica.members:
             print("member", printable(member.node), printable(member.replica), member.place, sep="\t")
 
@@ -125,6 +138,11 @@ def _show_table(info: Info) -> None:
     if info.replica is not None:
         table.add_row("engine", Text(printable(info.replica.engine)))
         table.add_row("replica", Text(f"{printable(info.replica.folder)}, {_behind(info.replica.lag)}"))
+        if info.replica.trouble:
+            table.add_row("trouble", Text(printable(info.replica.trouble), style="red"))
+        for aside in info.replica.set_aside:
+            why = f"{printable(aside.path)}, {_moment(aside.at)}: {printable(aside.why)}"
+            table.add_row("set aside", Text(why, style="yellow"))
         for member in info.replica.members:
             table.add_row("member", Text(f"{printable(member.node)}, {printable(member.replica)}, at {member.place}"))
     for name, events in sorted(info.names.items(), key=lambda item: -item[1]):
@@ -132,7 +150,9 @@ def _show_table(info: Info) -> None:
     console().print(table)
 
 
-def _behind(lag: int) -> str:
+def _behind(lag: int | None) -> str:
+    if lag is None:
+        return "cut off from the engine"
     return f"{lag:,} places behind" if lag else "up to date"
 
 

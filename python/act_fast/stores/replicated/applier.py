@@ -19,9 +19,12 @@ from act_fast import _core
 from act_fast._runtime.file_lock import FileLock
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log as logger
-from act_fast.errors import StoreClosedError, StoreError
+from act_fast.errors import StoreClosedError, StoreCorruptError, StoreError
 from act_fast.stores.ordered.port import OrderedLog
+from act_fast.stores.replicated.late import LateLog
+from act_fast.stores.replicated.opening import mark_damaged
 from act_fast.stores.replicated.state import Applied, Member, State
+from act_fast.stores.replicated.trouble import SharedTrouble
 
 __all__ = ["Applier"]
 
@@ -54,7 +57,10 @@ class Applier:
         self._state = state
         self._lock = FileLock(folder / "applier", os.O_RDWR | os.O_CREAT)
         self._closing = threading.Event()
+        self.begun: Final = threading.Event()
+        """Set once this process applies, or cannot, or another one does."""
         self._trouble: Exception | None = None
+        self._shared = SharedTrouble(folder)
         self.applies: bool = False
         self._saved_at = 0.0
         self._unsaved = 0
@@ -76,8 +82,14 @@ class Applier:
 
     @property
     def trouble(self) -> Exception | None:
-        """Why nothing is applied just now; None while all is well, and where another process applies."""
-        return self._trouble
+        """Why nothing is applied just now, in this process or in another one that applies; None while all is well."""
+        found = self._trouble if self.applies or self._trouble is not None else self._shared.heard()
+        return found or (self._ordered.trouble if isinstance(self._ordered, LateLog) else None)
+
+    @property
+    def process(self) -> int | None:
+        """The process that applies, as far as is known."""
+        return os.getpid() if self.applies else self._shared.process()
 
     def save(self, timeout: float) -> int:
         """Have what was applied so far kept, so that a copy begins there; its place.
@@ -107,15 +119,21 @@ class Applier:
         self._lock.close()
 
     def abandon(self) -> None:
-        """Come to an end, soon and without waiting for it, and let go of the ordered log: nobody else will."""
+        """Come to an end, soon and without waiting for it, and let go of the ordered log: nobody else will.
+
+        Takes no lock, such as that of an event: whoever collects a store may have any.
+        """
         self._abandoned = True
-        self._closing.set()
+
+    @property
+    def _ends(self) -> bool:
+        return self._abandoned or self._closing.is_set()
 
     def _run(self) -> None:
         try:
             self._go_on()
         except BaseException as error:
-            self._trouble = StoreError(f"nothing is applied to {self._log.path} any more: {error!r}")
+            self._tell(StoreError(f"nothing is applied to {self._log.path} any more: {error!r}"))
             raise
         finally:
             self._lock.close()  # whatever ended this thread, another process may go on
@@ -124,30 +142,47 @@ class Applier:
                 self._ordered.close()
 
     def _go_on(self) -> None:
-        while not self._closing.is_set():
+        while not self._ends:
             if not self.applies and not self._lock.take():
+                self.begun.set()
                 self._closing.wait(_LOOK_SECONDS)
                 continue
-            self.applies = True
+            if not self.applies:
+                self.applies = True
+                self._shared.say(None)
             try:
                 self._apply()
                 return
             except StoreClosedError:
                 return
             except Exception as error:
-                if self._trouble is None or str(self._trouble) != str(error):
-                    logger.warning("nothing is applied to the replica %s: %s", self._log.path, error)
-                self._trouble = error
+                self._tell(error)
                 self._closing.wait(_RETRY_SECONDS)
+
+    def _tell(self, trouble: Exception | None) -> None:
+        """Let all processes of the machine know what is wrong, or that all is well again."""
+        before, self._trouble = self._trouble, trouble
+        self.begun.set()
+        if str(before) == str(trouble):
+            return
+        if self.applies:
+            self._shared.say(trouble)
+        if trouble is None:
+            logger.info("what comes is applied to the replica %s again", self._log.path)
+            return
+        logger.warning("nothing is applied to the replica %s: %s", self._log.path, str(trouble))
+        if isinstance(trouble, StoreCorruptError):
+            mark_damaged(Path(self._log.path), str(trouble))
 
     def _apply(self) -> None:
         self._core = None
-        while not self._closing.is_set():
+        while not self._ends:
             with self._applying:
                 if self._core is None:  # at the beginning, and when applying has failed halfway
                     self._core = _core.Applier(self._log, self._state.core())
                     self._saved_at, self._unsaved = time.monotonic(), 0
                     self._ordered.skip(self._core.place)
+                    self.begun.set()
                 core = self._core
             try:
                 entries = self._ordered.read(core.place, timeout=_READ_SECONDS)
@@ -157,7 +192,7 @@ class Applier:
                 if self._core is core:
                     self._take_in(core, entries)
                     self._take_offered(core)
-                    self._trouble = None
+                    self._tell(None)
                     self._save(core, at_once=False)
             self._speak()
         with self._applying:

@@ -4,11 +4,12 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, Self
 
-from act_fast.errors import StoreCorruptError
+from act_fast.errors import StoreError
 
-__all__ = ["UNSEEN_MAX", "Change", "addresses", "packed", "unpacked"]
+__all__ = ["UNSEEN_MAX", "Change", "ChangePart", "addresses", "packed", "unpacked"]
 
 _HEAD: Final = struct.Struct("<Qq")
+_PART: Final = struct.Struct("<qII")
 _ADDRESS: Final = struct.Struct(">Q")
 UNSEEN_MAX: Final = 1_000
 """So many changes of others a change may not have seen. All replicas have at least so many."""
@@ -35,16 +36,57 @@ class Change(NamedTuple):
         """The change that is the body of a record.
 
         Raises:
-            StoreCorruptError: it is none.
+            StoreError: it is none.
         """
         if len(body) < _HEAD.size or (len(body) - _HEAD.size) % _PACKED_BYTES:
-            raise StoreCorruptError("a record of reactions does not hold whole lines")
+            raise StoreError("a record of reactions does not hold whole lines")
         number, mark = _HEAD.unpack_from(body)
         return cls(number, mark, body[_HEAD.size :])
 
     def body(self) -> bytes:
         """The body of its record."""
         return _HEAD.pack(self.number, self.mark) + self.lines
+
+
+class ChangePart(NamedTuple):
+    """A part of the body of a change that is too large for one record. The change counts once all parts are there.
+
+    Attributes:
+        mark: of the change.
+        at: which part this is, from 0.
+        parts: how many there are.
+        piece: of the body.
+    """
+
+    mark: int
+    at: int
+    parts: int
+    piece: bytes
+
+    @classmethod
+    def of(cls, change: Change, bytes_max: int) -> list[Self]:
+        """The parts of a change, whose records have at most so many bytes besides their heads."""
+        body, size = change.body(), bytes_max - _PART.size
+        pieces = [body[at : at + size] for at in range(0, len(body), size)]
+        return [cls(change.mark, number, len(pieces), piece) for number, piece in enumerate(pieces)]
+
+    @classmethod
+    def read(cls, body: bytes) -> Self:
+        """The part that is the body of a record.
+
+        Raises:
+            StoreError: it is none.
+        """
+        if len(body) < _PART.size:
+            raise StoreError("a record that should be a part of a change is too short")
+        mark, at, parts = _PART.unpack_from(body)
+        if at >= parts:
+            raise StoreError(f"a record is part {at + 1} of {parts} of a change")
+        return cls(mark, at, parts, body[_PART.size :])
+
+    def body(self) -> bytes:
+        """The body of its record."""
+        return _PART.pack(self.mark, self.at, self.parts) + self.piece
 
 
 def packed(lines: Iterable[tuple[int, bytes]]) -> bytes:

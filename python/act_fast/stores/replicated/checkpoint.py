@@ -98,15 +98,21 @@ def newest(where: Path) -> Checkpoint | None:
     return found[-1] if found else None
 
 
-def load(checkpoint: Checkpoint, target: Path, progress: Progress | None = None) -> None:
+def load(checkpoint: Checkpoint, target: Path, progress: Progress | None = None, *, away: Path | None = None) -> None:
     """Make the replica of a checkpoint at a path where nothing is. It is there whole or not at all.
+
+    Args:
+        checkpoint: which one.
+        target: where.
+        progress: called now and then with (bytes done, bytes in all).
+        away: where to put what is at `target`, once the new one is whole.
 
     Raises:
         ValidationError: there is something at `target`.
         StoreCorruptError: a file of the checkpoint is missing, or does not hold what the manifest says.
         StoreFullError: there is no room.
     """
-    if target.exists():
+    if away is None and target.exists():
         raise ValidationError(f"there is something at {target} already")
     target.parent.mkdir(parents=True, exist_ok=True)
     making = target.with_name(f".{target.name}.making")
@@ -120,6 +126,8 @@ def load(checkpoint: Checkpoint, target: Path, progress: Progress | None = None)
             done += expected.bytes
             if progress is not None:
                 progress(done, total)
+        if away is not None:
+            os.rename(target, away)
         os.rename(making, target)
         _flush(target.parent)
     except OSError as error:

@@ -15,7 +15,7 @@ from act_fast.errors import OutcomeUnknownError
 from act_fast.stores.database.lines import Page
 from act_fast.stores.database.mirrored import Away, Outrun, Seen
 from act_fast.stores.database.news import Told
-from act_fast.stores.replicated.changes import Change
+from act_fast.stores.replicated.changes import Change, ChangePart
 from act_fast.stores.replicated.proposer import Proposer
 from act_fast.stores.replicated.state import State
 
@@ -74,13 +74,20 @@ class ReplicaKeeper:
         """Propose a change, which lasts once it was applied; the number that it has got."""
         self._state.end()
         try:
-            self._proposer.propose("reactions", Change(number, mark, lines).body())
+            self._propose(Change(number, mark, lines))
         except OutcomeUnknownError as error:
             raise Away(*error.args) from error
         found = self._state.number_of(number - 1, mark)
         if found is None:
             raise Outrun("another program has changed the same targets")
         return found
+
+    def _propose(self, change: Change) -> None:
+        body, limit = change.body(), self._proposer.body_bytes_max
+        if len(body) <= limit:
+            self._proposer.propose("reactions", body)
+        else:
+            self._proposer.propose("part", *(each.body() for each in ChangePart.of(change, limit)))
 
     def end(self) -> None:
         """End a section in which nothing was written."""

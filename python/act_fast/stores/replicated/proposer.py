@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
 
@@ -32,7 +33,7 @@ from act_fast.errors import (
 from act_fast.stores.ordered.port import OrderedLog
 from act_fast.stores.replicated.state import State
 
-__all__ = ["Part", "Proposer"]
+__all__ = ["Part", "Proposed", "Proposer"]
 
 Part: TypeAlias = tuple[str, Sequence[tuple[str, bytes]], int | None]
 """A stream, its events as pairs of name and JSON, and the version that it is expected at."""
@@ -63,18 +64,41 @@ _PART_BYTES: Final = 32
 _EVENT_BYTES: Final = 16
 
 
+@dataclass(slots=True)
+class Proposed:
+    """What has become of the commits that this process has proposed so far.
+
+    Attributes:
+        commits: those whose outcome is known, or will never be.
+        records: the records that they went in; fewer, when many threads append at once.
+        refused: those that were refused: a stream was at another version.
+        failed: those that the engine did not take.
+        unknown: those of which it is not known whether they are there.
+        seconds: how long all of them took, from the call until it was answered.
+    """
+
+    commits: int = 0
+    records: int = 0
+    refused: int = 0
+    failed: int = 0
+    unknown: int = 0
+    seconds: float = 0.0
+
+
 class _Wanted:
     """What one caller wants in the ordered log, and what became of it.
 
     Attributes:
+        began: when it was asked for.
         size: how many bytes it takes in a record, at most.
         outcome: where the parts of a commit are, the place of another record, or an error. None while it is open.
         taken: whether it is in a record, which can no longer be called back.
     """
 
-    __slots__ = ("_told", "outcome", "size", "taken")
+    __slots__ = ("_told", "began", "outcome", "size", "taken")
 
     def __init__(self, size: int) -> None:
+        self.began: float = time.monotonic()
         self.size: int = size
         self.outcome: list[Appended] | int | Exception | None = None
         self.taken = False
@@ -178,7 +202,6 @@ class Proposer:
         self._session = secrets.token_bytes(16)
         self._number = 0
         self._session_begins = 0  # the number before its first record
-        self._record_bytes_max = ordered.max_record
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._waiting: deque[_Wanted] = deque()
@@ -186,6 +209,7 @@ class Proposer:
         self._under_way: dict[int, None] = {}  # their numbers, the lowest first
         self._landed: SimpleQueue[_Record | None] = SimpleQueue()
         self._closed = False
+        self.proposed: Final = Proposed()
         self._threads: Final = [
             threading.Thread(target=each, name=name, daemon=True)
             for each, name in ((self._submit_all, "act-fast-propose"), (self._settle_all, "act-fast-settle"))
@@ -222,11 +246,14 @@ class Proposer:
             found += [each for each in self._have(first) if isinstance(each, list)]
         return found
 
-    def propose(self, kind: str, body: bytes) -> int:
-        """Have a record of another kind in the ordered log, and applied here; its place."""
-        (found,) = self._have([_Body(kind, body)])
-        assert isinstance(found, int)
-        return found
+    def propose(self, kind: str, *bodies: bytes) -> None:
+        """Have records of another kind in the ordered log, in any order, and applied here."""
+        self._have([_Body(kind, body) for body in bodies])
+
+    @property
+    def body_bytes_max(self) -> int:
+        """How large the body of such a record may be."""
+        return min(self._ordered.max_record, _BATCH_BYTES_MAX) - _OVERHEAD_BYTES
 
     def say(self, kind: str, body: bytes) -> None:
         """Have such a record in the ordered log, sooner or later, or not at all."""
@@ -240,13 +267,18 @@ class Proposer:
         """Let what is under way come to its end, and refuse anything else."""
         if self._process != os.getpid():
             return
-        self.abandon()
+        self._refuse()
         for thread in self._threads:
             if thread is not threading.current_thread():
                 thread.join()
 
     def abandon(self) -> None:
-        """Come to an end, soon and without waiting for it."""
+        """Come to an end, soon and without waiting for it. Takes no lock: whoever collects a store may have any."""
+        self._closed = True
+        self._landed.put(None)
+
+    def _refuse(self) -> None:
+        """Refuse what waits, and anything else."""
         with self._lock:
             self._closed = True
             waiting = list(self._waiting)
@@ -258,10 +290,11 @@ class Proposer:
 
     def _have(self, wanted: Sequence[_Wanted]) -> list[list[Appended] | int]:
         largest = max(each.size if isinstance(each, _Commit) else 0 for each in wanted)  # others may be compressed
-        if largest + _OVERHEAD_BYTES > self._record_bytes_max:
+        limit = self._ordered.max_record
+        if largest + _OVERHEAD_BYTES > limit:
             raise ValidationError(
                 f"a commit of {largest:,} bytes does not fit into a record, which may have"
-                f" {self._record_bytes_max:,} bytes in {self._ordered.name}; append it in several commits"
+                f" {limit:,} bytes in {self._ordered.name}; append it in several commits"
             )
         if self._process != os.getpid():  # whoever held the lock stayed with the parent
             raise _closed()
@@ -336,7 +369,7 @@ class Proposer:
         size = first[0].size + _OVERHEAD_BYTES
         while isinstance(first[0], _Commit) and waiting and isinstance(waiting[0], _Commit):
             size += waiting[0].size
-            if size > min(self._record_bytes_max, _BATCH_BYTES_MAX):
+            if size > min(self._ordered.max_record, _BATCH_BYTES_MAX):
                 break
             first.append(waiting.popleft())
         return first
@@ -383,7 +416,9 @@ class Proposer:
             except Empty:
                 record = None
             else:
-                ended = ended or record is None
+                if record is None and not ended:
+                    ended = True
+                    self._refuse()  # where it was abandoned, the other thread is told only now
             if record is not None and not record.place:
                 again.append((time.monotonic() + _RETRY_SECONDS, record))
             elif record is not None:
@@ -417,7 +452,7 @@ class Proposer:
         else:
             for wanted, outcome in zip(record.wanted, outcomes, strict=True):
                 wanted.tell(outcome)
-            self._done(record.number)
+            self._done(record.number, record.wanted)
 
     def _wait_applied(self, record: _Record) -> None:
         if record.place <= record.applied:  # what is at that place here is something else
@@ -483,12 +518,26 @@ class Proposer:
     def _end(self, number: int, wanted: Sequence[_Wanted], error: Exception) -> None:
         for each in wanted:
             each.tell(_another(error))
-        self._done(number)
+        self._done(number, wanted)
 
-    def _done(self, number: int) -> None:
+    def _done(self, number: int, wanted: Sequence[_Wanted]) -> None:
         with self._lock:
+            self._count(wanted)
             del self._under_way[number]
             self._changed.notify_all()
+
+    def _count(self, wanted: Sequence[_Wanted]) -> None:
+        commits = [each for each in wanted if isinstance(each, _Commit)]
+        found, now = self.proposed, time.monotonic()
+        found.records += bool(commits)
+        for each in commits:
+            found.commits += 1
+            found.seconds += now - each.began
+            found.refused += isinstance(each.outcome, ConcurrencyError)
+            found.unknown += isinstance(each.outcome, OutcomeUnknownError)
+            found.failed += isinstance(each.outcome, Exception) and not isinstance(
+                each.outcome, ConcurrencyError | OutcomeUnknownError
+            )
 
 
 def _another(error: Exception) -> Exception:

@@ -17,7 +17,7 @@ import msgspec
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import StoreCorruptError, StoreError, StoreFullError
 from act_fast.stores.database.lines import Page
-from act_fast.stores.replicated.changes import UNSEEN_MAX, Change, addresses, packed, unpacked
+from act_fast.stores.replicated.changes import UNSEEN_MAX, Change, ChangePart, addresses, packed, unpacked
 
 __all__ = ["STATE", "Applied", "Member", "State"]
 
@@ -32,6 +32,8 @@ insert or ignore into reactions values (1, 0, 0, 0);
 create table if not exists changes (number integer primary key, mark integer, lines blob);
 create table if not exists lines (address integer primary key, line blob);
 create table if not exists members (session blob primary key, place integer, time_ms integer, said blob);
+create table if not exists parts
+    (mark integer, part integer, count integer, time_ms integer, piece blob, primary key (mark, part));
 create table if not exists duplicates (place integer primary key, first integer);
 """
 _FOLD_CHANGES: Final = 256
@@ -43,6 +45,9 @@ _KEPT_CHANGES: Final = 5_000
 
 _KEPT_DUPLICATES: Final = 100_000
 _KEPT_MEMBERS_MS: Final = 60_000
+_KEPT_PARTS_MS: Final = 600_000
+"""The parts of a change whose proposer died halfway are kept for so long, by the log's time."""
+
 _BUSY_MS: Final = 10_000
 
 
@@ -51,7 +56,7 @@ class Applied(NamedTuple):
 
     Attributes:
         place: where it is in the ordered log.
-        kind: `"reactions"` or `"member"`.
+        kind: `"reactions"`, `"part"` or `"member"`.
         session: of its proposer.
         number: of the record in its session.
         time_ms: the log's time when it was proposed.
@@ -132,6 +137,8 @@ class State:
             for each in applied:
                 if each.kind == "reactions":
                     changed = self._take_change(connection, Change.read(each.body)) or changed
+                elif each.kind == "part":
+                    changed = self._take_part(connection, ChangePart.read(each.body), each.time_ms) or changed
                 elif each.kind == "member":
                     connection.execute(
                         "insert into members values (?, ?, ?, ?) on conflict (session) do update set"
@@ -228,6 +235,19 @@ class State:
         self._unfolded_bytes += len(change.lines)
         return True
 
+    def _take_part(self, connection: sqlite3.Connection, part: ChangePart, time_ms: int) -> bool:
+        """Keep a part of a change, and the change with the last of them; whether reactions have changed."""
+        connection.execute("delete from parts where time_ms < ?", (time_ms - _KEPT_PARTS_MS,))
+        row = (part.mark, part.at, part.parts, time_ms, part.piece)
+        connection.execute("insert or ignore into parts values (?, ?, ?, ?, ?)", row)
+        found = connection.execute(
+            "select piece from parts where mark = ? and count = ? order by part", (part.mark, part.parts)
+        ).fetchall()
+        if len(found) < part.parts:
+            return False
+        connection.execute("delete from parts where mark = ?", (part.mark,))
+        return self._take_change(connection, Change.read(b"".join(piece for (piece,) in found)))
+
     def _fold(self, connection: sqlite3.Connection) -> None:
         number, folded = connection.execute("select number, folded from reactions").fetchone()
         if number - folded < _FOLD_CHANGES and self._unfolded_bytes < _FOLD_BYTES:
@@ -275,5 +295,5 @@ def _as_store_error(error: sqlite3.DatabaseError, path: Path) -> StoreError:
     if code.startswith("SQLITE_FULL"):
         return StoreFullError(f"there is no room for {path}: {error}")
     if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
-        return StoreCorruptError(f"{path} is damaged ({error}); remove the replica's folder, and it is rebuilt")
+        return StoreCorruptError(f"{path} is damaged ({error})")
     return StoreError(f"{path} cannot be used: {error}")

@@ -1,27 +1,25 @@
 """The store on several machines: what is appended goes through an ordered log, all else is here, on a replica."""
 
 import os
-import secrets
 import shutil
 import time
 import weakref
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from act_fast._checks import arguments
-from act_fast._core import Appended, Log, check_commit, genesis_record, read_genesis, record_head
+from act_fast._core import Appended
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress
 from act_fast._runtime.file_lock import FileLock
 from act_fast.errors import (
     EngineAwayError,
-    OutcomeUnknownError,
     StoreClosedError,
+    StoreCorruptError,
     StoreError,
-    StoreFormatError,
-    StoreLockedError,
     ValidationError,
 )
 from act_fast.stores.capabilities import Encoded, ReplayGroups, Rows, Transfer
@@ -29,23 +27,20 @@ from act_fast.stores.database.mirrored import MirroredReactions
 from act_fast.stores.given import cause_of, part, parts_of
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.ordered.port import OrderedLog
-from act_fast.stores.ordered.schemes import open_ordered_log
 from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.replicated.address import place_of
 from act_fast.stores.replicated.applier import Applier
-from act_fast.stores.replicated.checkpoint import Checkpoint, folder_for, keep_newest, load, newest, seal
+from act_fast.stores.replicated.checkpoint import Checkpoint, folder_for, keep_newest, seal
 from act_fast.stores.replicated.keeper import ReplicaKeeper
-from act_fast.stores.replicated.proposer import Part, Proposer
+from act_fast.stores.replicated.opening import FOLDER, Engine, SetAside, mark_damaged, open_replica, set_aside
+from act_fast.stores.replicated.proposer import Part, Proposed, Proposer
 from act_fast.stores.replicated.state import STATE, Member, State
 from act_fast.stores.replicated.transfer import ReplicaTransfer
-from act_fast.stores.values import Append, NewEvent
+from act_fast.stores.values import Append, NewEvent, VerifyReport
 
 __all__ = ["ReplicatedStore"]
 
-_FOLDER: Final = "replica"
-_SEGMENT_BYTES: Final = 64 * 1024 * 1024
 _PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
-_FLUSH_MS: Final = 100
 _CATCH_UP_SECONDS: Final = 30.0
 
 
@@ -77,11 +72,14 @@ class ReplicatedStore(LocalLog):
         "_folder",
         "_ordered",
         "_payload_max_bytes",
+        "_present",
         "_proposer",
         "_state",
     )
 
     _ordered: OrderedLog
+    _state: State
+    _present: FileLock
 
     def __init__(
         self,
@@ -98,17 +96,18 @@ class ReplicatedStore(LocalLog):
             place = place_of(ordered)
             replica = place.replica if replica is None else replica
             checkpoints = place.checkpoints if checkpoints is None else checkpoints
-            self._ordered = open_ordered_log(place.engine)
+            engine = Engine.at(place.engine)
         elif replica is None:
             raise ValidationError("replica must name the folder of this machine's replica")
         else:
-            self._ordered = ordered
+            engine = Engine.of(ordered)
         self._checkpoints = None if checkpoints is None else Path(arguments.directory(checkpoints))
         self._closing: weakref.WeakSet[MirroredReactions] = weakref.WeakSet()
         try:
-            self._open(Path(arguments.directory(replica)), create)
+            self._open(engine, Path(arguments.directory(replica)), create)
         except BaseException:
-            self._ordered.close()
+            if not isinstance(ordered, str):
+                ordered.close()
             raise
 
     @staticmethod
@@ -120,73 +119,51 @@ class ReplicatedStore(LocalLog):
         """
         raise ValidationError("a store on an ordered log has no tables: there is nothing to upgrade")
 
-    def _open(self, path: Path, create: bool) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        making = FileLock(path.with_name(f".{path.name}.opening"), os.O_RDWR | os.O_CREAT)
-        try:
-            making.wait()  # one process of the machine makes the replica, or makes it again
-            genesis = self._prepare(path, create)
-            log = Log.open_replica(str(path), "interval", _FLUSH_MS, False, genesis)
-        finally:
-            making.close()
-        self._begin(log)
-        try:
-            if genesis is None:
-                _check_goes_with(self._ordered, str(path), self._log.store_id, self._log.applied())
-            self._folder = path / _FOLDER
-            self._state = State(self._folder)
-            self._applier = Applier(self._ordered, self._log, self._state, self._folder)
-            store_id = bytes.fromhex(self._log.store_id.replace("-", ""))
-            applier = weakref.ref(self._applier)
-            self._proposer = Proposer(
-                self._ordered,
-                self._log,
-                self._state,
-                store_id,
-                lambda: _trouble_of(applier()),
-                lambda place, record: _offer_to(applier(), place, record),
-            )
-            self._applier.say = self._proposer.say
-            self._catch_up()
-        except BaseException:
-            self.close()
-            raise
+    def _open(self, engine: Engine, path: Path, create: bool) -> None:
+        damage = ""
+        while True:
+            opened = open_replica(engine, path, self._checkpoints, create=create, damage=damage)
+            self._ordered, self._state, self._present = opened.ordered, opened.state, opened.present
+            self._begin(opened.log)
+            try:
+                self._start(path / FOLDER)
+                return
+            except BaseException as error:
+                self._end()
+                engine.release(self._ordered)
+                super().close()
+                if damage or not isinstance(error, StoreCorruptError):
+                    raise
+                damage = str(error)
+                mark_damaged(path, damage)
+
+    def _start(self, folder: Path) -> None:
+        """Begin to apply and to propose."""
+        self._folder = folder
+        self._applier = Applier(self._ordered, self._log, self._state, folder)
+        applier = weakref.ref(self._applier)
+        self._proposer = Proposer(
+            self._ordered,
+            self._log,
+            self._state,
+            bytes.fromhex(self._log.store_id.replace("-", "")),
+            lambda: _trouble_of(applier()),
+            lambda place, record: _offer_to(applier(), place, record),
+        )
+        self._applier.say = self._proposer.say
+        self._catch_up()
         self._finalizer = weakref.finalize(self, _let_go, self._proposer, self._applier, os.getpid())
         self._finalizer.atexit = False
 
-    def _prepare(self, path: Path, create: bool) -> tuple[bytes, int] | None:
-        """Have a replica at a path that can go on; what the store began with, where the log is still to be made."""
-        first, known = self._ordered.first(), (path / "log").is_dir()
-        if first > 1 and known:
-            if first <= _going_on(path) + 1:
-                return None
-            self._set_aside(path)
-            known = False
-        if self._checkpoints is not None and not known:
-            found = newest(self._checkpoints)
-            if found is not None:
-                _check_goes_with(self._ordered, f"the checkpoint {found.path}", found.store_id, found.place)
-                load(found, path)
-                return None
-        if known and not self._ordered.head():
-            raise StoreError(
-                f"{self._ordered.name} is empty, but {path} is the replica of a store: the engine has lost it, or it is"
-                " another engine; for a new store, choose another path"
-            )
-        return _genesis(self._ordered, create)
-
-    def _set_aside(self, path: Path) -> None:
-        """Rename a replica that is too old, and that no process has open."""
-        where = f"{path} is older than what is left of {self._ordered.name}"
-        if self._checkpoints is None or newest(self._checkpoints) is None:
-            raise StoreError(f"{where}; name the folder of its checkpoints, with `checkpoints=`, to make it again")
-        lock = FileLock(path / _FOLDER / "applier", os.O_RDWR | os.O_CREAT)
-        try:
-            if not lock.take():
-                raise StoreLockedError(f"{where}, and other processes have it open; end them to make it again")
-            os.rename(path, path.with_name(f"{path.name}.old-{time.time_ns() // 1_000_000}"))
-        finally:
-            lock.close()
+    def _end(self) -> None:
+        """End what `_start` has begun, and let go of the files that are kept beside the log."""
+        with suppress(AttributeError):  # it was not opened whole
+            self._proposer.close()
+            self._applier.end()
+        with suppress(AttributeError):
+            self._applier.close()
+        self._state.close()
+        self._present.close()
 
     @property
     def engine(self) -> str:
@@ -195,13 +172,27 @@ class ReplicatedStore(LocalLog):
 
     @property
     def trouble(self) -> str:
-        """Why this process cannot apply what comes next; empty while all is well, and where another process applies."""
+        """Why what comes next cannot be applied on this machine; empty while all is well."""
         found = self._applier.trouble
         return "" if found is None else str(found)
 
     @property
+    def set_aside(self) -> list[SetAside]:
+        """The replicas at this path that were damaged or too old, and were made again; the oldest first."""
+        return set_aside(Path(self.path))
+
+    @property
+    def proposed(self) -> Proposed:
+        """What has become of the commits that this process has proposed so far."""
+        return replace(self._proposer.proposed)
+
+    @property
     def lag(self) -> int:
-        """How far this replica is behind the ordered log, as a difference of places; 0 when it has all of it."""
+        """How far this replica is behind the ordered log, as a difference of places; 0 when it has all of it.
+
+        Raises:
+            EngineAwayError: the engine cannot be reached.
+        """
         return max(0, self._ordered.head() - self._log.applied())
 
     def append(
@@ -274,8 +265,8 @@ class ReplicatedStore(LocalLog):
         target = folder_for(folder, place)
         try:
             target.mkdir(parents=True)
-            (target / _FOLDER).mkdir()
-            self._state.copy_into(target / _FOLDER / STATE)
+            (target / FOLDER).mkdir()
+            self._state.copy_into(target / FOLDER / STATE)
             self._log.backup(str(target / "backup"), progress)
             for path in (target / "backup").iterdir():
                 path.rename(target / path.name)
@@ -300,6 +291,20 @@ class ReplicatedStore(LocalLog):
         self._check()
         now = self._log.log_time()
         return [each for each in self._state.members() if each.until_ms > now]
+
+    def verify(self, *, progress: Progress | None = None) -> VerifyReport:
+        """Read everything, check every checksum and every index, and report what is wrong and where.
+
+        A replica that is damaged is rebuilt when it is opened next, and no other process has it open.
+
+        Args:
+            progress: called now and then with (bytes done, bytes in all).
+        """
+        report = super().verify(progress=progress)
+        lost = [each for each in report.problems if each.file.startswith("log")]  # an index is made again by itself
+        if lost:
+            mark_damaged(Path(self.path), f"{lost[0].message} (file {lost[0].file}, byte {lost[0].offset})")
+        return report
 
     def flush(self) -> None:
         """Return at once: what was appended is with the engine, which keeps it as durably as it is configured to."""
@@ -340,13 +345,10 @@ class ReplicatedStore(LocalLog):
         for reactions in tuple(self._closing):
             reactions.close()
         try:
-            with suppress(AttributeError):  # it was not opened whole
-                self._proposer.close()
-                self._applier.end()
+            self._proposer.close()
+            self._applier.end()
             self._ordered.close()
-            with suppress(AttributeError):
-                self._applier.close()
-                self._state.close()
+            self._end()
         finally:
             super().close()
 
@@ -355,7 +357,7 @@ class ReplicatedStore(LocalLog):
 
     def _append(self, parts: Sequence[Part], meta: bytes) -> list[Appended]:
         self._check()
-        check_commit(parts, meta, self._payload_max_bytes)
+        self._log.check_proposal(parts, meta, self._payload_max_bytes)
         return self._proposer.append(parts, meta)
 
     def _check(self) -> None:
@@ -365,11 +367,20 @@ class ReplicatedStore(LocalLog):
     def _catch_up(self) -> None:
         """Apply what there is already, unless that takes long."""
         end = time.monotonic() + _CATCH_UP_SECONDS
-        head = self._ordered.head()
-        while self._log.wait_applied(head, 100) < head and time.monotonic() < end:
+        self._applier.begun.wait(_CATCH_UP_SECONDS)
+        try:
+            head = self._ordered.head()
+        except EngineAwayError:
+            head = 0  # it is gone on with once the engine can be reached
+        while True:
             trouble = self._applier.trouble
+            if isinstance(trouble, StoreCorruptError):
+                raise trouble
+            if self._log.applied() >= head or time.monotonic() > end:
+                return
             if trouble is not None and not isinstance(trouble, EngineAwayError):
                 raise StoreError(f"nothing can be applied to {self.path}: {trouble}") from trouble
+            self._log.wait_applied(head, 100)
 
 
 class ReplicaRows:
@@ -392,52 +403,6 @@ class ReplicaRows:
         """Append events as one commit."""
         (appended,) = self._store._append([(stream, events, expected_version)], meta or b"")
         return appended
-
-
-def _genesis(ordered: OrderedLog, create: bool) -> tuple[bytes, int]:
-    """The store id and the segment size that the first record of a log says; made where there is none.
-
-    Raises:
-        StoreFormatError: the log holds something else.
-        StoreError: there is no store, and none is to be made.
-    """
-    while True:
-        if not ordered.head():
-            if not create:
-                raise StoreError(f"there is no store at {ordered.name}; create=True makes one")
-            with suppress(OutcomeUnknownError):  # what is there is seen below
-                ordered.append(genesis_record(secrets.token_bytes(16), _SEGMENT_BYTES))
-        for each in ordered.read(bytes_max=1, timeout=1.0):
-            found = read_genesis(each.record)
-            if found is not None:
-                return found
-            raise StoreFormatError(
-                f"{ordered.name} does not begin like a store: its first record is something else, or was trimmed, and"
-                " there is no checkpoint to begin with"
-            )
-
-
-def _check_goes_with(ordered: OrderedLog, what: str, store_id: str, place: int) -> None:
-    """Refuse a replica, or a checkpoint, with which this log cannot be gone on with: each would damage the other."""
-    for each in ordered.read(ordered.first() - 1, bytes_max=1):
-        found = record_head(each.record)[1].hex()
-        if found != store_id.replace("-", ""):
-            raise StoreFormatError(f"{what} is of another store ({store_id}) than {ordered.name} ({found})")
-    head = ordered.head()
-    if head < place:
-        raise StoreError(
-            f"{what} has the records of {ordered.name} up to place {place}, but that ends at {head}: the engine has"
-            " lost what it had acknowledged, or it is another engine"
-        )
-
-
-def _going_on(path: Path) -> int:
-    """After which place a replica that is not open would go on."""
-    state = State(path / _FOLDER)
-    try:
-        return state.place()
-    finally:
-        state.close()
 
 
 def _trouble_of(applier: Applier | None) -> Exception | None:

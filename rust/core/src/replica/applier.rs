@@ -200,7 +200,7 @@ impl Applier {
         match head.kind {
             Kind::Genesis => {}
             Kind::Commits => work.commits(place, &body)?,
-            Kind::Reactions | Kind::Member => others.push(Other {
+            Kind::Reactions | Kind::Member | Kind::Part => others.push(Other {
                 place,
                 kind: head.kind,
                 session: head.session,

@@ -3,9 +3,10 @@
 use crate::error::{Error, Result};
 use crate::log::record::CREATED_MAX_US;
 use crate::names;
+use crate::payload::check::check_meta;
 use crate::replica::body::Proposal;
 use crate::store::log::Log;
-use crate::write::append;
+use crate::write::append::check_commit;
 use crate::write::commit::Part;
 
 /// What a commit counts besides its meta and its parts, a part besides its stream and events, an event besides its name and
@@ -22,6 +23,7 @@ pub(super) fn acceptable(proposal: &Proposal<'_>, segment_bytes: u64) -> bool {
         && proposal.created <= CREATED_MAX_US
         && parts.iter().all(|part| !part.events.is_empty() && names::check("stream", part.stream).is_ok())
         && names_are_names(parts)
+        && (proposal.meta.is_empty() || check_meta(proposal.meta).is_ok())
         && size(parts, proposal.meta) <= segment_bytes - SPARE_BYTES
 }
 
@@ -49,8 +51,8 @@ fn size(parts: &[Part<'_>], meta: &[u8]) -> u64 {
 
 impl Log {
     /// Refuse what replicas would refuse, whatever the versions of the streams are, and what no log takes.
-    pub fn check_proposal(&self, parts: &[Part<'_>], meta: &[u8]) -> Result<()> {
-        append::check_commit(parts, meta, self.options.payload_max_bytes)?;
+    pub fn check_proposal(&self, parts: &[Part<'_>], meta: &[u8], payload_max_bytes: usize) -> Result<()> {
+        check_commit(parts, meta, payload_max_bytes)?;
         let (wanted, limit) = (size(parts, meta), self.segments.segment_bytes - SPARE_BYTES);
         if wanted > limit {
             return Err(Error::Invalid(format!(

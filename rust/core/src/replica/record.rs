@@ -32,10 +32,12 @@ pub enum Kind {
     Reactions,
     /// News of a node.
     Member,
+    /// A part of a change of reactions that is too large for one record.
+    Part,
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::Genesis, Self::Commits, Self::Reactions, Self::Member];
+    const ALL: [Self; 5] = [Self::Genesis, Self::Commits, Self::Reactions, Self::Member, Self::Part];
 
     /// The word for it.
     #[must_use]
@@ -45,13 +47,14 @@ impl Kind {
             Self::Commits => "commits",
             Self::Reactions => "reactions",
             Self::Member => "member",
+            Self::Part => "part",
         }
     }
 
     /// The kind of that name.
     pub fn from_name(name: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name).ok_or_else(|| {
-            Error::Invalid(format!("there is no record of kind {name:?}; choose \"reactions\" or \"member\""))
+            Error::Invalid(format!("there is no record of kind {name:?}; choose \"reactions\", \"member\" or \"part\""))
         })
     }
 }
@@ -186,7 +189,7 @@ pub fn commits_record(
     write(&numbered(Kind::Commits, store_id, session, number, time_ms)?, &body::write(proposals))
 }
 
-/// A record of reactions, or of a member.
+/// A record of reactions, a part of one, or a record of a member.
 pub fn body_record(
     store_id: [u8; 16],
     session: [u8; 16],
@@ -195,7 +198,7 @@ pub fn body_record(
     kind: Kind,
     body: &[u8],
 ) -> Result<Vec<u8>> {
-    if !matches!(kind, Kind::Reactions | Kind::Member) {
+    if !matches!(kind, Kind::Reactions | Kind::Member | Kind::Part) {
         return Err(Error::Invalid(format!("a record of kind {:?} is not made of a body", kind.name())));
     }
     write(&numbered(kind, store_id, session, number, time_ms)?, body)

@@ -1,7 +1,9 @@
 //! Whether an open log is the replica of a replicated store, and what only such a log, or no such log, may do.
 
+use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::log::segments::Header;
+use crate::log::segments::{self, Header};
+use crate::shared::control::Control;
 use crate::store::log::Log;
 
 /// What brings a replicated store into being, and is the same for all of its replicas.
@@ -53,6 +55,16 @@ fn hex(id: &[u8; 16]) -> String {
 }
 
 impl Log {
+    /// What can still be told of the replica on `disk`, however damaged it is: of which store it is, and up to which place it
+    /// had applied records.
+    #[must_use]
+    pub fn replica_remains(disk: &dyn Disk) -> (Option<[u8; 16]>, Option<u64>) {
+        let control = Control::open(disk, false).ok().flatten().filter(|control| control.replica);
+        let header = || segments::read_header(disk, 0).ok().map(|header| header.store_id);
+        let place = control.as_ref().and_then(|control| control.applied().ok());
+        (control.map(|control| control.store_id).or_else(header), place)
+    }
+
     /// Whether this is the replica of a replicated store.
     #[inline]
     #[must_use]
