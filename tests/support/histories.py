@@ -13,7 +13,7 @@ sees what it has written and what it has seen before, and nothing that was never
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -150,7 +150,7 @@ def _state_of(marks: tuple[str, ...]) -> _State:
     return state
 
 
-def session_violation(history: Iterable[Operation], finally_there: dict[str, Sequence[str]]) -> str:
+def session_violation(history: Iterable[Operation], finally_there: Mapping[str, Sequence[str]]) -> str:
     """What is wrong with what clients have read, each on a replica that may be behind the others; empty if nothing is.
 
     Args:

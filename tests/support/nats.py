@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.support.proxy import Proxy
 from tests.support.servers import START_SECONDS, Unavailable, die_with_parent, free_port
 
 USER, PASSWORD = "app", "p@ss/word"
@@ -22,6 +23,7 @@ class NatsServers:
 
     Attributes:
         ports: where each listens for clients, on 127.0.0.1.
+        links: the networks between each two of them, by which of them calls which.
     """
 
     def __init__(self, folder: Path, program: Path, count: int, *, flushing: bool, payload_max: int) -> None:
@@ -30,6 +32,9 @@ class NatsServers:
         self._program = program
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         routes = [free_port() for _ in range(count)]
+        self.links = {
+            (one, other): Proxy(routes[other]) for one in range(count) for other in range(count) if one != other
+        }
         users = [
             {"user": USER, "password": PASSWORD},
             {"user": "reader", "password": PASSWORD, "permissions": {"publish": {"deny": ["act_fast.>"]}}},
@@ -47,7 +52,10 @@ class NatsServers:
                 config["cluster"] = {
                     "name": "c",
                     "listen": f"127.0.0.1:{routes[number]}",
-                    "routes": [f"nats://127.0.0.1:{each}" for each in routes],
+                    "no_advertise": True,  # clients and servers call each other where they are told to
+                    "routes": [
+                        f"nats://127.0.0.1:{link.port}" for (one, _), link in self.links.items() if one == number
+                    ],
                 }
             (folder / f"n{number}.conf").write_text(json.dumps(config))
 
@@ -73,6 +81,17 @@ class NatsServers:
         if process is not None:
             process.send_signal(how)
             process.wait(START_SECONDS)
+
+    def part(self, number: int) -> None:
+        """Cut one of them off from the others."""
+        for pair, link in self.links.items():
+            if number in pair:
+                link.hold("asked", "answered")
+
+    def join(self) -> None:
+        """Let them all reach each other again."""
+        for link in self.links.values():
+            link.let_through()
 
     def start_all(self) -> None:
         """Start all, and return once they have a leader."""
@@ -130,6 +149,8 @@ def nats_servers(count: int, *, flushing: bool = False, payload_max: int = 1 << 
     finally:
         for number in range(count):
             servers.stop(number)
+        for link in servers.links.values():
+            link.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -17,6 +17,8 @@ class Proxy:
         port: where clients connect; one that is free unless it is given.
         asked: called with what a client sends; when it answers True, it is kept back and the connection is cut.
         answered: the same for what the server sends.
+
+    While a direction is held, nothing that is sent in it arrives, as when packets are dropped; the connections stay.
     """
 
     def __init__(self, server_port: int, port: int = 0) -> None:
@@ -28,7 +30,19 @@ class Proxy:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closed = False
+        self._flows = {"asked": threading.Event(), "answered": threading.Event()}
+        self.let_through()
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def hold(self, *directions: str) -> None:
+        """Let nothing through in these directions: `asked`, `answered`."""
+        for each in directions:
+            self._flows[each].clear()
+
+    def let_through(self) -> None:
+        """Let everything through again, also what was held."""
+        for each in self._flows.values():
+            each.set()
 
     def cut(self) -> None:
         """Cut every connection now."""
@@ -40,6 +54,7 @@ class Proxy:
     def close(self) -> None:
         """Cut every connection, and take no more."""
         self._closed = True
+        self.let_through()
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -66,15 +81,18 @@ class Proxy:
                 continue
             with self._lock:
                 self._open |= {client, server}
-            for one, other, cuts in (
-                (client, server, lambda data: self.asked(data)),
-                (server, client, lambda data: self.answered(data)),
+            for one, other, cuts, flow in (
+                (client, server, lambda data: self.asked(data), self._flows["asked"]),
+                (server, client, lambda data: self.answered(data), self._flows["answered"]),
             ):
-                threading.Thread(target=self._pass_on, args=(one, other, cuts), daemon=True).start()
+                threading.Thread(target=self._pass_on, args=(one, other, cuts, flow), daemon=True).start()
 
-    def _pass_on(self, one: socket.socket, other: socket.socket, cuts: Callable[[bytes], bool]) -> None:
+    def _pass_on(
+        self, one: socket.socket, other: socket.socket, cuts: Callable[[bytes], bool], flow: threading.Event
+    ) -> None:
         with suppress(OSError):
             while data := one.recv(_CHUNK):
+                flow.wait()
                 if cuts(data):
                     break
                 other.sendall(data)

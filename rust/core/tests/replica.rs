@@ -156,9 +156,11 @@ fn proposals_are_refused_for_versions_and_for_what_no_replica_takes_and_for_noth
         late((1 << 55) - 1),
         late(1 << 55),
         wish("not JSON", vec![("Happened".to_owned(), b"{".to_vec())]),
+        Wish { meta: b"{".to_vec(), ..Wish::of("a", None) },
+        Wish { meta: b"{}".to_vec(), ..Wish::of("a", None) },
     ]]);
     let accepted: Vec<u64> = log.settled(4).expect("settled").iter().map(|one| one.index).collect();
-    assert_eq!(accepted, [0, 5, 9, 11]);
+    assert_eq!(accepted, [0, 5, 9, 11, 13]);
 }
 
 #[test]
@@ -290,7 +292,7 @@ fn a_record_that_cannot_be_applied_stops_a_replica_until_it_can() {
         .collect();
     let cut: Vec<Vec<u8>> = (0..good.len()).map(|len| good[..len].to_vec()).collect();
     let mut bad =
-        vec![alter(4, 2), alter(5, 2), alter(6, 4), alter(7, 2), alter(7, 1), alter(56, 1), alter(64, 2), foreign];
+        vec![alter(4, 2), alter(5, 2), alter(6, 5), alter(7, 2), alter(7, 1), alter(56, 1), alter(64, 2), foreign];
     // A time that is none; a body that goes on.
     bad.push(alter(55, 1));
     let mut longer = alter(56, good.len() as u8 - 63);

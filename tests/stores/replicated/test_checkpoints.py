@@ -1,16 +1,24 @@
 """A node begins with a checkpoint, and with what came after it; what a checkpoint has, the engine may drop."""
 
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from act_fast import Act, Committed, StoreCorruptError, StoreError, ValidationError
+from act_fast.cli import main
 from act_fast.stores.ordered.memory import MemoryEngine
 from act_fast.stores.replicated.checkpoint import list_checkpoints
+from act_fast.stores.replicated.shelves import ObjectShelf, shelf_at
 from act_fast.stores.replicated.store import ReplicatedStore
 from tests.stores.replicated.nodes import facts
 from tests.support.bank import Account, Deposited
+from tests.support.moto import MotoServer, moto_server
+from tests.support.servers import Unavailable, free_port, unavailable
 
+NUMBERS = count(1)
 EVENT = [("Counted", b"{}")]
 
 
@@ -129,3 +137,90 @@ def test_a_checkpoint_that_is_removed_while_others_are_listed_is_passed_over(tmp
     gone.mkdir()
     (gone / "checkpoint.json").symlink_to(tmp_path / "removed")
     assert [each.place for each in list_checkpoints(tmp_path / "checkpoints")] == [made.place]
+
+
+@pytest.fixture(scope="module")
+def _moto() -> Iterator[MotoServer | Unavailable]:
+    try:
+        with moto_server() as server:
+            yield server
+    except Unavailable as reason:
+        yield reason
+
+
+@pytest.fixture
+def moto(_moto: MotoServer | Unavailable) -> MotoServer:
+    if isinstance(_moto, Unavailable):
+        unavailable(_moto)
+    return _moto
+
+
+class TestInObjectStorage:
+    """The same in a bucket: it is filled, checked, thinned out, and never believed without its manifest."""
+
+    @pytest.fixture
+    def where(self, moto: MotoServer) -> str:
+        bucket = f"checkpoints-{next(NUMBERS)}"
+        moto.make_bucket(bucket)
+        return f"s3://key:secret@{bucket}/bank?endpoint=http://127.0.0.1:{moto.port}&region=us-east-1"
+
+    def test_a_new_node_begins_with_it(self, tmp_path: Path, where: str) -> None:
+        engine = MemoryEngine()
+        with ReplicatedStore(engine.open(), tmp_path / "one", checkpoints=where) as one:
+            for _ in range(5):
+                one.append("s", EVENT)
+            made = one.checkpoint()
+            assert "secret" not in made.path
+            one.trim(made)
+            one.append("s", EVENT, expected_version=5)
+            with ReplicatedStore(engine.open(), tmp_path / "two", checkpoints=where) as two:
+                assert facts(two) == facts(one)
+                assert not two.verify().problems
+        assert not list(tmp_path.glob(".*checkpoint*"))
+
+    def test_the_newest_are_kept(self, tmp_path: Path, where: str) -> None:
+        with ReplicatedStore(MemoryEngine().open(), tmp_path / "one", checkpoints=where) as one:
+            for head in range(1, 4):
+                one.append("s", EVENT)
+                one.checkpoint(keep=2)
+                kept = [each.head for each in list_checkpoints(where)]
+                assert kept == [head - 1, head][-min(head, 2) :]
+
+    def test_one_that_is_damaged_or_incomplete_is_not_loaded(self, tmp_path: Path, where: str) -> None:
+        engine = MemoryEngine()
+        with ReplicatedStore(engine.open(), tmp_path / "one", checkpoints=where) as one:
+            one.append("s", EVENT)
+            made = one.checkpoint()
+        shelf = shelf_at(where)
+        assert isinstance(shelf, ObjectShelf)
+        (path,) = [each for each in shelf._paths("bank/") if each.endswith(".seg")]
+        whole = b"".join(shelf.read(made.path.rsplit("/", 1)[-1], path.split("/", 2)[-1]))
+        shelf._objects.obstore.put(shelf._store, path, whole[:-1] + b"?")
+        with pytest.raises(StoreCorruptError, match="manifest"):
+            ReplicatedStore(engine.open(), tmp_path / "two", checkpoints=where)
+        shelf._objects.obstore.delete(shelf._store, path)
+        with pytest.raises(StoreCorruptError, match="missing"):
+            ReplicatedStore(engine.open(), tmp_path / "two", checkpoints=where)
+        assert not (tmp_path / "two").exists()
+        shelf._objects.obstore.delete(shelf._store, f"bank/{made.path.rsplit('/', 1)[-1]}/checkpoint.json")
+        assert not list_checkpoints(where)
+
+    def test_the_command_takes_it(self, tmp_path: Path, where: str, capsys: pytest.CaptureFixture[str]) -> None:
+        address = f"dir://{tmp_path}/log?replica={tmp_path}/replica"
+        with ReplicatedStore(address) as store:
+            store.append("s", EVENT)
+        assert main(["checkpoint", address, "--to", where, "--trim", "--keep", "1"]) == 0
+        assert "1 event, up to place" in capsys.readouterr().out
+        quoted = quote(where, safe="")
+        with ReplicatedStore(f"dir://{tmp_path}/log?replica={tmp_path}/new&checkpoints={quoted}") as store:
+            assert store.head == 1
+        assert main(["checkpoint", address, "here", "--to", where]) == 2
+
+    def test_storage_that_is_away_is_said_without_the_secret(self, tmp_path: Path) -> None:
+        where = f"s3://key:secret@bucket/bank?endpoint=http://127.0.0.1:{free_port()}&region=us-east-1"
+        with ReplicatedStore(MemoryEngine().open(), tmp_path / "one") as one:
+            one.append("s", EVENT)
+            with pytest.raises(StoreError, match="s3://bucket/bank does not answer") as raised:
+                one.checkpoint(where)
+            assert "secret" not in str(raised.value)
+        assert not list(tmp_path.glob(".*checkpoint*"))

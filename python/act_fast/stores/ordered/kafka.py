@@ -54,6 +54,8 @@ _TOO_LARGE: Final = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_L
 _AWAY: Final = (
     KafkaError.NOT_ENOUGH_REPLICAS,
     KafkaError.UNKNOWN_TOPIC_OR_PART,  # it was just made, and not each broker has heard of it
+    *(KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE, KafkaError.FENCED_LEADER_EPOCH),
+    *(KafkaError.UNKNOWN_LEADER_EPOCH, KafkaError.OFFSET_NOT_AVAILABLE),  # another broker is about to lead
 )
 _NOT_SENT: Final = (*_REFUSED, *_TOO_LARGE, KafkaError.NOT_ENOUGH_REPLICAS, KafkaError._QUEUE_FULL)
 

@@ -13,7 +13,7 @@ from act_fast.errors import EngineAwayError, EngineError, EngineRefusedError, No
 from act_fast.stores.ordered.address import Parts, parts_of
 from act_fast.stores.ordered.numbered import NumberedLog
 
-__all__ = ["S3OrderedLog"]
+__all__ = ["S3OrderedLog", "asking", "object_store", "obstore", "wrong"]
 
 _BLOCK_BYTES_MAX: Final = 8 * 1024 * 1024
 _POLL_SECONDS: Final = 0.2
@@ -58,8 +58,8 @@ class _Objects:
         self.poll_seconds = (min(_POLL_SECONDS_MIN, longest), longest)
         self._name = str(parts)
         self._prefix = parts.path.strip("/")
-        self._store = _store(parts, retries=3)
-        self._once = _store(parts, retries=0)  # a put that was done and is retried inside would look refused
+        self._store = object_store(parts, retries=3)
+        self._once = object_store(parts, retries=0)  # a put that was done and is retried inside would look refused
         self._pool = ThreadPoolExecutor(_THREADS, "act-fast-objects")
 
     def check(self) -> None:
@@ -84,7 +84,7 @@ class _Objects:
 
     def size(self, number: int) -> int | None:
         """The size of an object."""
-        with _asking(self._name):
+        with asking(self._name):
             try:
                 return int(obstore.head(self._store, self._path(_key(number)))["size"])
             except (wrong.NotFoundError, FileNotFoundError):
@@ -92,7 +92,7 @@ class _Objects:
 
     def empty(self, first: int, below: int) -> None:
         """Put empty objects in the places of others."""
-        with _asking(self._name):
+        with asking(self._name):
             for number in range(first, below):
                 obstore.put(self._store, self._path(_key(number)), b"")
 
@@ -101,7 +101,7 @@ class _Objects:
         self._pool.shutdown(wait=False)
 
     def _create(self, name: str, block: bytes) -> bool:
-        with _asking(self._name):
+        with asking(self._name):
             try:
                 obstore.put(self._once, self._path(name), block, mode="create", use_multipart=False)
                 return True
@@ -109,7 +109,7 @@ class _Objects:
                 return False
 
     def _get(self, number: int) -> bytes | None:
-        with _asking(self._name):
+        with asking(self._name):
             try:
                 return bytes(obstore.get(self._store, self._path(_key(number))).bytes())
             except (wrong.NotFoundError, FileNotFoundError):
@@ -123,12 +123,13 @@ def _key(number: int) -> str:
     return f"{number:016x}"
 
 
-def _store(parts: Parts, retries: int) -> S3Store:
+def object_store(parts: Parts, retries: int) -> S3Store:
+    """The bucket that an address names."""
     options: dict[str, Any] = {key: parts.options[key] for key in ("endpoint", "region") if key in parts.options}
     if parts.user:
         options |= {"access_key_id": parts.user, "secret_access_key": parts.password}
     plain = parts.options.get("endpoint", "").startswith("http://")
-    with _asking(str(parts)):
+    with asking(str(parts)):
         return S3Store(
             parts.hosts[0][0],
             client_options={"timeout": "20s", "connect_timeout": "3s", "allow_http": plain},
@@ -138,7 +139,7 @@ def _store(parts: Parts, retries: int) -> S3Store:
 
 
 @contextmanager
-def _asking(name: str) -> Iterator[None]:
+def asking(name: str) -> Iterator[None]:
     """Turn what the storage raises into our errors. Its own texts repeat requests, and are left out."""
     try:
         yield

@@ -20,12 +20,12 @@ class Place(NamedTuple):
     Attributes:
         engine: the address of the ordered log, without what is ours.
         replica: the folder of the replica on this machine.
-        checkpoints: the folder of checkpoints; None where the address names none.
+        checkpoints: the folder of checkpoints, or an address in object storage; None where the address names none.
     """
 
     engine: str
     replica: Path
-    checkpoints: Path | None
+    checkpoints: str | None
 
 
 def place_of(address: str) -> Place:
@@ -44,8 +44,7 @@ def place_of(address: str) -> Place:
     if not all(options.values()):
         raise ValidationError("replica= and checkpoints= in an address name folders")
     replica = Path(options["replica"]) if "replica" in options else _folder() / _name(engine)
-    checkpoints = options.get("checkpoints")
-    return Place(engine, replica, None if checkpoints is None else Path(checkpoints))
+    return Place(engine, replica, options.get("checkpoints"))
 
 
 def _folder() -> Path:

@@ -5,25 +5,29 @@ place of the ordered log both are, and what each file must hold. The manifest is
 no checkpoint.
 """
 
+import errno
 import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
 from act_fast._rows import Progress
 from act_fast.errors import StoreCorruptError, StoreError, StoreFullError, ValidationError
+from act_fast.stores.replicated.shelves import MANIFEST, Shelf, shelf_at
 
-__all__ = ["Checkpoint", "folder_for", "keep_newest", "list_checkpoints", "load", "newest", "seal"]
+__all__ = ["Checkpoint", "Where", "keep_newest", "list_checkpoints", "load", "name_for", "newest", "seal"]
 
-_MANIFEST: Final = "checkpoint.json"
 _FORMAT: Final = 1
-_CHUNK_BYTES: Final = 1024 * 1024
+
+
+Where: TypeAlias = "str | os.PathLike[str] | Shelf"
+"""A folder, an address in object storage, or either of them opened."""
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -35,7 +39,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """A checkpoint.
 
     Attributes:
-        path: its folder.
+        path: its folder, or its address in object storage, without credentials.
         store_id: of which store.
         place: the place in the ordered log after which a node that starts from it continues.
         head: the position of the last event in it.
@@ -52,58 +56,63 @@ class Checkpoint(msgspec.Struct, frozen=True):
     format: int = _FORMAT
 
 
-def seal(folder: Path, store_id: str, place: int, head: int) -> Checkpoint:
-    """Write the manifest of a folder that holds all the rest, and flush everything."""
+def seal(folder: Path, path: str, store_id: str, place: int, head: int) -> Checkpoint:
+    """Write the manifest of a folder that holds all the rest, and flush everything. `path` is where it will be."""
     files = {}
-    for path in _files(folder):
-        files[path.relative_to(folder).as_posix()] = _File(path.stat().st_size, _digest(path))
-        _flush(path)
-    made = Checkpoint(str(folder), store_id, place, head, datetime.now(UTC), files)
-    fresh = folder / f"{_MANIFEST}.new"
+    for file in _files(folder):
+        files[file.relative_to(folder).as_posix()] = _File(file.stat().st_size, _digest(file))
+        _flush(file)
+    made = Checkpoint(path, store_id, place, head, datetime.now(UTC), files)
+    fresh = folder / f"{MANIFEST}.new"
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(made)))
     _flush(fresh)
-    for path in {folder, *(path for path in folder.rglob("*") if path.is_dir())}:
-        _flush(path)
-    os.replace(fresh, folder / _MANIFEST)
+    for inner in {folder, *(each for each in folder.rglob("*") if each.is_dir())}:
+        _flush(inner)
+    os.replace(fresh, folder / MANIFEST)
     _flush(folder)
     _flush(folder.parent)
     return made
 
 
-def list_checkpoints(where: Path) -> list[Checkpoint]:
-    """The checkpoints in a folder, the oldest first; folders without a manifest are none.
+def list_checkpoints(where: Where) -> list[Checkpoint]:
+    """The checkpoints in a folder or in object storage, the oldest first; those without a manifest are none.
 
     Raises:
         StoreCorruptError: a manifest cannot be read.
     """
-    if not where.is_dir():
-        return []
-    found = []
-    for path in where.glob(f"*/{_MANIFEST}"):
+    found, shelf = [], shelf_at(where)
+    for name, manifest in shelf.manifests():
+        path = f"{shelf.name}/{name}"
         try:
-            made = msgspec.json.decode(path.read_bytes(), type=Checkpoint)
-        except FileNotFoundError:
-            continue  # removed meanwhile, by whoever keeps the newest ones
-        except (msgspec.DecodeError, OSError) as error:
-            raise StoreCorruptError(f"{path} is not the manifest of a checkpoint: {error}") from error
+            made = msgspec.json.decode(manifest, type=Checkpoint)
+        except msgspec.DecodeError as error:
+            raise StoreCorruptError(f"{path}/{MANIFEST} is not the manifest of a checkpoint: {error}") from error
         if made.format != _FORMAT:
             raise StoreError(f"{path} has format {made.format}; this version of act-fast reads format {_FORMAT}")
-        found.append(msgspec.structs.replace(made, path=str(path.parent)))
+        found.append(msgspec.structs.replace(made, path=path))
     return sorted(found, key=lambda made: (made.place, made.created))
 
 
-def newest(where: Path) -> Checkpoint | None:
+def newest(where: Where) -> Checkpoint | None:
     """The checkpoint that is furthest on; None without one."""
     found = list_checkpoints(where)
     return found[-1] if found else None
 
 
-def load(checkpoint: Checkpoint, target: Path, progress: Progress | None = None, *, away: Path | None = None) -> None:
+def load(
+    where: Where,
+    checkpoint: Checkpoint,
+    target: Path,
+    progress: Progress | None = None,
+    *,
+    away: Path | None = None,
+) -> None:
     """Make the replica of a checkpoint at a path where nothing is. It is there whole or not at all.
 
     Args:
+        where: where it is.
         checkpoint: which one.
-        target: where.
+        target: where to.
         progress: called now and then with (bytes done, bytes in all).
         away: where to put what is at `target`, once the new one is whole.
 
@@ -117,12 +126,12 @@ def load(checkpoint: Checkpoint, target: Path, progress: Progress | None = None,
     target.parent.mkdir(parents=True, exist_ok=True)
     making = target.with_name(f".{target.name}.making")
     shutil.rmtree(making, ignore_errors=True)
-    source, total, done = Path(checkpoint.path), sum(each.bytes for each in checkpoint.files.values()), 0
+    shelf, total, done = shelf_at(where), sum(each.bytes for each in checkpoint.files.values()), 0
     try:
         for name, expected in checkpoint.files.items():
             to = making / name
             to.parent.mkdir(parents=True, exist_ok=True)
-            _copy_checked(source / name, to, expected)
+            _copy_checked(shelf.read(_name(checkpoint), name), f"{checkpoint.path}/{name}", to, expected)
             done += expected.bytes
             if progress is not None:
                 progress(done, total)
@@ -131,45 +140,45 @@ def load(checkpoint: Checkpoint, target: Path, progress: Progress | None = None,
         os.rename(making, target)
         _flush(target.parent)
     except OSError as error:
-        if error.errno == 28:
+        if error.errno == errno.ENOSPC:
             raise StoreFullError(f"there is no room for {target}") from error
-        raise StoreError(f"the checkpoint {source} cannot be loaded: {error}") from error
+        raise StoreError(f"the checkpoint {checkpoint.path} cannot be loaded: {error}") from error
     finally:
         shutil.rmtree(making, ignore_errors=True)
 
 
-def keep_newest(where: Path, count: int) -> list[Checkpoint]:
+def keep_newest(where: Where, count: int) -> list[Checkpoint]:
     """Remove all checkpoints but the newest; those that were removed."""
     removed = list_checkpoints(where)[:-count] if count else []
     for each in removed:
-        (Path(each.path) / _MANIFEST).unlink(missing_ok=True)  # first, so that half of one is never taken for one
-        shutil.rmtree(each.path, ignore_errors=True)
+        shelf_at(where).remove(_name(each))
     return removed
 
 
-def folder_for(where: Path, place: int) -> Path:
-    """Where the next checkpoint goes: its name sorts by place and time."""
-    return where / f"{place:020d}-{time.time_ns() // 1_000_000}"
+def name_for(place: int) -> str:
+    """The name of the next checkpoint: it sorts by place and time."""
+    return f"{place:020d}-{time.time_ns() // 1_000_000}"
 
 
-def _copy_checked(source: Path, target: Path, expected: _File) -> None:
+def _name(checkpoint: Checkpoint) -> str:
+    return checkpoint.path.rsplit("/", 1)[-1]
+
+
+def _copy_checked(chunks: Iterable[bytes], source: str, target: Path, expected: _File) -> None:
     digest, size = hashlib.sha256(), 0
-    try:
-        with open(source, "rb") as read, open(target, "wb") as written:
-            while chunk := read.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                size += len(chunk)
-                written.write(chunk)
-            written.flush()
-            os.fsync(written.fileno())
-    except FileNotFoundError as error:
-        raise StoreCorruptError(f"{source} is missing from the checkpoint") from error
+    with open(target, "wb") as written:
+        for chunk in chunks:
+            digest.update(chunk)
+            size += len(chunk)
+            written.write(chunk)
+        written.flush()
+        os.fsync(written.fileno())
     if (size, digest.hexdigest()) != (expected.bytes, expected.sha256):
         raise StoreCorruptError(f"{source} does not hold what the checkpoint's manifest says; use an older checkpoint")
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != _MANIFEST)
+    return (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != MANIFEST)
 
 
 def _digest(path: Path) -> str:

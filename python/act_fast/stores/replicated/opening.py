@@ -32,6 +32,7 @@ from act_fast.stores.ordered.port import OrderedLog
 from act_fast.stores.ordered.schemes import open_ordered_log
 from act_fast.stores.replicated.checkpoint import Checkpoint, load, newest
 from act_fast.stores.replicated.late import LateLog
+from act_fast.stores.replicated.shelves import Shelf
 from act_fast.stores.replicated.state import STATE, State
 
 __all__ = ["FOLDER", "Engine", "Opened", "SetAside", "mark_damaged", "open_replica", "set_aside"]
@@ -114,7 +115,7 @@ class SetAside(msgspec.Struct, frozen=True):
     at: datetime
 
 
-def open_replica(engine: Engine, path: Path, checkpoints: Path | None, *, create: bool, damage: str) -> Opened:
+def open_replica(engine: Engine, path: Path, checkpoints: Shelf | None, *, create: bool, damage: str) -> Opened:
     """Open a replica; where it is new, damaged or too old, it is made first. Without the engine, one that is there.
 
     Args:
@@ -245,7 +246,7 @@ def set_aside(path: Path) -> list[SetAside]:
 
 
 def _ready(
-    ordered: OrderedLog, path: Path, checkpoints: Path | None, create: bool, damage: str
+    ordered: OrderedLog, path: Path, checkpoints: Shelf | None, create: bool, damage: str
 ) -> tuple[bytes, int] | None:
     """Have a replica at a path that can go on; what the store began with, where the log is still to be made."""
     if not _is_there(path):
@@ -289,16 +290,16 @@ def _check_goes_with(ordered: OrderedLog, what: str, store_id: bytes | None, pla
         )
 
 
-def _made(ordered: OrderedLog, path: Path, checkpoints: Path | None, create: bool) -> tuple[bytes, int] | None:
+def _made(ordered: OrderedLog, path: Path, checkpoints: Shelf | None, create: bool) -> tuple[bytes, int] | None:
     """A new replica: from the newest checkpoint, or what the store began with."""
     found = _usable(ordered, checkpoints)
-    if found is None:
+    if checkpoints is None or found is None:
         return _genesis(ordered, create)
-    load(found, path)
+    load(checkpoints, found, path)
     return None
 
 
-def _make_again(ordered: OrderedLog, path: Path, checkpoints: Path | None, kind: str, why: str) -> None:
+def _make_again(ordered: OrderedLog, path: Path, checkpoints: Shelf | None, kind: str, why: str) -> None:
     """Set a replica aside, and make it again from a checkpoint, if there is one; else there is none afterwards."""
     found = _usable(ordered, checkpoints)
     if found is None and ordered.first() > 1:
@@ -308,16 +309,16 @@ def _make_again(ordered: OrderedLog, path: Path, checkpoints: Path | None, kind:
         if _why(path) is None:
             mark_damaged(path, why)
         where = path.with_name(f"{path.name}.{kind}-{time.time_ns() // 1_000_000}")
-        if found is None:
+        if checkpoints is None or found is None:
             os.rename(path, where)
             _flush(path.parent)
         else:
-            load(found, path, away=where)
+            load(checkpoints, found, path, away=where)
     source = "the beginning of the log" if found is None else f"the checkpoint {found.path}"
     logger.warning("the replica %s is made again from %s: %s; the old one is %s now", path, source, why, where)
 
 
-def _usable(ordered: OrderedLog, checkpoints: Path | None) -> Checkpoint | None:
+def _usable(ordered: OrderedLog, checkpoints: Shelf | None) -> Checkpoint | None:
     found = None if checkpoints is None else newest(checkpoints)
     if found is not None:
         _check_goes_with(ordered, f"the checkpoint {found.path}", _bytes_of(found.store_id), found.place)

@@ -1,7 +1,6 @@
 """The store on several machines: what is appended goes through an ordered log, all else is here, on a replica."""
 
 import os
-import shutil
 import time
 import weakref
 from collections.abc import Sequence
@@ -30,10 +29,11 @@ from act_fast.stores.ordered.port import OrderedLog
 from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.replicated.address import place_of
 from act_fast.stores.replicated.applier import Applier
-from act_fast.stores.replicated.checkpoint import Checkpoint, folder_for, keep_newest, seal
+from act_fast.stores.replicated.checkpoint import Checkpoint, keep_newest, name_for, seal
 from act_fast.stores.replicated.keeper import ReplicaKeeper
 from act_fast.stores.replicated.opening import FOLDER, Engine, SetAside, mark_damaged, open_replica, set_aside
 from act_fast.stores.replicated.proposer import Part, Proposed, Proposer
+from act_fast.stores.replicated.shelves import shelf_at
 from act_fast.stores.replicated.state import STATE, Member, State
 from act_fast.stores.replicated.transfer import ReplicaTransfer
 from act_fast.stores.values import Append, NewEvent, VerifyReport
@@ -53,8 +53,8 @@ class ReplicatedStore(LocalLog):
     Args:
         ordered: the ordered log, or the address of one, such as `nats://host/bank?replica=/var/lib/bank.act`.
         replica: the folder of the replica. All processes of a machine share it; the address may name it too.
-        checkpoints: the folder with checkpoints, for a replica that is new, or too far behind to continue. The address
-            may name it too.
+        checkpoints: the folder with checkpoints, or `s3://bucket/prefix`, for a replica that is new, damaged, or too
+            far behind to continue. The address may name it too.
         payload_max_bytes: the largest data that an event may have; a commit must also fit into a record of the engine.
         create: whether to create a store if there is none.
 
@@ -101,7 +101,7 @@ class ReplicatedStore(LocalLog):
             raise ValidationError("replica must name the folder of this machine's replica")
         else:
             engine = Engine.of(ordered)
-        self._checkpoints = None if checkpoints is None else Path(arguments.directory(checkpoints))
+        self._checkpoints = None if checkpoints is None else shelf_at(checkpoints)
         self._closing: weakref.WeakSet[MirroredReactions] = weakref.WeakSet()
         try:
             self._open(engine, Path(arguments.directory(replica)), create)
@@ -245,7 +245,8 @@ class ReplicatedStore(LocalLog):
         """Save this replica, as it is now, as a checkpoint that new nodes can start from. It blocks no one.
 
         Args:
-            where: a folder, created if it does not exist; by default, the one that the store was opened with.
+            where: a folder, created if it does not exist, or `s3://bucket/prefix`; by default, the one that the store
+                was opened with.
             keep: remove all checkpoints there except this many of the newest; None removes none.
             progress: called now and then with (bytes done, bytes in all).
 
@@ -257,26 +258,22 @@ class ReplicatedStore(LocalLog):
             StoreFullError: there is no room; nothing was kept of it.
         """
         self._check()
-        folder = self._checkpoints if where is None else Path(arguments.directory(where))
-        if folder is None:
+        shelf = self._checkpoints if where is None else shelf_at(where)
+        if shelf is None:
             raise ValidationError("where must name a folder, since the store was opened without one for checkpoints")
         keep = arguments.optional_count("keep", keep)
         place = self._applier.save(_CATCH_UP_SECONDS)
-        target = folder_for(folder, place)
-        try:
-            target.mkdir(parents=True)
+        name = name_for(place)
+        with shelf.filling(name, Path(self.path)) as target:
             (target / FOLDER).mkdir()
             self._state.copy_into(target / FOLDER / STATE)
             self._log.backup(str(target / "backup"), progress)
             for path in (target / "backup").iterdir():
                 path.rename(target / path.name)
             (target / "backup").rmdir()
-            made = seal(target, self._log.store_id, place, self._log.head)
-        except BaseException:
-            shutil.rmtree(target, ignore_errors=True)
-            raise
+            made = seal(target, f"{shelf.name}/{name}", self._log.store_id, place, self._log.head)
         if keep:
-            keep_newest(folder, keep)
+            keep_newest(shelf, keep)
         return made
 
     def trim(self, checkpoint: Checkpoint) -> None:
