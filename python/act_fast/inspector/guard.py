@@ -83,7 +83,7 @@ class Access:
         self._hosts = None if hosts is None and allow is not None else frozenset(hosts or ()) | _LOOPBACK
         self._sessions: OrderedDict[str, None] = OrderedDict()
         # Browsers send cookies to every port of a host, so each inspector needs a name of its own.
-        self.cookie = f"act_fast_inspector_{secrets.token_hex(4)}"
+        self.cookie: str = f"act_fast_inspector_{secrets.token_hex(4)}"
 
     def named(self, host: str) -> bool:
         """Whether it may be addressed so: a page elsewhere can make its own name lead here."""

@@ -48,8 +48,8 @@ class Subject:
         self.app = app
         self.address = address
         self.audit = audit
-        self.tallies = Tallies()
-        self.questions = Questions(store, app, self.port)
+        self.tallies: Tallies = Tallies()
+        self.questions: Questions = Questions(store, app, self.port)
         self._open_reactions = reactions
         self._port: ReactionPort | None = None
         self._lock = threading.Lock()

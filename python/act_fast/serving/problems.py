@@ -68,7 +68,7 @@ class Refusal(Exception):
         super().__init__(status, detail)
         self.status = status
         self.detail = detail
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
         self.more = more
 
     @property
