@@ -83,7 +83,7 @@ class Item(State, snapshot_every=100):
 
     @action(retries=1000, backoff=BRIEFLY)
     def reserve(self, order: str, quantity: Quantity = 1) -> Reserved | None:
-        """Keep some for an order, if there are as many. Decided anew after every lost race, so never oversold."""
+        """Keep some for an order, if there are as many. Decided again after every lost race, so never oversold."""
         if order in self.reserved:
             return None
         if quantity > self.available:

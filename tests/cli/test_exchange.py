@@ -14,7 +14,7 @@ def test_a_backup_is_a_store_like_any_other(run, bank: Path, tmp_path: Path) -> 
     assert run("verify", tmp_path / "copy.act").out.startswith("healthy")
     ran = run("backup", bank, tmp_path / "copy.act")
     assert ran.code == 2
-    assert "nothing is ever replaced" in ran.err
+    assert "is never replaced" in ran.err
 
 
 @pytest.mark.parametrize("format", ["parquet", "csv", "jsonl"])

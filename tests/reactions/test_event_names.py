@@ -341,5 +341,5 @@ def test_a_reaction_that_holds_is_no_target_to_skip_on(store: LogStore) -> None:
     app, _ = release(store, A, to=to, retries=0)
     put(store, A(1))
     app.settle()
-    with pytest.raises(ValidationError, match='"mailer" is a reaction that is held, not a target'):
+    with pytest.raises(ValidationError, match='"mailer" is a reaction that is stuck, not a target'):
         app.skip("mailer", reason="no")

@@ -131,7 +131,7 @@ def test_targets_after_one_that_is_not_there_is_an_error(app: Act) -> None:
     app.correlate()
     assert [target.name for target in app.targets(after="a")] == ["b"]
     assert list(app.targets(after="b")) == []
-    with pytest.raises(ValidationError, match='no target "c" to go on after'):
+    with pytest.raises(ValidationError, match='no target "c" to continue after'):
         list(app.targets(after="c"))
     with pytest.raises(ValidationError, match="after"):
         list(app.targets(after=7))  # type: ignore[arg-type]

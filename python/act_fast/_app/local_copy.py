@@ -2,7 +2,7 @@
 
 The copy is a log in a cache folder, which any number of processes share. It is brought up to date before each question,
 by what was appended since; so a question reads from the database what is new, and all else from here. It is derived: it
-can be removed at any time, and is made anew where it is not the store's any more.
+can be removed at any time, and is rebuilt where it is not the store's any more.
 """
 
 import hashlib

@@ -91,7 +91,7 @@ def move_telling(
         if _place(opened) == _place(into) != "memory:":
             raise ValidationError("source and target are the same store")
         here, there = transfer_of(opened), transfer_of(into)
-        if here.store_id == there.store_id:  # by another name; its row would be locked, and waited for ever after
+        if here.store_id == there.store_id:  # by another name; its row would be locked, and waited forever after
             raise ValidationError(
                 "source and target are the same store, or one was made from a backup of the other; name an empty target"
             )

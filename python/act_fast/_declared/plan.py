@@ -50,7 +50,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class Computed(msgspec.Struct, frozen=True):
-    """A field that is computed anew when one of those it is made of has changed."""
+    """A field that is recomputed when one of those it is made of has changed."""
 
     formula: Formula
     type: Typed

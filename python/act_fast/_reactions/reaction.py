@@ -47,7 +47,7 @@ class Reaction(msgspec.Struct, frozen=True, eq=False):
         priority: of its targets; higher comes first.
         retries: how often an event that fails is tried again.
         backoff: how long is waited before.
-        block: whether a target is blocked when an event has failed so often; otherwise it is tried for ever.
+        block: whether a target is blocked when an event has failed so often; otherwise it is tried forever.
         defer: how long after its time an event is handled, or a function that says when; None: at once.
         start: whether it sees what happened before it was first known.
     """

@@ -148,8 +148,8 @@ def _notes(port: ReactionPort) -> Iterator[_Note | _Reset]:
 def _chosen(target: str, heads: list[Head], position: int | None, reaction: str | None) -> Head:
     if not heads:
         raise ValidationError(
-            f'"{target}" is a reaction that is held, not a target: its `to=` has found none for the event yet, so there'
-            " is nothing to step over; fix `to=`, then unblock it"
+            f'"{target}" is a reaction that is stuck, not a target: its `to=` has found no target for the event yet, so'
+            " there is nothing to skip; fix `to=`, then unblock it"
         )
     there = [each for each in heads if reaction is None or each[0] == reaction]
     if not there:

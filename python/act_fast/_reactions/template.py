@@ -111,7 +111,7 @@ def _filler(place: str, pieces: list[tuple[str, tuple[str, ...]]]) -> Resolver:
         if isinstance(data, bool):
             return "true" if data else "false"
         if not isinstance(data, str | int):
-            raise DefinitionError(f"{event.name} has no {'.'.join(path[1:])} to name a target by")
+            raise DefinitionError(f"{event.name} has no {'.'.join(path[1:])} to build the target's name from")
         return str(data)
 
     fill.__qualname__ = place

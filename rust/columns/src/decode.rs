@@ -47,7 +47,7 @@ impl<'a> Decoder<'a> {
     #[inline]
     fn try_row(&mut self, data: &[u8]) -> Fit {
         let Kind::Struct(members) = &self.shape.kind else {
-            return Err(Unfit::new("it is no object"));
+            return Err(Unfit::new("it is not an object"));
         };
         let mut json = JsonReader::new(data);
         take_object(members, &mut json, &mut self.columns, Option::as_mut)?;
@@ -125,7 +125,7 @@ fn take_object<T>(
     let mut tagged = members.tag.is_none();
     let mut found = 0;
     let mut next = 0;
-    json.expect(b'{', "it is no object")?;
+    json.expect(b'{', "it is not an object")?;
     if !json.eat(b'}')? {
         loop {
             json.peek()?;
@@ -172,7 +172,7 @@ fn take_object<T>(
         }
     }
     if !tagged {
-        return Err(Unfit::new("it does not say of which kind it is"));
+        return Err(Unfit::new("it does not say which kind it is"));
     }
     if found < fields.len() {
         for (index, field) in fields.iter().enumerate().filter(|(index, _)| !seen.get(*index)) {
@@ -239,7 +239,7 @@ fn inner(unfit: Unfit) -> Unfit {
 
 fn take_list(of: &Shape, unique: bool, json: &mut JsonReader<'_>, mut out: Option<&mut Column>) -> Fit {
     let mut texts = Vec::new();
-    json.expect(b'[', "it is no list")?;
+    json.expect(b'[', "it is not a list")?;
     if !json.eat(b']')? {
         loop {
             let before = json.clone();
@@ -262,7 +262,7 @@ fn take_list(of: &Shape, unique: bool, json: &mut JsonReader<'_>, mut out: Optio
 
 fn take_map(keys: Keys, of: &Shape, json: &mut JsonReader<'_>, mut out: Option<&mut Column>) -> Fit {
     let mut texts = Vec::new();
-    json.expect(b'{', "it is no object")?;
+    json.expect(b'{', "it is not an object")?;
     if !json.eat(b'}')? {
         loop {
             json.peek()?;
@@ -283,7 +283,7 @@ fn take_map(keys: Keys, of: &Shape, json: &mut JsonReader<'_>, mut out: Option<&
                     let key = number.int()?;
                     // "007" is no key that was stored as a number.
                     if key.to_string() != text {
-                        return Err(Unfit::new("it has a key that is no whole number"));
+                        return Err(Unfit::new("it has a key that is not a whole number"));
                     }
                     if let Some(key_out) = &mut key_out {
                         key_out.push_long(key);
@@ -315,7 +315,7 @@ fn take_any(of: &[Shape], json: &mut JsonReader<'_>) -> Fit {
             Err(unfit) => first = first.or(Some(unfit)),
         }
     }
-    Err(first.map_or(Unfit::new("it is of none of the kinds that there are"), inner))
+    Err(first.map_or(Unfit::new("it is of an unknown kind"), inner))
 }
 
 fn repeats<T: PartialEq + Eq + std::hash::Hash>(texts: &[T]) -> bool {

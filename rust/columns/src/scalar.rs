@@ -11,7 +11,7 @@ use crate::shape::Kind;
 use crate::unfit::{Fit, Unfit};
 
 const OUT_OF_BOUNDS: Unfit = Unfit::new("it is out of bounds");
-const NONE_OF_THEM: Unfit = Unfit::new("it is none of the values that there are");
+const NONE_OF_THEM: Unfit = Unfit::new("it is not one of the allowed values");
 
 /// Push into a column, if it is wanted.
 pub(crate) fn put(out: Option<&mut Column>, push: impl FnOnce(&mut Column)) {
@@ -54,26 +54,26 @@ pub(crate) fn take(kind: &Kind, json: &mut JsonReader<'_>, out: Option<&mut Colu
             put(out, |out| out.push_long(value));
         }
         Kind::Date => {
-            let value = times::date(&json.quoted()?.bytes()?).ok_or(Unfit::new("it is no date"))?;
+            let value = times::date(&json.quoted()?.bytes()?).ok_or(Unfit::new("it is not a date"))?;
             put(out, |out| out.push_days(value));
         }
         Kind::Time => {
             let value = times::time(&json.quoted()?.bytes()?)
-                .ok_or(Unfit::new("it is no time of day, or one in a time zone, which a column cannot hold"))?;
+                .ok_or(Unfit::new("it is not a time of day, or has a time zone, which a column cannot hold"))?;
             put(out, |out| out.push_long(value));
         }
         Kind::Duration => {
             let value = times::duration(&json.quoted()?.bytes()?)
-                .ok_or(Unfit::new("it is no duration, or one longer than a column can hold"))?;
+                .ok_or(Unfit::new("it is not a duration, or is longer than a column can hold"))?;
             put(out, |out| out.push_long(value));
         }
         Kind::Decimal { scale } => {
             let value = decimal::scaled(&json.text()?, *scale)
-                .ok_or(Unfit::new("it is no decimal number, or has more digits than its column"))?;
+                .ok_or(Unfit::new("it is not a decimal number, or has more digits than its column"))?;
             put(out, |out| out.push_decimal(value));
         }
         Kind::Uuid => {
-            let value = uuid(&json.quoted()?.bytes()?).ok_or(Unfit::new("it is no UUID"))?;
+            let value = uuid(&json.quoted()?.bytes()?).ok_or(Unfit::new("it is not a UUID"))?;
             put(out, |out| out.push_sixteen(&value));
         }
         Kind::Bytes => {
@@ -113,10 +113,10 @@ fn push_bytes(value: &[u8], out: Option<&mut Column>) -> Fit {
 
 /// Microseconds since 1970; `zone` says whether the text must have one, or must not.
 fn instant(text: &[u8], zone: Option<bool>) -> Result<i64, Unfit> {
-    let (value, zoned) = times::instant(text).ok_or(Unfit::new("it is no moment"))?;
+    let (value, zoned) = times::instant(text).ok_or(Unfit::new("it is not a date and time"))?;
     match zone {
-        Some(true) if !zoned => Err(Unfit::new("it does not say how far it is from UTC")),
-        Some(false) if zoned => Err(Unfit::new("it says how far it is from UTC, and should not")),
+        Some(true) if !zoned => Err(Unfit::new("it has no offset from UTC")),
+        Some(false) if zoned => Err(Unfit::new("it has an offset from UTC, and must not")),
         _ => Ok(value),
     }
 }

@@ -24,7 +24,7 @@ pub(crate) fn text_at(meta: &[u8], path: &[&str]) -> Option<String> {
 
 /// Stand before the value of a key of the object that follows.
 fn go_to(json: &mut JsonReader<'_>, wanted: &str) -> Sure {
-    json.expect(b'{', "it is no object")?;
+    json.expect(b'{', "it is not an object")?;
     if json.eat(b'}')? {
         return Err(Wrong("it is not there"));
     }

@@ -87,16 +87,16 @@ impl Error {
     /// Something failed when the commit had been written already.
     pub(crate) fn unknown(error: &Self) -> Self {
         Self::Unknown(format!(
-            "{error}; this happened when the commit had been written, so whether it is there is not known: load the stream \
-             again before you try again"
+            "{error}; this happened after the commit was written, so it is not known whether it is there: load the stream \
+             again before you retry"
         ))
     }
 
     /// Something was put in its place, but it is not known whether that survives a power cut.
     pub(crate) fn unsynced(what: &str, error: &io::Error) -> Self {
         Self::Unknown(format!(
-            "{what} is in its place, and whole; but syncing the folder failed ({error}), so whether it is there after a \
-             power cut is not known"
+            "{what} is complete and in its place, but syncing the folder failed ({error}), so it is not known whether it \
+             survives a power cut"
         ))
     }
 
@@ -115,12 +115,7 @@ impl Error {
     }
 
     pub(crate) fn index_damaged(file: &str, offset: u64) -> Self {
-        Self::corrupt(
-            file,
-            offset,
-            None,
-            "the index is damaged; the log is the truth, so rebuild the index: rebuild_index()",
-        )
+        Self::corrupt(file, offset, None, "the index is damaged; rebuild it from the log with rebuild_index()")
     }
 }
 
@@ -138,7 +133,7 @@ impl<T> Doing<T> for io::Result<T> {
 fn told(source: io::Error, what: impl FnOnce() -> String) -> Error {
     match source.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => Error::Full(
-            format!("{}: {source}; nothing was written, the store can still be read; free some space", what()),
+            format!("{}: {source}; nothing was written, and you can still read the store; free some space", what()),
         ),
         io::ErrorKind::OutOfMemory => Error::Io {
             what: format!("{} (this process has no room for another mapping: ulimit -v, vm.max_map_count)", what()),

@@ -18,7 +18,7 @@ pub(crate) fn check(what: &str, text: &str) -> Result<()> {
         )));
     }
     if text.bytes().any(|byte| matches!(byte, 0 | b'\n' | b'\r')) {
-        return Err(Error::Invalid(format!("the {what} {text:?} carries a NUL or a line break; leave them out")));
+        return Err(Error::Invalid(format!("the {what} {text:?} contains a NUL or a line break; leave it out")));
     }
     Ok(())
 }

@@ -534,7 +534,7 @@ fn an_opening_may_be_cut_short_at_every_boundary_and_what_comes_after_is_kept() 
         let log = Log::open(disk.shared(), options(Durability::Fsync)).expect("opening after a death");
         items[1].ask(&log, None).expect("appending again");
         let image = disk.checkpoint().image(Loss::Everything, &mut Rng::new(1)).rebooted();
-        let log = Log::open(LyingDisk::from_image(&image).shared(), options(Durability::Fsync)).expect("opening anew");
+        let log = Log::open(LyingDisk::from_image(&image).shared(), options(Durability::Fsync)).expect("opening again");
         history::prefix(&items, 2, &read(&log).expect("reading")).expect(&checkpoint.after);
     }
 }

@@ -198,7 +198,7 @@ fn what_was_leased_when_the_machine_stopped_is_counted_as_when_its_process_dies(
     let mut disk = LyingDisk::new();
     let mut attempts = Vec::new();
     for _ in 0..3 {
-        // The machine's clock of leases begins anew, far below where it was.
+        // The machine's clock of leases starts over, far below where it was.
         let clock = StandingClock::default();
         let log = Log::open(disk.shared(), options(Durability::Os)).expect("a store");
         if attempts.is_empty() {

@@ -283,7 +283,7 @@ fn what_was_forgotten_stays_so_when_the_rest_is_repaired() {
     correlate_all(&again);
     let mut seen = Seen::new();
     drain(&again, &log, 9, &mut seen);
-    assert_eq!(seen, [("t".to_owned(), [1, 2].into())].into(), "who comes back begins anew, alone");
+    assert_eq!(seen, [("t".to_owned(), [1, 2].into())].into(), "who comes back starts over, alone");
 }
 
 #[test]

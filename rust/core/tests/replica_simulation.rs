@@ -3,7 +3,7 @@
 //! takes records whose acknowledgements are lost, and some twice. Whatever happens:
 //!
 //! * a replica is a prefix, of whole commits, of what the ordered log comes to by the rules;
-//! * what a node is told of its proposals, be it accepted or refused, is what all replicas come to, for ever;
+//! * what a node is told of its proposals, be it accepted or refused, is what all replicas come to, forever;
 //! * what was accepted can be read on that node at once, and what was refused met a version that was not the one expected;
 //! * in the end all replicas are the same, and the same as a plain model.
 //!

@@ -36,7 +36,7 @@ pub(crate) fn text<'a>(value: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a 
     let string = value
         .cast::<PyString>()
         .map_err(|_| invalid(format!("the {what} is a {}; it must be a str", type_name(value))))?;
-    string.to_str().map_err(|_| invalid(format!("the {what} is not valid Unicode (it carries a lone surrogate)")))
+    string.to_str().map_err(|_| invalid(format!("the {what} is not valid Unicode (it contains a lone surrogate)")))
 }
 
 /// A text, or None.

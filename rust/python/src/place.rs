@@ -12,7 +12,7 @@ use crate::errors::invalid;
 pub(crate) fn place(path: &Path) -> PyResult<(Arc<dyn Disk>, &str)> {
     let name = path.file_name().and_then(|name| name.to_str());
     let (Some(folder), Some(name)) = (path.parent(), name) else {
-        return Err(invalid(format!("{} is no place for a new directory; choose another path", path.display())));
+        return Err(invalid(format!("a directory cannot be created at {}; choose another path", path.display())));
     };
     Ok((Arc::new(RealDisk::new(folder)), name))
 }

@@ -29,7 +29,7 @@ impl Restoring {
 
     fn with<T>(&self, work: impl FnOnce(&mut restore::Restoring) -> T) -> PyResult<T> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.as_mut().map(work).ok_or_else(|| invalid("this was finished or given up; begin again".to_owned()))
+        inner.as_mut().map(work).ok_or_else(|| invalid("this was finished or given up; start again".to_owned()))
     }
 }
 
@@ -95,7 +95,7 @@ impl Restoring {
     #[pyo3(signature = (progress=None))]
     fn finish(&self, py: Python<'_>, progress: Option<Py<PyAny>>) -> PyResult<(u64, u64, u64, u64, u64)> {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let restoring = taken.ok_or_else(|| invalid("this was finished or given up; begin again".to_owned()))?;
+        let restoring = taken.ok_or_else(|| invalid("this was finished or given up; start again".to_owned()))?;
         let Restored { events, commits, streams, held, causes_lost, .. } =
             progress::told(py, progress.as_ref(), |progress| restoring.finish(progress))?;
         Ok((events, commits, streams, held, causes_lost))

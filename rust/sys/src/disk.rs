@@ -15,7 +15,7 @@ pub fn reserve(file: &File, offset: u64, len: u64) -> io::Result<()> {
 }
 
 /// Reserve the blocks of the first `len` bytes, also those that are shared with a copy (a *reflink*), which would have to
-/// be found anew when they are written to.
+/// be found again when they are written to.
 #[cfg(target_os = "linux")]
 pub fn reserve_unshared(file: &File, len: u64) -> io::Result<()> {
     if len == 0 {

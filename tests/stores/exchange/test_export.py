@@ -196,6 +196,6 @@ def test_a_file_whose_name_may_not_be_safe_is_told_to_be_there(
 
     monkeypatch.setattr(os, "fsync", fails_for_folders)
     path = tmp_path / f"all.{format}"
-    with pytest.raises(OutcomeUnknownError, match="in its place, and whole"):
+    with pytest.raises(OutcomeUnknownError, match="complete and in its place"):
         app.export(path)
     assert len(rows_of(path)) == 15

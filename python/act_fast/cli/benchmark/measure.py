@@ -31,7 +31,7 @@ OF_PROCESS: Final = 'the process: "os"'
 OF_POWER: Final = 'a power cut: "fsync"'
 
 Rounds: TypeAlias = Generator[int, None, None]
-"""Measures itself once for each value it is asked for, for ever; closing it clears up."""
+"""Measures itself once for each value it is asked for, forever; closing it clears up."""
 
 
 class Figure(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""`act-fast restore PATH SOURCE`: a log made anew from an export."""
+"""`act-fast restore PATH SOURCE`: a log rebuilt from an export."""
 
 from argparse import Namespace
 

@@ -95,7 +95,7 @@ class Frontiers:
         """Where they are, on one line."""
         total = sum(self.states.values())
         states = ", ".join(f"{number:,} {state}" for state, number in sorted(self.states.items()))
-        lagging = "nobody lags" if self.lagging is None else f"lagging {self.lagging:,}"
+        lagging = "none lagging" if self.lagging is None else f"lagging {self.lagging:,}"
         return (
             f"head {head:,}; {'' if all_of_them else 'of those asked for: '}leading {self.leading:,}, {lagging};"
             f" {counted(total, 'target')}"

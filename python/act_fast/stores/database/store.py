@@ -212,7 +212,7 @@ class DatabaseStore(ABC, Generic[C]):
             "select position, (select first_position from {schema}.streams where stream = %s) from {schema}.log", after
         )
         if after is not None and begin is None:
-            raise ValidationError(f"there is no stream {after!r} to go on after")
+            raise ValidationError(f"there is no stream {after!r} to continue after")
 
         def page(where: int, size: int) -> tuple[list[StreamRow], int | None]:
             asked = size if found_in is None else PAGE_ROWS
@@ -263,7 +263,7 @@ class DatabaseStore(ABC, Generic[C]):
         saved = version and self._save_snapshot(stream, version, data)
         if not saved:
             raise ValidationError(
-                f"a snapshot of stream {stream!r} at version {version} cannot be: the stream is at version"
+                f"a snapshot of stream {stream!r} at version {version} is impossible: the stream is at version"
                 f" {self.version(stream)}"
             )
 

@@ -84,7 +84,7 @@ class Destination:
                     _flush(self.path.parent)
                 except OSError as error:
                     raise OutcomeUnknownError(
-                        f"{self.path} is in its place, and whole; but syncing the folder failed"
+                        f"{self.path} is complete and in its place, but syncing the folder failed"
                         f" ({error.strerror or error}), so it may not survive a power cut"
                     ) from error
             finally:

@@ -14,7 +14,7 @@ pub(super) const DOUBT: Wrong = Wrong("it is not what is declared");
 /// need not be looked at.
 #[inline]
 pub(super) fn scan<'a>(event: &'a Event, data: &'a [u8], leaves: &mut Vec<Value<'a>>, checked: bool) -> Sure {
-    // Each of them is put, be it there, null or missing; what is left of the event before does not matter.
+    // Each of them is put, whether it is there, null or missing; what is left of the event before does not matter.
     if leaves.len() < event.leaves {
         leaves.resize(event.leaves, Value::None);
     }
@@ -34,7 +34,7 @@ pub(super) fn object<'a>(
     let members = &spec.members;
     let mut seen = 0_u64;
     let mut next = 0;
-    cursor.expect(b'{', "it is no object")?;
+    cursor.expect(b'{', "it is not an object")?;
     if !cursor.eat(b'}')? {
         loop {
             cursor.peek()?;

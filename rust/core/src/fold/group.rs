@@ -169,7 +169,7 @@ impl Replay {
             None => 0,
             Some(after) => match log.reading(|index| index.find(KeyKind::Stream, after))? {
                 Some((number, _)) => number + 1,
-                None => return Err(Error::Invalid(format!("there is no stream {after:?} to go on after"))),
+                None => return Err(Error::Invalid(format!("there is no stream {after:?} to continue after"))),
             },
         };
         let end_key = log.control.index_state()?.keys;

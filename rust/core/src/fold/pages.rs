@@ -9,7 +9,7 @@ use crate::store::log::Log;
 
 use super::group::{Group, Walked};
 
-/// How many events one page looks at before it comes back, be it empty, so that its caller stays interruptible.
+/// How many events one page looks at before it comes back, even if empty, so that its caller stays interruptible.
 const PAGE_EXAMINED_MAX: usize = 1 << 18;
 
 /// An event to be folded.

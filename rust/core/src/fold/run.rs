@@ -209,7 +209,7 @@ impl Group {
 }
 
 fn panicked() -> Error {
-    Error::Failed("a thread that folds has panicked; that is a mistake in act-fast".to_owned())
+    Error::Failed("a folding thread panicked; this is a bug in act-fast".to_owned())
 }
 
 impl<'a> ThreadShare<'a> {

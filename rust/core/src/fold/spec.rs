@@ -25,7 +25,7 @@ pub(super) struct Event {
     /// Whether only Python can read this event: it has been upcast.
     pub(super) by_class: bool,
     pub(super) feeds: Vec<Feed>,
-    /// What is to be computed anew after this event.
+    /// What is to be recomputed after this event.
     pub(super) computed: Vec<usize>,
 }
 

@@ -124,7 +124,7 @@ impl Index {
             return Err(self.damaged(TABLES, 0));
         }
         self.set_bits(wider);
-        // Nobody misses the old one; should it stay, it goes when the index is made anew.
+        // Nobody misses the old one; should it stay, it goes when the index is rebuilt.
         let _ = self.disk.remove(&file_name(self.generation, TABLES + bits));
         Ok(())
     }

@@ -381,10 +381,10 @@ impl Index {
     pub(crate) fn reserve(&self, state: &IndexState, last_position: u64, new_keys: u64, new_lines: u64) -> Result<()> {
         let keys = u64::from(state.keys) + new_keys;
         if last_position > POSITION_MAX {
-            return Err(Error::Full(format!("the log has {POSITION_MAX} events, which is all it can have")));
+            return Err(Error::Full(format!("the log has {POSITION_MAX} events, which is the most it can hold")));
         }
         if keys > u64::from(u32::MAX) - 1 {
-            return Err(Error::Full("the log has as many streams and event names as it can have".to_owned()));
+            return Err(Error::Full("the log has as many streams and event names as it can hold".to_owned()));
         }
         self.places.reserve(place_slot(last_position.max(1)).0 + 1)?;
         self.keys.reserve(HEAD_LINES + keys)?;

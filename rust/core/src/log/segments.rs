@@ -49,7 +49,7 @@ impl Header {
         }
         let format = u32_at(bytes, 8);
         if crc32c::crc32c(&bytes[..60]) != u32_at(bytes, 60) {
-            return Err(Error::corrupt(file, 0, None, "the head of this log file is damaged"));
+            return Err(Error::corrupt(file, 0, None, "the header of this log file is damaged"));
         }
         if !(FORMAT..=REPLICA_FORMAT).contains(&format) {
             return Err(Error::Format(format!(
@@ -121,7 +121,7 @@ pub(crate) fn read_header(disk: &dyn Disk, number: u64) -> Result<Header> {
     let file = name(number);
     let handle = disk.open(&file, Access::Read).doing(|| format!("opening {file}"))?;
     if handle.len().doing(|| format!("measuring {file}"))? < HEADER_BYTES {
-        return Err(Error::corrupt(file, 0, None, "this log file is shorter than its head"));
+        return Err(Error::corrupt(file, 0, None, "this log file is shorter than its header"));
     }
     let map = handle.map(0, HEADER_BYTES as usize, false).doing(|| format!("mapping {file}"))?;
     let header = Header::decode(map.bytes(0, HEADER_BYTES as usize), &file)?;
@@ -201,7 +201,7 @@ impl Segments {
         Ok(file)
     }
 
-    /// The file of a segment, opened anew. The system tells of a failed flush once to each open file, so whoever flushes
+    /// The file of a segment, opened again. The system tells of a failed flush once to each open file, so whoever flushes
     /// besides the commits does so here, and takes no failure from them.
     pub(crate) fn file_apart(&self, number: u64) -> Result<Box<dyn DiskFile>> {
         let name = name(number);
@@ -224,7 +224,7 @@ impl Segments {
         let index = usize::try_from(number).unwrap_or(usize::MAX);
         self.open.get(index, || self.open_segment(number)).unwrap_or_else(|| {
             Err(Error::Full(format!(
-                "the log has {SPARSE_MAX} files of {} bytes, which is all it can have",
+                "the log has {SPARSE_MAX} files of {} bytes, which is the most it can have",
                 self.segment_bytes
             )))
         })
@@ -260,7 +260,7 @@ impl Segments {
     pub(crate) fn bytes(&self, place: u64, len: usize) -> Result<&[u8]> {
         let at = (place % self.segment_bytes) as usize;
         self.within(self.number_of(place), at, len)?
-            .ok_or_else(|| self.damaged(place, None, "something is said to reach beyond the end of its log file"))
+            .ok_or_else(|| self.damaged(place, None, "an entry reaches beyond the end of its log file"))
     }
 
     /// All bytes from a place up to the end of its file.
@@ -287,7 +287,7 @@ impl Segments {
     /// The bytes of the record at a place, by the length that it states.
     #[inline]
     pub(crate) fn record(&self, place: u64) -> Result<&[u8]> {
-        let damaged = || self.damaged(place, None, "there should be a record here, but its head is damaged");
+        let damaged = || self.damaged(place, None, "there should be a record here, but its header is damaged");
         let head = Head::read(self.bytes(place, HEAD_BYTES)?).ok_or_else(damaged)?;
         self.bytes(place, head.len)
     }

@@ -42,7 +42,7 @@ impl fmt::Display for Flaw {
             What::LoneSurrogate => {
                 write!(
                     out,
-                    "JSON that readers refuse: byte {at} begins half of a surrogate pair, which is no character; replace it"
+                    "JSON that readers refuse: byte {at} begins half of a surrogate pair, which is not a character; replace it"
                 )
             }
             What::RepeatedKey => {
@@ -61,8 +61,8 @@ impl fmt::Display for Flaw {
             ),
             What::TooDeep(most) => write!(
                 out,
-                "JSON that readers refuse: at byte {at} more than {most} lists and objects are inside each other; \
-                 make it flatter, or write the inner part as text"
+                "JSON that readers refuse: at byte {at} lists and objects are nested more than {most} deep; make it flatter, or \
+                 write the inner part as text"
             ),
         }
     }

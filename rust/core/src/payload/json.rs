@@ -33,8 +33,8 @@ pub mod kind {
 /// What is not even JSON.
 pub const NOT_JSON: Wrong = Wrong("it is not JSON");
 const NOT_UNICODE: Wrong = Wrong("text that is not Unicode");
-const TOO_DEEP: Wrong = Wrong("it has too many lists and objects inside each other");
-const NOT_WHOLE: Wrong = Wrong("it is no whole number");
+const TOO_DEEP: Wrong = Wrong("its lists and objects are nested too deeply");
+const NOT_WHOLE: Wrong = Wrong("it is not a whole number");
 
 /// A whole number of up to so many digits fits.
 pub const SAFE_DIGITS: usize = 18;
@@ -195,7 +195,7 @@ impl<'a> JsonReader<'a> {
         match self.number()? {
             // A whole number, and of these there is one zero.
             "-0" => Ok(0.0),
-            text => text.parse().map_err(|_| Wrong("it is no number")),
+            text => text.parse().map_err(|_| Wrong("it is not a number")),
         }
     }
 
@@ -205,7 +205,7 @@ impl<'a> JsonReader<'a> {
         while let Some(b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E') = self.bytes.get(self.at) {
             self.at += 1;
         }
-        if self.at > start { Ok(()) } else { Err(Wrong("it is no number")) }
+        if self.at > start { Ok(()) } else { Err(Wrong("it is not a number")) }
     }
 
     /// `true` or `false`.
@@ -216,7 +216,7 @@ impl<'a> JsonReader<'a> {
         } else if self.eat_exactly(b"false") {
             Ok(false)
         } else {
-            Err(Wrong("it is no boolean"))
+            Err(Wrong("it is not a boolean"))
         }
     }
 
@@ -230,7 +230,7 @@ impl<'a> JsonReader<'a> {
     #[inline]
     pub fn quoted(&mut self) -> Sure<Quoted<'a>> {
         if self.bytes.get(self.at) != Some(&b'"') {
-            return Err(Wrong("it is no text"));
+            return Err(Wrong("it is not text"));
         }
         let start = self.at;
         let mut at = start + 1;

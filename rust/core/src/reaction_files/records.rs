@@ -48,7 +48,7 @@ pub(crate) struct Target {
 const ENDED_MS: u64 = 1;
 
 impl Target {
-    /// Until when it is leased when the machine has started anew.
+    /// Until when it is leased when the machine has restarted.
     pub(crate) fn ended(&self) -> u64 {
         self.leased_until_ms.min(ENDED_MS)
     }
@@ -301,7 +301,7 @@ pub(crate) struct Counts {
     pub(crate) cursors: u32,
     pub(crate) text_lines: u64,
     pub(crate) work_lines: u64,
-    /// Changes when everything that was derived is made anew.
+    /// Changes when everything that was derived is rebuilt.
     pub(crate) generation: u32,
     /// The start of the machine since which leases count.
     pub(crate) boot: u64,

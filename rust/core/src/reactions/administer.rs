@@ -22,7 +22,7 @@ pub struct Selection {
 }
 
 impl<H: Home> Reactions<H> {
-    /// Let targets begin anew: all their work is to be done again. Blocks, retries and leases end.
+    /// Let targets start over: all their work is to be done again. Blocks, retries and leases end.
     pub fn reset(&self, selection: &Selection) -> Result<usize> {
         self.reset_to(selection, 0)
     }

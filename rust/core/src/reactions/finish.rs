@@ -233,7 +233,7 @@ impl Shared {
             return Ok(());
         }
         let told =
-            format!("reaction {failing:?} has failed; what it said is gone, as {by:?} has failed and succeeded since");
+            format!("reaction {failing:?} failed; its message is gone, because {by:?} failed and succeeded since");
         self.note_error(target, &told)
     }
 

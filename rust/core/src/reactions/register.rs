@@ -19,7 +19,7 @@ impl Shared {
         let mut names: Vec<_> = self.registered.iter().map(|each| &each.spec.name).collect();
         for spec in specs {
             if names.contains(&&spec.name) {
-                let twice = format!("there are two reactions named {:?}; name them apart", spec.name);
+                let twice = format!("two reactions are named {:?}; give them different names", spec.name);
                 return Err(Error::Invalid(twice));
             }
             names.push(&spec.name);

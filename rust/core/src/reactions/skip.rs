@@ -59,7 +59,8 @@ impl<H: Home> Reactions<H> {
     /// A lease on the target ends, and so does a block that is because of this event and this reaction alone.
     pub fn skip(&self, target: &str, reaction: &str, position: u64, note: &str) -> Result<()> {
         if note.len() > TEXT_MAX_BYTES {
-            let most = format!("what is noted of a skipped event has {} bytes, {TEXT_MAX_BYTES} at most", note.len());
+            let most =
+                format!("the record of a skipped event has {} bytes; at most {TEXT_MAX_BYTES} are allowed", note.len());
             return Err(Error::Invalid(most));
         }
         self.locked(|shared| shared.skip(target, reaction, position, note))?;
@@ -95,8 +96,8 @@ impl Shared {
         let found = self.select(&selection, None, 1)?;
         found.first().copied().ok_or_else(|| {
             Error::Invalid(format!(
-                "{target:?} is a reaction that holds, no target: its `to=` has found none for the event yet, so there is \
-                 nothing to step over; fix `to=`, then unblock it"
+                "{target:?} is a reaction that is stuck, not a target: its `to=` has found no target for the event yet, so there \
+             is nothing to skip; fix `to=`, then unblock it"
             ))
         })
     }
@@ -150,7 +151,7 @@ impl Shared {
         if next != Some(position) {
             let stands = next.map_or_else(
                 || "has nothing to process".to_owned(),
-                |next| format!("comes to the event at position {next} next"),
+                |next| format!("is at the event at position {next}"),
             );
             return Err(Error::Invalid(format!(
                 "{reaction:?} {stands}, so the event at position {position} cannot be skipped; the next one can"

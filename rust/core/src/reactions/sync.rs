@@ -12,7 +12,7 @@ use crate::reaction_files::records::Counts;
 use super::state::{KnownTarget, Shared, Stale};
 
 impl Shared {
-    /// Leases of before the machine's start are over: their clock has begun anew.
+    /// Leases of before the machine's start are over: their clock has started over.
     pub(super) fn end_leases(&mut self, head: u64) -> Result<()> {
         for number in 0..self.counts.targets {
             let mut target = self.target(number)?;
@@ -72,7 +72,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Everything was made anew by somebody: what this process knew is not so any more.
+    /// Everything was rebuilt by somebody: what this process knew is not so any more.
     pub(super) fn begin_anew(&mut self, head: u64) -> Result<()> {
         self.loaded = Counts { generation: self.counts.generation, ..Counts::default() };
         self.by_name.clear();

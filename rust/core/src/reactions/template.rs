@@ -39,7 +39,7 @@ impl Resolver {
     pub fn from_template(template: &str) -> Result<Self> {
         let wrong = |what: &str| {
             Error::Invalid(format!(
-                "the target template {template:?} {what}; it may have {{stream}}, {{name}} and {{data.field}} in it"
+                "the target template {template:?} {what}; it may contain {{stream}}, {{name}} and {{data.field}}"
             ))
         };
         let mut pieces = Vec::new();
@@ -171,7 +171,7 @@ pub(super) fn fill(
                     }
                     _ => {
                         return Err(format!(
-                            "{name} at position {} has no {} to name a target by",
+                            "{name} at position {} has no {} to build the target's name from",
                             event.position,
                             path.join(".")
                         ));

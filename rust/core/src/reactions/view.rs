@@ -76,7 +76,9 @@ impl<H: Home> Reactions<H> {
                     Some(number) => Some(*number),
                     None if shared.holds()?.iter().any(|hold| *hold.reaction == *name) => None,
                     None => {
-                        let unknown = format!("there is no target {name:?} to go on after; leave `after` out to begin");
+                        let unknown = format!(
+                            "there is no target {name:?} to continue after; leave out `after` to start with the first"
+                        );
                         return Err(Error::Invalid(unknown));
                     }
                 },

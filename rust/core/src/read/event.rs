@@ -10,7 +10,7 @@ use crate::store::log::Log;
 pub(crate) const PAGE_BYTES_MAX: usize = 4 << 20;
 
 const NOT_THE_ONE: &str = "the event here is damaged, or is not the one expected: `act-fast verify` lists all damage; \
-                           rebuild_index() fixes the index, a backup the log";
+                           rebuild_index() repairs the index, a backup replaces the log";
 
 /// An event as it stands in the log. Names are given by number: `Log::text` knows the text.
 #[derive(Clone, Copy, Debug)]

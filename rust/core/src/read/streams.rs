@@ -53,7 +53,7 @@ impl Log {
                 Some(after) => match index.find(KeyKind::Stream, after)? {
                     Some((number, _)) => number + 1,
                     None => {
-                        return Err(Error::Invalid(format!("there is no stream {after:?} to go on after")));
+                        return Err(Error::Invalid(format!("there is no stream {after:?} to continue after")));
                     }
                 },
             };

@@ -1,4 +1,4 @@
-//! Making a store ready: trusting the control file where that is safe, and making it and the index anew from the log
+//! Making a store ready: trusting the control file where that is safe, and making it and the index again from the log
 //! where it is not. Told in `docs/design.md`; runs only while no other handle has the store open.
 
 use std::sync::Arc;
@@ -98,7 +98,7 @@ fn attach(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, control: Arc<Control>)
         let index = build(disk, control, segments, tail)?;
         Ok(index)
     };
-    // An index that cannot be used is made anew; a log that cannot is another matter.
+    // An index that cannot be used is rebuilt; a log that cannot is another matter.
     let index = if control.indexed()? == 0 {
         rebuilt(&control)?
     } else {
@@ -120,7 +120,7 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
         old.as_ref().is_some_and(|control| control.flag(control::FAILED).unwrap_or(false)) && !rebooted(old.as_ref())?;
     let keep_up_to = old.as_ref().filter(|_| failed).and_then(|control| control.published().ok());
     let generation = next_generation(&**disk)?;
-    // One that is there is kept, be it damaged: readers may have it open.
+    // One that is there is kept, even if it is damaged: readers may have it open.
     let control = Arc::new(match old {
         Some(control) => control,
         None => Control::create(&**disk, segments.store_id, segments.segment_bytes, segments.replica)?,
@@ -135,7 +135,12 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     let count = numbers.len() as u64;
     if let Some(gap) = numbers.iter().zip(0..).find(|(number, expected)| *number != expected) {
         let name = segments::name(gap.1);
-        return Err(Error::corrupt(name, 0, None, "this log file is missing, but later ones are there; restore it"));
+        return Err(Error::corrupt(
+            name,
+            0,
+            None,
+            "this log file is missing, but later ones are there; restore it from a backup",
+        ));
     }
     let mut building = Building::begin(disk, &control, segments, generation)?;
     let mut scan = Scan::new(segments, count);

@@ -84,7 +84,7 @@ pub fn verify(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64, u64) -> Result
     }
     let Some(header) = first_readable_header(disk, &numbers)? else {
         let file = segments::name(numbers[0]);
-        return Err(Error::corrupt(file, 0, None, "no log file has a readable head; restore them from a backup"));
+        return Err(Error::corrupt(file, 0, None, "no log file has a readable header; restore them from a backup"));
     };
     let segments = Arc::new(Segments::new(Arc::clone(disk), &header, false));
     let control = {
@@ -208,7 +208,7 @@ impl<'a> Verifier<'a> {
                     self.known(snapshot.stream).is_some_and(|key| key.count >= snapshot.version)
                 });
                 if !sane && self.gap == 0 {
-                    self.damage(found.place, None, "a snapshot is of a stream or version that is not there");
+                    self.damage(found.place, None, "a snapshot belongs to a stream or version that does not exist");
                 }
             }
             Kind::Commit => {
@@ -258,7 +258,7 @@ impl<'a> Verifier<'a> {
                 event.version == expected
             });
             if !follows {
-                self.damage(event.place, Some(event.position), "the event's version does not follow in its stream");
+                self.damage(event.place, Some(event.position), "the event's version is out of order in its stream");
             }
             match self.key_of(event.name, KeyKind::Name) {
                 Some(key) => {

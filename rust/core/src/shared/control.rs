@@ -1,7 +1,7 @@
 //! The control file: what processes share. One page, reached through a mapping; layout in `docs/format.md`.
 //!
 //! Nothing here is needed to read the log: when the machine stopped, or the file is damaged or a copy, the control file
-//! is made anew from the log.
+//! is rebuilt from the log.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -54,7 +54,7 @@ const LEAD_ZERO: u64 = 1 << 46;
 
 /// The store is closed, and all of it has been flushed.
 pub(crate) const CLEAN: u64 = 1;
-/// A write or a flush failed; nothing more is appended until the store is opened anew.
+/// A write or a flush failed; nothing more is appended until the store is opened again.
 pub(crate) const FAILED: u64 = 2;
 /// The disk knows that the store is not closed. Never set together with `CLEAN`.
 const OPEN: u64 = 4;
@@ -112,7 +112,7 @@ impl Control {
         Ok(control)
     }
 
-    /// The control file, or None where it is missing or damaged and has to be made anew.
+    /// The control file, or None where it is missing or damaged and has to be rebuilt.
     pub(crate) fn open(disk: &dyn Disk, writable: bool) -> Result<Option<Self>> {
         let access = if writable { Access::Write } else { Access::Read };
         let file = match disk.open(CONTROL, access) {
@@ -239,7 +239,7 @@ impl Control {
         self.set_word(INDEXED_POSITION, position);
     }
 
-    /// Say that the index is being replaced: should this process die now, it has to be made anew.
+    /// Say that the index is being replaced: should this process die now, it has to be rebuilt.
     pub(crate) fn set_index_replaced(&self) {
         self.set_word(INDEXED, 0);
     }
@@ -356,7 +356,7 @@ impl Control {
         self.raise(LEAD, lead_word(lead_ms));
     }
 
-    /// Begin anew with both: only while nobody else has the store open.
+    /// Start over with both: only while nobody else has the store open.
     pub(crate) fn reset_replica(&self, applied: u64, lead_ms: i64) {
         self.set_word(APPLIED, applied);
         self.set_word(LEAD, lead_word(lead_ms));

@@ -41,7 +41,7 @@ pub(crate) fn take(disk: &dyn Disk) -> Result<(Slot, bool)> {
     }
     let slot = mine.ok_or_else(|| {
         Error::Locked(format!(
-            "{SLOTS_MAX} handles have this store open for writing, which is all it allows; close some"
+            "{SLOTS_MAX} handles have this store open for writing, which is the most it allows; close some"
         ))
     })?;
     Ok((slot, others))

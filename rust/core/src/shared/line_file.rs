@@ -197,7 +197,7 @@ impl Grown {
                     .map(window as u64 * WINDOW_BYTES, WINDOW_BYTES as usize, self.writable)
                     .doing(|| format!("mapping {}", self.name))
             })
-            .unwrap_or_else(|| Err(Error::Full(format!("{} is as large as it can be", self.name))))?;
+            .unwrap_or_else(|| Err(Error::Full(format!("{} has reached its maximum size", self.name))))?;
         Ok(map.line((at % WINDOW_BYTES) as usize))
     }
 

@@ -8,7 +8,7 @@ use crate::reaction_files;
 use crate::shared::{control, handles};
 use crate::store::staging;
 
-/// What others keep in the store's folder that they can make anew from the log.
+/// What others keep in the store's folder that they can rebuild from the log.
 pub(crate) const DERIVED: &str = "analytics";
 /// Where it is kept how far a replica has come.
 const REPLICA: &str = "replica";
@@ -50,7 +50,7 @@ pub(crate) fn look(disk: &dyn Disk) -> Result<bool> {
     }
     match names.iter().find(|name| !OWN_NAMES.contains(&name.as_str())) {
         Some(foreign) => Err(Error::Format(format!(
-            "{} is not an act-fast store and not empty (it has {foreign:?}); choose a new or empty directory",
+            "{} is not an act-fast store and not empty (it contains {foreign:?}); choose a new or empty directory",
             disk.describe()
         ))),
         None => Ok(false),

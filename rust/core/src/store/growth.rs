@@ -46,7 +46,7 @@ impl Log {
         if bytes_max + end_bytes > segment_bytes - HEADER_BYTES {
             return Err(Error::Invalid(format!(
                 "this commit takes up to {bytes_max} bytes; a commit must fit into one log file of {segment_bytes} bytes \
-                 (segment_bytes): append it in several"
+             (segment_bytes): append it in several commits"
             )));
         }
         let segment_end = (self.segments.number_of(state.tail) + 1) * segment_bytes;

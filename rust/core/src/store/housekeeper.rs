@@ -76,7 +76,7 @@ impl Housekeeper {
         started
     }
 
-    /// Have the thread. The system may refuse one, now or for ever.
+    /// Have the thread. The system may refuse one, now or forever.
     fn start(&self) -> bool {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {

@@ -168,8 +168,8 @@ impl Log {
     pub(crate) fn check_flushable(&self) -> Result<()> {
         if self.control.flag(control::FAILED)? {
             return Err(Error::Failed(
-                "a write or a flush of this store failed, so it takes no more appends; reads go on. Close every handle \
-                 on it and open it again: what was acknowledged is there"
+                "a write or a flush of this store failed, so it takes no more appends; you can still read. Close every \
+                 handle on it and open it again: what was acknowledged is there"
                     .to_owned(),
             ));
         }
@@ -181,7 +181,7 @@ impl Log {
             return Ok(());
         }
         Err(Error::Failed(format!(
-            "the store at {} has been deleted, moved or replaced; nothing more is appended to what nobody could open",
+            "the store at {} has been deleted, moved or replaced, so it takes no more appends; open it again",
             self.disk.describe()
         )))
     }
@@ -238,7 +238,7 @@ impl Log {
         }
         // Nobody else has the store open, nobody can open it now, and this handle writes no more.
         if let Err(error) = self.index()?.flush().and_then(|()| self.control.flush()) {
-            // Another flush may succeed without having written this; so all of it is to be made anew.
+            // Another flush may succeed without having written this; so all of it is to be rebuilt.
             self.control.set_flag(control::FAILED, true)?;
             return Err(error);
         }

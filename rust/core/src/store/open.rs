@@ -110,7 +110,7 @@ impl Log {
         let writer = Self::open_writing(Arc::clone(&disk), writing, None)?;
         let control = Arc::new(
             Control::open(&*disk, writer.control.writable())?
-                .ok_or_else(|| Error::Format("the control file has gone".to_owned()))?,
+                .ok_or_else(|| Error::Format("the control file is gone".to_owned()))?,
         );
         let index = Index::open(&disk, &control, &segments, false)?;
         Self::assemble(disk, options, control, segments, index, None, writer.recovered.clone())

@@ -41,7 +41,7 @@ impl Log {
         Ok(())
     }
 
-    /// Say anew up to where the newest log file has its blocks: whoever died may have been about to, or it was cut short.
+    /// Say again up to where the newest log file has its blocks: whoever died may have been about to, or it was cut short.
     fn measure_blocks(&self, tail: u64) -> Result<()> {
         let _growing = self.growth_lock().take();
         let number = self.segments.number_of(tail);
@@ -53,12 +53,12 @@ impl Log {
         Ok(())
     }
 
-    /// Make the index anew from the log up to `tail`. Only for the holder of the writer's lock.
+    /// Rebuild the index from the log up to `tail`. Only for the holder of the writer's lock.
     pub(crate) fn remake_index(&self, tail: u64) -> Result<()> {
         build(&self.disk, &self.control, &self.segments, tail).map(drop)
     }
 
-    /// Make the index anew from the log, while reading goes on.
+    /// Rebuild the index from the log, while reading goes on.
     pub fn rebuild_index(&self) -> Result<()> {
         let writer = self.writer();
         self.check_writable()?;

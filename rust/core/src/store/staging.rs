@@ -31,7 +31,7 @@ impl Making {
         let what = || format!("making {}/{folder}", outer.describe());
         let Some(held) = take(outer, folder).doing(what)? else {
             return Err(Error::Locked(format!(
-                "{}/{folder} is just being made by somebody else; wait until that is done",
+                "{}/{folder} is being made by another process; wait until it is done",
                 outer.describe()
             )));
         };
@@ -110,5 +110,5 @@ fn take(outer: &Arc<dyn Disk>, folder: &str) -> io::Result<Option<LockGuard>> {
             Err(error) => return Err(error),
         }
     }
-    Err(io::Error::other("the folder is taken away again and again"))
+    Err(io::Error::other("the folder is removed again and again"))
 }

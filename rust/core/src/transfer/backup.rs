@@ -1,4 +1,4 @@
-//! Backup: a copy of the log up to a cut, of what reactions have come to, and of nothing that can be made anew. Writers
+//! Backup: a copy of the log up to a cut, of what reactions have come to, and of nothing that can be rebuilt. Writers
 //! go on meanwhile: what has been published never changes.
 
 use std::sync::Arc;
@@ -108,7 +108,7 @@ pub(crate) fn check_absent(disk: &Arc<dyn Disk>, name: &str) -> Result<()> {
     let what = || format!("looking for {}/{name}", disk.describe());
     if disk.list("").doing(what)?.iter().any(|known| known == name) {
         return Err(Error::Invalid(format!(
-            "there is something at {}/{name} already, and nothing is ever replaced; choose another path, or remove it",
+            "{}/{name} exists already, and is never replaced; choose another path, or remove it",
             disk.describe()
         )));
     }
@@ -116,8 +116,8 @@ pub(crate) fn check_absent(disk: &Arc<dyn Disk>, name: &str) -> Result<()> {
 }
 
 fn check_whole(report: &Report, cut: &Cut) -> Result<()> {
-    let what = "the copy is not sound, so it was not kept; `act-fast verify` says whether the store is, and if so, the disk \
-                that was copied to is not";
+    let what = "the copy is damaged, so it was not kept; run `act-fast verify` on the store: if it is healthy, the disk that was \
+             copied to is at fault";
     if let Some(first) = report.problems.first() {
         return Err(Error::corrupt(&first.file, first.offset, first.position, &format!("{}; {what}", first.what)));
     }

@@ -62,7 +62,7 @@ impl<'a> Repeated<'a> {
     fn look_at(&mut self, created_us: i64) -> Result<()> {
         if self.created_us != created_us || self.created.is_empty() {
             let moment = Timestamp::from_microsecond(created_us).map_err(|_| {
-                Error::Invalid(format!("an event was created {created_us} µs after 1970, which is no date"))
+                Error::Invalid(format!("an event was created {created_us} µs after 1970, which is not a date"))
             })?;
             self.created_us = created_us;
             self.created.clear();

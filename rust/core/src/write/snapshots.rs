@@ -27,7 +27,7 @@ impl Log {
         let reached = self.version(stream)?;
         if version == 0 || version > reached {
             return Err(Error::Invalid(format!(
-                "a snapshot of stream {stream:?} at version {version} cannot be: the stream is at version {reached}"
+                "a snapshot of stream {stream:?} at version {version} is impossible: the stream is at version {reached}"
             )));
         }
         self.check_writable()?;

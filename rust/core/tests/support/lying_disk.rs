@@ -851,7 +851,7 @@ impl LyingDisk {
         }
     }
 
-    /// A lock belongs to an opened file, so each taker opens the file anew.
+    /// A lock belongs to an opened file, so each taker opens the file again.
     fn lock_file(&self, name: &str) -> io::Result<File> {
         use std::os::fd::AsRawFd;
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);

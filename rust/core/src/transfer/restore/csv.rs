@@ -93,12 +93,12 @@ fn broken(error: csv::Error, file: &str, line: u64) -> Error {
 fn take(restoring: &mut Restoring, columns: &Columns, record: &StringRecord) -> Result<()> {
     let field = |column: Option<usize>| column.and_then(|at| record.get(at)).filter(|text| !text.is_empty());
     let whole = |name: &str, column: Option<usize>| -> Result<Option<u64>> {
-        let parsed = field(column).map(|text| text.parse().map_err(|_| format!("`{name}` is no whole number")));
+        let parsed = field(column).map(|text| text.parse().map_err(|_| format!("`{name}` is not a whole number")));
         parsed.transpose().map_err(Error::Invalid)
     };
     let when = field(columns.created).map(|text| {
         created::parse(text)
-            .ok_or_else(|| Error::Invalid("`created` is no time such as 2026-01-31T12:00:00.000001Z".to_owned()))
+            .ok_or_else(|| Error::Invalid("`created` is not a time such as 2026-01-31T12:00:00.000001Z".to_owned()))
     });
     restoring.add(&Row {
         position: whole("position", columns.position)?,

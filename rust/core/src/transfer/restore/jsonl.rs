@@ -208,13 +208,13 @@ fn event(text: &str, line: u64, block: &str) -> Result<Event> {
     if found.name.is_empty() {
         return Err(missing("name"));
     }
-    let created = match found.created {
-        None => None,
-        Some(text) => Some(
-            created::parse(text)
-                .ok_or_else(|| Error::Invalid("`created` is no time such as 2026-01-31T12:00:00.000001Z".to_owned()))?,
-        ),
-    };
+    let created =
+        match found.created {
+            None => None,
+            Some(text) => Some(created::parse(text).ok_or_else(|| {
+                Error::Invalid("`created` is not a time such as 2026-01-31T12:00:00.000001Z".to_owned())
+            })?),
+        };
     let meta = match found.meta.map(RawValue::get) {
         None => None,
         Some(text) => Some((range(text, block), Meta::parse(text)?.into_cause())),

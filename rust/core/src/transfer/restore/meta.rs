@@ -91,14 +91,15 @@ impl<'a> Meta<'a> {
         let shape: Shape<'_> = serde_json::from_str(text).map_err(|error| {
             let column = error.column();
             Error::Invalid(format!(
-                "`meta` is not what a commit can carry (correlation, causation, extra), at character {column} of it"
+                "`meta` is not valid at its character {column}; it may contain correlation, causation and extra"
             ))
         })?;
         let Some(cause) = shape.causation.and_then(|causation| causation.event) else {
             return Ok(Self { text, cause: None });
         };
-        let position = serde_json::from_str(cause.position.get())
-            .map_err(|_| Error::Invalid("`meta` names a causing event whose position is no whole number".to_owned()))?;
+        let position = serde_json::from_str(cause.position.get()).map_err(|_| {
+            Error::Invalid("`meta` names a causing event whose position is not a whole number".to_owned())
+        })?;
         let start = cause.position.get().as_ptr().addr() - text.as_ptr().addr();
         Ok(Self { text, cause: Some(CausedBy { at: start..start + cause.position.get().len(), position }) })
     }
@@ -121,7 +122,7 @@ impl<'a> Meta<'a> {
     pub(super) fn now(&self, positions: &Positions) -> Found<'a> {
         let same = Found { meta: Cow::Borrowed(self.text), cause_lost: false };
         let Some(CausedBy { at, position }) = &self.cause else { return same };
-        // Lost once before, it is not lost anew.
+        // Lost once before, it is not lost again.
         let (now, cause_lost) = match positions.of(*position) {
             Some(now) => (now, false),
             None => (0, *position != 0),

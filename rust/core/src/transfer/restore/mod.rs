@@ -197,7 +197,7 @@ impl Restoring {
         if same {
             return Ok(());
         }
-        Err(invalid("it has another `created` or `meta` than the other events of its commit, which has one of each"))
+        Err(invalid("its `created` or `meta` is not that of the other events of its commit, which has one of each"))
     }
 
     fn begin_commit(&mut self, row: &Row<'_>) -> Result<()> {
@@ -253,8 +253,8 @@ impl Restoring {
         let version = self.streams.get(row.stream).map_or(0, |known| known.version) + 1;
         if let Some(stated) = row.version.filter(|stated| *stated != version) {
             return Err(invalid(&format!(
-                "it is said to be version {stated} of its stream, but comes where version {version} must; a stream is \
-                 restored whole and in order, or without the column `version`"
+                "its `version` is {stated}, but the next one of its stream is {version}; restore whole streams in order, or leave \
+                 out the column `version`"
             )));
         }
         if let Some(known) = self.streams.get_mut(row.stream) {
@@ -282,7 +282,7 @@ impl Restoring {
         let key = self.keys;
         self.keys = key
             .checked_add(1)
-            .ok_or_else(|| Error::Full("a log cannot have so many streams and event names".to_owned()))?;
+            .ok_or_else(|| Error::Full("a log cannot have that many streams and event names".to_owned()))?;
         self.commit.define(key, kind, text);
         Ok(key)
     }
@@ -323,7 +323,7 @@ impl Restoring {
             return Err(Error::corrupt(&first.file, first.offset, first.position, &first.what));
         }
         if (report.events, report.commits) != (self.restored.events, self.restored.commits) {
-            return Err(Error::corrupt("log", 0, Some(report.events + 1), "what was written does not read back"));
+            return Err(Error::corrupt("log", 0, Some(report.events + 1), "what was written reads back differently"));
         }
         target.put_in_place()?;
         Ok(self.restored)

@@ -44,7 +44,7 @@ impl Destination {
         if known.is_some_and(|header| header.replica) {
             let place = disk.describe();
             return Err(Error::Invalid(format!(
-                "{place} is the replica of a replicated store, which nothing is restored into; open the store by its address"
+                "{place} is the replica of a replicated store, and nothing can be restored into it; open the store by its address"
             )));
         }
         let making = Making::begin(disk, staging::FOLDER)?;
@@ -86,7 +86,7 @@ fn replace(disk: &Arc<dyn Disk>) -> Result<()> {
     }
     // From here on the new log is there, so no error may say that nothing was changed.
     let synced = disk.sync_folder(staging::FOLDER).and_then(|()| disk.sync_folder(""));
-    // All else tells by the store's id that it belongs to another log, and is made anew when it is needed. These would take
+    // All else tells by the store's id that it belongs to another log, and is rebuilt when it is needed. These would take
     // up room until then.
     for folder in [reaction_files::FOLDER, DERIVED] {
         let _ = disk.remove_folder(folder);
