@@ -95,6 +95,8 @@ def move_telling(
             raise ValidationError(
                 "source and target are the same store, or one was made from a backup of the other; name an empty target"
             )
+        if hand_over:
+            here.check_hands_over()
         if hand_over and not restart_reactions and not offers_reactions(into):
             _check_reactions(opened)
         copy = Copy(here, there, progress)

@@ -190,6 +190,14 @@ class Transfer(Protocol):
         """
         ...
 
+    def check_hands_over(self) -> None:
+        """Refuse at once what `handing_over` would refuse in the end, however long one waits.
+
+        Raises:
+            ValidationError: nothing would keep others from appending; what to do instead.
+        """
+        ...
+
     def handing_over(self, to: str) -> AbstractContextManager[None]:
         """Keep everybody else from appending for as long as the block lasts, and for good if it ends without an error.
 

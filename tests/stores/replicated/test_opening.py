@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from act_fast import StoreError
+from act_fast import Act, Committed, LogStore, StoreError, ValidationError, move
 from act_fast._core import body_record
 from act_fast.errors import StoreFormatError
 from act_fast.stores.ordered.memory import Faults, MemoryEngine, MemoryOrderedLog
 from act_fast.stores.replicated.store import ReplicatedStore
+from tests.support.bank import Account, Deposited
 from tests.support.processes import until
 
 EVENT = [("Counted", b"{}")]
@@ -158,3 +159,28 @@ def test_a_record_with_the_last_time_that_there_is_does_not_end_all_appends(tmp_
         until(lambda: store._log.log_time() > 1 << 46)
         store.append("s", EVENT)
         assert store.head == 1
+
+
+def test_reactions_on_a_replica_that_is_opened_by_its_path_are_refused(tmp_path: Path) -> None:
+    with ReplicatedStore(MemoryEngine().open(), tmp_path / "replica") as store:
+        store.append("a", [("Deposited", b'{"amount":1}')])
+    with Act(tmp_path / "replica", Account) as app:
+
+        @app.on(Deposited)
+        def note(event: Committed[Deposited]) -> None: ...
+
+        assert app.load(Account, "a").state.balance == 1
+        for verb in (app.settle, lambda: list(app.targets()), app.store.reactions):  # type: ignore[attr-defined]
+            with pytest.raises(ValidationError, match="open the store by its address"):
+                verb()
+
+
+def test_a_store_on_several_machines_is_copied_but_not_handed_over(tmp_path: Path) -> None:
+    with ReplicatedStore(MemoryEngine().open(), tmp_path / "replica") as store:
+        store.append("s", EVENT)
+        with pytest.raises(ValidationError, match="hand_over=False"):
+            move(store, tmp_path / "target")
+        assert not (tmp_path / "target" / "log").exists() or not LogStore(tmp_path / "target").head
+        move(store, tmp_path / "copy", hand_over=False)
+        with LogStore(tmp_path / "copy") as copied:
+            assert copied.head == 1

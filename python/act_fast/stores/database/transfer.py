@@ -89,6 +89,9 @@ class DatabaseTransfer(ABC, Generic[C]):
     def take_snapshots(self, rows: Sequence[SnapshotRow]) -> None:
         """See `Transfer`."""
 
+    def check_hands_over(self) -> None:
+        """See `Transfer`."""
+
     @abstractmethod
     def handing_over(self, to: str) -> AbstractContextManager[None]:
         """See `Transfer`."""

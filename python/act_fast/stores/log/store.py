@@ -225,7 +225,15 @@ class LogStore(LocalLog):
         """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
 
         It is closed with the store. Apps do all this themselves; use it to look at a store without an app.
+
+        Raises:
+            ValidationError: this is the replica of a store on several machines.
         """
+        if self._log.is_replica:
+            raise ValidationError(
+                f"{self.path} is the replica of a store on several machines, whose reactions belong to all of them;"
+                " open the store by its address"
+            )
         found = LogReactions(self._log)
         self._reactions.add(found)
         return found

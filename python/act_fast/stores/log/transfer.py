@@ -74,6 +74,9 @@ class LogTransfer:
         if lines or self._log.reaction_lines() is not None:
             self._log.put_reaction_lines(lines)
 
+    def check_hands_over(self) -> None:
+        """See `Transfer`."""
+
     @contextmanager
     def handing_over(self, to: str) -> Iterator[None]:
         """See `Transfer`. Only while no other program has it open for writing; one that opens it meanwhile waits."""

@@ -70,12 +70,18 @@ class ReplicaTransfer(LogTransfer):
                 if state.number_of(change.number - 1, change.mark) != change.number:
                     raise StoreLockedError(f"other programs run reactions on {self._name}; stop them, and start again")
 
+    def check_hands_over(self) -> None:
+        """See `Transfer`. Not offered."""
+        raise ValidationError(
+            f"{self._name} cannot be handed over: nothing would keep other nodes from appending. Stop every program"
+            " that appends to it, then copy it, with hand_over=False or `act-fast move --copy`; reactions begin again"
+            " there"
+        )
+
     @contextmanager
     def handing_over(self, to: str) -> Iterator[None]:
         """See `Transfer`. Not offered: there is nothing that would keep other nodes from appending."""
-        raise ValidationError(
-            f"{self._name} cannot be moved from while other nodes may append to it; export it, and restore that"
-        )
+        self.check_hands_over()
         yield
 
     def taken_over(self) -> None:
