@@ -57,6 +57,7 @@ FLOORS: dict[str, set[str]] = {
     "monitoring": EVERYTHING | {ROOT},
     "serving": EVERYTHING | {ROOT, "monitoring"},
     "webhooks": EVERYTHING | {ROOT},
+    "jupyter": EVERYTHING | {ROOT},
     "inspector": EVERYTHING | {ROOT, "monitoring"},
     "cli": EVERYTHING | {ROOT, "monitoring", "serving", "inspector"},
 }

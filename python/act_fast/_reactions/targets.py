@@ -77,6 +77,15 @@ class Target(msgspec.Struct, frozen=True):
     reactions: tuple[str, ...]
     known: bool
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: what it is up to, and whatever is out of the ordinary."""
+        from act_fast._checks.html_table import html_table
+
+        told = [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "name"]
+        plain = (None, False, (), "", 0)
+        shown = [(name, value) for name, value in told if name in ("watermark", "mark", "lag") or value not in plain]
+        return html_table(f"target {self.name}", [("state", state_of(self)), *shown])
+
 
 class Cursor(msgspec.Struct, frozen=True):
     """How far a reaction has been correlated: the position up to which its targets have been found.

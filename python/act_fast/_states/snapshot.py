@@ -83,6 +83,14 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
             return ()
         return self._log.events_between(self.stream, self.version - self.appended + 1, self.version)
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from act_fast._checks.html_table import html_table
+
+        place = [("version", self.version), ("position", self.position), *([("closed", True)] if self.closed else [])]
+        fields = [(name, getattr(self.state, name)) for name in getattr(type(self.state), "__struct_fields__", ())]
+        return html_table(f"{type(self.state).__qualname__} {self.stream}", [*place, *fields])
+
     def __repr__(self) -> str:
         return (
             f"Snapshot(stream={self.stream!r}, version={self.version}, position={self.position},"

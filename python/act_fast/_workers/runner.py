@@ -16,6 +16,7 @@ from act_fast._runtime.apart import apart, check_interrupted
 from act_fast._runtime.daemon_threads import Daemons
 from act_fast._runtime.event_loop import LoopThread
 from act_fast._runtime.forks import tell_in_child
+from act_fast._runtime.interactive import called_alike, is_interactive, note
 from act_fast._runtime.observers import Observers
 from act_fast.errors import StoreClosedError, StoreLockedError
 from act_fast.stores.port import Store
@@ -143,13 +144,31 @@ class Program:
 
     def _declare(self, reaction: Reaction) -> None:
         with self._lock:
+            before, known, again = self._own, self._catalog, self._again(reaction)
+            self._own = [each for each in before if each is not again]
             self._own.append(reaction)
+            if again is not None:
+                self._catalog = None
             try:
                 self.catalog()
             except BaseException:
-                self._own.pop()
+                self._own, self._catalog = before, known
                 raise
+            if again is not None:
+                self._let_go()
+                note(f"reaction {reaction.name!r} was declared again: the new one has taken its place")
         self.wake()
+
+    def _again(self, reaction: Reaction) -> Reaction | None:
+        """The reaction that a cell of a notebook, or a line of a session, has declared before and declares again."""
+        if self._workers or self._passing() or not is_interactive(reaction.handler):
+            return None
+        named = (each for each in self._own if each.name == reaction.name and is_interactive(each.handler))
+        return next((each for each in named if called_alike(each.handler, reaction.handler)), None)
+
+    def _passing(self) -> bool:
+        """Whether a `settle` or a `drain` is under way."""
+        return any((known := each()) is not None and not known.ended for each in self._passes)
 
     def check(self, registry: Definitions) -> None:
         """Make sure that the reactions of an app would fit if it had these components."""
