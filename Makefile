@@ -20,7 +20,7 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
 
-.PHONY: help dev test test-wheel check audit demo bench bench-quick docs site clean
+.PHONY: help dev test test-wheel check audit demo bench bench-quick docs site screenshots clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -74,6 +74,9 @@ docs: .venv/.ready  ## Write the reference from the docstrings
 site: docs  ## Write the site of docs/ to target/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 	@echo "open target/site/index.html, or: $(BIN)/python -m http.server --directory target/site"
+
+screenshots: dev  ## Take the pictures of the inspector again
+	$(BIN)/python -m docs.take_screenshots
 
 clean:  ## Remove what was built, .venv and the demo's store
 	rm -rf .venv target dist flights.act flights.act.* flights.db* flights.svg .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks python/act_fast/_core*.so

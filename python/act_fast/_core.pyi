@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, final, type_check_only
 
-from act_fast._rows import CommitRow, Filter, Progress, Proposal, ProposedPart, RecordRow, Row, StreamRow
+from act_fast._rows import CommitRow, Filter, Progress, Proposal, ProposedPart, RecordRow, Row, StreamRow, TargetTally
 
 __all__ = [
     "Appended",
@@ -651,6 +651,9 @@ class Reactions:
     ) -> list[dict[str, object]]:
         """Keys: name, lane, priority, watermark, mark, lag, holder, lease_ms, attempts, failing, blocked, error,
         due_ms, reactions, known."""
+
+    def tally(self, start: int, limit: int, head: int, parts: int, worst: int) -> TargetTally:
+        """The targets from a number on, added up."""
 
     def cursors(self) -> list[tuple[str, int, bool]]:
         """How far each reaction has been correlated: (reaction, position, whether this program has code for it)."""

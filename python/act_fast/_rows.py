@@ -27,6 +27,22 @@ rows
 """
 
 
+TargetTally: TypeAlias = tuple[
+    int | None,
+    list[int],
+    int,
+    int,
+    int | None,
+    list[int],
+    list[int],
+    list[tuple[str, list[int], int]],
+    list[tuple[bool, int, str]],
+]
+"""targets added up: where to go on or None, how many are in each state, lag, leading, lagging or None, how many without
+work stand in each part of the log, how many with work, (reaction, states, lag), (blocked or not, lag, name); states
+are blocked, leased, waiting, behind, caught up"""
+
+
 class Filter(TypedDict, total=False):
     """Which events are meant: those that meet every condition. None is no condition; bounds are exclusive."""
 

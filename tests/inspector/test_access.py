@@ -108,7 +108,7 @@ def test_pages_forbid_what_they_have_no_use_for(shop_path: Path, browser: Browse
             assert "default-src 'none'" in headers["content-security-policy"]
             assert "unsafe" not in headers["content-security-policy"] or page == "/model.svg"
             assert headers["x-content-type-options"] == "nosniff"
-            assert headers["referrer-policy"] == "no-referrer"
+            assert headers["referrer-policy"] == "same-origin"
             assert headers["cache-control"] == "no-store"
 
 

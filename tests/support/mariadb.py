@@ -16,10 +16,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.debian import apt_options, call
 from tests.support.servers import START_SECONDS, Unavailable, die_with_parent, free_port, run, unprivileged
 
 _PACKAGES = ["mariadb-server-core", "mariadb-client-core"]
-_BRING_SECONDS = 300.0
+_WHAT = "MariaDB server"
 _TABLE_KEPT_SECONDS = 0.15
 _UNPACKED = Path(sys.prefix) / "mariadb"
 
@@ -208,33 +209,20 @@ def _bring(target: Path) -> None:
         raise Unavailable("there is no MariaDB server; install one (it is brought by itself where there is apt-get)")
     with tempfile.TemporaryDirectory(prefix="mariadb-", dir=target.parent) as work:
         folder = Path(work)
-        # Lists and archives of our own: the system's may be missing, and need root to be brought.
-        state, cache = folder / "state", folder / "cache"
-        for each in (state / "lists" / "partial", cache / "archives" / "partial"):
-            each.mkdir(parents=True)
-        options = [f"Dir::State={state}", "Dir::State::status=/var/lib/dpkg/status", f"Dir::Cache={cache}",
-                   "Debug::NoLocking=1", "APT::Sandbox::User="]  # fmt: skip
-        own = [flag for option in options for flag in ("-o", option)]
-        _call(["apt-get", *own, "update"], folder)
-        needed = _call(["apt-cache", *own, "depends", "--important", *_PACKAGES], folder)
+        own = apt_options(folder)
+        call(["apt-get", *own, "update"], folder, _WHAT)
+        needed = call(["apt-cache", *own, "depends", "--important", *_PACKAGES], folder, _WHAT)
         libraries = [line.split()[-1] for line in needed.splitlines() if line.split()[:1] == ["Depends:"]]
         lacking = {each for each in libraries if each.startswith("lib") and not _installed(each)}
-        _call(["apt-get", *own, "download", *_PACKAGES, *lacking], folder)
+        call(["apt-get", *own, "download", *_PACKAGES, *lacking], folder, _WHAT)
         for package in folder.glob("*.deb"):
-            _call(["dpkg-deb", "--extract", str(package), str(folder / "unpacked")], folder)
+            call(["dpkg-deb", "--extract", str(package), str(folder / "unpacked")], folder, _WHAT)
         os.replace(folder / "unpacked", target)
 
 
 def _installed(package: str) -> bool:
     told = subprocess.run(["dpkg-query", "--show", "--showformat=${db:Status-Abbrev}", package], capture_output=True)
     return told.stdout.startswith(b"ii")
-
-
-def _call(command: list[str], folder: Path) -> str:
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=folder, timeout=_BRING_SECONDS)
-    if ended.returncode:
-        raise Unavailable(f"no MariaDB server can be brought: {command[0]} says {ended.stderr.strip()[-500:]}")
-    return ended.stdout
 
 
 def _readable_by(account: dict[str, object], programs: Programs, folder: Path) -> Programs:

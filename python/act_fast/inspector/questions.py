@@ -100,7 +100,7 @@ class Questions:
             rows = [*islice(iter(answer.iter_rows()), ROWS_MAX + 1)]
             columns, types = [*answer.columns], [*map(str, answer.types)]
         seconds = time.monotonic() - began
-        self.history.appendleft(Asked(query, datetime.now(UTC), seconds, min(len(rows), ROWS_MAX)))
+        self._note(Asked(query, datetime.now(UTC), seconds, min(len(rows), ROWS_MAX)))
         return Table(columns, types, rows[:ROWS_MAX], len(rows) > ROWS_MAX, position, seconds)
 
     @contextmanager
@@ -137,6 +137,13 @@ class Questions:
                 raise ValidationError(f"the query cannot be answered: {error}") from None
             finally:
                 timer.cancel()
+
+    def _note(self, asked: Asked) -> None:
+        """Keep a question in the history, once."""
+        with self._lock:
+            earlier = [each for each in self.history if each.query != asked.query]
+            self.history.clear()
+            self.history.extend([asked, *earlier][:_HISTORY])
 
     def _library(self) -> "Library":
         """The relations. Those of a store alone do not begin to keep anything of reactions."""

@@ -27,6 +27,7 @@ def serve(
 ) -> int:
     """Serve until Ctrl-C; the exit code."""
     subject = open_subject(source, write=write, audit=None)
+    subject.port()  # with a million targets this takes a while, which no page should
     known = token or new_token()
     names = [*hosts, host] if is_loopback(host) else [*hosts, host, "*"]
     guard = Guard(application(subject, write, payload), Access(known, token is None, None, names))

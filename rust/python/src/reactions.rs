@@ -3,7 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use act_fast_core::reactions::{
-    ClaimOptions, Mirrored, Outcome, Past, Resolved, Resolver, Selection, Source, Spec, TargetInfo, Then,
+    ClaimOptions, Mirrored, Outcome, Past, Resolved, Resolver, STATES, Selection, Source, Spec, Stretch, TargetInfo,
+    Then,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -36,6 +37,18 @@ macro_rules! done {
 
 /// name, event names, target template or None for a function, source or None, lane, priority, from now on
 type GivenSpec = (String, Vec<String>, Option<String>, Option<String>, String, i32, bool);
+/// see `Reactions.tally`
+type TalliedTargets = (
+    Option<u32>,
+    [u64; STATES],
+    u64,
+    u64,
+    Option<u64>,
+    Vec<u64>,
+    Vec<u64>,
+    Vec<(String, [u64; STATES], u64)>,
+    Vec<(bool, u64, String)>,
+);
 /// target, token, done up to, what then, position, due in ms since 1970, error
 type GivenOutcome = (u32, u32, Option<u64>, String, u64, u64, String);
 
@@ -383,6 +396,33 @@ impl Reactions {
         let chosen = selection(names, pattern, lane, blocked);
         let targets = done!(self, py, engine => engine.targets(&chosen, after.as_deref(), limit))?;
         targets.into_iter().map(|info| told(py, info)).collect()
+    }
+
+    /// The targets from a number on added up: (where to go on or None, states, lag, leading, lagging or None, without
+    /// work by part of the log, with work, [(reaction, states, lag)], [(blocked, lag, name)]). States are blocked,
+    /// leased, waiting, behind, caught up.
+    fn tally(
+        &self,
+        py: Python<'_>,
+        start: u32,
+        limit: u32,
+        head: u64,
+        parts: usize,
+        worst: usize,
+    ) -> PyResult<TalliedTargets> {
+        let stretch = Stretch { from: start, limit, head, parts, worst };
+        let tally = done!(self, py, engine => engine.tally(&stretch))?;
+        Ok((
+            tally.next,
+            tally.states,
+            tally.lag,
+            tally.leading,
+            tally.lagging,
+            tally.caught_up,
+            tally.behind,
+            tally.reactions,
+            tally.worst,
+        ))
     }
 
     /// How far each reaction has been correlated: (reaction, position, whether this program has code for it).

@@ -50,5 +50,11 @@ def causes(events: Sequence[Committed[bytes]], address: Callable[[Committed[byte
     width = max(x for x, _ in places.values()) + _BOX[0]
     height = max(y for _, y in places.values()) + _BOX[1]
     return picture(
-        width + 2, height + 2, f"Graph of {len(events)} events and their causes", *lines, *boxes, grows=False
+        width + 2,
+        height + 2,
+        f"Graph of {len(events)} events and their causes",
+        *lines,
+        *boxes,
+        grows=False,
+        leads_somewhere=True,
     )

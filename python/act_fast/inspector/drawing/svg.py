@@ -30,8 +30,10 @@ def link(address: str, *inside: str) -> str:
     return element("a", *inside, href=address)
 
 
-def picture(width: float, height: float, title: str, *inside: str, class_: str = "picture", grows: bool = True) -> str:
-    """A whole picture, with a title that is read out."""
+def picture(
+    width: float, height: float, title: str, *inside: str, grows: bool = True, leads_somewhere: bool = False
+) -> str:
+    """A whole picture, with a title that is read out; with `leads_somewhere` it has links, which are too."""
     return element(
         "svg",
         element("title", escape(title)),
@@ -39,9 +41,9 @@ def picture(width: float, height: float, title: str, *inside: str, class_: str =
         viewBox=f"0 0 {_value(width)} {_value(height)}",
         width="100%" if grows else _value(width),
         height=None if grows else _value(height),
-        role="img",
+        role="group" if leads_somewhere else "img",
         aria_label=title,
-        class_=class_,
+        class_="picture",
         xmlns="http://www.w3.org/2000/svg",
     )
 

@@ -69,4 +69,6 @@ def waterfall(events: Sequence[Committed[bytes]], address: Callable[[Committed[b
                 class_="dot" if cause is None else "dot-caused",
             )
         )
-    return picture(_WIDTH, height, f"Waterfall of {len(events)} events over {span(whole)}", *drawn)
+    return picture(
+        _WIDTH, height, f"Waterfall of {len(events)} events over {span(whole)}", *drawn, leads_somewhere=True
+    )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from act_fast import _core
-from act_fast._rows import Row
+from act_fast._rows import Row, TargetTally
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import StoreClosedError, StoreError
 from act_fast.stores.database.lines import Page
@@ -341,6 +341,10 @@ class MirroredReactions:
     ) -> list[dict[str, object]]:
         """What is kept of targets, ordered by when they were first seen."""
         return self._look(lambda: self._core.targets(names, pattern, lane, blocked, after, limit))
+
+    def tally(self, start: int, limit: int, head: int, parts: int, worst: int) -> TargetTally:
+        """The targets from a number on, added up."""
+        return self._look(lambda: self._core.tally(start, limit, head, parts, worst))
 
     def progress(self, target: str) -> dict[str, object] | None:
         """How far all that may come to a target has been done; None: nothing may."""

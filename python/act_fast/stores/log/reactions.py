@@ -37,6 +37,7 @@ class LogReactions:
         self.defer: Final = core.defer
         self.prioritize: Final = core.prioritize
         self.targets: Final = core.targets
+        self.tally: Final = core.tally
         self.progress: Final = core.progress
         self.cursors: Final = core.cursors
         self.flush: Final = core.flush

@@ -18,6 +18,7 @@ mod state;
 mod subscribe;
 mod suspect;
 mod sync;
+mod tally;
 mod template;
 mod undo;
 mod view;
@@ -42,6 +43,7 @@ pub use skip::Head;
 pub use source::Source;
 pub use spec::Spec;
 use state::{Shared, is_damage};
+pub use tally::{STATES, Stretch, Tally};
 pub use template::{Piece, Resolver};
 pub use view::{CursorInfo, TargetInfo};
 
