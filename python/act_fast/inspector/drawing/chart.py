@@ -11,9 +11,9 @@ __all__ = ["chart"]
 
 _BARS_MAX: Final = 40
 _POINTS_MAX: Final = 500
-_WIDTH: Final = 1100
+_WIDTH: Final = 780
 _BAR: Final = 24
-_LEFT: Final = 240
+_LEFT: Final = 190
 
 
 def chart(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str | None:
@@ -40,7 +40,7 @@ def _bars(title: str, pairs: Sequence[tuple[Any, float]]) -> str:
         y = number * _BAR
         x = zero if value >= 0 else zero + value * scale
         drawn.append(
-            text(_LEFT - 10, y + 16, cut_text("null" if label is None else str(label), 34), "label-mono", "end")
+            text(_LEFT - 10, y + 16, cut_text("null" if label is None else str(label), 25), "label-mono", "end")
         )
         drawn.append(
             element("rect", x=x, y=y + 4, width=max(1.0, abs(value) * scale), height=_BAR - 8, rx=2, class_="bar")
