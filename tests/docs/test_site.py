@@ -80,6 +80,15 @@ def test_nothing_is_loaded_from_another_server(site: Path) -> None:
         assert [each for each in assets.found if urlsplit(each).netloc] == [], page
 
 
+def test_no_markdown_is_left_over(site: Path) -> None:
+    """A list comes after a blank line, and four spaces before what is inside its items: other browsers ask for less."""
+    left_over = re.compile(r"^\s*(\*|-|\d+\.) |^\||```|\*\*|\]\([^)]*\)", re.MULTILINE)
+    for page in site.rglob("*.html"):
+        text = re.sub(r"<(pre|code).*?</\1>", "", page.read_text(), flags=re.DOTALL)
+        paragraphs = re.findall(r"<p>(.*?)</p>", text, re.DOTALL)
+        assert [each for each in paragraphs if left_over.search(each)] == [], page
+
+
 def test_links_out_of_docs_lead_to_the_page_that_the_site_has_or_to_the_repository(site: Path) -> None:
     deployment = (site / "guide" / "deployment" / "index.html").read_text()
     assert 'href="../../changelog/"' in deployment
