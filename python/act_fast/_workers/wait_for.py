@@ -6,6 +6,7 @@ import time
 from act_fast._reactions.targets import Target, holding, progress
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
+from act_fast.stores.capabilities import trouble_of
 
 __all__ = ["wait_for"]
 
@@ -31,14 +32,17 @@ def wait_for(program: Program, position: int, target: str, seconds: float | None
             return found
         left = None if deadline is None else deadline - time.monotonic()
         if left is not None and left <= 0:
-            raise TimeoutError(_late(target, position, found, _holding(program, found)))
+            trouble = trouble_of(program.store)
+            raise TimeoutError(_late(target, position, found, _holding(program, found), trouble))
         port.wait_moves(seen, None if left is None else math.ceil(left * 1000))
 
 
-def _late(target: str, position: int, found: Target, holding: Target | None) -> str:
+def _late(target: str, position: int, found: Target, holding: Target | None, trouble: str) -> str:
     why = f"; it is blocked: {found.error}" if found.blocked else f"; it waits until {found.due}" if found.due else ""
     if not why and holding is not None:
         why = f"; the targets of the event at position {holding.failing} cannot be found: {holding.error}"
+    if trouble:
+        why = f"; nothing new arrives on this machine: {trouble}"
     why = why or "; is a worker running?"
     return f"target {target!r} has come to position {found.watermark}, not yet to {position}{why}"
 

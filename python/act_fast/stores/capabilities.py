@@ -220,6 +220,11 @@ def rows_of(store: object) -> Rows | None:
     return found
 
 
+def trouble_of(store: object) -> str:
+    """Why a store cannot take or show anything new just now; empty while all is well, and where a store never says."""
+    return str(getattr(store, "trouble", ""))
+
+
 def is_distant(rows: Rows) -> bool:
     """Whether each call is a round trip to a server, as the attribute `distant` of rows says; without it, it is not.
 

@@ -1,5 +1,7 @@
 """A node begins with a checkpoint, and with what came after it; what a checkpoint has, the engine may drop."""
 
+import os
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.support.moto import MotoServer, moto_server
 from tests.support.servers import Unavailable, free_port, unavailable
 
 NUMBERS = count(1)
+BOOTSTRAP_EVENTS = int(os.environ.get("ACT_FAST_BOOTSTRAP_EVENTS", "20000"))
 EVENT = [("Counted", b"{}")]
 
 
@@ -39,6 +42,20 @@ def test_a_new_node_begins_with_a_checkpoint_and_reads_the_rest(tmp_path: Path) 
             one.wait(6, timeout=10)
             assert facts(two) == facts(one)
             assert not two.verify().problems
+
+
+def test_a_new_node_begins_with_a_checkpoint_of_many_events(tmp_path: Path) -> None:
+    engine, each = MemoryEngine(), 1_000
+    with ReplicatedStore(engine.open(), tmp_path / "one", checkpoints=tmp_path / "checkpoints") as one:
+        for number in range(BOOTSTRAP_EVENTS // each):
+            one.append(f"stream-{number % 10_000}", [("Counted", b'{"number":%d,"text":"some"}' % number)] * each)
+        one.trim(one.checkpoint())
+        one.append("last", EVENT)
+        begun = time.monotonic()
+        with ReplicatedStore(engine.open(), tmp_path / "two", checkpoints=tmp_path / "checkpoints") as two:
+            print(f"{BOOTSTRAP_EVENTS:,} events after {time.monotonic() - begun:.1f} s")
+            assert two.head == one.head
+            assert two.version("last") == 1
 
 
 def test_a_new_node_without_a_checkpoint_says_that_it_needs_one(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from act_fast import Act, StoreError, StoreFullError
+from act_fast import Act, Committed, StoreError, StoreFullError
 from act_fast._core import body_record
 from act_fast.errors import EngineAwayError, StoreFormatError
 from act_fast.monitoring import look
@@ -16,7 +16,7 @@ from act_fast.stores.ordered.port import Entry
 from act_fast.stores.replicated.late import LateLog
 from act_fast.stores.replicated.store import ReplicatedStore
 from tests.stores.replicated.nodes import facts
-from tests.support.bank import Account
+from tests.support.bank import Account, Deposited
 from tests.support.nats import NatsServers
 from tests.support.processes import until
 from tests.support.proxy import Proxy
@@ -52,18 +52,26 @@ class CutLog(MemoryOrderedLog):
             raise EngineAwayError(f"{self.name} cannot be reached")
 
 
+def note(event: Committed[Deposited]) -> None: ...
+
+
 def test_a_machine_that_is_cut_off_reads_and_goes_on_by_itself(tmp_path: Path) -> None:
     engine, path = MemoryEngine(), tmp_path / "replica"
     with ReplicatedStore(engine.open(), path) as store, Act(store, Account) as app:
+        app.on(Deposited)(note)
         app.do(Account.deposit, "a", amount=1)
+        app.settle()
         app.do(Account.deposit, "a", amount=2)
     log = CutLog(engine)
     log.cut.set()
     with ReplicatedStore(log, path) as store, Act(store, Account) as app:
+        app.on(Deposited)(note)
         assert app.load(Account, "a").state.balance == 3
         assert app.load(Account, "a", at=1).state.balance == 1
         assert app.sql("select count(*) from events").fetchall() == [(2,)]
         assert store.wait(2, timeout=0.01) == 2
+        with pytest.raises(TimeoutError, match="nothing new arrives on this machine: memory"):
+            app.wait_for(3, "a", timeout=0.01)
         begun = time.monotonic()
         with pytest.raises(EngineAwayError, match="nothing was appended"):
             app.do(Account.deposit, "a", amount=4)

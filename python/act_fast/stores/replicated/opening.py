@@ -294,6 +294,11 @@ def _made(ordered: OrderedLog, path: Path, checkpoints: Shelf | None, create: bo
     """A new replica: from the newest checkpoint, or what the store began with."""
     found = _usable(ordered, checkpoints)
     if checkpoints is None or found is None:
+        if (first := ordered.first()) > 1:
+            raise StoreError(
+                f"{ordered.name} begins at place {first}; what was before was trimmed. A new replica begins with a"
+                " checkpoint: name where they are, with `checkpoints=`"
+            )
         return _genesis(ordered, create)
     load(checkpoints, found, path)
     return None
@@ -303,8 +308,8 @@ def _make_again(ordered: OrderedLog, path: Path, checkpoints: Shelf | None, kind
     """Set a replica aside, and make it again from a checkpoint, if there is one; else there is none afterwards."""
     found = _usable(ordered, checkpoints)
     if found is None and ordered.first() > 1:
-        what = f"{path} cannot be gone on with: {why}"
-        raise StoreError(f"{what}; name the folder of its checkpoints, with `checkpoints=`, to have it made again")
+        what = f"{path} cannot be used as it is: {why}"
+        raise StoreError(f"{what}; name where its checkpoints are, with `checkpoints=`, to have it made again")
     with _alone(path, why):
         if _why(path) is None:
             mark_damaged(path, why)
