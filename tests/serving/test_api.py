@@ -240,7 +240,8 @@ async def test_a_history_comes_in_pages(http: httpx.AsyncClient, bank: Act) -> N
     rest = (await http.get(f"{ACCOUNT}/history", params={"after": 2})).json()
     assert [each["state"]["cents"] for each in rest["history"]] == [3, 6]
     assert rest["next"] is None
-    assert (await http.get(f"{ACCOUNT}/history", params={"after": 99})).json()["history"] == []
+    for nothing in ({"after": 99}, {"limit": 0}):
+        assert (await http.get(f"{ACCOUNT}/history", params=nothing)).json()["history"] == []
     assert (await http.get("/states/Account/none/history")).status_code == 404
 
 
@@ -253,6 +254,9 @@ async def test_events_come_in_pages_and_by_condition(http: httpx.AsyncClient, ba
     assert (every["next"], every["head"]) == (4, 4)
     first = (await http.get("/events", params={"limit": 1})).json()
     assert (first["next"], len(first["events"])) == (1, 1)
+    none = (await http.get("/events", params={"limit": 0})).json()
+    assert (none["events"], none["next"]) == ([], 0)
+    assert (await http.head("/events", headers={"Accept": "text/event-stream"})).status_code == 200
     named = (await http.get("/events", params={"name": "Deposited"})).json()
     assert [each["stream"] for each in named["events"]] == ["account-7"]
     stream = (await http.get("/events", params={"stream": "account-8", "after": 1})).json()
@@ -265,6 +269,13 @@ async def test_without_a_say_only_this_machine_is_served(bank: Act) -> None:
     for host, status in (("127.0.0.1", 200), ("::1", 200), ("10.0.0.1", 403), ("testclient", 403)):
         async with client(api(bank), host) as asking:
             assert (await asking.get(ACCOUNT)).status_code == status, host
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+async def test_who_comes_through_a_proxy_on_this_machine_is_not_taken_for_local(
+    http: httpx.AsyncClient, header: str
+) -> None:
+    assert (await http.get(ACCOUNT, headers={header: "203.0.113.7"})).status_code == 403
 
 
 async def test_the_hook_decides_knows_what_is_asked_and_names_the_actor(bank: Act) -> None:

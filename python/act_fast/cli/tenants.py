@@ -96,14 +96,14 @@ class Tenant:
     """One store at work, in a thread of its own."""
 
     def __init__(self, make: Make, path: str, options: tuple[Sequence[str] | None, int, float], failures: int) -> None:
-        self.path = path
-        self.failures = failures
-        self.again_at = 0.0
+        self.path: str = path
+        self.failures: int = failures
+        self.again_at: float = 0.0
         self._make = make
         self._options = options
         self._stopping = False
         self._worker: Worker | None = None
-        self.thread = threading.Thread(target=self._run, name=f"act-fast {path}", daemon=True)
+        self.thread: threading.Thread = threading.Thread(target=self._run, name=f"act-fast {path}", daemon=True)
         self.thread.start()
 
     def stop(self) -> None:

@@ -4,7 +4,7 @@ import hmac
 import inspect
 import ipaddress
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 __all__ = ["Access", "Authorize", "authorized", "bearer", "check_host"]
+
+_PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
+"""What proxies add: whoever asks through one on this machine need not be here."""
 
 Verb: TypeAlias = Literal["act", "read", "events", "describe", "health", "metrics"]
 
@@ -71,7 +74,8 @@ async def authorized(authorize: Authorize | None, request: "Request", access: Ac
         Refusal: it may not.
     """
     if authorize is None:
-        if not _is_near(request.scope.get("client")):
+        passed_on = any(name in request.headers for name in _PASSED_ON)
+        if passed_on or not _is_near(request.scope.get("client")):
             raise Refusal(403, "only this machine is served; pass api() a function authorize= to let others in")
         return None
     found: Any = authorize(request, access)

@@ -272,7 +272,7 @@ class Api:
         app = self._app.sync
         conditions = conditions_of(app, request)
         after = asked.count_of(request, "after", 0)
-        if "text/event-stream" not in request.headers.get("accept", ""):
+        if request.method == "HEAD" or "text/event-stream" not in request.headers.get("accept", ""):
             page = await asyncio.to_thread(page_of, app, conditions, after, _limit(request))
             return _json(msgspec.json.encode(page))
         if "last-event-id" in request.headers:
@@ -329,7 +329,7 @@ def _correlation(request: "Request") -> str | None:
 
 
 def _limit(request: "Request") -> int:
-    return min(asked.count_of(request, "limit", LIMIT), LIMIT_MAX) or LIMIT
+    return min(asked.count_of(request, "limit", LIMIT), LIMIT_MAX)
 
 
 def _page(name: str) -> Literal["health", "metrics"]:
