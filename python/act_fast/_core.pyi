@@ -489,6 +489,19 @@ class Mirror:
     def unfolded(self) -> tuple[list[int], list[bytes]]:
         """The pages of these lines: where each begins, and what its lines hold."""
 
+    def share(
+        self, members: Sequence[tuple[int, int, set[str], Sequence[str] | None]], own: int | None, gone: set[int]
+    ) -> None:
+        """Say who works on the targets: (generation, holder, reactions, lanes or None for all) each; the generation of
+        this program if it is one of them, and is to claim its own only; and the holders that are gone, whose leases are
+        over."""
+
+    def abandon(self) -> int:
+        """Drop all leases of this program; how many there were."""
+
+    def owned(self) -> dict[int, int]:
+        """How many targets belong to each generation."""
+
     def next_window(self, head: int) -> tuple[int, int, list[str], bool] | None:
         """What is to be correlated next, up to the head: the positions that it is between, the names of its events, and
         whether their data is looked at. None when there is nothing."""

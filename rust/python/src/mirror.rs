@@ -1,10 +1,10 @@
 //! Reactions on a mirror: what is handed in from a database before a verb, and fetched for it afterwards.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use act_fast_core::EventView;
-use act_fast_core::reactions::{Begun, ClaimOptions, Correlated, Texts, Window};
+use act_fast_core::reactions::{Begun, ClaimOptions, Correlated, Member, Share, Texts, Window};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
@@ -18,6 +18,9 @@ type GivenWindow = (u64, u64, Vec<String>, bool);
 type GivenEvent = (u64, PyBackedStr, PyBackedStr, PyBackedBytes);
 /// target's number, name, token, attempts, lagging, positions, the reactions of each, whether there are more, what it has been through
 type GivenLease = (u32, String, u32, u16, bool, Vec<u64>, Vec<Vec<u32>>, bool, Option<GivenPast>);
+
+/// generation, holder, its reactions, its lanes or None for all
+type GivenMember = (u64, u64, HashSet<String>, Option<Vec<String>>);
 
 /// The lines of reactions in memory, which the caller keeps in step with a database.
 ///
@@ -170,6 +173,29 @@ impl Mirror {
         error: &str,
     ) -> PyResult<bool> {
         py.detach(|| self.engine.hold_at(reaction, (position, name), attempts, due_ms, error)).map_err(raised)
+    }
+
+    /// Say who works on the targets: (generation, holder, reactions, lanes or None for all) each; the generation of this program if it
+    /// is one of them, and is to claim its own only; and the holders that are gone, whose leases are over.
+    fn share(&self, py: Python<'_>, members: Vec<GivenMember>, own: Option<u64>, gone: HashSet<u64>) -> PyResult<()> {
+        let members = members.into_iter().map(|(generation, holder, reactions, lanes)| Member {
+            generation,
+            holder,
+            reactions,
+            lanes,
+        });
+        let share = Share { members: members.collect(), own, gone };
+        py.detach(|| self.engine.share(share)).map_err(raised)
+    }
+
+    /// Drop all leases of this program; how many there were.
+    fn abandon(&self, py: Python<'_>) -> PyResult<usize> {
+        py.detach(|| self.engine.abandon()).map_err(raised)
+    }
+
+    /// How many targets belong to each generation.
+    fn owned(&self, py: Python<'_>) -> PyResult<HashMap<u64, u64>> {
+        py.detach(|| self.engine.owned()).map_err(raised)
     }
 
     /// Lease targets that have work; as `Reactions.claim`, with positions in the place of rows.

@@ -213,8 +213,12 @@ impl Shared {
         }
         let fair =
             options.lagging == 1 && self.frontier.any_ready(&wanted) && self.frontier.single_is_fair(lanes.as_ref());
-        let lagging = self.frontier.lagging(&wanted, options.lagging, fair);
+        let mut lagging = self.frontier.lagging(&wanted, options.lagging, fair);
         let leading = self.frontier.leading(&wanted, options.leading, &lagging);
+        if lagging.is_empty() && leading.is_empty() {
+            lagging = self.frontier.late(&wanted, options.lagging + options.leading, self.steals_from());
+            self.steal(&lagging);
+        }
         let alone = lagging.len() + leading.len() == 1 && !self.holds_any(uptime_ms)?;
         let each = lagging.into_iter().map(|target| (target, true));
         let mut claimed = Vec::new();

@@ -297,8 +297,16 @@ fn next_window(shared: &mut Shared, cut: u64) -> Result<Option<Window>> {
         (Some(_), Some(from)) if shared.joined_last => (from, far),
         (Some(from), _) => (from, near),
         (None, Some(from)) => (from, far),
-        (None, None) => return Ok(None),
+        (None, None) => {
+            shared.nothing_to_correlate();
+            return Ok(None);
+        }
     };
+    let reactions: Vec<u32> =
+        cursors.iter().filter(|(read, _, _)| *read == from).map(|(_, number, _)| *number).collect();
+    if !shared.correlates(from, &reactions) {
+        return Ok(None);
+    }
     shared.joined_last = !shared.joined_last;
     let ends = cursors.iter().map(|(read, _, _)| *read).chain(ends);
     let to = ends.filter(|end| *end > from).min().unwrap_or(cut).min(cut);

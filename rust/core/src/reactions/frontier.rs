@@ -14,6 +14,10 @@ pub(super) enum Standing {
     Idle,
     /// Can be claimed.
     Ready { lane: u32, priority: i32, watermark: u64, suspect: Option<bool> },
+    /// Ready, but another program's; not to be claimed here before this uptime.
+    Others { until_ms: u64, token: u32 },
+    /// Ready, and another program's, which has not leased it in time.
+    Late { lane: u32, watermark: u64, token: u32 },
     /// Leased, until this uptime.
     Leased { until_ms: u64 },
     /// Deferred, or to be retried, at this time of day.
@@ -26,6 +30,8 @@ struct Lane {
     by_watermark: BTreeSet<(u64, u32)>,
     /// Those whose last lease has run out: whoever had it may have died of them. First those that no process lived with.
     suspects: BTreeSet<(bool, u32)>,
+    /// Those of other programs that have not leased them in time.
+    late: BTreeSet<(u64, u32)>,
 }
 
 /// The targets of one process, sorted.
@@ -34,6 +40,8 @@ pub(super) struct Frontier {
     lanes: HashMap<u32, Lane>,
     leased: BTreeSet<(u64, u32)>,
     due: BTreeSet<(u64, u32)>,
+    /// Those that are ready, but other programs'.
+    others: BTreeSet<(u64, u32)>,
     /// How many targets were claimed one at a time, by the lanes that were asked for.
     singles: HashMap<Option<Vec<u32>>, u32>,
 }
@@ -57,6 +65,12 @@ impl Frontier {
                     }
                 }
             }
+            Standing::Others { until_ms, .. } => drop(self.others.remove(&(until_ms, target))),
+            Standing::Late { lane, watermark, .. } => {
+                if let Some(lane) = self.lanes.get_mut(&lane) {
+                    lane.late.remove(&(watermark, target));
+                }
+            }
             Standing::Leased { until_ms } => drop(self.leased.remove(&(until_ms, target))),
             Standing::Due { at_ms } => drop(self.due.remove(&(at_ms, target))),
         }
@@ -70,6 +84,10 @@ impl Frontier {
                     lane.suspects.insert((lived, target));
                 }
             }
+            Standing::Others { until_ms, .. } => drop(self.others.insert((until_ms, target))),
+            Standing::Late { lane, watermark, .. } => {
+                self.lanes.entry(lane).or_default().late.insert((watermark, target));
+            }
             Standing::Leased { until_ms } => drop(self.leased.insert((until_ms, target))),
             Standing::Due { at_ms } => drop(self.due.insert((at_ms, target))),
         }
@@ -79,14 +97,16 @@ impl Frontier {
     pub(super) fn expired(&self, uptime_ms: u64, now_ms: u64) -> Vec<u32> {
         let leased = self.leased.iter().take_while(|(until, _)| *until <= uptime_ms);
         let due = self.due.iter().take_while(|(at, _)| *at <= now_ms);
-        leased.chain(due).map(|(_, target)| *target).collect()
+        let others = self.others.iter().take_while(|(until, _)| *until <= uptime_ms);
+        leased.chain(due).chain(others).map(|(_, target)| *target).collect()
     }
 
     /// How many ms until the next target's time comes; None when none waits.
     pub(super) fn next_ms(&self, uptime_ms: u64, now_ms: u64) -> Option<u64> {
         let leased = self.leased.first().map(|(until, _)| until.saturating_sub(uptime_ms));
         let due = self.due.first().map(|(at, _)| at.saturating_sub(now_ms));
-        leased.into_iter().chain(due).min()
+        let others = self.others.first().map(|(until, _)| until.saturating_sub(uptime_ms));
+        leased.into_iter().chain(due).chain(others).min()
     }
 
     /// Whether the next target that is claimed alone is to be the one with the lowest watermark: every fourth is.
@@ -133,6 +153,21 @@ impl Frontier {
 
     /// Whether some target of these lanes can be claimed.
     pub(super) fn any_ready(&self, lanes: &dyn Fn(u32) -> bool) -> bool {
-        self.lanes.iter().any(|(lane, found)| lanes(*lane) && !found.by_watermark.is_empty())
+        let ready = |found: &Lane| !found.by_watermark.is_empty() || !found.late.is_empty();
+        self.lanes.iter().any(|(lane, found)| lanes(*lane) && ready(found))
+    }
+
+    /// Up to `count` targets of other programs, which have not leased them in time; no more than half of them. They begin so
+    /// many of 256 parts into their watermarks: whoever they belong to takes them from both ends.
+    pub(super) fn late(&self, lanes: &dyn Fn(u32) -> bool, count: usize, part: u64) -> Vec<u32> {
+        let mut found = Vec::new();
+        for (_, lane) in self.lanes.iter().filter(|(lane, _)| lanes(**lane)) {
+            let (Some((low, _)), Some((high, _))) = (lane.late.first(), lane.late.last()) else { continue };
+            let from = (low + (high - low) / 256 * part + (high - low) % 256 * part / 256, 0);
+            let half = lane.late.len().div_ceil(2).min(count - found.len());
+            let round = lane.late.range(from..).chain(lane.late.range(..from));
+            found.extend(round.take(half).map(|(_, target)| *target));
+        }
+        found
     }
 }

@@ -10,6 +10,7 @@ mod home;
 mod mirrored;
 mod on_log;
 mod register;
+mod share;
 mod skip;
 mod source;
 mod spec;
@@ -39,6 +40,7 @@ pub use finish::{Outcome, Then};
 pub use home::{Events, Home, Place, Section, Texts};
 pub use mirrored::{Begun, Mirrored};
 pub use on_log::OnLog;
+pub use share::{Member, PATIENCE_MS, Share};
 pub use skip::Head;
 pub use source::Source;
 pub use spec::Spec;
@@ -143,7 +145,8 @@ impl<H: Home> Reactions<H> {
         let (shared, uptime_ms, now_ms) = (self.shared(), self.clock.uptime_ms(), self.clock.now_ms());
         let held = shared.held_until_ms.map(|until| until.saturating_sub(now_ms));
         let apart = shared.apart_ends_ms(uptime_ms);
-        shared.frontier.next_ms(uptime_ms, now_ms).into_iter().chain(held).chain(apart).min()
+        let late = shared.window_late_ms(uptime_ms);
+        shared.frontier.next_ms(uptime_ms, now_ms).into_iter().chain(held).chain(apart).chain(late).min()
     }
 
     /// The position that a cycle works up to: all that concerns anybody up to there is known, but for reactions that have

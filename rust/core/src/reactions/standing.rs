@@ -39,6 +39,7 @@ impl Shared {
     pub(super) fn standing(&self, number: u32) -> Result<Standing> {
         let own = self.own_subscriptions(number)?;
         let mut next = u64::MAX;
+        let mut pending: SmallVec<[u32; 2]> = SmallVec::new();
         // In the lane that the strongest of this program's reactions says, whatever other programs say.
         let mut strongest: Option<&Registered> = None;
         for (_, reaction, subscription) in &own {
@@ -48,23 +49,25 @@ impl Shared {
             }
             if subscription.pending() {
                 next = next.min(self.next_of(subscription)?);
+                pending.push(*reaction);
             }
         }
         let (Some(strongest), true) = (strongest, next != u64::MAX) else { return Ok(Standing::Idle) };
         let target = self.target(number)?;
         Ok(if target.blocked {
             Standing::Idle
-        } else if target.leased_until_ms > self.uptime_ms {
+        } else if target.leased_until_ms > self.uptime_ms && !self.is_gone(target.holder) {
             Standing::Leased { until_ms: target.leased_until_ms }
         } else if target.due_ms > self.now_ms {
             Standing::Due { at_ms: target.due_ms }
         } else {
-            Standing::Ready {
+            let ready = Standing::Ready {
                 lane: strongest.lane,
                 priority: target.priority,
                 watermark: next - 1,
                 suspect: (target.leased_until_ms != 0).then_some(target.lived),
-            }
+            };
+            self.standing_in_share(number, &pending, &target, ready)
         })
     }
 

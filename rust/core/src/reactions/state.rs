@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 
 use super::frontier::{Frontier, Standing};
 use super::home::{Home, Place};
+use super::share::Sharing;
 use super::spec::Spec;
 use crate::reaction_files::files::Files;
 use crate::reaction_files::records::{Counts, Cursor, Subscription, Target};
@@ -134,6 +135,8 @@ pub(super) struct Shared {
     pub(super) lane_names: Vec<String>,
     pub(super) frontier: Frontier,
     pub(super) leases: Leases,
+    /// Whom this process shares the targets with.
+    pub(super) sharing: Sharing,
     /// How often work was passed over, since it was handled under another subscription.
     pub(super) passed_over: u64,
     /// Who was correlated last: those who are near the head, or those who are not yet.
@@ -178,6 +181,7 @@ impl Shared {
             lane_names: Vec::new(),
             frontier: Frontier::default(),
             leases: Leases::default(),
+            sharing: Sharing::default(),
             passed_over: 0,
             joined_last: false,
             uptime_ms: 0,
