@@ -114,7 +114,7 @@ PAGES: Final = [
     Page(
         "replicated.md",
         "The store on several machines",
-        ["ReplicatedStore", "Checkpoint", "Member", "Proposed", "SetAside"],
+        ["ReplicatedStore", "Checkpoint", "Member", "Proposed", "SetAside", "Worker"],
         "act_fast.stores.replicated",
     ),
     Page("sql.md", "SQL", ["connect", "Connection"]),

@@ -369,7 +369,7 @@ class Reacts(Declares):
                 cycle.let_go()
             return drained
         finally:
-            under_way.ended = True
+            self._program.end_pass(under_way)
 
     def _settle(
         self,
@@ -392,7 +392,8 @@ class Reacts(Declares):
 
         seconds = arguments.milliseconds("grace", grace) / 1000
         crew = _crew_size(concurrency)
-        return Worker(self._program, host, lambda: self._lanes(lanes), crew, seconds)
+        named = None if lanes is None else list(lanes)
+        return Worker(self._program, host, lambda: self._lanes(lanes), crew, seconds, named)
 
     def _cycle(self, host: Host, lanes: Sequence[str] | None, concurrency: int) -> "Cycle":
         from act_fast._workers.cycle import Cycle

@@ -11,7 +11,8 @@ _QUICK_SECONDS: Final = 0.02
 class Size:
     """Doubles while full cycles are quick, so that what a claim costs is shared by more.
 
-    Where one is not, so many are claimed next that it would have been.
+    Where one is not, so many are claimed next that it would have been. Quick is whatever takes no longer than claiming
+    and finishing does: where a store is far away, that is long.
 
     Args:
         least: what it begins with: as many as are handled at the same time.
@@ -20,10 +21,11 @@ class Size:
     def __init__(self, least: int) -> None:
         self.targets = self._least = least
 
-    def learn(self, leases: Sized, seconds: float) -> None:
-        """Take into account how long the handlers of a cycle took."""
-        if seconds >= _QUICK_SECONDS:
-            self.targets = max(self._least, int(self.targets * _QUICK_SECONDS / seconds))
+    def learn(self, leases: Sized, seconds: float, besides: float = 0.0) -> None:
+        """Take into account how long the handlers of a cycle took, and its claiming and finishing besides."""
+        quick = max(_QUICK_SECONDS, besides)
+        if seconds >= quick:
+            self.targets = max(self._least, int(self.targets * quick / seconds))
         elif len(leases) >= self.targets:
             self.targets *= 2
 

@@ -20,7 +20,7 @@ from act_fast._runtime.interactive import called_alike, is_interactive, note
 from act_fast._runtime.observers import Observers
 from act_fast.errors import StoreClosedError, StoreLockedError
 from act_fast.stores.port import Store
-from act_fast.stores.reaction_port import ReactionPort, reactions_of
+from act_fast.stores.reaction_port import ReactionPort, member_of, reactions_of
 
 if TYPE_CHECKING:  # an app that only acts and reads has no use for what works
     from act_fast._workers.handlers import Steps
@@ -35,7 +35,10 @@ _CHUNK_EVENTS: Final = 5000
 
 
 class Stoppable(Protocol):
-    """A worker, as far as its end goes."""
+    """A worker, as far as its end goes, and the lanes that it was asked to work on; None: all."""
+
+    @property
+    def named(self) -> Sequence[str] | None: ...
 
     def stop(self) -> None: ...
     def wait(self) -> None: ...
@@ -103,6 +106,7 @@ class Program:
         self._own: list[Reaction] = []
         self._lock = threading.RLock()
         self._correlating = threading.Lock()
+        self._joining = threading.Lock()
         self._catalog: Catalog | None = None
         self._steps: Steps | None = None
         self._port: ReactionPort | None = None
@@ -123,6 +127,7 @@ class Program:
         """The threads, and whoever held a lock, stayed with the parent; so did the leases."""
         self._lock = threading.RLock()
         self._correlating = threading.Lock()
+        self._joining = threading.Lock()
         self._workers = ()
         self._stop_asked = False
         self._passes = ()
@@ -274,6 +279,7 @@ class Program:
         self.port()
         with self._lock:
             self._workers = (*self._workers, worker)
+        self._join()
         if self._stop_asked:
             self._stop_asked = False
             worker.stop()
@@ -282,6 +288,22 @@ class Program:
         """Note that it has ended."""
         with self._lock:
             self._workers = tuple(each for each in self._workers if each is not worker)
+        self._join()
+
+    def _join(self) -> None:
+        """Have a share of the targets while there are workers, where a store shares them out."""
+        port = self._port
+        member = None if port is None else member_of(port)
+        if member is None:
+            return
+        with self._joining:
+            named = [worker.named for worker in self._workers]
+            if not named:
+                member.leave()
+            elif any(each is None for each in named):
+                member.join(self.holder, None)
+            else:
+                member.join(self.holder, sorted({lane for each in named for lane in each or ()}))
 
     def begin_pass(self) -> Pass:
         """Note that a `settle` or a `drain` is under way. One that is dropped in the middle, by Ctrl-C, has ended."""
@@ -289,7 +311,21 @@ class Program:
         with self._lock:
             there = (each for each in self._passes if (known := each()) is not None and not known.ended)
             self._passes = (*there, weakref.ref(begun))
+        self._take_whole()
         return begun
+
+    def end_pass(self, begun: Pass) -> None:
+        """Note that it is over."""
+        begun.ended = True
+        self._take_whole()
+
+    def _take_whole(self) -> None:
+        """Have all that is ready while something waits for it, whomever it belongs to."""
+        port = self._port
+        member = None if port is None else member_of(port)
+        if member is not None:
+            with suppress(StoreClosedError):
+                member.whole(any((known := each()) is not None and not known.ended for each in self._passes))
 
     def stop(self) -> None:
         """Stop all workers, or the next one when nothing is at work. Takes no lock: a signal handler may call it."""

@@ -63,7 +63,7 @@ def settle(cycle: Cycle, passes: int | None, lanes: Sequence[str] | None) -> Set
     try:
         settled = _settle(cycle, passes, lanes, under_way)
     finally:
-        under_way.ended = True
+        program.end_pass(under_way)
     program.observers.tell("settled", settled)
     return settled
 

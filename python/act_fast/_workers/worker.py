@@ -50,7 +50,9 @@ class Worker:
         lanes: Callable[[], Mapping[str, Lane]],
         concurrency: int,
         grace_seconds: float,
+        named: Sequence[str] | None = None,
     ) -> None:
+        self.named = named
         self._program = program
         self._host = host
         self._lanes = lanes
@@ -255,18 +257,20 @@ class LaneLoop:
             limit = min(limit, spare)  # what nobody here is free for is left to others
         if spare <= 0 or limit <= 0:
             return False  # whoever ends will wake this loop
+        began = time.monotonic()
         leases = self._cycle.claim(limit)
         if leases:
-            self._handle(leases)
+            self._handle(leases, began)
         return bool(leases)
 
-    def _handle(self, leases: list[Lease]) -> None:
-        started = time.monotonic()
+    def _handle(self, leases: list[Lease], began: float) -> None:
+        claimed = handled = time.monotonic()
         batch = self._cycle.batch(leases)
         self._hold(batch)
         try:
             self._cycle.crew.begin(batch)
             batch.wait_moving(_PATIENCE_SECONDS)
+            handled = time.monotonic()
         except BaseException:
             batch.stop()
             raise
@@ -278,7 +282,8 @@ class LaneLoop:
         if left:
             self._cycle.size.shrink()
         else:
-            self._cycle.size.learn(ended, time.monotonic() - started)
+            besides = time.monotonic() - handled + claimed - began
+            self._cycle.size.learn(ended, handled - claimed, besides)
 
     def _share(self, leases: list[Lease]) -> None:
         """Wake those who sleep while there is more to do: they saw these targets held, and can have some of them."""

@@ -20,6 +20,7 @@ from act_fast.stores.log.local import LocalLog
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import ReactionPort, offers_reactions, reactions_of
+from act_fast.stores.replicated.membership import Worker
 
 __all__ = ["Overview", "ReactionOverview", "ReplicaOverview", "Source", "look"]
 
@@ -68,12 +69,16 @@ class ReplicaOverview(msgspec.Struct, frozen=True):
         members: how many nodes have the store open, as far as this one has heard.
         trouble: why it cannot go on just now; empty while all is well.
         set_aside: how many replicas that were damaged or too old are kept beside it.
+        generation: how often a worker has joined so far.
+        workers: the programs that run workers, and how many targets each owns.
     """
 
     lag: int | None
     members: int
     trouble: str
     set_aside: int = 0
+    generation: int = 0
+    workers: tuple[Worker, ...] = ()
 
 
 class Overview(msgspec.Struct, frozen=True):
@@ -194,7 +199,8 @@ def _replica(store: Store) -> ReplicaOverview | None:
         lag = store.lag
     except EngineError as error:
         trouble = trouble or str(error)
-    return ReplicaOverview(lag, len(store.members()), trouble, len(store.set_aside))
+    workers = tuple(store.workers())
+    return ReplicaOverview(lag, len(store.members()), trouble, len(store.set_aside), store.generation(), workers)
 
 
 class _Behind:

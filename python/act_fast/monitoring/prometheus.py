@@ -76,6 +76,12 @@ def _of_replica(replica: ReplicaOverview) -> Iterator[Family]:
         yield _gauge("replica_lag_places", "How far the replica is behind the ordered log.", replica.lag)
     yield _gauge("replica_members", "Nodes that have the store open.", replica.members)
     yield _gauge("replica_set_aside", "Damaged or outdated replicas kept beside it.", replica.set_aside)
+    yield _gauge("replica_workers", "Programs that run workers, and share the targets.", len(replica.workers))
+    yield _gauge("replica_generation", "How often a worker has joined.", replica.generation)
+    owned = [
+        ({"node": each.node, "generation": str(each.generation)}, float(each.targets or 0)) for each in replica.workers
+    ]
+    yield Family("replica_worker_targets", "Targets that a program which runs workers owns.", "gauge", owned)
     yield _gauge("replica_stuck", "1 while the replica cannot continue.", bool(replica.trouble))
 
 

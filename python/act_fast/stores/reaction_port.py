@@ -6,7 +6,19 @@ from typing import Final, Protocol, TypeAlias, cast
 from act_fast._rows import Row
 from act_fast.errors import ValidationError
 
-__all__ = ["NOT_BEGUN", "Found", "Head", "Outcome", "Past", "ReactionPort", "Spec", "offers_reactions", "reactions_of"]
+__all__ = [
+    "NOT_BEGUN",
+    "Found",
+    "Head",
+    "Member",
+    "Outcome",
+    "Past",
+    "ReactionPort",
+    "Spec",
+    "member_of",
+    "offers_reactions",
+    "reactions_of",
+]
 
 Spec: TypeAlias = tuple[str, Sequence[str], str | None, str | None, str, int, bool]
 """reaction, stored names of its events, template or None for a function, source, lane, priority, from now on"""
@@ -210,6 +222,27 @@ class ReactionPort(Protocol):
     def wake(self) -> None:
         """Wake all who wait for news, in this and other processes."""
         ...
+
+
+class Member(Protocol):
+    """What a `ReactionPort` has besides where targets are shared out among the programs that run workers."""
+
+    def join(self, holder: int, lanes: Sequence[str] | None) -> None:
+        """Claim from now on what belongs to this program, which works on these lanes; None: all."""
+        ...
+
+    def leave(self) -> None:
+        """Run no workers any more."""
+        ...
+
+    def whole(self, whole: bool) -> None:
+        """Claim whatever is ready, whomever it belongs to, until this is called again with False."""
+        ...
+
+
+def member_of(port: ReactionPort) -> Member | None:
+    """A port as a member of those that share targets; None where all claim what they find."""
+    return cast("Member", port) if callable(getattr(port, "join", None)) else None
 
 
 def offers_reactions(store: object) -> bool:

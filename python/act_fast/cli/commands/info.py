@@ -13,6 +13,7 @@ from act_fast.cli.output.terminal import console, draws, json_line
 from act_fast.errors import EngineError
 from act_fast.monitoring.words import counted
 from act_fast.stores.port import Store
+from act_fast.stores.replicated.membership import Worker
 from act_fast.stores.replicated.opening import SetAside
 from act_fast.stores.replicated.state import Member
 
@@ -36,6 +37,8 @@ class Replica(msgspec.Struct):
     members: list[Member]
     trouble: str
     set_aside: list[SetAside]
+    generation: int = 0
+    workers: list[Worker] = []
 
 
 class Info(msgspec.Struct, omit_defaults=True):
@@ -101,7 +104,8 @@ def _replica(store: Store) -> Replica | None:
         lag = store.lag
     except EngineError as error:
         trouble = trouble or str(error)
-    return Replica(store.engine, store.path, lag, store.members(), trouble, store.set_aside)
+    generation, workers = store.generation(), store.workers()
+    return Replica(store.engine, store.path, lag, store.members(), trouble, store.set_aside, generation, workers)
 
 
 def _show_lines(info: Info) -> None:
@@ -119,6 +123,9 @@ def _show_lines(info: Info) -> None:
             print("set aside", printable(aside.path), _moment(aside.at), printable(aside.why), sep="\t")
         for member in info.replica.members:
             print("member", printable(member.node), printable(member.replica), member.place, sep="\t")
+        print("generation", info.replica.generation, sep="\t")
+        for worker in info.replica.workers:
+            print("worker", worker.generation, printable(worker.node), worker.targets, _lanes(worker), sep="\t")
 
 
 def _show_table(info: Info) -> None:
@@ -145,9 +152,17 @@ def _show_table(info: Info) -> None:
             table.add_row("set aside", Text(why, style="yellow"))
         for member in info.replica.members:
             table.add_row("member", Text(f"{printable(member.node)}, {printable(member.replica)}, at {member.place}"))
+        table.add_row("generation", str(info.replica.generation))
+        for worker in info.replica.workers:
+            owns = f"{counted(worker.targets or 0, 'target')}, {_lanes(worker)}, generation {worker.generation}"
+            table.add_row("worker", Text(f"{printable(worker.node)}, {owns}"))
     for name, events in sorted(info.names.items(), key=lambda item: -item[1]):
         table.add_row(Text(printable(name), style="dim"), f"{events:,}")
     console().print(table)
+
+
+def _lanes(worker: Worker) -> str:
+    return "all lanes" if worker.lanes is None else printable("lanes " + ", ".join(worker.lanes))
 
 
 def _behind(lag: int | None) -> str:

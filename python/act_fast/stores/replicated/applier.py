@@ -70,7 +70,7 @@ class Applier:
         self._offered: dict[int, bytes] = {}
         self._abandoned = False
         self._speak_at = 0.0
-        self.say: Callable[[str, bytes], None] | None = None
+        self.say: Callable[[str, bytes], object] | None = None
         """Proposes a record without waiting for it."""
         self._thread = threading.Thread(target=self._run, name="act-fast-apply", daemon=True)
         self._thread.start()

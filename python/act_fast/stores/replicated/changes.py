@@ -8,9 +8,10 @@ from act_fast.errors import StoreError
 
 __all__ = ["UNSEEN_MAX", "Change", "ChangePart", "addresses", "packed", "unpacked"]
 
-_HEAD: Final = struct.Struct("<Qq")
+_HEAD: Final = struct.Struct("<QqQ")
 _PART: Final = struct.Struct("<qII")
 _ADDRESS: Final = struct.Struct(">Q")
+_ADDRESSES: Final = struct.Struct(">Q64x")
 UNSEEN_MAX: Final = 1_000
 """So many changes of others a change may not have seen. All replicas have at least so many."""
 
@@ -24,11 +25,13 @@ class Change(NamedTuple):
     Attributes:
         number: one more than that of the last change that its section has seen.
         mark: tells it from another change of this number.
+        generation: that of the member that has made it; 0 where it is none.
         lines: packed: the address of each in 8 bytes, the highest first, and its 64 bytes.
     """
 
     number: int
     mark: int
+    generation: int
     lines: bytes
 
     @classmethod
@@ -40,12 +43,12 @@ class Change(NamedTuple):
         """
         if len(body) < _HEAD.size or (len(body) - _HEAD.size) % _PACKED_BYTES:
             raise StoreError("a record of reactions does not hold whole lines")
-        number, mark = _HEAD.unpack_from(body)
-        return cls(number, mark, body[_HEAD.size :])
+        number, mark, generation = _HEAD.unpack_from(body)
+        return cls(number, mark, generation, body[_HEAD.size :])
 
     def body(self) -> bytes:
         """The body of its record."""
-        return _HEAD.pack(self.number, self.mark) + self.lines
+        return _HEAD.pack(self.number, self.mark, self.generation) + self.lines
 
 
 class ChangePart(NamedTuple):
@@ -96,7 +99,7 @@ def packed(lines: Iterable[tuple[int, bytes]]) -> bytes:
 
 def addresses(lines: bytes) -> Iterator[int]:
     """The addresses of packed lines."""
-    return (_ADDRESS.unpack_from(lines, at)[0] for at in range(0, len(lines), _PACKED_BYTES))
+    return (address for (address,) in _ADDRESSES.iter_unpack(lines))
 
 
 def unpacked(lines: bytes) -> Iterator[tuple[int, bytes]]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from act_fast._core import Log
 from act_fast._rows import Row
 from act_fast.errors import OutcomeUnknownError
@@ -16,6 +18,8 @@ from act_fast.stores.database.lines import Page
 from act_fast.stores.database.mirrored import Away, Outrun, Seen
 from act_fast.stores.database.news import Told
 from act_fast.stores.replicated.changes import Change, ChangePart
+from act_fast.stores.replicated.membership import Joins, Leaves, Membership, There
+from act_fast.stores.replicated.presence import Presence
 from act_fast.stores.replicated.proposer import Proposer
 from act_fast.stores.replicated.state import State
 
@@ -23,6 +27,9 @@ __all__ = ["ReplicaKeeper"]
 
 _PAGE_ROWS: Final = 1000
 _CUT_MS: Final = 5
+_LEAVE_SECONDS: Final = 2.0
+_TURN_SECONDS: Final = 0.5
+_LOOK_MS: Final = 10
 
 
 class ReplicaKeeper:
@@ -33,12 +40,22 @@ class ReplicaKeeper:
         folder: where its state is.
         proposer: of this process.
         check: refuses to go on once the store is closed.
+
+    Attributes:
+        generation: of the member that this program is; 0 where it is none.
+        version: of who is a member, as of the last look.
     """
 
     def __init__(self, log: Log, folder: Path, proposer: Proposer, check: Callable[[], None]) -> None:
         self._log = log
         self._state = State(folder)
         self._proposer = proposer
+        self._presence: Presence | None = None
+        self.generation = 0
+        self.version = 0
+        self._version_seen = -1
+        self._gave = 0  # the place of the turn that was waited for last
+        self._there: frozenset[int] = frozenset()
         self.check: Final = check
         self.expect_news: Final = log.expect_news
         self.wait_news: Final = log.wait_news
@@ -74,10 +91,12 @@ class ReplicaKeeper:
         """Propose a change, which lasts once it was applied; the number that it has got."""
         self._state.end()
         try:
-            self._propose(Change(number, mark, lines))
+            self._propose(Change(number, mark, self.generation, lines))
         except OutcomeUnknownError as error:
             raise Away(*error.args) from error
         found = self._state.number_of(number - 1, mark)
+        if found is None and self.generation and not self.is_member():
+            raise Outrun("this program was gone for the others, since nothing was heard of it; it joins again")
         if found is None:
             raise Outrun("another program has changed the same targets")
         return found
@@ -129,16 +148,85 @@ class ReplicaKeeper:
         if told.moves:
             self._log.moved()
 
+    def membership(self) -> Membership:
+        """Who works on targets."""
+        return self._state.membership()
+
+    def is_member(self) -> bool:
+        """Whether the generation of this program is there, as far as this replica has heard."""
+        if self._version_seen != (version := self._state.membership_version()):
+            self._version_seen, self._there = version, frozenset(self._state.membership().members)
+        return self.generation in self._there
+
+    def join(self, joins: Joins) -> None:
+        """Join, and go on saying so; what is committed from now on is under a new generation.
+
+        Raises:
+            Away: whether it has joined is not known.
+        """
+        self._rest()
+        try:
+            self._proposer.propose("member", msgspec.json.encode(joins))
+        except OutcomeUnknownError as error:
+            raise Away(*error.args) from error
+        self._state.end()
+        generation = self._state.membership().generation_of(joins.member)
+        if generation is None:
+            raise Outrun("this program was gone for the others as soon as it had joined; it joins again")
+        self.generation = generation
+        self._presence = Presence(generation, self._proposer.repeat)
+
+    def say_there(self, reactions: Sequence[str], lanes: Sequence[str] | None) -> None:
+        """Say which reactions and lanes this member has by now."""
+        if self.generation:
+            there = There(self.generation, list(reactions), None if lanes is None else list(lanes))
+            self._proposer.say("member", msgspec.json.encode(there))
+
+    def ask_turn(self) -> None:
+        """Ask the others to let this member make the next change."""
+        if self.generation:
+            self._proposer.say(
+                "member", msgspec.json.encode(There(self.generation, turn=True)), wait_seconds=_TURN_SECONDS
+            )
+
+    def give_turn(self) -> None:
+        """Let another member go first whose turn it is; for a moment at most, and once."""
+        place, generation = self._state.turn()
+        if place == self._gave or generation in (0, self.generation):
+            return
+        end = time.monotonic() + _TURN_SECONDS
+        while self._state.turn()[0] == place and time.monotonic() < end:
+            self._log.wait_applied(self._log.applied() + 1, _LOOK_MS)
+        self._gave = place
+
+    def leave(self) -> None:
+        """Leave, if this program is a member; wait only briefly until that is known."""
+        generation = self.generation
+        self._rest()
+        if generation:
+            self._proposer.say("member", msgspec.json.encode(Leaves(generation)), wait_seconds=_LEAVE_SECONDS)
+
+    def forked(self) -> None:
+        """What this program was a member for stayed with the parent."""
+        self.generation, self._presence = 0, None
+
+    def _rest(self) -> None:
+        self.generation = 0
+        if self._presence is not None:
+            self._presence.end()
+            self._presence = None
+
     def flush(self) -> None:
         """Nothing is left to do: a change that was applied lasts."""
         self.check()
 
     def close(self) -> None:
         """Let go of the state."""
+        self._rest()
         self._state.close()
 
     def _seen(self, number: int, mark: int) -> Seen:
-        last, last_mark, folded, known = self._state.standing(number, mark)
+        last, last_mark, folded, known, self.version = self._state.standing(number, mark)
         changes = self._state.changes(number) if known else ()
         return Seen(known, last, last_mark, folded, self._log.head, self._now_ms(), changes)
 

@@ -111,6 +111,11 @@ class _Wanted:
             self.outcome = outcome
             self._told.release()
 
+    def wait_for(self, seconds: float) -> None:
+        """Sleep until there is an outcome, or so many seconds."""
+        if seconds and self._told.acquire(timeout=seconds):
+            self._told.release()
+
     def wait(self) -> "list[Appended] | int":
         """Sleep until there is an outcome; raises it where it is an error."""
         while self.outcome is None:
@@ -206,6 +211,7 @@ class Proposer:
         self._changed = threading.Condition(self._lock)
         self._waiting: deque[_Wanted] = deque()
         self._waiting_bytes = 0
+        self._repeated: dict[bytes, _Body] = {}  # what is said again and again, and is under way
         self._under_way: dict[int, None] = {}  # their numbers, the lowest first
         self._landed: SimpleQueue[_Record | None] = SimpleQueue()
         self._closed = False
@@ -255,13 +261,29 @@ class Proposer:
         """How large the body of such a record may be."""
         return min(self._ordered.max_record, _BATCH_BYTES_MAX) - _OVERHEAD_BYTES
 
-    def say(self, kind: str, body: bytes) -> None:
-        """Have such a record in the ordered log, sooner or later, or not at all."""
+    def say(self, kind: str, body: bytes, *, wait_seconds: float = 0.0) -> None:
+        """Have such a record in the ordered log, sooner or later, or not at all; wait for it for a while."""
+        said = _Body(kind, body)
         with self._lock:
-            if not self._closed and not any(isinstance(each, _Body) and each.kind == kind for each in self._waiting):
-                self._waiting.append(said := _Body(kind, body))
+            if self._closed:
+                return
+            self._waiting.append(said)
+            self._waiting_bytes += said.size
+            self._changed.notify_all()
+        said.wait_for(wait_seconds)
+
+    def repeat(self, body: bytes) -> bool:
+        """Say something as a member again, unless it is still being said; false once nothing can be said any more."""
+        with self._lock:
+            if self._closed or self._process != os.getpid():
+                return False
+            self._repeated = {each: said for each, said in self._repeated.items() if said.outcome is None}
+            if body not in self._repeated:
+                self._repeated[body] = said = _Body("member", body)
+                self._waiting.append(said)
                 self._waiting_bytes += said.size
                 self._changed.notify_all()
+        return True
 
     def close(self) -> None:
         """Let what is under way come to its end, and refuse anything else."""

@@ -18,6 +18,7 @@ from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import StoreCorruptError, StoreError, StoreFullError
 from act_fast.stores.database.lines import Page
 from act_fast.stores.replicated.changes import UNSEEN_MAX, Change, ChangePart, addresses, packed, unpacked
+from act_fast.stores.replicated.membership import Membership, read
 
 __all__ = ["STATE", "Applied", "Member", "State"]
 
@@ -34,6 +35,8 @@ create table if not exists lines (address integer primary key, line blob);
 create table if not exists members (session blob primary key, place integer, time_ms integer, said blob);
 create table if not exists parts
     (mark integer, part integer, count integer, time_ms integer, piece blob, primary key (mark, part));
+create table if not exists membership
+    (one integer primary key check (one = 1), version integer, turn integer, turn_of integer, said blob);
 create table if not exists duplicates (place integer primary key, first integer);
 """
 _FOLD_CHANGES: Final = 256
@@ -43,6 +46,7 @@ _FOLD_BYTES: Final = 4 * 1024 * 1024
 _KEPT_CHANGES: Final = 5_000
 """So many changes stay afterwards, for mirrors that have not taken them over yet."""
 
+_MEMBERSHIP: Final = msgspec.msgpack.Decoder(Membership)
 _KEPT_DUPLICATES: Final = 100_000
 _KEPT_MEMBERS_MS: Final = 60_000
 _KEPT_PARTS_MS: Final = 600_000
@@ -127,19 +131,28 @@ class State:
             connection.execute("insert or replace into core values (1, ?, ?)", (place, state))
 
     def take(self, applied: Iterable[Applied], duplicates: Iterable[tuple[int, int]]) -> bool:
-        """Keep what records hold, and which were there before and where; whether reactions have changed."""
+        """Keep what records hold, and which were there before and where; whether reactions or members have changed."""
         changed = False
         with self._writing() as connection:
             connection.executemany("insert or ignore into duplicates values (?, ?)", duplicates)
             connection.execute(
                 "delete from duplicates where place <= (select max(place) from duplicates) - ?", (_KEPT_DUPLICATES,)
             )
+            membership = _membership_in(connection)
+            version, place = membership.version, membership.place
             for each in applied:
+                if each.place <= membership.place:
+                    continue  # it was taken before, and may not be taken twice
+                membership.place = each.place
+                membership.pass_to(each.time_ms)
                 if each.kind == "reactions":
-                    changed = self._take_change(connection, Change.read(each.body)) or changed
+                    changed = self._take_change(connection, membership, Change.read(each.body)) or changed
                 elif each.kind == "part":
-                    changed = self._take_part(connection, ChangePart.read(each.body), each.time_ms) or changed
-                elif each.kind == "member":
+                    part = ChangePart.read(each.body)
+                    changed = self._take_part(connection, membership, part, each.time_ms) or changed
+                elif (says := read(each.body)) is not None:
+                    membership.take(says)
+                else:
                     connection.execute(
                         "insert into members values (?, ?, ?, ?) on conflict (session) do update set"
                         " place = excluded.place, time_ms = excluded.time_ms, said = excluded.said"
@@ -149,21 +162,47 @@ class State:
                     connection.execute("delete from members where time_ms < ?", (each.time_ms - _KEPT_MEMBERS_MS,))
             if changed:
                 self._fold(connection)
-        return changed
+            if membership.place > place:
+                connection.execute(
+                    "insert or replace into membership values (1, ?, ?, ?, ?)",
+                    (membership.version, *(membership.turn or (0, 0))[::-1], msgspec.msgpack.encode(membership)),
+                )
+        return changed or membership.version != version
 
     def first_place(self, place: int) -> int | None:
         """Where the record at a place was seen for the first time; None when it was there."""
         found = self._ask("select first from duplicates where place = ?", place)
         return found[0][0] if found else None
 
-    def standing(self, number: int, mark: int) -> tuple[int, int, int, bool]:
-        """Number and mark of the last change, up to which one all are folded, and whether a change is there."""
+    def membership(self) -> Membership:
+        """Who works on targets."""
+        with self._using() as connection:
+            return _membership_in(connection)
+
+    def membership_version(self) -> int:
+        """The version of who works on targets."""
+        found = self._ask("select version from membership")
+        return found[0][0] if found else 0
+
+    def turn(self) -> tuple[int, int]:
+        """Whose turn it is to make a change, by the place where it asked, and its generation; zeros: all may."""
+        found = self._ask("select turn, turn_of from membership")
+        return found[0] if found else (0, 0)
+
+    def standing(self, number: int, mark: int) -> tuple[int, int, int, bool, int]:
+        """How changes stand.
+
+        Returns:
+            number and mark of the last one, up to which one all are folded, whether a change is there, and the version
+            of who is a member.
+        """
         (row,) = self._ask(
             "select number, mark, folded, (number = ?1 and mark = ?2)"
-            " or exists (select 1 from changes where number = ?1 and mark = ?2) from reactions",
+            " or exists (select 1 from changes where number = ?1 and mark = ?2), (select version from membership)"
+            " from reactions",
             number, mark,
         )  # fmt: skip
-        return row[0], row[1], row[2], bool(row[3])
+        return row[0], row[1], row[2], bool(row[3]), row[4] or 0
 
     def number_of(self, after: int, mark: int) -> int | None:
         """The number that a change got after another one; None where it is not there."""
@@ -221,8 +260,13 @@ class State:
             if connection is not None:
                 connection.close()
 
-    def _take_change(self, connection: sqlite3.Connection, change: Change) -> bool:
-        """Keep a change under the next number, unless one that its section had not seen wrote one of its lines."""
+    def _take_change(self, connection: sqlite3.Connection, membership: Membership, change: Change) -> bool:
+        """Keep a change under the next number.
+
+        Not if its generation is gone, nor if a change that its section had not seen has written one of its lines.
+        """
+        if not membership.changes(change.generation):
+            return False
         (last,) = connection.execute("select number from reactions").fetchone()
         if not change.number - 1 <= last < change.number + UNSEEN_MAX:
             return False
@@ -235,7 +279,9 @@ class State:
         self._unfolded_bytes += len(change.lines)
         return True
 
-    def _take_part(self, connection: sqlite3.Connection, part: ChangePart, time_ms: int) -> bool:
+    def _take_part(
+        self, connection: sqlite3.Connection, membership: Membership, part: ChangePart, time_ms: int
+    ) -> bool:
         """Keep a part of a change, and the change with the last of them; whether reactions have changed."""
         connection.execute("delete from parts where time_ms < ?", (time_ms - _KEPT_PARTS_MS,))
         row = (part.mark, part.at, part.parts, time_ms, part.piece)
@@ -246,7 +292,7 @@ class State:
         if len(found) < part.parts:
             return False
         connection.execute("delete from parts where mark = ?", (part.mark,))
-        return self._take_change(connection, Change.read(b"".join(piece for (piece,) in found)))
+        return self._take_change(connection, membership, Change.read(b"".join(piece for (piece,) in found)))
 
     def _fold(self, connection: sqlite3.Connection) -> None:
         number, folded = connection.execute("select number, folded from reactions").fetchone()
@@ -288,6 +334,11 @@ class State:
                 yield self._connection
             except sqlite3.DatabaseError as error:
                 raise _as_store_error(error, self._path) from error
+
+
+def _membership_in(connection: sqlite3.Connection) -> Membership:
+    found = connection.execute("select said from membership").fetchone()
+    return Membership() if found is None else _MEMBERSHIP.decode(found[0])
 
 
 def _as_store_error(error: sqlite3.DatabaseError, path: Path) -> StoreError:

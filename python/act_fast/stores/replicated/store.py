@@ -4,7 +4,7 @@ import os
 import time
 import weakref
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -22,7 +22,6 @@ from act_fast.errors import (
     ValidationError,
 )
 from act_fast.stores.capabilities import Encoded, ReplayGroups, Rows, Transfer
-from act_fast.stores.database.mirrored import MirroredReactions
 from act_fast.stores.given import cause_of, part, parts_of
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.ordered.port import OrderedLog
@@ -31,8 +30,10 @@ from act_fast.stores.replicated.address import place_of
 from act_fast.stores.replicated.applier import Applier
 from act_fast.stores.replicated.checkpoint import Checkpoint, keep_newest, name_for, seal
 from act_fast.stores.replicated.keeper import ReplicaKeeper
+from act_fast.stores.replicated.membership import Worker
 from act_fast.stores.replicated.opening import FOLDER, Engine, SetAside, mark_damaged, open_replica, set_aside
 from act_fast.stores.replicated.proposer import Part, Proposed, Proposer
+from act_fast.stores.replicated.reactions import ReplicaReactions
 from act_fast.stores.replicated.shelves import shelf_at
 from act_fast.stores.replicated.state import STATE, Member, State
 from act_fast.stores.replicated.transfer import ReplicaTransfer
@@ -102,7 +103,7 @@ class ReplicatedStore(LocalLog):
         else:
             engine = Engine.of(ordered)
         self._checkpoints = None if checkpoints is None else shelf_at(checkpoints)
-        self._closing: weakref.WeakSet[MirroredReactions] = weakref.WeakSet()
+        self._closing: weakref.WeakSet[ReplicaReactions] = weakref.WeakSet()
         try:
             self._open(engine, Path(arguments.directory(replica)), create)
         except BaseException:
@@ -303,6 +304,22 @@ class ReplicatedStore(LocalLog):
             mark_damaged(Path(self.path), f"{lost[0].message} (file {lost[0].file}, byte {lost[0].offset})")
         return report
 
+    def workers(self) -> list[Worker]:
+        """The programs whose workers share the targets, and how many targets each owns."""
+        self._check()
+        found = sorted(self._state.membership().members.values(), key=lambda each: each.generation)
+        if found:
+            with closing(self._reactions()) as reactions:
+                owned = reactions.owned()
+            for each in found:
+                each.targets = owned.get(each.generation, 0)
+        return found
+
+    def generation(self) -> int:
+        """The last generation that a worker has got: how often one has joined."""
+        self._check()
+        return self._state.membership().generation
+
     def flush(self) -> None:
         """Return at once: what was appended is with the engine, which keeps it as durably as it is configured to."""
         self._check()
@@ -312,9 +329,12 @@ class ReplicatedStore(LocalLog):
 
         It is closed with the store. Apps do all this themselves; use it to look at a store without an app.
         """
+        return self._reactions()
+
+    def _reactions(self) -> ReplicaReactions:
         keeper = ReplicaKeeper(self._log, self._folder, self._proposer, self._check)
         try:
-            found = MirroredReactions(keeper)
+            found = ReplicaReactions(keeper)
         except BaseException:
             keeper.close()
             raise

@@ -65,7 +65,7 @@ class ReplicaTransfer(LogTransfer):
             number = state.standing(0, 0)[0]
             for at in range(0, len(every), _LINES_MAX):
                 number += 1
-                change = Change(number, random.getrandbits(62), packed(every[at : at + _LINES_MAX]))
+                change = Change(number, random.getrandbits(62), 0, packed(every[at : at + _LINES_MAX]))
                 self._proposer.propose("reactions", change.body())
                 if state.number_of(change.number - 1, change.mark) != change.number:
                     raise StoreLockedError(f"other programs run reactions on {self._name}; stop them, and start again")
