@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
-from act_fast import LogStore
+from act_fast import Act, Committed, Event, LogStore
+
+
+class Noted(Event):
+    """What happens."""
 
 
 def test_info_counts_events_and_streams(run, bank: Path) -> None:
@@ -36,3 +40,23 @@ def test_info_of_an_empty_store_has_no_times(run, tmp_path: Path) -> None:
     LogStore(tmp_path / "empty.act").close()
     info = json.loads(run("info", tmp_path / "empty.act", "--json").out)
     assert (info["events"], info["first_created"], info["last_created"]) == (0, None, None)
+
+
+def test_info_of_a_store_on_several_machines_names_its_workers(run, tmp_path: Path) -> None:
+    address = f"dir://{tmp_path}/log?replica={tmp_path}/replica"
+    with Act(address) as app:
+
+        @app.on(Noted, to="audit-{stream}")
+        def audit(event: Committed[Noted]) -> None:
+            app.stop()
+
+        app.store.append("s-1", [Noted()])
+        during: list[list[str]] = []
+        app.observe("acked", lambda _: during.extend(run("info", address).rows))
+        app.run()
+        after = run("info", address).rows
+    [worker] = [row for row in during if row[0] == "worker"]
+    assert (worker[1], worker[3:]) == ("1", ["1", "all lanes"])
+    assert ["generation", "1"] in during
+    assert not [row for row in after if row[0] == "worker"]
+    assert ["generation", "1"] in after

@@ -102,6 +102,7 @@ fn the_time_to_be_late_begins_again_when_the_owner_moves_on() {
     let options = ClaimOptions { lanes: None, lagging: 1, leading: 0, window: 1, lease_ms: 10, holder, cut };
     let lease = owner.claim(&options).expect("a claim").remove(0);
     assert!(finish(&owner, &lease, positions(&lease).last().copied(), Then::Free));
+    assert!(!other.any_ready(None).expect("looking"));
     clock.move_on(PATIENCE_MS - 1);
     assert!(!other.any_ready(None).expect("looking"));
     clock.move_on(1);

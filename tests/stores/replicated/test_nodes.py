@@ -223,7 +223,7 @@ def test_every_event_is_handled_once_by_one_of_the_nodes_in_the_order_of_its_tar
 
 def test_changes_of_different_lines_do_not_get_in_each_others_way(tmp_path: Path) -> None:
     def body(number: int, mark: int, *written: int) -> bytes:
-        return Change(number, mark, packed((address, bytes(64)) for address in written)).body()
+        return Change(number, mark, 0, packed((address, bytes(64)) for address in written)).body()
 
     engine = MemoryEngine()
     with ReplicatedStore(engine.open(), tmp_path / "one") as store:
