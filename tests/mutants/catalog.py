@@ -7,6 +7,7 @@ from tests.mutants.core_log import LOG
 from tests.mutants.core_reactions import REACTIONS
 from tests.mutants.core_recovery import RECOVERY
 from tests.mutants.core_replica import REPLICA
+from tests.mutants.core_share import SHARE
 from tests.mutants.facade import FACADE
 from tests.mutants.moving import MOVING
 from tests.mutants.mutation import Mutation
@@ -17,7 +18,17 @@ from tests.mutants.switches import LOOKED_UP_IN, SWITCH, switched
 
 __all__ = ["MUTATIONS", "core_with_all_planted", "number_of"]
 
-MUTATIONS: Final[tuple[Mutation, ...]] = (*LOG, *RECOVERY, *REACTIONS, *REPLICA, *FACADE, *POSTGRES, *MYSQL, *MOVING)
+MUTATIONS: Final[tuple[Mutation, ...]] = (
+    *LOG,
+    *RECOVERY,
+    *REACTIONS,
+    *REPLICA,
+    *SHARE,
+    *FACADE,
+    *POSTGRES,
+    *MYSQL,
+    *MOVING,
+)
 
 
 def number_of(mutation: Mutation) -> int:

@@ -208,6 +208,8 @@ class Node:
 
     # What the keeper asks of a proposer.
 
+    body_bytes_max: Final = 1 << 20
+
     def propose(self, kind: str, body: bytes) -> int:
         if self.cut_off:
             raise EngineAwayError("cut off")

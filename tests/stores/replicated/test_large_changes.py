@@ -50,7 +50,7 @@ def test_a_change_of_many_targets_is_one_change_on_every_node(tmp_path: Path) ->
 
 
 def _parts(number: int, mark: int, lines: int) -> list[Applied]:
-    change = Change(number, mark, packed((number * 1000 + at, b"x" * 64) for at in range(lines)))
+    change = Change(number, mark, 0, packed((number * 1000 + at, b"x" * 64) for at in range(lines)))
     parts = ChangePart.of(change, 1000)
     return [Applied(at, "part", b"s" * 16, at, 1000, part.body()) for at, part in enumerate(parts, mark * 100)]
 
@@ -63,7 +63,9 @@ def test_parts_may_come_in_any_order_and_once_more(tmp_path: Path, seed: int) ->
     first, second = _parts(1, 7, 50), _parts(2, 8, 50)
     states = [State(tmp_path / name) for name in ("plain", "mixed")]
     states[0].take(first + second, [])
+    places = [each.place for each in first]
     dice.shuffle(first)
+    first = [each._replace(place=place) for place, each in zip(places, first, strict=True)]
     for each in first:
         states[1].take([each], [])
         if dice.random() < 0.5:
@@ -82,7 +84,7 @@ def test_a_change_without_its_last_part_never_counts_and_is_forgotten(tmp_path: 
     assert not state.take(parts[:-1], [])
     later = [each._replace(time_ms=10_000_000) for each in _parts(1, 9, 50)]
     assert state.take(later, [])
-    assert not state.take([parts[-1]._replace(time_ms=10_000_000)], [])
+    assert not state.take([parts[-1]._replace(time_ms=10_000_000, place=later[-1].place + 1)], [])
     assert [mark for _, mark, _ in state.changes(0)] == [9]
     assert state._ask("select count(*) from parts") == [(1,)]
     state.close()

@@ -109,22 +109,25 @@ class ReplicaReactions(MirroredReactions):
         self._finishes.append(own)
         with self._finishing:
             if own.accepted is None and own.error is None:
-                self._finish_all()
+                self._finish_all(own)
         if own.error is not None:
             raise own.error
         assert own.accepted is not None
         return own.accepted
 
-    def _finish_all(self) -> None:
+    def _finish_all(self, own: _Finish) -> None:
         every: list[_Finish] = []
         while self._finishes:
             every.append(self._finishes.popleft())
         try:
             outcomes = [each for one in every for each in one.outcomes]
             accepted = iter(super().finish(outcomes, [each for one in every for each in one.blamed]))
-        except BaseException as error:
+        except Exception as error:
             for each in every:
                 each.error = error
+            raise
+        except BaseException:  # this thread was interrupted, and no other one
+            self._finishes.extend(each for each in every if each is not own)
             raise
         for each in every:
             each.accepted = [next(accepted) for _ in each.outcomes]
@@ -150,7 +153,7 @@ class ReplicaReactions(MirroredReactions):
         """Claim whatever is ready, whomever it belongs to, until this is called again with False."""
         with self._lock:
             self._whole = whole
-            if self._shared is not None:
+            if self._shared is not None and self._wanted is not None:
                 self._share()
 
     def owned(self) -> dict[int, int]:
@@ -209,7 +212,7 @@ class ReplicaReactions(MirroredReactions):
 
     def _take_over(self, seen: Seen) -> None:
         super()._take_over(seen)
-        if self._shared != (self._replica.version, self._replica.generation, self._whole):
+        if self._shared != self._what_is_shared():
             self._share()
 
     def _share(self) -> None:
@@ -221,8 +224,13 @@ class ReplicaReactions(MirroredReactions):
         ]
         here = {each.holder for each in membership.members.values()}
         self._mirror.share(members, own, set(membership.gone) - here)
-        self._shared = (replica.version, replica.generation, self._whole)
+        self._shared = self._what_is_shared()
         self._shares = bool(membership.members.keys() - {replica.generation})
+
+    def _what_is_shared(self) -> tuple[int, int, bool]:
+        """What the share of this program depends on: who is there, which of them it is, and whether it takes all."""
+        replica = self._replica
+        return replica.version, replica.generation, self._whole and replica.generation != 0
 
     def _say_what_there_is(self) -> None:
         if self._wanted is not None:
