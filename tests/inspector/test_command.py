@@ -64,9 +64,7 @@ def test_the_structure_of_an_app_tells_what_leads_where(shop_path: Path) -> None
 
 def test_what_it_needs_is_named_where_it_is_missing(own_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(
-        MissingExtraError, match=r"needs jinja2, .*'act-fast\[inspect\]'"
-    ):
+    with pytest.raises(MissingExtraError, match=r"needs jinja2, .*'act-fast\[inspect\]'"):
         inspector(str(own_path))
 
 

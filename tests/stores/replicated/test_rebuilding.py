@@ -99,6 +99,25 @@ def test_what_a_verification_finds_is_made_again_when_it_is_opened_next(tmp_path
         assert len(store.set_aside) == 1
 
 
+def test_what_a_verification_finds_is_read_around_as_long_as_it_cannot_be_made_again(tmp_path: Path) -> None:
+    engine, path = MemoryEngine(), tmp_path / "replica"
+    before = _filled(engine, path)
+    with ReplicatedStore(engine.open(), path) as store:
+        (first, *_) = sorted((path / "log").iterdir())
+        with open(first, "r+b") as file:
+            file.seek(first.read_bytes().index(b"what is there"))
+            file.write(b"W")
+        assert store.verify().problems
+        with ReplicatedStore(engine.open(), path) as other:  # while the first has it open
+            assert len(list(other.load("s", after=1))) == len(before) - 1
+        engine.open().trim(20)
+    with ReplicatedStore(engine.open(), path) as store:  # there is nothing to make it of
+        assert len(list(store.load("s", after=1))) == len(before) - 1
+        with pytest.raises(StoreCorruptError):
+            list(store.load("s"))
+        assert not store.set_aside
+
+
 def test_a_damaged_replica_without_a_checkpoint_stays_where_the_log_is_trimmed(tmp_path: Path) -> None:
     engine, path = MemoryEngine(), tmp_path / "replica"
     _filled(engine, path)

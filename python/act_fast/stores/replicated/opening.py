@@ -251,7 +251,7 @@ def _ready(
     """Have a replica at a path that can go on; what the store began with, where the log is still to be made."""
     if not _is_there(path):
         return _made(ordered, path, checkpoints, create)
-    first, marked = ordered.first(), _why(path)
+    first = ordered.first()
     if not ordered.head():
         raise StoreError(
             f"{ordered.name} is empty, but {path} is the replica of a store: the engine has lost it, or it is"
@@ -259,7 +259,8 @@ def _ready(
         )
     store_id, place = Log.replica_remains(str(path))
     _check_goes_with(ordered, str(path), store_id, _known_place(path) if place is None else place)
-    damage = damage or ("" if marked is None else marked.why)
+    if not damage and _made_again_as_marked(ordered, path, checkpoints):
+        return None if _is_there(path) else _genesis(ordered, create)
     if not any((path / "log").iterdir()) and ((path / "control").exists() or first > 1):
         damage = damage or "its log files are gone"
     kind = "damaged"
@@ -302,6 +303,21 @@ def _made(ordered: OrderedLog, path: Path, checkpoints: Shelf | None, create: bo
         return _genesis(ordered, create)
     load(checkpoints, found, path)
     return None
+
+
+def _made_again_as_marked(ordered: OrderedLog, path: Path, checkpoints: Shelf | None) -> bool:
+    """Make a replica again that is marked as damaged, unless that is not possible now; it may still be opened."""
+    marked = _why(path)
+    if marked is None:
+        return False
+    try:
+        _make_again(ordered, path, checkpoints, "damaged", marked.why)
+    except EngineAwayError:
+        raise
+    except StoreError as error:
+        logger.warning("the replica %s is damaged, and is used as it is: %s", path, str(error))
+        return False
+    return True
 
 
 def _make_again(ordered: OrderedLog, path: Path, checkpoints: Shelf | None, kind: str, why: str) -> None:

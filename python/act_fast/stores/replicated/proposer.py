@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
@@ -388,10 +389,12 @@ class Proposer:
 
     def _first_of(self, waiting: "deque[_Wanted] | deque[_Commit]") -> list[_Wanted]:
         first: list[_Wanted] = [waiting.popleft()]
-        size = first[0].size + _OVERHEAD_BYTES
+        size, limit = first[0].size + _OVERHEAD_BYTES, _BATCH_BYTES_MAX
+        with suppress(StoreError):  # it cannot be reached, and is about to say so itself
+            limit = min(limit, self._ordered.max_record)
         while isinstance(first[0], _Commit) and waiting and isinstance(waiting[0], _Commit):
             size += waiting[0].size
-            if size > min(self._ordered.max_record, _BATCH_BYTES_MAX):
+            if size > limit:
                 break
             first.append(waiting.popleft())
         return first
