@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from act_fast._runtime.logger import log
+from act_fast.errors import ValidationError
 
 __all__ = ["Audit", "Done"]
 
@@ -53,6 +54,18 @@ class Audit:
                 with self.file.open("ab") as out:
                     out.write(msgspec.json.encode(done) + b"\n")
         log.info("inspector: %s %sd %r: %s", by, verb.rstrip("e"), target, outcome)
+
+    def check(self) -> None:
+        """Make sure that a change can be recorded before it is made.
+
+        Raises:
+            ValidationError: it cannot.
+        """
+        if self.file is not None:
+            try:
+                self.file.open("ab").close()
+            except OSError as error:
+                raise ValidationError(f"changes cannot be recorded, so none is made: {error}") from None
 
     def recent(self) -> list[Done]:
         """The last changes, the newest first."""

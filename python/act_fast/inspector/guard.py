@@ -10,12 +10,12 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final, TypeAlias
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from act_fast._reactions.skipped import operator
 from act_fast.errors import ValidationError
 
-__all__ = ["Access", "Allow", "Guard", "is_loopback", "new_token"]
+__all__ = ["Access", "Allow", "Guard", "is_loopback", "local", "new_token"]
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -158,17 +158,17 @@ class Guard:
         root = scope.get("root_path", "")
         rest = [(name, value) for name, value in parse_qsl(scope["query_string"].decode("latin-1")) if name != "token"]
         path = scope["path"] if scope["path"].startswith(root) else root + scope["path"]
-        where = (path or "/") + (f"?{urlencode(rest)}" if rest else "")
+        where = local(path) + (f"?{urlencode(rest)}" if rest else "")
         secure = "; Secure" if scope.get("scheme") == "https" else ""
-        cookie = f"{self.access.cookie}={session}; Path={root or '/'}; HttpOnly; SameSite=Strict{secure}"
-        headers = [(b"location", _local(where).encode("latin-1", "replace")), (b"set-cookie", cookie.encode())]
+        cookie = f"{self.access.cookie}={session}; Path={local(root)}; HttpOnly; SameSite=Strict{secure}"
+        headers = [(b"location", where.encode()), (b"set-cookie", cookie.encode())]
         await send({"type": "http.response.start", "status": 303, "headers": headers})
         await send({"type": "http.response.body", "body": b""})
 
 
-def _local(where: str) -> str:
-    """An address on this host: `//elsewhere` would be one on another."""
-    return "/" + where.lstrip("/\\")
+def local(where: str) -> str:
+    """A path on this host, as addresses have it: `//elsewhere` would be another host, `/<tab>/elsewhere` too."""
+    return "/" + quote(where.lstrip("/\\"), safe="/:@!$&'()*+,;=~")
 
 
 def _with_headers(send: Send) -> Send:
@@ -199,7 +199,7 @@ def _how_to_get_in(scope: Scope, headers: MutableMapping[str, str]) -> tuple[str
     if headers.get("sec-fetch-site") != "cross-site" or scope["method"] not in _SAFE:
         return sentence, ""
     query = scope["query_string"].decode("latin-1")
-    return sentence, _escaped(_local(scope["path"]) + (f"?{query}" if query else ""))
+    return sentence, _escaped(local(scope["path"]) + (f"?{query}" if query else ""))
 
 
 def _same_origin(headers: MutableMapping[str, str], host: str) -> bool:
@@ -207,7 +207,10 @@ def _same_origin(headers: MutableMapping[str, str], host: str) -> bool:
     origin = headers.get("origin")
     if origin is None:
         return headers.get("sec-fetch-site") == "same-origin"
-    return urlsplit(origin).netloc == host and bool(host)
+    try:
+        return urlsplit(origin).netloc == host and bool(host)
+    except ValueError:
+        return False
 
 
 def _token_of(scope: Scope) -> str | None:

@@ -26,7 +26,12 @@ def live(subject: Subject) -> Callable[[Request], Awaitable[Response]]:
     async def answer(request: Request) -> Response:
         if streams >= _OPEN_MAX:
             return Response("too many pages are open\n", 503, {"retry-after": "5"})
-        return StreamingResponse(counted(), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+        news = empty() if request.method == "HEAD" else counted()
+        return StreamingResponse(news, media_type="text/event-stream", headers={"x-accel-buffering": "no"})
+
+    async def empty() -> AsyncIterator[bytes]:
+        return
+        yield b""
 
     async def counted() -> AsyncIterator[bytes]:
         nonlocal streams
@@ -41,22 +46,23 @@ def live(subject: Subject) -> Callable[[Request], Awaitable[Response]]:
 
 
 async def _news(subject: Subject) -> AsyncIterator[bytes]:
-    head, moves, quiet = subject.store.head, _moves(subject), 0
-    yield _told(head)
-    while True:
-        try:
+    try:
+        head, moves = await asyncio.to_thread(lambda: (subject.store.head, _moves(subject)))
+        yield _told(head)
+        quiet = 0
+        while True:
             now = await subject.store.wait_async(head, _WAIT_S)
             moved = await asyncio.to_thread(_moves, subject)
-        except ActError:  # the store was closed, or cannot be reached: the browser will come again
-            return
-        if now != head or moved != moves:
-            head, moves, quiet = now, moved, 0
-            yield _told(head)
-            await asyncio.sleep(_PAUSE_S)
-        else:
-            quiet += 1
-            if quiet % _QUIET == 0:
-                yield b": still here\n\n"
+            if now != head or moved != moves:
+                head, moves, quiet = now, moved, 0
+                yield _told(head)
+                await asyncio.sleep(_PAUSE_S)
+            else:
+                quiet += 1
+                if quiet % _QUIET == 0:
+                    yield b": still here\n\n"
+    except ActError:  # the store was closed, or cannot be reached: the browser will come again
+        return
 
 
 def _moves(subject: Subject) -> tuple[int, int]:

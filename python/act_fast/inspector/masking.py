@@ -1,5 +1,6 @@
 """How much of events and states is shown: all, the fields without their values, or nothing."""
 
+import re
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -12,6 +13,7 @@ Payload: TypeAlias = Literal["none", "masked", "full"]
 HIDDEN: Final = "•••"
 _KINDS: Final = {bool: "true or false", int: "number", float: "number", str: "text", type(None): "null"}
 _ITEMS_SHOWN: Final = 1
+_FIELD: Final = re.compile(r"[^\W\d][\w-]*")
 
 
 class Mask(msgspec.Struct, frozen=True):
@@ -21,9 +23,12 @@ class Mask(msgspec.Struct, frozen=True):
 
 
 def masked(value: Any) -> Any:
-    """The same JSON, with a `Mask` in the place of each value. Of a list only the first item is told."""
+    """The same JSON, with a `Mask` in the place of each value, and of each key that cannot be the name of a field.
+
+    Of a list only the first item is told.
+    """
     if isinstance(value, dict):
-        return {key: masked(each) for key, each in value.items()}
+        return {key if _FIELD.fullmatch(key) else HIDDEN: masked(each) for key, each in value.items()}
     if isinstance(value, list):
         return [masked(each) for each in value[:_ITEMS_SHOWN]]
     return Mask(_KINDS.get(type(value), "value"))

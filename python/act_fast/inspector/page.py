@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from act_fast.errors import ValidationError
+from act_fast.inspector.guard import local
 from act_fast.inspector.masking import Payload
 from act_fast.inspector.rendering import templates
 from act_fast.inspector.subject import Subject
@@ -66,7 +67,7 @@ class Page:
         text = self.given("at")
         if not text:
             return None
-        if text.isascii() and text.isdigit():
+        if text.isascii() and text.isdigit() and len(text) < 19:
             return int(text)
         try:
             found = datetime.fromisoformat(text)
@@ -159,7 +160,7 @@ class Page:
     def path(self) -> str:
         """The path of this page, below where the inspector is mounted."""
         path: str = self.request.scope["path"]
-        return path.removeprefix(self.request.scope.get("root_path", "")) or "/"
+        return local(path.removeprefix(self.request.scope.get("root_path", "")))
 
     def render(self, template: str, /, status: int = 200, **context: Any) -> Response:
         """The page as HTML."""

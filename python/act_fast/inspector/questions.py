@@ -3,10 +3,9 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -29,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Asked", "Questions", "Relation", "Table"]
 
 ROWS_MAX: Final = 500
+LETTERS_MAX: Final = 1_000_000
+WAITING_MAX: Final = 4
 SECONDS_MAX: Final = 20.0
 _HISTORY: Final = 50
 
@@ -74,6 +75,7 @@ class Questions:
         self._app = app
         self._reactions = reactions
         self._lock = threading.Lock()
+        self.waiting: int = 0
         self._relations: list[Relation] | None = None
         self.history: deque[Asked] = deque(maxlen=_HISTORY)
 
@@ -97,11 +99,11 @@ class Questions:
         """
         began = time.monotonic()
         with self.answer(query, at) as (answer, position):
-            rows = [*islice(iter(answer.iter_rows()), ROWS_MAX + 1)]
+            rows, more = _first(answer.iter_rows())
             columns, types = [*answer.columns], [*map(str, answer.types)]
         seconds = time.monotonic() - began
-        self._note(Asked(query, datetime.now(UTC), seconds, min(len(rows), ROWS_MAX)))
-        return Table(columns, types, rows[:ROWS_MAX], len(rows) > ROWS_MAX, position, seconds)
+        self._note(Asked(query, datetime.now(UTC), seconds, len(rows)))
+        return Table(columns, types, rows, more, position, seconds)
 
     @contextmanager
     def answer(self, query: str, at: int | datetime | None) -> Iterator[tuple["DuckDBPyRelation", int]]:
@@ -114,7 +116,7 @@ class Questions:
 
         from act_fast._sql.duckdb_database import new_session
 
-        with self._lock:
+        with self.turn():
             library = self._library()
             session = library.session(new_session(), at)
             stopped = threading.Event()
@@ -137,6 +139,18 @@ class Questions:
                 raise ValidationError(f"the query cannot be answered: {error}") from None
             finally:
                 timer.cancel()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until no other question is answered, unless too many wait already: each that waits takes a thread."""
+        if self.waiting > WAITING_MAX:
+            raise ValidationError("other questions are being answered; ask again in a moment")
+        self.waiting += 1
+        try:
+            with self._lock:
+                yield
+        finally:
+            self.waiting -= 1
 
     def _note(self, asked: Asked) -> None:
         """Keep a question in the history, once."""
@@ -163,6 +177,18 @@ class Questions:
     def _skipped(self) -> Iterator[Skipped]:
         port = self._reactions()
         return iter(()) if port is None else skipped(port, self._store)
+
+
+def _first(found: Iterable[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], bool]:
+    """The rows that a page shows, and whether there are more."""
+    rows: list[tuple[Any, ...]] = []
+    letters = 0
+    for row in found:
+        letters += sum(len(each) if isinstance(each, str | bytes) else len(str(each)) for each in row)
+        if len(rows) == ROWS_MAX or (letters > LETTERS_MAX and rows):
+            return rows, True
+        rows.append(row)
+    return rows, False
 
 
 def _described(library: "Library") -> list[Relation]:

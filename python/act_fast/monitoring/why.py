@@ -23,11 +23,12 @@ _SECRET: Final = re.compile("pass|secret|token|credential|key", re.IGNORECASE)
 
 
 class Answer(msgspec.Struct):
-    """What is said of a target: its state in a word or two, and the reasons, a sentence each."""
+    """What is said of a target: its state in a word or two, the reasons, a sentence each, and the errors in these."""
 
     target: str
     state: str
     reasons: list[str]
+    errors: list[str] = []
 
 
 def told_address(path: str) -> str:
@@ -55,12 +56,17 @@ def why(store: Store, port: ReactionPort, name: str, path: str) -> Answer:
     except ValidationError:
         found = None
     if found is None:
-        return Answer(name, "not there", list(_why_not_there(port, name, known, head, path)))
-    reasons = [
-        *_why(found, path, _Event(store, port, found)),
-        *_not_correlated(port, [each for each in known if each.reaction in found.reactions], head, path),
-    ]
-    return Answer(name, state_of(found), reasons)
+        return Answer(name, "not there", list(_why_not_there(port, name, known, head, path)), _errors(port, known))
+    known = [each for each in known if each.reaction in found.reactions]
+    reasons = [*_why(found, path, _Event(store, port, found)), *_not_correlated(port, known, head, path)]
+    own = [found.error] if found.error else []
+    return Answer(name, state_of(found), reasons, [*own, *_errors(port, known)])
+
+
+def _errors(port: ReactionPort, known: list[Cursor]) -> list[str]:
+    """Why the targets of events cannot be found."""
+    holds = [holding(port, each.reaction) for each in known]
+    return [each.error for each in holds if each is not None and each.error]
 
 
 class _Event:

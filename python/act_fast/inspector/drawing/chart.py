@@ -26,7 +26,10 @@ def chart(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str | None:
         return None
     pairs = [(row[labels], float(row[values])) for row in rows]
     if len(rows) > 3 and all(isinstance(label, datetime | date) or _is_number(label) for label, _ in pairs):
-        return _line(columns[labels], columns[values], pairs[:_POINTS_MAX])
+        try:
+            return _line(columns[labels], columns[values], pairs[:_POINTS_MAX])
+        except (OverflowError, ValueError):  # a time that is none, such as infinity
+            return None
     return _bars(columns[values], pairs[:_BARS_MAX])
 
 

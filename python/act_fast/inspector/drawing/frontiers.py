@@ -3,7 +3,7 @@
 from math import log10
 from typing import Final
 
-from act_fast.inspector.drawing.svg import element, picture, text
+from act_fast.inspector.drawing.svg import element, picture, text, title
 from act_fast.inspector.tally import Tally
 
 __all__ = ["frontiers"]
@@ -34,7 +34,7 @@ def frontiers(tally: Tally, pinned: int | None) -> str:
             drawn.append(
                 element(
                     "rect",
-                    element("title", f"{count:,} {'with work' if down else 'caught up'}, at {span}"),
+                    title(f"{count:,} {'with work' if down else 'caught up'}, at {span}"),
                     x=number * step + 1,
                     y=_MIDDLE + 2 if down else _MIDDLE - 2 - height,
                     width=step - 2,

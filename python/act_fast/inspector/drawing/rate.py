@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from act_fast.inspector.drawing.svg import element, picture, text
+from act_fast.inspector.drawing.svg import element, picture, text, title
 from act_fast.inspector.rates import Rates
 
 __all__ = ["rate_chart"]
@@ -26,7 +26,7 @@ def rate_chart(rates: Rates) -> str:
         bars.append(
             element(
                 "rect",
-                element("title", told),
+                title(told),
                 x=number * step + 0.5,
                 y=_BASE - height,
                 width=max(1.0, step - 2.0),

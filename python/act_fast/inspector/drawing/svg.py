@@ -2,7 +2,7 @@
 
 from html import escape
 
-__all__ = ["curve", "cut_text", "element", "group", "link", "picture", "text"]
+__all__ = ["curve", "cut_text", "element", "group", "link", "picture", "text", "title"]
 
 
 def element(name: str, *inside: str, **attributes: object) -> str:
@@ -13,6 +13,11 @@ def element(name: str, *inside: str, **attributes: object) -> str:
         if value is not None
     )
     return f"<{name}{written}>{''.join(inside)}</{name}>" if inside else f"<{name}{written}/>"
+
+
+def title(words: str) -> str:
+    """What is said of the element around it."""
+    return element("title", escape(words))
 
 
 def text(x: float, y: float, words: str, class_: str | None = None, anchor: str | None = None) -> str:
@@ -31,18 +36,18 @@ def link(address: str, *inside: str) -> str:
 
 
 def picture(
-    width: float, height: float, title: str, *inside: str, grows: bool = True, leads_somewhere: bool = False
+    width: float, height: float, told: str, *inside: str, grows: bool = True, leads_somewhere: bool = False
 ) -> str:
     """A whole picture, with a title that is read out; with `leads_somewhere` it has links, which are too."""
     return element(
         "svg",
-        element("title", escape(title)),
+        title(told),
         *inside,
         viewBox=f"0 0 {_value(width)} {_value(height)}",
         width="100%" if grows else _value(width),
         height=None if grows else _value(height),
         role="group" if leads_somewhere else "img",
-        aria_label=title,
+        aria_label=told,
         class_="picture",
         xmlns="http://www.w3.org/2000/svg",
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from act_fast._events.committed import Committed
-from act_fast.inspector.drawing.svg import cut_text, element, link, picture, text
+from act_fast.inspector.drawing.svg import cut_text, element, link, picture, text, title
 from act_fast.inspector.rendering import span
 
 __all__ = ["waterfall"]
@@ -62,7 +62,7 @@ def waterfall(events: Sequence[Committed[bytes]], address: Callable[[Committed[b
         drawn.append(
             element(
                 "circle",
-                element("title", f"{event.name} at {event.created.isoformat()}"),
+                title(f"{event.name} at {event.created.isoformat()}"),
                 cx=x,
                 cy=y,
                 r=4.5,

@@ -73,6 +73,7 @@ def do(page: Page) -> Response:
     verb, name = _verb(form.get("verb", "")), form.get("target", "")
     by = page.who
     told = command(page.subject.address, verb.name, name, form)
+    page.subject.audit.check()
     try:
         outcome = _DOING[verb.name](page, name, form)
     except ActError as error:

@@ -18,6 +18,9 @@ from act_fast.inspector.page import Page
 
 __all__ = ["csv", "parquet", "show"]
 
+_LETTERS: Final = 100_000
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+
 _EXAMPLES: Final = (
     ("Events by name", "select name, count(*) as events from events group by name order by events desc"),
     (
@@ -63,8 +66,8 @@ def csv(page: Page) -> Response:
     def write(answer: Any, file: str) -> None:
         with open(file, "w", newline="") as out:
             writer = comma_separated.writer(out, lineterminator="\n")
-            writer.writerow(answer.columns)
-            writer.writerows([_plain(each) for each in row] for row in answer.iter_rows())
+            writer.writerow(map(_harmless, answer.columns))
+            writer.writerows([_harmless(_plain(each)) for each in row] for row in answer.iter_rows())
 
     return _file(page, "answer.csv", "text/csv", write)
 
@@ -107,12 +110,24 @@ class _Arrow:
         return self._answer.__arrow_c_stream__(requested_schema)
 
 
+def _harmless(text: str) -> str:
+    """Text that a spreadsheet does not take for a formula: with a quote before it, unless it is a number."""
+    if not text.startswith(_FORMULA):
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
 def _cell(value: Any) -> tuple[str, str]:
     """A value as text, and whether it is a number, nothing, or else."""
     if value is None:
         return "null", "null"
     number = isinstance(value, int | float) and not isinstance(value, bool)
-    return _plain(value), "number" if number else "text"
+    words = _plain(value)
+    return words if len(words) <= _LETTERS else f"{words[:_LETTERS]}…", "number" if number else "text"
 
 
 def _plain(value: Any) -> str:

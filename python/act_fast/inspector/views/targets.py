@@ -1,11 +1,13 @@
 """Targets: both frontiers as a picture, and for each target what it is doing and why."""
 
+from collections.abc import Sequence
+
 from starlette.responses import Response
 
 from act_fast._reactions.targets import cursors, state_of, targets
 from act_fast.errors import ValidationError
 from act_fast.inspector.drawing.frontiers import frontiers
-from act_fast.inspector.masking import HIDDEN, shown_error
+from act_fast.inspector.masking import HIDDEN, Payload, shown_error
 from act_fast.inspector.page import ROWS, Page
 from act_fast.inspector.searching import event_at
 from act_fast.monitoring.why import why
@@ -48,9 +50,7 @@ def show_target(page: Page) -> Response:
     except ValidationError:
         found = None
     error = shown_error(None if found is None else found.error, page.payload)
-    reasons = answer.reasons
-    if found is not None and found.error and page.payload != "full":
-        reasons = [each.replace(found.error, error or HIDDEN) for each in reasons]
+    reasons = [_reason(each, answer.errors, page.payload) for each in answer.reasons]
     at = found.failing if found is not None and found.failing is not None else None
     heads = port.heads(name) if found is not None else []
     nexts = [position for _, position, *_ in heads if position is not None]
@@ -60,7 +60,7 @@ def show_target(page: Page) -> Response:
         name=name,
         target=found,
         state=answer.state,
-        reasons=[_split(each) for each in reasons],
+        reasons=reasons,
         heads=heads,
         event=event,
         error=error,
@@ -68,7 +68,10 @@ def show_target(page: Page) -> Response:
     )
 
 
-def _split(reason: str) -> tuple[str, str]:
-    """A sentence, and the command that it ends in, if it does."""
+def _reason(reason: str, errors: Sequence[str], payload: Payload) -> tuple[str, str]:
+    """A sentence, and the command that it ends in, if it does. What stands in an error is no command."""
+    for error in errors:
+        if error in reason:
+            return reason.replace(error, shown_error(error, payload) or HIDDEN), ""
     said, found, command = reason.partition("act-fast ")
     return (said.rstrip(), f"act-fast {command}") if found else (reason, "")
