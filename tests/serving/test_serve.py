@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from act_fast import Act
+from act_fast.cli.commands.serve import _listening
 from tests.serving.bank import Account, Purse
 
 PATIENCE_SECONDS = 90
@@ -184,6 +185,14 @@ def test_a_port_that_is_taken_is_told(serve: Callable[..., Served], tmp_path: Pa
     command = [COMMAND, "serve", "till:app", "--port", str(served.port)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "in use" in done.stderr) == (2, True), done.stderr
+
+
+def test_answers_are_sent_at_once() -> None:
+    with _listening("127.0.0.1", 0) as listening:
+        connecting = socket.create_connection(listening.getsockname())
+        accepted, _ = listening.accept()
+        with connecting, accepted:
+            assert accepted.proto == socket.IPPROTO_TCP  # what asyncio goes by to turn Nagle's algorithm off
 
 
 def test_many_followers_cost_no_polling(serve: Callable[..., Served]) -> None:

@@ -124,9 +124,20 @@ async def _serve(arguments: Namespace, authorize: Authorize | None) -> int:
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """A socket that listens, so that a port that is taken is an error of ours."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, port), family=family, backlog=2048)
+    """A socket that listens, so that a port that is taken is an error of ours.
+
+    It says that it is TCP, which `socket.create_server` leaves out: only then does asyncio send at once what is
+    written, where it would otherwise wait 40 ms for a client that has nothing to say.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, proto=socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(2048)
+    except BaseException:
+        listening.close()
+        raise
+    return listening
 
 
 def _url(listening: socket.socket) -> str:
