@@ -12,6 +12,7 @@ from act_fast.webhooks.signing import Secret, is_signed, keys_of
 
 __all__ = ["Received", "verify_webhook"]
 
+_TOLERANCE_MAX_S: Final = 100 * 365 * 86400.0
 _NAMES: Final = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
@@ -65,8 +66,8 @@ def verify_webhook(
     """
     keys = keys_of(secret)
     seconds = tolerance.total_seconds() if isinstance(tolerance, timedelta) else tolerance
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-        raise ValidationError("tolerance= must be seconds of 0 or more, or a timedelta")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < _TOLERANCE_MAX_S:
+        raise ValidationError("tolerance= must be seconds from 0 to a hundred years, or a timedelta")
     if not isinstance(body, bytes | bytearray | memoryview):
         raise ValidationError(f"body must be the bytes that came, not {type(body).__name__}")
     found = {name.lower(): value for name, value in headers.items() if name.lower() in _NAMES}

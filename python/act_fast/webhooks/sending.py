@@ -3,12 +3,15 @@
 import asyncio
 import copy
 import hashlib
+import logging
 import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from importlib import import_module
 from typing import Any, Final, Self
 from urllib.parse import urlsplit
@@ -30,6 +33,9 @@ _AGAIN: Final = frozenset({408, 425, 429})
 _RETRY_AFTER_MAX_S: Final = 24 * 3600.0
 _TOKEN: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OWN_HEADERS: Final = ("webhook-", "content-length", "content-type", "host", "transfer-encoding")
+
+
+_SENDING: Final[ContextVar[bool]] = ContextVar("act_fast_webhook", default=False)
 
 
 class UndeliveredError(ActError):
@@ -138,6 +144,8 @@ class Webhook:
     async def _send(self, body: bytes, headers: Mapping[str, str]) -> tuple[int, str | None]:
         """The status of the answer, and its `Retry-After`. A connection of its own: nothing is left to be closed."""
         httpx: Any = import_module("httpx")
+        _keep_quiet()
+        sending = _SENDING.set(True)
         if self._context is None:
             self._context = httpx.create_ssl_context()
         try:
@@ -149,8 +157,10 @@ class Webhook:
                 return answer.status_code, answer.headers.get("retry-after")
         except TimeoutError:
             raise UndeliveredError(f"{self._place} did not answer within {self._seconds:g} seconds") from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, OSError, UnicodeError) as error:
             raise UndeliveredError(f"{self._place} could not be asked: {type(error).__name__}") from None
+        finally:
+            _SENDING.reset(sending)
 
     def _judge(self, status: int, retry_after: str | None) -> None:
         if 200 <= status < 300:
@@ -176,8 +186,19 @@ def _checked(url: str) -> tuple[str, str]:
         raise ValidationError("the URL of a webhook is not one") from None
     if parts.scheme not in ("http", "https") or not host or parts.username or parts.password or parts.fragment:
         raise ValidationError("the URL of a webhook must be https://host/path, without a name or a password in it")
+    httpx: Any = import_module("httpx")
+    try:
+        httpx.Request("POST", url)
+    except (ValueError, httpx.InvalidURL):  # it reads URLs more strictly, and would say so at each attempt
+        raise ValidationError("the URL of a webhook is not one") from None
     named = f"[{host}]" if ":" in host else host
     return url, f"{parts.scheme}://{named}" + (f":{port}" if port else "")
+
+
+@cache
+def _keep_quiet() -> None:
+    """Httpx logs the URL of each request, whose path may be a secret."""
+    logging.getLogger("httpx").addFilter(lambda record: not _SENDING.get())
 
 
 def _own(headers: Mapping[str, str]) -> dict[str, str]:
@@ -197,7 +218,7 @@ def _seconds_of(retry_after: str | None) -> float | None:
     except ValueError:
         try:
             when = parsedate_to_datetime(retry_after)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = ((when if when.tzinfo else when.replace(tzinfo=UTC)) - datetime.now(UTC)).total_seconds()
     return None if math.isnan(seconds) else min(max(seconds, 0.0), _RETRY_AFTER_MAX_S)

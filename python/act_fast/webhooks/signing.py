@@ -47,7 +47,8 @@ def is_signed(keys: Sequence[bytes], id: str, timestamp: int, body: bytes, heade
 
 
 def _signature(key: bytes, id: str, timestamp: int, body: bytes) -> str:
-    return base64.b64encode(hmac.digest(key, b"%s.%d.%s" % (id.encode(), timestamp, body), "sha256")).decode()
+    told = id.encode(errors="surrogatepass")  # some servers hand over bytes that are no text like that
+    return base64.b64encode(hmac.digest(key, b"%s.%d.%s" % (told, timestamp, body), "sha256")).decode()
 
 
 def _key(secret: Secret) -> bytes:
