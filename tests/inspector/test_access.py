@@ -1,5 +1,6 @@
 """Who gets in, and what a browser may do with the pages. Each of these fails when its guard is taken away."""
 
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -163,7 +164,9 @@ def test_sql_reads_no_files_and_changes_nothing(shop_path: Path, browser: Browse
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
 def test_other_machines_are_let_in_only_with_a_token(shop_path: Path, host: str, capsys: Any) -> None:
-    assert main(["inspect", str(shop_path), "--host", host, "--port", "0"]) == 2
+    with socket.create_server(("0.0.0.0", 0)) as taken:  # so that nothing would be served if it were let in
+        port = str(taken.getsockname()[1])
+        assert main(["inspect", str(shop_path), "--host", host, "--port", port]) == 2
     assert "--token" in capsys.readouterr().err
 
 

@@ -6,6 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from act_fast import Act, LogStore
+from act_fast.errors import StoreError
 from tests.inspector.conftest import Browser
 
 VIEWS = (
@@ -157,3 +158,16 @@ def test_what_is_wrong_with_an_address_is_said_in_a_sentence(client: TestClient,
 def test_a_page_that_is_not_there_is_a_page_that_says_so(client: TestClient) -> None:
     assert client.get("/nothing").status_code == 404
     assert client.get("/static/../guard.py").status_code == 404
+
+
+def test_a_store_whose_reactions_cannot_be_opened_shows_all_else(
+    shop_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(store: object) -> None:
+        raise StoreError("the directory cannot be written")
+
+    monkeypatch.setattr("act_fast.inspector.subject.reactions_of", refuse)
+    client = browser(str(shop_path))
+    assert client.get("/log").status_code == 200
+    assert "The directory cannot be written." in client.get("/targets").text
+    assert client.get("/target?name=mail-order-1").status_code == 400

@@ -9,6 +9,7 @@ from tests.mutants.core_recovery import RECOVERY
 from tests.mutants.core_replica import REPLICA
 from tests.mutants.core_share import SHARE
 from tests.mutants.facade import FACADE
+from tests.mutants.inspector import INSPECTOR
 from tests.mutants.moving import MOVING
 from tests.mutants.mutation import Mutation
 from tests.mutants.mysql import MYSQL
@@ -28,6 +29,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     *POSTGRES,
     *MYSQL,
     *MOVING,
+    *INSPECTOR,
 )
 
 

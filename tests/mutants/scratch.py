@@ -17,7 +17,7 @@ from tests.mutants.switches import VARIABLE
 __all__ = ["ROOT", "Outcome", "Scratch"]
 
 ROOT: Final = Path(__file__).parents[2]
-_COPIED: Final = ("Cargo.toml", "Cargo.lock", "pyproject.toml", "rust", "python", "tests")
+_COPIED: Final = ("Cargo.toml", "Cargo.lock", "pyproject.toml", "rust", "python", "examples", "tests")
 _LEFT_OUT: Final = frozenset({"__pycache__", "target"})
 _CHECK_SECONDS: Final = 300
 _BUILD_SECONDS: Final = 1800

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from act_fast._app.act import Act
 from act_fast._app.address import check_folder, is_store, open_address
 from act_fast._app.async_act import AsyncAct
-from act_fast.errors import StoreError, ValidationError
+from act_fast.errors import ActError, ValidationError
 from act_fast.inspector.audit import Audit
 from act_fast.inspector.questions import Questions
 from act_fast.inspector.tally import Tallies
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Subject", "open_subject"]
 
+_NEVER: Final = "no program with reactions has ever worked on this store"
 _READING: Final = frozenset(
     {"cursors", "expect_moves", "expect_news", "heads", "progress", "skipped", "tally", "targets", "wait_moves"}
 )
@@ -39,6 +40,7 @@ class Subject:
         audit: what was done by hand.
         tallies: all targets added up.
         questions: SQL.
+        missing: why there is nothing of reactions, where there is nothing.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Subject:
         self._open_reactions = reactions
         self._port: ReactionPort | None = None
         self._lock = threading.Lock()
+        self.missing: str = _NEVER
 
     @property
     def name(self) -> str:
@@ -69,7 +72,10 @@ class Subject:
         """What the store keeps of reactions; None as long as there is nothing."""
         with self._lock:
             if self._port is None:
-                self._port = self._open_reactions()
+                try:
+                    self._port, self.missing = self._open_reactions(), _NEVER
+                except ActError as error:  # of a replica, or in a directory where this user may not write
+                    self.missing = str(error)
             return self._port
 
     def reactions(self) -> ReactionPort:
@@ -80,7 +86,7 @@ class Subject:
         """
         found = self.port()
         if found is None:
-            raise ValidationError("no program with reactions has ever worked on this store")
+            raise ValidationError(self.missing)
         return found
 
 
@@ -143,10 +149,7 @@ def _reactions(store: Store) -> ReactionPort | None:
             return reactions_of(store)
         except ValidationError:  # the store was opened for reading only; reactions are in files of their own
             return reactions_of(LogStore(path, durability=None, create=False))
-    try:
-        return reactions_of(store) if offers_reactions(store) else None
-    except StoreError:
-        return None
+    return reactions_of(store) if offers_reactions(store) else None
 
 
 def _audit_file(store: Store) -> str | None:
