@@ -19,7 +19,7 @@ def bank() -> Iterator[Act]:
 
 
 def client(service: Any, host: str = "127.0.0.1") -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(service, client=(host, 1)), base_url="http://bank")
+    return httpx.AsyncClient(transport=httpx.ASGITransport(service, client=(host, 1)), base_url="http://localhost")
 
 
 @pytest.fixture

@@ -182,7 +182,7 @@ async def test_unknown_paths_states_actions_and_methods(http: httpx.AsyncClient)
 
 async def test_a_stream_may_hold_anything_that_a_path_can_say(http: httpx.AsyncClient, bank: Act) -> None:
     for stream in ("a/b", "a/b/history", "ä ö?#%", "..", "x" * 512):
-        path = httpx.URL("http://bank").copy_with(
+        path = httpx.URL("http://localhost").copy_with(
             raw_path=b"/states/Account/%s/open" % "".join(f"%{each:02X}" for each in stream.encode()).encode()
         )
         assert (await http.post(path, json={"owner": "Ada"})).status_code == 200, stream
@@ -327,9 +327,9 @@ async def test_a_token_lets_in_whoever_has_it(bank: Act) -> None:
 
 
 async def test_a_strangers_name_for_this_machine_is_refused(bank: Act) -> None:
-    async with client(api(bank, hosts={"bank", "[::1]"})) as asking:
+    async with client(api(bank, hosts={"localhost", "[::1]"})) as asking:
         assert (await asking.get(ACCOUNT)).status_code == 200
-        assert (await asking.get(ACCOUNT, headers={"Host": "bank:8000"})).status_code == 200
+        assert (await asking.get(ACCOUNT, headers={"Host": "localhost:8000"})).status_code == 200
         assert (await asking.get(ACCOUNT, headers={"Host": "[::1]:8000"})).status_code == 200
         assert (await asking.get(ACCOUNT, headers={"Host": "evil.example"})).status_code == 421
 

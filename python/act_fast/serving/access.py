@@ -15,10 +15,13 @@ from act_fast.serving.problems import Refusal
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-__all__ = ["Access", "Authorize", "authorized", "bearer", "check_host"]
+__all__ = ["LOOPBACK_HOSTS", "Access", "Authorize", "authorized", "bearer", "check_host"]
 
 _PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 """What proxies add: whoever asks through one on this machine need not be here."""
+
+LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+"""The names that this machine has for itself."""
 
 Verb: TypeAlias = Literal["act", "read", "events", "describe", "health", "metrics"]
 

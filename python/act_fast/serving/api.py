@@ -18,7 +18,7 @@ from act_fast._states.state import State
 from act_fast.errors import ConcurrencyError, ValidationError
 from act_fast.monitoring import monitor
 from act_fast.serving import asked
-from act_fast.serving.access import Access, Authorize, authorized, check_host
+from act_fast.serving.access import LOOPBACK_HOSTS, Access, Authorize, authorized, check_host
 from act_fast.serving.events import as_written, conditions_of, follow, page_of
 from act_fast.serving.openapi import document
 from act_fast.serving.problems import PROBLEM_JSON, Refusal, misfit_of, refusal_of
@@ -67,7 +67,7 @@ def api(
         errors: the statuses of errors that your actions raise, such as `{OverdrawnError: 409}`. Any other is answered
             with 500, and logged.
         hosts: the names that the service is reached by, such as `{"localhost"}`; a request for another is refused.
-            None: any.
+            None: any, or without `authorize` those of loopback.
         body_max: how many bytes a body may have.
         title: what the OpenAPI document is called.
 
@@ -88,10 +88,17 @@ def api(
         app if isinstance(app, AsyncAct) else AsyncAct(app),
         authorize,
         own,
-        None if hosts is None else frozenset(each.lower() for each in hosts),
+        _named(hosts, authorize),
         arguments.count("body_max", body_max),
         arguments.text("title", title),
     )
+
+
+def _named(hosts: Collection[str] | None, authorize: Authorize | None) -> frozenset[str] | None:
+    """The names that are answered to: a page elsewhere may have a name that leads here."""
+    if hosts is None:
+        return None if authorize is not None else LOOPBACK_HOSTS
+    return frozenset(each.lower() for each in hosts)
 
 
 class Api:
@@ -140,7 +147,7 @@ class Api:
                 return
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from starlette.requests import Request
+        from starlette.requests import ClientDisconnect, Request
 
         request = Request(scope, receive)
         begun = False
@@ -153,6 +160,8 @@ class Api:
         try:
             answer = await self._answered(request)
             await answer(scope, receive, sending)
+        except ClientDisconnect:
+            return
         except Refusal as refusal:
             await _problem(refusal)(scope, receive, send)
         except Exception as error:

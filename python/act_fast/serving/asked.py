@@ -78,7 +78,8 @@ def pinned_to(request: "Request") -> Pinned:
         return None
     if match.strip() == "*":
         return frozenset()
-    versions = {int(tag) for weak, tag in _tags(match) if not weak and _NUMBER.fullmatch(tag)}
+    found = {int(tag) for weak, tag in _tags(match) if not weak and _NUMBER.fullmatch(tag)}
+    versions = {each for each in found if each <= NUMBER_MAX}
     if not versions:
         raise Refusal(400, 'If-Match takes the ETag that a state came with, such as "7"')
     return versions.pop() if len(versions) == 1 else frozenset(versions)

@@ -49,6 +49,7 @@ _STATUS: Final[Mapping[type[Exception], int]] = {
     StoreError: 503,
 }
 """The status of each error; of a subclass, that of the nearest base."""
+_PHRASES: Final[Mapping[int, str]] = {each.value: each.phrase for each in http.HTTPStatus}
 _OWN: Final = frozenset({500})
 _TOLD: Final = "the request may be right: this is a mistake of the service, which has logged it"
 _UNKNOWN: Final = "it is not known whether the events were appended; read the state before you try again"
@@ -74,7 +75,7 @@ class Refusal(Exception):
     @property
     def body(self) -> bytes:
         """The problem as JSON."""
-        title = http.HTTPStatus(self.status).phrase
+        title = _PHRASES.get(self.status, "Error")
         return msgspec.json.encode(
             {"type": "about:blank", "title": title, "status": self.status, "detail": self.detail, **self.more}
         )
