@@ -73,7 +73,7 @@ PAGES: Final = [
         "The store",
         [
             *("LogStore", "Durability", "Store", "Conditions", "Append", "NewEvent", "Appended", "Committed"),
-            "StreamInfo",
+            *("Condition", "Query", "QueryItem", "StreamInfo"),
             *(
                 "StoredSnapshot",
                 "StoreStats",
@@ -93,8 +93,8 @@ PAGES: Final = [
         "Errors",
         [
             *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "FoldError"),
-            *("ConcurrencyError", "StreamClosedError", "NonRetryableError", "RetryAfterError"),
-            *("MissingExtraError", "WebhookError"),
+            *("ConflictError", "ConcurrencyError", "ConditionError", "StreamClosedError"),
+            *("NonRetryableError", "RetryAfterError", "MissingExtraError", "WebhookError"),
             *("StoreError", "StoreClosedError"),
             *(
                 "StoreCorruptError",

@@ -38,6 +38,8 @@ from act_fast._workers.host import Host
 from act_fast.errors import (
     ActError,
     ConcurrencyError,
+    ConditionError,
+    ConflictError,
     DecodeError,
     DefinitionError,
     EngineAwayError,
@@ -65,6 +67,7 @@ from act_fast.errors import (
     ValidationError,
     WebhookError,
 )
+from act_fast.stores.append_condition import Condition, Query, QueryItem
 from act_fast.stores.conditions import Conditions
 from act_fast.stores.log.store import Durability, LogStore
 from act_fast.stores.port import Store
@@ -115,7 +118,10 @@ __all__ = [
     "Component",
     "Compression",
     "ConcurrencyError",
+    "Condition",
+    "ConditionError",
     "Conditions",
+    "ConflictError",
     "Connection",
     "Correlation",
     "Cursor",
@@ -146,6 +152,8 @@ __all__ = [
     "Problem",
     "Progress",
     "Projection",
+    "Query",
+    "QueryItem",
     "Ran",
     "RecordTooLargeError",
     "Reducer",

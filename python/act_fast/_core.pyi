@@ -3,7 +3,20 @@
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, final, type_check_only
 
-from act_fast._rows import CommitRow, Filter, Progress, Proposal, ProposedPart, RecordRow, Row, StreamRow, TargetTally
+from act_fast._rows import (
+    CommitRow,
+    ConditionRow,
+    EventPair,
+    Filter,
+    GuardedProposal,
+    Progress,
+    Proposal,
+    ProposedPart,
+    RecordRow,
+    Row,
+    StreamRow,
+    TargetTally,
+)
 
 __all__ = [
     "Appended",
@@ -39,9 +52,7 @@ def correlation(process: int) -> str:
 def is_pattern(source: str) -> bool:
     """Whether the source of a reaction is a pattern, and not the name of one stream."""
 
-def check_commit(
-    parts: Sequence[tuple[str, Sequence[tuple[str, bytes]], int | None]], meta: bytes, payload_max_bytes: int
-) -> None:
+def check_commit(parts: Sequence[ProposedPart], meta: bytes, payload_max_bytes: int) -> None:
     """Refuse what the log would refuse: parts (stream, events, expected version) with the meta of their commit."""
 
 def check_name(what: str, name: str) -> None:
@@ -56,9 +67,11 @@ def read_genesis(record: bytes) -> tuple[bytes, int] | None:
 def record_head(record: bytes) -> tuple[str, bytes, bytes, int, int]:
     """What a record says of itself: kind, store id, session, number, and the log's time in ms."""
 
-def commits_record(store_id: bytes, session: bytes, number: int, time_ms: int, proposals: Sequence[Proposal]) -> bytes:
+def commits_record(
+    store_id: bytes, session: bytes, number: int, time_ms: int, proposals: Sequence[Proposal | GuardedProposal]
+) -> bytes:
     """A record of proposals: (created in µs since 1970 UTC, meta, parts) each, and each part (stream, events, expected
-    version)."""
+    version); with versions of other streams and conditions behind them where there are any."""
 
 def body_record(store_id: bytes, session: bytes, number: int, time_ms: int, kind: str, body: bytes) -> bytes:
     """A record of reactions, or of a member."""
@@ -264,8 +277,23 @@ class Log:
     def version_at(self, stream: str, position: int) -> int:
         """The version that a stream had when a position was the last."""
 
-    def check_proposal(self, parts: Sequence[ProposedPart], meta: bytes, payload_max_bytes: int) -> None:
-        """Refuse a commit that replicas would refuse whatever the versions of its streams are, or that no log takes."""
+    def check_proposal(
+        self,
+        parts: Sequence[ProposedPart],
+        meta: bytes,
+        payload_max_bytes: int,
+        expected_versions: Sequence[tuple[str, int]] | None = None,
+        conditions: Sequence[ConditionRow] | None = None,
+    ) -> None:
+        """Refuse a commit that replicas would refuse whatever is in the log, or that no log takes."""
+
+    def check_guards(
+        self,
+        position: int,
+        expected_versions: Sequence[tuple[str, int]] | None = None,
+        conditions: Sequence[ConditionRow] | None = None,
+    ) -> None:
+        """Refuse what an append would have been refused for when a position was the log's last."""
 
     @staticmethod
     def memory(segment_bytes: int, payload_max_bytes: int) -> Log: ...
@@ -291,18 +319,22 @@ class Log:
     def append(
         self,
         stream: str,
-        events: Sequence[tuple[str, bytes]],
+        events: Sequence[EventPair],
         expected_version: int | None = None,
         meta: bytes | None = None,
+        conditions: Sequence[ConditionRow] | None = None,
     ) -> Appended:
-        """Append `events` as one commit."""
+        """Append `events` as one commit, if the conditions hold."""
 
     def append_many(
         self,
-        parts: Sequence[tuple[str, Sequence[tuple[str, bytes]], int | None]],
+        parts: Sequence[ProposedPart],
         meta: bytes | None = None,
+        expected_versions: Sequence[tuple[str, int]] | None = None,
+        conditions: Sequence[ConditionRow] | None = None,
     ) -> list[Appended]:
-        """Append several (stream, events, expected version) as one commit."""
+        """Append several (stream, events, expected version) as one commit, if other streams have the versions expected
+        and the conditions hold."""
 
     def append_copied(self, rows: list[CommitRow]) -> None:
         """Append events of another store as they stand there, in whole commits. Each must come to its own position and

@@ -3,20 +3,38 @@
 from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypedDict
 
-Row: TypeAlias = tuple[int, str, int, str, int, bytes, bytes]
-"""position, stream, version, name, created in µs since 1970 UTC, data (JSON), meta (JSON, b"" when there is none)"""
+Row: TypeAlias = tuple[int, str, int, str, int, bytes, bytes, tuple[str, ...]]
+"""position, stream, version, name, created in µs since 1970 UTC, data (JSON), meta (JSON, b"" when there is none) and
+tags"""
 
-CommitRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes]
+CommitRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes, tuple[str, ...]]
 """a `Row` with the position of the first event of its commit behind its own position"""
 
 StreamRow: TypeAlias = tuple[str, int, int, int, int, int, str]
 """stream, version, first position, last position, first created µs, last created µs, name of the last event"""
 
-ProposedPart: TypeAlias = tuple[str, Sequence[tuple[str, bytes]], int | None]
-"""stream, its events (name, data), and the version expected, None for any"""
+EventPair: TypeAlias = tuple[str, bytes] | tuple[str, bytes, Sequence[str]]
+"""an event to append: name, data (JSON), and its tags if it has any"""
+
+ProposedPart: TypeAlias = tuple[str, Sequence[EventPair], int | None]
+"""stream, its events, and the version expected, None for any"""
 
 Proposal: TypeAlias = tuple[int, bytes, Sequence[ProposedPart]]
 """created in µs since 1970 UTC, meta (JSON, b"" when there is none), parts"""
+
+ItemRow: TypeAlias = tuple[Sequence[str], Sequence[str]]
+"""an item of a query: names, any of which will do, and tags, all of which it takes"""
+
+ConditionRow: TypeAlias = tuple[Sequence[ItemRow], int]
+"""the items of which no event may match any, and the position behind which"""
+
+GuardedProposal: TypeAlias = tuple[
+    int, bytes, Sequence[ProposedPart], Sequence[tuple[str, int]], Sequence[ConditionRow]
+]
+"""the same with versions of streams that must hold, and conditions: items, each (names, tags), and a position"""
+
+UntaggedRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes]
+"""a `CommitRow` of a database, which keeps no tags"""
 
 RecordRow: TypeAlias = tuple[int, str, bytes, int, int, bytes]
 """a record of an ordered log: place, kind, session, its number in the session, the log's time in ms since 1970, body"""
@@ -49,6 +67,8 @@ class Filter(TypedDict, total=False):
     stream: str | None
     pattern: str | None
     names: Sequence[str] | None
+    tags: Sequence[str] | None
+    items: Sequence[ItemRow] | None
     after: int | None
     before: int | None
     created_after_us: int | None

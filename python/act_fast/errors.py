@@ -9,6 +9,8 @@ from __future__ import annotations
 __all__ = [
     "ActError",
     "ConcurrencyError",
+    "ConditionError",
+    "ConflictError",
     "DecodeError",
     "DefinitionError",
     "EngineAwayError",
@@ -113,7 +115,35 @@ class InvariantError(ActError):
         return f"{self.action} on {self.stream!r} at version {self.version} breaks the rule: {self.description}"
 
 
-class ConcurrencyError(ActError):
+class ConflictError(ActError):
+    """Something else was appended meanwhile, so nothing was written: load, and decide again.
+
+    It is a `ConcurrencyError` or a `ConditionError`. That a rule does not allow what was asked is another matter, and
+    another error.
+    """
+
+
+class ConditionError(ConflictError):
+    """An event that the append's `Condition` excludes is there. Nothing was written; read again and decide again.
+
+    Attributes:
+        after: the position after which there must be no such event.
+        position: that of the newest one.
+    """
+
+    def __init__(self, after: int, position: int) -> None:
+        super().__init__(after, position)
+        self.after = after
+        self.position = position
+
+    def __str__(self) -> str:
+        return (
+            f"the append was to find no event of its condition after position {self.after}, but there is one at"
+            f" {self.position}; read again and decide again"
+        )
+
+
+class ConcurrencyError(ConflictError):
     """The stream is not at the version that the append expected. Nothing was written; load and decide again.
 
     Attributes:

@@ -24,6 +24,7 @@ class Committed(msgspec.Struct, Generic[T_co], frozen=True):
         position: its place in the whole log, from 1.
         created: when it was committed, in UTC, to the microsecond; never runs backwards along the log.
         meta: why it happened.
+        tags: whom it is about, such as `course:maths`; empty for most events.
     """
 
     data: T_co
@@ -33,6 +34,7 @@ class Committed(msgspec.Struct, Generic[T_co], frozen=True):
     position: int
     created: datetime
     meta: Meta
+    tags: tuple[str, ...] = ()
 
     @property
     def attempt(self) -> int:

@@ -192,7 +192,7 @@ class Folding(Generic[S]):
             Folding(self._store, self._model, self._cut).stream(stream)
         except Exception as found:
             return found
-        return self._model.meaning(error, (position, stream, version, name, 0, data, b""))
+        return self._model.meaning(error, (position, stream, version, name, 0, data, b"", ()))
 
     def _one_by_one(self) -> Iterator[list[Folded[S]]]:
         port = port_to(self._store)

@@ -127,7 +127,7 @@ class Fold(Generic[S]):
 
     def meaning(self, error: Exception, row: Row) -> Exception:
         """The error itself, noted with the event's place, or what it means when the event does not decode."""
-        position, stream, version, name, _, data, _ = row
+        position, stream, version, name, _, data, _, _ = row
         if isinstance(error, FoldError):
             return FoldError(error.field, error.event, error.problem, stream, version, position)
         note = _place(name, stream, version, self.definition.name)

@@ -41,7 +41,18 @@ __all__ = [
 
 EVENTS: Final[Outputs] = tuple(
     (name, name)
-    for name in ("position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor")
+    for name in (
+        "position",
+        "stream",
+        "version",
+        "name",
+        "data",
+        "created",
+        "correlation",
+        "causation",
+        "actor",
+        "tags",
+    )
 )
 _TARGETS: Final = {
     "name": "VARCHAR",

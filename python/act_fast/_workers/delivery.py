@@ -240,12 +240,12 @@ class Handling:
             log.warning("%r waits until it can go on: %s", lease.name, error_text(partly.error))
 
     def _committed(self, row: Row) -> Committed[Any]:
-        position, stream, version, name, created_us, data, meta = row
+        position, stream, version, name, created_us, data, meta, tags = row
         created = self._created
         if created_us != created[0]:
             self._created = created = (created_us, moment(created_us))
         why = self._why(meta) if meta else Meta()
-        return Committed(self.steps.decoders[name](data), name, stream, version, position, created[1], why)
+        return Committed(self.steps.decoders[name](data), name, stream, version, position, created[1], why, tags)
 
     def _why(self, meta: bytes) -> Meta:
         known = self._meta
@@ -259,7 +259,7 @@ class Handling:
         name, meta = row[3], row[6]
         data = event.data if self.steps.is_flat(name) else self.steps.decoders[name](row[5])
         why = meta_again(meta, event.meta) if meta else Meta()
-        return Committed(data, name, event.stream, event.version, event.position, event.created, why)
+        return Committed(data, name, event.stream, event.version, event.position, event.created, why, event.tags)
 
     def _one_batch(self, lease: Lease) -> Step | None:
         """The reaction that takes all events of a lease as a batch; None when they are to be handled one by one."""

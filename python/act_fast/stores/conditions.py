@@ -8,6 +8,7 @@ from typing import Any, Final, TypedDict, TypeVar
 from act_fast._checks import arguments
 from act_fast._core import is_pattern
 from act_fast._rows import Filter
+from act_fast.stores.append_condition import Query, items_of
 
 __all__ = ["Conditions", "check_names", "conditions_of", "filter_of", "spelled_out"]
 
@@ -26,6 +27,8 @@ class Conditions(TypedDict, total=False):
         created_after: committed later than this timezone-aware datetime.
         created_before: committed earlier than this timezone-aware datetime.
         correlation: whose commit carries this correlation.
+        tags: that carry all of these tags.
+        matching: that match this `Query`.
     """
 
     stream: str | None
@@ -35,6 +38,8 @@ class Conditions(TypedDict, total=False):
     created_after: datetime | None
     created_before: datetime | None
     correlation: str | None
+    tags: Sequence[str] | None
+    matching: Query | None
 
 
 _NAMES: Final = tuple(Conditions.__annotations__)
@@ -77,6 +82,8 @@ def filter_of(conditions: Mapping[str, Any], names: Sequence[str] | None = None)
         "stream": _text("stream", given("stream")),
         "pattern": _text("pattern", given("pattern")),
         "names": None if names is None else arguments.texts("names", names),
+        "tags": None if given("tags") is None else arguments.texts("tags", given("tags", ())),
+        "items": None if given("matching") is None else items_of(conditions["matching"]),
         "after": arguments.count("after", given("after", 0)),
         "before": arguments.optional_count("before", given("before")),
         "created_after_us": arguments.microseconds("created_after", given("created_after")),

@@ -1,7 +1,7 @@
 """What is appended, as stores keep it, or a sentence about what is wrong with it."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -10,15 +10,27 @@ from act_fast._checks.msgspec_errors import misfit
 from act_fast._events.event import Event, encode
 from act_fast._events.finite import check_finite
 from act_fast._events.meta import Meta, encode_meta
+from act_fast._rows import ConditionRow, EventPair
 from act_fast.errors import ValidationError
+from act_fast.stores.append_condition import Condition, condition_row
 from act_fast.stores.values import Append, NewEvent
 
-__all__ = ["cause_of", "part", "parts_of"]
+__all__ = [
+    "Guards",
+    "cause_of",
+    "check_unguarded",
+    "check_untagged",
+    "conditions_in",
+    "guards_of",
+    "part",
+    "parts_of",
+    "versions_in",
+]
 
 _decode_meta: Final = msgspec.json.Decoder(Meta).decode
 
 
-def parts_of(appends: Sequence[Append]) -> list[tuple[str, list[tuple[str, bytes]], int | None]]:
+def parts_of(appends: Sequence[Append]) -> list[tuple[str, list[EventPair], int | None]]:
     """The parts of a commit."""
     if not isinstance(appends, Sequence) or not all(isinstance(each, Append) for each in appends):
         raise ValidationError("append_many takes a sequence of Append(stream, events, expected_version)")
@@ -27,7 +39,7 @@ def parts_of(appends: Sequence[Append]) -> list[tuple[str, list[tuple[str, bytes
 
 def part(
     stream: str, events: Sequence[NewEvent], expected_version: int | None
-) -> tuple[str, list[tuple[str, bytes]], int | None]:
+) -> tuple[str, list[EventPair], int | None]:
     """One stream's part of a commit."""
     if not isinstance(events, Sequence) or isinstance(events, str | bytes):
         raise ValidationError(f"events must be a sequence, not {type(events).__name__}; put a single event in brackets")
@@ -36,6 +48,58 @@ def part(
         [_pair(event) for event in events],
         arguments.optional_count("expected_version", expected_version),
     )
+
+
+def conditions_in(condition: Condition | None, appends: Sequence[Append] = ()) -> list[ConditionRow] | None:
+    """The conditions of a commit; None if there are none."""
+    given = [condition, *(each.condition for each in appends)]
+    return [condition_row(each) for each in given if each is not None] or None
+
+
+def versions_in(expected: Mapping[str, int] | None) -> list[tuple[str, int]] | None:
+    """The versions that a commit expects of streams that it need not write to; None if there are none."""
+    if not expected:
+        return None
+    if not isinstance(expected, Mapping):
+        raise ValidationError(f"expected_versions must map streams to versions, not be a {type(expected).__name__}")
+    return [
+        (arguments.text("stream", stream), arguments.count("expected_version", version))
+        for stream, version in expected.items()
+    ]
+
+
+Guards: TypeAlias = tuple[Sequence[tuple[str, int]], Sequence[ConditionRow]]
+"""What must hold for a commit besides the versions of its own streams: versions of streams, and conditions"""
+
+
+def guards_of(
+    expected: Mapping[str, int] | None, condition: Condition | None, appends: Sequence[Append] = ()
+) -> Guards | None:
+    """Both together; None where there is neither."""
+    versions, conditions = versions_in(expected), conditions_in(condition, appends)
+    return None if versions is None and conditions is None else (versions or (), conditions or ())
+
+
+def check_untagged(tags: object) -> None:
+    """Refuse tags, where none are kept.
+
+    Raises:
+        ValidationError: there are some.
+    """
+    if tags:
+        raise ValidationError("this store keeps no tags yet; use a LogStore, or leave them out")
+
+
+def check_unguarded(
+    condition: Condition | None, expected: Mapping[str, int] | None = None, appends: Sequence[Append] = ()
+) -> None:
+    """Refuse conditions, where none are checked.
+
+    Raises:
+        ValidationError: there are some.
+    """
+    if condition is not None or expected or any(each.condition is not None for each in appends):
+        raise ValidationError("this store checks no conditions yet; use a LogStore, or an expected_version")
 
 
 def cause_of(meta: Meta) -> bytes:
@@ -54,12 +118,16 @@ def cause_of(meta: Meta) -> bytes:
         raise ValidationError(f"meta cannot be encoded as JSON: {error}") from None
 
 
-def _pair(event: NewEvent) -> tuple[str, bytes]:
+def _pair(event: NewEvent) -> EventPair:
     if isinstance(event, Event):
         return encode(event)
-    if not isinstance(event, tuple) or len(event) != 2:
-        raise ValidationError(f"an event must be an Event or a pair (name, data), not {type(event).__name__}")
-    name, data = event
+    if not isinstance(event, tuple) or len(event) not in (2, 3):
+        raise ValidationError(
+            f"an event must be an Event, a pair (name, data) or (name, data, tags), not {type(event).__name__}"
+        )
+    name, data, *tags = event
     if not isinstance(data, bytes):
         raise ValidationError(f"the data of {name!r} must be JSON encoded as bytes, not {type(data).__name__}")
-    return arguments.text("an event's name", name), data
+    name = arguments.text("an event's name", name)
+    found = [*dict.fromkeys(arguments.texts("tags", tags[0]))] if tags else []
+    return (name, data, found) if found else (name, data)

@@ -1,6 +1,6 @@
 """What a store is: the verbs that every implementation offers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol, Self, Unpack
 
@@ -8,6 +8,7 @@ from act_fast._core import Appended
 from act_fast._events.committed import Committed
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress
+from act_fast.stores.append_condition import Condition
 from act_fast.stores.conditions import Conditions
 from act_fast.stores.values import Append, NewEvent, StoredSnapshot, StoreStats, StreamInfo, VerifyReport
 
@@ -29,6 +30,7 @@ class Store(Protocol):
         events: Sequence[NewEvent],
         *,
         expected_version: int | None = None,
+        condition: Condition | None = None,
         meta: Meta | None = None,
     ) -> Appended:
         """Append `events` to `stream` as one commit, all or nothing.
@@ -37,6 +39,7 @@ class Store(Protocol):
             stream: the stream's name, 1 to 512 bytes, without NUL or newline.
             events: at least one.
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
+            condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
 
         Returns:
@@ -44,19 +47,34 @@ class Store(Protocol):
 
         Raises:
             ConcurrencyError: the stream is at another version, up to which it can already be read; nothing was written.
+            ConditionError: an event that the condition excludes is there, and can be read; nothing was written.
             StoreFullError: there is no room; nothing was written.
             OutcomeUnknownError: something failed after it was sent, so it may be there or not.
         """
         ...
 
-    def append_many(self, appends: Sequence[Append], *, meta: Meta | None = None) -> list[Appended]:
-        """Append to several streams as one commit, all or nothing; each may expect a version.
+    def append_many(
+        self,
+        appends: Sequence[Append],
+        *,
+        expected_versions: Mapping[str, int] | None = None,
+        condition: Condition | None = None,
+        meta: Meta | None = None,
+    ) -> list[Appended]:
+        """Append to several streams as one commit, all or nothing; each may expect a version and have a condition.
+
+        Args:
+            appends: what to append to which stream.
+            expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
+            condition: which events must not be there after a position.
+            meta: why it happened; one for the whole commit.
 
         Returns:
             for each of `appends`, in their order, where its events are.
 
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
+            ConditionError: an event that a condition excludes is there; nothing was written.
             StoreFullError: there is no room; nothing was written.
             OutcomeUnknownError: something failed after it was sent, so it may be there or not.
         """

@@ -27,15 +27,15 @@ def stream_info(row: StreamRow) -> StreamInfo:
 
 def committed(row: Row) -> Committed[bytes]:
     """An event, from its row."""
-    position, stream, version, name, created_us, data, meta = row
+    position, stream, version, name, created_us, data, meta, tags = row
     created = moment(created_us)
-    return Committed(data, name, stream, version, position, created, decode_meta(meta) if meta else Meta())
+    return Committed(data, name, stream, version, position, created, decode_meta(meta) if meta else Meta(), tags)
 
 
 def each_committed(rows: Iterable[Row]) -> Iterator[Committed[bytes]]:
     """Events, from their rows. Those of one commit share its time, and of its meta what cannot change."""
     commit_us, created, commit_meta, why = 0, EPOCH, b"", Meta()
-    for position, stream, version, name, created_us, data, meta in rows:
+    for position, stream, version, name, created_us, data, meta, tags in rows:
         if created_us != commit_us:
             commit_us, created = created_us, moment(created_us)
         if not meta:
@@ -44,7 +44,7 @@ def each_committed(rows: Iterable[Row]) -> Iterator[Committed[bytes]]:
             why = meta_again(meta, why)
         else:
             commit_meta, why = meta, decode_meta(meta)
-        yield Committed(data, name, stream, version, position, created, why)
+        yield Committed(data, name, stream, version, position, created, why, tags)
 
 
 def port_to(store: Store) -> Rows:
@@ -108,4 +108,5 @@ class _StoreRows:
 
 def _row(each: Committed[bytes]) -> Row:
     created_us = microseconds_of(each.created)
-    return each.position, each.stream, each.version, each.name, created_us, each.data, encode_meta(each.meta)
+    meta = encode_meta(each.meta)
+    return each.position, each.stream, each.version, each.name, created_us, each.data, meta, each.tags

@@ -7,6 +7,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from act_fast._events.event import Event
+from act_fast.stores.append_condition import Condition
 
 __all__ = [
     "Append",
@@ -26,16 +27,24 @@ __all__ = [
 Compression: TypeAlias = Literal["zstd", "snappy", "gzip", "lz4", "uncompressed"]
 """How Parquet files are compressed."""
 
-NewEvent: TypeAlias = Event | tuple[str, bytes]
-"""An event to append, or its name and its data already encoded as JSON."""
+NewEvent: TypeAlias = Event | tuple[str, bytes] | tuple[str, bytes, Sequence[str]]
+"""An event to append, or its name and its data already encoded as JSON, with its tags if it has any."""
 
 
 class Append(msgspec.Struct, frozen=True):
-    """One stream's part of an `append_many`."""
+    """One stream's part of an `append_many`.
+
+    Attributes:
+        stream: the stream's name.
+        events: at least one.
+        expected_version: the version that the stream must be at, 0 for a new one; None does not check.
+        condition: what must hold for the whole commit.
+    """
 
     stream: str
     events: Sequence[NewEvent]
     expected_version: int | None = None
+    condition: Condition | None = None
 
 
 class StreamInfo(msgspec.Struct, frozen=True):

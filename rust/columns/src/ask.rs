@@ -35,6 +35,8 @@ pub enum What {
     Causation,
     /// The id of the meta's actor.
     Actor,
+    /// The event's tags, as a list.
+    Tags,
     /// A field of the payload, by its number in the shape.
     Field(usize),
     /// Why the payload has no fields.
@@ -81,6 +83,7 @@ impl Ask {
             What::Data => extended(plain(DataType::Utf8, false), "arrow.json"),
             What::Meta | What::Causation => extended(plain(DataType::Utf8, true), "arrow.json"),
             What::Correlation | What::Actor | What::Error => plain(DataType::Utf8, true),
+            What::Tags => plain(DataType::List(Arc::new(Field::new("item", DataType::Utf8, false))), false),
             What::Field(number) => {
                 let member = self.shape.as_ref().and_then(|shape| shape.members().get(*number));
                 return member.map_or_else(|| Arc::new(plain(DataType::Utf8, true)), |member| member.of.field(name));

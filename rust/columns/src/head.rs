@@ -55,6 +55,15 @@ impl Head {
                 What::Correlation => push_text(column, self.meta.of(event.meta).correlation.as_deref())?,
                 What::Causation => push_text(column, self.meta.of(event.meta).causation.as_deref())?,
                 What::Actor => push_text(column, self.meta.of(event.meta).actor.as_deref())?,
+                What::Tags => {
+                    if let Some(elements) = column.elements() {
+                        for tag in event.tags.keys() {
+                            let text = texts.get(log, tag).map_err(broken)?;
+                            elements.push_bytes(text.as_bytes()).map_err(too_large)?;
+                        }
+                    }
+                    column.close().map_err(too_large)?;
+                }
                 What::Field(_) | What::Error => {}
             }
         }

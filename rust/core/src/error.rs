@@ -18,6 +18,14 @@ pub enum Error {
         /// The version the stream has.
         actual: u64,
     },
+    /// An event that a condition excludes is there. Nothing was written.
+    #[error("an event at position {position}, after {after}, is one that must not be there")]
+    Condition {
+        /// The position behind which there must be no such event.
+        after: u64,
+        /// That of the newest one.
+        position: u64,
+    },
     /// Bytes on disk are not what was written.
     #[error("{message} (file {file}, byte {offset})")]
     Corrupt {

@@ -1,11 +1,11 @@
-//! What may be the name of a stream or of an event.
+//! What may be the name of a stream or of an event, or a tag.
 
 use crate::error::{Error, Result};
 
 /// The longest name, in bytes of UTF-8.
 pub(crate) const NAME_MAX_BYTES: usize = 512;
 
-/// Refuse what cannot be a name. `what` is the word for it: `stream` or `event name`.
+/// Refuse what cannot be a name. `what` is the word for it: `stream`, `event name` or `tag`.
 #[inline]
 pub(crate) fn check(what: &str, text: &str) -> Result<()> {
     if text.is_empty() {

@@ -39,7 +39,7 @@ impl Drop for Directory {
 }
 
 fn append(log: &Log, stream: &str, count: u64, expected: Option<u64>) -> act_fast_core::Result<u64> {
-    let event = NewEvent { name: "Counted", data: b"1" };
+    let event = NewEvent { name: "Counted", data: b"1", tags: &[] };
     let events = vec![event; count as usize];
     let part = Part { stream, events: &events, expected };
     Ok(log.append(&[part], b"", Patience::Wait)?[0].last_version)

@@ -158,6 +158,7 @@ fn goes_on(log: Arc<Log>, disk: &LyingDisk, options: &Options) -> Result<(), Str
         version: 5,
         data: b"7".to_vec(),
         meta: Vec::new(),
+        tags: history::tags_of(b"7").iter().map(|tag| (*tag).to_owned()).collect(),
     });
     if let Err(error) = log.shut_down() {
         return told(disk, &error);

@@ -587,7 +587,7 @@ fn an_append_that_may_not_wait_leaves_new_room_and_larger_tables_to_one_that_may
         Verdict::Go
     });
     let data = format!("{:?}", "x".repeat(900));
-    let events = [NewEvent { name: "Written", data: data.as_bytes() }];
+    let events = [NewEvent { name: "Written", data: data.as_bytes(), tags: &[] }];
     let mut refused = 0;
     for number in 0..2000 {
         let stream = format!("s-{number}");

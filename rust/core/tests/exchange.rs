@@ -27,7 +27,7 @@ fn opened(disk: &LyingDisk) -> Arc<Log> {
 
 fn append(log: &Log, number: u64) {
     let data = format!(r#"{{"n":{number},"pad":"{}"}}"#, "x".repeat(300));
-    let events = [NewEvent { name: "Old", data: data.as_bytes() }];
+    let events = [NewEvent { name: "Old", data: data.as_bytes(), tags: &[] }];
     let part = Part { stream: &format!("s-{}", number % 7), events: &events, expected: None };
     log.append(&[part], b"", Patience::Wait).expect("room");
 }
@@ -89,6 +89,7 @@ fn restore(disk: &LyingDisk) -> Result<(), Error> {
             data: &data,
             checked: true,
             meta: None,
+            tags: "",
         })?;
     }
     restoring.finish(&mut |_, _| Ok(())).map(drop)
@@ -247,7 +248,7 @@ fn a_commit_of_another_log_comes_to_its_own_position_and_time_or_is_refused() {
     append(&log, 0);
     let created =
         log.query(&Filter::default()).expect("a query").next_page(&log, 1).expect("a page").expect("events")[0].created;
-    let events = [NewEvent { name: "Copied", data: b"1" }, NewEvent { name: "Copied", data: b"2" }];
+    let events = [NewEvent { name: "Copied", data: b"1", tags: &[] }, NewEvent { name: "Copied", data: b"2", tags: &[] }];
     let copied = |position, created, expected| {
         let part = Part { stream: "s", events: &events, expected: Some(expected) };
         log.append_copied(&[part], b"{}", Origin { position, created }).map(|appended| appended[0].first_position)

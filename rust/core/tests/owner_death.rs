@@ -25,8 +25,11 @@ fn open(path: &Path, durability: &str) -> Arc<Log> {
 
 fn append(log: &Log, parts: &[(&str, usize)]) -> u64 {
     let data = format!("\"{}\"", "x".repeat(300));
-    let event = NewEvent { name: "Happened", data: data.as_bytes() };
-    let events: Vec<Vec<NewEvent<'_>>> = parts.iter().map(|(_, count)| vec![event; *count]).collect();
+    let tags: Vec<[&str; 2]> = parts.iter().map(|(stream, _)| ["all", *stream]).collect();
+    let event = |tags| NewEvent { name: "Happened", data: data.as_bytes(), tags };
+    let tagged = |count, tags| event(if count > 20 { &[] } else { tags });
+    let events: Vec<Vec<NewEvent<'_>>> =
+        parts.iter().zip(&tags).map(|((_, count), tags)| vec![tagged(*count, &tags[..]); *count]).collect();
     let given: Vec<Part<'_>> =
         parts.iter().zip(&events).map(|((stream, _), events)| Part { stream, events, expected: None }).collect();
     log.append(&given, b"", Patience::Wait).expect("an append").last().expect("a part").last_position
@@ -95,7 +98,7 @@ fn run_child(path: &Path, what: &str, durability: &str, point: i64) -> (u64, boo
 
 /// What is in the way of an append can be read afterwards, also when its writer died before anybody could.
 fn check_conflict(log: &Log, place: &str) {
-    let events = [NewEvent { name: "Happened", data: b"1" }];
+    let events = [NewEvent { name: "Happened", data: b"1", tags: &[] }];
     let expected = log.version("one").expect("a version");
     let part = Part { stream: "one", events: &events, expected: Some(expected) };
     match log.append(&[part], b"", Patience::Wait) {

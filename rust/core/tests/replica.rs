@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
 use act_fast_core::replica::{Applier, Duplicate, Head, Kind, commits_record, genesis_record, read_genesis};
-use act_fast_core::{Durability, Error, Genesis, Log, NewEvent, Options, Origin, Part, Patience, Proposed, verify};
+use act_fast_core::{Durability, Error, Genesis, Guards, Log, NewEvent, Options, Origin, Part, Patience, Proposed, verify};
 use support::lying_disk::{Call, HOUSEKEEPER, LyingDisk, Verdict};
 use support::ordered::{Author, Draft, GENESIS, Model, Ordered, Said, Wish, assert_is, facts};
 use support::rng::{self, Rng};
@@ -176,10 +176,10 @@ fn options_of_a_replica_have_no_say_in_what_is_accepted() {
     let log = Log::open_replica(disk, narrow, Some(GENESIS)).expect("the replica opens");
     apply_all(&log, &mut applier(&log), &ordered);
     assert_eq!(log.head().expect("a head"), 1);
-    let event = [NewEvent { name: "Happened", data: &[b'1'; 11] }];
+    let event = [NewEvent { name: "Happened", data: &[b'1'; 11], tags: &[] }];
     let part = Part { stream: "a", events: &event, expected: None };
     assert!(
-        matches!(log.check_proposal(&[part], b"", 10), Err(Error::Invalid(_))),
+        matches!(log.check_proposal(&[part], &Guards::default(), b"", 10), Err(Error::Invalid(_))),
         "but they are looked at before proposing"
     );
 }
@@ -386,7 +386,7 @@ fn a_record_gives_back_what_it_was_made_of() {
 #[test]
 fn a_replica_is_changed_by_applying_only() {
     let (disk, log) = memory();
-    let events = [NewEvent { name: "Happened", data: b"1" }];
+    let events = [NewEvent { name: "Happened", data: b"1", tags: &[] }];
     let part = Part { stream: "a", events: &events, expected: None };
     let refusals = [
         log.append(&[part], b"", Patience::Wait).map(drop),

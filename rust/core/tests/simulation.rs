@@ -191,7 +191,7 @@ impl Simulation {
     fn append(&mut self) {
         let stream = STREAMS[self.random.below(STREAMS.len())];
         let names: Vec<&str> = (0..=self.random.below(3)).map(|_| NAMES[self.random.below(NAMES.len())]).collect();
-        let events: Vec<_> = names.iter().map(|name| NewEvent { name, data: b"{}" }).collect();
+        let events: Vec<_> = names.iter().map(|name| NewEvent { name, data: b"{}", tags: &[] }).collect();
         let part = Part { stream, events: &events, expected: None };
         let appended = self.log.append(&[part], b"", Patience::Wait).expect("an append")[0];
         for (name, position) in names.iter().zip(appended.first_position..) {

@@ -67,22 +67,54 @@ pub(crate) fn elements<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<V
 /// The events of one part as the core takes them.
 pub(crate) type BorrowedEvents<'a> = SmallVec<[NewEvent<'a>; 1]>;
 
-/// The (name, data) pairs to append, kept alive.
-pub(crate) struct Events<'py>(SmallVec<[(Bound<'py, PyAny>, Bound<'py, PyAny>); 1]>);
+/// The (name, data) pairs to append, or (name, data, tags), kept alive.
+pub(crate) struct Events<'py>(SmallVec<[Event<'py>; 1]>);
+
+struct Event<'py> {
+    name: Bound<'py, PyAny>,
+    data: Bound<'py, PyAny>,
+    tags: Vec<Bound<'py, PyAny>>,
+}
+
+/// The tags of all events that have any, lent; in order.
+pub(crate) type BorrowedTags<'a> = Vec<Vec<&'a str>>;
 
 impl<'py> Events<'py> {
     pub(crate) fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
         // Nearly always a list.
         if let Ok(list) = value.cast_exact::<PyList>() {
-            return list.iter().map(|element| pair(&element)).collect::<PyResult<_>>().map(Self);
+            return list.iter().map(|element| event(&element)).collect::<PyResult<_>>().map(Self);
         }
-        elements(value, "events")?.iter().map(pair).collect::<PyResult<_>>().map(Self)
+        elements(value, "events")?.iter().map(event).collect::<PyResult<_>>().map(Self)
     }
 
-    pub(crate) fn borrow(&self) -> PyResult<BorrowedEvents<'_>> {
+    /// The tags of those events that have any, to be lent to `borrow`. One that is given twice is kept once.
+    pub(crate) fn tags(&self) -> PyResult<BorrowedTags<'_>> {
+        let tagged = self.0.iter().filter(|event| !event.tags.is_empty());
+        tagged
+            .map(|event| {
+                let mut own: Vec<&str> = Vec::with_capacity(event.tags.len());
+                for tag in &event.tags {
+                    let tag = text(tag, "tag")?;
+                    if !own.contains(&tag) {
+                        own.push(tag);
+                    }
+                }
+                Ok(own)
+            })
+            .collect()
+    }
+
+    pub(crate) fn borrow<'a>(&'a self, tags: &'a BorrowedTags<'_>) -> PyResult<BorrowedEvents<'a>> {
+        let mut tags = tags.iter();
         self.0
             .iter()
-            .map(|(name, data)| Ok(NewEvent { name: text(name, "event name")?, data: bytes(data, "event's data")? }))
+            .map(|event| {
+                let own = if event.tags.is_empty() { None } else { tags.next() };
+                let own = own.map_or(&[][..], |own| &own[..]);
+                let (name, data) = (text(&event.name, "event name")?, bytes(&event.data, "event's data")?);
+                Ok(NewEvent { name, data, tags: own })
+            })
             .collect()
     }
 }
@@ -103,9 +135,14 @@ impl<'py> Parts<'py> {
         elements(value, "parts")?.iter().map(part).collect::<PyResult<_>>().map(Self)
     }
 
+    /// The tags of each part's events, to be lent to `events`.
+    pub(crate) fn tags(&self) -> PyResult<Vec<BorrowedTags<'_>>> {
+        self.0.iter().map(|(_, events, _)| events.tags()).collect()
+    }
+
     /// The events of each part, to be lent to `parts`.
-    pub(crate) fn events(&self) -> PyResult<Vec<BorrowedEvents<'_>>> {
-        self.0.iter().map(|(_, events, _)| events.borrow()).collect()
+    pub(crate) fn events<'a>(&'a self, tags: &'a [BorrowedTags<'_>]) -> PyResult<Vec<BorrowedEvents<'a>>> {
+        self.0.iter().zip(tags).map(|((_, events, _), tags)| events.borrow(tags)).collect()
     }
 
     /// The parts as the core takes them.
@@ -123,11 +160,10 @@ impl<'py> Parts<'py> {
 }
 
 #[inline]
-fn pair<'py>(element: &Bound<'py, PyAny>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-    let tuple = element
-        .cast::<PyTuple>()
-        .ok()
-        .filter(|tuple| tuple.len() == 2)
-        .ok_or_else(|| invalid(format!("an event is a {}; it must be a pair (name, data)", type_name(element))))?;
-    Ok((tuple.get_item(0)?, tuple.get_item(1)?))
+fn event<'py>(element: &Bound<'py, PyAny>) -> PyResult<Event<'py>> {
+    let tuple = element.cast::<PyTuple>().ok().filter(|tuple| matches!(tuple.len(), 2 | 3)).ok_or_else(|| {
+        invalid(format!("an event is a {}; it must be a tuple (name, data) or (name, data, tags)", type_name(element)))
+    })?;
+    let tags = if tuple.len() == 3 { elements(&tuple.get_item(2)?, "tags")? } else { Vec::new() };
+    Ok(Event { name: tuple.get_item(0)?, data: tuple.get_item(1)?, tags })
 }

@@ -28,6 +28,7 @@ fn what(name: &str) -> PyResult<What> {
         "correlation" => What::Correlation,
         "causation" => What::Causation,
         "actor" => What::Actor,
+        "tags" => What::Tags,
         "error" => What::Error,
         _ => return Err(invalid(format!("the log has no column {name:?}"))),
     })

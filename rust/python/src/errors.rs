@@ -7,6 +7,7 @@ mod python {
     use pyo3::import_exception;
 
     import_exception!(act_fast.errors, ConcurrencyError);
+    import_exception!(act_fast.errors, ConditionError);
     import_exception!(act_fast.errors, OutcomeUnknownError);
     import_exception!(act_fast.errors, RestoreError);
     import_exception!(act_fast.errors, StoreClosedError);
@@ -24,6 +25,7 @@ pub(crate) fn raised(error: Error) -> PyErr {
     match error {
         Error::Invalid(message) => invalid(message),
         Error::Conflict { stream, expected, actual } => python::ConcurrencyError::new_err((stream, expected, actual)),
+        Error::Condition { after, position } => python::ConditionError::new_err((after, position)),
         Error::Corrupt { ref file, offset, position, .. } => {
             python::StoreCorruptError::new_err((error.to_string(), file.clone(), offset, position))
         }

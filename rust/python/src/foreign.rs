@@ -21,7 +21,9 @@ pub(crate) fn check_commit(parts: &Bound<'_, PyAny>, meta: &[u8], payload_max_by
             .ok_or_else(|| invalid("a part must be (stream, events, expected_version)".to_owned()))?;
         given.push((tuple.get_item(0)?, Events::new(&tuple.get_item(1)?)?));
     }
-    let events = given.iter().map(|(_, events)| events.borrow()).collect::<PyResult<Vec<_>>>()?;
+    let tags = given.iter().map(|(_, events)| events.tags()).collect::<PyResult<Vec<_>>>()?;
+    let events =
+        given.iter().zip(&tags).map(|((_, events), tags)| events.borrow(tags)).collect::<PyResult<Vec<_>>>()?;
     let mut parts = Vec::with_capacity(given.len());
     for ((stream, _), events) in given.iter().zip(&events) {
         parts.push(Part { stream: arguments::text(stream, "stream")?, events, expected: None });

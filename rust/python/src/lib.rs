@@ -9,6 +9,7 @@ mod errors;
 mod filter;
 mod fold;
 mod foreign;
+mod guards;
 mod handle;
 mod log;
 mod mirror;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
 use act_fast_core::fold::Span;
 use act_fast_core::reactions::Mirror;
-use act_fast_core::{AppendedParts, Durability, Error, Filter, Format, Options, Part, Patience};
+use act_fast_core::{AppendedParts, Durability, Error, Filter, Format, Guards, Options, Part, Patience};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
@@ -20,6 +20,7 @@ use crate::copied;
 use crate::errors::raised;
 use crate::filter;
 use crate::fold::Replay;
+use crate::guards::OwnGuards;
 use crate::handle::{Handle, Standing, emptied};
 use crate::place::place;
 use crate::progress;
@@ -51,16 +52,16 @@ impl Log {
         Ok(Self { handle: Handle::new(log), disk, options })
     }
 
-    fn write(&self, py: Python<'_>, parts: &[Part<'_>], meta: &[u8]) -> PyResult<AppendedParts> {
+    fn write(&self, py: Python<'_>, parts: &[Part<'_>], guards: &Guards<'_>, meta: &[u8]) -> PyResult<AppendedParts> {
         let log = self.handle.get()?;
         let bytes: usize = parts.iter().flat_map(|part| part.events).map(|event| event.data.len()).sum();
         if self.options.durability != Durability::Fsync && bytes <= SMALL_BYTES {
-            match log.append(parts, meta, Patience::Try) {
+            match log.append_if(parts, guards, meta, Patience::Try) {
                 Err(Error::WouldWait) => {}
                 outcome => return outcome.map_err(raised),
             }
         }
-        py.detach(|| log.append(parts, meta, Patience::Wait)).map_err(raised)
+        py.detach(|| log.append_if(parts, guards, meta, Patience::Wait)).map_err(raised)
     }
 }
 
@@ -171,10 +172,34 @@ impl Log {
     }
 
     /// Refuse a commit that replicas would refuse whatever the versions of its streams are, or that no log takes.
-    fn check_proposal(&self, parts: &Bound<'_, PyAny>, meta: &[u8], payload_max_bytes: usize) -> PyResult<()> {
+    #[pyo3(signature = (parts, meta, payload_max_bytes, expected_versions=None, conditions=None))]
+    fn check_proposal(
+        &self,
+        parts: &Bound<'_, PyAny>,
+        meta: &[u8],
+        payload_max_bytes: usize,
+        expected_versions: Option<&Bound<'_, PyAny>>,
+        conditions: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
         let given = Parts::new(parts)?;
-        let events = given.events()?;
-        self.handle.get()?.check_proposal(&given.parts(&events)?, meta, payload_max_bytes).map_err(raised)
+        let tags = given.tags()?;
+        let events = given.events(&tags)?;
+        let guards = OwnGuards::new(expected_versions, conditions)?;
+        let (log, parts) = (self.handle.get()?, given.parts(&events)?);
+        guards.lent(|guards| log.check_proposal(&parts, guards, meta, payload_max_bytes)).map_err(raised)
+    }
+
+    /// Refuse what guards stand against, as the log was when a position was its last.
+    #[pyo3(signature = (position, expected_versions=None, conditions=None))]
+    fn check_guards(
+        &self,
+        position: u64,
+        expected_versions: Option<&Bound<'_, PyAny>>,
+        conditions: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let guards = OwnGuards::new(expected_versions, conditions)?;
+        let log = self.handle.get()?;
+        guards.lent(|guards| log.check_guards(guards, position)).map_err(raised)
     }
 
     /// Open a store in anonymous memory.
@@ -233,8 +258,8 @@ impl Log {
         self.handle.is_replaced()
     }
 
-    /// Append events to a stream as one commit.
-    #[pyo3(signature = (stream, events, expected_version=None, meta=None))]
+    /// Append events to a stream as one commit. Conditions are (items, after), each item (names, tags).
+    #[pyo3(signature = (stream, events, expected_version=None, meta=None, conditions=None))]
     fn append(
         &self,
         py: Python<'_>,
@@ -242,29 +267,46 @@ impl Log {
         events: &Bound<'_, PyAny>,
         expected_version: Option<&Bound<'_, PyAny>>,
         meta: Option<&[u8]>,
+        conditions: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Appended> {
         let events = Events::new(events)?;
-        let events = events.borrow()?;
+        let tags = events.tags()?;
+        let events = events.borrow(&tags)?;
         let part = Part {
             stream: arguments::text(stream, "stream")?,
             events: &events,
             expected: arguments::optional_whole(expected_version, "expected_version")?,
         };
-        let appended = self.write(py, &[part], meta.unwrap_or_default())?;
+        let meta = meta.unwrap_or_default();
+        let appended = match conditions {
+            None => self.write(py, &[part], &Guards::default(), meta)?,
+            Some(_) => OwnGuards::new(None, conditions)?.lent(|guards| self.write(py, &[part], guards, meta))?,
+        };
         Ok(appended[0].into())
     }
 
-    /// Append several (stream, events, expected version) as one commit.
-    #[pyo3(signature = (parts, meta=None))]
-    fn append_many(&self, py: Python<'_>, parts: &Bound<'_, PyAny>, meta: Option<&[u8]>) -> PyResult<Vec<Appended>> {
+    /// Append several (stream, events, expected version) as one commit, if streams have the versions (stream, version), and
+    /// conditions (items, after) hold, each item (names, tags).
+    #[pyo3(signature = (parts, meta=None, expected_versions=None, conditions=None))]
+    fn append_many(
+        &self,
+        py: Python<'_>,
+        parts: &Bound<'_, PyAny>,
+        meta: Option<&[u8]>,
+        expected_versions: Option<&Bound<'_, PyAny>>,
+        conditions: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Vec<Appended>> {
         let given = Parts::new(parts)?;
-        let events = given.events()?;
-        let appended = self.write(py, &given.parts(&events)?, meta.unwrap_or_default())?;
+        let tags = given.tags()?;
+        let events = given.events(&tags)?;
+        let parts = given.parts(&events)?;
+        let guards = OwnGuards::new(expected_versions, conditions)?;
+        let appended = guards.lent(|guards| self.write(py, &parts, guards, meta.unwrap_or_default()))?;
         Ok(appended.into_iter().map(Appended::from).collect())
     }
 
     /// Append events of another store as they stand there, in whole commits: rows (position, commit, stream, version, name,
-    /// created µs, data, meta).
+    /// created µs, data, meta, tags).
     fn append_copied(&self, py: Python<'_>, rows: &Bound<'_, PyList>) -> PyResult<()> {
         copied::append_rows(py, &*self.handle.get()?, rows)
     }

@@ -3,8 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use act_fast_core::EventView;
 use act_fast_core::reactions::{Begun, ClaimOptions, Correlated, Member, Share, Texts, Window};
+use act_fast_core::{EventView, Tags};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
@@ -58,6 +58,7 @@ impl<'a> Given<'a> {
             version: 0,
             stream: key(stream),
             name: key(name),
+            tags: Tags::default(),
             created: 0,
             data,
             meta: &[],

@@ -2,13 +2,14 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use act_fast_core::Genesis;
+use act_fast_core::{Genesis, Guards};
 use act_fast_core::replica::{self, Head, Kind, Proposal};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
 use crate::arguments::{self, Parts};
 use crate::errors::{invalid, raised, raised_for_kept};
+use crate::guards::{self, OwnGuards};
 use crate::handle::Handle;
 use crate::log::Log;
 
@@ -64,24 +65,35 @@ pub(crate) fn commits_record<'py>(
     proposals: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyBytes>> {
     let (store_id, session) = (id(store_id, "store id")?, id(session, "session")?);
-    let mut given = Vec::new();
+    let (mut given, mut guards) = (Vec::new(), Vec::new());
     for element in arguments::elements(proposals, "proposals")? {
         let tuple = element
             .cast::<PyTuple>()
             .ok()
-            .filter(|tuple| tuple.len() == 3)
-            .ok_or_else(|| invalid("a proposal must be (created_us, meta, parts)".to_owned()))?;
+            .filter(|tuple| matches!(tuple.len(), 3 | 5))
+            .ok_or_else(|| invalid("a proposal must be (created_us, meta, parts), or have guards besides".to_owned()))?;
+        guards.push(match tuple.len() {
+            3 => OwnGuards::default(),
+            _ => OwnGuards::new(Some(&tuple.get_item(3)?), Some(&tuple.get_item(4)?))?,
+        });
         let created: i64 = tuple.get_item(0)?.extract()?;
         given.push((created, tuple.get_item(1)?, Parts::new(&tuple.get_item(2)?)?));
     }
-    let events = given.iter().map(|(_, _, parts)| parts.events()).collect::<PyResult<Vec<_>>>()?;
+    let tags = given.iter().map(|(_, _, parts)| parts.tags()).collect::<PyResult<Vec<_>>>()?;
+    let events =
+        given.iter().zip(&tags).map(|((_, _, parts), tags)| parts.events(tags)).collect::<PyResult<Vec<_>>>()?;
     let mut parts = Vec::with_capacity(given.len());
     for ((_, _, own), events) in given.iter().zip(&events) {
         parts.push(own.parts(events)?);
     }
     let mut proposals = Vec::with_capacity(given.len());
-    for ((created, meta, _), parts) in given.iter().zip(&parts) {
-        proposals.push(Proposal { created: *created, meta: arguments::bytes(meta, "meta")?, parts });
+    let versions: Vec<_> = guards.iter().map(OwnGuards::versions).collect();
+    let texts: Vec<_> = guards.iter().map(OwnGuards::texts).collect();
+    let items: Vec<_> = texts.iter().map(guards::items_of).collect();
+    let conditions: Vec<_> = guards.iter().zip(&items).map(|(own, items)| own.conditions(items)).collect();
+    for (at, ((created, meta, _), parts)) in given.iter().zip(&parts).enumerate() {
+        let guards = Guards { versions: &versions[at], conditions: &conditions[at] };
+        proposals.push(Proposal { created: *created, meta: arguments::bytes(meta, "meta")?, parts, guards });
     }
     let record = py.detach(|| replica::commits_record(store_id, session, number, time_ms, &proposals));
     Ok(PyBytes::new(py, &record.map_err(raised)?))

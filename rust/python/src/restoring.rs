@@ -79,7 +79,7 @@ impl Restoring {
         })
     }
 
-    /// Take events as rows (position, commit, stream, version, name, created in µs since 1970, data, meta), each None where
+    /// Take events as rows (position, commit, stream, version, name, created in µs since 1970, data, meta, tags as a JSON list), each None where
     /// it is not said. `first`: the number of the first, for errors.
     fn rows(&self, rows: &Bound<'_, PyList>, source: &str, first: u64) -> PyResult<()> {
         self.with(|restoring| {
@@ -125,6 +125,8 @@ fn take(restoring: &mut restore::Restoring, row: &Bound<'_, PyTuple>) -> PyResul
         Ok(meta) => meta,
         Err(error) => return Ok(Err(error)),
     };
+    let tags = row.get_item(8)?;
+    let tags = if tags.is_none() { "" } else { tags.cast::<PyString>()?.to_str()? };
     Ok(restoring.add(&Row {
         position: number(0)?,
         commit: number(1)?,
@@ -135,5 +137,6 @@ fn take(restoring: &mut restore::Restoring, row: &Bound<'_, PyTuple>) -> PyResul
         data: data.to_str()?,
         checked: false,
         meta,
+        tags,
     }))
 }

@@ -20,7 +20,8 @@ pub(crate) fn commit_rows<'py>(py: Python<'py>, log: &Log, events: &[EventView<'
     for event in events {
         let (stream, name) = (maker.text(event.stream)?, maker.text(event.name)?);
         let (data, meta) = (PyBytes::new(py, event.data), maker.meta(event.meta));
-        let row = (event.position, event.commit, stream, event.version, name, event.created, data, meta);
+        let tags = maker.tags(event)?;
+        let row = (event.position, event.commit, stream, event.version, name, event.created, data, meta, tags);
         rows.push(row.into_pyobject(py)?);
     }
     PyList::new(py, rows)
@@ -33,11 +34,12 @@ pub(crate) struct Maker<'py, 'a> {
     texts: HashMap<u32, Bound<'py, PyString>>,
     last: Option<(u32, Bound<'py, PyString>)>,
     meta: Option<(*const u8, Bound<'py, PyBytes>)>,
+    untagged: Bound<'py, PyTuple>,
 }
 
 impl<'py, 'a> Maker<'py, 'a> {
     pub(crate) fn new(py: Python<'py>, log: &'a Log) -> Self {
-        Self { py, log, texts: HashMap::new(), last: None, meta: None }
+        Self { py, log, texts: HashMap::new(), last: None, meta: None, untagged: PyTuple::empty(py) }
     }
 
     pub(crate) fn rows(&mut self, events: &[EventView<'_>]) -> PyResult<Bound<'py, PyList>> {
@@ -60,7 +62,18 @@ impl<'py, 'a> Maker<'py, 'a> {
         let name = self.text(event.name)?;
         let data = PyBytes::new(self.py, event.data);
         let meta = self.meta(event.meta);
-        (event.position, stream, event.version, name, event.created, data, meta).into_pyobject(self.py)
+        let tags = self.tags(event)?;
+        (event.position, stream, event.version, name, event.created, data, meta, tags).into_pyobject(self.py)
+    }
+
+    /// An event's tags; the same empty tuple for all that have none.
+    #[inline]
+    fn tags(&mut self, event: &EventView<'_>) -> PyResult<Bound<'py, PyTuple>> {
+        if event.tags.is_empty() {
+            return Ok(self.untagged.clone());
+        }
+        let texts = event.tags.keys().map(|key| self.text(key)).collect::<PyResult<Vec<_>>>()?;
+        PyTuple::new(self.py, texts)
     }
 
     fn text(&mut self, key: u32) -> PyResult<Bound<'py, PyString>> {

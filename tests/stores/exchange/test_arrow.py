@@ -13,7 +13,7 @@ import pytest
 from act_fast import Act, AsyncAct, DefinitionError, Event, LogStore, StoreClosedError, ValidationError
 from tests.stores.exchange.bank import Account, Deposited, Opened, fill
 
-RAW = ["position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor"]
+RAW = ["position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor", "tags"]
 
 
 class Rated(Event):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from act_fast import LogStore, StoreCorruptError, verify_path
+from act_fast import Condition, ConditionError, LogStore, Query, StoreCorruptError, verify_path
 from act_fast._core import Applier, Log
 from act_fast._rows import Row
 
@@ -83,6 +83,20 @@ def test_damage_further_up_is_reported_with_its_place_and_nothing_is_changed(ver
     assert [problem.file for problem in verify_path(path).problems] == ["log/00000000.seg"]
 
 
+def test_the_tags_that_an_earlier_version_has_written_are_read_and_found(tmp_path: Path) -> None:
+    expected = [(f"course:{number % 3}", f"student:{number % 5}")[: number % 3] for number in range(24)]
+    expected += [("größe:ü", "course:1"), ()]
+    path = copy_of("format-1", "tagged", tmp_path)
+    with LogStore(path, create=False) as store:
+        assert [event.tags for event in store.query()] == expected
+        found = [event.position for event in store.query(tags=["course:1"])]
+        assert found == [at for at, tags in enumerate(expected, 1) if "course:1" in tags]
+        with pytest.raises(ConditionError):
+            store.append("a", [("A", b"1")], condition=Condition(Query.of(tags=["größe:ü"]), 24))
+        store.append("a", [("A", b"1")], condition=Condition(Query.of(tags=["größe:ü"]), 25))
+    assert not verify_path(path).problems
+
+
 def rows_of(log: Log) -> list[Row]:
     query = log.query()
     rows = []
@@ -94,7 +108,7 @@ def rows_of(log: Log) -> list[Row]:
 def test_a_replica_that_an_earlier_version_has_written_is_read_and_goes_on(tmp_path: Path) -> None:
     kept = FIXTURES / "format-2"
     lines = [json.loads(line) for line in (kept / "events.jsonl").read_text("utf-8").splitlines()]
-    events = [(*row[:5], row[5].encode(), row[6].encode()) for row in lines]
+    events = [(*row[:5], row[5].encode(), row[6].encode(), ()) for row in lines]
     records = [json.loads(line) for line in (kept / "records.jsonl").read_text("utf-8").splitlines()]
     read = [(each["place"], bytes.fromhex(each["record"])) for each in records]
     whole = copy_of("format-2", "replica", tmp_path)
@@ -115,6 +129,6 @@ def test_a_replica_that_an_earlier_version_has_written_is_read_and_goes_on(tmp_p
 
 def test_stores_of_every_format_that_this_version_writes_are_kept(tmp_path: Path) -> None:
     with LogStore(tmp_path / "fresh") as store:
-        store.append("account-1", [("Deposited", b"1")])
+        store.append("account-1", [("Deposited", b"1", ["account:1"])])
         store.reactions().close()
     assert formats_in(tmp_path / "fresh") <= formats_in(FIXTURES)

@@ -21,7 +21,7 @@ List events in the order of their positions; an event must meet all conditions.
 
 Columns: position, created (when it was committed), stream, version, name and
 data, which is cut at a terminal's edge but complete in a pipe. --json adds
-meta. With --follow the listing continues with every new event, until Ctrl-C."""
+meta and tags. With --follow the listing continues with every new event, until Ctrl-C."""
 
 EXAMPLES = """\
 bank.act --stream account-7
@@ -37,6 +37,7 @@ COLUMNS = [
     Column("name"),
     Column("data", stretches=True),
     Column("meta", in_table=False, in_lines=False),
+    Column("tags", in_table=False, in_lines=False),
 ]
 
 
@@ -86,6 +87,7 @@ def _query(
         created_after=arguments.created_after,
         created_before=arguments.created_before,
         correlation=arguments.correlation,
+        tags=arguments.tag,
         limit=limit,
         backwards=arguments.backwards,
     )
@@ -94,4 +96,5 @@ def _query(
 def _row(event: Committed[bytes]) -> tuple[Value, ...]:
     data = msgspec.Raw(msgspec.json.format(event.data, indent=-1))  # on one line, however it was appended
     meta = msgspec.Raw(msgspec.json.encode(event.meta))
-    return event.position, event.created, event.stream, event.version, event.name, data, meta
+    tags = msgspec.Raw(msgspec.json.encode(event.tags))
+    return event.position, event.created, event.stream, event.version, event.name, data, meta, tags

@@ -14,6 +14,7 @@ def add_conditions(parser: Parser) -> None:
         help="of streams whose names match this regular expression; anchor it with ^ and $",
     )
     parser.add_argument("--name", metavar="NAME", action="append", help="with this event name; may be repeated")
+    parser.add_argument("--tag", metavar="TAG", action="append", help="with this tag; repeated: with all of them")
     parser.add_argument("--correlation", metavar="ID", help="with this correlation id")
     parser.add_argument("--after", metavar="POSITION", type=count, default=0, help="at a later position")
     parser.add_argument("--before", metavar="POSITION", type=count, help="at an earlier position")

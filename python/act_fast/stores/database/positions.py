@@ -5,7 +5,7 @@ from typing import Any, Final, LiteralString
 
 from act_fast._rows import Row
 from act_fast.stores.database.connections import COLUMNS, Connections
-from act_fast.stores.database.queries import EventQuery
+from act_fast.stores.database.queries import EventQuery, untagged
 
 __all__ = ["events_at", "events_named", "streams_named"]
 
@@ -18,8 +18,7 @@ def events_at(connections: Connections[Any], positions: Sequence[int]) -> list[R
     if not positions:
         return []
     question = f"select {COLUMNS} from {{schema}}.events where {connections.among('position')} order by position"
-    found: list[Any] = connections.ask(question, list(positions))
-    return found
+    return [untagged(row) for row in connections.ask(question, list(positions))]
 
 
 def events_named(

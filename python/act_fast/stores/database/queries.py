@@ -9,8 +9,9 @@ from typing import Any, Final, LiteralString, Protocol, TypeAlias
 from act_fast._core import Pattern, check_name
 from act_fast._rows import Filter, Row
 from act_fast.stores.database.connections import COLUMNS, Connections
+from act_fast.stores.given import check_untagged
 
-__all__ = ["PAGE_BYTES", "Bounds", "EventQuery", "load_each", "load_page", "query_of"]
+__all__ = ["PAGE_BYTES", "Bounds", "EventQuery", "load_each", "load_page", "query_of", "untagged"]
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
 """A page has no more data than this, unless its first event alone has more."""
@@ -158,6 +159,7 @@ def query_of(connections: Connections[Any], bounds_of: Bounds, conditions: Filte
     Raises:
         ValidationError: a condition cannot be.
     """
+    check_untagged(conditions.get("tags") or conditions.get("items"))
     stream, names, pattern = conditions.get("stream"), conditions.get("names"), conditions.get("pattern")
     if stream is not None:
         check_name("stream", stream)
@@ -215,7 +217,13 @@ def _fetched(
     size = 0
     for row in found:
         size += len(row[5]) + len(row[6])
-    return found, len(found) == limit or size >= PAGE_BYTES
+    return [untagged(row) for row in found], len(found) == limit or size >= PAGE_BYTES
+
+
+def untagged(row: Any) -> Row:
+    """A row as the tables have it, which keep no tags."""
+    found: Row = (*row, ())
+    return found
 
 
 def _direction(backwards: bool) -> LiteralString:

@@ -5,10 +5,10 @@ import concurrent.futures
 import contextlib
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from types import TracebackType
-from typing import Any, Final, Generic, LiteralString, Self, TypeVar, Unpack
+from typing import Any, Final, Generic, LiteralString, Self, TypeVar, Unpack, cast
 
 import msgspec
 
@@ -17,8 +17,9 @@ from act_fast._checks.moments import moment
 from act_fast._core import Appended, Pattern, check_commit, check_name
 from act_fast._events.committed import Committed
 from act_fast._events.meta import Meta
-from act_fast._rows import Progress, Row, StreamRow
+from act_fast._rows import Progress, ProposedPart, Row, StreamRow
 from act_fast.errors import StoreError, ValidationError
+from act_fast.stores.append_condition import Condition
 from act_fast.stores.capabilities import PAGE_ROWS, Encoded
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.database.connections import Connections
@@ -27,7 +28,7 @@ from act_fast.stores.database.news import News
 from act_fast.stores.database.queries import Bounds, load_each, load_page, query_of
 from act_fast.stores.database.verify import verified
 from act_fast.stores.database.writer import Part, Request, Writer
-from act_fast.stores.given import cause_of, part, parts_of
+from act_fast.stores.given import cause_of, check_unguarded, check_untagged, part, parts_of
 from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.rows import each_committed, stream_info
 from act_fast.stores.values import Append, NewEvent, StoredSnapshot, StoreStats, StreamInfo, VerifyReport
@@ -100,6 +101,7 @@ class DatabaseStore(ABC, Generic[C]):
         events: Sequence[NewEvent],
         *,
         expected_version: int | None = None,
+        condition: Condition | None = None,
         meta: Meta | None = None,
     ) -> Appended:
         """Append `events` to `stream` as one commit, all or nothing.
@@ -110,6 +112,7 @@ class DatabaseStore(ABC, Generic[C]):
             stream: the stream's name, 1 to 512 bytes, without NUL or newline.
             events: at least one: events, or pairs of a name and encoded JSON.
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
+            condition: not supported yet; tags are not, either.
             meta: why it happened; one for the whole commit.
 
         Returns:
@@ -122,10 +125,18 @@ class DatabaseStore(ABC, Generic[C]):
                 there.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
+        check_unguarded(condition)
         (appended,) = self._append([part(stream, events, expected_version)], meta)
         return appended
 
-    def append_many(self, appends: Sequence[Append], *, meta: Meta | None = None) -> list[Appended]:
+    def append_many(
+        self,
+        appends: Sequence[Append],
+        *,
+        expected_versions: Mapping[str, int] | None = None,
+        condition: Condition | None = None,
+        meta: Meta | None = None,
+    ) -> list[Appended]:
         """Append to several streams as one commit, all or nothing; each may expect a version.
 
         Returns:
@@ -138,6 +149,7 @@ class DatabaseStore(ABC, Generic[C]):
                 there.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
+        check_unguarded(condition, expected_versions, appends)
         return self._append(parts_of(appends), meta)
 
     def load(
@@ -341,14 +353,15 @@ class DatabaseStore(ABC, Generic[C]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
 
-    def _append(self, parts: Sequence[Part], meta: Meta | None) -> list[Appended]:
+    def _append(self, parts: Sequence[ProposedPart], meta: Meta | None) -> list[Appended]:
         cause = b"" if meta is None else cause_of(meta)
         return self._append_encoded(parts, cause, None if meta is None else meta.correlation)
 
-    def _append_encoded(self, parts: Sequence[Part], meta: bytes, correlation: str | None) -> list[Appended]:
+    def _append_encoded(self, parts: Sequence[ProposedPart], meta: bytes, correlation: str | None) -> list[Appended]:
         check_commit(parts, meta, self._payload_max_bytes)
+        check_untagged(any(len(event) > 2 for _, events, _ in parts for event in events))
         found = None if correlation is None else correlation.encode()
-        return self._writer.append(Request(parts, meta, found))
+        return self._writer.append(Request(cast("Sequence[Part]", parts), meta, found))
 
     def _load(self, stream: str, after: int, before: int | None, limit: int) -> tuple[list[Row], int | None]:
         if not limit:

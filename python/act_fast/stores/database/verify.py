@@ -63,7 +63,7 @@ class _Check:
             self.problems.append(Problem(table, 0, position, message))
 
     def event(self, row: Row) -> None:
-        position, stream, version, name, created_us, data, meta = row
+        position, stream, version, name, created_us, data, meta, _ = row
         if position != self.last + 1:
             self.wrong("events", self.last + 1, f"position {self.last + 1} is missing: the next event is at {position}")
         self.last = position

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_destination", "export_answer", "export_events"]
 
-COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta")
+COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta", "tags")
 """The columns of an export of events: what `restore` takes."""
 
 _FORMATS: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}

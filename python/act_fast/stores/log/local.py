@@ -32,7 +32,7 @@ from act_fast.stores.values import (
 __all__ = ["LocalLog"]
 
 _ARROW_COLUMNS: Final = (
-    *("position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor"),
+    *("position", "stream", "version", "name", "data", "created", "correlation", "causation", "actor", "tags"),
 )
 """The columns that Arrow readers get: those of `events` in SQL."""
 
@@ -198,8 +198,8 @@ class LocalLog:
         """Events as Arrow columns, for Polars, pandas, pyarrow and anything else that reads Arrow's C stream.
 
         The columns are those of `events` in SQL: position, stream, version, name, data (JSON), created, correlation,
-        causation (JSON) and actor. It yields the log as it is now, however often it is read. Nothing is read before you
-        read from it, and then it is read batch by batch.
+        causation (JSON), actor and tags (a list). It yields the log as it is now, however often it is read. Nothing is
+        read before you read from it, and then it is read batch by batch.
 
         Args:
             names: only events with one of these names; an empty sequence gives nothing.

@@ -115,7 +115,7 @@ def _rows(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, Ite
     return count, iter(lambda: answer.fetchmany(_ROWS), [])
 
 
-_COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta")
+_COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta", "tags")
 _WHOLE: Final = ("position", "commit", "version")
 
 
@@ -132,6 +132,8 @@ def _column(source: str, name: str, types: dict[str, str]) -> str:
         return f'"{name}"::UBIGINT'
     if name == "created" and kind.startswith("TIMESTAMP"):
         return "epoch_us(created)"
+    if name == "tags" and kind == "VARCHAR[]":
+        return "case when len(tags) > 0 then to_json(tags)::VARCHAR end"
     if name not in (*_WHOLE, "created") and (kind in ("VARCHAR", "JSON") or kind.startswith("ENUM")):
         return f'"{name}"::VARCHAR'
     wanted = "a whole number" if name in _WHOLE else "a timestamp" if name == "created" else "text"

@@ -3,7 +3,7 @@
 import os
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal, Self, TypeAlias
 
 from act_fast._checks import arguments
@@ -12,8 +12,9 @@ from act_fast._events.event import encode
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress
 from act_fast.errors import StoreError, ValidationError
+from act_fast.stores.append_condition import Condition
 from act_fast.stores.capabilities import ReplayGroups, Rows, Transfer
-from act_fast.stores.given import cause_of, part, parts_of
+from act_fast.stores.given import cause_of, conditions_in, part, parts_of, versions_in
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.log.moved import check_not_moved
 from act_fast.stores.log.reactions import LogReactions
@@ -125,14 +126,16 @@ class LogStore(LocalLog):
         events: Sequence[NewEvent],
         *,
         expected_version: int | None = None,
+        condition: Condition | None = None,
         meta: Meta | None = None,
     ) -> Appended:
         """Append `events` to `stream` as one commit, all or nothing.
 
         Args:
             stream: the stream's name, 1 to 512 bytes, without NUL or newline.
-            events: at least one: events, or pairs of a name and encoded JSON.
+            events: at least one: events, or a name, encoded JSON and, if it has any, tags: `(name, data, tags)`.
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
+            condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
 
         Returns:
@@ -140,40 +143,58 @@ class LogStore(LocalLog):
 
         Raises:
             ConcurrencyError: the stream is at another version; nothing was written.
+            ConditionError: an event that the condition excludes is there; nothing was written.
             StoreFullError: there is no room; nothing was written.
             OutcomeUnknownError: something failed after it was written, so it may be there or not.
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
         cause = None if meta is None else cause_of(meta)
+        given = None if condition is None else conditions_in(condition)
         try:
             if type(events[0]) is tuple:
-                return self._log.append(stream, events, expected_version, cause)  # type: ignore[arg-type]
+                return self._log.append(stream, events, expected_version, cause, given)  # type: ignore[arg-type]
             encoded = [encode(event) for event in events]  # type: ignore[arg-type]
-            return self._log.append(stream, encoded, expected_version, cause)
+            return self._log.append(stream, encoded, expected_version, cause, given)
         except (ValidationError, TypeError, LookupError):
             # Pairs and events are mixed, which is fine, or an argument is wrong, and then one of these says which.
             pairs = part(stream, events, expected_version)
-        return self._log.append(*pairs, cause)
+        return self._log.append(*pairs, cause, given)
 
-    def append_many(self, appends: Sequence[Append], *, meta: Meta | None = None) -> list[Appended]:
-        """Append to several streams as one commit, all or nothing; each may expect a version.
+    def append_many(
+        self,
+        appends: Sequence[Append],
+        *,
+        expected_versions: Mapping[str, int] | None = None,
+        condition: Condition | None = None,
+        meta: Meta | None = None,
+    ) -> list[Appended]:
+        """Append to several streams as one commit, all or nothing; each may expect a version and have a condition.
+
+        Args:
+            appends: what to append to which stream.
+            expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
+            condition: which events must not be there after a position.
+            meta: why it happened; one for the whole commit.
 
         Returns:
             for each of `appends`, in their order, where its events are.
 
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
+            ConditionError: an event that a condition excludes is there; nothing was written.
             StoreFullError: there is no room; nothing was written.
             OutcomeUnknownError: something failed after it was written, so it may be there or not.
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
         cause = None if meta is None else cause_of(meta)
+        versions = versions_in(expected_versions)
         try:
-            return self._log.append_many([_part(each) for each in appends], cause)
+            parts = [_part(each) for each in appends]
+            return self._log.append_many(parts, cause, versions, conditions_in(condition, appends))
         except (ValidationError, TypeError, LookupError, AttributeError):
             # As in `append`: one of these says which argument is wrong, if one is.
-            parts = parts_of(appends)
-        return self._log.append_many(parts, cause)
+            checked = parts_of(appends)
+        return self._log.append_many(checked, cause, versions, conditions_in(condition, appends))
 
     def flush(self) -> None:
         """Return when everything appended so far would survive a power cut, whatever the store's durability."""

@@ -7,12 +7,13 @@ from typing import Final
 
 from act_fast._checks import arguments
 from act_fast._core import Appended
+from act_fast._rows import ProposedPart
 from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.capabilities import Transfer
 from act_fast.stores.database.formats import Upgraded
 from act_fast.stores.database.news import News
 from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
-from act_fast.stores.database.writer import Part, Writer
+from act_fast.stores.database.writer import Writer
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.appending import NOW_US, StatementAppending
 from act_fast.stores.mysql.bounds import BisectBounds
@@ -126,11 +127,11 @@ class MySqlStore(DatabaseStore[Connection]):
         """All that the store holds, out and in as it stands, for the framework."""
         return MySqlTransfer(self._connections, self._store_id)
 
-    def _append_encoded(self, parts: Sequence[Part], meta: bytes, correlation: str | None) -> list[Appended]:
+    def _append_encoded(self, parts: Sequence[ProposedPart], meta: bytes, correlation: str | None) -> list[Appended]:
         packet_max = self._connections.packet_max
         found = None if correlation is None else correlation.encode()
         for stream, events, _ in parts:
-            for name, data in events:
+            for name, data, *_ in events:
                 if size_of(data, meta, found) > packet_max:
                     raise ValidationError(
                         f"an event {name!r} of stream {stream!r} has {len(data)} bytes of data and {len(meta)} of meta,"

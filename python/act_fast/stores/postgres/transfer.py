@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from psycopg import Connection, capabilities, sql
 
-from act_fast._rows import CommitRow
+from act_fast._rows import CommitRow, UntaggedRow
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import SnapshotRow, Take
 from act_fast.stores.database.lines import lines_of, packed, pages_of, unpacked
@@ -90,7 +90,7 @@ class PostgresTransfer(DatabaseTransfer[Session]):
 
                 def take(rows: list[CommitRow]) -> None:
                     for each in rows:
-                        copy.write_row((*each, going.on(each)))
+                        copy.write_row((*each[:8], going.on(each)))
 
                 yield take
             if going.position > begun_at:
@@ -179,7 +179,7 @@ class PostgresTransfer(DatabaseTransfer[Session]):
         )  # fmt: skip
         return [table for (table,) in there]
 
-    def _read(self, after: int, upto: int) -> Iterator[CommitRow]:
+    def _read(self, after: int, upto: int) -> Iterator[UntaggedRow]:
         self._connections.check()
         size = _CHUNK_ROWS if capabilities.has_stream_chunked() else 1
         with self._connections.asking(), closing(self._connections.new()) as connection:

@@ -21,9 +21,11 @@ from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
 
 from act_fast._core import Appended, Log, body_record, commits_record
+from act_fast._rows import EventPair, GuardedProposal, Proposal, ProposedPart
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import (
     ConcurrencyError,
+    ConflictError,
     EngineAwayError,
     OutcomeUnknownError,
     StoreClosedError,
@@ -31,13 +33,14 @@ from act_fast.errors import (
     StoreFullError,
     ValidationError,
 )
+from act_fast.stores.given import Guards
 from act_fast.stores.ordered.port import OrderedLog
 from act_fast.stores.replicated.state import State
 
 __all__ = ["Part", "Proposed", "Proposer"]
 
-Part: TypeAlias = tuple[str, Sequence[tuple[str, bytes]], int | None]
-"""A stream, its events as pairs of name and JSON, and the version that it is expected at."""
+Part: TypeAlias = ProposedPart
+"""A stream, its events, and the version that it is expected at."""
 
 _UNDER_WAY: Final = 2
 """So many records are under way at once. What comes meanwhile shares the next one, as each record costs its own."""
@@ -63,6 +66,7 @@ _TIME_MAX_MS: Final = 1 << 46
 _OVERHEAD_BYTES: Final = 128
 _PART_BYTES: Final = 32
 _EVENT_BYTES: Final = 16
+_TAG_BYTES: Final = 4
 
 
 @dataclass(slots=True)
@@ -130,15 +134,18 @@ class _Wanted:
 class _Commit(_Wanted):
     """A commit that somebody wants."""
 
-    __slots__ = ("created", "meta", "parts")
+    __slots__ = ("created", "guards", "meta", "parts")
 
-    def __init__(self, parts: Sequence[Part], meta: bytes, created: int | None = None) -> None:
-        events = [event for _, events, _ in parts for event in events]
+    def __init__(
+        self, parts: Sequence[Part], meta: bytes, created: int | None = None, guards: Guards | None = None
+    ) -> None:
         size = _OVERHEAD_BYTES + len(meta) + sum(_PART_BYTES + len(stream.encode()) for stream, _, _ in parts)
-        super().__init__(size + sum(_EVENT_BYTES + len(name.encode()) + len(data) for name, data in events))
+        size += sum(_size_of(event) for _, events, _ in parts for event in events)
+        super().__init__(size + (0 if guards is None else _size_of_guards(guards)))
         self.created = time.time_ns() // 1000 if created is None else created
         self.parts = parts
         self.meta = meta
+        self.guards = guards
 
 
 class _Body(_Wanted):
@@ -230,17 +237,18 @@ class Proposer:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
 
-    def append(self, parts: Sequence[Part], meta: bytes) -> list[Appended]:
-        """Append a commit; where its parts are.
+    def append(self, parts: Sequence[Part], meta: bytes, guards: Guards | None = None) -> list[Appended]:
+        """Append a commit, if what guards it holds; where its parts are.
 
         Raises:
             ConcurrencyError: a stream is at another version, up to which it can be read here by now; nothing was
                 written.
+            ConditionError: an event that a condition excludes is there; nothing was written.
             ValidationError: the commit is too large for a record; nothing was written.
             OutcomeUnknownError: the engine has not said in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
         """
-        (found,) = self._have([_Commit(parts, meta)])
+        (found,) = self._have([_Commit(parts, meta, guards=guards)])
         assert isinstance(found, list)
         return found
 
@@ -405,7 +413,7 @@ class Proposer:
         (first, *_) = wanted
         if isinstance(first, _Body):
             return body_record(self._store_id, session, number, time_ms, first.kind, first.body)
-        commits = [(each.created, each.meta, each.parts) for each in wanted if isinstance(each, _Commit)]
+        commits = [_proposal(each) for each in wanted if isinstance(each, _Commit)]
         return commits_record(self._store_id, session, number, time_ms, commits)
 
     def _submit(self, record: _Record) -> None:
@@ -514,7 +522,7 @@ class Proposer:
                 continue
             if before is None:
                 before = self._log.position_at(place - 1)
-            found.append(self._conflict(each.parts, before))
+            found.append(self._conflict(each, before))
         return found
 
     def _where(self, parts: Sequence[Part], position: int) -> list[Appended]:
@@ -529,15 +537,20 @@ class Proposer:
             versions[stream], position = last, end + 1
         return found
 
-    def _conflict(self, parts: Sequence[Part], position: int) -> Exception:
+    def _conflict(self, wanted: _Commit, position: int) -> Exception:
         versions: dict[str, int] = {}
-        for stream, events, expected in parts:
+        for stream, events, expected in wanted.parts:
             actual = versions.get(stream)
             if actual is None:
                 actual = self._log.version_at(stream, position)
             if expected is not None and expected != actual:
                 return ConcurrencyError(stream, expected, actual)
             versions[stream] = actual + len(events)
+        try:
+            if wanted.guards is not None:
+                self._log.check_guards(position, *wanted.guards)
+        except ConflictError as error:
+            return error
         return StoreError("the commit was refused, although its versions fit; nothing was written")
 
     def _end(self, number: int, wanted: Sequence[_Wanted], error: Exception) -> None:
@@ -563,6 +576,27 @@ class Proposer:
             found.failed += isinstance(each.outcome, Exception) and not isinstance(
                 each.outcome, ConcurrencyError | OutcomeUnknownError
             )
+
+
+def _proposal(commit: _Commit) -> Proposal | GuardedProposal:
+    if commit.guards is None:
+        return commit.created, commit.meta, commit.parts
+    return commit.created, commit.meta, commit.parts, *commit.guards
+
+
+def _size_of(event: EventPair) -> int:
+    name, data, *tags = event
+    size = _EVENT_BYTES + len(name.encode()) + len(data)
+    return size + sum(_TAG_BYTES + len(tag.encode()) for tag in tags[0]) if tags else size
+
+
+def _size_of_guards(guards: Guards) -> int:
+    versions, conditions = guards
+    texts = [stream for stream, _ in versions]
+    for items, _ in conditions:
+        for names, tags in items:
+            texts += [*names, *tags, ""]
+    return _PART_BYTES * (1 + len(versions) + len(conditions)) + sum(_TAG_BYTES + len(each.encode()) for each in texts)
 
 
 def _another(error: Exception) -> Exception:

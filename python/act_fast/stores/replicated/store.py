@@ -3,7 +3,7 @@
 import os
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +21,9 @@ from act_fast.errors import (
     StoreError,
     ValidationError,
 )
+from act_fast.stores.append_condition import Condition
 from act_fast.stores.capabilities import Encoded, ReplayGroups, Rows, Transfer
-from act_fast.stores.given import cause_of, part, parts_of
+from act_fast.stores.given import Guards, cause_of, guards_of, part, parts_of
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.ordered.port import OrderedLog
 from act_fast.stores.reaction_port import ReactionPort
@@ -202,6 +203,7 @@ class ReplicatedStore(LocalLog):
         events: Sequence[NewEvent],
         *,
         expected_version: int | None = None,
+        condition: Condition | None = None,
         meta: Meta | None = None,
     ) -> Appended:
         """Append `events` to `stream` as one commit, all or nothing.
@@ -212,6 +214,7 @@ class ReplicatedStore(LocalLog):
             stream: the stream's name, 1 to 512 bytes, without NUL or newline.
             events: at least one: events, or pairs of a name and encoded JSON.
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
+            condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
 
         Returns:
@@ -219,26 +222,44 @@ class ReplicatedStore(LocalLog):
 
         Raises:
             ConcurrencyError: the stream is at another version; nothing was written.
+            ConditionError: an event that the condition excludes is there; nothing was written.
             OutcomeUnknownError: the engine has not said in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
             ValidationError: an argument is not valid, or the commit is too large for a record of the engine.
         """
-        (appended,) = self._append([part(stream, events, expected_version)], b"" if meta is None else cause_of(meta))
+        cause = b"" if meta is None else cause_of(meta)
+        guards = guards_of(None, condition)
+        (appended,) = self._append([part(stream, events, expected_version)], cause, guards)
         return appended
 
-    def append_many(self, appends: Sequence[Append], *, meta: Meta | None = None) -> list[Appended]:
-        """Append to several streams as one commit, all or nothing; each may expect a version.
+    def append_many(
+        self,
+        appends: Sequence[Append],
+        *,
+        expected_versions: Mapping[str, int] | None = None,
+        condition: Condition | None = None,
+        meta: Meta | None = None,
+    ) -> list[Appended]:
+        """Append to several streams as one commit, all or nothing; each may expect a version and have a condition.
+
+        Args:
+            appends: what to append to which stream.
+            expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
+            condition: which events must not be there after a position.
+            meta: why it happened; one for the whole commit.
 
         Returns:
             for each of `appends`, in their order, where its events are.
 
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
+            ConditionError: an event that a condition excludes is there; nothing was written.
             OutcomeUnknownError: the engine has not said in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
             ValidationError: an argument is not valid, or the commit is too large for a record of the engine.
         """
-        return self._append(parts_of(appends), b"" if meta is None else cause_of(meta))
+        cause = b"" if meta is None else cause_of(meta)
+        return self._append(parts_of(appends), cause, guards_of(expected_versions, condition, appends))
 
     def checkpoint(
         self, where: str | os.PathLike[str] | None = None, *, keep: int | None = None, progress: Progress | None = None
@@ -372,10 +393,10 @@ class ReplicatedStore(LocalLog):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._ordered.name!r}, replica={self.path!r})"
 
-    def _append(self, parts: Sequence[Part], meta: bytes) -> list[Appended]:
+    def _append(self, parts: Sequence[Part], meta: bytes, guards: Guards | None = None) -> list[Appended]:
         self._check()
-        self._log.check_proposal(parts, meta, self._payload_max_bytes)
-        return self._proposer.append(parts, meta)
+        self._log.check_proposal(parts, meta, self._payload_max_bytes, *(guards or ()))
+        return self._proposer.append(parts, meta, guards)
 
     def _check(self) -> None:
         if self._log.closed:

@@ -95,7 +95,8 @@ class ReplicaTransfer(LogTransfer):
             parts: list[Part] = []
             for stream, group in groupby(commit, lambda row: row[2]):
                 events = list(group)
-                parts.append((stream, [(row[4], row[6]) for row in events], events[0][3] - 1))
+                pairs = [(row[4], row[6], row[8]) if row[8] else (row[4], row[6]) for row in events]
+                parts.append((stream, pairs, events[0][3] - 1))
             commits.append((parts, commit[0][7], commit[0][5]))
             positions.append(position)
         for where, position in zip(self._proposer.copy(commits), positions, strict=True):

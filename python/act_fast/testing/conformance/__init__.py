@@ -24,6 +24,7 @@ from act_fast.testing.conformance.querying import Querying
 from act_fast.testing.conformance.reactions import Reactions, reaction_differences
 from act_fast.testing.conformance.snapshots import Snapshots
 from act_fast.testing.conformance.streams import Streams
+from act_fast.testing.conformance.tagging import Tagging
 from act_fast.testing.conformance.transactions import BeginAppend, Begun, Transactions
 from act_fast.testing.conformance.transfers import Transfers
 from act_fast.testing.conformance.waiting import Waiting
@@ -46,6 +47,7 @@ __all__ = [
     "Snapshots",
     "StoreConformance",
     "Streams",
+    "Tagging",
     "Transactions",
     "Transfers",
     "Waiting",
@@ -60,6 +62,7 @@ class StoreConformance(
     Querying,
     Streams,
     Snapshots,
+    Tagging,
     Waiting,
     Concurrency,
     Living,

@@ -33,6 +33,7 @@ class Cases:
         "new stores": "an empty store can be made as often as it is wanted",
         "transfer": "all that it holds can be copied as it stands, out and in",
         "reactions": "the store keeps targets: it has a method `reactions()`",
+        "tags": "events carry tags, and appends have conditions",
         "transactions": "an append can be held open in a transaction while others append",
     }
     """What some cases need of a store, and what is meant by it."""

@@ -28,8 +28,13 @@ impl Index {
         let mut places = PlacesLine::default();
         let mut streams = OpenKeys::default();
         let mut names = OpenKeys::default();
+        let mut tags = OpenKeys::default();
         for (number, key) in known {
-            let keys = if key.kind == KeyKind::Stream { &mut streams } else { &mut names };
+            let keys = match key.kind {
+                KeyKind::Stream => &mut streams,
+                KeyKind::Name => &mut names,
+                KeyKind::Tag => &mut tags,
+            };
             keys.expect(number, key);
         }
         for event in commit.events() {
@@ -42,9 +47,13 @@ impl Index {
             stream.push(self, event.position, state)?;
             stream.key.last_name = event.name;
             names.select(self, event.name)?.push(self, event.position, state)?;
+            for tag in event.tags.keys() {
+                tags.select(self, tag)?.push(self, event.position, state)?;
+            }
         }
         streams.close(self)?;
         names.close(self)?;
+        tags.close(self)?;
         places.close(self)
     }
 

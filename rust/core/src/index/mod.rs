@@ -1,5 +1,5 @@
-//! The index: key → its positions in order, and position → its place in the log. One mechanism for streams and for event
-//! names. Derived from the log, and rebuilt from it whenever it is in doubt.
+//! The index: key → its positions in order, and position → its place in the log. One mechanism for streams, event names
+//! and tags. Derived from the log, and rebuilt from it whenever it is in doubt.
 //!
 //! All files are lines (`line.rs`). The holder of the writer's lock changes them, one line at a time; readers take no
 //! lock and look again at a line that is just being changed.
@@ -291,6 +291,12 @@ impl Index {
         Key::decode(&self.read(&self.keys, number)?).ok_or_else(|| self.damaged(KEYS, number))
     }
 
+    /// Whether every commit is in it with its tags: not so in one that an earlier version has made.
+    #[inline]
+    pub(crate) fn has_tags(&self) -> bool {
+        !self.keys.is_of_earlier_format()
+    }
+
     /// A key's text.
     #[inline]
     pub(crate) fn text(&self, key: &Key) -> Result<&str> {
@@ -384,7 +390,7 @@ impl Index {
             return Err(Error::Full(format!("the log has {POSITION_MAX} events, which is the most it can hold")));
         }
         if keys > u64::from(u32::MAX) - 1 {
-            return Err(Error::Full("the log has as many streams and event names as it can hold".to_owned()));
+            return Err(Error::Full("the log has as many streams, event names and tags as it can hold".to_owned()));
         }
         self.places.reserve(place_slot(last_position.max(1)).0 + 1)?;
         self.keys.reserve(HEAD_LINES + keys)?;

@@ -85,13 +85,16 @@ impl Builder {
 
     /// Add an event to the commit that was begun.
     #[inline]
-    pub(crate) fn event(&mut self, stream: u32, name: u32, version: u64, data: &[u8], seed: Seed) {
+    pub(crate) fn event(&mut self, stream: u32, name: u32, version: u64, tags: &[u32], data: &[u8], seed: Seed) {
         let start = self.out.len();
         put_varint(&mut self.out, start as u64);
         put_varint(&mut self.out, u64::from(stream));
         put_varint(&mut self.out, u64::from(name));
         put_varint(&mut self.out, version);
-        put_varint(&mut self.out, 0);
+        put_varint(&mut self.out, tags.len() as u64);
+        for tag in tags {
+            put_varint(&mut self.out, u64::from(*tag));
+        }
         put_varint(&mut self.out, data.len() as u64);
         self.out.extend_from_slice(data);
         if !self.single {
@@ -132,8 +135,11 @@ impl Builder {
 /// What the two numbers of a proposal take, at most.
 pub(crate) const PROPOSED_BYTES_MAX: u64 = 20;
 
+/// What each tag of an event takes, at most.
+pub(crate) const TAG_BYTES_MAX: u64 = 5;
+
 /// The most bytes a commit can take on disk: events with `data_bytes` of payload in all, `count` of them, `meta_bytes`,
-/// and new keys with `text_bytes` of text. Never less than the truth.
+/// and new keys with `text_bytes` of text. Never less than the truth, but for tags: `TAG_BYTES_MAX` each.
 pub(crate) fn commit_bytes_max(
     count: usize,
     data_bytes: usize,

@@ -179,7 +179,36 @@ pub(crate) struct Stored<'a> {
     pub(crate) name: u32,
     pub(crate) version: u64,
     pub(crate) position: u64,
+    pub(crate) tags: Tags<'a>,
     pub(crate) data: &'a [u8],
+}
+
+/// The keys of an event's tags, in the order in which they were given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tags<'a>(&'a [u8]);
+
+impl Tags<'_> {
+    /// Whether there are none.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a key is one of them.
+    #[must_use]
+    pub fn has(self, key: u32) -> bool {
+        self.keys().any(|own| own == key)
+    }
+}
+
+impl<'a> Tags<'a> {
+    /// One by one.
+    #[inline]
+    pub fn keys(self) -> impl Iterator<Item = u32> + use<'a> {
+        let mut reader = ByteReader::new(self.0, 0);
+        std::iter::from_fn(move || reader.varint().map(|key| key as u32))
+    }
 }
 
 /// A commit's preamble.
@@ -350,12 +379,21 @@ fn read_event<'a>(cursor: &mut ByteReader<'a>, place: u64, position: u64) -> Opt
     let stream = u32::try_from(cursor.varint()?).ok()?;
     let name = u32::try_from(cursor.varint()?).ok()?;
     let version = cursor.varint()?;
-    for _ in 0..cursor.varint()? {
-        cursor.varint()?;
-    }
+    let tags = match cursor.varint()? {
+        0 => Tags::default(),
+        count => read_tags(cursor, count)?,
+    };
     let len = cursor.varint()?;
     let data = cursor.take(len)?;
-    Some(Stored { place, stream, name, version, position, data })
+    Some(Stored { place, stream, name, version, position, tags, data })
+}
+
+fn read_tags<'a>(cursor: &mut ByteReader<'a>, count: u64) -> Option<Tags<'a>> {
+    let mut end = *cursor;
+    for _ in 0..count {
+        u32::try_from(end.varint()?).ok()?;
+    }
+    cursor.take((end.at - cursor.at) as u64).map(Tags)
 }
 
 /// How far before the event at the start of `bytes` its commit begins.

@@ -178,7 +178,7 @@ mod tests {
         };
         builder.commit(&change(right), seed);
         for number in 0..events {
-            builder.event(0, 1, state.position + 1 + number, b"1", seed);
+            builder.event(0, 1, state.position + 1 + number, &[], b"1", seed);
         }
         let (record, crc) = builder.finish(seed);
         let to = segments.opened(state.tail, false).expect("a file");
@@ -264,7 +264,7 @@ mod tests {
             definitions: &[],
         };
         builder.commit(&new, seed);
-        builder.event(0, 1, 2, b"123", seed);
+        builder.event(0, 1, 2, &[], b"123", seed);
     }
 
     fn one_snapshot(builder: &mut Builder, state: &LogState, _: Seed) {
@@ -311,7 +311,7 @@ mod tests {
                 },
                 seed,
             );
-            builder.event(2, 1, 1, b"1", seed);
+            builder.event(2, 1, 1, &[], b"1", seed);
         };
         let what = Some("the record here does not hold what it says");
         // The last bytes before the event are its key, kind, length and text.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::log::record::{self, KeyKind, Preamble, Stored};
+use crate::log::record::{self, KeyKind, Preamble, Stored, Tags};
 use crate::names;
 use crate::store::log::Log;
 
@@ -25,6 +25,8 @@ pub struct EventView<'a> {
     pub stream: u32,
     /// The key of its name.
     pub name: u32,
+    /// The keys of its tags.
+    pub tags: Tags<'a>,
     /// µs since 1970.
     pub created: i64,
     /// Its payload: JSON.
@@ -87,6 +89,7 @@ pub(crate) fn view<'a>(commit: &Preamble<'a>, event: &Stored<'a>) -> EventView<'
         version: event.version,
         stream: event.stream,
         name: event.name,
+        tags: event.tags,
         created: commit.head.created,
         data: event.data,
         meta: commit.meta,

@@ -1,6 +1,6 @@
-//! Queries: events by stream, name, position, time and correlation, page by page, over one cut of the log.
+//! Queries: events by stream, name, tag, position, time and correlation, page by page, over one cut of the log.
 //!
-//! A query walks the narrowest list there is: a stream's postings, those of its event names, or the log itself.
+//! A query walks the narrowest list there is: the postings of a stream, of a tag or of event names, or the log itself.
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -15,12 +15,13 @@ use crate::pattern;
 use crate::read::event::{EventView, PAGE_BYTES_MAX, Reader, view};
 use crate::read::walk::each_event;
 use crate::store::log::Log;
+use crate::write::condition::check_tags;
 
 /// How many events one page looks at before it comes back, be it empty, so that its caller stays interruptible.
 const PAGE_EXAMINED_MAX: usize = 1 << 16;
 const REFILL: u64 = 600;
-/// How many times more events than a name has the log must have for walking the name to pay.
-const NAMES_PAY: u64 = 4;
+/// How many times more events than some keys have the log must have for walking the keys to pay.
+const KEYS_PAY: u64 = 4;
 
 /// What a query asks for. All bounds are exclusive.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +32,10 @@ pub struct Filter {
     pub pattern: Option<String>,
     /// Events with one of these names.
     pub names: Option<Vec<String>>,
+    /// Events with all of these tags.
+    pub tags: Vec<String>,
+    /// Events that match one of these: (names, any of which will do, and tags, all of which it takes).
+    pub items: Option<Vec<(Vec<String>, Vec<String>)>>,
     /// Positions above this.
     pub after: u64,
     /// Positions below this.
@@ -67,7 +72,11 @@ impl Source {
 
     /// Whether an event is this key's.
     fn has(&self, event: &EventView<'_>) -> bool {
-        self.number == if self.kind == KeyKind::Stream { event.stream } else { event.name }
+        match self.kind {
+            KeyKind::Stream => self.number == event.stream,
+            KeyKind::Name => self.number == event.name,
+            KeyKind::Tag => event.tags.has(self.number),
+        }
     }
 
     fn front(&mut self, index: &Index, backwards: bool) -> Result<Option<u64>> {
@@ -99,6 +108,45 @@ enum Walk {
     Log { next: u64 },
 }
 
+/// One of a query's items, or its names and tags: what an event must have, by key.
+#[derive(Clone, Debug)]
+struct Wanted {
+    /// None: any name.
+    names: Option<HashSet<u32>>,
+    tags: Vec<u32>,
+}
+
+impl Wanted {
+    #[inline]
+    fn has(&self, event: &EventView<'_>) -> bool {
+        self.names.as_ref().is_none_or(|names| names.contains(&event.name))
+            && self.tags.iter().all(|tag| event.tags.has(*tag))
+    }
+}
+
+/// Keys whose positions, together, are all that are wanted; and of how many events.
+#[derive(Default)]
+struct Keys {
+    keys: Vec<(u32, Key)>,
+    count: u64,
+}
+
+impl Keys {
+    fn new(keys: Vec<(u32, Key)>) -> Self {
+        let count = keys.iter().map(|(_, key)| key.count).sum();
+        Self { keys, count }
+    }
+
+    fn add(&mut self, more: Self) {
+        for (number, key) in more.keys {
+            if !self.keys.iter().any(|(known, _)| *known == number) {
+                self.count += key.count;
+                self.keys.push((number, key));
+            }
+        }
+    }
+}
+
 /// A running query.
 #[derive(Debug)]
 pub struct Query {
@@ -106,7 +154,9 @@ pub struct Query {
     low: u64,
     high: u64,
     backwards: bool,
-    names: Option<HashSet<u32>>,
+    wanted: Wanted,
+    /// None: any event.
+    items: Option<Vec<Wanted>>,
     pattern: Option<Regex>,
     /// What the pattern says of the streams seen.
     matched: HashMap<u32, bool>,
@@ -122,6 +172,13 @@ impl Log {
         for name in filter.names.iter().flatten() {
             names::check("event name", name)?;
         }
+        check_texts(&filter.tags)?;
+        for (names, tags) in filter.items.iter().flatten() {
+            for name in names {
+                names::check("event name", name)?;
+            }
+            check_texts(tags)?;
+        }
         let pattern = filter.pattern.as_deref().map(pattern::compile).transpose()?;
         let head = self.head()?;
         self.reading(|index| self.plan(index, filter, pattern.clone(), head))
@@ -129,28 +186,38 @@ impl Log {
 
     fn plan(&self, index: &Index, filter: &Filter, pattern: Option<Regex>, head: u64) -> Result<Query> {
         let (low, high) = self.bounds(index, filter, head)?;
-        let mut wanted = filter.names.is_some().then(HashSet::new);
-        let mut name_keys = Vec::new();
-        for name in filter.names.iter().flatten() {
-            if let Some((number, key)) = index.find(KeyKind::Name, name)?
-                && wanted.as_mut().is_some_and(|wanted| wanted.insert(number))
-            {
-                name_keys.push((number, key));
+        let span = (high + 1).saturating_sub(low);
+        let (wanted, own) = want(index, filter.names.as_deref(), &filter.tags)?;
+        let mut narrowest = if let Some(stream) = &filter.stream {
+            let found = Keys::new(index.find(KeyKind::Stream, stream)?.into_iter().collect());
+            // Versions have no gaps, so a stream's events lie close; a tag is walked only where it has fewer.
+            Some(own.filter(|own| own.count < found.count).unwrap_or(found))
+        } else {
+            own.filter(|keys| keys.count.saturating_mul(KEYS_PAY) <= span)
+        };
+        let mut items = filter.items.as_ref().map(|_| Vec::new());
+        let mut of_items = filter.items.as_ref().map(|_| Keys::default());
+        for (names, tags) in filter.items.iter().flatten() {
+            let names = (!names.is_empty()).then_some(&names[..]);
+            let (item, keys) = want(index, names, tags)?;
+            match (keys, &mut of_items) {
+                (Some(keys), Some(all)) => all.add(keys),
+                _ => of_items = None,
+            }
+            if let Some(items) = &mut items {
+                items.push(item);
             }
         }
-        let span = (high + 1).saturating_sub(low);
-        let named: u64 = name_keys.iter().map(|(_, key)| key.count).sum();
-        let keys = if let Some(stream) = &filter.stream {
-            Some(index.find(KeyKind::Stream, stream)?.into_iter().collect())
-        } else if wanted.is_some() && named.saturating_mul(NAMES_PAY) <= span {
-            Some(name_keys)
-        } else {
-            None
-        };
-        let walk = match keys {
+        if let Some(keys) = of_items.filter(|keys| keys.count.saturating_mul(KEYS_PAY) <= span)
+            && narrowest.as_ref().is_none_or(|narrowest| keys.count < narrowest.count)
+        {
+            narrowest = Some(keys);
+        }
+        let walk = match narrowest {
             _ if span == 0 => Walk::Keys(Vec::new()),
             Some(keys) => Walk::Keys(
-                keys.into_iter()
+                keys.keys
+                    .into_iter()
                     .map(|key| Source::new(index, key, low, high, filter.backwards))
                     .collect::<Result<_>>()?,
             ),
@@ -161,7 +228,8 @@ impl Log {
             low,
             high,
             backwards: filter.backwards,
-            names: wanted,
+            wanted,
+            items,
             pattern,
             matched: HashMap::new(),
             correlation: filter.correlation.clone(),
@@ -276,8 +344,11 @@ impl Query {
                 best = Some((at, position));
             }
         }
-        if let Some((at, _)) = best {
-            sources[at].fetched.pop_front();
+        if let Some((_, position)) = best {
+            // An event may be in the lists of several tags.
+            for source in sources.iter_mut().filter(|source| source.fetched.front() == Some(&position)) {
+                source.fetched.pop_front();
+            }
         }
         Ok(best)
     }
@@ -336,7 +407,12 @@ impl Query {
     }
 
     fn wants(&mut self, log: &Log, event: &EventView<'_>) -> Result<bool> {
-        if self.names.as_ref().is_some_and(|names| !names.contains(&event.name)) {
+        if !self.wanted.has(event) {
+            return Ok(false);
+        }
+        if let Some(items) = &self.items
+            && !items.iter().any(|item| item.has(event))
+        {
             return Ok(false);
         }
         if let Some(pattern) = &self.pattern {
@@ -354,6 +430,37 @@ impl Query {
         }
         Ok(self.correlation.as_deref().is_none_or(|wanted| correlates(event.meta, wanted)))
     }
+}
+
+fn check_texts(tags: &[String]) -> Result<()> {
+    check_tags(&tags.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// What an event must have, by key, and the narrowest keys that all such events are among: those of one of the tags, or of
+/// the names; None where neither is given.
+fn want(index: &Index, names: Option<&[String]>, tags: &[String]) -> Result<(Wanted, Option<Keys>)> {
+    let mut name_numbers = names.map(|_| HashSet::new());
+    let mut name_keys = names.map(|_| Vec::new());
+    for name in names.into_iter().flatten() {
+        if let (Some(numbers), Some(keys)) = (&mut name_numbers, &mut name_keys)
+            && let Some((number, key)) = index.find(KeyKind::Name, name)?
+            && numbers.insert(number)
+        {
+            keys.push((number, key));
+        }
+    }
+    let mut narrowest = name_keys.map(Keys::new);
+    let mut tag_numbers = Vec::with_capacity(tags.len());
+    for tag in tags {
+        let found = index.find(KeyKind::Tag, tag)?;
+        // A tag that no event has: no key has this number.
+        tag_numbers.push(found.map_or(u32::MAX, |(number, _)| number));
+        let keys = Keys::new(found.into_iter().collect());
+        if (index.has_tags() || found.is_none()) && narrowest.as_ref().is_none_or(|known| keys.count < known.count) {
+            narrowest = Some(keys);
+        }
+    }
+    Ok((Wanted { names: name_numbers, tags: tag_numbers }, narrowest))
 }
 
 /// What is looked at of a meta; the rest is passed over, however deep it is.

@@ -267,6 +267,15 @@ impl<'a> Verifier<'a> {
                 }
                 None => self.damage(event.place, Some(event.position), "the event's name is not known"),
             }
+            for tag in event.tags.keys() {
+                match self.key_of(tag, KeyKind::Tag) {
+                    Some(key) => {
+                        key.count += 1;
+                        key.digest = digest(key.digest, event.position);
+                    }
+                    None => self.damage(event.place, Some(event.position), "a tag of the event is not known"),
+                }
+            }
         }
     }
 
@@ -321,6 +330,9 @@ impl<'a> Verifier<'a> {
         let Some(known) = self.keys[number].clone() else {
             return Ok(());
         };
+        if known.kind == KeyKind::Tag && !index.has_tags() {
+            return Ok(());
+        }
         let found = index.find(known.kind, &known.text)?;
         let mut same = false;
         if let Some((at, key)) = found.filter(|(at, _)| *at as usize == number) {

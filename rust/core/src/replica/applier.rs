@@ -6,7 +6,7 @@ use crate::log::record::Proposed;
 use crate::options::Durability;
 use crate::replica::body::{Proposal, Proposals};
 use crate::replica::decide::acceptable;
-use crate::replica::record::{self, Kind, genesis_of};
+use crate::replica::record::{self, Kind, Read, genesis_of};
 use crate::replica::sessions::State;
 use crate::store::log::Log;
 use crate::store::replica::Genesis;
@@ -177,7 +177,7 @@ impl Applier {
     }
 
     fn take(&mut self, work: &mut Work<'_>, place: u64, record: &[u8], others: &mut Vec<Other>) -> Result<()> {
-        let (head, body) = record::read(record)?;
+        let Read { head, rules, body } = record::read(record)?;
         if head.kind == Kind::Genesis && self.state.place > 0 {
             // Somebody else had one, too; the first counts.
             return Ok(());
@@ -199,7 +199,7 @@ impl Applier {
         }
         match head.kind {
             Kind::Genesis => {}
-            Kind::Commits => work.commits(place, &body)?,
+            Kind::Commits => work.commits(place, &body, rules)?,
             Kind::Reactions | Kind::Member | Kind::Part => others.push(Other {
                 place,
                 kind: head.kind,
@@ -224,8 +224,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn commits(&mut self, place: u64, body: &[u8]) -> Result<()> {
-        Proposals::read(body)?.each(|index, proposal| {
+    fn commits(&mut self, place: u64, body: &[u8], rules: u8) -> Result<()> {
+        Proposals::read(body, rules)?.each(|index, proposal| {
             let proposed = Proposed { place, index };
             if proposed <= self.done { Ok(()) } else { self.decide(proposed, proposal) }
         })
@@ -237,8 +237,9 @@ impl Work<'_> {
             return Ok(());
         }
         let stamp = Stamp { created: proposal.created, proposed: Some(proposed) };
-        match self.log.write_commit(self.writer, proposal.parts, proposal.meta, Patience::Wait, stamp) {
-            Ok(_) | Err(Error::Conflict { .. }) => Ok(()),
+        let Proposal { parts, guards, meta, .. } = proposal;
+        match self.log.write_commit(self.writer, parts, guards, meta, Patience::Wait, stamp) {
+            Ok(_) | Err(Error::Conflict { .. } | Error::Condition { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

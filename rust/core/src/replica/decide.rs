@@ -1,4 +1,4 @@
-//! What becomes of a proposal besides the versions of its streams: the same for all replicas, whatever their options are.
+//! What becomes of a proposal besides the versions of its streams and its conditions: the same for all replicas, whatever their options are.
 
 use crate::error::{Error, Result};
 use crate::log::record::CREATED_MAX_US;
@@ -8,12 +8,14 @@ use crate::replica::body::Proposal;
 use crate::store::log::Log;
 use crate::write::append::check_commit;
 use crate::write::commit::Part;
+use crate::write::condition::{Guards, check_tags};
 
 /// What a commit counts besides its meta and its parts, a part besides its stream and events, an event besides its name and
-/// data; and by how much a commit must stay below the size of a log file.
+/// data, a tag besides its text; and by how much a commit must stay below the size of a log file.
 const COMMIT_BYTES: u64 = 100;
 const PART_BYTES: u64 = 12;
 const EVENT_BYTES: u64 = 43;
+const TAG_BYTES: u64 = 17;
 const SPARE_BYTES: u64 = 96;
 
 /// Whether a replica may append a proposal to log files of this size. Payloads are whatever they are.
@@ -24,6 +26,8 @@ pub(super) fn acceptable(proposal: &Proposal<'_>, segment_bytes: u64) -> bool {
         && parts.iter().all(|part| !part.events.is_empty() && names::check("stream", part.stream).is_ok())
         && names_are_names(parts)
         && (proposal.meta.is_empty() || check_meta(proposal.meta).is_ok())
+        && parts.iter().flat_map(|part| part.events).all(|event| check_tags(event.tags).is_ok())
+        && proposal.guards.check_form().is_ok()
         && size(parts, proposal.meta) <= segment_bytes - SPARE_BYTES
 }
 
@@ -44,14 +48,22 @@ fn size(parts: &[Part<'_>], meta: &[u8]) -> u64 {
         bytes += PART_BYTES + part.stream.len() as u64;
         for event in part.events {
             bytes += EVENT_BYTES + event.name.len() as u64 + event.data.len() as u64;
+            bytes += event.tags.iter().map(|tag| TAG_BYTES + tag.len() as u64).sum::<u64>();
         }
     }
     bytes
 }
 
 impl Log {
-    /// Refuse what replicas would refuse, whatever the versions of the streams are, and what no log takes.
-    pub fn check_proposal(&self, parts: &[Part<'_>], meta: &[u8], payload_max_bytes: usize) -> Result<()> {
+    /// Refuse what replicas would refuse, whatever is in the log, and what no log takes.
+    pub fn check_proposal(
+        &self,
+        parts: &[Part<'_>],
+        guards: &Guards<'_>,
+        meta: &[u8],
+        payload_max_bytes: usize,
+    ) -> Result<()> {
+        guards.check_form()?;
         check_commit(parts, meta, payload_max_bytes)?;
         let (wanted, limit) = (size(parts, meta), self.segments.segment_bytes - SPARE_BYTES);
         if wanted > limit {
@@ -66,19 +78,24 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::log::builder::{PROPOSED_BYTES_MAX, commit_bytes_max};
+    use crate::log::builder::{PROPOSED_BYTES_MAX, TAG_BYTES_MAX, commit_bytes_max};
     use crate::log::record::{ALIGN_BYTES, HEAD_BYTES};
     use crate::log::segments::HEADER_BYTES;
     use crate::write::commit::NewEvent;
 
     #[test]
     fn what_a_commit_counts_is_never_less_than_it_takes() {
-        for (events, bytes) in [(1, 0), (1, 1000), (7, 3), (500, 20)] {
+        for (events, bytes, tags) in [(1, 0, 0), (1, 1000, 1), (7, 3, 3), (500, 20, 2)] {
             let data = vec![b'1'; bytes];
-            let given = vec![NewEvent { name: "Happened", data: &data }; events];
+            let tags = &["course:maths", "student:ada", "x"][..tags];
+            let given = vec![NewEvent { name: "Happened", data: &data, tags }; events];
             let parts = vec![Part { stream: "stream", events: &given, expected: None }; 3];
-            let text = 3 * ("stream".len() + events * "Happened".len());
-            let taken = commit_bytes_max(3 * events, 3 * events * bytes, 5, 3 + 3 * events, text) + PROPOSED_BYTES_MAX;
+            let tag_text: usize = tags.iter().map(|tag| tag.len()).sum();
+            let text = 3 * ("stream".len() + events * ("Happened".len() + tag_text));
+            let (all, tagged) = (3 * events, 3 * events * tags.len());
+            let taken = commit_bytes_max(all, all * bytes, 5, 3 + all + tagged, text)
+                + PROPOSED_BYTES_MAX
+                + TAG_BYTES_MAX * tagged as u64;
             assert!(size(&parts, b"12345") >= taken, "{events} events of {bytes} bytes");
         }
         assert!(SPARE_BYTES >= HEADER_BYTES + (HEAD_BYTES + ALIGN_BYTES) as u64);

@@ -12,7 +12,7 @@ use crate::store::replica::Genesis;
 const MAGIC: &[u8; 4] = b"ACTR";
 const LAYOUT: u8 = 1;
 /// The rules of applying that this version knows.
-const RULES: u8 = 1;
+const RULES: u8 = body::GUARDED;
 const HEAD_BYTES: usize = 64;
 const CRC_AT: usize = 60;
 const COMPRESSED: u8 = 1;
@@ -77,12 +77,21 @@ pub struct Head {
 impl Head {
     /// Read a record's head, and check the whole record.
     pub fn read(record: &[u8]) -> Result<Self> {
-        read(record).map(|(head, _)| head)
+        read(record).map(|read| read.head)
     }
 }
 
-/// Read a record: its head, and its body as it was before it was compressed.
-pub(super) fn read(record: &[u8]) -> Result<(Head, Cow<'_, [u8]>)> {
+/// A record that was read.
+pub(super) struct Read<'a> {
+    pub(super) head: Head,
+    /// The rules that applying it needs.
+    pub(super) rules: u8,
+    /// Its body, as it was before it was compressed.
+    pub(super) body: Cow<'a, [u8]>,
+}
+
+/// Read a record.
+pub(super) fn read(record: &[u8]) -> Result<Read<'_>> {
     let damaged = |what: &str| Error::Record(format!("a record of the ordered log is damaged: {what}"));
     if record.len() < HEAD_BYTES || &record[..4] != MAGIC {
         return Err(damaged("it does not begin as a record does; is this the log of another program?"));
@@ -128,10 +137,10 @@ pub(super) fn read(record: &[u8]) -> Result<(Head, Cow<'_, [u8]>)> {
     if body.len() != len {
         return Err(damaged("its body does not have the length that it says"));
     }
-    Ok((head, body))
+    Ok(Read { head, rules, body })
 }
 
-fn write(head: &Head, body: &[u8]) -> Result<Vec<u8>> {
+fn write(head: &Head, rules: u8, body: &[u8]) -> Result<Vec<u8>> {
     if head.time_ms > TIME_MAX_MS {
         return Err(Error::Invalid(format!("a time of {} ms after 1970 is none", head.time_ms)));
     }
@@ -142,7 +151,7 @@ fn write(head: &Head, body: &[u8]) -> Result<Vec<u8>> {
     let stored = packed.as_deref().unwrap_or(body);
     let mut record = Vec::with_capacity(HEAD_BYTES + stored.len());
     record.extend_from_slice(MAGIC);
-    record.extend_from_slice(&[LAYOUT, RULES, head.kind as u8, if packed.is_some() { COMPRESSED } else { 0 }]);
+    record.extend_from_slice(&[LAYOUT, rules, head.kind as u8, if packed.is_some() { COMPRESSED } else { 0 }]);
     record.extend_from_slice(&head.store_id);
     record.extend_from_slice(&head.session);
     record.extend_from_slice(&head.number.to_le_bytes());
@@ -160,12 +169,12 @@ pub fn genesis_record(genesis: Genesis) -> Result<Vec<u8>> {
     Options { segment_bytes, ..Options::default() }.check()?;
     let mut body = Vec::new();
     put_varint(&mut body, segment_bytes);
-    write(&Head { kind: Kind::Genesis, store_id, session: [0; 16], number: 0, time_ms: 0 }, &body)
+    write(&Head { kind: Kind::Genesis, store_id, session: [0; 16], number: 0, time_ms: 0 }, body::PLAIN, &body)
 }
 
 /// What a record brings into being; None if it is of another kind.
 pub fn read_genesis(record: &[u8]) -> Result<Option<Genesis>> {
-    let (head, body) = read(record)?;
+    let Read { head, body, .. } = read(record)?;
     if head.kind == Kind::Genesis { genesis_of(&head, &body).map(Some) } else { Ok(None) }
 }
 
@@ -186,7 +195,8 @@ pub fn commits_record(
     time_ms: u64,
     proposals: &[Proposal<'_>],
 ) -> Result<Vec<u8>> {
-    write(&numbered(Kind::Commits, store_id, session, number, time_ms)?, &body::write(proposals))
+    let (rules, body) = body::write(proposals);
+    write(&numbered(Kind::Commits, store_id, session, number, time_ms)?, rules, &body)
 }
 
 /// A record of reactions, a part of one, or a record of a member.
@@ -201,7 +211,7 @@ pub fn body_record(
     if !matches!(kind, Kind::Reactions | Kind::Member | Kind::Part) {
         return Err(Error::Invalid(format!("a record of kind {:?} is not made of a body", kind.name())));
     }
-    write(&numbered(kind, store_id, session, number, time_ms)?, body)
+    write(&numbered(kind, store_id, session, number, time_ms)?, body::PLAIN, body)
 }
 
 fn numbered(kind: Kind, store_id: [u8; 16], session: [u8; 16], number: u64, time_ms: u64) -> Result<Head> {

@@ -25,6 +25,8 @@ pub(crate) struct Grown {
     records: bool,
     /// Of the file, when it is made; earlier ones are read too.
     format: u32,
+    /// Whether this one has an earlier one.
+    earlier: bool,
     windows: Sparse<Map>,
     /// As far as this handle knows.
     len: AtomicU64,
@@ -32,15 +34,23 @@ pub(crate) struct Grown {
     ready: AtomicU64,
 }
 
-/// Areas whose files have come to another format since, and to which.
-const LATER_FORMATS: [(u8, u32); 1] = [(66, FORMAT + 1)];
+/// An area whose files have come to another format since.
+struct Later {
+    area: u8,
+    format: u32,
+    /// Whether a file of the earlier one becomes one of this when it is opened.
+    raised: bool,
+}
+
+const LATER: [Later; 2] =
+    [Later { area: 2, format: FORMAT + 1, raised: false }, Later { area: 66, format: FORMAT + 1, raised: true }];
 
 impl Grown {
     fn new(name: String, area: u8, file: Box<dyn DiskFile>, writable: bool) -> Self {
-        let format = LATER_FORMATS.iter().find(|(of, _)| *of == area).map_or(FORMAT, |(_, format)| *format);
+        let format = LATER.iter().find(|later| later.area == area).map_or(FORMAT, |later| later.format);
         let (len, ready) = (AtomicU64::new(0), AtomicU64::new(0));
         let records = file.records();
-        Self { name, area, file, writable, records, format, windows: Sparse::new(), len, ready }
+        Self { name, area, file, writable, records, format, earlier: false, windows: Sparse::new(), len, ready }
     }
 
     fn header(&self, store_id: &[u8; 16], generation: u32) -> Line {
@@ -84,7 +94,7 @@ impl Grown {
     ) -> Result<Self> {
         let access = if writable { Access::Write } else { Access::Read };
         let file = disk.open(&name, access).doing(|| format!("opening {name}"))?;
-        let grown = Self::new(name, area, file, writable);
+        let mut grown = Self::new(name, area, file, writable);
         if writable {
             grown.fill(true)?;
         }
@@ -101,7 +111,7 @@ impl Grown {
         generation: u32,
     ) -> Result<(Self, bool)> {
         let file = disk.open(&name, Access::Write).doing(|| format!("opening {name}"))?;
-        let grown = Self::new(name, area, file, true);
+        let mut grown = Self::new(name, area, file, true);
         grown.fill(true)?;
         if grown.has_head(store_id, generation)? {
             return Ok((grown, false));
@@ -112,7 +122,7 @@ impl Grown {
         Ok((grown, true))
     }
 
-    fn has_head(&self, store_id: &[u8; 16], generation: u32) -> Result<bool> {
+    fn has_head(&mut self, store_id: &[u8; 16], generation: u32) -> Result<bool> {
         if self.measure()? < LINE_BYTES as u64 {
             return Ok(false);
         }
@@ -126,13 +136,22 @@ impl Grown {
             )));
         }
         if self.format > FORMAT && header == self.header_of(FORMAT, store_id, generation) {
-            // Its lines are read as they are; earlier versions must not write to it any more.
-            if self.writable {
+            // Its lines are read as they are.
+            let raised = LATER.iter().any(|later| later.area == self.area && later.raised);
+            self.earlier = !raised;
+            if raised && self.writable {
+                // Earlier versions must not write to it any more.
                 line::store(self.shared(0)?, &self.header(store_id, generation));
             }
             return Ok(true);
         }
         Ok(header == self.header(store_id, generation))
+    }
+
+    /// Whether the file is of an earlier format than what is made now, and stays so.
+    #[inline]
+    pub(crate) fn is_of_earlier_format(&self) -> bool {
+        self.earlier
     }
 
     /// Whether the file belongs to another store.

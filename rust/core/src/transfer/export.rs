@@ -15,7 +15,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 const PAGE_EVENTS: usize = 1 << 14;
 /// How many names are remembered before they are forgotten.
 const TEXTS_MAX: usize = 1 << 20;
-const HEADER: &[u8] = b"position,commit,stream,version,name,created,data,meta\n";
+const HEADER: &[u8] = b"position,commit,stream,version,name,created,data,meta,tags\n";
 static PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(6));
 
 /// How events are written as text.
@@ -59,6 +59,19 @@ impl<'a> Repeated<'a> {
         Ok(text)
     }
 
+    /// Write an event's tags as a JSON list.
+    fn put_tags(&mut self, log: &'a Log, event: &EventView<'_>, out: &mut Vec<u8>) -> Result<()> {
+        out.push(b'[');
+        for tag in event.tags.keys() {
+            if out.len() > 1 {
+                out.push(b',');
+            }
+            put_text(out, self.text(log, tag)?);
+        }
+        out.push(b']');
+        Ok(())
+    }
+
     fn look_at(&mut self, created_us: i64) -> Result<()> {
         if self.created_us != created_us || self.created.is_empty() {
             let moment = Timestamp::from_microsecond(created_us).map_err(|_| {
@@ -90,16 +103,21 @@ impl Log {
         let mut known = Repeated::default();
         let mut lines = Vec::with_capacity(2 * BUFFER_BYTES);
         let mut count = 0;
+        let mut tags = Vec::new();
         if format == Format::Csv {
             lines.extend_from_slice(HEADER);
         }
         while let Some(events) = query.next_page(self, PAGE_EVENTS)? {
             for event in &events {
                 let (stream, name) = (known.text(self, event.stream)?, known.text(self, event.name)?);
+                tags.clear();
+                if !event.tags.is_empty() {
+                    known.put_tags(self, event, &mut tags)?;
+                }
                 known.look_at(event.created)?;
                 match format {
-                    Format::JsonLines => put_line(&mut lines, event, stream, name, &known.created),
-                    Format::Csv => put_row(&mut lines, event, stream, name, &known.created),
+                    Format::JsonLines => put_line(&mut lines, event, stream, name, &known.created, &tags),
+                    Format::Csv => put_row(&mut lines, event, stream, name, &known.created, &tags),
                 }
                 if lines.len() > BUFFER_BYTES {
                     out.write_all(&lines).doing(|| "writing an export".to_owned())?;
@@ -121,7 +139,7 @@ fn put_number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn put_line(out: &mut Vec<u8>, event: &EventView<'_>, stream: &str, name: &str, created: &str) {
+fn put_line(out: &mut Vec<u8>, event: &EventView<'_>, stream: &str, name: &str, created: &str, tags: &[u8]) {
     out.extend_from_slice(br#"{"position":"#);
     put_number(out, event.position);
     out.extend_from_slice(br#","commit":"#);
@@ -138,6 +156,10 @@ fn put_line(out: &mut Vec<u8>, event: &EventView<'_>, stream: &str, name: &str, 
     put_json(out, event.data);
     out.extend_from_slice(br#","meta":"#);
     put_json(out, if event.meta.is_empty() { b"null" } else { event.meta });
+    if !tags.is_empty() {
+        out.extend_from_slice(br#","tags":"#);
+        out.extend_from_slice(tags);
+    }
     out.extend_from_slice(b"}\n");
 }
 
@@ -154,7 +176,7 @@ fn put_json(out: &mut Vec<u8>, json: &[u8]) {
     }
 }
 
-fn put_row(out: &mut Vec<u8>, event: &EventView<'_>, stream: &str, name: &str, created: &str) {
+fn put_row(out: &mut Vec<u8>, event: &EventView<'_>, stream: &str, name: &str, created: &str, tags: &[u8]) {
     put_number(out, event.position);
     out.push(b',');
     put_number(out, event.commit);
@@ -170,6 +192,8 @@ fn put_row(out: &mut Vec<u8>, event: &EventView<'_>, stream: &str, name: &str, c
     put_field(out, event.data);
     out.push(b',');
     put_field(out, event.meta);
+    out.push(b',');
+    put_field(out, tags);
     out.push(b'\n');
 }
 

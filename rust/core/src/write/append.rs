@@ -15,6 +15,7 @@ use crate::shared::lock::Guard;
 use crate::store::log::Log;
 use crate::store::writer::Writer;
 use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience, Stamp};
+use crate::write::condition::{Guards, check_tags, concerns_tags};
 use crate::write::plan::{Plan, Touched, bytes_max, plan};
 
 /// How often an append that does not flush looks whether the store is still there.
@@ -23,17 +24,30 @@ const PLACE_CHECK_US: i64 = 100_000;
 impl Log {
     /// Append all parts as one commit: all of it or nothing.
     pub fn append(&self, parts: &[Part<'_>], meta: &[u8], patience: Patience) -> Result<AppendedParts> {
-        self.append_from(parts, meta, patience, None)
+        self.append_if(parts, &Guards::default(), meta, patience)
+    }
+
+    /// The same, if what guards it holds.
+    pub fn append_if(
+        &self,
+        parts: &[Part<'_>],
+        guards: &Guards<'_>,
+        meta: &[u8],
+        patience: Patience,
+    ) -> Result<AppendedParts> {
+        guards.check_form()?;
+        self.append_from(parts, guards, meta, patience, None)
     }
 
     /// Append a commit of another log, which must come to the position that it has there, with the time that it has there.
     pub fn append_copied(&self, parts: &[Part<'_>], meta: &[u8], origin: Origin) -> Result<AppendedParts> {
-        self.append_from(parts, meta, Patience::Wait, Some(origin))
+        self.append_from(parts, &Guards::default(), meta, Patience::Wait, Some(origin))
     }
 
     fn append_from(
         &self,
         parts: &[Part<'_>],
+        guards: &Guards<'_>,
         meta: &[u8],
         patience: Patience,
         origin: Option<Origin>,
@@ -49,14 +63,14 @@ impl Log {
             Patience::Wait => self.lock_writer()?,
             Patience::Try => self.try_lock_writer()?,
         };
-        let outcome = self.commit(&mut writer, parts, meta, patience, origin);
+        let outcome = self.commit(&mut writer, parts, guards, meta, patience, origin);
         drop(guard);
         drop(writer);
         if let Err(Error::Io { .. }) = &outcome {
             // Should the store have gone, then that is what there is to say.
             self.check_in_place()?;
         }
-        if let (Err(Error::Conflict { .. }), Durability::Fsync) = (&outcome, self.options.durability) {
+        if let (Err(Error::Conflict { .. } | Error::Condition { .. }), Durability::Fsync) = (&outcome, self.options.durability) {
             // Whoever was faster may be waiting for the disk still, or have died before it did. Who loads again is to
             // see what was in the way.
             self.flush_up_to(self.control.indexed_position()?)?;
@@ -107,6 +121,7 @@ impl Log {
         &self,
         writer: &mut Writer,
         parts: &[Part<'_>],
+        guards: &Guards<'_>,
         meta: &[u8],
         patience: Patience,
         origin: Option<Origin>,
@@ -125,7 +140,7 @@ impl Log {
             }
             None => Stamp { created: now, proposed: None },
         };
-        let (appended, last_position) = self.write_commit(writer, parts, meta, patience, stamp)?;
+        let (appended, last_position) = self.write_commit(writer, parts, guards, meta, patience, stamp)?;
         if self.options.durability != Durability::Fsync {
             self.control.publish(last_position);
         }
@@ -140,14 +155,25 @@ impl Log {
         &self,
         writer: &mut Writer,
         parts: &[Part<'_>],
+        guards: &Guards<'_>,
         meta: &[u8],
         patience: Patience,
         stamp: Stamp,
     ) -> Result<(AppendedParts, u64)> {
-        let index = self.index()?;
+        let mut index = self.index()?;
+        if !index.has_tags() && concerns_tags(parts, guards) {
+            if patience == Patience::Try {
+                return Err(Error::WouldWait);
+            }
+            // An earlier version has made it. From here on every commit is in it with its tags.
+            drop(index);
+            self.remake_index(self.control.log_state()?.tail)?;
+            index = self.index()?;
+        }
         let mut index_state = self.control.index_state()?;
         let mut state = self.control.log_state()?;
         let plan = plan(&index, &index_state, &mut writer.last_name, parts)?;
+        guards.check(&index, state.position)?;
 
         let count: usize = parts.iter().map(|part| part.events.len()).sum();
         let mut bytes_max = bytes_max(&plan, parts, count, meta.len());
@@ -156,8 +182,7 @@ impl Log {
         }
         let first_position = state.position + 1;
         let last_position = state.position + count as u64;
-        let lines = plan.streams.iter().map(Touched::lines).sum::<u64>()
-            + plan.names.iter().map(|(_, touched)| touched.lines()).sum::<u64>();
+        let lines = plan.touched().map(Touched::lines).sum::<u64>();
         let definitions = plan.definitions.len() as u64;
         if patience == Patience::Try
             && !(self.has_room(&state, bytes_max)? && index.table_has_room(&index_state, definitions)?)
@@ -193,8 +218,7 @@ impl Log {
         self.control.put_log_state(state);
         let commit = Preamble::read(record, place, self.seed, false)
             .ok_or_else(|| self.segments.damaged(place, Some(first_position), "a record was built wrongly"))?;
-        let touched = plan.streams.iter().chain(plan.names.iter().map(|(_, name)| name));
-        let known = touched.filter_map(|touched| Some((touched.number, touched.known?)));
+        let known = plan.touched().filter_map(|touched| Some((touched.number, touched.known?)));
         match index.apply_commit(&commit, &mut index_state, known) {
             Ok(()) => self.control.set_indexed(state.tail, state.position),
             // The commit exists, so an error would be wrong; it is the index that can be made anew.
@@ -214,6 +238,7 @@ impl Log {
         first_position: u64,
     ) -> AppendedParts {
         let mut position = first_position;
+        let mut tags = &plan.tag_keys[..];
         let mut appended = AppendedParts::with_capacity(parts.len());
         for (part, (stream, before)) in parts.iter().zip(&plan.parts) {
             let stream_key = plan.streams[*stream].number;
@@ -222,7 +247,9 @@ impl Log {
                 if name.0 != event.name {
                     name = *plan.names.iter().find(|(text, _)| *text == event.name).expect("the plan has every name");
                 }
-                builder.event(stream_key, name.1.number, version, event.data, self.seed);
+                let (own, rest) = tags.split_at(event.tags.len());
+                tags = rest;
+                builder.event(stream_key, name.1.number, version, own, event.data, self.seed);
             }
             let more = part.events.len() as u64;
             appended.push(Appended {
@@ -255,6 +282,7 @@ pub(crate) fn check_commit(parts: &[Part<'_>], meta: &[u8], payload_max_bytes: u
                 checked = Some(event.name);
             }
             check_payload(event, part.stream, payload_max_bytes)?;
+            check_tags(event.tags)?;
         }
     }
     if meta.is_empty() {

@@ -12,6 +12,8 @@ pub struct NewEvent<'a> {
     pub name: &'a str,
     /// Its payload: JSON.
     pub data: &'a [u8],
+    /// Its tags, none of them twice.
+    pub tags: &'a [&'a str],
 }
 
 /// Events to append to one stream.

@@ -2,5 +2,6 @@
 
 pub(crate) mod append;
 pub(crate) mod commit;
+pub(crate) mod condition;
 mod plan;
 pub(crate) mod snapshots;

@@ -6,12 +6,12 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 use crate::index::{Index, Key, postings};
-use crate::log::builder::commit_bytes_max;
+use crate::log::builder::{TAG_BYTES_MAX, commit_bytes_max};
 use crate::log::record::KeyKind;
 use crate::shared::control::IndexState;
 use crate::write::commit::Part;
 
-/// A stream or a name that a commit adds to.
+/// A stream, a name or a tag that a commit adds to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Touched {
     pub(super) number: u32,
@@ -40,16 +40,29 @@ pub(super) struct Plan<'a> {
     pub(super) parts: SmallVec<[(usize, u64); 1]>,
     /// One for each distinct name.
     pub(super) names: SmallVec<[(&'a str, Touched); 4]>,
+    /// One for each distinct tag.
+    pub(super) tags: SmallVec<[Touched; 4]>,
+    /// The keys of the tags of all events, one event after another.
+    pub(super) tag_keys: SmallVec<[u32; 4]>,
     pub(super) definitions: SmallVec<[(u32, KeyKind, &'a str); 2]>,
+}
+
+impl Plan<'_> {
+    /// All that the commit adds to.
+    #[inline]
+    pub(super) fn touched(&self) -> impl Iterator<Item = &Touched> {
+        self.streams.iter().chain(self.names.iter().map(|(_, name)| name)).chain(&self.tags)
+    }
 }
 
 pub(super) fn bytes_max(plan: &Plan<'_>, parts: &[Part<'_>], count: usize, meta_bytes: usize) -> u64 {
     let data = parts.iter().flat_map(|part| part.events).map(|event| event.data.len()).sum();
     let text = plan.definitions.iter().map(|(_, _, text)| text.len()).sum();
-    commit_bytes_max(count, data, meta_bytes, plan.definitions.len(), text)
+    let tags = TAG_BYTES_MAX * plan.tag_keys.len() as u64;
+    commit_bytes_max(count, data, meta_bytes, plan.definitions.len(), text) + tags
 }
 
-/// Resolve streams and names, and check versions.
+/// Resolve streams, names and tags, and check versions.
 pub(super) fn plan<'a>(
     index: &Index,
     state: &IndexState,
@@ -60,6 +73,8 @@ pub(super) fn plan<'a>(
         streams: SmallVec::with_capacity(parts.len()),
         parts: SmallVec::with_capacity(parts.len()),
         names: SmallVec::new(),
+        tags: SmallVec::new(),
+        tag_keys: SmallVec::new(),
         definitions: SmallVec::new(),
     };
     let mut next_key = state.keys;
@@ -70,6 +85,7 @@ pub(super) fn plan<'a>(
     };
     // Looked up only when there are several parts, which may name a stream more than once.
     let mut seen: HashMap<&str, usize> = HashMap::with_capacity(if parts.len() > 1 { parts.len() } else { 0 });
+    let mut tagged: HashMap<&str, usize> = HashMap::new();
     for part in parts {
         let at = match seen.get(part.stream) {
             Some(at) => *at,
@@ -107,6 +123,21 @@ pub(super) fn plan<'a>(
                 };
             }
             plan.names[last].1.added += 1;
+            for tag in event.tags {
+                let at = match tagged.get(tag) {
+                    Some(at) => *at,
+                    None => {
+                        plan.tags.push(match index.find(KeyKind::Tag, tag)? {
+                            Some((number, key)) => Touched { number, known: Some(key), added: 0 },
+                            None => define(&mut plan.definitions, KeyKind::Tag, tag),
+                        });
+                        tagged.insert(tag, plan.tags.len() - 1);
+                        plan.tags.len() - 1
+                    }
+                };
+                plan.tags[at].added += 1;
+                plan.tag_keys.push(plan.tags[at].number);
+            }
         }
     }
     Ok(plan)

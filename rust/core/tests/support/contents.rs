@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use act_fast_core::{Error, EventView, Filter, Log};
+use act_fast_core::{Condition, Error, EventView, Filter, Guards, Item, Log};
 
 /// An event, without what depends on the clock. Its position is its place in `Contents::events`, from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +12,7 @@ pub(crate) struct Event {
     pub(crate) version: u64,
     pub(crate) data: Vec<u8>,
     pub(crate) meta: Vec<u8>,
+    pub(crate) tags: Vec<String>,
 }
 
 /// All that a store holds.
@@ -57,6 +58,7 @@ pub(crate) fn spelled(log: &Log, view: &EventView<'_>) -> Result<Event, Error> {
         version: view.version,
         data: view.data.to_vec(),
         meta: view.meta.to_vec(),
+        tags: view.tags.keys().map(|key| log.text(key).map(str::to_owned)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -87,6 +89,7 @@ pub(crate) fn read(log: &Log) -> Result<Contents, Trouble> {
     }
     check_streams(log, &streams)?;
     check_names(log, &names)?;
+    check_tags(log, &events)?;
     let mut snapshots = BTreeMap::new();
     for stream in streams.keys() {
         if let Some(snapshot) = log.latest_snapshot(stream, None)? {
@@ -147,6 +150,35 @@ fn check_names(log: &Log, names: &BTreeMap<&str, Vec<(u64, &Event)>>) -> Result<
     Ok(())
 }
 
+/// Every tag leads to its events, and a condition finds the newest of them.
+fn check_tags(log: &Log, events: &[Event]) -> Result<(), Trouble> {
+    let mut tags: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    for (position, event) in (1..).zip(events) {
+        for tag in &event.tags {
+            tags.entry(tag).or_default().push(position);
+        }
+    }
+    tags.entry("nobody's").or_default();
+    for (tag, positions) in tags {
+        let what = format!("events tagged {tag:?}");
+        let filter = Filter { tags: vec![tag.to_owned()], ..Filter::default() };
+        let found: Vec<u64> = all_of(log, &filter, 30)?.into_iter().map(|(position, _)| position).collect();
+        agree(&what, &found, &positions)?;
+        let last = positions.last().copied().unwrap_or(0);
+        for after in [0, last.saturating_sub(1), last] {
+            let items = [Item { names: &[], tags: &[tag] }];
+            let guards = Guards { versions: &[], conditions: &[Condition { items: &items, after }] };
+            let newest = match log.check_guards(&guards, u64::MAX) {
+                Ok(()) => 0,
+                Err(Error::Condition { position, .. }) => position,
+                Err(error) => return Err(error.into()),
+            };
+            agree(&format!("the newest after {after} of {what}"), &newest, &if last > after { last } else { 0 })?;
+        }
+    }
+    Ok(())
+}
+
 /// Read in every way on its own, one stream and one name at a time. Each way may refuse; none may answer anything but what
 /// is expected.
 pub(crate) fn right_or_refused(log: &Log, expected: &Contents) -> Result<(), String> {
@@ -163,6 +195,7 @@ pub(crate) fn right_or_refused(log: &Log, expected: &Contents) -> Result<(), Str
         names.entry(&event.name).or_default().push((position, event));
     }
     told(check_names(log, &names))?;
+    told(check_tags(log, &expected.events))?;
     told(check_streams(log, &streams))?;
     for (stream, events) in &streams {
         let what = format!("stream {stream:?}");

@@ -4,6 +4,7 @@
 const LINE_BYTES: usize = 64;
 const IDENTITY: usize = 1;
 const PUBLISHED: usize = 5;
+const KEYS_AREA: usize = 2 << 48;
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
 
 fn word(line: &[u8], number: usize) -> u64 {
@@ -23,7 +24,7 @@ const SALTS: [u64; 8] = [
     0x5899_65cc_7537_4cc3,
 ];
 
-/// The checksum of a line of the control file, whose area is 0.
+/// The checksum of a line at an address: of the control file, whose area is 0, that is the line's number.
 fn checksum(line: &[u8], number: usize) -> [u8; 4] {
     let at = |index: usize| word(line, index) ^ SALTS[index];
     let fold = |a: u64, b: u64| {
@@ -49,6 +50,15 @@ pub(crate) fn another_boot(file: &mut [u8]) {
         let sum = checksum(line, IDENTITY);
         line[60..].copy_from_slice(&sum);
     }
+}
+
+/// Make the file `keys` of an index look as if a version of act-fast had made it that knew no tags.
+pub(crate) fn without_tags(keys: &mut [u8]) {
+    let head = &mut keys[..LINE_BYTES];
+    assert_eq!((head[8], checksum(head, KEYS_AREA)), (2, [head[60], head[61], head[62], head[63]]));
+    head[8] = 1;
+    let sum = checksum(head, KEYS_AREA);
+    head[60..].copy_from_slice(&sum);
 }
 
 /// The last position that readers see.

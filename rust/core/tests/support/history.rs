@@ -1,7 +1,7 @@
 //! What was asked of a store, in order, and what must therefore be in it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use act_fast_core::{Log, NewEvent, Part, Patience, Result};
 
@@ -53,7 +53,19 @@ impl Item {
 }
 
 fn new_event((name, data): &(String, Vec<u8>)) -> NewEvent<'_> {
-    NewEvent { name, data }
+    NewEvent { name, data, tags: tags_of(data) }
+}
+
+static TAGS: LazyLock<Vec<Vec<&str>>> = LazyLock::new(|| {
+    let tag = |kind: &str, number: usize| -> &str { Box::leak(format!("{kind}:{number}").into_boxed_str()) };
+    let some = |n: usize| [tag("course", n % 5), tag("größe", n % 7), tag("order", n)][..n % 4].to_vec();
+    (0..64).map(some).collect()
+});
+
+/// The tags that an event with this data is given: every fourth has none, others up to three.
+pub(crate) fn tags_of(data: &[u8]) -> &'static [&'static str] {
+    let sum = data.iter().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+    &TAGS[sum % TAGS.len()]
 }
 
 /// What the streams have come to.
@@ -172,7 +184,8 @@ fn events_of(item: &Item, versions: &mut Versions) -> Vec<Event> {
         for (name, data) in new {
             let version = versions.add(stream, 1) + 1;
             let (stream, name) = (stream.clone(), name.clone());
-            events.push(Event { stream, name, version, data: data.clone(), meta: meta.clone() });
+            let tags = tags_of(data).iter().map(|tag| (*tag).to_owned()).collect();
+            events.push(Event { stream, name, version, data: data.clone(), meta: meta.clone(), tags });
         }
     }
     events

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use act_fast_core::replica::{Kind, Other, Proposal, Settled, body_record, commits_record, genesis_record};
-use act_fast_core::{Filter, Genesis, Log, NewEvent, Part, Proposed};
+use act_fast_core::{Filter, Genesis, Guards, Log, NewEvent, Part, Proposed};
 
+use super::history::tags_of;
 use super::rng::Rng;
 use super::{SEGMENT_BYTES, contents};
 
@@ -60,7 +61,7 @@ impl Draft {
 }
 
 fn borrowed(part: &OwnedPart) -> Vec<NewEvent<'_>> {
-    part.1.iter().map(|(name, data)| NewEvent { name, data }).collect()
+    part.1.iter().map(|(name, data)| NewEvent { name, data, tags: tags_of(data) }).collect()
 }
 
 fn commits(wishes: &[Wish], session: [u8; 16], number: u64, time_ms: u64) -> act_fast_core::Result<Vec<u8>> {
@@ -77,7 +78,7 @@ fn commits(wishes: &[Wish], session: [u8; 16], number: u64, time_ms: u64) -> act
     let proposals: Vec<Proposal<'_>> = wishes
         .iter()
         .zip(&parts)
-        .map(|(wish, parts)| Proposal { created: wish.created, meta: &wish.meta, parts })
+        .map(|(wish, parts)| Proposal { created: wish.created, meta: &wish.meta, parts, guards: Guards::default() })
         .collect();
     commits_record(GENESIS.store_id, session, number, time_ms, &proposals)
 }

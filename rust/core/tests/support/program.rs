@@ -36,7 +36,8 @@ pub(crate) fn store() -> Arc<Log> {
 }
 
 pub(crate) fn append(log: &Log, stream: &str, names: &[&str]) -> u64 {
-    let events: Vec<_> = names.iter().map(|name| NewEvent { name, data: b"{\"customer\":\"ada\"}" }).collect();
+    let events: Vec<_> =
+        names.iter().map(|name| NewEvent { name, data: b"{\"customer\":\"ada\"}", tags: &[] }).collect();
     let part = Part { stream, events: &events, expected: None };
     log.append(&[part], b"", Patience::Wait).expect("an append")[0].last_position
 }

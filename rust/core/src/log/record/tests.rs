@@ -22,7 +22,7 @@ fn commit(builder: &mut Builder, seed: Seed, count: u64) -> Vec<u8> {
     };
     builder.commit(&new, seed);
     for version in 1..=count {
-        builder.event(3, 4, version, b"123", seed);
+        builder.event(3, 4, version, &[], b"123", seed);
     }
     builder.finish(seed).0.to_vec()
 }
@@ -121,7 +121,7 @@ proptest! {
             SEED,
         );
         for (index, data) in payloads.iter().enumerate() {
-            builder.event(3, 4, index as u64 + 1, data, SEED);
+            builder.event(3, 4, index as u64 + 1, &[], data, SEED);
         }
         let data_bytes = payloads.iter().map(Vec::len).sum();
         let (bytes, crc) = builder.finish(SEED);

@@ -20,6 +20,7 @@ struct Columns {
     created: Option<usize>,
     data: usize,
     meta: Option<usize>,
+    tags: Option<usize>,
 }
 
 impl Columns {
@@ -41,6 +42,7 @@ impl Columns {
             created: find("created"),
             data: need("data")?,
             meta: find("meta"),
+            tags: find("tags"),
         })
     }
 }
@@ -110,5 +112,6 @@ fn take(restoring: &mut Restoring, columns: &Columns, record: &StringRecord) -> 
         data: record.get(columns.data).unwrap_or_default(),
         checked: false,
         meta: field(columns.meta).map(Meta::parse).transpose()?,
+        tags: field(columns.tags).unwrap_or_default(),
     })
 }

@@ -36,6 +36,8 @@ struct Line<'a> {
     data: Option<&'a RawValue>,
     #[serde(borrow)]
     meta: Option<&'a RawValue>,
+    #[serde(borrow)]
+    tags: Option<&'a RawValue>,
 }
 
 /// A payload may be `null`, which is not the same as none.
@@ -84,6 +86,7 @@ struct Event {
     created: Option<i64>,
     data: Range<usize>,
     meta: Option<(Range<usize>, Option<CausedBy>)>,
+    tags: Option<Range<usize>>,
 }
 
 /// Some lines, to be read.
@@ -231,6 +234,7 @@ fn event(text: &str, line: u64, block: &str) -> Result<Event> {
         created,
         data: range(data, block),
         meta,
+        tags: found.tags.map(|tags| range(tags.get(), block)),
     })
 }
 
@@ -247,6 +251,7 @@ fn add(restoring: &mut Restoring, taken: Taken, file: &str) -> Result<()> {
             data: &text[event.data],
             checked: true,
             meta: event.meta.map(|(at, cause)| Meta::again(&text[at], cause)),
+            tags: event.tags.map_or("", |at| &text[at]),
         };
         restoring.add(&row).map_err(|error| in_source(error, file, "line", event.line))?;
     }

@@ -11,6 +11,7 @@ mod positions;
 mod swap;
 mod writer;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,11 +19,12 @@ use std::sync::Arc;
 use crate::clock::now_us;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::log::builder::commit_bytes_max;
+use crate::log::builder::{TAG_BYTES_MAX, commit_bytes_max};
 use crate::log::record::KeyKind;
 use crate::names;
 use crate::payload::check::check;
 use crate::recovery::verify::verify;
+use crate::write::condition::check_tags;
 use positions::Positions;
 use swap::Destination;
 use writer::{LogWriter, NewEvent};
@@ -55,6 +57,8 @@ pub struct Row<'a> {
     pub checked: bool,
     /// What its commit carries.
     pub meta: Option<Meta<'a>>,
+    /// Its tags: a JSON list of texts, or nothing.
+    pub tags: &'a str,
 }
 
 /// What was restored.
@@ -91,6 +95,7 @@ struct Commit {
     meta: Vec<u8>,
     events: Vec<Gathered>,
     data: Vec<u8>,
+    tags: Vec<u32>,
     definitions: Vec<(u32, KeyKind, Range<usize>)>,
     text: String,
 }
@@ -101,12 +106,14 @@ struct Gathered {
     name: u32,
     version: u64,
     data: Range<usize>,
+    tags: Range<usize>,
 }
 
 impl Commit {
     fn bytes_max(&self) -> u64 {
         let texts = self.text.len();
-        commit_bytes_max(self.events.len(), self.data.len(), self.meta.len(), self.definitions.len(), texts)
+        let tags = TAG_BYTES_MAX * self.tags.len() as u64;
+        commit_bytes_max(self.events.len(), self.data.len(), self.meta.len(), self.definitions.len(), texts) + tags
     }
 
     fn define(&mut self, key: u32, kind: KeyKind, text: &str) {
@@ -120,6 +127,7 @@ impl Commit {
         self.meta.clear();
         self.events.clear();
         self.data.clear();
+        self.tags.clear();
         self.definitions.clear();
         self.text.clear();
     }
@@ -133,6 +141,7 @@ pub struct Restoring {
     segment_bytes: u64,
     streams: HashMap<Box<str>, Stream>,
     names: HashMap<Box<str>, u32>,
+    tags: HashMap<Box<str>, u32>,
     keys: u32,
     positions: Positions,
     commit: Commit,
@@ -154,6 +163,7 @@ impl Restoring {
             segment_bytes,
             streams: HashMap::new(),
             names: HashMap::new(),
+            tags: HashMap::new(),
             keys: 0,
             positions: Positions::default(),
             commit: Commit::default(),
@@ -232,11 +242,12 @@ impl Restoring {
         self.positions.add(row.position, self.restored.events + 1).map_err(invalid)?;
         let version = self.stream_of(row)?;
         let name = self.name_of(row.name)?;
+        let tags = self.tags_of(row.tags)?;
         let commit = &mut self.commit;
         let start = commit.data.len();
         commit.data.extend_from_slice(row.data.as_bytes());
         let (stream, version) = version;
-        commit.events.push(Gathered { stream, name, version, data: start..commit.data.len() });
+        commit.events.push(Gathered { stream, name, version, data: start..commit.data.len(), tags });
         self.restored.events += 1;
         if writer::fits(commit.bytes_max(), self.segment_bytes) {
             return Ok(());
@@ -278,11 +289,34 @@ impl Restoring {
         Ok(key)
     }
 
+    /// Which of the commit's tags are those of a row.
+    fn tags_of(&mut self, given: &str) -> Result<Range<usize>> {
+        let start = self.commit.tags.len();
+        if given.is_empty() {
+            return Ok(start..start);
+        }
+        let tags: Vec<Cow<'_, str>> =
+            serde_json::from_str(given).map_err(|_| invalid("`tags` is no JSON list of texts"))?;
+        check_tags(&tags.iter().map(|tag| &**tag).collect::<Vec<_>>())?;
+        for tag in &tags {
+            let key = match self.tags.get(&**tag) {
+                Some(key) => *key,
+                None => {
+                    let key = self.new_key(KeyKind::Tag, tag)?;
+                    self.tags.insert((**tag).into(), key);
+                    key
+                }
+            };
+            self.commit.tags.push(key);
+        }
+        Ok(start..self.commit.tags.len())
+    }
+
     fn new_key(&mut self, kind: KeyKind, text: &str) -> Result<u32> {
         let key = self.keys;
         self.keys = key
             .checked_add(1)
-            .ok_or_else(|| Error::Full("a log cannot have that many streams and event names".to_owned()))?;
+            .ok_or_else(|| Error::Full("a log cannot have that many streams, event names and tags".to_owned()))?;
         self.commit.define(key, kind, text);
         Ok(key)
     }
@@ -300,6 +334,7 @@ impl Restoring {
                 stream: event.stream,
                 name: event.name,
                 version: event.version,
+                tags: &commit.tags[event.tags.clone()],
                 data: &commit.data[event.data.clone()],
             });
             writer.commit(commit.created, &commit.meta, &definitions, events, commit.bytes_max())?;

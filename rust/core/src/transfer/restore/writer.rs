@@ -16,6 +16,7 @@ pub(super) struct NewEvent<'a> {
     pub(super) stream: u32,
     pub(super) name: u32,
     pub(super) version: u64,
+    pub(super) tags: &'a [u32],
     pub(super) data: &'a [u8],
 }
 
@@ -83,7 +84,7 @@ impl LogWriter {
         };
         self.builder.commit(&new, self.seed);
         for event in events {
-            self.builder.event(event.stream, event.name, event.version, event.data, self.seed);
+            self.builder.event(event.stream, event.name, event.version, event.tags, event.data, self.seed);
         }
         let len = self.put()?;
         self.state.tail += len;

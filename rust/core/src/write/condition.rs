@@ -1,0 +1,169 @@
+//! Conditions: what must not have happened since the caller looked, and what other streams must be like. Checked under the
+//! writer's lock, against all that is written. The rules are told in `docs/decisions.md`.
+
+use crate::error::{Error, Result};
+use crate::index::{Index, Key};
+use crate::log::record::KeyKind;
+use crate::names;
+use crate::store::log::Log;
+use crate::write::commit::Part;
+
+/// The most tags that an event, or an item, may have.
+pub(crate) const TAGS_MAX: usize = 64;
+/// The most items of a query.
+const ITEMS_MAX: usize = 1000;
+
+/// One alternative of a query: events with one of the names and all of the tags. None of either: any event.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Item<'a> {
+    /// The names, any of which will do.
+    pub names: &'a [&'a str],
+    /// The tags, all of which it takes.
+    pub tags: &'a [&'a str],
+}
+
+/// That no event behind a position matches any of some items.
+#[derive(Clone, Copy, Debug)]
+pub struct Condition<'a> {
+    /// The items; at least one.
+    pub items: &'a [Item<'a>],
+    /// The position behind which nothing may match.
+    pub after: u64,
+}
+
+/// What must hold for a commit besides the versions of the streams that it writes to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Guards<'a> {
+    /// Streams and the versions that they must have.
+    pub versions: &'a [(&'a str, u64)],
+    /// All of these must hold.
+    pub conditions: &'a [Condition<'a>],
+}
+
+impl Guards<'_> {
+    /// Refuse what can be no guards.
+    pub(crate) fn check_form(&self) -> Result<()> {
+        for (stream, _) in self.versions {
+            names::check("stream", stream)?;
+        }
+        for condition in self.conditions {
+            if condition.items.is_empty() || condition.items.len() > ITEMS_MAX {
+                return Err(Error::Invalid(format!(
+                    "a query has {} items; it must have 1 to {ITEMS_MAX}",
+                    condition.items.len()
+                )));
+            }
+            for item in condition.items {
+                item.check()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn asks_for_tags(&self) -> bool {
+        self.conditions.iter().flat_map(|condition| condition.items).any(|item| !item.tags.is_empty())
+    }
+
+    /// Refuse a commit that they stand against, behind the position `last`.
+    pub(super) fn check(&self, index: &Index, last: u64) -> Result<()> {
+        for (stream, expected) in self.versions {
+            let found = index.find(KeyKind::Stream, stream)?;
+            let actual = found.map_or(Ok(0), |(_, key)| index.count_up_to(&key, last))?;
+            if actual != *expected {
+                return Err(Error::Conflict { stream: (*stream).to_owned(), expected: *expected, actual });
+            }
+        }
+        for condition in self.conditions {
+            let mut newest = 0;
+            for item in condition.items {
+                newest = newest.max(item.newest(index, condition.after.max(newest), last)?.unwrap_or(0));
+            }
+            if newest > 0 {
+                return Err(Error::Condition { after: condition.after, position: newest });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Log {
+    /// Refuse what guards stand against, as the log was when a position was its last: what an append would have been told then.
+    pub fn check_guards(&self, guards: &Guards<'_>, position: u64) -> Result<()> {
+        guards.check_form()?;
+        let position = position.min(self.head()?);
+        self.reading(|index| guards.check(index, position))
+    }
+}
+
+impl Item<'_> {
+    fn check(&self) -> Result<()> {
+        for name in self.names {
+            names::check("event name", name)?;
+        }
+        check_tags(self.tags)
+    }
+
+    /// The position of the newest event that matches, if one does behind `after`. The keys' positions are walked from the
+    /// newest down, each time to the newest that the next key has at or below where the last one stands.
+    fn newest(&self, index: &Index, after: u64, last: u64) -> Result<Option<u64>> {
+        let mut tags = Vec::with_capacity(self.tags.len());
+        for tag in self.tags {
+            match index.find(KeyKind::Tag, tag)? {
+                Some((_, key)) => tags.push(key),
+                None => return Ok(None),
+            }
+        }
+        let mut names = Vec::with_capacity(self.names.len());
+        for name in self.names {
+            names.extend(index.find(KeyKind::Name, name)?.map(|(_, key)| key));
+        }
+        if names.is_empty() && !self.names.is_empty() {
+            return Ok(None);
+        }
+        let mut position = last;
+        while position > after {
+            let start = position;
+            for tag in &tags {
+                position = at_or_below(index, tag, position)?;
+            }
+            if !names.is_empty() {
+                let mut nearest = 0;
+                for name in &names {
+                    nearest = nearest.max(at_or_below(index, name, position)?);
+                }
+                position = nearest;
+            }
+            if position == start {
+                return Ok(Some(position));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A key's newest position at or below another one; 0 when there is none.
+fn at_or_below(index: &Index, key: &Key, position: u64) -> Result<u64> {
+    match index.count_up_to(key, position)? {
+        0 => Ok(0),
+        ordinal => index.posting(key, ordinal),
+    }
+}
+
+/// Whether a commit has to do with tags.
+pub(super) fn concerns_tags(parts: &[Part<'_>], guards: &Guards<'_>) -> bool {
+    guards.asks_for_tags() || parts.iter().flat_map(|part| part.events).any(|event| !event.tags.is_empty())
+}
+
+/// Refuse what cannot be the tags of an event.
+pub(crate) fn check_tags(tags: &[&str]) -> Result<()> {
+    if tags.len() > TAGS_MAX {
+        return Err(Error::Invalid(format!("there are {} tags; at most {TAGS_MAX} are allowed", tags.len())));
+    }
+    for (at, tag) in tags.iter().enumerate() {
+        names::check("tag", tag)?;
+        if tags[..at].contains(tag) {
+            return Err(Error::Invalid("a tag is given twice; give it once".to_owned()));
+        }
+    }
+    Ok(())
+}
