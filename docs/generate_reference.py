@@ -46,7 +46,7 @@ PAGES: Final = [
         "Events, states, actions",
         [
             *("Event", "State", "reducer", "Reducer", "action", "Action", "invariant", "Invariant", "Backoff"),
-            *("upcast", "Upcast"),
+            *("upcast", "Upcast", "Tag", "TagKey", "View", "Seen", "at", "decision", "DecisionFunction", "Decided"),
         ],
     ),
     Page(

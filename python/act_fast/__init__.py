@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from act_fast._app.act import Act
 from act_fast._app.address import Address
+from act_fast._app.decision import Decided, DecisionFunction, decision
 from act_fast._app.slice import Component, Slice
 from act_fast._core import Appended, Columns, __version__
 from act_fast._declared.functions import collect, count, distinct, first, last, maximum, minimum, total
@@ -17,6 +18,7 @@ from act_fast._events.context import Ambient
 from act_fast._events.correlation import new_correlation
 from act_fast._events.event import Event
 from act_fast._events.meta import ActionCause, Actor, Causation, EventCause, Meta
+from act_fast._events.tags import Tag, TagKey
 from act_fast._events.upcast import Upcast, upcast
 from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
@@ -34,6 +36,7 @@ from act_fast._states.invariant import Invariant, invariant
 from act_fast._states.reducer import Reducer, reducer
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
+from act_fast._states.view import Seen, View, at
 from act_fast._workers.host import Host
 from act_fast.errors import (
     ActError,
@@ -125,6 +128,8 @@ __all__ = [
     "Connection",
     "Correlation",
     "Cursor",
+    "Decided",
+    "DecisionFunction",
     "DecodeError",
     "DefinitionError",
     "Drained",
@@ -160,6 +165,7 @@ __all__ = [
     "RestoreError",
     "Restored",
     "RetryAfterError",
+    "Seen",
     "Settled",
     "Skipped",
     "Slice",
@@ -179,19 +185,24 @@ __all__ = [
     "StoredSnapshot",
     "StreamClosedError",
     "StreamInfo",
+    "Tag",
+    "TagKey",
     "Target",
     "TrimmedError",
     "Unknown",
     "Upcast",
     "ValidationError",
     "VerifyReport",
+    "View",
     "WebhookError",
     "__version__",
     "action",
+    "at",
     "batch",
     "collect",
     "connect",
     "count",
+    "decision",
     "distinct",
     "first",
     "invariant",

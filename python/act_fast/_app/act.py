@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
 
 from act_fast._app.address import Address, open_store
+from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction, decide
 from act_fast._app.exchange_verbs import Exchanges
 from act_fast._app.reaction_verbs import Reacts
 from act_fast._app.slice import Component
@@ -30,6 +31,7 @@ from act_fast._runtime.observers import Failure, Observed
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
+from act_fast._states.view import Seen
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.conditions import Conditions, spelled_out
@@ -43,6 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["Act"]
 
 S = TypeVar("S", bound=State)
+A = TypeVar("A", bound=State)
+B = TypeVar("B", bound=State)
+C = TypeVar("C", bound=State)
 P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., object])
@@ -180,6 +185,53 @@ class Act(Reacts, Exchanges):
         `OutcomeUnknownError`, a `StoreError`, after which you have to load the stream to find out.
         """
         return self._engine.do(action, stream, args, kwargs, self._actor, self._expected)
+
+    @overload
+    def decide(self, decision: Decider1[A, P], first: Seen[A], /, *args: P.args, **kwargs: P.kwargs) -> Decided: ...
+    @overload
+    def decide(
+        self, decision: Decider2[A, B, P], first: Seen[A], second: Seen[B], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Decided: ...
+    @overload
+    def decide(
+        self,
+        decision: Decider3[A, B, C, P],
+        first: Seen[A],
+        second: Seen[B],
+        third: Seen[C],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Decided: ...
+    def decide(self, decision: DecisionFunction[Any], /, *given: Any, **kwargs: Any) -> Decided:
+        """Decide on views and states, and append what the decision returns, if nothing that it saw has changed.
+
+            app.decide(enrol, Course.of("maths"), Student.of("ada"))
+
+        The events that views fold are looked at as of now, the states of streams at their versions. The decision is
+        called with them and with the arguments behind them. What it returns is appended as one commit: events to the
+        stream of what was given first (`course-maths` for `Course.of("maths")`), `Append`s to the streams that they
+        name. It is refused if an event that one of the views would have folded, or one of a state's stream, was
+        appended meanwhile; then it is decided again, as often as the decision's `retries` allow.
+
+        Args:
+            decision: a function that is decorated with `@decision`.
+            given: what it is based on, in the order of its parameters: one to three of `View.of(...)` and
+                `at(State, stream)`; then its own arguments.
+            kwargs: its own arguments, by name.
+
+        Raises:
+            ConflictError: something else was appended first, more often than `retries` allow.
+            DefinitionError: the decision, or what it returned, is wrong.
+            StreamClosedError: one of the streams takes no more events.
+            StoreError: the store could not append.
+
+        In each of these cases, and when the decision itself raises, nothing was appended. The exception is
+        `OutcomeUnknownError`, a `StoreError`.
+        """
+        if self._expected is not None:
+            raise ValidationError("expecting(version) is for `do`: a decision expects what it has seen")
+        return decide(self._engine, decision, given, kwargs, self._actor)
 
     def load(
         self,

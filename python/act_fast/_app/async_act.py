@@ -13,6 +13,7 @@ from act_fast._app.act import Act
 from act_fast._app.address import Address
 from act_fast._app.async_exchange_verbs import AsyncExchanges
 from act_fast._app.async_reaction_verbs import AsyncReacts
+from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
 from act_fast._events.committed import Committed
@@ -30,6 +31,7 @@ from act_fast._runtime.observers import Failure
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
+from act_fast._states.view import Seen
 from act_fast._workers.host import Host
 from act_fast.errors import DefinitionError
 from act_fast.stores.conditions import Conditions, spelled_out
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["AsyncAct"]
 
 S = TypeVar("S", bound=State)
+A = TypeVar("A", bound=State)
+B = TypeVar("B", bound=State)
+C = TypeVar("C", bound=State)
 P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
@@ -129,6 +134,30 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
     async def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Snapshot[S]:
         """`Act.do`, awaited."""
         return await self._threads.run(self._app.do, action, stream, *args, **kwargs)
+
+    @overload
+    async def decide(
+        self, decision: Decider1[A, P], first: Seen[A], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Decided: ...
+    @overload
+    async def decide(
+        self, decision: Decider2[A, B, P], first: Seen[A], second: Seen[B], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Decided: ...
+    @overload
+    async def decide(
+        self,
+        decision: Decider3[A, B, C, P],
+        first: Seen[A],
+        second: Seen[B],
+        third: Seen[C],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Decided: ...
+    async def decide(self, decision: DecisionFunction[Any], /, *given: Any, **kwargs: Any) -> Decided:
+        """`Act.decide`, awaited."""
+        found: Decided = await self._threads.run(self._app.decide, decision, *given, **kwargs)
+        return found
 
     async def load(
         self,

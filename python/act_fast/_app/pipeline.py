@@ -15,7 +15,7 @@ from act_fast._checks.plain_code import called, discard, is_unrun
 from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient, Here, ambient, deciding
 from act_fast._events.event import CLOSED, Event
-from act_fast._events.meta import ActionCause, Actor, Causation, Meta, encode_meta
+from act_fast._events.meta import ActionCause, Actor, Causation, Meta, decode_meta, encode_meta
 from act_fast._loading.cache import Cache, Entry
 from act_fast._loading.loader import Loaded, Loader
 from act_fast._model.decide import check_declared, check_folded, check_unchanged, decide
@@ -390,6 +390,11 @@ class Engine:
             appended,
             entry.closed,
         )
+
+    def meta_of(self, place: str, stream: str, actor: Actor | None) -> Meta:
+        """Why something is appended now, by whom."""
+        here = ambient.get() or _nobody
+        return decode_meta(self._meta(place, stream, here, here.actor if actor is None else actor))
 
     def _meta(self, place: str, stream: str, here: Here, actor: Actor | None) -> bytes:
         causation = Causation(ActionCause(place, stream, actor), here.event)

@@ -66,6 +66,7 @@ class Codec:
             found.position,
             found.created,
             found.meta,
+            found.tags,
         )
 
     def upcasted(self, name: str, data: bytes) -> tuple[str, bytes]:
@@ -73,7 +74,8 @@ class Codec:
         event = self.classes.get(name)
         if event is None or (name not in event.__upcasts__ and name == event.__stored_name__):
             return name, data
-        return encode(self.decode(name, data))
+        name, data, *_ = encode(self.decode(name, data))
+        return name, data
 
     def _claim(self, name: str, event: type[Event]) -> None:
         other = self.classes.setdefault(name, event)

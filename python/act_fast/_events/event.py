@@ -13,10 +13,12 @@ from act_fast._checks.pydantic_types import core_schema_of, json_schema_of
 from act_fast._events.constant_defaults import check_body, check_constant
 from act_fast._events.fields import check_annotated, check_fields, fields_with_hint
 from act_fast._events.finite import check_finite, may_hold_floats
+from act_fast._events.tags import Tagging, tagging_of, tags_of
 from act_fast._events.upcast import Upcast, add_upcast
+from act_fast._rows import EventPair
 from act_fast.errors import DefinitionError, ValidationError
 
-__all__ = ["CLOSED", "Event", "EventMeta", "encode", "holds_floats"]
+__all__ = ["CLOSED", "Event", "EventMeta", "encode", "holds_floats", "tagged"]
 
 CLOSED = "$closed"
 """The stored name of the event that ends a stream. Names that begin with $ are the framework's own."""
@@ -31,6 +33,7 @@ class EventMeta(msgspec.StructMeta):
 
     __floats__: bool
     __decoder__: msgspec.json.Decoder[Any] | None
+    __tagging__: Tagging | None
 
     def __new__(
         metacls,
@@ -47,6 +50,7 @@ class EventMeta(msgspec.StructMeta):
         namespace["__upcasts__"] = {}
         namespace["__floats__"] = True
         namespace["__decoder__"] = None
+        namespace["__tagging__"] = None
         with fields_with_hint(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, namespace, **config)
         _check_shape(cls)
@@ -59,6 +63,8 @@ class EventMeta(msgspec.StructMeta):
         with suppress(NameError):  # a field may name a class that is defined later; looked at again for an app
             check_constant(cls)
         holds_floats(cls)
+        with suppress(NameError):
+            cls.__tagging__ = tagging_of(cls)
         return cls
 
 
@@ -110,6 +116,7 @@ class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
     __upcasts__: ClassVar[dict[str, Upcast[Any, Any]]]
     __floats__: ClassVar[bool]
     __decoder__: ClassVar[msgspec.json.Decoder[Any] | None]
+    __tagging__: ClassVar[Tagging | None]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -120,8 +127,10 @@ class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
         return json_schema_of(cls)
 
 
-def encode(event: Event) -> tuple[str, bytes]:
+def encode(event: Event) -> EventPair:
     """The event's name in the log and its data as JSON, which has been decoded once: a constructor checks nothing.
+
+    Behind them are its tags, if it has any.
 
     Raises:
         ValidationError: it holds what its class does not allow, or what is not JSON, such as a float that is no number.
@@ -143,7 +152,17 @@ def encode(event: Event) -> tuple[str, bytes]:
         if isinstance(error, msgspec.ValidationError) and _is_json(data):
             raise _wrong(event, error) from None
         # A part that it was given as JSON is none; whoever keeps it says what is wrong there.
-    return event.__stored_name__, data
+    return tagged(event, data) if event.__tagging__ != () else (event.__stored_name__, data)
+
+
+def tagged(event: Event, data: bytes) -> EventPair:
+    """An event's name and data with its tags, of a class that may have some."""
+    kind = type(event)
+    if kind.__tagging__ is None:
+        with suppress(NameError):  # a field may name a class that is defined later
+            kind.__tagging__ = tagging_of(kind)
+    tags = tags_of(event, kind.__tagging__ or ())
+    return (kind.__stored_name__, data, tags) if tags else (kind.__stored_name__, data)
 
 
 def _decoder(event: EventMeta) -> msgspec.json.Decoder[Any]:

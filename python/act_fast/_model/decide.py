@@ -10,9 +10,10 @@ from act_fast._checks.msgspec_errors import misfit
 from act_fast._checks.own_values import own
 from act_fast._checks.round_trip import difference
 from act_fast._events.context import deciding
-from act_fast._events.event import Event
+from act_fast._events.event import Event, tagged
 from act_fast._events.finite import check_finite
 from act_fast._events.meta import Actor
+from act_fast._rows import EventPair
 from act_fast._states.action import Action
 from act_fast.errors import DefinitionError, InvariantError
 
@@ -30,11 +31,11 @@ class Decision(msgspec.Struct, gc=False):
 
     Attributes:
         events: the events as they will be read again, which is as they are folded.
-        encoded: their stored names and data.
+        encoded: their stored names and data, with their tags if they have any.
     """
 
     events: list[Event]
-    encoded: list[tuple[str, bytes]]
+    encoded: list[EventPair]
 
 
 def decide(
@@ -174,7 +175,7 @@ def _several(action: Action[Any, Any, Any], found: object) -> Iterable[Any]:
     return found
 
 
-def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], event: Event) -> tuple[Event, tuple[str, bytes]]:
+def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], event: Event) -> tuple[Event, EventPair]:
     """An event encoded, and decoded again: what does not come back would not come back from the log either."""
     kind = type(event)
     decode = fold.decoders.get(kind)
@@ -184,7 +185,8 @@ def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], event: Event) -> 
         data = _encode(event)
         if kind in fold.floating:
             check_finite(event, data)
-        return decode(data), (kind.__stored_name__, data)
+        pair = (kind.__stored_name__, data) if kind.__tagging__ == () else tagged(event, data)
+        return decode(data), pair
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DefinitionError(f"{action.place} returned {misfitting(kind, error)}") from None
 

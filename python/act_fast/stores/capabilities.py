@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeAlias
 
 from act_fast._core import Appended, Columns, Query, Replay
-from act_fast._rows import CommitRow, Filter, Row
+from act_fast._rows import CommitRow, EventPair, Filter, Row
 from act_fast.errors import ValidationError
 from act_fast.stores.conditions import Conditions, filter_of
 from act_fast.stores.port import Store
@@ -40,8 +40,8 @@ __all__ = [
     "transfer_of",
 ]
 
-Encoded: TypeAlias = tuple[str, bytes]
-"""An event's stored name and its data as JSON."""
+Encoded: TypeAlias = EventPair
+"""An event's stored name and its data as JSON, with its tags if it has any."""
 
 PAGE_ROWS: Final = 1000
 """How many events a page has unless it is said otherwise."""

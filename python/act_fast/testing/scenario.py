@@ -164,7 +164,7 @@ def _stored(model: Model[Any], event: Event) -> Event:
         raise ValidationError(
             f"{kind.__qualname__} is not an event of {model.definition.state.__qualname__}; it has {known}"
         )
-    name, data = encode(event)
+    name, data, *_ = encode(event)
     return model.codec.decoders[name](data)
 
 

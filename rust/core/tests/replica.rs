@@ -292,7 +292,7 @@ fn a_record_that_cannot_be_applied_stops_a_replica_until_it_can() {
         .collect();
     let cut: Vec<Vec<u8>> = (0..good.len()).map(|len| good[..len].to_vec()).collect();
     let mut bad =
-        vec![alter(4, 2), alter(5, 2), alter(6, 5), alter(7, 2), alter(7, 1), alter(56, 1), alter(64, 2), foreign];
+        vec![alter(4, 2), alter(5, 3), alter(6, 5), alter(7, 2), alter(7, 1), alter(56, 1), alter(64, 2), foreign];
     // A time that is none; a body that goes on.
     bad.push(alter(55, 1));
     let mut longer = alter(56, good.len() as u8 - 63);

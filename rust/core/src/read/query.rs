@@ -154,6 +154,8 @@ pub struct Query {
     low: u64,
     high: u64,
     backwards: bool,
+    /// None: any stream, or one that is not there.
+    stream: Option<u32>,
     wanted: Wanted,
     /// None: any event.
     items: Option<Vec<Wanted>>,
@@ -188,8 +190,10 @@ impl Log {
         let (low, high) = self.bounds(index, filter, head)?;
         let span = (high + 1).saturating_sub(low);
         let (wanted, own) = want(index, filter.names.as_deref(), &filter.tags)?;
+        let mut of_stream = None;
         let mut narrowest = if let Some(stream) = &filter.stream {
             let found = Keys::new(index.find(KeyKind::Stream, stream)?.into_iter().collect());
+            of_stream = found.keys.first().map(|(number, _)| *number);
             // Versions have no gaps, so a stream's events lie close; a tag is walked only where it has fewer.
             Some(own.filter(|own| own.count < found.count).unwrap_or(found))
         } else {
@@ -228,6 +232,7 @@ impl Log {
             low,
             high,
             backwards: filter.backwards,
+            stream: of_stream,
             wanted,
             items,
             pattern,
@@ -407,7 +412,7 @@ impl Query {
     }
 
     fn wants(&mut self, log: &Log, event: &EventView<'_>) -> Result<bool> {
-        if !self.wanted.has(event) {
+        if self.stream.is_some_and(|stream| stream != event.stream) || !self.wanted.has(event) {
             return Ok(false);
         }
         if let Some(items) = &self.items

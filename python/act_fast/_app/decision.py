@@ -1,0 +1,219 @@
+"""Deciding across streams: views and states are folded, a function decides, the append is guarded by what was seen."""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, TypeAlias, TypeVar, overload
+from weakref import WeakKeyDictionary
+
+import msgspec
+
+from act_fast._checks import arguments
+from act_fast._core import Appended
+from act_fast._events.codec import Codec
+from act_fast._events.context import deciding
+from act_fast._events.event import Event
+from act_fast._events.meta import Actor
+from act_fast._model.model import Model
+from act_fast._rows import Row
+from act_fast._runtime.backoff import Backoff
+from act_fast._states.state import State
+from act_fast._states.view import Seen, View
+from act_fast.errors import ConflictError, DefinitionError, StreamClosedError
+from act_fast.stores.append_condition import Condition, Query, QueryItem
+from act_fast.stores.values import Append
+
+if TYPE_CHECKING:
+    from act_fast._app.pipeline import Engine
+
+__all__ = ["Decided", "Decider1", "Decider2", "Decider3", "DecisionFunction", "Outcome", "decide", "decision"]
+
+P = ParamSpec("P")
+A = TypeVar("A", bound=State)
+B = TypeVar("B", bound=State)
+C = TypeVar("C", bound=State)
+
+Outcome: TypeAlias = Event | Append | Iterable[Event | Append] | None
+"""What a decision returns: events, which go to the stream of what was seen first, or appends to streams it names"""
+
+F = TypeVar("F", bound=Callable[..., Outcome])
+F_co = TypeVar("F_co", bound=Callable[..., Outcome], covariant=True)
+_BACKOFF: Final = Backoff(first=0.002, longest=0.2, jitter=1.0)
+
+
+class DecisionFunction(Generic[F_co]):
+    """A function that decides, and how often it decides again after somebody else was faster; see `decision`.
+
+    Attributes:
+        retries: how often.
+    """
+
+    def __init__(self, function: F_co, retries: int) -> None:
+        self._function = function
+        self.retries: int = retries
+
+    @property
+    def function(self) -> F_co:
+        """The function itself, for tests."""
+        return self._function
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """What became of a decision.
+
+    Attributes:
+        events: the events that it returned, in order.
+        appended: where they are, for each stream; empty if nothing was appended.
+        position: the position of the last of them; of what was looked at if there are none.
+    """
+
+    events: Sequence[Event]
+    appended: Sequence[Appended]
+    position: int
+
+
+@overload
+def decision(function: F, /) -> DecisionFunction[F]: ...
+@overload
+def decision(*, retries: int = 3) -> Callable[[F], DecisionFunction[F]]: ...
+def decision(function: F | None = None, /, *, retries: int = 3) -> Any:
+    """Make a function a decision: it takes views and states first, then arguments of its own, and returns events.
+
+        @decision
+        def enrol(course: Course, student: Student) -> Enrolled: ...
+
+        app.decide(enrol, Course.of("maths"), Student.of("ada"))
+
+    Args:
+        function: the function; a plain `def` that does nothing but decide.
+        retries: how often it decides again, on what is there then, after something else was appended meanwhile.
+    """
+    count = arguments.count("retries", retries)
+    if function is None:
+        return lambda given: DecisionFunction(given, count)
+    return DecisionFunction(function, count)
+
+
+Decider1: TypeAlias = DecisionFunction[Callable[Concatenate[A, P], Outcome]]
+Decider2: TypeAlias = DecisionFunction[Callable[Concatenate[A, B, P], Outcome]]
+Decider3: TypeAlias = DecisionFunction[Callable[Concatenate[A, B, C, P], Outcome]]
+
+
+def decide(
+    engine: "Engine",
+    decider: DecisionFunction[Any],
+    given: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    actor: Actor | None,
+) -> Decided:
+    """Fold, decide and append; again after a conflict, as often as the decision allows."""
+    if not isinstance(decider, DecisionFunction):
+        raise DefinitionError("decide takes a function that is decorated with @decision, then what it is based on")
+    seen = [each for each in given if isinstance(each, Seen)]
+    if not seen or any(isinstance(each, Seen) for each in given[len(seen) :]):
+        raise DefinitionError(
+            f"{_name(decider)}: give what it is based on first, such as Course.of(...) or at(Account, ...)"
+        )
+    if deciding.get() is not None:
+        raise DefinitionError(f"decide was called by {deciding.get()}, which may only fold or decide")
+    for attempt in range(decider.retries + 1):
+        if attempt:
+            time.sleep(_BACKOFF.wait(attempt))
+        try:
+            return _attempt(engine, decider, seen, given[len(seen) :], kwargs, actor)
+        except ConflictError:
+            if attempt == decider.retries:
+                raise
+    raise AssertionError("a last attempt returns or raises")
+
+
+def _attempt(
+    engine: "Engine",
+    decider: DecisionFunction[Any],
+    seen: Sequence[Seen[Any]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    actor: Actor | None,
+) -> Decided:
+    after = engine.store.head  # before anything is read
+    states, items, versions = [], [], {}
+    for each in seen:
+        if each.tag:
+            model = view_model(each.kind)
+            names = [*model.steps]
+            state = model.make()
+            found = engine.store.query(names=names, tags=[each.tag], before=after + 1)
+            model.rows(state, (_row(event.stream, event.version, event.name, event.data) for event in found))
+            items.append(QueryItem(names, [each.tag]))
+        else:
+            model = engine.registry.model_of(each.kind)
+            snapshot = engine.load(each.kind, each.stream, None, None, None)
+            if snapshot.closed:
+                raise StreamClosedError(each.stream)
+            state = snapshot.state
+            versions[each.stream] = snapshot.version
+        states.append(state)
+    deciding.set(f"the decision {_name(decider)}")
+    try:
+        outcome = decider.function(*states, *args, **kwargs)
+        listed = _listed(decider, outcome)
+    finally:
+        deciding.set(None)
+    appends = _appends(listed, seen[0].stream)
+    events = [event for each in appends for event in each.events if isinstance(event, Event)]
+    if not appends:
+        return Decided((), (), after)
+    appended = engine.store.append_many(
+        appends,
+        expected_versions=versions or None,
+        condition=Condition(Query(items), after) if items else None,
+        meta=engine.meta_of(_name(decider), appends[0].stream, actor),
+    )
+    return Decided(events, appended, appended[-1].last_position)
+
+
+def view_model(view: type[View]) -> Model[Any]:
+    """A view as it is folded; kept as long as the class is there."""
+    known = _models.get(view)
+    if known is None:
+        definition = view.__definition__
+        known = _models[view] = Model(definition, Codec(definition.reducers), "skip")
+    return known
+
+
+_models: WeakKeyDictionary[type[View], Model[Any]] = WeakKeyDictionary()
+
+
+def _row(stream: str, version: int, name: str, data: bytes) -> Row:
+    return 0, stream, version, name, 0, data, b"", ()
+
+
+def _listed(decider: DecisionFunction[Any], outcome: object) -> list[Event | Append]:
+    if outcome is None:
+        return []
+    if isinstance(outcome, Event | Append):
+        return [outcome]
+    if isinstance(outcome, Iterable) and not isinstance(outcome, str | bytes | dict):
+        found = list(outcome)
+        if all(isinstance(each, Event | Append) for each in found):
+            return found
+    raise DefinitionError(
+        f"{_name(decider)} returned {type(outcome).__name__}; a decision returns events, Appends, several of them, or"
+        " None"
+    )
+
+
+def _appends(listed: Sequence[Event | Append], stream: str) -> list[Append]:
+    """What goes where: events one after the other to one stream, appends as they are."""
+    appends: list[Append] = []
+    for each in listed:
+        if isinstance(each, Append):
+            appends.append(each)
+        elif appends and appends[-1].stream == stream:
+            appends[-1] = Append(stream, [*appends[-1].events, each])
+        else:
+            appends.append(Append(stream, [each]))
+    return appends
+
+
+def _name(decider: DecisionFunction[Any]) -> str:
+    return getattr(decider.function, "__name__", "a decision")

@@ -1,0 +1,276 @@
+"""Decisions on views and states: folded, decided, appended if nothing that was seen has changed."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any
+
+import pytest
+
+from act_fast import (
+    Act,
+    Actor,
+    Append,
+    AsyncAct,
+    ConcurrencyError,
+    ConditionError,
+    ConflictError,
+    DefinitionError,
+    Event,
+    LogStore,
+    State,
+    StreamClosedError,
+    Tag,
+    TagKey,
+    ValidationError,
+    View,
+    action,
+    at,
+    decision,
+    reducer,
+    total,
+)
+
+
+class CourseDefined(Event):
+    course: Tag[str]
+    seats: int
+
+
+class Enrolled(Event):
+    course: Tag[str]
+    student: Tag[str]
+
+
+class Course(View, name="course"):
+    seats: int = 0
+    taken: int = 0
+
+    @reducer
+    def defined(self, event: CourseDefined) -> None:
+        self.seats = event.seats
+
+    @reducer
+    def enrolled(self, event: Enrolled) -> None:
+        self.taken += 1
+
+
+class Student(View, name="student"):
+    courses: int = 0
+
+    @reducer
+    def enrolled(self, event: Enrolled) -> None:
+        self.courses += 1
+
+
+class FullError(Exception):
+    pass
+
+
+@decision(retries=50)
+def enrol(course: Course, student: Student, name: str, who: str, most: int = 3) -> Enrolled:
+    if course.taken >= course.seats:
+        raise FullError(name)
+    if student.courses >= most:
+        raise FullError(who)
+    return Enrolled(name, who)
+
+
+@decision
+def define(course: Course, name: str, seats: int) -> CourseDefined | None:
+    return None if course.seats == seats else CourseDefined(name, seats)
+
+
+class Opened(Event):
+    limit: int
+
+
+class Paid(Event):
+    account: Tag[str]
+    amount: int
+
+
+class Received(Event):
+    account: Tag[str]
+    amount: int
+
+
+class Account(State):
+    limit: int = 0
+    balance: int = total(Received.amount) - total(Paid.amount)
+
+    @action
+    def open(self, limit: int) -> Opened:
+        return Opened(limit)
+
+    @action
+    def receive(self, account: str, amount: int) -> Received:
+        return Received(account, amount)
+
+    @action
+    def pay(self, account: str, amount: int) -> Paid:
+        return Paid(account, amount)
+
+
+@decision
+def transfer(source: Account, target: Account, amount: int) -> list[Append]:
+    if source.balance < amount:
+        raise FullError("money")
+    return [Append("account-1", [Paid("1", amount)]), Append("account-2", [Received("2", amount)])]
+
+
+@pytest.fixture
+def app() -> Iterator[Act]:
+    with Act("memory:", Account) as app:
+        app.decide(define, Course.of("maths"), "maths", seats=2)
+        yield app
+
+
+def test_what_the_decision_returns_is_appended_to_the_stream_of_what_was_given_first(app: Act) -> None:
+    decided = app.acting(Actor("u1")).decide(enrol, Course.of("maths"), Student.of("ada"), "maths", who="ada")
+    assert decided.events == [Enrolled("maths", "ada")]
+    assert (decided.position, [each.last_version for each in decided.appended]) == (2, [2])
+    event = next(app.store.query(tags=["student:ada"]))
+    assert (event.stream, event.tags) == ("course-maths", ("course:maths", "student:ada"))
+    assert event.meta.action is not None
+    assert (event.meta.action.name, event.meta.actor) == ("enrol", Actor("u1"))
+
+
+def test_a_rule_over_several_views_holds(app: Act) -> None:
+    for who in ("ada", "bob"):
+        app.decide(enrol, Course.of("maths"), Student.of(who), "maths", who)
+    with pytest.raises(FullError, match="maths"):
+        app.decide(enrol, Course.of("maths"), Student.of("cyd"), "maths", "cyd")
+    app.decide(define, Course.of("art"), "art", 30)
+    with pytest.raises(FullError, match="ada"):
+        app.decide(enrol, Course.of("art"), Student.of("ada"), "art", "ada", most=1)
+    assert app.store.head == 4
+
+
+def test_a_decision_for_nothing_appends_nothing(app: Act) -> None:
+    decided = app.decide(define, Course.of("maths"), "maths", 2)
+    assert (decided.events, decided.appended, decided.position) == ((), (), 1)
+    assert app.store.head == 1
+
+
+def test_it_decides_again_on_what_came_meanwhile(app: Act) -> None:
+    seen: list[int] = []
+
+    @decision(retries=1)
+    def late(course: Course) -> Enrolled:
+        seen.append(course.taken)
+        if len(seen) == 1:
+            app.store.append("elsewhere", [Enrolled("maths", "bob")])
+        return Enrolled("maths", "ada")
+
+    app.decide(late, Course.of("maths"))
+    assert seen == [0, 1]
+
+
+def test_without_retries_left_the_conflict_is_raised_and_what_does_not_matter_is_none(app: Act) -> None:
+    def between(event: Event) -> Any:
+        @decision(retries=0)
+        def decider(course: Course) -> Enrolled:
+            app.store.append("elsewhere", [event])
+            return Enrolled("maths", "ada")
+
+        return decider
+
+    with pytest.raises(ConditionError):
+        app.decide(between(Enrolled("maths", "bob")), Course.of("maths"))
+    app.decide(between(Enrolled("art", "bob")), Course.of("maths"))
+    app.decide(between(Received("maths", 1)), Course.of("maths"))
+
+
+def test_states_and_views_mix_and_each_is_guarded(app: Act) -> None:
+    app.do(Account.receive, "account-1", account="1", amount=100)
+    decided = app.decide(transfer, at(Account, "account-1"), at(Account, "account-2"), 60)
+    assert [each.last_version for each in decided.appended] == [2, 1]
+    with pytest.raises(FullError):
+        app.decide(transfer, at(Account, "account-1"), at(Account, "account-2"), 60)
+    assert app.load(Account, "account-2").state.balance == 60
+
+    @decision(retries=0)
+    def late(account: Account, course: Course) -> Append:
+        app.store.append("account-1", [Paid("1", 1)])
+        return Append("elsewhere", [Enrolled("maths", "ada")])
+
+    with pytest.raises(ConcurrencyError):
+        app.decide(late, at(Account, "account-1"), Course.of("maths"))
+    assert app.store.version("elsewhere") == 0
+    app.close_stream(Account, "account-1")
+    with pytest.raises(StreamClosedError):
+        app.decide(transfer, at(Account, "account-1"), at(Account, "account-2"), 1)
+
+
+def test_one_event_may_be_of_one_view_under_several_tags() -> None:
+    class Moved(Event):
+        source: Annotated[str, TagKey("shelf")]
+        target: Annotated[str, TagKey("shelf")]
+
+    class Shelf(View, name="shelf"):
+        moves: int = 0
+
+        @reducer
+        def moved(self, event: Moved) -> None:
+            self.moves += 1
+
+    @decision
+    def move(source: Shelf, target: Shelf) -> Moved:
+        return Moved("a", f"b{source.moves}{target.moves}")
+
+    with Act("memory:") as app:
+        app.decide(move, Shelf.of("a"), Shelf.of("b00"))
+        app.decide(move, Shelf.of("a"), Shelf.of("b00"))
+        assert [event.tags for event in app.store.query()] == [("shelf:a", "shelf:b00"), ("shelf:a", "shelf:b11")]
+
+
+def test_the_last_seat_of_sixteen_threads_goes_to_one() -> None:
+    with LogStore.memory() as store:
+        app = Act(store)
+        app.decide(define, Course.of("maths"), "maths", 3)
+        barrier = threading.Barrier(16)
+
+        def one(number: int) -> str:
+            barrier.wait(60)
+            try:
+                app.decide(enrol, Course.of("maths"), Student.of(number), "maths", str(number))
+            except FullError:
+                return "full"
+            except ConflictError:
+                return "others were faster"
+            return "enrolled"
+
+        with ThreadPoolExecutor(16) as pool:
+            outcomes = list(pool.map(one, range(16)))
+        assert outcomes.count("enrolled") == len(list(store.query(names=["Enrolled"]))) == 3
+        assert set(outcomes) == {"enrolled", "full"}
+
+
+async def test_it_can_be_awaited() -> None:
+    async with AsyncAct("memory:") as app:
+        await app.decide(define, Course.of("maths"), "maths", 2)
+        decided = await app.decide(enrol, Course.of("maths"), Student.of("ada"), "maths", "ada")
+        assert decided.position == 2
+
+
+def test_what_cannot_be_decided_on_is_an_error_that_says_so(app: Act) -> None:
+    wrong: Any = app
+    with pytest.raises(DefinitionError, match="@decision"):
+        wrong.decide(lambda course: None, Course.of("maths"))
+    with pytest.raises(DefinitionError, match="based on first"):
+        wrong.decide(define, "maths", Course.of("maths"), 2)
+    with pytest.raises(DefinitionError, match="returned int"):
+        wrong.decide(decision(lambda course: 7), Course.of("maths"))
+    with pytest.raises(ValidationError, match="expecting"):
+        wrong.expecting(1).decide(define, Course.of("maths"), "maths", 2)
+    with pytest.raises(ValidationError):
+        Course.of(1.5)  # type: ignore[arg-type]
+
+    @decision
+    def nested(course: Course) -> None:
+        app.decide(define, Course.of("maths"), "maths", 9)
+
+    with pytest.raises(DefinitionError, match="decide was called by"):
+        app.decide(nested, Course.of("maths"))
+    assert app.store.head == 1

@@ -1,0 +1,61 @@
+"""`decide` knows which views and states a decision takes, in which order, and its own arguments."""
+
+from typing import assert_type
+
+from act_fast import Act, AsyncAct, Decided, Event, Tag, View, at, decision, reducer
+
+from .domain import Account
+
+
+class Enrolled(Event):
+    course: Tag[str]
+    seats: Tag[int] | None = None
+
+
+class Course(View, name="course"):
+    taken: int = 0
+
+    @reducer
+    def enrolled(self, event: Enrolled) -> None:
+        self.taken += 1
+
+
+class Student(View, name="student"):
+    courses: int = 0
+
+
+@decision
+def enrol(course: Course, student: Student, seats: int = 1) -> Enrolled:
+    return Enrolled("maths", seats)
+
+
+@decision(retries=5)
+def close(course: Course) -> list[Enrolled]:
+    return []
+
+
+@decision
+def pay(account: Account, course: Course, student: Student, amount: int) -> None:
+    return None
+
+
+async def right(app: Act, async_app: AsyncAct) -> None:
+    assert_type(app.decide(enrol, Course.of("maths"), Student.of(7)), Decided)
+    assert_type(app.decide(enrol, Course.of("maths"), Student.of("ada"), 5), Decided)
+    assert_type(app.decide(enrol, Course.of("maths"), Student.of("ada"), seats=5), Decided)
+    assert_type(app.decide(close, Course.of("maths")), Decided)
+    assert_type(app.decide(pay, at(Account, "a"), Course.of("maths"), Student.of("ada"), amount=1), Decided)
+    assert_type(await async_app.decide(close, Course.of("maths")), Decided)
+    assert_type(Enrolled("maths", 5).course, str)
+    assert_type(Enrolled("maths").seats, int | None)
+
+
+def wrong(app: Act) -> None:
+    app.decide(enrol, Student.of("ada"), Course.of("maths"))  # type: ignore[call-overload]
+    app.decide(enrol, Course.of("maths"))  # type: ignore[call-overload]
+    app.decide(enrol, Course.of("maths"), Student.of("ada"), seat=1)  # type: ignore[arg-type]
+    app.decide(enrol, Course.of("maths"), Student.of("ada"), seats="1")  # type: ignore[arg-type]
+    app.decide(close, "maths")  # type: ignore[call-overload]
+    app.decide(close, at(Account, "a"))  # type: ignore[call-overload]
+    app.decide(close.function, Course.of("maths"))  # type: ignore[call-overload]
+    Enrolled(course=5)  # type: ignore[arg-type]
