@@ -260,8 +260,9 @@ def test_what_cannot_be_decided_on_is_an_error_that_says_so(app: Act) -> None:
         wrong.decide(lambda course: None, Course.of("maths"))
     with pytest.raises(DefinitionError, match="based on first"):
         wrong.decide(define, "maths", Course.of("maths"), 2)
+    seven: Any = lambda course: 7  # noqa: E731
     with pytest.raises(DefinitionError, match="returned int"):
-        wrong.decide(decision(lambda course: 7), Course.of("maths"))
+        wrong.decide(decision(seven), Course.of("maths"))
     with pytest.raises(ValidationError, match="expecting"):
         wrong.expecting(1).decide(define, Course.of("maths"), "maths", 2)
     with pytest.raises(ValidationError):

@@ -75,7 +75,7 @@ class Decided(msgspec.Struct, frozen=True):
 def decision(function: F, /) -> DecisionFunction[F]: ...
 @overload
 def decision(*, retries: int = 3) -> Callable[[F], DecisionFunction[F]]: ...
-def decision(function: F | None = None, /, *, retries: int = 3) -> Any:
+def decision(function: Callable[..., Outcome] | None = None, /, *, retries: int = 3) -> Any:
     """Make a function a decision: it takes views and states first, then arguments of its own, and returns events.
 
         @decision

@@ -248,7 +248,8 @@ fn a_commit_of_another_log_comes_to_its_own_position_and_time_or_is_refused() {
     append(&log, 0);
     let created =
         log.query(&Filter::default()).expect("a query").next_page(&log, 1).expect("a page").expect("events")[0].created;
-    let events = [NewEvent { name: "Copied", data: b"1", tags: &[] }, NewEvent { name: "Copied", data: b"2", tags: &[] }];
+    let events =
+        [NewEvent { name: "Copied", data: b"1", tags: &[] }, NewEvent { name: "Copied", data: b"2", tags: &[] }];
     let copied = |position, created, expected| {
         let part = Part { stream: "s", events: &events, expected: Some(expected) };
         log.append_copied(&[part], b"{}", Origin { position, created }).map(|appended| appended[0].first_position)

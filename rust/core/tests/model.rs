@@ -132,7 +132,11 @@ impl Model {
             .iter()
             .zip(&payloads)
             .map(|((_, events, _), data)| {
-                events.iter().zip(data).map(|((name, _), data)| NewEvent { name: NAMES[*name], data, tags: &[] }).collect()
+                events
+                    .iter()
+                    .zip(data)
+                    .map(|((name, _), data)| NewEvent { name: NAMES[*name], data, tags: &[] })
+                    .collect()
             })
             .collect();
         let given: Vec<Part<'_>> = parts

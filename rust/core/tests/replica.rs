@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
 use act_fast_core::replica::{Applier, Duplicate, Head, Kind, commits_record, genesis_record, read_genesis};
-use act_fast_core::{Durability, Error, Genesis, Guards, Log, NewEvent, Options, Origin, Part, Patience, Proposed, verify};
+use act_fast_core::{
+    Durability, Error, Genesis, Guards, Log, NewEvent, Options, Origin, Part, Patience, Proposed, verify,
+};
 use support::lying_disk::{Call, HOUSEKEEPER, LyingDisk, Verdict};
 use support::ordered::{Author, Draft, GENESIS, Model, Ordered, Said, Wish, assert_is, facts};
 use support::rng::{self, Rng};

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use act_fast_core::{Genesis, Guards};
 use act_fast_core::replica::{self, Head, Kind, Proposal};
+use act_fast_core::{Genesis, Guards};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyTuple};
 
@@ -67,11 +67,9 @@ pub(crate) fn commits_record<'py>(
     let (store_id, session) = (id(store_id, "store id")?, id(session, "session")?);
     let (mut given, mut guards) = (Vec::new(), Vec::new());
     for element in arguments::elements(proposals, "proposals")? {
-        let tuple = element
-            .cast::<PyTuple>()
-            .ok()
-            .filter(|tuple| matches!(tuple.len(), 3 | 5))
-            .ok_or_else(|| invalid("a proposal must be (created_us, meta, parts), or have guards besides".to_owned()))?;
+        let tuple = element.cast::<PyTuple>().ok().filter(|tuple| matches!(tuple.len(), 3 | 5)).ok_or_else(|| {
+            invalid("a proposal must be (created_us, meta, parts), or have guards besides".to_owned())
+        })?;
         guards.push(match tuple.len() {
             3 => OwnGuards::default(),
             _ => OwnGuards::new(Some(&tuple.get_item(3)?), Some(&tuple.get_item(4)?))?,

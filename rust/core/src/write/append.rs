@@ -70,7 +70,9 @@ impl Log {
             // Should the store have gone, then that is what there is to say.
             self.check_in_place()?;
         }
-        if let (Err(Error::Conflict { .. } | Error::Condition { .. }), Durability::Fsync) = (&outcome, self.options.durability) {
+        if let (Err(Error::Conflict { .. } | Error::Condition { .. }), Durability::Fsync) =
+            (&outcome, self.options.durability)
+        {
             // Whoever was faster may be waiting for the disk still, or have died before it did. Who loads again is to
             // see what was in the way.
             self.flush_up_to(self.control.indexed_position()?)?;
