@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from act_fast import Append, Event, LogStore
+from act_fast import Append, Condition, Event, LogStore, Query
 from act_fast._core import Log
 from bench.harness.duel import Body, Contender, Duel
 from bench.harness.sizes import Sizes
@@ -44,6 +44,21 @@ def bench_single_commits(duel: Duel, sizes: Sizes) -> None:
         for stream, pair, version in pairs:
             store.append(stream, pair, expected_version=version)
 
+    tagged = [
+        (stream, [(name, data, [f"customer:{number % 1000}"])], version)
+        for number, (stream, ((name, data),), version) in enumerate(pairs)
+    ]
+
+    def append_tagged(store: LogStore) -> None:
+        for stream, event, version in tagged:
+            store.append(stream, event, expected_version=version)
+
+    def append_guarded(store: LogStore) -> None:
+        query, after = Query.of(tags=["customer:none"]), 0
+        for stream, pair, version in pairs:
+            condition = Condition(query, after)
+            after = store.append(stream, pair, expected_version=version, condition=condition).last_position
+
     def append_typed(store: LogStore) -> None:
         for stream, event, version in typed:
             store.append(stream, event, expected_version=version)
@@ -56,6 +71,8 @@ def bench_single_commits(duel: Duel, sizes: Sizes) -> None:
         APPEND_SINGLE,
         writer(len(events), append),
         writer(len(events), append_typed, name="act-fast, Event instances, encoded on the way"),
+        writer(len(events), append_tagged, name="act-fast, each event with one of 1,000 tags"),
+        writer(len(events), append_guarded, name="act-fast, each append with a condition on a tag"),
         core_writer(len(events), append_to_core),
         memory_writer(len(events), append),
         *lmdb_single(events),

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use act_fast_core::reactions::{Begun, ClaimOptions, Correlated, Member, Share, Texts, Window};
 use act_fast_core::{EventView, Tags};
-use act_fast_core::{EventView, Tags};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
