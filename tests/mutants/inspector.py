@@ -77,8 +77,8 @@ INSPECTOR: Final = (
     Mutation(
         "inspector-redirect",
         _GUARD,
-        'return "/" + where.lstrip("/\\\\")',
-        "return where",
+        'quote(where.lstrip("/\\\\"), ',
+        "quote(where, ",
         (pytest(f"{_ACCESS}::test_an_address_elsewhere_is_not_redirected_to"),),
     ),
     Mutation(
