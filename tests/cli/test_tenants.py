@@ -1,8 +1,10 @@
 """`act-fast run --stores`: one process works on many stores, also on those that appear later, and on none twice."""
 
+import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from act_fast import LogStore
+from act_fast.cli.tenants import stores_at
 from tests.cli.test_run import read_until
 
 APP = """
@@ -144,3 +147,21 @@ def test_what_makes_no_app_is_told_at_once(run: Callable[..., object], app: str,
     sell("rome", 1)
     ran = run("run", app, "--stores", "stores/*.act")
     assert (ran.code, told in ran.err) == (2, True), ran.err  # type: ignore[attr-defined]
+
+
+def test_a_store_that_may_not_be_read_keeps_no_other_from_work() -> None:
+    folder = Path(tempfile.mkdtemp())
+    closed, open_ = folder / "closed.act", folder / "open.act"
+    for each in (closed, open_):
+        (each / "log").mkdir(parents=True)
+    folder.chmod(0o755)
+    closed.chmod(0)
+    user = os.geteuid()
+    try:
+        if not user:
+            os.seteuid(65534)  # root may read everything
+        assert stores_at(f"{folder}/*.act") == [str(open_)]
+    finally:
+        os.seteuid(user)
+        closed.chmod(0o700)
+        shutil.rmtree(folder)

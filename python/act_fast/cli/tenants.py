@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 from act_fast import Act, AsyncAct
@@ -27,7 +26,7 @@ _AGAIN: Final = Backoff(first=1.0, factor=2.0, longest=60.0)
 
 def stores_at(pattern: str) -> list[str]:
     """The stores whose paths match a pattern such as `stores/*.act`."""
-    return [path for path in sorted(glob.glob(pattern)) if Path(path, "log").is_dir()]
+    return [path for path in sorted(glob.glob(pattern)) if os.path.isdir(os.path.join(path, "log"))]
 
 
 class Tenants:
