@@ -146,6 +146,17 @@ def test_the_slider_travels_in_time_by_keyboard(site: Site) -> None:
         assert page.evaluate("document.activeElement.type") == "range"
 
 
+def test_a_page_that_nobody_sees_holds_no_connection(site: Site) -> None:
+    seen = "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+    change = f"{seen} document.dispatchEvent(new Event('visibilitychange')); }}"
+    with site.open("/") as page:
+        page.wait_for_function("document.getElementById('live').dataset.state === 'live'")
+        with page.expect_event("requestfailed", lambda request: request.url.endswith("/live")):
+            page.evaluate(change, True)
+        with page.expect_request("**/live"):
+            page.evaluate(change, False)
+
+
 def test_pages_work_without_a_script(site: Site) -> None:
     with site.open("/stream?name=order-2", java_script_enabled=False) as page:
         page.get_by_role("slider").fill("2")

@@ -9,19 +9,29 @@
   // News: the open page is fetched again, by htmx, when it says that it shows what is going on now.
   const main = () => document.getElementById("main");
   if (body.dataset.pinned === "no" && window.EventSource) {
-    const source = new EventSource(body.dataset.live);
-    let first = true;
-    source.addEventListener("message", () => {
-      pill.dataset.state = "live";
-      word.textContent = "live";
-      if (!first && main()?.hasAttribute("hx-get") && !document.hidden && !busy()) htmx.trigger(body, "news");
+    let source = null;
+    let first = !document.hidden;
+    const listen = () => {
+      source = new EventSource(body.dataset.live);
+      source.addEventListener("message", () => {
+        pill.dataset.state = "live";
+        word.textContent = "live";
+        if (!first && main()?.hasAttribute("hx-get") && !document.hidden && !busy()) htmx.trigger(body, "news");
+        first = false;
+      });
+      source.addEventListener("error", () => {
+        pill.dataset.state = "lost";
+        word.textContent = "reconnecting";
+        first = false;
+      });
+    };
+    // Browsers open six connections to a host: with one held by each tab, the seventh would show nothing.
+    document.addEventListener("visibilitychange", () => {
+      source?.close();
       first = false;
+      if (!document.hidden) listen();
     });
-    source.addEventListener("error", () => {
-      pill.dataset.state = "lost";
-      word.textContent = "reconnecting";
-      first = false;
-    });
+    if (!document.hidden) listen();
   }
 
   // While somebody types or selects text, the page stays as it is.
