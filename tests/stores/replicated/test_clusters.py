@@ -30,7 +30,7 @@ from tests.support.servers import Unavailable, die_with_parent, unavailable
 SECONDS = float(os.environ.get("ACT_FAST_CLUSTER_SECONDS", "20"))
 NODES = 3
 PATIENCE_SECONDS = 90.0
-CUT_SECONDS = float(os.environ.get("ACT_FAST_CUT_SECONDS", "4"))
+CUT_SECONDS = float(os.environ.get("ACT_FAST_CUT_SECONDS", "3"))
 """How long a network is cut, and a majority away: longer than the heartbeats of the engines."""
 
 
