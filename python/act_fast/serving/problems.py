@@ -10,6 +10,7 @@ from act_fast._checks.msgspec_errors import misfit
 from act_fast.errors import (
     ActError,
     ConcurrencyError,
+    ConflictError,
     DecodeError,
     DefinitionError,
     EngineAwayError,
@@ -32,7 +33,7 @@ PROBLEM_JSON: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 5
 
 _STATUS: Final[Mapping[type[Exception], int]] = {
-    ConcurrencyError: 409,
+    ConflictError: 409,
     InvariantError: 409,
     StreamClosedError: 423,
     FoldError: 422,
