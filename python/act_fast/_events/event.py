@@ -13,7 +13,7 @@ from act_fast._checks.pydantic_types import core_schema_of, json_schema_of
 from act_fast._events.constant_defaults import check_body, check_constant
 from act_fast._events.fields import check_annotated, check_fields, fields_with_hint
 from act_fast._events.finite import check_finite, may_hold_floats
-from act_fast._events.tags import Tagging, tagging_of, tags_of
+from act_fast._events.tags import UNKNOWN, Tagging, tagging_of, tags_of
 from act_fast._events.upcast import Upcast, add_upcast
 from act_fast._rows import EventPair
 from act_fast.errors import DefinitionError, ValidationError
@@ -33,7 +33,7 @@ class EventMeta(msgspec.StructMeta):
 
     __floats__: bool
     __decoder__: msgspec.json.Decoder[Any] | None
-    __tagging__: Tagging | None
+    __tagging__: Tagging
 
     def __new__(
         metacls,
@@ -50,7 +50,7 @@ class EventMeta(msgspec.StructMeta):
         namespace["__upcasts__"] = {}
         namespace["__floats__"] = True
         namespace["__decoder__"] = None
-        namespace["__tagging__"] = None
+        namespace["__tagging__"] = UNKNOWN
         with fields_with_hint(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, namespace, **config)
         _check_shape(cls)
@@ -116,7 +116,7 @@ class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
     __upcasts__: ClassVar[dict[str, Upcast[Any, Any]]]
     __floats__: ClassVar[bool]
     __decoder__: ClassVar[msgspec.json.Decoder[Any] | None]
-    __tagging__: ClassVar[Tagging | None]
+    __tagging__: ClassVar[Tagging]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -152,16 +152,16 @@ def encode(event: Event) -> EventPair:
         if isinstance(error, msgspec.ValidationError) and _is_json(data):
             raise _wrong(event, error) from None
         # A part that it was given as JSON is none; whoever keeps it says what is wrong there.
-    return tagged(event, data) if event.__tagging__ != () else (event.__stored_name__, data)
+    return tagged(event, data) if event.__tagging__ else (event.__stored_name__, data)
 
 
 def tagged(event: Event, data: bytes) -> EventPair:
     """An event's name and data with its tags, of a class that may have some."""
     kind = type(event)
-    if kind.__tagging__ is None:
+    if kind.__tagging__ is UNKNOWN:
         with suppress(NameError):  # a field may name a class that is defined later
             kind.__tagging__ = tagging_of(kind)
-    tags = tags_of(event, kind.__tagging__ or ())
+    tags = [] if kind.__tagging__ is UNKNOWN else tags_of(event, kind.__tagging__)
     return (kind.__stored_name__, data, tags) if tags else (kind.__stored_name__, data)
 
 

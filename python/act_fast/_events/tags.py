@@ -8,12 +8,15 @@ import msgspec
 
 from act_fast.errors import DefinitionError
 
-__all__ = ["Tag", "TagKey", "Tagging", "tagging_of", "tags_of"]
+__all__ = ["UNKNOWN", "Tag", "TagKey", "Tagging", "tagging_of", "tags_of"]
 
 T = TypeVar("T")
 
 Tagging: TypeAlias = tuple[tuple[str, str], ...]
 """The fields of a class that are tags, each with the key before its value"""
+
+UNKNOWN: Final[Tagging] = (("", ""),)
+"""Of a class whose annotations name what is not there yet"""
 
 _KINDS: Final = (str, int, UUID)
 

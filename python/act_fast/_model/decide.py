@@ -185,7 +185,7 @@ def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], event: Event) -> 
         data = _encode(event)
         if kind in fold.floating:
             check_finite(event, data)
-        pair = (kind.__stored_name__, data) if kind.__tagging__ == () else tagged(event, data)
+        pair = tagged(event, data) if kind.__tagging__ else (kind.__stored_name__, data)
         return decode(data), pair
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DefinitionError(f"{action.place} returned {misfitting(kind, error)}") from None

@@ -148,17 +148,19 @@ class LogStore(LocalLog):
             OutcomeUnknownError: something failed after it was written, so it may be there or not.
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
+        if condition is not None:
+            pairs = part(stream, events, expected_version)
+            return self._log.append(*pairs, None if meta is None else cause_of(meta), conditions_in(condition))
         cause = None if meta is None else cause_of(meta)
-        given = None if condition is None else conditions_in(condition)
         try:
             if type(events[0]) is tuple:
-                return self._log.append(stream, events, expected_version, cause, given)  # type: ignore[arg-type]
+                return self._log.append(stream, events, expected_version, cause)  # type: ignore[arg-type]
             encoded = [encode(event) for event in events]  # type: ignore[arg-type]
-            return self._log.append(stream, encoded, expected_version, cause, given)
+            return self._log.append(stream, encoded, expected_version, cause)
         except (ValidationError, TypeError, LookupError):
             # Pairs and events are mixed, which is fine, or an argument is wrong, and then one of these says which.
             pairs = part(stream, events, expected_version)
-        return self._log.append(*pairs, cause, given)
+        return self._log.append(*pairs, cause)
 
     def append_many(
         self,
