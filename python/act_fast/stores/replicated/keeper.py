@@ -51,8 +51,8 @@ class ReplicaKeeper:
         self._state = State(folder)
         self._proposer = proposer
         self._presence: Presence | None = None
-        self.generation = 0
-        self.version = 0
+        self.generation: int = 0
+        self.version: int = 0
         self._version_seen = -1
         self._gave = 0  # the place of the turn that was waited for last
         self._there: frozenset[int] = frozenset()

@@ -395,7 +395,8 @@ class ReplicatedStore(LocalLog):
 
     def _append(self, parts: Sequence[Part], meta: bytes, guards: Guards | None = None) -> list[Appended]:
         self._check()
-        self._log.check_proposal(parts, meta, self._payload_max_bytes, *(guards or ()))
+        expected_versions, conditions = guards or (None, None)
+        self._log.check_proposal(parts, meta, self._payload_max_bytes, expected_versions, conditions)
         return self._proposer.append(parts, meta, guards)
 
     def _check(self) -> None:
