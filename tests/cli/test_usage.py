@@ -88,6 +88,26 @@ def test_a_reader_that_has_seen_enough_is_no_error(start, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    "arguments", [["why", "audit"], ["events"], ["metrics"], ["targets"]], ids=lambda each: each[0]
+)
+def test_an_app_where_a_store_is_needed_is_told(run: Callable[..., Ran], arguments: list[str]) -> None:
+    command, *rest = arguments
+    told = (
+        "act-fast: there is no store at bank:app; this command takes the store's directory or its address, not an app\n"
+    )
+    assert run(command, "bank:app", *rest) == (2, "", told)
+
+
+def test_a_directory_that_is_called_like_an_app_is_a_store(
+    tmp_path: Path, run: Callable[..., Ran], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with LogStore("bank:app") as store:
+        store.append("s", [("Noted", b"{}")])
+    assert run("events", "bank:app").code == 0
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["info", "{store}"],
@@ -142,3 +162,8 @@ def test_what_is_for_directories_says_so_of_an_address(run, words: list[str]) ->
     assert_one_sentence(ran)
     assert "directory" in ran.err
     assert "://" not in ran.err
+
+
+def test_an_address_is_not_taken_for_an_app(run: Callable[..., Ran]) -> None:
+    assert "no://such" not in run("metrics", "no://such").err
+    assert "there is no store for no:// addresses" in run("metrics", "no://such").err

@@ -54,6 +54,16 @@ def test_a_token_that_was_made_is_good_once(shop_path: Path) -> None:
     assert access.session(token) is None
 
 
+def test_a_browser_with_a_used_token_is_told_what_to_do(own_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "act_fast")
+    client = TestClient(inspector(str(own_path)), base_url=BASE)
+    token = caplog.messages[-1].rpartition("?token=")[2]
+    assert client.get("/", params={"token": token}).status_code == 200
+    again = client.get("/", params={"token": token})
+    assert again.status_code == 401
+    assert "Start the inspector again for a new one, or pass a --token of your own." in again.text
+
+
 def test_a_token_of_your_own_is_good_again(shop_path: Path, browser: Browser) -> None:
     client = browser(str(shop_path))
     client.cookies.clear()

@@ -1,6 +1,7 @@
 """`act-fast inspect` and `act-fast diagram` as commands."""
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
-from act_fast import MissingExtraError
+from act_fast import Act, Event, MissingExtraError, State
 from act_fast.cli import main
 from act_fast.inspector import inspector
 from act_fast.inspector.drawing.diagram import diagram_of
@@ -39,6 +40,35 @@ def test_it_prints_an_address_that_works_once_and_tells_of_news(own_path: Path) 
             assert httpx.get(address[0], trust_env=False, timeout=60).status_code == 401
         finally:
             server.terminate()
+
+
+def test_a_port_that_is_taken_is_told(own_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["inspect", str(own_path), "--port", str(port)]) == 2
+    told = f"act-fast: port {port} is in use; pass another --port, or --port 0 for a free one\n"
+    assert capsys.readouterr().err == told
+
+
+def test_a_class_without_a_docstring_has_none_of_its_base() -> None:
+    class Noted(Event):
+        text: str
+
+    class Note(State, events=[Noted]):
+        text: str = ""
+
+    class Told(State, events=[Noted]):
+        """What was told.
+
+        At length.
+        """
+
+        text: str = ""
+
+    with Act("memory:", Note) as app, Act("memory:", Told) as other:
+        structure = structure_of(app)
+        assert [each.doc for each in (*structure.states, *structure.events)] == ["", ""]
+        assert [each.doc for each in structure_of(other).states] == ["What was told."]
 
 
 def test_the_diagram_of_an_app_is_a_picture_by_itself(capsys: pytest.CaptureFixture[str]) -> None:

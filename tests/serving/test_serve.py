@@ -184,7 +184,9 @@ def test_a_port_that_is_taken_is_told(serve: Callable[..., Served], tmp_path: Pa
     served = serve()
     command = [COMMAND, "serve", "till:app", "--port", str(served.port)]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, "in use" in done.stderr) == (2, True), done.stderr
+    assert (done.returncode, f"port {served.port} is in use; pass another --port" in done.stderr) == (2, True), (
+        done.stderr
+    )
 
 
 def test_answers_are_sent_at_once() -> None:

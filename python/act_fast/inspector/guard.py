@@ -153,7 +153,7 @@ class Guard:
         await asyncio.sleep(0)
         session = self.access.session(token)
         if session is None:
-            await _refuse(send, 401, "This token is not valid, or has been used already.")
+            await _refuse(send, 401, _USED)
             return
         root = scope.get("root_path", "")
         rest = [(name, value) for name, value in parse_qsl(scope["query_string"].decode("latin-1")) if name != "token"]
@@ -180,6 +180,12 @@ def _with_headers(send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+_USED = (
+    "This token is not valid, or has been used already. Start the inspector again for a new one, or pass a --token of"
+    " your own."
+)
 
 
 async def _refuse(send: Send, status: int, sentence: str, again: str = "") -> None:

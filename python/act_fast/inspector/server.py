@@ -35,6 +35,7 @@ def serve(
     with socket.socket(family, socket.SOCK_STREAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen(2048)  # a port that is taken is told before anything else is
         config = uvicorn.Config(
             guard, log_level="warning", access_log=False, server_header=False, proxy_headers=False, lifespan="off",
             timeout_graceful_shutdown=1,

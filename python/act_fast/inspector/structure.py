@@ -1,6 +1,5 @@
 """What an app is made of: its states, events, actions, reactions and projections, and how they hang together."""
 
-import inspect
 from collections.abc import Iterable
 
 import msgspec
@@ -81,7 +80,7 @@ def structure_of(app: Act) -> Structure:
             ],
             events=[each.__name__ for each in definition.reducers],
             snapshot_every=definition.snapshot_every,
-            doc=_summary(inspect.getdoc(definition.state)),
+            doc=_summary(definition.state.__doc__),
         )
         for definition in (model.definition for model in registry.models.values())
     ]
@@ -91,10 +90,7 @@ def structure_of(app: Act) -> Structure:
     projections = {each.name for each in _projections(registry.components)}
     return Structure(
         states,
-        [
-            EventPart(each.__name__, each.__stored_name__, _fields(each), _summary(inspect.getdoc(each)))
-            for each in events
-        ],
+        [EventPart(each.__name__, each.__stored_name__, _fields(each), _summary(each.__doc__)) for each in events],
         [
             ReactionPart(
                 name=each.name,

@@ -9,6 +9,7 @@ from act_fast._app.async_act import AsyncAct
 from act_fast._checks.extras import need
 from act_fast.cli.input.app import find_app
 from act_fast.cli.input.arguments import Commands, add_command, count
+from act_fast.cli.input.ports import telling_busy_ports
 from act_fast.errors import ValidationError
 
 __all__ = ["add"]
@@ -68,16 +69,17 @@ def _run(arguments: Namespace) -> int:
         )
     source = _source(arguments.source)
     try:
-        return serve(
-            source,
-            host=arguments.host,
-            port=arguments.port,
-            write=arguments.write,
-            payload=arguments.payload,
-            token=arguments.token,
-            hosts=arguments.hostname,
-            say=lambda line: print(line, file=sys.stderr, flush=True),
-        )
+        with telling_busy_ports(arguments.port):
+            return serve(
+                source,
+                host=arguments.host,
+                port=arguments.port,
+                write=arguments.write,
+                payload=arguments.payload,
+                token=arguments.token,
+                hosts=arguments.hostname,
+                say=lambda line: print(line, file=sys.stderr, flush=True),
+            )
     finally:
         if isinstance(source, Act):
             source.close()

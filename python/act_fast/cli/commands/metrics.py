@@ -4,6 +4,7 @@ import sys
 from argparse import Namespace
 
 from act_fast.cli.input.arguments import Commands, add_command
+from act_fast.cli.input.store import check_path
 from act_fast.monitoring import metrics_text
 
 __all__ = ["add"]
@@ -31,5 +32,6 @@ def add(commands: Commands) -> None:
 
 
 def _run(arguments: Namespace) -> int:
+    check_path(arguments.path)
     sys.stdout.write(metrics_text(arguments.path, openmetrics=arguments.openmetrics))
     return 0

@@ -16,6 +16,7 @@ from act_fast import AsyncAct
 from act_fast._checks.extras import need
 from act_fast.cli.input.app import find_app, find_object
 from act_fast.cli.input.arguments import Commands, add_command, count
+from act_fast.cli.input.ports import telling_busy_ports
 from act_fast.cli.output.logs import FORMATS, LEVELS, log_to_stderr
 from act_fast.errors import ValidationError
 from act_fast.serving import Api, Authorize, api, bearer
@@ -132,8 +133,9 @@ def _listening(host: str, port: int) -> socket.socket:
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, proto=socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(2048)
+        with telling_busy_ports(port):
+            listening.bind((host, port))
+            listening.listen(2048)
     except BaseException:
         listening.close()
         raise

@@ -1,15 +1,37 @@
 """Opening the store that a command was given, to look at it and change nothing."""
 
+import os
+import re
+from typing import Final
+
 from act_fast._app.address import check_folder, open_address
+from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 
-__all__ = ["open_log", "open_store"]
+__all__ = ["check_path", "open_log", "open_store"]
+
+_APP: Final = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
+
+
+def check_path(path: str) -> None:
+    """Refuse a path that can only be meant for an address, or for an app. Addresses are not looked at.
+
+    Raises:
+        ValidationError: it is one of these.
+    """
+    if "://" in path:
+        return
+    check_folder(path)
+    if _APP.fullmatch(path) and not os.path.exists(path):
+        raise ValidationError(
+            f"there is no store at {path}; this command takes the store's directory or its address, not an app"
+        )
 
 
 def open_log(path: str) -> LogStore:
     """The log at `path`, which must be there, for reading only."""
-    check_folder(path)
+    check_path(path)
     return LogStore(path, read_only=True, create=False)
 
 

@@ -4,9 +4,10 @@ from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from act_fast._app.address import check_folder, open_address
+from act_fast._app.address import open_address
 from act_fast._reactions.targets import Selection, selection
 from act_fast.cli.input.arguments import Parser
+from act_fast.cli.input.store import check_path
 from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
@@ -21,7 +22,7 @@ def open_targets(path: str) -> Iterator[tuple[Store, ReactionPort]]:
     if "://" in path:
         opened: Store = open_address(path, create=False)
     else:
-        check_folder(path)
+        check_path(path)
         opened = LogStore(path, durability=None, create=False)
     with opened as store:
         yield store, reactions_of(store)
