@@ -82,7 +82,8 @@ def _program() -> tuple[str, dict[str, str]]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _UNPACKED.exists():
             _bring(_UNPACKED)
-    libraries = [*_UNPACKED.glob("usr/lib/*-linux-gnu"), *_UNPACKED.glob("lib/*-linux-gnu")]
+    found_in = {each.parent for each in _UNPACKED.rglob("*-linux-gnu/**/*.so*")}  # some keep a folder of their own
+    libraries = sorted(found_in, key=lambda each: len(each.parts))
     return str(_UNPACKED / "usr" / "lib" / "chromium" / "chromium"), {
         "LD_LIBRARY_PATH": ":".join(map(str, libraries)),
         "FONTCONFIG_PATH": str(_UNPACKED / "etc" / "fonts"),
