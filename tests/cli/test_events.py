@@ -51,6 +51,7 @@ def test_events_as_json_carry_data_and_meta_as_they_are(run_here, bank: Path) ->
         "stream": "account-7",
         "version": 1,
         "name": "Opened",
+        "tags": [],
         "data": {"owner": "Ada"},
         "meta": {"correlation": "request-1"},
     }
