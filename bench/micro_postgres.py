@@ -184,7 +184,7 @@ class Grown:
         with self._store.transfer().taking() as take:
             page = []
             for position, (stream, version, name, data) in enumerate(library.rows(), 1):
-                page.append((position, position, stream, version, name, position, data, b""))
+                page.append((position, position, stream, version, name, position, data, b"", ()))
                 if len(page) == 1_000 or position == library.events:
                     take(page)
                     page = []

@@ -28,7 +28,7 @@ FLOORS: dict[str, set[str]] = {
     "read": BASE | {"disk", "shared", "log", "index", "store"},
     "fold": BASE | {"payload", "log", "index", "store", "read"},
     "reactions": BASE | {"disk", "shared", "payload", "log", "index", "store", "read", "reaction_files"},
-    "replica": BASE | {"disk", "shared", "log", "index", "store", "read", "write"},
+    "replica": BASE | {"disk", "shared", "payload", "log", "index", "store", "read", "write"},
     "transfer": BASE
     | {"disk", "shared", "log", "index", "store", "read", "write", "payload", "reaction_files", "recovery"},
 }

@@ -197,7 +197,7 @@ def test_the_shell_answers_over_several_lines_and_goes_on_after_an_error(talk: C
     assert "7" in shell.say("from events;\n", r"1 row, as of position 7\s+sql> ")
     assert "not a question" in shell.say("drop table events;\n", "sql> $")
     assert "streams" in shell.say(".tables\n", "skipped\\s+sql> ")
-    assert "BIGINT" in shell.say(".schema events\n", "actor VARCHAR\\s+sql> ")
+    assert "BIGINT" in shell.say(".schema events\n", "tags VARCHAR\\[\\]\\s+sql> ")
     assert "is not a command" in shell.say(".nonsense\n", "sql> $")
     assert "semicolon" in shell.say(".help\n", "running\\.\\s+sql> ")
     os.write(shell._ours, b".quit\n")

@@ -78,7 +78,7 @@ def test_the_error_of_a_target_says_which_program_and_reaction_it_is_of() -> Non
         (target,) = one.targets()
         assert (target.attempts, target.failing) == (1, 1)
         assert "no such bank" not in str(target.error), "that has succeeded since"
-        assert 'reaction "first" has failed' in str(target.error)
+        assert 'reaction "first" failed' in str(target.error)
         assert one.drain().blocked == 1
         (target,) = other.blocked()
         assert target.error == f'ValueError: no such customer (reaction "first" of process {os.getpid()})'

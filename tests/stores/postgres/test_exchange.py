@@ -96,7 +96,7 @@ def test_random_logs_come_back_to_the_byte(written: Any, postgres_url: str, tmp_
         restored(store, log, folder / "all.jsonl")
         expected, found = whole(log), whole(store)
         assert [row[:6] for row in found] == [row[:6] for row in expected]
-        assert [row[6:] for row in found] == [(row[6].strip(), row[7]) for row in expected]
+        assert [row[6:] for row in found] == [(row[6].strip(), *row[7:]) for row in expected]
 
 
 def test_a_database_that_is_not_empty_is_left_alone(log: LogStore, postgres_url: str, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_log_takes_what_another_holds_as_it_stands_and_nothing_else(log: LogSt
             for wrong in (page, [(log.head + 2, log.head + 2, *page[0][2:])]):
                 with pytest.raises(ValidationError, match="cannot be copied"):
                     take(wrong)
-            early = (log.head + 1, log.head + 1, "s", 1, "A", page[-1][5] - 1, b"{}", b"")
+            early = (log.head + 1, log.head + 1, "s", 1, "A", page[-1][5] - 1, b"{}", b"", ())
             with pytest.raises(ValidationError, match="older than the one before"):
                 take([early])
         assert whole(copy) == whole(log)

@@ -149,8 +149,9 @@ class DatabaseStore(ABC, Generic[C]):
                 there.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
+        parts = parts_of(appends)
         check_unguarded(condition, expected_versions, appends)
-        return self._append(parts_of(appends), meta)
+        return self._append(parts, meta)
 
     def load(
         self, stream: str, *, after: int = 0, before: int | None = None, limit: int | None = None

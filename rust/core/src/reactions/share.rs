@@ -1,10 +1,9 @@
 //! Sharing out targets: each belongs to one of the programs that work on a store together, so that they do not all want the
 //! same ones first. `docs/replication.md` tells the rules.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use smallvec::SmallVec;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
 use crate::reaction_files::records::{FORGOTTEN, Target};
@@ -12,70 +11,11 @@ use crate::reaction_files::records::{FORGOTTEN, Target};
 use super::Reactions;
 use super::frontier::Standing;
 use super::home::Home;
+use super::member::{Member, Share, Sharing, weight};
 use super::state::Shared;
 
 /// For how long a target waits for the program that it belongs to, and a window for the one that correlates.
 pub const PATIENCE_MS: u64 = 2_000;
-
-const ODD: u64 = 0x9e37_79b9_7f4a_7c15;
-
-/// A program that works on targets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Member {
-    /// What tells it from all others that have ever been there.
-    pub generation: u64,
-    /// The number that its leases are held under.
-    pub holder: u64,
-    /// The reactions that it has.
-    pub reactions: HashSet<String>,
-    /// The lanes that it works on; None: all.
-    pub lanes: Option<Vec<String>>,
-}
-
-/// Who works on the targets of a store.
-#[derive(Clone, Debug, Default)]
-pub struct Share {
-    /// Those that are there.
-    pub members: Vec<Member>,
-    /// The generation of this program, if it is one of them, and claims what is its own.
-    pub own: Option<u64>,
-    /// Holders that are gone: their leases are over.
-    pub gone: HashSet<u64>,
-}
-
-impl Member {
-    fn works_on(&self, lane: &str) -> bool {
-        self.lanes.as_ref().is_none_or(|lanes| lanes.iter().any(|each| each == lane))
-    }
-}
-
-impl Share {
-    /// The member that something belongs to: of those that may have it, the one with the highest weight.
-    pub fn owner(&self, name: &str, may: impl Fn(&Member) -> bool) -> Option<u64> {
-        let hash = xxh3_64(name.as_bytes());
-        let members = self.members.iter().filter(|member| may(member));
-        members.map(|member| (weight(hash, member.generation), member.generation)).max().map(|(_, owner)| owner)
-    }
-}
-
-fn weight(hash: u64, generation: u64) -> u64 {
-    let mut mixed = hash ^ generation.wrapping_mul(ODD);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
-/// What a process knows of those it shares with.
-#[derive(Debug, Default)]
-pub(super) struct Sharing {
-    share: Share,
-    /// The window that another program should correlate: where it begins, and since when it has been seen.
-    window: Option<(u64, u64)>,
-    /// Whether this program does what that one should, until nothing is left.
-    correlates: bool,
-    /// Targets of others that this program has taken over: they are not waited for again until others have had them.
-    stolen: HashSet<u32>,
-}
 
 impl<H: Home> Reactions<H> {
     /// Say who works on the targets. Without members, and until this is called, all targets are for whoever comes first.
@@ -217,41 +157,5 @@ impl Shared {
     /// How many ms until this program does what another should have correlated; None where there is nothing.
     pub(super) fn window_late_ms(&self, uptime_ms: u64) -> Option<u64> {
         self.sharing.window.map(|(_, since)| (since + PATIENCE_MS).saturating_sub(uptime_ms))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn share(generations: &[u64]) -> Share {
-        let members = generations.iter().map(|generation| Member { generation: *generation, ..Member::default() });
-        Share { members: members.collect(), ..Share::default() }
-    }
-
-    fn owners(share: &Share) -> Vec<u64> {
-        (0..3000).filter_map(|number| share.owner(&format!("target-{number}"), |_| true)).collect()
-    }
-
-    #[test]
-    fn targets_are_spread_evenly() {
-        let found = owners(&share(&[1, 2, 3]));
-        for generation in 1..=3 {
-            let owned = found.iter().filter(|owner| **owner == generation).count();
-            assert!((900..1100).contains(&owned), "{owned} of 3000");
-        }
-    }
-
-    #[test]
-    fn only_the_share_of_a_member_that_goes_moves() {
-        let (before, after) = (owners(&share(&[1, 2, 3])), owners(&share(&[1, 3])));
-        for (before, after) in before.iter().zip(&after) {
-            assert!(before == after || *before == 2);
-        }
-    }
-
-    #[test]
-    fn weights_are_those_of_the_documents() {
-        assert_eq!(weight(xxh3_64(b"audit-account-7"), 1), 17_531_206_095_759_040_078);
     }
 }

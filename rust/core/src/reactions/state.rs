@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 
 use super::frontier::{Frontier, Standing};
 use super::home::{Home, Place};
-use super::share::Sharing;
+use super::member::Sharing;
 use super::spec::Spec;
 use crate::reaction_files::files::Files;
 use crate::reaction_files::records::{Counts, Cursor, Subscription, Target};

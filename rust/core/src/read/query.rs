@@ -15,7 +15,6 @@ use crate::pattern;
 use crate::read::event::{EventView, PAGE_BYTES_MAX, Reader, view};
 use crate::read::walk::each_event;
 use crate::store::log::Log;
-use crate::write::condition::check_tags;
 
 /// How many events one page looks at before it comes back, be it empty, so that its caller stays interruptible.
 const PAGE_EXAMINED_MAX: usize = 1 << 16;
@@ -438,7 +437,7 @@ impl Query {
 }
 
 fn check_texts(tags: &[String]) -> Result<()> {
-    check_tags(&tags.iter().map(String::as_str).collect::<Vec<_>>())
+    names::check_tags(&tags.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// What an event must have, by key, and the narrowest keys that all such events are among: those of one of the tags, or of

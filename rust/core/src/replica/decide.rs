@@ -8,7 +8,7 @@ use crate::replica::body::Proposal;
 use crate::store::log::Log;
 use crate::write::append::check_commit;
 use crate::write::commit::Part;
-use crate::write::condition::{Guards, check_tags};
+use crate::write::condition::Guards;
 
 /// What a commit counts besides its meta and its parts, a part besides its stream and events, an event besides its name and
 /// data, a tag besides its text; and by how much a commit must stay below the size of a log file.
@@ -26,7 +26,7 @@ pub(super) fn acceptable(proposal: &Proposal<'_>, segment_bytes: u64) -> bool {
         && parts.iter().all(|part| !part.events.is_empty() && names::check("stream", part.stream).is_ok())
         && names_are_names(parts)
         && (proposal.meta.is_empty() || check_meta(proposal.meta).is_ok())
-        && parts.iter().flat_map(|part| part.events).all(|event| check_tags(event.tags).is_ok())
+        && parts.iter().flat_map(|part| part.events).all(|event| names::check_tags(event.tags).is_ok())
         && proposal.guards.check_form().is_ok()
         && size(parts, proposal.meta) <= segment_bytes - SPARE_BYTES
 }

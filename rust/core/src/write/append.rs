@@ -15,7 +15,7 @@ use crate::shared::lock::Guard;
 use crate::store::log::Log;
 use crate::store::writer::Writer;
 use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience, Stamp};
-use crate::write::condition::{Guards, check_tags, concerns_tags};
+use crate::write::condition::{Guards, concerns_tags};
 use crate::write::plan::{Plan, Touched, bytes_max, plan};
 
 /// How often an append that does not flush looks whether the store is still there.
@@ -284,7 +284,7 @@ pub(crate) fn check_commit(parts: &[Part<'_>], meta: &[u8], payload_max_bytes: u
                 checked = Some(event.name);
             }
             check_payload(event, part.stream, payload_max_bytes)?;
-            check_tags(event.tags)?;
+            names::check_tags(event.tags)?;
         }
     }
     if meta.is_empty() {

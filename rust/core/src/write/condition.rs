@@ -8,8 +8,6 @@ use crate::names;
 use crate::store::log::Log;
 use crate::write::commit::Part;
 
-/// The most tags that an event, or an item, may have.
-pub(crate) const TAGS_MAX: usize = 64;
 /// The most items of a query.
 const ITEMS_MAX: usize = 1000;
 
@@ -100,7 +98,7 @@ impl Item<'_> {
         for name in self.names {
             names::check("event name", name)?;
         }
-        check_tags(self.tags)
+        names::check_tags(self.tags)
     }
 
     /// The position of the newest event that matches, if one does behind `after`. The keys' positions are walked from the
@@ -152,18 +150,4 @@ fn at_or_below(index: &Index, key: &Key, position: u64) -> Result<u64> {
 /// Whether a commit has to do with tags.
 pub(super) fn concerns_tags(parts: &[Part<'_>], guards: &Guards<'_>) -> bool {
     guards.asks_for_tags() || parts.iter().flat_map(|part| part.events).any(|event| !event.tags.is_empty())
-}
-
-/// Refuse what cannot be the tags of an event.
-pub(crate) fn check_tags(tags: &[&str]) -> Result<()> {
-    if tags.len() > TAGS_MAX {
-        return Err(Error::Invalid(format!("there are {} tags; at most {TAGS_MAX} are allowed", tags.len())));
-    }
-    for (at, tag) in tags.iter().enumerate() {
-        names::check("tag", tag)?;
-        if tags[..at].contains(tag) {
-            return Err(Error::Invalid("a tag is given twice; give it once".to_owned()));
-        }
-    }
-    Ok(())
 }

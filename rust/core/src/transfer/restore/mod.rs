@@ -24,7 +24,6 @@ use crate::log::record::KeyKind;
 use crate::names;
 use crate::payload::check::check;
 use crate::recovery::verify::verify;
-use crate::write::condition::check_tags;
 use positions::Positions;
 use swap::Destination;
 use writer::{LogWriter, NewEvent};
@@ -297,7 +296,7 @@ impl Restoring {
         }
         let tags: Vec<Cow<'_, str>> =
             serde_json::from_str(given).map_err(|_| invalid("`tags` is no JSON list of texts"))?;
-        check_tags(&tags.iter().map(|tag| &**tag).collect::<Vec<_>>())?;
+        names::check_tags(&tags.iter().map(|tag| &**tag).collect::<Vec<_>>())?;
         for tag in &tags {
             let key = match self.tags.get(&**tag) {
                 Some(key) => *key,
