@@ -13,6 +13,7 @@ from act_fast._events.codec import Codec
 from act_fast._events.context import deciding
 from act_fast._events.event import Event
 from act_fast._events.meta import Actor
+from act_fast._events.tags import Tagging, tagging_of, tags_of
 from act_fast._model.model import Model
 from act_fast._rows import Row
 from act_fast._runtime.backoff import Backoff
@@ -160,6 +161,7 @@ def _attempt(
         deciding.set(None)
     appends = _appends(listed, seen[0].stream)
     events = [event for each in appends for event in each.events if isinstance(event, Event)]
+    _check_guarded(decider, seen, events)
     if not appends:
         return Decided((), (), after)
     appended = engine.store.append_many(
@@ -176,11 +178,55 @@ def view_model(view: type[View]) -> Model[Any]:
     known = _models.get(view)
     if known is None:
         definition = view.__definition__
+        _check_folds(view)
         known = _models[view] = Model(definition, Codec(definition.reducers), "skip")
     return known
 
 
 _models: WeakKeyDictionary[type[View], Model[Any]] = WeakKeyDictionary()
+
+
+def _check_folds(view: type[View]) -> None:
+    """Refuse a view that would guard nothing: without reducers, or of events that never carry its tag."""
+    key, events = view.__definition__.name, view.__definition__.reducers
+    if not events:
+        raise DefinitionError(
+            f"{view.__qualname__} has no reducers, so a decision about it would be guarded by nothing; write one for"
+            " each event that it depends on"
+        )
+    for event in events:
+        if all(key != each for _, each in _tagging(event)):
+            raise DefinitionError(
+                f"{view.__qualname__} folds {event.__qualname__}, which has no tag {key!r}: a view's name is the key of"
+                f" its tag. Name the view as that, with class {view.__qualname__}(View, name=...), or give the event a"
+                f" field {key}: Tag[str]"
+            )
+
+
+def _tagging(event: type) -> Tagging:
+    try:
+        return tagging_of(event)
+    except NameError:  # and so its events are stored without tags
+        return ()
+
+
+def _check_guarded(decider: DecisionFunction[Any], seen: Sequence[Seen[Any]], events: Sequence[Event]) -> None:
+    """Refuse events that a view would fold for another value than the one that was looked at."""
+    guarded: dict[type[State], set[str]] = {}
+    for each in seen:
+        if each.tag:
+            guarded.setdefault(each.kind, set()).add(each.tag)
+    for event in events:
+        for view, tags in guarded.items():
+            if type(event) not in view.__definition__.reducers:
+                continue
+            key = f"{view.__definition__.name}:"
+            for tag in tags_of(event, _tagging(type(event))):
+                if tag.startswith(key) and tag not in tags:
+                    raise DefinitionError(
+                        f"{_name(decider)} returned {type(event).__qualname__} about {tag}, but looked at"
+                        f" {', '.join(sorted(tags))}; give it {view.__qualname__}.of({tag.removeprefix(key)!r}), too"
+                    )
 
 
 def _row(stream: str, version: int, name: str, data: bytes) -> Row:

@@ -1,4 +1,4 @@
-"""News for pages that are open: a server-sent event whenever events were appended or targets have moved on."""
+"""News for pages that are open: a server-sent event whenever something has happened, and every few seconds besides."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -16,7 +16,7 @@ __all__ = ["live"]
 _PAUSE_S: Final = 0.3
 _WAIT_S: Final = 1.0
 _OPEN_MAX: Final = 32
-_QUIET: Final = 15
+_QUIET: Final = 3
 
 
 def live(subject: Subject) -> Callable[[Request], Awaitable[Response]]:
@@ -59,8 +59,8 @@ async def _news(subject: Subject) -> AsyncIterator[bytes]:
                 await asyncio.sleep(_PAUSE_S)
             else:
                 quiet += 1
-                if quiet % _QUIET == 0:
-                    yield b": still here\n\n"
+                if quiet % _QUIET == 0:  # leases end and retries come due without anybody saying so
+                    yield _told(head)
     except ActError:  # the store was closed, or cannot be reached: the browser will come again
         return
 
