@@ -50,6 +50,12 @@ def test_a_port_that_is_taken_is_told(own_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == told
 
 
+def test_a_port_that_there_is_none_is_refused(own_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["inspect", str(own_path), "--port", "65536"])
+    assert "65536 is not a port; ports end at 65535" in capsys.readouterr().err
+
+
 def test_a_class_without_a_docstring_has_none_of_its_base() -> None:
     class Noted(Event):
         text: str

@@ -8,7 +8,7 @@ from act_fast._app.act import Act
 from act_fast._app.async_act import AsyncAct
 from act_fast._checks.extras import need
 from act_fast.cli.input.app import find_app
-from act_fast.cli.input.arguments import Commands, add_command, count
+from act_fast.cli.input.arguments import Commands, add_command, port
 from act_fast.cli.input.ports import telling_busy_ports
 from act_fast.errors import ValidationError
 
@@ -43,7 +43,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "source", metavar="PATH|APP", help="the store's directory, its address, or an app as module:name"
     )
-    parser.add_argument("--port", metavar="N", type=count, default=PORT, help=f"the port ({PORT}); 0 takes a free one")
+    parser.add_argument("--port", metavar="N", type=port, default=PORT, help=f"the port ({PORT}); 0 takes a free one")
     parser.add_argument("--host", metavar="HOST", default="127.0.0.1", help="the address to listen at (127.0.0.1)")
     parser.add_argument("--write", action="store_true", help="allow changes to targets")
     parser.add_argument("--payload", choices=("none", "masked", "full"), default="full", help="what to show (full)")

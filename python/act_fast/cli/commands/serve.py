@@ -1,6 +1,5 @@
 """`act-fast serve MODULE:APP`: an app over HTTP."""
 
-import argparse
 import asyncio
 import os
 import signal
@@ -15,7 +14,7 @@ from typing import Any, Final, cast
 from act_fast import AsyncAct
 from act_fast._checks.extras import need
 from act_fast.cli.input.app import find_app, find_object
-from act_fast.cli.input.arguments import Commands, add_command, count
+from act_fast.cli.input.arguments import Commands, add_command, count, port
 from act_fast.cli.input.ports import telling_busy_ports
 from act_fast.cli.output.logs import FORMATS, LEVELS, log_to_stderr
 from act_fast.errors import ValidationError
@@ -58,7 +57,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("app", metavar="MODULE:APP", help="the app, or a function that makes one")
     parser.add_argument("--host", metavar="ADDRESS", default="127.0.0.1", help="where to listen (127.0.0.1)")
-    parser.add_argument("--port", metavar="N", type=_port, default=8000, help="0 is any that is free (8000)")
+    parser.add_argument("--port", metavar="N", type=port, default=8000, help="0 is any that is free (8000)")
     parser.add_argument("--authorize", metavar="MODULE:FUNCTION", help="who may do what")
     parser.add_argument(
         "--allow-host",
@@ -176,10 +175,3 @@ def _server(uvicorn: Any, config: Any, service: Api, told: str) -> Any:
             super().handle_exit(sig, frame)
 
     return Server(config)
-
-
-def _port(text: str) -> int:
-    found = count(text)
-    if found > 65535:
-        raise argparse.ArgumentTypeError(f"{text} is not a port; ports end at 65535")
-    return found

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeAlias
 
-__all__ = ["Command", "Commands", "Parser", "add_command", "count", "moment", "position_or_moment"]
+__all__ = ["Command", "Commands", "Parser", "add_command", "count", "moment", "port", "position_or_moment"]
 
 Command: TypeAlias = Callable[[argparse.Namespace], int]
 """Runs one command and gives its exit code."""
@@ -59,6 +59,14 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 0 or more")
     return int(text)
+
+
+def port(text: str) -> int:
+    """A port to listen at; 0 is any that is free."""
+    found = count(text)
+    if found > 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port; ports end at 65535")
+    return found
 
 
 def moment(text: str) -> datetime:
