@@ -11,9 +11,9 @@ from act_fast._checks import arguments
 from act_fast._core import Appended
 from act_fast._events.codec import Codec
 from act_fast._events.context import deciding
-from act_fast._events.event import Event
+from act_fast._events.event import Event, known_tagging
 from act_fast._events.meta import Actor
-from act_fast._events.tags import Tagging, tagging_of, tags_of
+from act_fast._events.tags import tags_of
 from act_fast._model.model import Model
 from act_fast._rows import Row
 from act_fast._runtime.backoff import Backoff
@@ -195,19 +195,12 @@ def _check_folds(view: type[View]) -> None:
             " each event that it depends on"
         )
     for event in events:
-        if all(key != each for _, each in _tagging(event)):
+        if all(key != each for _, each in known_tagging(event)):
             raise DefinitionError(
                 f"{view.__qualname__} folds {event.__qualname__}, which has no tag {key!r}: a view's name is the key of"
                 f" its tag. Name the view as that, with class {view.__qualname__}(View, name=...), or give the event a"
                 f" field {key}: Tag[str]"
             )
-
-
-def _tagging(event: type) -> Tagging:
-    try:
-        return tagging_of(event)
-    except NameError:  # and so its events are stored without tags
-        return ()
 
 
 def _check_guarded(decider: DecisionFunction[Any], seen: Sequence[Seen[Any]], events: Sequence[Event]) -> None:
@@ -221,7 +214,7 @@ def _check_guarded(decider: DecisionFunction[Any], seen: Sequence[Seen[Any]], ev
             if type(event) not in view.__definition__.reducers:
                 continue
             key = f"{view.__definition__.name}:"
-            for tag in tags_of(event, _tagging(type(event))):
+            for tag in tags_of(event, known_tagging(type(event))):
                 if tag.startswith(key) and tag not in tags:
                     raise DefinitionError(
                         f"{_name(decider)} returned {type(event).__qualname__} about {tag}, but looked at"

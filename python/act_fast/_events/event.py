@@ -18,7 +18,7 @@ from act_fast._events.upcast import Upcast, add_upcast
 from act_fast._rows import EventPair
 from act_fast.errors import DefinitionError, ValidationError
 
-__all__ = ["CLOSED", "Event", "EventMeta", "encode", "holds_floats", "tagged"]
+__all__ = ["CLOSED", "Event", "EventMeta", "encode", "holds_floats", "known_tagging", "tagged"]
 
 CLOSED = "$closed"
 """The stored name of the event that ends a stream. Names that begin with $ are the framework's own."""
@@ -158,11 +158,16 @@ def encode(event: Event) -> EventPair:
 def tagged(event: Event, data: bytes) -> EventPair:
     """An event's name and data with its tags, of a class that may have some."""
     kind = type(event)
-    if kind.__tagging__ is UNKNOWN:
-        with suppress(NameError):  # a field may name a class that is defined later
-            kind.__tagging__ = tagging_of(kind)
-    tags = [] if kind.__tagging__ is UNKNOWN else tags_of(event, kind.__tagging__)
+    tags = tags_of(event, known_tagging(kind))
     return (kind.__stored_name__, data, tags) if tags else (kind.__stored_name__, data)
+
+
+def known_tagging(event: EventMeta) -> Tagging:
+    """The fields of an event class that are tags; none for as long as an annotation names what is not there yet."""
+    if event.__tagging__ is UNKNOWN:
+        with suppress(NameError):  # a field may name a class that is defined later
+            event.__tagging__ = tagging_of(event)
+    return () if event.__tagging__ is UNKNOWN else event.__tagging__
 
 
 def _decoder(event: EventMeta) -> msgspec.json.Decoder[Any]:
