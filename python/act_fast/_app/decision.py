@@ -42,7 +42,7 @@ _BACKOFF: Final = Backoff(first=0.002, longest=0.2, jitter=1.0)
 
 
 class DecisionFunction(Generic[F_co]):
-    """A function that decides, and how often it decides again after somebody else was faster; see `decision`.
+    """A function that decides, and how often it decides again after someone else was faster; see `decision`.
 
     Attributes:
         retries: how often.

@@ -49,11 +49,11 @@ who it is (401)."""
 
 
 def bearer(token: str, actor: Actor | None = None) -> Authorize:
-    """Let in whoever sends a token, as `Authorization: Bearer …`. It is compared in constant time.
+    """Let in requests that carry a token, as `Authorization: Bearer …`. It is compared in constant time.
 
     Args:
         token: the secret, 16 characters or more.
-        actor: in whose name they then act; None for nobody's.
+        actor: the actor that they then act as; None for none.
 
     Raises:
         ValidationError: the token is too short to be a secret.
@@ -71,7 +71,7 @@ def bearer(token: str, actor: Actor | None = None) -> Authorize:
 
 
 async def authorized(authorize: Authorize | None, request: "Request", access: Access) -> Actor | None:
-    """In whose name a request acts; None for nobody's.
+    """The actor that a request acts as; None for none.
 
     Raises:
         Refusal: it may not.
