@@ -34,7 +34,7 @@ from tests.support.mariadb import MariaDbServer
 from tests.support.servers import PostgresServer
 from tests.workers.test_model import Box, Put, Taken
 
-EXAMPLES = int(os.environ.get("ACT_FAST_EXAMPLES", "300"))
+EXAMPLES = int(os.environ.get("ACT_FAST_EXAMPLES", "100"))
 STREAMS = st.sampled_from(["a", "b", "ab"])
 NUMBERS = st.integers(1, 5)
 
@@ -316,8 +316,8 @@ def test_any_history_in_a_file_of_sqlite() -> None:
 
 @pytest.mark.parametrize("by", ["psycopg", "sqlalchemy"])
 def test_any_history_in_postgresql(by: str, postgres: PostgresServer) -> None:
-    run(lambda folder: PostgresSchema(postgres, by), EXAMPLES // 20)
+    run(lambda folder: PostgresSchema(postgres, by), EXAMPLES // 15)
 
 
 def test_any_history_in_mariadb(mariadb: MariaDbServer) -> None:
-    run(lambda folder: MariaDatabase(mariadb), EXAMPLES // 20)
+    run(lambda folder: MariaDatabase(mariadb), EXAMPLES // 15)

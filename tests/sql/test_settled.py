@@ -113,11 +113,11 @@ def test_all_types_are_the_same_from_files_and_from_the_log(app: Act) -> None:
 
     app.include(Holder)
     before = app.sql("describe everything").fetchall()
-    from hypothesis import find, settings
+    from hypothesis import Phase, find, settings
 
     from tests.sql.test_typed_columns import EVENTS
 
-    event = find(EVENTS, lambda each: each.maybe is not None, settings=settings(database=None, max_examples=200))
+    event = find(EVENTS, lambda each: each.maybe is not None, settings=settings(database=None, phases=[Phase.generate]))
     app.store.append("holder", [event] * STEP)
     columns = ", ".join(f'"{name}"' for name in Everything.__struct_fields__)
     [first, second] = [app.sql(f"select {columns} from everything order by position limit 1").fetchall() for _ in "ab"]

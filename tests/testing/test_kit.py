@@ -1,14 +1,27 @@
 """The kit itself: no case hides another, and a store's own mistakes are found."""
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
+from hypothesis import Phase, settings
 
 from act_fast import LogStore
 from act_fast.testing.conformance import StoreConformance
 from act_fast.testing.conformance.model import StoreAndList, compare_with_list
 
 
+@pytest.fixture
+def first_fault_is_enough() -> Iterator[None]:
+    """Hypothesis does not look for the shortest sequence that shows a fault."""
+    before = settings.get_current_profile_name()
+    settings.register_profile("first fault", settings.default, phases=[Phase.generate])
+    settings.load_profile("first fault")
+    yield
+    settings.load_profile(before)
+
+
+@pytest.mark.usefixtures("first_fault_is_enough")
 def test_a_store_that_is_wrong_now_and_then_is_told_from_a_plain_list() -> None:
     class Forgetful(LogStore):
         def version(self, stream: str) -> int:

@@ -26,7 +26,7 @@ from act_fast import (
     restore_path,
 )
 
-TRIPS = int(os.environ.get("ACT_FAST_TRIPS", "15"))
+TRIPS = int(os.environ.get("ACT_FAST_TRIPS", "8"))
 FORMATS = ["parquet", "csv", "jsonl"]
 
 texts = st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0\n\r"), min_size=1, max_size=20)

@@ -53,7 +53,7 @@ def test_a_child_that_closes_or_drops_what_it_inherited_does_no_harm(
     open_store: Callable[..., LogStore], durability: str
 ) -> None:
     holder = [open_store(durability=durability)]
-    for _ in range(300):
+    for _ in range(100):
         holder[0].append("a", [("Padded", b'"' + b"x" * 1000 + b'"')])
 
     def close(tell: Tell) -> None:
@@ -224,7 +224,7 @@ def test_children_forked_at_any_moment_have_no_descriptor_that_carries_a_lock(st
         thread.start()
     children: list[Process] = []
     try:
-        for _ in range(300):
+        for _ in range(100):
             children.append(Process(idle))
         for child in children:
             assert child.next_line() == "here"
@@ -286,7 +286,7 @@ def test_children_forked_at_any_moment_have_no_lock_of_what_python_writes(tmp_pa
         thread.start()
     children: list[Process] = []
     try:
-        for _ in range(100):
+        for _ in range(50):
             children.append(Process(idle))
         for child in children:
             assert child.next_line() == "here"

@@ -22,7 +22,7 @@ from tests.stores.exchange.test_round_trip import commits, write
 from tests.stores.postgres.stores import empty
 from tests.support.bank import Account, Deposited
 
-TRIPS = int(os.environ.get("ACT_FAST_TRIPS", "15"))
+TRIPS = int(os.environ.get("ACT_FAST_TRIPS", "8"))
 FORMATS = ["parquet", "csv", "jsonl"]
 
 
