@@ -45,7 +45,7 @@ PAGES: Final = [
         "definitions.md",
         "Events, states, actions",
         [
-            *("Event", "State", "reducer", "Reducer", "action", "Action", "invariant", "Invariant", "Backoff"),
+            *("Event", "State", "reducer", "Reducer", "action", "Action", "Call", "invariant", "Invariant", "Backoff"),
             *("upcast", "Upcast", "Tag", "TagKey", "View", "Seen", "at", "decision", "DecisionFunction", "Decided"),
         ],
     ),

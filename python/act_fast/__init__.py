@@ -31,7 +31,7 @@ from act_fast._reactions.targets import Cursor, Target
 from act_fast._rows import Progress
 from act_fast._runtime.backoff import Backoff
 from act_fast._runtime.observers import Failure
-from act_fast._states.action import Action, action
+from act_fast._states.action import Action, Call, action
 from act_fast._states.invariant import Invariant, invariant
 from act_fast._states.reducer import Reducer, reducer
 from act_fast._states.snapshot import Snapshot
@@ -114,6 +114,7 @@ __all__ = [
     "Backup",
     "Blocked",
     "CacheInfo",
+    "Call",
     "Causation",
     "Claimed",
     "Columns",

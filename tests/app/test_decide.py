@@ -182,6 +182,24 @@ def test_without_retries_left_the_conflict_is_raised_and_what_does_not_matter_is
     app.decide(between(Received("maths", 1)), Course.of("maths"))
 
 
+def test_a_decision_can_be_given_more_retries() -> None:
+    tries: list[int] = []
+
+    @decision(retries=0)
+    def pay(account: Account, app: Any) -> Paid:
+        tries.append(account.balance)
+        if len(tries) < 3:
+            app.store.append("account-1", [Received("1", 1)])
+        return Paid("1", 1)
+
+    with Act("memory:", Account) as app:
+        with pytest.raises(ConcurrencyError):
+            app.decide(pay, at(Account, "account-1"), app)
+        app.decide(pay.retrying(1), at(Account, "account-1"), app)
+    assert tries == [0, 1, 2]
+    assert (pay.retries, pay.retrying(5).retries) == (0, 5)
+
+
 def test_states_and_views_mix_and_each_is_guarded(app: Act) -> None:
     app.do(Account.receive, "account-1", account="1", amount=100)
     decided = app.decide(transfer, at(Account, "account-1"), at(Account, "account-2"), 60)

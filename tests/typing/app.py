@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import assert_type
 
-from act_fast import Act, Actor, CacheInfo, Committed, Event, EventCause, LogStore, Slice, Snapshot
+from act_fast import Act, Actor, CacheInfo, Call, Committed, Event, EventCause, LogStore, Slice, Snapshot
 
 from .domain import Account, Deposited, Opened, Savings
 
@@ -35,6 +35,14 @@ def right(app: Act) -> None:
         assert_type(event.stream, str)
         if isinstance(event.data, Opened):
             assert_type(event.data.owner, str)
+    assert_type(app.do_many(Account.deposit.at("a", 5)), tuple[Snapshot[Account]])
+    assert_type(
+        app.do_many(Account.open.at("a", owner="Ada"), Savings.deposit.at("b", 5)),
+        tuple[Snapshot[Account], Snapshot[Savings]],
+    )
+    several = [Account.deposit.at(each, 5, note="why") for each in "abc"]
+    assert_type(several[0], Call[Account])
+    assert_type(app.do_many(*several)[0].state.balance, int)
     assert_type(app.acting(Actor("u1")).expecting(3), Act)
     assert_type(app.cache_info(), CacheInfo)
     Act("bank.act", Account)
@@ -54,6 +62,11 @@ def wrong_arguments(app: Act) -> None:
     app.do(Account.deposit, "a", 5, "why")  # type: ignore[call-arg]
     app.do(Account.deposit_each, "a", amounts=["1"])  # type: ignore[list-item]
     app.do(Account.deposit, 7, amount=5)  # type: ignore[arg-type]
+    Account.deposit.at("a", amount="5")  # type: ignore[arg-type]
+    Account.deposit.at("a")  # type: ignore[call-arg]
+    Account.deposit.at(7, amount=5)  # type: ignore[arg-type]
+    app.do_many(Account.deposit)  # type: ignore[call-overload]
+    app.do_many(Account.deposit, Account.deposit.at("a", 5))  # type: ignore[call-overload]
 
 
 def wrong_names(app: Act) -> None:

@@ -9,6 +9,7 @@ from .domain import Account, Deposited
 
 async def right(app: AsyncAct) -> None:
     assert_type(await app.do(Account.deposit, "a", amount=5), Snapshot[Account])
+    assert_type(await app.do_many(Account.deposit.at("a", amount=5)), tuple[Snapshot[Account]])
     assert_type(await app.load(Account, "a", before=2), Snapshot[Account])
     async for step in app.history(Account, "a"):
         assert_type(step, Snapshot[Account])

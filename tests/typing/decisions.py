@@ -44,6 +44,7 @@ async def right(app: Act, async_app: AsyncAct) -> None:
     assert_type(app.decide(enrol, Course.of("maths"), Student.of("ada"), 5), Decided)
     assert_type(app.decide(enrol, Course.of("maths"), Student.of("ada"), seats=5), Decided)
     assert_type(app.decide(close, Course.of("maths")), Decided)
+    assert_type(app.decide(close.retrying(9), Course.of("maths")), Decided)
     assert_type(app.decide(pay, at(Account, "a"), Course.of("maths"), Student.of("ada"), amount=1), Decided)
     assert_type(await async_app.decide(close, Course.of("maths")), Decided)
     assert_type(Enrolled("maths", 5).course, str)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from act_fast._app.address import Address, open_store
 from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction, decide
+from act_fast._app.do_many import do_many
 from act_fast._app.exchange_verbs import Exchanges
 from act_fast._app.reaction_verbs import Reacts
 from act_fast._app.slice import Component
@@ -28,7 +29,7 @@ from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
 from act_fast._rows import Progress
 from act_fast._runtime.observers import Failure, Observed
-from act_fast._states.action import Action
+from act_fast._states.action import Action, Call
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
 from act_fast._states.view import Seen
@@ -185,6 +186,42 @@ class Act(Reacts, Exchanges):
         `OutcomeUnknownError`, a `StoreError`, after which you have to load the stream to find out.
         """
         return self._engine.do(action, stream, args, kwargs, self._actor, self._expected)
+
+    @overload
+    def do_many(self, first: Call[A], /) -> tuple[Snapshot[A]]: ...
+    @overload
+    def do_many(self, first: Call[A], second: Call[B], /) -> tuple[Snapshot[A], Snapshot[B]]: ...
+    @overload
+    def do_many(
+        self, first: Call[A], second: Call[B], third: Call[C], /
+    ) -> tuple[Snapshot[A], Snapshot[B], Snapshot[C]]: ...
+    @overload
+    def do_many(self, /, *calls: Call[S]) -> tuple[Snapshot[S], ...]: ...
+    def do_many(self, /, *calls: Call[Any]) -> tuple[Snapshot[Any], ...]:
+        """Run several actions, of any states and streams, and append all their events as one commit, or none of them.
+
+            app.do_many(Account.withdraw.at("a", amount=5), Account.deposit.at("b", amount=5))
+
+        Each is done as by `do`, in this order; of several on one stream, the later ones see what the earlier ones have
+        done. The commit expects each stream at the version that its action has seen, also where an action returned
+        nothing. In the log, the events of a stream stand together.
+
+        Args:
+            calls: the actions, each with its stream and its own arguments.
+
+        Returns:
+            the state after each, in their order.
+
+        Raises:
+            ConcurrencyError: something else was appended to one of the streams first, more often than the `retries` of
+                each of the actions allow.
+
+        All others are those of `do`; a note says which of the calls it is. In each of these cases nothing was appended.
+        The exception is `OutcomeUnknownError`.
+        """
+        if self._expected is not None:
+            raise ValidationError("expecting(version) is for `do`: do_many expects what its actions have seen")
+        return do_many(self._engine, calls, self._actor)
 
     @overload
     def decide(self, decision: Decider1[A, P], first: Seen[A], /, *args: P.args, **kwargs: P.kwargs) -> Decided: ...

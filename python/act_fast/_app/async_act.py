@@ -28,7 +28,7 @@ from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
 from act_fast._rows import Progress
 from act_fast._runtime.executor import Threads, apart
 from act_fast._runtime.observers import Failure
-from act_fast._states.action import Action
+from act_fast._states.action import Action, Call
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
 from act_fast._states.view import Seen
@@ -134,6 +134,21 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
     async def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Snapshot[S]:
         """`Act.do`, awaited."""
         return await self._threads.run(self._app.do, action, stream, *args, **kwargs)
+
+    @overload
+    async def do_many(self, first: Call[A], /) -> tuple[Snapshot[A]]: ...
+    @overload
+    async def do_many(self, first: Call[A], second: Call[B], /) -> tuple[Snapshot[A], Snapshot[B]]: ...
+    @overload
+    async def do_many(
+        self, first: Call[A], second: Call[B], third: Call[C], /
+    ) -> tuple[Snapshot[A], Snapshot[B], Snapshot[C]]: ...
+    @overload
+    async def do_many(self, /, *calls: Call[S]) -> tuple[Snapshot[S], ...]: ...
+    async def do_many(self, /, *calls: Call[Any]) -> tuple[Snapshot[Any], ...]:
+        """`Act.do_many`, awaited."""
+        found: tuple[Snapshot[Any], ...] = await self._threads.run(self._app.do_many, *calls)
+        return found
 
     @overload
     async def decide(

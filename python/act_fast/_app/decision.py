@@ -52,6 +52,10 @@ class DecisionFunction(Generic[F_co]):
         self._function = function
         self.retries: int = retries
 
+    def retrying(self, retries: int) -> "DecisionFunction[F_co]":
+        """The same decision, which decides again this often: `app.decide(enrol.retrying(20), ...)`."""
+        return DecisionFunction(self._function, arguments.count("retries", retries))
+
     @property
     def function(self) -> F_co:
         """The function itself, for tests."""

@@ -391,6 +391,15 @@ class Engine:
             entry.closed,
         )
 
+    @property
+    def debug(self) -> bool:
+        """Whether checks are made that cost time."""
+        return self._debug
+
+    def actor_of(self, actor: Actor | None) -> Actor | None:
+        """Who acts: the one that is named, else whoever acts here."""
+        return (ambient.get() or _nobody).actor if actor is None else actor
+
     def meta_of(self, place: str, stream: str, actor: Actor | None) -> Meta:
         """Why something is appended now, by whom."""
         here = ambient.get() or _nobody

@@ -13,7 +13,7 @@ from act_fast._states.invariant import Invariant
 from act_fast._states.parameters import Parameters
 from act_fast.errors import DefinitionError
 
-__all__ = ["Action", "action"]
+__all__ = ["Action", "Call", "action"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 O = TypeVar("O", bound=msgspec.Struct)  # noqa: E741
@@ -77,6 +77,10 @@ class Action(Generic[S, P, R]):
     def __get__(self, instance: object, owner: type[Any]) -> Any:
         return self if instance is None else self.function.__get__(instance, owner)
 
+    def at(self, stream: str, /, *args: P.args, **kwargs: P.kwargs) -> "Call[S]":
+        """This action on a stream, with its arguments, for `do_many`: `Account.deposit.at("account-7", amount=50)`."""
+        return Call(self, stream, args, kwargs)
+
     def __repr__(self) -> str:
         return f"<action {self.place}>"
 
@@ -92,6 +96,22 @@ class Action(Generic[S, P, R]):
         bound.parameters = Parameters(place, self.function, scope)
         bound.returns = _returned(place, hints_of(place, self.function, scope))
         return bound
+
+
+class Call(msgspec.Struct, Generic[S], frozen=True, eq=False):
+    """An action on a stream, with its arguments, for `do_many`. `Account.deposit.at("account-7", amount=50)` makes one.
+
+    Attributes:
+        action: the action.
+        stream: the stream to run it on.
+        args: the action's own arguments.
+        kwargs: the action's own arguments, by name.
+    """
+
+    action: Action[S, Any, Any]
+    stream: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = {}
 
 
 class ActionDecorator(Protocol):

@@ -1,0 +1,162 @@
+"""Several actions as one commit: each decides on its own stream, and all of their events are appended, or none."""
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from act_fast._checks import arguments
+from act_fast._events.context import deciding
+from act_fast._events.meta import Actor
+from act_fast._loading.cache import Entry
+from act_fast._loading.loader import Loaded, Loader
+from act_fast._model.decide import check_declared, check_folded, check_unchanged, decide
+from act_fast._model.model import Model
+from act_fast._rows import EventPair
+from act_fast._states.action import Call
+from act_fast._states.snapshot import Snapshot
+from act_fast.errors import ConcurrencyError, DefinitionError, StoreClosedError, StreamClosedError, ValidationError
+from act_fast.stores.values import Append
+
+if TYPE_CHECKING:
+    from act_fast._app.pipeline import Engine
+
+__all__ = ["do_many"]
+
+
+class _Asked(msgspec.Struct, frozen=True, gc=False):
+    """One of the calls, its arguments checked."""
+
+    model: Model[Any]
+    call: Call[Any]
+    values: tuple[Any, ...]
+    told: str
+
+
+class _Stream(msgspec.Struct):
+    """What becomes of one of the streams: its state as it goes, where it began, and what is to be appended."""
+
+    model: Model[Any]
+    loaded: Loaded[Any]
+    before: int
+    events: list[EventPair]
+
+
+def do_many(engine: "Engine", calls: Sequence[Call[Any]], actor: Actor | None) -> tuple[Snapshot[Any], ...]:
+    """Decide call by call and append all at once; again after a conflict, as often as each of the actions allows."""
+    if deciding.get() is not None:
+        raise DefinitionError(f"do_many was called by {deciding.get()}, which may only fold or decide")
+    asked = [_asked(engine, call, f"call {number} of {len(calls)}") for number, call in enumerate(calls, 1)]
+    if not asked:
+        raise ValidationError('do_many takes at least one call, such as Account.deposit.at("account-7", amount=50)')
+    retries = min(each.call.action.retries for each in asked)
+    attempt = 0
+    while True:
+        loader = engine._current()
+        try:
+            return _attempt(engine, loader, asked, actor)
+        except ConcurrencyError:
+            engine._lost(asked[0].call.action)
+            attempt += 1
+            if attempt > retries:
+                raise
+            time.sleep(max(each.call.action.backoff.wait(attempt) for each in asked))
+        except StoreClosedError as closed:
+            engine._begin_again(loader, closed)
+
+
+def _asked(engine: "Engine", call: Call[Any], told: str) -> _Asked:
+    if not isinstance(call, Call):
+        raise DefinitionError(
+            f"do_many takes calls of actions, such as Account.deposit.at(stream, amount=50), not"
+            f" {type(call).__name__} ({told})"
+        )
+    model = engine.registry.model_for(call.action)
+    told = f"{call.action.place} on stream {arguments.text('stream', call.stream)!r}, {told}"
+    try:
+        return _Asked(model, call, call.action.parameters.bind(call.args, call.kwargs), told)
+    except ValidationError as error:
+        error.add_note(told)
+        raise
+
+
+def _attempt(
+    engine: "Engine", loader: Loader, asked: Sequence[_Asked], actor: Actor | None
+) -> tuple[Snapshot[Any], ...]:
+    actor = engine.actor_of(actor)
+    streams: dict[str, _Stream] = {}
+    done: list[tuple[_Asked, Loaded[Any], int]] = []
+    for each in asked:
+        try:
+            at = _stream(loader, streams, each)
+            count = _decide(engine, at, each, actor)
+        except Exception as error:
+            error.add_note(each.told)
+            raise
+        done.append((each, at.loaded, count))
+    ends = _append(engine, loader, streams, [each for each, _, count in done if count], actor)
+    snapshots = []
+    for each, loaded, count in done:
+        stream, entry = each.call.stream, loaded.entry
+        if not count:
+            snapshots.append(engine._snapshot(loader, each.model, stream, loaded))
+            continue
+        version, position = ends[stream]
+        there = Entry(entry.state, entry.version, position - (version - entry.version), False)
+        loader.cache.put((each.model.definition.state, stream), there)
+        loaded = Loaded(there, loaded.replayed, loaded.cached)
+        snapshots.append(engine._finish(loader, each.model, stream, loaded, count))
+    return tuple(snapshots)
+
+
+def _stream(loader: Loader, streams: dict[str, _Stream], each: _Asked) -> _Stream:
+    """The stream of a call, as the calls before it leave it."""
+    stream = each.call.stream
+    known = streams.get(stream)
+    if known is None:
+        loaded = loader.latest(each.model, stream)
+        if loaded.entry.closed:
+            raise StreamClosedError(stream)
+        known = streams[stream] = _Stream(each.model, loaded, loaded.entry.version, [])
+    elif known.model is not each.model:
+        raise DefinitionError(
+            f"stream {stream!r} is given to actions of {known.model.definition.name} and of"
+            f" {each.model.definition.name}; the calls of one do_many take a stream for one state"
+        )
+    return known
+
+
+def _decide(engine: "Engine", at: _Stream, each: _Asked, actor: Actor | None) -> int:
+    """Run the action and fold what it returns, before anything is appended; how many events that is."""
+    model, action, stream, entry = at.model, each.call.action, each.call.stream, at.loaded.entry
+    state = model.copy(entry.state)
+    decision = decide(model, action, state, stream, entry.version, actor, each.values, engine.debug)
+    if engine.debug:
+        check_unchanged(action, state, entry.state)
+    count = len(decision.events)
+    if not count:
+        return 0
+    state = model.copy(entry.state)
+    model.events(state, stream, entry.version, decision.events)
+    if engine.debug:
+        check_folded(action, state)
+        check_declared(model, model.copy(entry.state), state, decision.events)
+    at.loaded = Loaded(Entry(state, entry.version + count, 0, False), at.loaded.replayed, at.loaded.cached)
+    at.events += decision.encoded
+    return count
+
+
+def _append(
+    engine: "Engine", loader: Loader, streams: dict[str, _Stream], asked: Sequence[_Asked], actor: Actor | None
+) -> dict[str, tuple[int, int]]:
+    """Append what was decided as one commit; the last version and position of each stream."""
+    appends = [Append(name, each.events, each.before) for name, each in streams.items() if each.events]
+    if not appends:
+        return {}
+    # What was decided on a stream that nothing is appended to holds only if it is still as it was.
+    others = {name: each.before for name, each in streams.items() if not each.events}
+    places = dict.fromkeys(each.call.action.place for each in asked)
+    meta = engine.meta_of(", ".join(places), asked[0].call.stream, actor)
+    appended = loader.store.append_many(appends, expected_versions=others or None, meta=meta)
+    return {each.stream: (done.last_version, done.last_position) for each, done in zip(appends, appended, strict=True)}
