@@ -55,6 +55,15 @@ PAGES: Final = [
         ["total", "count", "first", "last", "minimum", "maximum", "collect", "distinct", "one_of"],
     ),
     Page(
+        "privacy.md",
+        "Personal data",
+        [
+            *("Personal", "Subject", "Sealing", "FORGOTTEN", "Forgotten"),
+            *("ForgetReport", "SubjectForgotten", "Forgetting"),
+            *("KeyStore", "FileKeyStore", "MemoryKeyStore", "KeyRecord", "Rotated", "MasterKey", "LocalMasterKey"),
+        ],
+    ),
+    Page(
         "meta.md",
         "Who did it, and why",
         ["Actor", "Meta", "Causation", "ActionCause", "EventCause", "Ambient", "new_correlation"],
@@ -94,6 +103,7 @@ PAGES: Final = [
         [
             *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "FoldError"),
             *("ConflictError", "ConcurrencyError", "ConditionError", "StreamClosedError"),
+            *("SubjectForgottenError", "SealError", "KeyMissingError", "KeyStoreError"),
             *("NonRetryableError", "RetryAfterError", "MissingExtraError", "WebhookError"),
             *("StoreError", "StoreClosedError"),
             *(

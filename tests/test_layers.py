@@ -16,6 +16,7 @@ ROOT = "act_fast"
 BASE = {"errors", "_rows", "_core", "_checks"}
 EVENTS = BASE | {"_events"}
 STORES = EVENTS | {"stores"}
+PRIVACY = EVENTS | {"_runtime", "_privacy"}
 STATES = EVENTS | {"_runtime", "_declared", "_states"}
 MODEL = STATES | {"stores", "_model"}
 LOADING = MODEL | {"_loading"}
@@ -26,6 +27,7 @@ EVERYTHING = (
     LOADING
     | WORKERS
     | DATABASES
+    | PRIVACY
     | {"stores.log", "stores.ordered", "stores.replicated", "_projections", "_sql", "_app"}
 )
 
@@ -37,6 +39,7 @@ FLOORS: dict[str, set[str]] = {
     "_runtime": {"errors", "_checks"},
     "_events": BASE,
     "stores": EVENTS,
+    "_privacy": PRIVACY - {"_privacy"},
     "stores.log": STORES | {"_runtime"},
     "stores.ordered": BASE | {"stores", "_runtime"},
     "stores.database": STORES | {"_runtime"},

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from act_fast._app.act import Act
 from act_fast._app.address import Address
 from act_fast._app.decision import Decided, DecisionFunction, decision
+from act_fast._app.forgetting import ForgetReport, Forgetting, SubjectForgotten
 from act_fast._app.slice import Component, Slice
 from act_fast._core import Appended, Columns, __version__
 from act_fast._declared.functions import collect, count, distinct, first, last, maximum, minimum, total
@@ -18,10 +19,15 @@ from act_fast._events.context import Ambient
 from act_fast._events.correlation import new_correlation
 from act_fast._events.event import Event
 from act_fast._events.meta import ActionCause, Actor, Causation, EventCause, Meta
+from act_fast._events.personal import FORGOTTEN, Forgotten, Personal, Sealing, Subject
 from act_fast._events.tags import Tag, TagKey
 from act_fast._events.upcast import Upcast, upcast
 from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
+from act_fast._privacy.file_keys import FileKeyStore
+from act_fast._privacy.key_store import KeyRecord, KeyStore, Rotated
+from act_fast._privacy.master_key import LocalMasterKey, MasterKey
+from act_fast._privacy.memory_keys import MemoryKeyStore
 from act_fast._projections.methods import batch, on
 from act_fast._projections.projection import Projection
 from act_fast._reactions.lane import Lane
@@ -50,6 +56,8 @@ from act_fast.errors import (
     EngineRefusedError,
     FoldError,
     InvariantError,
+    KeyMissingError,
+    KeyStoreError,
     MissingExtraError,
     MoveError,
     NonRetryableError,
@@ -58,6 +66,7 @@ from act_fast.errors import (
     RecordTooLargeError,
     RestoreError,
     RetryAfterError,
+    SealError,
     StoreClosedError,
     StoreCorruptError,
     StoreError,
@@ -66,6 +75,7 @@ from act_fast.errors import (
     StoreFullError,
     StoreLockedError,
     StreamClosedError,
+    SubjectForgottenError,
     TrimmedError,
     ValidationError,
     WebhookError,
@@ -99,6 +109,7 @@ if TYPE_CHECKING:
     from act_fast.stores.log.offline import restore_path, verify_path
 
 __all__ = [
+    "FORGOTTEN",
     "Acked",
     "Act",
     "ActError",
@@ -142,11 +153,22 @@ __all__ = [
     "EventCause",
     "Exported",
     "Failure",
+    "FileKeyStore",
     "FoldError",
+    "ForgetReport",
+    "Forgetting",
+    "Forgotten",
     "Invariant",
     "InvariantError",
+    "KeyMissingError",
+    "KeyRecord",
+    "KeyStore",
+    "KeyStoreError",
     "Lane",
+    "LocalMasterKey",
     "LogStore",
+    "MasterKey",
+    "MemoryKeyStore",
     "Meta",
     "MissingExtraError",
     "MoveError",
@@ -155,6 +177,7 @@ __all__ = [
     "NonRetryableError",
     "NotDurableError",
     "OutcomeUnknownError",
+    "Personal",
     "Problem",
     "Progress",
     "Projection",
@@ -166,6 +189,9 @@ __all__ = [
     "RestoreError",
     "Restored",
     "RetryAfterError",
+    "Rotated",
+    "SealError",
+    "Sealing",
     "Seen",
     "Settled",
     "Skipped",
@@ -186,6 +212,9 @@ __all__ = [
     "StoredSnapshot",
     "StreamClosedError",
     "StreamInfo",
+    "Subject",
+    "SubjectForgotten",
+    "SubjectForgottenError",
     "Tag",
     "TagKey",
     "Target",

@@ -18,6 +18,8 @@ __all__ = [
     "EngineRefusedError",
     "FoldError",
     "InvariantError",
+    "KeyMissingError",
+    "KeyStoreError",
     "MissingExtraError",
     "MoveError",
     "NonRetryableError",
@@ -26,6 +28,7 @@ __all__ = [
     "RecordTooLargeError",
     "RestoreError",
     "RetryAfterError",
+    "SealError",
     "StoreClosedError",
     "StoreCorruptError",
     "StoreError",
@@ -34,6 +37,7 @@ __all__ = [
     "StoreFullError",
     "StoreLockedError",
     "StreamClosedError",
+    "SubjectForgottenError",
     "TrimmedError",
     "ValidationError",
     "WebhookError",
@@ -178,6 +182,25 @@ class StreamClosedError(ActError):
 
     def __str__(self) -> str:
         return f"stream {self.stream!r} is closed and takes no more events"
+
+
+class SubjectForgottenError(ActError):
+    """Something personal was to be stored about someone who was forgotten. Nothing was appended.
+
+    A person who comes back gets another id.
+    """
+
+
+class SealError(DecodeError):
+    """A sealed value does not open: it was changed, or moved to another field, event or subject."""
+
+
+class KeyMissingError(SealError):
+    """A key store has no key that something was sealed with, nor a record that it was destroyed: it is another one."""
+
+
+class KeyStoreError(ActError):
+    """A key store cannot be opened, read or written, or has another master key."""
 
 
 class NonRetryableError(ActError):

@@ -229,10 +229,10 @@ def test_rebuild_replays_a_projection_of_an_app(run, tmp_path: Path, monkeypatch
 
 
 def test_a_reaction_that_is_gone_can_be_forgotten(run, shop: Act) -> None:
-    ran = run("forget", path(shop), "post")
+    ran = run("forget-reaction", path(shop), "post")
     assert (ran.code, ran.out) == (0, "1 reaction forgotten\n")
     assert [row[0] for row in run("targets", path(shop)).rows] == ["ada", "bob"]
-    again = run("forget", path(shop), "post")
+    again = run("forget-reaction", path(shop), "post")
     assert again.code == 2
     assert again.err == "act-fast: there is no reaction 'post'; the store knows 'charge'\n"
 

@@ -63,7 +63,7 @@ COMMANDS = [
     ["replay", "nasty_app:app", "nasty.act", "--state", NASTY],
     ["unblock", "nasty.act", NASTY],
     ["reset", "nasty.act", NASTY],
-    ["forget", "nasty.act", NASTY],
+    ["forget-reaction", "nasty.act", NASTY],
     ["rebuild", "nasty_app:app", NASTY],
     ["backup", "nasty.act", f"b{NASTY}"],
     ["export", "nasty.act", f"e{NASTY}.jsonl"],

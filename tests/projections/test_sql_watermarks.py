@@ -403,7 +403,7 @@ def test_a_projection_that_was_forgotten_begins_again_with_the_code_of_today(db:
                 deposit(app, "a", amount=expected // 2)
                 deposit(app, "a", amount=expected % 2 + 1)
                 app.settle()
-            owner.forget("totals")
+            owner.forget_reaction("totals")
     assert rows(db) == [("a", 2 * (1 + 2 + 4 + 1), 4)]
 
 

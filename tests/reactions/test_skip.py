@@ -363,7 +363,7 @@ def test_a_reaction_that_is_forgotten_has_skipped_nothing() -> None:
             app.skip("all", reaction=name, reason="no")
         app.settle()
     with program("there") as app:
-        app.forget("gone")
+        app.forget_reaction("gone")
         assert [each.reaction for each in app.skipped()] == ["gone", "there"], "it is still written down"
     with program("gone", "there") as app:
         told.clear()
@@ -406,7 +406,7 @@ def test_a_rebuild_leaves_out_nothing_of_a_projection_that_was_forgotten() -> No
         app.rebuild(sums)
         assert sums.heard == [1, 3]
     with Act(store, Account) as app:
-        app.forget("sums")
+        app.forget_reaction("sums")
     with Act(store, Account, sums) as app:
         app.settle()
         sums.heard.clear()

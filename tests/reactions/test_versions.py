@@ -95,8 +95,8 @@ def test_a_reaction_that_was_renamed_is_a_new_one_and_the_old_one_can_be_forgott
         after.on(Deposited, to="new", name="new")(heard)
         after.settle()
         assert heard.positions == [1]
-        assert after.forget("old")
-        assert not after.forget("old")
+        assert after.forget_reaction("old")
+        assert not after.forget_reaction("old")
         assert [target.name for target in after.targets()] == ["new"]
         assert [cursor.reaction for cursor in after.cursors()] == ["new"]
 
@@ -105,7 +105,7 @@ def test_what_the_app_has_cannot_be_forgotten(store: LogStore) -> None:
     with Act(store, Account) as app:
         app.on(Deposited, name="audit")(Heard())
         with pytest.raises(ValidationError, match="remove it"):
-            app.forget("audit")
+            app.forget_reaction("audit")
 
 
 def test_targets_of_a_lane_that_is_gone_are_worked_on_in_the_lane_of_today(store: LogStore) -> None:

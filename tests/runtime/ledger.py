@@ -283,7 +283,7 @@ def _by_hand(ledger: Ledger) -> None:
     app.defer("found", until=datetime.now(UTC))
     app.reset("found")
     app.reset("each-b", to=1)
-    app.forget("unknown")
+    app.forget_reaction("unknown")
     list(app.blocked())
     list(app.skipped())
     app.cursors()

@@ -297,7 +297,7 @@ def test_one_that_is_forgotten_holds_no_more(store: LogStore) -> None:
     pay(store, 1, 2)
     app.settle()
     other = Act(store)
-    assert other.forget("payments")
+    assert other.forget_reaction("payments")
     assert not list(other.targets())
 
 

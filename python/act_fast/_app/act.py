@@ -1,16 +1,19 @@
 """The app: the object you work with."""
 
 import copy
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+from uuid import UUID
 
 from act_fast._app.address import Address, open_store
 from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction, decide
 from act_fast._app.do_many import do_many
 from act_fast._app.exchange_verbs import Exchanges
+from act_fast._app.forgetting import ForgetReport, Forgetting, forget, look_up
 from act_fast._app.reaction_verbs import Reacts
 from act_fast._app.slice import Component
 from act_fast._app.telemetry import engine_class
@@ -25,6 +28,8 @@ from act_fast._events.event import Event
 from act_fast._events.meta import Actor, check_actor
 from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
+from act_fast._privacy.key_store import KeyStore
+from act_fast._privacy.vault import Vault
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
 from act_fast._rows import Progress
@@ -72,6 +77,7 @@ class Act(Reacts, Exchanges):
         cache_max: how many live states to keep; the least recently used is dropped first. 0 keeps none.
         correlator: a function without arguments that generates the ids that commits are correlated by.
         lanes: the lanes that reactions may name, besides `"default"`.
+        keys: where the keys of personal values are; needed if an event or a state has some. You close it.
 
     Raises:
         DefinitionError: the components conflict with each other.
@@ -89,12 +95,15 @@ class Act(Reacts, Exchanges):
         cache_max: int = 10_000,
         correlator: Callable[[], str] = new_correlation,
         lanes: Sequence[Lane] = (),
+        keys: KeyStore | None = None,
     ) -> None:
         arguments.one_of("unknown", unknown, ("warn", "skip", "raise"))
         if not callable(correlator):
             raise ValidationError(f"correlator must be a function that generates ids, not {type(correlator).__name__}")
         if (wrong := unplain(correlator)) is not None:
             raise ValidationError(f"correlator is called and not awaited, but {wrong}; write it as a plain `def`")
+        vault = None if keys is None else Vault(keys)
+        components = (*components, Forgetting) if keys is not None else components
         opened, self._owned = open_store(store)
         self._actor: Actor | None = None
         self._expected: int | None = None
@@ -106,6 +115,7 @@ class Act(Reacts, Exchanges):
                 unknown,
                 arguments.count("cache_max", cache_max),
                 correlator,
+                vault,
             )
             engine = self._engine
             self._program = Program(opened, engine.observers, lambda: engine.registry, lanes)
@@ -405,6 +415,40 @@ class Act(Reacts, Exchanges):
             conditions: which events, as `Conditions` lists them.
         """
         return self._engine.query(events, limit=limit, backwards=backwards, **conditions)
+
+    def lookup(self, event: type[E], /, **values: object) -> Iterator[Committed[E]]:
+        """The events of a class that hold these values in personal fields, which are declared with `lookup=True`.
+
+            app.lookup(Registered, email="ada@example.org")
+
+        Args:
+            event: the event class.
+            values: for each field, the value; the very same that was stored, in capitals and all.
+
+        Raises:
+            ValidationError: a field cannot be looked up.
+        """
+        return look_up(self._engine, event, values)
+
+    def forget(
+        self, subject: str | int | UUID, *, reason: str, also: Sequence[str | os.PathLike[str]] = ()
+    ) -> ForgetReport:
+        """Destroy the key of a subject, so that nothing sealed for it can ever be read again, wherever it is.
+
+        Its personal fields read as `FORGOTTEN` from then on, in SQL as NULL. `SubjectForgotten` is appended once. Then
+        everything that can be reached is searched for what was sealed. Doing it again searches again.
+
+        Args:
+            subject: whom, as it is in the `Subject` fields.
+            reason: why; kept with the event and with the destroyed key.
+            also: more files and directories to search, such as exports and backups.
+
+        Raises:
+            ValidationError: the app has no keys, or an argument is wrong.
+            KeyStoreError: the key could not be destroyed. Do it again.
+            StoreError: the key is destroyed, but the store could not be read or appended to. Do it again.
+        """
+        return forget(self._engine, subject, reason, also, self._actor)
 
     def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
         """Ask a question in SQL about the log as it is now; returns a DuckDB relation.

@@ -2,18 +2,21 @@
 
 import asyncio
 import copy
+import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+from uuid import UUID
 
 from act_fast._app.act import Act
 from act_fast._app.address import Address
 from act_fast._app.async_exchange_verbs import AsyncExchanges
 from act_fast._app.async_reaction_verbs import AsyncReacts
 from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction
+from act_fast._app.forgetting import ForgetReport
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
 from act_fast._events.committed import Committed
@@ -23,6 +26,7 @@ from act_fast._events.event import Event
 from act_fast._events.meta import Actor
 from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
+from act_fast._privacy.key_store import KeyStore
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
 from act_fast._rows import Progress
@@ -72,6 +76,7 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         cache_max: as for `Act`.
         correlator: as for `Act`.
         lanes: as for `Act`; none with an `Act`.
+        keys: as for `Act`; none with an `Act`.
         threads_max: how many verbs can run at once; concurrent appends share their flushes.
     """
 
@@ -85,10 +90,11 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         cache_max: int = 10_000,
         correlator: Callable[[], str] = new_correlation,
         lanes: Sequence[Lane] = (),
+        keys: KeyStore | None = None,
         threads_max: int = 32,
     ) -> None:
         if isinstance(store, Act):
-            if components or lanes:
+            if components or lanes or keys is not None:
                 raise DefinitionError("an Act already has its components; include more there, or pass a store")
             self._app = store
         else:
@@ -100,6 +106,7 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
                 cache_max=cache_max,
                 correlator=correlator,
                 lanes=lanes,
+                keys=keys,
             )
         self._threads = Threads(max(1, arguments.count("threads_max", threads_max)))
         self._long = Threads(_LONG_MAX)
@@ -245,6 +252,16 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
     async def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
         """`Act.sql`, awaited. Reading from the relation happens on the caller's thread, and blocks the loop."""
         return await self._threads.run(self._app.sql, query, at=at, **params)
+
+    def lookup(self, event: type[E], /, **values: object) -> AsyncIterator[Committed[E]]:
+        """`Act.lookup`, for `async for`."""
+        return self._each(self._app.lookup(event, **values))
+
+    async def forget(
+        self, subject: str | int | UUID, *, reason: str, also: Sequence[str | os.PathLike[str]] = ()
+    ) -> ForgetReport:
+        """`Act.forget`, awaited."""
+        return await self._threads.run(self._app.forget, subject, reason=reason, also=also)
 
     def include(self, *components: Component) -> None:
         """`Act.include`."""

@@ -137,9 +137,9 @@ class AsyncReacts(Declares):
         """`Act.replaying`."""
         return self._app.replaying
 
-    async def forget(self, reaction: str) -> bool:
-        """`Act.forget`, awaited."""
-        return await self._long.run(self._app.forget, reaction)
+    async def forget_reaction(self, reaction: str) -> bool:
+        """`Act.forget_reaction`, awaited."""
+        return await self._long.run(self._app.forget_reaction, reaction)
 
     async def rebuild(
         self, projection: Projection | str, *, resume: bool = True, progress: Progress | None = None

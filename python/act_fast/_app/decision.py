@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, TypeAlias, TypeVar, overload
-from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -11,10 +10,11 @@ from act_fast._checks import arguments
 from act_fast._core import Appended
 from act_fast._events.codec import Codec
 from act_fast._events.context import deciding
-from act_fast._events.event import Event, known_tagging
+from act_fast._events.event import Event, known_tagging, known_wire
 from act_fast._events.meta import Actor
 from act_fast._events.tags import tags_of
 from act_fast._model.model import Model
+from act_fast._model.personal_checks import check_sealable
 from act_fast._rows import Row
 from act_fast._runtime.backoff import Backoff
 from act_fast._states.state import State
@@ -143,7 +143,7 @@ def _attempt(
     states, items, versions = [], [], {}
     for each in seen:
         if each.tag:
-            model = view_model(each.kind)
+            model = view_model(engine, each.kind)
             names = [*model.steps]
             state = model.make()
             found = engine.store.query(names=names, tags=[each.tag], before=after + 1)
@@ -168,8 +168,9 @@ def _attempt(
     _check_guarded(decider, seen, events)
     if not appends:
         return Decided((), (), after)
+    codec = engine.registry.codec
     appended = engine.store.append_many(
-        appends,
+        [_encoded(codec, each) for each in appends],
         expected_versions=versions or None,
         condition=Condition(Query(items), after) if items else None,
         meta=engine.meta_of(_name(decider), appends[0].stream, actor),
@@ -177,17 +178,15 @@ def _attempt(
     return Decided(events, appended, appended[-1].last_position)
 
 
-def view_model(view: type[View]) -> Model[Any]:
-    """A view as it is folded; kept as long as the class is there."""
-    known = _models.get(view)
+def view_model(engine: "Engine", view: type[View]) -> Model[Any]:
+    """A view as an app folds it; kept as long as the class is there."""
+    known = engine.views.get(view)
     if known is None:
-        definition = view.__definition__
+        definition, sealer = view.__definition__, engine.registry.codec.sealer
         _check_folds(view)
-        known = _models[view] = Model(definition, Codec(definition.reducers), "skip")
+        check_sealable(definition.reducers, sealer)
+        known = engine.views[view] = Model(definition, Codec(definition.reducers, sealer), "skip")
     return known
-
-
-_models: WeakKeyDictionary[type[View], Model[Any]] = WeakKeyDictionary()
 
 
 def _check_folds(view: type[View]) -> None:
@@ -256,6 +255,14 @@ def _appends(listed: Sequence[Event | Append], stream: str) -> list[Append]:
         else:
             appends.append(Append(stream, [each]))
     return appends
+
+
+def _encoded(codec: Codec, append: Append) -> Append:
+    """What goes to the store: events with personal fields are sealed."""
+    if not any(isinstance(each, Event) and known_wire(type(each)) for each in append.events):
+        return append
+    events = [codec.encode(each, append.stream) if isinstance(each, Event) else each for each in append.events]
+    return Append(append.stream, events, append.expected_version, append.condition)
 
 
 def _name(decider: DecisionFunction[Any]) -> str:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -22,6 +23,7 @@ from act_fast._model.decide import check_declared, check_folded, check_unchanged
 from act_fast._model.fold import Unknown
 from act_fast._model.model import Model
 from act_fast._model.registry import Registry
+from act_fast._privacy.vault import Vault
 from act_fast._rows import Progress
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log
@@ -29,6 +31,7 @@ from act_fast._runtime.observers import Observers
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
+from act_fast._states.view import View
 from act_fast.errors import (
     ConcurrencyError,
     DefinitionError,
@@ -72,6 +75,8 @@ class Engine:
         observers: who is told what happened.
         unknown: what becomes of events that a state does not know.
         library: the relations that SQL knows, once it was asked.
+        vault: what seals and opens personal values; None without keys.
+        views: the views that were decided on, as they are folded.
         conflicts: how many appends of actions have lost a race.
     """
 
@@ -83,9 +88,12 @@ class Engine:
         unknown: Unknown,
         cache_max: int,
         correlator: Callable[[], str],
+        vault: Vault | None = None,
     ) -> None:
         self.store = store
-        self.registry = Registry(components, unknown)
+        self.vault = vault
+        self.registry = Registry(components, unknown, vault)
+        self.views: WeakKeyDictionary[type[View], Model[Any]] = WeakKeyDictionary()
         self.observers = Observers()
         self.library: Library | None = None
         self._cache_max = cache_max
@@ -99,6 +107,8 @@ class Engine:
         # An action that calls `do` itself, which it should not, must not wait for its own turn: hence RLock.
         self._turns = [threading.RLock() for _ in range(_TURNS)]
         tell_in_child(self)
+        if vault is not None:
+            vault.on_forgotten(self.drop_values)
 
     def forked(self) -> None:
         """Whoever had a turn stayed with the parent."""
@@ -107,11 +117,15 @@ class Engine:
 
     def include(self, components: Sequence[Component], fits: Callable[[Registry], object]) -> None:
         """Add components; nothing changes when they do not fit, also when `fits` raises."""
-        registry = Registry((*self.registry.components, *components), self.unknown)
+        registry = Registry((*self.registry.components, *components), self.unknown, self.vault)
         fits(registry)
         self.registry = registry
         self._loader.codec = registry.codec
         self.cache.clear()
+
+    def drop_values(self) -> None:
+        """Drop live states, which may hold values of someone who was forgotten."""
+        self._loader.cache.clear()
 
     @property
     def cache(self) -> Cache:
@@ -135,6 +149,8 @@ class Engine:
             raise _nested(action.place)
         values = action.parameters.bind(args, kwargs)
         here = ambient.get() or _nobody
+        if self.vault is not None:
+            self.vault.notice()
         request = Request(model, action, stream, values, here, here.actor if actor is None else actor, expected)
         loader = self._loader
         try:
@@ -166,6 +182,8 @@ class Engine:
         """The state now, or at a moment."""
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
+        if self.vault is not None:
+            self.vault.notice()
         loader = self._loader
         try:
             found = loader.at_moment(model, stream, before, at, position)
@@ -258,6 +276,8 @@ class Engine:
 
     def _current(self) -> Loader:
         """What loads from the log that is there: another one once a restored one has taken the place of the first."""
+        if self.vault is not None:
+            self.vault.notice()
         loader = self._loader
         if loader.replaced:
             self._begin_again(loader, None)

@@ -252,7 +252,7 @@ class Reacts(Declares):
         handled = ambient.get().handled
         return here.replays(handled.name, handled.position)
 
-    def forget(self, reaction: str) -> bool:
+    def forget_reaction(self, reaction: str) -> bool:
         """Forget a reaction that no program has any more, such as one that was removed or renamed.
 
         Its targets have nothing more to do for it; those that had no other reaction are removed. If a program has the

@@ -13,6 +13,8 @@ from typing import Any, Final
 from act_fast._declared.plan import Formula, Kept, Minus, Plan, Ref, Step
 from act_fast._declared.tree import Accumulator, Binary, Constant, Feed, Leaf, Negative, Node, Not, OneOf
 from act_fast._declared.value_types import COMPARISONS, Typed, arithmetic, type_of
+from act_fast._events.personal import FORGOTTEN
+from act_fast._events.sealing import wire_of
 from act_fast.errors import FoldError
 
 __all__ = ["defaults_of", "steps_of"]
@@ -253,6 +255,9 @@ class Writer:
             if type_of(self._place, self._event, Leaf(path[:-1])).nullable:
                 text = f"None if {owner} is None else {text}"
         self._head.append(f" {name} = {text}")
+        if self._event is not None and wire_of(self._event) is not None:
+            self._globals["FORGOTTEN"] = FORGOTTEN
+            self._head.append(f" if {name} is FORGOTTEN: {name} = None")
         self._leaves[path] = name
         return name
 

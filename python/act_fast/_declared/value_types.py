@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from act_fast._declared.tree import Binary, Constant, Leaf, Negative, Node, Not, OneOf
+from act_fast._events.personal import marks_of
 from act_fast.errors import DefinitionError
 
 __all__ = ["COMPARISONS", "Sort", "Typed", "arithmetic", "called", "type_of"]
@@ -162,7 +163,8 @@ def _plain(hint: Any) -> tuple[Any, bool]:
     hint = getattr(hint, "__supertype__", hint)  # NewType
     origin = typing.get_origin(hint)
     if origin is typing.Annotated:
-        return _plain(typing.get_args(hint)[0])
+        inner, optional = _plain(typing.get_args(hint)[0])
+        return inner, optional or marks_of(hint).personal  # what was forgotten gives nothing, as None does
     if origin in (typing.Union, types.UnionType):
         members = typing.get_args(hint)
         some = [each for each in members if each is not type(None)]

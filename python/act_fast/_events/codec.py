@@ -7,9 +7,12 @@ import msgspec
 
 from act_fast._checks.msgspec_errors import misfit
 from act_fast._events.committed import Committed
-from act_fast._events.event import Event, encode
+from act_fast._events.event import Event, encode, known_wire, tagged
+from act_fast._events.finite import check_finite
+from act_fast._events.sealing import Found, Sealer, Wire, check_hidden, keep_forgotten, open_all, wire_of
 from act_fast._events.upcast import Upcast
-from act_fast.errors import DecodeError, DefinitionError
+from act_fast._rows import EventPair
+from act_fast.errors import DecodeError, DefinitionError, ValidationError
 
 __all__ = ["Codec", "Decode", "decoders_of"]
 
@@ -19,16 +22,21 @@ Decode: TypeAlias = Callable[[bytes], Event]
 class Codec:
     """The events that an app knows, by their stored names.
 
+    Args:
+        events: their classes.
+        sealer: what seals and opens personal values; None in an app without any.
+
     Attributes:
         decoders: for each stored name, today's or an old one that an upcaster takes, what decodes it.
         classes: for each stored name, the class of the event that comes out.
     """
 
-    def __init__(self, events: Iterable[type[Event]]) -> None:
+    def __init__(self, events: Iterable[type[Event]], sealer: Sealer | None = None) -> None:
+        self.sealer: Sealer | None = sealer
         self.decoders: dict[str, Decode] = {}
         self.classes: dict[str, type[Event]] = {}
         for event in events:
-            for name, decode in decoders_of(event).items():
+            for name, decode in decoders_of(event, sealer=sealer).items():
                 self._claim(name, event)
                 self.decoders[name] = decode
 
@@ -74,8 +82,42 @@ class Codec:
         event = self.classes.get(name)
         if event is None or (name not in event.__upcasts__ and name == event.__stored_name__):
             return name, data
-        name, data, *_ = encode(self.decode(name, data))
+        name, data, *_ = self.encode(self.decode(name, data))
         return name, data
+
+    def encode(self, event: Event, stream: str | None = None) -> EventPair:
+        """An event as a store takes it, its personal values sealed.
+
+        Raises:
+            ValidationError: it cannot be stored.
+            SubjectForgottenError: it is about someone who was forgotten.
+        """
+        wire = known_wire(type(event)) if isinstance(event, Event) else None
+        return encode(event) if wire is None else self.sealed(event, wire, stream)[1]
+
+    def sealed(self, event: Event, wire: Wire, stream: str | None) -> tuple[Event, EventPair]:
+        """An event with personal fields as it will be read again, and as a store takes it.
+
+        Raises:
+            ValidationError: it cannot be stored; or, as what msgspec raises, its values are not of their types.
+            SubjectForgottenError: it is about someone who was forgotten.
+        """
+        kind, sealer = type(event), self.sealer
+        if sealer is None:
+            raise ValidationError(f"{kind.__qualname__} has personal fields; open the app with keys= to seal them")
+        name = kind.__stored_name__
+        clear = wire.clear(event)
+        if kind.__floats__:
+            check_finite(event, clear)
+        again: Event = wire.opened(clear, name, None)
+        seen: list[Found] = []
+        name, data, *given = tagged(event, wire.sealed(event, name, sealer, seen))
+        tags = [*given[0]] if given else []
+        check_hidden(seen, stream, tags)
+        tags += [
+            f"{each.path}:{sealer.lookup(each.leaf.path.encode(), each.plain)}" for each in seen if each.leaf.lookup
+        ]
+        return again, (name, data, tags) if tags else (name, data)
 
     def _claim(self, name: str, event: type[Event]) -> None:
         other = self.classes.setdefault(name, event)
@@ -101,34 +143,57 @@ def undecodable(event: type[Event], name: str, error: msgspec.MsgspecError | Rec
     )
 
 
-def decoders_of(event: type[Event], path: tuple[type[Event], ...] = ()) -> dict[str, Decode]:
+def decoders_of(
+    event: type[Event], path: tuple[type[Event], ...] = (), sealer: Sealer | None = None
+) -> dict[str, Decode]:
     """For each stored name that can become an event of this class, what decodes it.
 
     Args:
         event: the class.
         path: the classes that led here, from upcaster to upcaster.
+        sealer: what opens personal values.
     """
     if event in path:
         raise DefinitionError(f"the upcasters of {_where(event)} form a cycle; let one of them take a dict")
-    own: Decode = msgspec.json.Decoder(event).decode
+    own: Decode = _decoder(event, event.__stored_name__, sealer)
     found: dict[str, Decode] = {event.__stored_name__: own}
     for each in event.__upcasts__.values():
         takes, _ = each._hints()
         if isinstance(takes, type) and issubclass(takes, Event) and takes is not event:
-            for name, decode in decoders_of(takes, (*path, event)).items():
+            for name, decode in decoders_of(takes, (*path, event), sealer).items():
                 found[name] = _through(each, decode, own)
         if each.from_ not in found or each.from_ == event.__stored_name__:
-            found[each.from_] = _through(each, msgspec.json.Decoder(takes).decode, own)
+            found[each.from_] = _through(each, _decoder(takes, each.from_, sealer), own)
     return found
+
+
+def _decoder(takes: Any, name: str, sealer: Sealer | None) -> Decode:
+    """What decodes JSON stored under a name as a class, or for an upcaster that takes a dict."""
+    decode: Decode = msgspec.json.Decoder(takes).decode
+    if isinstance(takes, type) and issubclass(takes, msgspec.Struct):
+        wire = _known(takes)
+        return decode if wire is None else lambda data: wire.opened(data, name, sealer)
+    if sealer is None:
+        return decode
+    return lambda data: open_all(name, decode(data), sealer) if b'"$' in data else decode(data)
+
+
+def _known(cls: type) -> Wire | None:
+    try:
+        return wire_of(cls)
+    except NameError:  # said elsewhere
+        return None
 
 
 def _through(each: Upcast[Any, Any], decode_old: Callable[[bytes], Any], decode_new: Decode) -> Decode:
     """Decode, upcast, and decode again what came out: an upcaster's result is checked like anything stored."""
     encode_json = msgspec.json.Encoder().encode
     function = each.function
+    personal = _known(each.target) is not None
 
     def decode(data: bytes) -> Event:
-        return decode_new(encode_json(function(decode_old(data))))
+        new = function(decode_old(data))
+        return decode_new(encode_json(keep_forgotten(new) if personal else new))
 
     return decode
 

@@ -13,12 +13,13 @@ from act_fast._checks.pydantic_types import core_schema_of, json_schema_of
 from act_fast._events.constant_defaults import check_body, check_constant
 from act_fast._events.fields import check_annotated, check_fields, fields_with_hint
 from act_fast._events.finite import check_finite, may_hold_floats
+from act_fast._events.sealing import Wire, mask, wire_of
 from act_fast._events.tags import UNKNOWN, Tagging, tagging_of, tags_of
 from act_fast._events.upcast import Upcast, add_upcast
 from act_fast._rows import EventPair
 from act_fast.errors import DefinitionError, ValidationError
 
-__all__ = ["CLOSED", "Event", "EventMeta", "encode", "holds_floats", "known_tagging", "tagged"]
+__all__ = ["CLOSED", "Event", "EventMeta", "encode", "holds_floats", "known_tagging", "known_wire", "tagged"]
 
 CLOSED = "$closed"
 """The stored name of the event that ends a stream. Names that begin with $ are the framework's own."""
@@ -34,6 +35,7 @@ class EventMeta(msgspec.StructMeta):
     __floats__: bool
     __decoder__: msgspec.json.Decoder[Any] | None
     __tagging__: Tagging
+    __wire__: Wire | bool | None
 
     def __new__(
         metacls,
@@ -51,6 +53,7 @@ class EventMeta(msgspec.StructMeta):
         namespace["__floats__"] = True
         namespace["__decoder__"] = None
         namespace["__tagging__"] = UNKNOWN
+        namespace["__wire__"] = True
         with fields_with_hint(class_name, namespace):
             cls = super().__new__(metacls, class_name, bases, namespace, **config)
         _check_shape(cls)
@@ -65,6 +68,7 @@ class EventMeta(msgspec.StructMeta):
         holds_floats(cls)
         with suppress(NameError):
             cls.__tagging__ = tagging_of(cls)
+        known_wire(cls)
         return cls
 
 
@@ -73,6 +77,17 @@ def holds_floats(event: EventMeta) -> bool:
     with suppress(NameError):  # until each field's type is there, it may
         event.__floats__ = may_hold_floats(event)
     return event.__floats__
+
+
+def known_wire(event: EventMeta) -> Wire | None:
+    """How events of a class with personal fields are sealed; None if it has none, as far as its annotations tell."""
+    found = event.__wire__
+    if isinstance(found, bool):
+        with suppress(NameError):  # a field may name a class that is defined later
+            found = event.__wire__ = wire_of(event)
+            if found is not None:
+                mask(event)
+    return None if isinstance(found, bool) else found
 
 
 def _stored_name(class_name: str, name: str | None) -> str:
@@ -117,6 +132,7 @@ class Event(msgspec.Struct, frozen=True, metaclass=EventMeta):
     __floats__: ClassVar[bool]
     __decoder__: ClassVar[msgspec.json.Decoder[Any] | None]
     __tagging__: ClassVar[Tagging]
+    __wire__: ClassVar[Wire | bool | None]
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
@@ -138,6 +154,8 @@ def encode(event: Event) -> EventPair:
     """
     if not isinstance(event, Event):
         raise TypeError(f"{type(event).__name__} is not an event")
+    if event.__wire__ is not None:
+        _refuse_personal(type(event))
     try:
         data = _encode(event)
         if event.__floats__:
@@ -168,6 +186,16 @@ def known_tagging(event: EventMeta) -> Tagging:
         with suppress(NameError):  # a field may name a class that is defined later
             event.__tagging__ = tagging_of(event)
     return () if event.__tagging__ is UNKNOWN else event.__tagging__
+
+
+def _refuse_personal(event: EventMeta) -> None:
+    """Refuse to encode what has to be sealed, with nothing at hand to seal it with."""
+    unknown = isinstance(event.__wire__, bool) and "Personal[" in str(getattr(event, "__annotations__", ""))
+    if unknown or known_wire(event) is not None:
+        raise ValidationError(
+            f"event {event.__qualname__} has personal fields, which only an app with keys= seals; append it with an"
+            " action or a decision of the app, and not through the store"
+        )
 
 
 def _decoder(event: EventMeta) -> msgspec.json.Decoder[Any]:

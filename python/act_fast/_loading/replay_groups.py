@@ -9,6 +9,7 @@ import msgspec
 from act_fast._core import Declaration, Group
 from act_fast._events.context import deciding
 from act_fast._events.event import CLOSED
+from act_fast._events.sealing import wire_of
 from act_fast._model.model import Model
 from act_fast._rows import Row
 from act_fast._states.state import State
@@ -79,10 +80,12 @@ class Folding(Generic[S]):
         return self._pages(lambda rows: [Folded(*row[:4], decode(row[4])) for row in rows], lambda found: found)
 
     def encoded_pages(self) -> Iterator[list[Folded[bytes]]]:
-        """The same as `pages`, each state as JSON."""
+        """The same as `pages`, each state as JSON, without personal values."""
+        wire = wire_of(self._model.definition.state)
+        encode = _encode if wire is None else wire.blank
         return self._pages(
             lambda rows: [Folded(*row) for row in rows],
-            lambda found: [Folded(*each[:4], _encode(each.state)) for each in found],
+            lambda found: [Folded(*each[:4], encode(each.state)) for each in found],
         )
 
     def _pages(

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from msgspec import inspect
 
+from act_fast._events.sealing import personal_fields
+
 __all__ = ["ANY", "ARRAY", "BOOL", "NULL", "NUMBER", "OBJECT", "STRING", "check_of", "kinds_of"]
 
 NULL, BOOL, NUMBER, STRING, ARRAY, OBJECT, ANY = 1, 2, 4, 8, 16, 32, 63
@@ -142,11 +144,12 @@ def _members(kind: inspect.StructType, within: Sequence[type]) -> _Json:
     plain = kind.tag is None and not kind.array_like and not kind.forbid_unknown_fields
     if not plain or hasattr(kind.cls, "__post_init__") or kind.cls in within or len(kind.fields) > _MEMBERS_MAX:
         return {"doubt": ANY}
+    sealed = personal_fields(kind.cls)  # whatever the store holds in their place
     members: list[_Json] = [
         {
             "key": field.encode_name,
-            "kinds": kinds_of(field.type),
-            "check": check_of(field.type, (*within, kind.cls)),
+            "kinds": ANY if field.name in sealed else kinds_of(field.type),
+            "check": {} if field.name in sealed else check_of(field.type, (*within, kind.cls)),
             "missing": None if field.required else [],
         }
         for field in kind.fields

@@ -15,7 +15,8 @@ from act_fast._declared.plan import Formula, Minus, Ref, Step
 from act_fast._declared.tree import Binary, Constant, Leaf, Negative, Node, Not, OneOf
 from act_fast._declared.value_types import COMPARISONS, type_of
 from act_fast._events.codec import Codec
-from act_fast._model.core_check import check_of, kinds_of
+from act_fast._events.sealing import personal_fields
+from act_fast._model.core_check import ANY, check_of, kinds_of
 
 if TYPE_CHECKING:
     from act_fast._states.definition import Definition
@@ -165,12 +166,18 @@ def _object(kind: inspect.Type, leaves: dict[tuple[str, ...], int], path: tuple[
         raise _Unknown
     if kind.tag is not None or kind.array_like or kind.forbid_unknown_fields or hasattr(kind.cls, "__post_init__"):
         raise _Unknown
-    return {"members": [_member(each, leaves, (*path, each.name)) for each in kind.fields]}
+    personal = personal_fields(kind.cls)
+    return {"members": [_member(each, leaves, (*path, each.name), each.name in personal) for each in kind.fields]}
 
 
-def _member(field: inspect.Field, leaves: dict[tuple[str, ...], int], path: tuple[str, ...]) -> _Json:
+def _member(field: inspect.Field, leaves: dict[tuple[str, ...], int], path: tuple[str, ...], personal: bool) -> _Json:
     some, _ = _without_none(field.type)
     inner = {each: at for each, at in leaves.items() if each[: len(path)] == path}
+    if personal:
+        if inner:
+            raise _Unknown
+        missing: Any = None if field.required else []
+        return {"key": field.encode_name, "kinds": ANY, "check": {}, "leaf": None, "inside": None, "missing": missing}
     leaf = _leaf(some, leaves[path]) if path in leaves else None
     if leaf is not None and len(inner) > 1:
         raise _Unknown

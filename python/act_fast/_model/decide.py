@@ -10,12 +10,12 @@ from act_fast._checks.msgspec_errors import misfit
 from act_fast._checks.own_values import own
 from act_fast._checks.round_trip import difference
 from act_fast._events.context import deciding
-from act_fast._events.event import Event, tagged
+from act_fast._events.event import Event, known_wire, tagged
 from act_fast._events.finite import check_finite
 from act_fast._events.meta import Actor
 from act_fast._rows import EventPair
 from act_fast._states.action import Action
-from act_fast.errors import DefinitionError, InvariantError
+from act_fast.errors import ActError, DefinitionError, InvariantError
 
 if TYPE_CHECKING:
     from act_fast._model.fold import Fold
@@ -80,9 +80,9 @@ def decide(
         return Decision([], [])
     try:
         if type(found) in fold.decoders or isinstance(found, Event):
-            event, pair = _checked(fold, action, found)
+            event, pair = _checked(fold, action, stream, found)
             return Decision([event], [pair])
-        both = [_checked(fold, action, each) for each in _several(action, found)]
+        both = [_checked(fold, action, stream, each) for each in _several(action, found)]
     except DefinitionError:
         parameters.check_storable(values)
         raise
@@ -175,18 +175,23 @@ def _several(action: Action[Any, Any, Any], found: object) -> Iterable[Any]:
     return found
 
 
-def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], event: Event) -> tuple[Event, EventPair]:
+def _checked(fold: "Fold[Any]", action: Action[Any, Any, Any], stream: str, event: Event) -> tuple[Event, EventPair]:
     """An event encoded, and decoded again: what does not come back would not come back from the log either."""
     kind = type(event)
     decode = fold.decoders.get(kind)
     if decode is None:
         raise DefinitionError(_foreign(action, fold, kind))
     try:
+        wire = kind.__wire__ and known_wire(kind)
+        if wire:
+            return fold.codec.sealed(event, wire, stream)
         data = _encode(event)
         if kind in fold.floating:
             check_finite(event, data)
         pair = tagged(event, data) if kind.__tagging__ else (kind.__stored_name__, data)
         return decode(data), pair
+    except ActError:
+        raise
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise DefinitionError(f"{action.place} returned {misfitting(kind, error)}") from None
 

@@ -21,7 +21,7 @@ class Model(Fold[S]):
 
     def __init__(self, definition: Definition[S], codec: Codec, unknown: Unknown) -> None:
         super().__init__(definition, codec, unknown)
-        self.stored: StateCodec[S] = StateCodec(definition, list(self.steps))
+        self.stored: StateCodec[S] = StateCodec(definition, list(self.steps), codec.sealer)
 
     @cached_property
     def declaration(self) -> Declaration | None:

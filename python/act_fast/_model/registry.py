@@ -10,8 +10,10 @@ from act_fast._events.codec import Codec
 from act_fast._events.constant_defaults import check_constant
 from act_fast._events.event import Event
 from act_fast._events.fields import check_factories, check_fields
+from act_fast._events.sealing import Sealer
 from act_fast._model.fold import Unknown
 from act_fast._model.model import Model
+from act_fast._model.personal_checks import check_kept, check_sealable
 from act_fast._states.action import Action
 from act_fast._states.invariant import Invariant
 from act_fast._states.reducer import Reducer
@@ -34,15 +36,17 @@ class Registry:
         owners: the state that each event class belongs to.
     """
 
-    def __init__(self, components: Iterable[object], unknown: Unknown) -> None:
+    def __init__(self, components: Iterable[object], unknown: Unknown, sealer: Sealer | None = None) -> None:
         self.components: tuple[object, ...] = tuple(components)
         self.owners: dict[type[Event], type[State]] = {}
         states = list(dict.fromkeys(_states_in(self.components)))
         for state in states:
             _check_state(state)
             self._claim_events(state)
+            check_sealable((*state.__definition__.reducers, state), sealer)
+            check_kept(state.__definition__)
         _check_names(states)
-        self.codec: Codec = Codec(self.owners)
+        self.codec: Codec = Codec(self.owners, sealer)
         self.models: dict[type[State], Model[Any]] = {
             state: Model(state.__definition__, self.codec, unknown) for state in states
         }

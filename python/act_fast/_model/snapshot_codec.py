@@ -7,9 +7,10 @@ import msgspec
 
 from act_fast._checks.msgspec_errors import misfit
 from act_fast._checks.round_trip import difference
+from act_fast._events.sealing import Sealer, Wire, wire_of
 from act_fast._model.snapshot_mark import mark_of
 from act_fast._states.definition import Definition
-from act_fast.errors import DecodeError, DefinitionError
+from act_fast.errors import ActError, DecodeError, DefinitionError
 
 __all__ = ["StateCodec"]
 
@@ -26,13 +27,20 @@ class _Stored(msgspec.Struct):
 class StateCodec(Generic[S]):
     """Encodes and decodes the snapshots of one state class."""
 
-    def __init__(self, definition: Definition[Any], names: list[str]) -> None:
+    def __init__(self, definition: Definition[Any], names: list[str], sealer: Sealer | None = None) -> None:
         state: type[S] = definition.state
         self._decode_state = msgspec.json.Decoder(state).decode
         self._decode = msgspec.json.Decoder(_Stored).decode
         self._encode = msgspec.json.Encoder().encode
         self._definition = definition
         self._names = names
+        self._sealer = sealer
+        self._name = f"$state:{definition.name}"
+
+    @cached_property
+    def _wire(self) -> Wire | None:
+        """How personal fields of the state are sealed; by now all that its annotations name is there."""
+        return wire_of(self._definition.state)
 
     @cached_property
     def mark(self) -> str:
@@ -56,8 +64,10 @@ class StateCodec(Generic[S]):
         """
         name = self._definition.name
         try:
-            data = self._encode(state)
-            changed = difference(state, self._decode_state(msgspec.Raw(data)), name)
+            data, again = self._written(state)
+            changed = difference(state, again, name)
+        except ActError:
+            raise
         except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
             raise DefinitionError(
                 f"a state of {name} cannot be stored: {_said(error)}; fix the reducer that made it so"
@@ -79,9 +89,23 @@ class StateCodec(Generic[S]):
             stored = self._decode(data)
             if stored.mark != self.mark:
                 raise DecodeError("it was folded by other definitions of the state")
+            if self._wire is not None:
+                found: S = self._wire.opened(bytes(stored.state), self._name, self._sealer)
+                return found
             return self._decode_state(stored.state)
         except msgspec.MsgspecError:
             raise DecodeError("it does not decode") from None
+
+    def _written(self, state: S) -> tuple[bytes, S]:
+        """A state's JSON, its personal values sealed, and the state as it comes back."""
+        wire = self._wire
+        if wire is None:
+            data = self._encode(state)
+            return data, self._decode_state(msgspec.Raw(data))
+        if self._sealer is None:
+            raise DefinitionError("it has personal fields; open the app with keys= to seal them")
+        again: S = wire.opened(wire.clear(state), self._name, None)
+        return wire.sealed(state, self._name, self._sealer), again
 
 
 def _said(error: Exception) -> str:

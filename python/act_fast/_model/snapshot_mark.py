@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from act_fast._declared.tree import trees_as_data
+from act_fast._events.sealing import personal_fields
 from act_fast._model.decoding import decoding_of, upcasts_of
 from act_fast._model.function_code import code_of
 from act_fast._states.definition import Definition
@@ -32,6 +33,9 @@ def mark_of(definition: Definition[Any], names: list[str]) -> str:
         for event, reduce in definition.reducers.items()
     )
     said = [definition.snapshot_version, decoding_of(definition.state), _begun(definition.state), folded, sorted(names)]
+    said += [
+        sorted(personal_fields(each)) for each in (definition.state, *definition.reducers) if personal_fields(each)
+    ]
     if definition.plan is not None:
         said.append(trees_as_data(definition.plan.trees))
     from hashlib import sha256

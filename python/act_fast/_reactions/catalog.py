@@ -122,7 +122,11 @@ def lanes_in(components: Iterable[object]) -> Iterator[Sequence[Lane]]:
 def codec_of(definitions: Definitions, reactions: Iterable[Reaction]) -> Codec:
     """Decodes the events of the app, and those of no state of its own that a reaction is for."""
     strangers = [event for each in reactions for event in each.events if event not in definitions.owners]
-    return Codec(dict.fromkeys((*definitions.owners, *strangers))) if strangers else definitions.codec
+    return (
+        Codec(dict.fromkeys((*definitions.owners, *strangers)), definitions.codec.sealer)
+        if strangers
+        else definitions.codec
+    )
 
 
 def _check_source(store: Store, reaction: Reaction) -> None:

@@ -6,6 +6,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import inspect
 
+from act_fast._events.sealing import personal_fields
+
 __all__ = ["Shape", "shape_of"]
 
 DECIMAL_SCALE: Final = 9
@@ -61,8 +63,12 @@ class _Shaper:
         """The shape of a class with fields."""
         if hasattr(kind.cls, "__post_init__"):
             self.exact = False  # what it does, and whether it raises, only it knows
-        spec: ShapeJson = {"kind": "struct", "fields": [self._field(field) for field in kind.fields]}
-        if getattr(kind, "forbid_unknown_fields", False):
+        personal = personal_fields(kind.cls)
+        if personal and getattr(kind, "forbid_unknown_fields", False):
+            self.exact = False  # their keys are unknown here
+        fields = [self._personal(field) if field.name in personal else self._field(field) for field in kind.fields]
+        spec: ShapeJson = {"kind": "struct", "fields": fields}
+        if getattr(kind, "forbid_unknown_fields", False) and not personal:
             spec["closed"] = True
         if getattr(kind, "tag", None) is not None:
             if isinstance(kind.tag, str):
@@ -104,6 +110,18 @@ class _Shaper:
         elif not field.required and field.default_factory is msgspec.NODEFAULT:
             spec["optional"] = True  # a key that a typed dict may leave out
         return spec
+
+    def _personal(self, field: inspect.Field) -> ShapeJson:
+        """A field that is null whatever the JSON holds, sealed or opened: its key is one that there never is."""
+        before = self.exact
+        of = self.shape(field.type)
+        self.exact = before
+        return {
+            "name": field.name,
+            "key": f"$personal {field.encode_name}",
+            "of": {**of, "nullable": True},
+            "default": "null",
+        }
 
     def _plain(self, kind: inspect.Type) -> ShapeJson:
         match kind:

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from act_fast._core import StateColumns
+from act_fast._events.sealing import wire_of
 from act_fast._loading.replay import replay_pages
 from act_fast._loading.replay_groups import GROUP_STREAMS_MAX, Folding
 from act_fast._model.model import Model
@@ -27,8 +28,6 @@ AS_OF: Final = "as of"
 
 _Row: TypeAlias = tuple[str, int, int, bytes | str]
 """stream, version, position, the state as JSON, or in words why there is none"""
-
-_encode: Final = msgspec.json.Encoder().encode
 
 
 class StateScan:
@@ -56,6 +55,8 @@ class StateScan:
         self._names = list(names)
         self._cut = cut
         self._at = at
+        wire = wire_of(model.definition.state)
+        self._encode = msgspec.json.Encoder().encode if wire is None else wire.blank
 
     def __arrow_c_schema__(self) -> object:
         return self._columns("", Bounds()).__arrow_c_schema__()
@@ -115,7 +116,7 @@ class StateScan:
     def _row(self, cut: int, stream: str) -> _Row | None:
         try:
             folded = Folding(self._store, self._model, cut).stream(stream)
-            return None if folded is None else (stream, folded.version, folded.position, _encode(folded.state))
+            return None if folded is None else (stream, folded.version, folded.position, self._encode(folded.state))
         except StoreError:
             raise
         except (DecodeError, FoldError) as error:

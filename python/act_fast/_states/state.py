@@ -14,6 +14,7 @@ from act_fast._declared.class_body import check_annotations, take_declared
 from act_fast._events.constant_defaults import check_body
 from act_fast._events.event import Event
 from act_fast._events.fields import check_annotated, check_fields, declared, fields_with_hint, scope_of
+from act_fast._events.sealing import mask, wire_of
 from act_fast._states.action import Action
 from act_fast._states.definition import Definition, define
 from act_fast._states.invariant import Invariant
@@ -82,6 +83,9 @@ class StateMeta(msgspec.StructMeta):
         cls.__definition__ = define(  # type: ignore[attr-defined]
             cls, name, events, snapshot_every, snapshot_when, snapshot_version, {**scope, class_name: cls}, plan
         )
+        with suppress(NameError):
+            if wire_of(cls) is not None:
+                mask(cls)
         with suppress(NameError):  # looked at again when an app is made of it
             check_annotations(cls)  # type: ignore[arg-type]
         return cls

@@ -30,7 +30,7 @@ def _report(program: Program) -> None:
         log.warning(
             "reaction %r is known to this store, but this program has no code for it: if it was renamed, give it its"
             " old name with name=%r, since under a new name it starts over; if it was removed, forget it"
-            " (app.forget(%r), or act-fast forget); if another program runs it, all is well",
+            " (app.forget_reaction(%r), or act-fast forget-reaction); if another program runs it, all is well",
             name,
             name,
             name,

@@ -14,10 +14,12 @@ from act_fast.cli.commands import (
     diagram,
     events,
     export,
+    forget,
     handle_targets,
     health,
     info,
     inspect,
+    keys,
     metrics,
     move,
     rebuild,
@@ -110,6 +112,8 @@ def _parser() -> Parser:
         restore,
         move,
         store,
+        forget,
+        keys,
     ):
         command.add(commands)
     return parser

@@ -165,7 +165,7 @@ def _not_correlated(port: ReactionPort, known: list[Cursor], head: int, path: st
             yield (
                 f"reaction {each.reaction!r} was correlated up to position {each.position:,} of {head:,}; later"
                 " events are found once a program that has its code runs, or calls correlate(); if there is no such"
-                f" program any more: act-fast forget {shlex.join([path, each.reaction])}"
+                f" program any more: act-fast forget-reaction {shlex.join([path, each.reaction])}"
             )
 
 

@@ -3,8 +3,9 @@
 import re
 from typing import Any, Generic, ParamSpec, Self, TypeVar
 
-from act_fast._events.event import Event, encode
+from act_fast._events.event import Event
 from act_fast._events.meta import Actor
+from act_fast._events.sealing import InClear
 from act_fast._model.decide import check_folded, check_unchanged, decide
 from act_fast._model.model import Model
 from act_fast._model.registry import Registry
@@ -28,7 +29,7 @@ def given(state: type[S], /, *events: Event) -> "Given[S]":
     Raises:
         ValidationError: an event is not the state's, or holds something that cannot be stored.
     """
-    registry = Registry((state,), "raise")
+    registry = Registry((state,), "raise", InClear())
     model = registry.model_of(state)
     stream = model.make()
     for version, event in enumerate(events):
@@ -164,7 +165,7 @@ def _stored(model: Model[Any], event: Event) -> Event:
         raise ValidationError(
             f"{kind.__qualname__} is not an event of {model.definition.state.__qualname__}; it has {known}"
         )
-    name, data, *_ = encode(event)
+    name, data, *_ = model.codec.encode(event)
     return model.codec.decoders[name](data)
 
 

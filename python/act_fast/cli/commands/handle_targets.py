@@ -1,4 +1,4 @@
-"""`act-fast unblock`, `reset`, `skip`, `defer`, `prioritize` and `forget`: what can be done to targets from a shell."""
+"""What can be done to targets from a shell: `act-fast unblock`, `reset`, `skip`, `defer`, `prioritize` and so on."""
 
 import argparse
 from argparse import Namespace
@@ -62,7 +62,7 @@ PRIORITIZE = """\
 Set the priority of targets: among those that lag behind, the higher comes
 first. Write -- before a negative number."""
 
-FORGET = """\
+FORGET_REACTION = """\
 Forget reactions that no program has any more, because they were removed or
 renamed. Their targets have nothing more to do for them; targets without another
 reaction are removed. A reaction that comes back is a new one."""
@@ -81,7 +81,7 @@ PRIORITIZE_EXAMPLES = """\
 bank.act 10 audit-account-7
 bank.act 10 --pattern '^audit-'"""
 
-FORGET_EXAMPLES = """\
+FORGET_REACTION_EXAMPLES = """\
 bank.act audit"""
 
 
@@ -108,7 +108,14 @@ def add(commands: Commands) -> None:
     prioritize = _command(commands, "prioritize", _prioritize, "set priorities", PRIORITIZE, PRIORITIZE_EXAMPLES)
     prioritize.add_argument("priority", metavar="PRIORITY", type=_priority, help="a whole number of 32 bits")
     add_selection(prioritize)
-    forget = _command(commands, "forget", _forget, "forget reactions that are gone", FORGET, FORGET_EXAMPLES)
+    forget = _command(
+        commands,
+        "forget-reaction",
+        _forget,
+        "forget reactions that are gone",
+        FORGET_REACTION,
+        FORGET_REACTION_EXAMPLES,
+    )
     forget.add_argument("reactions", metavar="REACTION", nargs="+", help="a reaction's name")
 
 

@@ -1,0 +1,241 @@
+"""Forgetting a subject: its key is destroyed, everybody hears of it, and what was sealed is searched for."""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+from uuid import UUID
+
+import msgspec
+
+from act_fast._app.plaintext_search import Search
+from act_fast._checks import arguments
+from act_fast._events.committed import Committed
+from act_fast._events.event import Event, known_wire
+from act_fast._events.meta import Actor
+from act_fast._events.personal import Subject
+from act_fast._privacy.vault import Vault
+from act_fast._states.state import State
+from act_fast.errors import ConcurrencyError, ValidationError
+
+if TYPE_CHECKING:
+    from act_fast._app.pipeline import Engine
+
+__all__ = ["ForgetReport", "Forgetting", "SubjectForgotten", "forget", "look_up"]
+
+E = TypeVar("E", bound=Event)
+
+_VALUES_MAX: Final = 10_000
+"""More values of one subject than these are destroyed all the same, but not searched for."""
+
+_UNREACHABLE: Final = (
+    "copies of the key store that were made before; rotate the master key, and destroy them and the old one",
+    "what receivers were sent, and what programs wrote to places of their own",
+)
+
+
+class SubjectForgotten(Event):
+    """Somebody was forgotten: what is personal about them cannot be read any more. Act on it where copies are kept.
+
+    Attributes:
+        subject: who, as in the `Subject` fields of events.
+        reason: why.
+    """
+
+    subject: Subject[str]
+    reason: str
+
+
+class Forgetting(State, events=[SubjectForgotten]):
+    """The state of a stream that says that somebody was forgotten. An app with keys has it.
+
+    Attributes:
+        subject: who; empty if nobody was.
+        reason: why.
+    """
+
+    subject: Subject[str] = ""
+    reason: str = ""
+
+
+class ForgetReport(msgspec.Struct, frozen=True):
+    """What forgetting a subject did, and what it found.
+
+    Attributes:
+        subject: who was forgotten.
+        reason: why, as it was given the first time.
+        forgotten_at: when the key was destroyed.
+        already: whether that had happened before.
+        key: the id of the key that was destroyed.
+        position: where `SubjectForgotten` is in the log.
+        events: how many events hold values that were sealed for the subject, and cannot be read any more.
+        streams: in how many streams.
+        snapshots: how many of these streams have a snapshot that holds such values.
+        in_clear: how many events hold values of the subject in clear, from before their fields were personal.
+        values: how many different values were searched for; none if they could not be read any more.
+        files: how many files were searched.
+        bytes: how many bytes they have.
+        plaintext: where a value was found all the same: the file, or the place in the store.
+        unreachable: what could not be searched.
+    """
+
+    subject: str
+    reason: str
+    forgotten_at: datetime
+    already: bool
+    key: str
+    position: int
+    events: int
+    streams: int
+    snapshots: int
+    in_clear: int
+    values: int
+    files: int
+    bytes: int
+    plaintext: Sequence[str]
+    unreachable: Sequence[str]
+
+    @property
+    def clean(self) -> bool:
+        """Whether no plaintext was found, in the store and wherever else it was searched for."""
+        return not self.plaintext and not self.in_clear
+
+
+class _Held(msgspec.Struct):
+    """What the log holds of a subject."""
+
+    events: int = 0
+    in_clear: int = 0
+    streams: set[str] = msgspec.field(default_factory=set)
+    values: set[bytes] = msgspec.field(default_factory=set)
+
+
+def forget(
+    engine: "Engine",
+    subject: str | int | UUID,
+    reason: str,
+    also: Sequence[str | os.PathLike[str]],
+    actor: Actor | None,
+) -> ForgetReport:
+    """See `Act.forget`."""
+    vault = _vault(engine)
+    name = _subject(subject)
+    arguments.text("reason", reason)
+    if isinstance(also, str | os.PathLike):
+        raise ValidationError("also= must be a sequence of paths; put a single one in brackets")
+    places = [Path(arguments.directory(each)) for each in also]
+    already = vault.is_forgotten(name)
+    held = _held(engine, vault, name)
+    left = vault.forget(name, reason)
+    engine.drop_values()
+    position = _told(engine, vault, name, left.reason, actor)
+    search = Search(held.values)
+    search.store(engine.store)
+    for each in places:
+        search.path(each)
+    id = vault.id_of(name)
+    return ForgetReport(
+        name,
+        left.reason,
+        left.forgotten or datetime.now(UTC),
+        already,
+        id,
+        position,
+        held.events,
+        len(held.streams),
+        sum(_has_snapshot(engine, stream, id) for stream in sorted(held.streams)),
+        held.in_clear,
+        len(held.values),
+        search.files,
+        search.bytes,
+        tuple(search.found),
+        (*search.unreachable, *_UNREACHABLE),
+    )
+
+
+def look_up(engine: "Engine", event: type[E], values: Mapping[str, object]) -> Iterator[Committed[E]]:
+    """See `Act.lookup`."""
+    vault = _vault(engine)
+    engine.names_of([event])
+    wire = known_wire(event)
+    places = {each.name: each.encode_name for each in msgspec.structs.fields(event)}
+    tags = []
+    for field, value in values.items():
+        leaf = next(
+            (each for each in (wire.leaves if wire else ()) if each.lookup and each.path == places.get(field)), None
+        )
+        if leaf is None:
+            raise ValidationError(
+                f"{event.__qualname__}.{field} cannot be looked up; declare it as"
+                f" `{field}: Annotated[Personal[...], Sealing(lookup=True)]`"
+            )
+        tags.append(f"{leaf.path}:{vault.lookup(leaf.path.encode(), msgspec.json.encode(value))}")
+    if not tags:
+        raise ValidationError("lookup takes at least one field with its value")
+    found: Any = engine.query([event], tags=tags)
+    yield from found
+
+
+def _vault(engine: "Engine") -> Vault:
+    if engine.vault is None:
+        raise ValidationError("the app has no key store, so nothing in it is sealed; open it with keys=")
+    return engine.vault
+
+
+def _subject(subject: object) -> str:
+    if isinstance(subject, bool) or not isinstance(subject, str | int | UUID) or str(subject)[:1] in ("", "$"):
+        raise ValidationError("a subject is text, an int or a UUID, as in the Subject fields of events")
+    return str(subject)
+
+
+def _held(engine: "Engine", vault: Vault, subject: str) -> _Held:
+    """What the log holds of a subject, read while it can still be read."""
+    held = _Held()
+    codec = engine.registry.codec
+    mark = f'"$sealed:{vault.id_of(subject)}:'.encode()
+    names = [name for name, event in codec.classes.items() if known_wire(event) is not None]
+    for each in engine.store.query(names=names):
+        sealed = mark in each.data
+        if not sealed and subject.encode() not in each.data:
+            continue
+        event = codec.decode(each.name, each.data)
+        wire = known_wire(type(event))
+        found = [value for value in (wire.values(event) if wire else ()) if value.subject == subject]
+        if sealed:
+            held.events += 1
+        elif found:
+            held.in_clear += 1
+        if sealed or found:
+            held.streams.add(each.stream)
+        for value in found:
+            if len(held.values) < _VALUES_MAX:
+                held.values.update(searchable(value.value))
+    return held
+
+
+def searchable(value: Any) -> Iterable[bytes]:
+    """The texts in a value that are long enough not to be found by accident."""
+    if isinstance(value, str):
+        return [value.encode()] if len(value) >= 4 else []
+    if isinstance(value, msgspec.Struct | dict | list | tuple | set | frozenset):
+        plain = msgspec.to_builtins(value)
+        parts = plain.values() if isinstance(plain, dict) else plain
+        return [text for part in parts for text in searchable(part)]
+    return []
+
+
+def _told(engine: "Engine", vault: Vault, subject: str, reason: str, actor: Actor | None) -> int:
+    """Append that a subject was forgotten, unless that was done; where it is."""
+    stream = f"forgotten-{vault.id_of(subject)}"
+    meta = engine.meta_of("Act.forget", stream, actor)
+    try:
+        done = engine.store.append(stream, [SubjectForgotten(subject, reason)], expected_version=0, meta=meta)
+        return done.last_position
+    except ConcurrencyError:
+        return next(iter(engine.store.load(stream, limit=1))).position
+
+
+def _has_snapshot(engine: "Engine", stream: str, id: str) -> bool:
+    found = engine.store.latest_snapshot(stream)
+    return found is not None and f'"$sealed:{id}:'.encode() in found.data

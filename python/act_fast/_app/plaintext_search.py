@@ -1,0 +1,117 @@
+"""Searching files for values that must not be there."""
+
+import mmap
+import os
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from act_fast._checks.extras import has
+from act_fast.stores.port import Store
+
+__all__ = ["Search"]
+
+_FOUND_MAX: Final = 100
+
+
+class Search:
+    """A search for values, as they are and as JSON writes them.
+
+    Args:
+        values: what to search for.
+
+    Attributes:
+        files: how many files were searched.
+        bytes: how many bytes they have.
+        found: where one of the values is.
+        unreachable: what could not be searched.
+    """
+
+    def __init__(self, values: Iterable[bytes]) -> None:
+        self._texts = sorted({value.decode() for value in values})
+        self._needles = sorted({form for text in self._texts for form in _forms(text)})
+        self.files = 0
+        self.bytes = 0
+        self.found: list[str] = []
+        self.unreachable: list[str] = []
+
+    def store(self, store: Store) -> None:
+        """Search a store: its files where it has some here, and what it holds anywhere else."""
+        path = getattr(store, "path", None)
+        if isinstance(path, str) and os.path.isdir(path):
+            self.path(Path(path))
+            return
+        self._held(store)
+        if path != "memory:":
+            self.unreachable.append(f"the files of {store!r}, its own logs and its backups, beside what it answers")
+
+    def path(self, path: Path) -> None:
+        """Search a file, or all files in a directory."""
+        if path.is_dir():
+            for each in sorted(path.rglob("*")):
+                if each.is_file():
+                    self._file(each)
+        elif path.is_file():
+            self._file(path)
+        else:
+            self.unreachable.append(f"{path}, which is not there")
+
+    def _file(self, path: Path) -> None:
+        try:
+            size = path.stat().st_size
+            self.files += 1
+            self.bytes += size
+            if size and self._needles and self._in_file(path):
+                self._note(str(path))
+            elif self._texts and path.suffix == ".parquet":
+                self._parquet(path)
+        except OSError as error:
+            self.unreachable.append(f"{path}: {error.strerror}")
+
+    def _in_file(self, path: Path) -> bool:
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return any(data.find(needle) >= 0 for needle in self._needles)
+
+    def _parquet(self, path: Path) -> None:
+        """The values of a Parquet file, which is compressed."""
+        if not has("duckdb"):
+            self.unreachable.append(f"{path}, which is compressed: it takes act-fast[sql] to look into it")
+            return
+        duckdb: Any = import_module("duckdb")
+        try:
+            with duckdb.connect() as connection:
+                rows = connection.execute("select * from read_parquet(?)", [str(path)])
+                while page := rows.fetchmany(10_000):
+                    if self._in_bytes(repr(page).encode()) or self._in_bytes(msgspec.json.encode(page, enc_hook=str)):
+                        self._note(str(path))
+                        return
+        except duckdb.Error as error:
+            self.unreachable.append(f"{path}: {type(error).__name__}")
+
+    def _held(self, store: Store) -> None:
+        """The events and the snapshots that a store has."""
+        for event in store.query():
+            self.bytes += len(event.data)
+            if self._in_bytes(event.data) or self._in_bytes(event.stream.encode()):
+                self._note(f"event {event.position}")
+        for stream in store.streams():
+            snapshot = store.latest_snapshot(stream.stream)
+            if snapshot is not None and self._in_bytes(snapshot.data):
+                self._note(f"the snapshot of {stream.last_position}")
+
+    def _in_bytes(self, data: bytes) -> bool:
+        return any(needle in data for needle in self._needles)
+
+    def _note(self, place: str) -> None:
+        if len(self.found) < _FOUND_MAX:
+            self.found.append(place)
+
+
+def _forms(text: str) -> Iterator[bytes]:
+    """A text as files may hold it."""
+    yield text.encode()
+    yield msgspec.json.encode(text)[1:-1]
+    yield text.encode("unicode_escape")

@@ -1,0 +1,59 @@
+"""Personal values stay where they are sealed: what would put them elsewhere is refused."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from act_fast._declared.tree import Leaf, Node
+from act_fast._events.sealing import Sealer, personal_fields, wire_of
+from act_fast._states.definition import Definition
+from act_fast.errors import DefinitionError
+
+__all__ = ["check_kept", "check_sealable"]
+
+
+def check_sealable(classes: Iterable[type], sealer: Sealer | None) -> None:
+    """Refuse classes with personal fields in an app that has no keys to seal them with.
+
+    Raises:
+        DefinitionError: there is one, or its marks cannot mean anything.
+    """
+    for cls in classes:
+        if wire_of(cls) is not None and sealer is None:
+            raise DefinitionError(
+                f"{cls.__module__}.{cls.__qualname__} has personal fields, but the app has no key store; open it with"
+                ' keys=FileKeyStore("some.keys"), or keys=MemoryKeyStore() in tests'
+            )
+
+
+def check_kept(definition: Definition[Any]) -> None:
+    """Refuse states that take personal values into fields that are not.
+
+    Raises:
+        DefinitionError: one does.
+    """
+    state = definition.state
+    sealed = personal_fields(state)
+    for event, names in definition.copied.items():
+        for name in names:
+            if name in personal_fields(event) and name not in sealed:
+                raise DefinitionError(_unsealed(state, name, f"{event.__qualname__}.{name}"))
+    for name, kept in definition.plan.kept.items() if definition.plan else ():
+        for feed in kept.accumulator.feeds:
+            taken = None if feed.value is None else _personal_leaf(feed.event, feed.value)
+            if taken is not None and name not in sealed:
+                raise DefinitionError(_unsealed(state, name, taken))
+
+
+def _personal_leaf(event: type, node: Node) -> str | None:
+    if isinstance(node, Leaf):
+        personal = node.path and node.path[0] in personal_fields(event)
+        return f"{event.__qualname__}.{'.'.join(node.path)}" if personal else None
+    inner = [getattr(node, name, None) for name in ("of", "left", "right")]
+    return next((found for each in inner if each is not None and (found := _personal_leaf(event, each))), None)
+
+
+def _unsealed(state: type, name: str, taken: str) -> str:
+    return (
+        f"{state.__qualname__}.{name} takes the personal value {taken}, but is not personal itself, so snapshots would"
+        f" hold it in clear; write `{name}: Personal[...]` there, too, beside a Subject"
+    )

@@ -1,0 +1,1 @@
+"""Keys of those whom personal values are about: kept, used and destroyed."""

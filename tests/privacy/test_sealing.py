@@ -1,0 +1,402 @@
+"""What is personal never reaches a store in clear, and comes back as it was."""
+
+import pickle
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+from uuid import UUID, uuid4
+
+import msgspec
+import pytest
+
+from act_fast import (
+    FORGOTTEN,
+    Act,
+    DefinitionError,
+    Event,
+    FileKeyStore,
+    Forgotten,
+    LogStore,
+    MemoryKeyStore,
+    Personal,
+    Sealing,
+    State,
+    Subject,
+    Tag,
+    ValidationError,
+    View,
+    action,
+    decision,
+    last,
+    reducer,
+    upcast,
+)
+from act_fast.errors import KeyMissingError, SealError, SubjectForgottenError
+from act_fast.testing import given
+from tests.support.people import SECRETS, Address, Person, Profile, Registered, Renamed, files_with
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Act:
+    return Act(tmp_path / "people.act", Person, Profile, keys=FileKeyStore(tmp_path / "people.keys"))
+
+
+def register(app: Act, user: str = "u-1", email: str = "ada@example.org") -> None:
+    app.do(Person.register, f"person-{user}", user=user, email=email)
+
+
+def test_what_is_personal_is_on_no_file_of_the_store(app: Act, tmp_path: Path) -> None:
+    register(app)
+    app.do(Person.visit, "person-u-1", pages=3)
+    assert app.store.latest_snapshot("person-u-1") is not None
+    app.close()
+    assert files_with(tmp_path, SECRETS) == []
+
+
+def test_it_is_read_as_it_was_written(app: Act) -> None:
+    register(app)
+    [event] = app.query(events=[Registered])
+    assert event.data == Registered(
+        "u-1",
+        "ada@example.org",
+        "Ada Lovelace",
+        Address("12 St James's Square", "London"),
+        ["+44 20 5550 0001"],
+        {"music": "plays the harp"},
+        "1815-12-10",
+    )
+
+
+def test_another_process_reads_it_with_the_keys_and_from_a_snapshot(app: Act, tmp_path: Path) -> None:
+    register(app)
+    app.do(Person.visit, "person-u-1", pages=3)
+    app.close()
+    with Act(tmp_path / "people.act", Person, keys=FileKeyStore(tmp_path / "people.keys")) as other:
+        snapshot = other.load(Person, "person-u-1")
+        assert snapshot.state == Person("u-1", "ada@example.org", "free", 3)
+        assert snapshot.replayed == 0
+
+
+def test_a_forgotten_value_reads_as_forgotten_everywhere(app: Act) -> None:
+    register(app)
+    app.forget("u-1", reason="asked")
+    [event] = app.query(events=[Registered])
+    assert event.data == Registered(
+        "u-1", FORGOTTEN, FORGOTTEN, Address(FORGOTTEN, "London"), [FORGOTTEN], {"music": FORGOTTEN}, FORGOTTEN
+    )
+    assert app.load(Person, "person-u-1").state.email is FORGOTTEN
+    assert dict(app.replay(Person))["person-u-1"].state.email is FORGOTTEN
+
+
+def test_folding_goes_on_after_forgetting(app: Act) -> None:
+    register(app)
+    app.forget("u-1", reason="asked")
+    assert app.do(Person.visit, "person-u-1", pages=2).state == Person("u-1", FORGOTTEN, "free", 2)
+    assert app.do(Person.visit, "person-u-1", pages=2).state.pages == 4  # with a snapshot that holds what is forgotten
+    app._engine.cache.clear()
+    assert app.load(Person, "person-u-1").state == Person("u-1", FORGOTTEN, "free", 4)
+
+
+def test_a_declared_field_takes_nothing_from_what_is_forgotten(app: Act) -> None:
+    app.do(Profile.rename, "profile-1", user="u-1", name="Ada Lovelace")
+    app.do(Profile.rename, "profile-1", user="u-2", name="Charles Babbage")
+    assert app.load(Profile, "profile-1").state.name == "Charles Babbage"
+    app.forget("u-2", reason="asked")
+    assert app.load(Profile, "profile-1").state == Profile("Ada Lovelace", 2, "u-2")
+    assert dict(app.replay(Profile))["profile-1"].state == Profile("Ada Lovelace", 2, "u-2")
+
+
+def test_the_forgotten_is_falsy_one_of_its_kind_and_null_in_json() -> None:
+    assert not FORGOTTEN
+    assert isinstance(FORGOTTEN, Forgotten)
+    assert pickle.loads(pickle.dumps(FORGOTTEN)) is FORGOTTEN
+    assert msgspec.json.encode({"email": FORGOTTEN}) == b'{"email":null}'
+    assert f"{FORGOTTEN}" == repr(FORGOTTEN) == "FORGOTTEN"
+    assert Renamed("u", FORGOTTEN) == Renamed("u", FORGOTTEN) != Renamed("u", "")
+
+
+def test_a_forgotten_value_can_be_stored_again(app: Act) -> None:
+    register(app)
+    app.forget("u-1", reason="asked")
+    data = app._codec.encode(Registered("u-2", FORGOTTEN, "Charles"))[1]
+    assert b'"email":"$forgotten"' in data
+    assert app._codec.decode("Registered", data) == Registered("u-2", FORGOTTEN, "Charles")
+
+
+def test_nothing_personal_is_stored_about_who_was_forgotten(app: Act) -> None:
+    register(app)
+    app.forget("u-1", reason="asked")
+    with pytest.raises(SubjectForgottenError, match="'u-1' was forgotten"):
+        app.do(Person.register, "person-again", user="u-1", email="ada@example.org")
+    assert app.store.version("person-again") == 0
+
+
+def test_repr_of_events_and_states_leaves_it_out(app: Act) -> None:
+    register(app)
+    snapshot = app.load(Person, "person-u-1")
+    said = repr(snapshot) + repr(snapshot.event) + repr(list(app.query()))
+    assert not [each for each in SECRETS if each in said]
+    assert "user='u-1'" in said
+
+
+def test_a_store_by_itself_refuses_events_with_personal_fields() -> None:
+    with LogStore.memory() as store, pytest.raises(ValidationError, match="only an app with keys= seals"):
+        store.append("person-1", [Registered("u-1", "ada@example.org", "Ada")])
+
+
+def test_an_app_without_keys_is_refused() -> None:
+    with pytest.raises(DefinitionError, match=r"personal fields, but the app has no key store; .*FileKeyStore"):
+        Act("memory:", Person)
+
+
+class Mail(Event):
+    user: Subject[str]
+    address: Personal[str]
+
+
+def test_a_personal_value_in_the_name_of_the_stream_is_refused(app: Act) -> None:
+    with pytest.raises(ValidationError, match="its value is also in the stream's name"):
+        app.do(Person.register, "person-ada@example.org", user="u-1", email="ada@example.org")
+    assert app.store.head == 0
+
+
+def test_a_subject_that_is_a_personal_value_is_refused(app: Act) -> None:
+    with pytest.raises(ValidationError, match="also in the subject 'user'") as refused:
+        app.do(Person.register, "person-1", user="ada@example.org", email="ada@example.org")
+    assert "ada@example.org" not in str(refused.value)
+
+
+def test_a_personal_value_in_a_tag_is_refused() -> None:
+    class Joined(Event):
+        user: Subject[str]
+        group: Tag[str]
+        name: Personal[str]
+
+    class Group(State, events=[Joined]):
+        @action
+        def join(self, user: str, group: str, name: str) -> Joined:
+            return Joined(user, group, name)
+
+    app = Act("memory:", Group, keys=MemoryKeyStore())
+    with pytest.raises(ValidationError, match="also in a tag"):
+        app.do(Group.join, "g", user="u", group="Ada", name="Ada")
+
+
+def test_a_personal_field_cannot_be_a_tag() -> None:
+    with pytest.raises(DefinitionError, match="cannot be a tag"):
+
+        class Wrong(Event):
+            user: Subject[str]
+            email: Tag[Personal[str]]
+
+
+def test_without_a_subject_nothing_can_be_personal() -> None:
+    with pytest.raises(DefinitionError, match=r"nothing in .*Wrong says whose it is; add a field such as"):
+
+        class Wrong(Event):
+            email: Personal[str]
+
+
+def test_of_several_subjects_one_is_named() -> None:
+    with pytest.raises(DefinitionError, match="has several subjects: buyer, seller; say whose it is"):
+
+        class Wrong(Event):
+            buyer: Subject[str]
+            seller: Subject[str]
+            email: Personal[str]
+
+
+class Sold(Event):
+    buyer: Subject[int]
+    seller: Subject[UUID]
+    buyer_name: Annotated[Personal[str], Sealing(subject="buyer")]
+    seller_born: Annotated[Personal[date], Sealing(subject="seller")]
+    price: int
+
+
+class Sale(State, events=[Sold]):
+    price: int = 0
+
+    @action
+    def sell(self, buyer: int, seller: UUID) -> Sold:
+        return Sold(buyer, seller, "Ada Lovelace", date(1791, 12, 26), 5)
+
+
+def test_each_value_is_sealed_for_its_own_subject() -> None:
+    app, seller = Act("memory:", Sale, keys=MemoryKeyStore()), uuid4()
+    app.do(Sale.sell, "sale-1", buyer=7, seller=seller)
+    app.forget(7, reason="asked")
+    assert next(app.query(events=[Sold])).data == Sold(7, seller, FORGOTTEN, date(1791, 12, 26), 5)
+    app.forget(seller, reason="asked")
+    assert next(app.query(events=[Sold])).data == Sold(7, seller, FORGOTTEN, FORGOTTEN, 5)
+
+
+def test_a_value_without_a_subject_is_refused() -> None:
+    app = Act("memory:", Person, keys=MemoryKeyStore())
+    with pytest.raises(ValidationError, match=r"Registered.email is personal, but the subject 'user' is empty"):
+        app.do(Person.register, "person-1", user="", email="ada@example.org")
+
+
+def test_a_state_that_would_keep_it_in_clear_is_refused() -> None:
+    class Leaky(State):
+        email: str = ""
+
+    class Moved(Event):
+        user: Subject[str]
+        email: Personal[str]
+
+    class LeakyByDefault(State, events=[Moved]):
+        email: str = ""
+
+    with pytest.raises(DefinitionError, match=r"LeakyByDefault.email takes the personal value .*Moved.email"):
+        Act("memory:", LeakyByDefault, keys=MemoryKeyStore())
+
+    class LeakyByDeclaration(State):
+        email: str | None = last(Moved.email)
+
+    with pytest.raises(DefinitionError, match=r"LeakyByDeclaration.email takes the personal value"):
+        Act("memory:", LeakyByDeclaration, keys=MemoryKeyStore())
+
+
+def sealed_of(app: Act) -> bytes:
+    return next(app.store.load("profile-1")).data
+
+
+def changed(app: Act, data: bytes, name: str = "Renamed") -> None:
+    app.store.append("profile-2", [(name, data)])
+    app.load(Profile, "profile-2")
+
+
+def test_ciphertext_that_was_changed_is_a_clear_error(app: Act) -> None:
+    app.do(Profile.rename, "profile-1", user="u-1", name="Ada Lovelace")
+    data = sealed_of(app)
+    middle = len(data) - 20
+    other = b"A" if data[middle : middle + 1] != b"A" else b"B"
+    with pytest.raises(SealError, match=r"the field 'name' of Renamed does not open .* it was changed") as found:
+        changed(app, data[:middle] + other + data[middle + 1 :])
+    assert "version 1 of stream 'profile-2'" in "".join(found.value.__notes__)
+
+
+def test_ciphertext_of_another_subject_does_not_open(app: Act) -> None:
+    app.do(Profile.rename, "profile-1", user="u-1", name="Ada Lovelace")
+    with pytest.raises(SealError, match="was sealed for another subject"):
+        changed(app, sealed_of(app).replace(b'"user":"u-1"', b'"user":"u-2"'))
+
+
+def test_ciphertext_of_another_field_does_not_open(app: Act) -> None:
+    register(app)
+    app.do(Profile.rename, "profile-1", user="u-1", name="Ada Lovelace")
+    email = msgspec.json.decode(next(app.store.load("person-u-1")).data)["email"]
+    with pytest.raises(SealError, match="moved from another field or event"):
+        changed(app, msgspec.json.encode({"user": "u-1", "name": email}))
+
+
+def test_another_key_store_is_told_from_forgetting(app: Act, tmp_path: Path) -> None:
+    app.do(Profile.rename, "profile-1", user="u-1", name="Ada Lovelace")
+    app.close()
+    other = Act(tmp_path / "people.act", Profile, keys=FileKeyStore(tmp_path / "other.keys"))
+    with pytest.raises(KeyMissingError, match="open the app with the key store that it was written with"):
+        other.load(Profile, "profile-1")
+
+
+def test_events_from_before_a_field_was_personal_are_read(app: Act) -> None:
+    app.store.append("profile-1", [("Renamed", b'{"user":"u-1","name":"Ada Lovelace"}')])
+    assert app.load(Profile, "profile-1").state.name == "Ada Lovelace"
+    report = app.forget("u-1", reason="asked")
+    assert report.in_clear == 1
+    assert report.plaintext
+    assert not report.clean
+
+
+def test_it_is_found_by_its_value_and_only_with_the_keys(app: Act) -> None:
+    register(app)
+    register(app, "u-2", "charles@example.org")
+    assert [each.stream for each in app.lookup(Registered, email="charles@example.org")] == ["person-u-2"]
+    assert list(app.lookup(Registered, email="nobody@example.org")) == []
+    with pytest.raises(ValidationError, match=r"Registered.name cannot be looked up"):
+        list(app.lookup(Registered, name="Ada"))
+
+
+class Moved(Event, name="Moved_v2"):
+    user: Subject[str]
+    town: Personal[str]
+
+    @upcast(from_="Moved")
+    @staticmethod
+    def from_city(old: dict[str, str]) -> dict[str, str]:
+        return {"user": old["user"], "town": old["city"]}
+
+
+class MovedFirst(Event, name="Moved"):
+    user: Subject[str]
+    city: Personal[str]
+
+
+class House(State, events=[MovedFirst]):
+    @action
+    def move(self, user: str, city: str) -> MovedFirst:
+        return MovedFirst(user, city)
+
+
+class Town(State):
+    user: Subject[str] = ""
+    town: Personal[str] = ""
+
+    @reducer
+    def moved(self, event: Moved) -> None:
+        self.user, self.town = event.user, event.town
+
+
+def test_an_upcaster_that_takes_a_dict_sees_the_value(tmp_path: Path) -> None:
+    keys = FileKeyStore(tmp_path / "keys")
+    with Act(tmp_path / "a.act", House, keys=keys) as before:
+        before.do(House.move, "h-1", user="u-1", city="London")
+    with Act(tmp_path / "a.act", Town, keys=keys) as after:
+        assert after.load(Town, "h-1").state == Town("u-1", "London")
+        after.forget("u-1", reason="asked")
+        assert after.load(Town, "h-1").state == Town("u-1", FORGOTTEN)
+
+
+class Named(Event):
+    user: Tag[Subject[str]]
+    name: Personal[str]
+
+
+class user(View):
+    name: Personal[str] = ""
+    user: Subject[str] = ""
+
+    @reducer
+    def named(self, event: Named) -> None:
+        self.name = event.name
+
+
+@decision
+def rename(seen: user, of: str, name: str) -> Named | None:
+    return None if seen.name == name else Named(of, name)
+
+
+def test_views_and_decisions_see_the_value_and_the_store_does_not(tmp_path: Path) -> None:
+    with Act(tmp_path / "a.act", keys=FileKeyStore(tmp_path / "keys")) as app:
+        app.decide(rename, user.of("u-1"), "u-1", "Ada Lovelace")
+        assert not app.decide(rename, user.of("u-1"), "u-1", "Ada Lovelace").events
+        assert files_with(tmp_path, ["Ada Lovelace"]) == []
+        app.forget("u-1", reason="asked")
+        with pytest.raises(SubjectForgottenError):
+            app.decide(rename, user.of("u-1"), "u-1", "Ada Lovelace")
+
+
+def test_a_scenario_needs_no_keys() -> None:
+    given(Person, Registered("u-1", "ada@example.org", "Ada")).state(email="ada@example.org").when(
+        Person.visit, pages=2
+    ).state(pages=2)
+
+
+def test_in_sql_it_is_null_before_and_after(app: Act) -> None:
+    register(app)
+    asked = "select user, email, phones, address.street, address.city, plan from registered"
+    assert app.sql(asked).fetchall() == [("u-1", None, None, None, "London", "free")]
+    assert app.sql("select user, email, plan, pages from person").fetchall() == [("u-1", None, "free", 0)]
+    app.forget("u-1", reason="asked")
+    assert app.sql(asked).fetchall() == [("u-1", None, None, None, "London", "free")]
+    assert app.sql("select subject, reason from subjectforgotten").fetchall() == [("u-1", "asked")]
