@@ -19,8 +19,9 @@ export PYO3_PYTHON := $(CURDIR)/.venv/bin/python
 export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX PYTHONHOME PYTHONPATH
+unexport MAKEFLAGS  # cargo would look for the pipe of make's jobs, which it is not given
 
-.PHONY: help dev test test-wheel check audit demo bench bench-quick docs site screenshots clean
+.PHONY: help dev test test-rust test-python test-wheel check check-rust check-python check-built audit demo bench bench-quick docs site screenshots clean
 .DEFAULT_GOAL := help
 
 help:  ## Say what there is
@@ -29,9 +30,13 @@ help:  ## Say what there is
 dev: .venv/.ready  ## Build the package into .venv, ready to work on
 	$(BIN)/maturin develop --quiet --release
 
-test: dev .venv/.flights  ## Run every test: Rust's and Python's
+test: test-rust test-python  ## Run every test: Rust's and Python's (make -j2: at once)
+
+test-rust: .venv/.ready
 	cargo test --quiet --workspace --exclude act-fast-python --no-run
 	$(BIN)/python -m tests.bounded 1800 cargo test --workspace --exclude act-fast-python
+
+test-python: dev .venv/.flights
 	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile
 
 test-wheel: $(if $(WHEEL),,.venv/.ready)  ## Build the wheel and test it in an environment of its own (WHEEL_TESTS=tests: with everything)
@@ -46,14 +51,22 @@ audit:  ## Look for known vulnerabilities in what the package and its extras bri
 	> target/audit-requirements.txt
 	target/audit-env/bin/pip-audit --strict --requirement target/audit-requirements.txt
 
-check: dev  ## Formatting, lints, types, the stub against the module, the site's links, and the guard against slowdowns
+check: check-rust check-python check-built  ## Formatting, lints, types, the stub against the module, the site's links, and the guard against slowdowns
+
+check-rust: .venv/.ready
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- --deny warnings
+
+check-python: .venv/.ready
 	$(BIN)/ruff check --quiet && $(BIN)/ruff format --check --quiet
-	$(BIN)/mypy && $(BIN)/python -m mypy.stubtest act_fast._core
+	$(BIN)/mypy
+	$(BIN)/pyright
+
+check-built: dev
+	$(BIN)/python -m mypy.stubtest act_fast._core
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --site-dir target/checked-site
 	$(BIN)/python -m bench guard
-	$(BIN)/pyright && PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes act_fast --ignoreexternal
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/pyright --verifytypes act_fast --ignoreexternal
 
 demo: dev .venv/.flights  ## A year of real flights: stored, folded, travelled back in, reacted to, and asked about in SQL (STORE=postgresql://… there; STORE=nats:// or kafka:// on a cluster)
 	case '$(STORE)' in \
