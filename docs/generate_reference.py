@@ -102,7 +102,7 @@ PAGES: Final = [
         "Errors",
         [
             *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "FoldError"),
-            *("ConflictError", "ConcurrencyError", "ConditionError", "StreamClosedError"),
+            *("ConflictError", "ConcurrencyError", "ConditionError", "KeyReusedError", "StreamClosedError"),
             *("SubjectForgottenError", "SealError", "KeyMissingError", "KeyStoreError"),
             *("NonRetryableError", "RetryAfterError", "MissingExtraError", "WebhookError"),
             *("StoreError", "StoreClosedError"),

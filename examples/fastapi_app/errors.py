@@ -10,6 +10,7 @@ from act_fast import (
     DecodeError,
     DefinitionError,
     InvariantError,
+    KeyReusedError,
     StoreFullError,
     StreamClosedError,
     ValidationError,
@@ -21,6 +22,7 @@ __all__ = ["add_error_handlers"]
 STATUS: Final[dict[type[Exception], int]] = {
     ConcurrencyError: 409,
     InvariantError: 409,
+    KeyReusedError: 422,
     OverdrawnError: 409,
     StreamClosedError: 410,
     ValidationError: 422,

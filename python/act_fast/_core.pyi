@@ -9,6 +9,7 @@ from act_fast._rows import (
     EventPair,
     Filter,
     GuardedProposal,
+    OnceRow,
     Progress,
     Proposal,
     ProposedPart,
@@ -284,6 +285,7 @@ class Log:
         payload_max_bytes: int,
         expected_versions: Sequence[tuple[str, int]] | None = None,
         conditions: Sequence[ConditionRow] | None = None,
+        once: OnceRow | None = None,
     ) -> None:
         """Refuse a commit that replicas would refuse whatever is in the log, or that no log takes."""
 
@@ -335,6 +337,21 @@ class Log:
     ) -> list[Appended]:
         """Append several (stream, events, expected version) as one commit, if other streams have the versions expected
         and the conditions hold."""
+
+    def append_once(
+        self,
+        parts: Sequence[ProposedPart],
+        once: OnceRow,
+        meta: bytes | None = None,
+        expected_versions: Sequence[tuple[str, int]] | None = None,
+        conditions: Sequence[ConditionRow] | None = None,
+    ) -> list[Appended] | tuple[int, int]:
+        """Append as `append_many` does, unless the key was used: then the positions of the first and the last event of
+        the commit that has it."""
+
+    def used(self, key: str, since: int, position: int | None = None) -> tuple[int, int] | None:
+        """The positions of the first and the last event of the commit that a key was used for since a time in µs since
+        1970, as the log was when a position was its last; None without one."""
 
     def append_copied(self, rows: list[CommitRow]) -> None:
         """Append events of another store as they stand there, in whole commits. Each must come to its own position and

@@ -28,10 +28,13 @@ ItemRow: TypeAlias = tuple[Sequence[str], Sequence[str]]
 ConditionRow: TypeAlias = tuple[Sequence[ItemRow], int]
 """the items of which no event may match any, and the position behind which"""
 
+OnceRow: TypeAlias = tuple[str, int]
+"""a key, and the time in µs since 1970 UTC since when its uses count"""
+
 GuardedProposal: TypeAlias = tuple[
-    int, bytes, Sequence[ProposedPart], Sequence[tuple[str, int]], Sequence[ConditionRow]
+    int, bytes, Sequence[ProposedPart], Sequence[tuple[str, int]], Sequence[ConditionRow], OnceRow | None
 ]
-"""the same with versions of streams that must hold, and conditions: items, each (names, tags), and a position"""
+"""the same with versions of streams that must hold, conditions: items, each (names, tags), and a position; and a key"""
 
 UntaggedRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes]
 """a `CommitRow` of a database, which keeps no tags"""

@@ -19,6 +19,7 @@ __all__ = [
     "FoldError",
     "InvariantError",
     "KeyMissingError",
+    "KeyReusedError",
     "KeyStoreError",
     "MissingExtraError",
     "MoveError",
@@ -166,6 +167,26 @@ class ConcurrencyError(ConflictError):
         return (
             f"stream {self.stream!r} was expected at version {self.expected} but is at version {self.actual};"
             " load it again and decide again"
+        )
+
+
+class KeyReusedError(ActError):
+    """The key was used before, for something else. Nothing was written; give each request a key of its own.
+
+    Attributes:
+        key: the key.
+        position: where the first event is of what was appended under it.
+    """
+
+    def __init__(self, key: str, position: int) -> None:
+        super().__init__(key, position)
+        self.key = key
+        self.position = position
+
+    def __str__(self) -> str:
+        return (
+            f"the key {self.key!r} was used before, for something else, which is at position {self.position};"
+            " give each request a key of its own"
         )
 
 

@@ -49,6 +49,20 @@ def ada(client: httpx.Client) -> httpx.Client:
     return client
 
 
+@pytest.mark.parametrize("bank", ["log"], indirect=True)
+def test_a_request_that_is_sent_again_with_its_key_is_done_once(ada: httpx.Client) -> None:
+    key = {"X-Actor": "ada", "Idempotency-Key": "8e03978e"}
+    answers = [ada.post(f"{ADA}/withdrawals", json={"cents": 30}, headers=key) for _ in range(3)]
+    assert [answer.json() for answer in answers] == [answers[0].json()] * 3
+    assert ada.get(ADA).json()["cents"] == 70
+    other = ada.post(f"{ADA}/withdrawals", json={"cents": 40}, headers=key)
+    assert (other.status_code, other.json()["error"]) == (422, "KeyReusedError")
+    assert ada.post(f"{ADA}/withdrawals", json={"cents": 30}, headers={**key, "X-Actor": "bob"}).json()["cents"] == 40
+    ada.post(f"{ADA}/withdrawals", json={"cents": 40}).raise_for_status()
+    closing = {"X-Actor": "ada", "Idempotency-Key": "close"}
+    assert [ada.delete(ADA, headers=closing).status_code for _ in range(2)] == [200, 200]
+
+
 def test_an_account_is_opened_paid_into_and_read(client: httpx.Client) -> None:
     opened = client.post(ADA, json={"owner": "Ada"})
     assert (opened.status_code, opened.json()["version"]) == (201, 1)

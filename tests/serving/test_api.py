@@ -93,10 +93,29 @@ async def test_a_condition_that_no_etag_is_is_refused(http: httpx.AsyncClient, h
     assert (await deposit(http, headers={"If-Match": header})).status_code == 400
 
 
-async def test_a_key_is_refused_rather_than_passed_over(http: httpx.AsyncClient, bank: Act) -> None:
-    refused = await deposit(http, headers={"Idempotency-Key": "k"})
-    assert refused.status_code == 400
-    assert bank.store.head == 1
+async def test_a_request_with_a_key_is_done_once_and_answered_alike(http: httpx.AsyncClient, bank: Act) -> None:
+    first = await deposit(http, headers={"Idempotency-Key": "k", "If-Match": '"1"'})
+    await deposit(http)
+    again = await deposit(http, headers={"Idempotency-Key": "k", "If-Match": '"1"'})
+    assert (again.status_code, again.content, again.headers["etag"]) == (200, first.content, '"2"')
+    assert "idempotent-replayed" not in first.headers
+    assert again.headers["idempotent-replayed"] == "true"
+    assert bank.store.head == 3
+    other = await deposit(http, {"cents": 6}, headers={"Idempotency-Key": "k"})
+    assert (other.status_code, other.json()["error"]) == (422, "KeyReusedError")
+    for wrong in ("", "x" * 201):
+        assert (await deposit(http, headers={"Idempotency-Key": wrong})).status_code == 400
+
+
+async def test_keys_of_two_actors_are_not_the_same(bank: Act) -> None:
+    async def who(request: Any, access: Access) -> Actor:
+        return Actor(request.headers["x-who"])
+
+    async with client(api(bank, authorize=who)) as http:
+        for name in ("ada", "bob", "ada"):
+            done = await deposit(http, headers={"Idempotency-Key": "k", "X-Who": name})
+            assert done.status_code == 200
+    assert bank.store.head == 3
 
 
 @pytest.mark.parametrize(

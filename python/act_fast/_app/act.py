@@ -107,6 +107,7 @@ class Act(Reacts, Exchanges):
         opened, self._owned = open_store(store)
         self._actor: Actor | None = None
         self._expected: int | None = None
+        self._key: str | None = None
         try:
             self._engine = engine_class()(
                 opened,
@@ -188,6 +189,7 @@ class Act(Reacts, Exchanges):
             DecodeError: an event of the stream does not decode.
             StreamClosedError: the stream takes no more events.
             InvariantError: a rule does not hold.
+            KeyReusedError: the key that `once` named was used before, for something else.
             ConcurrencyError: something else was appended first, more often than the action's `retries` allow; or the
                 stream is not at the version that `expecting` named.
             StoreError: the store could not append.
@@ -195,7 +197,7 @@ class Act(Reacts, Exchanges):
         In each of these cases, and when the action itself raises, nothing was appended. The exception is
         `OutcomeUnknownError`, a `StoreError`, after which you have to load the stream to find out.
         """
-        return self._engine.do(action, stream, args, kwargs, self._actor, self._expected)
+        return self._engine.do(action, stream, args, kwargs, self._actor, self._expected, self._key)
 
     @overload
     def do_many(self, first: Call[A], /) -> tuple[Snapshot[A]]: ...
@@ -231,7 +233,7 @@ class Act(Reacts, Exchanges):
         """
         if self._expected is not None:
             raise ValidationError("expecting(version) is for `do`: do_many expects what its actions have seen")
-        return do_many(self._engine, calls, self._actor)
+        return do_many(self._engine, calls, self._actor, self._key)
 
     @overload
     def decide(self, decision: Decider1[A, P], first: Seen[A], /, *args: P.args, **kwargs: P.kwargs) -> Decided: ...
@@ -278,7 +280,7 @@ class Act(Reacts, Exchanges):
         """
         if self._expected is not None:
             raise ValidationError("expecting(version) is for `do`: a decision expects what it has seen")
-        return decide(self._engine, decision, given, kwargs, self._actor)
+        return decide(self._engine, decision, given, kwargs, self._actor, self._key)
 
     def load(
         self,
@@ -479,6 +481,20 @@ class Act(Reacts, Exchanges):
     def expecting(self, version: int) -> Self:
         """The same app, whose `do` fails unless the stream is at this version; it never decides again."""
         return self._as(_expected=arguments.count("version", version))
+
+    def once(self, key: str) -> Self:
+        """The same app, whose `do`, `do_many` or `decide` is done once, however often it is asked for under this key.
+
+            app.once("f81d4fae").do(Account.deposit, "account-7", amount=50)
+
+        The same request again, in this process or another, appends nothing and gets the answer of the first time, also
+        if nobody heard that answer; `repeated` says so. A key is for one request: another action, stream or argument
+        under it is a `KeyReusedError`. What appends nothing leaves no trace, so it is done again.
+
+        Args:
+            key: text of 1 to 508 bytes, without NUL and line breaks, that is unique in the store.
+        """
+        return self._as(_key=arguments.text("key", key))
 
     def context(self, *, actor: Actor | None = None, correlation: str | None = None) -> AbstractContextManager[Ambient]:
         """Set an actor and a correlation for everything done inside the `with` block, and by tasks started there.

@@ -275,6 +275,10 @@ class AsyncAct(AsyncReacts, AsyncExchanges):
         """The same app, whose `do` fails unless the stream is at this version."""
         return self._with(self._app.expecting(version))
 
+    def once(self, key: str) -> Self:
+        """The same app, whose `do`, `do_many` or `decide` is done once, however often this key asks for it."""
+        return self._with(self._app.once(key))
+
     def context(self, *, actor: Actor | None = None, correlation: str | None = None) -> AbstractContextManager[Ambient]:
         """`Act.context`: the values hold inside the `with` block, and in tasks started there."""
         return self._app.context(actor=actor, correlation=correlation)

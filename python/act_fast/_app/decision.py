@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, TypeAlias, TypeVar, overload
 
 import msgspec
 
+from act_fast._app.once import Once
 from act_fast._checks import arguments
 from act_fast._core import Appended
 from act_fast._events.codec import Codec
@@ -21,6 +23,8 @@ from act_fast._states.state import State
 from act_fast._states.view import Seen, View
 from act_fast.errors import ConflictError, DefinitionError, StreamClosedError
 from act_fast.stores.append_condition import Condition, Query, QueryItem
+from act_fast.stores.given import cause_of, guards_of, parts_of
+from act_fast.stores.once import Repeated, same_again
 from act_fast.stores.values import Append
 
 if TYPE_CHECKING:
@@ -69,11 +73,13 @@ class Decided(msgspec.Struct, frozen=True):
         events: the events that it returned, in order.
         appended: where they are, for each stream; empty if nothing was appended.
         position: the position of the last of them; of what was looked at if there are none.
+        repeated: whether this is the outcome of an earlier decision under the same key; then nothing was appended now.
     """
 
     events: Sequence[Event]
     appended: Sequence[Appended]
     position: int
+    repeated: bool = False
 
 
 @overload
@@ -109,6 +115,7 @@ def decide(
     given: tuple[Any, ...],
     kwargs: dict[str, Any],
     actor: Actor | None,
+    key: str | None = None,
 ) -> Decided:
     """Fold, decide and append; again after a conflict, as often as the decision allows."""
     if not isinstance(decider, DecisionFunction):
@@ -120,15 +127,49 @@ def decide(
         )
     if deciding.get() is not None:
         raise DefinitionError(f"decide was called by {deciding.get()}, which may only fold or decide")
+    args = given[len(seen) :]
+    if key is None:
+        return _decided(engine, decider, seen, args, kwargs, actor, None)
+    asked = [(each.kind.__definition__.name, each.tag, each.stream) for each in seen]
+    once = Once(engine.store, key, _name(decider), (asked, args, kwargs))
+    try:
+        once.check_new()
+        return _decided(engine, decider, seen, args, kwargs, actor, once)
+    except Repeated as repeated:
+        return _first_time(engine, seen, once, repeated)
+
+
+def _decided(
+    engine: "Engine",
+    decider: DecisionFunction[Any],
+    seen: Sequence[Seen[Any]],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    actor: Actor | None,
+    once: Once | None,
+) -> Decided:
     for attempt in range(decider.retries + 1):
         if attempt:
             time.sleep(_BACKOFF.wait(attempt))
         try:
-            return _attempt(engine, decider, seen, given[len(seen) :], kwargs, actor)
+            return _attempt(engine, decider, seen, args, kwargs, actor, once)
         except ConflictError:
             if attempt == decider.retries:
                 raise
     raise AssertionError("a last attempt returns or raises")
+
+
+def _first_time(engine: "Engine", seen: Sequence[Seen[Any]], once: Once, repeated: Repeated) -> Decided:
+    """What was decided the first time; its events as far as the app and the views know them."""
+    found = once.first_time(repeated)
+    counts = [sum(1 for _ in own) for _, own in groupby(found, key=lambda event: event.stream)]
+    codecs = [engine.registry.codec, *(view_model(engine, each.kind).codec for each in seen if each.tag)]
+    events = []
+    for event in found:
+        codec = next((each for each in codecs if event.name in each.decoders), None)
+        if codec is not None:
+            events.append(codec.committed(event).data)
+    return Decided(events, same_again(found, counts), repeated.last, True)
 
 
 def _attempt(
@@ -138,6 +179,7 @@ def _attempt(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     actor: Actor | None,
+    once: Once | None,
 ) -> Decided:
     after = engine.store.head  # before anything is read
     states, items, versions = [], [], {}
@@ -168,13 +210,14 @@ def _attempt(
     _check_guarded(decider, seen, events)
     if not appends:
         return Decided((), (), after)
-    codec = engine.registry.codec
-    appended = engine.store.append_many(
-        [_encoded(codec, each) for each in appends],
-        expected_versions=versions or None,
-        condition=Condition(Query(items), after) if items else None,
-        meta=engine.meta_of(_name(decider), appends[0].stream, actor),
-    )
+    encoded = [_encoded(engine.registry.codec, each) for each in appends]
+    condition = Condition(Query(items), after) if items else None
+    meta = engine.meta_of(_name(decider), appends[0].stream, actor, once.digest if once else "")
+    if once is None:
+        appended = engine.store.append_many(encoded, expected_versions=versions or None, condition=condition, meta=meta)
+    else:
+        guards = guards_of(versions or None, condition, encoded)
+        appended = once.append(parts_of(encoded), cause_of(meta), guards)
     return Decided(events, appended, appended[-1].last_position)
 
 

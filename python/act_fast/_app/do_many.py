@@ -1,11 +1,13 @@
 """Several actions as one commit: each decides on its own stream, and all of their events are appended, or none."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from act_fast._app.once import Once
 from act_fast._checks import arguments
 from act_fast._events.context import deciding
 from act_fast._events.meta import Actor
@@ -17,6 +19,8 @@ from act_fast._rows import EventPair
 from act_fast._states.action import Call
 from act_fast._states.snapshot import Snapshot
 from act_fast.errors import ConcurrencyError, DefinitionError, StoreClosedError, StreamClosedError, ValidationError
+from act_fast.stores.given import cause_of, guards_of, parts_of
+from act_fast.stores.once import Repeated
 from act_fast.stores.values import Append
 
 if TYPE_CHECKING:
@@ -43,7 +47,9 @@ class _Stream(msgspec.Struct):
     events: list[EventPair]
 
 
-def do_many(engine: "Engine", calls: Sequence[Call[Any]], actor: Actor | None) -> tuple[Snapshot[Any], ...]:
+def do_many(
+    engine: "Engine", calls: Sequence[Call[Any]], actor: Actor | None, key: str | None = None
+) -> tuple[Snapshot[Any], ...]:
     """Decide call by call and append all at once; again after a conflict, as often as each of the actions allows."""
     if deciding.get() is not None:
         raise DefinitionError(f"do_many was called by {deciding.get()}, which may only fold or decide")
@@ -54,8 +60,11 @@ def do_many(engine: "Engine", calls: Sequence[Call[Any]], actor: Actor | None) -
     attempt = 0
     while True:
         loader = engine._current()
+        once = None if key is None else _once(loader, key, asked)
         try:
-            return _attempt(engine, loader, asked, actor)
+            if once is not None:
+                once.check_new()
+            return _attempt(engine, loader, asked, actor, once)
         except ConcurrencyError:
             engine._lost(asked[0].call.action)
             attempt += 1
@@ -64,6 +73,9 @@ def do_many(engine: "Engine", calls: Sequence[Call[Any]], actor: Actor | None) -
             time.sleep(max(each.call.action.backoff.wait(attempt) for each in asked))
         except StoreClosedError as closed:
             engine._begin_again(loader, closed)
+        except Repeated as repeated:
+            assert once is not None
+            return _first_time(engine, loader, asked, once, repeated)
 
 
 def _asked(engine: "Engine", call: Call[Any], told: str) -> _Asked:
@@ -81,8 +93,27 @@ def _asked(engine: "Engine", call: Call[Any], told: str) -> _Asked:
         raise
 
 
+def _once(loader: Loader, key: str, asked: Sequence[_Asked]) -> Once:
+    return Once(
+        loader.store, key, "do_many", [(each.call.action.place, each.call.stream, each.values) for each in asked]
+    )
+
+
+def _first_time(
+    engine: "Engine", loader: Loader, asked: Sequence[_Asked], once: Once, repeated: Repeated
+) -> tuple[Snapshot[Any], ...]:
+    """The states as the commit left them."""
+    appended = Counter(event.stream for event in once.first_time(repeated))
+    snapshots = []
+    for each in asked:
+        stream = each.call.stream
+        loaded = loader.at_moment(each.model, stream, None, None, repeated.last)
+        snapshots.append(engine._snapshot(loader, each.model, stream, loaded, appended[stream], True))
+    return tuple(snapshots)
+
+
 def _attempt(
-    engine: "Engine", loader: Loader, asked: Sequence[_Asked], actor: Actor | None
+    engine: "Engine", loader: Loader, asked: Sequence[_Asked], actor: Actor | None, once: Once | None
 ) -> tuple[Snapshot[Any], ...]:
     actor = engine.actor_of(actor)
     streams: dict[str, _Stream] = {}
@@ -95,7 +126,7 @@ def _attempt(
             error.add_note(each.told)
             raise
         done.append((each, at.loaded, count))
-    ends = _append(engine, loader, streams, [each for each, _, count in done if count], actor)
+    ends = _append(engine, loader, streams, [each for each, _, count in done if count], actor, once)
     snapshots = []
     for each, loaded, count in done:
         stream, entry = each.call.stream, loaded.entry
@@ -148,7 +179,12 @@ def _decide(engine: "Engine", at: _Stream, each: _Asked, actor: Actor | None) ->
 
 
 def _append(
-    engine: "Engine", loader: Loader, streams: dict[str, _Stream], asked: Sequence[_Asked], actor: Actor | None
+    engine: "Engine",
+    loader: Loader,
+    streams: dict[str, _Stream],
+    asked: Sequence[_Asked],
+    actor: Actor | None,
+    once: Once | None,
 ) -> dict[str, tuple[int, int]]:
     """Append what was decided as one commit; the last version and position of each stream."""
     appends = [Append(name, each.events, each.before) for name, each in streams.items() if each.events]
@@ -157,6 +193,9 @@ def _append(
     # What was decided on a stream that nothing is appended to holds only if it is still as it was.
     others = {name: each.before for name, each in streams.items() if not each.events}
     places = dict.fromkeys(each.call.action.place for each in asked)
-    meta = engine.meta_of(", ".join(places), asked[0].call.stream, actor)
-    appended = loader.store.append_many(appends, expected_versions=others or None, meta=meta)
+    meta = engine.meta_of(", ".join(places), asked[0].call.stream, actor, once.digest if once else "")
+    if once is None:
+        appended = loader.store.append_many(appends, expected_versions=others or None, meta=meta)
+    else:
+        appended = once.append(parts_of(appends), cause_of(meta), guards_of(others, None))
     return {each.stream: (done.last_version, done.last_position) for each, done in zip(appends, appended, strict=True)}

@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from act_fast._app.once import Once
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
 from act_fast._checks.plain_code import called, discard, is_unrun
@@ -41,6 +42,7 @@ from act_fast.errors import (
     ValidationError,
 )
 from act_fast.stores.conditions import check_names
+from act_fast.stores.once import Repeated
 from act_fast.stores.port import Store
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ _nobody: Final = Ambient()
 
 
 class Request(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
-    """One call of `do`: the action, on which stream, with which arguments, by whom, and the version if pinned."""
+    """One call of `do`: the action, on which stream, with which arguments, by whom, the version if pinned, and once."""
 
     model: Model[S]
     action: Action[S, Any, Any]
@@ -64,6 +66,7 @@ class Request(msgspec.Struct, Generic[S], frozen=True, eq=False, gc=False):
     here: Here
     actor: Actor | None
     expected: int | None
+    once: Once | None = None
 
 
 class Engine:
@@ -140,6 +143,7 @@ class Engine:
         kwargs: Mapping[str, Any],
         actor: Actor | None,
         expected: int | None,
+        key: str | None = None,
     ) -> Snapshot[S]:
         """The whole pipeline; see `Act.do`."""
         model = self.registry.model_for(action)
@@ -154,6 +158,10 @@ class Engine:
         request = Request(model, action, stream, values, here, here.actor if actor is None else actor, expected)
         loader = self._loader
         try:
+            if key is not None:
+                once = Once(loader.store, key, action.place, (stream, values))
+                request = msgspec.structs.replace(request, once=once)
+                once.check_new()
             try:
                 attempt = self._attempt_from_afar if loader.distant else self._attempt
                 done, appended = attempt(request, loader)
@@ -166,7 +174,9 @@ class Engine:
             if expected is not None:
                 raise  # a version of the log that was
             self._begin_again(loader, closed)
-            return Engine.do(self, action, stream, args, kwargs, actor, expected)
+            return Engine.do(self, action, stream, args, kwargs, actor, expected, key)
+        except Repeated as repeated:
+            return self._first_time(request, loader, repeated)
         if appended:
             return self._finish(loader, model, stream, done, appended)
         return self._snapshot(loader, model, stream, done)
@@ -335,8 +345,12 @@ class Engine:
         if self._debug:
             check_folded(action, state)
             check_declared(model, model.copy(entry.state), state, decision.events)
-        meta = self._meta(action.place, stream, request.here, actor)
-        done = loader.append(stream, decision.encoded, entry.version, meta)
+        if request.once is None:
+            meta = self._meta(action.place, stream, request.here, actor)
+            done = loader.append(stream, decision.encoded, entry.version, meta)
+        else:
+            meta = self._meta(action.place, stream, request.here, actor, request.once.digest)
+            (done,) = request.once.append([(stream, decision.encoded, entry.version)], meta)
         after = Entry(state, done.last_version, done.last_position, False)
         loader.cache.put((model.definition.state, stream), after)
         return Loaded(after, loaded.replayed, loaded.cached), len(decision.events)
@@ -355,6 +369,14 @@ class Engine:
                         raise
                     lost = conflict
         raise lost
+
+    def _first_time(self, request: Request[S], loader: Loader, repeated: Repeated) -> Snapshot[S]:
+        """The state as it was when this was done the first time."""
+        model, stream = request.model, request.stream
+        assert request.once is not None
+        found = request.once.first_time(repeated)
+        loaded = loader.at_moment(model, stream, None, found[-1].version, None)
+        return self._snapshot(loader, model, stream, loaded, len(found), True)
 
     def _lost(self, action: Action[Any, Any, Any]) -> None:
         """Count an append that has lost a race."""
@@ -395,7 +417,7 @@ class Engine:
         return bool(found)
 
     def _snapshot(
-        self, loader: Loader, model: Model[S], stream: str, loaded: Loaded[S], appended: int = 0
+        self, loader: Loader, model: Model[S], stream: str, loaded: Loaded[S], appended: int = 0, repeated: bool = False
     ) -> Snapshot[S]:
         entry = loaded.entry
         return Snapshot(
@@ -409,6 +431,7 @@ class Engine:
             loader,
             appended,
             entry.closed,
+            repeated,
         )
 
     @property
@@ -420,13 +443,13 @@ class Engine:
         """Who acts: the one that is named, else whoever acts here."""
         return (ambient.get() or _nobody).actor if actor is None else actor
 
-    def meta_of(self, place: str, stream: str, actor: Actor | None) -> Meta:
+    def meta_of(self, place: str, stream: str, actor: Actor | None, digest: str = "") -> Meta:
         """Why something is appended now, by whom."""
         here = ambient.get() or _nobody
-        return decode_meta(self._meta(place, stream, here, here.actor if actor is None else actor))
+        return decode_meta(self._meta(place, stream, here, here.actor if actor is None else actor, digest))
 
-    def _meta(self, place: str, stream: str, here: Here, actor: Actor | None) -> bytes:
-        causation = Causation(ActionCause(place, stream, actor), here.event)
+    def _meta(self, place: str, stream: str, here: Here, actor: Actor | None, digest: str = "") -> bytes:
+        causation = Causation(ActionCause(place, stream, actor, digest), here.event)
         correlation = here.correlation or self._correlator()
         if type(correlation) is not str:
             raise DefinitionError(f"correlator= must return text (str), but returned {type(correlation).__name__}")

@@ -31,17 +31,18 @@ class TracedEngine(Engine):
         kwargs: Mapping[str, Any],
         actor: Actor | None,
         expected: int | None,
+        key: str | None = None,
     ) -> Snapshot[S]:
         """The same, in a span named after the action, with the stream, its version and the numbers of events."""
         instruments = _instruments()
         if not instruments.listened_to():
-            return super().do(action, stream, args, kwargs, actor, expected)
+            return super().do(action, stream, args, kwargs, actor, expected, key)
         place = getattr(action, "place", "unknown")
         outcome, began = "ok", time.perf_counter()
         with instruments.tracer.start_as_current_span(place) as span:
             span.set_attribute("act_fast.stream", str(stream))
             try:
-                snapshot = super().do(action, stream, args, kwargs, actor, expected)
+                snapshot = super().do(action, stream, args, kwargs, actor, expected, key)
             except BaseException as error:
                 outcome = type(error).__name__
                 raise
@@ -52,7 +53,7 @@ class TracedEngine(Engine):
             span.set_attribute("act_fast.version", snapshot.version)
             span.set_attribute("act_fast.replayed", snapshot.replayed)
         instruments.replayed.add(snapshot.replayed, {"act_fast.action": place})
-        instruments.appended.add(snapshot.appended, {"act_fast.action": place})
+        instruments.appended.add(0 if snapshot.repeated else snapshot.appended, {"act_fast.action": place})
         return snapshot
 
 

@@ -38,11 +38,19 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ActionCause(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The action that an event came from, written `State.action`, the stream it ran on, and who ran it."""
+    """The action that an event came from.
+
+    Attributes:
+        name: the action, as `State.action`.
+        stream: the stream that it ran on.
+        actor: who ran it; None if no actor was named.
+        digest: of what was asked, if it was asked under a key: a repetition is told by it from another request.
+    """
 
     name: str
     stream: str
     actor: Actor | None = None
+    digest: str = ""
 
 
 class EventCause(msgspec.Struct, frozen=True):

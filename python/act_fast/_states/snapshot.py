@@ -36,8 +36,9 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
         position: the position in the log of the state's last event; 0 without events.
         replayed: how many events had to be read from the log and folded to get there.
         cached: whether folding started from a live state in the cache.
-        appended: how many events this `do` appended; 0 after a `load`.
+        appended: how many events this `do` appended, or did the first time if it is repeated; 0 after a `load`.
         closed: whether the stream was closed by then, and so takes no more events.
+        repeated: whether this is the outcome of an earlier `do` under the same key; then nothing was appended now.
     """
 
     stream: str
@@ -50,6 +51,7 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
     _log: ReadsBack
     appended: int = 0
     closed: bool = False
+    repeated: bool = False
 
     @property
     def state(self) -> S_co:

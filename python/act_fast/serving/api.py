@@ -38,6 +38,8 @@ LIMIT: Final = 100
 LIMIT_MAX: Final = 1000
 FOLLOWERS_MAX: Final = 1000
 _CORRELATION_MAX: Final = 200
+_KEY_MAX: Final = 200
+_REPEATED: Final = {"Idempotent-Replayed": "true"}
 _HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "private, no-cache"}
 
 log: Final = logging.getLogger("act_fast")
@@ -220,14 +222,14 @@ class Api:
         if action is None:
             known = ", ".join(map(repr, state.__definition__.actions)) or "none"
             raise Refusal(404, f"{state.__definition__.name} has no action {name!r}; there is {known}")
-        if "idempotency-key" in request.headers:
-            raise Refusal(400, "Idempotency-Key is not supported; send If-Match, so that a repetition is refused")
         body = await asked.body_of(request, self._body_max)
         given = _arguments(action, body)
         app = await self._pinned(asked.pinned_to(request), state, stream)
+        if (key := _key(request, actor)) is not None:
+            app = app.once(key)
         with app.context(actor=actor, correlation=_correlation(request)):
             done = await app.do(action, stream, **given)
-        return _answer(done, {"appended": done.appended})
+        return _answer(done, {"appended": done.appended}, _REPEATED if done.repeated else {})
 
     async def _pinned(self, pinned: asked.Pinned, state: type[State], stream: str) -> AsyncAct:
         """The app, expecting what the request rests on."""
@@ -337,6 +339,16 @@ def _correlation(request: "Request") -> str | None:
     return given or None
 
 
+def _key(request: "Request", actor: Actor | None) -> str | None:
+    """The key of a request, which is the actor's own: nobody gets the answer that another one got."""
+    given = request.headers.get("idempotency-key")
+    if given is None:
+        return None
+    if not given or len(given) > _KEY_MAX or not given.isprintable():
+        raise Refusal(400, f"Idempotency-Key must be 1 to {_KEY_MAX} printable characters")
+    return f"{actor.id}:{given}" if actor else given
+
+
 def _limit(request: "Request") -> int:
     return min(asked.count_of(request, "limit", LIMIT), LIMIT_MAX)
 
@@ -345,7 +357,9 @@ def _page(name: str) -> Literal["health", "metrics"]:
     return "health" if name == "health" else "metrics"
 
 
-def _answer(found: Snapshot[Any], more: Mapping[str, Any] | None = None) -> "Response":
+def _answer(
+    found: Snapshot[Any], more: Mapping[str, Any] | None = None, headers: Mapping[str, str] | None = None
+) -> "Response":
     body = {
         "stream": found.stream,
         "version": found.version,
@@ -354,7 +368,7 @@ def _answer(found: Snapshot[Any], more: Mapping[str, Any] | None = None) -> "Res
         **(more or {}),
         "state": found.state,
     }
-    return _json(msgspec.json.encode(body), {"ETag": f'"{found.version}"'})
+    return _json(msgspec.json.encode(body), {"ETag": f'"{found.version}"', **(headers or {})})
 
 
 def _json(body: bytes, headers: Mapping[str, str] | None = None) -> "Response":

@@ -24,7 +24,7 @@ _PROBLEMS: Final = {
     "412": "the stream is at another version than If-Match names",
     "413": "the body is too long",
     "415": "the body is not JSON",
-    "422": "an argument is not valid",
+    "422": "an argument is not valid, or the key was used for something else",
     "423": "the stream is closed",
     "503": "the store is away",
 }
@@ -193,6 +193,7 @@ def _paths(state: type[State], named: dict[Any, Any], shapes: dict[str, Any]) ->
                     "operationId": action.place,
                     "parameters": [
                         _header("If-Match", "the ETag that the decision rests on"),
+                        _header("Idempotency-Key", "what is asked again under the same key is done once"),
                         _header("X-Request-ID", "the correlation of all that comes of this"),
                     ],
                     "requestBody": {"required": bool(action.parameters.names), **_body(named[shapes[action.place]])},

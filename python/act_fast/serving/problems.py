@@ -17,6 +17,7 @@ from act_fast.errors import (
     EngineError,
     FoldError,
     InvariantError,
+    KeyReusedError,
     OutcomeUnknownError,
     RecordTooLargeError,
     StoreCorruptError,
@@ -35,6 +36,7 @@ RETRY_AFTER_S: Final = 5
 _STATUS: Final[Mapping[type[Exception], int]] = {
     ConflictError: 409,
     InvariantError: 409,
+    KeyReusedError: 422,
     StreamClosedError: 423,
     FoldError: 422,
     DecodeError: 500,

@@ -1,8 +1,8 @@
 """What a store can do beyond the protocol: each capability is asked of the store, and may be lacking.
 
-A store offers `rows`, `replay_groups`, `columns`, `transfer`, `pinned` and `log_mark` by a method of that name. Where
-the method is missing or answers None, the framework uses the verbs of the protocol instead, or says that the store
-cannot do what was asked.
+A store offers `rows`, `replay_groups`, `columns`, `transfer`, `pinned`, `log_mark` and `keys` by a method of that name.
+Where the method is missing or answers None, the framework uses the verbs of the protocol instead, or says that the
+store cannot do what was asked.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,15 +10,17 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeAlias
 
 from act_fast._core import Appended, Columns, Query, Replay
-from act_fast._rows import CommitRow, EventPair, Filter, Row
+from act_fast._rows import CommitRow, EventPair, Filter, ProposedPart, Row
 from act_fast.errors import ValidationError
 from act_fast.stores.conditions import Conditions, filter_of
+from act_fast.stores.given import Guards
 from act_fast.stores.port import Store
 
 __all__ = [
     "PAGE_ROWS",
     "ColumnReader",
     "Encoded",
+    "Keys",
     "LogMark",
     "ReplayGroups",
     "Rows",
@@ -29,6 +31,7 @@ __all__ = [
     "cut",
     "is_copied",
     "is_distant",
+    "keys_of",
     "load_each",
     "log_mark_of",
     "offers_columns",
@@ -74,6 +77,24 @@ class Rows(Protocol):
         self, stream: str, at_or_below: int | None = None, beginning: bytes | None = None
     ) -> tuple[int, int, bytes] | None:
         """The latest snapshot of a stream whose data has this beginning: version, created in µs since 1970, data."""
+        ...
+
+
+class Keys(Protocol):
+    """Appending once, under a key. The arguments have been checked."""
+
+    def used(self, key: str) -> tuple[int, int] | None:
+        """The positions of the first and the last event of the commit that a key was used for; None without one."""
+        ...
+
+    def append(
+        self, parts: Sequence[ProposedPart], key: str, meta: bytes, guards: Guards | None = None
+    ) -> list[Appended]:
+        """Append several parts as one commit, under a key.
+
+        Raises:
+            Repeated: the key was used before; nothing was written.
+        """
         ...
 
 
@@ -217,6 +238,18 @@ class Transfer(Protocol):
 def rows_of(store: object) -> Rows | None:
     """The rows of a store; None when it offers none."""
     found: Rows | None = _asked(store, "rows")
+    return found
+
+
+def keys_of(store: object) -> Keys:
+    """How a store appends once.
+
+    Raises:
+        ValidationError: it keeps no keys.
+    """
+    found: Keys | None = _asked(store, "keys")
+    if found is None:
+        raise ValidationError(f"{type(store).__name__} keeps no keys; use a LogStore, or do it without a key")
     return found
 
 

@@ -10,7 +10,7 @@ from act_fast._checks.msgspec_errors import misfit
 from act_fast._events.event import Event, encode
 from act_fast._events.finite import check_finite
 from act_fast._events.meta import Meta, encode_meta
-from act_fast._rows import ConditionRow, EventPair
+from act_fast._rows import ConditionRow, EventPair, OnceRow
 from act_fast.errors import ValidationError
 from act_fast.stores.append_condition import Condition, condition_row
 from act_fast.stores.values import Append, NewEvent
@@ -19,6 +19,7 @@ __all__ = [
     "Guards",
     "cause_of",
     "check_unguarded",
+    "check_unkeyed",
     "check_untagged",
     "conditions_in",
     "guards_of",
@@ -68,16 +69,16 @@ def versions_in(expected: Mapping[str, int] | None) -> list[tuple[str, int]] | N
     ]
 
 
-Guards: TypeAlias = tuple[Sequence[tuple[str, int]], Sequence[ConditionRow]]
-"""What must hold for a commit besides the versions of its own streams: versions of streams, and conditions"""
+Guards: TypeAlias = tuple[Sequence[tuple[str, int]], Sequence[ConditionRow], OnceRow | None]
+"""What must hold for a commit besides the versions of its own streams: versions of streams, conditions, and its key"""
 
 
 def guards_of(
     expected: Mapping[str, int] | None, condition: Condition | None, appends: Sequence[Append] = ()
 ) -> Guards | None:
-    """Both together; None where there is neither."""
+    """Both together, without a key; None where there is neither."""
     versions, conditions = versions_in(expected), conditions_in(condition, appends)
-    return None if versions is None and conditions is None else (versions or (), conditions or ())
+    return None if versions is None and conditions is None else (versions or (), conditions or (), None)
 
 
 def check_untagged(tags: object) -> None:
@@ -100,6 +101,16 @@ def check_unguarded(
     """
     if condition is not None or expected or any(each.condition is not None for each in appends):
         raise ValidationError("this store checks no conditions yet; use a LogStore, or an expected_version")
+
+
+def check_unkeyed(key: str | None) -> None:
+    """Refuse a key, where none are kept.
+
+    Raises:
+        ValidationError: there is one.
+    """
+    if key is not None:
+        raise ValidationError("this store keeps no keys yet; use a LogStore, or leave the key out")
 
 
 def cause_of(meta: Meta) -> bytes:

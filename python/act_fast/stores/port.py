@@ -32,6 +32,7 @@ class Store(Protocol):
         expected_version: int | None = None,
         condition: Condition | None = None,
         meta: Meta | None = None,
+        key: str | None = None,
     ) -> Appended:
         """Append `events` to `stream` as one commit, all or nothing.
 
@@ -41,12 +42,14 @@ class Store(Protocol):
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
+            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
 
         Returns:
             the first and last version and position of what was appended.
 
         Raises:
             ConcurrencyError: the stream is at another version, up to which it can already be read; nothing was written.
+            KeyReusedError: the key was used before, for other events; nothing was written.
             ConditionError: an event that the condition excludes is there, and can be read; nothing was written.
             StoreFullError: there is no room; nothing was written.
             OutcomeUnknownError: something failed after it was sent, so it may be there or not.
@@ -60,6 +63,7 @@ class Store(Protocol):
         expected_versions: Mapping[str, int] | None = None,
         condition: Condition | None = None,
         meta: Meta | None = None,
+        key: str | None = None,
     ) -> list[Appended]:
         """Append to several streams as one commit, all or nothing; each may expect a version and have a condition.
 
@@ -68,12 +72,14 @@ class Store(Protocol):
             expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
+            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
 
         Returns:
             for each of `appends`, in their order, where its events are.
 
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
+            KeyReusedError: the key was used before, for other events; nothing was written.
             ConditionError: an event that a condition excludes is there; nothing was written.
             StoreFullError: there is no room; nothing was written.
             OutcomeUnknownError: something failed after it was sent, so it may be there or not.

@@ -26,6 +26,14 @@ pub enum Error {
         /// That of the newest one.
         position: u64,
     },
+    /// The key of the append was used before. Nothing was written.
+    #[error("the key was used before, for the commit at position {first}")]
+    Repeated {
+        /// The position of that commit's first event.
+        first: u64,
+        /// That of its last event.
+        last: u64,
+    },
     /// Bytes on disk are not what was written.
     #[error("{message} (file {file}, byte {offset})")]
     Corrupt {

@@ -46,4 +46,5 @@ pub use transfer::backup::Backup;
 pub use transfer::export::Format;
 pub use write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience};
 pub use write::condition::{Condition, Guards, Item};
+pub use write::once::{KEY_TAG, Once, Used};
 pub use write::snapshots::SnapshotView;

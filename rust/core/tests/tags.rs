@@ -26,7 +26,7 @@ fn folder(name: &str) -> PathBuf {
 fn append(log: &Log, tags: &[&str], conditions: &[Condition<'_>]) -> Result<AppendedParts> {
     let events = [NewEvent { name: "Happened", data: b"1", tags }];
     let parts = [Part { stream: "s", events: &events, expected: None }];
-    log.append_if(&parts, &Guards { versions: &[], conditions }, b"", Patience::Wait)
+    log.append_if(&parts, &Guards { versions: &[], conditions, ..Guards::default() }, b"", Patience::Wait)
 }
 
 fn tagged(log: &Log, tag: &str) -> Vec<u64> {
@@ -106,7 +106,9 @@ fn the_newest_match_of_several_keys_is_that_of_a_walk_through_all_events() {
         let newest = (after..upto).rev().find(|at| matches(&kept[*at])).map_or(0, |at| at as u64 + 1);
         let items = [Item { names: &names, tags: &tags }];
         let conditions = [Condition { items: &items, after: after as u64 }];
-        let found = match log.check_guards(&Guards { versions: &[], conditions: &conditions }, upto as u64) {
+        let found = match log
+            .check_guards(&Guards { versions: &[], conditions: &conditions, ..Guards::default() }, upto as u64)
+        {
             Ok(()) => 0,
             Err(Error::Condition { position, .. }) => position,
             Err(error) => panic!("{error}"),

@@ -25,6 +25,7 @@ pub(crate) fn raised(error: Error) -> PyErr {
     match error {
         Error::Invalid(message) => invalid(message),
         Error::Conflict { stream, expected, actual } => python::ConcurrencyError::new_err((stream, expected, actual)),
+        Error::Repeated { .. } => python::StoreError::new_err(error.to_string()),
         Error::Condition { after, position } => python::ConditionError::new_err((after, position)),
         Error::Corrupt { ref file, offset, position, .. } => {
             python::StoreCorruptError::new_err((error.to_string(), file.clone(), offset, position))

@@ -1,6 +1,6 @@
-//! What must hold for an append, as the facade hands it over: versions of streams, and conditions.
+//! What must hold for an append, as the facade hands it over: versions of streams, conditions, and a key.
 
-use act_fast_core::{Condition, Guards, Item};
+use act_fast_core::{Condition, Guards, Item, Once};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -15,6 +15,8 @@ type Given = (u64, Vec<[Vec<String>; 2]>);
 pub(crate) struct OwnGuards {
     versions: Vec<(String, u64)>,
     conditions: Vec<Given>,
+    /// The key, and since when it must not have been used.
+    once: Option<(String, i64)>,
 }
 
 impl OwnGuards {
@@ -38,14 +40,28 @@ impl OwnGuards {
         Ok(guards)
     }
 
+    /// The same with a key, given as (key, since in µs since 1970).
+    pub(crate) fn keyed(mut self, once: Option<&Bound<'_, PyAny>>) -> PyResult<Self> {
+        if let Some(once) = once {
+            let [key, since] = pair(once, "a key must be given as a pair (key, since)")?;
+            self.once = Some((arguments::text(&key, "key")?.to_owned(), since.extract()?));
+        }
+        Ok(self)
+    }
+
+    /// The key.
+    pub(crate) fn once(&self) -> Option<Once<'_>> {
+        self.once.as_ref().map(|(key, since)| Once { key, since: *since })
+    }
+
     /// Lend them as the core takes them.
     pub(crate) fn lent<T>(&self, work: impl FnOnce(&Guards<'_>) -> T) -> T {
         if self.versions.is_empty() && self.conditions.is_empty() {
-            return work(&Guards::default());
+            return work(&Guards { once: self.once(), ..Guards::default() });
         }
         let (versions, texts) = (self.versions(), self.texts());
         let items = items_of(&texts);
-        work(&Guards { versions: &versions, conditions: &self.conditions(&items) })
+        work(&Guards { versions: &versions, conditions: &self.conditions(&items), once: self.once() })
     }
 
     /// What is lent, layer upon layer: the versions, the texts of the conditions, their items (`items_of`), the conditions.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
 use act_fast_core::fold::Span;
 use act_fast_core::reactions::Mirror;
-use act_fast_core::{AppendedParts, Durability, Error, Filter, Format, Guards, Options, Part, Patience};
+use act_fast_core::{AppendedParts, Durability, Error, Filter, Format, Guards, Once, Options, Part, Patience};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 
@@ -33,6 +33,13 @@ use crate::{stats, verify};
 /// Commits up to this size are written without letting go of the interpreter, when nobody is in the way.
 const SMALL_BYTES: usize = 64 << 10;
 
+/// What an append under a key came to: where the parts are, or the first and the last position of the commit that has the key.
+#[derive(IntoPyObject)]
+enum Done {
+    Now(Vec<Appended>),
+    Before((u64, u64)),
+}
+
 /// An open store.
 #[pyclass(frozen, module = "act_fast._core")]
 pub(crate) struct Log {
@@ -53,15 +60,25 @@ impl Log {
     }
 
     fn write(&self, py: Python<'_>, parts: &[Part<'_>], guards: &Guards<'_>, meta: &[u8]) -> PyResult<AppendedParts> {
+        self.try_write(py, parts, guards, meta)?.map_err(raised)
+    }
+
+    fn try_write(
+        &self,
+        py: Python<'_>,
+        parts: &[Part<'_>],
+        guards: &Guards<'_>,
+        meta: &[u8],
+    ) -> PyResult<Result<AppendedParts, Error>> {
         let log = self.handle.get()?;
         let bytes: usize = parts.iter().flat_map(|part| part.events).map(|event| event.data.len()).sum();
         if self.options.durability != Durability::Fsync && bytes <= SMALL_BYTES {
             match log.append_if(parts, guards, meta, Patience::Try) {
                 Err(Error::WouldWait) => {}
-                outcome => return outcome.map_err(raised),
+                outcome => return Ok(outcome),
             }
         }
-        py.detach(|| log.append_if(parts, guards, meta, Patience::Wait)).map_err(raised)
+        Ok(py.detach(|| log.append_if(parts, guards, meta, Patience::Wait)))
     }
 }
 
@@ -172,7 +189,7 @@ impl Log {
     }
 
     /// Refuse a commit that replicas would refuse whatever the versions of its streams are, or that no log takes.
-    #[pyo3(signature = (parts, meta, payload_max_bytes, expected_versions=None, conditions=None))]
+    #[pyo3(signature = (parts, meta, payload_max_bytes, expected_versions=None, conditions=None, once=None))]
     fn check_proposal(
         &self,
         parts: &Bound<'_, PyAny>,
@@ -180,11 +197,12 @@ impl Log {
         payload_max_bytes: usize,
         expected_versions: Option<&Bound<'_, PyAny>>,
         conditions: Option<&Bound<'_, PyAny>>,
+        once: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let given = Parts::new(parts)?;
         let tags = given.tags()?;
         let events = given.events(&tags)?;
-        let guards = OwnGuards::new(expected_versions, conditions)?;
+        let guards = OwnGuards::new(expected_versions, conditions)?.keyed(once)?;
         let (log, parts) = (self.handle.get()?, given.parts(&events)?);
         guards.lent(|guards| log.check_proposal(&parts, guards, meta, payload_max_bytes)).map_err(raised)
     }
@@ -303,6 +321,39 @@ impl Log {
         let guards = OwnGuards::new(expected_versions, conditions)?;
         let appended = guards.lent(|guards| self.write(py, &parts, guards, meta.unwrap_or_default()))?;
         Ok(appended.into_iter().map(Appended::from).collect())
+    }
+
+    /// Append as `append_many` does, unless a key was used, given as (key, since in µs since 1970): then the positions of the
+    /// first and the last event of the commit that has it.
+    #[pyo3(signature = (parts, once, meta=None, expected_versions=None, conditions=None))]
+    fn append_once(
+        &self,
+        py: Python<'_>,
+        parts: &Bound<'_, PyAny>,
+        once: &Bound<'_, PyAny>,
+        meta: Option<&[u8]>,
+        expected_versions: Option<&Bound<'_, PyAny>>,
+        conditions: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Done> {
+        let given = Parts::new(parts)?;
+        let tags = given.tags()?;
+        let events = given.events(&tags)?;
+        let parts = given.parts(&events)?;
+        let guards = OwnGuards::new(expected_versions, conditions)?.keyed(Some(once))?;
+        match guards.lent(|guards| self.try_write(py, &parts, guards, meta.unwrap_or_default()))? {
+            Ok(appended) => Ok(Done::Now(appended.into_iter().map(Appended::from).collect())),
+            Err(Error::Repeated { first, last }) => Ok(Done::Before((first, last))),
+            Err(error) => Err(raised(error)),
+        }
+    }
+
+    /// The positions of the first and the last event of the commit that a key was used for, since a time in µs since 1970; as
+    /// the log was when a position was its last.
+    #[pyo3(signature = (key, since, position=None))]
+    fn used(&self, key: &Bound<'_, PyAny>, since: i64, position: Option<u64>) -> PyResult<Option<(u64, u64)>> {
+        let once = Once { key: arguments::text(key, "key")?, since };
+        let used = self.handle.get()?.used(&once, position.unwrap_or(u64::MAX)).map_err(raised)?;
+        Ok(used.map(|used| (used.first_position, used.last_position)))
     }
 
     /// Append events of another store as they stand there, in whole commits: rows (position, commit, stream, version, name,

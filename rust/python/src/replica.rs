@@ -67,12 +67,16 @@ pub(crate) fn commits_record<'py>(
     let (store_id, session) = (id(store_id, "store id")?, id(session, "session")?);
     let (mut given, mut guards) = (Vec::new(), Vec::new());
     for element in arguments::elements(proposals, "proposals")? {
-        let tuple = element.cast::<PyTuple>().ok().filter(|tuple| matches!(tuple.len(), 3 | 5)).ok_or_else(|| {
+        let tuple = element.cast::<PyTuple>().ok().filter(|tuple| matches!(tuple.len(), 3 | 6)).ok_or_else(|| {
             invalid("a proposal must be (created_us, meta, parts), or have guards besides".to_owned())
         })?;
         guards.push(match tuple.len() {
             3 => OwnGuards::default(),
-            _ => OwnGuards::new(Some(&tuple.get_item(3)?), Some(&tuple.get_item(4)?))?,
+            _ => {
+                let once = tuple.get_item(5)?;
+                OwnGuards::new(Some(&tuple.get_item(3)?), Some(&tuple.get_item(4)?))?
+                    .keyed((!once.is_none()).then_some(&once))?
+            }
         });
         let created: i64 = tuple.get_item(0)?.extract()?;
         given.push((created, tuple.get_item(1)?, Parts::new(&tuple.get_item(2)?)?));
@@ -90,7 +94,7 @@ pub(crate) fn commits_record<'py>(
     let items: Vec<_> = texts.iter().map(guards::items_of).collect();
     let conditions: Vec<_> = guards.iter().zip(&items).map(|(own, items)| own.conditions(items)).collect();
     for (at, ((created, meta, _), parts)) in given.iter().zip(&parts).enumerate() {
-        let guards = Guards { versions: &versions[at], conditions: &conditions[at] };
+        let guards = Guards { versions: &versions[at], conditions: &conditions[at], once: guards[at].once() };
         proposals.push(Proposal { created: *created, meta: arguments::bytes(meta, "meta")?, parts, guards });
     }
     let record = py.detach(|| replica::commits_record(store_id, session, number, time_ms, &proposals));

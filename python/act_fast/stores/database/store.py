@@ -28,7 +28,7 @@ from act_fast.stores.database.news import News
 from act_fast.stores.database.queries import Bounds, load_each, load_page, query_of
 from act_fast.stores.database.verify import verified
 from act_fast.stores.database.writer import Part, Request, Writer
-from act_fast.stores.given import cause_of, check_unguarded, check_untagged, part, parts_of
+from act_fast.stores.given import cause_of, check_unguarded, check_unkeyed, check_untagged, part, parts_of
 from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.rows import each_committed, stream_info
 from act_fast.stores.values import Append, NewEvent, StoredSnapshot, StoreStats, StreamInfo, VerifyReport
@@ -103,6 +103,7 @@ class DatabaseStore(ABC, Generic[C]):
         expected_version: int | None = None,
         condition: Condition | None = None,
         meta: Meta | None = None,
+        key: str | None = None,
     ) -> Appended:
         """Append `events` to `stream` as one commit, all or nothing.
 
@@ -114,6 +115,7 @@ class DatabaseStore(ABC, Generic[C]):
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
             condition: not supported yet; tags are not, either.
             meta: why it happened; one for the whole commit.
+            key: not supported yet.
 
         Returns:
             the first and last version and position of what was appended.
@@ -126,6 +128,7 @@ class DatabaseStore(ABC, Generic[C]):
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
         check_unguarded(condition)
+        check_unkeyed(key)
         (appended,) = self._append([part(stream, events, expected_version)], meta)
         return appended
 
@@ -136,6 +139,7 @@ class DatabaseStore(ABC, Generic[C]):
         expected_versions: Mapping[str, int] | None = None,
         condition: Condition | None = None,
         meta: Meta | None = None,
+        key: str | None = None,
     ) -> list[Appended]:
         """Append to several streams as one commit, all or nothing; each may expect a version.
 
@@ -151,6 +155,7 @@ class DatabaseStore(ABC, Generic[C]):
         """
         parts = parts_of(appends)
         check_unguarded(condition, expected_versions, appends)
+        check_unkeyed(key)
         return self._append(parts, meta)
 
     def load(

@@ -4,20 +4,22 @@ import os
 import warnings
 import weakref
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Final, Literal, Self, TypeAlias
 
 from act_fast._checks import arguments
 from act_fast._core import Appended, Log, Restoring
 from act_fast._events.event import encode
 from act_fast._events.meta import Meta
-from act_fast._rows import Progress
+from act_fast._rows import Progress, ProposedPart
 from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.append_condition import Condition
-from act_fast.stores.capabilities import ReplayGroups, Rows, Transfer
-from act_fast.stores.given import cause_of, conditions_in, part, parts_of, versions_in
+from act_fast.stores.capabilities import Keys, ReplayGroups, Rows, Transfer
+from act_fast.stores.given import Guards, cause_of, conditions_in, guards_of, part, parts_of, versions_in
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.log.moved import check_not_moved
 from act_fast.stores.log.reactions import LogReactions
+from act_fast.stores.once import Keeping, Repeated, append_once
 from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.values import (
     Append,
@@ -51,6 +53,7 @@ class LogStore(LocalLog):
         read_only: whether appending is refused. Nothing is written then, except the word that records who waits for
             news, and repairs if the machine has crashed.
         create: whether to create a store if there is none.
+        keys_for: how long a key counts as used, at least a day; None: forever.
 
     Raises:
         StoreFormatError: there is something else at `path`, or a store of a newer format.
@@ -59,7 +62,7 @@ class LogStore(LocalLog):
         ValidationError: an option is not valid.
     """
 
-    __slots__ = ("_reactions",)
+    __slots__ = ("_keeping", "_reactions")
 
     _reactions: "weakref.WeakSet[LogReactions]"
 
@@ -73,7 +76,9 @@ class LogStore(LocalLog):
         payload_max_bytes: int = _PAYLOAD_BYTES_MAX,
         read_only: bool = False,
         create: bool = True,
+        keys_for: timedelta | None = None,
     ) -> None:
+        keeping = Keeping(keys_for)
         log = Log.open(
             arguments.directory(path),
             None if durability is None else arguments.one_of("durability", durability, ("fsync", "interval", "os")),
@@ -84,6 +89,7 @@ class LogStore(LocalLog):
             arguments.flag("create", create),
         )
         self._begin(log)
+        self._keeping = keeping
         if not read_only:
             self._refuse_moved()
         if not read_only and (system := self._log.copies_on_write) is not None:
@@ -128,6 +134,7 @@ class LogStore(LocalLog):
         expected_version: int | None = None,
         condition: Condition | None = None,
         meta: Meta | None = None,
+        key: str | None = None,
     ) -> Appended:
         """Append `events` to `stream` as one commit, all or nothing.
 
@@ -137,17 +144,22 @@ class LogStore(LocalLog):
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
+            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
 
         Returns:
             the first and last version and position of what was appended.
 
         Raises:
             ConcurrencyError: the stream is at another version; nothing was written.
+            KeyReusedError: the key was used before, for other events; nothing was written.
             ConditionError: an event that the condition excludes is there; nothing was written.
             StoreFullError: there is no room; nothing was written.
             OutcomeUnknownError: something failed after it was written, so it may be there or not.
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
+        if key is not None:
+            parts = [part(stream, events, expected_version)]
+            return self._append_once(parts, key, meta, guards_of(None, condition))[0]
         if condition is not None:
             pairs = part(stream, events, expected_version)
             return self._log.append(*pairs, None if meta is None else cause_of(meta), conditions_in(condition))
@@ -169,6 +181,7 @@ class LogStore(LocalLog):
         expected_versions: Mapping[str, int] | None = None,
         condition: Condition | None = None,
         meta: Meta | None = None,
+        key: str | None = None,
     ) -> list[Appended]:
         """Append to several streams as one commit, all or nothing; each may expect a version and have a condition.
 
@@ -177,17 +190,21 @@ class LogStore(LocalLog):
             expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
+            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
 
         Returns:
             for each of `appends`, in their order, where its events are.
 
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
+            KeyReusedError: the key was used before, for other events; nothing was written.
             ConditionError: an event that a condition excludes is there; nothing was written.
             StoreFullError: there is no room; nothing was written.
             OutcomeUnknownError: something failed after it was written, so it may be there or not.
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
+        if key is not None:
+            return self._append_once(parts_of(appends), key, meta, guards_of(expected_versions, condition, appends))
         cause = None if meta is None else cause_of(meta)
         versions = versions_in(expected_versions)
         try:
@@ -267,11 +284,16 @@ class LogStore(LocalLog):
             return None  # what it has overridden would be lost
         found = LogStore.__new__(LogStore)
         found._log, found._news, found._reactions = self._log.pin(), self._news, self._reactions
+        found._keeping = self._keeping
         return found
 
     def rows(self) -> Rows | None:
         """The core's own rows, for the framework. None in a subclass, whose verbs may do more than the core's."""
         return self._log if type(self) is LogStore else None
+
+    def keys(self) -> Keys | None:
+        """Appending once, for the framework. None in a subclass, as `rows`."""
+        return _LogKeys(self._log, self._keeping) if type(self) is LogStore else None
 
     def replay_groups(self) -> ReplayGroups | None:
         """The core's own replay, for the framework. None in a subclass, as `rows`."""
@@ -293,8 +315,17 @@ class LogStore(LocalLog):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r}, durability={self.durability!r})"
 
+    def _append_once(
+        self, parts: Sequence[ProposedPart], key: str, meta: Meta | None, guards: Guards | None
+    ) -> list[Appended]:
+        try:
+            return self._keeping.append(self._log, parts, key, b"" if meta is None else cause_of(meta), guards)
+        except Repeated as repeated:
+            return append_once(self, key, parts, repeated)
+
     def _begin(self, log: Log) -> None:
         super()._begin(log)
+        self._keeping = Keeping(None)
         self._reactions = weakref.WeakSet()
 
     def _refuse_moved(self) -> None:
@@ -307,6 +338,24 @@ class LogStore(LocalLog):
     def _close_reactions(self) -> None:
         for reactions in tuple(self._reactions):
             reactions.close()
+
+
+class _LogKeys:
+    """Appending once to a log: see `Keys`."""
+
+    def __init__(self, log: Log, keeping: Keeping) -> None:
+        self._log = log
+        self._keeping = keeping
+
+    def used(self, key: str) -> tuple[int, int] | None:
+        """The positions of the first and the last event of the commit that a key was used for; None without one."""
+        return self._keeping.used(self._log, key)
+
+    def append(
+        self, parts: Sequence[ProposedPart], key: str, meta: bytes, guards: Guards | None = None
+    ) -> list[Appended]:
+        """Append several parts as one commit, under a key."""
+        return self._keeping.append(self._log, parts, key, meta, guards)
 
 
 def _part(each: Append) -> tuple[str, Sequence[tuple[str, bytes]], int | None]:

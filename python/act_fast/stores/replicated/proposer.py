@@ -34,6 +34,7 @@ from act_fast.errors import (
     ValidationError,
 )
 from act_fast.stores.given import Guards
+from act_fast.stores.once import Repeated
 from act_fast.stores.ordered.port import OrderedLog
 from act_fast.stores.replicated.state import State
 
@@ -244,6 +245,7 @@ class Proposer:
             ConcurrencyError: a stream is at another version, up to which it can be read here by now; nothing was
                 written.
             ConditionError: an event that a condition excludes is there; nothing was written.
+            Repeated: its key was used before; nothing was written.
             ValidationError: the commit is too large for a record; nothing was written.
             OutcomeUnknownError: the engine has not said in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
@@ -538,6 +540,9 @@ class Proposer:
         return found
 
     def _conflict(self, wanted: _Commit, position: int) -> Exception:
+        once = None if wanted.guards is None else wanted.guards[2]
+        if once is not None and (used := self._log.used(*once, position)) is not None:
+            return Repeated(*used)
         versions: dict[str, int] = {}
         for stream, events, expected in wanted.parts:
             actual = versions.get(stream)
@@ -548,7 +553,7 @@ class Proposer:
             versions[stream] = actual + len(events)
         try:
             if wanted.guards is not None:
-                self._log.check_guards(position, *wanted.guards)
+                self._log.check_guards(position, *wanted.guards[:2])
         except ConflictError as error:
             return error
         return StoreError("the commit was refused, although its versions fit; nothing was written")
@@ -574,7 +579,7 @@ class Proposer:
             found.refused += isinstance(each.outcome, ConcurrencyError)
             found.unknown += isinstance(each.outcome, OutcomeUnknownError)
             found.failed += isinstance(each.outcome, Exception) and not isinstance(
-                each.outcome, ConcurrencyError | OutcomeUnknownError
+                each.outcome, ConcurrencyError | OutcomeUnknownError | Repeated
             )
 
 
@@ -591,8 +596,9 @@ def _size_of(event: EventPair) -> int:
 
 
 def _size_of_guards(guards: Guards) -> int:
-    versions, conditions = guards
+    versions, conditions, once = guards
     texts = [stream for stream, _ in versions]
+    texts += [] if once is None else [once[0]]
     for items, _ in conditions:
         for names, tags in items:
             texts += [*names, *tags, ""]

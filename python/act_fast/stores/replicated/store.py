@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -22,9 +23,10 @@ from act_fast.errors import (
     ValidationError,
 )
 from act_fast.stores.append_condition import Condition
-from act_fast.stores.capabilities import Encoded, ReplayGroups, Rows, Transfer
+from act_fast.stores.capabilities import Encoded, Keys, ReplayGroups, Rows, Transfer
 from act_fast.stores.given import Guards, cause_of, guards_of, part, parts_of
 from act_fast.stores.log.local import LocalLog
+from act_fast.stores.once import Keeping, Repeated, append_once
 from act_fast.stores.ordered.port import OrderedLog
 from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.replicated.address import place_of
@@ -59,6 +61,7 @@ class ReplicatedStore(LocalLog):
             far behind to continue. The address may name it too.
         payload_max_bytes: the largest data that an event may have; a commit must also fit into a record of the engine.
         create: whether to create a store if there is none.
+        keys_for: how long a key counts as used, at least a day; None: forever.
 
     Raises:
         StoreFormatError: the folder holds something else, or the replica of another store.
@@ -72,6 +75,7 @@ class ReplicatedStore(LocalLog):
         "_closing",
         "_finalizer",
         "_folder",
+        "_keeping",
         "_ordered",
         "_payload_max_bytes",
         "_present",
@@ -91,7 +95,9 @@ class ReplicatedStore(LocalLog):
         checkpoints: str | os.PathLike[str] | None = None,
         payload_max_bytes: int = _PAYLOAD_BYTES_MAX,
         create: bool = True,
+        keys_for: timedelta | None = None,
     ) -> None:
+        self._keeping = Keeping(keys_for)
         self._payload_max_bytes = arguments.count("payload_max_bytes", payload_max_bytes)
         create = arguments.flag("create", create)
         if isinstance(ordered, str):
@@ -205,6 +211,7 @@ class ReplicatedStore(LocalLog):
         expected_version: int | None = None,
         condition: Condition | None = None,
         meta: Meta | None = None,
+        key: str | None = None,
     ) -> Appended:
         """Append `events` to `stream` as one commit, all or nothing.
 
@@ -216,20 +223,21 @@ class ReplicatedStore(LocalLog):
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
+            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
 
         Returns:
             the first and last version and position of what was appended.
 
         Raises:
             ConcurrencyError: the stream is at another version; nothing was written.
+            KeyReusedError: the key was used before, for other events; nothing was written.
             ConditionError: an event that the condition excludes is there; nothing was written.
             OutcomeUnknownError: the engine has not said in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
             ValidationError: an argument is not valid, or the commit is too large for a record of the engine.
         """
-        cause = b"" if meta is None else cause_of(meta)
-        guards = guards_of(None, condition)
-        (appended,) = self._append([part(stream, events, expected_version)], cause, guards)
+        parts = [part(stream, events, expected_version)]
+        (appended,) = self._append_given(parts, key, meta, guards_of(None, condition))
         return appended
 
     def append_many(
@@ -239,6 +247,7 @@ class ReplicatedStore(LocalLog):
         expected_versions: Mapping[str, int] | None = None,
         condition: Condition | None = None,
         meta: Meta | None = None,
+        key: str | None = None,
     ) -> list[Appended]:
         """Append to several streams as one commit, all or nothing; each may expect a version and have a condition.
 
@@ -247,19 +256,21 @@ class ReplicatedStore(LocalLog):
             expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
+            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
 
         Returns:
             for each of `appends`, in their order, where its events are.
 
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
+            KeyReusedError: the key was used before, for other events; nothing was written.
             ConditionError: an event that a condition excludes is there; nothing was written.
             OutcomeUnknownError: the engine has not said in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
             ValidationError: an argument is not valid, or the commit is too large for a record of the engine.
         """
-        cause = b"" if meta is None else cause_of(meta)
-        return self._append(parts_of(appends), cause, guards_of(expected_versions, condition, appends))
+        guards = guards_of(expected_versions, condition, appends)
+        return self._append_given(parts_of(appends), key, meta, guards)
 
     def checkpoint(
         self, where: str | os.PathLike[str] | None = None, *, keep: int | None = None, progress: Progress | None = None
@@ -366,6 +377,10 @@ class ReplicatedStore(LocalLog):
         """Events as rows, for the framework. None in a subclass, whose verbs may do more."""
         return ReplicaRows(self) if type(self) is ReplicatedStore else None
 
+    def keys(self) -> Keys | None:
+        """Appending once, for the framework. None in a subclass, as `rows`."""
+        return ReplicaKeys(self) if type(self) is ReplicatedStore else None
+
     def transfer(self) -> Transfer:
         """All that the store holds, out and in as it stands, for the framework."""
         return ReplicaTransfer(self._log, self._folder, self._proposer, self._ordered.name)
@@ -395,9 +410,23 @@ class ReplicatedStore(LocalLog):
 
     def _append(self, parts: Sequence[Part], meta: bytes, guards: Guards | None = None) -> list[Appended]:
         self._check()
-        expected_versions, conditions = guards or (None, None)
-        self._log.check_proposal(parts, meta, self._payload_max_bytes, expected_versions, conditions)
+        self._log.check_proposal(parts, meta, self._payload_max_bytes, *(guards or ()))
         return self._proposer.append(parts, meta, guards)
+
+    def _append_given(
+        self, parts: Sequence[Part], key: str | None, meta: Meta | None, guards: Guards | None
+    ) -> list[Appended]:
+        cause = b"" if meta is None else cause_of(meta)
+        if key is None:
+            return self._append(parts, cause, guards)
+        try:
+            return self._append(parts, cause, self._keyed(guards, key))
+        except Repeated as repeated:
+            return append_once(self, key, parts, repeated)
+
+    def _keyed(self, guards: Guards | None, key: str) -> Guards:
+        versions, conditions, _ = guards or ((), (), None)
+        return versions, conditions, self._keeping.once(key)
 
     def _check(self) -> None:
         if self._log.closed:
@@ -442,6 +471,21 @@ class ReplicaRows:
         """Append events as one commit."""
         (appended,) = self._store._append([(stream, events, expected_version)], meta or b"")
         return appended
+
+
+class ReplicaKeys:
+    """Appending once to a replicated store: see `Keys`."""
+
+    def __init__(self, store: ReplicatedStore) -> None:
+        self._store = store
+
+    def used(self, key: str) -> tuple[int, int] | None:
+        """The positions of the first and the last event of the commit that a key was used for; None without one."""
+        return self._store._keeping.used(self._store._log, key)
+
+    def append(self, parts: Sequence[Part], key: str, meta: bytes, guards: Guards | None = None) -> list[Appended]:
+        """Append several parts as one commit, under a key."""
+        return self._store._append(parts, meta, self._store._keyed(guards, key))
 
 
 def _trouble_of(applier: Applier | None) -> Exception | None:

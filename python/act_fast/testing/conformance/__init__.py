@@ -19,6 +19,7 @@ from act_fast.testing.conformance.concurrency import Concurrency
 from act_fast.testing.conformance.differential import Difference, Program, differences
 from act_fast.testing.conformance.living import Living
 from act_fast.testing.conformance.loading import Loading
+from act_fast.testing.conformance.once import Once
 from act_fast.testing.conformance.properties import Properties
 from act_fast.testing.conformance.querying import Querying
 from act_fast.testing.conformance.reactions import Reactions, reaction_differences
@@ -39,6 +40,7 @@ __all__ = [
     "Difference",
     "Living",
     "Loading",
+    "Once",
     "OpenStore",
     "Program",
     "Properties",
@@ -63,6 +65,7 @@ class StoreConformance(
     Streams,
     Snapshots,
     Tagging,
+    Once,
     Waiting,
     Concurrency,
     Living,

@@ -34,6 +34,7 @@ class Cases:
         "transfer": "all that it holds can be copied as it stands, out and in",
         "reactions": "the store keeps targets: it has a method `reactions()`",
         "tags": "events carry tags, and appends have conditions",
+        "keys": "an append under a key is done once",
         "transactions": "an append can be held open in a transaction while others append",
     }
     """What some cases need of a store, and what is meant by it."""

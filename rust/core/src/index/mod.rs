@@ -377,6 +377,14 @@ impl Index {
         Ok(low)
     }
 
+    /// A key's newest position at or below another one; 0 when there is none.
+    pub(crate) fn at_or_below(&self, key: &Key, position: u64) -> Result<u64> {
+        match self.count_up_to(key, position)? {
+            0 => Ok(0),
+            ordinal => self.posting(key, ordinal),
+        }
+    }
+
     /// Whether the hash table takes `new_keys` more without being copied into a larger one.
     #[inline]
     pub(crate) fn table_has_room(&self, state: &IndexState, new_keys: u64) -> Result<bool> {

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::index::Index;
-use crate::log::record::{Kind, Preamble, Stored, distance_to_commit, sound};
+use crate::log::record::{Kind, Preamble, Stored, sound};
 use crate::store::log::Log;
 
 /// Hand out the events of a range of positions in order, each with its commit, from whole and sound records, until `each` has
@@ -58,14 +58,6 @@ pub(crate) fn each_event<'a>(
 }
 
 impl Log {
-    /// Where the commit of the event at a place begins.
-    pub(crate) fn commit_place(&self, place: u64) -> Result<u64> {
-        let distance = distance_to_commit(self.segments.number_bytes(place)?);
-        distance
-            .and_then(|distance| place.checked_sub(distance))
-            .ok_or_else(|| self.segments.damaged(place, None, "the event here is damaged"))
-    }
-
     /// The record at a place, checked as a whole, and its kind.
     pub(crate) fn sound_record(&self, place: u64, position: u64) -> Result<(&[u8], Kind)> {
         let bytes = self.segments.record(place)?;

@@ -239,7 +239,7 @@ impl Work<'_> {
         let stamp = Stamp { created: proposal.created, proposed: Some(proposed) };
         let Proposal { parts, guards, meta, .. } = proposal;
         match self.log.write_commit(self.writer, parts, guards, meta, Patience::Wait, stamp) {
-            Ok(_) | Err(Error::Conflict { .. } | Error::Condition { .. }) => Ok(()),
+            Ok(_) | Err(Error::Conflict { .. } | Error::Condition { .. } | Error::Repeated { .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }

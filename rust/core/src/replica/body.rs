@@ -4,11 +4,14 @@ use crate::bytes::{ByteReader, put_varint};
 use crate::error::{Error, Result};
 use crate::write::commit::{NewEvent, Part};
 use crate::write::condition::{Condition, Guards, Item};
+use crate::write::once::Once;
 
 /// The rules that a body without tags and guards needs.
 pub(super) const PLAIN: u8 = 1;
 /// The rules that one with tags or guards needs.
 pub(super) const GUARDED: u8 = 2;
+/// The rules that one with keys needs.
+pub(super) const KEYED: u8 = 3;
 
 /// One commit that somebody wants.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +27,17 @@ pub struct Proposal<'a> {
 }
 
 impl Proposal<'_> {
+    /// The rules that it needs.
+    fn rules(&self) -> u8 {
+        if self.guards.once.is_some() {
+            KEYED
+        } else if self.is_plain() {
+            PLAIN
+        } else {
+            GUARDED
+        }
+    }
+
     fn is_plain(&self) -> bool {
         self.guards.versions.is_empty()
             && self.guards.conditions.is_empty()
@@ -31,9 +45,9 @@ impl Proposal<'_> {
     }
 }
 
-/// A body, and the rules that it needs: earlier versions read what has neither tags nor guards.
+/// A body, and the rules that it needs: earlier versions read what has neither tags nor guards, or no keys.
 pub(super) fn write(proposals: &[Proposal<'_>]) -> (u8, Vec<u8>) {
-    let rules = if proposals.iter().all(Proposal::is_plain) { PLAIN } else { GUARDED };
+    let rules = proposals.iter().map(Proposal::rules).max().unwrap_or(PLAIN);
     let mut body = Vec::new();
     put_varint(&mut body, proposals.len() as u64);
     for proposal in proposals {
@@ -41,6 +55,9 @@ pub(super) fn write(proposals: &[Proposal<'_>]) -> (u8, Vec<u8>) {
         put_bytes(&mut body, proposal.meta);
         if rules >= GUARDED {
             put_guards(&mut body, &proposal.guards);
+        }
+        if rules >= KEYED {
+            put_once(&mut body, proposal.guards.once);
         }
         put_varint(&mut body, proposal.parts.len() as u64);
         for part in proposal.parts {
@@ -89,6 +106,12 @@ fn put_guards(body: &mut Vec<u8>, guards: &Guards<'_>) {
     }
 }
 
+/// No key is an empty one.
+fn put_once(body: &mut Vec<u8>, once: Option<Once<'_>>) {
+    put_bytes(body, once.map_or(&[], |once| once.key.as_bytes()));
+    body.extend_from_slice(&once.map_or(0, |once| once.since).to_le_bytes());
+}
+
 /// The proposals of a record, read whole before any of them is decided.
 #[derive(Debug, Default)]
 pub(super) struct Proposals<'a> {
@@ -109,6 +132,7 @@ struct OwnGuards<'a> {
     versions: Vec<(&'a str, u64)>,
     /// The position, and names and tags of each item.
     conditions: Vec<(u64, Vec<[Vec<&'a str>; 2]>)>,
+    once: Option<Once<'a>>,
 }
 
 impl<'a> Proposals<'a> {
@@ -126,7 +150,7 @@ impl<'a> Proposals<'a> {
             let created = i64::from_le_bytes(*reader.take(8)?.first_chunk()?);
             let meta = bytes(reader)?;
             if guarded {
-                self.guards.push(OwnGuards::read(reader)?);
+                self.guards.push(OwnGuards::read(reader, rules)?);
             }
             let parts = reader.varint()?;
             for _ in 0..parts {
@@ -192,7 +216,7 @@ impl<'a> Proposals<'a> {
 }
 
 impl<'a> OwnGuards<'a> {
-    fn read(reader: &mut ByteReader<'a>) -> Option<Self> {
+    fn read(reader: &mut ByteReader<'a>, rules: u8) -> Option<Self> {
         let mut guards = Self::default();
         for _ in 0..reader.varint()? {
             let stream = text(reader)?;
@@ -210,6 +234,11 @@ impl<'a> OwnGuards<'a> {
             }
             guards.conditions.push((after, items));
         }
+        if rules >= KEYED {
+            let key = text(reader)?;
+            let since = i64::from_le_bytes(*reader.take(8)?.first_chunk()?);
+            guards.once = (!key.is_empty()).then_some(Once { key, since });
+        }
         Some(guards)
     }
 
@@ -221,7 +250,7 @@ impl<'a> OwnGuards<'a> {
         }
         let each = self.conditions.iter().zip(&items);
         let conditions: Vec<_> = each.map(|((after, _), items)| Condition { items, after: *after }).collect();
-        work(Guards { versions: &self.versions, conditions: &conditions })
+        work(Guards { versions: &self.versions, conditions: &conditions, once: self.once })
     }
 }
 

@@ -6,9 +6,10 @@ use crate::names;
 use crate::payload::check::check_meta;
 use crate::replica::body::Proposal;
 use crate::store::log::Log;
-use crate::write::append::check_commit;
+use crate::write::append::{check_commit, check_once};
 use crate::write::commit::Part;
 use crate::write::condition::Guards;
+use crate::write::once::{KEY_TAG, Once};
 
 /// What a commit counts besides its meta and its parts, a part besides its stream and events, an event besides its name and
 /// data, a tag besides its text; and by how much a commit must stay below the size of a log file.
@@ -28,7 +29,8 @@ pub(super) fn acceptable(proposal: &Proposal<'_>, segment_bytes: u64) -> bool {
         && (proposal.meta.is_empty() || check_meta(proposal.meta).is_ok())
         && parts.iter().flat_map(|part| part.events).all(|event| names::check_tags(event.tags).is_ok())
         && proposal.guards.check_form().is_ok()
-        && size(parts, proposal.meta) <= segment_bytes - SPARE_BYTES
+        && proposal.guards.once.is_none_or(|once| once.check_form(parts).is_ok())
+        && size(parts, proposal.guards.once, proposal.meta) <= segment_bytes - SPARE_BYTES
 }
 
 fn names_are_names(parts: &[Part<'_>]) -> bool {
@@ -42,8 +44,9 @@ fn names_are_names(parts: &[Part<'_>]) -> bool {
 
 /// What the commit of a proposal counts, at least what it takes in the log. A rule that all replicas share, so it depends on
 /// nothing but the proposal: every name counts as a new one.
-fn size(parts: &[Part<'_>], meta: &[u8]) -> u64 {
+fn size(parts: &[Part<'_>], once: Option<Once<'_>>, meta: &[u8]) -> u64 {
     let mut bytes = COMMIT_BYTES + meta.len() as u64;
+    bytes += once.map_or(0, |once| TAG_BYTES + (KEY_TAG.len() + once.key.len()) as u64);
     for part in parts {
         bytes += PART_BYTES + part.stream.len() as u64;
         for event in part.events {
@@ -64,8 +67,9 @@ impl Log {
         payload_max_bytes: usize,
     ) -> Result<()> {
         guards.check_form()?;
+        check_once(parts, guards)?;
         check_commit(parts, meta, payload_max_bytes)?;
-        let (wanted, limit) = (size(parts, meta), self.segments.segment_bytes - SPARE_BYTES);
+        let (wanted, limit) = (size(parts, guards.once, meta), self.segments.segment_bytes - SPARE_BYTES);
         if wanted > limit {
             return Err(Error::Invalid(format!(
                 "this commit counts {wanted} bytes; in this store a commit may have {limit}: append it in several"
@@ -96,7 +100,12 @@ mod tests {
             let taken = commit_bytes_max(all, all * bytes, 5, 3 + all + tagged, text)
                 + PROPOSED_BYTES_MAX
                 + TAG_BYTES_MAX * tagged as u64;
-            assert!(size(&parts, b"12345") >= taken, "{events} events of {bytes} bytes");
+            assert!(size(&parts, None, b"12345") >= taken, "{events} events of {bytes} bytes");
+            let once = Once { key: "f81d4fae", since: 0 };
+            let taken = commit_bytes_max(all, all * bytes, 5, 4 + all + tagged, text + once.key.len() + KEY_TAG.len())
+                + PROPOSED_BYTES_MAX
+                + TAG_BYTES_MAX * (1 + tagged as u64);
+            assert!(size(&parts, Some(once), b"12345") >= taken, "{events} events of {bytes} bytes and a key");
         }
         assert!(SPARE_BYTES >= HEADER_BYTES + (HEAD_BYTES + ALIGN_BYTES) as u64);
     }

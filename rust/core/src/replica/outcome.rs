@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::index::Index;
-use crate::log::record::{KeyKind, Preamble, Proposed, sound};
+use crate::log::record::{KeyKind, Proposed};
 use crate::names;
 use crate::store::log::Log;
 
@@ -104,15 +104,5 @@ impl Log {
             if before(middle)? { low = middle } else { high = middle }
         }
         Ok(low)
-    }
-
-    /// The commit of the event at a position.
-    pub(super) fn commit_of(&self, index: &Index, position: u64) -> Result<Preamble<'_>> {
-        let place = self.commit_place(index.place(position)?)?;
-        let record = self.segments.record(place)?;
-        Preamble::read(record, place, self.seed, true)
-            .filter(|commit| commit.count > 1 || sound(record, place, self.seed).is_some())
-            .filter(|commit| (commit.head.position..commit.head.position + commit.count).contains(&position))
-            .ok_or_else(|| self.segments.damaged(place, Some(position), "the commit here is damaged"))
     }
 }

@@ -12,7 +12,7 @@ use crate::store::replica::Genesis;
 const MAGIC: &[u8; 4] = b"ACTR";
 const LAYOUT: u8 = 1;
 /// The rules of applying that this version knows.
-const RULES: u8 = body::GUARDED;
+const RULES: u8 = body::KEYED;
 const HEAD_BYTES: usize = 64;
 const CRC_AT: usize = 60;
 const COMPRESSED: u8 = 1;

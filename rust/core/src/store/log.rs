@@ -9,7 +9,7 @@ use arc_swap::{ArcSwap, Guard as SwapGuard};
 use crate::disk::Disk;
 use crate::error::{Doing, Error, Result};
 use crate::index::Index;
-use crate::log::record::Seed;
+use crate::log::record::{Preamble, Seed, distance_to_commit, sound};
 use crate::log::segments::Segments;
 use crate::options::{Durability, Options};
 use crate::recovery::recover::Recovered;
@@ -129,6 +129,24 @@ impl Log {
             }
             outcome => outcome,
         }
+    }
+
+    /// The commit of the event at a position.
+    pub(crate) fn commit_of(&self, index: &Index, position: u64) -> Result<Preamble<'_>> {
+        let place = self.commit_place(index.place(position)?)?;
+        let record = self.segments.record(place)?;
+        Preamble::read(record, place, self.seed, true)
+            .filter(|commit| commit.count > 1 || sound(record, place, self.seed).is_some())
+            .filter(|commit| (commit.head.position..commit.head.position + commit.count).contains(&position))
+            .ok_or_else(|| self.segments.damaged(place, Some(position), "the commit here is damaged"))
+    }
+
+    /// Where the commit of the event at a place begins.
+    pub(crate) fn commit_place(&self, place: u64) -> Result<u64> {
+        let distance = distance_to_commit(self.segments.number_bytes(place)?);
+        distance
+            .and_then(|distance| place.checked_sub(distance))
+            .ok_or_else(|| self.segments.damaged(place, None, "the event here is damaged"))
     }
 
     /// Refuse to go on in a forked child.

@@ -16,6 +16,7 @@ use crate::store::log::Log;
 use crate::store::writer::Writer;
 use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience, Stamp};
 use crate::write::condition::{Guards, concerns_tags};
+use crate::write::once::{Once, check_no_keys};
 use crate::write::plan::{Plan, Touched, bytes_max, plan};
 
 /// How often an append that does not flush looks whether the store is still there.
@@ -36,6 +37,7 @@ impl Log {
         patience: Patience,
     ) -> Result<AppendedParts> {
         guards.check_form()?;
+        check_once(parts, guards)?;
         self.append_from(parts, guards, meta, patience, None)
     }
 
@@ -70,7 +72,7 @@ impl Log {
             // Should the store have gone, then that is what there is to say.
             self.check_in_place()?;
         }
-        if let (Err(Error::Conflict { .. } | Error::Condition { .. }), Durability::Fsync) =
+        if let (Err(Error::Conflict { .. } | Error::Condition { .. } | Error::Repeated { .. }), Durability::Fsync) =
             (&outcome, self.options.durability)
         {
             // Whoever was faster may be waiting for the disk still, or have died before it did. Who loads again is to
@@ -174,7 +176,11 @@ impl Log {
         }
         let mut index_state = self.control.index_state()?;
         let mut state = self.control.log_state()?;
-        let plan = plan(&index, &index_state, &mut writer.last_name, parts)?;
+        let key = guards.once.as_ref().map(Once::tag);
+        if let Some(once) = &guards.once {
+            once.check_unused(self, &index, state.position)?;
+        }
+        let plan = plan(&index, &index_state, &mut writer.last_name, parts, key.as_deref())?;
         guards.check(&index, state.position)?;
 
         let count: usize = parts.iter().map(|part| part.events.len()).sum();
@@ -212,7 +218,7 @@ impl Log {
             definitions: &plan.definitions,
         };
         writer.builder.commit(&new, self.seed);
-        let appended = self.add_events(&mut writer.builder, &plan, parts, first_position);
+        let appended = self.add_events(&mut writer.builder, &plan, parts, key.is_some(), first_position);
         let (record, crc) = writer.builder.finish(self.seed);
         self.write_record(place, record)?;
 
@@ -237,10 +243,13 @@ impl Log {
         builder: &mut Builder,
         plan: &Plan<'_>,
         parts: &[Part<'_>],
+        keyed: bool,
         first_position: u64,
     ) -> AppendedParts {
         let mut position = first_position;
         let mut tags = &plan.tag_keys[..];
+        // The first event has its own, and the commit's key.
+        let mut more_tags = usize::from(keyed);
         let mut appended = AppendedParts::with_capacity(parts.len());
         for (part, (stream, before)) in parts.iter().zip(&plan.parts) {
             let stream_key = plan.streams[*stream].number;
@@ -249,7 +258,7 @@ impl Log {
                 if name.0 != event.name {
                     name = *plan.names.iter().find(|(text, _)| *text == event.name).expect("the plan has every name");
                 }
-                let (own, rest) = tags.split_at(event.tags.len());
+                let (own, rest) = tags.split_at(event.tags.len() + std::mem::take(&mut more_tags));
                 tags = rest;
                 builder.event(stream_key, name.1.number, version, own, event.data, self.seed);
             }
@@ -264,6 +273,12 @@ impl Log {
         }
         appended
     }
+}
+
+/// Refuse what can be no key, and tags that look like one.
+pub(crate) fn check_once(parts: &[Part<'_>], guards: &Guards<'_>) -> Result<()> {
+    guards.once.as_ref().map_or(Ok(()), |once| once.check_form(parts))?;
+    check_no_keys(parts)
 }
 
 /// Refuse what no log takes.

@@ -2,11 +2,12 @@
 //! writer's lock, against all that is written. The rules are told in `docs/decisions.md`.
 
 use crate::error::{Error, Result};
-use crate::index::{Index, Key};
+use crate::index::Index;
 use crate::log::record::KeyKind;
 use crate::names;
 use crate::store::log::Log;
 use crate::write::commit::Part;
+use crate::write::once::Once;
 
 /// The most items of a query.
 const ITEMS_MAX: usize = 1000;
@@ -36,6 +37,8 @@ pub struct Guards<'a> {
     pub versions: &'a [(&'a str, u64)],
     /// All of these must hold.
     pub conditions: &'a [Condition<'a>],
+    /// The key under which it is made, which must not have been used. This is looked at first.
+    pub once: Option<Once<'a>>,
 }
 
 impl Guards<'_> {
@@ -62,7 +65,7 @@ impl Guards<'_> {
         self.conditions.iter().flat_map(|condition| condition.items).any(|item| !item.tags.is_empty())
     }
 
-    /// Refuse a commit that they stand against, behind the position `last`.
+    /// Refuse a commit that they stand against, but for its key, behind the position `last`.
     pub(super) fn check(&self, index: &Index, last: u64) -> Result<()> {
         for (stream, expected) in self.versions {
             let found = index.find(KeyKind::Stream, stream)?;
@@ -85,7 +88,7 @@ impl Guards<'_> {
 }
 
 impl Log {
-    /// Refuse what guards stand against, as the log was when a position was its last: what an append would have been told then.
+    /// Refuse what guards but for a key stand against, as the log was when a position was its last: what an append would have been told then.
     pub fn check_guards(&self, guards: &Guards<'_>, position: u64) -> Result<()> {
         guards.check_form()?;
         let position = position.min(self.head()?);
@@ -122,12 +125,12 @@ impl Item<'_> {
         while position > after {
             let start = position;
             for tag in &tags {
-                position = at_or_below(index, tag, position)?;
+                position = index.at_or_below(tag, position)?;
             }
             if !names.is_empty() {
                 let mut nearest = 0;
                 for name in &names {
-                    nearest = nearest.max(at_or_below(index, name, position)?);
+                    nearest = nearest.max(index.at_or_below(name, position)?);
                 }
                 position = nearest;
             }
@@ -139,15 +142,9 @@ impl Item<'_> {
     }
 }
 
-/// A key's newest position at or below another one; 0 when there is none.
-fn at_or_below(index: &Index, key: &Key, position: u64) -> Result<u64> {
-    match index.count_up_to(key, position)? {
-        0 => Ok(0),
-        ordinal => index.posting(key, ordinal),
-    }
-}
-
 /// Whether a commit has to do with tags.
 pub(super) fn concerns_tags(parts: &[Part<'_>], guards: &Guards<'_>) -> bool {
-    guards.asks_for_tags() || parts.iter().flat_map(|part| part.events).any(|event| !event.tags.is_empty())
+    guards.once.is_some()
+        || guards.asks_for_tags()
+        || parts.iter().flat_map(|part| part.events).any(|event| !event.tags.is_empty())
 }

@@ -3,5 +3,6 @@
 pub(crate) mod append;
 pub(crate) mod commit;
 pub(crate) mod condition;
+pub(crate) mod once;
 mod plan;
 pub(crate) mod snapshots;

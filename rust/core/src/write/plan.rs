@@ -62,12 +62,13 @@ pub(super) fn bytes_max(plan: &Plan<'_>, parts: &[Part<'_>], count: usize, meta_
     commit_bytes_max(count, data, meta_bytes, plan.definitions.len(), text) + tags
 }
 
-/// Resolve streams, names and tags, and check versions.
+/// Resolve streams, names and tags, and check versions. The tag that is the commit's key comes behind those of its first event.
 pub(super) fn plan<'a>(
     index: &Index,
     state: &IndexState,
     last_name: &mut Option<(String, u32)>,
     parts: &[Part<'a>],
+    mut key: Option<&'a str>,
 ) -> Result<Plan<'a>> {
     let mut plan = Plan {
         streams: SmallVec::with_capacity(parts.len()),
@@ -123,7 +124,7 @@ pub(super) fn plan<'a>(
                 };
             }
             plan.names[last].1.added += 1;
-            for tag in event.tags {
+            for tag in event.tags.iter().copied().chain(key.take()) {
                 let at = match tagged.get(tag) {
                     Some(at) => *at,
                     None => {

@@ -167,7 +167,8 @@ fn check_tags(log: &Log, events: &[Event]) -> Result<(), Trouble> {
         let last = positions.last().copied().unwrap_or(0);
         for after in [0, last.saturating_sub(1), last] {
             let items = [Item { names: &[], tags: &[tag] }];
-            let guards = Guards { versions: &[], conditions: &[Condition { items: &items, after }] };
+            let guards =
+                Guards { versions: &[], conditions: &[Condition { items: &items, after }], ..Guards::default() };
             let newest = match log.check_guards(&guards, u64::MAX) {
                 Ok(()) => 0,
                 Err(Error::Condition { position, .. }) => position,

@@ -1,0 +1,74 @@
+"""Deciding once: what is asked under a key, and what was the answer the first time."""
+
+from base64 import urlsafe_b64encode
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+
+from act_fast._checks import arguments
+from act_fast._core import Appended
+from act_fast._events.committed import Committed
+from act_fast._rows import ProposedPart
+from act_fast.errors import KeyReusedError, ValidationError
+from act_fast.stores.capabilities import Keys, keys_of
+from act_fast.stores.given import Guards
+from act_fast.stores.once import Repeated, commit_of
+from act_fast.stores.port import Store
+
+__all__ = ["Once"]
+
+_encode: Final = msgspec.json.Encoder(order="deterministic").encode
+_DIGEST_BYTES: Final = 12
+
+
+class Once:
+    """One request, to be done once.
+
+    Args:
+        store: where it is done.
+        key: its key.
+        place: the action or decision, for errors.
+        asked: what is asked; must be JSON.
+
+    Attributes:
+        digest: tells it from other requests.
+
+    Raises:
+        ValidationError: the store keeps no keys, the key is not valid, or what is asked cannot be told apart.
+    """
+
+    def __init__(self, store: Store, key: str, place: str, asked: Sequence[Any]) -> None:
+        self._store = store
+        self._keys: Keys = keys_of(store)
+        self._key: str = arguments.text("key", key)
+        try:
+            encoded = _encode([place, *asked])
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise ValidationError(
+                f"{place} cannot be done once: its arguments cannot be encoded as JSON, so that it could be told from"
+                f" another request under the same key: {error}"
+            ) from None
+        self.digest: str = urlsafe_b64encode(blake2b(encoded, digest_size=_DIGEST_BYTES).digest()).decode()
+
+    def check_new(self) -> None:
+        """Raise `Repeated` if the key was used."""
+        if (used := self._keys.used(self._key)) is not None:
+            raise Repeated(*used)
+
+    def append(self, parts: Sequence[ProposedPart], meta: bytes, guards: Guards | None = None) -> list[Appended]:
+        """Append what was decided; raise `Repeated` if the key was used by now."""
+        return self._keys.append(parts, self._key, meta, guards)
+
+    def first_time(self, repeated: Repeated) -> list[Committed[bytes]]:
+        """The events that were appended the first time.
+
+        Raises:
+            KeyReusedError: something else was asked then.
+        """
+        found = commit_of(self._store, repeated)
+        action = found[0].meta.action
+        if action is None or action.digest != self.digest:
+            raise KeyReusedError(self._key, repeated.first)
+        return found
