@@ -5,6 +5,7 @@ mod disk;
 mod fork;
 mod futex;
 mod map;
+mod marks;
 #[cfg(windows)]
 mod windows;
 
@@ -16,5 +17,6 @@ pub use disk::{anonymous_file, file_facts, open_files_max, path_facts, sync_fold
 pub use fork::{Guarded, generation as fork_generation, watch as watch_forks};
 pub use futex::{wait as futex_wait, wake_all as futex_wake_all};
 pub use map::Map;
+pub use marks::{BLOCK_BYTES, Marks, marks};
 #[cfg(windows)]
 pub use windows::{anonymous_file, file_facts, open_files_max, path_facts, sync_folder, uptime_ms};
