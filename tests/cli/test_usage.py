@@ -1,12 +1,18 @@
 """What a person gets who asks for something that cannot be: one sentence on standard error, and exit code 2."""
 
+import sys
 from collections.abc import Callable
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
+import act_fast.cli.commands as cli_commands
 from act_fast import LogStore
+from act_fast.cli.input.arguments import Parser
+from act_fast.cli.main import COMMANDS as COMMANDS_IN_FILES
+from act_fast.cli.main import main
 from tests.cli.conftest import Ran
 
 COMMANDS = ["info", "streams", "events", "verify"]
@@ -64,6 +70,25 @@ def test_no_command_and_an_unknown_one_are_wrong_usage(run) -> None:
 
 def test_the_version_is_the_packages(run) -> None:
     assert run("--version").out == f"act-fast {version('act-fast')}\n"
+
+
+def test_only_the_command_that_is_asked_for_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, set[str]] = {"--version": set(), "info --help": {"info"}, "skip --help": {"handle_targets"}}
+    for arguments, files in asked.items():
+        for name in [name for name in sys.modules if name.startswith("act_fast.cli.commands.")]:
+            monkeypatch.delitem(sys.modules, name)
+        with pytest.raises(SystemExit):
+            main(arguments.split())
+        assert {path.rpartition(".")[2] for path in sys.modules if path.startswith("act_fast.cli.commands.")} == files
+
+
+def test_every_file_adds_the_commands_that_it_is_known_for() -> None:
+    for file in dict.fromkeys(COMMANDS_IN_FILES.values()):
+        commands = Parser().add_subparsers()
+        import_module(f"act_fast.cli.commands.{file}").add(commands)
+        assert list(commands.choices) == [name for name, where in COMMANDS_IN_FILES.items() if where == file]
+    files = {path.stem for path in Path(cli_commands.__path__[0]).glob("*.py")} - {"__init__"}
+    assert set(COMMANDS_IN_FILES.values()) == files
 
 
 def test_help_says_the_exit_codes(run) -> None:

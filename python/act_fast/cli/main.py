@@ -3,42 +3,50 @@
 import os
 import sys
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from importlib import import_module
 
 from act_fast import _core
-from act_fast.cli.commands import (
-    backup,
-    bench,
-    check,
-    checkpoint,
-    diagram,
-    events,
-    export,
-    forget,
-    handle_targets,
-    health,
-    info,
-    inspect,
-    keys,
-    metrics,
-    move,
-    rebuild,
-    replay,
-    restore,
-    run,
-    serve,
-    sql,
-    store,
-    streams,
-    targets,
-    verify,
-    why,
-)
 from act_fast.cli.input.arguments import Parser
 from act_fast.cli.output.terminal import guard_terminals
 from act_fast.errors import ActError, MoveError, RestoreError, StoreCorruptError
 
 __all__ = ["main"]
+
+COMMANDS = {
+    "info": "info",
+    "streams": "streams",
+    "events": "events",
+    "sql": "sql",
+    "inspect": "inspect",
+    "diagram": "diagram",
+    "verify": "verify",
+    "check": "check",
+    "run": "run",
+    "serve": "serve",
+    "targets": "targets",
+    "why": "why",
+    "health": "health",
+    "metrics": "metrics",
+    "unblock": "handle_targets",
+    "reset": "handle_targets",
+    "skip": "handle_targets",
+    "defer": "handle_targets",
+    "prioritize": "handle_targets",
+    "forget-reaction": "handle_targets",
+    "rebuild": "rebuild",
+    "replay": "replay",
+    "bench": "bench",
+    "backup": "backup",
+    "checkpoint": "checkpoint",
+    "export": "export",
+    "restore": "restore",
+    "move": "move",
+    "store": "store",
+    "forget": "forget",
+    "keys": "keys",
+}
+"""Each command, and its file in `commands`: only what is asked for is imported."""
 
 EPILOG = """\
 Listings are tables on a terminal, tab-separated lines without titles in a
@@ -62,7 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: after --help or --version, or when the arguments are wrong.
     """
     guard_terminals()
-    arguments = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = _parser(_files(given)).parse_args(given)
     try:
         code: int = arguments.run(arguments)
         sys.stdout.flush()
@@ -77,7 +86,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> Parser:
+def _files(argv: Sequence[str]) -> Iterable[str]:
+    """The files of the commands that these arguments can concern: all, if it takes their help to say what is wrong."""
+    first = argv[0] if argv else ""
+    if first == "--version":
+        return ()
+    return (COMMANDS[first],) if first in COMMANDS else dict.fromkeys(COMMANDS.values())
+
+
+def _parser(files: Iterable[str]) -> Parser:
     parser = Parser(
         prog="act-fast",
         description="Inspect an act-fast store, run the reactions of an app, and manage their targets.",
@@ -87,35 +104,8 @@ def _parser() -> Parser:
     )
     parser.add_argument("--version", action="version", version=f"act-fast {_core.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (
-        info,
-        streams,
-        events,
-        sql,
-        inspect,
-        diagram,
-        verify,
-        check,
-        run,
-        serve,
-        targets,
-        why,
-        health,
-        metrics,
-        handle_targets,
-        rebuild,
-        replay,
-        bench,
-        backup,
-        checkpoint,
-        export,
-        restore,
-        move,
-        store,
-        forget,
-        keys,
-    ):
-        command.add(commands)
+    for file in files:
+        import_module(f"act_fast.cli.commands.{file}").add(commands)
     return parser
 
 
