@@ -36,6 +36,7 @@ __all__ = [
     "__version__",
     "body_record",
     "check_commit",
+    "check_guards",
     "check_name",
     "commits_record",
     "correlation",
@@ -55,6 +56,9 @@ def is_pattern(source: str) -> bool:
 
 def check_commit(parts: Sequence[ProposedPart], meta: bytes, payload_max_bytes: int) -> None:
     """Refuse what the log would refuse: parts (stream, events, expected version) with the meta of their commit."""
+
+def check_guards(versions: Sequence[tuple[str, int]], conditions: Sequence[ConditionRow]) -> None:
+    """Refuse what can be no versions of streams, each (stream, version), and no conditions, each (items, after)."""
 
 def check_name(what: str, name: str) -> None:
     """Refuse what cannot be a name; `what` is the word for it."""

@@ -8,10 +8,16 @@ use crate::names;
 use crate::pattern;
 use crate::write::append;
 use crate::write::commit::Part;
+use crate::write::condition::Guards;
 
 /// Refuse what no log takes: names, payloads and a meta that cannot be kept.
 pub fn check_commit(parts: &[Part<'_>], meta: &[u8], payload_max_bytes: usize) -> Result<()> {
     append::check_commit(parts, meta, payload_max_bytes)
+}
+
+/// Refuse what can be no guards: names that cannot be, tags given twice, queries without items.
+pub fn check_guards(guards: &Guards<'_>) -> Result<()> {
+    guards.check_form()
 }
 
 /// Refuse what cannot be a name; `what` is the word for it.

@@ -7,6 +7,7 @@ use pyo3::types::PyTuple;
 
 use crate::arguments::{self, Events};
 use crate::errors::{invalid, raised};
+use crate::guards::OwnGuards;
 
 /// Refuse what the log would refuse: parts (stream, events, expected version) with the meta of their commit.
 #[pyfunction]
@@ -29,6 +30,12 @@ pub(crate) fn check_commit(parts: &Bound<'_, PyAny>, meta: &[u8], payload_max_by
         parts.push(Part { stream: arguments::text(stream, "stream")?, events, expected: None });
     }
     foreign::check_commit(&parts, meta, payload_max_bytes).map_err(raised)
+}
+
+/// Refuse what can be no versions of streams, each (stream, version), and no conditions, each (items, after).
+#[pyfunction]
+pub(crate) fn check_guards(versions: &Bound<'_, PyAny>, conditions: &Bound<'_, PyAny>) -> PyResult<()> {
+    OwnGuards::new(Some(versions), Some(conditions))?.lent(|guards| foreign::check_guards(guards)).map_err(raised)
 }
 
 /// Refuse what cannot be a name; `what` is the word for it.

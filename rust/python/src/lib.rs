@@ -39,7 +39,7 @@ mod _core {
     #[pymodule_export]
     use crate::fold::{Declaration, Group, Replay};
     #[pymodule_export]
-    use crate::foreign::{Pattern, check_commit, check_name};
+    use crate::foreign::{Pattern, check_commit, check_guards, check_name};
     #[pymodule_export]
     use crate::log::Log;
     #[pymodule_export]
