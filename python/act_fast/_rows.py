@@ -36,8 +36,8 @@ GuardedProposal: TypeAlias = tuple[
 ]
 """the same with versions of streams that must hold, conditions: items, each (names, tags), and a position; and a key"""
 
-UntaggedRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes]
-"""a `CommitRow` of a database, which keeps no tags"""
+JoinedRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes, str | None]
+"""a `CommitRow` of a database, whose tags are one text with line breaks between them, None without tags"""
 
 RecordRow: TypeAlias = tuple[int, str, bytes, int, int, bytes]
 """a record of an ordered log: place, kind, session, its number in the session, the log's time in ms since 1970, body"""

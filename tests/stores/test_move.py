@@ -78,7 +78,7 @@ def filled(address: str) -> str:
         fill(app)
         for number in range(30):
             appends = [
-                Append(f"account-{number % 5}", [("Deposited", b'{"amount":1}')] * 2),
+                Append(f"account-{number % 5}", [("Deposited", b'{"amount":1}', [f"gift:{number}", "ü"])] * 2),
                 Append("n", [("A", b"[1]")]),
             ]
             app.store.append_many(appends, meta=Meta(correlation=f"c-{number}") if number % 3 else None)
@@ -105,6 +105,9 @@ def test_all_goes_there_and_comes_back(place: Place, source: str, target: str) -
         assert store.verify().problems == []
         assert [event.position for event in store.query(correlation="c-7")] == [
             row[0] for row in before[0] if b"c-7" in row[7]
+        ]
+        assert [event.position for event in store.query(tags=["ü", "gift:7"])] == [
+            row[0] for row in before[0] if row[8] == ("gift:7", "ü")
         ]
         added = store.append("account-1", [("Deposited", b'{"amount":5}')], expected_version=store.version("account-1"))
         assert added.first_position == moved.events + 1

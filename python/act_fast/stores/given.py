@@ -18,9 +18,7 @@ from act_fast.stores.values import Append, NewEvent
 __all__ = [
     "Guards",
     "cause_of",
-    "check_unguarded",
     "check_unkeyed",
-    "check_untagged",
     "conditions_in",
     "guards_of",
     "part",
@@ -79,28 +77,6 @@ def guards_of(
     """Both together, without a key; None where there is neither."""
     versions, conditions = versions_in(expected), conditions_in(condition, appends)
     return None if versions is None and conditions is None else (versions or (), conditions or (), None)
-
-
-def check_untagged(tags: object) -> None:
-    """Refuse tags, where none are kept.
-
-    Raises:
-        ValidationError: there are some.
-    """
-    if tags:
-        raise ValidationError("this store keeps no tags yet; use a LogStore, or leave them out")
-
-
-def check_unguarded(
-    condition: Condition | None, expected: Mapping[str, int] | None = None, appends: Sequence[Append] = ()
-) -> None:
-    """Refuse conditions, where none are checked.
-
-    Raises:
-        ValidationError: there are some.
-    """
-    if condition is not None or expected or any(each.condition is not None for each in appends):
-        raise ValidationError("this store checks no conditions yet; use a LogStore, or an expected_version")
 
 
 def check_unkeyed(key: str | None) -> None:

@@ -10,6 +10,7 @@ import pytest
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.appending import StatementAppending
 from act_fast.stores.mysql.connections import Connection, run
+from act_fast.stores.mysql.schema import MIGRATIONS
 
 _APPEND = """
 select position, created_us into @held, @us from {p}_log where one = 1 for update;
@@ -22,7 +23,7 @@ _APPEND_BROKEN = """
 insert into {p}_events (position, commit_position, stream, version, name, created_us, data, meta)
     select nextval({p}_positions), 0, %s, i, 'Counted', 0, '{{"number":0}}', '' from ({n}) as n
 """
-_TABLES = ("events", "streams", "names", "snapshots", "writers", "reaction_changes", "reaction_lines")
+_TABLES = ("events", "tags", "streams", "names", "snapshots", "writers", "reaction_changes", "reaction_lines")
 
 
 def connected(url: str, **options: Any) -> "pymysql.connections.Connection[Any]":
@@ -51,6 +52,17 @@ def empty(url: str) -> None:
         ask(connection, f"update {prefix}_log set position = 0, created_us = 0")
         ask(connection, f"update {prefix}_counted set position = 0")
         ask(connection, f"update {prefix}_reactions set number = 0, mark = 0, folded = 0")
+
+
+def without_tags(url: str) -> None:
+    """Have a store as versions of act-fast made it that knew no tags."""
+    prefix = place_of(url).prefix
+    with connected(url, autocommit=True) as connection:
+        for statement in (
+            *(f"drop table {prefix}_tags", f"drop view {prefix}_readable_events"),
+            *(f"alter table {prefix}_events drop column tags", f"update {prefix}_log set format = 1"),
+        ):
+            ask(connection, statement)
 
 
 class Held:
@@ -86,7 +98,7 @@ def take_positions_from_a_sequence(url: str, monkeypatch: pytest.MonkeyPatch) ->
         # The head that such a store has is the largest position that is visible.
         ask(
             connection,
-            f"create view {prefix}_log as select 1 as one, 1 as format, 'broken' as store_id,"
+            f"create view {prefix}_log as select 1 as one, {len(MIGRATIONS) + 1} as format, 'broken' as store_id,"
             f" coalesce(max(position), 0) as position, 0 as created_us from {prefix}_events",
         )
 
@@ -97,7 +109,7 @@ def take_positions_from_a_sequence(url: str, monkeypatch: pytest.MonkeyPatch) ->
                 for name, data in events:
                     ((at,),) = run(connection, f"select nextval({prefix}_positions)")[-1]
                     version = f"(select coalesce(max(version), 0) + 1 from {prefix}_events e where stream = %s)"
-                    row = f"insert into {prefix}_events select %s, %s, %s, {version}, %s, 0, %s, '', null, null"
+                    row = f"insert into {prefix}_events select %s, %s, %s, {version}, %s, 0, %s, '', null, null, null"
                     run(connection, row, (at, at, stream, stream, name, data))
                 outcome += [1, at - len(events) + 1, 0]
         return outcome

@@ -30,7 +30,7 @@ PATIENCE = 30
 # What another transaction must have locked for an append to wait there.
 STATEMENTS = {
     "log": "select * from {p}_log for update",
-    "events": "insert into {p}_events select position + 1, 0, 'x', 1, 'X', 0, '1', '', null, null from {p}_log",
+    "events": "insert into {p}_events select position + 1, 0, 'x', 1, 'X', 0, '1', '', null, null, null from {p}_log",
     "streams": "select * from {p}_streams where stream = 'a' for update",
     "writers": "select * from {p}_writers for update",
 }

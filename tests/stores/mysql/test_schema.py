@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from act_fast import StoreError, StoreFormatError
+from act_fast import Condition, ConditionError, Query, StoreError, StoreFormatError
 from act_fast.stores.database import store as store_module
 from act_fast.stores.mysql import schema
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.store import MySqlStore
-from tests.stores.mysql.stores import ask, connected, numbered
+from tests.stores.mysql.stores import ask, connected, held_append, numbered, without_tags
 from tests.support.mariadb import MariaDbServer
 
 
@@ -64,9 +64,12 @@ def test_a_newer_format_is_refused(mariadb_url: str, admin: Admin) -> None:
         MySqlStore(mariadb_url)
 
 
+FORMAT, MIGRATIONS = len(schema.MIGRATIONS) + 1, schema.MIGRATIONS
+
+
 def planted(monkeypatch: pytest.MonkeyPatch, *steps: str) -> None:
     """Let this version of act-fast be one that has other tables."""
-    monkeypatch.setattr(schema, "MIGRATIONS", [[step] for step in steps])
+    monkeypatch.setattr(schema, "MIGRATIONS", [*MIGRATIONS, *([step] for step in steps)])
 
 
 STEPS = (
@@ -81,10 +84,12 @@ def test_an_older_format_is_refused_until_its_owner_upgrades_it(
     with MySqlStore(mariadb_url) as earlier:
         earlier.append("a", numbered(1))
         planted(monkeypatch, *STEPS)
-        with pytest.raises(StoreFormatError, match="has format 1, and this version of act-fast needs 3"):
+        with pytest.raises(
+            StoreFormatError, match=f"has format {FORMAT}, and this version of act-fast needs {FORMAT + 2}"
+        ):
             MySqlStore(mariadb_url)
-        assert MySqlStore.upgrade(mariadb_url) == (1, 3)
-        assert MySqlStore.upgrade(mariadb_url) == (3, 3)
+        assert MySqlStore.upgrade(mariadb_url) == (FORMAT, FORMAT + 2)
+        assert MySqlStore.upgrade(mariadb_url) == (FORMAT + 2, FORMAT + 2)
         earlier.append("a", numbered(2))
     admin("select note from {}_events")
     with MySqlStore(mariadb_url) as store:
@@ -92,7 +97,9 @@ def test_an_older_format_is_refused_until_its_owner_upgrades_it(
         assert store.verify().healthy
     planted(monkeypatch)
     for use in (MySqlStore, MySqlStore.upgrade):
-        with pytest.raises(StoreFormatError, match="has format 3, which a newer version of act-fast has made"):
+        with pytest.raises(
+            StoreFormatError, match=f"has format {FORMAT + 2}, which a newer version of act-fast has made"
+        ):
             use(mariadb_url)
 
 
@@ -102,8 +109,33 @@ def test_an_upgrade_that_failed_goes_on_where_it_was(mariadb_url: str, monkeypat
     with pytest.raises(StoreError, match="does not understand"):
         MySqlStore.upgrade(mariadb_url)
     planted(monkeypatch, *STEPS)
-    assert MySqlStore.upgrade(mariadb_url) == (2, 3)
+    assert MySqlStore.upgrade(mariadb_url) == (FORMAT + 1, FORMAT + 2)
     MySqlStore(mariadb_url).close()
+
+
+@pytest.mark.parametrize("failed", [False, True], ids=["at once", "after it failed"])
+def test_a_store_that_was_made_before_there_were_tags_keeps_them_once_it_is_upgraded(
+    mariadb_url: str, admin: Admin, failed: bool
+) -> None:
+    with MySqlStore(mariadb_url) as earlier:
+        earlier.append("a", numbered(1))
+        without_tags(mariadb_url)
+        with pytest.raises(StoreFormatError, match="run `act-fast store upgrade ADDRESS`"):
+            MySqlStore(mariadb_url)
+        if failed:
+            admin("alter table {}_events add column tags mediumtext character set utf8mb4 collate utf8mb4_bin")
+        assert MySqlStore.upgrade(mariadb_url) == (1, FORMAT)
+        earlier.append("a", numbered(2), expected_version=1)
+    with held_append(mariadb_url, "b", 2) as still:
+        still.commit()
+    with MySqlStore(mariadb_url) as store:
+        nothing = Condition(Query.of(tags=["t:1"]))
+        store.append("a", [("Counted", b"1", ["t:1", "t:2"])], condition=nothing)
+        with pytest.raises(ConditionError):
+            store.append("a", numbered(4), condition=nothing)
+        assert [event.tags for event in store.query()] == [*[()] * 4, ("t:1", "t:2")]
+        assert store.verify().healthy
+    assert admin("select tags from {}_readable_events where position = 5") == [("t:1\nt:2",)]
 
 
 def test_what_is_not_there_is_not_upgraded(mariadb_url: str) -> None:
@@ -128,7 +160,7 @@ def clerk_url(mariadb: MariaDbServer, mariadb_url: str) -> Iterator[str]:
     mariadb.ask("drop user clerk@'%'")
 
 
-TABLES = ["log", "events", "streams", "names", "counted", "snapshots", "writers"]
+TABLES = ["log", "events", "tags", "streams", "names", "counted", "snapshots", "writers"]
 
 
 def grant(mariadb: MariaDbServer, url: str, rights: str, tables: list[str] = TABLES) -> None:
@@ -217,6 +249,10 @@ DAMAGES = {
     "a name's count": "update {}_names set count = count + 1",
     "a name that is forgotten": "delete from {}_names",
     "a snapshot too far": "insert into {}_snapshots values ('a', 99, 0, '')",
+    "a tag that is not found": "delete from {}_tags where tag = 't:1' and position = 4",
+    "a tag that leads to another event": "update {}_tags set position = 3 where tag = 't:1' and position = 4",
+    "a tag that leads nowhere": "update {}_tags set tag = 't:' where tag = 't:1' and position = 4",
+    "a tag that is none": "update {}_events set tags = concat(tags, '\\n') where position = 4",
     "a commit in another one": "update {}_events set commit_position = 1 where position = 5",
 }
 
@@ -225,7 +261,7 @@ DAMAGES = {
 def test_verify_finds_what_is_wrong(mariadb_url: str, admin: Admin, damage: str) -> None:
     with MySqlStore(mariadb_url) as store:
         for stream in ("a", "b", "a"):
-            store.append(stream, numbered(1) * 2)
+            store.append(stream, [*numbered(1), (*numbered(1)[0], ["t:1", "t:2"])])
             store._count_names()
         assert store.verify().healthy
         admin(damage)

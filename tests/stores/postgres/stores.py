@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from act_fast.stores.postgres.address import place_of
+from act_fast.stores.postgres.schema import MIGRATIONS
 
 _APPEND = """
 select {}.append_batch(%s::uuid, 1, array[1::bigint], array[%s::text], array[null::bigint], array[%s::bigint],
@@ -17,7 +18,7 @@ select {}.append_batch(%s::uuid, 1, array[1::bigint], array[%s::text], array[nul
 
 
 _EMPTY = """
-delete from {0}.events; delete from {0}.streams; delete from {0}.names;
+delete from {0}.events; delete from {0}.tags; delete from {0}.streams; delete from {0}.names;
 delete from {0}.snapshots; delete from {0}.writers;
 update {0}.log set position = 0, created_us = 0; update {0}.counted set position = 0;
 delete from {0}.reaction_changes; delete from {0}.reaction_lines;
@@ -30,6 +31,26 @@ def empty(url: str) -> None:
     place = place_of(url)
     with psycopg.connect(place.conninfo, autocommit=True) as connection:
         connection.execute(sql.SQL(_EMPTY).format(sql.Identifier(place.schema)))
+
+
+_WITHOUT_TAGS = """
+drop view {0}.readable_events;
+drop function {0}.append_guarded; drop function {0}.newest_match; drop table {0}.tags;
+alter table {0}.events drop column tags;
+create view {0}.readable_events as
+    select position, stream, version, name, to_timestamp(created_us / 1e6) as created,
+        convert_from(data, 'UTF8')::json as data,
+        case when meta = '' then null else convert_from(meta, 'UTF8')::json end as meta
+    from {0}.events;
+update {0}.log set format = 1;
+"""
+
+
+def without_tags(url: str) -> None:
+    """Have a store as versions of act-fast made it that knew no tags."""
+    place = place_of(url)
+    with psycopg.connect(place.conninfo, autocommit=True) as connection:
+        connection.execute(sql.SQL(_WITHOUT_TAGS).format(sql.Identifier(place.schema)))
 
 
 class Held:
@@ -105,9 +126,9 @@ def take_positions_from_a_sequence(url: str) -> None:
         # The head that such a store has is the largest position that is visible.
         connection.execute(
             sql.SQL(
-                "create view {0}.log as select 1 as format, 'broken' as store_id,"
+                "create view {0}.log as select {1} as format, 'broken' as store_id,"
                 " coalesce(max(position), 0) as position, 0 as created_us from {0}.events"
-            ).format(schema)
+            ).format(schema, sql.Literal(len(MIGRATIONS) + 1))
         )
 
 

@@ -7,12 +7,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from act_fast import StoreError, StoreFormatError
+from act_fast import Condition, ConditionError, Query, StoreError, StoreFormatError
 from act_fast.stores.database import store as store_module
 from act_fast.stores.postgres import schema
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
-from tests.stores.postgres.stores import numbered
+from tests.stores.postgres.stores import held_append, numbered, without_tags
 from tests.support.servers import PostgresServer
 
 
@@ -53,9 +53,12 @@ def test_a_newer_format_is_refused(postgres_url: str, admin: psycopg.Connection)
         PostgresStore(postgres_url)
 
 
+FORMAT, MIGRATIONS = len(schema.MIGRATIONS) + 1, schema.MIGRATIONS
+
+
 def planted(monkeypatch: pytest.MonkeyPatch, *steps: str) -> None:
     """Let this version of act-fast be one that has other tables."""
-    monkeypatch.setattr(schema, "MIGRATIONS", [[step] for step in steps])
+    monkeypatch.setattr(schema, "MIGRATIONS", [*MIGRATIONS, *([step] for step in steps)])
 
 
 STEPS = "alter table {schema}.events add column note text", "create table {schema}.notes (note text)"
@@ -67,10 +70,12 @@ def test_an_older_format_is_refused_until_its_owner_upgrades_it(
     with PostgresStore(postgres_url) as earlier:
         earlier.append("a", numbered(1))
         planted(monkeypatch, *STEPS)
-        with pytest.raises(StoreFormatError, match="has format 1, and this version of act-fast needs 3"):
+        with pytest.raises(
+            StoreFormatError, match=f"has format {FORMAT}, and this version of act-fast needs {FORMAT + 2}"
+        ):
             PostgresStore(postgres_url)
-        assert PostgresStore.upgrade(postgres_url) == (1, 3)
-        assert PostgresStore.upgrade(postgres_url) == (3, 3)
+        assert PostgresStore.upgrade(postgres_url) == (FORMAT, FORMAT + 2)
+        assert PostgresStore.upgrade(postgres_url) == (FORMAT + 2, FORMAT + 2)
         earlier.append("a", numbered(2))
     run(admin, postgres_url, "select e.note, n.note from {0}.events e, {0}.notes n")
     with PostgresStore(postgres_url) as store:
@@ -78,7 +83,9 @@ def test_an_older_format_is_refused_until_its_owner_upgrades_it(
         assert store.verify().healthy
     planted(monkeypatch)
     for use in (PostgresStore, PostgresStore.upgrade):
-        with pytest.raises(StoreFormatError, match="has format 3, which a newer version of act-fast has made"):
+        with pytest.raises(
+            StoreFormatError, match=f"has format {FORMAT + 2}, which a newer version of act-fast has made"
+        ):
             use(postgres_url)
 
 
@@ -92,7 +99,33 @@ def test_an_upgrade_that_fails_changes_nothing(
     planted(monkeypatch)
     PostgresStore(postgres_url).close()
     planted(monkeypatch, *STEPS)
-    assert PostgresStore.upgrade(postgres_url) == (1, 3)
+    assert PostgresStore.upgrade(postgres_url) == (FORMAT, FORMAT + 2)
+
+
+def test_a_store_that_was_made_before_there_were_tags_keeps_them_once_it_is_upgraded(
+    postgres_url: str, clerk_url: str, admin: psycopg.Connection
+) -> None:
+    run(admin, postgres_url, RIGHTS)
+    with PostgresStore(clerk_url) as earlier:
+        earlier.append("a", numbered(1))
+        without_tags(postgres_url)
+        with pytest.raises(StoreFormatError, match="run `act-fast store upgrade ADDRESS`"):
+            PostgresStore(clerk_url)
+        assert PostgresStore.upgrade(postgres_url) == (1, FORMAT)
+        earlier.append("a", numbered(2), expected_version=1)
+        earlier.append("a", numbered(3) * 2)
+    with held_append(postgres_url, "b", 2) as still:
+        still.commit()
+    with PostgresStore(clerk_url) as store:
+        nothing = Condition(Query.of(tags=["t:1"]))
+        store.append("a", [("Counted", b"1", ["t:1", "t:2"])], condition=nothing)
+        with pytest.raises(ConditionError):
+            store.append("a", numbered(4), condition=nothing)
+        assert [event.tags for event in store.query()] == [*[()] * 6, ("t:1", "t:2")]
+        assert store.verify().healthy
+    question = "select tags from {}.readable_events where position = 7"
+    found = admin.execute(sql.SQL(question).format(sql.Identifier(place_of(postgres_url).schema))).fetchone()
+    assert found == (["t:1", "t:2"],)
 
 
 def test_what_is_not_there_is_not_upgraded(postgres_url: str) -> None:
@@ -229,6 +262,10 @@ DAMAGES = {
     "a name's count": "update {}.names set count = count + 1",
     "a name that is forgotten": "delete from {}.names",
     "a snapshot too far": "insert into {}.snapshots values ('a', 99, 0, '')",
+    "a tag that is not found": "delete from {}.tags where tag = 't:1' and position = 4",
+    "a tag that leads to another event": "update {}.tags set position = 3 where tag = 't:1' and position = 4",
+    "a tag that leads nowhere": "update {}.tags set tag = 't:' where tag = 't:1' and position = 4",
+    "a tag that is none": "update {}.events set tags = tags || E'\\n' where position = 4",
     "a commit in another one": "update {}.events set commit_position = 1 where position = 5",
 }
 
@@ -237,7 +274,7 @@ DAMAGES = {
 def test_verify_finds_what_is_wrong(postgres_url: str, admin: psycopg.Connection, damage: str) -> None:
     with PostgresStore(postgres_url) as store:
         for stream in ("a", "b", "a"):
-            store.append(stream, numbered(1) * 2)
+            store.append(stream, [*numbered(1), (*numbered(1)[0], ["t:1", "t:2"])])
             run(admin, postgres_url, "select {}.count_names()")
         assert store.verify().healthy
         run(admin, postgres_url, damage)

@@ -14,7 +14,7 @@ from act_fast.errors import StoreClosedError
 
 __all__ = ["COLUMNS", "Connections", "ready", "said"]
 
-COLUMNS: Final[LiteralString] = "position, stream, version, name, created_us, data, meta"
+COLUMNS: Final[LiteralString] = "position, stream, version, name, created_us, data, meta, tags"
 """What a row of an event is made of."""
 
 _READERS_MAX: Final = 8

@@ -1,14 +1,16 @@
 """What a batch comes to, decided in this process: for a database without functions of ours."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
-from act_fast.stores.database.writer import NEVER, Part, Request
+from act_fast._rows import ConditionRow, ItemRow
+from act_fast.stores.database.tags import tags_of
+from act_fast.stores.database.writer import NEVER, Request
 
 __all__ = ["EventRow", "Plan", "StreamTouched", "streams_of"]
 
-EventRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes, bytes | None]
-"""position, commit position, stream, version, name, created in µs, data, meta, correlation"""
+EventRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes, bytes | None, Sequence[str]]
+"""position, commit position, stream, version, name, created in µs, data, meta, correlation, tags"""
 
 
 class StreamTouched:
@@ -37,6 +39,8 @@ class Plan:
         head: the last position so far.
         created_us: the time of all these commits, in µs since 1970.
         versions: those of the streams that are there.
+        newest: for each condition of the requests, in their order, the position of the newest event that stands against
+            it so far; 0 if none does.
 
     Attributes:
         head: the last position with all that was accepted.
@@ -45,17 +49,19 @@ class Plan:
         outcome: three numbers for each part; see `Appending`.
     """
 
-    def __init__(self, head: int, created_us: int, versions: Mapping[str, int]) -> None:
+    def __init__(self, head: int, created_us: int, versions: Mapping[str, int], newest: Sequence[int] = ()) -> None:
         self.head: int = head
         self.events: list[EventRow] = []
         self.streams: dict[str, StreamTouched] = {}
         self.outcome: list[int] = []
         self._created_us = created_us
         self._versions = dict(versions)
+        self._newest: Iterator[int] = iter(newest)
 
     def take(self, request: Request) -> None:
         """Accept a request, or refuse it."""
-        refused = self._refused(request)
+        newest = [next(self._newest) for _ in request.conditions]
+        refused = self._refused(request, newest)
         if refused is not None:
             for _ in request.parts:
                 self.outcome += (0, *refused)
@@ -65,26 +71,50 @@ class Plan:
             version = self._versions.get(stream, 0)
             self.outcome += (version + 1, self.head + 1, 0)
             touched = self.streams.setdefault(stream, StreamTouched(self.head + 1))
-            for name, data in events:
+            for event in events:
                 self.head += 1
                 version += 1
-                self.events.append((self.head, commit, stream, version, name, self._created_us, data, *why))
+                name, data, tags = event[0], event[1], tags_of(event)
+                self.events.append((self.head, commit, stream, version, name, self._created_us, data, *why, tags))
             touched.events += len(events)
             touched.last_position, touched.last_name = self.head, events[-1][0]
             self._versions[stream] = version
 
-    def _refused(self, request: Request) -> tuple[int, int] | None:
-        """Which part is refused, from 1, and the version of its stream; None if none is."""
+    def _refused(self, request: Request, newest: Sequence[int]) -> tuple[int, int] | None:
+        """The number of what stands against a request, and the version or the position; None if nothing does."""
         added: dict[str, int] = {}
         for number, (stream, events, expected) in enumerate(request.parts, 1):
             version = self._versions.get(stream, 0) + added.get(stream, 0)
             if (NEVER if request.settled else expected) not in (None, version):
                 return number, version
             added[stream] = added.get(stream, 0) + len(events)
+        before = len(request.parts)
+        for number, (stream, version) in enumerate(request.versions, before + 1):
+            if self._versions.get(stream, 0) != version:
+                return number, self._versions.get(stream, 0)
+        before += len(request.versions)
+        for number, (condition, so_far) in enumerate(zip(request.conditions, newest, strict=True), before + 1):
+            position = self._newest_of(condition) or so_far
+            if position:
+                return number, position
         return None
+
+    def _newest_of(self, condition: ConditionRow) -> int:
+        """The position of the newest event of this batch that stands against a condition; 0 if none does."""
+        items, after = condition
+        for row in reversed(self.events):
+            if row[0] > after and any(_takes(item, row[4], row[-1]) for item in items):
+                return row[0]
+        return 0
 
 
 def streams_of(batch: Sequence[Request]) -> list[str]:
     """The streams that a batch is about, each once."""
-    parts: list[Part] = [part for request in batch for part in request.parts]
-    return [*dict.fromkeys(stream for stream, _, _ in parts)]
+    written = (stream for request in batch for stream, _, _ in request.parts)
+    expected = (stream for request in batch for stream, _ in request.versions)
+    return [*dict.fromkeys((*written, *expected))]
+
+
+def _takes(item: ItemRow, name: str, tags: Sequence[str]) -> bool:
+    names, wanted = item
+    return (not names or name in names) and all(tag in tags for tag in wanted)

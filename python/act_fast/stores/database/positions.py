@@ -5,7 +5,9 @@ from typing import Any, Final, LiteralString
 
 from act_fast._rows import Row
 from act_fast.stores.database.connections import COLUMNS, Connections
-from act_fast.stores.database.queries import EventQuery, untagged
+from act_fast.stores.database.queries import EventQuery
+from act_fast.stores.database.tags import row_of
+from act_fast.stores.database.wanted import Wanted
 
 __all__ = ["events_at", "events_named", "streams_named"]
 
@@ -18,7 +20,7 @@ def events_at(connections: Connections[Any], positions: Sequence[int]) -> list[R
     if not positions:
         return []
     question = f"select {COLUMNS} from {{schema}}.events where {connections.among('position')} order by position"
-    return [untagged(row) for row in connections.ask(question, list(positions))]
+    return [row_of(row) for row in connections.ask(question, list(positions))]
 
 
 def events_named(
@@ -28,7 +30,7 @@ def events_named(
 
     There are fewer where they are large.
     """
-    query = EventQuery(connections, (after, upto + 1), None, names, None, None, False)
+    query = EventQuery(connections, (after, upto + 1), None, [Wanted(names)], None, None, False)
     rows = query.next_page(limit) or []
     return rows, not query.ended
 

@@ -1,17 +1,18 @@
-"""Reading: pages of events by stream, position, name and correlation, over one cut of the log.
+"""Reading: pages of events by stream, position, name, tag and correlation, over one cut of the log.
 
 A page ends with a number of rows or of bytes, whichever comes first; the next one goes on behind its last row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, LiteralString, Protocol, TypeAlias
 
 from act_fast._core import Pattern, check_name
 from act_fast._rows import Filter, Row
 from act_fast.stores.database.connections import COLUMNS, Connections
-from act_fast.stores.given import check_untagged
+from act_fast.stores.database.tags import row_of
+from act_fast.stores.database.wanted import Wanted, wanted_by
 
-__all__ = ["PAGE_BYTES", "Bounds", "EventQuery", "load_each", "load_page", "query_of", "untagged"]
+__all__ = ["PAGE_BYTES", "Bounds", "EventQuery", "load_each", "load_page", "query_of"]
 
 PAGE_BYTES: Final = 4 * 1024 * 1024
 """A page has no more data than this, unless its first event alone has more."""
@@ -20,6 +21,9 @@ _STREAMS_KNOWN_MAX: Final = 100_000
 _PAGE_MAX: Final = 1000
 _MERGED_MAX: Final = 64
 """More names than this are not merged from their indexes: most events have one of them."""
+
+_ALSO: Final = " and exists (select 1 from {schema}.tags as t where t.tag = %s and t.position = e.position)"
+"""The event of a row `e` has a tag besides."""
 
 Places: TypeAlias = tuple[list[Row], bool]
 """rows, and whether there may be more"""
@@ -68,7 +72,7 @@ class EventQuery:
         connections: to the database.
         bounds: positions, both exclusive; versions for a stream.
         stream: of this stream only.
-        names: with one of these names; None: with any.
+        wanted: the alternatives of names and tags.
         pattern: of streams that it is found in.
         correlation: of commits with this one.
         backwards: from the last to the first.
@@ -79,7 +83,7 @@ class EventQuery:
         connections: Connections[Any],
         bounds: tuple[int, int],
         stream: str | None,
-        names: Sequence[str] | None,
+        wanted: Sequence[Wanted],
         pattern: Pattern | None,
         correlation: str | None,
         backwards: bool,
@@ -87,12 +91,12 @@ class EventQuery:
         self._connections = connections
         self._after, self._before = bounds
         self._stream = stream
-        self._names = None if names is None else [*dict.fromkeys(names)]
+        self._wanted = wanted
         self._pattern = pattern
         self._correlation = None if correlation is None else correlation.encode()
         self._backwards = backwards
         self._found_in: dict[str, bool] = {}
-        self._ended = names is not None and not self._names
+        self._ended = not wanted
 
     @property
     def ended(self) -> bool:
@@ -134,15 +138,21 @@ class EventQuery:
         if self._stream is not None:
             where += " and stream = %s"
             given.append(self._stream)
-        names = self._names
-        if names is None:
-            return _page(self._connections, where, given, key, limit, self._backwards)
-        if self._stream is not None or self._correlation is not None or len(names) > _MERGED_MAX:
-            where += f" and {self._connections.among('name')}"
-            return _page(self._connections, where, [*given, names], key, limit, self._backwards)
-        # Each name has an index that is sorted by position already; all together have none.
-        where += " and name = %s"
-        return _merged(self._connections, where, given, names, limit, self._backwards)
+        alone = self._stream is None and self._correlation is None  # so that what is wanted leads to it
+        if len(self._wanted) == 1 and not self._wanted[0].tags:
+            names = self._wanted[0].names
+            if names is None:
+                return _page(self._connections, where, given, key, limit, self._backwards)
+            if not alone or len(names) > _MERGED_MAX:
+                where += f" and {self._connections.among('name')}"
+                return _page(self._connections, where, [*given, list(names)], key, limit, self._backwards)
+            # Each name has an index that is sorted by position already; all together have none.
+            where += " and name = %s"
+            return _merged(self._connections, where, given, names, limit, self._backwards)
+        if alone and sum(1 if each.tags else len(each.names or ()) for each in self._wanted) <= _MERGED_MAX:
+            return _found(self._connections, self._wanted, (self._after, self._before), limit, self._backwards)
+        where += f" and ({' or '.join(_holds(self._connections, each, given) for each in self._wanted)})"
+        return _page(self._connections, where, given, key, limit, self._backwards)
 
     def _fits(self, stream: str, pattern: Pattern) -> bool:
         found = self._found_in.get(stream)
@@ -159,12 +169,10 @@ def query_of(connections: Connections[Any], bounds_of: Bounds, conditions: Filte
     Raises:
         ValidationError: a condition cannot be.
     """
-    check_untagged(conditions.get("tags") or conditions.get("items"))
-    stream, names, pattern = conditions.get("stream"), conditions.get("names"), conditions.get("pattern")
+    stream, pattern = conditions.get("stream"), conditions.get("pattern")
     if stream is not None:
         check_name("stream", stream)
-    for name in names or ():
-        check_name("event name", name)
+    wanted = wanted_by(conditions)
     found_in = None if pattern is None else Pattern(pattern)
     connections.check()
     bounds = bounds_of(
@@ -177,7 +185,7 @@ def query_of(connections: Connections[Any], bounds_of: Bounds, conditions: Filte
     if stream is not None and found_in is not None:
         bounds = bounds if found_in.found_in(stream) else (0, 0)
         found_in = None
-    return EventQuery(connections, bounds, stream, names, found_in, conditions.get("correlation"), backwards)
+    return EventQuery(connections, bounds, stream, wanted, found_in, conditions.get("correlation"), backwards)
 
 
 def _page(
@@ -189,8 +197,20 @@ def _page(
     backwards: bool,
 ) -> Places:
     order = key + _direction(backwards)
-    some = f"select {COLUMNS} from {{schema}}.events where {where} order by {order} limit %s"
+    some = f"select {COLUMNS} from {{schema}}.events as e where {where} order by {order} limit %s"
     return _fetched(connections, some, [*given, limit], order, limit)
+
+
+def _holds(connections: Connections[Any], wanted: Wanted, given: list[Any]) -> LiteralString:
+    """The condition that an event `e` is wanted; its values go behind those that are given."""
+    found: LiteralString = "true"
+    if wanted.names is not None:
+        found = connections.among("name")
+        given.append(list(wanted.names))
+    for tag in wanted.tags:
+        found += _ALSO
+        given.append(tag)
+    return f"({found})"
 
 
 def _merged(
@@ -210,6 +230,47 @@ def _merged(
     return _fetched(connections, rows, [*values, limit], order, limit)
 
 
+def _found(
+    connections: Connections[Any], wanted: Sequence[Wanted], bounds: tuple[int, int], limit: int, backwards: bool
+) -> Places:
+    """A page of what any of some alternatives takes, each of which is found by an index, in order, by itself."""
+    order = "position" + _direction(backwards)
+    within: LiteralString = f"position > %s and position < %s order by {order} limit %s"
+    each: list[LiteralString] = []
+    given: list[Any] = []
+    for one in wanted:
+        for question, values in _questions(connections, one):
+            each.append(f"({question} and {within})")
+            given += [*values, *bounds, limit]
+    positions: LiteralString = " union ".join(each)
+    rows: LiteralString = (
+        f"select {COLUMNS} from (select position from ({positions}) as found order by {order} limit %s) as page"
+        f" join {{schema}}.events as e using (position) order by {order}"
+    )
+    return _fetched(connections, rows, [*given, limit], order, limit)
+
+
+def _questions(connections: Connections[Any], wanted: Wanted) -> Iterator[tuple[LiteralString, list[Any]]]:
+    """What finds the positions of an alternative: its first tag, or else each of its names."""
+    if not wanted.tags:
+        for name in wanted.names or ():
+            yield "select position from {schema}.events where name = %s", [name]
+        return
+    first, *others = wanted.tags
+    question: LiteralString = "select position from {schema}.tags as e where tag = %s"
+    given: list[Any] = [first]
+    for tag in others:
+        question += _ALSO
+        given.append(tag)
+    if wanted.names is not None:
+        question += (
+            " and exists (select 1 from {schema}.events as n where n.position = e.position and"
+            f" {connections.among('n.name')})"
+        )
+        given.append(list(wanted.names))
+    yield question, given
+
+
 def _fetched(
     connections: Connections[Any], rows: LiteralString, given: Sequence[Any], order: LiteralString, limit: int
 ) -> Places:
@@ -217,13 +278,7 @@ def _fetched(
     size = 0
     for row in found:
         size += len(row[5]) + len(row[6])
-    return [untagged(row) for row in found], len(found) == limit or size >= PAGE_BYTES
-
-
-def untagged(row: Any) -> Row:
-    """A row as the tables have it, which keep no tags."""
-    found: Row = (*row, ())
-    return found
+    return [row_of(row) for row in found], len(found) == limit or size >= PAGE_BYTES
 
 
 def _direction(backwards: bool) -> LiteralString:

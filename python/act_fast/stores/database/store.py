@@ -8,13 +8,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from types import TracebackType
-from typing import Any, Final, Generic, LiteralString, Self, TypeVar, Unpack, cast
+from typing import Any, Final, Generic, LiteralString, Self, TypeVar, Unpack
 
 import msgspec
 
 from act_fast._checks import arguments
 from act_fast._checks.moments import moment
-from act_fast._core import Appended, Pattern, check_commit, check_name
+from act_fast._core import Appended, Pattern, check_commit, check_guards, check_name
 from act_fast._events.committed import Committed
 from act_fast._events.meta import Meta
 from act_fast._rows import Progress, ProposedPart, Row, StreamRow
@@ -27,8 +27,8 @@ from act_fast.stores.database.mirrored import MirroredReactions
 from act_fast.stores.database.news import News
 from act_fast.stores.database.queries import Bounds, load_each, load_page, query_of
 from act_fast.stores.database.verify import verified
-from act_fast.stores.database.writer import Part, Request, Writer
-from act_fast.stores.given import cause_of, check_unguarded, check_unkeyed, check_untagged, part, parts_of
+from act_fast.stores.database.writer import Request, Writer
+from act_fast.stores.given import Guards, cause_of, check_unkeyed, guards_of, part, parts_of
 from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.rows import each_committed, stream_info
 from act_fast.stores.values import Append, NewEvent, StoredSnapshot, StoreStats, StreamInfo, VerifyReport
@@ -111,9 +111,9 @@ class DatabaseStore(ABC, Generic[C]):
 
         Args:
             stream: the stream's name, 1 to 512 bytes, without NUL or newline.
-            events: at least one: events, or pairs of a name and encoded JSON.
+            events: at least one: events, or a name and encoded JSON each, with tags if there are any.
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
-            condition: not supported yet; tags are not, either.
+            condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
             key: not supported yet.
 
@@ -122,14 +122,15 @@ class DatabaseStore(ABC, Generic[C]):
 
         Raises:
             ConcurrencyError: the stream is at another version; nothing was written.
+            ConditionError: an event that the condition excludes is there; nothing was written.
             StoreFullError: the database's disk is full; nothing was written.
             OutcomeUnknownError: the connection broke, and the database did not come back to say whether the events are
                 there.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
-        check_unguarded(condition)
         check_unkeyed(key)
-        (appended,) = self._append([part(stream, events, expected_version)], meta)
+        parts = [part(stream, events, expected_version)]
+        (appended,) = self._append(parts, meta, None if condition is None else guards_of(None, condition))
         return appended
 
     def append_many(
@@ -141,22 +142,28 @@ class DatabaseStore(ABC, Generic[C]):
         meta: Meta | None = None,
         key: str | None = None,
     ) -> list[Appended]:
-        """Append to several streams as one commit, all or nothing; each may expect a version.
+        """Append to several streams as one commit, all or nothing; each may expect a version and have a condition.
+
+        Args:
+            appends: what to append to which stream.
+            expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
+            condition: which events must not be there after a position.
+            meta: why it happened; one for the whole commit.
+            key: not supported yet.
 
         Returns:
             for each of `appends`, in their order, where its events are.
 
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
+            ConditionError: an event that a condition excludes is there; nothing was written.
             StoreFullError: the database's disk is full; nothing was written.
             OutcomeUnknownError: the connection broke, and the database did not come back to say whether the events are
                 there.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
-        parts = parts_of(appends)
-        check_unguarded(condition, expected_versions, appends)
         check_unkeyed(key)
-        return self._append(parts, meta)
+        return self._append(parts_of(appends), meta, guards_of(expected_versions, condition, appends))
 
     def load(
         self, stream: str, *, after: int = 0, before: int | None = None, limit: int | None = None
@@ -187,9 +194,9 @@ class DatabaseStore(ABC, Generic[C]):
     ) -> Iterator[Committed[bytes]]:
         """The events that meet every condition, in the order of their positions, as the store is now.
 
-        Pages are read as you ask for them, so memory use stays the same however many there are. `stream`, `names` and
-        `correlation` are found by an index, times by bisection; with a `pattern`, every event between the bounds is
-        read.
+        Pages are read as you ask for them, so memory use stays the same however many there are. `stream`, `names`,
+        tags and `correlation` are found by an index, times by bisection; with a `pattern`, every event between the
+        bounds is read.
 
         Args:
             names: only events with one of these names; an empty sequence gives nothing.
@@ -359,15 +366,18 @@ class DatabaseStore(ABC, Generic[C]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
 
-    def _append(self, parts: Sequence[ProposedPart], meta: Meta | None) -> list[Appended]:
+    def _append(self, parts: Sequence[ProposedPart], meta: Meta | None, guards: Guards | None) -> list[Appended]:
         cause = b"" if meta is None else cause_of(meta)
-        return self._append_encoded(parts, cause, None if meta is None else meta.correlation)
+        return self._append_encoded(parts, cause, None if meta is None else meta.correlation, guards)
 
-    def _append_encoded(self, parts: Sequence[ProposedPart], meta: bytes, correlation: str | None) -> list[Appended]:
+    def _append_encoded(
+        self, parts: Sequence[ProposedPart], meta: bytes, correlation: str | None, guards: Guards | None = None
+    ) -> list[Appended]:
         check_commit(parts, meta, self._payload_max_bytes)
-        check_untagged(any(len(event) > 2 for _, events, _ in parts for event in events))
+        if guards is not None:
+            check_guards(*guards[:2])
         found = None if correlation is None else correlation.encode()
-        return self._writer.append(Request(cast("Sequence[Part]", parts), meta, found))
+        return self._writer.append(Request(parts, meta, found, *(guards or ())[:2]))
 
     def _load(self, stream: str, after: int, before: int | None, limit: int) -> tuple[list[Row], int | None]:
         if not limit:

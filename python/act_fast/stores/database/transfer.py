@@ -7,12 +7,12 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from act_fast._rows import CommitRow, UntaggedRow
+from act_fast._rows import CommitRow, JoinedRow
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import SnapshotRow, Take
 from act_fast.stores.commit_pages import commit_pages
 from act_fast.stores.database.connections import Connections
-from act_fast.stores.given import check_untagged
+from act_fast.stores.database.tags import tags_in
 
 __all__ = ["DatabaseTransfer", "Going"]
 
@@ -46,15 +46,15 @@ class DatabaseTransfer(ABC, Generic[C]):
         """See `Transfer`."""
         ((head, *row),) = self._connections.ask(
             "select l.position, e.position, e.commit_position, e.stream, e.version, e.name, e.created_us, e.data,"
-            " e.meta from {schema}.log as l left join {schema}.events as e on e.position = %s",
+            " e.meta, e.tags from {schema}.log as l left join {schema}.events as e on e.position = %s",
             position,
         )
-        found: Any = None if row[0] is None else (*row, ())
+        found: Any = None if row[0] is None else (*row[:8], tags_in(row[8]))
         return head, found
 
     def commits(self, after: int, upto: int) -> Iterator[list[CommitRow]]:
         """See `Transfer`."""
-        return commit_pages((*row, ()) for row in self._read(after, upto))
+        return commit_pages((*row[:8], tags_in(row[8])) for row in self._read(after, upto))
 
     def snapshots(self) -> Iterator[SnapshotRow]:
         """See `Transfer`."""
@@ -79,8 +79,8 @@ class DatabaseTransfer(ABC, Generic[C]):
             raise ValidationError("this database keeps nothing of reactions, so theirs cannot be moved to it")
 
     @abstractmethod
-    def _read(self, after: int, upto: int) -> Iterator[UntaggedRow]:
-        """The events behind a position up to another, in order, without tags."""
+    def _read(self, after: int, upto: int) -> Iterator[JoinedRow]:
+        """The events behind a position up to another, in order."""
 
     @abstractmethod
     def taking(self) -> AbstractContextManager[Take]:
@@ -120,9 +120,8 @@ class Going:
         """Go on to the next event; the correlation by which it is found, in UTF-8.
 
         Raises:
-            ValidationError: it is not the next, or has tags.
+            ValidationError: it is not the next.
         """
-        check_untagged(row[8])
         position, created_us, meta = row[0], row[5], row[7]
         if position != self.position + 1 or created_us < self.created_us:
             raise ValidationError(

@@ -56,14 +56,14 @@ class _Check:
         self.problems: list[Problem] = []
         self.events = self.commits = self.bytes = self.last = 0
         self.versions: Counter[str] = Counter()
-        self._created_us = 0
+        self._created_us = self._tags = 0
 
     def wrong(self, table: str, position: int | None, message: str) -> None:
         if len(self.problems) < _PROBLEMS_MAX:
             self.problems.append(Problem(table, 0, position, message))
 
     def event(self, row: Row) -> None:
-        position, stream, version, name, created_us, data, meta, _ = row
+        position, stream, version, name, created_us, data, meta, tags = row
         if position != self.last + 1:
             self.wrong("events", self.last + 1, f"position {self.last + 1} is missing: the next event is at {position}")
         self.last = position
@@ -76,7 +76,7 @@ class _Check:
             self.wrong("events", position, "the event says that it is older than the one before it")
         self._created_us = created_us
         try:
-            check_commit([(stream, [(name, data)], None)], meta, _PAYLOAD_MAX)
+            check_commit([(stream, [(name, data, tags)], None)], meta, _PAYLOAD_MAX)
             why = _decode_meta(meta) if meta else Meta()
             if why.event is not None and why.event.position >= position:
                 self.wrong(
@@ -86,9 +86,10 @@ class _Check:
             self.wrong("events", position, str(error))
         self.events += 1
         self.bytes += len(data) + len(meta)
+        self._tags += len(tags)
 
     def beside(self, head: int) -> None:
-        """Compare streams, names and commits, as they were at a position, with the events."""
+        """Compare streams, names, tags and commits, as they were at a position, with the events."""
         self._none_of(
             "streams",
             "select s.first_position, s.stream from {schema}.streams s where s.last_position <= %s and not exists ("
@@ -134,6 +135,17 @@ class _Check:
             " select 1 from {schema}.streams s where s.stream = p.stream and s.version >= p.version) limit 100",
             "a snapshot of stream {} is of a version that it has not reached",
         )
+        self._none_of(
+            "tags",
+            "select t.position, t.tag from {schema}.tags t left join {schema}.events e on e.position = t.position"
+            " where t.position <= %s and (e.tags is null or"
+            " position(concat('\n', t.tag, '\n') in concat('\n', e.tags, '\n')) = 0) limit 100",
+            "the tag {} leads to an event that does not carry it",
+            head,
+        )
+        ((tags,),) = self._connections.ask("select count(*) from {schema}.tags where position <= %s", head)
+        if tags != self._tags:
+            self.wrong("tags", None, f"{self._tags} tags of events are to be found by the index, which has {tags}")
         ((self.commits,),) = self._connections.ask(
             "select count(*) from {schema}.events where position = commit_position and position <= %s", head
         )

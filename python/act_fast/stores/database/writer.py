@@ -15,20 +15,20 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+from itertools import chain
+from typing import Final, Generic, Protocol, TypeVar
 
 from act_fast._core import Appended
+from act_fast._rows import ConditionRow, ProposedPart
 from act_fast._runtime.forks import tell_in_child
-from act_fast.errors import ConcurrencyError, OutcomeUnknownError, StoreError
+from act_fast.errors import ConcurrencyError, ConditionError, ConflictError, OutcomeUnknownError, StoreError
 from act_fast.stores.database.connections import Connections, said
+from act_fast.stores.database.tags import tags_of
 
-__all__ = ["NEVER", "Appending", "Part", "Request", "Writer"]
+__all__ = ["NEVER", "Appending", "Request", "Writer"]
 
 C = TypeVar("C")
 C_contra = TypeVar("C_contra", contravariant=True)
-
-Part: TypeAlias = tuple[str, Sequence[tuple[str, bytes]], int | None]
-"""A stream, its events as pairs of name and JSON, and the version that it is expected at."""
 
 _EVENTS_MAX: Final = 5_000
 _BYTES_MAX: Final = 32 * 1024 * 1024
@@ -53,20 +53,36 @@ class Request:
         parts: a stream's events each.
         meta: what the commit carries besides; empty for nothing.
         correlation: the id in its meta by which it is found, in UTF-8.
+        versions: streams that it need not write to, and the versions that they must be at.
+        conditions: which events must not be there, as items and the position behind which.
+        plain: whether it has neither tags nor any of these, so that only the versions of its own streams matter.
         events: how many there are.
         size: how many bytes of data they have.
         outcome: what became of it: where its parts are, or an error. None while it waits.
         withdrawn: whether its caller was interrupted, so that it must not be appended any more.
     """
 
-    __slots__ = ("_told", "correlation", "events", "meta", "outcome", "parts", "size", "withdrawn")
+    __slots__ = (
+        *("_told", "conditions", "correlation", "events", "meta", "outcome", "parts", "plain", "size", "versions"),
+        "withdrawn",
+    )
 
-    def __init__(self, parts: Sequence[Part], meta: bytes, correlation: bytes | None) -> None:
-        self.parts: Sequence[Part] = parts
+    def __init__(
+        self,
+        parts: Sequence[ProposedPart],
+        meta: bytes,
+        correlation: bytes | None,
+        versions: Sequence[tuple[str, int]] = (),
+        conditions: Sequence[ConditionRow] = (),
+    ) -> None:
+        self.parts: Sequence[ProposedPart] = parts
         self.meta: bytes = meta
         self.correlation: bytes | None = correlation
+        self.versions: Sequence[tuple[str, int]] = versions
+        self.conditions: Sequence[ConditionRow] = conditions
+        self.plain: bool = not (versions or conditions or any(map(tags_of, chain(*(each[1] for each in parts)))))
         self.events: int = sum(len(events) for _, events, _ in parts)
-        self.size: int = sum(len(data) for _, events, _ in parts for _, data in events)
+        self.size: int = sum(len(event[1]) for _, events, _ in parts for event in events)
         self.outcome: list[Appended] | Exception | None = None
         self.withdrawn: bool = False
         self._told = threading.Lock()
@@ -97,7 +113,8 @@ class Appending(Protocol[C_contra]):
 
         Returns:
             three numbers for each part: its first version, its first position and 0; or, where its request was refused,
-            0, which part of the request was the cause, from 1, and the version that this one's stream is at.
+            0, the number of the cause, and the version that its stream is at, or the position that is in its way. The
+            parts, the versions and the conditions of a request are numbered in this order, from 1.
         """
         ...
 
@@ -140,6 +157,7 @@ class Writer(Generic[C]):
 
         Raises:
             ConcurrencyError: a stream is at another version; nothing was written.
+            ConditionError: an event that a condition excludes is there; nothing was written.
             OutcomeUnknownError: the connection broke, and the database did not come back to say what became of it.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
@@ -284,7 +302,7 @@ def _tell(batch: Sequence[Request], found: Sequence[int]) -> int:
     at = last = 0
     for request in batch:
         appended: list[Appended] = []
-        refused: ConcurrencyError | None = None
+        refused: ConflictError | None = None
         for _, events, _ in request.parts:
             first_version, first_position, actual = found[at : at + 3]
             at += 3
@@ -293,7 +311,14 @@ def _tell(batch: Sequence[Request], found: Sequence[int]) -> int:
                 last = first_position + more
                 appended.append(Appended(first_version, first_version + more, first_position, last))
             else:
-                culprit, _, expected = request.parts[first_position - 1]
-                refused = ConcurrencyError(culprit, expected or 0, actual)
+                refused = _refused(request, first_position, actual)
         request.outcome = request.outcome or refused or appended
     return last
+
+
+def _refused(request: Request, number: int, actual: int) -> ConflictError:
+    """What stood against a request, by its number there."""
+    expected = [(stream, expected or 0) for stream, _, expected in request.parts] + [*request.versions]
+    if number <= len(expected):
+        return ConcurrencyError(*expected[number - 1], actual)
+    return ConditionError(request.conditions[number - len(expected) - 1][1], actual)

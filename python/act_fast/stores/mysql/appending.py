@@ -1,7 +1,8 @@
 """Appending to MySQL: the statements of a transaction. Functions in the database would need rights of their own.
 
 A single event goes in one packet: its statements hand on what they found in variables of the session. A batch takes two
-round trips: the first locks the log and reads, then this process decides, and the second writes and commits.
+round trips: the first locks the log and reads, then this process decides, and the second writes and commits. So does an
+event with tags, or with conditions.
 """
 
 import uuid
@@ -15,6 +16,7 @@ from pymysql.constants import ER
 from act_fast.errors import StoreError
 from act_fast.stores.database.plan import Plan, streams_of
 from act_fast.stores.database.writer import NEVER, Request
+from act_fast.stores.mysql.conditions import newest_by, newest_question
 from act_fast.stores.mysql.connections import Connection, Connections, code_of, run, send
 from act_fast.stores.mysql.event_rows import ROWS_MAX, inserts, start_of
 
@@ -87,7 +89,7 @@ class StatementAppending:
 
     def append(self, connection: Connection, writer: uuid.UUID, number: int, batch: Sequence[Request]) -> Sequence[int]:
         """Append requests in their order, each for itself; see `Appending`."""
-        alone = len(batch) == 1 and batch[0].events == 1 and len(batch[0].parts) == 1
+        alone = len(batch) == 1 and batch[0].plain and batch[0].events == 1 and len(batch[0].parts) == 1
         try:
             if alone:
                 return self._append_one(connection, str(writer), number, batch[0])
@@ -106,7 +108,7 @@ class StatementAppending:
         return isinstance(error, pymysql.Error) and code_of(error) in CLASH
 
     def _append_one(self, connection: Connection, writer: str, number: int, request: Request) -> Sequence[int]:
-        ((stream, ((name, data),), expected),) = request.parts
+        ((stream, ((name, data, *_),), expected),) = request.parts
         expected = NEVER if request.settled else expected
         event = (stream, name, data, request.meta, request.correlation, start_of(request.correlation))
         given = (writer, stream, number, expected, *event, stream, name, writer, number)
@@ -120,8 +122,10 @@ class StatementAppending:
         self, connection: Connection, writer: str, number: int, batch: Sequence[Request]
     ) -> Sequence[int]:
         streams = streams_of(batch)
-        _, ((head, created_us, moved),), ((known, outcome, now_us),), rows = run(
-            connection, self._lock + self._versions, (writer, streams[:ROWS_MAX])
+        conditions = [condition for request in batch for condition in request.conditions]
+        questions, given = newest_question(self._prefix, conditions)
+        _, ((head, created_us, moved),), ((known, outcome, now_us),), rows, *newest = run(
+            connection, self._lock + self._versions + questions, (writer, streams[:ROWS_MAX], *given)
         )
         found: dict[str, int] = dict(rows)
         for at in range(ROWS_MAX, len(streams), ROWS_MAX):
@@ -132,7 +136,7 @@ class StatementAppending:
             return _numbers(outcome)
         self._check_moved(moved)
         time_us = max(created_us, now_us)
-        plan = Plan(head, time_us, found)
+        plan = Plan(head, time_us, found, newest_by(conditions, newest))
         for request in batch:
             plan.take(request)
         told = " ".join(map(str, plan.outcome))

@@ -14,9 +14,6 @@ from act_fast.stores.mysql.connections import Connection, code_of, run
 
 __all__ = ["MIGRATIONS", "prepare", "prepare_reactions", "upgrade"]
 
-MIGRATIONS: Migrations = ()
-"""What leads from the tables of earlier versions to those below."""
-
 _LOCK_SECONDS: Final = 60
 _MYSQL_MIN: Final = (8, 0, 16)
 _MARIADB_MIN: Final = (10, 11)
@@ -50,6 +47,14 @@ _REACTIONS: Final = (
     """,
     "insert ignore into {schema}.reactions (one, number, mark, folded) values (1, 0, 0, 0)",
 )
+# The tags of all events, each with the positions where it is.
+_TAGS: Final = """
+create table if not exists {schema}.tags (
+    tag varbinary(512) not null,
+    position bigint not null,
+    primary key (tag, position)
+) engine = InnoDB row_format = dynamic
+"""
 _TABLES: Final = (
     """
     create table if not exists {schema}.events (
@@ -63,6 +68,7 @@ _TABLES: Final = (
         meta longblob not null,
         correlation longblob,
         correlation_start varbinary(64),
+        tags mediumtext character set utf8mb4 collate utf8mb4_bin,
         unique key by_stream (stream, version),
         key by_name (name, position),
         key by_correlation (correlation_start, position)
@@ -80,6 +86,7 @@ _TABLES: Final = (
         unique key by_position (first_position)
     ) engine = InnoDB row_format = dynamic
     """,
+    _TAGS,
     # How many events there are of each name, up to a position; `names` counts those that come after it.
     """
     create table if not exists {schema}.names (
@@ -133,9 +140,17 @@ _VIEW: Final = """
 create or replace view {schema}.readable_events as
     select position, convert(stream using utf8mb4) as stream, version, convert(name using utf8mb4) as name,
         date_add('1970-01-01 00:00:00.000000', interval created_us microsecond) as created,
-        convert(data using utf8mb4) as data, nullif(convert(meta using utf8mb4), '') as meta
+        convert(data using utf8mb4) as data, nullif(convert(meta using utf8mb4), '') as meta, tags
     from {schema}.events
 """
+
+MIGRATIONS: Migrations = (
+    (
+        "alter table {schema}.events add column tags mediumtext character set utf8mb4 collate utf8mb4_bin",
+        _TAGS,
+    ),
+)
+"""What leads from the tables of earlier versions to those that are made now."""
 
 
 def prepare(connection: Connection, prefix: str, store_id: str, create: bool) -> str:
@@ -192,7 +207,8 @@ def upgrade(connection: Connection, prefix: str) -> Upgraded:
             )
         for number, statements in steps_from(found[0], MIGRATIONS, _store(prefix)):
             for statement in statements:
-                run(connection, _named(statement, prefix))
+                _step(connection, _named(statement, prefix))
+            _make_view(connection, prefix)
             run(connection, f"update {prefix}_log set format = %s where one = 1", (number,))
     return Upgraded(found[0], _format())
 
@@ -234,12 +250,24 @@ def _create(connection: Connection, prefix: str, store_id: str) -> None:
     with _alone(connection, prefix):
         for statement in _TABLES:
             run(connection, _named(statement, prefix))
-        try:
-            run(connection, _named(_VIEW, prefix))
-        except pymysql.Error as error:
-            if code_of(error) not in (ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR):
-                raise  # only people look at it, and a user who may make tables may not be allowed to make views
+        _make_view(connection, prefix)
         run(connection, _named(_BEGIN, prefix), (_format(), store_id))
+
+
+def _step(connection: Connection, statement: str) -> None:
+    try:
+        run(connection, statement)
+    except pymysql.Error as error:
+        if code_of(error) != ER.DUP_FIELDNAME:
+            raise  # the column was added already, by an upgrade that failed after it
+
+
+def _make_view(connection: Connection, prefix: str) -> None:
+    try:
+        run(connection, _named(_VIEW, prefix))
+    except pymysql.Error as error:
+        if code_of(error) not in (ER.TABLEACCESS_DENIED_ERROR, ER.DBACCESS_DENIED_ERROR):
+            raise  # only people look at it, and a user who may make tables may not be allowed to make views
 
 
 @contextmanager

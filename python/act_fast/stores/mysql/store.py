@@ -14,6 +14,7 @@ from act_fast.stores.database.formats import Upgraded
 from act_fast.stores.database.news import News
 from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
 from act_fast.stores.database.writer import Writer
+from act_fast.stores.given import Guards
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.appending import NOW_US, StatementAppending
 from act_fast.stores.mysql.bounds import BisectBounds
@@ -127,17 +128,19 @@ class MySqlStore(DatabaseStore[Connection]):
         """All that the store holds, out and in as it stands, for the framework."""
         return MySqlTransfer(self._connections, self._store_id)
 
-    def _append_encoded(self, parts: Sequence[ProposedPart], meta: bytes, correlation: str | None) -> list[Appended]:
+    def _append_encoded(
+        self, parts: Sequence[ProposedPart], meta: bytes, correlation: str | None, guards: Guards | None = None
+    ) -> list[Appended]:
         packet_max = self._connections.packet_max
         found = None if correlation is None else correlation.encode()
         for stream, events, _ in parts:
-            for name, data, *_ in events:
-                if size_of(data, meta, found) > packet_max:
+            for name, data, *tags in events:
+                if size_of(data, meta, found, *tags) > packet_max:
                     raise ValidationError(
                         f"an event {name!r} of stream {stream!r} has {len(data)} bytes of data and {len(meta)} of meta,"
                         f" which is too large for this server: it must fit into max_allowed_packet ({packet_max}) twice"
                     )
-        return super()._append_encoded(parts, meta, correlation)
+        return super()._append_encoded(parts, meta, correlation, guards)
 
     def _count_names(self) -> None:
         self._connections.check()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, Final
 
-from act_fast._rows import CommitRow, UntaggedRow
+from act_fast._rows import CommitRow, JoinedRow
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import SnapshotRow, Take
 from act_fast.stores.database.lines import lines_of, packed, pages_of, unpacked
@@ -26,7 +26,7 @@ _PATIENT: Final = "set session wait_timeout = 28800, net_write_timeout = 600"
 """The other store may take its time."""
 
 _READ: Final = """
-select position, commit_position, stream, version, name, created_us, data, meta from {schema}.events
+select position, commit_position, stream, version, name, created_us, data, meta, tags from {schema}.events
     where position > %s and position <= %s order by position
 """
 _TORN: Final = """
@@ -63,7 +63,9 @@ class MySqlTransfer(DatabaseTransfer[Connection]):
             going = Going(begun_at, created_us)
 
             def take(rows: list[CommitRow]) -> None:
-                for statement, given in inserts(self._connections, ((*each[:8], going.on(each)) for each in rows)):
+                for statement, given in inserts(
+                    self._connections, ((*each[:8], going.on(each), each[8]) for each in rows)
+                ):
                     run(connection, statement, given)
 
             yield take
@@ -138,7 +140,7 @@ class MySqlTransfer(DatabaseTransfer[Connection]):
         ((number,),) = run(connection, lock.text)[-1]
         return int(number)
 
-    def _read(self, after: int, upto: int) -> Iterator[UntaggedRow]:
+    def _read(self, after: int, upto: int) -> Iterator[JoinedRow]:
         self._connections.check()
         read = self._connections.question(_READ).text
         with self._connections.asking(), closing(self._connections.new()) as connection:

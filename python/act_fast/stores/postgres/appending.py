@@ -1,4 +1,4 @@
-"""Appending to PostgreSQL: a function of the schema for any batch, and quicker ones for single events."""
+"""Appending to PostgreSQL: functions of the schema for any batch, and quicker ones for single events without tags."""
 
 import uuid
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Any, Final
 import psycopg
 
 from act_fast.stores.database.plan import streams_of
+from act_fast.stores.database.tags import joined, tags_of
 from act_fast.stores.database.writer import NEVER, Request
 from act_fast.stores.postgres.connections import Connections, Question
 from act_fast.stores.postgres.schema import DONE_BEFORE
@@ -19,12 +20,20 @@ _CLASH: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDet
 
 
 class FunctionAppending:
-    """One round trip for a batch: `append_one` for one event, `append_each` for one of many streams, `append_batch`."""
+    """One round trip for a batch: `append_one` for one event, `append_each` for one of many streams, `append_batch`.
+
+    Where there are tags, versions of other streams or conditions, it is `append_guarded`.
+    """
 
     def __init__(self, connections: Connections) -> None:
         self._append = connections.question(
             "select {schema}.append_batch(%b::uuid, %b::bigint, %b::bigint[], %b::text[], %b::bigint[], %b::bigint[],"
             " %b::text[], %b::bytea[], %b::bytea[], %b::bytea[])"
+        )
+        self._append_guarded = connections.question(
+            "select {schema}.append_guarded(%b::uuid, %b::bigint, %b::bigint[], %b::text[], %b::bigint[], %b::bigint[],"
+            " %b::text[], %b::bytea[], %b::text[], %b::bytea[], %b::bytea[], %b::bigint[], %b::text[], %b::bigint[],"
+            " %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[])"
         )
         self._append_one = connections.question(
             "select {schema}.append_one(%b::uuid, %b::bigint, %b::text, %b::bigint, %b::text, %b::bytea, %b::bytea,"
@@ -67,6 +76,8 @@ class FunctionAppending:
         return isinstance(error, _CLASH)
 
     def _statement(self, batch: Sequence[Request]) -> tuple[Question, tuple[Any, ...]]:
+        if not all(request.plain for request in batch):
+            return self._append_guarded, _guarded(batch)
         if all(request.events == 1 and len(request.parts) == 1 for request in batch):
             if len(batch) == 1:
                 return self._append_one, _single(batch[0])
@@ -81,7 +92,7 @@ def _in_columns(batch: Sequence[Request]) -> tuple[list[Any], ...]:
 
 
 def _single(request: Request) -> tuple[Any, ...]:
-    ((stream, ((name, data),), expected),) = request.parts
+    ((stream, ((name, data, *_),), expected),) = request.parts
     return stream, NEVER if request.settled else expected, name, data, request.meta, request.correlation
 
 
@@ -93,8 +104,29 @@ def _flat(batch: Sequence[Request]) -> tuple[list[Any], ...]:
         [stream for stream, _, _ in parts],
         [NEVER if request.settled else expected for request in batch for _, _, expected in request.parts],
         [len(each) for _, each, _ in parts],
-        [name for name, _ in events],
-        [data for _, data in events],
+        [event[0] for event in events],
+        [event[1] for event in events],
         [request.meta for request in batch],
         [request.correlation for request in batch],
+    )
+
+
+def _guarded(batch: Sequence[Request]) -> tuple[list[Any], ...]:
+    *parts, meta, correlations = _flat(batch)
+    versions = [version for request in batch for version in request.versions]
+    conditions = [condition for request in batch for condition in request.conditions]
+    items = [item for items, _ in conditions for item in items]
+    return (
+        *parts,
+        [joined(tags_of(event)) for request in batch for _, events, _ in request.parts for event in events],
+        meta,
+        correlations,
+        [len(request.versions) for request in batch],
+        [stream for stream, _ in versions],
+        [version for _, version in versions],
+        [len(request.conditions) for request in batch],
+        [after for _, after in conditions],
+        [len(items) for items, _ in conditions],
+        [joined(names) or "" for names, _ in items],
+        [joined(tags) or "" for _, tags in items],
     )

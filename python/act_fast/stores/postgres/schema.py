@@ -13,9 +13,6 @@ __all__ = ["DONE_BEFORE", "MIGRATIONS", "prepare", "prepare_reactions", "upgrade
 DONE_BEFORE: Final = "AF001"
 """The SQLSTATE for a batch that is not its writer's next."""
 
-MIGRATIONS: Migrations = ()
-"""What leads from the tables of earlier versions to those below."""
-
 _LOCK: Final = 0x6163745F66617374
 """The advisory lock under which tables are made: two programs may start at once."""
 
@@ -36,7 +33,7 @@ create table {schema}.log (
 ) with (fillfactor = 10);
 insert into {schema}.log (format, store_id, position, created_us) values ({format}, {store_id}, 0, 0);
 
--- commit_position is that of the commit's first event.
+-- commit_position is that of the commit's first event. tags are in lines.
 create table {schema}.events (
     position bigint primary key,
     commit_position bigint not null,
@@ -47,6 +44,7 @@ create table {schema}.events (
     data bytea not null,
     meta bytea not null,
     correlation bytea,
+    tags text collate "C",
     unique (stream, version)
 );
 create index events_by_name on {schema}.events (name, position);
@@ -92,13 +90,6 @@ create table {schema}.writers (
     outcome bigint[] not null,
     seen timestamptz not null
 ) with (fillfactor = 50);
-
--- For people: payloads as JSON, times as times.
-create view {schema}.readable_events as
-    select position, stream, version, name, to_timestamp(created_us / 1e6) as created,
-        convert_from(data, 'UTF8')::json as data,
-        case when meta = '' then null else convert_from(meta, 'UTF8')::json end as meta
-    from {schema}.events;
 
 create function {schema}.count_names() returns void language plpgsql as $body$
 declare
@@ -392,6 +383,204 @@ $body$;
 """
 
 
+# The tags of all events, each with the positions where it is, so that the newest behind a position is one look-up.
+_TAGS: Final = """
+create table {schema}.tags (
+    tag text collate "C" not null,
+    position bigint not null,
+    primary key (tag, position)
+);
+"""
+
+# For people: payloads as JSON, times as times.
+_READABLE: Final = """
+create or replace view {schema}.readable_events as
+    select position, stream, version, name, to_timestamp(created_us / 1e6) as created,
+        convert_from(data, 'UTF8')::json as data,
+        case when meta = '' then null else convert_from(meta, 'UTF8')::json end as meta,
+        string_to_array(tags, E'\\n') as tags
+    from {schema}.events
+"""
+
+# The position of the newest event, behind one position and up to another, that has one of the names and all of the
+# tags, each in lines; 0 if there is none. It goes down from one to the next, always to the newest at or below where it
+# stands: what is between is never looked at. The order leads to the index, whatever the statistics say.
+_NEWEST_MATCH: Final = """
+create function {schema}.newest_match(of_names text, of_tags text, behind bigint, upto bigint) returns bigint
+language plpgsql as $body$
+declare
+    all_names text[] := string_to_array(of_names, E'\\n'); all_tags text[] := string_to_array(of_tags, E'\\n');
+    at bigint := upto; begun_at bigint; nearest bigint; each text; found_tag text; found_name text; found_at bigint;
+begin
+    while at > behind loop
+        begun_at := null;
+        foreach each in array all_tags loop
+            select t.tag, t.position into found_tag, at from {schema}.tags as t
+                where (t.tag, t.position) <= (each, at) order by t.tag desc, t.position desc limit 1;
+            if found_tag is distinct from each or at <= behind then
+                return 0;
+            end if;
+            begun_at := coalesce(begun_at, at);
+        end loop;
+        if all_names <> '{{}}' then
+            nearest := 0;
+            foreach each in array all_names loop
+                select e.name, e.position into found_name, found_at from {schema}.events as e
+                    where (e.name, e.position) <= (each, at) order by e.name desc, e.position desc limit 1;
+                if found_name = each and found_at > nearest then
+                    nearest := found_at;
+                end if;
+            end loop;
+            begun_at := coalesce(begun_at, nearest);
+            at := nearest;
+        end if;
+        if at > behind and at = coalesce(begun_at, at) then
+            return at;
+        end if;
+    end loop;
+    return 0;
+end
+$body$;
+"""
+
+# The same as `append_batch` for requests with tags, with versions of other streams, or with conditions. The tags of an
+# event, and the names and tags of an item, are in lines. What was refused is numbered through the parts, the versions
+# and the conditions of its request; for a condition, the position that is in its way comes back.
+_APPEND_GUARDED: Final = """
+create function {schema}.append_guarded(
+    of_writer uuid, of_batch bigint,
+    all_parts bigint[], all_streams text[], all_expected bigint[], all_events bigint[],
+    all_names text[], all_data bytea[], all_tags text[], all_meta bytea[], all_correlations bytea[],
+    all_versions bigint[], version_streams text[], version_numbers bigint[],
+    all_conditions bigint[], condition_behind bigint[], condition_items bigint[], item_names text[], item_tags text[]
+) returns bigint[] language plpgsql
+set plan_cache_mode = force_generic_plan
+set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
+as $body$
+declare
+    head bigint; time_us bigint; refused bigint; at bigint; answer bigint[] := '{{}}';
+    part bigint := 0; until_part bigint; event bigint := 0; until_event bigint;
+    other bigint := 0; until_other bigint; condition bigint := 0; until_condition bigint; item bigint := 0;
+begin
+    select locked.head, locked.now_us into head, time_us from {schema}.lock_log(of_writer, of_batch) as locked;
+    for request in 1 .. array_length(all_parts, 1) loop
+        until_part := part + all_parts[request];
+        until_other := other + all_versions[request];
+        until_condition := condition + all_conditions[request];
+        until_event := event;
+        for k in part + 1 .. until_part loop
+            until_event := until_event + all_events[k];
+        end loop;
+        select given.k, given.version into refused, at from (
+            select k, each.expected, coalesce(s.version, 0)
+                + sum(each.events) over (partition by each.stream order by k) - each.events as version
+            from unnest(
+                all_streams[part + 1 : until_part], all_expected[part + 1 : until_part],
+                all_events[part + 1 : until_part]
+            ) with ordinality as each (stream, expected, events, k)
+            left join {schema}.streams as s on s.stream = each.stream
+        ) as given where given.expected <> given.version order by given.k limit 1;
+        if refused is null and until_other > other then
+            select all_parts[request] + each.k, coalesce(s.version, 0) into refused, at
+                from unnest(version_streams[other + 1 : until_other], version_numbers[other + 1 : until_other])
+                    with ordinality as each (stream, expected, k)
+                left join {schema}.streams as s on s.stream = each.stream
+                where each.expected <> coalesce(s.version, 0) order by each.k limit 1;
+        end if;
+        for c in condition + 1 .. until_condition loop
+            if refused is null then
+                at := 0;
+                for i in item + 1 .. item + condition_items[c] loop
+                    at := greatest(at, {schema}.newest_match(
+                        item_names[i], item_tags[i], greatest(at, condition_behind[c]), head));
+                end loop;
+                if at > 0 then
+                    refused := all_parts[request] + all_versions[request] + c - condition;
+                end if;
+            end if;
+            item := item + condition_items[c];
+        end loop;
+        if refused is not null then
+            for k in part + 1 .. until_part loop
+                answer := answer || array[0, refused, at];
+            end loop;
+        else
+            -- `earlier` is how many events of the request, `own` how many of the same stream come before this part.
+            with e as (
+                select * from unnest(
+                    all_names[event + 1 : until_event], all_data[event + 1 : until_event],
+                    all_tags[event + 1 : until_event]
+                ) with ordinality as e (name, data, tags, n)
+            ), p as (
+                select p.k, p.stream, p.events, coalesce(s.version, 0) as version,
+                    (sum(p.events) over (order by p.k) - p.events)::bigint as earlier,
+                    (sum(p.events) over (partition by p.stream order by p.k) - p.events)::bigint as own
+                from unnest(all_streams[part + 1 : until_part], all_events[part + 1 : until_part])
+                    with ordinality as p (stream, events, k)
+                left join {schema}.streams as s on s.stream = p.stream
+            ), written as (
+                insert into {schema}.events
+                    (position, commit_position, stream, version, name, created_us, data, meta, correlation, tags)
+                    select head + e.n, head + 1, p.stream, p.version + p.own + i, e.name, time_us, e.data,
+                        all_meta[request], all_correlations[request], e.tags
+                    from p cross join lateral generate_series(1, p.events) as i join e on e.n = p.earlier + i
+            ), tagged as (
+                insert into {schema}.tags (tag, position)
+                    select tag, head + e.n from e cross join lateral unnest(string_to_array(e.tags, E'\\n')) as tag
+            ), touched as (
+                insert into {schema}.streams as s
+                    select p.stream, sum(p.events), head + min(p.earlier) + 1, head + max(p.earlier + p.events),
+                        time_us, time_us, (array_agg(e.name order by p.k desc))[1]
+                    from p join e on e.n = p.earlier + p.events group by p.stream
+                    on conflict (stream) do update set version = s.version + excluded.version,
+                        last_position = excluded.last_position, last_us = excluded.last_us,
+                        last_name = excluded.last_name
+            )
+            select answer || array_agg(number order by p.k, j) into answer from p
+                cross join lateral unnest(array[p.version + p.own + 1, head + p.earlier + 1, 0])
+                    with ordinality as three (number, j);
+            head := head + until_event - event;
+        end if;
+        part := until_part;
+        other := until_other;
+        condition := until_condition;
+        event := until_event;
+    end loop;
+    update {schema}.log set position = head, created_us = time_us, writer = of_writer, batch = of_batch,
+        outcome = answer;
+    return answer;
+end
+$body$;
+"""
+
+# Whoever may use the events may use their tags.
+_TAGS_GRANTED: Final = """
+do $body$
+declare
+    granted record;
+begin
+    for granted in
+        select a.privilege_type as may, case a.grantee when 0 then 'public' else quote_ident(r.rolname) end as role
+        from pg_catalog.pg_class as c join pg_catalog.pg_namespace as n on n.oid = c.relnamespace
+            cross join lateral aclexplode(c.relacl) as a left join pg_catalog.pg_roles as r on r.oid = a.grantee
+        where n.nspname = {name} and c.relname = 'events' and a.grantee <> c.relowner
+            and a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+    loop
+        execute format('grant %s on {schema}.tags to %s', granted.may, granted.role);
+    end loop;
+end
+$body$
+"""
+
+MIGRATIONS: Migrations = (
+    (
+        'alter table {schema}.events add column tags text collate "C"',
+        *(_TAGS, _NEWEST_MATCH, _APPEND_GUARDED, _READABLE, _TAGS_GRANTED),
+    ),
+)
+"""What leads from the tables of earlier versions to those that are made now."""
+
+
 # What reactions have come to: lines of 64 bytes, by address, which the core's engine has on a mirror in the memory of
 # each process. What a process does is one change, of a number and a mark; the lines of changes are written as lines of
 # their own now and then, in pages. The row of `reactions` is the lock of them all, so appends go on.
@@ -416,6 +605,11 @@ create table {schema}.reaction_lines (
 ) with (fillfactor = 50);
 alter table {schema}.reaction_lines alter page set storage plain;
 """
+
+_PARTS: Final = (
+    *(_TABLES, _TAGS, _READABLE, _LOCK_LOG, _APPEND, _APPEND_ONE, _APPEND_EACH, _NEWEST_MATCH, _APPEND_GUARDED),
+    _REACTIONS,
+)
 
 
 def prepare(connection: Connection[Any], schema: str, store_id: str, create: bool) -> str:
@@ -459,7 +653,8 @@ def upgrade(connection: Connection[Any], schema: str) -> Upgraded:
             )
         for number, statements in steps_from(found[0], MIGRATIONS, _named(schema)):
             for statement in statements:
-                connection.execute(sql.SQL(statement).format(schema=sql.Identifier(schema)))
+                named = {"schema": sql.Identifier(schema), "name": sql.Literal(schema)}
+                connection.execute(sql.SQL(statement).format(**named))
             stepped = sql.SQL("update {}.log set format = %s").format(sql.Identifier(schema))
             connection.execute(stepped, (number,))
     return Upgraded(found[0], _format())
@@ -530,5 +725,5 @@ def _create(connection: Connection[Any], schema: str, store_id: str) -> None:
             there = connection.execute("select 1 from pg_catalog.pg_namespace where nspname = %s", (schema,)).fetchone()
             if there is None:  # in one that is there, a role may make tables without being allowed to make schemas
                 connection.execute(sql.SQL("create schema {schema}").format(**names))
-            for part in (_TABLES, _LOCK_LOG, _APPEND, _APPEND_ONE, _APPEND_EACH, _REACTIONS):
+            for part in _PARTS:
                 connection.execute(sql.SQL(part).format(**names))

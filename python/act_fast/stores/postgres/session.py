@@ -58,8 +58,8 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
         Args:
             statement: what is asked.
             given: the parameters.
-            bytes_max: if the last two columns of its rows, which are bytes, have so many together, the rest is not
-                waited for. The session is of no more use then.
+            bytes_max: for rows of events: if their data and meta have so many bytes together, the rest is not waited
+                for. The session is of no more use then.
         """
         with self._letting_go():
             values = _Values(given)
@@ -142,7 +142,7 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
                 rows += chunk
                 if bytes_max is not None:
                     for row in chunk:
-                        size += len(row[-1]) + len(row[-2])
+                        size += len(row[5]) + len(row[6])
                     if size >= bytes_max:
                         break
             elif result.status == ExecStatus.FATAL_ERROR:

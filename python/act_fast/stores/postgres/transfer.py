@@ -8,10 +8,11 @@ from typing import Any, Final
 
 from psycopg import Connection, capabilities, sql
 
-from act_fast._rows import CommitRow, UntaggedRow
+from act_fast._rows import CommitRow, JoinedRow
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import SnapshotRow, Take
 from act_fast.stores.database.lines import lines_of, packed, pages_of, unpacked
+from act_fast.stores.database.tags import joined
 from act_fast.stores.database.transfer import DatabaseTransfer, Going
 from act_fast.stores.postgres.connections import Connections
 from act_fast.stores.postgres.schema import prepare_reactions
@@ -28,15 +29,19 @@ _PATIENT: Final = "set local statement_timeout to 0; set local idle_in_transacti
 _CHUNK_ROWS: Final = 100
 """So many rows are in memory at a time besides the page; one by one takes twice as long."""
 
-_IN: Final = ("int8", "int8", "text", "int8", "text", "int8", "bytea", "bytea", "bytea")
+_IN: Final = ("int8", "int8", "text", "int8", "text", "int8", "bytea", "bytea", "bytea", "text")
 
 _READ: Final = """
-select position, commit_position, stream, version, name, created_us, data, meta from {schema}.events
+select position, commit_position, stream, version, name, created_us, data, meta, tags from {schema}.events
     where position > %s and position <= %s order by position
 """
 _WRITE: Final = """
-copy {schema}.events (position, commit_position, stream, version, name, created_us, data, meta, correlation)
+copy {schema}.events (position, commit_position, stream, version, name, created_us, data, meta, correlation, tags)
     from stdin (format binary)
+"""
+_TAGS: Final = r"""
+insert into {schema}.tags select tag, position from {schema}.events
+    cross join lateral unnest(string_to_array(tags, E'\n')) as tag where position > %s
 """
 _TORN: Final = """
 select a.stream from (
@@ -90,7 +95,7 @@ class PostgresTransfer(DatabaseTransfer[Session]):
 
                 def take(rows: list[CommitRow]) -> None:
                     for each in rows:
-                        copy.write_row((*each[:8], going.on(each)))
+                        copy.write_row((*each[:8], going.on(each), joined(each[8])))
 
                 yield take
             if going.position > begun_at:
@@ -179,7 +184,7 @@ class PostgresTransfer(DatabaseTransfer[Session]):
         )  # fmt: skip
         return [table for (table,) in there]
 
-    def _read(self, after: int, upto: int) -> Iterator[UntaggedRow]:
+    def _read(self, after: int, upto: int) -> Iterator[JoinedRow]:
         self._connections.check()
         size = _CHUNK_ROWS if capabilities.has_stream_chunked() else 1
         with self._connections.asking(), closing(self._connections.new()) as connection:
@@ -211,5 +216,6 @@ class PostgresTransfer(DatabaseTransfer[Session]):
         if torn is not None:
             raise ValidationError(f"the events copied to stream {torn[0]!r} do not go on where it ends")
         connection.execute(composed(_STREAMS), (begun_at,))
+        connection.execute(composed(_TAGS), (begun_at,))
         moved = composed("update {schema}.log set position = %s, created_us = %s")
         connection.execute(moved, (going.position, going.created_us))
