@@ -20,7 +20,7 @@ PRIVACY = EVENTS | {"_runtime", "_privacy"}
 STATES = EVENTS | {"_runtime", "_declared", "_states"}
 MODEL = STATES | {"stores", "_model"}
 LOADING = MODEL | {"_loading"}
-REACTIONS = STORES | {"_runtime", "_reactions"}
+REACTIONS = STORES | {"_runtime", "_timers", "_reactions"}
 WORKERS = REACTIONS | {"_workers"}
 DATABASES = {"stores.database", "stores.mysql", "stores.postgres"}
 EVERYTHING = (
@@ -46,6 +46,7 @@ FLOORS: dict[str, set[str]] = {
     "stores.mysql": STORES | {"_runtime", "stores.database"},
     "stores.postgres": STORES | {"_runtime", "stores.database"},
     "stores.replicated": STORES | {"_runtime", "stores.database", "stores.log", "stores.ordered"},
+    "_timers": STORES | {"_runtime"},
     "_declared": EVENTS,
     "_states": EVENTS | {"_runtime", "_declared"},
     "_model": MODEL - {"_model"},
@@ -53,7 +54,7 @@ FLOORS: dict[str, set[str]] = {
     "_reactions": REACTIONS - {"_reactions"},
     "_workers": REACTIONS,
     "_projections": WORKERS | {"_declared", "_states"},
-    "_sql": LOADING | {"_reactions"},
+    "_sql": LOADING | {"_reactions", "_timers"},
     "_app": EVERYTHING - {"_app"},
     ROOT: EVERYTHING,
     "testing": EVERYTHING | {ROOT},

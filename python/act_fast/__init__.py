@@ -43,6 +43,8 @@ from act_fast._states.reducer import Reducer, reducer
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
 from act_fast._states.view import Seen, View, at
+from act_fast._timers.facts import Ticked
+from act_fast._timers.timer import Timer
 from act_fast._workers.host import Host
 from act_fast.errors import (
     ActError,
@@ -220,6 +222,8 @@ __all__ = [
     "Tag",
     "TagKey",
     "Target",
+    "Ticked",
+    "Timer",
     "TrimmedError",
     "Unknown",
     "Upcast",

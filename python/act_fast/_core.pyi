@@ -303,6 +303,12 @@ class Log:
 
     @staticmethod
     def memory(segment_bytes: int, payload_max_bytes: int) -> Log: ...
+    def now_us(self) -> int:
+        """What time it is here, in µs since 1970."""
+
+    def advance(self, by_ms: int) -> None:
+        """Move the clock of a log in memory forward by so many ms."""
+
     @property
     def head(self) -> int: ...
     @property

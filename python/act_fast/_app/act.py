@@ -17,6 +17,8 @@ from act_fast._app.forgetting import ForgetReport, Forgetting, forget, look_up
 from act_fast._app.reaction_verbs import Reacts
 from act_fast._app.slice import Component
 from act_fast._app.telemetry import engine_class
+from act_fast._app.testing_verbs import Testing
+from act_fast._app.timer_verbs import Schedules
 from act_fast._checks import arguments
 from act_fast._checks.extras import need
 from act_fast._checks.plain_code import unplain
@@ -59,7 +61,7 @@ E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class Act(Reacts, Exchanges):
+class Act(Schedules, Reacts, Exchanges):
     """An app: a store, and the states whose events are in it. Any number of threads may use it at once.
 
         app = Act("bank.act", Account)
@@ -168,6 +170,8 @@ class Act(Reacts, Exchanges):
             DefinitionError: they conflict with those that are there; nothing was added.
         """
         self._engine.include(components, self._program.check)
+        if self._program.at_work:
+            self._take_timers(True)
         self._program.wake()
 
     def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Snapshot[S]:
@@ -528,6 +532,11 @@ class Act(Reacts, Exchanges):
             observer: called in the thread where it happened, after it has happened.
         """
         self._engine.observers.add(kind, observer)
+
+    @property
+    def testing(self) -> Testing:
+        """What tests may do with the time of an app whose store is in memory."""
+        return Testing(self._program, self.settle)
 
     def cache_info(self) -> CacheInfo:
         """Hits, misses and size of the cache of live states."""

@@ -15,6 +15,7 @@ from act_fast._app.act import Act
 from act_fast._app.address import Address
 from act_fast._app.async_exchange_verbs import AsyncExchanges
 from act_fast._app.async_reaction_verbs import AsyncReacts
+from act_fast._app.async_timer_verbs import AsyncSchedules
 from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction
 from act_fast._app.forgetting import ForgetReport
 from act_fast._app.slice import Component
@@ -57,7 +58,7 @@ _PAGE = 100
 _LONG_MAX = 1000
 
 
-class AsyncAct(AsyncReacts, AsyncExchanges):
+class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges):
     """An `Act` whose verbs are awaited.
 
     The `Act` inside does the work, on threads, so neither a flush nor a long replay blocks the event loop. Cancelling a

@@ -26,6 +26,7 @@ from act_fast._model.model import Model
 from act_fast._model.registry import Registry
 from act_fast._privacy.vault import Vault
 from act_fast._rows import Progress
+from act_fast._runtime.backoff import Backoff
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
@@ -44,6 +45,7 @@ from act_fast.errors import (
 from act_fast.stores.conditions import check_names
 from act_fast.stores.once import Repeated
 from act_fast.stores.port import Store
+from act_fast.stores.values import Append
 
 if TYPE_CHECKING:
     from act_fast._sql.library import Library
@@ -53,6 +55,8 @@ __all__ = ["Engine"]
 S = TypeVar("S", bound=State)
 
 _TURNS: Final = 64
+_ATTEMPTS_BESIDE: Final = 10
+_BACKOFF_BESIDE: Final = Backoff(first=0.002, longest=0.2, jitter=1.0)
 _nobody: Final = Ambient()
 
 
@@ -180,6 +184,33 @@ class Engine:
         if appended:
             return self._finish(loader, model, stream, done, appended)
         return self._snapshot(loader, model, stream, done)
+
+    def do_beside(
+        self, action: Action[S, Any, Any], stream: str, values: tuple[Any, ...], actor: Actor | None, beside: Append
+    ) -> None:
+        """Do an action, and append something to another stream in the same commit; that alone if it decides nothing.
+
+        Raises:
+            ConcurrencyError: the other stream is at another version, or the action's own has changed too often.
+        """
+        model, here = self.registry.model_for(action), ambient.get() or _nobody
+        request = Request(model, action, stream, values, here, here.actor if actor is None else actor, None)
+        loader = self._current().carrying(beside)
+        for attempt in range(_ATTEMPTS_BESIDE):
+            if attempt:
+                time.sleep(_BACKOFF_BESIDE.wait(attempt))
+            try:
+                done, appended = self._attempt(request, loader)
+                break
+            except ConcurrencyError as conflict:
+                self._lost(action)
+                if conflict.stream != stream or attempt == _ATTEMPTS_BESIDE - 1:
+                    raise
+        if appended:
+            self._finish(loader, model, stream, done, appended)
+        else:
+            meta = decode_meta(self._meta(action.place, stream, request.here, request.actor))
+            loader.store.append_many([beside], meta=meta)
 
     def load(
         self,

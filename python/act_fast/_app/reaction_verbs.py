@@ -16,6 +16,7 @@ from act_fast._reactions.skipped import Skipped, operator, skip, skipped
 from act_fast._reactions.targets import Cursor, Names, Target, cursors, selection, targets
 from act_fast._rows import Progress
 from act_fast._states.snapshot import Snapshot
+from act_fast._timers.facts import is_own
 from act_fast._workers.host import Host
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
@@ -50,7 +51,7 @@ class Reacts(Declares):
     @property
     def reactions(self) -> Sequence[Reaction]:
         """The reactions of the app, including those of its components."""
-        return self._program.catalog().reactions
+        return tuple(each for each in self._program.catalog().reactions if not is_own(each.name))
 
     @property
     def lanes(self) -> Mapping[str, Lane]:
@@ -64,6 +65,7 @@ class Reacts(Declares):
             limit: look at no more than this many events; None: at all of them.
         """
         limit = arguments.optional_count("limit", limit)
+        self._take_timers(False)
         return self._program.apart(lambda: self._program.correlate(limit))
 
     def drain(
@@ -181,7 +183,7 @@ class Reacts(Declares):
 
     def cursors(self) -> list[Cursor]:
         """How far each reaction of the store has been correlated."""
-        return cursors(self._program.port())
+        return [each for each in cursors(self._program.port()) if not is_own(each.reaction)]
 
     def reset(
         self,
@@ -353,12 +355,16 @@ class Reacts(Declares):
     def _act(self) -> Source:
         raise NotImplementedError
 
+    def _take_timers(self, at_work: bool) -> None:
+        raise NotImplementedError
+
     @property
     def _components(self) -> Sequence[object]:
         raise NotImplementedError
 
     def _drain(self, host: Host, limit: int | None, lanes: Sequence[str] | None, concurrency: int) -> Drained:
         limit = arguments.optional_count("limit", limit)
+        self._take_timers(False)
         return self._program.apart(lambda: self._drain_once(self._cycle(host, lanes, concurrency), limit))
 
     def _drain_once(self, cycle: "Cycle", limit: int | None) -> Drained:
@@ -384,6 +390,7 @@ class Reacts(Declares):
         raising = self._program.settle_raises if raises is None else arguments.flag("raises", raises)
         from act_fast._workers.settle import settle, settle_or_raise
 
+        self._take_timers(False)
         verb = settle_or_raise if raising else settle
         return self._program.apart(lambda: verb(self._cycle(host, lanes, concurrency), passes, named))
 
@@ -392,6 +399,7 @@ class Reacts(Declares):
 
         seconds = arguments.milliseconds("grace", grace) / 1000
         crew = _crew_size(concurrency)
+        self._take_timers(True)
         named = None if lanes is None else list(lanes)
         return Worker(self._program, host, lambda: self._lanes(lanes), crew, seconds, named)
 

@@ -9,6 +9,7 @@ from act_fast.errors import MissingExtraError
 __all__ = ["has", "missing", "need"]
 
 _EXTRAS: Final = {
+    "cronsim": "cron",
     "cryptography": "privacy",
     "duckdb": "sql",
     "fsspec": "sql",

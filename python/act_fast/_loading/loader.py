@@ -1,18 +1,21 @@
 """Loading: from the nearest state at hand, live or stored, to the state that is asked for."""
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Generic, TypeVar
 
 import msgspec
 
+from act_fast._core import Appended
 from act_fast._events.codec import Codec
 from act_fast._events.committed import Committed
 from act_fast._events.event import CLOSED, Event
 from act_fast._events.meta import Meta, decode_meta
 from act_fast._loading.cache import Cache, Entry
 from act_fast._model.model import Model
+from act_fast._rows import EventPair
 from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._states.state import State
@@ -21,6 +24,7 @@ from act_fast.stores.capabilities import is_distant, log_mark_of, pinned_to_log
 from act_fast.stores.port import Store
 from act_fast.stores.rows import REPLACED, committed, pages_of, port_to
 from act_fast.stores.time_travel import version_before
+from act_fast.stores.values import Append
 
 __all__ = ["Loaded", "Loader"]
 
@@ -80,6 +84,19 @@ class Loader:
         if not entry.closed and (spoilt or (held is None and start is not None and self._far(model, replayed))):
             self._replace(model, stream, entry)
         return Loaded(entry, replayed, held is not None)
+
+    def carrying(self, beside: Append) -> "Loader":
+        """The same, whose appends carry something for another stream in the same commit."""
+        other = copy.copy(self)
+
+        def append(
+            stream: str, events: Sequence[EventPair], expected_version: int | None = None, meta: bytes | None = None
+        ) -> Appended:
+            both = [Append(stream, events, expected_version), beside]
+            return self.store.append_many(both, meta=decode_meta(meta or b""))[0]
+
+        other.append = append
+        return other
 
     def at_hand(self, model: Model[S], stream: str) -> Entry[S] | None:
         """The state that the cache holds, which may be an old one."""

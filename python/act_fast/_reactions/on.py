@@ -1,14 +1,25 @@
 """`on`: how you add reactions to apps and slices."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._reactions.lane import DEFAULT_LANE
-from act_fast._reactions.reaction import DEFAULT_BACKOFF, Defer, Reaction, Start, To, check_events, reaction_of
+from act_fast._reactions.reaction import (
+    DEFAULT_BACKOFF,
+    Defer,
+    Reaction,
+    Start,
+    To,
+    check_events,
+    name_of,
+    reaction_of,
+)
 from act_fast._runtime.backoff import Backoff
+from act_fast._timers.facts import Ticked, ticked_as
+from act_fast._timers.recurrence import Missed, recurrence_of
 
 __all__ = ["Declares"]
 
@@ -140,6 +151,68 @@ class Declares:
                 defer=defer,
                 start=start,
                 name=name,
+            )
+            self._declare(reaction)
+            return handler
+
+        return decorate
+
+    def every(
+        self,
+        when: str | timedelta,
+        /,
+        *,
+        tz: str | tzinfo | None = None,
+        missed: Missed = "once",
+        lane: str = DEFAULT_LANE,
+        priority: int = 0,
+        retries: int = 3,
+        backoff: float | Backoff = DEFAULT_BACKOFF,
+        block: bool = True,
+        name: str | None = None,
+    ) -> On[Ticked]:
+        """Call a function at each moment that a cron expression names, or at a fixed interval.
+
+            @app.every("0 3 * * *", tz="Europe/Berlin")
+            def tidy_up(tick: Committed[Ticked]) -> None: ...
+
+        The workers of the store see to it: the first one to notice that a moment has come appends a `Ticked`, once,
+        however many there are. The function is a reaction to these events, on a target that has the reaction's name:
+        ticks are handled in order, at least once each, retried and blocked like any other event. `tick.data.due` is the
+        moment.
+
+        Args:
+            when: `"minute hour day-of-month month day-of-week"`, or a timedelta of at least a second.
+            tz: the time zone that the expression is meant in, such as `"Europe/Berlin"`; by default UTC.
+            missed: what becomes of moments that pass while no worker is running. `"once"`: the next worker makes up for
+                them with one tick, for the last of them; `tick.data.missed` says how many came before. `"each"`: it
+                makes up for each of them.
+            lane: as for `on`.
+            priority: as for `on`.
+            retries: as for `on`.
+            backoff: as for `on`.
+            block: as for `on`.
+            name: as for `on`; the ticks are stored under it, too.
+
+        Raises:
+            DefinitionError: the function's parameters are wrong, or an option is not valid.
+            MissingExtraError: cron expressions need the extra `cron`.
+        """
+        recurrence = recurrence_of("@app.every", when, tz, missed)
+
+        def decorate(handler: Any) -> Any:
+            found = name_of(handler, name)
+            reaction = reaction_of(
+                handler,
+                [ticked_as(found)],
+                to=found.replace("{", "{{").replace("}", "}}"),
+                lane=lane,
+                priority=priority,
+                retries=retries,
+                backoff=backoff,
+                block=block,
+                name=found,
+                recurrence=recurrence,
             )
             self._declare(reaction)
             return handler

@@ -17,9 +17,20 @@ from act_fast._events.event import Event
 from act_fast._reactions.lane import DEFAULT_LANE
 from act_fast._reactions.template import TARGET_BYTES_MAX, template_pieces
 from act_fast._runtime.backoff import Backoff, backoff_of
+from act_fast._timers.recurrence import Recurrence
 from act_fast.errors import DefinitionError
 
-__all__ = ["DEFAULT_BACKOFF", "Defer", "Reaction", "Start", "To", "check_derived", "check_events", "reaction_of"]
+__all__ = [
+    "DEFAULT_BACKOFF",
+    "Defer",
+    "Reaction",
+    "Start",
+    "To",
+    "check_derived",
+    "check_events",
+    "name_of",
+    "reaction_of",
+]
 
 Start: TypeAlias = Literal["beginning", "now"]
 To: TypeAlias = str | Callable[[Committed[Any]], str | Iterable[str] | None]
@@ -50,6 +61,7 @@ class Reaction(msgspec.Struct, frozen=True, eq=False):
         block: whether a target is blocked when an event has failed so often; otherwise it is tried forever.
         defer: how long after its time an event is handled, or a function that says when; None: at once.
         start: whether it sees what happened before it was first known.
+        recurrence: when it is to be called again and again, if its events are the ticks of that.
     """
 
     name: str
@@ -68,6 +80,7 @@ class Reaction(msgspec.Struct, frozen=True, eq=False):
     block: bool
     defer: Defer | None
     start: Start
+    recurrence: Recurrence | None = None
 
 
 def reaction_of(
@@ -86,6 +99,7 @@ def reaction_of(
     name: str | None = None,
     batch: bool = False,
     derived: bool = True,
+    recurrence: Recurrence | None = None,
 ) -> Reaction:
     """A reaction, checked. With `derived`, a base class needs the events that derive from it named too.
 
@@ -126,7 +140,13 @@ def reaction_of(
         block=arguments.flag(f"{place}: block=", block),
         defer=_defer(place, defer),
         start=_start(place, start),
+        recurrence=recurrence,
     )
+
+
+def name_of(handler: Callable[..., object], given: str | None) -> str:
+    """The name that a reaction has."""
+    return _name(_place(handler), handler, given)
 
 
 def check_events(decorator: str, events: Iterable[object]) -> None:

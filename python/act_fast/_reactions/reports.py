@@ -73,6 +73,15 @@ class Settled(msgspec.Struct, frozen=True):
     drained: Drained
     stopped: bool = False
 
+    def and_then(self, other: "Settled") -> "Settled":
+        """This, and then another one."""
+        return Settled(
+            self.passes + other.passes,
+            self.correlation.and_then(other.correlation),
+            self.drained.and_then(other.drained),
+            self.stopped or other.stopped,
+        )
+
 
 class Ran(msgspec.Struct, frozen=True):
     """What `run` has done until it was stopped.

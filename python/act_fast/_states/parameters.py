@@ -74,6 +74,27 @@ class Parameters:
         named = dict(zip(self.names[self.positional :], values[self.positional :], strict=True))
         return function(state, *values[: self.positional], **named)
 
+    def stored(self, values: tuple[Any, ...]) -> dict[str, Any]:
+        """What `bind` gave, by name, as JSON has it.
+
+        Raises:
+            ValidationError: an argument cannot be stored. Carries no value.
+        """
+        self.check_storable(values)
+        found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(dict(zip(self.names, values, strict=True))))
+        return found
+
+    def restored(self, stored: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The arguments that were stored once.
+
+        Raises:
+            ValidationError: they are not what the action takes by now. Carries no value.
+        """
+        try:
+            return astuple(msgspec.json.decode(msgspec.json.encode(stored), type=self.shape))
+        except msgspec.ValidationError as error:
+            raise ValidationError(f"{self._place}: {self._explain(error)}") from None
+
     def check_storable(self, values: tuple[Any, ...]) -> None:
         """Refuse arguments that are of their types but not to be stored: not a number, half a character.
 

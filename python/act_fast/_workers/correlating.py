@@ -1,7 +1,6 @@
 """Finding the targets of new events, and what becomes of a reaction when they cannot be found."""
 
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from act_fast._checks.error_text import error_text
@@ -22,7 +21,9 @@ class _Undecodable(NonRetryableError):
     """The event itself cannot be read, so trying again changes nothing."""
 
 
-def correlate(port: ReactionPort, catalog: Catalog, observers: Observers, limit: int) -> Correlation:
+def correlate(
+    port: ReactionPort, catalog: Catalog, observers: Observers, now_us: Callable[[], int], limit: int
+) -> Correlation:
     """Read up to `limit` new events for the reactions that are furthest behind.
 
     A reaction whose targets cannot be found for an event holds before it: what comes before is correlated, and the
@@ -34,9 +35,9 @@ def correlate(port: ReactionPort, catalog: Catalog, observers: Observers, limit:
         more = port.resolve(reaction, from_, to if failure is None else failure[0] - 1, found)
         subscribed, marked = subscribed + more[0], marked + more[1]
         if failure is not None:
-            _hold(port, catalog, observers, reaction, *failure)
+            _hold(port, catalog, observers, now_us, reaction, *failure)
     for reaction, position, error in failed:
-        _hold(port, catalog, observers, reaction, position, DefinitionError(error))
+        _hold(port, catalog, observers, now_us, reaction, position, DefinitionError(error))
     return Correlation(examined, subscribed, marked, caught_up)
 
 
@@ -69,7 +70,13 @@ def _is_failure(error: BaseException) -> bool:
 
 
 def _hold(
-    port: ReactionPort, catalog: Catalog, observers: Observers, number: int, position: int, error: BaseException
+    port: ReactionPort,
+    catalog: Catalog,
+    observers: Observers,
+    now_us: Callable[[], int],
+    number: int,
+    position: int,
+    error: BaseException,
 ) -> None:
     """Let a reaction hold before an event: until it is tried again, or, after its last retry, until it is unblocked."""
     reaction = catalog.reactions[number]
@@ -80,7 +87,7 @@ def _hold(
     if not blocked:
         wait_ms = int(reaction.backoff.wait(attempts) * 1000)
         # One that is never blocked must not be tried again without any pause.
-        due_ms = time.time_ns() // 1_000_000 + (wait_ms if reaction.block else max(wait_ms, 1))
+        due_ms = now_us() // 1000 + (wait_ms if reaction.block else max(wait_ms, 1))
     held = port.hold(number, position, attempts, due_ms, text)
     observers.fail_delivery(
         f"finding the targets of the event at position {position}",

@@ -79,7 +79,9 @@ class Cycle:
         until = time.monotonic() + _SLICE_SECONDS
         for lease in leases:
             lease.until = until
-        return Batch(leases, Handling(self.program.steps(self._host), self._actor, self.program.observers))
+        return Batch(
+            leases, Handling(self.program.steps(self._host), self._actor, self.program.observers, self.program.now_us)
+        )
 
     def handle(self, leases: Sequence[Lease]) -> Drained:
         """Handle leases and finish them together; a single one in the thread that drains."""

@@ -9,7 +9,7 @@ from operator import itemgetter
 from typing import Any, Final, TypeAlias
 
 from act_fast._checks.error_text import error_text
-from act_fast._checks.moments import EPOCH, moment
+from act_fast._checks.moments import EPOCH, machine_us, moment
 from act_fast._checks.plain_code import called, discard, is_failure, is_unrun
 from act_fast._events.committed import Committed
 from act_fast._events.context import Reacting, ambient
@@ -44,12 +44,16 @@ class Handling:
         steps: the reactions.
         actor: in whose name handlers do what they do.
         observers: who is told of what fails.
+        now_us: what time it is, in µs since 1970.
     """
 
-    def __init__(self, steps: Steps, actor: Actor | None, observers: Observers) -> None:
+    def __init__(
+        self, steps: Steps, actor: Actor | None, observers: Observers, now_us: Callable[[], int] = machine_us
+    ) -> None:
         self.steps = steps
         self.actor = actor
         self.observers = observers
+        self.now_us = now_us
         # What the events of one commit share: its time, and of its meta what cannot change.
         self._created: tuple[int, datetime] = (0, EPOCH)
         self._meta: tuple[bytes, Meta] = (b"", Meta())
@@ -235,7 +239,7 @@ class Handling:
             self._failed(lease, step, events[handled].position, partly.error, partly.missing)
             return
         lease.then, lease.error = "defer", f"waiting: {error_text(partly.error)}"
-        lease.due_ms = time.time_ns() // 1_000_000 + int(_BUSY_BACKOFF.wait(partly.busy) * 1000)
+        lease.due_ms = self.now_us() // 1000 + int(_BUSY_BACKOFF.wait(partly.busy) * 1000)
         if partly.busy == 1:
             log.warning("%r waits until it can go on: %s", lease.name, error_text(partly.error))
 
@@ -292,7 +296,7 @@ class Handling:
     def _deferred(self, lease: Lease, numbers: list[int], row: Row, event: Committed[Any]) -> bool:
         own = [self.steps.all[number].due_us for number in numbers]
         due_us = max((due(self._again(row, event)) for due in own if due), default=0)
-        if due_us <= time.time_ns() // 1000:
+        if due_us <= self.now_us():
             return False
         lease.then, lease.due_ms = "defer", -(-due_us // 1000)
         return True
@@ -323,14 +327,14 @@ class Handling:
             lease.then = "block"
         else:
             lease.then = "retry"
-            lease.due_ms = time.time_ns() // 1_000_000 + _wait_ms(reaction.backoff.wait(attempts), error)
+            lease.due_ms = self.now_us() // 1000 + _wait_ms(reaction.backoff.wait(attempts), error)
         row = next(each for each in lease.rows if each[0] == position)
         where = f"that is version {row[2]} of stream {row[1]!r}, attempt {attempts} of {reaction.retries + 1}"
         self.observers.fail_delivery(
             f"reaction {reaction.name!r} on {lease.name!r} at position {position}",
             error,
             target=lease.name,
-            then=where if lease.then == "block" else f"{where}; the next one is {_when(lease.due_ms)}",
+            then=where if lease.then == "block" else f"{where}; the next one is {_when(lease.due_ms, self.now_us())}",
         )
 
 
@@ -341,8 +345,8 @@ def _wait_ms(backoff: float, error: BaseException) -> int:
     return int((min(asked, _RETRY_AFTER_MAX_S) if known else backoff) * 1000)
 
 
-def _when(due_ms: int) -> str:
-    seconds = max(0.0, due_ms / 1000 - time.time())
+def _when(due_ms: int, now_us: int) -> str:
+    seconds = max(0.0, due_ms / 1000 - now_us / 1e6)
     return f"in {seconds:,.1f} seconds"
 
 

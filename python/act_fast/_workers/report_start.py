@@ -2,6 +2,7 @@
 
 from act_fast._reactions.reaction import Reaction
 from act_fast._runtime.logger import log
+from act_fast._timers.facts import is_own
 from act_fast._workers.runner import Program
 from act_fast.stores.reaction_port import reactions_of
 
@@ -24,9 +25,9 @@ def _report(program: Program) -> None:
         port.close()
     reactions = program.catalog().reactions
     for reaction in reactions:
-        if reaction.name not in known:
+        if reaction.name not in known and not is_own(reaction.name):
             _report_new(program, reaction)
-    for name in sorted(known - {each.name for each in reactions}):
+    for name in sorted(each for each in known - {one.name for one in reactions} if not is_own(each)):
         log.warning(
             "reaction %r is known to this store, but this program has no code for it: if it was renamed, give it its"
             " old name with name=%r, since under a new name it starts over; if it was removed, forget it"

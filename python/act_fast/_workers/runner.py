@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
+from act_fast._checks.moments import machine_us
 from act_fast._reactions.catalog import Catalog, Definitions, lanes_in, reactions_in
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reaction import Reaction
@@ -18,7 +19,9 @@ from act_fast._runtime.event_loop import LoopThread
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.interactive import called_alike, is_interactive, note
 from act_fast._runtime.observers import Observers
-from act_fast.errors import StoreClosedError, StoreLockedError
+from act_fast._timers.ticker import Ticker
+from act_fast.errors import StoreClosedError, StoreLockedError, ValidationError
+from act_fast.stores.capabilities import clock_of
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import ReactionPort, member_of, reactions_of
 
@@ -88,6 +91,7 @@ class Program:
         timing: is told of each lease that was finished: its reaction, the seconds that its events took, how many.
         settle_raises: whether `settle` raises what failed, unless it is told otherwise.
         debug: whether a handler that returns something is refused.
+        now_us: what time it is where the events are, in µs since 1970.
     """
 
     def __init__(
@@ -102,12 +106,15 @@ class Program:
         self.timing: Callable[[str, float, int], object] | None = None
         self.settle_raises = False
         self.debug = False
+        clock = clock_of(store)
+        self.now_us: Callable[[], int] = machine_us if clock is None else clock.now_us
         self._registry = registry
         self._own: list[Reaction] = []
         self._lock = threading.RLock()
         self._correlating = threading.Lock()
         self._joining = threading.Lock()
         self._catalog: Catalog | None = None
+        self._ticker: tuple[Catalog, Ticker] | None = None
         self._steps: Steps | None = None
         self._port: ReactionPort | None = None
         self._renewer: Renewer | None = None
@@ -243,11 +250,35 @@ class Program:
         port = self.port()
         done = Correlation(caught_up=False)
         with self._correlating:
+            self._ticking().tick()
             while not done.caught_up and (limit is None or done.examined < limit):
                 check_interrupted()
                 left = _CHUNK_EVENTS if limit is None else min(limit - done.examined, _CHUNK_EVENTS)
-                done = done.and_then(correlate(port, self.catalog(), self.observers, left))
+                done = done.and_then(correlate(port, self.catalog(), self.observers, self.now_us, left))
         return done
+
+    def _ticking(self) -> Ticker:
+        """What appends the ticks of reactions that recur."""
+        catalog = self.catalog()
+        if self._ticker is None or self._ticker[0] is not catalog:
+            recurring = [(each.name, each.recurrence) for each in catalog.reactions if each.recurrence is not None]
+            self._ticker = catalog, Ticker(self.store, self.now_us, recurring)
+        return self._ticker[1]
+
+    def next_ms(self, port: ReactionPort) -> int | None:
+        """How many ms until a lease ends, a retry, a deferral or a tick is due; None when nothing waits."""
+        waits = (port.next_ms(), self._ticking().next_ms())
+        return min((each for each in waits if each is not None), default=None)
+
+    def unblock_if_known(self, target: str) -> None:
+        """Let a target go on, if it is blocked."""
+        with suppress(ValidationError):  # there is none yet
+            self.port().unblock([target])
+
+    @property
+    def at_work(self) -> bool:
+        """Whether a worker is running."""
+        return bool(self._workers)
 
     @property
     def closed(self) -> bool:

@@ -242,7 +242,7 @@ class LaneLoop:
     def _sleep(self, port: ReactionPort, seen: int) -> None:
         """Sleep until there is news, or the next target's time has come by the clock that it waits for."""
         while not self._stop.asked:
-            due_ms = port.next_ms()
+            due_ms = self._program.next_ms(port)
             nap_ms = None if due_ms is None else min(due_ms, _LOOK_MS)
             if port.wait_news(seen, nap_ms) != seen or nap_ms == due_ms:
                 return

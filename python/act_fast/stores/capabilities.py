@@ -1,8 +1,8 @@
 """What a store can do beyond the protocol: each capability is asked of the store, and may be lacking.
 
-A store offers `rows`, `replay_groups`, `columns`, `transfer`, `pinned`, `log_mark` and `keys` by a method of that name.
-Where the method is missing or answers None, the framework uses the verbs of the protocol instead, or says that the
-store cannot do what was asked.
+A store offers `rows`, `replay_groups`, `columns`, `transfer`, `pinned`, `log_mark`, `keys` and `clock` by a method of
+that name. Where the method is missing or answers None, the framework uses the verbs of the protocol instead, or says
+that the store cannot do what was asked.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,6 +18,7 @@ from act_fast.stores.port import Store
 
 __all__ = [
     "PAGE_ROWS",
+    "Clock",
     "ColumnReader",
     "Encoded",
     "Keys",
@@ -27,6 +28,7 @@ __all__ = [
     "SnapshotRow",
     "Take",
     "Transfer",
+    "clock_of",
     "columns_of",
     "cut",
     "is_copied",
@@ -95,6 +97,18 @@ class Keys(Protocol):
         Raises:
             Repeated: the key was used before; nothing was written.
         """
+        ...
+
+
+class Clock(Protocol):
+    """The clock of a store whose time a test may move."""
+
+    def now_us(self) -> int:
+        """What time it is, in µs since 1970."""
+        ...
+
+    def advance(self, by_ms: int) -> None:
+        """Move it forward, and wake all who wait for a time."""
         ...
 
 
@@ -324,6 +338,12 @@ def cut(log: ColumnReader, filter: Filter) -> Filter:
     end = log.head + 1
     before = filter.get("before")
     return {**filter, "before": end if before is None else min(before, end)}
+
+
+def clock_of(store: object) -> Clock | None:
+    """The clock that a test may move; None where time passes as it does on the machine."""
+    found: Clock | None = _asked(store, "clock")
+    return found
 
 
 def pinned_to_log(store: Store) -> Store:

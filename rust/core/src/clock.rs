@@ -1,6 +1,8 @@
 //! What time it is.
 
 use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use act_fast_sys::uptime_ms;
@@ -33,5 +35,38 @@ impl Clock for MachineClock {
     fn now_ms(&self) -> u64 {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// The machine's clocks, moved forward by as much as a test has said.
+#[derive(Debug, Default)]
+pub struct MovedClock {
+    forward_ms: AtomicU64,
+}
+
+impl MovedClock {
+    /// Move on by so many ms.
+    pub(crate) fn advance(&self, by_ms: u64) {
+        let _ = self.forward_ms.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| Some(now.saturating_add(by_ms)));
+    }
+
+    /// µs since 1970.
+    #[inline]
+    pub(crate) fn now_us(&self) -> i64 {
+        now_us().saturating_add_unsigned(self.forward_ms().saturating_mul(1000))
+    }
+
+    fn forward_ms(&self) -> u64 {
+        self.forward_ms.load(Ordering::Relaxed)
+    }
+}
+
+impl Clock for Arc<MovedClock> {
+    fn uptime_ms(&self) -> u64 {
+        MachineClock.uptime_ms().saturating_add(self.forward_ms())
+    }
+
+    fn now_ms(&self) -> u64 {
+        MachineClock.now_ms().saturating_add(self.forward_ms())
     }
 }

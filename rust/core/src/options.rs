@@ -56,6 +56,8 @@ pub struct Options {
     pub read_only: bool,
     /// Make the store where there is none.
     pub create: bool,
+    /// Whether tests may move the clock forward.
+    pub movable_clock: bool,
 }
 
 /// The smallest log file.
@@ -73,6 +75,7 @@ impl Default for Options {
             payload_max_bytes: 16 << 20,
             read_only: false,
             create: true,
+            movable_clock: false,
         }
     }
 }

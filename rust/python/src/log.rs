@@ -105,6 +105,7 @@ impl Log {
             payload_max_bytes,
             read_only,
             create,
+            movable_clock: false,
         };
         Self::start(py, Arc::new(RealDisk::new(&path)), options)
     }
@@ -223,8 +224,24 @@ impl Log {
     /// Open a store in anonymous memory.
     #[staticmethod]
     fn memory(py: Python<'_>, segment_bytes: u64, payload_max_bytes: usize) -> PyResult<Self> {
-        let options = Options { durability: Durability::Os, segment_bytes, payload_max_bytes, ..Options::default() };
+        let options = Options {
+            durability: Durability::Os,
+            segment_bytes,
+            payload_max_bytes,
+            movable_clock: true,
+            ..Options::default()
+        };
         Self::start(py, Arc::new(MemoryDisk::default()), options)
+    }
+
+    /// What time it is here, in µs since 1970.
+    fn now_us(&self) -> PyResult<i64> {
+        Ok(self.handle.get()?.now_us())
+    }
+
+    /// Move the clock of a log in memory forward by so many ms.
+    fn advance(&self, by_ms: u64) -> PyResult<()> {
+        self.handle.get()?.advance(by_ms).map_err(raised)
     }
 
     /// The last position; 0 when there is none.

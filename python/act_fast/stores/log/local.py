@@ -13,7 +13,7 @@ from act_fast._core import Columns, Log
 from act_fast._events.committed import Committed
 from act_fast._rows import Progress, Row
 from act_fast.errors import ValidationError
-from act_fast.stores.capabilities import ColumnReader, LogMark, cut
+from act_fast.stores.capabilities import Clock, ColumnReader, LogMark, cut
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.log.from_core import store_stats, verify_report
 from act_fast.stores.log.notifications import News
@@ -257,6 +257,10 @@ class LocalLog:
     def log_mark(self) -> LogMark:
         """A mark of the log as it is now, for the framework."""
         return self._log.pin()
+
+    def clock(self) -> Clock | None:
+        """The clock of a store in memory, for the framework: a test may move it."""
+        return self._log if self.path == "memory:" else None
 
     def columns(self) -> ColumnReader:
         """Events as the core's own columns, for SQL and Arrow."""

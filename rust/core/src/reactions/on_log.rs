@@ -11,7 +11,7 @@ use crate::store::log::Log;
 
 use super::Reactions;
 use super::home::{Events, Home, Section, Texts};
-use crate::clock::{Clock, MachineClock};
+use crate::clock::Clock;
 
 /// An embedded log, as reactions see it.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl OnLog {
 impl Reactions {
     /// Open what is kept of a store's reactions.
     pub fn open(log: &Arc<Log>) -> Result<Self> {
-        Self::with_clock(log, Box::new(MachineClock))
+        Self::with_clock(log, Box::new(Arc::clone(&log.clock)))
     }
 
     /// The same, with another clock.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use act_fast_sys::fork_generation;
 use arc_swap::{ArcSwap, Guard as SwapGuard};
 
+use crate::clock::MovedClock;
 use crate::disk::Disk;
 use crate::error::{Doing, Error, Result};
 use crate::index::Index;
@@ -34,6 +35,7 @@ pub struct Log {
     pub(crate) housekeeper: Housekeeper,
     pub(crate) recovered: Option<Recovered>,
     pub(super) fork_generation: u32,
+    pub(crate) clock: Arc<MovedClock>,
     /// Set by `shut_down` with the writer's lock in hand: nothing is written through this handle any more.
     pub(crate) shut: AtomicBool,
 }
@@ -209,6 +211,26 @@ impl Log {
     pub fn head(&self) -> Result<u64> {
         self.check_open()?;
         self.control.published()
+    }
+
+    /// What time it is here, in µs since 1970.
+    #[must_use]
+    pub fn now_us(&self) -> i64 {
+        self.clock.now_us()
+    }
+
+    /// Move the clock forward, and wake all who wait for a time. Only for a log that was opened for that.
+    pub fn advance(&self, by_ms: u64) -> Result<()> {
+        self.check_writable()?;
+        if !self.options.movable_clock {
+            return Err(Error::Invalid(format!(
+                "{} goes by the machine's clock; only a store in memory has a clock that you can move",
+                self.disk.describe()
+            )));
+        }
+        self.clock.advance(by_ms);
+        self.wake();
+        Ok(())
     }
 
     /// How the store was opened.

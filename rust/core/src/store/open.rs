@@ -133,6 +133,7 @@ impl Log {
             writer: Mutex::new(Writer::default()),
             index: ArcSwap::from_pointee(index),
             fork_generation: watch_forks(),
+            clock: Arc::default(),
             shut: AtomicBool::new(false),
             disk,
             options,

@@ -2,7 +2,6 @@
 
 use std::sync::TryLockError;
 
-use crate::clock::now_us;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::log::builder::{Builder, NewCommit, PROPOSED_BYTES_MAX};
@@ -131,7 +130,7 @@ impl Log {
         origin: Option<Origin>,
     ) -> Result<(AppendedParts, u64)> {
         self.check_sane()?;
-        let now = now_us();
+        let now = self.now_us();
         // Beside a flush this costs nothing.
         if self.options.durability == Durability::Fsync || (now - writer.place_checked).abs() > PLACE_CHECK_US {
             self.check_in_place()?;

@@ -1,6 +1,5 @@
 //! Snapshots: states stored beside the events. They take neither a version nor a position, and nothing is lost with one.
 
-use crate::clock::now_us;
 use crate::error::{Error, Result};
 use crate::log::builder::{Builder, NewSnapshot};
 use crate::log::record::{KeyKind, LogState, SnapshotRecord, sound};
@@ -54,7 +53,7 @@ impl Log {
         self.make_room(builder, &mut state, data.len() as u64 + OVERHEAD_BYTES)?;
         let place = state.tail;
         // On a replica, the time of a commit must not hang on what only this machine has stored.
-        let created = if self.is_replica() { state.created } else { now_us().max(state.created) };
+        let created = if self.is_replica() { state.created } else { self.now_us().max(state.created) };
         let new = NewSnapshot { stream: number, version, before: key.snapshot, data };
         builder.snapshot(&state, created, &new);
         let (record, crc) = builder.finish(self.seed);

@@ -1,0 +1,126 @@
+"""The verbs of timers, as `Act` has them."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Literal, ParamSpec, TypeVar
+
+from act_fast._app.pipeline import Engine
+from act_fast._app.timers import When, cancel, schedule, timer_reaction, timer_reaction_name
+from act_fast._checks import arguments
+from act_fast._events.meta import Actor
+from act_fast._states.action import Action
+from act_fast._states.state import State
+from act_fast._timers.facts import SCHEDULED
+from act_fast._timers.timer import Timer, each_timer, find_timer
+from act_fast._workers.runner import Program
+
+__all__ = ["Later", "Schedules"]
+
+S = TypeVar("S", bound=State)
+P = ParamSpec("P")
+
+
+class Schedules:
+    """The verbs of an app that does actions later."""
+
+    _engine: Engine
+    _program: Program
+    _actor: Actor | None
+
+    def schedule(
+        self,
+        *,
+        at: datetime | None = None,
+        after: timedelta | None = None,
+        key: str | None = None,
+        replace: bool = False,
+    ) -> "Later":
+        """Do an action later: at a time, or after a while.
+
+            app.schedule(after=timedelta(days=3), key="unpaid-order-7").do(Order.expire, "order-7")
+
+        The timer is an event in a stream of its own, so it is as durable as any other. When it is due, a worker does
+        the action, once: in the commit of the action's events, the timer's stream says that it is done. If the action
+        raises, it is retried, and in the end its target is blocked, like that of any reaction. A worker that has the
+        action's state must be running (`app.run()`), or `settle` be called.
+
+        A key that was used before, for the same action, stream, arguments and time, gives the timer that is there,
+        whatever has become of it. So calling this twice, in a handler that is retried for example, is as good as once.
+
+        Args:
+            at: when: a timezone-aware datetime. What is past is done at once.
+            after: how long from now.
+            key: what it is known by, to cancel it or to find it again; by default a random one.
+            replace: whether a timer of the same key, whatever it was for and whether it is over, gives way to this one.
+        """
+        return Later(self, When(at, after, key, replace))
+
+    def cancel(self, key: str) -> bool:
+        """Let a timer's action not be done.
+
+        Args:
+            key: of the timer.
+
+        Returns:
+            True: it was cancelled, now or before, and will never be done. False: it came too late, the action has been
+            done. There is nothing in between, since the timer's stream decides.
+
+        Raises:
+            ValidationError: nothing was ever scheduled under this key.
+        """
+        timer = cancel(self._engine, key, self._actor)
+        if timer.status == "cancelled" and timer.due.timestamp() * 1e6 <= self._program.now_us():
+            self._program.unblock_if_known(timer.target)
+        return timer.status == "cancelled"
+
+    def timer(self, key: str) -> Timer | None:
+        """The timer of a key, whatever has become of it; None if there is none."""
+        return find_timer(self._engine.store, key)
+
+    def timers(self, *, status: Literal["waiting", "done", "cancelled"] | None = None) -> Iterator[Timer]:
+        """The timers of the store, in the order in which they were first scheduled.
+
+        Args:
+            status: only those that are waiting, done, or cancelled.
+        """
+        if status is not None:
+            arguments.one_of("status", status, ("waiting", "done", "cancelled"))
+        return (each for each in each_timer(self._engine.store) if status is None or each.status == status)
+
+    def _take_timers(self, at_work: bool) -> None:
+        """Have the reactions that do timers: for each state where workers are at work, else for those that have any."""
+        declared = {each.name for each in self._program.catalog().reactions}
+        states = [model.definition.name for model in self._engine.registry.models.values()]
+        missing = [each for each in states if timer_reaction_name(each) not in declared]
+        if not at_work and missing:
+            store = self._engine.store
+            if not any(store.query(names=[f"{SCHEDULED}{each}" for each in missing], limit=1)):
+                return
+            missing = [each for each in missing if any(store.query(names=[f"{SCHEDULED}{each}"], limit=1))]
+        for each in missing:
+            self._program.declare(timer_reaction(self._engine, each))
+
+
+class Later:
+    """What `schedule` returns: does actions later."""
+
+    def __init__(self, app: Schedules, when: When) -> None:
+        self._app = app
+        self._when = when
+
+    def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Timer:
+        """Note down that an action is to be done then. Its arguments are checked now.
+
+        Args:
+            action: an action of one of the app's states, such as `Order.expire`.
+            stream: the stream to do it on.
+            args: the action's own arguments.
+            kwargs: the action's own arguments, by name.
+
+        Raises:
+            ValidationError: an argument is wrong, or the key was used for something else.
+            DefinitionError: the action is not the app's.
+            StoreError: the store could not append.
+        """
+        app = self._app
+        return schedule(app._engine, self._when, app._program.now_us, action, stream, args, kwargs, app._actor)

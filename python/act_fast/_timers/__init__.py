@@ -1,0 +1,1 @@
+"""What is to happen later: timers, and what comes again and again."""

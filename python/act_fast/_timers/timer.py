@@ -1,0 +1,109 @@
+"""A timer: what its stream says of it."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+from act_fast._checks import arguments
+from act_fast._events.committed import Committed
+from act_fast._timers.facts import CANCELLED, DONE, SCHEDULED, TIMER_STREAM, Scheduled
+from act_fast.errors import ValidationError
+from act_fast.stores.port import Store
+
+__all__ = ["Timer", "each_timer", "find_timer", "stream_of"]
+
+_KEY_BYTES_MAX: Final = 400
+_decode: Final = msgspec.json.Decoder(Scheduled).decode
+
+
+class Timer(msgspec.Struct, frozen=True):
+    """An action that is to be done later, was done, or was cancelled.
+
+    Attributes:
+        key: what it is known by.
+        status: `"waiting"`, `"done"` or `"cancelled"`.
+        due: when it is to be done.
+        action: `State.method`.
+        stream: the stream to do it on.
+        arguments: the action's own arguments, by name, as JSON has them.
+        scheduled: when it was scheduled.
+        ended: when it was done or cancelled; None while it waits.
+        version: how many events its own stream has.
+        after: how many seconds after it was scheduled it was to be done, if that was asked.
+    """
+
+    key: str
+    status: Literal["waiting", "done", "cancelled"]
+    due: datetime
+    action: str
+    stream: str
+    arguments: dict[str, Any]
+    scheduled: datetime
+    ended: datetime | None
+    version: int
+    after: float | None = None
+
+    @property
+    def target(self) -> str:
+        """The target that does it: what `app.targets` and `act-fast why` call it while it waits."""
+        return f"{TIMER_STREAM}{self.key}@{self.version if self.ended is None else self.version - 1}"
+
+
+def stream_of(key: str) -> str:
+    """The stream of a timer.
+
+    Raises:
+        ValidationError: this cannot be a key.
+    """
+    size = len(arguments.text("key", key).encode())
+    if not 0 < size <= _KEY_BYTES_MAX or any(each in key for each in "\0\n\r"):
+        raise ValidationError(f"key={key!r}: a timer's key has 1 to {_KEY_BYTES_MAX} bytes, no NUL and no line breaks")
+    return f"{TIMER_STREAM}{key}"
+
+
+def find_timer(store: Store, key: str) -> Timer | None:
+    """A timer by its key; None if nothing was ever scheduled under it."""
+    return _folded(store.load(stream_of(key)))
+
+
+def each_timer(store: Store) -> Iterator[Timer]:
+    """All timers, in the order in which they were first scheduled."""
+    names = [name for name in store.names() if name.startswith(SCHEDULED)]
+    if not names:
+        return
+    known: dict[str, Timer | None] = {}
+    for each in store.query(names=[*names, DONE, CANCELLED], before=store.head + 1):
+        known[each.stream] = _after(known.get(each.stream), each)
+    yield from (each for each in known.values() if each is not None)
+
+
+def _folded(events: Iterable[Committed[bytes]]) -> Timer | None:
+    timer: Timer | None = None
+    for each in events:
+        timer = _after(timer, each)
+    return timer
+
+
+def _after(timer: Timer | None, event: Committed[bytes]) -> Timer | None:
+    """A timer after one more of its events."""
+    if event.name.startswith(SCHEDULED):
+        made = _decode(event.data)
+        key = event.stream.removeprefix(TIMER_STREAM)
+        return Timer(
+            key,
+            "waiting",
+            made.due,
+            made.action,
+            made.stream,
+            made.arguments,
+            event.created,
+            None,
+            event.version,
+            made.after,
+        )
+    if timer is None or event.name not in (DONE, CANCELLED):
+        return timer
+    status: Literal["done", "cancelled"] = "done" if event.name == DONE else "cancelled"
+    return msgspec.structs.replace(timer, status=status, ended=event.created, version=event.version)
