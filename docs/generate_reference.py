@@ -72,7 +72,7 @@ PAGES: Final = [
         "reactions.md",
         "Reactions and projections",
         [
-            *("Lane", "Target", "Cursor", "Skipped"),
+            *("Lane", "Target", "Cursor", "Skipped", "Ticked", "Timer"),
             *("Correlation", "Drained", "Settled", "Ran", "Claimed", "Acked", "Blocked"),
             *("Projection", "SqlProjection", "StateProjection", "on", "batch"),
         ],

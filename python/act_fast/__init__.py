@@ -44,7 +44,6 @@ from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
 from act_fast._states.view import Seen, View, at
 from act_fast._timers.facts import Ticked
-from act_fast._timers.timer import Timer
 from act_fast._workers.host import Host
 from act_fast.errors import (
     ActError,
@@ -109,6 +108,7 @@ if TYPE_CHECKING:
     from act_fast._projections.sql_projection import SqlProjection
     from act_fast._projections.state_projection import StateProjection
     from act_fast._sql.connection import Connection
+    from act_fast._timers.timer import Timer
     from act_fast.stores.log.offline import restore_path, verify_path
 
 __all__ = [
@@ -261,6 +261,7 @@ _LATER: Final = {
     "Connection": "act_fast._sql.connection",
     "SqlProjection": "act_fast._projections.sql_projection",
     "StateProjection": "act_fast._projections.state_projection",
+    "Timer": "act_fast._timers.timer",
     "connect": "act_fast._app.connect",
     "move": "act_fast._app.moving",
     "restore_path": "act_fast.stores.log.offline",

@@ -17,7 +17,6 @@ from act_fast._app.forgetting import ForgetReport, Forgetting, forget, look_up
 from act_fast._app.reaction_verbs import Reacts
 from act_fast._app.slice import Component
 from act_fast._app.telemetry import engine_class
-from act_fast._app.testing_verbs import Testing
 from act_fast._app.timer_verbs import Schedules
 from act_fast._checks import arguments
 from act_fast._checks.extras import need
@@ -533,11 +532,6 @@ class Act(Schedules, Reacts, Exchanges):
         """
         self._engine.observers.add(kind, observer)
 
-    @property
-    def testing(self) -> Testing:
-        """What tests may do with the time of an app whose store is in memory."""
-        return Testing(self._program, self.settle)
-
     def cache_info(self) -> CacheInfo:
         """Hits, misses and size of the cache of live states."""
         return self._engine.cache.info()
@@ -562,6 +556,9 @@ class Act(Schedules, Reacts, Exchanges):
 
     def _act(self) -> "Act":
         return self
+
+    def _settle_here(self) -> Settled:
+        return self.settle()
 
     @property
     def _components(self) -> Sequence[object]:

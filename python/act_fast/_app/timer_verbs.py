@@ -2,17 +2,22 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from act_fast._app.pipeline import Engine
-from act_fast._app.timers import When, cancel, schedule, timer_reaction, timer_reaction_name
 from act_fast._checks import arguments
 from act_fast._events.meta import Actor
+from act_fast._reactions.reports import Settled
 from act_fast._states.action import Action
 from act_fast._states.state import State
-from act_fast._timers.facts import SCHEDULED
-from act_fast._timers.timer import Timer, each_timer, find_timer
+from act_fast._timers.facts import SCHEDULED, TIMERS
 from act_fast._workers.runner import Program
+from act_fast.stores.reaction_port import offers_reactions
+
+if TYPE_CHECKING:  # what few programs have a use for
+    from act_fast._app.testing_verbs import Testing
+    from act_fast._app.timers import When
+    from act_fast._timers.timer import Timer
 
 __all__ = ["Later", "Schedules"]
 
@@ -53,6 +58,8 @@ class Schedules:
             key: what it is known by, to cancel it or to find it again; by default a random one.
             replace: whether a timer of the same key, whatever it was for and whether it is over, gives way to this one.
         """
+        from act_fast._app.timers import When
+
         return Later(self, When(at, after, key, replace))
 
     def cancel(self, key: str) -> bool:
@@ -68,16 +75,20 @@ class Schedules:
         Raises:
             ValidationError: nothing was ever scheduled under this key.
         """
+        from act_fast._app.timers import cancel
+
         timer = cancel(self._engine, key, self._actor)
         if timer.status == "cancelled" and timer.due.timestamp() * 1e6 <= self._program.now_us():
             self._program.unblock_if_known(timer.target)
         return timer.status == "cancelled"
 
-    def timer(self, key: str) -> Timer | None:
+    def timer(self, key: str) -> "Timer | None":
         """The timer of a key, whatever has become of it; None if there is none."""
+        from act_fast._timers.timer import find_timer
+
         return find_timer(self._engine.store, key)
 
-    def timers(self, *, status: Literal["waiting", "done", "cancelled"] | None = None) -> Iterator[Timer]:
+    def timers(self, *, status: Literal["waiting", "done", "cancelled"] | None = None) -> Iterator["Timer"]:
         """The timers of the store, in the order in which they were first scheduled.
 
         Args:
@@ -85,18 +96,34 @@ class Schedules:
         """
         if status is not None:
             arguments.one_of("status", status, ("waiting", "done", "cancelled"))
+        from act_fast._timers.timer import each_timer
+
         return (each for each in each_timer(self._engine.store) if status is None or each.status == status)
+
+    @property
+    def testing(self) -> "Testing":
+        """What tests may do with the time of an app whose store is in memory."""
+        from act_fast._app.testing_verbs import Testing
+
+        return Testing(self._program, self._settle_here)
+
+    def _settle_here(self) -> Settled:
+        raise NotImplementedError
 
     def _take_timers(self, at_work: bool) -> None:
         """Have the reactions that do timers: for each state where workers are at work, else for those that have any."""
         declared = {each.name for each in self._program.catalog().reactions}
         states = [model.definition.name for model in self._engine.registry.models.values()]
-        missing = [each for each in states if timer_reaction_name(each) not in declared]
-        if not at_work and missing:
+        missing = [each for each in states if f"{TIMERS}{each}" not in declared]
+        if not missing or not offers_reactions(self._engine.store):
+            return
+        if not at_work:
             store = self._engine.store
             if not any(store.query(names=[f"{SCHEDULED}{each}" for each in missing], limit=1)):
                 return
             missing = [each for each in missing if any(store.query(names=[f"{SCHEDULED}{each}"], limit=1))]
+        from act_fast._app.timers import timer_reaction
+
         for each in missing:
             self._program.declare(timer_reaction(self._engine, each))
 
@@ -104,11 +131,11 @@ class Schedules:
 class Later:
     """What `schedule` returns: does actions later."""
 
-    def __init__(self, app: Schedules, when: When) -> None:
+    def __init__(self, app: Schedules, when: "When") -> None:
         self._app = app
         self._when = when
 
-    def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> Timer:
+    def do(self, action: Action[S, P, Any], stream: str, /, *args: P.args, **kwargs: P.kwargs) -> "Timer":
         """Note down that an action is to be done then. Its arguments are checked now.
 
         Args:
@@ -122,5 +149,7 @@ class Later:
             DefinitionError: the action is not the app's.
             StoreError: the store could not append.
         """
+        from act_fast._app.timers import schedule
+
         app = self._app
         return schedule(app._engine, self._when, app._program.now_us, action, stream, args, kwargs, app._actor)

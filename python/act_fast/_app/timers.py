@@ -14,16 +14,15 @@ from act_fast._events.meta import Actor
 from act_fast._reactions.reaction import Reaction, reaction_of
 from act_fast._runtime.backoff import Backoff
 from act_fast._states.action import Action
-from act_fast._timers.facts import Cancelled, Done, Scheduled, scheduled_as
+from act_fast._timers.facts import TIMERS, Cancelled, Done, Scheduled, scheduled_as
 from act_fast._timers.timer import Timer, find_timer, stream_of
 from act_fast.errors import ConcurrencyError, DefinitionError, ValidationError
 from act_fast.stores.values import Append
 
-__all__ = ["When", "cancel", "schedule", "timer_reaction", "timer_reaction_name"]
+__all__ = ["When", "cancel", "schedule", "timer_reaction"]
 
 _RETRIES: Final = 10
 _BACKOFF: Final = Backoff(first=0.5, factor=2.0, longest=300.0)
-_REACTION: Final = "$timers."
 _AFTER_MAX: Final = timedelta(days=100 * 366)
 
 
@@ -110,11 +109,6 @@ def cancel(engine: Engine, key: str, actor: Actor | None) -> Timer:
             continue
 
 
-def timer_reaction_name(state: str) -> str:
-    """What the reaction is called that does the timers of a state."""
-    return f"{_REACTION}{state}"
-
-
 def timer_reaction(engine: Engine, state: str) -> Reaction:
     """The reaction that waits for the timers of a state's actions, and does them."""
 
@@ -137,7 +131,7 @@ def timer_reaction(engine: Engine, state: str) -> Reaction:
         defer=lambda event: event.data.due,
         retries=_RETRIES,
         backoff=_BACKOFF,
-        name=timer_reaction_name(state),
+        name=f"{TIMERS}{state}",
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta, tzinfo
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
 
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
@@ -19,7 +19,9 @@ from act_fast._reactions.reaction import (
 )
 from act_fast._runtime.backoff import Backoff
 from act_fast._timers.facts import Ticked, ticked_as
-from act_fast._timers.recurrence import Missed, recurrence_of
+
+if TYPE_CHECKING:
+    from act_fast._timers.recurrence import Missed
 
 __all__ = ["Declares"]
 
@@ -163,7 +165,7 @@ class Declares:
         /,
         *,
         tz: str | tzinfo | None = None,
-        missed: Missed = "once",
+        missed: "Missed" = "once",
         lane: str = DEFAULT_LANE,
         priority: int = 0,
         retries: int = 3,
@@ -198,6 +200,8 @@ class Declares:
             DefinitionError: the function's parameters are wrong, or an option is not valid.
             MissingExtraError: cron expressions need the extra `cron`.
         """
+        from act_fast._timers.recurrence import recurrence_of
+
         recurrence = recurrence_of("@app.every", when, tz, missed)
 
         def decorate(handler: Any) -> Any:

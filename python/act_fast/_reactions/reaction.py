@@ -6,7 +6,7 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -17,8 +17,10 @@ from act_fast._events.event import Event
 from act_fast._reactions.lane import DEFAULT_LANE
 from act_fast._reactions.template import TARGET_BYTES_MAX, template_pieces
 from act_fast._runtime.backoff import Backoff, backoff_of
-from act_fast._timers.recurrence import Recurrence
 from act_fast.errors import DefinitionError
+
+if TYPE_CHECKING:  # few reactions recur
+    from act_fast._timers.recurrence import Recurrence
 
 __all__ = [
     "DEFAULT_BACKOFF",
@@ -80,7 +82,7 @@ class Reaction(msgspec.Struct, frozen=True, eq=False):
     block: bool
     defer: Defer | None
     start: Start
-    recurrence: Recurrence | None = None
+    recurrence: "Recurrence | None" = None
 
 
 def reaction_of(
@@ -99,7 +101,7 @@ def reaction_of(
     name: str | None = None,
     batch: bool = False,
     derived: bool = True,
-    recurrence: Recurrence | None = None,
+    recurrence: "Recurrence | None" = None,
 ) -> Reaction:
     """A reaction, checked. With `derived`, a base class needs the events that derive from it named too.
 

@@ -13,6 +13,7 @@ __all__ = [
     "SCHEDULED",
     "TICKED",
     "TICK_STREAM",
+    "TIMERS",
     "TIMER_STREAM",
     "Began",
     "Cancelled",
@@ -32,6 +33,9 @@ TICK_STREAM: Final = "$every-"
 
 SCHEDULED: Final = "$scheduled."
 """How a timer is stored, up to the name of the state whose action it does: each program takes those of its states."""
+
+TIMERS: Final = "$timers."
+"""What the reaction is called that does the timers of a state, up to the name of that."""
 
 DONE: Final = "$done"
 CANCELLED: Final = "$cancelled"

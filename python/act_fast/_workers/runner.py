@@ -19,13 +19,14 @@ from act_fast._runtime.event_loop import LoopThread
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.interactive import called_alike, is_interactive, note
 from act_fast._runtime.observers import Observers
-from act_fast._timers.ticker import Ticker
 from act_fast.errors import StoreClosedError, StoreLockedError, ValidationError
 from act_fast.stores.capabilities import clock_of
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import ReactionPort, member_of, reactions_of
 
 if TYPE_CHECKING:  # an app that only acts and reads has no use for what works
+    from act_fast._timers.recurrence import Recurrence
+    from act_fast._timers.ticker import Ticker
     from act_fast._workers.handlers import Steps
     from act_fast._workers.host import Host
     from act_fast._workers.lease_renewer import Renewer
@@ -114,7 +115,7 @@ class Program:
         self._correlating = threading.Lock()
         self._joining = threading.Lock()
         self._catalog: Catalog | None = None
-        self._ticker: tuple[Catalog, Ticker] | None = None
+        self._ticker: tuple[Catalog, Ticker | None] | None = None
         self._steps: Steps | None = None
         self._port: ReactionPort | None = None
         self._renewer: Renewer | None = None
@@ -250,24 +251,31 @@ class Program:
         port = self.port()
         done = Correlation(caught_up=False)
         with self._correlating:
-            self._ticking().tick()
+            if (ticker := self._ticking()) is not None:
+                ticker.tick()
             while not done.caught_up and (limit is None or done.examined < limit):
                 check_interrupted()
                 left = _CHUNK_EVENTS if limit is None else min(limit - done.examined, _CHUNK_EVENTS)
                 done = done.and_then(correlate(port, self.catalog(), self.observers, self.now_us, left))
         return done
 
-    def _ticking(self) -> Ticker:
-        """What appends the ticks of reactions that recur."""
+    def _ticking(self) -> "Ticker | None":
+        """What appends the ticks of reactions that recur; None if none does."""
         catalog = self.catalog()
         if self._ticker is None or self._ticker[0] is not catalog:
             recurring = [(each.name, each.recurrence) for each in catalog.reactions if each.recurrence is not None]
-            self._ticker = catalog, Ticker(self.store, self.now_us, recurring)
+            self._ticker = catalog, self._make_ticker(recurring) if recurring else None
         return self._ticker[1]
+
+    def _make_ticker(self, recurring: "list[tuple[str, Recurrence]]") -> "Ticker":
+        from act_fast._timers.ticker import Ticker
+
+        return Ticker(self.store, self.now_us, recurring)
 
     def next_ms(self, port: ReactionPort) -> int | None:
         """How many ms until a lease ends, a retry, a deferral or a tick is due; None when nothing waits."""
-        waits = (port.next_ms(), self._ticking().next_ms())
+        ticker = self._ticking()
+        waits = (port.next_ms(), None if ticker is None else ticker.next_ms())
         return min((each for each in waits if each is not None), default=None)
 
     def unblock_if_known(self, target: str) -> None:
