@@ -25,6 +25,7 @@ COMMANDS = {
     "run": "run",
     "serve": "serve",
     "targets": "targets",
+    "timers": "timers",
     "why": "why",
     "health": "health",
     "metrics": "metrics",
