@@ -12,7 +12,7 @@ from act_fast._timers.facts import CANCELLED, DONE, SCHEDULED, TIMER_STREAM, Sch
 from act_fast.errors import ValidationError
 from act_fast.stores.port import Store
 
-__all__ = ["Timer", "each_timer", "find_timer", "stream_of"]
+__all__ = ["Timer", "each_timer", "find_timer", "since", "stream_of"]
 
 _KEY_BYTES_MAX: Final = 400
 _decode: Final = msgspec.json.Decoder(Scheduled).decode
@@ -77,6 +77,13 @@ def each_timer(store: Store) -> Iterator[Timer]:
     for each in store.query(names=[*names, DONE, CANCELLED], before=store.head + 1):
         known[each.stream] = _after(known.get(each.stream), each)
     yield from (each for each in known.values() if each is not None)
+
+
+def since(event: Committed[bytes]) -> datetime:
+    """Since when an event waits to be handled: since it was committed; a timer, since it was due."""
+    if not event.name.startswith(SCHEDULED):
+        return event.created
+    return max(event.created, _decode(event.data).due)
 
 
 def _folded(events: Iterable[Committed[bytes]]) -> Timer | None:

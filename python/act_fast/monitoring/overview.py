@@ -15,6 +15,8 @@ from act_fast._app.async_act import AsyncAct
 from act_fast._checks import arguments
 from act_fast._reactions.skipped import skips_by_reaction
 from act_fast._reactions.targets import STATES, Target, TargetState, busy_targets, cursors, state_of
+from act_fast._timers.facts import is_own
+from act_fast._timers.timer import since
 from act_fast.errors import EngineError, ValidationError
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.log.store import LogStore
@@ -38,7 +40,7 @@ class ReactionOverview(msgspec.Struct, frozen=True):
         reaction: its name.
         targets: how many of its targets are in each state: blocked, leased, waiting (for a retry, or deferred), behind,
             or caught up. A target that several reactions share counts for each of them.
-        lag: how many events its targets still have to process.
+        lag: how many events its targets still have to process; timers count once they are due.
         uncorrelated: how many positions of the log no program has looked at yet for this reaction. If workers are
             running, that is none, or soon will be; if not, it grows with the log.
         age: for how many seconds the oldest event that it still has to process, or to look at, has been in the log; 0
@@ -227,7 +229,8 @@ class _Behind:
         self.blocked += target.blocked
         for name in target.reactions:
             self._states[name][state] += 1
-            self._lag[name] += target.lag
+            if target.due is None or target.attempts or not is_own(name):  # a timer that waits is not late
+                self._lag[name] += target.lag
             self._retrying[name] += bool(target.attempts) and not target.blocked
             if target.lag and (target.attempts or target.due is None):
                 self._lagging[name].append(target)
@@ -259,7 +262,7 @@ class _Behind:
         if oldest is None:
             return 0.0
         event = next(iter(self._store.query(after=oldest - 1, before=oldest + 1, limit=1)), None)
-        return 0.0 if event is None else max(0.0, (self._now - event.created).total_seconds())
+        return 0.0 if event is None else max(0.0, (self._now - since(event)).total_seconds())
 
     def _oldest(self, name: str, behind: Iterable[Target]) -> int | None:
         """The position of the first event that waits. Whoever stands above it cannot have an older one."""
