@@ -7,9 +7,10 @@ import msgspec
 
 from act_fast._checks.msgspec_errors import misfit
 from act_fast._events.committed import Committed
-from act_fast._events.event import Event, encode, known_wire, tagged
+from act_fast._events.event import Event, encode, known_tagging, known_wire
 from act_fast._events.finite import check_finite
 from act_fast._events.sealing import Found, Sealer, Wire, check_hidden, keep_forgotten, open_all, wire_of
+from act_fast._events.tags import tags_of
 from act_fast._events.upcast import Upcast
 from act_fast._rows import EventPair
 from act_fast.errors import DecodeError, DefinitionError, ValidationError
@@ -106,17 +107,16 @@ class Codec:
         if sealer is None:
             raise ValidationError(f"{kind.__qualname__} has personal fields; open the app with keys= to seal them")
         name = kind.__stored_name__
-        clear = wire.clear(event)
+        again, clear = wire.again(event, name)
         if kind.__floats__:
             check_finite(event, clear)
-        again: Event = wire.opened(clear, name, None)
         seen: list[Found] = []
-        name, data, *given = tagged(event, wire.sealed(event, name, sealer, seen))
-        tags = [*given[0]] if given else []
+        data = wire.sealed(event, name, sealer, seen)
+        tags = tags_of(event, tagging) if (tagging := known_tagging(kind)) else []
         check_hidden(seen, stream, tags)
-        tags += [
-            f"{each.path}:{sealer.lookup(each.leaf.path.encode(), each.plain)}" for each in seen if each.leaf.lookup
-        ]
+        if wire.looks_up:
+            wanted = [each for each in seen if each.leaf.lookup]
+            tags += [f"{each.leaf.path}:{sealer.lookup(each.leaf.path.encode(), each.plain)}" for each in wanted]
         return again, (name, data, tags) if tags else (name, data)
 
     def _claim(self, name: str, event: type[Event]) -> None:

@@ -1,6 +1,6 @@
 """Events and states with personal fields as JSON: sealed for the store, in clear for a check, blank for others."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias, get_args, get_origin, get_type_hints
 from weakref import WeakKeyDictionary
@@ -78,7 +78,7 @@ class InClear:
         return ""
 
 
-class Found(NamedTuple):
+class Found(msgspec.Struct, frozen=True, gc=False, eq=False):
     """A personal value: where it is, whose it is, the value itself and its JSON."""
 
     leaf: "Leaf"
@@ -189,10 +189,11 @@ class _Object:
         config = cls.__struct_config__
         fields = msgspec.structs.fields(cls)
         self.cls = cls
-        self._parts = parts
-        self._names = [each.encode_name for each in fields]
+        self.parts = parts
+        self.names = [each.encode_name for each in fields]
+        self.parts = parts
         self._defaults = fields
-        self._positional = len(cls.__match_args__) == len(fields)
+        self.positional = len(cls.__match_args__) == len(fields)
         self._array = config.array_like
         self._tag = {config.tag_field: config.tag} if config.tag is not None and not config.array_like else {}
         self._head = [config.tag] if config.tag is not None and config.array_like else []
@@ -214,23 +215,23 @@ class _Object:
     def hide(self, value: Any, path: str, owners: tuple[Any, ...], turn: _Turn) -> Any:
         fields = [*msgspec.structs.astuple(value)]
         owners = (*owners, value)
-        for index, key, node in self._parts:
+        for index, key, node in self.parts:
             fields[index] = node.hide(fields[index], f"{path}.{key}" if path else key, owners, turn)
         if self._array:
             return [*self._head, *fields]
-        return {**self._tag, **dict(zip(self._names, fields, strict=True))}
+        return {**self._tag, **dict(zip(self.names, fields, strict=True))}
 
     def show(self, shadow: Any, path: str, owners: tuple[Any, ...], turn: _Turn) -> Any:
         fields = [*msgspec.structs.astuple(shadow)]
         owners = (*owners, shadow)
-        for index, key, node in self._parts:
+        for index, key, node in self.parts:
             if fields[index] is msgspec.UNSET:
                 default = self._defaults[index]
                 plain = default.default is not msgspec.NODEFAULT
                 fields[index] = default.default if plain else default.default_factory()
             else:
                 fields[index] = node.show(fields[index], f"{path}.{key}" if path else key, owners, turn)
-        if self._positional:
+        if self.positional:
             return self.cls(*fields)
         return self.cls(**dict(zip(self.cls.__struct_fields__, fields, strict=True)))
 
@@ -258,17 +259,82 @@ class _Either:
 _Node: TypeAlias = Leaf | _Maybe | _Many | _Map | _Object | _Either
 
 
+class _Flat:
+    """The short way for classes whose personal values stand side by side, each sealed as a whole: most of them."""
+
+    def __init__(self, root: _Object, parts: list[tuple[int, Leaf, int]]) -> None:
+        self._cls = root.cls
+        self._parts = parts
+        self._bound: dict[str, list[tuple[int, Leaf, int, bytes]]] = {}
+        fields = [(f"f{index}", Any, msgspec.field(name=name)) for index, name in enumerate(root.names)]
+        self._written: Any = msgspec.defstruct("Written", fields)
+
+    def sealed(self, value: Any, name: str, sealer: Sealer, seen: list[Found]) -> bytes | None:
+        """The JSON for the store; None if some value takes the long way."""
+        fields = [*msgspec.structs.astuple(value)]
+        found = []
+        for index, leaf, whose, context in self._bound.get(name) or self._bind(name):
+            each, subject = fields[index], fields[whose]
+            if each is FORGOTTEN or not subject:
+                return None
+            if type(subject) is not str:
+                subject = str(subject)
+            plain = _encode(each)
+            found.append(Found(leaf, leaf.path, subject, each, plain))
+            fields[index] = sealer.seal(subject, context, plain)
+        seen += found
+        return _encode(self._written(*fields))
+
+    def opened(self, shadow: Any, name: str, sealer: Sealer) -> Any:
+        """The event or state; None if some value takes the long way."""
+        fields = [*msgspec.structs.astuple(shadow)]
+        for index, leaf, whose, context in self._bound.get(name) or self._bind(name):
+            raw = fields[index]
+            if type(raw) is not msgspec.Raw or not (sealed := bytes(raw)).startswith(SEALED) or b"\\" in sealed:
+                return None
+            subject = fields[whose]
+            if not subject:
+                return None
+            plain = sealer.open(sealed[1:-1], subject if type(subject) is str else str(subject), context)
+            try:
+                fields[index] = FORGOTTEN if plain is None else leaf.decode(plain)
+            except msgspec.MsgspecError:
+                return None  # the long way says where
+        return self._cls(*fields)
+
+    def _bind(self, name: str) -> list[tuple[int, Leaf, int, bytes]]:
+        found = [(index, leaf, whose, leaf.context(name, leaf.path)) for index, leaf, whose in self._parts]
+        self._bound[name] = found
+        return found
+
+
+def _flat_of(root: _Object) -> _Flat | None:
+    at = {name: index for index, name in enumerate(root.cls.__struct_fields__)}
+    parts = [(index, leaf, at[leaf.subject_field]) for index, _, leaf in root.parts if isinstance(leaf, Leaf)]
+    config = root.cls.__struct_config__
+    plain = root.positional and not config.array_like and config.tag is None
+    return (
+        _Flat(root, parts)
+        if plain and len(parts) == len(root.parts) and not hasattr(root.cls, "__post_init__")
+        else None
+    )
+
+
 class Wire:
     """A class with personal fields, as it goes in and out of the store.
 
     Attributes:
         leaves: the places of its personal values.
+        looks_up: whether some can be found by their values.
     """
 
     def __init__(self, root: _Object, leaves: list[Leaf]) -> None:
         self.leaves: list[Leaf] = leaves
         self._root = root
         self._decode = msgspec.json.Decoder(root.shadow).decode
+        self._decode_clear = msgspec.json.Decoder(root.cls).decode
+        self._flat = _flat_of(root)
+        self.looks_up: bool = any(each.lookup for each in leaves)
 
     def sealed(self, value: Any, name: str, sealer: Sealer, seen: list[Found] | None = None) -> bytes:
         """The JSON for the store.
@@ -282,24 +348,11 @@ class Wire:
         Raises:
             ValidationError: nothing says whose a value is.
         """
-
-        def turn(leaf: Leaf, path: str, each: Any, owners: tuple[Any, ...]) -> Any:
-            if each is FORGOTTEN:
-                return _GONE
-            subject = leaf.subject(owners)
-            if subject is None:
-                if each == leaf.default:
-                    return each
-                raise ValidationError(
-                    f"{leaf.place} is personal, but the subject {leaf.subject_field!r} is empty, so nothing says whose"
-                    " it is; fill it in"
-                )
-            plain = _encode(each)
-            if seen is not None:
-                seen.append(Found(leaf, path, subject, each, plain))
-            return sealer.seal(subject, leaf.context(name, path), plain)
-
-        return _encode(self._root.hide(value, "", (), turn))
+        if self._flat is not None:
+            done = self._flat.sealed(value, name, sealer, [] if seen is None else seen)
+            if done is not None:
+                return done
+        return self._sealed(value, name, sealer, seen)
 
     def opened(self, data: bytes, name: str, sealer: Sealer | None) -> Any:
         """An event or a state from the store's JSON.
@@ -313,33 +366,24 @@ class Wire:
             msgspec.MsgspecError: it does not decode.
             DecodeError: a value does not open.
         """
-
-        def turn(leaf: Leaf, path: str, each: Any, owners: tuple[Any, ...]) -> Any:
-            raw = bytes(each)
-            if raw.startswith(SEALED):
-                if b"\\" in raw:
-                    raw = _encode(_decode_any(raw))
-                if sealer is None:
-                    raise ValidationError(f"{leaf.place} is sealed; open the app with keys=")
-                found = sealer.open(raw[1:-1], leaf.subject(owners), leaf.context(name, path))
-                if found is None:
-                    return FORGOTTEN
-                raw = found
-            elif raw == _GONE_JSON:
-                return FORGOTTEN
-            try:
-                return leaf.decode(raw)
-            except msgspec.ValidationError as error:
-                what, _, deeper = str(error).removesuffix("`").partition(" - at `$")
-                raise msgspec.ValidationError(f"{what} - at `$.{path}{deeper}`") from None
-
         shadow = self._decode(data)
-        try:
-            return self._root.show(shadow, "", (), turn)
-        except (msgspec.MsgspecError, ValidationError):
-            raise
-        except (ValueError, TypeError) as error:  # of a `__post_init__`
-            raise msgspec.ValidationError(str(error)) from error
+        if self._flat is not None and sealer is not None:
+            done = self._flat.opened(shadow, name, sealer)
+            if done is not None:
+                return done
+        return self._opened(shadow, name, sealer)
+
+    def again(self, value: Any, name: str) -> tuple[Any, bytes]:
+        """An event or a state as it will be read again, and its JSON in clear.
+
+        Raises:
+            msgspec.MsgspecError: it will not be.
+        """
+        data = _encode(value)
+        if b"null" in data:  # which may be a forgotten value, or none
+            data = self.clear(value)
+            return self.opened(data, name, None), data
+        return self._decode_clear(data), data
 
     def clear(self, value: Any) -> bytes:
         """The JSON with all values in clear: to be read again, and not to be kept."""
@@ -360,22 +404,69 @@ class Wire:
         self._root.hide(value, "", (), turn)
         return found
 
+    def _sealed(self, value: Any, name: str, sealer: Sealer, seen: list[Found] | None) -> bytes:
+        def turn(leaf: Leaf, path: str, each: Any, owners: tuple[Any, ...]) -> Any:
+            if each is FORGOTTEN:
+                return _GONE
+            subject = leaf.subject(owners)
+            if subject is None:
+                if each == leaf.default:
+                    return each
+                raise ValidationError(
+                    f"{leaf.place} is personal, but the subject {leaf.subject_field!r} is empty, so nothing says whose"
+                    " it is; fill it in"
+                )
+            plain = _encode(each)
+            if seen is not None:
+                seen.append(Found(leaf, path, subject, each, plain))
+            return sealer.seal(subject, leaf.context(name, path), plain)
 
-def check_hidden(found: Iterable[Found], stream: str | None, tags: Iterable[str]) -> None:
+        return _encode(self._root.hide(value, "", (), turn))
+
+    def _opened(self, shadow: Any, name: str, sealer: Sealer | None) -> Any:
+        def turn(leaf: Leaf, path: str, each: Any, owners: tuple[Any, ...]) -> Any:
+            raw = bytes(each)
+            if raw.startswith(SEALED):
+                if b"\\" in raw:
+                    raw = _encode(_decode_any(raw))
+                if sealer is None:
+                    raise ValidationError(f"{leaf.place} is sealed; open the app with keys=")
+                found = sealer.open(raw[1:-1], leaf.subject(owners), leaf.context(name, path))
+                if found is None:
+                    return FORGOTTEN
+                raw = found
+            elif raw == _GONE_JSON:
+                return FORGOTTEN
+            try:
+                return leaf.decode(raw)
+            except msgspec.ValidationError as error:
+                what, _, deeper = str(error).removesuffix("`").partition(" - at `$")
+                raise msgspec.ValidationError(f"{what} - at `$.{path}{deeper}`") from None
+
+        try:
+            return self._root.show(shadow, "", (), turn)
+        except (msgspec.MsgspecError, ValidationError):
+            raise
+        except (ValueError, TypeError) as error:  # of a `__post_init__`
+            raise msgspec.ValidationError(str(error)) from error
+
+
+def check_hidden(found: Sequence[Found], stream: str | None, tags: Sequence[str]) -> None:
     """Refuse personal values that stand in clear elsewhere: in the stream's name, a tag, or as the subject.
 
     Raises:
         ValidationError: one does.
     """
     for each in found:
-        if not isinstance(each.value, str) or not each.value:
+        value = each.value
+        if type(value) is not str or not value:
             continue
         where = None
-        if each.value == each.subject:
+        if value == each.subject:
             where = f"the subject {each.leaf.subject_field!r}, which stays; use an id that means nothing elsewhere"
-        elif stream is not None and len(each.value) >= _TEXT_MIN and each.value in stream:
+        elif stream is not None and len(value) >= _TEXT_MIN and value in stream:
             where = "the stream's name, which stays; name the stream by an id"
-        elif any(tag.partition(":")[2] == each.value for tag in tags):
+        elif tags and any(tag.partition(":")[2] == value for tag in tags):
             where = "a tag, which stays; tag the event with an id, or use Sealing(lookup=True)"
         if where is not None:
             raise ValidationError(f"{each.leaf.place} is personal, but its value is also in {where}")
@@ -457,7 +548,7 @@ def _shown(value: Any) -> Iterator[tuple[str, Any]]:
 
 def _parts_of(cls: type) -> "list[tuple[int, str, _Node]]":
     wire = wire_of(cls)
-    return [] if wire is None else wire._root._parts
+    return [] if wire is None else wire._root.parts
 
 
 class _Hidden:

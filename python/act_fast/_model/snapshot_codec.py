@@ -104,7 +104,7 @@ class StateCodec(Generic[S]):
             return data, self._decode_state(msgspec.Raw(data))
         if self._sealer is None:
             raise DefinitionError("it has personal fields; open the app with keys= to seal them")
-        again: S = wire.opened(wire.clear(state), self._name, None)
+        again: S = wire.again(state, self._name)[0]
         return wire.sealed(state, self._name, self._sealer), again
 
 

@@ -5,7 +5,7 @@ import mmap
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -142,7 +142,7 @@ class FileKeyStore:
 
     def generation(self) -> int:
         """See `KeyStore`."""
-        return int.from_bytes(self._generation[:_GENERATION_BYTES], "little")
+        return self._number[0]
 
     def records(self) -> Iterator[KeyRecord]:
         """See `KeyStore`."""
@@ -182,7 +182,8 @@ class FileKeyStore:
 
     def close(self) -> None:
         """Let go of the directory's files. Closing again does nothing."""
-        with self._closing, suppress(BufferError):
+        with self._closing:
+            self._number.release()
             self._generation.close()
 
     def __enter__(self) -> Self:
@@ -207,6 +208,7 @@ class FileKeyStore:
         file = os.open(self._path / "generation", os.O_RDWR | os.O_CLOEXEC)
         try:
             self._generation = mmap.mmap(file, _GENERATION_BYTES)
+            self._number = memoryview(self._generation).cast("Q")
         finally:
             os.close(file)
         return bytes.fromhex(about.salt)
@@ -254,7 +256,7 @@ class FileKeyStore:
         return KeyFile(self._path_of(id))
 
     def _bump(self) -> None:
-        self._generation[:_GENERATION_BYTES] = (self.generation() + 1).to_bytes(_GENERATION_BYTES, "little")
+        self._number[0] += 1
         self._generation.flush()
 
     def _master(self, id: str) -> MasterKey | None:

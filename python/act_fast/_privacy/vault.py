@@ -1,10 +1,10 @@
 """What an app seals and opens with: keys of a key store at hand, for as long as nobody was forgotten."""
 
-import binascii
 import hashlib
 import hmac
 import os
 import threading
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable
 from typing import Final
 
@@ -17,8 +17,11 @@ __all__ = ["Vault"]
 
 _PREFIX: Final = "$sealed:"
 _ID_AT: Final = len(_PREFIX)
+_ID_END: Final = _ID_AT + 16
+_BOX_AT: Final = _ID_END + 1
 _FORMAT: Final = b"\x01"
 _NONCE_BYTES: Final = 12
+_SEALED_AT: Final = 1 + _NONCE_BYTES
 _NONCES: Final = 256
 _KEYS_MAX: Final = 100_000
 _LOOKUP: Final = "$lookup"
@@ -26,16 +29,18 @@ _LOOKUP: Final = "$lookup"
 
 
 class _Key:
-    """A key that is at hand; `cipher` is None once it was destroyed."""
+    """A key that is at hand; it neither encrypts nor decrypts once it was destroyed."""
 
-    __slots__ = ("aad", "cipher", "head", "id", "secret", "subject")
+    __slots__ = ("aad", "decrypt", "encrypt", "head", "id", "subject")
 
     def __init__(self, record: KeyRecord, secret: bytes | None) -> None:
         self.id = record.id
         self.subject = record.subject
         self.head = f"{_PREFIX}{record.id}:"
         self.aad = b"\0" + record.subject.encode()
-        self.cipher = None if secret is None else cipher(secret)
+        made = None if secret is None else cipher(secret)
+        self.encrypt: Callable[[bytes, bytes, bytes], bytes] | None = None if made is None else made.encrypt
+        self.decrypt: Callable[[bytes, bytes, bytes], bytes] | None = None if made is None else made.decrypt
 
 
 class _AtHand:
@@ -46,7 +51,7 @@ class _AtHand:
     def __init__(self, generation: int) -> None:
         self.generation = generation
         self.by_subject: dict[str, _Key] = {}
-        self.by_id: dict[str, _Key] = {}
+        self.by_id: dict[bytes, _Key] = {}
 
 
 class Vault:
@@ -82,9 +87,8 @@ class Vault:
 
     def notice(self) -> None:
         """Drop all keys and tell those who keep values, if somebody was forgotten since this was last asked."""
-        generation = self._generation()
-        if generation != self._at_hand.generation:
-            self._drop(generation)
+        if self._generation() != self._at_hand.generation:
+            self._drop()
 
     def seal(self, subject: str, context: bytes, plain: bytes) -> str:
         """See `Sealer`.
@@ -93,13 +97,12 @@ class Vault:
             SubjectForgottenError: the subject was forgotten.
             KeyStoreError: there is no key, and none can be made.
         """
-        generation = self._generation()
-        if generation != self._at_hand.generation:
-            self._drop(generation)
-        key = self._at_hand.by_subject.get(subject)
-        if key is None:
-            key = self._key_of(subject)
-        if key.cipher is None:
+        here = self._at_hand
+        if self._generation() != here.generation:
+            here = self._drop()
+        key = here.by_subject.get(subject) or self._key_of(subject)
+        encrypt = key.encrypt
+        if encrypt is None:
             raise SubjectForgottenError(
                 f"subject {subject!r} was forgotten, so nothing personal is stored about it; who comes back gets a new"
                 " id"
@@ -108,8 +111,8 @@ class Vault:
             nonce = self._nonces.pop()
         except IndexError:
             nonce = self._more_nonces()
-        sealed: bytes = key.cipher.encrypt(nonce, plain, context + key.aad)
-        return key.head + binascii.b2a_base64(_FORMAT + nonce + sealed, newline=False).decode()
+        box = _FORMAT + nonce + encrypt(nonce, plain, context + key.aad)
+        return key.head + b2a_base64(box, newline=False).decode()
 
     def open(self, sealed: bytes, subject: str | None, context: bytes) -> bytes | None:
         """See `Sealer`.
@@ -119,29 +122,26 @@ class Vault:
             SealError: it does not open.
             KeyStoreError: the key store cannot be read.
         """
-        generation = self._generation()
-        if generation != self._at_hand.generation:
-            self._drop(generation)
-        at = sealed.find(b":", _ID_AT)
-        id = sealed[_ID_AT:at].decode(errors="replace")
-        key = self._at_hand.by_id.get(id)
-        if key is None:
-            key = self._key_by(id, context)
+        here = self._at_hand
+        if self._generation() != here.generation:
+            here = self._drop()
+        id = sealed[_ID_AT:_ID_END]
+        key = here.by_id.get(id) or self._key_by(id.decode(errors="replace"), context)
         if subject is not None and subject != key.subject:
             raise SealError(f"{_place(context)} was sealed for another subject, so it was moved there")
-        if key.cipher is None:
+        decrypt = key.decrypt
+        if decrypt is None:
             return None
         try:
-            box = binascii.a2b_base64(sealed[at + 1 :])
+            box = a2b_base64(sealed[_BOX_AT:])
             if box[:1] != _FORMAT:
                 raise ValueError("another format")
-            plain: bytes = key.cipher.decrypt(box[1 : 1 + _NONCE_BYTES], box[1 + _NONCE_BYTES :], context + key.aad)
+            return decrypt(box[1:_SEALED_AT], box[_SEALED_AT:], context + key.aad)
         except Exception as error:  # what a cipher raises for a wrong tag derives from no error of ours
             raise SealError(
                 f"{_place(context)} does not open ({type(error).__name__}): it was changed, moved from another field or"
                 " event, or the key store is another one"
             ) from None
-        return plain
 
     def lookup(self, context: bytes, plain: bytes) -> str:
         """See `Sealer`: the same for the same value of the same field, whoever it is about."""
@@ -163,7 +163,7 @@ class Vault:
     def forget(self, subject: str, reason: str) -> KeyRecord:
         """Destroy a subject's key."""
         left = self.keys.destroy(self.id_of(subject), subject, reason)
-        self._drop(self._generation())
+        self._drop()
         return left
 
     def _key_of(self, subject: str) -> _Key:
@@ -189,14 +189,15 @@ class Vault:
         if len(here.by_id) >= _KEYS_MAX:
             here.by_id.clear()
             here.by_subject.clear()
-        here.by_id[key.id] = key
+        here.by_id[key.id.encode()] = key
         here.by_subject[key.subject] = key
         return key
 
-    def _drop(self, generation: int) -> None:
-        self._at_hand = _AtHand(generation)
+    def _drop(self) -> _AtHand:
+        here = self._at_hand = _AtHand(self._generation())  # which is read before any record is
         for each in self._listeners:
             each()
+        return here
 
     def _more_nonces(self) -> bytes:
         drawn = os.urandom(_NONCE_BYTES * _NONCES)
