@@ -1,7 +1,7 @@
 """Forgetting a subject: its key is destroyed, everybody hears of it, and what was sealed is searched for."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -15,6 +15,7 @@ from act_fast._events.committed import Committed
 from act_fast._events.event import Event, known_wire
 from act_fast._events.meta import Actor
 from act_fast._events.personal import Subject
+from act_fast._events.sealing import texts_in
 from act_fast._privacy.vault import Vault
 from act_fast._states.state import State
 from act_fast.errors import ConcurrencyError, ValidationError
@@ -108,7 +109,7 @@ class _Held(msgspec.Struct):
     events: int = 0
     in_clear: int = 0
     streams: set[str] = msgspec.field(default_factory=set)
-    values: set[bytes] = msgspec.field(default_factory=set)
+    values: set[str] = msgspec.field(default_factory=set)
 
 
 def forget(
@@ -210,19 +211,8 @@ def _held(engine: "Engine", vault: Vault, subject: str) -> _Held:
             held.streams.add(each.stream)
         for value in found:
             if len(held.values) < _VALUES_MAX:
-                held.values.update(searchable(value.value))
+                held.values.update(texts_in(value.value))
     return held
-
-
-def searchable(value: Any) -> Iterable[bytes]:
-    """The texts in a value that are long enough not to be found by accident."""
-    if isinstance(value, str):
-        return [value.encode()] if len(value) >= 4 else []
-    if isinstance(value, msgspec.Struct | dict | list | tuple | set | frozenset):
-        plain = msgspec.to_builtins(value)
-        parts = plain.values() if isinstance(plain, dict) else plain
-        return [text for part in parts for text in searchable(part)]
-    return []
 
 
 def _told(engine: "Engine", vault: Vault, subject: str, reason: str, actor: Actor | None) -> int:

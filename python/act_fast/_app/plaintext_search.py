@@ -30,8 +30,8 @@ class Search:
         unreachable: what could not be searched.
     """
 
-    def __init__(self, values: Iterable[bytes]) -> None:
-        self._texts = sorted({value.decode() for value in values})
+    def __init__(self, values: Iterable[str]) -> None:
+        self._texts = sorted(set(values))
         self._needles = sorted({form for text in self._texts for form in _forms(text)})
         self.files = 0
         self.bytes = 0

@@ -21,8 +21,12 @@ __all__ = [
     "keep_forgotten",
     "mask",
     "open_all",
+    "outside",
     "personal_fields",
+    "sealed_fields",
+    "texts_in",
     "wire_of",
+    "without_personal",
 ]
 
 SEALED: Final = b'"$sealed:'
@@ -509,6 +513,11 @@ def personal_fields(cls: type) -> frozenset[str]:
     return frozenset()
 
 
+def sealed_fields(cls: type) -> frozenset[str]:
+    """The fields of a class that hold something personal, however deep."""
+    return frozenset(cls.__struct_fields__[index] for index, _, _ in _parts_of(cls))  # type: ignore[attr-defined]
+
+
 def open_all(name: str, value: Any, sealer: Sealer | None, path: str = "") -> Any:
     """JSON as it was read for an upcaster, with what is sealed in it opened, wherever it is."""
     if isinstance(value, dict):
@@ -531,6 +540,33 @@ def keep_forgotten(value: Any) -> Any:
         return [keep_forgotten(each) for each in value]
     wire = wire_of(type(value)) if isinstance(value, msgspec.Struct) else None
     return value if wire is None else msgspec.Raw(wire.clear(value))
+
+
+def outside(value: Any) -> Any:
+    """An event or a state for whoever is outside, such as receivers: as JSON, its personal fields are null."""
+    wire = wire_of(type(value)) if isinstance(value, msgspec.Struct) else None
+    return value if wire is None else msgspec.Raw(wire.blank(value))
+
+
+def without_personal(text: str, value: Any) -> str:
+    """A text about an event, such as what a handler has raised, without the event's personal values."""
+    wire = wire_of(type(value)) if isinstance(value, msgspec.Struct) else None
+    for found in wire.values(value) if wire is not None else ():
+        for each in texts_in(found.value):
+            text = text.replace(each, repr(_PERSONAL))
+    return text
+
+
+def texts_in(value: Any) -> list[str]:
+    """The texts in a value that are long enough not to be found elsewhere by accident."""
+    if isinstance(value, str):
+        return [value] if len(value) >= _TEXT_MIN else []
+    if isinstance(value, msgspec.Struct | dict | list | tuple | set | frozenset):
+        plain = msgspec.to_builtins(value)
+        parts = plain.values() if isinstance(plain, dict) else plain
+        return [text for part in parts for text in texts_in(part)]
+    plain = msgspec.to_builtins(value, str_keys=True)
+    return texts_in(plain) if isinstance(plain, str) else []
 
 
 def mask(cls: Any) -> None:

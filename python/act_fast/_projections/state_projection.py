@@ -8,6 +8,7 @@ from msgspec import inspect
 
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
+from act_fast._events.sealing import outside, sealed_fields
 from act_fast._projections.database import Address
 from act_fast._projections.databases.dialect import Dialect
 from act_fast._projections.databases.session import Session
@@ -39,8 +40,8 @@ class StateProjection(SqlProjection, Generic[S]):
 
     The columns are `stream`, `version`, `position` (that of the last event folded), and one for each field: text,
     integers, floats, booleans and times as such (times in UTC), everything else as JSON. A field with the name of one
-    of the first three columns gets an underscore after its name. A row may be slightly ahead of the watermark, never
-    behind it.
+    of the first three columns gets an underscore after its name. Personal fields are null. A row may be slightly ahead
+    of the watermark, never behind it.
 
     After a change to what the states are folded by (fields, reducers, upcasters), the rows are rebuilt when the next
     event comes; `rebuild` does it at once, and beside the live rows. If two releases fold differently, each rebuilds
@@ -108,8 +109,8 @@ class StateProjection(SqlProjection, Generic[S]):
         rows = []
         for stream in behind:
             found = app.load(self.state, stream)
-            state = found.state
-            cells = [each.cell(getattr(state, field.name)) for each, field in zip(columns, self._fields, strict=True)]
+            values = _values(found.state)
+            cells = [each.cell(values(field)) for each, field in zip(columns, self._fields, strict=True)]
             rows.append((stream, found.version, found.position, *cells))
         if rows:
             names = [db.dialect.quoted(name) for name in (*_PLACE, *(each.name for each in columns))]
@@ -132,6 +133,16 @@ class StateProjection(SqlProjection, Generic[S]):
         plan = self.state.__definition__.plan
         hidden = plan.hidden if plan else ()
         return [each for each in msgspec.structs.fields(self.state) if each.name not in hidden]
+
+
+def _values(state: Any) -> Callable[[msgspec.structs.FieldInfo], Any]:
+    """The values of a state's fields; of those with something personal in them only what is not."""
+    shown = outside(state)
+    if shown is state:
+        return lambda field: getattr(state, field.name)
+    blank = msgspec.json.decode(shown)
+    sealed = sealed_fields(type(state))
+    return lambda field: blank[field.encode_name] if field.name in sealed else getattr(state, field.name)
 
 
 def _columns(fields: Sequence[msgspec.structs.FieldInfo], dialect: Dialect) -> list[Column]:

@@ -83,7 +83,14 @@ class Observers:
                     self.tell("error", Failure(f"telling an observer of {kind!r}", error))
 
     def fail(
-        self, doing: str, error: BaseException, *, target: str | None = None, then: str = "", once: bool = False
+        self,
+        doing: str,
+        error: BaseException,
+        *,
+        target: str | None = None,
+        then: str = "",
+        once: bool = False,
+        said: str | None = None,
     ) -> None:
         """Log, and tell the observers of errors, what went wrong where nobody was waiting for it.
 
@@ -93,20 +100,23 @@ class Observers:
             target: the target that was worked on, if any.
             then: what happens next, or what there is to do.
             once: whether the log is to hold an error of the same words but once.
+            said: what is logged of it, without a traceback, where it quotes what must not be in a log.
         """
-        text = error_text(error)
+        text = error_text(error) if said is None else said
         if not once or text not in self._logged:
             after = "; this is not logged again" if once else f"; {then}" if then else ""
-            log.warning("%s failed: %s%s", doing, text, after, exc_info=error)
+            log.warning("%s failed: %s%s", doing, text, after, exc_info=error if said is None else None)
         if once:
             self._logged.add(text)
         self.tell("error", Failure(doing, error, target))
 
-    def fail_delivery(self, doing: str, error: BaseException, *, target: str | None = None, then: str = "") -> None:
+    def fail_delivery(
+        self, doing: str, error: BaseException, *, target: str | None = None, then: str = "", said: str | None = None
+    ) -> None:
         """The same of what stands between an event and its handler's success: a `settle` that is to raise hears it."""
         for heard in self._heard:
             heard.append(Failure(doing, error, target))
-        self.fail(doing, error, target=target, then=then)
+        self.fail(doing, error, target=target, then=then, said=said)
 
     @contextmanager
     def hearing(self) -> Iterator[list[Failure]]:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from operator import itemgetter
@@ -15,6 +16,7 @@ from act_fast._events.committed import Committed
 from act_fast._events.context import Reacting, ambient
 from act_fast._events.event import Event
 from act_fast._events.meta import Actor, Meta, decode_meta, meta_again
+from act_fast._events.sealing import without_personal
 from act_fast._reactions.partial_batch import Partly
 from act_fast._rows import Row
 from act_fast._runtime.backoff import Backoff
@@ -238,10 +240,10 @@ class Handling:
         if not partly.busy:
             self._failed(lease, step, events[handled].position, partly.error, partly.missing)
             return
-        lease.then, lease.error = "defer", f"waiting: {error_text(partly.error)}"
+        lease.then, lease.error = "defer", f"waiting: {self._said(lease, partly.error)}"
         lease.due_ms = self.now_us() // 1000 + int(_BUSY_BACKOFF.wait(partly.busy) * 1000)
         if partly.busy == 1:
-            log.warning("%r waits until it can go on: %s", lease.name, error_text(partly.error))
+            log.warning("%r waits until it can go on: %s", lease.name, self._said(lease, partly.error))
 
     def _committed(self, row: Row) -> Committed[Any]:
         position, stream, version, name, created_us, data, meta, tags = row
@@ -310,6 +312,15 @@ class Handling:
             then="give new fields a default, or write an upcaster",
         )
 
+    def _said(self, lease: Lease, error: BaseException) -> str:
+        """What a handler has raised, as it may be stored: without personal values of the events it was given."""
+        text = error_text(error)
+        for row in lease.rows:
+            if row[3] in self.steps.sealed:
+                with suppress(Exception):  # it did not decode, and then the error does not quote it
+                    text = without_personal(text, self.steps.decoders[row[3]](row[5]))
+        return text
+
     def _is_last(self, lease: Lease, step: Step, at: int, error: BaseException) -> bool:
         """Whether the event at an index is blocked if it fails so."""
         reaction, attempts = step.reaction, lease.failures_of(step.number, lease.rows[at][0]) + 1
@@ -319,7 +330,8 @@ class Handling:
         self, lease: Lease, step: Step, position: int, error: BaseException, missing: int | None = None
     ) -> None:
         reaction, attempts = step.reaction, lease.failures_of(step.number, position) + 1
-        lease.position, lease.error = position, error_text(error)
+        said = self._said(lease, error)
+        lease.position, lease.error = position, said
         lease.blamed, lease.failures = step.number, attempts
         if missing is not None:
             lease.error = f"the event at position {missing}, which is missing and comes first: {lease.error}"
@@ -335,6 +347,7 @@ class Handling:
             error,
             target=lease.name,
             then=where if lease.then == "block" else f"{where}; the next one is {_when(lease.due_ms, self.now_us())}",
+            said=None if said == error_text(error) else said,
         )
 
 

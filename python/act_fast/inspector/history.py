@@ -7,6 +7,7 @@ import msgspec
 
 from act_fast._app.act import Act
 from act_fast._events.committed import Committed
+from act_fast._events.sealing import outside
 from act_fast._states.state import State
 from act_fast.stores.port import Store
 
@@ -72,7 +73,8 @@ def steps(app: Act, state: type[State], stream: str, events: Sequence[Committed[
 
 
 def _fields(state: State) -> dict[str, Any]:
-    found: dict[str, Any] = msgspec.to_builtins(state)
+    shown = outside(state)
+    found: dict[str, Any] = msgspec.json.decode(shown) if shown is not state else msgspec.to_builtins(state)
     return found
 
 

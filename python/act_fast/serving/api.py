@@ -12,6 +12,7 @@ from act_fast._app.async_act import AsyncAct
 from act_fast._checks import arguments
 from act_fast._checks.extras import need
 from act_fast._events.meta import Actor
+from act_fast._events.sealing import outside
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
@@ -266,7 +267,7 @@ class Api:
             states = self._app.sync.history(state, stream, after=after, before=end + 1)
             events = store.load(stream, after=after, before=end + 1)
             return [
-                {**msgspec.structs.asdict(as_written(self._app.sync, event)), "state": then.state}
+                {**msgspec.structs.asdict(as_written(self._app.sync, event)), "state": outside(then.state)}
                 for event, then in zip(events, states, strict=True)
             ]
 
@@ -366,7 +367,7 @@ def _answer(
         "position": found.position,
         "closed": found.closed,
         **(more or {}),
-        "state": found.state,
+        "state": outside(found.state),
     }
     return _json(msgspec.json.encode(body), {"ETag": f'"{found.version}"', **(headers or {})})
 

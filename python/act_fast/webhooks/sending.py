@@ -23,7 +23,7 @@ from act_fast._checks.extras import need
 from act_fast._checks.moments import microseconds_of
 from act_fast._core import __version__
 from act_fast._events.committed import Committed
-from act_fast._events.sealing import wire_of
+from act_fast._events.sealing import outside
 from act_fast.errors import ActError, NonRetryableError, RetryAfterError, ValidationError
 from act_fast.webhooks.signing import Secret, keys_of, signatures
 
@@ -61,7 +61,7 @@ class Webhook:
         timeout: seconds that an attempt may take, from the connection to the answer.
         headers: more headers to send.
         payload: a function of the event that returns what is sent, which must be JSON; by default an object with
-            `type`, `timestamp`, `data`, `stream`, `version`, `position` and `meta`.
+            `type`, `timestamp`, `data`, `stream`, `version`, `position` and `meta`; personal fields are null.
         meta: whether the default payload has `meta`, which names who did it and why.
 
     Raises:
@@ -135,7 +135,7 @@ class Webhook:
         told = {
             "type": type(event.data).__stored_name__,
             "timestamp": event.created,
-            "data": _outside(event.data),
+            "data": outside(event.data),
             "stream": event.stream,
             "version": event.version,
             "position": event.position,
@@ -176,12 +176,6 @@ class Webhook:
         if seconds is None:
             raise UndeliveredError(told)
         raise RetryAfterError(f"{told}, and asks to wait", seconds)
-
-
-def _outside(event: Any) -> Any:
-    """An event for others: its personal fields are null."""
-    wire = wire_of(type(event)) if isinstance(event, msgspec.Struct) else None
-    return event if wire is None else msgspec.Raw(wire.blank(event))
 
 
 def _checked(url: str) -> tuple[str, str]:

@@ -1,0 +1,141 @@
+"""What leaves the store for elsewhere carries ciphertext or nothing: files, copies, projections, receivers, errors."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from act_fast import (
+    FORGOTTEN,
+    Act,
+    Committed,
+    FileKeyStore,
+    LogStore,
+    StateProjection,
+    SubjectForgotten,
+    move,
+    restore_path,
+)
+from act_fast._sql.parquet import builder
+from tests.support.people import SECRETS, Person, Registered, files_with
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Iterator[FileKeyStore]:
+    with FileKeyStore(tmp_path / "people.keys") as keys:
+        yield keys
+
+
+@pytest.fixture
+def app(tmp_path: Path, keys: FileKeyStore) -> Iterator[Act]:
+    with Act(tmp_path / "people.act", Person, keys=keys) as app:
+        for number in (1, 2):
+            app.do(Person.register, f"person-{number}", user=f"u-{number}", email="ada@example.org")
+            app.do(Person.visit, f"person-{number}", pages=3)
+        yield app
+
+
+def test_exports_backups_copies_and_parts_hold_nothing_in_clear(
+    app: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder, "PART_EVENTS", 1)
+    assert app.sql("select email, plan from registered").fetchall() == [(None, "free")] * 2
+    assert list((tmp_path / "people.act").rglob("*.parquet"))
+    store = app.store
+    assert isinstance(store, LogStore)
+    store.backup(tmp_path / "backup.act")
+    for kind in ("parquet", "csv", "jsonl"):
+        app.export(tmp_path / f"events.{kind}")
+    restore_path(tmp_path / "restored.act", tmp_path / "events.jsonl")
+    with LogStore(tmp_path / "moved.act") as target:
+        move(store, target, hand_over=False)
+    report = app.forget("u-1", reason="asked", also=[tmp_path])
+    assert report.plaintext == ()
+    assert report.values >= 5
+    assert files_with(tmp_path, SECRETS) == []
+
+
+def test_a_search_finds_what_is_there(app: Act, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    (tmp_path / "mails").mkdir()
+    (tmp_path / "mails" / "sent.txt").write_bytes(b"\0to: ada@example.org")
+    (tmp_path / "mails" / "sent.json").write_text(json.dumps({"to": "12 St James's Square"}))
+    out = tmp_path / "mails" / "sent.parquet"
+    duckdb.sql("select 'ada@example.org' as email from range(10)").write_parquet(str(out), compression="zstd")
+    report = app.forget("u-1", reason="asked", also=[tmp_path / "mails", tmp_path / "gone"])
+    assert [Path(each).name for each in report.plaintext] == ["sent.json", "sent.parquet", "sent.txt"]
+    assert not report.clean
+    assert any("gone, which is not there" in each for each in report.unreachable)
+
+
+def test_a_restored_backup_stays_forgotten(app: Act, keys: FileKeyStore, tmp_path: Path) -> None:
+    app.store.backup(tmp_path / "backup.act")  # type: ignore[attr-defined]
+    app.forget("u-1", reason="asked")
+    with Act(tmp_path / "backup.act", Person, keys=keys) as old:
+        assert old.load(Person, "person-1").state.email is FORGOTTEN
+        assert old.load(Person, "person-2").state.email == "ada@example.org"
+
+
+def test_another_app_hears_of_it_at_once_and_its_live_states_are_dropped(
+    app: Act, keys: FileKeyStore, tmp_path: Path
+) -> None:
+    with FileKeyStore(tmp_path / "people.keys") as others, Act(tmp_path / "people.act", Person, keys=others) as other:
+        assert other.load(Person, "person-1").state.email == "ada@example.org"
+        app.forget("u-1", reason="asked")
+        assert other.load(Person, "person-1").state.email is FORGOTTEN
+        assert other.do(Person.visit, "person-1", pages=1).state.email is FORGOTTEN
+        assert other.load(Person, "person-2").state.email == "ada@example.org"
+
+
+def test_reactions_see_the_value_and_then_that_it_is_gone(app: Act) -> None:
+    seen: list[object] = []
+    told: list[str] = []
+
+    @app.on(Registered)
+    def greet(event: Committed[Registered]) -> None:
+        seen.append(event.data.email)
+
+    @app.on(SubjectForgotten)
+    def forget(event: Committed[SubjectForgotten]) -> None:
+        told.append(event.data.subject)
+
+    app.settle()
+    report = app.forget("u-1", reason="asked")
+    app.forget("u-1", reason="again")
+    app.settle()
+    assert seen == ["ada@example.org", "ada@example.org"]
+    assert told == ["u-1"]
+    assert report.events == 1
+    greet_again = app.query(events=[Registered])
+    assert [event.data.email for event in greet_again] == [FORGOTTEN, "ada@example.org"]
+
+
+def test_what_a_handler_raises_is_stored_and_logged_without_the_values(
+    app: Act, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    @app.on(Registered, retries=0)
+    def refuse(event: Committed[Registered]) -> None:
+        raise ValueError(f"no mail for {event.data.email} in {event.data!r}")
+
+    app.settle(raises=False)
+    target = next(iter(app.targets()))
+    assert target.error is not None
+    assert target.error.startswith("ValueError: no mail for <personal> in Registered(user='u-1', email=<personal>")
+    assert "no mail for <personal>" in caplog.text
+    assert not [each for each in SECRETS if each in caplog.text]
+    assert files_with(tmp_path, SECRETS) == []
+
+
+def test_a_table_of_states_has_no_personal_values(app: Act, tmp_path: Path) -> None:
+    database = tmp_path / "people.db"
+    app.include(StateProjection(Person, lambda: sqlite3.connect(database, check_same_thread=False), table="person"))
+    app.settle()
+    with closing(sqlite3.connect(database)) as connection:
+        assert connection.execute('select "user", email, plan, pages from person').fetchall() == [
+            ("u-1", None, "free", 3),
+            ("u-2", None, "free", 3),
+        ]
+    assert files_with(tmp_path, SECRETS) == []
