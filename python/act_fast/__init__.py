@@ -105,6 +105,7 @@ if TYPE_CHECKING:
     from act_fast._app.async_act import AsyncAct
     from act_fast._app.connect import connect
     from act_fast._app.moving import move
+    from act_fast._privacy.postgres_keys import PostgresKeyStore
     from act_fast._projections.sql_projection import SqlProjection
     from act_fast._projections.state_projection import StateProjection
     from act_fast._sql.connection import Connection
@@ -182,6 +183,7 @@ __all__ = [
     "NotDurableError",
     "OutcomeUnknownError",
     "Personal",
+    "PostgresKeyStore",
     "Problem",
     "Progress",
     "Projection",
@@ -259,6 +261,7 @@ __all__ = [
 _LATER: Final = {
     "AsyncAct": "act_fast._app.async_act",
     "Connection": "act_fast._sql.connection",
+    "PostgresKeyStore": "act_fast._privacy.postgres_keys",
     "SqlProjection": "act_fast._projections.sql_projection",
     "StateProjection": "act_fast._projections.state_projection",
     "Timer": "act_fast._timers.timer",
