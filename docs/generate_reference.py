@@ -60,7 +60,8 @@ PAGES: Final = [
         [
             *("Personal", "Subject", "Sealing", "FORGOTTEN", "Forgotten"),
             *("ForgetReport", "SubjectForgotten", "Forgetting"),
-            *("KeyStore", "FileKeyStore", "PostgresKeyStore", "MemoryKeyStore", "KeyRecord", "Rotated", "MasterKey", "LocalMasterKey"),
+            *("KeyStore", "FileKeyStore", "PostgresKeyStore", "MemoryKeyStore", "KeyRecord", "Rotated"),
+            *("MasterKey", "LocalMasterKey"),
         ],
     ),
     Page(
