@@ -17,12 +17,14 @@ from act_fast import (
     ConditionError,
     ConflictError,
     Event,
+    KeyReusedError,
     OutcomeUnknownError,
     Query,
     State,
     StoreError,
     Tag,
     View,
+    action,
     at,
     decision,
     reducer,
@@ -290,6 +292,10 @@ class Term(State):
         self.open = True
 
 
+class Paid(Event):
+    amount: int
+
+
 class Full(Exception):
     pass
 
@@ -335,6 +341,49 @@ def test_apps_decide_on_views_and_states_and_no_course_is_overbooked(url: str) -
         assert all(each <= 2 for each in taken)
         assert sum(taken) in (7, 8)  # the fourth may find two courses full
         assert app.sql("select count(*) from events where list_contains(tags, 'course:art')").fetchall()[0][0] >= 1
+
+
+class Account(State):
+    balance: int = 0
+
+    @reducer
+    def paid(self, event: Paid) -> None:
+        self.balance += event.amount
+
+    @action(retries=30)
+    def pay(self, amount: int) -> Paid:
+        return Paid(amount)
+
+
+@each_kind
+def test_what_apps_do_under_a_key_is_done_once_whoever_asks_and_though_answers_are_lost(
+    server: Server, url: str, dice: Any
+) -> None:
+    turns = 12
+    with Proxy(server.port) as proxy, Act(url.replace(f":{server.port}/", f":{proxy.port}/"), Account) as app:
+        proxy.answered = lambda data: dice.random() < 0.02
+
+        def pay(thread: int) -> list[int | None]:
+            found: list[int | None] = []
+            for turn in range(turns):
+                try:
+                    done = app.once(f"k-{turn}").do(Account.pay, f"account-{turn % 3}", amount=turn)
+                    found.append(done.version)
+                except StoreError:
+                    found.append(None)
+            return found
+
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(pay, range(4)))
+    with Act(url, Account) as app:
+        for turn in range(turns):
+            first = app.once(f"k-{turn}").do(Account.pay, f"account-{turn % 3}", amount=turn)
+            assert {each[turn] for each in found} <= {None, first.version}
+        assert app.store.head == turns
+        assert sum(app.load(Account, f"account-{each}").state.balance for each in range(3)) == sum(range(turns))
+        with pytest.raises(KeyReusedError):
+            app.once("k-1").do(Account.pay, "account-1", amount=2)
+        assert app.store.verify().healthy
 
 
 @each_kind

@@ -18,8 +18,6 @@ PROGRAMS = int(os.environ.get("ACT_FAST_PROGRAMS", "10"))
 class TestMariaDb(StoreConformance):
     """One store for all cases, emptied for each."""
 
-    lacks = frozenset({"keys"})
-
     @pytest.fixture
     def url(self, mariadb: MariaDbServer) -> str:
         url = mariadb.url(prefix="conformance")

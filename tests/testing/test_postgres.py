@@ -31,8 +31,6 @@ PROGRAMS = int(os.environ.get("ACT_FAST_PROGRAMS", "10"))
 class _OnPostgres(Cases):
     """One store for all cases, emptied for each."""
 
-    lacks = frozenset({"keys"})
-
     options: ClassVar[dict[str, str]] = {}
 
     @pytest.fixture

@@ -18,7 +18,6 @@ from act_fast.stores.values import Append, NewEvent
 __all__ = [
     "Guards",
     "cause_of",
-    "check_unkeyed",
     "conditions_in",
     "guards_of",
     "part",
@@ -77,16 +76,6 @@ def guards_of(
     """Both together, without a key; None where there is neither."""
     versions, conditions = versions_in(expected), conditions_in(condition, appends)
     return None if versions is None and conditions is None else (versions or (), conditions or (), None)
-
-
-def check_unkeyed(key: str | None) -> None:
-    """Refuse a key, where none are kept.
-
-    Raises:
-        ValidationError: there is one.
-    """
-    if key is not None:
-        raise ValidationError("this store keeps no keys yet; use a LogStore, or leave the key out")
 
 
 def cause_of(meta: Meta) -> bytes:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from act_fast import Act, AsyncAct, Event, State, count, total
+from act_fast import Act, AsyncAct, Condition, Event, Query, State, count, total
 from act_fast.stores.mysql.address import place_of
 from tests.stores.mysql.stores import ask, connected
 from tests.support.bank import Account, Deposited
@@ -119,3 +119,6 @@ def test_a_warm_do_is_one_round_trip(mariadb: MariaDbServer, mariadb_url: str) -
             assert trips == 2
             app.do(Account.deposit_each, "account-7", amounts=[1, 2])
             assert trips == 4
+            unique = Condition(Query.of(names=["Counted"], tags=["t:1"]) | Query.of(tags=["t:2"]))
+            app.store.append("a", [("Counted", b"1", ["t:1"])], condition=unique, key="k")
+            assert trips == 6

@@ -15,7 +15,16 @@ from typing import Any
 import pymysql
 import pytest
 
-from act_fast import Append, ConcurrencyError, Meta, OutcomeUnknownError, StoreError
+from act_fast import (
+    Append,
+    ConcurrencyError,
+    Condition,
+    ConditionError,
+    Meta,
+    OutcomeUnknownError,
+    Query,
+    StoreError,
+)
 from act_fast.stores.database import writer
 from act_fast.stores.mysql import appending
 from act_fast.stores.mysql.address import place_of
@@ -88,6 +97,46 @@ def test_a_session_that_is_ended_at_any_statement_has_appended_once(
         done = appending.result(PATIENCE)
     assert (done.first_version, done.first_position) == (2, 2)
     assert appended(store) == [("a", number, b'{"number":%d}' % number) for number in range(1, count + 2)]
+    assert store.verify().healthy
+
+
+@pytest.mark.parametrize("statement", list(STATEMENTS))
+def test_a_conditional_append_whose_session_is_ended_is_there_once(
+    store: MySqlStore, mariadb: MariaDbServer, mariadb_url: str, statement: str
+) -> None:
+    unique = Condition(Query.of(tags=["t:1"]))
+    with ThreadPoolExecutor(1) as pool:
+        with holding_at(statement, mariadb, mariadb_url) as holding:
+            appending = pool.submit(store.append, "a", [("Counted", b"2", ["t:1"])], condition=unique, key="k")
+            for _ in range(2):
+                holding.end_one()
+        done = appending.result(PATIENCE)
+    assert (done.first_version, done.first_position) == (2, 2)
+    assert [event.tags for event in store.load("a")] == [(), ("t:1", "key=k")]
+    assert store.append("a", [("Counted", b"2", ["t:1"])], condition=unique, key="k") == done
+    with pytest.raises(ConditionError):
+        store.append("a", numbered(3), condition=unique)
+    assert store.verify().healthy
+
+
+def test_requests_that_share_a_batch_are_decided_one_after_the_other(
+    store: MySqlStore, mariadb: MariaDbServer, mariadb_url: str
+) -> None:
+    unique = Condition(Query.of(names=["Counted"], tags=["t:1"]))
+    with ThreadPoolExecutor(6) as pool:
+        with holding_at("log", mariadb, mariadb_url) as holding:
+            first = pool.submit(store.append, "a", numbered(2))
+            until(holding.waiting)
+            tagged = [("Counted", b"1", ["t:1"])]
+            rivals = [pool.submit(store.append, f"s-{each}", tagged, condition=unique) for each in range(3)]
+            keyed = [pool.submit(store.append, "k", numbered(1), key="k") for _ in range(2)]
+            until(lambda: len(store._writer._waiting) == 5)
+        first.result(PATIENCE)
+        errors = [each.exception(PATIENCE) for each in rivals]
+        assert sorted(type(each).__name__ for each in errors) == ["ConditionError", "ConditionError", "NoneType"]
+        one, other = (each.result(PATIENCE) for each in keyed)
+        assert one == other
+    assert (store.head, store.version("k")) == (4, 1)
     assert store.verify().healthy
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from act_fast import Append, Meta
+from act_fast import Append, Meta, Query
 from act_fast.stores.mysql.connections import Connection, run
 from act_fast.stores.mysql.store import MySqlStore
 from tests.support.mariadb import MariaDbServer
@@ -20,9 +20,10 @@ def store(mariadb: MariaDbServer) -> Iterator[MySqlStore]:
     with MySqlStore(mariadb.url(prefix="plans")) as store:
         for turn in range(TURNS if store.head == 0 else 0):
             name = "Rare" if turn % 10 == 0 else "Common"
-            parts = [Append(f"s-{number}", [("Common", b'{"a":1}')]) for number in range(STREAMS - 1)]
-            store.append_many([*parts, Append("s-last", [(name, b"1")])], meta=Meta(correlation=f"r-{turn}"))
-        for table in ("events", "streams"):
+            parts = [Append(f"s-{number}", [("Common", b'{"a":1}', ["all"])]) for number in range(STREAMS - 1)]
+            rare = ["rare", "all"] if name == "Rare" else ["all"]
+            store.append_many([*parts, Append("s-last", [(name, b"1", rare)])], meta=Meta(correlation=f"r-{turn}"))
+        for table in ("events", "streams", "tags"):
             mariadb.ask(f"analyze table test.plans_{table}")
         yield store
 
@@ -53,6 +54,13 @@ CASES: dict[str, tuple[Callable[[MySqlStore], object], int]] = {
     "query names backwards": (lambda store: list(store.query(names=["Rare", "Common"], limit=10, backwards=True)), 60),
     "query a correlation": (lambda store: list(store.query(correlation="r-3")), STREAMS),
     "query the last": (lambda store: list(store.query(backwards=True, limit=1)), 1),
+    "query a rare tag": (lambda store: list(store.query(tags=["rare"])), TURNS // 2),
+    "query tags": (lambda store: list(store.query(tags=["all", "rare"], names=["Rare"])), TURNS),
+    "query a tag's last": (lambda store: list(store.query(tags=["all"], backwards=True, limit=1)), 8),
+    "query items": (
+        lambda store: list(store.query(matching=Query.of(tags=["rare"]) | Query.of(names=["Rare"]))),
+        2 * TURNS,
+    ),
     "query behind a position": (lambda store: list(store.query(after=11_990)), 10),
     "query behind a moment": (lambda store: list(store.query(created_after=MOMENT, limit=5)), 120),
     "version": (lambda store: store.version("s-7"), 1),

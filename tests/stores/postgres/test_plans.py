@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import psycopg
 import pytest
 
-from act_fast import Append, Meta
+from act_fast import Append, Meta, Query
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.connections import Connections, Question
 from act_fast.stores.postgres.store import PostgresStore
@@ -26,11 +26,13 @@ def url(postgres: PostgresServer) -> str:
     with PostgresStore(url) as store:
         for turn in range(TURNS if store.head == 0 else 0):
             name = "Rare" if turn % 10 == 0 else "Common"
-            parts = [Append(f"s-{number}", [("Common", b'{"a":1}')]) for number in range(STREAMS - 1)]
-            store.append_many([*parts, Append("s-last", [(name, b"1")])], meta=Meta(correlation=f"r-{turn}"))
+            parts = [Append(f"s-{number}", [("Common", b'{"a":1}', ["all"])]) for number in range(STREAMS - 1)]
+            rare = ["rare", "all"] if name == "Rare" else ["all"]
+            store.append_many([*parts, Append("s-last", [(name, b"1", rare)])], meta=Meta(correlation=f"r-{turn}"))
     with psycopg.connect(place_of(url).conninfo, autocommit=True) as connection:
         connection.execute("analyze plans.events")
         connection.execute("analyze plans.streams")
+        connection.execute("analyze plans.tags")
     return url
 
 
@@ -84,6 +86,13 @@ CASES: dict[str, tuple[Callable[[PostgresStore], object], int]] = {
     "query names backwards": (lambda store: list(store.query(names=["Rare", "Common"], limit=10, backwards=True)), 20),
     "query a correlation": (lambda store: list(store.query(correlation="r-3")), STREAMS),
     "query the last": (lambda store: list(store.query(backwards=True, limit=1)), 1),
+    "query a rare tag": (lambda store: list(store.query(tags=["rare"])), TURNS // 10),
+    "query tags": (lambda store: list(store.query(tags=["all", "rare"], names=["Rare"])), TURNS // 5),
+    "query a tag's last": (lambda store: list(store.query(tags=["all"], backwards=True, limit=1)), 1),
+    "query items": (
+        lambda store: list(store.query(matching=Query.of(tags=["rare"]) | Query.of(names=["Rare"]))),
+        TURNS // 5,
+    ),
     "query behind a position": (lambda store: list(store.query(after=11_990)), 10),
 }
 

@@ -7,7 +7,17 @@ from contextlib import ExitStack
 
 import pytest
 
-from act_fast import Act, ConcurrencyError, InvariantError, StreamClosedError, ValidationError
+from act_fast import (
+    Act,
+    Append,
+    ConcurrencyError,
+    Condition,
+    ConditionError,
+    InvariantError,
+    Query,
+    StreamClosedError,
+    ValidationError,
+)
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.postgres.stores import numbered
 from tests.support.bank import Account
@@ -94,6 +104,23 @@ def test_the_verbs_of_the_store_are_one_round_trip_each(counted: tuple[Trips, st
             assert trips.since() == 1
         list(store.query(stream="a", after=1))
         assert trips.since() == 2
+
+
+def test_tags_conditions_and_keys_cost_no_round_trip_of_their_own(counted: tuple[Trips, str]) -> None:
+    trips, url = counted
+    with PostgresStore(url) as store:
+        store.append("a", numbered(1))
+        assert store.head == 1
+        tagged = ("Counted", b"1", ["t:1", "t:2"])
+        unique = Condition(Query.of(names=["Counted"], tags=["t:1", "t:2"]) | Query.of(tags=["t:3"]))
+        trips.since()
+        store.append("a", [tagged], condition=unique, key="k")
+        assert trips.since() == 1
+        with pytest.raises(ConditionError):
+            store.append_many([Append("a", [tagged, tagged])], expected_versions={"b": 0}, condition=unique)
+        assert trips.since() == 1
+        assert [event.position for event in store.query(tags=["t:1", "t:2"])] == [2]
+        assert trips.since() == 2  # where the log ends, and what there is
 
 
 def test_an_old_state_is_not_what_an_action_is_refused_for(two: tuple[Act, Act]) -> None:

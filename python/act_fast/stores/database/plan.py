@@ -6,6 +6,7 @@ from typing import TypeAlias
 from act_fast._rows import ConditionRow, ItemRow
 from act_fast.stores.database.tags import tags_of
 from act_fast.stores.database.writer import NEVER, Request
+from act_fast.stores.once import key_tag
 
 __all__ = ["EventRow", "Plan", "StreamTouched", "streams_of"]
 
@@ -39,8 +40,8 @@ class Plan:
         head: the last position so far.
         created_us: the time of all these commits, in µs since 1970.
         versions: those of the streams that are there.
-        newest: for each condition of the requests, in their order, the position of the newest event that stands against
-            it so far; 0 if none does.
+        newest: for each condition of the requests, and behind them for the key of each that has one, the position of
+            the newest event that stands against it so far; 0 if none does.
 
     Attributes:
         head: the last position with all that was accepted.
@@ -60,7 +61,7 @@ class Plan:
 
     def take(self, request: Request) -> None:
         """Accept a request, or refuse it."""
-        newest = [next(self._newest) for _ in request.conditions]
+        newest = [next(self._newest) for _ in range(len(request.conditions) + (request.once is not None))]
         refused = self._refused(request, newest)
         if refused is not None:
             for _ in request.parts:
@@ -83,6 +84,11 @@ class Plan:
     def _refused(self, request: Request, newest: Sequence[int]) -> tuple[int, int] | None:
         """The number of what stands against a request, and the version or the position; None if nothing does."""
         added: dict[str, int] = {}
+        if request.once is not None:
+            *newest, used = newest
+            used = self._newest_of(([((), (key_tag(request.once[0]),))], 0)) or used
+            if used:
+                return len(request.parts) + len(request.versions) + len(request.conditions) + 1, used
         for number, (stream, events, expected) in enumerate(request.parts, 1):
             version = self._versions.get(stream, 0) + added.get(stream, 0)
             if (NEVER if request.settled else expected) not in (None, version):

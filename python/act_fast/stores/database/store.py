@@ -23,17 +23,19 @@ from act_fast.stores.append_condition import Condition
 from act_fast.stores.capabilities import PAGE_ROWS, Encoded
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.database.connections import Connections
+from act_fast.stores.database.keys import check_no_keys, keyed, used
 from act_fast.stores.database.mirrored import MirroredReactions
 from act_fast.stores.database.news import News
 from act_fast.stores.database.queries import Bounds, load_each, load_page, query_of
 from act_fast.stores.database.verify import verified
 from act_fast.stores.database.writer import Request, Writer
-from act_fast.stores.given import Guards, cause_of, check_unkeyed, guards_of, part, parts_of
+from act_fast.stores.given import Guards, cause_of, guards_of, part, parts_of
+from act_fast.stores.once import Keeping, Repeated, append_once
 from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.rows import each_committed, stream_info
 from act_fast.stores.values import Append, NewEvent, StoredSnapshot, StoreStats, StreamInfo, VerifyReport
 
-__all__ = ["PAYLOAD_BYTES_MAX", "DatabaseRows", "DatabaseStore", "payload_max"]
+__all__ = ["PAYLOAD_BYTES_MAX", "DatabaseKeys", "DatabaseRows", "DatabaseStore", "payload_max"]
 
 C = TypeVar("C")
 
@@ -61,16 +63,24 @@ class DatabaseStore(ABC, Generic[C]):
         writer: which appends.
         bounds: how the database finds between which positions or versions to look.
         payload_max_bytes: the largest data that an event may have.
+        keeping: how long keys count as used.
     """
 
     def __init__(
-        self, connections: Connections[C], news: News, writer: Writer[C], bounds: Bounds, payload_max_bytes: int
+        self,
+        connections: Connections[C],
+        news: News,
+        writer: Writer[C],
+        bounds: Bounds,
+        payload_max_bytes: int,
+        keeping: Keeping,
     ) -> None:
         self._connections = connections
         self._news = news
         self._writer = writer
         self._bounds = bounds
         self._payload_max_bytes = payload_max_bytes
+        self._keeping = keeping
         self._closing: weakref.WeakSet[MirroredReactions] = weakref.WeakSet()
         self._finalizer = weakref.finalize(self, _abandon, news, writer, connections)
 
@@ -115,7 +125,7 @@ class DatabaseStore(ABC, Generic[C]):
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
-            key: not supported yet.
+            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
 
         Returns:
             the first and last version and position of what was appended.
@@ -123,14 +133,14 @@ class DatabaseStore(ABC, Generic[C]):
         Raises:
             ConcurrencyError: the stream is at another version; nothing was written.
             ConditionError: an event that the condition excludes is there; nothing was written.
+            KeyReusedError: the key was used before, for other events; nothing was written.
             StoreFullError: the database's disk is full; nothing was written.
             OutcomeUnknownError: the connection broke, and the database did not come back to say whether the events are
                 there.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
-        check_unkeyed(key)
         parts = [part(stream, events, expected_version)]
-        (appended,) = self._append(parts, meta, None if condition is None else guards_of(None, condition))
+        (appended,) = self._append(parts, meta, None if condition is None else guards_of(None, condition), key)
         return appended
 
     def append_many(
@@ -149,7 +159,7 @@ class DatabaseStore(ABC, Generic[C]):
             expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
-            key: not supported yet.
+            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
 
         Returns:
             for each of `appends`, in their order, where its events are.
@@ -157,13 +167,13 @@ class DatabaseStore(ABC, Generic[C]):
         Raises:
             ConcurrencyError: a stream is at another version than expected; nothing was written.
             ConditionError: an event that a condition excludes is there; nothing was written.
+            KeyReusedError: the key was used before, for other events; nothing was written.
             StoreFullError: the database's disk is full; nothing was written.
             OutcomeUnknownError: the connection broke, and the database did not come back to say whether the events are
                 there.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
-        check_unkeyed(key)
-        return self._append(parts_of(appends), meta, guards_of(expected_versions, condition, appends))
+        return self._append(parts_of(appends), meta, guards_of(expected_versions, condition, appends), key)
 
     def load(
         self, stream: str, *, after: int = 0, before: int | None = None, limit: int | None = None
@@ -366,18 +376,44 @@ class DatabaseStore(ABC, Generic[C]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r})"
 
-    def _append(self, parts: Sequence[ProposedPart], meta: Meta | None, guards: Guards | None) -> list[Appended]:
+    def _append(
+        self, parts: Sequence[ProposedPart], meta: Meta | None, guards: Guards | None, key: str | None
+    ) -> list[Appended]:
         cause = b"" if meta is None else cause_of(meta)
-        return self._append_encoded(parts, cause, None if meta is None else meta.correlation, guards)
+        correlation = None if meta is None else meta.correlation
+        if key is None:
+            return self._append_encoded(parts, cause, correlation, guards)
+        try:
+            return self._append_keyed(parts, key, cause, correlation, guards)
+        except Repeated as repeated:
+            return append_once(self, key, parts, repeated)
+
+    def _append_keyed(
+        self, parts: Sequence[ProposedPart], key: str, meta: bytes, correlation: str | None, guards: Guards | None
+    ) -> list[Appended]:
+        """Append under a key.
+
+        Raises:
+            Repeated: it was used before.
+        """
+        once = self._keeping.once(key)
+        try:
+            return self._append_encoded(parts, meta, correlation, (*(guards or ((), ()))[:2], once))
+        except Repeated as repeated:
+            raise Repeated(*(used(self._connections, once) or (repeated.first, repeated.last))) from None
 
     def _append_encoded(
         self, parts: Sequence[ProposedPart], meta: bytes, correlation: str | None, guards: Guards | None = None
     ) -> list[Appended]:
         check_commit(parts, meta, self._payload_max_bytes)
-        if guards is not None:
-            check_guards(*guards[:2])
+        check_no_keys(parts)
+        versions, conditions, once = guards or ((), (), None)
+        if versions or conditions:
+            check_guards(versions, conditions)
+        if once is not None:
+            parts = keyed(parts, once)
         found = None if correlation is None else correlation.encode()
-        return self._writer.append(Request(parts, meta, found, *(guards or ())[:2]))
+        return self._writer.append(Request(parts, meta, found, versions, conditions, once))
 
     def _load(self, stream: str, after: int, before: int | None, limit: int) -> tuple[list[Row], int | None]:
         if not limit:
@@ -408,6 +444,23 @@ class DatabaseStore(ABC, Generic[C]):
         return row
 
 
+class DatabaseKeys:
+    """Appending once to a store in a database: see `Keys`."""
+
+    def __init__(self, store: DatabaseStore[Any]) -> None:
+        self._store = store
+
+    def used(self, key: str) -> tuple[int, int] | None:
+        """The positions of the first and the last event of the commit that a key was used for; None without one."""
+        return used(self._store._connections, self._store._keeping.once(key))
+
+    def append(
+        self, parts: Sequence[ProposedPart], key: str, meta: bytes, guards: Guards | None = None
+    ) -> list[Appended]:
+        """Append several parts as one commit, under a key."""
+        return self._store._append_keyed(parts, key, meta, _correlation_in(meta), guards)
+
+
 class DatabaseRows:
     """The store as rows: what `do` and `load` are made of. The arguments have been checked."""
 
@@ -434,8 +487,8 @@ class DatabaseRows:
         meta: bytes | None = None,
     ) -> Appended:
         """Append events as one commit."""
-        correlation = None if meta is None else _correlation_of(meta).correlation
-        (appended,) = self._store._append_encoded([(stream, events, expected_version)], meta or b"", correlation)
+        cause = meta or b""
+        (appended,) = self._store._append_encoded([(stream, events, expected_version)], cause, _correlation_in(cause))
         return appended
 
     def version(self, stream: str) -> int:
@@ -447,6 +500,10 @@ class DatabaseRows:
     ) -> tuple[int, int, bytes] | None:
         """The latest snapshot of a stream whose data has this beginning."""
         return self._store._latest_snapshot(self._store._stream(stream), at_or_below, beginning or b"")
+
+
+def _correlation_in(meta: bytes) -> str | None:
+    return _correlation_of(meta).correlation if meta else None
 
 
 def payload_max(payload_max_bytes: int) -> int:

@@ -19,11 +19,12 @@ from itertools import chain
 from typing import Final, Generic, Protocol, TypeVar
 
 from act_fast._core import Appended
-from act_fast._rows import ConditionRow, ProposedPart
+from act_fast._rows import ConditionRow, OnceRow, ProposedPart
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import ConcurrencyError, ConditionError, ConflictError, OutcomeUnknownError, StoreError
 from act_fast.stores.database.connections import Connections, said
 from act_fast.stores.database.tags import tags_of
+from act_fast.stores.once import Repeated
 
 __all__ = ["NEVER", "Appending", "Request", "Writer"]
 
@@ -55,6 +56,7 @@ class Request:
         correlation: the id in its meta by which it is found, in UTF-8.
         versions: streams that it need not write to, and the versions that they must be at.
         conditions: which events must not be there, as items and the position behind which.
+        once: the key that it carries as a tag, and the time since when its uses count; None without one.
         plain: whether it has neither tags nor any of these, so that only the versions of its own streams matter.
         events: how many there are.
         size: how many bytes of data they have.
@@ -63,8 +65,8 @@ class Request:
     """
 
     __slots__ = (
-        *("_told", "conditions", "correlation", "events", "meta", "outcome", "parts", "plain", "size", "versions"),
-        "withdrawn",
+        *("_told", "conditions", "correlation", "events", "meta", "once", "outcome", "parts", "plain", "size"),
+        *("versions", "withdrawn"),
     )
 
     def __init__(
@@ -74,12 +76,14 @@ class Request:
         correlation: bytes | None,
         versions: Sequence[tuple[str, int]] = (),
         conditions: Sequence[ConditionRow] = (),
+        once: OnceRow | None = None,
     ) -> None:
         self.parts: Sequence[ProposedPart] = parts
         self.meta: bytes = meta
         self.correlation: bytes | None = correlation
         self.versions: Sequence[tuple[str, int]] = versions
         self.conditions: Sequence[ConditionRow] = conditions
+        self.once: OnceRow | None = once
         self.plain: bool = not (versions or conditions or any(map(tags_of, chain(*(each[1] for each in parts)))))
         self.events: int = sum(len(events) for _, events, _ in parts)
         self.size: int = sum(len(event[1]) for _, events, _ in parts for event in events)
@@ -114,7 +118,7 @@ class Appending(Protocol[C_contra]):
         Returns:
             three numbers for each part: its first version, its first position and 0; or, where its request was refused,
             0, the number of the cause, and the version that its stream is at, or the position that is in its way. The
-            parts, the versions and the conditions of a request are numbered in this order, from 1.
+            parts, the versions, the conditions and the key of a request are numbered in this order, from 1.
         """
         ...
 
@@ -158,6 +162,7 @@ class Writer(Generic[C]):
         Raises:
             ConcurrencyError: a stream is at another version; nothing was written.
             ConditionError: an event that a condition excludes is there; nothing was written.
+            Repeated: its key was used before; nothing was written. Only the first position is known.
             OutcomeUnknownError: the connection broke, and the database did not come back to say what became of it.
             StoreError: the database cannot be reached, or refuses; nothing was written.
         """
@@ -302,7 +307,7 @@ def _tell(batch: Sequence[Request], found: Sequence[int]) -> int:
     at = last = 0
     for request in batch:
         appended: list[Appended] = []
-        refused: ConflictError | None = None
+        refused: ConflictError | Repeated | None = None
         for _, events, _ in request.parts:
             first_version, first_position, actual = found[at : at + 3]
             at += 3
@@ -316,9 +321,12 @@ def _tell(batch: Sequence[Request], found: Sequence[int]) -> int:
     return last
 
 
-def _refused(request: Request, number: int, actual: int) -> ConflictError:
+def _refused(request: Request, number: int, actual: int) -> ConflictError | Repeated:
     """What stood against a request, by its number there."""
     expected = [(stream, expected or 0) for stream, _, expected in request.parts] + [*request.versions]
     if number <= len(expected):
         return ConcurrencyError(*expected[number - 1], actual)
-    return ConditionError(request.conditions[number - len(expected) - 1][1], actual)
+    number -= len(expected)
+    if number <= len(request.conditions):
+        return ConditionError(request.conditions[number - 1][1], actual)
+    return Repeated(actual, actual)

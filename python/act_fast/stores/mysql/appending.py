@@ -122,8 +122,7 @@ class StatementAppending:
         self, connection: Connection, writer: str, number: int, batch: Sequence[Request]
     ) -> Sequence[int]:
         streams = streams_of(batch)
-        conditions = [condition for request in batch for condition in request.conditions]
-        questions, given = newest_question(self._prefix, conditions)
+        questions, given = newest_question(self._prefix, batch)
         _, ((head, created_us, moved),), ((known, outcome, now_us),), rows, *newest = run(
             connection, self._lock + self._versions + questions, (writer, streams[:ROWS_MAX], *given)
         )
@@ -136,7 +135,7 @@ class StatementAppending:
             return _numbers(outcome)
         self._check_moved(moved)
         time_us = max(created_us, now_us)
-        plan = Plan(head, time_us, found, newest_by(conditions, newest))
+        plan = Plan(head, time_us, found, newest_by(batch, newest))
         for request in batch:
             plan.take(request)
         told = " ".join(map(str, plan.outcome))

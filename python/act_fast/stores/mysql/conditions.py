@@ -1,31 +1,45 @@
-"""What stands against conditions: one question for each item of theirs, asked while the log is locked.
+"""What stands against conditions and keys: one question for each item of theirs, asked while the log is locked.
 
 The server looks how many entries the index has for each tag behind the position, and begins with the fewest.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
-from act_fast._rows import ConditionRow, ItemRow
+from act_fast._rows import ItemRow
+from act_fast.stores.database.writer import Request
+from act_fast.stores.once import key_tag
 
 __all__ = ["newest_by", "newest_question"]
 
+_KEY: Final = """
+select e.position from {schema}.tags as t straight_join {schema}.events as e on e.position = t.position
+    where t.tag = %s and e.created_us >= %s order by t.position desc limit 1
+"""
 
-def newest_question(prefix: str, conditions: Sequence[ConditionRow]) -> tuple[str, list[Any]]:
+
+def newest_question(prefix: str, batch: Sequence[Request]) -> tuple[str, list[Any]]:
     """Statements, each behind a semicolon, that find the newest event of each item; and what they are given."""
     text, given = "", []
-    for items, after in conditions:
-        for item in items:
-            question, values = _question(item, after)
+    for request in batch:
+        asked = [_question(item, after) for items, after in request.conditions for item in items]
+        if request.once is not None:
+            key, since = request.once
+            asked.append((_KEY, [key_tag(key), since]))
+        for question, values in asked:
             text += ";" + question.replace("{schema}.", f"{prefix}_")
             given += values
     return text, given
 
 
-def newest_by(conditions: Sequence[ConditionRow], found: Sequence[Sequence[tuple[Any, ...]]]) -> list[int]:
-    """The position of the newest event that stands against each condition, 0 if none does, by the rows of each item."""
+def newest_by(batch: Sequence[Request], found: Sequence[Sequence[tuple[Any, ...]]]) -> list[int]:
+    """The position of the newest event that stands against each condition and key, as `Plan` takes them."""
     rows: Iterator[Sequence[tuple[Any, ...]]] = iter(found)
-    return [max((row[0] or 0 for _ in items for row in next(rows)), default=0) for items, _ in conditions]
+    newest: list[int] = []
+    for request in batch:
+        counts = [len(items) for items, _ in request.conditions] + [1] * (request.once is not None)
+        newest += (max((row[0] or 0 for _ in range(count) for row in next(rows)), default=0) for count in counts)
+    return newest
 
 
 def _question(item: ItemRow, after: int) -> tuple[str, list[Any]]:

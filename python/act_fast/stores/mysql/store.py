@@ -3,6 +3,7 @@
 import contextlib
 import uuid
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Final
 
 from act_fast._checks import arguments
@@ -12,7 +13,7 @@ from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.capabilities import Transfer
 from act_fast.stores.database.formats import Upgraded
 from act_fast.stores.database.news import News
-from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
+from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseKeys, DatabaseRows, DatabaseStore, payload_max
 from act_fast.stores.database.writer import Writer
 from act_fast.stores.given import Guards
 from act_fast.stores.mysql.address import place_of
@@ -24,6 +25,7 @@ from act_fast.stores.mysql.listener import LookingListener
 from act_fast.stores.mysql.reactions import open_reactions
 from act_fast.stores.mysql.schema import prepare, upgrade
 from act_fast.stores.mysql.transfer import MySqlTransfer
+from act_fast.stores.once import Keeping
 from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.values import StoreStats
 
@@ -55,6 +57,7 @@ class MySqlStore(DatabaseStore[Connection]):
             after how many seconds an append gives up waiting for another transaction.
         payload_max_bytes: the largest data that an event may have; it must also fit into `max_allowed_packet` twice.
         create: whether to create the tables if there are none.
+        keys_for: how long a key counts as used, at least a day; None: forever.
 
     Raises:
         StoreFormatError: the database holds something else, or a store of another format.
@@ -64,7 +67,15 @@ class MySqlStore(DatabaseStore[Connection]):
 
     _connections: Connections
 
-    def __init__(self, url: str, *, payload_max_bytes: int = PAYLOAD_BYTES_MAX, create: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        payload_max_bytes: int = PAYLOAD_BYTES_MAX,
+        create: bool = True,
+        keys_for: timedelta | None = None,
+    ) -> None:
+        keeping = Keeping(keys_for)
         place = place_of(arguments.text("url", url))
         payload_max_bytes = payload_max(payload_max_bytes)
         create = arguments.flag("create", create)
@@ -79,7 +90,7 @@ class MySqlStore(DatabaseStore[Connection]):
             )
         news = News(connections, lambda: LookingListener(connections), tells=False)
         writer = Writer(connections, StatementAppending(connections), news.appended)
-        super().__init__(connections, news, writer, BisectBounds(connections), payload_max_bytes)
+        super().__init__(connections, news, writer, BisectBounds(connections), payload_max_bytes, keeping)
 
     @staticmethod
     def upgrade(url: str) -> Upgraded:
@@ -123,6 +134,10 @@ class MySqlStore(DatabaseStore[Connection]):
     def rows(self) -> DatabaseRows | None:
         """Events as rows, for the framework. None in a subclass, whose verbs may do more."""
         return DatabaseRows(self) if type(self) is MySqlStore else None
+
+    def keys(self) -> DatabaseKeys | None:
+        """Appending once, for the framework. None in a subclass, as `rows`."""
+        return DatabaseKeys(self) if type(self) is MySqlStore else None
 
     def transfer(self) -> Transfer:
         """All that the store holds, out and in as it stands, for the framework."""

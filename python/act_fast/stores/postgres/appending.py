@@ -9,6 +9,7 @@ import psycopg
 from act_fast.stores.database.plan import streams_of
 from act_fast.stores.database.tags import joined, tags_of
 from act_fast.stores.database.writer import NEVER, Request
+from act_fast.stores.once import key_tag
 from act_fast.stores.postgres.connections import Connections, Question
 from act_fast.stores.postgres.schema import DONE_BEFORE
 from act_fast.stores.postgres.session import Session
@@ -22,7 +23,7 @@ _CLASH: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDet
 class FunctionAppending:
     """One round trip for a batch: `append_one` for one event, `append_each` for one of many streams, `append_batch`.
 
-    Where there are tags, versions of other streams or conditions, it is `append_guarded`.
+    Where there are tags, versions of other streams, conditions or keys, it is `append_guarded`.
     """
 
     def __init__(self, connections: Connections) -> None:
@@ -32,8 +33,8 @@ class FunctionAppending:
         )
         self._append_guarded = connections.question(
             "select {schema}.append_guarded(%b::uuid, %b::bigint, %b::bigint[], %b::text[], %b::bigint[], %b::bigint[],"
-            " %b::text[], %b::bytea[], %b::text[], %b::bytea[], %b::bytea[], %b::bigint[], %b::text[], %b::bigint[],"
-            " %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[])"
+            " %b::text[], %b::bytea[], %b::text[], %b::bytea[], %b::bytea[], %b::text[], %b::bigint[], %b::bigint[],"
+            " %b::text[], %b::bigint[], %b::bigint[], %b::bigint[], %b::bigint[], %b::text[], %b::text[])"
         )
         self._append_one = connections.question(
             "select {schema}.append_one(%b::uuid, %b::bigint, %b::text, %b::bigint, %b::text, %b::bytea, %b::bytea,"
@@ -121,6 +122,8 @@ def _guarded(batch: Sequence[Request]) -> tuple[list[Any], ...]:
         [joined(tags_of(event)) for request in batch for _, events, _ in request.parts for event in events],
         meta,
         correlations,
+        [None if request.once is None else key_tag(request.once[0]) for request in batch],
+        [None if request.once is None else request.once[1] for request in batch],
         [len(request.versions) for request in batch],
         [stream for stream, _ in versions],
         [version for _, version in versions],

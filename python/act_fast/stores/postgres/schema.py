@@ -443,22 +443,23 @@ end
 $body$;
 """
 
-# The same as `append_batch` for requests with tags, with versions of other streams, or with conditions. The tags of an
-# event, and the names and tags of an item, are in lines. What was refused is numbered through the parts, the versions
-# and the conditions of its request; for a condition, the position that is in its way comes back.
+# The same as `append_batch` for requests with tags, with versions of other streams, with conditions, or with a key. The
+# tags of an event, and the names and tags of an item, are in lines. A key is a tag that no commit since then has.
+# What was refused is numbered through the parts, the versions and the conditions of its request; the key comes last.
+# For a condition and a key, the position that is in its way comes back.
 _APPEND_GUARDED: Final = """
 create function {schema}.append_guarded(
     of_writer uuid, of_batch bigint,
     all_parts bigint[], all_streams text[], all_expected bigint[], all_events bigint[],
     all_names text[], all_data bytea[], all_tags text[], all_meta bytea[], all_correlations bytea[],
-    all_versions bigint[], version_streams text[], version_numbers bigint[],
+    all_keys text[], all_since bigint[], all_versions bigint[], version_streams text[], version_numbers bigint[],
     all_conditions bigint[], condition_behind bigint[], condition_items bigint[], item_names text[], item_tags text[]
 ) returns bigint[] language plpgsql
 set plan_cache_mode = force_generic_plan
 set enable_seqscan = off set enable_bitmapscan = off set enable_hashjoin = off set enable_mergejoin = off
 as $body$
 declare
-    head bigint; time_us bigint; refused bigint; at bigint; answer bigint[] := '{{}}';
+    head bigint; time_us bigint; refused bigint; at bigint; known bigint; single boolean; answer bigint[] := '{{}}';
     part bigint := 0; until_part bigint; event bigint := 0; until_event bigint;
     other bigint := 0; until_other bigint; condition bigint := 0; until_condition bigint; item bigint := 0;
 begin
@@ -471,15 +472,36 @@ begin
         for k in part + 1 .. until_part loop
             until_event := until_event + all_events[k];
         end loop;
-        select given.k, given.version into refused, at from (
-            select k, each.expected, coalesce(s.version, 0)
-                + sum(each.events) over (partition by each.stream order by k) - each.events as version
-            from unnest(
-                all_streams[part + 1 : until_part], all_expected[part + 1 : until_part],
-                all_events[part + 1 : until_part]
-            ) with ordinality as each (stream, expected, events, k)
-            left join {schema}.streams as s on s.stream = each.stream
-        ) as given where given.expected <> given.version order by given.k limit 1;
+        single := until_part = part + 1 and until_event = event + 1;
+        refused := null;
+        if all_keys[request] is not null then
+            at := {schema}.newest_match('', all_keys[request], 0, head);
+            if at > 0 and exists (
+                select from {schema}.events as e where e.position = at and e.created_us >= all_since[request]
+            ) then
+                refused := all_parts[request] + all_versions[request] + all_conditions[request] + 1;
+            end if;
+        end if;
+        if refused is not null then
+            null;  -- it was done before
+        elsif single then
+            select coalesce(max(s.version), 0) into known from {schema}.streams as s
+                where s.stream = all_streams[until_part];
+            if all_expected[until_part] <> known then
+                refused := 1;
+                at := known;
+            end if;
+        else
+            select given.k, given.version into refused, at from (
+                select k, each.expected, coalesce(s.version, 0)
+                    + sum(each.events) over (partition by each.stream order by k) - each.events as version
+                from unnest(
+                    all_streams[part + 1 : until_part], all_expected[part + 1 : until_part],
+                    all_events[part + 1 : until_part]
+                ) with ordinality as each (stream, expected, events, k)
+                left join {schema}.streams as s on s.stream = each.stream
+            ) as given where given.expected <> given.version order by given.k limit 1;
+        end if;
         if refused is null and until_other > other then
             select all_parts[request] + each.k, coalesce(s.version, 0) into refused, at
                 from unnest(version_streams[other + 1 : until_other], version_numbers[other + 1 : until_other])
@@ -504,6 +526,21 @@ begin
             for k in part + 1 .. until_part loop
                 answer := answer || array[0, refused, at];
             end loop;
+        elsif single then
+            head := head + 1;
+            insert into {schema}.events
+                (position, commit_position, stream, version, name, created_us, data, meta, correlation, tags)
+                values (head, head, all_streams[until_part], known + 1, all_names[until_event], time_us,
+                    all_data[until_event], all_meta[request], all_correlations[request], all_tags[until_event]);
+            insert into {schema}.streams as s values (
+                all_streams[until_part], 1, head, head, time_us, time_us, all_names[until_event]
+            ) on conflict (stream) do update set version = s.version + 1, last_position = excluded.last_position,
+                last_us = excluded.last_us, last_name = excluded.last_name;
+            if all_tags[until_event] is not null then
+                insert into {schema}.tags (tag, position)
+                    select tag, head from unnest(string_to_array(all_tags[until_event], E'\\n')) as tag;
+            end if;
+            answer := answer || array[known + 1, head, 0];
         else
             -- `earlier` is how many events of the request, `own` how many of the same stream come before this part.
             with e as (

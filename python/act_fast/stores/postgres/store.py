@@ -2,13 +2,15 @@
 
 import contextlib
 import uuid
+from datetime import timedelta
 
 from act_fast._checks import arguments
 from act_fast.stores.capabilities import Transfer
 from act_fast.stores.database.formats import Upgraded
 from act_fast.stores.database.news import News
-from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseRows, DatabaseStore, payload_max
+from act_fast.stores.database.store import PAYLOAD_BYTES_MAX, DatabaseKeys, DatabaseRows, DatabaseStore, payload_max
 from act_fast.stores.database.writer import Writer
+from act_fast.stores.once import Keeping
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.appending import FunctionAppending
 from act_fast.stores.postgres.bounds import FunctionBounds
@@ -34,6 +36,7 @@ class PostgresStore(DatabaseStore[Session]):
             session.
         payload_max_bytes: the largest data that an event may have.
         create: whether to create the tables if there are none.
+        keys_for: how long a key counts as used, at least a day; None: forever.
 
     Raises:
         StoreFormatError: the schema holds something else, or a store of another format.
@@ -43,7 +46,15 @@ class PostgresStore(DatabaseStore[Session]):
 
     _connections: Connections
 
-    def __init__(self, url: str, *, payload_max_bytes: int = PAYLOAD_BYTES_MAX, create: bool = True) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        payload_max_bytes: int = PAYLOAD_BYTES_MAX,
+        create: bool = True,
+        keys_for: timedelta | None = None,
+    ) -> None:
+        keeping = Keeping(keys_for)
         place = place_of(arguments.text("url", url))
         payload_max_bytes = payload_max(payload_max_bytes)
         create = arguments.flag("create", create)
@@ -52,7 +63,7 @@ class PostgresStore(DatabaseStore[Session]):
             self._store_id = prepare(connection, place.schema, str(uuid.uuid4()), create)
         news = News(connections, lambda: NotificationListener(connections), tells=place.listen)
         writer = Writer(connections, FunctionAppending(connections), news.appended)
-        super().__init__(connections, news, writer, FunctionBounds(connections), payload_max_bytes)
+        super().__init__(connections, news, writer, FunctionBounds(connections), payload_max_bytes, keeping)
 
     @staticmethod
     def upgrade(url: str) -> Upgraded:
@@ -95,6 +106,10 @@ class PostgresStore(DatabaseStore[Session]):
     def rows(self) -> DatabaseRows | None:
         """Events as rows, for the framework. None in a subclass, whose verbs may do more."""
         return DatabaseRows(self) if type(self) is PostgresStore else None
+
+    def keys(self) -> DatabaseKeys | None:
+        """Appending once, for the framework. None in a subclass, as `rows`."""
+        return DatabaseKeys(self) if type(self) is PostgresStore else None
 
     def transfer(self) -> Transfer:
         """All that the store holds, out and in as it stands, for the framework."""
