@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from act_fast import Condition, ConditionError, Query, StoreError, StoreFormatError
+from act_fast import Act, Condition, ConditionError, Query, StoreError, StoreFormatError
 from act_fast.stores.database import store as store_module
 from act_fast.stores.mysql import schema
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.store import MySqlStore
 from tests.stores.mysql.stores import ask, connected, held_append, numbered, without_tags
+from tests.support.bank import Account, Opened
 from tests.support.mariadb import MariaDbServer
 
 
@@ -214,6 +215,24 @@ def test_a_store_that_may_only_be_read_is_read(mariadb: MariaDbServer, mariadb_u
         assert reader.names() == {"Counted": 1}
         with pytest.raises(StoreError, match="denied"):
             reader.append("a", numbered(2))
+
+
+def test_targets_may_be_looked_at_by_a_user_who_may_only_read(
+    mariadb: MariaDbServer, mariadb_url: str, clerk_url: str
+) -> None:
+    grant(mariadb, mariadb_url, "select", [*TABLES, "reactions", "reaction_changes", "reaction_lines"])
+    with Act(mariadb_url, Account) as app, MySqlStore(clerk_url) as reader:
+        app.on(Opened, name="seen")(lambda event: None)
+        app.do(Account.open, "a", owner="Ada")
+        app.settle()
+        reactions = reader.reactions()
+        assert [target["name"] for target in reactions.targets()] == ["a"]
+        for _ in range(2):
+            with pytest.raises(StoreError, match="denied"):
+                reactions.register([("another", ["Opened"], "all", None, "default", 0, False)])
+        app.do(Account.open, "b", owner="Ada")
+        app.settle()
+        assert [target["name"] for target in reactions.targets()] == ["a", "b"]
 
 
 def test_without_the_right_to_make_a_view_the_store_is_made(mariadb: MariaDbServer, mariadb_url: str) -> None:

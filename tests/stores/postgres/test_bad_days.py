@@ -299,6 +299,7 @@ def test_a_replica_is_read_and_waited_on_and_refuses_to_be_written_to(own_postgr
             with pytest.raises(StoreError, match="write to its primary"):
                 replica.append("a", numbered(3))
             assert replica.verify().healthy
+            assert replica.reactions().targets() == []
 
 
 def test_a_full_disk_of_the_database_is_told_and_nothing_is_written(own_postgres: PostgresServer) -> None:

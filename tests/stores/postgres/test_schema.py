@@ -7,12 +7,13 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from act_fast import Condition, ConditionError, Query, StoreError, StoreFormatError
+from act_fast import Act, Condition, ConditionError, Query, StoreError, StoreFormatError
 from act_fast.stores.database import store as store_module
 from act_fast.stores.postgres import schema
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.postgres.stores import held_append, numbered, without_tags
+from tests.support.bank import Account, Opened
 from tests.support.servers import PostgresServer
 
 
@@ -210,6 +211,33 @@ def test_a_store_that_may_only_be_read_is_read(postgres_url: str, clerk_url: str
         assert [event.position for event in reader.query()] == [1]
         with pytest.raises(StoreError, match="permission denied"):
             reader.append("a", numbered(2))
+
+
+@pytest.mark.parametrize("worked", [False, True], ids=["nothing was done yet", "something was done"])
+def test_targets_may_be_looked_at_by_a_role_that_may_only_read(
+    postgres_url: str, clerk_url: str, admin: psycopg.Connection, worked: bool
+) -> None:
+    run(admin, postgres_url, "grant usage on schema {0} to clerk; grant select on all tables in schema {0} to clerk")
+    with Act(postgres_url, Account) as app, PostgresStore(clerk_url) as reader:
+
+        def work_on(stream: str) -> None:
+            app.do(Account.open, stream, owner="Ada")
+            app.settle()
+
+        if worked:
+            app.on(Opened, name="seen")(lambda event: None)
+            work_on("a")
+        reactions = reader.reactions()
+        assert [target["name"] for target in reactions.targets()] == (["a"] if worked else [])
+        for _ in range(2):
+            with pytest.raises(StoreError, match="permission denied"):
+                reactions.register([("another", ["Opened"], "all", None, "default", 0, False)])
+        if worked:
+            work_on("b")
+            assert [target["name"] for target in reactions.targets()] == ["a", "b"]
+            run(admin, postgres_url, RIGHTS)
+            assert reactions.block("stopped", ["b"]) == 1
+            assert [target.name for target in app.targets(blocked=True)] == ["b"]
 
 
 def test_a_role_that_reads_without_writing_is_told_what_to_do(

@@ -78,7 +78,10 @@ class Keeper(Protocol):
         ...
 
     def begin(self, number: int, mark: int) -> Seen:
-        """Begin a transaction, alone in it until it ends; what there is since a change."""
+        """Begin a transaction, alone in it until it ends; what there is since a change.
+
+        Whoever may only read is not alone in it, but sees all as it is at one moment; `commit` refuses then.
+        """
         ...
 
     def pages(self) -> Iterator[list[Page]]:

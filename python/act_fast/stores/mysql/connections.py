@@ -26,6 +26,7 @@ __all__ = [
     "broken",
     "code_of",
     "flush",
+    "may_only_read",
     "run",
     "said",
     "send",
@@ -259,6 +260,11 @@ def broken(error: BaseException) -> bool:
     if isinstance(error, pymysql.OperationalError):
         return CR.CR_ERROR_FIRST <= code <= CR.CR_ERROR_LAST or code in _ENDED
     return isinstance(error, pymysql.Error) and (code == 0 or code in _ENDED)
+
+
+def may_only_read(error: BaseException | None) -> bool:
+    """Whether the server has refused to let this user, or anybody, write."""
+    return error is not None and code_of(error) in _RIGHTS | _READS_ONLY
 
 
 @contextmanager

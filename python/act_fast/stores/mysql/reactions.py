@@ -14,7 +14,16 @@ from act_fast.stores.database.mirrored import Away, MirroredReactions, Seen
 from act_fast.stores.database.news import News
 from act_fast.stores.database.positions import events_at, events_named, streams_named
 from act_fast.stores.mysql.appending import CLASH, NOW_US
-from act_fast.stores.mysql.connections import Connection, Connections, broken, code_of, flush, let_go, run
+from act_fast.stores.mysql.connections import (
+    Connection,
+    Connections,
+    broken,
+    code_of,
+    flush,
+    let_go,
+    may_only_read,
+    run,
+)
 from act_fast.stores.mysql.schema import prepare_reactions
 
 __all__ = ["open_reactions"]
@@ -32,6 +41,7 @@ select r.number, r.mark, r.folded, l.position, {NOW_US} div 1000, (r.number = %s
 """
 _CHANGES: Final = "select number, mark, packed from {schema}.reaction_changes where number > %s order by number"
 _LOCK: Final = "start transaction; select one from {schema}.reactions where one = 1 for update;"
+_BEGIN_READING: Final = "start transaction with consistent snapshot;"
 _PAGES: Final = "select address, page from {schema}.reaction_lines where address > %s order by address limit %s"
 _COMMIT: Final = """
 insert into {schema}.reaction_changes (number, mark, packed) values (%s, %s, %s);
@@ -64,6 +74,7 @@ class MySqlKeeper:
     def __init__(self, connections: Connections, news: News) -> None:
         self._connections = connections
         self._connection: Connection | None = None
+        self._refused: StoreError | None = None  # why this transaction may only read
         self.tell: Final = news.tell
         self.expect_news: Final = news.work.mark
         self.wait_news: Final = news.work.wait
@@ -79,7 +90,15 @@ class MySqlKeeper:
 
     def begin(self, number: int, mark: int) -> Seen:
         """Begin a transaction, alone in it until it ends; what there is since a change."""
-        found = self._run(f"{_LOCK}{_LOOK};{_CHANGES}", number, mark, number, mark, number)
+        asked = number, mark, number, mark, number
+        self._refused = None
+        try:
+            found = self._run(f"{_LOCK}{_LOOK};{_CHANGES}", *asked)
+        except StoreError as error:
+            if not may_only_read(error.__cause__):
+                raise
+            self._refused = error
+            return self._seen(self._run(f"{_BEGIN_READING}{_LOOK};{_CHANGES}", *asked))
         moved = found[-2][0][-1]
         if moved is not None:
             self.roll_back()
@@ -115,6 +134,8 @@ class MySqlKeeper:
 
     def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> int:
         """Write a change, and commit; its number. Whether each commit is flushed, the server decides."""
+        if self._refused is not None:
+            raise self._refused
         self._run(_COMMIT, number, mark, bytes(lines), number, mark)
         if lasting:
             flush(self._connections)

@@ -45,6 +45,8 @@ from {schema}.reactions as r, {schema}.log as l
 _CHANGES: Final[LiteralString] = (
     "select number, mark, lines from {schema}.reaction_changes where number > %s order by number"
 )
+_BEGIN_READING: Final[_Asked] = ("begin isolation level repeatable read", ())
+_MAY_ONLY_READ: Final = (psycopg.errors.InsufficientPrivilege, psycopg.errors.ReadOnlySqlTransaction)
 _CLASH: Final = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 
 
@@ -68,6 +70,7 @@ class PostgresKeeper:
     def __init__(self, connections: Connections, news: News) -> None:
         self._connections = connections
         self._connection: Session | None = None
+        self._refused: StoreError | None = None  # why this transaction may only read
         self.tell: Final = news.tell
         self.expect_news: Final = news.work.mark
         self.wait_news: Final = news.work.wait
@@ -83,7 +86,15 @@ class PostgresKeeper:
 
     def begin(self, number: int, mark: int) -> Seen:
         """Begin a transaction, alone in it until it ends; what there is since a change."""
-        return self._seen(self._run(*_BEGIN, *_look(number, mark)))
+        self._refused = None
+        try:
+            return self._seen(self._run(*_BEGIN, *_look(number, mark)))
+        except StoreError as error:
+            if not isinstance(error.__cause__, _MAY_ONLY_READ):
+                raise
+            self._refused = error
+        self.roll_back()
+        return self._seen(self._run(_BEGIN_READING, *_look(number, mark)))
 
     def pages(self) -> Iterator[list[Page]]:
         """All pages of lines of their own; within a transaction."""
@@ -116,6 +127,8 @@ class PostgresKeeper:
 
     def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> int:
         """Write a change, and commit; its number."""
+        if self._refused is not None:
+            raise self._refused
         waits: tuple[_Asked, ...] = (("set local synchronous_commit to on", ()),) if lasting else ()
         self._run(
             *waits,
