@@ -196,21 +196,23 @@ class Engine:
         model, here = self.registry.model_for(action), ambient.get() or _nobody
         request = Request(model, action, stream, values, here, here.actor if actor is None else actor, None)
         loader = self._current().carrying(beside)
-        for attempt in range(_ATTEMPTS_BESIDE):
-            if attempt:
-                time.sleep(_BACKOFF_BESIDE.wait(attempt))
-            try:
-                done, appended = self._attempt(request, loader)
-                break
-            except ConcurrencyError as conflict:
-                self._lost(action)
-                if conflict.stream != stream or attempt == _ATTEMPTS_BESIDE - 1:
-                    raise
+        done, appended = self._attempt_often(request, loader)
         if appended:
             self._finish(loader, model, stream, done, appended)
         else:
             meta = decode_meta(self._meta(action.place, stream, request.here, request.actor))
             loader.store.append_many([beside], meta=meta)
+
+    def _attempt_often(self, request: Request[S], loader: Loader) -> tuple[Loaded[S], int]:
+        for attempt in range(1, _ATTEMPTS_BESIDE + 1):
+            try:
+                return self._attempt(request, loader)
+            except ConcurrencyError as conflict:
+                self._lost(request.action)
+                if conflict.stream != request.stream or attempt == _ATTEMPTS_BESIDE:
+                    raise
+                time.sleep(_BACKOFF_BESIDE.wait(attempt))
+        raise AssertionError("a last attempt returns or raises")
 
     def load(
         self,
