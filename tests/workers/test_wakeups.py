@@ -1,20 +1,26 @@
 """No work is slept through, in whatever order a worker's threads, publishers, declarations and `stop` come."""
 
 import os
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
 from act_fast import Act, Committed, Lane, Slice
 from tests.support.bank import Account, Deposited
 from tests.support.heard import Heard, deposit
-from tests.support.processes import until
+from tests.support.processes import needs_proc, until
 from tests.support.working import working
 from tests.workers.interleavings import Schedule, orders, pointed
 
+ROOT = Path(__file__).parents[2]
 ORDERS = int(os.environ.get("ACT_FAST_INTERLEAVINGS", "60"))
 
 
@@ -245,3 +251,43 @@ def test_a_clock_that_jumps_past_a_deferral_wakes_it(app: Act, monkeypatch: pyte
         assert asleep.wait(30)
         jumped.set()
         heard.await_count(1)
+
+
+IDLE = """
+import sys
+from act_fast import Act, Committed
+from tests.support.bank import Account, Deposited
+with Act(sys.argv[1], Account) as app:
+    @app.on(Deposited, name="audit")
+    def audit(event: Committed[Deposited]) -> None:
+        print("handled", flush=True)
+    app.do(Account.deposit, "a", amount=1)
+    app.run()
+"""
+
+
+@needs_proc
+def test_an_idle_worker_wakes_for_nothing(tmp_path: Path) -> None:
+    """There come to be two seconds in which none of its threads wakes. Ctrl-C ends it all the same."""
+    command = [sys.executable, "-c", IDLE, str(tmp_path / "bank.act")]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as worker:
+        try:
+            assert worker.stdout is not None
+            assert worker.stdout.readline() == "handled\n"
+            until(lambda: woken(worker.pid, seconds=2) == 0)
+        finally:
+            worker.send_signal(signal.SIGINT)
+        assert worker.wait(60) == 0
+
+
+def woken(pid: int, seconds: float) -> int:
+    """How often threads of a process wake in a time."""
+    before = switches(pid)
+    time.sleep(seconds)
+    return switches(pid) - before
+
+
+def switches(pid: int) -> int:
+    """How often all threads of a process have gone to sleep."""
+    found = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status"))
+    return sum(int(line.split()[1]) for text in found for line in text.splitlines() if line.startswith("voluntary"))

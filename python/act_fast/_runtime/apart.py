@@ -6,6 +6,7 @@ of these places. So what must not stop halfway is never run there.
 """
 
 import contextvars
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ T = TypeVar("T")
 
 _LOOK_SECONDS: Final = 0.5
 """How often a waiting caller looks for signals. The system may give Ctrl-C to any thread, which wakes no other one."""
+_LOOK_SECONDS_MAX: Final = 60.0 if sys.platform == "linux" else _LOOK_SECONDS
+"""The same after a long wait. Linux gives it to the main thread, unless that is just being given another one."""
 _PATIENCE_SECONDS: Final = 10.0
 """How long an interrupted caller waits for what has begun to come to an end."""
 
@@ -90,10 +93,12 @@ class _Work:
 
     def serve(self) -> None:
         """Call what it wants to have called here, until it has ended."""
+        look = _LOOK_SECONDS
         while not self.outcome:
             try:
-                call = self._for_caller.get(timeout=_LOOK_SECONDS)
+                call = self._for_caller.get(timeout=look)
             except Empty:
+                look = min(2 * look, _LOOK_SECONDS_MAX)
                 continue  # a signal that another thread was given is seen to here
             if call is not None:
                 call()

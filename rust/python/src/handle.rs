@@ -9,7 +9,9 @@ use pyo3::prelude::*;
 use crate::errors::raised;
 
 /// How long one sleeps before looking for signals that came in just before going to sleep.
-const NAP: Duration = Duration::from_millis(500);
+pub(crate) const NAP: Duration = Duration::from_millis(500);
+/// How long one sleeps where no signals are looked for.
+const NIGHT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long one waits for other threads of this process to come out of what they do with a store.
 const RELEASE_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -90,21 +92,22 @@ impl Handle {
         expected(&current).then(|| std::mem::replace(&mut *current, to))
     }
 
-    /// Sleep in the core, in naps so that signals are seen, until what `wait` answers is enough or the time is over.
+    /// Sleep in the core, for so long at once, until what `wait` answers is enough or the time is over.
     pub(crate) fn sleep<T: Send>(
         &self,
         py: Python<'_>,
         timeout_ms: Option<u64>,
+        nap: Duration,
         wait: impl Fn(&act_fast_core::Log, Duration) -> act_fast_core::Result<T> + Sync,
         enough: impl Fn(&T) -> bool,
     ) -> PyResult<T> {
         let handle = self.pinned()?;
         let deadline = timeout_ms.and_then(|limit| Instant::now().checked_add(Duration::from_millis(limit)));
         loop {
-            let left = deadline.map_or(NAP, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline.map_or(nap, |deadline| deadline.saturating_duration_since(Instant::now()));
             let log = handle.get()?;
             let found = py.detach(|| {
-                let found = wait(&log, left.min(NAP));
+                let found = wait(&log, left.min(nap));
                 drop(log);
                 found
             });
@@ -125,6 +128,13 @@ impl Handle {
     pub(crate) fn is_closed(&self) -> bool {
         !self.inherited() && matches!(*self.current.read().unwrap_or_else(PoisonError::into_inner), Standing::Closed)
     }
+}
+
+/// How long to sleep at once for what wakes for certain: only the main thread is given signals, and has to look for them.
+pub(crate) fn nap_here(py: Python<'_>) -> PyResult<Duration> {
+    let threading = py.import("threading")?;
+    let (here, main) = (threading.call_method0("get_ident")?, threading.call_method0("main_thread")?);
+    Ok(if here.eq(main.getattr("ident")?)? { NAP } else { NIGHT })
 }
 
 /// Shut a log down, and wait a while until nobody uses it any more.

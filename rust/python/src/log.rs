@@ -21,7 +21,7 @@ use crate::errors::raised;
 use crate::filter;
 use crate::fold::Replay;
 use crate::guards::OwnGuards;
-use crate::handle::{Handle, Standing, emptied};
+use crate::handle::{Handle, NAP, Standing, emptied, nap_here};
 use crate::place::place;
 use crate::progress;
 use crate::query::Query;
@@ -165,7 +165,7 @@ impl Log {
     /// Sleep until the record at a place has been applied, or the time is over; how far it is either way.
     #[pyo3(signature = (place, timeout_ms=None))]
     fn wait_applied(&self, py: Python<'_>, place: u64, timeout_ms: Option<u64>) -> PyResult<u64> {
-        self.handle.sleep(py, timeout_ms, |log, nap| log.wait_applied(place, nap), |applied| *applied >= place)
+        self.handle.sleep(py, timeout_ms, NAP, |log, nap| log.wait_applied(place, nap), |applied| *applied >= place)
     }
 
     /// The log's time now, in ms since 1970.
@@ -549,7 +549,7 @@ impl Log {
     #[pyo3(signature = (after, timeout_ms=None))]
     fn wait(&self, py: Python<'_>, after: &Bound<'_, PyAny>, timeout_ms: Option<u64>) -> PyResult<u64> {
         let after = arguments::whole(after, "after")?;
-        self.handle.sleep(py, timeout_ms, |log, nap| log.wait(after, nap), |head| *head > after)
+        self.handle.sleep(py, timeout_ms, NAP, |log, nap| log.wait(after, nap), |head| *head > after)
     }
 
     /// A number that changes with all news that somebody waits for: publications, and what is done to targets by hand.
@@ -562,7 +562,7 @@ impl Log {
     /// before looking for work: what comes after that will wake.
     #[pyo3(signature = (seen, timeout_ms=None))]
     fn wait_news(&self, py: Python<'_>, seen: u32, timeout_ms: Option<u64>) -> PyResult<u32> {
-        self.handle.sleep(py, timeout_ms, |log, nap| log.wait_news(seen, nap), |found| *found != seen)
+        self.handle.sleep(py, timeout_ms, nap_here(py)?, |log, nap| log.wait_news(seen, nap), |found| *found != seen)
     }
 
     /// Have the next move of a target change a number, and answer what it is now.
@@ -579,7 +579,7 @@ impl Log {
     /// Sleep until targets have moved on since `seen`, or the time is over; the number either way.
     #[pyo3(signature = (seen, timeout_ms=None))]
     fn wait_moves(&self, py: Python<'_>, seen: u32, timeout_ms: Option<u64>) -> PyResult<u32> {
-        self.handle.sleep(py, timeout_ms, |log, nap| log.wait_moves(seen, nap), |found| *found != seen)
+        self.handle.sleep(py, timeout_ms, NAP, |log, nap| log.wait_moves(seen, nap), |found| *found != seen)
     }
 
     /// Wake all who wait for news, in this and other processes. Takes no lock.
