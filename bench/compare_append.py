@@ -53,6 +53,12 @@ def bench_single_commits(duel: Duel, sizes: Sizes) -> None:
         for stream, event, version in tagged:
             store.append(stream, event, expected_version=version)
 
+    keyed = [(*each, f"8e03978e-{number:x}") for number, each in enumerate(pairs)]
+
+    def append_keyed(store: LogStore) -> None:
+        for stream, pair, version, key in keyed:
+            store.append(stream, pair, expected_version=version, key=key)
+
     def append_guarded(store: LogStore) -> None:
         query, after = Query.of(tags=["customer:none"]), 0
         for stream, pair, version in pairs:
@@ -72,6 +78,7 @@ def bench_single_commits(duel: Duel, sizes: Sizes) -> None:
         writer(len(events), append),
         writer(len(events), append_typed, name="act-fast, Event instances, encoded on the way"),
         writer(len(events), append_tagged, name="act-fast, each event with one of 1,000 tags"),
+        writer(len(events), append_keyed, name="act-fast, each append under a key of its own"),
         writer(len(events), append_guarded, name="act-fast, each append with a condition on a tag"),
         core_writer(len(events), append_to_core),
         memory_writer(len(events), append),

@@ -11,7 +11,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use act_fast_core::disk::{Disk, RealDisk};
-use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Part, Patience, fault, verify};
+use act_fast_core::{
+    Durability, Error, Filter, Guards, KEY_TAG, Log, NewEvent, Once, Options, Part, Patience, Used, fault, verify,
+};
 
 const PART: &str = "ACT_FAST_DYING_PART";
 /// More fault points than any part of the child has.
@@ -33,6 +35,32 @@ fn append(log: &Log, parts: &[(&str, usize)]) -> u64 {
     let given: Vec<Part<'_>> =
         parts.iter().zip(&events).map(|((stream, _), events)| Part { stream, events, expected: None }).collect();
     log.append(&given, b"", Patience::Wait).expect("an append").last().expect("a part").last_position
+}
+
+/// Append under a key; the positions of what is there under it then.
+fn append_once(log: &Log, key: &str) -> Used {
+    let events = vec![NewEvent { name: "Asked", data: b"1", tags: &["all"] }; 2];
+    let parts = [Part { stream: "asked", events: &events, expected: None }];
+    let guards = Guards { once: Some(Once { key, since: i64::MIN }), ..Guards::default() };
+    match log.append_if(&parts, &guards, b"", Patience::Wait) {
+        Ok(appended) => Used { first_position: appended[0].first_position, last_position: appended[0].last_position },
+        Err(Error::Repeated { first, last }) => Used { first_position: first, last_position: last },
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// What the dying process was asked is asked again: each is there once, whether it had been done or not.
+fn check_keys(log: &Log, place: &str) {
+    for key in ["k-0", "k-1", "k-2"] {
+        let used = append_once(log, key);
+        assert_eq!(append_once(log, key), used, "{place}");
+        assert_eq!(used.last_position, used.first_position + 1, "{place}");
+        let filter = Filter { tags: vec![format!("{KEY_TAG}{key}")], ..Filter::default() };
+        let mut query = log.query(&filter).expect("a query");
+        let found = query.next_page(log, 10).expect("a page").expect("events");
+        assert_eq!(found.iter().map(|event| event.position).collect::<Vec<_>>(), [used.first_position], "{place}");
+    }
+    assert_eq!(log.version("asked").expect("a version"), 6, "{place}");
 }
 
 /// What the dying process does; it says how far it has come, after each acknowledgement.
@@ -64,6 +92,11 @@ fn work(log: &Log, what: &str) {
                 let names: Vec<String> = (0..15).map(|index| format!("g-{number}-{index}")).collect();
                 let parts: Vec<(&str, usize)> = names.iter().map(|name| (name.as_str(), 1)).collect();
                 acknowledged(append(log, &parts));
+            }
+        }
+        "keyed" => {
+            for number in 0..3 {
+                acknowledged(append_once(log, &format!("k-{number}")).last_position);
             }
         }
         other => panic!("{other} is no work"),
@@ -172,10 +205,16 @@ fn at_every_point(what: &str, durability: &str, line: Line) {
             tear(&path);
         }
         let place = format!("{what}, {durability}, fault point {point}");
+        if what == "keyed" {
+            check_keys(&log, &place);
+        }
         check(&path, &log, acknowledged.max(base), &place);
         log.shut_down().expect("closing");
         drop(log);
         let reopened = open(&path, durability);
+        if what == "keyed" {
+            check_keys(&reopened, &place);
+        }
         check(&path, &reopened, acknowledged.max(base), &place);
         reopened.shut_down().expect("closing again");
         drop(reopened);
@@ -195,6 +234,12 @@ fn at_every_point(what: &str, durability: &str, line: Line) {
 fn a_writer_may_die_at_any_point_of_single_commits() {
     at_every_point("single", "os", Line::Whole);
     at_every_point("single", "fsync", Line::Whole);
+}
+
+#[test]
+fn what_a_writer_was_asked_under_keys_is_done_once_at_whatever_point_it_dies() {
+    at_every_point("keyed", "os", Line::Whole);
+    at_every_point("keyed", "fsync", Line::Whole);
 }
 
 #[test]

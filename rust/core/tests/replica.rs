@@ -143,7 +143,7 @@ fn proposals_are_refused_for_versions_and_for_what_no_replica_takes_and_for_noth
         parts: vec![(stream.to_owned(), events, None)],
     };
     let limit = support::SEGMENT_BYTES as usize - 96 - 100 - 12 - 1 - 43 - "Happened".len();
-    let none = Wish { created: 1, meta: Vec::new(), parts: Vec::new() };
+    let none = Wish { created: 1, meta: Vec::new(), parts: Vec::new(), key: None };
     let late = |created| Wish { created, ..Wish::of("a", None) };
     let (_, log) = with(&[&[
         wish("a", vec![event(limit)]),

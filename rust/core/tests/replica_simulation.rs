@@ -114,7 +114,7 @@ impl World {
             let events = (0..1 + self.rng.below(2)).map(|_| ("Happened".to_owned(), b"1".to_vec())).collect();
             parts.push((stream, events, expected));
         }
-        Wish { created: self.rng.below(1 << 20) as i64, meta: Vec::new(), parts }
+        Wish { created: self.rng.below(1 << 20) as i64, meta: Vec::new(), parts, key: None }
     }
 
     fn propose(&mut self, at: usize) {

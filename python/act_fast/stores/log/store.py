@@ -157,22 +157,17 @@ class LogStore(LocalLog):
             OutcomeUnknownError: something failed after it was written, so it may be there or not.
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
-        if key is not None:
-            parts = [part(stream, events, expected_version)]
-            return self._append_once(parts, key, meta, guards_of(None, condition))[0]
-        if condition is not None:
-            pairs = part(stream, events, expected_version)
-            return self._log.append(*pairs, None if meta is None else cause_of(meta), conditions_in(condition))
-        cause = None if meta is None else cause_of(meta)
+        if meta is not None or condition is not None or key is not None:
+            return self._append_with(part(stream, events, expected_version), condition, meta, key)
         try:
             if type(events[0]) is tuple:
-                return self._log.append(stream, events, expected_version, cause)  # type: ignore[arg-type]
+                return self._log.append(stream, events, expected_version)  # type: ignore[arg-type]
             encoded = [encode(event) for event in events]  # type: ignore[arg-type]
-            return self._log.append(stream, encoded, expected_version, cause)
+            return self._log.append(stream, encoded, expected_version)
         except (ValidationError, TypeError, LookupError):
             # Pairs and events are mixed, which is fine, or an argument is wrong, and then one of these says which.
             pairs = part(stream, events, expected_version)
-        return self._log.append(*pairs, cause)
+        return self._log.append(*pairs)
 
     def append_many(
         self,
@@ -314,6 +309,14 @@ class LogStore(LocalLog):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.path!r}, durability={self.durability!r})"
+
+    def _append_with(
+        self, given: ProposedPart, condition: Condition | None, meta: Meta | None, key: str | None
+    ) -> Appended:
+        if key is not None:
+            return self._append_once([given], key, meta, guards_of(None, condition))[0]
+        cause = None if meta is None else cause_of(meta)
+        return self._log.append(*given, cause, None if condition is None else conditions_in(condition))
 
     def _append_once(
         self, parts: Sequence[ProposedPart], key: str, meta: Meta | None, guards: Guards | None

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use act_fast_core::replica::{Kind, Other, Proposal, Settled, body_record, commits_record, genesis_record};
-use act_fast_core::{Filter, Genesis, Guards, Log, NewEvent, Part, Proposed};
+use act_fast_core::{Filter, Genesis, Guards, KEY_TAG, Log, NewEvent, Once, Part, Proposed, Used};
 
 use super::history::tags_of;
 use super::rng::Rng;
@@ -23,13 +23,15 @@ pub(crate) struct Wish {
     pub(crate) created: i64,
     pub(crate) meta: Vec<u8>,
     pub(crate) parts: Vec<OwnedPart>,
+    /// Its key, and since when its uses count.
+    pub(crate) key: Option<(String, i64)>,
 }
 
 impl Wish {
     /// One event for one stream.
     pub(crate) fn of(stream: &str, expected: Option<u64>) -> Self {
         let events = vec![("Happened".to_owned(), b"{}".to_vec())];
-        Self { created: 1000, meta: Vec::new(), parts: vec![(stream.to_owned(), events, expected)] }
+        Self { created: 1000, meta: Vec::new(), parts: vec![(stream.to_owned(), events, expected)], key: None }
     }
 }
 
@@ -78,7 +80,11 @@ fn commits(wishes: &[Wish], session: [u8; 16], number: u64, time_ms: u64) -> act
     let proposals: Vec<Proposal<'_>> = wishes
         .iter()
         .zip(&parts)
-        .map(|(wish, parts)| Proposal { created: wish.created, meta: &wish.meta, parts, guards: Guards::default() })
+        .map(|(wish, parts)| {
+            let once = wish.key.as_ref().map(|(key, since)| Once { key, since: *since });
+            let guards = Guards { once, ..Guards::default() };
+            Proposal { created: wish.created, meta: &wish.meta, parts, guards }
+        })
         .collect();
     commits_record(GENESIS.store_id, session, number, time_ms, &proposals)
 }
@@ -137,6 +143,8 @@ pub(crate) struct Fact {
     pub(crate) created: i64,
     /// The position of the first event of its commit.
     pub(crate) commit: u64,
+    /// The key of its commit, if it is the first event of it.
+    pub(crate) key: Option<String>,
 }
 
 /// What applying comes to.
@@ -144,6 +152,8 @@ pub(crate) struct Fact {
 pub(crate) struct Model {
     pub(crate) facts: Vec<Fact>,
     versions: BTreeMap<String, u64>,
+    /// Of each key its last use, and when that was.
+    pub(crate) keys: BTreeMap<String, (Used, i64)>,
     /// All numbers of each session.
     sessions: BTreeMap<[u8; 16], BTreeSet<u64>>,
     created: i64,
@@ -211,6 +221,7 @@ impl Model {
             || events.iter().any(|(name, _)| bad_name(name))
             || size(wish) > SEGMENT_BYTES as usize - 96
             || wish.created >= 1 << 55
+            || wish.key.as_ref().is_some_and(|(key, since)| key.len() > 508 || self.is_used(key, *since))
         {
             return false;
         }
@@ -224,6 +235,7 @@ impl Model {
         }
         self.created = self.created.max(wish.created);
         let first = self.facts.len() as u64 + 1;
+        let mut key = wish.key.as_ref().map(|(key, _)| key.clone());
         for (stream, events, _) in &wish.parts {
             for (name, data) in events {
                 let version = self.versions.entry(stream.clone()).or_default();
@@ -236,13 +248,22 @@ impl Model {
                     meta: wish.meta.clone(),
                     created: self.created,
                     commit: first,
+                    key: key.take(),
                 });
             }
         }
         let settled = Settled { index: proposed.index, first_position: first, last_position: self.facts.len() as u64 };
         self.settled.get_mut(&proposed.place).expect("its record").push(settled);
         self.origin = proposed;
+        if let Some((key, _)) = &wish.key {
+            let used = Used { first_position: first, last_position: settled.last_position };
+            self.keys.insert(key.clone(), (used, self.created));
+        }
         true
+    }
+
+    fn is_used(&self, key: &str, since: i64) -> bool {
+        self.keys.get(key).is_some_and(|(_, created)| *created >= since)
     }
 
     /// The version of a stream.
@@ -255,7 +276,8 @@ impl Model {
 fn size(wish: &Wish) -> usize {
     let of = |(name, data): &(String, Vec<u8>)| 43 + name.len() + data.len();
     let part = |(stream, events, _): &OwnedPart| 12 + stream.len() + events.iter().map(of).sum::<usize>();
-    100 + wish.meta.len() + wish.parts.iter().map(part).sum::<usize>()
+    let key = wish.key.as_ref().map_or(0, |(key, _)| 17 + KEY_TAG.len() + key.len());
+    100 + wish.meta.len() + key + wish.parts.iter().map(part).sum::<usize>()
 }
 
 /// Everything in a replica, as the model would have it.
@@ -274,6 +296,7 @@ pub(crate) fn facts(log: &Log) -> Vec<Fact> {
                 meta: event.meta,
                 created: view.created,
                 commit: view.commit,
+                key: event.tags.iter().find_map(|tag| tag.strip_prefix(KEY_TAG)).map(str::to_owned),
             });
         }
     }
@@ -285,6 +308,12 @@ pub(crate) fn assert_is(log: &Log, ordered: &Ordered, model: &Model) {
     assert_eq!(facts(log), model.facts);
     contents::read(log).expect("every way of reading agrees");
     assert_eq!(log.origin().expect("an origin"), model.origin);
+    for key in KEYS {
+        let (used, created) = model.keys.get(key).copied().unzip();
+        let since = created.unwrap_or(i64::MIN);
+        assert_eq!(log.used(&Once { key, since }, u64::MAX).expect("what it was used for"), used, "{key}");
+        assert_eq!(log.used(&Once { key, since: since.saturating_add(1) }, u64::MAX).expect("a use"), None, "{key}");
+    }
     let mut last = 0;
     for (place, _) in &ordered.records {
         let settled = model.settled.get(place).cloned().unwrap_or_default();
@@ -306,6 +335,7 @@ pub(crate) struct Author {
 }
 
 const STREAMS: [&str; 5] = ["a", "b", "c-1", "c-2", "long-name-of-a-stream"];
+const KEYS: [&str; 5] = ["k", "K", "größe", "f81d4fae", "order-7/paid"];
 const NAMES: [&str; 4] = ["Opened", "Paid", "Moved", "Closed"];
 
 impl Author {
@@ -336,7 +366,14 @@ impl Author {
             _ => self.rng.below(1 << 30) as i64,
         };
         let meta = if self.rng.chance(50) { b"{\"by\":\"x\"}".to_vec() } else { Vec::new() };
-        Wish { created, meta, parts }
+        let key = self.rng.chance(30).then(|| self.key());
+        Wish { created, meta, parts, key }
+    }
+
+    fn key(&mut self) -> (String, i64) {
+        let key = if self.rng.chance(3) { "x".repeat(509) } else { KEYS[self.rng.below(KEYS.len())].to_owned() };
+        let since = if self.rng.chance(50) { i64::MIN } else { self.rng.below(1 << 30) as i64 };
+        (key, since)
     }
 
     fn part(&mut self, known: &Model) -> OwnedPart {
