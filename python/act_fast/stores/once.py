@@ -66,8 +66,10 @@ class Keeping:
         Raises:
             Repeated: the key was used before.
         """
-        versions, conditions, _ = guards or ((), (), None)
-        found = log.append_once(parts, self.once(key), meta, versions, conditions)
+        if guards is None:
+            found = log.append_once(parts, self.once(key), meta)
+        else:
+            found = log.append_once(parts, self.once(key), meta, *guards[:2])
         if isinstance(found, tuple):
             raise Repeated(*found)
         return found
@@ -108,7 +110,11 @@ def same_again(found: Sequence[Committed[bytes]], counts: Sequence[int]) -> list
 
 def _is_same(event: Committed[bytes], key: str, name: str, data: bytes, tags: Sequence[str] = ()) -> bool:
     own = [tag for tag in event.tags if tag != key_tag(key)]
-    return event.name == name and own == list(tags) and (event.data == data or _value(event.data) == _value(data))
+    return (
+        event.name == name
+        and own == [*dict.fromkeys(tags)]
+        and (event.data == data or _value(event.data) == _value(data))
+    )
 
 
 def _value(data: bytes) -> object:

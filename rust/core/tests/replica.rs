@@ -141,6 +141,7 @@ fn proposals_are_refused_for_versions_and_for_what_no_replica_takes_and_for_noth
         created: 1,
         meta: Vec::new(),
         parts: vec![(stream.to_owned(), events, None)],
+        key: None,
     };
     let limit = support::SEGMENT_BYTES as usize - 96 - 100 - 12 - 1 - 43 - "Happened".len();
     let none = Wish { created: 1, meta: Vec::new(), parts: Vec::new(), key: None };

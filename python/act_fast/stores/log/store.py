@@ -11,7 +11,7 @@ from act_fast._checks import arguments
 from act_fast._core import Appended, Log, Restoring
 from act_fast._events.event import encode
 from act_fast._events.meta import Meta
-from act_fast._rows import Progress, ProposedPart
+from act_fast._rows import EventPair, Progress, ProposedPart
 from act_fast.errors import StoreError, ValidationError
 from act_fast.stores.append_condition import Condition
 from act_fast.stores.capabilities import Keys, ReplayGroups, Rows, Transfer
@@ -158,7 +158,10 @@ class LogStore(LocalLog):
             StoreFailedError: a write or a flush failed, now or before; close the store and open it again.
         """
         if meta is not None or condition is not None or key is not None:
-            return self._append_with(part(stream, events, expected_version), condition, meta, key)
+            try:
+                return self._append_with((stream, _encoded(events), expected_version), condition, meta, key)
+            except (ValidationError, TypeError, LookupError):  # as below
+                return self._append_with(part(stream, events, expected_version), condition, meta, key)
         try:
             if type(events[0]) is tuple:
                 return self._log.append(stream, events, expected_version)  # type: ignore[arg-type]
@@ -314,7 +317,8 @@ class LogStore(LocalLog):
         self, given: ProposedPart, condition: Condition | None, meta: Meta | None, key: str | None
     ) -> Appended:
         if key is not None:
-            return self._append_once([given], key, meta, guards_of(None, condition))[0]
+            guards = None if condition is None else guards_of(None, condition)
+            return self._append_once([given], key, meta, guards)[0]
         cause = None if meta is None else cause_of(meta)
         return self._log.append(*given, cause, None if condition is None else conditions_in(condition))
 
@@ -361,9 +365,13 @@ class _LogKeys:
         return self._keeping.append(self._log, parts, key, meta, guards)
 
 
-def _part(each: Append) -> tuple[str, Sequence[tuple[str, bytes]], int | None]:
+def _part(each: Append) -> ProposedPart:
     """One stream's part of a commit, as the core takes it; what is wrong with it is the core's to notice."""
-    events = each.events
-    if type(events[0]) is not tuple:
-        events = [encode(event) for event in events]  # type: ignore[arg-type]
-    return each.stream, events, each.expected_version  # type: ignore[return-value]
+    return each.stream, _encoded(each.events), each.expected_version
+
+
+def _encoded(events: Sequence[NewEvent]) -> Sequence[EventPair]:
+    """Events as the core takes them, if they are all of one kind."""
+    if type(events[0]) is tuple:
+        return events  # type: ignore[return-value]
+    return [encode(event) for event in events]  # type: ignore[arg-type]
