@@ -400,3 +400,53 @@ def test_in_sql_it_is_null_before_and_after(app: Act) -> None:
     app.forget("u-1", reason="asked")
     assert app.sql(asked).fetchall() == [("u-1", None, None, None, "London", "free")]
     assert app.sql("select subject, reason from subjectforgotten").fetchall() == [("u-1", "asked")]
+
+
+class Leaky(State, snapshot_every=1):
+    user: Subject[str] = ""
+    note: str = ""
+
+    @reducer
+    def renamed(self, event: Renamed) -> None:
+        self.user = event.user
+        self.note = event.name or ""
+
+    @action
+    def rename(self, user: str, name: str) -> Renamed:
+        return Renamed(user, name)
+
+
+def test_a_reducer_that_keeps_it_in_clear_is_an_error_in_debugging(tmp_path: Path) -> None:
+    app = Act(tmp_path / "a.act", Leaky, keys=MemoryKeyStore(), debug=True)
+    with pytest.raises(
+        DefinitionError, match=r"Leaky holds the value of Renamed\.name in a field that is not personal"
+    ):
+        app.do(Leaky.rename, "l-1", user="u-1", name="Ada Lovelace")
+    assert app.store.head == 0
+
+
+def test_a_state_that_keeps_it_in_clear_has_no_snapshots(tmp_path: Path) -> None:
+    app = Act(tmp_path / "a.act", Leaky, keys=MemoryKeyStore())
+    failures: list[str] = []
+    app.observe("error", lambda failure: failures.append(str(failure.error)))
+    app.do(Leaky.rename, "l-1", user="u-1", name="Ada Lovelace")
+    app.do(Leaky.rename, "l-1", user="u-1", name="Augusta Ada King")
+    assert app.store.latest_snapshot("l-1") is None
+    assert files_with(tmp_path, ["Ada"]) == []
+    assert all("Leaky holds the value of Renamed.name" in each for each in failures)
+    assert failures
+    with pytest.raises(DefinitionError, match="no snapshots of Leaky are stored"):
+        app.snapshot(Leaky, "l-1")
+    assert "Ada" not in "".join(failures)
+
+
+def test_a_request_that_is_done_once_leaves_no_hash_that_could_be_guessed() -> None:
+    def digest_of(keys: MemoryKeyStore) -> str:
+        app = Act("memory:", Profile, keys=keys)
+        app.once("request-1").do(Profile.rename, "profile-1", user="u-1", name="Ada")
+        action = next(app.store.load("profile-1")).meta.action
+        assert action is not None
+        return action.digest
+
+    keys = MemoryKeyStore()
+    assert digest_of(keys) == digest_of(keys) != digest_of(MemoryKeyStore())

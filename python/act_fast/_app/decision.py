@@ -131,7 +131,7 @@ def decide(
     if key is None:
         return _decided(engine, decider, seen, args, kwargs, actor, None)
     asked = [(each.kind.__definition__.name, each.tag, each.stream) for each in seen]
-    once = Once(engine.store, key, _name(decider), (asked, args, kwargs))
+    once = Once(engine.store, key, _name(decider), (asked, args, kwargs), engine.vault)
     try:
         once.check_new()
         return _decided(engine, decider, seen, args, kwargs, actor, once)

@@ -60,7 +60,7 @@ def do_many(
     attempt = 0
     while True:
         loader = engine._current()
-        once = None if key is None else _once(loader, key, asked)
+        once = None if key is None else _once(engine, loader, key, asked)
         try:
             if once is not None:
                 once.check_new()
@@ -93,10 +93,9 @@ def _asked(engine: "Engine", call: Call[Any], told: str) -> _Asked:
         raise
 
 
-def _once(loader: Loader, key: str, asked: Sequence[_Asked]) -> Once:
-    return Once(
-        loader.store, key, "do_many", [(each.call.action.place, each.call.stream, each.values) for each in asked]
-    )
+def _once(engine: "Engine", loader: Loader, key: str, asked: Sequence[_Asked]) -> Once:
+    told = [(each.call.action.place, each.call.stream, each.values) for each in asked]
+    return Once(loader.store, key, "do_many", told, engine.vault)
 
 
 def _first_time(
@@ -173,6 +172,7 @@ def _decide(engine: "Engine", at: _Stream, each: _Asked, actor: Actor | None) ->
     if engine.debug:
         check_folded(action, state)
         check_declared(model, model.copy(entry.state), state, decision.events)
+    engine.check_sealed(model, state, decision.events)
     at.loaded = Loaded(Entry(state, entry.version + count, 0, False), at.loaded.replayed, at.loaded.cached)
     at.events += decision.encoded
     return count

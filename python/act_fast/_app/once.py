@@ -10,6 +10,7 @@ import msgspec
 from act_fast._checks import arguments
 from act_fast._core import Appended
 from act_fast._events.committed import Committed
+from act_fast._events.sealing import Sealer
 from act_fast._rows import ProposedPart
 from act_fast.errors import KeyReusedError, ValidationError
 from act_fast.stores.capabilities import Keys, keys_of
@@ -31,6 +32,7 @@ class Once:
         key: its key.
         place: the action or decision, for errors.
         asked: what is asked; must be JSON.
+        sealer: in an app with keys, what hashes it: a plain hash of something personal could be guessed.
 
     Attributes:
         digest: tells it from other requests.
@@ -39,7 +41,7 @@ class Once:
         ValidationError: the store keeps no keys, the key is not valid, or what is asked cannot be told apart.
     """
 
-    def __init__(self, store: Store, key: str, place: str, asked: Sequence[Any]) -> None:
+    def __init__(self, store: Store, key: str, place: str, asked: Sequence[Any], sealer: Sealer | None = None) -> None:
         self._store = store
         self._keys: Keys = keys_of(store)
         self._key: str = arguments.text("key", key)
@@ -50,7 +52,11 @@ class Once:
                 f"{place} cannot be done once: its arguments cannot be encoded as JSON, so that it could be told from"
                 f" another request under the same key: {error}"
             ) from None
-        self.digest: str = urlsafe_b64encode(blake2b(encoded, digest_size=_DIGEST_BYTES).digest()).decode()
+        self.digest: str
+        if sealer is not None:
+            self.digest = sealer.lookup(b"$once", encoded)[: 2 * _DIGEST_BYTES]
+            return
+        self.digest = urlsafe_b64encode(blake2b(encoded, digest_size=_DIGEST_BYTES).digest()).decode()
 
     def check_new(self) -> None:
         """Raise `Repeated` if the key was used."""

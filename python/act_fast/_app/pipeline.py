@@ -23,6 +23,7 @@ from act_fast._loading.loader import Loaded, Loader
 from act_fast._model.decide import check_declared, check_folded, check_unchanged, decide
 from act_fast._model.fold import Unknown
 from act_fast._model.model import Model
+from act_fast._model.personal_checks import kept_in_clear
 from act_fast._model.registry import Registry
 from act_fast._privacy.vault import Vault
 from act_fast._rows import Progress
@@ -163,7 +164,7 @@ class Engine:
         loader = self._loader
         try:
             if key is not None:
-                once = Once(loader.store, key, action.place, (stream, values))
+                once = Once(loader.store, key, action.place, (stream, values), self.vault)
                 request = msgspec.structs.replace(request, once=once)
                 once.check_new()
             try:
@@ -378,6 +379,7 @@ class Engine:
         if self._debug:
             check_folded(action, state)
             check_declared(model, model.copy(entry.state), state, decision.events)
+        self.check_sealed(model, state, decision.events)
         if request.once is None:
             meta = self._meta(action.place, stream, request.here, actor)
             done = loader.append(stream, decision.encoded, entry.version, meta)
@@ -387,6 +389,21 @@ class Engine:
         after = Entry(state, done.last_version, done.last_position, False)
         loader.cache.put((model.definition.state, stream), after)
         return Loaded(after, loaded.replayed, loaded.cached), len(decision.events)
+
+    def check_sealed(self, model: Model[Any], state: Any, events: Sequence[Event]) -> None:
+        """Notice a state that keeps personal values in fields that are not: snapshots would hold them in clear.
+
+        Raises:
+            DefinitionError: it does, and the app is being debugged. Otherwise no more snapshots of it are stored.
+        """
+        if self.vault is None or not (self.debug or model.definition.snapshots):
+            return
+        found = kept_in_clear(state, events)
+        if found is None:
+            return
+        if self.debug:
+            raise DefinitionError(found)
+        model.stored.refused = found
 
     def _again(self, request: Request[S], loader: Loader, lost: ConcurrencyError) -> tuple[Loaded[S], int]:
         """Load and decide again after a lost race, as often as the action allows."""

@@ -11,6 +11,7 @@ from act_fast._checks.moments import moment
 from act_fast._events.committed import Committed
 from act_fast._events.context import deciding
 from act_fast._events.meta import Actor
+from act_fast._events.sealing import personal_fields
 from act_fast._reactions.reaction import Reaction, reaction_of
 from act_fast._runtime.backoff import Backoff
 from act_fast._states.action import Action
@@ -67,6 +68,11 @@ def schedule(
     arguments.text("stream", stream)
     if not 0 < len(stream.encode()) <= 512 or "\0" in stream or "\n" in stream:
         raise ValidationError("a stream's name has 1 to 512 bytes, without NUL or newline")
+    for name in personal_fields(action.parameters.shape):
+        raise ValidationError(
+            f"{action.place}: the argument {name!r} is personal, and what is scheduled is stored in clear; pass an id,"
+            " and let the action find the value in its state"
+        )
     given = action.parameters.stored(action.parameters.bind(args, kwargs))
     seconds = None if when.after is None else when.after.total_seconds()
     while True:

@@ -1,14 +1,19 @@
 """Personal values stay where they are sealed: what would put them elsewhere is refused."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from act_fast._declared.tree import Leaf, Node
-from act_fast._events.sealing import Sealer, personal_fields, wire_of
+from act_fast._events.event import Event, known_wire
+from act_fast._events.sealing import Sealer, personal_fields, texts_in, wire_of
 from act_fast._states.definition import Definition
 from act_fast.errors import DefinitionError
 
-__all__ = ["check_kept", "check_sealable"]
+__all__ = ["check_kept", "check_sealable", "kept_in_clear"]
+
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def check_sealable(classes: Iterable[type], sealer: Sealer | None) -> None:
@@ -42,6 +47,26 @@ def check_kept(definition: Definition[Any]) -> None:
             taken = None if feed.value is None else _personal_leaf(feed.event, feed.value)
             if taken is not None and name not in sealed:
                 raise DefinitionError(_unsealed(state, name, taken))
+
+
+def kept_in_clear(state: Any, events: Iterable[Event]) -> str | None:
+    """In words, what of the personal values of some events a state that has folded them holds in clear."""
+    texts = {
+        text: found.leaf.place
+        for event in events
+        if (wire := known_wire(type(event))) is not None
+        for found in wire.values(event)
+        for text in texts_in(found.value)
+    }
+    if not texts:
+        return None
+    shown = wire_of(type(state))
+    data = _encode(state) if shown is None else shown.blank(state)
+    place = next((place for text, place in texts.items() if _encode(text) in data), None)
+    return place and (
+        f"{type(state).__qualname__} holds the value of {place} in a field that is not personal; write `Personal[...]`"
+        " there, too, beside a Subject"
+    )
 
 
 def _personal_leaf(event: type, node: Node) -> str | None:

@@ -25,7 +25,11 @@ class _Stored(msgspec.Struct):
 
 
 class StateCodec(Generic[S]):
-    """Encodes and decodes the snapshots of one state class."""
+    """Encodes and decodes the snapshots of one state class.
+
+    Attributes:
+        refused: why none may be stored, once that is known.
+    """
 
     def __init__(self, definition: Definition[Any], names: list[str], sealer: Sealer | None = None) -> None:
         state: type[S] = definition.state
@@ -35,6 +39,7 @@ class StateCodec(Generic[S]):
         self._definition = definition
         self._names = names
         self._sealer = sealer
+        self.refused: str | None = None
         self._name = f"$state:{definition.name}"
 
     @cached_property
@@ -63,6 +68,8 @@ class StateCodec(Generic[S]):
                 else.
         """
         name = self._definition.name
+        if self.refused is not None:
+            raise DefinitionError(f"no snapshots of {name} are stored: {self.refused}")
         try:
             data, again = self._written(state)
             changed = difference(state, again, name)
