@@ -32,3 +32,10 @@ DO_LATENCY_FSYNC = Row(
     note="The same; each deposit returns when it would survive a power cut. Threads share flushes.",
     axis="percentile",
 )
+SEALING = Row(
+    "sealing",
+    "a sealed field of 15 letters, more than one in clear",
+    "µs",
+    (Budget(limit=3.0),),
+    note="Processor time of one thread, the key at hand: encoding an event for the store, and decoding it.",
+)
