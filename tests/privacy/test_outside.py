@@ -55,6 +55,7 @@ def test_exports_backups_copies_and_parts_hold_nothing_in_clear(
     report = app.forget("u-1", reason="asked", also=[tmp_path])
     assert report.plaintext == ()
     assert report.values >= 5
+    assert report.parts >= 2
     assert files_with(tmp_path, SECRETS) == []
 
 
@@ -109,6 +110,7 @@ def test_reactions_see_the_value_and_then_that_it_is_gone(app: Act) -> None:
     assert seen == ["ada@example.org", "ada@example.org"]
     assert told == ["u-1"]
     assert report.events == 1
+    assert report.receivers == ("greet",)
     greet_again = app.query(events=[Registered])
     assert [event.data.email for event in greet_again] == [FORGOTTEN, "ada@example.org"]
 

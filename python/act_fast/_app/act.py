@@ -25,7 +25,7 @@ from act_fast._events.codec import Codec
 from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient, within
 from act_fast._events.correlation import new_correlation
-from act_fast._events.event import Event
+from act_fast._events.event import Event, known_wire
 from act_fast._events.meta import Actor, check_actor
 from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
@@ -453,7 +453,8 @@ class Act(Schedules, Reacts, Exchanges):
             KeyStoreError: the key could not be destroyed. Do it again.
             StoreError: the key is destroyed, but the store could not be read or appended to. Do it again.
         """
-        return forget(self._engine, subject, reason, also, self._actor)
+        sealed = (each for each in self._program.catalog().reactions if any(map(known_wire, each.events)))
+        return forget(self._engine, subject, reason, also, self._actor, [each.name for each in sealed])
 
     def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
         """Ask a question in SQL about the log as it is now; returns a DuckDB relation.

@@ -262,7 +262,7 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges):
         self, subject: str | int | UUID, *, reason: str, also: Sequence[str | os.PathLike[str]] = ()
     ) -> ForgetReport:
         """`Act.forget`, awaited."""
-        return await self._threads.run(self._app.forget, subject, reason=reason, also=also)
+        return await self._long.run(self._app.forget, subject, reason=reason, also=also)
 
     def include(self, *components: Component) -> None:
         """`Act.include`."""

@@ -12,13 +12,14 @@ import msgspec
 from act_fast._app.plaintext_search import Search
 from act_fast._checks import arguments
 from act_fast._events.committed import Committed
+from act_fast._events.context import deciding
 from act_fast._events.event import Event, known_wire
 from act_fast._events.meta import Actor
 from act_fast._events.personal import Subject
 from act_fast._events.sealing import texts_in
 from act_fast._privacy.vault import Vault
 from act_fast._states.state import State
-from act_fast.errors import ConcurrencyError, ValidationError
+from act_fast.errors import ConcurrencyError, DefinitionError, ValidationError
 
 if TYPE_CHECKING:
     from act_fast._app.pipeline import Engine
@@ -75,7 +76,9 @@ class ForgetReport(msgspec.Struct, frozen=True):
         snapshots: how many of these streams have a snapshot that holds such values.
         in_clear: how many events hold values of the subject in clear, from before their fields were personal.
         values: how many different values were searched for; none if they could not be read any more.
+        receivers: the reactions that are given such values, and may have kept or passed them on.
         files: how many files were searched.
+        parts: how many of these are Parquet, whose values were looked at.
         bytes: how many bytes they have.
         plaintext: where a value was found all the same: the file, or the place in the store.
         unreachable: what could not be searched.
@@ -92,7 +95,9 @@ class ForgetReport(msgspec.Struct, frozen=True):
     snapshots: int
     in_clear: int
     values: int
+    receivers: Sequence[str]
     files: int
+    parts: int
     bytes: int
     plaintext: Sequence[str]
     unreachable: Sequence[str]
@@ -118,8 +123,11 @@ def forget(
     reason: str,
     also: Sequence[str | os.PathLike[str]],
     actor: Actor | None,
+    receivers: Sequence[str],
 ) -> ForgetReport:
     """See `Act.forget`."""
+    if deciding.get() is not None:
+        raise DefinitionError(f"forget was called by {deciding.get()}, which may only fold or decide")
     vault = _vault(engine)
     name = _subject(subject)
     arguments.text("reason", reason)
@@ -148,7 +156,9 @@ def forget(
         sum(_has_snapshot(engine, stream, id) for stream in sorted(held.streams)),
         held.in_clear,
         len(held.values),
+        tuple(receivers),
         search.files,
+        search.parts,
         search.bytes,
         tuple(search.found),
         (*search.unreachable, *_UNREACHABLE),

@@ -26,6 +26,7 @@ class Search:
     Attributes:
         files: how many files were searched.
         bytes: how many bytes they have.
+        parts: how many of them are Parquet.
         found: where one of the values is.
         unreachable: what could not be searched.
     """
@@ -35,6 +36,7 @@ class Search:
         self._needles = sorted({form for text in self._texts for form in _forms(text)})
         self.files = 0
         self.bytes = 0
+        self.parts = 0
         self.found: list[str] = []
         self.unreachable: list[str] = []
 
@@ -62,6 +64,7 @@ class Search:
     def _file(self, path: Path) -> None:
         try:
             size = path.stat().st_size
+            self.parts += path.suffix == ".parquet"
             self.files += 1
             self.bytes += size
             if size and self._needles and self._in_file(path):

@@ -109,13 +109,13 @@ class Leaf:
     shadow: Any = msgspec.Raw
 
     def __init__(self, place: str, path: str, hint: Any, depth: int, subject: str, sealing_lookup: bool) -> None:
-        self.place = place
-        self.path = path
+        self.place: str = place
+        self.path: str = path
         self.default: Any = msgspec.NODEFAULT
-        self.lookup = sealing_lookup
-        self.decode = msgspec.json.Decoder(hint).decode
-        self._depth = depth
-        self._subject = subject
+        self.lookup: bool = sealing_lookup
+        self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(hint).decode
+        self._depth: int = depth
+        self._subject: str = subject
         self._contexts: dict[str, bytes] = {}
 
     @property
@@ -146,7 +146,7 @@ class Leaf:
 
 class _Maybe:
     def __init__(self, inner: "_Node") -> None:
-        self._inner = inner
+        self._inner: _Node = inner
         self.shadow: Any = msgspec.Raw if isinstance(inner, Leaf) else inner.shadow | None
 
     def hide(self, value: Any, path: str, owners: tuple[Any, ...], turn: _Turn) -> Any:
@@ -160,8 +160,8 @@ class _Maybe:
 
 class _Many:
     def __init__(self, inner: "_Node", kind: Any) -> None:
-        self._inner = inner
-        self._kind = kind
+        self._inner: _Node = inner
+        self._kind: Any = kind
         self.shadow: Any = list[inner.shadow]  # type: ignore[name-defined]
 
     def hide(self, values: Any, path: str, owners: tuple[Any, ...], turn: _Turn) -> Any:
@@ -176,7 +176,7 @@ class _Many:
 
 class _Map:
     def __init__(self, inner: "_Node", keys: Any) -> None:
-        self._inner = inner
+        self._inner: _Node = inner
         self.shadow: Any = dict[keys, inner.shadow]  # type: ignore[name-defined]
 
     def hide(self, values: Any, path: str, owners: tuple[Any, ...], turn: _Turn) -> Any:
@@ -192,15 +192,16 @@ class _Object:
     def __init__(self, cls: Any, path: str, parts: "list[tuple[int, str, _Node]]") -> None:
         config = cls.__struct_config__
         fields = msgspec.structs.fields(cls)
-        self.cls = cls
-        self.parts = parts
-        self.names = [each.encode_name for each in fields]
-        self.parts = parts
-        self._defaults = fields
-        self.positional = len(cls.__match_args__) == len(fields)
-        self._array = config.array_like
-        self._tag = {config.tag_field: config.tag} if config.tag is not None and not config.array_like else {}
-        self._head = [config.tag] if config.tag is not None and config.array_like else []
+        self.cls: Any = cls
+        self.parts: list[tuple[int, str, _Node]] = parts
+        self.names: list[str] = [each.encode_name for each in fields]
+        self._defaults: Sequence[Any] = fields
+        self.positional: bool = len(cls.__match_args__) == len(fields)
+        self._array: bool = config.array_like
+        self._tag: dict[str, Any] = (
+            {config.tag_field: config.tag} if config.tag is not None and not config.array_like else {}
+        )
+        self._head: list[Any] = [config.tag] if config.tag is not None and config.array_like else []
         nodes = {index: node for index, _, node in parts}
         for index, node in nodes.items():
             if isinstance(node, Leaf):
@@ -244,8 +245,8 @@ class _Either:
     """One of several structs."""
 
     def __init__(self, objects: list[_Object], others: list[Any]) -> None:
-        self._hide = {each.cls: each for each in objects}
-        self._show = {each.shadow: each for each in objects}
+        self._hide: dict[Any, _Object] = {each.cls: each for each in objects}
+        self._show: dict[Any, _Object] = {each.shadow: each for each in objects}
         shadow: Any = objects[0].shadow
         for each in (*(other.shadow for other in objects[1:]), *others):
             shadow = shadow | each
@@ -267,8 +268,8 @@ class _Flat:
     """The short way for classes whose personal values stand side by side, each sealed as a whole: most of them."""
 
     def __init__(self, root: _Object, parts: list[tuple[int, Leaf, int]]) -> None:
-        self._cls = root.cls
-        self._parts = parts
+        self._cls: Any = root.cls
+        self._parts: list[tuple[int, Leaf, int]] = parts
         self._bound: dict[str, list[tuple[int, Leaf, int, bytes]]] = {}
         fields = [(f"f{index}", Any, msgspec.field(name=name)) for index, name in enumerate(root.names)]
         self._written: Any = msgspec.defstruct("Written", fields)
@@ -334,10 +335,10 @@ class Wire:
 
     def __init__(self, root: _Object, leaves: list[Leaf]) -> None:
         self.leaves: list[Leaf] = leaves
-        self._root = root
-        self._decode = msgspec.json.Decoder(root.shadow).decode
-        self._decode_clear = msgspec.json.Decoder(root.cls).decode
-        self._flat = _flat_of(root)
+        self._root: _Object = root
+        self._decode: Callable[[bytes], Any] = msgspec.json.Decoder(root.shadow).decode
+        self._decode_clear: Callable[[bytes], Any] = msgspec.json.Decoder(root.cls).decode
+        self._flat: _Flat | None = _flat_of(root)
         self.looks_up: bool = any(each.lookup for each in leaves)
 
     def sealed(self, value: Any, name: str, sealer: Sealer, seen: list[Found] | None = None) -> bytes:
@@ -627,7 +628,7 @@ class _Scope(NamedTuple):
 class _Compiler:
     def __init__(self, root: Any, leaves: list[Leaf]) -> None:
         self._root = root
-        self._leaves = leaves
+        self._leaves: list[Leaf] = leaves
         self._within: list[Any] = []
 
     def object(self, cls: Any, path: str, scopes: tuple[_Scope, ...]) -> _Object | None:

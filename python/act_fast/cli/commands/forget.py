@@ -65,6 +65,8 @@ def _show(report: ForgetReport) -> None:
         f" {counted(report.snapshots, 'snapshot')}"
     )
     print(f"searched for {counted(report.values, 'value')} in {counted(report.files, 'file')}, {report.bytes:,} bytes")
+    if report.receivers:
+        print(printable(f"given to: {', '.join(report.receivers)}"))
     if report.in_clear:
         print(f"IN CLEAR: {counted(report.in_clear, 'event')} from before their fields were personal")
     for place in report.plaintext:
