@@ -3,6 +3,7 @@
     for seed in range(100):
         assert not differences(Program(seed), one_store, another_store)
 
+With `Program(seed, tags=True)` events carry tags, and appends have conditions and keys.
 Times are left out, since each store has its own; that they never run backwards is a case of its own.
 """
 
@@ -14,15 +15,18 @@ import msgspec
 
 from act_fast._events.committed import Committed
 from act_fast._events.meta import Meta
-from act_fast.errors import ActError, ConcurrencyError
+from act_fast.errors import ActError, ConcurrencyError, ConditionError, KeyReusedError
+from act_fast.stores.append_condition import Condition, Query, QueryItem
 from act_fast.stores.port import Store
-from act_fast.stores.values import Append
+from act_fast.stores.values import Append, NewEvent
 
 __all__ = ["Difference", "Program", "differences"]
 
 _NAMES = ["Opened", "Deposited", "Withdrawn", "Geschlossen/ß", "北京"]
 _STREAMS = ["a", "a-1", "a-12", "b", "B", "Straße 🛩", "x" * 512]
 _PATTERNS = ["^a", "1$", "a-(1|12)$", "ß", "[bB]", ""]
+_TAGS = ["a:1", "a:2", "b", "größe:ü", "x" * 512]
+_KEYS = ["k-1", "k-2", "ü"]
 _CORRELATIONS = ["r1", "r2", "ü\0", "x" * 300, ""]
 
 
@@ -48,20 +52,29 @@ class Program:
     Args:
         seed: what it is made from.
         steps: how many verbs it calls.
+        tags: whether events carry tags, and appends have conditions and keys.
     """
 
-    def __init__(self, seed: int, steps: int = 80) -> None:
+    def __init__(self, seed: int, steps: int = 80, *, tags: bool = False) -> None:
         self.seed = seed
         self.steps = steps
+        self.tags = tags
 
     def run(self, store: Store) -> Iterator[tuple[str, object]]:
         """Run it on a store: each step, and what came of it."""
-        dice = random.Random(self.seed)
+        dice = _Dice(self.seed)
+        dice.tags = self.tags
         for _ in range(self.steps):
             what, call = _step(dice)
             yield what, _outcome(store, call)
         for what, call in _ENDING:
             yield what, _outcome(store, call)
+
+
+class _Dice(random.Random):
+    """What a program is made from, and whether it is about tags."""
+
+    tags = False
 
 
 def differences(program: Program, first: Store, second: Store) -> list[Difference]:
@@ -77,15 +90,19 @@ def _outcome(store: Store, call: Callable[[Store], object]) -> object:
         return call(store)
     except ConcurrencyError as error:
         return "ConcurrencyError", error.stream, error.expected, error.actual
+    except ConditionError as error:
+        return "ConditionError", error.after, error.position
+    except KeyReusedError as error:
+        return "KeyReusedError", error.key, error.position
     except ActError as error:
         return type(error).__name__
 
 
 def _seen(event: Committed[bytes]) -> tuple[object, ...]:
-    return event.position, event.stream, event.version, event.name, event.data, event.meta
+    return event.position, event.stream, event.version, event.name, event.data, event.meta, event.tags
 
 
-def _step(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
+def _step(dice: _Dice) -> tuple[str, Callable[[Store], object]]:
     kind = dice.choices(
         ["append", "append_many", "load", "query", "streams", "save_snapshot", "latest_snapshot", "version"],
         [8, 3, 3, 8, 2, 2, 2, 1],
@@ -93,22 +110,28 @@ def _step(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
     return _STEPS[kind](dice)
 
 
-def _append(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
+def _append(dice: _Dice) -> tuple[str, Callable[[Store], object]]:
     stream, events, expected, meta = _stream(dice), _events(dice), _expected(dice), _meta(dice)
+    more = _guards(dice)
     return (
-        f"append({stream!r}, {len(events)} events, expected_version={expected})",
-        lambda store: _places(store.append(stream, events, expected_version=expected, meta=meta)),
+        f"append({stream!r}, {len(events)} events, expected_version={expected}, {more})",
+        lambda store: _places(store.append(stream, events, expected_version=expected, meta=meta, **more)),
     )
 
 
-def _append_many(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
+def _append_many(dice: _Dice) -> tuple[str, Callable[[Store], object]]:
     parts = [Append(_stream(dice), _events(dice), _expected(dice)) for _ in range(dice.randrange(1, 5))]
-    meta = _meta(dice)
+    meta, more = _meta(dice), _guards(dice)
+    if dice.tags and dice.random() < 0.4:
+        more["expected_versions"] = {_stream(dice): dice.randrange(3) for _ in range(dice.randrange(1, 3))}
     told = [(each.stream, len(each.events), each.expected_version) for each in parts]
-    return f"append_many({told})", lambda store: [_places(each) for each in store.append_many(parts, meta=meta)]
+    return (
+        f"append_many({told}, {more})",
+        lambda store: [_places(each) for each in store.append_many(parts, meta=meta, **more)],
+    )
 
 
-def _load(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
+def _load(dice: _Dice) -> tuple[str, Callable[[Store], object]]:
     stream, after = _stream(dice), dice.randrange(6)
     before, limit = dice.choice([None, dice.randrange(12)]), dice.choice([None, dice.randrange(8)])
     return (
@@ -117,7 +140,7 @@ def _load(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
     )
 
 
-def _query(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
+def _query(dice: _Dice) -> tuple[str, Callable[[Store], object]]:
     def maybe(value: Any) -> Any:
         return value if dice.random() < 0.35 else None
 
@@ -131,10 +154,12 @@ def _query(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
         "limit": maybe(dice.randrange(10)),
         "backwards": dice.random() < 0.4,
     }
+    if dice.tags:
+        conditions |= {"tags": maybe(dice.sample(_TAGS, dice.randrange(3))), "matching": maybe(_matching(dice))}
     return f"query({conditions})", lambda store: [_seen(each) for each in store.query(**conditions)]
 
 
-def _streams(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
+def _streams(dice: _Dice) -> tuple[str, Callable[[Store], object]]:
     pattern, limit = dice.choice([None, *_PATTERNS]), dice.choice([None, dice.randrange(6)])
     after = dice.choice([None, _stream(dice)])
     return (
@@ -146,7 +171,7 @@ def _streams(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
     )
 
 
-def _save_snapshot(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
+def _save_snapshot(dice: _Dice) -> tuple[str, Callable[[Store], object]]:
     # Always at the stream's own version: what becomes of older ones is a store's own affair.
     stream, data = _stream(dice), dice.randbytes(dice.randrange(40))
     return (
@@ -155,7 +180,7 @@ def _save_snapshot(dice: random.Random) -> tuple[str, Callable[[Store], object]]
     )
 
 
-def _latest_snapshot(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
+def _latest_snapshot(dice: _Dice) -> tuple[str, Callable[[Store], object]]:
     stream, bound = _stream(dice), dice.choice([None, dice.randrange(12)])
 
     def call(store: Store) -> object:
@@ -165,12 +190,12 @@ def _latest_snapshot(dice: random.Random) -> tuple[str, Callable[[Store], object
     return f"latest_snapshot({stream!r}, at_or_below={bound})", call
 
 
-def _version(dice: random.Random) -> tuple[str, Callable[[Store], object]]:
+def _version(dice: _Dice) -> tuple[str, Callable[[Store], object]]:
     stream = _stream(dice)
     return f"version({stream!r})", lambda store: (store.version(stream), store.head)
 
 
-_STEPS: dict[str, Callable[[random.Random], tuple[str, Callable[[Store], object]]]] = {
+_STEPS: dict[str, Callable[[_Dice], tuple[str, Callable[[Store], object]]]] = {
     "append": _append,
     "append_many": _append_many,
     "load": _load,
@@ -199,17 +224,38 @@ def _places(appended: Any) -> tuple[int, int, int, int]:
     return appended.first_version, appended.last_version, appended.first_position, appended.last_position
 
 
-def _stream(dice: random.Random) -> str:
+def _stream(dice: _Dice) -> str:
     return dice.choice(_STREAMS)
 
 
-def _events(dice: random.Random) -> list[tuple[str, bytes]]:
-    return [(dice.choice(_NAMES), b'{"amount": %d}' % dice.randrange(100)) for _ in range(dice.randrange(1, 4))]
+def _events(dice: _Dice) -> list[NewEvent]:
+    return [_event(dice) for _ in range(dice.randrange(1, 4))]
 
 
-def _expected(dice: random.Random) -> int | None:
+def _event(dice: _Dice) -> NewEvent:
+    name, data = dice.choice(_NAMES), b'{"amount": %d}' % dice.randrange(100)
+    return (name, data, dice.sample(_TAGS, dice.randrange(4))) if dice.tags else (name, data)
+
+
+def _matching(dice: _Dice) -> Query:
+    def some(texts: list[str]) -> list[str]:
+        return dice.sample(texts, dice.randrange(3))
+
+    return Query([QueryItem(some(_NAMES), some(_TAGS)) for _ in range(dice.randrange(1, 4))])
+
+
+def _guards(dice: _Dice) -> dict[str, Any]:
+    more: dict[str, Any] = {}
+    if dice.tags and dice.random() < 0.4:
+        more["condition"] = Condition(_matching(dice), dice.randrange(80))
+    if dice.tags and dice.random() < 0.15:
+        more["key"] = dice.choice(_KEYS)
+    return more
+
+
+def _expected(dice: _Dice) -> int | None:
     return dice.choice([None, None, 0, dice.randrange(8)])
 
 
-def _meta(dice: random.Random) -> Meta | None:
+def _meta(dice: _Dice) -> Meta | None:
     return dice.choice([None, Meta(correlation=dice.choice(_CORRELATIONS)), Meta(extra={"by": dice.randrange(3)})])
