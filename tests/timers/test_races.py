@@ -11,6 +11,8 @@ from act_fast._checks.moments import microseconds_of
 from act_fast._timers.facts import TICK_STREAM
 from act_fast._timers.recurrence import recurrence_of
 from act_fast._timers.ticker import Ticker
+from act_fast._workers.host import Host
+from act_fast.monitoring.overview import look
 from act_fast.testing.plugin import MakeApp
 from tests.timers.orders import Expired, Order
 
@@ -206,17 +208,36 @@ def test_leases_of_those_who_died_end_as_time_passes(store: LogStore) -> None:
 
         app.do(Order.expire_anyway, "order-1")
         dead.correlate()
-        assert len(dead._cycle(_host(dead), None, 1).claim()) == 1  # and never finishes
+        assert len(dead._cycle(Host(dead), None, 1).claim()) == 1  # and never finishes
         app.settle()
         assert handled == []
         app.testing.advance(minutes=10)
         assert handled == [1]
 
 
-def _host(app: Act) -> object:
-    from act_fast._workers.host import Host
+def test_a_worker_that_dies_before_it_has_said_so_has_done_it_once(store: LogStore) -> None:
+    with Act(store, Order) as dead, Act(store, Order) as app:
+        app.schedule(after=timedelta(0), key="k").do(Order.expire_anyway, "order-1")
+        dead.correlate()
+        cycle = dead._cycle(Host(dead), None, 1)
+        [lease] = cycle.claim()
+        cycle.batch([lease]).handling.run(lease)
+        assert lease.done is not None  # and it is never told
+        app.settle()
+        app.testing.advance(hours=1)
+        assert app.load(Order, "order-1").state.expiries == 1
+        assert not any(target.lag for target in app.targets())
 
-    return Host(app)
+
+def test_a_timer_that_waits_is_not_late(store: LogStore) -> None:
+    with Act(store, Order) as app:
+        for number in range(5):
+            app.schedule(after=timedelta(days=3)).do(Order.expire_anyway, f"order-{number}")
+        app.settle()
+        seen = look(app).reactions["$timers.Order"]
+        assert (seen.targets["waiting"], seen.lag, seen.age) == (5, 0, 0.0)
+        app.testing.advance(days=4, settle=False)
+        assert look(app).reactions["$timers.Order"].lag == 5
 
 
 def test_a_log_on_disk_goes_by_the_machines_clock(tmp_path: object) -> None:

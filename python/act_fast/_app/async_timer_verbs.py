@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
+from act_fast._app.reaction_verbs import CONCURRENCY
+from act_fast._app.testing_verbs import Testing
 from act_fast._app.timer_verbs import Later
 from act_fast._reactions.reports import Settled
 from act_fast._states.action import Action
 from act_fast._states.state import State
 from act_fast._timers.timer import Timer
+from act_fast._workers.host import Host
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act
@@ -56,6 +59,9 @@ class AsyncSchedules:
         """`Act.testing`, with its verb awaited."""
         return AsyncTesting(self)
 
+    def _host(self) -> Host:
+        raise NotImplementedError
+
     def _begun(self, begin: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
         raise NotImplementedError
 
@@ -86,10 +92,11 @@ class AsyncTesting:
     async def advance(
         self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0, settle: bool = True
     ) -> Settled:
-        """`Testing.advance`, awaited. Handlers that are `async def` run on a loop of their own."""
-        app = self._app
+        """`Testing.advance`, awaited. Handlers that are `async def` run as tasks of this event loop."""
+        app, host = self._app._app, self._app._host()
+        testing = Testing(app._program, lambda: app._settle(host, None, None, CONCURRENCY))
 
         def advance() -> Settled:
-            return app._app.testing.advance(days=days, hours=hours, minutes=minutes, seconds=seconds, settle=settle)
+            return testing.advance(days=days, hours=hours, minutes=minutes, seconds=seconds, settle=settle)
 
-        return await app._long.run(advance)
+        return await self._app._long.run(advance)

@@ -151,7 +151,7 @@ class Handling:
         lease.rows, lease.reactions = [row for row, _ in kept], [numbers for _, numbers in kept]
 
     def _each(self, lease: Lease, on_loop: bool, start: int = 0) -> Waiting:
-        steps, some_defer, actor = self.steps.all, self.steps.some_defer, self.actor
+        steps, deferring, actor = self.steps.all, self.steps.deferring, self.actor
         past = lease.past
         for row, numbers in islice(zip(lease.rows, lease.reactions, strict=True), start, None):
             position = row[0]
@@ -162,7 +162,7 @@ class Handling:
                 self._undecodable(lease, position, _meant(error, False))
                 return
             try:
-                if some_defer and self._deferred(lease, numbers, row, event):
+                if deferring and not deferring.isdisjoint(numbers) and self._deferred(lease, numbers, row, event):
                     return
                 ambient.set(Reacting(actor, event, lease))
                 for number in numbers:

@@ -54,7 +54,7 @@ class Steps:
         takers: the numbers of the reactions that take an event, by its stored name.
         some_async: whether any is asynchronous.
         some_apart: whether any must not be stopped halfway.
-        some_defer: whether any defers.
+        deferring: the numbers of those that defer.
         some_batch: whether any takes batches.
         debug: whether a handler that returns something is refused.
     """
@@ -77,7 +77,7 @@ class Steps:
                 self.takers.setdefault(name, set()).add(number)
         self.some_async = any(step.asynchronous for step in self.all)
         self.some_apart = any(step.apart for step in self.all)
-        self.some_defer = any(step.due_us for step in self.all)
+        self.deferring = frozenset(step.number for step in self.all if step.due_us)
         self.some_batch = any(step.batch for step in self.all)
 
     def is_flat(self, name: str) -> bool:
