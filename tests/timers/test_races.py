@@ -70,6 +70,22 @@ def test_a_stream_that_changes_while_its_timer_is_done_is_decided_again(act_app:
     assert [event.data.value for event in app.query(events=[Counted])] == [100, 1]
 
 
+def test_what_is_cancelled_while_it_is_being_done_is_not_done(act_app: MakeApp) -> None:
+    app, cancelled = act_app(Meddled), list[bool]()
+
+    def cancel() -> None:
+        thread = threading.Thread(target=lambda: cancelled.append(app.cancel("k")))
+        thread.start()
+        thread.join()
+
+    meddling.append(cancel)
+    app.schedule(after=timedelta(hours=1), key="k").do(Meddled.count, "meddled-1")
+    app.testing.advance(hours=2)
+    assert cancelled == [True]
+    assert [each.status for each in app.timers()] == ["cancelled"]
+    assert list(app.query(events=[Counted])) == []
+
+
 class Counted(Event):
     value: int
 
