@@ -53,7 +53,7 @@ class Testing:
         if not settle:
             clock.advance(left_ms)
             return Settled(0, Correlation(), Drained())
-        end_us = clock.now_us() + left_ms * 1000
+        end_us = (clock.now_us() // 1000 + left_ms + 1) * 1000  # what waits is due in whole ms, rounded up
         settled = self._settle()
         stuck_ms = 1
         while (left_ms := -(-(end_us - clock.now_us()) // 1000)) > 0:
