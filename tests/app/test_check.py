@@ -1,11 +1,14 @@
 """Checking the classes of today against a real log."""
 
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from act_fast import Act, AsyncAct, Event, LogStore, State, upcast
 from act_fast._app.decode_check import check
+from tests.timers.orders import Order
 
 
 class Paid(Event, name="Paid_v2"):
@@ -91,3 +94,11 @@ def test_progress_is_told(store: LogStore) -> None:
 
 def test_an_async_app_can_be_checked_too(store: LogStore) -> None:
     assert check(AsyncAct("memory:", Till), store).healthy
+
+
+def test_timers_and_ticks_are_the_frameworks_own_and_decode(tmp_path: Path) -> None:
+    with Act(tmp_path / "store", Order) as app:
+        app.schedule(after=timedelta(0)).do(Order.expire_anyway, "order-1")
+        app.every(timedelta(seconds=1), name="second")(lambda tick: None)
+        app.settle()
+        assert check(app, app.store).healthy

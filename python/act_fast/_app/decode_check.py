@@ -8,8 +8,8 @@ from act_fast._app.act import Act
 from act_fast._app.async_act import AsyncAct
 from act_fast._events.codec import Codec
 from act_fast._events.committed import Committed
-from act_fast._events.event import CLOSED
 from act_fast._rows import Progress
+from act_fast._timers.facts import is_own
 from act_fast.errors import ValidationError
 from act_fast.stores.port import Store
 
@@ -89,7 +89,7 @@ def check(
     for each in store.query(before=head + 1):
         tally = found.setdefault(each.name, Tally())
         tally.events += 1
-        if each.name != CLOSED and not (skip_unknown and each.name not in codec.decoders):
+        if not is_own(each.name) and not (skip_unknown and each.name not in codec.decoders):
             try:
                 codec.decode(each.name, each.data)
             except Exception as error:  # an upcaster may raise anything

@@ -96,7 +96,7 @@ class Ticked(Event):
 
 
 def is_own(name: str) -> bool:
-    """Whether a reaction, or a cursor, is the framework's own."""
+    """Whether a stored name, of an event or of a reaction, is the framework's own."""
     return name.startswith("$")
 
 
@@ -111,7 +111,7 @@ def scheduled_as(state: str) -> type[Scheduled]:
     class Named(Scheduled):
         pass
 
-    Named.__qualname__ = "Scheduled"
+    Named.__name__ = Named.__qualname__ = "Scheduled"
     Named.__stored_name__ = f"{SCHEDULED}{state}"
     return Named
 
@@ -123,6 +123,6 @@ def ticked_as(reaction: str) -> type[Ticked]:
     class Named(Ticked):
         pass
 
-    Named.__qualname__ = "Ticked"
+    Named.__name__ = Named.__qualname__ = "Ticked"
     Named.__stored_name__ = f"{TICKED}{reaction}"
     return Named
