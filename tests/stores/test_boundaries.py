@@ -20,6 +20,7 @@ from act_fast import (
     KeyReusedError,
     OutcomeUnknownError,
     Query,
+    QueryItem,
     State,
     StoreError,
     Tag,
@@ -131,6 +132,37 @@ def test_of_threads_of_processes_exactly_one_takes_each_seat(url: str) -> None:
     assert [sum(each[turn] for each in won) for turn in range(rounds)] == [1] * rounds
     with opened(url) as store:
         assert store.head == rounds
+
+
+@each_kind
+def test_the_newest_match_is_found_wherever_it_is_in_a_long_log(url: str, dice: Any) -> None:
+    tags, names = ["all", "half:0", "half:1", "tenth", "rare", "none"], ["A", "B", "C"]
+    kept: list[tuple[str, list[str]]] = []
+    for number in range(1500):
+        own = ["all", f"half:{number % 2}"]
+        own += ["tenth"] * (dice.random() < 0.1) + ["rare"] * (number in (3, 700))
+        kept.append((dice.choices(names, [200, 20, 1])[0], dice.sample(own, len(own))))
+    with opened(url) as store:
+        store.append("s", [(name, b"1", own) for name, own in kept])
+        for _ in range(150):
+            items = [
+                QueryItem(dice.sample(names, dice.randrange(3)), dice.sample(tags, dice.randrange(4)))
+                for _ in range(dice.randrange(1, 3))
+            ]
+            after = dice.choice([0, dice.randrange(1500), 1499])
+            found = [
+                position
+                for position, (name, own) in enumerate(kept, 1)
+                if position > after and any((not i.names or name in i.names) and set(i.tags) <= set(own) for i in items)
+            ]
+            # The stream is expected where it is, so that only the condition is in the way, or else nothing is.
+            caught = None
+            try:
+                store.append("s", [("Z", b"1")], expected_version=len(kept), condition=Condition(Query(items), after))
+                kept.append(("Z", []))
+            except ConditionError as error:
+                caught = error.position
+            assert caught == (found[-1] if found else None), (items, after)
 
 
 # What breaks meanwhile.

@@ -404,23 +404,32 @@ create or replace view {schema}.readable_events as
 
 # The position of the newest event, behind one position and up to another, that has one of the names and all of the
 # tags, each in lines; 0 if there is none. It goes down from one to the next, always to the newest at or below where it
-# stands: what is between is never looked at. The order leads to the index, whatever the statistics say.
+# stands: what is between is never looked at. Where that does not end it, the next entries of the tag that went down
+# most are taken together, more each time, which is quicker for each. The order leads to the index, whatever the
+# statistics say.
 _NEWEST_MATCH: Final = """
 create function {schema}.newest_match(of_names text, of_tags text, behind bigint, upto bigint) returns bigint
 language plpgsql as $body$
 declare
     all_names text[] := string_to_array(of_names, E'\\n'); all_tags text[] := string_to_array(of_tags, E'\\n');
     at bigint := upto; begun_at bigint; nearest bigint; each text; found_tag text; found_name text; found_at bigint;
+    room bigint := 8; taken bigint; lowest bigint; widest bigint; sparsest text;
 begin
     while at > behind loop
         begun_at := null;
+        widest := -1;
         foreach each in array all_tags loop
+            nearest := at;
             select t.tag, t.position into found_tag, at from {schema}.tags as t
                 where (t.tag, t.position) <= (each, at) order by t.tag desc, t.position desc limit 1;
             if found_tag is distinct from each or at <= behind then
                 return 0;
             end if;
             begun_at := coalesce(begun_at, at);
+            if nearest - at > widest then
+                widest := nearest - at;
+                sparsest := each;
+            end if;
         end loop;
         if all_names <> '{{}}' then
             nearest := 0;
@@ -436,6 +445,24 @@ begin
         end if;
         if at > behind and at = coalesce(begun_at, at) then
             return at;
+        end if;
+        if all_tags <> '{{}}' then
+            select count(*), min(next.position), max(next.position) filter (where
+                    (all_names = '{{}}' or exists (
+                        select from {schema}.events as e where e.position = next.position and e.name = any(all_names)))
+                    and not exists (select from unnest(all_tags) as other (tag)
+                        where other.tag <> sparsest and not exists (
+                            select from {schema}.tags as t where t.tag = other.tag and t.position = next.position)))
+                into taken, lowest, found_at from (
+                    select t.position from {schema}.tags as t
+                    where t.tag = sparsest and t.position <= at and t.position > behind
+                    order by t.position desc limit room
+                ) as next;
+            if found_at is not null or taken < room then
+                return coalesce(found_at, 0);
+            end if;
+            at := lowest - 1;
+            room := least(4 * room, 1024);
         end if;
     end loop;
     return 0;
