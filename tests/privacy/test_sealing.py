@@ -1,7 +1,7 @@
 """What is personal never reaches a store in clear, and comes back as it was."""
 
 import pickle
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 from uuid import UUID, uuid4
@@ -12,6 +12,7 @@ import pytest
 from act_fast import (
     FORGOTTEN,
     Act,
+    DecodeError,
     DefinitionError,
     Event,
     FileKeyStore,
@@ -134,7 +135,7 @@ def test_nothing_personal_is_stored_about_who_was_forgotten(app: Act) -> None:
 def test_repr_of_events_and_states_leaves_it_out(app: Act) -> None:
     register(app)
     snapshot = app.load(Person, "person-u-1")
-    said = repr(snapshot) + repr(snapshot.event) + repr(list(app.query()))
+    said = repr(snapshot) + repr(snapshot.event) + repr(list(app.query())) + snapshot._repr_html_()
     assert not [each for each in SECRETS if each in said]
     assert "user='u-1'" in said
 
@@ -450,3 +451,95 @@ def test_a_request_that_is_done_once_leaves_no_hash_that_could_be_guessed() -> N
 
     keys = MemoryKeyStore()
     assert digest_of(keys) == digest_of(keys) != digest_of(MemoryKeyStore())
+
+
+class Street(msgspec.Struct, frozen=True, tag=True):
+    street: Personal[str]
+
+
+class Box(msgspec.Struct, frozen=True, tag=True):
+    number: int
+
+
+class Settled(Event, forbid_unknown_fields=True):
+    user: Subject[int]
+    place: Street | Box
+
+    @upcast(from_="SettledFirst")
+    @staticmethod
+    def from_first(old: dict[str, object]) -> dict[str, object]:
+        return old
+
+
+class Place(State, events=[Settled]):
+    @action
+    def settle(self, user: int, place: Street | Box) -> Settled:
+        return Settled(user, place)
+
+
+def test_one_of_several_structs_is_sealed_and_not_in_sql_whoever_reads_it(tmp_path: Path) -> None:
+    app = Act(tmp_path / "a.act", Place, keys=MemoryKeyStore())
+    app.do(Place.settle, "p-1", user=0, place=Street("12 St James's Square"))
+    app.do(Place.settle, "p-1", user=0, place=Box(7))
+    assert [event.data.place for event in app.query(events=[Settled])] == [Street("12 St James's Square"), Box(7)]
+    app.store.append("p-2", [("SettledFirst", b'{"user":1,"place":{"type":"Street","street":"10 Downing Street"}}')])
+    assert "Downing" not in str(app.sql("select * from settled").fetchall())
+    app.forget(0, reason="asked")
+    assert next(app.query(events=[Settled])).data.place == Street(FORGOTTEN)
+
+
+class Checked(Event):
+    user: Subject[str]
+    email: Personal[str]
+
+    def __post_init__(self) -> None:
+        if "@" not in self.email:  # type: ignore[operator]
+            raise ValueError("no address")
+
+
+class Check(State, events=[Checked]):
+    @action
+    def check(self, user: str, email: str) -> Checked:
+        return Checked(user, email)
+
+
+def test_a_post_init_that_does_not_take_what_is_forgotten_is_named() -> None:
+    app = Act("memory:", Check, keys=MemoryKeyStore())
+    app.do(Check.check, "c-1", user="u-1", email="ada@example.org")
+    assert next(app.query(events=[Checked])).data.email == "ada@example.org"
+    app.forget("u-1", reason="asked")
+    with pytest.raises(DecodeError, match=r"Checked\.__post_init__ raised TypeError for a value that was forgotten"):
+        next(app.query(events=[Checked]))
+
+
+class Copied(State, events=[Renamed], snapshot_every=1):
+    user: Subject[str] = ""
+    name: Personal[str] = ""
+
+    @action
+    def rename(self, user: str, name: str) -> Renamed:
+        return Renamed(user, name)
+
+    @action
+    def hand_on(self) -> Renamed:
+        return Renamed("u-2", self.name)
+
+
+def test_in_debugging_a_forgotten_value_may_be_handed_on() -> None:
+    app = Act("memory:", Copied, keys=MemoryKeyStore(), debug=True)
+    app.do(Copied.rename, "c-1", user="u-1", name="Ada Lovelace")
+    app.forget("u-1", reason="asked")
+    assert app.do(Copied.hand_on, "c-1").state == Copied("u-2", FORGOTTEN)
+
+
+def test_arguments_that_are_personal_cannot_be_scheduled() -> None:
+    class Reminder(State, events=[Renamed]):
+        @action
+        def remind(self, user: str, name: Personal[str]) -> Renamed:
+            return Renamed(user, name)
+
+    app = Act("memory:", Reminder, keys=MemoryKeyStore())
+    with pytest.raises(
+        ValidationError, match="the argument 'name' is personal, and what is scheduled is stored in clear"
+    ):
+        app.schedule(after=timedelta(days=1)).do(Reminder.remind, "r-1", "u-1", "Ada")

@@ -9,7 +9,7 @@ import msgspec
 
 from act_fast._events.personal import FORGOTTEN, SUBJECT_KINDS, Marks, bare, marks_of, options
 from act_fast._events.tags import TagKey
-from act_fast.errors import DefinitionError, ValidationError
+from act_fast.errors import DecodeError, DefinitionError, ValidationError
 
 __all__ = [
     "SEALED",
@@ -24,6 +24,7 @@ __all__ = [
     "outside",
     "personal_fields",
     "sealed_fields",
+    "shown",
     "texts_in",
     "wire_of",
     "without_personal",
@@ -236,9 +237,17 @@ class _Object:
                 fields[index] = default.default if plain else default.default_factory()
             else:
                 fields[index] = node.show(fields[index], f"{path}.{key}" if path else key, owners, turn)
-        if self.positional:
-            return self.cls(*fields)
-        return self.cls(**dict(zip(self.cls.__struct_fields__, fields, strict=True)))
+        try:
+            if self.positional:
+                return self.cls(*fields)
+            return self.cls(**dict(zip(self.cls.__struct_fields__, fields, strict=True)))
+        except Exception as error:  # of a `__post_init__`
+            if any(fields[index] is FORGOTTEN for index, _, _ in self.parts):
+                raise DecodeError(
+                    f"{self.cls.__qualname__}.__post_init__ raised {type(error).__name__} for a value that was"
+                    " forgotten; let it check only values that are not FORGOTTEN"
+                ) from None
+            raise
 
 
 class _Either:
@@ -576,7 +585,8 @@ def mask(cls: Any) -> None:
     cls.__rich_repr__ = _rich
 
 
-def _shown(value: Any) -> Iterator[tuple[str, Any]]:
+def shown(value: Any) -> Iterator[tuple[str, Any]]:
+    """The fields of an event or a state with their values, as far as they may be shown."""
     hidden = {cls_index for cls_index, _, _ in _parts_of(type(value))}
     for index, name in enumerate(value.__struct_fields__):
         held = getattr(value, name)
@@ -597,11 +607,11 @@ _PERSONAL: Final = _Hidden()
 
 
 def _repr(self: Any) -> str:
-    return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in _shown(self))})"
+    return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in shown(self))})"
 
 
 def _rich(self: Any) -> Iterator[tuple[str, Any]]:
-    yield from _shown(self)
+    yield from shown(self)
 
 
 def _shadowed(field: Any, node: "_Node | None") -> tuple[str, Any, Any]:

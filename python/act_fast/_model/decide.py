@@ -13,6 +13,7 @@ from act_fast._events.context import deciding
 from act_fast._events.event import Event, known_wire, tagged
 from act_fast._events.finite import check_finite
 from act_fast._events.meta import Actor
+from act_fast._events.sealing import wire_of
 from act_fast._rows import EventPair
 from act_fast._states.action import Action
 from act_fast.errors import ActError, DefinitionError, InvariantError
@@ -127,7 +128,8 @@ def check_folded(action: Action[Any, Any, Any], state: Any) -> None:
     """Refuse what reducers made of a state, if it is not of the types that the state's fields declare."""
     kind = action.state
     try:
-        back = msgspec.json.decode(_encode(state), type=kind)
+        wire = wire_of(kind)
+        back = wire.again(state, "")[0] if wire is not None else msgspec.json.decode(_encode(state), type=kind)
     except msgspec.MsgspecError as error:
         what, path = misfit(error, kind)
         raise DefinitionError(

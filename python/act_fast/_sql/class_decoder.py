@@ -6,6 +6,7 @@ from typing import TypeAlias
 import msgspec
 
 from act_fast._events.codec import Codec
+from act_fast._events.event import known_wire
 from act_fast._runtime.logger import log
 from act_fast.errors import DecodeError
 
@@ -40,7 +41,9 @@ class ClassDecoder:
 
     def _one(self, name: str, data: bytes) -> bytes | str:
         try:
-            return self._encode(self._codec.decode(name, data))
+            event = self._codec.decode(name, data)
+            wire = known_wire(type(event))
+            return self._encode(event) if wire is None else wire.blank(event)
         except DecodeError as error:
             return str(error)
         except Exception as error:  # an upcaster may raise anything, and its message may carry what it was given

@@ -9,6 +9,7 @@ from msgspec.structs import force_setattr
 from act_fast._events.committed import Committed
 from act_fast._events.event import Event
 from act_fast._events.meta import Meta
+from act_fast._events.sealing import shown
 
 __all__ = ["Snapshot"]
 
@@ -90,7 +91,7 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
         from act_fast._checks.html_table import html_table
 
         place = [("version", self.version), ("position", self.position), *([("closed", True)] if self.closed else [])]
-        fields = [(name, getattr(self.state, name)) for name in getattr(type(self.state), "__struct_fields__", ())]
+        fields = shown(self.state) if isinstance(self.state, msgspec.Struct) else ()
         return html_table(f"{type(self.state).__qualname__} {self.stream}", [*place, *fields])
 
     def __repr__(self) -> str:
