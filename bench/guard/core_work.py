@@ -49,7 +49,7 @@ def react(core) -> Iterator[Callable[[], object]]:
     """One event for one of a thousand targets: appended, correlated, claimed, acknowledged."""
     log = core.Log.memory(SEGMENT_BYTES, PAYLOAD_BYTES_MAX)
     reactions = core.Reactions.open(log)
-    reactions.register([("audit", NAMES, "audit-{stream}", None, "default", 0, False)])
+    reactions.register([("audit", NAMES, "audit-{stream}", None, "default", 0, False, ())])
     targets = [f"account-{i}" for i in range(1_000)]
     event = BATCH[:1]
 

@@ -42,7 +42,7 @@ class GrownStore:
         for start in range(0, len(names), TARGETS_A_COMMIT):
             self.ask(names[start : start + TARGETS_A_COMMIT])
         self.reactions = Reactions.open(self.store._log)
-        self.reactions.register([("audit", [OPENED], "audit-{stream}", None, "default", 0, False)])
+        self.reactions.register([("audit", [OPENED], "audit-{stream}", None, "default", 0, False, ())])
         self.claims()
 
     def close(self) -> None:

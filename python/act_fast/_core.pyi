@@ -561,15 +561,16 @@ class Mirror:
     def owned(self) -> dict[int, int]:
         """How many targets belong to each generation."""
 
-    def next_window(self, head: int) -> tuple[int, int, list[str], bool] | None:
+    def next_window(self, head: int) -> tuple[int, int, list[str], bool, bool] | None:
         """What is to be correlated next, up to the head: the positions that it is between, the names of its events, and
-        whether their data is looked at. None when there is nothing."""
+        whether their data and their tags are looked at. None when there is nothing."""
 
     def correlate(
-        self, events: Sequence[tuple[int, str, str, bytes]], to: int
+        self, events: Sequence[tuple[int, str, str, bytes]], to: int, tags: Sequence[Sequence[str]] = ...
     ) -> tuple[int, int, int, list[tuple[int, int, int, list[int]]], list[tuple[int, int, str]]]:
-        """Correlate the events of this window, (position, stream, name, data) each, up to a position: (examined,
-        subscribed, marked, unresolved, failed) as `Reactions.correlate` has them, with positions in place of rows."""
+        """Correlate the events of this window, (position, stream, name, data) each, up to a position; with their
+        tags, if these are looked at: (examined, subscribed, marked, unresolved, failed) as `Reactions.correlate` has
+        them, with positions in place of rows."""
 
     def hold(self, reaction: int, position: int, name: str, attempts: int, due_ms: int | None, error: str) -> bool:
         """Let a reaction hold before an event, which has this name; as `Reactions.hold`."""
@@ -604,9 +605,11 @@ class Reactions:
 
     @staticmethod
     def open(log: Log) -> Reactions: ...
-    def register(self, specs: Sequence[tuple[str, Sequence[str], str | None, str | None, str, int, bool]]) -> None:
+    def register(
+        self, specs: Sequence[tuple[str, Sequence[str], str | None, str | None, str, int, bool, Sequence[str]]]
+    ) -> None:
         """Make known the reactions of this program: (name, event names, target template or None for a function, source
-        or None, lane, priority, from now on). Their order is that of the numbers that leases speak of."""
+        or None, lane, priority, from now on, tags). Their order is that of the numbers that leases speak of."""
 
     def correlate(
         self, limit: int

@@ -40,7 +40,16 @@ def of_one(event: Committed[Deposited]) -> int:
 def of_two(event: Committed[Deposited | Opened]) -> None: ...
 
 
-@app.on(Deposited, source="^account-", lane="mail", priority=5, retries=0, backoff=Backoff(first=1), block=False)
+@app.on(
+    Deposited,
+    source="^account-",
+    tags=["a:1"],
+    lane="mail",
+    priority=5,
+    retries=0,
+    backoff=Backoff(first=1),
+    block=False,
+)
 def with_app(event: Committed[Deposited], app: Act) -> None:
     assert_type(event.data.amount, int)
 

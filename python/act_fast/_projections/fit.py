@@ -96,9 +96,15 @@ def misfit(
     if more := origin.names - said.events:
         return f"it takes {', '.join(sorted(more))} now"
     if said.source != origin.source:
-        return f"it has source {origin.source!r} now, no longer {said.source!r}"
+        return f"it has {_told(origin.source)} now, no longer {_told(said.source)}"
     if code and said.code != code:
         return "its states are folded by other code now"
     if lease_begins_at is not None and lease_begins_at <= said.begun_at <= position:
         return "it begins again with its first event"
     return None
+
+
+def _told(source: str) -> str:
+    """A source, and tags if there are any, as people write them."""
+    stream, *tags = source.split("\n")
+    return f"source {stream!r}" + (f" and tags {', '.join(map(repr, tags))}" if tags else "")

@@ -38,7 +38,8 @@ class Origin:
 
     Attributes:
         names: the stored names of the projection's events.
-        source: the stream, or the pattern of streams, that they come from; empty for all.
+        source: the stream, or the pattern of streams, that they come from, and the tags that they carry, a line each;
+            empty for all.
     """
 
     def __init__(self, program: Program, projection: "Projection") -> None:
@@ -47,8 +48,8 @@ class Origin:
         self._port, self._reaction = program.port, projection.name
         classes = set(projection.events)
         self.names = frozenset(name for name, event in self._codec.classes.items() if event in classes)
-        self.source = projection.source or ""
-        self._conditions = conditions_of(projection.source)
+        self.source = "\n".join((projection.source or "", *sorted(projection.tags)))
+        self._conditions = conditions_of(projection.source, projection.tags)
 
     @property
     def store(self) -> str:

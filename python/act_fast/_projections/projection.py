@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["Projection"]
 
 
-_KEYWORDS: Final = ("name", "source", "lane", "priority", "retries", "backoff", "block")
+_KEYWORDS: Final = ("name", "source", "tags", "lane", "priority", "retries", "backoff", "block")
 
 
 class Options(msgspec.Struct, frozen=True):
     """What the keywords of a projection's class say."""
 
     source: str | None = None
+    tags: Sequence[str] = ()
     lane: str = DEFAULT_LANE
     priority: int = 0
     retries: int = 3
@@ -62,6 +63,7 @@ class Projection:
 
     * `name=`: what its progress is stored under; by default, the class's own name.
     * `source=`: the stream, or the pattern of streams, that it listens to.
+    * `tags=`: only events that carry all of these tags.
     * `lane=`, `priority=`, `retries=`, `backoff=`, `block=`.
 
     Attributes:
@@ -77,6 +79,7 @@ class Projection:
         *,
         name: str | None = None,
         source: str | None = None,
+        tags: Sequence[str] | None = None,
         lane: str | None = None,
         priority: int | None = None,
         retries: int | None = None,
@@ -89,6 +92,7 @@ class Projection:
         cls.name = cls.__name__ if name is None else name
         said = {
             "source": source,
+            "tags": tags,
             "lane": lane,
             "priority": priority,
             "retries": retries,
@@ -107,6 +111,11 @@ class Projection:
     def source(self) -> str | None:
         """The stream, or the pattern of streams, that it listens to."""
         return self._options.source
+
+    @property
+    def tags(self) -> Sequence[str]:
+        """The tags that its events carry, all of them; empty: any events."""
+        return self._options.tags
 
     @property
     def components(self) -> "Sequence[type[State]]":
@@ -130,6 +139,7 @@ class Projection:
             self.events,
             to=self.name.replace("{", "{{").replace("}", "}}"),
             source=options.source,
+            tags=options.tags or None,
             lane=options.lane,
             priority=options.priority,
             retries=options.retries,

@@ -157,7 +157,7 @@ def pages_between(
     codec = program.catalog().codec
     classes = set(projection.events)
     names = [name for name, event in codec.classes.items() if event in classes]
-    conditions: Conditions = {**conditions_of(projection.source), "after": after, "before": upto + 1}
+    conditions: Conditions = {**conditions_of(projection.source, projection.tags), "after": after, "before": upto + 1}
     found = store.query(names=names, **conditions)
     skipped = left_out(program.port(), projection.name)
     kept = (each for each in found if each.position not in skipped)

@@ -25,7 +25,7 @@ class Watermark(msgspec.Struct, frozen=True):
         store: the id of the store they are of; None: not said, as by releases that only kept the position.
         last_event: a mark of the event at the position.
         events: the stored names of the events that have all been applied.
-        source: the stream, or the pattern of streams, that they came from.
+        source: the stream, or the pattern of streams, that they came from, and their tags, a line each.
         tables: the tables, and for each whether it had rows; None for one that was not there.
         begun_at: the position of the first event; 0 while none of the first events was delivered.
         problem: why the rows are not to be trusted; empty when they are.

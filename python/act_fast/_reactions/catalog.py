@@ -100,6 +100,7 @@ class Catalog:
             reaction.lane,
             reaction.priority,
             reaction.start == "now",
+            reaction.tags,
         )
 
     def _upcasted(self, name: str) -> bool:
@@ -121,19 +122,21 @@ def lanes_in(components: Iterable[object]) -> Iterator[Sequence[Lane]]:
 
 def codec_of(definitions: Definitions, reactions: Iterable[Reaction]) -> Codec:
     """Decodes the events of the app, and those of no state of its own that a reaction is for."""
-    strangers = [event for each in reactions for event in each.events if event not in definitions.owners]
-    return (
-        Codec(dict.fromkeys((*definitions.owners, *strangers)), definitions.codec.sealer)
-        if strangers
-        else definitions.codec
-    )
+    known = dict.fromkeys(definitions.codec.classes.values())
+    strangers = [event for each in reactions for event in each.events if event not in known]
+    if not strangers:
+        return definitions.codec
+    return Codec(dict.fromkeys((*known, *strangers)), definitions.codec.sealer)
 
 
 def _check_source(store: Store, reaction: Reaction) -> None:
-    """Let the store read the pattern: what it may hold is for the store to say."""
-    if reaction.source is None:
+    """Let the store read the pattern and the tags: what they may hold is for the store to say."""
+    conditions = conditions_of(reaction.source, reaction.tags)
+    if not conditions:
         return
     try:
-        next(iter(store.query(limit=0, **conditions_of(reaction.source))), None)
+        next(iter(store.query(limit=0, **conditions)), None)
     except ValidationError as error:
-        raise DefinitionError(f"{reaction.place}: source={reaction.source!r}: {error}") from None
+        said = "" if reaction.source is None else f"source={reaction.source!r}: "
+        said += f"tags={[*reaction.tags]!r}: " if reaction.tags else ""
+        raise DefinitionError(f"{reaction.place}: {said}{error}") from None

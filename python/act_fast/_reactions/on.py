@@ -1,6 +1,6 @@
 """`on`: how you add reactions to apps and slices."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, overload
 
@@ -47,6 +47,7 @@ class Options(TypedDict, Generic[E], total=False):
 
     to: str | Callable[[Committed[E]], str | Iterable[str] | None] | None
     source: str | None
+    tags: Sequence[str] | None
     lane: str
     priority: int
     retries: int
@@ -98,6 +99,7 @@ class Declares:
         *events: type[Event],
         to: To | None = None,
         source: str | None = None,
+        tags: Sequence[str] | None = None,
         lane: str = DEFAULT_LANE,
         priority: int = 0,
         retries: int = 3,
@@ -123,6 +125,7 @@ class Declares:
                 that returns one name, several, or None. By default, the event's own stream.
             source: listen to this stream only; or, if it contains any of `^ $ . * + ? ( ) [ ] { } | \`, to streams
                 whose names match this regular expression anywhere.
+            tags: only events that carry all of these tags, such as `["course:maths"]`.
             lane: the lane that its targets are in.
             priority: of its targets among those that lag behind; the higher comes first.
             retries: how often an event that fails is retried before its target is blocked.
@@ -145,6 +148,7 @@ class Declares:
                 events,
                 to=to,
                 source=source,
+                tags=tags,
                 lane=lane,
                 priority=priority,
                 retries=retries,

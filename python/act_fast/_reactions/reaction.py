@@ -64,6 +64,7 @@ class Reaction(msgspec.Struct, frozen=True, eq=False):
         defer: how long after its time an event is handled, or a function that says when; None: at once.
         start: whether it sees what happened before it was first known.
         recurrence: when it is to be called again and again, if its events are the ticks of that.
+        tags: the tags that its events carry, all of them; empty: any events.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Reaction(msgspec.Struct, frozen=True, eq=False):
     defer: Defer | None
     start: Start
     recurrence: "Recurrence | None" = None
+    tags: tuple[str, ...] = ()
 
 
 def reaction_of(
@@ -91,6 +93,7 @@ def reaction_of(
     *,
     to: To | None = None,
     source: str | None = None,
+    tags: Sequence[str] | None = None,
     lane: str = DEFAULT_LANE,
     priority: int = 0,
     retries: int = 3,
@@ -143,6 +146,7 @@ def reaction_of(
         defer=_defer(place, defer),
         start=_start(place, start),
         recurrence=recurrence,
+        tags=() if tags is None else _tags(place, tags),
     )
 
 
@@ -238,6 +242,13 @@ def _source(place: str, source: str) -> str:
     if not arguments.text(f"{place}: source=", source):
         raise DefinitionError(f"{place}: source= is empty; leave it out to listen to all streams")
     return source
+
+
+def _tags(place: str, tags: Sequence[str]) -> tuple[str, ...]:
+    found = tuple(dict.fromkeys(arguments.texts(f"{place}: tags=", tags)))
+    if not found:
+        raise DefinitionError(f"{place}: tags= is empty; leave it out to follow all events, or name the tags to follow")
+    return found
 
 
 def _priority(place: str, priority: int) -> int:

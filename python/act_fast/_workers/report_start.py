@@ -55,5 +55,12 @@ def _report_new(program: Program, reaction: Reaction) -> None:
             " out, use start='now'",
             reaction.name,
             events,
-            "" if reaction.source is None else ", as far as they are in its source",
+            _as_far_as(reaction),
         )
+
+
+def _as_far_as(reaction: Reaction) -> str:
+    if not reaction.tags:
+        return "" if reaction.source is None else ", as far as they are in its source"
+    tags = ", ".join(map(repr, reaction.tags))
+    return f", as far as they carry {tags}" + ("" if reaction.source is None else " and are in its source")

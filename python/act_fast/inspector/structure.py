@@ -48,6 +48,7 @@ class ReactionPart(msgspec.Struct, frozen=True):
     events: list[str]
     to: str
     source: str
+    tags: list[str]
     lane: str
     retries: int
     projection: bool
@@ -97,6 +98,7 @@ def structure_of(app: Act) -> Structure:
                 events=[event.__name__ for event in each.events],
                 to=each.to if isinstance(each.to, str) else f"{getattr(each.to, '__name__', 'a function')}()",
                 source=each.source or "",
+                tags=[*each.tags],
                 lane=each.lane,
                 retries=each.retries,
                 projection=each.name in projections,

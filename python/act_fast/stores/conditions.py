@@ -46,11 +46,12 @@ _NAMES: Final = tuple(Conditions.__annotations__)
 _KINDS: Final = frozenset({"event", "events", "kind", "kinds", "name", "names", "type", "types"})
 
 
-def conditions_of(source: str | None) -> Conditions:
-    """The conditions that the `source=` of a reaction stands for: a stream's name, or a pattern."""
-    if source is None:
-        return {}
-    return {"pattern": source} if is_pattern(source) else {"stream": source}
+def conditions_of(source: str | None, tags: Sequence[str] = ()) -> Conditions:
+    """The conditions that the `source=` of a reaction, a stream's name or a pattern, and its `tags=` stand for."""
+    found: Conditions = {}
+    if source is not None:
+        found = {"pattern": source} if is_pattern(source) else {"stream": source}
+    return {**found, "tags": tags} if tags else found
 
 
 def check_names(conditions: Iterable[str]) -> None:

@@ -20,8 +20,9 @@ __all__ = [
     "reactions_of",
 ]
 
-Spec: TypeAlias = tuple[str, Sequence[str], str | None, str | None, str, int, bool]
-"""reaction, stored names of its events, template or None for a function, source, lane, priority, from now on"""
+Spec: TypeAlias = tuple[str, Sequence[str], str | None, str | None, str, int, bool, Sequence[str]]
+"""reaction, stored names of its events, template or None for a function, source, lane, priority, from now on, and the
+tags that its events carry, all of them"""
 
 Past: TypeAlias = tuple[bool, str | None, list[tuple[int, int]], list[tuple[int, str, int]]]
 """whether the last lease ran out, what went wrong before; by the number of the reaction, how often the first event has

@@ -65,6 +65,7 @@ fn spec(name: &str, events: &[&str], resolver: Resolver, source: Option<&str>) -
         events: events.iter().map(|name| (*name).to_owned()).collect(),
         resolver,
         source: Source::from_text(source).expect("a source"),
+        tags: Vec::new(),
         lane: "default".to_owned(),
         priority: name.len() as i32,
         from_now: false,

@@ -12,10 +12,12 @@ use pyo3::types::PyBytes;
 use crate::errors::{invalid, raised};
 use crate::reactions::{GivenPast, OnMirror, Reactions, past};
 
-/// after, up to, names, whether data is looked at
-type GivenWindow = (u64, u64, Vec<String>, bool);
+/// after, up to, names, whether data is looked at, whether tags are
+type GivenWindow = (u64, u64, Vec<String>, bool, bool);
 /// position, stream, name, data
 type GivenEvent = (u64, PyBackedStr, PyBackedStr, PyBackedBytes);
+/// of each event
+type GivenTags = Vec<Vec<PyBackedStr>>;
 /// target's number, name, token, attempts, lagging, positions, the reactions of each, whether there are more, what it has been through
 type GivenLease = (u32, String, u32, u16, bool, Vec<u64>, Vec<Vec<u32>>, bool, Option<GivenPast>);
 
@@ -33,18 +35,20 @@ pub(crate) struct Mirror {
     window: Mutex<Option<Arc<Window>>>,
 }
 
-/// The texts of events that were handed in.
-struct Given<'a>(Vec<&'a str>);
+/// The texts of events that were handed in, and of each the keys of its stream, its name and its tags.
+struct Given<'a> {
+    texts: Vec<&'a str>,
+    keys: Vec<(u32, u32, Vec<u8>)>,
+}
 
 impl Texts for Given<'_> {
     fn text(&self, key: u32) -> act_fast_core::Result<&str> {
-        Ok(self.0.get(key as usize).copied().unwrap_or_default())
+        Ok(self.texts.get(key as usize).copied().unwrap_or_default())
     }
 }
 
 impl<'a> Given<'a> {
-    /// Events as the engine reads them, and their texts.
-    fn of(given: &'a [GivenEvent]) -> (Vec<EventView<'a>>, Self) {
+    fn of(events: &'a [GivenEvent], tags: &'a GivenTags) -> Self {
         let (mut texts, mut known) = (Vec::new(), HashMap::new());
         let mut key = |text: &'a str| {
             *known.entry(text).or_insert_with(|| {
@@ -52,19 +56,31 @@ impl<'a> Given<'a> {
                 (texts.len() - 1) as u32
             })
         };
-        let events = given.iter().map(|(position, stream, name, data)| EventView {
-            position: *position,
-            commit: *position,
-            version: 0,
-            stream: key(stream),
-            name: key(name),
-            tags: Tags::default(),
-            created: 0,
-            data,
-            meta: &[],
+        let mut tags = tags.iter();
+        let keys = events.iter().map(|(_, stream, name, _)| {
+            let (stream, name) = (key(stream), key(name));
+            (stream, name, Tags::encode(tags.next().into_iter().flatten().map(|tag| key(tag))))
         });
-        let events = events.collect();
-        (events, Self(texts))
+        let keys = keys.collect();
+        Self { texts, keys }
+    }
+
+    /// The events as the engine reads them.
+    fn views<'b>(&'b self, events: &'b [GivenEvent]) -> Vec<EventView<'b>> {
+        let view = |((position, _, _, data), (stream, name, tags)): (&'b GivenEvent, &'b (u32, u32, Vec<u8>))| {
+            EventView {
+                position: *position,
+                commit: *position,
+                version: 0,
+                stream: *stream,
+                name: *name,
+                tags: Tags::of(tags),
+                created: 0,
+                data,
+                meta: &[],
+            }
+        };
+        events.iter().zip(&self.keys).map(view).collect()
     }
 }
 
@@ -131,28 +147,32 @@ impl Mirror {
     }
 
     /// What is to be correlated next, up to the head: the positions that it is between, the names of its events, and whether
-    /// their data is looked at. None when there is nothing.
+    /// their data and their tags are looked at. None when there is nothing.
     fn next_window(&self, py: Python<'_>, head: u64) -> PyResult<Option<GivenWindow>> {
         let window = py.detach(|| self.engine.next_window(head)).map_err(raised)?;
-        let found = window.as_ref().map(|found| (found.from, found.to, found.names(), found.reads_data()));
+        let found = window.as_ref().map(|found| (found.from, found.to, found.names(), found.reads_data(), found.reads_tags()));
         *self.window.lock().unwrap_or_else(PoisonError::into_inner) = window.map(Arc::new);
         Ok(found)
     }
 
-    /// Correlate the events of this window, (position, stream, name, data) each, up to a position: (examined, subscribed,
-    /// marked, unresolved, failed) as `Reactions.correlate` has them, with positions in the place of rows.
+    /// Correlate the events of this window, (position, stream, name, data) each, up to a position; with their tags, if these are
+    /// looked at: (examined, subscribed, marked, unresolved, failed) as `Reactions.correlate` has them, with positions in the
+    /// place of rows.
+    #[pyo3(signature = (events, to, tags=Vec::new()))]
     #[expect(clippy::type_complexity, reason = "a plain tuple on the Python side")]
     fn correlate(
         &self,
         py: Python<'_>,
         events: Vec<GivenEvent>,
         to: u64,
+        tags: GivenTags,
     ) -> PyResult<(usize, usize, usize, Vec<(u32, u64, u64, Vec<u64>)>, Vec<(u32, u64, String)>)> {
         let window = self.window.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(window) = window else { return Err(invalid("there is no window to correlate".to_owned())) };
-        let (views, texts) = Given::of(&events);
+        let given = Given::of(&events, &tags);
+        let views = given.views(&events);
         let done: Correlated<'_> =
-            py.detach(|| self.engine.correlate_in(&window, views, to, &texts)).map_err(raised)?;
+            py.detach(|| self.engine.correlate_in(&window, views, to, &given)).map_err(raised)?;
         let unresolved = done.unresolved.into_iter().map(|each| {
             let positions = each.events.iter().map(|event| event.position).collect();
             (each.reaction, each.from, each.to, positions)

@@ -35,8 +35,8 @@ macro_rules! done {
     };
 }
 
-/// name, event names, target template or None for a function, source or None, lane, priority, from now on
-type GivenSpec = (String, Vec<String>, Option<String>, Option<String>, String, i32, bool);
+/// name, event names, target template or None for a function, source or None, lane, priority, from now on, tags
+type GivenSpec = (String, Vec<String>, Option<String>, Option<String>, String, i32, bool, Vec<String>);
 /// see `Reactions.tally`
 type TalliedTargets = (
     Option<u32>,
@@ -92,13 +92,13 @@ pub(crate) fn past(past: Past) -> GivenPast {
 }
 
 fn spec(given: GivenSpec) -> PyResult<Spec> {
-    let (name, events, template, source, lane, priority, from_now) = given;
+    let (name, events, template, source, lane, priority, from_now, tags) = given;
     let resolver = match template {
         Some(template) => Resolver::from_template(&template).map_err(raised)?,
         None => Resolver::Function,
     };
     let source = Source::from_text(source.as_deref()).map_err(raised)?;
-    Ok(Spec { name, events, resolver, source, lane, priority, from_now })
+    Spec { name, events, resolver, source, tags, lane, priority, from_now }.checked().map_err(raised)
 }
 
 fn outcome(given: GivenOutcome) -> PyResult<Outcome> {

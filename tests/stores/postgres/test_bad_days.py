@@ -406,10 +406,10 @@ def test_who_is_interrupted_while_an_answer_is_lost_gets_none_of_it_from_the_nex
             patched.setattr(keeper, "check", interrupt)
             raise Away("the answer was lost")
 
-        kept.register([("greet", ["Counted"], "{stream}", None, "default", 0, False)])
+        kept.register([("greet", ["Counted"], "{stream}", None, "default", 0, False, ())])
         with monkeypatch.context() as patched:
             patched.setattr(PostgresKeeper, "commit", lose)
             with pytest.raises(KeyboardInterrupt):
-                kept.register([("thank", ["Counted"], "{stream}", None, "default", 0, False)])
+                kept.register([("thank", ["Counted"], "{stream}", None, "default", 0, False, ())])
         assert sorted(name for name, *_ in kept.cursors()) == ["greet", "thank"]
         assert kept.targets() == []

@@ -30,7 +30,7 @@ WINDOW: Final = 4
 SETTLING_ROUNDS: Final = 400
 ROUND_MS: Final = 300
 TOLERANCE_MS: Final = 100
-SPEC: Final = ("audit", ["Noted"], "audit-{stream}", None, "default", 0, False)
+SPEC: Final = ("audit", ["Noted"], "audit-{stream}", None, "default", 0, False, ())
 
 
 class Broken(AssertionError):

@@ -61,6 +61,7 @@ def diagram_of(structure: Structure, *, standalone: bool = False) -> str:
         kind = "node-projection" if reaction.projection else "node"
         lines = ["projection" if reaction.projection else f"to {reaction.to}"]
         lines += [f"of {reaction.source}"] if reaction.source else []
+        lines += [f"tagged {tag}" for tag in reaction.tags]
         lines += [f"lane {reaction.lane}"] if reaction.lane != "default" else []
         boxes.append(_box(_COLUMNS[2], y, reaction.name, lines, kind, ""))
         ends[reaction.name] = y + _HEAD / 2

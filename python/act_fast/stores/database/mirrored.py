@@ -212,11 +212,15 @@ class MirroredReactions:
             window = self._look(lambda: self._mirror.next_window(self._head))
             if window is None:
                 return 0, 0, 0, True, [], []
-            after, upto, names, data = window
+            after, upto, names, reads_data, reads_tags = window
+            data = reads_data or reads_tags
             events, rows, more = self._keeper.events_of(names, after, upto, max(limit, 1), data)
             if more:
                 upto = events[-1][0]
-            examined, subscribed, marked, unresolved, failed = self._do(lambda: self._mirror.correlate(events, upto))
+            tags = [row[7] for row in rows] if reads_tags else []
+            examined, subscribed, marked, unresolved, failed = self._do(
+                lambda: self._mirror.correlate(events, upto, tags)
+            )
         if not unresolved:
             return examined, subscribed, marked, False, [], failed
         by_position = {row[0]: row for row in rows}

@@ -28,8 +28,9 @@ _FAR_MS = 2**42
 
 def spec(name: str = "r", to: str | None = "t-{stream}", **more: Any) -> Spec:
     """A reaction to `Counted`, unless it is said otherwise."""
-    given = {"events": ["Counted"], "source": None, "lane": "default", "priority": 0, "from_now": False, **more}
-    return name, given["events"], to, given["source"], given["lane"], given["priority"], given["from_now"]
+    given: dict[str, Any] = {"events": ["Counted"], "source": None, "lane": "default", "priority": 0, **more}
+    from_now, tags = given.get("from_now", False), given.get("tags", ())
+    return name, given["events"], to, given["source"], given["lane"], given["priority"], from_now, tags
 
 
 def correlate(port: ReactionPort) -> None:

@@ -4,7 +4,7 @@
 //! before it (whose checksum it repeats). A commit of one event is checked as a whole; in larger ones the preamble and
 //! each event carry checksums of their own, so that reading one does not mean reading all.
 
-use crate::bytes::{ByteReader, narrow_at, u32_at, u64_at, varint_len};
+use crate::bytes::{ByteReader, narrow_at, put_varint, u32_at, u64_at, varint_len};
 
 /// The format of files written by this version.
 pub(crate) const FORMAT: u32 = 1;
@@ -203,6 +203,20 @@ impl Tags<'_> {
 }
 
 impl<'a> Tags<'a> {
+    /// Those that `encode` has written.
+    #[must_use]
+    pub fn of(encoded: &'a [u8]) -> Self {
+        Self(encoded)
+    }
+
+    /// Write keys as an event has them.
+    #[must_use]
+    pub fn encode(keys: impl Iterator<Item = u32>) -> Vec<u8> {
+        let mut out = Vec::new();
+        keys.for_each(|key| put_varint(&mut out, key.into()));
+        out
+    }
+
     /// One by one.
     #[inline]
     pub fn keys(self) -> impl Iterator<Item = u32> + use<'a> {

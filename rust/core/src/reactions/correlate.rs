@@ -70,11 +70,22 @@ pub struct Window {
 impl Window {
     /// The names of the events in it that concern anybody.
     pub fn names(&self) -> Vec<String> {
-        let strands = self.group.iter().flat_map(|group| &group.strands);
-        let mut names: Vec<String> = strands.map(|strand| strand.event.clone()).collect();
+        let mut names: Vec<String> = self.group.iter().flat_map(Group::names).collect();
         names.sort_unstable();
         names.dedup();
         names
+    }
+
+    /// What the events in it that concern anybody have: one of some names, and all of some tags. None where all with its
+    /// names do.
+    pub fn items(&self) -> Option<Vec<(Vec<String>, Vec<String>)>> {
+        let item = |group: &Group| (group.names(), group.spec.tags.clone());
+        self.reads_tags().then(|| self.group.iter().map(item).collect())
+    }
+
+    /// Whether the tags of these events are looked at.
+    pub fn reads_tags(&self) -> bool {
+        self.group.iter().any(|group| !group.spec.tags.is_empty())
     }
 
     /// Whether the payloads of these events are looked at.
@@ -110,7 +121,7 @@ impl<H: Events> Reactions<H> {
         let Some(window) = self.next_window(cut)? else {
             return Ok(Correlated { caught_up: true, ..Correlated::default() });
         };
-        let (events, to) = self.home.events_of(window.names(), window.from, window.to, limit.max(1))?;
+        let (events, to) = self.home.events_of(&window, limit.max(1))?;
         self.correlate_in(&window, events, to, self.home.texts())
     }
 }
@@ -201,15 +212,22 @@ impl<H: Home> Reactions<H> {
 }
 
 impl Group {
+    fn names(&self) -> Vec<String> {
+        self.strands.iter().map(|strand| strand.event.clone()).collect()
+    }
+
     /// The events that a reaction listens to, each with its cursor.
     fn wanted<'a>(&self, events: &[EventView<'a>], texts: &dyn Texts) -> Result<Vec<(EventView<'a>, u32)>> {
         let mut names = Answers::default();
         let mut streams = Answers::default();
+        let mut tags = Answers::default();
         let mut wanted = Vec::new();
         let cursor_of = |text: &str| self.strands.iter().find(|strand| strand.event == text).map(|own| own.cursor);
         for event in events {
             let Some(cursor) = names.ask(texts, event.name, cursor_of)? else { continue };
-            if streams.ask(texts, event.stream, |text| self.spec.source.has(text))? {
+            if streams.ask(texts, event.stream, |text| self.spec.source.has(text))?
+                && self.spec.has_tags(event, texts, &mut tags)?
+            {
                 wanted.push((*event, cursor));
             }
         }
@@ -235,6 +253,20 @@ impl Group {
             }
         }
         Ok((found, None))
+    }
+}
+
+impl Spec {
+    /// Whether an event carries all tags that the reaction asks for.
+    fn has_tags(&self, event: &EventView<'_>, texts: &dyn Texts, known: &mut Answers<bool>) -> Result<bool> {
+        if self.tags.is_empty() {
+            return Ok(true);
+        }
+        let mut found = 0;
+        for key in event.tags.keys() {
+            found += usize::from(known.ask(texts, key, |text| self.tags.iter().any(|tag| tag == text))?);
+        }
+        Ok(found == self.tags.len())
     }
 }
 

@@ -7,6 +7,8 @@ use crate::error::Result;
 use crate::read::event::EventView;
 use crate::shared::lock::Guard;
 
+use super::correlate::Window;
+
 /// The place that the reactions of a program run in: an embedded log, or a mirror of what a database keeps.
 pub trait Home: Send + Sync + Debug {
     /// Where the files of reactions are, and what tells the store from all others.
@@ -41,9 +43,9 @@ pub trait Events: Home {
     fn head(&self) -> Result<u64>;
     /// The events at positions, in order.
     fn events(&self, positions: &[u64]) -> Result<Vec<EventView<'_>>>;
-    /// Up to `limit` events with one of these names after a position, up to another one; and the position up to which all
-    /// are among them.
-    fn events_of(&self, names: Vec<String>, from: u64, to: u64, limit: usize) -> Result<(Vec<EventView<'_>>, u64)>;
+    /// Up to `limit` of the events that a window is about, from its beginning; and the position up to which all are among
+    /// them.
+    fn events_of(&self, window: &Window, limit: usize) -> Result<(Vec<EventView<'_>>, u64)>;
     /// Whether an error says that an event is damaged.
     fn is_event_damaged(&self, error: &crate::error::Error) -> bool;
     /// The texts of names and streams.

@@ -10,6 +10,7 @@ use crate::read::query::Filter;
 use crate::store::log::Log;
 
 use super::Reactions;
+use super::correlate::Window;
 use super::home::{Events, Home, Section, Texts};
 use crate::clock::Clock;
 
@@ -83,8 +84,13 @@ impl Events for OnLog {
         Ok(events)
     }
 
-    fn events_of(&self, names: Vec<String>, from: u64, to: u64, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
-        let filter = Filter { names: Some(names), after: from, before: Some(to + 1), ..Filter::default() };
+    fn events_of(&self, window: &Window, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
+        let to = window.to;
+        let of = match window.items() {
+            Some(items) => Filter { items: Some(items), ..Filter::default() },
+            None => Filter { names: Some(window.names()), ..Filter::default() },
+        };
+        let filter = Filter { after: window.from, before: Some(to + 1), ..of };
         let mut query = self.0.query(&filter)?;
         loop {
             match query.next_page(&self.0, limit)? {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::reaction_files::records::{Cursor, FORGOTTEN, Subscription, Target};
 
-use super::source::Source;
 use super::spec::Spec;
 use super::state::{Registered, Shared, Strand};
 
@@ -79,10 +78,10 @@ impl Shared {
         Ok(())
     }
 
-    /// The cursor of a reaction's events of one name, and whether it was made now: a name that is new to a reaction, or a
-    /// source that is, begins where the reaction says.
+    /// The cursor of a reaction's events of one name, and whether it was made now: a name that is new to a reaction, a source
+    /// or tags that are, begin where the reaction says.
     pub(super) fn strand(&mut self, spec: &Spec, event: &str, head: u64) -> Result<(u32, bool)> {
-        let key = strand_key(event, &spec.source);
+        let key = strand_key(event, spec);
         let start = if spec.from_now { head } else { 0 };
         let (mut known, mut heir, mut name_at) = (None, None, None);
         for number in self.cursors_of.get(spec.name.as_str()).into_iter().flatten() {
@@ -228,9 +227,14 @@ impl Shared {
     }
 }
 
-/// What the cursor of a reaction's events of one name is found by: the name, and the source that they are read from.
-fn strand_key(event: &str, source: &Source) -> String {
-    let key = format!("{event}\0{}", source.key());
+/// What the cursor of a reaction's events of one name is found by: the name, the source that they are read from, and their
+/// tags.
+fn strand_key(event: &str, spec: &Spec) -> String {
+    let mut key = format!("{event}\0{}", spec.source.key());
+    for tag in &spec.tags {
+        key.push('\0');
+        key.push_str(tag);
+    }
     if key.len() <= KEY_MAX_BYTES {
         return key;
     }

@@ -1,5 +1,8 @@
 //! What a program says of a reaction: which events, whose, and under which target.
 
+use crate::error::Result;
+use crate::names;
+
 use super::source::Source;
 use super::template::Resolver;
 
@@ -14,10 +17,24 @@ pub struct Spec {
     pub resolver: Resolver,
     /// Which streams it listens to.
     pub source: Source,
+    /// The tags that its events carry, all of them; none: any events.
+    pub tags: Vec<String>,
     /// The lane of its targets.
     pub lane: String,
     /// The priority of its targets; higher comes first.
     pub priority: i32,
     /// Whether it begins with what happens from its first registration on, instead of with the whole history.
     pub from_now: bool,
+}
+
+impl Spec {
+    /// The same, with each tag once.
+    pub fn checked(mut self) -> Result<Self> {
+        for tag in &self.tags {
+            names::check("tag", tag)?;
+        }
+        self.tags.sort_unstable();
+        self.tags.dedup();
+        Ok(self)
+    }
 }

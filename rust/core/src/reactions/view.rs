@@ -299,7 +299,8 @@ impl Shared {
         if cursor.to == 0 {
             return Ok(true);
         }
-        let (event, source) = key.split_once('\0').unwrap_or((key, ""));
+        let mut parts = key.split('\0');
+        let (event, source) = (parts.next().unwrap_or(""), parts.next().unwrap_or("")); // and tags
         let (template, source) = (self.files.texts.read(cursor.to)?, Source::from_key(source));
         Ok(match (Resolver::from_template(&template), source) {
             (Ok(resolver), Ok(source)) => resolver.may_name(target, &source, &[event]),

@@ -86,7 +86,7 @@ pub(super) fn plan<'a>(
     };
     // Looked up only when there are several parts, which may name a stream more than once.
     let mut seen: HashMap<&str, usize> = HashMap::with_capacity(if parts.len() > 1 { parts.len() } else { 0 });
-    let mut tagged: HashMap<&str, usize> = HashMap::new();
+    let mut tagged = Tagged::default();
     for part in parts {
         let at = match seen.get(part.stream) {
             Some(at) => *at,
@@ -125,15 +125,14 @@ pub(super) fn plan<'a>(
             }
             plan.names[last].1.added += 1;
             for tag in event.tags.iter().copied().chain(key.take()) {
-                let at = match tagged.get(tag) {
-                    Some(at) => *at,
+                let at = match tagged.find(tag) {
+                    Some(at) => at,
                     None => {
                         plan.tags.push(match index.find(KeyKind::Tag, tag)? {
                             Some((number, key)) => Touched { number, known: Some(key), added: 0 },
                             None => define(&mut plan.definitions, KeyKind::Tag, tag),
                         });
-                        tagged.insert(tag, plan.tags.len() - 1);
-                        plan.tags.len() - 1
+                        tagged.add(tag)
                     }
                 };
                 plan.tags[at].added += 1;
@@ -142,6 +141,38 @@ pub(super) fn plan<'a>(
         }
     }
     Ok(plan)
+}
+
+/// How many tags are found sooner by looking at each than in a map.
+const FEW: usize = 16;
+
+/// The tags of a commit that were met, in the order of `Plan::tags`.
+#[derive(Default)]
+struct Tagged<'a> {
+    texts: SmallVec<[&'a str; 4]>,
+    /// All of them, once they are more than a few.
+    many: HashMap<&'a str, usize>,
+}
+
+impl<'a> Tagged<'a> {
+    #[inline]
+    fn find(&self, tag: &str) -> Option<usize> {
+        match self.texts.len() {
+            ..=FEW => self.texts.iter().position(|text| *text == tag),
+            _ => self.many.get(tag).copied(),
+        }
+    }
+
+    fn add(&mut self, tag: &'a str) -> usize {
+        let at = self.texts.len();
+        self.texts.push(tag);
+        match at {
+            ..FEW => {}
+            FEW => self.many.extend(self.texts.iter().copied().zip(0..)),
+            _ => _ = self.many.insert(tag, at),
+        }
+        at
+    }
 }
 
 /// An event's name is nearly always that of the event before.

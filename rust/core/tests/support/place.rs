@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use act_fast_core::disk::Disk;
-use act_fast_core::reactions::{Events, Home, MIRROR_ID, Mirror, OnLog, Section, Texts};
+use act_fast_core::reactions::{Events, Home, MIRROR_ID, Mirror, OnLog, Section, Texts, Window};
 use act_fast_core::{Error, EventView, Log, Result};
 
 /// Whether this is the run on mirrors.
@@ -129,8 +129,8 @@ impl Events for Place {
         self.log.events(positions)
     }
 
-    fn events_of(&self, names: Vec<String>, from: u64, to: u64, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
-        self.log.events_of(names, from, to, limit)
+    fn events_of(&self, window: &Window, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
+        self.log.events_of(window, limit)
     }
 
     fn is_event_damaged(&self, error: &Error) -> bool {

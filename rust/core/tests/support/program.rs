@@ -48,6 +48,7 @@ pub(crate) fn spec(name: &str, events: &[&str], target: &str) -> Spec {
         events: events.iter().map(|name| (*name).to_owned()).collect(),
         resolver: Resolver::from_template(target).expect("a template"),
         source: Source::All,
+        tags: Vec::new(),
         lane: "default".to_owned(),
         priority: 0,
         from_now: false,
