@@ -73,13 +73,13 @@ def wrong_names(app: Act) -> None:
     app.do(Account.withdraw, "a", amount=5)  # type: ignore[attr-defined]
     app.do("deposit", "a", amount=5)  # type: ignore[arg-type]
     print(app.load(Account, "a").state.blance)  # type: ignore[attr-defined]
-    app.load(Account, "a", befor=2)  # type: ignore[call-arg]
+    app.load(Account, "a", befor=2)  # type: ignore[call-overload]
 
 
 def wrong_kinds(app: Act) -> None:
     app.do(Account.deposited, "a", Deposited(5))  # type: ignore[arg-type]
     app.load(Deposited, "a")  # type: ignore[type-var]
-    app.load(Account(), "a")  # type: ignore[arg-type]
+    app.load(Account(), "a")  # type: ignore[call-overload]
     app.query(events=[Account])  # type: ignore[type-var]
     app.query(streams="a")  # type: ignore[call-overload]
     print(next(app.query(events=[Deposited])).data.owner)  # type: ignore[attr-defined]

@@ -1,8 +1,10 @@
 """`decide` knows which views and states a decision takes, in which order, and its own arguments."""
 
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from typing import assert_type
 
-from act_fast import Act, AsyncAct, Decided, Event, Tag, View, at, decision, reducer
+from act_fast import Act, AsyncAct, Decided, Event, Snapshot, Tag, View, at, decision, reducer
 
 from .domain import Account
 
@@ -47,6 +49,14 @@ async def right(app: Act, async_app: AsyncAct) -> None:
     assert_type(app.decide(close.retrying(9), Course.of("maths")), Decided)
     assert_type(app.decide(pay, at(Account, "a"), Course.of("maths"), Student.of("ada"), amount=1), Decided)
     assert_type(await async_app.decide(close, Course.of("maths")), Decided)
+    assert_type(app.load(Course.of("maths")), Snapshot[Course])
+    assert_type(app.load(Course.of("maths"), at=3).state.taken, int)
+    assert_type(app.load(at(Account, "a"), before=datetime.now(UTC)), Snapshot[Account])
+    assert_type(app.history(Course.of("maths"), after=2), Iterator[Snapshot[Course]])
+    assert_type(app.replay(Course), Iterator[tuple[str, Snapshot[Course]]])
+    assert_type(await async_app.load(Course.of("maths")), Snapshot[Course])
+    assert_type(async_app.history(Course.of("maths")), AsyncIterator[Snapshot[Course]])
+    Act("memory:", Account, Course)
     assert_type(Enrolled("maths", 5).course, str)
     assert_type(Enrolled("maths").seats, int | None)
 
@@ -59,4 +69,7 @@ def wrong(app: Act) -> None:
     app.decide(close, "maths")  # type: ignore[call-overload]
     app.decide(close, at(Account, "a"))  # type: ignore[call-overload]
     app.decide(close.function, Course.of("maths"))  # type: ignore[call-overload]
+    app.load(Course.of("maths"), "maths")  # type: ignore[call-overload]
+    app.load(Account)  # type: ignore[call-overload]
+    app.history("maths")  # type: ignore[call-overload]
     Enrolled(course=5)  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, cast, overload
 from uuid import UUID
 
 from act_fast._app.address import Address, open_store
@@ -38,7 +38,7 @@ from act_fast._runtime.observers import Failure, Observed
 from act_fast._states.action import Action, Call
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
-from act_fast._states.view import Seen
+from act_fast._states.view import Seen, View
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.conditions import Conditions, spelled_out
@@ -285,6 +285,7 @@ class Act(Schedules, Reacts, Exchanges):
             raise ValidationError("expecting(version) is for `do`: a decision expects what it has seen")
         return decide(self._engine, decision, given, kwargs, self._actor, self._key)
 
+    @overload
     def load(
         self,
         state: type[S],
@@ -293,15 +294,37 @@ class Act(Schedules, Reacts, Exchanges):
         before: int | datetime | None = None,
         at: int | datetime | None = None,
         position: int | None = None,
+    ) -> Snapshot[S]: ...
+    @overload
+    def load(
+        self,
+        state: Seen[S],
+        *,
+        before: int | datetime | None = None,
+        at: int | datetime | None = None,
+        position: int | None = None,
+    ) -> Snapshot[S]: ...
+    def load(
+        self,
+        state: type[S] | Seen[S],
+        stream: str | None = None,
+        *,
+        before: int | datetime | None = None,
+        at: int | datetime | None = None,
+        position: int | None = None,
     ) -> Snapshot[S]:
-        """The state of a stream, now or at a moment, which you can specify in one of three ways.
+        """The state of a stream, or a view of a tag, now or at a moment, which you can specify in one of three ways.
+
+            app.load(Account, "account-7", at=3)
+            app.load(Course.of("maths"))
 
         An integer is a version; a datetime is compared with the times of commits. A stream that has no events, or had
-        none then, gives the state that `state()` creates, at version 0.
+        none then, gives the state that `state()` creates, at version 0. The version of a view is the number of events
+        that were folded into it, and the `stream` of its snapshot is the tag.
 
         Args:
-            state: one of the app's state classes.
-            stream: the stream.
+            state: one of the app's state classes; or a view, `Course.of("maths")`.
+            stream: the stream; none for a view.
             before: just before this version or time, which is not included.
             at: at this version or time, which is included.
             position: in the log as it was when this position was its last.
@@ -311,22 +334,33 @@ class Act(Schedules, Reacts, Exchanges):
             DefinitionError: the state is not the app's.
             DecodeError: an event does not decode.
         """
-        return self._engine.load(state, stream, before, at, position)
+        if isinstance(state, Seen):
+            _check_no_stream("load", stream)
+            return self._engine.load_seen(state, before, at, position)
+        return self._engine.load(state, cast(str, stream), before, at, position)
 
+    @overload
     def history(
         self, state: type[S], stream: str, *, after: int = 0, before: int | None = None
+    ) -> Iterator[Snapshot[S]]: ...
+    @overload
+    def history(self, state: Seen[S], *, after: int = 0, before: int | None = None) -> Iterator[Snapshot[S]]: ...
+    def history(
+        self, state: type[S] | Seen[S], stream: str | None = None, *, after: int = 0, before: int | None = None
     ) -> Iterator[Snapshot[S]]:
-        """The state after each event of a stream, from the first to the last.
+        """The state after each event of a stream, or the view of a tag after each of its, from the first to the last.
 
         Args:
-            state: one of the app's state classes.
-            stream: the stream.
+            state: one of the app's state classes; or a view, `Course.of("maths")`.
+            stream: the stream; none for a view.
             after: start after this version.
             before: end before this version.
         """
-        return self._engine.history(
-            state, stream, arguments.count("after", after), arguments.optional_count("before", before)
-        )
+        after, before = arguments.count("after", after), arguments.optional_count("before", before)
+        if isinstance(state, Seen):
+            _check_no_stream("history", stream)
+            return self._engine.history_seen(state, after, before)
+        return self._engine.history(state, cast(str, stream), after, before)
 
     def replay(
         self,
@@ -348,7 +382,8 @@ class Act(Schedules, Reacts, Exchanges):
                 print(stream, snapshot.state.balance)
 
         Args:
-            state: one of the app's state classes.
+            state: one of the app's state classes; or a view, which gives its tags in place of streams. Memory holds
+                all views of the class at a time.
             streams: only those whose names match this regular expression anywhere; anchor it yourself with ^ and $.
             at: the log as it was then: when this position was its last, or at this time, included.
             after: only streams created after this one: with the same `at`, an interrupted replay resumes.
@@ -361,6 +396,8 @@ class Act(Schedules, Reacts, Exchanges):
             DecodeError: an event does not decode. What was yielded before remains valid.
             FoldError: a declared field cannot take the value that an event gives it.
         """
+        if isinstance(state, type) and issubclass(state, View):
+            return self._engine.replay_views(state, streams, at, after, progress)
         return self._engine.replay(state, streams, at, after, progress)
 
     def snapshot(self, state: type[S], stream: str) -> Snapshot[S]:
@@ -569,3 +606,8 @@ class Act(Schedules, Reacts, Exchanges):
         other = copy.copy(self)
         other.__dict__.update(different)
         return other
+
+
+def _check_no_stream(verb: str, stream: object) -> None:
+    if stream is not None:
+        raise ValidationError(f"{verb} takes no stream beside a view, since that names its tag")

@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack, overload
@@ -182,6 +183,7 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges):
         found: Decided = await self._threads.run(self._app.decide, decision, *given, **kwargs)
         return found
 
+    @overload
     async def load(
         self,
         state: type[S],
@@ -190,13 +192,29 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges):
         before: int | datetime | None = None,
         at: int | datetime | None = None,
         position: int | None = None,
-    ) -> Snapshot[S]:
+    ) -> Snapshot[S]: ...
+    @overload
+    async def load(
+        self,
+        state: Seen[S],
+        *,
+        before: int | datetime | None = None,
+        at: int | datetime | None = None,
+        position: int | None = None,
+    ) -> Snapshot[S]: ...
+    async def load(self, state: Any, stream: Any = None, **moment: Any) -> Snapshot[Any]:
         """`Act.load`, awaited."""
-        return await self._threads.run(self._app.load, state, stream, before=before, at=at, position=position)
+        return await self._threads.run(partial(self._app.load, state, stream, **moment))
 
+    @overload
     def history(
         self, state: type[S], stream: str, *, after: int = 0, before: int | None = None
-    ) -> AsyncIterator[Snapshot[S]]:
+    ) -> AsyncIterator[Snapshot[S]]: ...
+    @overload
+    def history(self, state: Seen[S], *, after: int = 0, before: int | None = None) -> AsyncIterator[Snapshot[S]]: ...
+    def history(
+        self, state: Any, stream: Any = None, *, after: int = 0, before: int | None = None
+    ) -> AsyncIterator[Snapshot[Any]]:
         """`Act.history`, for `async for`."""
         return self._each(self._app.history(state, stream, after=after, before=before))
 

@@ -15,13 +15,12 @@ from act_fast._events.context import deciding
 from act_fast._events.event import Event, known_tagging, known_wire
 from act_fast._events.meta import Actor
 from act_fast._events.tags import tags_of
-from act_fast._model.model import Model
-from act_fast._model.personal_checks import check_sealable
-from act_fast._rows import Row
+from act_fast._loading.by_tag import view_now
+from act_fast._loading.loader import Loader
 from act_fast._runtime.backoff import Backoff
 from act_fast._states.state import State
-from act_fast._states.view import Seen, View
-from act_fast.errors import ConflictError, DefinitionError, StreamClosedError
+from act_fast._states.view import Seen
+from act_fast.errors import ConflictError, DefinitionError, StoreClosedError, StreamClosedError
 from act_fast.stores.append_condition import Condition, Query, QueryItem
 from act_fast.stores.given import cause_of, guards_of, parts_of
 from act_fast.stores.once import Repeated, same_again
@@ -152,7 +151,7 @@ def _decided(
         if attempt:
             time.sleep(_BACKOFF.wait(attempt))
         try:
-            return _attempt(engine, decider, seen, args, kwargs, actor, once)
+            return _on_this_log(engine, decider, seen, args, kwargs, actor, once)
         except ConflictError:
             if attempt == decider.retries:
                 raise
@@ -163,7 +162,7 @@ def _first_time(engine: "Engine", seen: Sequence[Seen[Any]], once: Once, repeate
     """What was decided the first time; its events as far as the app and the views know them."""
     found = once.first_time(repeated)
     counts = [sum(1 for _ in own) for _, own in groupby(found, key=lambda event: event.stream)]
-    codecs = [engine.registry.codec, *(view_model(engine, each.kind).codec for each in seen if each.tag)]
+    codecs = [engine.registry.codec, *(engine.view_model(each.kind).codec for each in seen if each.tag)]
     events = []
     for event in found:
         codec = next((each for each in codecs if event.name in each.decoders), None)
@@ -172,8 +171,19 @@ def _first_time(engine: "Engine", seen: Sequence[Seen[Any]], once: Once, repeate
     return Decided(events, same_again(found, counts), repeated.last, True)
 
 
+def _on_this_log(engine: "Engine", *asked: Any) -> Decided:
+    """Decide on the log that is there, once more where a restored one has taken its place meanwhile."""
+    while True:
+        loader = engine.current()
+        try:
+            return _attempt(engine, loader, *asked)
+        except StoreClosedError as closed:
+            engine.begin_again(loader, closed)
+
+
 def _attempt(
     engine: "Engine",
+    loader: Loader,
     decider: DecisionFunction[Any],
     seen: Sequence[Seen[Any]],
     args: tuple[Any, ...],
@@ -181,18 +191,16 @@ def _attempt(
     actor: Actor | None,
     once: Once | None,
 ) -> Decided:
-    after = engine.store.head  # before anything is read
+    held = [loader.cache.get((each.kind, each.tag)) if each.tag else None for each in seen]
+    # Before anything is read; but what is at hand may have been seen by others meanwhile.
+    after = max(loader.store.head, *(each.position for each in held if each is not None), 0)
     states, items, versions = [], [], {}
-    for each in seen:
+    for each, start in zip(seen, held, strict=True):
         if each.tag:
-            model = view_model(engine, each.kind)
-            names = [*model.steps]
-            state = model.make()
-            found = engine.store.query(names=names, tags=[each.tag], before=after + 1)
-            model.rows(state, (_row(event.stream, event.version, event.name, event.data) for event in found))
-            items.append(QueryItem(names, [each.tag]))
+            model = engine.view_model(each.kind)
+            state = model.copy(view_now(loader, model, each.tag, start, after).entry.state)
+            items.append(QueryItem([*model.steps], [each.tag]))
         else:
-            model = engine.registry.model_of(each.kind)
             snapshot = engine.load(each.kind, each.stream, None, None, None)
             if snapshot.closed:
                 raise StreamClosedError(each.stream)
@@ -214,39 +222,11 @@ def _attempt(
     condition = Condition(Query(items), after) if items else None
     meta = engine.meta_of(_name(decider), appends[0].stream, actor, once.digest if once else "")
     if once is None:
-        appended = engine.store.append_many(encoded, expected_versions=versions or None, condition=condition, meta=meta)
+        appended = loader.store.append_many(encoded, expected_versions=versions or None, condition=condition, meta=meta)
     else:
         guards = guards_of(versions or None, condition, encoded)
         appended = once.append(parts_of(encoded), cause_of(meta), guards)
     return Decided(events, appended, appended[-1].last_position)
-
-
-def view_model(engine: "Engine", view: type[View]) -> Model[Any]:
-    """A view as an app folds it; kept as long as the class is there."""
-    known = engine.views.get(view)
-    if known is None:
-        definition, sealer = view.__definition__, engine.registry.codec.sealer
-        _check_folds(view)
-        check_sealable(definition.reducers, sealer)
-        known = engine.views[view] = Model(definition, Codec(definition.reducers, sealer), "skip")
-    return known
-
-
-def _check_folds(view: type[View]) -> None:
-    """Refuse a view that would guard nothing: without reducers, or of events that never carry its tag."""
-    key, events = view.__definition__.name, view.__definition__.reducers
-    if not events:
-        raise DefinitionError(
-            f"{view.__qualname__} has no reducers, so a decision about it would be guarded by nothing; write one for"
-            " each event that it depends on"
-        )
-    for event in events:
-        if all(key != each for _, each in known_tagging(event)):
-            raise DefinitionError(
-                f"{view.__qualname__} folds {event.__qualname__}, which has no tag {key!r}: a view's name is the key of"
-                f" its tag. Name the view as that, with class {view.__qualname__}(View, name=...), or give the event a"
-                f" field {key}: Tag[str]"
-            )
 
 
 def _check_guarded(decider: DecisionFunction[Any], seen: Sequence[Seen[Any]], events: Sequence[Event]) -> None:
@@ -266,10 +246,6 @@ def _check_guarded(decider: DecisionFunction[Any], seen: Sequence[Seen[Any]], ev
                         f"{_name(decider)} returned {type(event).__qualname__} about {tag}, but looked at"
                         f" {', '.join(sorted(tags))}; give it {view.__qualname__}.of({tag.removeprefix(key)!r}), too"
                     )
-
-
-def _row(stream: str, version: int, name: str, data: bytes) -> Row:
-    return 0, stream, version, name, 0, data, b"", ()
 
 
 def _listed(decider: DecisionFunction[Any], outcome: object) -> list[Event | Append]:

@@ -59,7 +59,7 @@ def do_many(
     retries = min(each.call.action.retries for each in asked)
     attempt = 0
     while True:
-        loader = engine._current()
+        loader = engine.current()
         once = None if key is None else _once(engine, loader, key, asked)
         try:
             if once is not None:
@@ -72,7 +72,7 @@ def do_many(
                 raise
             time.sleep(max(each.call.action.backoff.wait(attempt) for each in asked))
         except StoreClosedError as closed:
-            engine._begin_again(loader, closed)
+            engine.begin_again(loader, closed)
         except Repeated as repeated:
             assert once is not None
             return _first_time(engine, loader, asked, once, repeated)

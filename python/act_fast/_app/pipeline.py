@@ -18,6 +18,7 @@ from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient, Here, ambient, deciding
 from act_fast._events.event import CLOSED, Event
 from act_fast._events.meta import ActionCause, Actor, Causation, Meta, decode_meta, encode_meta
+from act_fast._loading.by_tag import EventAt, load_view, view_history
 from act_fast._loading.cache import Cache, Entry
 from act_fast._loading.loader import Loaded, Loader
 from act_fast._model.decide import check_declared, check_folded, check_unchanged, decide
@@ -25,6 +26,7 @@ from act_fast._model.fold import Unknown
 from act_fast._model.model import Model
 from act_fast._model.personal_checks import kept_in_clear
 from act_fast._model.registry import Registry
+from act_fast._model.view_model import view_model
 from act_fast._privacy.vault import Vault
 from act_fast._rows import Progress
 from act_fast._runtime.backoff import Backoff
@@ -34,7 +36,7 @@ from act_fast._runtime.observers import Observers
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State
-from act_fast._states.view import View
+from act_fast._states.view import Seen, View
 from act_fast.errors import (
     ConcurrencyError,
     DefinitionError,
@@ -54,6 +56,7 @@ if TYPE_CHECKING:
 __all__ = ["Engine"]
 
 S = TypeVar("S", bound=State)
+V = TypeVar("V", bound=View)
 
 _TURNS: Final = 64
 _ATTEMPTS_BESIDE: Final = 10
@@ -84,7 +87,7 @@ class Engine:
         unknown: what becomes of events that a state does not know.
         library: the relations that SQL knows, once it was asked.
         vault: what seals and opens personal values; None without keys.
-        views: the views that were decided on, as they are folded.
+        views: views that are no components of the app, as they are folded.
         conflicts: how many appends of actions have lost a race.
     """
 
@@ -178,7 +181,7 @@ class Engine:
         except StoreClosedError as closed:
             if expected is not None:
                 raise  # a version of the log that was
-            self._begin_again(loader, closed)
+            self.begin_again(loader, closed)
             return Engine.do(self, action, stream, args, kwargs, actor, expected, key)
         except Repeated as repeated:
             return self._first_time(request, loader, repeated)
@@ -232,15 +235,56 @@ class Engine:
         try:
             found = loader.at_moment(model, stream, before, at, position)
         except StoreClosedError as closed:
-            self._begin_again(loader, closed)
+            self.begin_again(loader, closed)
             return Engine.load(self, state, stream, before, at, position)
         return self._snapshot(loader, model, stream, found)
+
+    def view_model(self, view: type[Any]) -> Model[Any]:
+        """A view as this app folds it; kept as long as the class is there."""
+        known = self.registry.views.get(view) or self.views.get(view)
+        if known is None:
+            known = self.views[view] = view_model(view, self.vault)
+        return known
+
+    def load_seen(
+        self, seen: Seen[S], before: int | datetime | None, at: int | datetime | None, position: int | None
+    ) -> Snapshot[S]:
+        """A view of a tag, or the state of a stream, now or at a moment."""
+        if not seen.tag:
+            return Engine.load(self, seen.kind, seen.stream, before, at, position)
+        model = self.view_model(seen.kind)
+        loader = self.current()
+        try:
+            found = load_view(loader, model, seen.tag, before, at, position)
+        except StoreClosedError as closed:
+            self.begin_again(loader, closed)
+            return Engine.load_seen(self, seen, before, at, position)
+        return _view_snapshot(loader, model, seen.tag, found)
+
+    def history_seen(self, seen: Seen[S], after: int, before: int | None) -> Iterator[Snapshot[S]]:
+        """A view after each of its events, or a state."""
+        if not seen.tag:
+            return self.history(seen.kind, seen.stream, after, before)
+        model = self.view_model(seen.kind)
+        loader = self.current()
+        return (
+            _view_snapshot(loader, model, seen.tag, Loaded(entry, 1, False))
+            for entry in view_history(loader, model, seen.tag, after, before)
+        )
+
+    def replay_views(
+        self, view: type[V], tags: str | None, at: int | datetime | None, after: str | None, progress: Progress | bool
+    ) -> Iterator[tuple[str, Snapshot[V]]]:
+        """Each tag's view."""
+        from act_fast._loading.replay import replay_views
+
+        return replay_views(self.current().store, self.view_model(view), tags, at, after, progress)
 
     def history(self, state: type[S], stream: str, after: int, before: int | None) -> Iterator[Snapshot[S]]:
         """The state after each event."""
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
-        loader = self._current()
+        loader = self.current()
         return (
             Snapshot(stream, each.version, each.position, 1, False, each.state, None, loader, 0, each.closed)
             for each in loader.history(model, stream, after, before)
@@ -258,7 +302,7 @@ class Engine:
         from act_fast._app.local_copy import for_replay
         from act_fast._loading.replay import replay
 
-        loader = self._current()
+        loader = self.current()
         return replay(
             for_replay(loader.store, streams), loader, self.registry.model_of(state), streams, at, after, progress
         )
@@ -269,7 +313,7 @@ class Engine:
             raise _nested("snapshot")
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
-        loader = self._current()
+        loader = self.current()
         loaded = loader.latest(model, stream)
         entry = loaded.entry
         if entry.closed:
@@ -285,7 +329,7 @@ class Engine:
             raise _nested("close_stream")
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
-        loader = self._current()
+        loader = self.current()
         loaded = loader.latest(model, stream)
         if loaded.entry.closed:
             return self._snapshot(loader, model, stream, loaded)
@@ -310,7 +354,7 @@ class Engine:
         if isinstance(events, type | str | bytes) or not isinstance(events, Sequence):
             raise ValidationError("events must be a sequence of event classes; put a single one in brackets")
         for event in events:
-            if event not in self.registry.owners:
+            if event not in self.registry.events:
                 raise DefinitionError(f"{event!r} is not an event of this app; name event classes of its states")
         return [name for name, event in self.registry.codec.classes.items() if event in events]
 
@@ -318,16 +362,16 @@ class Engine:
         """What loads from the log as it is now."""
         return Loader(self.store, Cache(self._cache_max), self.observers, self.registry.codec)
 
-    def _current(self) -> Loader:
+    def current(self) -> Loader:
         """What loads from the log that is there: another one once a restored one has taken the place of the first."""
         if self.vault is not None:
             self.vault.notice()
         loader = self._loader
         if loader.replaced:
-            self._begin_again(loader, None)
+            self.begin_again(loader, None)
         return self._loader
 
-    def _begin_again(self, loader: Loader, error: StoreClosedError | None) -> None:
+    def begin_again(self, loader: Loader, error: StoreClosedError | None) -> None:
         """Go on with the log that has taken the place of one; raise the error if it is none of this kind."""
         if not loader.replaced and error is not None:
             raise error
@@ -504,6 +548,12 @@ class Engine:
         if type(correlation) is not str:
             raise DefinitionError(f"correlator= must return text (str), but returned {type(correlation).__name__}")
         return encode_meta(Meta(correlation, causation))
+
+
+def _view_snapshot(loader: Loader, model: Model[Any], tag: str, loaded: Loaded[S]) -> Snapshot[S]:
+    entry = loaded.entry
+    log = EventAt(loader.store, model.codec, entry.position)
+    return Snapshot(tag, entry.version, entry.position, loaded.replayed, loaded.cached, entry.state, model.copy, log)
 
 
 def _nested(what: str) -> DefinitionError:

@@ -6,16 +6,19 @@ from datetime import datetime
 from typing import Any, TypeAlias, TypeVar
 
 from act_fast._checks import arguments
+from act_fast._core import Pattern
+from act_fast._loading.by_tag import EventAt, fold_tags
 from act_fast._loading.progress_bar import replay_bar
 from act_fast._loading.replay_groups import Folding
 from act_fast._model.model import Model
 from act_fast._rows import Progress
 from act_fast._states.snapshot import ReadsBack, Snapshot
 from act_fast._states.state import State
+from act_fast.errors import ValidationError
 from act_fast.stores.port import Store
 from act_fast.stores.time_travel import cut_at
 
-__all__ = ["StateRow", "replay", "replay_pages"]
+__all__ = ["StateRow", "replay", "replay_pages", "replay_views"]
 
 S = TypeVar("S", bound=State)
 
@@ -36,6 +39,41 @@ def replay(
     pattern = None if streams is None else arguments.text("streams", streams)
     after = None if after is None else arguments.text("after", after)
     return _replay(store, log, model, pattern, cut_at(store, at), after, progress)
+
+
+def replay_views(
+    store: Store,
+    model: Model[S],
+    tags: str | None,
+    at: int | datetime | None,
+    after: str | None,
+    progress: Progress | bool,
+) -> Iterator[tuple[str, Snapshot[S]]]:
+    """The same of a view: each tag's, in the order of their first events."""
+    pattern = None if tags is None else Pattern(arguments.text("streams", tags))
+    after = None if after is None else arguments.text("after", after)
+    return _replay_views(store, model, pattern, cut_at(store, at), after, progress)
+
+
+def _replay_views(
+    store: Store, model: Model[S], pattern: Pattern | None, cut: int, after: str | None, progress: Progress | bool
+) -> Iterator[tuple[str, Snapshot[S]]]:
+    bar = replay_bar(f"replaying {model.definition.name}") if progress is True else nullcontext(progress or None)
+    with bar as report:
+        whole = sum(count for name, count in store.names().items() if name in model.steps) if report else 0
+        told = (lambda events: report(events, max(events, whole))) if report else None
+        left_out = after is not None
+        for tag, version, position, state in fold_tags(
+            store, model, cut, None if pattern is None else pattern.found_in, told
+        ):
+            if not left_out:
+                if isinstance(state, Exception):
+                    raise state
+                log = EventAt(store, model.codec, position)
+                yield tag, Snapshot(tag, version, position, version, False, state, None, log)
+            left_out = left_out and tag != after
+        if left_out:
+            raise ValidationError(f"there is no tag {after!r} to resume after")
 
 
 def replay_pages(

@@ -14,10 +14,12 @@ from act_fast._events.sealing import Sealer
 from act_fast._model.fold import Unknown
 from act_fast._model.model import Model
 from act_fast._model.personal_checks import check_kept, check_sealable
+from act_fast._model.view_model import view_model
 from act_fast._states.action import Action
 from act_fast._states.invariant import Invariant
 from act_fast._states.reducer import Reducer
 from act_fast._states.state import State
+from act_fast._states.view import View
 from act_fast.errors import DefinitionError
 
 __all__ = ["Registry"]
@@ -34,19 +36,32 @@ class Registry:
         by_action: the model of the state that each action belongs to.
         codec: decodes every event of every state.
         owners: the state that each event class belongs to.
+        events: the event classes of all states and views.
+        views: by view class. They own no events: any number of them may fold one.
     """
 
     def __init__(self, components: Iterable[object], unknown: Unknown, sealer: Sealer | None = None) -> None:
         self.components: tuple[object, ...] = tuple(components)
         self.owners: dict[type[Event], type[State]] = {}
-        states = list(dict.fromkeys(_states_in(self.components)))
+        classes = list(dict.fromkeys(_states_in(self.components)))
+        states = [each for each in classes if not issubclass(each, View)]
         for state in states:
             _check_state(state)
             self._claim_events(state)
             check_sealable((*state.__definition__.reducers, state), sealer)
             check_kept(state.__definition__)
         _check_names(states)
-        self.codec: Codec = Codec(self.owners, sealer)
+        self.views: dict[type[View], Model[Any]] = {}
+        seen: dict[type[Event], None] = {}
+        for view in (each for each in classes if issubclass(each, View) and each is not View):
+            _check_state(view)
+            self.views[view] = view_model(view, sealer)
+            seen.update(dict.fromkeys(view.__definition__.reducers))
+        for event in seen:
+            check_fields(event, final=True)
+            check_constant(event)
+        self.codec: Codec = Codec(dict.fromkeys((*self.owners, *seen)), sealer)
+        self.events: frozenset[type[Event]] = frozenset((*self.owners, *seen))
         self.models: dict[type[State], Model[Any]] = {
             state: Model(state.__definition__, self.codec, unknown) for state in states
         }
@@ -62,6 +77,11 @@ class Registry:
         """
         model = self.models.get(state) if isinstance(state, type) else None
         if model is None:
+            if isinstance(state, type) and issubclass(state, View):
+                raise DefinitionError(
+                    f"{state.__qualname__} is a view, which is folded by tag and not by stream; name one of its tags,"
+                    f' as in load({state.__qualname__}.of("..."))'
+                )
             hint = (
                 "the class itself comes first, without quotes, then the stream"
                 if isinstance(state, str)

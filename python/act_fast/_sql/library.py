@@ -26,6 +26,7 @@ from act_fast._sql.relations import (
     StateRelation,
     StreamsRelation,
     TargetsRelation,
+    ViewRelation,
 )
 from act_fast._sql.session import Session
 from act_fast.errors import DefinitionError, StoreError, ValidationError
@@ -169,6 +170,10 @@ def library_of_app(
         state = StateRelation(relation_name(model.definition.state.__name__, "state", taken), model)
         relations.append(state)
         taken += [state.name, state.at_name]
+    for model in registry.views.values():
+        view = ViewRelation(relation_name(model.definition.state.__name__, "state", taken), model)
+        relations.append(view)
+        taken += [view.name, view.at_name]
     codec = codec_of(registry, catalog.reactions)
     for event in dict.fromkeys(codec.classes.values()):
         name = relation_name(event.__name__, "event", taken)

@@ -27,6 +27,7 @@ from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Scan
 from act_fast._sql.session import Session
 from act_fast._sql.state_scan import AS_OF, StateScan
+from act_fast._sql.view_scan import ViewScan
 from act_fast.stores.capabilities import ColumnReader, columns_of
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "StateRelation",
     "StreamsRelation",
     "TargetsRelation",
+    "ViewRelation",
 ]
 
 EVENTS: Final[Outputs] = tuple(
@@ -251,6 +253,8 @@ class StateRelation:
     """
 
     needs: Sequence[str] = ()
+    _scan: type[StateScan] = StateScan
+    _own: Sequence[str] = ("stream", "version", "position", "error")
 
     def __init__(self, name: str, model: Model[Any]) -> None:
         self.name = name
@@ -259,7 +263,7 @@ class StateRelation:
         self.called: Sequence[str] = (name.casefold(), *self.functions)
         self._model = model
         self._shape = shape_of(model.definition.state, checked=False)
-        self._names = column_names(self._shape.fields, ("stream", "version", "position", "error"))
+        self._names = column_names(self._shape.fields, self._own)
         self._durations = [
             name for name, field in zip(self._names, self._shape.fields, strict=True) if field in self._shape.durations
         ]
@@ -270,21 +274,34 @@ class StateRelation:
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
-        wanted = with_durations(self._durations, self._hidden)
         store, position = session.store, session.position
-        scan = StateScan(store, self._model, self._shape, self._names, position)
-        place_view(session, self.name, wanted, scan)
+        scan = self._scan(store, self._model, self._shape, self._names, position)
+        place_view(session, self.name, self._columns(self._hidden), scan)
         register(
             session.connection,
             f"{self.at_name} source",
-            StateScan(store, self._model, self._shape, self._names, position, at=True),
+            self._scan(store, self._model, self._shape, self._names, position, at=True),
         )
         moment = quoted_name(AS_OF)
-        excluded = with_durations(self._durations, [AS_OF, *self._hidden])
+        excluded = self._columns([AS_OF, *self._hidden])
         session.connection.execute(
             f"create or replace temp macro {quoted_name(self.at_name)}(moment) as table select {excluded}"
             f" from {quoted_name(f'{self.at_name} source')} where {moment} = cast(moment as varchar)"
         )
+
+    def _columns(self, hidden: Sequence[str]) -> str:
+        """What is shown of the scan's columns."""
+        return with_durations(self._durations, hidden)
+
+
+class ViewRelation(StateRelation):
+    """The views of one class, with their tags in the place of streams."""
+
+    _scan = ViewScan
+    _own = ("tag", "stream", "version", "position", "error")
+
+    def _columns(self, hidden: Sequence[str]) -> str:
+        return f"stream as tag, {super()._columns(['stream', *hidden])}"
 
 
 def with_durations(names: Sequence[str], hidden: Sequence[str] = ()) -> str:

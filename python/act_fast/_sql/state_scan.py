@@ -20,7 +20,7 @@ from act_fast.stores.port import Store
 from act_fast.stores.time_travel import cut_at
 from act_fast.stores.values import StreamInfo
 
-__all__ = ["AS_OF", "StateScan"]
+__all__ = ["AS_OF", "StateScan", "moment_in"]
 
 AS_OF: Final = "as of"
 """The column that says which moment a state is of; hidden, and no field can be called so."""
@@ -89,7 +89,7 @@ class StateScan:
         return StateColumns(self._shape.json, self._names, pages, moment if self._at else None)
 
     def _pages(self, moment: str, bounds: Bounds) -> Iterator[list[_Row]]:
-        cut = min(self._cut, cut_at(self._store, _moment(moment))) if moment else self._cut
+        cut = min(self._cut, cut_at(self._store, moment_in(moment))) if moment else self._cut
         if bounds.streams == ():
             return
         pattern = None if bounds.streams is None else pattern_of(bounds.streams)
@@ -127,7 +127,7 @@ class StateScan:
         return None if last is None else (stream, last.version, last.position, reason)
 
 
-def _moment(text: str) -> int | datetime:
+def moment_in(text: str) -> int | datetime:
     """A position or a time, as DuckDB writes it; a time without a zone is in UTC."""
     if text.isascii() and text.isdigit() and len(text) < 20:
         return int(text)

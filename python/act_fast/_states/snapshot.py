@@ -32,8 +32,9 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
     """A state at a version. It is your own copy: changes to it affect nothing else.
 
     Attributes:
-        stream: the stream that was folded.
-        version: the version of the stream that the state stands at; 0 for a stream that has no events.
+        stream: the stream that was folded; for a view, the tag.
+        version: the version of the stream that the state stands at; 0 for a stream that has no events. For a view, the
+            number of events that were folded.
         position: the position in the log of the state's last event; 0 without events.
         replayed: how many events had to be read from the log and folded to get there.
         cached: whether folding started from a live state in the cache.

@@ -39,13 +39,13 @@ class View(State):
                 self.seats = event.seats
 
     The tag of `Course.of("maths")` is the view's name, a colon and the value: `course:maths`. Without `name=`, the name
-    is that of the class, as it is written. Any number of views may fold one event. Views are given to `decide`; they
-    are not components of an app.
+    is that of the class, as it is written. Any number of views may fold one event. Views are given to `decide`, and
+    read with `app.load(Course.of("maths"))`. An app that they are components of has a table for each in SQL.
     """
 
     @classmethod
     def of(cls: type[V], value: str | int | UUID) -> Seen[V]:
-        """The view of one tag, for `decide`."""
+        """The view of one tag, for `decide`, `load` and `history`."""
         if isinstance(value, bool) or not isinstance(value, str | int | UUID):
             raise ValidationError(f"the value of a tag must be text, an int or a UUID, not {type(value).__name__}")
         name = cls.__definition__.name

@@ -7,7 +7,7 @@ from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import replay_groups_of
 from act_fast.stores.port import Store
 
-__all__ = ["cut_at", "version_before"]
+__all__ = ["cut_at", "until", "version_before"]
 
 
 def version_before(
@@ -29,8 +29,7 @@ def version_before(
     Raises:
         ValidationError: more than one is given, or one is not what it must be.
     """
-    if (before is not None) + (at is not None) + (position is not None) > 1:
-        raise ValidationError("before=, at= and position= each name a moment; give one of them")
+    _check_one(before, at, position)
     if isinstance(before, datetime):
         arguments.microseconds("before", before)
         return _version_when(store, stream, created_before=before)
@@ -45,6 +44,28 @@ def version_before(
     if position is not None:
         return _version_when(store, stream, before=arguments.count("position", position) + 1)
     return None
+
+
+def until(
+    store: Store, before: int | datetime | None, at: int | datetime | None, position: int | None
+) -> tuple[int | None, int | None]:
+    """Up to which position, and how many events, a fold by tag must take; None is unlimited. As `version_before`.
+
+    Raises:
+        ValidationError: more than one moment is given, or one is not what it must be.
+    """
+    _check_one(before, at, position)
+    if isinstance(before, datetime):
+        arguments.microseconds("before", before)
+        earliest = before.replace(tzinfo=None) == datetime.min
+        return (0 if earliest else cut_at(store, before - timedelta(microseconds=1), "before")), None
+    if isinstance(at, datetime):
+        return cut_at(store, at), None
+    if before is not None:
+        return None, max(_version("before", before) - 1, 0)
+    if at is not None:
+        return None, _version("at", at)
+    return (None if position is None else arguments.count("position", position)), None
 
 
 def cut_at(store: Store, at: int | datetime | None, called: str = "at") -> int:
@@ -70,6 +91,11 @@ def cut_at(store: Store, at: int | datetime | None, called: str = "at") -> int:
         return store.head
     later = at + timedelta(microseconds=1)
     return next((each.position for each in store.query(created_before=later, limit=1, backwards=True)), 0)
+
+
+def _check_one(before: object, at: object, position: object) -> None:
+    if (before is not None) + (at is not None) + (position is not None) > 1:
+        raise ValidationError("before=, at= and position= each name a moment; give one of them")
 
 
 def _version(what: str, given: object) -> int:
