@@ -16,7 +16,15 @@ from bench.peers.disk import raw_flush
 from bench.peers.key_value import lmdb_batched, lmdb_single
 from bench.peers.sqlite import sqlite_batched, sqlite_single
 from bench.peers.umadb import umadb_batched, umadb_single
-from bench.rows.log import APPEND_BATCH, APPEND_FSYNC_1, APPEND_FSYNC_16, APPEND_FSYNC_BATCH, APPEND_SINGLE
+from bench.rows.log import (
+    APPEND_BATCH,
+    APPEND_FSYNC_1,
+    APPEND_FSYNC_16,
+    APPEND_FSYNC_BATCH,
+    APPEND_SINGLE,
+    APPEND_TAGGED,
+)
+from bench.rows.peers import UNTAGGED
 from bench.stores.subject import DURABILITY, SUBJECT, core_writer, memory_writer, writer
 from bench.workloads.events import BATCH_EVENTS, Single, batches, singles
 
@@ -44,15 +52,6 @@ def bench_single_commits(duel: Duel, sizes: Sizes) -> None:
         for stream, pair, version in pairs:
             store.append(stream, pair, expected_version=version)
 
-    tagged = [
-        (stream, [(name, data, [f"customer:{number % 1000}"])], version)
-        for number, (stream, ((name, data),), version) in enumerate(pairs)
-    ]
-
-    def append_tagged(store: LogStore) -> None:
-        for stream, event, version in tagged:
-            store.append(stream, event, expected_version=version)
-
     keyed = [(*each, f"8e03978e-{number:x}") for number, each in enumerate(pairs)]
 
     def append_keyed(store: LogStore) -> None:
@@ -77,13 +76,33 @@ def bench_single_commits(duel: Duel, sizes: Sizes) -> None:
         APPEND_SINGLE,
         writer(len(events), append),
         writer(len(events), append_typed, name="act-fast, Event instances, encoded on the way"),
-        writer(len(events), append_tagged, name="act-fast, each event with one of 1,000 tags"),
         writer(len(events), append_keyed, name="act-fast, each append under a key of its own"),
         writer(len(events), append_guarded, name="act-fast, each append with a condition on a tag"),
         core_writer(len(events), append_to_core),
         memory_writer(len(events), append),
         *lmdb_single(events),
         sqlite_single(events[: sizes.scaled(5_000)], "OFF"),
+    )
+
+
+def bench_tagged_commits(duel: Duel, sizes: Sizes) -> None:
+    events = singles(sizes.scaled(50_000), streams=sizes.scaled(1_000))
+    plain = [(event.stream, [(event.name, event.data)], event.expected_version) for event in events]
+    tagged = [
+        (event.stream, [(event.name, event.data, [f"customer:{number % 1000}"])], event.expected_version)
+        for number, event in enumerate(events)
+    ]
+
+    def append(store: LogStore) -> None:
+        for stream, given, version in plain:
+            store.append(stream, given, expected_version=version)
+
+    def append_tagged(store: LogStore) -> None:
+        for stream, given, version in tagged:
+            store.append(stream, given, expected_version=version)
+
+    duel.fight(
+        APPEND_TAGGED, writer(len(events), append_tagged), writer(len(events), append, name=UNTAGGED), rounds_times=2
     )
 
 

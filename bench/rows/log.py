@@ -1,7 +1,7 @@
 """The log: appending, loading, scanning, opening, and what an event takes on disk."""
 
 from bench.harness.row import Budget, Row
-from bench.rows.peers import LMDB_BATCHED, LMDB_SINGLE, RAW_FLUSH
+from bench.rows.peers import LMDB_BATCHED, LMDB_SINGLE, RAW_FLUSH, UNTAGGED
 
 APPEND_SINGLE = Row(
     "append-single",
@@ -23,6 +23,23 @@ APPEND_BATCH = Row(
     note="LMDB's batched put is one Python call for each put; its `putmulti`, one call for all, stands beside.",
     why_lost="Nearly half of what an event costs is making sure that its data is JSON, which LMDB does not check. Keys"
     " that a commit touches often are indexed once, at its end.",
+)
+APPEND_TAGGED = Row(
+    "append-tagged",
+    "append, one event with a tag a commit, beside none",
+    "events/s",
+    (Budget(UNTAGGED, 1 / 1.15),),
+    note="One of 1,000 tags on each event. The same events, streams and expected versions without it stand beside.",
+    why_lost="A tag is a third key for the index beside the stream and the name: it is looked up, its line of positions"
+    " is written, and its number goes into the record.",
+)
+CONDITION = Row(
+    "append-condition",
+    "a condition over 10 M tagged events, added to an append",
+    "µs",
+    (Budget(limit=20.0),),
+    note="The condition is that of a decision on two views: a tag with two names, or another tag; simpler ones stand"
+    " beside. It looks back to the head as it was before the append.",
 )
 APPEND_FSYNC_1 = Row(
     "append-fsync-1",

@@ -73,6 +73,17 @@ def test_actions_of_several_states_and_streams_are_one_commit(app: Act) -> None:
     )
 
 
+def test_they_are_one_commit_on_any_store(app_on_any_store: Act) -> None:
+    app = app_on_any_store
+    opened, other = app.do_many(Account.open.at("a", "Ada"), Account.deposit.at("b", 30))
+    assert (opened.version, other.state.balance) == (1, 30)
+    with pytest.raises(InvariantError):
+        app.do_many(Account.withdraw.at("a", 5), Account.withdraw.at("b", 5))
+    moved, _ = app.do_many(Account.withdraw.at("a", 5), Account.deposit.at("b", 5))
+    assert (moved.position, balance(app, "a"), balance(app, "b"), app.store.head) == (3, -5, 35, 4)
+    assert len({event.created for event in app.store.query(after=2)}) == 1
+
+
 def test_later_calls_on_a_stream_see_what_earlier_ones_have_done(app: Act) -> None:
     first, other, second = app.do_many(
         Account.withdraw.at("a", 60), Account.deposit.at("b", 60), Account.deposit_each.at("a", [1, 2])
