@@ -1,7 +1,6 @@
 """Reactions, and projections, that follow only events carrying given tags."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,8 +19,6 @@ from act_fast import (
     ValidationError,
     on,
 )
-from act_fast.stores.ordered.memory import MemoryEngine
-from act_fast.stores.replicated.store import ReplicatedStore
 from tests.support.heard import Heard
 
 
@@ -37,14 +34,10 @@ class Left(Event):
 MATHS, ADA = "course:maths", "student:ada"
 
 
-@pytest.fixture(params=["memory", "the log", "replicated"])
-def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Act]:
-    if request.param == "replicated":
-        with ReplicatedStore(MemoryEngine().open(), tmp_path / "replica") as store:
-            yield Act(store)
-        return
-    with Act("memory:" if request.param == "memory" else tmp_path / "school.act") as app:
-        yield app
+@pytest.fixture
+def app(app_with_reactions: Act) -> Act:
+    """On every kind of store that has reactions."""
+    return app_with_reactions
 
 
 def fill(app: Act) -> None:

@@ -67,8 +67,8 @@ impl<'a> Given<'a> {
 
     /// The events as the engine reads them.
     fn views<'b>(&'b self, events: &'b [GivenEvent]) -> Vec<EventView<'b>> {
-        let view = |((position, _, _, data), (stream, name, tags)): (&'b GivenEvent, &'b (u32, u32, Vec<u8>))| {
-            EventView {
+        let view =
+            |((position, _, _, data), (stream, name, tags)): (&'b GivenEvent, &'b (u32, u32, Vec<u8>))| EventView {
                 position: *position,
                 commit: *position,
                 version: 0,
@@ -78,8 +78,7 @@ impl<'a> Given<'a> {
                 created: 0,
                 data,
                 meta: &[],
-            }
-        };
+            };
         events.iter().zip(&self.keys).map(view).collect()
     }
 }
@@ -150,7 +149,8 @@ impl Mirror {
     /// their data and their tags are looked at. None when there is nothing.
     fn next_window(&self, py: Python<'_>, head: u64) -> PyResult<Option<GivenWindow>> {
         let window = py.detach(|| self.engine.next_window(head)).map_err(raised)?;
-        let found = window.as_ref().map(|found| (found.from, found.to, found.names(), found.reads_data(), found.reads_tags()));
+        let found =
+            window.as_ref().map(|found| (found.from, found.to, found.names(), found.reads_data(), found.reads_tags()));
         *self.window.lock().unwrap_or_else(PoisonError::into_inner) = window.map(Arc::new);
         Ok(found)
     }

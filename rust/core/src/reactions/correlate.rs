@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::read::event::EventView;
 
 use super::Reactions;
-use super::home::{Events, Home, Texts};
+use super::home::{Events, Home, Texts, Wanted};
 use super::spec::Spec;
 use super::state::{Shared, Strand};
 use super::template::{Resolver, fill};
@@ -76,11 +76,11 @@ impl Window {
         names
     }
 
-    /// What the events in it that concern anybody have: one of some names, and all of some tags. None where all with its
-    /// names do.
-    pub fn items(&self) -> Option<Vec<(Vec<String>, Vec<String>)>> {
+    /// The events in it that concern anybody.
+    fn wanted(&self) -> Wanted {
         let item = |group: &Group| (group.names(), group.spec.tags.clone());
-        self.reads_tags().then(|| self.group.iter().map(item).collect())
+        let items = self.reads_tags().then(|| self.group.iter().map(item).collect());
+        Wanted { names: self.names(), items, from: self.from, to: self.to }
     }
 
     /// Whether the tags of these events are looked at.
@@ -121,7 +121,7 @@ impl<H: Events> Reactions<H> {
         let Some(window) = self.next_window(cut)? else {
             return Ok(Correlated { caught_up: true, ..Correlated::default() });
         };
-        let (events, to) = self.home.events_of(&window, limit.max(1))?;
+        let (events, to) = self.home.events_of(window.wanted(), limit.max(1))?;
         self.correlate_in(&window, events, to, self.home.texts())
     }
 }

@@ -7,8 +7,6 @@ use crate::error::Result;
 use crate::read::event::EventView;
 use crate::shared::lock::Guard;
 
-use super::correlate::Window;
-
 /// The place that the reactions of a program run in: an embedded log, or a mirror of what a database keeps.
 pub trait Home: Send + Sync + Debug {
     /// Where the files of reactions are, and what tells the store from all others.
@@ -43,13 +41,25 @@ pub trait Events: Home {
     fn head(&self) -> Result<u64>;
     /// The events at positions, in order.
     fn events(&self, positions: &[u64]) -> Result<Vec<EventView<'_>>>;
-    /// Up to `limit` of the events that a window is about, from its beginning; and the position up to which all are among
-    /// them.
-    fn events_of(&self, window: &Window, limit: usize) -> Result<(Vec<EventView<'_>>, u64)>;
+    /// Up to `limit` of the events that are wanted, the first ones; and the position up to which all are among them.
+    fn events_of(&self, wanted: Wanted, limit: usize) -> Result<(Vec<EventView<'_>>, u64)>;
     /// Whether an error says that an event is damaged.
     fn is_event_damaged(&self, error: &crate::error::Error) -> bool;
     /// The texts of names and streams.
     fn texts(&self) -> &dyn Texts;
+}
+
+/// Which events are to be read.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Those with one of these names …
+    pub names: Vec<String>,
+    /// … or, where tags matter, those with one of the names and all of the tags of one of these.
+    pub items: Option<Vec<(Vec<String>, Vec<String>)>>,
+    /// After this position …
+    pub from: u64,
+    /// … and up to this one.
+    pub to: u64,
 }
 
 /// Texts by number, as events refer to them.

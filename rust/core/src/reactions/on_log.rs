@@ -10,8 +10,7 @@ use crate::read::query::Filter;
 use crate::store::log::Log;
 
 use super::Reactions;
-use super::correlate::Window;
-use super::home::{Events, Home, Section, Texts};
+use super::home::{Events, Home, Section, Texts, Wanted};
 use crate::clock::Clock;
 
 /// An embedded log, as reactions see it.
@@ -84,13 +83,10 @@ impl Events for OnLog {
         Ok(events)
     }
 
-    fn events_of(&self, window: &Window, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
-        let to = window.to;
-        let of = match window.items() {
-            Some(items) => Filter { items: Some(items), ..Filter::default() },
-            None => Filter { names: Some(window.names()), ..Filter::default() },
-        };
-        let filter = Filter { after: window.from, before: Some(to + 1), ..of };
+    fn events_of(&self, wanted: Wanted, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
+        let Wanted { names, items, from, to } = wanted;
+        let names = items.is_none().then_some(names);
+        let filter = Filter { names, items, after: from, before: Some(to + 1), ..Filter::default() };
         let mut query = self.0.query(&filter)?;
         loop {
             match query.next_page(&self.0, limit)? {

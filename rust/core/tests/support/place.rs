@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use act_fast_core::disk::Disk;
-use act_fast_core::reactions::{Events, Home, MIRROR_ID, Mirror, OnLog, Section, Texts, Window};
+use act_fast_core::reactions::{Events, Home, MIRROR_ID, Mirror, OnLog, Section, Texts, Wanted};
 use act_fast_core::{Error, EventView, Log, Result};
 
 /// Whether this is the run on mirrors.
@@ -129,8 +129,8 @@ impl Events for Place {
         self.log.events(positions)
     }
 
-    fn events_of(&self, window: &Window, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
-        self.log.events_of(window, limit)
+    fn events_of(&self, wanted: Wanted, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
+        self.log.events_of(wanted, limit)
     }
 
     fn is_event_damaged(&self, error: &Error) -> bool {
