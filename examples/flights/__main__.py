@@ -17,6 +17,7 @@ from act_fast import Act, Durability, LogStore, Store
 from examples.flights.aircraft import Aircraft
 from examples.flights.answers import draw_hours, fleet_then_and_now, hours, origins, places
 from examples.flights.append import append_rest
+from examples.flights.hangars import Hangar, book_repairs
 from examples.flights.look import Folded, as_of, fold_all, most_delayed
 from examples.flights.source import Happening, history, read_rows
 from examples.flights.statistics import LANE, declare_reactions, statistics_at
@@ -28,6 +29,7 @@ from examples.flights.summary import (
     fleet_table,
     origins_table,
     places_table,
+    repairs_table,
     store_table,
     travel_table,
 )
@@ -56,10 +58,12 @@ def main(argv: Sequence[str] | None = None) -> None:
             if reacts:
                 rates |= {"correlated": _correlate(app, progress), "reacted": _drain(app, progress)}
         worst = most_delayed(folded)
+        bookings = book_repairs(app, worst)
         console.print("", store_table(store, rates), "", delays_table(worst), "", sep="\n")
         if reacts:
             tables = airports_table(statistics.airports()), carriers_table(statistics.carriers())
             console.print(tables[0], "", tables[1], "", sep="\n")
+        console.print(repairs_table(bookings), "", sep="\n")
         for stream, _, aircraft in worst[:1]:
             then = as_of(app, stream, FIRST_OF_JULY)
             console.print(travel_table(stream, FIRST_OF_JULY, then, aircraft), "", sep="\n")
@@ -94,10 +98,10 @@ def _arguments(argv: Sequence[str] | None) -> Namespace:
 def _opened(address: str, durability: Durability) -> Iterator[Act]:
     """The app, on a log or on whatever else an address names."""
     if "://" in address:
-        with Act(address, Aircraft, lanes=[LANE]) as app:
+        with Act(address, Aircraft, Hangar, lanes=[LANE]) as app:
             yield app
     else:
-        with LogStore(address, durability=durability) as store, Act(store, Aircraft, lanes=[LANE]) as app:
+        with LogStore(address, durability=durability) as store, Act(store, Aircraft, Hangar, lanes=[LANE]) as app:
             yield app
 
 

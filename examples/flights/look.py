@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from act_fast import Act
 from examples.flights.aircraft import Aircraft, FlightEvent
+from examples.flights.append import flights_in
 
 __all__ = ["Folded", "as_of", "events_before", "fold_all", "most_delayed"]
 
@@ -37,8 +38,8 @@ def as_of(app: Act, stream: str, moment: datetime) -> Aircraft:
 
 
 def events_before(app: Act, moment: datetime) -> int:
-    """How many events there were before `moment`. The log is in the order of time, so bisection finds out."""
-    return bisect_left(range(1, app.store.head + 1), moment, key=lambda position: _when(app, position))
+    """How many events of flights there were before `moment`. They are in the order of time, so bisection finds out."""
+    return bisect_left(range(1, flights_in(app.store) + 1), moment, key=lambda position: _when(app, position))
 
 
 def _when(app: Act, position: int) -> datetime:

@@ -11,6 +11,7 @@ from rich.table import Table
 from act_fast import Store
 from examples.flights.aircraft import Aircraft
 from examples.flights.answers import Fleet, Origin, Place
+from examples.flights.hangars import Booking
 from examples.flights.look import Folded
 from examples.flights.statistics import Airport, Carrier
 
@@ -22,6 +23,7 @@ __all__ = [
     "fleet_table",
     "origins_table",
     "places_table",
+    "repairs_table",
     "store_table",
     "travel_table",
 ]
@@ -120,6 +122,16 @@ def travel_table(stream: str, moment: datetime, then: Aircraft, now: Aircraft) -
     table.add_row("in the air", _hours(then.air_minutes), _hours(now.air_minutes))
     table.add_row("miles", f"{then.miles:,}", f"{now.miles:,}")
     table.add_row("last seen", _place(then), _place(now))
+    return table
+
+
+def repairs_table(bookings: Iterable[Booking]) -> Table:
+    """Which of the most delayed aircraft are repaired where they are."""
+    table = _table("A decision about an aircraft and a hangar: repairs")
+    for title in ("aircraft", "hangar at", "outcome"):
+        table.add_column(title)
+    for booking in bookings:
+        table.add_row(booking.stream, booking.airport, booking.outcome)
     return table
 
 

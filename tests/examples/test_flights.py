@@ -17,6 +17,8 @@ from act_fast import Act, LogStore
 from examples.flights.__main__ import main
 from examples.flights.aircraft import Aircraft, FlightArrived, FlightDeparted, FlightDiverted
 from examples.flights.answers import fleet_then_and_now, hours, origins, places
+from examples.flights.append import FLIGHT_EVENTS
+from examples.flights.hangars import PLACES, Hangar, book_repairs
 from examples.flights.look import as_of, fold_all, most_delayed
 from examples.flights.source import history, read_rows
 from examples.flights.statistics import statistics_at
@@ -57,7 +59,9 @@ def test_every_row_is_one_or_two_events(rows, filled: Path) -> None:
     departed = sum(row["dep_time"] != "NA" for row in rows)
     arrived = sum(row["arr_delay"] != "NA" for row in rows)
     with LogStore(filled) as store:
-        assert store.names() == {
+        counts = store.names()
+        assert counts.pop("RepairBooked")
+        assert counts == {
             "FlightDeparted": departed,
             "FlightArrived": arrived,
             "FlightDiverted": departed - arrived,
@@ -70,7 +74,22 @@ def test_there_is_a_stream_for_each_aircraft_and_one_for_each_carrier_without(ro
     carriers = {f"unassigned-{row['carrier']}" for row in rows if row["tailnum"] == "NA"}
     assert carriers
     with LogStore(filled) as store:
-        assert {info.stream for info in store.streams()} == aircraft | carriers
+        assert {info.stream for info in store.streams(pattern="^(?:aircraft|unassigned)-")} == aircraft | carriers
+
+
+def test_each_hangar_takes_only_as_many_aircraft_as_it_has_places_for(filled: Path) -> None:
+    with Act(LogStore(filled), Aircraft, Hangar) as app, app.store:
+        worst = most_delayed(fold_all(app, lambda *_: None))
+        head = app.store.head
+        again = book_repairs(app, worst)
+        outcomes = {booking.stream: booking.outcome for booking in again}
+        assert len(again) > 5
+        for tag, snapshot in app.replay(Hangar):
+            here = [booking.stream for booking in again if booking.airport == tag.removeprefix("hangar:")]
+            assert snapshot.state.booked == here[:PLACES]
+            assert {outcomes[stream] for stream in here[:PLACES]} == {"booked"}
+            assert {outcomes[stream] for stream in here[PLACES:]} <= {f"taken by {here[0]}"}
+        assert app.store.head == head
 
 
 def test_folded_delays_and_miles_are_the_sums_of_the_csv(rows, filled: Path) -> None:
@@ -91,7 +110,7 @@ def test_folded_delays_and_miles_are_the_sums_of_the_csv(rows, filled: Path) -> 
 
 def test_the_log_is_in_the_order_of_time(filled: Path) -> None:
     with LogStore(filled) as store:
-        times = [msgspec.json.decode(event.data)["at"] for event in store.query()]
+        times = [msgspec.json.decode(event.data)["at"] for event in store.query(names=FLIGHT_EVENTS)]
     assert times == sorted(times)
 
 
