@@ -199,7 +199,7 @@ class Engine:
         """
         model, here = self.registry.model_for(action), ambient.get() or _nobody
         request = Request(model, action, stream, values, here, here.actor if actor is None else actor, None)
-        loader = self._current().carrying(beside)
+        loader = self.current().carrying(beside)
         done, appended = self._attempt_often(request, loader)
         if appended:
             self._finish(loader, model, stream, done, appended)
