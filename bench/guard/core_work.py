@@ -33,6 +33,15 @@ def append_batch(core) -> Iterator[Callable[[], object]]:
     return repeat(lambda: log.append(STREAMS[0], BATCH))
 
 
+def append_many(core) -> Iterator[Callable[[], object]]:
+    """Commits of an event for each of a thousand streams, whose names are looked up each time."""
+    log = core.Log.memory(SEGMENT_BYTES, PAYLOAD_BYTES_MAX)
+    parts = [(f"account-{i}", BATCH[:1], None) for i in range(1_000)]
+    for _ in range(2):
+        log.append_many(parts)
+    return repeat(lambda: log.append_many(parts))
+
+
 def load(core) -> Iterator[Callable[[], object]]:
     log = core.Log.memory(SEGMENT_BYTES, PAYLOAD_BYTES_MAX)
     log.append(STREAMS[0], BATCH)
@@ -65,7 +74,7 @@ def react(core) -> Iterator[Callable[[], object]]:
     return (lambda stream=stream: cycle(stream) for stream in targets)
 
 
-WORKS = {work.__name__: work for work in (append, append_batch, load, query, react)}
+WORKS = {work.__name__: work for work in (append, append_batch, append_many, load, query, react)}
 
 
 def main() -> None:

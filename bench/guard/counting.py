@@ -14,12 +14,20 @@ from pathlib import Path
 __all__ = ["CORE_TURNS", "Uncounted", "count_core", "count_python", "installed_core", "installed_package"]
 
 HERE = Path(__file__).resolve().parent
-CORE_TURNS = {"append": (100, 1_100), "append_batch": (2, 12), "load": (2, 12), "query": (2, 22), "react": (20, 220)}
+CORE_TURNS = {
+    "append": (100, 1_100),
+    "append_batch": (2, 12),
+    "append_many": (2, 12),
+    "load": (2, 12),
+    "query": (2, 22),
+    "react": (20, 220),
+}
 """Each work of `core_work.py`, done so many times, and so many more: what is done once cancels out."""
 
 WORDS = {
     "append": "instructions of an append",
     "append_batch": "instructions of a commit of 1,000 events",
+    "append_many": "instructions of a commit to 1,000 streams",
     "load": "instructions of a load of 1,000 events",
     "query": "instructions of a query of 1,000 events",
     "react": "instructions of an event appended, correlated, claimed and acknowledged",

@@ -6,6 +6,7 @@ mod fork;
 mod futex;
 mod map;
 mod marks;
+mod prefetch;
 #[cfg(windows)]
 mod windows;
 
@@ -18,5 +19,6 @@ pub use fork::{Guarded, generation as fork_generation, watch as watch_forks};
 pub use futex::{wait as futex_wait, wake_all as futex_wake_all};
 pub use map::Map;
 pub use marks::{BLOCK_BYTES, Marks, marks};
+pub use prefetch::prefetch;
 #[cfg(windows)]
 pub use windows::{anonymous_file, file_facts, open_files_max, path_facts, sync_folder, uptime_ms};

@@ -15,7 +15,8 @@ use super::{HEAD_LINES, Index, Key, PLACE_BYTES, POSTINGS, hash, key_line, place
 impl Index {
     /// Put a commit into the index. `reserve` must have made room for it.
     ///
-    /// `known`: keys of this commit that the caller has just read, in no particular order; they need not be all.
+    /// `known`: keys of this commit that the caller has just read, those of each kind in the order in which the commit comes to
+    /// them; those that it brings into being are missing, and others may be.
     pub(crate) fn apply_commit(
         &self,
         commit: &Preamble<'_>,
@@ -150,15 +151,27 @@ struct OpenKeys {
     open: SmallVec<[OpenKey; 1]>,
     /// Which one was asked for last.
     last: usize,
+    /// The others that are known as they were before, in the order in which they are asked for first.
+    expected: Vec<(u32, Key)>,
+    /// How many of them have been.
+    met: usize,
 }
 
 impl OpenKeys {
     #[inline]
     fn select(&mut self, index: &Index, number: u32) -> Result<&mut OpenKey> {
         if self.open.get(self.last).is_none_or(|open| open.number != number) {
-            self.last = match self.open.iter().position(|open| open.number == number) {
-                Some(at) => at,
-                None => self.open(index, number)?,
+            self.last = match self.expected.get(self.met) {
+                // Asked for the first time, so it is not among those that are open.
+                Some((expected, key)) if *expected == number => {
+                    let key = *key;
+                    self.met += 1;
+                    self.open(index, number, key)?
+                }
+                _ => match self.open.iter().position(|open| open.number == number) {
+                    Some(at) => at,
+                    None => self.open(index, number, index.key(number)?)?,
+                },
             };
         }
         Ok(&mut self.open[self.last])
@@ -169,11 +182,13 @@ impl OpenKeys {
     fn expect(&mut self, number: u32, key: Key) {
         if self.open.len() < OPEN_MAX {
             self.open.push(OpenKey { number, key, line_number: 0, line: None });
+        } else {
+            self.expected.push((number, key));
         }
     }
 
-    fn open(&mut self, index: &Index, number: u32) -> Result<usize> {
-        let fresh = OpenKey { number, key: index.key(number)?, line_number: 0, line: None };
+    fn open(&mut self, index: &Index, number: u32, key: Key) -> Result<usize> {
+        let fresh = OpenKey { number, key, line_number: 0, line: None };
         if self.open.len() < OPEN_MAX {
             self.open.push(fresh);
             return Ok(self.open.len() - 1);

@@ -1,13 +1,15 @@
 //! The hash table: name → key number. A bucket is a line of twelve numbers and a byte of each one's hash; a full bucket
 //! overflows into the next. A table that is too full is copied into one of twice the size.
 
+use act_fast_sys::prefetch;
+
 use crate::bytes::{put_narrow, u32_at};
 use crate::error::{Error, Result};
 use crate::log::record::KeyKind;
 use crate::shared::line::{LINE_BYTES, Line};
 use crate::shared::line_file::Grown;
 
-use super::{HEAD_LINES, Index, Key, TABLES, file_name};
+use super::{HEAD_LINES, Index, Key, TABLES, file_name, key_line};
 
 const BUCKET_ENTRIES: usize = 12;
 const TAGS_AT: usize = 48;
@@ -46,9 +48,42 @@ impl Index {
         Ok(cell.get_or_init(|| table))
     }
 
+    /// Begin to fetch what `find_hashed` looks at first for a name with this hash.
+    #[inline]
+    pub(crate) fn fetch_bucket(&self, hash: u64) {
+        if let Ok(bits) = self.bits()
+            && let Ok(table) = self.table(bits)
+            && let Ok(bucket) = table.shared(HEAD_LINES + (hash & ((1 << bits) - 1)))
+        {
+            prefetch(bucket);
+        }
+    }
+
+    /// Begin to fetch the key that it looks at next. What the bucket says is not checked: it is only a hint.
+    #[inline]
+    pub(crate) fn fetch_key(&self, hash: u64) {
+        if let Ok(bits) = self.bits()
+            && let Ok(table) = self.table(bits)
+            && let Ok(bucket) = table.shared(HEAD_LINES + (hash & ((1 << bits) - 1)))
+        {
+            let bucket = crate::shared::line::load(bucket);
+            let slot = bucket[TAGS_AT..TAGS_AT + BUCKET_ENTRIES].iter().position(|found| *found == tag(hash));
+            if let Some(number) = slot.and_then(|slot| entry(&bucket, slot))
+                && let Ok(key) = self.keys.shared(key_line(number))
+            {
+                prefetch(key);
+            }
+        }
+    }
+
     /// The number of the key with this name, and what is known of it.
+    #[inline]
     pub(crate) fn find(&self, kind: KeyKind, text: &str) -> Result<Option<(u32, Key)>> {
-        let hash = hash(kind, text);
+        self.find_hashed(kind, hash(kind, text), text)
+    }
+
+    /// The same for a name whose hash is known.
+    pub(crate) fn find_hashed(&self, kind: KeyKind, hash: u64, text: &str) -> Result<Option<(u32, Key)>> {
         let mut bits = self.bits()?;
         loop {
             let found = self.find_in(bits, hash, kind, text);

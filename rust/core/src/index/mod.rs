@@ -12,6 +12,8 @@ pub(crate) mod postings;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use act_fast_sys::prefetch;
+
 use crate::bytes::narrow_at;
 use crate::disk::Disk;
 use crate::error::{Doing, Error, Result};
@@ -19,6 +21,7 @@ use crate::log::segments::Segments;
 use crate::shared::control::{self, Control, IndexState};
 use crate::shared::line::{self, Address, Line, SharedLine};
 use crate::shared::line_file::Grown;
+pub(crate) use hash::hash;
 pub(crate) use key::Key;
 use postings::{ChunkHead, POSITION_MAX};
 
@@ -282,6 +285,17 @@ impl Index {
             each(*position, narrow_at::<PLACE_BYTES>(&line, at))?;
         }
         Ok(())
+    }
+
+    /// Begin to fetch the line that a key's next posting goes to.
+    #[inline]
+    pub(crate) fn fetch_tail(&self, key: &Key) {
+        if key.chunk != 0 && key.count + 1 < postings::chunk_end(key.chunk_start) {
+            let (line, _) = postings::slot(key.chunk_start, key.count + 1);
+            if let Ok(line) = self.postings.shared(key.chunk + line) {
+                prefetch(line);
+            }
+        }
     }
 
     /// What is known of a key.

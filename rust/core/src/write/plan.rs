@@ -1,11 +1,12 @@
 //! What a commit needs of the index, and whether its streams are at the versions that it expects.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
-use crate::index::{Index, Key, postings};
+use crate::index::{Index, Key, hash, postings};
 use crate::log::builder::{TAG_BYTES_MAX, commit_bytes_max};
 use crate::log::record::KeyKind;
 use crate::shared::control::IndexState;
@@ -84,22 +85,24 @@ pub(super) fn plan<'a>(
         next_key += 1;
         Touched { number: next_key - 1, known: None, added: 0 }
     };
-    // Looked up only when there are several parts, which may name a stream more than once.
-    let mut seen: HashMap<&str, usize> = HashMap::with_capacity(if parts.len() > 1 { parts.len() } else { 0 });
+    // Several parts may name the same stream.
+    let mut seen = (parts.len() > 1).then(|| Seen::new(index, parts));
     let mut tagged = Tagged::default();
-    for part in parts {
-        let at = match seen.get(part.stream) {
-            Some(at) => *at,
-            None => {
-                plan.streams.push(match index.find(KeyKind::Stream, part.stream)? {
-                    Some((number, key)) => Touched { number, known: Some(key), added: 0 },
-                    None => define(&mut plan.definitions, KeyKind::Stream, part.stream),
-                });
-                plan.streams.len() - 1
-            }
+    for (number, part) in parts.iter().enumerate() {
+        let (at, hash) = match &mut seen {
+            Some(seen) => seen.place_of(index, parts, number),
+            None => (0, hash(KeyKind::Stream, part.stream)),
         };
-        if parts.len() > 1 {
-            seen.insert(part.stream, at);
+        if at == plan.streams.len() {
+            plan.streams.push(match index.find_hashed(KeyKind::Stream, hash, part.stream)? {
+                Some((number, key)) => {
+                    if seen.is_some() {
+                        index.fetch_tail(&key);
+                    }
+                    Touched { number, known: Some(key), added: 0 }
+                }
+                None => define(&mut plan.definitions, KeyKind::Stream, part.stream),
+            });
         }
         let stream = &mut plan.streams[at];
         let actual = stream.count() + stream.added;
@@ -185,4 +188,67 @@ fn find_name(index: &Index, last: &mut Option<(String, u32)>, name: &str) -> Res
         *last = Some((name.to_owned(), *number));
     }
     Ok(found)
+}
+
+/// How far ahead of the part that is looked up memory is fetched: first the bucket of its stream, then its key.
+const BUCKETS_AHEAD: usize = 16;
+const KEYS_AHEAD: usize = 8;
+
+/// Which of the distinct streams each part names. Most of what looking up many streams takes is waiting for memory, so those to
+/// come are fetched meanwhile.
+struct Seen<'a> {
+    hashes: Vec<u64>,
+    places: HashMap<Hashed<'a>, usize, BuildHasherDefault<AsItIs>>,
+}
+
+impl<'a> Seen<'a> {
+    fn new(index: &Index, parts: &[Part<'_>]) -> Self {
+        let hashes: Vec<u64> = parts.iter().map(|part| hash(KeyKind::Stream, part.stream)).collect();
+        hashes.iter().take(BUCKETS_AHEAD).for_each(|hash| index.fetch_bucket(*hash));
+        Self { hashes, places: HashMap::with_capacity_and_hasher(parts.len(), BuildHasherDefault::default()) }
+    }
+
+    /// Which one that of a part is: the next, if no part before names it; and its hash.
+    #[inline]
+    fn place_of(&mut self, index: &Index, parts: &[Part<'a>], number: usize) -> (usize, u64) {
+        if let Some(ahead) = self.hashes.get(number + BUCKETS_AHEAD) {
+            index.fetch_bucket(*ahead);
+        }
+        if let Some(ahead) = self.hashes.get(number + KEYS_AHEAD) {
+            index.fetch_key(*ahead);
+        }
+        let (hash, next) = (self.hashes[number], self.places.len());
+        (*self.places.entry(Hashed { hash, text: parts[number].stream }).or_insert(next), hash)
+    }
+}
+
+/// A text with its hash.
+#[derive(PartialEq, Eq)]
+struct Hashed<'a> {
+    hash: u64,
+    text: &'a str,
+}
+
+impl Hash for Hashed<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+/// For what has a hash already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("hashes are numbers");
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
