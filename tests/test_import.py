@@ -13,7 +13,7 @@ STANDARD_LIBRARY = {
 }
 """What it may import of the standard library, besides what msgspec imports. Modules with an underscore are theirs."""
 
-OWN_MAX = 125
+OWN_MAX = 135
 """So many modules of its own; each costs about as much as each other."""
 
 LATER = {

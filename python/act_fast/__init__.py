@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from act_fast._app.act import Act
 from act_fast._app.address import Address
 from act_fast._app.decision import Decided, DecisionFunction, decision
-from act_fast._app.forgetting import ForgetReport, Forgetting, SubjectForgotten
 from act_fast._app.slice import Component, Slice
 from act_fast._core import Appended, Columns, __version__
 from act_fast._declared.functions import collect, count, distinct, first, last, maximum, minimum, total
@@ -24,10 +23,6 @@ from act_fast._events.tags import Tag, TagKey
 from act_fast._events.upcast import Upcast, upcast
 from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
-from act_fast._privacy.file_keys import FileKeyStore
-from act_fast._privacy.key_store import KeyRecord, KeyStore, Rotated
-from act_fast._privacy.master_key import LocalMasterKey, MasterKey
-from act_fast._privacy.memory_keys import MemoryKeyStore
 from act_fast._projections.methods import batch, on
 from act_fast._projections.projection import Projection
 from act_fast._reactions.lane import Lane
@@ -104,7 +99,12 @@ from act_fast.stores.values import (
 if TYPE_CHECKING:
     from act_fast._app.async_act import AsyncAct
     from act_fast._app.connect import connect
+    from act_fast._app.forgetting import ForgetReport, Forgetting, SubjectForgotten
     from act_fast._app.moving import move
+    from act_fast._privacy.file_keys import FileKeyStore
+    from act_fast._privacy.key_store import KeyRecord, KeyStore, Rotated
+    from act_fast._privacy.master_key import LocalMasterKey, MasterKey
+    from act_fast._privacy.memory_keys import MemoryKeyStore
     from act_fast._privacy.postgres_keys import PostgresKeyStore
     from act_fast._projections.sql_projection import SqlProjection
     from act_fast._projections.state_projection import StateProjection
@@ -261,9 +261,19 @@ __all__ = [
 _LATER: Final = {
     "AsyncAct": "act_fast._app.async_act",
     "Connection": "act_fast._sql.connection",
+    "FileKeyStore": "act_fast._privacy.file_keys",
+    "ForgetReport": "act_fast._app.forgetting",
+    "Forgetting": "act_fast._app.forgetting",
+    "KeyRecord": "act_fast._privacy.key_store",
+    "KeyStore": "act_fast._privacy.key_store",
+    "LocalMasterKey": "act_fast._privacy.master_key",
+    "MasterKey": "act_fast._privacy.master_key",
+    "MemoryKeyStore": "act_fast._privacy.memory_keys",
     "PostgresKeyStore": "act_fast._privacy.postgres_keys",
+    "Rotated": "act_fast._privacy.key_store",
     "SqlProjection": "act_fast._projections.sql_projection",
     "StateProjection": "act_fast._projections.state_projection",
+    "SubjectForgotten": "act_fast._app.forgetting",
     "Timer": "act_fast._timers.timer",
     "connect": "act_fast._app.connect",
     "move": "act_fast._app.moving",

@@ -13,7 +13,6 @@ from act_fast._app.address import Address, open_store
 from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction, decide
 from act_fast._app.do_many import do_many
 from act_fast._app.exchange_verbs import Exchanges
-from act_fast._app.forgetting import ForgetReport, Forgetting, forget, look_up
 from act_fast._app.reaction_verbs import Reacts
 from act_fast._app.slice import Component
 from act_fast._app.telemetry import engine_class
@@ -29,8 +28,6 @@ from act_fast._events.event import Event, known_wire
 from act_fast._events.meta import Actor, check_actor
 from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
-from act_fast._privacy.key_store import KeyStore
-from act_fast._privacy.vault import Vault
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
 from act_fast._rows import Progress
@@ -47,6 +44,9 @@ from act_fast.stores.port import Store
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
 
+    from act_fast._app.forgetting import ForgetReport
+    from act_fast._privacy.key_store import KeyStore
+    from act_fast._privacy.vault import Vault
     from act_fast._sql.library import Library
 
 __all__ = ["Act"]
@@ -96,15 +96,14 @@ class Act(Schedules, Reacts, Exchanges):
         cache_max: int = 10_000,
         correlator: Callable[[], str] = new_correlation,
         lanes: Sequence[Lane] = (),
-        keys: KeyStore | None = None,
+        keys: "KeyStore | None" = None,
     ) -> None:
         arguments.one_of("unknown", unknown, ("warn", "skip", "raise"))
         if not callable(correlator):
             raise ValidationError(f"correlator must be a function that generates ids, not {type(correlator).__name__}")
         if (wrong := unplain(correlator)) is not None:
             raise ValidationError(f"correlator is called and not awaited, but {wrong}; write it as a plain `def`")
-        vault = None if keys is None else Vault(keys)
-        components = (*components, Forgetting) if keys is not None else components
+        vault, components = (None, components) if keys is None else _sealing(keys, components)
         opened, self._owned = open_store(store)
         self._actor: Actor | None = None
         self._expected: int | None = None
@@ -470,11 +469,13 @@ class Act(Schedules, Reacts, Exchanges):
         Raises:
             ValidationError: a field cannot be looked up.
         """
+        from act_fast._app.forgetting import look_up
+
         return look_up(self._engine, event, values)
 
     def forget(
         self, subject: str | int | UUID, *, reason: str, also: Sequence[str | os.PathLike[str]] = ()
-    ) -> ForgetReport:
+    ) -> "ForgetReport":
         """Destroy the key of a subject, so that nothing sealed for it can ever be read again, wherever it is.
 
         Its personal fields read as `FORGOTTEN` from then on, in SQL as NULL. `SubjectForgotten` is appended once. Then
@@ -490,6 +491,8 @@ class Act(Schedules, Reacts, Exchanges):
             KeyStoreError: the key could not be destroyed. Do it again.
             StoreError: the key is destroyed, but the store could not be read or appended to. Do it again.
         """
+        from act_fast._app.forgetting import forget
+
         sealed = (each for each in self._program.catalog().reactions if any(map(known_wire, each.events)))
         return forget(self._engine, subject, reason, also, self._actor, [each.name for each in sealed])
 
@@ -611,3 +614,11 @@ class Act(Schedules, Reacts, Exchanges):
 def _check_no_stream(verb: str, stream: object) -> None:
     if stream is not None:
         raise ValidationError(f"{verb} takes no stream beside a view, since that names its tag")
+
+
+def _sealing(keys: "KeyStore", components: tuple[Component, ...]) -> "tuple[Vault, tuple[Component, ...]]":
+    """What an app with keys has besides: most have none, and are spared the imports."""
+    from act_fast._app.forgetting import Forgetting
+    from act_fast._privacy.vault import Vault
+
+    return Vault(keys), (*components, Forgetting)

@@ -18,7 +18,6 @@ from act_fast._app.async_exchange_verbs import AsyncExchanges
 from act_fast._app.async_reaction_verbs import AsyncReacts
 from act_fast._app.async_timer_verbs import AsyncSchedules
 from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction
-from act_fast._app.forgetting import ForgetReport
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
 from act_fast._events.committed import Committed
@@ -28,7 +27,6 @@ from act_fast._events.event import Event
 from act_fast._events.meta import Actor
 from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
-from act_fast._privacy.key_store import KeyStore
 from act_fast._reactions.lane import Lane
 from act_fast._reactions.reports import Acked, Blocked, Claimed, Settled
 from act_fast._rows import Progress
@@ -44,6 +42,9 @@ from act_fast.stores.conditions import Conditions, spelled_out
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
+
+    from act_fast._app.forgetting import ForgetReport
+    from act_fast._privacy.key_store import KeyStore
 
 __all__ = ["AsyncAct"]
 
@@ -92,7 +93,7 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges):
         cache_max: int = 10_000,
         correlator: Callable[[], str] = new_correlation,
         lanes: Sequence[Lane] = (),
-        keys: KeyStore | None = None,
+        keys: "KeyStore | None" = None,
         threads_max: int = 32,
     ) -> None:
         if isinstance(store, Act):
@@ -278,7 +279,7 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges):
 
     async def forget(
         self, subject: str | int | UUID, *, reason: str, also: Sequence[str | os.PathLike[str]] = ()
-    ) -> ForgetReport:
+    ) -> "ForgetReport":
         """`Act.forget`, awaited."""
         return await self._long.run(self._app.forget, subject, reason=reason, also=also)
 

@@ -1,8 +1,6 @@
 """Deciding once: what is asked under a key, and what was the answer the first time."""
 
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
@@ -56,6 +54,9 @@ class Once:
         if sealer is not None:
             self.digest = sealer.lookup(b"$once", encoded)[: 2 * _DIGEST_BYTES]
             return
+        from base64 import urlsafe_b64encode
+        from hashlib import blake2b  # both of no use where no keys are
+
         self.digest = urlsafe_b64encode(blake2b(encoded, digest_size=_DIGEST_BYTES).digest()).decode()
 
     def check_new(self) -> None:

@@ -27,7 +27,6 @@ from act_fast._model.model import Model
 from act_fast._model.personal_checks import kept_in_clear
 from act_fast._model.registry import Registry
 from act_fast._model.view_model import view_model
-from act_fast._privacy.vault import Vault
 from act_fast._rows import Progress
 from act_fast._runtime.backoff import Backoff
 from act_fast._runtime.forks import tell_in_child
@@ -51,6 +50,7 @@ from act_fast.stores.port import Store
 from act_fast.stores.values import Append
 
 if TYPE_CHECKING:
+    from act_fast._privacy.vault import Vault
     from act_fast._sql.library import Library
 
 __all__ = ["Engine"]
@@ -99,10 +99,10 @@ class Engine:
         unknown: Unknown,
         cache_max: int,
         correlator: Callable[[], str],
-        vault: Vault | None = None,
+        vault: "Vault | None" = None,
     ) -> None:
         self.store = store
-        self.vault = vault
+        self.vault: Vault | None = vault
         self.registry = Registry(components, unknown, vault)
         self.views: WeakKeyDictionary[type[View], Model[Any]] = WeakKeyDictionary()
         self.observers = Observers()
