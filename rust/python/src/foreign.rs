@@ -35,7 +35,7 @@ pub(crate) fn check_commit(parts: &Bound<'_, PyAny>, meta: &[u8], payload_max_by
 /// Refuse what can be no versions of streams, each (stream, version), and no conditions, each (items, after).
 #[pyfunction]
 pub(crate) fn check_guards(versions: &Bound<'_, PyAny>, conditions: &Bound<'_, PyAny>) -> PyResult<()> {
-    OwnGuards::new(Some(versions), Some(conditions))?.lent(|guards| foreign::check_guards(guards)).map_err(raised)
+    OwnGuards::new(Some(versions), Some(conditions))?.lent(foreign::check_guards).map_err(raised)
 }
 
 /// Refuse what cannot be a name; `what` is the word for it.
