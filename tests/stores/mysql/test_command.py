@@ -9,6 +9,7 @@ import pytest
 
 from act_fast import LogStore, Meta
 from act_fast.stores.mysql.store import MySqlStore
+from tests.stores.mysql.stores import without_tags
 from tests.support.mariadb import MariaDbServer
 
 COMMAND = Path(sys.executable).with_name("act-fast")
@@ -80,5 +81,8 @@ def test_the_tables_are_made_and_upgraded_by_a_command(mariadb_url: str) -> None
     assert run("store", "upgrade", mariadb_url).stderr.count("act-fast store init") == 1
     for _ in range(2):
         assert run("store", "init", mariadb_url).stdout == "the store is there, with 0 events\n"
-    assert run("store", "upgrade", mariadb_url).stdout == "the tables already have format 1\n"
+    assert run("store", "upgrade", mariadb_url).stdout == "the tables already have format 2\n"
+    without_tags(mariadb_url)
+    assert "run `act-fast store upgrade ADDRESS`" in run("events", mariadb_url).stderr
+    assert run("store", "upgrade", mariadb_url).stdout == "upgraded from format 1 to 2\n"
     assert run("events", mariadb_url).returncode == 0

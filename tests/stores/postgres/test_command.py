@@ -11,6 +11,7 @@ import pytest
 from act_fast import Act, Committed, LogStore, Meta, ValidationError
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
+from tests.stores.postgres.stores import without_tags
 from tests.support.bank import Deposited
 from tests.support.servers import PostgresServer
 
@@ -170,5 +171,8 @@ def test_the_tables_are_made_and_upgraded_by_a_command(postgres_url: str) -> Non
     assert run("store", "upgrade", postgres_url).stderr.count("act-fast store init") == 1
     for _ in range(2):
         assert run("store", "init", postgres_url).stdout == "the store is there, with 0 events\n"
-    assert run("store", "upgrade", postgres_url).stdout == "the tables already have format 1\n"
+    assert run("store", "upgrade", postgres_url).stdout == "the tables already have format 2\n"
+    without_tags(postgres_url)
+    assert "run `act-fast store upgrade ADDRESS`" in run("events", postgres_url).stderr
+    assert run("store", "upgrade", postgres_url).stdout == "upgraded from format 1 to 2\n"
     assert run("events", postgres_url).returncode == 0
