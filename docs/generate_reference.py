@@ -47,6 +47,7 @@ PAGES: Final = [
         [
             *("Event", "State", "reducer", "Reducer", "action", "Action", "Call", "invariant", "Invariant", "Backoff"),
             *("upcast", "Upcast", "Tag", "TagKey", "View", "Seen", "at", "decision", "DecisionFunction", "Decided"),
+            *("Retire", "Retired"),
         ],
     ),
     Page(
@@ -95,6 +96,7 @@ PAGES: Final = [
                 "Compression",
                 "Columns",
             ),
+            *("Redacted", "Pruned", "PrunedPart"),
             *("Restored", "restore_path", "move", "Moved", "verify_path", "__version__"),
         ],
     ),
@@ -104,6 +106,7 @@ PAGES: Final = [
         [
             *("ActError", "ValidationError", "DecodeError", "DefinitionError", "InvariantError", "FoldError"),
             *("ConflictError", "ConcurrencyError", "ConditionError", "KeyReusedError", "StreamClosedError"),
+            "PrunedError",
             *("SubjectForgottenError", "SealError", "KeyMissingError", "KeyStoreError"),
             *("NonRetryableError", "RetryAfterError", "MissingExtraError", "WebhookError"),
             *("StoreError", "StoreClosedError"),

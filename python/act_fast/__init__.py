@@ -60,6 +60,7 @@ from act_fast.errors import (
     NonRetryableError,
     NotDurableError,
     OutcomeUnknownError,
+    PrunedError,
     RecordTooLargeError,
     RestoreError,
     RetryAfterError,
@@ -89,6 +90,9 @@ from act_fast.stores.values import (
     Moved,
     NewEvent,
     Problem,
+    Pruned,
+    PrunedPart,
+    Redacted,
     Restored,
     StoredSnapshot,
     StoreStats,
@@ -101,6 +105,7 @@ if TYPE_CHECKING:
     from act_fast._app.connect import connect
     from act_fast._app.forgetting import ForgetReport, Forgetting, SubjectForgotten
     from act_fast._app.moving import move
+    from act_fast._app.retiring import Retired
     from act_fast._privacy.file_keys import FileKeyStore
     from act_fast._privacy.key_store import KeyRecord, KeyStore, Rotated
     from act_fast._privacy.master_key import LocalMasterKey, MasterKey
@@ -109,6 +114,7 @@ if TYPE_CHECKING:
     from act_fast._projections.sql_projection import SqlProjection
     from act_fast._projections.state_projection import StateProjection
     from act_fast._sql.connection import Connection
+    from act_fast._states.retire import Retire
     from act_fast._timers.timer import Timer
     from act_fast.stores.log.offline import restore_path, verify_path
 
@@ -187,13 +193,19 @@ __all__ = [
     "Problem",
     "Progress",
     "Projection",
+    "Pruned",
+    "PrunedError",
+    "PrunedPart",
     "Query",
     "QueryItem",
     "Ran",
     "RecordTooLargeError",
+    "Redacted",
     "Reducer",
     "RestoreError",
     "Restored",
+    "Retire",
+    "Retired",
     "RetryAfterError",
     "Rotated",
     "SealError",
@@ -259,6 +271,8 @@ __all__ = [
 ]
 
 _LATER: Final = {
+    "Retire": "act_fast._states.retire",
+    "Retired": "act_fast._app.retiring",
     "AsyncAct": "act_fast._app.async_act",
     "Connection": "act_fast._sql.connection",
     "FileKeyStore": "act_fast._privacy.file_keys",

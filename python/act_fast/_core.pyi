@@ -13,7 +13,10 @@ from act_fast._rows import (
     Progress,
     Proposal,
     ProposedPart,
+    PrunableRow,
+    PruningRow,
     RecordRow,
+    RewrittenRow,
     Row,
     StreamRow,
     TargetTally,
@@ -465,6 +468,23 @@ class Log:
 
     def restoring(self) -> Restoring:
         """Begin to make the successor of this store, which must have been released."""
+
+    def redact(
+        self,
+        replaced: Sequence[tuple[int, bytes, bytes]],
+        note: tuple[str, str, bytes, bytes],
+        progress: Progress | None = None,
+    ) -> RewrittenRow:
+        """Replace payloads, each (position, what it is, what it becomes), in this store, which must have been released.
+        `note`: stream, name, data and meta of the event that tells of it."""
+
+    def prune(
+        self, what: PruningRow, note: tuple[str, str, bytes], progress: Progress | None = None
+    ) -> tuple[PrunableRow, RewrittenRow] | None:
+        """Empty what lies below closings in this store, which must have been released. None: there was nothing."""
+
+    def prunable(self, what: PruningRow, progress: Progress | None = None) -> PrunableRow:
+        """What there is to prune."""
 
     def release(self, let_go: Callable[[], object]) -> None:
         """Let go of the store, to open it again later: as closing does, but waiting until nobody uses this handle.

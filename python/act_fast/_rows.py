@@ -42,6 +42,15 @@ JoinedRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes, str | N
 RecordRow: TypeAlias = tuple[int, str, bytes, int, int, bytes]
 """a record of an ordered log: place, kind, session, its number in the session, the log's time in ms since 1970, body"""
 
+RewrittenRow: TypeAlias = tuple[int, int, int, int, int]
+"""a log that was rewritten: events changed, snapshots left out, bytes before, bytes after, where that is told"""
+
+PruningRow: TypeAlias = tuple[Sequence[str], str | None, int | None]
+"""what may be pruned: names of events that hold a state, pattern of streams, the last position"""
+
+PrunableRow: TypeAlias = tuple[list[tuple[str, int, int]], int, int, int]
+"""what there is to prune: event names with events and bytes, streams, position of the last, tagged events that stay"""
+
 Progress: TypeAlias = Callable[[int, int], object]
 """called now and then with (done, in all); the verb's documentation says what is counted: bytes, events, positions or
 rows

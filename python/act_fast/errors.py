@@ -26,6 +26,7 @@ __all__ = [
     "NonRetryableError",
     "NotDurableError",
     "OutcomeUnknownError",
+    "PrunedError",
     "RecordTooLargeError",
     "RestoreError",
     "RetryAfterError",
@@ -222,6 +223,26 @@ class KeyMissingError(SealError):
 
 class KeyStoreError(ActError):
     """A key store cannot be opened, read or written, or has another master key."""
+
+
+class PrunedError(ActError):
+    """A state was asked for as it was before its stream's books were closed, and those events were pruned.
+
+    Attributes:
+        stream: the stream.
+        version: the version of an event that would be needed, and whose data is gone.
+        begins: the first version that a state can be read at; 0 if there is none.
+    """
+
+    def __init__(self, stream: str, version: int, begins: int) -> None:
+        super().__init__(stream, version, begins)
+        self.stream = stream
+        self.version = version
+        self.begins = begins
+
+    def __str__(self) -> str:
+        then = f"its states can be read from version {self.begins} on" if self.begins else "nothing holds its state"
+        return f"version {self.version} of stream {self.stream!r} was pruned; {then}"
 
 
 class NonRetryableError(ActError):

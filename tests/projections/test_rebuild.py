@@ -413,7 +413,7 @@ def test_a_log_that_is_replaced_between_two_rounds_of_a_rebuild_ends_it(tmp_path
             if position == head:
                 store.restore(tmp_path / "bank.jsonl")
 
-        with pytest.raises(StoreClosedError, match="replaced by a restored one"):
+        with pytest.raises(StoreClosedError, match="replaced by a restored or rewritten one"):
             app.rebuild(balances, progress=restore)
         assert balances.rows == {"a": 1, "b": 1}
         assert not list(app.blocked())
@@ -429,7 +429,7 @@ def test_a_log_that_is_replaced_in_the_middle_of_a_rebuild_ends_it(tmp_path: Pat
         def restore(position: int, head: int) -> None:
             store.restore(tmp_path / "bank.jsonl")
 
-        with pytest.raises(StoreClosedError, match="replaced by a restored one"):
+        with pytest.raises(StoreClosedError, match="replaced by a restored or rewritten one"):
             app.rebuild(balances, progress=restore)
         assert balances.rows == {"a": 600, "b": 600}
         assert not list(app.blocked())

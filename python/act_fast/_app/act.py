@@ -13,6 +13,7 @@ from act_fast._app.address import Address, open_store
 from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction, decide
 from act_fast._app.do_many import do_many
 from act_fast._app.exchange_verbs import Exchanges
+from act_fast._app.keeping_verbs import Keeps
 from act_fast._app.reaction_verbs import Reacts
 from act_fast._app.slice import Component
 from act_fast._app.telemetry import engine_class
@@ -60,7 +61,7 @@ E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., object])
 
 
-class Act(Schedules, Reacts, Exchanges):
+class Act(Schedules, Reacts, Exchanges, Keeps):
     """An app: a store, and the states whose events are in it. Any number of threads may use it at once.
 
         app = Act("bank.act", Account)
@@ -407,18 +408,6 @@ class Act(Schedules, Reacts, Exchanges):
             StreamClosedError: the stream is closed, so there will be no later events.
         """
         return self._engine.save(state, stream)
-
-    def close_stream(self, state: type[S], stream: str) -> Snapshot[S]:
-        """End a stream: you can load it as before, but it takes no more events. Closing it again does nothing.
-
-        It stays closed for good. If you append to it through the store itself, those events are folded like any other,
-        but `do` still refuses.
-
-        Raises:
-            ConcurrencyError: something else was appended at the same moment, or the stream is not at the version that
-                `expecting` named. Nothing was closed.
-        """
-        return self._engine.close_stream(state, stream, self._actor, self._expected)
 
     @overload
     def query(

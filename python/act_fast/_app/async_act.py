@@ -15,6 +15,7 @@ from uuid import UUID
 from act_fast._app.act import Act
 from act_fast._app.address import Address
 from act_fast._app.async_exchange_verbs import AsyncExchanges
+from act_fast._app.async_keeping_verbs import AsyncKeeps
 from act_fast._app.async_reaction_verbs import AsyncReacts
 from act_fast._app.async_timer_verbs import AsyncSchedules
 from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction
@@ -60,7 +61,7 @@ _PAGE = 100
 _LONG_MAX = 1000
 
 
-class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges):
+class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges, AsyncKeeps):
     """An `Act` whose verbs are awaited.
 
     The `Act` inside does the work, on threads, so neither a flush nor a long replay blocks the event loop. Cancelling a
@@ -234,10 +235,6 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges):
     async def snapshot(self, state: type[S], stream: str) -> Snapshot[S]:
         """`Act.snapshot`, awaited."""
         return await self._threads.run(self._app.snapshot, state, stream)
-
-    async def close_stream(self, state: type[S], stream: str) -> Snapshot[S]:
-        """`Act.close_stream`, awaited."""
-        return await self._threads.run(self._app.close_stream, state, stream)
 
     @overload
     def query(

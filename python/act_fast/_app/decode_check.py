@@ -8,6 +8,7 @@ from act_fast._app.act import Act
 from act_fast._app.async_act import AsyncAct
 from act_fast._events.codec import Codec
 from act_fast._events.committed import Committed
+from act_fast._events.gone import GONE
 from act_fast._rows import Progress
 from act_fast._timers.facts import is_own
 from act_fast.errors import ValidationError
@@ -89,7 +90,8 @@ def check(
     for each in store.query(before=head + 1):
         tally = found.setdefault(each.name, Tally())
         tally.events += 1
-        if not is_own(each.name) and not (skip_unknown and each.name not in codec.decoders):
+        known = is_own(each.name) or each.data in GONE
+        if not known and not (skip_unknown and each.name not in codec.decoders):
             try:
                 codec.decode(each.name, each.data)
             except Exception as error:  # an upcaster may raise anything

@@ -16,7 +16,8 @@ from act_fast._checks import arguments
 from act_fast._checks.plain_code import called, discard, is_unrun
 from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient, Here, ambient, deciding
-from act_fast._events.event import CLOSED, Event
+from act_fast._events.event import Event
+from act_fast._events.gone import CLOSED, GONE, RESTARTED
 from act_fast._events.meta import ActionCause, Actor, Causation, Meta, decode_meta, encode_meta
 from act_fast._loading.by_tag import EventAt, load_view, view_history
 from act_fast._loading.cache import Cache, Entry
@@ -337,8 +338,37 @@ class Engine:
         here = ambient.get() or _nobody
         place = f"{model.definition.name}.{CLOSED}"
         meta = self._meta(place, stream, here, here.actor if actor is None else actor)
-        done = loader.append(stream, [(CLOSED, b"{}")], loaded.entry.version, meta)
+        done = loader.append(stream, [(CLOSED, model.held(loaded.entry.state))], loaded.entry.version, meta)
         after = Entry(loaded.entry.state, done.last_version, done.last_position, True)
+        loader.cache.put((model.definition.state, stream), after)
+        return self._finish(loader, model, stream, Loaded(after, loaded.replayed, loaded.cached), 1)
+
+    def restart_stream(
+        self,
+        state: type[S],
+        stream: str,
+        carry: Callable[[S], S] | None,
+        actor: Actor | None,
+        expected: int | None,
+    ) -> Snapshot[S]:
+        """Append the event that holds the state, and from which folding goes on."""
+        if deciding.get() is not None:
+            raise _nested("restart_stream")
+        model = self.registry.model_of(state)
+        arguments.text("stream", stream)
+        loader = self.current()
+        loaded = loader.latest(model, stream)
+        entry = loaded.entry
+        if entry.closed:
+            raise StreamClosedError(stream)
+        _check_expected(stream, entry, expected)
+        if not entry.version:
+            raise ValidationError(f"stream {stream!r} has no events, so there is no state to go on from")
+        carried = _carried(model, carry, model.copy(entry.state))
+        here = ambient.get() or _nobody
+        meta = self._meta(f"{model.definition.name}.{RESTARTED}", stream, here, here.actor if actor is None else actor)
+        done = loader.append(stream, [(RESTARTED, model.held(carried))], entry.version, meta)
+        after = Entry(carried, done.last_version, done.last_position, False)
         loader.cache.put((model.definition.state, stream), after)
         return self._finish(loader, model, stream, Loaded(after, loaded.replayed, loaded.cached), 1)
 
@@ -347,7 +377,26 @@ class Engine:
         check_names(conditions.keys() - {"limit", "backwards"})
         codec = self.registry.codec
         names = [*codec.classes] if events is None else self.names_of(events)
-        return (codec.committed(each) for each in self.store.query(names=names, **conditions))
+        return self._there(self.store.query(names=names, **conditions), names, conditions)
+
+    def _there(
+        self, found: Iterator[Committed[bytes]], names: Sequence[str], conditions: dict[str, Any]
+    ) -> Iterator[Committed[Event]]:
+        """What was found, without those whose data is gone; these do not count as far as there is a limit."""
+        committed, limit = self.registry.codec.committed, conditions.get("limit")
+        beyond = "before" if conditions.get("backwards") else "after"
+        while True:
+            looked, last = 0, 0
+            for each in found:
+                looked, last = looked + 1, each.position
+                if each.data in GONE:
+                    continue
+                yield committed(each)
+                limit = None if limit is None else limit - 1
+            if not limit or not last or looked < conditions["limit"]:
+                return
+            conditions |= {"limit": limit, beyond: last}
+            found = self.store.query(names=names, **conditions)
 
     def names_of(self, events: Sequence[type[Event]]) -> list[str]:
         """The names that events of some classes are stored under."""
@@ -561,6 +610,21 @@ def _nested(what: str) -> DefinitionError:
         f"{what} was called by {deciding.get()}, which may only fold or decide: return events from the action,"
         " or use a reaction for what follows from them"
     )
+
+
+def _carried(model: Model[S], carry: Callable[[S], S] | None, state: S) -> S:
+    """What becomes of a state when its stream's books are closed."""
+    if carry is None:
+        return state
+    found: object = carry(state)
+    kind = model.definition.state
+    if not isinstance(found, kind):
+        discard(found)
+        raise DefinitionError(
+            f"carry= returned {called(found)}, but folding goes on from a state: return an instance of {kind.__name__}"
+        )
+    copied: S = model.copy(found)
+    return copied
 
 
 def _check_expected(stream: str, entry: Entry[Any], expected: int | None) -> None:

@@ -19,10 +19,7 @@ from act_fast._events.upcast import Upcast, add_upcast
 from act_fast._rows import EventPair
 from act_fast.errors import DefinitionError, ValidationError
 
-__all__ = ["CLOSED", "Event", "EventMeta", "encode", "holds_floats", "known_tagging", "known_wire", "tagged"]
-
-CLOSED = "$closed"
-"""The stored name of the event that ends a stream. Names that begin with $ are the framework's own."""
+__all__ = ["Event", "EventMeta", "encode", "holds_floats", "known_tagging", "known_wire", "tagged"]
 
 _NAME_BYTES_MAX = 512
 _encode = msgspec.json.Encoder().encode

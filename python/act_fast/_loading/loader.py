@@ -11,15 +11,17 @@ import msgspec
 from act_fast._core import Appended
 from act_fast._events.codec import Codec
 from act_fast._events.committed import Committed
-from act_fast._events.event import CLOSED, Event
+from act_fast._events.event import Event
+from act_fast._events.gone import CLOSED
 from act_fast._events.meta import Meta, decode_meta
 from act_fast._loading.cache import Cache, Entry
+from act_fast._model.fold import PrunedEvent
 from act_fast._model.model import Model
 from act_fast._rows import EventPair
 from act_fast._runtime.logger import log
 from act_fast._runtime.observers import Observers
 from act_fast._states.state import State
-from act_fast.errors import ActError, DecodeError, DefinitionError, StoreClosedError
+from act_fast.errors import ActError, DecodeError, DefinitionError, PrunedError, StoreClosedError
 from act_fast.stores.capabilities import is_distant, log_mark_of, pinned_to_log
 from act_fast.stores.port import Store
 from act_fast.stores.rows import REPLACED, committed, pages_of, port_to
@@ -121,7 +123,8 @@ class Loader:
         """A stream's events from one version to another, both included, as far as the app knows them."""
         codec = self.codec
         pages = pages_of(self._port, stream, first - 1, last + 1)
-        return [codec.committed(committed(row)) for page in pages for row in page if row[3] in codec.decoders]
+        found = (committed(row) for page in pages for row in page if row[3] in codec.decoders)
+        return list(codec.committed_each(found))
 
     def meta_at(self, stream: str, version: int) -> Meta:
         """The meta of an event that is there."""
@@ -141,13 +144,26 @@ class Loader:
         return self.latest(model, stream) if end is None else self._before(model, stream, end)
 
     def history(self, model: Model[S], stream: str, after: int, before: int | None) -> Iterator[Entry[S]]:
-        """The state after each event, each a copy of its own."""
-        start = self._before(model, stream, after + 1).entry
-        state, closed = model.copy(start.state), start.closed
-        for page in pages_of(self._port, stream, start.version, before):
-            for row in page:
-                closed = model.rows(state, (row,)) or closed
-                yield Entry(model.copy(state), row[2], row[0], closed)
+        """The state after each event, each a copy of its own. Where events were pruned, it begins above them."""
+        try:
+            start = self._before(model, stream, after + 1).entry
+        except PrunedError as error:
+            start = Entry(model.make(), error.begins - 1, 0, False)
+        while True:
+            state, closed = model.copy(start.state), start.closed
+            try:
+                for page in pages_of(self._port, stream, start.version, before):
+                    for row in page:
+                        closed = model.rows(state, (row,)) or closed
+                        yield Entry(model.copy(state), row[2], row[0], closed)
+                return
+            except PrunedEvent as pruned:
+                from act_fast._loading.books import held_above
+
+                begins = next(held_above(self.store, stream, pruned.version), None)
+                if begins is None:
+                    raise PrunedError(stream, pruned.version, 0) from None
+                start = Entry(model.make(), begins.version - 1, 0, False)
 
     def _before(self, model: Model[S], stream: str, end: int) -> Loaded[S]:
         """The state just before version `end`. Leaves the cache as it is, which is for the states of today."""
@@ -194,9 +210,15 @@ class Loader:
         if first is None:
             return start
         state, closed, last = model.copy(start.state), start.closed, first[-1]
-        for page in chain((first,), pages):
-            closed = model.rows(state, page) or closed  # once closed it stays so, whatever the store took since
-            last = page[-1]
+        try:
+            for page in chain((first,), pages):
+                closed = model.rows(state, page) or closed  # once closed it stays so, whatever the store took since
+                last = page[-1]
+        except PrunedEvent as pruned:
+            from act_fast._loading.books import beginning
+
+            begins = beginning(self.store, stream, pruned.version, end)
+            return self._replay(model, stream, Entry(model.make(), begins - 1, 0, False), end)
         return Entry(state, last[2], last[0], closed)
 
     def _warn(self, model: Model[S], stream: str, version: int, why: str) -> None:

@@ -8,8 +8,10 @@ import msgspec
 
 from act_fast._core import Declaration, Group
 from act_fast._events.context import deciding
-from act_fast._events.event import CLOSED
+from act_fast._events.gone import CLOSED, GONE
 from act_fast._events.sealing import wire_of
+from act_fast._loading.books import beginning, closed_books
+from act_fast._model.fold import PrunedEvent
 from act_fast._model.model import Model
 from act_fast._rows import Row
 from act_fast._states.state import State
@@ -98,6 +100,7 @@ class Folding(Generic[S]):
         if replayer is None:
             yield from map(of_states, self._one_by_one())
             return
+        books = closed_books(self._store)
         for group, states in self._groups(replayer):
             for start in range(0, len(group), _PAGE_STREAMS):
                 end = start + _PAGE_STREAMS
@@ -106,8 +109,19 @@ class Folding(Generic[S]):
                     page = of_rows(row for row in rows if row is not None)
                 else:
                     page = of_states(_standing(group, states, start, end))
+                if books:
+                    page = [one for each in page for one in self._from_books(each, books, of_states)]
                 if page:
                     yield page
+
+    def _from_books(
+        self, folded: Folded[T], books: frozenset[str], of_states: Callable[[list[Folded[S]]], list[Folded[T]]]
+    ) -> list[Folded[T]]:
+        """The same, folded one by one where the stream's books were closed: from the state that was held there."""
+        if folded.stream not in books:
+            return [folded]
+        found = self.stream(folded.stream)
+        return [] if found is None else of_states([found])
 
     def stream(self, stream: str) -> Folded[S] | None:
         """The state of one stream; None when it has no event of the model's."""
@@ -168,22 +182,26 @@ class Folding(Generic[S]):
             rest = iter(data)
             failed: Exception | None = None
             before = deciding.get()
-            try:
-                deciding.set(f"a reducer of {model.definition.name}")
-                for slot, number, each in zip(slots, numbers, rest, strict=True):
-                    state = states[slot]
-                    if state is None:
-                        state = states[slot] = make()
-                    decode, reduce = steps[number]
-                    if reduce(state, decode(each)) is not None:
-                        model.returned(names[number])
-            except Exception as error:
-                failed = error
-            finally:
-                deciding.set(before)
-            if failed is not None:
-                at = len(data) - length_hint(rest) - 1
-                raise self._failure(failed, group.place(at), names[numbers[at]], data[at])
+            at = 0
+            while at < len(data):
+                try:
+                    deciding.set(f"a reducer of {model.definition.name}")
+                    for slot, number, each in zip(slots[at:], numbers[at:], rest, strict=True):
+                        state = states[slot]
+                        if state is None:
+                            state = states[slot] = make()
+                        decode, reduce = steps[number]
+                        if reduce(state, decode(each)) is not None:
+                            model.returned(names[number])
+                    at = len(data)
+                except Exception as error:
+                    failed = error
+                    at = len(data) - length_hint(rest)
+                finally:
+                    deciding.set(before)
+                if failed is not None and data[at - 1] not in GONE:
+                    raise self._failure(failed, group.place(at - 1), names[numbers[at - 1]], data[at - 1])
+                failed = None
             self._events += len(data)
             told(self._events)
         return states
@@ -213,10 +231,19 @@ class Folding(Generic[S]):
             yield page
 
     def _stream(self, port: Any, stream: str, whole: list[Row] | None = None) -> Folded[S] | None:
+        try:
+            return self._folded(port, stream, 0, whole)
+        except PrunedEvent as pruned:
+            begins = beginning(self._store, stream, pruned.version, cut=self._cut)
+        return self._folded(port, stream, begins - 1, None, known=True)
+
+    def _folded(
+        self, port: Any, stream: str, after: int, whole: list[Row] | None, *, known: bool = False
+    ) -> Folded[S] | None:
         model, state, closed = self._model, self._model.make(), False
-        known, last = False, None
+        last = None
         strangers: list[Row] = []
-        for page in pages_of(port, stream, 0, None) if whole is None else [whole]:
+        for page in pages_of(port, stream, after, None) if whole is None else [whole]:
             rows = [row for row in page if row[0] <= self._cut]
             ours = sum(row[3] in model.steps for row in rows)
             known = known or ours > 0

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias, TypeVar
 
 import msgspec
 
+from act_fast._checks.msgspec_errors import misfit
 from act_fast._events.codec import Codec, Decode, undecodable
 from act_fast._events.context import deciding
-from act_fast._events.event import CLOSED, Event, holds_floats
+from act_fast._events.event import Event, holds_floats
+from act_fast._events.gone import BOOKS, CLOSED, GONE, PRUNED, held_state
 from act_fast._model.copier import Copier, copier_of
 from act_fast._rows import Row
 from act_fast._runtime.logger import log
@@ -17,12 +19,20 @@ from act_fast.errors import DecodeError, DefinitionError, FoldError
 if TYPE_CHECKING:
     from act_fast._states.state import State
 
-__all__ = ["Fold", "Unknown"]
+__all__ = ["Fold", "PrunedEvent", "Unknown"]
 
 S = TypeVar("S", bound="State")
 
 Unknown: TypeAlias = Literal["warn", "skip", "raise"]
 """What to do with an event in a stream that the state does not know."""
+
+
+class PrunedEvent(Exception):
+    """There is an event that was pruned."""
+
+    def __init__(self, stream: str, version: int) -> None:
+        self.stream = stream
+        self.version = version
 
 
 class Fold(Generic[S]):
@@ -54,36 +64,80 @@ class Fold(Generic[S]):
         }
         self.floating: frozenset[type[Event]] = frozenset(filter(holds_floats, definition.reducers))
         self.codec = codec
+        self.decode_state: Callable[[msgspec.Raw], S] = msgspec.json.Decoder(definition.state).decode
         self._unknown = unknown
         self._reducers = f"a reducer of {definition.name}"
         self._warned: set[str] = set()
 
     def rows(self, state: S, rows: Iterable[Row]) -> bool:
-        """Fold rows into `state`, in place, and say whether one of them closed the stream."""
+        """Fold rows into `state`, in place, and say whether one of them closed the stream.
+
+        An event that was redacted as a whole is passed over, as if it had no say.
+
+        Raises:
+            PrunedEvent: one was pruned, so only an event above it that holds a state can say what the state is.
+        """
         steps = self.steps
         closed = False
         row: Row | None = None
         before = deciding.get()
-        try:
-            deciding.set(self._reducers)
-            for row in rows:
-                step = steps.get(row[3])
-                if step is None:
-                    closed = self.stranger(row[1], row[2], row[3]) or closed
+        rest = iter(rows)
+        while True:
+            try:
+                deciding.set(self._reducers)
+                for row in rest:
+                    step = steps.get(row[3])
+                    if step is None:
+                        closed = self._passed(state, row) or closed
+                        continue
+                    decode, reduce = step
+                    if reduce(state, decode(row[5])) is not None:
+                        self.returned(row[3])
+                return closed
+            except Exception as error:
+                if row is None:
+                    raise
+                if row[5] in GONE:
+                    if row[5] == PRUNED:
+                        raise PrunedEvent(row[1], row[2]) from None
                     continue
-                decode, reduce = step
-                if reduce(state, decode(row[5])) is not None:
-                    self.returned(row[3])
-        except Exception as error:
-            if row is None:
-                raise
-            meant = self.meaning(error, row)
-            if meant is error:
-                raise
-            raise meant from None
-        finally:
-            deciding.set(before)
-        return closed
+                meant = self.meaning(error, row)
+                if meant is error:
+                    raise
+                raise meant from None
+            finally:
+                deciding.set(before)
+
+    def _passed(self, state: S, row: Row) -> bool:
+        """Take an event that no reducer folds, and say whether it closed the stream."""
+        name, data = row[3], row[5]
+        if name in BOOKS:
+            if data == PRUNED:
+                raise PrunedEvent(row[1], row[2])
+            self.take_over(state, data, row[1], row[2])
+            return name == CLOSED
+        return self.stranger(row[1], row[2], name)
+
+    def take_over(self, state: S, data: bytes, stream: str, version: int) -> bool:
+        """Let a state become the one that an event holds; whether it holds any.
+
+        Raises:
+            DecodeError: it does not decode as a state of today.
+        """
+        held = held_state(data)
+        if held is None:
+            return False
+        try:
+            found = self.decode_state(held)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            what, path = misfit(error, self.definition.state) if isinstance(error, msgspec.MsgspecError) else ("", "")
+            raise DecodeError(
+                f"the state that version {version} of stream {stream!r} holds does not decode as"
+                f" {self.definition.name}: {f'field {path!r}: ' if path else ''}{what}; give new fields a default"
+            ) from None
+        for name in found.__struct_fields__:
+            setattr(state, name, getattr(found, name))
+        return True
 
     def events(self, state: S, stream: str, version: int, events: Iterable[Event]) -> None:
         """Fold events that are about to be appended after `version` into `state`, in place."""
@@ -106,7 +160,7 @@ class Fold(Generic[S]):
 
     def stranger(self, stream: str, version: int, name: str) -> bool:
         """Pass over an event that nothing folds, as the app's policy says, and say whether it closed the stream."""
-        if name == CLOSED or self._unknown == "skip":
+        if name in BOOKS or self._unknown == "skip":
             return name == CLOSED
         state = self.definition.name
         found = f"version {version} of stream {stream!r} is stored as {name!r}, which {state} does not know"

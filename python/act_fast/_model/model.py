@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from act_fast._core import Declaration
 from act_fast._events.codec import Codec
+from act_fast._events.gone import state_event
 from act_fast._model.core_spec import declaration_of
 from act_fast._model.fold import Fold, Unknown
 from act_fast._model.snapshot_codec import StateCodec
@@ -22,6 +23,15 @@ class Model(Fold[S]):
     def __init__(self, definition: Definition[S], codec: Codec, unknown: Unknown) -> None:
         super().__init__(definition, codec, unknown)
         self.stored: StateCodec[S] = StateCodec(definition, list(self.steps), codec.sealer)
+        self.decode_state = self.stored.decode_plain
+
+    def held(self, state: S) -> bytes:
+        """The data of an event that holds a state.
+
+        Raises:
+            DefinitionError: it cannot be stored as JSON, or comes back as something else.
+        """
+        return state_event(self.stored.plain(state))
 
     @cached_property
     def declaration(self) -> Declaration | None:

@@ -67,6 +67,14 @@ class StateCodec(Generic[S]):
             DefinitionError: the reducers have put something in it that is not JSON, or that comes back as something
                 else.
         """
+        return self._encode(_Stored(self.mark, self.plain(state)))
+
+    def plain(self, state: S) -> msgspec.Raw:
+        """A state as JSON.
+
+        Raises:
+            DefinitionError: as `encode`.
+        """
         name = self._definition.name
         if self.refused is not None:
             raise DefinitionError(f"no snapshots of {name} are stored: {self.refused}")
@@ -84,7 +92,7 @@ class StateCodec(Generic[S]):
                 f"a state of {name} cannot be stored: {changed} from JSON; let the field's type say what it holds, or"
                 " the reducer put there what JSON has"
             )
-        return self._encode(_Stored(self.mark, msgspec.Raw(data)))
+        return msgspec.Raw(data)
 
     def decode(self, data: bytes) -> S:
         """The state in a snapshot's bytes.
@@ -96,12 +104,16 @@ class StateCodec(Generic[S]):
             stored = self._decode(data)
             if stored.mark != self.mark:
                 raise DecodeError("it was folded by other definitions of the state")
-            if self._wire is not None:
-                found: S = self._wire.opened(bytes(stored.state), self._name, self._sealer)
-                return found
-            return self._decode_state(stored.state)
+            return self.decode_plain(stored.state)
         except msgspec.MsgspecError:
             raise DecodeError("it does not decode") from None
+
+    def decode_plain(self, data: msgspec.Raw) -> S:
+        """The state that some JSON stands for, its personal values opened."""
+        if self._wire is not None:
+            found: S = self._wire.opened(bytes(data), self._name, self._sealer)
+            return found
+        return self._decode_state(data)
 
     def _written(self, state: S) -> tuple[bytes, S]:
         """A state's JSON, its personal values sealed, and the state as it comes back."""

@@ -6,6 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from act_fast._events.committed import Committed
+from act_fast._events.gone import GONE
 from act_fast._reactions.skipped import left_out
 from act_fast._workers.runner import Program
 from act_fast.stores.capabilities import pinned_to_log, positions_in, store_id_of
@@ -108,6 +109,8 @@ class Origin:
         while rows := list(islice((row for row in found if row.position not in skipped), _PAGE_EVENTS)):
             page: list[Committed[Any]] = []
             for row in rows:
+                if row.data in GONE:
+                    continue
                 try:
                     page.append(self._codec.committed(row))
                 except Exception as error:
@@ -122,7 +125,7 @@ class Origin:
             return []
         wanted = {event.position for event in events}
         found = self._query(self.names, events[0].position - 1, events[-1].position + 1, None)
-        return [self._codec.committed(row) for row in found if row.position in wanted]
+        return list(self._codec.committed_each(row for row in found if row.position in wanted))
 
     def _query(
         self, names: Iterable[str], after: int, before: int | None, limit: int | None

@@ -160,8 +160,8 @@ def pages_between(
     conditions: Conditions = {**conditions_of(projection.source, projection.tags), "after": after, "before": upto + 1}
     found = store.query(names=names, **conditions)
     skipped = left_out(program.port(), projection.name)
-    kept = (each for each in found if each.position not in skipped)
-    while page := [codec.committed(each) for each in islice(kept, _PAGE_EVENTS)]:
+    kept = codec.committed_each(each for each in found if each.position not in skipped)
+    while page := list(islice(kept, _PAGE_EVENTS)):
         yield page
 
 

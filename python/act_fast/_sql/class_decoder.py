@@ -7,6 +7,7 @@ import msgspec
 
 from act_fast._events.codec import Codec
 from act_fast._events.event import known_wire
+from act_fast._events.gone import GONE
 from act_fast._runtime.logger import log
 from act_fast.errors import DecodeError
 
@@ -25,6 +26,7 @@ class ClassDecoder:
 
     def __init__(self, codec: Codec, view: str, told: Told) -> None:
         self.failed = 0
+        self._gone = 0
         self._codec = codec
         self._view = view
         self._told = told
@@ -35,11 +37,14 @@ class ClassDecoder:
         return [self._one(name, data) for name, data in events]
 
     def ended(self, failed: int, /) -> None:
-        """So many events could not be read."""
-        self.failed = failed
-        self._told(self._view, failed)
+        """So many events could not be read. Those whose data is gone are no failures."""
+        self.failed, self._gone = max(failed - self._gone, 0), 0
+        if self.failed:
+            self._told(self._view, self.failed)
 
     def _one(self, name: str, data: bytes) -> bytes | str:
+        if data in GONE:
+            self._gone += 1
         try:
             event = self._codec.decode(name, data)
             wire = known_wire(type(event))

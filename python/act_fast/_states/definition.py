@@ -17,9 +17,10 @@ from act_fast._states.reducer import Reducer, events_of
 from act_fast.errors import DefinitionError
 
 if TYPE_CHECKING:
+    from act_fast._states.retire import Retire
     from act_fast._states.snapshot import Snapshot
 
-__all__ = ["Definition", "define"]
+__all__ = ["Definition", "define", "set_retire"]
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -43,6 +44,7 @@ class Definition(Generic[S]):
         snapshot_when: says of a new snapshot whether it is to be stored, or None.
         snapshot_version: what the author counts up when reducers change their mind.
         snapshots: whether any are stored without being asked for.
+        retire: when the books of a stream are closed, or None.
     """
 
     def __init__(self, state: type[S], name: str) -> None:
@@ -61,6 +63,7 @@ class Definition(Generic[S]):
         self.snapshot_when: Callable[[Snapshot[S]], bool] | None = None
         self.snapshot_version = 1
         self.snapshots = False
+        self.retire: Retire | None = None
 
 
 def define(
@@ -84,6 +87,19 @@ def define(
     _add_declared(definition)
     _check_replaced(definition)
     return definition
+
+
+def set_retire(definition: Definition[Any], given: "Retire | None") -> None:
+    """Take when streams are retired, or what a base says of that."""
+    if given is not None:
+        from act_fast._states.retire import Retire
+
+        if not isinstance(given, Retire):
+            where = definition.state.__qualname__
+            raise DefinitionError(f"{where}: retire= takes a Retire, not {type(given).__name__}")
+    definition.retire = given
+    for base in _bases(definition.state):
+        definition.retire = base.retire if definition.retire is None else definition.retire
 
 
 def _add_members(definition: Definition[Any], members: Mapping[str, Any], scope: Mapping[str, Any]) -> None:

@@ -16,18 +16,19 @@ from act_fast._events.event import Event
 from act_fast._events.fields import check_annotated, check_fields, declared, fields_with_hint, scope_of
 from act_fast._events.sealing import mask, wire_of
 from act_fast._states.action import Action
-from act_fast._states.definition import Definition, define
+from act_fast._states.definition import Definition, define, set_retire
 from act_fast._states.invariant import Invariant
 from act_fast._states.reducer import Reducer
 from act_fast.errors import DefinitionError
 
 if TYPE_CHECKING:
+    from act_fast._states.retire import Retire
     from act_fast._states.snapshot import Snapshot
 
 __all__ = ["State", "StateMeta"]
 
 
-_KEYWORDS: Final = ("name", "events", "snapshot_every", "snapshot_when", "snapshot_version")
+_KEYWORDS: Final = ("name", "events", "snapshot_every", "snapshot_when", "snapshot_version", "retire")
 
 
 class Members(dict[str, Any]):
@@ -68,6 +69,7 @@ class StateMeta(msgspec.StructMeta):
         snapshot_every: int | None = None,
         snapshot_when: "Callable[[Snapshot[Any]], bool] | None" = None,
         snapshot_version: int | None = None,
+        retire: "Retire | None" = None,
         **config: Any,
     ) -> "StateMeta":
         check_keywords(class_name, config, _KEYWORDS)
@@ -83,6 +85,7 @@ class StateMeta(msgspec.StructMeta):
         cls.__definition__ = define(  # type: ignore[attr-defined]
             cls, name, events, snapshot_every, snapshot_when, snapshot_version, {**scope, class_name: cls}, plan
         )
+        set_retire(cls.__definition__, retire)  # type: ignore[attr-defined]
         with suppress(NameError):
             if wire_of(cls) is not None:
                 mask(cls)
@@ -130,6 +133,7 @@ class State(msgspec.Struct, metaclass=StateMeta):
     * `snapshot_version=`: raise it when something outside your program's Python code, such as a library that a reducer
       calls, gives other results than before, so that older snapshots are not used. Changed fields, events, upcasters
       and reducers are detected without it.
+    * `retire=`: when the books of a stream are closed: a `Retire`.
 
     Subclasses inherit all of these, except for the name.
     """

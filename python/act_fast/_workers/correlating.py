@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from act_fast._checks.error_text import error_text
+from act_fast._events.gone import GONE
 from act_fast._reactions.catalog import Catalog
 from act_fast._reactions.reports import Blocked, Correlation
 from act_fast._reactions.template import check_target
@@ -47,6 +48,8 @@ def _find(catalog: Catalog, reaction: int, rows: Iterable[Row]) -> tuple[list[Fo
     place = f"to= of {catalog.reactions[reaction].place}"
     found: list[Found] = []
     for row in rows:
+        if row[5] in GONE:
+            continue
         try:
             event = decode(committed(row))
         except Exception as error:

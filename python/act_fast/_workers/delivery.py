@@ -15,6 +15,7 @@ from act_fast._checks.plain_code import called, discard, is_failure, is_unrun
 from act_fast._events.committed import Committed
 from act_fast._events.context import Reacting, ambient
 from act_fast._events.event import Event
+from act_fast._events.gone import GONE
 from act_fast._events.meta import Actor, Meta, decode_meta, meta_again
 from act_fast._events.sealing import without_personal
 from act_fast._reactions.partial_batch import Partly
@@ -35,6 +36,7 @@ Waiting: TypeAlias = Generator[tuple[Step, Any], Any, None]
 _clock: Final = time.monotonic
 _NOBODY: Final[set[int]] = set()
 _name: Final = itemgetter(3)
+_data: Final = itemgetter(5)
 _RETRY_AFTER_MAX_S: Final = 366 * 24 * 3600.0
 _BUSY_BACKOFF: Final = Backoff(first=0.01, factor=2.0, longest=5.0)
 
@@ -132,18 +134,18 @@ class Handling:
     def _all_taken(self, lease: Lease) -> bool:
         """Whether each reaction of a lease takes each of its events, as far as can be told at once."""
         takers, numbers = self.steps.takers, set(map(tuple, lease.reactions))
-        return all(
+        return GONE.isdisjoint(map(_data, lease.rows)) and all(
             takers.get(name, _NOBODY).issuperset(each) for name in set(map(_name, lease.rows)) for each in numbers
         )
 
     def _leave_out(self, lease: Lease) -> None:
-        """Leave out what was found for an older version of the code, which took events that it no longer takes."""
+        """Leave out what was found for an older version of the code, and what was pruned or redacted since."""
         takers, last = self.steps.takers, lease.rows[-1][0]
         taken = [
             (row, [number for number in numbers if number in takers.get(row[3], _NOBODY)])
             for row, numbers in zip(lease.rows, lease.reactions, strict=True)
         ]
-        kept = [each for each in taken if each[1]]
+        kept = [each for each in taken if each[1] and each[0][5] not in GONE]
         if not kept:
             lease.done = last
         if not kept or kept[0][0] is not lease.rows[0]:

@@ -43,6 +43,8 @@ COMMANDS = {
     "export": "export",
     "restore": "restore",
     "move": "move",
+    "redact": "redact",
+    "prune": "prune",
     "store": "store",
     "forget": "forget",
     "keys": "keys",

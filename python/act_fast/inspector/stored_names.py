@@ -7,6 +7,7 @@ import msgspec
 
 from act_fast._app.act import Act
 from act_fast._events.codec import Codec
+from act_fast._events.gone import GONE
 from act_fast.inspector.searching import Wanted, older
 from act_fast.stores.port import Store
 
@@ -56,6 +57,8 @@ def _looked_at(store: Store, codec: Codec | None, name: str, events: int, positi
     if time.monotonic() < until:
         for event in older(store, Wanted(names=[name]), position + 1, _SAMPLE).events:
             looked += 1
+            if event.data in GONE:
+                continue
             try:
                 codec.committed(event)
             except Exception as error:  # an upcaster may raise anything

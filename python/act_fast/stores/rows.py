@@ -16,7 +16,7 @@ from act_fast.stores.values import StreamInfo
 
 __all__ = ["REPLACED", "committed", "each_committed", "pages_of", "port_to", "stream_info"]
 
-REPLACED: Final = "the log was replaced by a restored one since this was begun; start again"
+REPLACED: Final = "the log was replaced by a restored or rewritten one since this was begun; start again"
 
 
 def stream_info(row: StreamRow) -> StreamInfo:

@@ -17,6 +17,9 @@ __all__ = [
     "Moved",
     "NewEvent",
     "Problem",
+    "Pruned",
+    "PrunedPart",
+    "Redacted",
     "Restored",
     "StoreStats",
     "StoredSnapshot",
@@ -159,6 +162,63 @@ class Exported(msgspec.Struct, frozen=True):
 
     path: str
     rows: int
+
+
+class Redacted(msgspec.Struct, frozen=True):
+    """What was redacted, or with `dry_run` would be.
+
+    Attributes:
+        positions: the positions of the events whose data was changed.
+        streams: the streams that they belong to.
+        held: positions of later events of these streams that hold a whole state (`$closed`, `$restarted`), and so may
+            still hold what was redacted.
+        snapshots: how many snapshots were removed, since they may have held it too.
+        bytes_before: how large the log was, in bytes.
+        bytes_after: how large it is.
+        position: where the event is that tells of it; 0 with `dry_run`.
+    """
+
+    positions: Sequence[int]
+    streams: Sequence[str]
+    held: Sequence[int]
+    snapshots: int
+    bytes_before: int
+    bytes_after: int
+    position: int
+
+
+class PrunedPart(msgspec.Struct, frozen=True):
+    """A share of what was pruned: the name of an event or a state class, how many events, and their data's bytes."""
+
+    name: str
+    events: int
+    bytes: int
+
+
+class Pruned(msgspec.Struct, frozen=True):
+    """What was pruned, or with `dry_run` would be.
+
+    Attributes:
+        events: how many events were emptied.
+        bytes: by how many bytes of data the log became smaller.
+        streams: in how many streams.
+        upto: the position of the last of them; 0 if there are none.
+        tagged: how many events below a closing stay as they are because they carry tags.
+        parts: the same by the name of the event, or in an app by state class.
+        bytes_before: how large the log was, in bytes; 0 with `dry_run`.
+        bytes_after: how large it is; 0 with `dry_run`.
+        position: where the event is that tells of it; 0 if nothing was changed.
+    """
+
+    events: int
+    bytes: int
+    streams: int
+    upto: int
+    tagged: int
+    parts: Sequence[PrunedPart]
+    bytes_before: int = 0
+    bytes_after: int = 0
+    position: int = 0
 
 
 class Moved(msgspec.Struct, frozen=True):

@@ -52,9 +52,11 @@ impl Handle {
         }
         match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
             Standing::Open(log) if self.is_of(log) => Ok(Arc::clone(log)),
-            Standing::Open(_) => closed("the log was replaced by a restored one since this was begun; start again"),
+            Standing::Open(_) => {
+                closed("the log was replaced by a restored or rewritten one since this was begun; start again")
+            }
             Standing::Replacing => {
-                closed("the log is being replaced by a restored one; start again once the restore is done")
+                closed("the log is being replaced by a restored or rewritten one; start again once that is done")
             }
             Standing::Closed => closed("this store was closed; open it again"),
         }

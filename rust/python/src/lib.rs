@@ -19,6 +19,7 @@ mod query;
 mod reactions;
 mod replica;
 mod restoring;
+mod rewriting;
 mod rows;
 mod stats;
 mod verify;

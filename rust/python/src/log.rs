@@ -27,6 +27,7 @@ use crate::progress;
 use crate::query::Query;
 use crate::replica;
 use crate::restoring::Restoring;
+use crate::rewriting::{self, PrunableRow, PruningRow, RewrittenRow};
 use crate::rows::rows;
 use crate::{stats, verify};
 
@@ -639,6 +640,38 @@ impl Log {
     /// Begin to make the successor of this store, which must have been released.
     fn restoring(&self, py: Python<'_>) -> PyResult<Restoring> {
         Restoring::successor(py, &self.disk, self.options.segment_bytes)
+    }
+
+    /// Replace payloads, each (position, what it is, what it becomes), in this store, which must have been released: (events,
+    /// snapshots left out, bytes before, bytes after, position of the event that tells of it). `note`: that event's stream,
+    /// name, data and meta.
+    #[pyo3(signature = (replaced, note, progress=None))]
+    fn redact(
+        &self,
+        py: Python<'_>,
+        replaced: Vec<(u64, Vec<u8>, Vec<u8>)>,
+        note: (String, String, Vec<u8>, Vec<u8>),
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<RewrittenRow> {
+        rewriting::redact(py, &self.disk, replaced, (&note.0, &note.1, &note.2, &note.3), progress)
+    }
+
+    /// Empty what lies below closings in this store, which must have been released. None: there was nothing.
+    #[pyo3(signature = (what, note, progress=None))]
+    fn prune(
+        &self,
+        py: Python<'_>,
+        what: PruningRow,
+        note: (String, String, Vec<u8>),
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<Option<(PrunableRow, RewrittenRow)>> {
+        rewriting::prune(py, &self.disk, what, (&note.0, &note.1, &note.2), progress)
+    }
+
+    /// What there is to prune: ([(event name, events, bytes)], streams, position of the last, events with tags that stay).
+    #[pyo3(signature = (what, progress=None))]
+    fn prunable(&self, py: Python<'_>, what: PruningRow, progress: Option<Py<PyAny>>) -> PyResult<PrunableRow> {
+        rewriting::prunable(py, &*self.handle.get()?, what, progress)
     }
 
     /// Let go of the store, to open it again later: as closing does, but waiting until nobody uses this handle any more.

@@ -147,7 +147,7 @@ def test_a_version_that_the_caller_expects_is_one_of_the_log_that_was(tmp_path: 
 
     with closing(store), Act(store, Watching) as app:
         app.do(Watching.increase, "c")
-        with pytest.raises(StoreClosedError, match="replaced by a restored one"):
+        with pytest.raises(StoreClosedError, match="replaced by a restored or rewritten one"):
             app.expecting(1).do(Watching.replace, "c")
         assert store.head == 1
 
@@ -176,7 +176,7 @@ def test_what_a_snapshot_points_to_is_in_the_log_that_was(app: Act, store: LogSt
     snapshot = app.do(Counter.increase, "c")
     store.restore(export(tmp_path / "x.jsonl", 2, 100))
     for ask in (lambda: snapshot.event, lambda: snapshot.events, lambda: snapshot.meta):
-        with pytest.raises(StoreClosedError, match="replaced by a restored one"):
+        with pytest.raises(StoreClosedError, match="replaced by a restored or rewritten one"):
             ask()
     assert snapshot.state.count == 2
 
@@ -203,7 +203,7 @@ def test_a_reader_does_not_go_on_in_another_log(tmp_path: Path, reader: str, beg
         if begun:
             next(found)
         store.restore(export(tmp_path / "x.jsonl", 3000, 100))
-        with pytest.raises(StoreClosedError, match="replaced by a restored one"):
+        with pytest.raises(StoreClosedError, match="replaced by a restored or rewritten one"):
             list(found)
         assert len(list(READERS[reader](app, store)))
 
@@ -274,7 +274,7 @@ def test_what_is_handled_while_the_log_is_replaced_is_not_acknowledged_in_the_ne
         source = export(tmp_path / "x.jsonl", 3, 100)
         for _ in range(3):
             app.do(Counter.increase, "c")
-        with pytest.raises(StoreClosedError, match="replaced by a restored one"):
+        with pytest.raises(StoreClosedError, match="replaced by a restored or rewritten one"):
             app.settle()
         (before,) = [*app.targets()] or [None]
         assert before is None or before.watermark == 0
@@ -329,7 +329,7 @@ def test_meanwhile_it_is_said_that_the_log_is_being_replaced(app: Act, store: Lo
                 lambda: store.restore(source),
                 app.settle,
             ):
-                with pytest.raises(StoreClosedError, match="being replaced by a restored one") as error:
+                with pytest.raises(StoreClosedError, match="being replaced by a restored or rewritten one") as error:
                     ask()
                 met.append(error.value)
             assert not store.closed
@@ -348,7 +348,7 @@ def test_sql_is_about_one_log(tmp_path: Path) -> None:
         asked.refresh()
         assert asked.sql('select sum("by") from increased').fetchall() == [(1,)]
         store.restore(export(tmp_path / "x.jsonl", 2, 100))
-        with pytest.raises((StoreClosedError, duckdb.Error), match="replaced by a restored one"):
+        with pytest.raises((StoreClosedError, duckdb.Error), match="replaced by a restored or rewritten one"):
             asked.sql('select sum("by") from increased').fetchall()
         assert asked.refresh() == 2
         assert asked.sql('select sum("by") from increased').fetchall() == [(200,)]

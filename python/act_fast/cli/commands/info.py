@@ -6,6 +6,7 @@ from itertools import chain
 
 import msgspec
 
+from act_fast._events.gone import REWRITINGS
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.rows import printable
@@ -41,6 +42,14 @@ class Replica(msgspec.Struct):
     workers: list[Worker] = []
 
 
+class _Pruned(msgspec.Struct):
+    events: int
+
+
+class _Redacted(msgspec.Struct):
+    positions: list[tuple[int, int]]
+
+
 class Info(msgspec.Struct, omit_defaults=True):
     """What is said of a store."""
 
@@ -54,6 +63,8 @@ class Info(msgspec.Struct, omit_defaults=True):
     last_flush: datetime | None
     names: dict[str, int]
     replica: Replica | None = None
+    pruned: int = 0
+    redacted: int = 0
 
 
 def add(commands: Commands) -> None:
@@ -91,7 +102,20 @@ def _look(store: Store, path: str) -> Info:
         last_flush=stats.last_flush,
         names=store.names(),
         replica=_replica(store),
+        **_rewritten(store),
     )
+
+
+def _rewritten(store: Store) -> dict[str, int]:
+    """How many events were pruned and redacted, as the stream tells that keeps it."""
+    pruned = redacted = 0
+    for event in store.load(REWRITINGS):
+        if event.name == "$pruned":
+            pruned += msgspec.json.decode(event.data, type=_Pruned).events
+        elif event.name == "$redacted":
+            told = msgspec.json.decode(event.data, type=_Redacted)
+            redacted += sum(last - first + 1 for first, last in told.positions)
+    return {"pruned": pruned, "redacted": redacted}
 
 
 def _replica(store: Store) -> Replica | None:
@@ -109,10 +133,13 @@ def _replica(store: Store) -> Replica | None:
 
 
 def _show_lines(info: Info) -> None:
-    for field in Info.__struct_fields__[:-2]:
+    for field in Info.__struct_fields__[:-4]:
         print(field, printable(getattr(info, field)), sep="\t")
     for name, events in info.names.items():
         print("name", printable(name), events, sep="\t")
+    for field in ("pruned", "redacted"):
+        if getattr(info, field):
+            print(field, getattr(info, field), sep="\t")
     if info.replica is not None:
         print("engine", printable(info.replica.engine), sep="\t")
         print("replica", printable(info.replica.folder), sep="\t")
@@ -142,6 +169,8 @@ def _show_table(info: Info) -> None:
     table.add_row("first event", _moment(info.first_created))
     table.add_row("last event", _moment(info.last_created))
     table.add_row("last flush", _moment(info.last_flush))
+    if info.pruned or info.redacted:
+        table.add_row("emptied", f"{info.pruned:,} pruned, {info.redacted:,} redacted")
     if info.replica is not None:
         table.add_row("engine", Text(printable(info.replica.engine)))
         table.add_row("replica", Text(f"{printable(info.replica.folder)}, {_behind(info.replica.lag)}"))

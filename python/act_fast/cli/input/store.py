@@ -9,7 +9,7 @@ from act_fast.errors import ValidationError
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
 
-__all__ = ["check_path", "open_log", "open_store"]
+__all__ = ["check_path", "open_log", "open_store", "open_to_rewrite"]
 
 _APP: Final = re.compile(r"[^\W\d][\w.]*:[^\W\d][\w.]*")
 
@@ -33,6 +33,22 @@ def open_log(path: str) -> LogStore:
     """The log at `path`, which must be there, for reading only."""
     check_path(path)
     return LogStore(path, read_only=True, create=False)
+
+
+def open_to_rewrite(path: str, verb: str, *, only_look: bool) -> LogStore:
+    """The log at `path`, which must be there, to be rewritten; for reading only if that is only looked into.
+
+    Raises:
+        ValidationError: it is an address: machines keep copies of what is there, which this would not reach.
+    """
+    if "://" in path:
+        raise ValidationError(
+            f"{verb} takes a store's directory: of what is at an address, machines keep copies that it would not reach"
+        )
+    if only_look:
+        return open_log(path)
+    check_path(path)
+    return LogStore(path, durability=None, create=False)
 
 
 def open_store(path: str) -> Store:

@@ -3,13 +3,14 @@
 import os
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Final, Literal, Self, TypeAlias
+from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from act_fast._checks import arguments
 from act_fast._core import Appended, Log, Restoring
 from act_fast._events.event import encode
+from act_fast._events.gone import REWRITINGS
 from act_fast._events.meta import Meta
 from act_fast._rows import EventPair, Progress, ProposedPart
 from act_fast.errors import StoreError, ValidationError
@@ -24,6 +25,8 @@ from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.values import (
     Append,
     NewEvent,
+    Pruned,
+    Redacted,
     Restored,
 )
 
@@ -33,6 +36,8 @@ Durability: TypeAlias = Literal["fsync", "interval", "os"]
 """What an append waits for, as explained at `LogStore`: `"fsync"` until it would survive a power cut, the others for
 nothing.
 """
+
+T = TypeVar("T")
 
 _SEGMENT_BYTES: Final = 64 * 1024 * 1024
 _PAYLOAD_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -246,6 +251,97 @@ class LogStore(LocalLog):
         path = check_source(source)
         if arguments.flag("dry_run", dry_run):
             return restore_into(Restoring.rehearsal, path, progress)
+        return self._replaced(lambda: restore_into(self._log.restoring, path, progress))
+
+    def redact(
+        self,
+        positions: Iterable[int],
+        *,
+        reason: str,
+        fields: Mapping[str, Any] | None = None,
+        drop: bool = False,
+        meta: Meta | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Redacted:
+        """Replace data that should never have been written, and leave no byte of it in the store's files.
+
+        The log is written once more beside the old one, read back and flushed, and takes its place in one step; if
+        anything fails before that, the store stays as it was. Positions, versions, times, tags, meta and names stay.
+        Snapshots that may hold what was redacted are removed, and everything derived from the log is rebuilt. An event
+        `$redacted` in the stream `$rewritings` keeps the reason, the positions, and in its meta who did it. Anything
+        still running on this handle ends with `StoreClosedError`.
+
+        Backups, exports, copies and whatever reactions have sent elsewhere are not reached.
+
+        Args:
+            positions: of the events.
+            reason: why.
+            fields: new values, by the names that the fields have in JSON. Where an event has no such field, nothing is
+                added. Of an event that holds a state (`$closed`, `$restarted`): of that state.
+            drop: take all data away: the event's data is the JSON text `"redacted"` from then on, and it is left out
+                wherever events are folded or handled.
+            meta: who does it, and what for.
+            dry_run: only say what would be changed.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
+
+        Raises:
+            StoreLockedError: another handle or process has the store open.
+            StoreFullError: there is no room for a second log.
+            OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
+            ValidationError: there is no such event, the new data is not valid, or this handle is read-only.
+        """
+        from act_fast.stores.log.rewriting import redaction
+
+        replaced, told, found = redaction(self._log, positions, fields, arguments.flag("drop", drop), reason)
+        if arguments.flag("dry_run", dry_run) or not replaced:
+            return found
+        note = (*told, b"" if meta is None else cause_of(meta))
+        done = self._replaced(lambda: self._log.redact(replaced, note, progress))
+        return Redacted(found.positions, found.streams, found.held, *done[1:])
+
+    def prune(
+        self,
+        *,
+        streams: str | None = None,
+        upto: int | None = None,
+        meta: Meta | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Pruned:
+        """Empty the events that lie below the event that closed their stream's books and holds its state.
+
+        They keep their positions, versions, names and times; their data is the JSON text `"pruned"` from then on.
+        Events with tags stay as they are, since decisions across streams count on them. Done as `redact` does it; an
+        event `$pruned` in the stream `$rewritings` tells of it.
+
+        Args:
+            streams: only streams whose names match this regular expression anywhere.
+            upto: nothing above this position.
+            meta: who does it, and what for.
+            dry_run: only say what would go.
+            progress: called now and then with (done, in all); if it raises, the work ends.
+
+        Raises:
+            StoreLockedError: a reaction has yet to handle some of it, or another handle or process has the store open.
+            StoreFullError: there is no room for a second log.
+            OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
+            ValidationError: an argument is not valid, or this handle is read-only.
+        """
+        from act_fast.stores.log.rewriting import check_behind, pruned, pruning
+
+        what = pruning(streams, upto)
+        found = self._log.prunable(what, progress)
+        if arguments.flag("dry_run", dry_run) or not found[2]:
+            return pruned(found)
+        check_behind(found, self.reactions)
+        what = (what[0], what[1], found[2])  # nobody has looked what comes above
+        note = (REWRITINGS, "$pruned", b"" if meta is None else cause_of(meta))
+        done = self._replaced(lambda: self._log.prune(what, note, progress))
+        return pruned(found) if done is None else pruned(*done)
+
+    def _replaced(self, replace: Callable[[], T]) -> T:
+        """Let go of the store while another log takes the place of this one."""
         begun: list[None] = []  # whether this handle has let go of the store, be it this very moment
 
         def let_go() -> None:
@@ -254,7 +350,7 @@ class LogStore(LocalLog):
 
         try:
             self._log.release(let_go)
-            return restore_into(self._log.restoring, path, progress)
+            return replace()
         finally:
             if begun:
                 self._log.reopen()

@@ -2,5 +2,6 @@
 
 pub mod check;
 pub mod flaw;
+pub mod gone;
 pub mod json;
 pub mod times;

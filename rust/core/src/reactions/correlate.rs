@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::payload::gone::is_gone;
 use crate::read::event::EventView;
 
 use super::Reactions;
@@ -223,7 +224,7 @@ impl Group {
         let mut tags = Answers::default();
         let mut wanted = Vec::new();
         let cursor_of = |text: &str| self.strands.iter().find(|strand| strand.event == text).map(|own| own.cursor);
-        for event in events {
+        for event in events.iter().filter(|event| !is_gone(event.data)) {
             let Some(cursor) = names.ask(texts, event.name, cursor_of)? else { continue };
             if streams.ask(texts, event.stream, |text| self.spec.source.has(text))?
                 && self.spec.has_tags(event, texts, &mut tags)?

@@ -8,8 +8,6 @@ mod csv;
 mod jsonl;
 mod meta;
 mod positions;
-mod swap;
-mod writer;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -24,9 +22,9 @@ use crate::log::record::KeyKind;
 use crate::names;
 use crate::payload::check::check;
 use crate::recovery::verify::verify;
+use crate::transfer::log_writer::{self, LogWriter, NewEvent};
+use crate::transfer::swap::{Destination, Kin};
 use positions::Positions;
-use swap::Destination;
-use writer::{LogWriter, NewEvent};
 
 pub use csv::read_csv;
 pub use jsonl::read_jsonl;
@@ -179,7 +177,7 @@ impl Restoring {
 
     /// Begin to make the successor of the store on a disk. Nobody else may have it open; who opens it waits.
     pub fn successor(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Self> {
-        let (target, known_bytes) = Destination::successor(disk)?;
+        let (target, known_bytes) = Destination::successor(disk, "restore")?;
         Self::begin(Some(target), known_bytes.unwrap_or(segment_bytes))
     }
 
@@ -248,7 +246,7 @@ impl Restoring {
         let (stream, version) = version;
         commit.events.push(Gathered { stream, name, version, data: start..commit.data.len(), tags });
         self.restored.events += 1;
-        if writer::fits(commit.bytes_max(), self.segment_bytes) {
+        if log_writer::fits(commit.bytes_max(), self.segment_bytes) {
             return Ok(());
         }
         Err(invalid(&format!(
@@ -359,7 +357,7 @@ impl Restoring {
         if (report.events, report.commits) != (self.restored.events, self.restored.commits) {
             return Err(Error::corrupt("log", 0, Some(report.events + 1), "what was written reads back differently"));
         }
-        target.put_in_place()?;
+        target.put_in_place(Kin::Another)?;
         Ok(self.restored)
     }
 }

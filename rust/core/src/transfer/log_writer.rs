@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use crate::disk::{Access, Disk, DiskFile};
 use crate::error::{Doing, Result};
-use crate::log::builder::{Builder, NewCommit};
+use crate::log::builder::{Builder, NewCommit, NewSnapshot};
 use crate::log::record::{ALIGN_BYTES, HEAD_BYTES, KeyKind, LogState, Seed};
 use crate::log::segments::{self, HEADER_BYTES, Header};
 use crate::store::directory::new_store_id;
 
 const BUFFER_BYTES: usize = 1 << 20;
+/// What a snapshot record takes besides its data, at most.
+const SNAPSHOT_OVERHEAD_BYTES: u64 = HEAD_BYTES as u64 + 40;
 
 /// An event whose names have keys.
 pub(super) struct NewEvent<'a> {
@@ -42,8 +44,13 @@ pub(super) struct LogWriter {
 impl LogWriter {
     /// Begin the log of a new store on a disk.
     pub(super) fn begin(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Self> {
+        Self::begin_as(disk, new_store_id(), segment_bytes)
+    }
+
+    /// Begin a log on a disk for the store of that id.
+    pub(super) fn begin_as(disk: &Arc<dyn Disk>, store_id: [u8; 16], segment_bytes: u64) -> Result<Self> {
         disk.create_folder(segments::FOLDER).doing(|| format!("making {}", disk.describe()))?;
-        let header = Header { store_id: new_store_id(), number: 0, segment_bytes, replica: false };
+        let header = Header { store_id, number: 0, segment_bytes, replica: false };
         let file = create(disk, &header)?;
         Ok(Self {
             disk: Arc::clone(disk),
@@ -66,10 +73,7 @@ impl LogWriter {
         events: impl ExactSizeIterator<Item = NewEvent<'a>>,
         bytes_max: u64,
     ) -> Result<()> {
-        let segment_end = (self.header.number + 1) * self.header.segment_bytes;
-        if self.state.tail + bytes_max.next_multiple_of(ALIGN_BYTES as u64) + HEAD_BYTES as u64 > segment_end {
-            self.roll()?;
-        }
+        self.make_room(bytes_max)?;
         let count = events.len() as u64;
         let new = NewCommit {
             place: self.state.tail,
@@ -90,6 +94,25 @@ impl LogWriter {
         self.state.tail += len;
         self.state.position += count;
         self.state.created = created;
+        Ok(())
+    }
+
+    /// Write a snapshot, and answer where it is.
+    pub(super) fn snapshot(&mut self, created: i64, snapshot: &NewSnapshot<'_>) -> Result<u64> {
+        self.make_room(snapshot.data.len() as u64 + SNAPSHOT_OVERHEAD_BYTES)?;
+        let place = self.state.tail;
+        self.builder.snapshot(&self.state, created, snapshot);
+        self.state.tail += self.put()?;
+        self.state.created = created;
+        Ok(place)
+    }
+
+    /// Go on in the next segment if a record of at most so many bytes does not fit into this one.
+    fn make_room(&mut self, bytes_max: u64) -> Result<()> {
+        let segment_end = (self.header.number + 1) * self.header.segment_bytes;
+        if self.state.tail + bytes_max.next_multiple_of(ALIGN_BYTES as u64) + HEAD_BYTES as u64 > segment_end {
+            self.roll()?;
+        }
         Ok(())
     }
 

@@ -1,0 +1,143 @@
+"""Redaction: what should never have been written is gone from every file of the store, and nothing else changes."""
+
+from pathlib import Path
+
+import pytest
+
+from act_fast import (
+    Act,
+    Actor,
+    Committed,
+    DecodeError,
+    LogStore,
+    StoreLockedError,
+    ValidationError,
+    verify_path,
+)
+from tests.support.bank import Account, Deposited, Opened
+
+SECRET = "hunter2-should-not-be-here"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """A store in which a secret stands in an event, in snapshots, and in the parts that SQL made."""
+    path = tmp_path / "bank.act"
+    with Act(str(path), Account) as app:
+        app.do(Account.open, "a-1", owner="Ada")
+        app.do(Account.open, "a-2", owner=SECRET)
+        for amount in range(1, 30):
+            app.do(Account.deposit, f"a-{1 + amount % 2}", amount=amount)
+        app.snapshot(Account, "a-1")
+        app.snapshot(Account, "a-2")
+        assert app.sql("select count(*) from opened where owner = $owner", owner=SECRET).fetchall() == [(1,)]
+    return path
+
+
+def holding(path: Path, text: str = SECRET) -> list[Path]:
+    return [each for each in path.rglob("*") if each.is_file() and text.encode() in each.read_bytes()]
+
+
+def test_no_file_of_the_store_holds_what_was_redacted(path: Path) -> None:
+    assert holding(path)
+    with Act(str(path), Account) as app:
+        before = list(app.store.query())
+        found = app.acting(Actor("u1", "Bob")).redact(
+            [2], fields={"owner": None, "unknown": 1}, reason="a", dry_run=True
+        )
+        assert (found.positions, found.streams, found.position) == ([2], ["a-2"], 0)
+        assert holding(path), "a dry run changes nothing"
+        done = app.acting(Actor("u1", "Bob")).redact([2], fields={"owner": "", "unknown": 1}, reason="a password")
+        assert (done.positions, done.snapshots, done.position) == ([2], 1, 32)
+        assert not holding(path)
+        after = list(app.store.query())
+        assert [each for each in after[:-1] if each.position != 2] == [each for each in before if each.position != 2]
+        assert after[1].data == b'{"owner":""}'
+        assert (after[1].version, after[1].created, after[1].meta) == (1, before[1].created, before[1].meta)
+        told = after[-1]
+        assert (told.stream, told.name, told.meta.actor) == ("$rewritings", "$redacted", Actor("u1", "Bob"))
+        assert told.data == b'{"positions":[[2,2]],"fields":["owner","unknown"],"reason":"a password"}'
+        assert app.load(Account, "a-2").state.owner == ""
+        assert app.load(Account, "a-1").state.owner == "Ada"
+        assert app.sql("select owner from opened order by position").fetchall() == [("Ada",), ("",)]
+    assert not holding(path)
+    assert verify_path(path).healthy
+    with Act(str(path), Account) as app:
+        assert app.do(Account.deposit, "a-2", amount=1).state.owner == ""
+
+
+def test_an_event_that_was_redacted_as_a_whole_has_no_say_any_more(path: Path) -> None:
+    seen: list[Committed[Opened | Deposited]] = []
+    with Act(str(path), Account) as app:
+        app.on(Opened, Deposited, to="all", name="seen")(seen.append)
+        app.redact([2, 3], drop=True, reason="all of it")
+        assert not holding(path)
+        state = app.load(Account, "a-2").state
+        assert (state.owner, state.balance) == ("", sum(range(1, 30, 2)) - 1)
+        assert dict(app.replay(Account))["a-2"].state == state
+        assert [each.position for each in app.query(limit=3)] == [1, 4, 5]
+        app.settle()
+        assert [each.position for each in seen[:3]] == [1, 4, 5]
+        assert [target.lag for target in app.targets()] == [0]
+        found = next(each for each in app.store.query() if each.position == 2)
+        assert found.data == b'"redacted"'
+        with pytest.raises(DecodeError, match='no data any more: it is "redacted"'):
+            app._codec.decode(found.name, found.data)
+
+
+def test_progress_of_reactions_stays(path: Path) -> None:
+    seen: list[int] = []
+    with Act(str(path), Account) as app:
+        app.on(Deposited, to="all", name="seen")(lambda event: seen.append(event.position))
+        app.settle()
+        before = len(seen)
+        app.redact([2], drop=True, reason="r")
+        app.settle()
+        assert len(seen) == before
+        app.do(Account.deposit, "a-1", amount=1)
+        app.settle()
+        assert len(seen) == before + 1
+
+
+def test_wrong_arguments_change_nothing(path: Path) -> None:
+    with Act(str(path), Account) as app:
+        head = app.store.head
+        for wrong in (
+            {"positions": [], "drop": True, "reason": "r"},
+            {"positions": [2], "reason": "r"},
+            {"positions": [2], "drop": True, "fields": {"owner": ""}, "reason": "r"},
+            {"positions": [2], "fields": {}, "reason": "r"},
+            {"positions": [2], "fields": {"owner": object()}, "reason": "r"},
+            {"positions": [2], "drop": True, "reason": " "},
+            {"positions": [2, 1000], "drop": True, "reason": "r"},
+        ):
+            with pytest.raises(ValidationError):
+                app.redact(**wrong)  # type: ignore[arg-type]
+        assert app.redact([2], fields={"unknown": 1}, reason="r").positions == []
+        assert app.store.head == head
+        app.redact([2], drop=True, reason="r")
+        with pytest.raises(ValidationError, match="stays as it is"):
+            app.redact([app.store.head], drop=True, reason="r")
+
+
+def test_it_needs_the_store_for_itself(path: Path) -> None:
+    with Act(str(path), Account) as app, LogStore(path):
+        with pytest.raises(StoreLockedError, match="then redact"):
+            app.redact([2], drop=True, reason="r")
+        assert app.load(Account, "a-2").state.owner == SECRET
+        app.do(Account.deposit, "a-2", amount=1)
+
+
+def test_a_store_in_memory_is_redacted_alike() -> None:
+    with Act("memory:", Account) as app:
+        app.do(Account.open, "a", owner=SECRET)
+        app.redact([1], fields={"owner": "x"}, reason="r")
+        assert app.load(Account, "a").state.owner == "x"
+
+
+async def test_the_verb_is_awaited_alike(path: Path) -> None:
+    from act_fast import AsyncAct
+
+    async with AsyncAct(str(path), Account) as app:
+        assert (await app.redact([2], drop=True, reason="r")).positions == [2]
+        assert not holding(path)
