@@ -1,9 +1,12 @@
 """What is personal never reaches a store in clear, and comes back as it was."""
 
 import pickle
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Generic, NamedTuple, NewType, TypedDict, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
@@ -32,7 +35,7 @@ from act_fast import (
     reducer,
     upcast,
 )
-from act_fast.errors import KeyMissingError, SealError, SubjectForgottenError
+from act_fast.errors import KeyMissingError, KeyStoreError, SealError, SubjectForgottenError
 from act_fast.testing import given
 from tests.support.people import SECRETS, Address, Person, Profile, Registered, Renamed, files_with
 
@@ -543,3 +546,131 @@ def test_arguments_that_are_personal_cannot_be_scheduled() -> None:
         ValidationError, match="the argument 'name' is personal, and what is scheduled is stored in clear"
     ):
         app.schedule(after=timedelta(days=1)).do(Reminder.remind, "r-1", "u-1", "Ada")
+
+
+T = TypeVar("T")
+
+
+class Boxed(msgspec.Struct, Generic[T]):
+    it: Personal[T]
+
+
+class Wrapped(msgspec.Struct, Generic[T]):
+    it: T
+
+
+@dataclass
+class Laid:
+    street: Personal[str]
+
+
+class Typed(TypedDict):
+    street: Personal[str]
+
+
+class Tupled(NamedTuple):
+    street: Personal[str]
+
+
+class Nest(msgspec.Struct):
+    address: Address
+    within: "Nest | None" = None
+
+
+@pytest.mark.parametrize(
+    "hint",
+    [
+        Boxed[str],
+        list[Boxed[str]],
+        Wrapped[Address],
+        Laid,
+        Typed,
+        Tupled,
+        Nest,
+        tuple[Address, int],
+        Mapping[str, Address],
+        Sequence[Address],
+        int | list[Address],
+        NewType("Email", Personal[str]),  # type: ignore[valid-newtype]
+    ],
+    ids=str,
+)
+def test_where_a_personal_part_would_not_be_sealed_it_is_refused(hint: Any) -> None:
+    with pytest.raises(DefinitionError, match=r"around the whole|holds itself"):
+        type(Event)("Wrong", (Event,), {"__annotations__": {"user": Subject[str], "it": hint}, "__module__": __name__})
+
+
+UserId = NewType("UserId", str)
+
+
+class Joined(Event):
+    user: Subject[UserId]
+    names: Personal[list[str]] = msgspec.field(default_factory=list)
+
+
+class Joining(State, events=[Joined], snapshot_every=1):
+    user: Subject[UserId] = UserId("")
+    names: Personal[list[str]] = msgspec.field(default_factory=list)
+
+    @action
+    def join(self, user: str, names: list[str]) -> Joined:
+        return Joined(UserId(user), names)
+
+
+def test_a_subject_may_be_a_new_type_and_a_default_needs_no_subject() -> None:
+    app = Act("memory:", Joining, keys=MemoryKeyStore())
+    assert app.do(Joining.join, "j-1", "", []).state == Joining()
+    assert app.do(Joining.join, "j-1", "u-1", ["Ada"]).state == Joining(UserId("u-1"), ["Ada"])
+    app.forget("u-1", reason="asked")
+    assert app.load(Joining, "j-1").state == Joining(UserId("u-1"), FORGOTTEN)
+
+
+def test_a_subject_that_could_not_be_forgotten_is_refused() -> None:
+    app = Act("memory:", Joining, keys=MemoryKeyStore())
+    for subject in ("$lookup", "$money"):
+        with pytest.raises(ValidationError, match=r"a subject must not begin with '\$'"):
+            app.do(Joining.join, "j-1", subject, ["Ada"])
+
+
+def test_an_event_that_does_not_decode_keeps_nobody_from_being_forgotten(app: Act) -> None:
+    register(app)
+    stored = next(app.store.load("person-u-1"))
+    app.store.append("other-1", [("Registered", stored.data.replace(b'"email"', b'"mail"'))], expected_version=0)
+    report = app.forget("u-1", reason="asked")
+    assert (report.events, report.clean) == (2, True)
+    assert "the values of 1 events, which do not decode" in report.unreachable
+    assert app.load(Person, "person-u-1").state.email is FORGOTTEN
+
+
+def test_values_in_clear_are_counted_whatever_their_subject_is_called(app: Act) -> None:
+    app.store.append("p-1", [("Renamed", b'{"user":"u\\"1","name":"Ada Lovelace"}')], expected_version=0)
+    report = app.forget('u"1', reason="asked")
+    assert (report.in_clear, report.clean) == (1, False)
+
+
+def test_nested_personal_arguments_cannot_be_scheduled() -> None:
+    class Mover(State, events=[Renamed]):
+        @action
+        def move(self, addresses: list[Address]) -> Renamed:
+            return Renamed("u-1", addresses[0].street or "")
+
+    app = Act("memory:", Mover, keys=MemoryKeyStore())
+    with pytest.raises(ValidationError, match="the argument 'addresses' is personal"):
+        app.schedule(after=timedelta(days=1)).do(Mover.move, "r-1", [Address("12 St James's Square", "London")])
+
+
+def test_the_subject_of_a_damaged_key_can_be_forgotten(app: Act, tmp_path: Path) -> None:
+    register(app)
+    (key,) = (each for each in (tmp_path / "people.keys").rglob("*.key") if b'"u-1"' in each.read_bytes())
+    key.write_bytes(key.read_bytes()[:-1])
+    again = Act(tmp_path / "people.act", Person, keys=FileKeyStore(tmp_path / "people.keys"))
+    assert again.forget("u-1", reason="asked").events == 1
+    assert again.load(Person, "person-u-1").state.email is FORGOTTEN
+
+
+def test_a_key_store_that_is_gone_is_an_error_of_its_own(app: Act, tmp_path: Path) -> None:
+    shutil.rmtree(tmp_path / "people.keys")
+    with pytest.raises(KeyStoreError, match=r"people.keys cannot be used: No such file or directory"):
+        register(app)
+    with pytest.raises(KeyStoreError, match=r"people.keys cannot be used: No such file or directory"):
+        app.forget("u-1", reason="asked")

@@ -19,7 +19,7 @@ from act_fast._events.personal import Subject
 from act_fast._events.sealing import texts_in
 from act_fast._privacy.vault import Vault
 from act_fast._states.state import State
-from act_fast.errors import ConcurrencyError, DefinitionError, ValidationError
+from act_fast.errors import ActError, ConcurrencyError, DefinitionError, ValidationError
 
 if TYPE_CHECKING:
     from act_fast._app.pipeline import Engine
@@ -113,8 +113,13 @@ class _Held(msgspec.Struct):
 
     events: int = 0
     in_clear: int = 0
+    undecoded: int = 0
     streams: set[str] = msgspec.field(default_factory=set)
     values: set[str] = msgspec.field(default_factory=set)
+
+    def unread(self) -> list[str]:
+        """What could not be searched for."""
+        return [f"the values of {self.undecoded} events, which do not decode"] if self.undecoded else []
 
 
 def forget(
@@ -161,7 +166,7 @@ def forget(
         search.parts,
         search.bytes,
         tuple(search.found),
-        (*search.unreachable, *_UNREACHABLE),
+        (*search.unreachable, *held.unread(), *_UNREACHABLE),
     )
 
 
@@ -206,13 +211,18 @@ def _held(engine: "Engine", vault: Vault, subject: str) -> _Held:
     codec = engine.registry.codec
     mark = f'"$sealed:{vault.id_of(subject)}:'.encode()
     names = [name for name, event in codec.classes.items() if known_wire(event) is not None]
+    clear = {subject.encode(), msgspec.json.encode(subject)[1:-1]}
     for each in engine.store.query(names=names):
         sealed = mark in each.data
-        if not sealed and subject.encode() not in each.data:
+        if not sealed and not any(form in each.data for form in clear):
             continue
-        event = codec.decode(each.name, each.data)
-        wire = known_wire(type(event))
-        found = [value for value in (wire.values(event) if wire else ()) if value.subject == subject]
+        try:
+            event = codec.decode(each.name, each.data)
+            wire = known_wire(type(event))
+            found = [value for value in (wire.values(event) if wire else ()) if value.subject == subject]
+        except ActError:  # which must not keep a key from being destroyed
+            held.undecoded += 1
+            found = []
         if sealed:
             held.events += 1
         elif found:

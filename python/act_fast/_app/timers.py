@@ -5,13 +5,15 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+import msgspec
+
 from act_fast._app.pipeline import Engine
 from act_fast._checks import arguments
 from act_fast._checks.moments import moment
 from act_fast._events.committed import Committed
 from act_fast._events.context import deciding
 from act_fast._events.meta import Actor
-from act_fast._events.sealing import personal_fields
+from act_fast._events.sealing import reaches_personal
 from act_fast._reactions.reaction import Reaction, reaction_of
 from act_fast._runtime.backoff import Backoff
 from act_fast._states.action import Action
@@ -68,7 +70,7 @@ def schedule(
     arguments.text("stream", stream)
     if not 0 < len(stream.encode()) <= 512 or "\0" in stream or "\n" in stream:
         raise ValidationError("a stream's name has 1 to 512 bytes, without NUL or newline")
-    for name in personal_fields(action.parameters.shape):
+    for name in (each.name for each in msgspec.structs.fields(action.parameters.shape) if reaches_personal(each.type)):
         raise ValidationError(
             f"{action.place}: the argument {name!r} is personal, and what is scheduled is stored in clear; pass an id,"
             " and let the action find the value in its state"

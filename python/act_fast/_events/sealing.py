@@ -23,6 +23,7 @@ __all__ = [
     "open_all",
     "outside",
     "personal_fields",
+    "reaches_personal",
     "sealed_fields",
     "shown",
     "texts_in",
@@ -35,6 +36,9 @@ SEALED: Final = b'"$sealed:'
 
 _TEXT_MIN: Final = 4
 """Shorter texts are in other ones by accident."""
+
+_FIELDS: Final = ("__struct_fields__", "__dataclass_fields__", "__attrs_attrs__", "_fields", "__required_keys__")
+"""What classes with fields have: structs, dataclasses, attrs, named tuples, typed dicts"""
 
 _field: Final[Any] = msgspec.field
 _GONE: Final = "$forgotten"
@@ -112,7 +116,7 @@ class Leaf:
     def __init__(self, place: str, path: str, hint: Any, depth: int, subject: str, sealing_lookup: bool) -> None:
         self.place: str = place
         self.path: str = path
-        self.default: Any = msgspec.NODEFAULT
+        self.default: Callable[[], Any] = _no_default
         self.lookup: bool = sealing_lookup
         self.decode: Callable[[bytes], Any] = msgspec.json.Decoder(hint).decode
         self._depth: int = depth
@@ -206,7 +210,7 @@ class _Object:
         nodes = {index: node for index, _, node in parts}
         for index, node in nodes.items():
             if isinstance(node, Leaf):
-                node.default = fields[index].default
+                node.default = _default_of(fields[index])
         self.shadow: Any = msgspec.defstruct(
             cls.__name__,
             [_shadowed(each, nodes.get(index)) for index, each in enumerate(fields)],
@@ -424,7 +428,7 @@ class Wire:
                 return _GONE
             subject = leaf.subject(owners)
             if subject is None:
-                if each == leaf.default:
+                if each == leaf.default():
                     return each
                 raise ValidationError(
                     f"{leaf.place} is personal, but the subject {leaf.subject_field!r} is empty, so nothing says whose"
@@ -593,6 +597,17 @@ def shown(value: Any) -> Iterator[tuple[str, Any]]:
         yield name, (_PERSONAL if index in hidden and held is not None and held is not FORGOTTEN else held)
 
 
+def _no_default() -> Any:
+    return msgspec.NODEFAULT
+
+
+def _default_of(field: Any) -> Callable[[], Any]:
+    """What makes a field's default."""
+    if field.default_factory is not msgspec.NODEFAULT:
+        return field.default_factory  # type: ignore[no-any-return]
+    return lambda: field.default
+
+
 def _parts_of(cls: type) -> "list[tuple[int, str, _Node]]":
     wire = wire_of(cls)
     return [] if wire is None else wire._root.parts
@@ -645,7 +660,7 @@ class _Compiler:
         hints = get_type_hints(cls, include_extras=True)
         fields = [each for each in msgspec.structs.fields(cls) if each.name in hints]
         if cls in self._within:
-            if any(_mentions(hints[each.name]) for each in fields):
+            if any(reaches_personal(hints[each.name], (cls,)) for each in fields):
                 raise DefinitionError(
                     f"{cls.__qualname__} holds itself, and has personal fields, which are not sealed at any depth;"
                     " keep them in a class that does not hold itself"
@@ -669,7 +684,7 @@ class _Compiler:
         if not found:
             return False
         kinds = {bare(each) for outer in options(hint) for each in options(bare(outer))}
-        if not kinds <= set(SUBJECT_KINDS):
+        if not {_unnamed(each) for each in kinds} <= set(SUBJECT_KINDS):
             raise DefinitionError(
                 f"{cls.__qualname__}.{name} is a subject, so it must be a str, an int or a UUID, or None"
             )
@@ -693,14 +708,14 @@ class _Compiler:
             inner = self._node(place, args[0], f"{path}[]", scopes)
             return None if inner is None else _Many(inner, origin)
         if origin is dict:
-            if _mentions(args[0]):
+            if reaches_personal(args[0]):
                 raise DefinitionError(f"{place} has personal keys, which cannot be sealed; put them in values")
             inner = self._node(place, args[1], f"{path}.*", scopes)
             return None if inner is None else _Map(inner, args[0])
-        if _mentions(hint):
+        if reaches_personal(hint):
             raise DefinitionError(
-                f"{place}: `Personal[...]` is for fields of events, states and structs, and for what is in a list, a"
-                " set, a dict or an optional; write it around the whole type"
+                f"{place}: `Personal[...]` is for fields of events, states and structs that are not generic, and for"
+                " what is in a list, a set, a dict or an optional; write it around the whole type"
             )
         return None
 
@@ -710,7 +725,7 @@ class _Compiler:
             node = self.object(bare(each), path, scopes) if hasattr(bare(each), "__struct_fields__") else None
             if node is not None:
                 structs.append(node)
-            elif _mentions(each):
+            elif reaches_personal(each):
                 raise DefinitionError(f"{place}: write `Personal[...]` around the whole union")
             else:
                 others.append(each)
@@ -754,6 +769,25 @@ def _extras(hint: Any) -> list[Any]:
         inner, *extras = get_args(hint)
         return [*extras, *_extras(inner)]
     return [found for each in options(hint) if each is not hint for found in _extras(each)]
+
+
+def reaches_personal(hint: Any, within: tuple[Any, ...] = ()) -> bool:
+    """Whether a type has a personal part at any depth: in the fields of any class, too."""
+    kind = bare(_unnamed(bare(hint)))
+    if marks_of(hint).personal or marks_of(_unnamed(bare(hint))).personal:
+        return True
+    if any(reaches_personal(each, within) for each in get_args(kind) if not isinstance(each, str | int)):
+        return True
+    cls = get_origin(kind) or kind
+    if cls in within or not any(hasattr(cls, each) for each in _FIELDS):
+        return False
+    hints = get_type_hints(cls, include_extras=True)
+    return any(reaches_personal(each, (*within, cls)) for each in hints.values())
+
+
+def _unnamed(hint: Any) -> Any:
+    """What a `NewType` is a name for; any other type itself."""
+    return _unnamed(hint.__supertype__) if hasattr(hint, "__supertype__") else hint
 
 
 def _mentions(hint: Any) -> bool:

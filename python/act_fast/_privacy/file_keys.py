@@ -237,7 +237,10 @@ class FileKeyStore:
     @contextmanager
     def _locked(self, *, alone: bool) -> Iterator[None]:
         """Together with all who add keys, or alone, to destroy or rotate."""
-        lock = FileLock(self._path / "lock", os.O_RDWR | os.O_CREAT)
+        try:
+            lock = FileLock(self._path / "lock", os.O_RDWR | os.O_CREAT)
+        except OSError as error:
+            raise KeyStoreError(f"the key store {self._path} cannot be used: {error.strerror}") from error
         try:
             os.chmod(self._path / "lock", 0o600)
             lock.wait() if alone else lock.share()

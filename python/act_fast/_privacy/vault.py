@@ -11,7 +11,7 @@ from typing import Final
 from act_fast._privacy.key_store import KeyRecord, KeyStore, key_id
 from act_fast._privacy.master_key import cipher
 from act_fast._runtime.forks import tell_in_child
-from act_fast.errors import KeyMissingError, SealError, SubjectForgottenError
+from act_fast.errors import KeyMissingError, KeyStoreError, SealError, SubjectForgottenError, ValidationError
 
 __all__ = ["Vault"]
 
@@ -25,7 +25,7 @@ _SEALED_AT: Final = 1 + _NONCE_BYTES
 _NONCES: Final = 256
 _KEYS_MAX: Final = 100_000
 _LOOKUP: Final = "$lookup"
-"""The subject whose key hashes are made with. No field's value is that: it would be another key's id all the same."""
+"""The subject whose key hashes are made with. No subject of an event begins with `$`."""
 
 
 class _Key:
@@ -96,6 +96,7 @@ class Vault:
         Raises:
             SubjectForgottenError: the subject was forgotten.
             KeyStoreError: there is no key, and none can be made.
+            ValidationError: nobody may be called that.
         """
         here = self._at_hand
         if self._generation() != here.generation:
@@ -156,8 +157,11 @@ class Vault:
         return key_id(self._salt, subject)
 
     def is_forgotten(self, subject: str) -> bool:
-        """Whether a subject was forgotten."""
-        record = self.keys.find(self.id_of(subject))
+        """Whether a subject was forgotten. A key that cannot be read was not destroyed."""
+        try:
+            record = self.keys.find(self.id_of(subject))
+        except KeyStoreError:
+            return False
         return record is not None and record.forgotten is not None
 
     def forget(self, subject: str, reason: str) -> KeyRecord:
@@ -169,6 +173,8 @@ class Vault:
     def _key_of(self, subject: str) -> _Key:
         here = self._at_hand  # before the record is read: what is read of an older generation must stay in that one
         id = self.id_of(subject)
+        if subject.startswith("$"):
+            raise ValidationError(f"a subject must not begin with '$', as {subject[:40]!r} does")
         record = self.keys.find(id)
         if record is None:
             record = self.keys.create(id, subject)
