@@ -4,18 +4,26 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from act_fast import (
     FORGOTTEN,
     Act,
     Committed,
+    Event,
     FileKeyStore,
     LogStore,
+    MemoryKeyStore,
+    Personal,
+    State,
     StateProjection,
+    Subject,
     SubjectForgotten,
+    action,
     move,
     restore_path,
 )
@@ -129,6 +137,34 @@ def test_what_a_handler_raises_is_stored_and_logged_without_the_values(
     assert "no mail for <personal>" in caplog.text
     assert not [each for each in SECRETS if each in caplog.text]
     assert files_with(tmp_path, SECRETS) == []
+
+
+class Introduced(Event):
+    user: Subject[str]
+    name: Personal[str]
+    born: Personal[date]
+    code: Personal[int]
+
+
+class Introduction(State, events=[Introduced]):
+    @action
+    def introduce(self, user: str) -> Introduced:
+        return Introduced(user, "Ada O'Byron\nLovelace", date(1815, 12, 10), 47110815)
+
+
+def test_no_form_of_a_value_is_in_what_a_handler_raised() -> None:
+    app = Act("memory:", Introduction, keys=MemoryKeyStore())
+
+    @app.on(Introduced, retries=0)
+    def refuse(event: Committed[Introduced]) -> None:
+        it = event.data
+        raise ValueError(f"{it.name!r} {it.born!r} {it.born} {it.code} {msgspec.json.encode(it).decode()}")
+
+    app.do(Introduction.introduce, "i-1", user="u-1")
+    app.settle(raises=False)
+    error = next(iter(app.targets())).error or ""
+    assert error.startswith("ValueError: ")
+    assert not [each for each in ("Byron", "1815", "4711") if each in error]
 
 
 def test_a_table_of_states_has_no_personal_values(app: Act, tmp_path: Path) -> None:

@@ -674,3 +674,29 @@ def test_a_key_store_that_is_gone_is_an_error_of_its_own(app: Act, tmp_path: Pat
         register(app)
     with pytest.raises(KeyStoreError, match=r"people.keys cannot be used: No such file or directory"):
         app.forget("u-1", reason="asked")
+
+
+@pytest.mark.parametrize("text", ["$sealed:abc", "$sealed:aaaaaaaaaaaaaaaa:AAAA", "$forgotten"])
+def test_a_text_that_would_be_taken_for_a_sealed_one_is_refused(app: Act, text: str) -> None:
+    event = Registered("u-1", "ada@example.org", "Ada", born="1815-12-10")
+    for field in ("email", "plan"):
+        with pytest.raises(ValidationError, match=r"Registered holds a text that is '.forgotten' or begins with"):
+            app._codec.encode(msgspec.structs.replace(event, **{field: text, "address": Address("12 St", "London")}))
+
+
+def test_a_snapshot_from_before_a_nested_field_was_personal_is_not_used(tmp_path: Path) -> None:
+    def declared(street: Any) -> Any:
+        home = msgspec.defstruct("Home", [("street", street)], module=__name__)
+        settled: Any = type(Event)(
+            "Settled", (Event,), {"__annotations__": {"user": Subject[str], "home": home}, "__module__": __name__}
+        )
+        annotations = {"user": Subject[str], "home": home | None}
+        body = {"__annotations__": annotations, "user": "", "home": None, "__module__": __name__}
+        settler: Any = type(State)("Settler", (State,), body, events=[settled])
+        return settled, settler
+
+    marks = set()
+    for street in (str, Personal[str]):
+        _, settler = declared(street)
+        marks.add(Act("memory:", settler, keys=MemoryKeyStore())._engine.registry.models[settler].stored.mark)
+    assert len(marks) == 2

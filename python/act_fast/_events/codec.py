@@ -10,7 +10,7 @@ from act_fast._events.committed import Committed
 from act_fast._events.event import Event, encode, known_tagging, known_wire
 from act_fast._events.finite import check_finite
 from act_fast._events.gone import GONE
-from act_fast._events.sealing import Found, Sealer, Wire, check_hidden, keep_forgotten, open_all, wire_of
+from act_fast._events.sealing import Found, Sealer, Wire, check_hidden, check_marks, keep_forgotten, open_all, wire_of
 from act_fast._events.tags import tags_of
 from act_fast._events.upcast import Upcast
 from act_fast._rows import EventPair
@@ -117,6 +117,7 @@ class Codec:
         again, clear = wire.again(event, name)
         if kind.__floats__:
             check_finite(event, clear)
+        check_marks(event, clear)
         seen: list[Found] = []
         data = wire.sealed(event, name, sealer, seen)
         tags = tags_of(event, tagging) if (tagging := known_tagging(kind)) else []

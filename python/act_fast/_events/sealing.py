@@ -18,6 +18,7 @@ __all__ = [
     "Sealer",
     "Wire",
     "check_hidden",
+    "check_marks",
     "keep_forgotten",
     "mask",
     "open_all",
@@ -565,9 +566,9 @@ def outside(value: Any) -> Any:
 def without_personal(text: str, value: Any) -> str:
     """A text about an event, such as what a handler has raised, without the event's personal values."""
     wire = wire_of(type(value)) if isinstance(value, msgspec.Struct) else None
-    for found in wire.values(value) if wire is not None else ():
-        for each in texts_in(found.value):
-            text = text.replace(each, repr(_PERSONAL))
+    forms = {form for found in (wire.values(value) if wire is not None else ()) for form in _forms_of(found.value)}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, repr(_PERSONAL))
     return text
 
 
@@ -581,6 +582,27 @@ def texts_in(value: Any) -> list[str]:
         return [text for part in parts for text in texts_in(part)]
     plain = msgspec.to_builtins(value, str_keys=True)
     return texts_in(plain) if isinstance(plain, str) else []
+
+
+def _forms_of(value: Any) -> Iterator[str]:
+    """A value and its parts as messages may hold them."""
+    whole = () if isinstance(value, str | bool | None) else (str(value), repr(value))
+    for text in (*whole, *texts_in(value)):
+        if len(text) >= _TEXT_MIN:
+            yield from (text, repr(text)[1:-1], _encode(text)[1:-1].decode())
+
+
+def check_marks(event: Any, clear: bytes) -> None:
+    """Refuse texts in an event that stand for something in the store: whoever reads it would take them for that.
+
+    Raises:
+        ValidationError: there is one.
+    """
+    if b'"$' in clear and any(each in _encode(event) for each in (SEALED, _GONE_JSON)):
+        raise ValidationError(
+            f"{type(event).__qualname__} holds a text that is {_GONE!r} or begins with '$sealed:', which stand for"
+            " personal values in the store; refuse it where it comes in"
+        )
 
 
 def mask(cls: Any) -> None:

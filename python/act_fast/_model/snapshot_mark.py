@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from act_fast._declared.tree import trees_as_data
-from act_fast._events.sealing import personal_fields
+from act_fast._events.sealing import wire_of
 from act_fast._model.decoding import decoding_of, upcasts_of
 from act_fast._model.function_code import code_of
 from act_fast._states.definition import Definition
@@ -33,9 +33,8 @@ def mark_of(definition: Definition[Any], names: list[str]) -> str:
         for event, reduce in definition.reducers.items()
     )
     said = [definition.snapshot_version, decoding_of(definition.state), _begun(definition.state), folded, sorted(names)]
-    said += [
-        sorted(personal_fields(each)) for each in (definition.state, *definition.reducers) if personal_fields(each)
-    ]
+    wires = [wire_of(each) for each in (definition.state, *definition.reducers)]
+    said += [sorted(leaf.path for leaf in wire.leaves) for wire in wires if wire is not None]
     if definition.plan is not None:
         said.append(trees_as_data(definition.plan.trees))
     from hashlib import sha256
