@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from act_fast.cli.main import _parser
+from act_fast.cli.main import _files, _parser
 
 PAGE = (Path(__file__).parents[2] / "docs" / "guide" / "deployment.md").read_text()
 BLOCKS = {
@@ -35,7 +35,7 @@ def commands() -> list[list[str]]:
 
 @pytest.mark.parametrize("arguments", commands(), ids=lambda each: each[0])
 def test_every_command_is_one_that_there_is(arguments: list[str]) -> None:
-    assert callable(_parser().parse_args(arguments).run)
+    assert callable(_parser(_files(arguments)).parse_args(arguments).run)
 
 
 def test_the_commands_of_every_block_are_seen() -> None:

@@ -37,7 +37,7 @@ class Actor(msgspec.Struct, frozen=True, omit_defaults=True):
     extra: dict[str, Any] = {}
 
 
-class ActionCause(msgspec.Struct, frozen=True, omit_defaults=True):
+class ActionCause(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_defaults=True):
     """The action that an event came from.
 
     Attributes:
