@@ -3,7 +3,8 @@
 from typing import assert_type
 
 from act_fast import Act, Appended, AsyncAct, KeyReusedError, LogStore, Snapshot
-from tests.support.bank import Account
+
+from .domain import Account
 
 
 async def right(app: Act, async_app: AsyncAct, store: LogStore) -> None:

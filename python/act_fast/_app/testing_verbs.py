@@ -2,21 +2,36 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from act_fast._checks.arguments import milliseconds
 from act_fast._checks.moments import moment
 from act_fast._reactions.reports import Correlation, Drained, Settled
-from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import Clock, clock_of
+from act_fast.stores.port import Store
+from act_fast.stores.reaction_port import ReactionPort
 
 __all__ = ["Testing"]
+
+
+class _Program(Protocol):
+    """What is asked of a program's time."""
+
+    @property
+    def store(self) -> Store: ...
+
+    def now_us(self) -> int: ...
+
+    def port(self) -> ReactionPort: ...
+
+    def next_ms(self, port: ReactionPort) -> int | None: ...
 
 
 class Testing:
     """The clock of an app whose store is in memory."""
 
-    def __init__(self, program: Program, settle: Callable[[], Settled]) -> None:
+    def __init__(self, program: _Program, settle: Callable[[], Settled]) -> None:
         self._program = program
         self._settle = settle
 

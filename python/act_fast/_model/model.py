@@ -1,7 +1,10 @@
 """A state class as one app runs it."""
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TypeVar
+
+import msgspec
 
 from act_fast._core import Declaration
 from act_fast._events.codec import Codec
@@ -23,7 +26,7 @@ class Model(Fold[S]):
     def __init__(self, definition: Definition[S], codec: Codec, unknown: Unknown) -> None:
         super().__init__(definition, codec, unknown)
         self.stored: StateCodec[S] = StateCodec(definition, list(self.steps), codec.sealer)
-        self.decode_state = self.stored.decode_plain
+        self.decode_state: Callable[[msgspec.Raw], S] = self.stored.decode_plain
 
     def held(self, state: S) -> bytes:
         """The data of an event that holds a state.

@@ -51,7 +51,9 @@ def conditions_of(source: str | None, tags: Sequence[str] = ()) -> Conditions:
     found: Conditions = {}
     if source is not None:
         found = {"pattern": source} if is_pattern(source) else {"stream": source}
-    return {**found, "tags": tags} if tags else found
+    if tags:
+        found["tags"] = tags
+    return found
 
 
 def check_names(conditions: Iterable[str]) -> None:

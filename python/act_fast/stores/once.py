@@ -11,7 +11,7 @@ import msgspec
 from act_fast._checks import arguments
 from act_fast._core import Appended, Log
 from act_fast._events.committed import Committed
-from act_fast._rows import OnceRow, ProposedPart
+from act_fast._rows import EventPair, OnceRow, ProposedPart
 from act_fast.errors import KeyReusedError, ValidationError
 from act_fast.stores.given import Guards
 from act_fast.stores.port import Store
@@ -94,7 +94,7 @@ def append_once(store: Store, key: str, parts: Sequence[ProposedPart], repeated:
     found = commit_of(store, repeated)
     offered = [(stream, event) for stream, events, _ in parts for event in events]
     if len(found) != len(offered) or not all(
-        event.stream == stream and _is_same(event, key, *given)
+        event.stream == stream and _is_same(event, key, given)
         for event, (stream, given) in zip(found, offered, strict=True)
     ):
         raise KeyReusedError(key, repeated.first)
@@ -108,12 +108,13 @@ def same_again(found: Sequence[Committed[bytes]], counts: Sequence[int]) -> list
     return [Appended(own[0].version, own[-1].version, own[0].position, own[-1].position) for own in parts]
 
 
-def _is_same(event: Committed[bytes], key: str, name: str, data: bytes, tags: Sequence[str] = ()) -> bool:
+def _is_same(event: Committed[bytes], key: str, given: EventPair) -> bool:
     own = [tag for tag in event.tags if tag != key_tag(key)]
+    tags = given[2] if len(given) == 3 else ()
     return (
-        event.name == name
+        event.name == given[0]
         and own == [*dict.fromkeys(tags)]
-        and (event.data == data or _value(event.data) == _value(data))
+        and (event.data == given[1] or _value(event.data) == _value(given[1]))
     )
 
 

@@ -398,7 +398,8 @@ class DatabaseStore(ABC, Generic[C]):
         """
         once = self._keeping.once(key)
         try:
-            return self._append_encoded(parts, meta, correlation, (*(guards or ((), ()))[:2], once))
+            versions, conditions, _ = guards or ((), (), None)
+            return self._append_encoded(parts, meta, correlation, (versions, conditions, once))
         except Repeated as repeated:
             raise Repeated(*(used(self._connections, once) or (repeated.first, repeated.last))) from None
 

@@ -1,6 +1,6 @@
 """The tables of a store in PostgreSQL, and the functions that work on them; made and checked."""
 
-from typing import Any, Final
+from typing import Any, Final, LiteralString
 
 from psycopg import Connection, sql
 from psycopg.errors import UndefinedColumn
@@ -670,7 +670,7 @@ create table {schema}.reaction_lines (
 alter table {schema}.reaction_lines alter page set storage plain;
 """
 
-_PARTS: Final = (
+_PARTS: Final[tuple[LiteralString, ...]] = (
     *(_TABLES, _TAGS, _READABLE, _LOCK_LOG, _APPEND, _APPEND_ONE, _APPEND_EACH, _NEWEST_MATCH, _APPEND_GUARDED),
     _REACTIONS,
 )

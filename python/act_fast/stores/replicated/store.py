@@ -410,7 +410,8 @@ class ReplicatedStore(LocalLog):
 
     def _append(self, parts: Sequence[Part], meta: bytes, guards: Guards | None = None) -> list[Appended]:
         self._check()
-        self._log.check_proposal(parts, meta, self._payload_max_bytes, *(guards or ()))
+        versions, conditions, once = guards or (None, None, None)
+        self._log.check_proposal(parts, meta, self._payload_max_bytes, versions, conditions, once)
         return self._proposer.append(parts, meta, guards)
 
     def _append_given(
