@@ -2,6 +2,7 @@
 
 import pickle
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -700,3 +701,38 @@ def test_a_snapshot_from_before_a_nested_field_was_personal_is_not_used(tmp_path
         _, settler = declared(street)
         marks.add(Act("memory:", settler, keys=MemoryKeyStore())._engine.registry.models[settler].stored.mark)
     assert len(marks) == 2
+
+
+deciding, forgotten = threading.Event(), threading.Event()
+
+
+class Looked(Event):
+    pass
+
+
+class Slow(State, events=[Renamed, Looked]):
+    user: Subject[str] = ""
+    name: Personal[str] = ""
+
+    @action
+    def begin(self, user: str, name: str) -> Renamed:
+        return Renamed(user, name)
+
+    @action
+    def look(self) -> Looked:
+        deciding.set()
+        assert forgotten.wait(30)
+        return Looked()
+
+
+def test_who_was_at_work_while_somebody_was_forgotten_leaves_nothing_behind() -> None:
+    app = Act("memory:", Slow, keys=MemoryKeyStore())
+    app.do(Slow.begin, "s-1", user="u-1", name="Ada Lovelace")
+    beside = threading.Thread(target=app.do, args=(Slow.look, "s-1"))
+    beside.start()
+    assert deciding.wait(30)
+    app.forget("u-1", reason="asked")
+    forgotten.set()
+    beside.join()
+    found = app.load(Slow, "s-1")
+    assert (found.version, found.state.name) == (2, FORGOTTEN)

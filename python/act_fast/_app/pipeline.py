@@ -131,13 +131,18 @@ class Engine:
         """Add components; nothing changes when they do not fit, also when `fits` raises."""
         registry = Registry((*self.registry.components, *components), self.unknown, self.vault)
         fits(registry)
-        self.registry = registry
-        self._loader.codec = registry.codec
+        with self._beginning:
+            self.registry = registry
+            self._loader.codec = registry.codec
         self.cache.clear()
 
     def drop_values(self) -> None:
-        """Drop live states, which may hold values of someone who was forgotten."""
-        self._loader.cache.clear()
+        """Drop live states, which may hold values of someone who was forgotten.
+
+        Who is at work goes on with the old cache: what is put there from now on, nobody finds.
+        """
+        with self._beginning:
+            self._loader = self._begin()
 
     @property
     def cache(self) -> Cache:
