@@ -1,9 +1,9 @@
 """Decisions on views and states: folded, decided, appended if nothing that was seen has changed."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import pytest
 
@@ -334,3 +334,38 @@ def test_an_event_about_something_that_was_not_looked_at_is_refused(app: Act) ->
     ):
         app.decide(announce, Course.of("maths"), "art")
     assert app.store.head == before
+
+
+class Moved(Event):
+    amount: int
+
+
+class Purse(State):
+    coins: int = 0
+    meanwhile: ClassVar[list[Callable[[], object]]] = []
+
+    @reducer
+    def moved(self, event: Moved) -> None:
+        self.coins += event.amount
+        while self.meanwhile:
+            self.meanwhile.pop()()
+
+
+def test_states_are_seen_as_they_were_together() -> None:
+    app = Act("memory:", Purse)
+    app.store.append_many([Append("ann", [Moved(10)]), Append("bob", [Moved(0)])])
+
+    def pay() -> None:
+        app.store.append_many([Append("ann", [Moved(-1)]), Append("bob", [Moved(1)])])
+
+    sums = []
+
+    @decision
+    def note(ann: Purse, bob: Purse) -> Moved:
+        sums.append(ann.coins + bob.coins)
+        return Moved(0)
+
+    Purse.meanwhile.append(pay)  # after ann was read, and before bob is
+    app.decide(note, at(Purse, "ann"), at(Purse, "bob"))
+    assert sums == [10, 10]
+    assert app.load(Purse, "bob").state.coins == 1

@@ -391,3 +391,52 @@ def test_an_action_cannot_do_anything_once(app: Act) -> None:
 
     with Act("memory:", Wrong, debug=True) as wrong, pytest.raises(DefinitionError):
         wrong.do(Wrong.go, "w")
+
+
+class Thing(State):
+    @action
+    def measure(self, value: float | None) -> Deposited:
+        return Deposited(1)
+
+    @action
+    def name(self, by: dict[int, str]) -> Deposited:
+        return Deposited(1)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_json_would_have_as_null_is_not_the_same_as_none(value: float) -> None:
+    with Act("memory:", Thing) as app:
+        app.once("k").do(Thing.measure, "a", value=None)
+        with pytest.raises(ValidationError, match="no number"):
+            app.once("k").do(Thing.measure, "a", value=value)
+
+
+def test_keys_of_a_dict_need_not_be_text() -> None:
+    with Act("memory:", Thing) as app:
+        app.once("k").do(Thing.name, "a", by={1: "b", 2: "a"})
+        assert app.once("k").do(Thing.name, "a", by={2: "a", 1: "b"}).repeated
+        with pytest.raises(KeyReusedError):
+            app.once("k").do(Thing.name, "a", by={1: "b"})
+
+
+@decision
+def top_up(account: Account, amount: int, /, *others: int, by: str = "me", **more: int) -> Deposited:
+    return Deposited(amount)
+
+
+@decision
+def fill(account: Account, amount: int = 5) -> Deposited:
+    return Deposited(amount)
+
+
+def test_a_decision_is_the_same_however_its_arguments_are_spelled(app: Act) -> None:
+    account = at(Account, "a")
+    app.once("k").decide(fill, account)
+    assert app.once("k").decide(fill, account, 5).repeated
+    assert app.once("k").decide(fill, account, amount=5).repeated
+    with pytest.raises(KeyReusedError):
+        app.once("k").decide(fill, account, 6)
+    app.once("l").decide(top_up, account, 1, 2, 3, left=4)
+    assert app.once("l").decide(top_up, account, 1, 2, 3, by="me", left=4).repeated
+    with pytest.raises(KeyReusedError):
+        app.once("l").decide(top_up, account, 1, 2, 4, left=4)

@@ -130,7 +130,7 @@ def decide(
     if key is None:
         return _decided(engine, decider, seen, args, kwargs, actor, None)
     asked = [(each.kind.__definition__.name, each.tag, each.stream) for each in seen]
-    once = Once(engine.store, key, _name(decider), (asked, args, kwargs), engine.vault)
+    once = Once(engine.store, key, _name(decider), (asked, *_bound(decider, given, kwargs, len(seen))), engine.vault)
     try:
         once.check_new()
         return _decided(engine, decider, seen, args, kwargs, actor, once)
@@ -191,22 +191,7 @@ def _attempt(
     actor: Actor | None,
     once: Once | None,
 ) -> Decided:
-    held = [loader.cache.get((each.kind, each.tag)) if each.tag else None for each in seen]
-    # Before anything is read; but what is at hand may have been seen by others meanwhile.
-    after = max(loader.store.head, *(each.position for each in held if each is not None), 0)
-    states, items, versions = [], [], {}
-    for each, start in zip(seen, held, strict=True):
-        if each.tag:
-            model = engine.view_model(each.kind)
-            state = model.copy(view_now(loader, model, each.tag, start, after).entry.state)
-            items.append(QueryItem([*model.steps], [each.tag]))
-        else:
-            snapshot = engine.load(each.kind, each.stream, None, None, None)
-            if snapshot.closed:
-                raise StreamClosedError(each.stream)
-            state = snapshot.state
-            versions[each.stream] = snapshot.version
-        states.append(state)
+    after, states, items, versions = _look(engine, loader, seen)
     deciding.set(f"the decision {_name(decider)}")
     try:
         outcome = decider.function(*states, *args, **kwargs)
@@ -227,6 +212,31 @@ def _attempt(
         guards = guards_of(versions or None, condition, encoded)
         appended = once.append(parts_of(encoded), cause_of(meta), guards)
     return Decided(events, appended, appended[-1].last_position)
+
+
+def _look(
+    engine: "Engine", loader: Loader, seen: Sequence[Seen[Any]]
+) -> tuple[int, list[Any], list[QueryItem], dict[str, int]]:
+    """What a decision is based on, all as of one position: so it sees nothing that never was together."""
+    held = [loader.cache.get((each.kind, each.tag)) if each.tag else None for each in seen]
+    # Before anything is read; but what is at hand may have been seen by others meanwhile.
+    after = max(loader.store.head, *(each.position for each in held if each is not None), 0)
+    states, items, versions = [], [], {}
+    for each, start in zip(seen, held, strict=True):
+        if each.tag:
+            model = engine.view_model(each.kind)
+            state = model.copy(view_now(loader, model, each.tag, start, after).entry.state)
+            items.append(QueryItem([*model.steps], [each.tag]))
+        else:
+            snapshot = engine.load(each.kind, each.stream, None, None, None)
+            if snapshot.position > after and len(seen) > 1:
+                snapshot = engine.load(each.kind, each.stream, None, None, after)
+            if snapshot.closed:
+                raise StreamClosedError(each.stream)
+            state = snapshot.state
+            versions[each.stream] = snapshot.version
+        states.append(state)
+    return after, states, items, versions
 
 
 def _check_guarded(decider: DecisionFunction[Any], seen: Sequence[Seen[Any]], events: Sequence[Event]) -> None:
@@ -282,6 +292,17 @@ def _encoded(codec: Codec, append: Append) -> Append:
         return append
     events = [codec.encode(each, append.stream) if isinstance(each, Event) else each for each in append.events]
     return Append(append.stream, events, append.expected_version, append.condition)
+
+
+def _bound(
+    decider: DecisionFunction[Any], given: tuple[Any, ...], kwargs: dict[str, Any], based_on: int
+) -> tuple[Any, ...]:
+    """A decision's own arguments, the same however they are spelled: by place, by name, or left to their defaults."""
+    from inspect import signature  # of no use where no keys are
+
+    bound = signature(decider.function).bind(*given, **kwargs)
+    bound.apply_defaults()
+    return bound.args[based_on:], bound.kwargs
 
 
 def _name(decider: DecisionFunction[Any]) -> str:

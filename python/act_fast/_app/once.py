@@ -1,6 +1,8 @@
 """Deciding once: what is asked under a key, and what was the answer the first time."""
 
 from collections.abc import Sequence
+from functools import partial
+from math import isfinite
 from typing import Any, Final
 
 import msgspec
@@ -19,6 +21,7 @@ from act_fast.stores.port import Store
 __all__ = ["Once"]
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
+_plain: Final = partial(msgspec.to_builtins, str_keys=True, order="deterministic")
 _DIGEST_BYTES: Final = 12
 
 
@@ -44,7 +47,7 @@ class Once:
         self._keys: Keys = keys_of(store)
         self._key: str = arguments.text("key", key)
         try:
-            encoded = _encode([place, *asked])
+            encoded = _encode(_finite(_plain([place, *asked])))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ValidationError(
                 f"{place} cannot be done once: its arguments cannot be encoded as JSON, so that it could be told from"
@@ -79,3 +82,16 @@ class Once:
         if action is None or action.digest != self.digest:
             raise KeyReusedError(self._key, repeated.first)
         return found
+
+
+def _finite(value: Any) -> Any:
+    """The value, unless there is a number in it that JSON would have as null."""
+    if isinstance(value, float) and not isfinite(value):
+        raise ValueError(f"{value} is no number")
+    if isinstance(value, list | tuple):
+        for each in value:
+            _finite(each)
+    elif isinstance(value, dict):
+        for each in value.values():
+            _finite(each)
+    return value
