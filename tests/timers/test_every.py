@@ -181,3 +181,8 @@ def test_a_slice_may_have_what_recurs() -> None:
 def test_what_makes_no_sense_is_refused(when: object, options: dict[str, object], message: str) -> None:
     with pytest.raises(DefinitionError, match=message):
         Slice().every(when, **options)  # type: ignore[arg-type]
+
+
+def test_an_interval_that_would_never_end_is_refused(act_app: MakeApp) -> None:
+    with pytest.raises(DefinitionError, match="at most 100 years"):
+        act_app().every(timedelta.max)

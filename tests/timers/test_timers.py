@@ -1,12 +1,14 @@
 """Timers: an action is done later, once, or not at all once it was cancelled; by the clock of a store in memory."""
 
-from datetime import UTC, datetime, timedelta
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from act_fast import Act, Actor, AsyncAct, DefinitionError, Event, State, ValidationError, action
+from act_fast import Act, Actor, AsyncAct, Committed, DefinitionError, Event, State, ValidationError, action
 from act_fast.testing.plugin import MakeApp
-from tests.timers.orders import Expired, Order
+from tests.timers.orders import Expired, Order, Placed
 
 HOUR = timedelta(hours=1)
 
@@ -240,3 +242,86 @@ async def test_timers_are_awaited_too(act_app: MakeApp) -> None:
     assert found is not None
     assert found.ended is not None
     assert found.ended <= app.testing.now
+
+
+def test_the_first_timer_that_a_handler_schedules_is_done_at_its_time(app: Act) -> None:
+    @app.on(Placed)
+    def wait(event: Committed[Placed]) -> None:
+        app.schedule(after=HOUR, key="k").do(Order.expire, event.stream, reason="late")
+
+    app.testing.advance(days=1)
+    found = app.timer("k")
+    assert found is not None
+    assert found.ended is not None
+    assert found.ended - found.due < timedelta(minutes=1)
+
+
+def test_what_a_handler_schedules_for_now_is_done_by_the_same_settle(app: Act) -> None:
+    @app.on(Placed)
+    def at_once(event: Committed[Placed]) -> None:
+        app.schedule(after=timedelta(0), key="k").do(Order.expire, event.stream, reason="late")
+
+    app.settle()
+    assert status(app) == "expired"
+
+
+def test_threads_that_settle_at_once_may_find_the_first_timer_together(act_app: MakeApp) -> None:
+    threads = 4
+    for _ in range(20):
+        app = act_app(Order)
+        app.do(Order.place, "order-1")
+        app.schedule(after=timedelta(0)).do(Order.expire, "order-1", reason="late")
+        start = threading.Barrier(threads)
+
+        def settle(app: Act = app, start: threading.Barrier = start) -> None:
+            start.wait(60)
+            app.settle()
+
+        with ThreadPoolExecutor(threads) as pool:
+            for each in [pool.submit(settle) for _ in range(threads)]:
+                each.result()
+        assert status(app) == "expired"
+
+
+@pytest.mark.parametrize(
+    "at", [datetime.max.replace(tzinfo=UTC), datetime.max.replace(tzinfo=timezone(-timedelta(hours=12)))]
+)
+def test_a_timer_may_wait_until_the_last_moment_that_there_is(app: Act, at: datetime) -> None:
+    for _ in range(2):
+        timer = app.schedule(at=at, key="k").do(Order.expire, "order-1", reason="late")
+        assert timer.due.year == 9999
+    app.settle()
+    assert status(app) == "open"
+
+
+def test_a_moment_before_the_first_one_is_now(app: Act) -> None:
+    app.schedule(at=datetime.min.replace(tzinfo=timezone(timedelta(hours=12)))).do(
+        Order.expire, "order-1", reason="late"
+    )
+    app.settle()
+    assert status(app) == "expired"
+
+
+@pytest.mark.parametrize(("stream", "said"), [("a\rb", "line breaks"), ("$timer-k", "the timer's own stream")])
+def test_a_stream_on_which_it_could_never_be_done_is_refused(app: Act, stream: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        app.schedule(after=HOUR, key="k").do(Order.expire, stream, reason="late")
+
+
+def test_a_request_key_or_a_version_is_not_silently_ignored(app: Act) -> None:
+    with pytest.raises(ValidationError, match=r"once\(key\) is not for `schedule`"):
+        app.once("k").schedule(after=HOUR)
+    with pytest.raises(ValidationError, match=r"expecting\(version\) is not for `schedule`"):
+        app.expecting(1).schedule(after=HOUR)
+
+
+class Sorted(State):
+    @action
+    def sort(self, wanted: set[str], by: dict[int, str]) -> None: ...
+
+
+def test_the_order_of_a_set_makes_no_other_timer(act_app: MakeApp) -> None:
+    app = act_app(Sorted)
+    wanted = {f"w{n}" for n in range(50)}
+    timer = app.schedule(after=HOUR, key="k").do(Sorted.sort, "s", wanted=wanted, by={2: "b", 1: "a"})
+    assert timer.arguments == {"wanted": sorted(wanted), "by": {"1": "a", "2": "b"}}

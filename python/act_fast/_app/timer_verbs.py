@@ -12,6 +12,7 @@ from act_fast._states.action import Action
 from act_fast._states.state import State
 from act_fast._timers.facts import SCHEDULED, TIMERS
 from act_fast._workers.runner import Program
+from act_fast.errors import ValidationError
 from act_fast.stores.reaction_port import offers_reactions
 
 if TYPE_CHECKING:  # what few programs have a use for
@@ -31,6 +32,8 @@ class Schedules:
     _engine: Engine
     _program: Program
     _actor: Actor | None
+    _expected: int | None
+    _key: str | None
 
     def schedule(
         self,
@@ -60,6 +63,9 @@ class Schedules:
         """
         from act_fast._app.timers import When
 
+        if self._key is not None or self._expected is not None:
+            used = "once(key)" if self._key is not None else "expecting(version)"
+            raise ValidationError(f"{used} is not for `schedule`; a timer has a key of its own: schedule(..., key=...)")
         return Later(self, When(at, after, key, replace))
 
     def cancel(self, key: str) -> bool:
@@ -125,7 +131,7 @@ class Schedules:
         from act_fast._app.timers import timer_reaction
 
         for each in missing:
-            self._program.declare(timer_reaction(self._engine, each))
+            self._program.take(timer_reaction(self._engine, each))
 
 
 class Later:
@@ -152,4 +158,7 @@ class Later:
         from act_fast._app.timers import schedule
 
         app = self._app
-        return schedule(app._engine, self._when, app._program.now_us, action, stream, args, kwargs, app._actor)
+        timer = schedule(app._engine, self._when, app._program.now_us, action, stream, args, kwargs, app._actor)
+        if app._program.passing:
+            app._take_timers(False)  # a handler's, which the `settle` around it does, too
+        return timer

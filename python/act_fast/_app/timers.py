@@ -9,7 +9,7 @@ import msgspec
 
 from act_fast._app.pipeline import Engine
 from act_fast._checks import arguments
-from act_fast._checks.moments import moment
+from act_fast._checks.moments import EPOCH, moment
 from act_fast._events.committed import Committed
 from act_fast._events.context import deciding
 from act_fast._events.meta import Actor
@@ -27,6 +27,7 @@ __all__ = ["When", "cancel", "schedule", "timer_reaction"]
 _RETRIES: Final = 10
 _BACKOFF: Final = Backoff(first=0.5, factor=2.0, longest=300.0)
 _AFTER_MAX: Final = timedelta(days=100 * 366)
+_AT_MAX_US: Final = arguments.DUE_MAX_MS * 1000
 
 
 class When:
@@ -38,7 +39,7 @@ class When:
         if after is not None and (not isinstance(after, timedelta) or not timedelta(0) <= after <= _AFTER_MAX):
             raise ValidationError(f"after= must be a timedelta from 0 to 100 years, not {after!r}")
         at_us = arguments.microseconds("at", at)
-        self.at: Final = None if at_us is None else moment(at_us)
+        self.at: Final = None if at_us is None else EPOCH + timedelta(microseconds=min(max(at_us, 0), _AT_MAX_US))
         self.after: Final = after
         self.replace: Final = arguments.flag("replace", replace)
         self.key: Final = os.urandom(16).hex() if key is None else key
@@ -68,8 +69,12 @@ def schedule(
     _check_undecided("schedule")
     state = engine.registry.model_for(action).definition.name
     arguments.text("stream", stream)
-    if not 0 < len(stream.encode()) <= 512 or "\0" in stream or "\n" in stream:
-        raise ValidationError("a stream's name has 1 to 512 bytes, without NUL or newline")
+    if not 0 < len(stream.encode()) <= 512 or any(each in stream for each in "\0\n\r"):
+        raise ValidationError("a stream's name has 1 to 512 bytes, without NUL or line breaks")
+    if stream == stream_of(when.key):
+        raise ValidationError(
+            f"{stream!r} is the timer's own stream; give the one that {action.place} is to be done on"
+        )
     for name in (each.name for each in msgspec.structs.fields(action.parameters.shape) if reaches_personal(each.type)):
         raise ValidationError(
             f"{action.place}: the argument {name!r} is personal, and what is scheduled is stored in clear; pass an id,"

@@ -81,7 +81,12 @@ class Parameters:
             ValidationError: an argument cannot be stored. Carries no value.
         """
         self.check_storable(values)
-        found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(dict(zip(self.names, values, strict=True))))
+        # The elements of a set are in another order in another process.
+        plain = {
+            name: msgspec.to_builtins(value, str_keys=True, order="deterministic")
+            for name, value in zip(self.names, values, strict=True)
+        }
+        found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(plain))
         return found
 
     def restored(self, stored: Mapping[str, Any]) -> tuple[Any, ...]:

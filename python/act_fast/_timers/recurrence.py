@@ -16,6 +16,7 @@ __all__ = ["Cron", "Interval", "Missed", "Recurrence", "Rule", "latest_before", 
 
 Missed: TypeAlias = Literal["once", "each"]
 _INTERVAL_MIN: Final = timedelta(seconds=1)
+_INTERVAL_MAX: Final = timedelta(days=100 * 366)
 
 
 class Cron:
@@ -98,6 +99,8 @@ def recurrence_of(place: str, when: str | timedelta, tz: str | tzinfo | None, mi
             raise DefinitionError(f"{place}: tz= is for cron expressions; an interval is the same in every time zone")
         if when < _INTERVAL_MIN:
             raise DefinitionError(f"{place}: the interval must be at least a second, but is {when}")
+        if when > _INTERVAL_MAX:
+            raise DefinitionError(f"{place}: the interval must be at most 100 years, but is {when}")
         return Recurrence(f"every {when.total_seconds():g} seconds", Interval(when), missed)
     if not isinstance(when, str):
         raise DefinitionError(f'{place}: give a cron expression, such as "0 3 * * *", or a timedelta, not {when!r}')

@@ -155,6 +155,16 @@ class Program:
         """Add a reaction of the app's own; nothing changes when it does not fit."""
         self.apart(lambda: self._declare(reaction))
 
+    def take(self, reaction: Reaction) -> None:
+        """Add a reaction, unless another thread was faster and one of its name is there."""
+
+        def take() -> None:
+            with self._lock:
+                if not any(each.name == reaction.name for each in self._own):
+                    self._declare(reaction)
+
+        self.apart(take)
+
     def _declare(self, reaction: Reaction) -> None:
         with self._lock:
             before, known, again = self._own, self._catalog, self._again(reaction)
@@ -174,12 +184,13 @@ class Program:
 
     def _again(self, reaction: Reaction) -> Reaction | None:
         """The reaction that a cell of a notebook, or a line of a session, has declared before and declares again."""
-        if self._workers or self._passing() or not is_interactive(reaction.handler):
+        if self._workers or self.passing or not is_interactive(reaction.handler):
             return None
         named = (each for each in self._own if each.name == reaction.name and is_interactive(each.handler))
         return next((each for each in named if called_alike(each.handler, reaction.handler)), None)
 
-    def _passing(self) -> bool:
+    @property
+    def passing(self) -> bool:
         """Whether a `settle` or a `drain` is under way."""
         return any((known := each()) is not None and not known.ended for each in self._passes)
 
