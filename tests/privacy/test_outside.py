@@ -23,6 +23,7 @@ from act_fast import (
     StateProjection,
     Subject,
     SubjectForgotten,
+    ValidationError,
     action,
     move,
     restore_path,
@@ -177,3 +178,19 @@ def test_a_table_of_states_has_no_personal_values(app: Act, tmp_path: Path) -> N
             ("u-2", None, "free", 3),
         ]
     assert files_with(tmp_path, SECRETS) == []
+
+
+def test_redaction_puts_nothing_in_clear_where_something_was_sealed(app: Act, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="field 'email' is sealed, and a new value would be stored in clear"):
+        app.redact([1], fields={"email": "grace@example.org"}, reason="a wrong address")
+    app.redact([1], fields={"email": None, "address": None, "phones": []}, reason="a wrong address")
+    event = next(app.query(events=[Registered])).data
+    assert (event.email, event.name, event.address, event.phones) == (FORGOTTEN, "Ada Lovelace", None, [])
+    assert files_with(tmp_path, ["grace@example.org", *SECRETS]) == []
+
+
+def test_forgetting_counts_states_that_hold_the_books(app: Act) -> None:
+    app.restart_stream(Person, "person-1")
+    app.close_stream(Person, "person-1")
+    assert app.forget("u-1", reason="asked").events == 3
+    assert app.load(Person, "person-1").state.email is FORGOTTEN

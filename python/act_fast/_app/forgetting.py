@@ -14,6 +14,7 @@ from act_fast._checks import arguments
 from act_fast._events.committed import Committed
 from act_fast._events.context import deciding
 from act_fast._events.event import Event, known_wire
+from act_fast._events.gone import BOOKS
 from act_fast._events.meta import Actor
 from act_fast._events.personal import Subject
 from act_fast._events.sealing import texts_in
@@ -212,9 +213,13 @@ def _held(engine: "Engine", vault: Vault, subject: str) -> _Held:
     mark = f'"$sealed:{vault.id_of(subject)}:'.encode()
     names = [name for name, event in codec.classes.items() if known_wire(event) is not None]
     clear = {subject.encode(), msgspec.json.encode(subject)[1:-1]}
-    for each in engine.store.query(names=names):
+    for each in engine.store.query(names=[*names, *BOOKS]):
         sealed = mark in each.data
         if not sealed and not any(form in each.data for form in clear):
+            continue
+        if each.name in BOOKS:  # whose values are those of events, or of snapshots
+            held.events += sealed
+            held.streams.update([each.stream] if sealed else ())
             continue
         try:
             event = codec.decode(each.name, each.data)

@@ -12,6 +12,7 @@ from act_fast._events.tags import TagKey
 from act_fast.errors import DecodeError, DefinitionError, ValidationError
 
 __all__ = [
+    "FORGOTTEN_JSON",
     "SEALED",
     "Found",
     "InClear",
@@ -35,6 +36,9 @@ __all__ = [
 SEALED: Final = b'"$sealed:'
 """What each sealed value begins with, as JSON."""
 
+FORGOTTEN_JSON: Final = b'"$forgotten"'
+"""A forgotten value that was written again, as JSON."""
+
 _TEXT_MIN: Final = 4
 """Shorter texts are in other ones by accident."""
 
@@ -43,7 +47,6 @@ _FIELDS: Final = ("__struct_fields__", "__dataclass_fields__", "__attrs_attrs__"
 
 _field: Final[Any] = msgspec.field
 _GONE: Final = "$forgotten"
-_GONE_JSON: Final = b'"$forgotten"'
 _encode: Final = msgspec.json.Encoder().encode
 _decode_any: Final = msgspec.json.Decoder().decode
 
@@ -454,7 +457,7 @@ class Wire:
                 if found is None:
                     return FORGOTTEN
                 raw = found
-            elif raw == _GONE_JSON:
+            elif raw == FORGOTTEN_JSON:
                 return FORGOTTEN
             try:
                 return leaf.decode(raw)
@@ -598,7 +601,7 @@ def check_marks(event: Any, clear: bytes) -> None:
     Raises:
         ValidationError: there is one.
     """
-    if b'"$' in clear and any(each in _encode(event) for each in (SEALED, _GONE_JSON)):
+    if b'"$' in clear and any(each in _encode(event) for each in (SEALED, FORGOTTEN_JSON)):
         raise ValidationError(
             f"{type(event).__qualname__} holds a text that is {_GONE!r} or begins with '$sealed:', which stand for"
             " personal values in the store; refuse it where it comes in"

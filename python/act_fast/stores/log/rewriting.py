@@ -8,6 +8,7 @@ import msgspec
 from act_fast._checks import arguments
 from act_fast._core import Log
 from act_fast._events.gone import BOOKS, GONE, REDACTED, REWRITINGS
+from act_fast._events.sealing import FORGOTTEN_JSON, SEALED
 from act_fast._rows import PrunableRow, PruningRow, RewrittenRow, Row
 from act_fast.errors import StoreLockedError, ValidationError
 from act_fast.stores.reaction_port import ReactionPort
@@ -111,7 +112,19 @@ def _fields(position: int, data: bytes) -> dict[str, msgspec.Raw]:
 
 
 def _merged(found: dict[str, msgspec.Raw], values: Mapping[str, msgspec.Raw]) -> bytes:
-    return _encode({name: values.get(name, each) for name, each in found.items()})
+    return _encode({name: _put(name, each, values[name]) if name in values else each for name, each in found.items()})
+
+
+def _put(name: str, old: msgspec.Raw, new: msgspec.Raw) -> msgspec.Raw:
+    """What comes in the place of a field: nothing in clear where something was sealed."""
+    held, given = bytes(old), bytes(new)
+    if SEALED not in held and held != FORGOTTEN_JSON:
+        return new
+    if given not in (b"null", b"[]", b"{}"):
+        raise ValidationError(
+            f"field {name!r} is sealed, and a new value would be stored in clear; give None, or forget its subject"
+        )
+    return msgspec.Raw(FORGOTTEN_JSON) if held == FORGOTTEN_JSON or held.startswith(SEALED) else new
 
 
 def _held(log: Log, streams: Iterable[str], changed: list[int]) -> list[int]:
