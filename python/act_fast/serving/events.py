@@ -46,8 +46,8 @@ class Page(msgspec.Struct, frozen=True):
 
 
 def as_written(app: Act, event: Committed[bytes]) -> Written:
-    """A stored event as clients get it."""
-    name, data = app._codec.upcasted(event.name, event.data)
+    """A stored event as clients get it: its personal fields are null."""
+    name, data = app._codec.outside(event.name, event.data)
     return Written(event.position, event.stream, event.version, name, event.created, msgspec.Raw(data), event.meta)
 
 

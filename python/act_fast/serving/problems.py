@@ -25,6 +25,7 @@ from act_fast.errors import (
     StoreFormatError,
     StoreFullError,
     StreamClosedError,
+    SubjectForgottenError,
     ValidationError,
 )
 
@@ -38,6 +39,7 @@ _STATUS: Final[Mapping[type[Exception], int]] = {
     InvariantError: 409,
     KeyReusedError: 422,
     StreamClosedError: 423,
+    SubjectForgottenError: 409,
     FoldError: 422,
     DecodeError: 500,
     DefinitionError: 500,
