@@ -275,7 +275,8 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
         Raises:
             ConflictError: something else was appended first, more often than `retries` allow.
             DefinitionError: the decision, or what it returned, is wrong.
-            StreamClosedError: one of the streams takes no more events.
+            StreamClosedError: the stream of one of the states takes no more events. A stream that is only appended to
+                is not asked whether it does.
             StoreError: the store could not append.
 
         In each of these cases, and when the decision itself raises, nothing was appended. The exception is
