@@ -69,8 +69,8 @@ REPLICA: Final = (
     Mutation(
         "replica-size-of-a-commit",
         "rust/core/src/replica/decide.rs",
-        "&& size(parts, proposal.meta) <= segment_bytes - SPARE_BYTES",
-        "&& size(parts, proposal.meta) <= segment_bytes",
+        "&& size(parts, proposal.guards.once, proposal.meta) <= segment_bytes - SPARE_BYTES",
+        "&& size(parts, proposal.guards.once, proposal.meta) <= segment_bytes",
         (cargo("replica", REFUSED),),
     ),
     Mutation(

@@ -269,8 +269,8 @@ class ReplicatedStore(LocalLog):
             StoreError: the engine cannot be reached, or refuses; nothing was written.
             ValidationError: an argument is not valid, or the commit is too large for a record of the engine.
         """
-        guards = guards_of(expected_versions, condition, appends)
-        return self._append_given(parts_of(appends), key, meta, guards)
+        parts = parts_of(appends)
+        return self._append_given(parts, key, meta, guards_of(expected_versions, condition, appends))
 
     def checkpoint(
         self, where: str | os.PathLike[str] | None = None, *, keep: int | None = None, progress: Progress | None = None
