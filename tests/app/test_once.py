@@ -284,9 +284,10 @@ def test_a_key_counts_as_used_for_as_long_as_the_store_keeps_it(tmp_path: Path) 
         assert store.append("a", [Deposited(2)], key="k").first_version == 2
         with pytest.raises(KeyReusedError):
             store.append("a", [Deposited(1)], key="k")
-    with LogStore(tmp_path / "forever.act") as store:
-        store.restore(old)
-        assert store.append("a", [Deposited(1)], key="k").first_version == 1
+    for name, forever in (("forever.act", None), ("longest.act", timedelta.max)):
+        with LogStore(tmp_path / name, keys_for=forever) as store:
+            store.restore(old)
+            assert store.append("a", [Deposited(1)], key="k").first_version == 1
 
 
 class Seat(Event):

@@ -51,7 +51,7 @@ class Keeping:
 
     def once(self, key: str) -> OnceRow:
         """A key as the core takes it: with the time since when its uses count."""
-        since = _FOREVER_US if self._us is None else time_ns() // 1000 - self._us
+        since = _FOREVER_US if self._us is None else max(_FOREVER_US, time_ns() // 1000 - self._us)
         return arguments.text("key", key), since
 
     def used(self, log: Log, key: str) -> tuple[int, int] | None:
