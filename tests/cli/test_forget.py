@@ -35,6 +35,18 @@ def test_it_forgets_and_says_what_it_searched(shop: Path, run: Callable[..., obj
     assert "ada@example.org" not in ran.out
 
 
+def test_a_subject_of_whom_there_is_nothing_is_named(shop: Path, run: Callable[..., object]) -> None:
+    ran = run("forget", "people_app:app", "u_1", "--reason", "asked")
+    assert "nothing was stored about this subject; is it written as in the Subject fields?" in ran.out
+
+
+def test_with_another_key_store_it_fails(shop: Path, run: Callable[..., object]) -> None:
+    (shop / "people.keys").rename(shop / "away.keys")
+    ran = run("forget", "people_app:app", "u-1", "--reason", "asked")
+    assert ran.code == 1
+    assert "NOT READ: 1 event; is this the key store that they were sealed with?" in ran.out
+
+
 def test_its_report_is_json_and_what_is_found_elsewhere_is_a_failure(shop: Path, run: Callable[..., object]) -> None:
     (shop / "mails.txt").write_text("to ada@example.org\n")
     ran = run("forget", "people_app:app", "u-1", "--reason", "asked", "--also", "mails.txt", "--json")

@@ -736,3 +736,11 @@ def test_who_was_at_work_while_somebody_was_forgotten_leaves_nothing_behind() ->
     beside.join()
     found = app.load(Slow, "s-1")
     assert (found.version, found.state.name) == (2, FORGOTTEN)
+
+
+def test_forgetting_with_another_key_store_is_not_clean(app: Act, tmp_path: Path) -> None:
+    register(app)
+    other = Act(tmp_path / "people.act", Person, Profile, keys=MemoryKeyStore())
+    report = other.forget("u-1", reason="asked")
+    assert (report.events, report.unread, report.clean) == (0, 1, False)
+    assert app.load(Person, "person-u-1").state.email == "ada@example.org"

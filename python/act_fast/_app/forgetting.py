@@ -76,6 +76,8 @@ class ForgetReport(msgspec.Struct, frozen=True):
         streams: in how many streams.
         snapshots: how many of these streams have a snapshot that holds such values.
         in_clear: how many events hold values of the subject in clear, from before their fields were personal.
+        unread: how many more events name the subject and do not decode, as with another key store: nothing is known of
+            their values.
         values: how many different values were searched for; none if they could not be read any more.
         receivers: the reactions that are given such values, and may have kept or passed them on.
         files: how many files were searched.
@@ -95,6 +97,7 @@ class ForgetReport(msgspec.Struct, frozen=True):
     streams: int
     snapshots: int
     in_clear: int
+    unread: int
     values: int
     receivers: Sequence[str]
     files: int
@@ -105,8 +108,8 @@ class ForgetReport(msgspec.Struct, frozen=True):
 
     @property
     def clean(self) -> bool:
-        """Whether no plaintext was found, in the store and wherever else it was searched for."""
-        return not self.plaintext and not self.in_clear
+        """Whether no plaintext was found, in the store and wherever else it was searched for, and all was read."""
+        return not self.plaintext and not self.in_clear and not self.unread
 
 
 class _Held(msgspec.Struct):
@@ -115,10 +118,11 @@ class _Held(msgspec.Struct):
     events: int = 0
     in_clear: int = 0
     undecoded: int = 0
+    unread: int = 0
     streams: set[str] = msgspec.field(default_factory=set)
     values: set[str] = msgspec.field(default_factory=set)
 
-    def unread(self) -> list[str]:
+    def unsearched(self) -> list[str]:
         """What could not be searched for."""
         return [f"the values of {self.undecoded} events, which do not decode"] if self.undecoded else []
 
@@ -161,13 +165,14 @@ def forget(
         len(held.streams),
         sum(_has_snapshot(engine, stream, id) for stream in sorted(held.streams)),
         held.in_clear,
+        held.unread,
         len(held.values),
         tuple(receivers),
         search.files,
         search.parts,
         search.bytes,
         tuple(search.found),
-        (*search.unreachable, *held.unread(), *_UNREACHABLE),
+        (*search.unreachable, *held.unsearched(), *_UNREACHABLE),
     )
 
 
@@ -227,6 +232,7 @@ def _held(engine: "Engine", vault: Vault, subject: str) -> _Held:
             found = [value for value in (wire.values(event) if wire else ()) if value.subject == subject]
         except ActError:  # which must not keep a key from being destroyed
             held.undecoded += 1
+            held.unread += not sealed
             found = []
         if sealed:
             held.events += 1

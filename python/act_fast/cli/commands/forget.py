@@ -69,6 +69,10 @@ def _show(report: ForgetReport) -> None:
         print(printable(f"given to: {', '.join(report.receivers)}"))
     if report.in_clear:
         print(f"IN CLEAR: {counted(report.in_clear, 'event')} from before their fields were personal")
+    if report.unread:
+        print(f"NOT READ: {counted(report.unread, 'event')}; is this the key store that they were sealed with?")
+    if not (report.events or report.in_clear or report.unread):
+        print("nothing was stored about this subject; is it written as in the Subject fields?")
     for place in report.plaintext:
         print(printable(f"FOUND in {place}"))
     for what in report.unreachable:
