@@ -139,7 +139,7 @@ def test_no_message_says_null(hotel: Act) -> None:
         (Event, "nmae", "did you mean name=?"),
         (Event, "frozn", "did you mean frozen=?"),
         (Projection, "retry", "did you mean retries=?"),
-        (Projection, "start", "there is name=, source=, lane="),
+        (Projection, "start", "there is name=, source=, tags=, lane="),
     ],
 )
 def test_a_class_keyword_that_means_nothing_is_refused_with_those_that_there_are(

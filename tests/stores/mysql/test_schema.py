@@ -229,7 +229,7 @@ def test_targets_may_be_looked_at_by_a_user_who_may_only_read(
         assert [target["name"] for target in reactions.targets()] == ["a"]
         for _ in range(2):
             with pytest.raises(StoreError, match="denied"):
-                reactions.register([("another", ["Opened"], "all", None, "default", 0, False)])
+                reactions.register([("another", ["Opened"], "all", None, "default", 0, False, ())])
         app.do(Account.open, "b", owner="Ada")
         app.settle()
         assert [target["name"] for target in reactions.targets()] == ["a", "b"]

@@ -231,7 +231,7 @@ def test_targets_may_be_looked_at_by_a_role_that_may_only_read(
         assert [target["name"] for target in reactions.targets()] == (["a"] if worked else [])
         for _ in range(2):
             with pytest.raises(StoreError, match="permission denied"):
-                reactions.register([("another", ["Opened"], "all", None, "default", 0, False)])
+                reactions.register([("another", ["Opened"], "all", None, "default", 0, False, ())])
         if worked:
             work_on("b")
             assert [target["name"] for target in reactions.targets()] == ["a", "b"]
