@@ -204,9 +204,17 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges, AsyncKeeps):
         at: int | datetime | None = None,
         position: int | None = None,
     ) -> Snapshot[S]: ...
-    async def load(self, state: Any, stream: Any = None, **moment: Any) -> Snapshot[Any]:
+    async def load(
+        self,
+        state: Any,
+        stream: Any = None,
+        *,
+        before: int | datetime | None = None,
+        at: int | datetime | None = None,
+        position: int | None = None,
+    ) -> Snapshot[Any]:
         """`Act.load`, awaited."""
-        return await self._threads.run(partial(self._app.load, state, stream, **moment))
+        return await self._threads.run(partial(self._app.load, state, stream, before=before, at=at, position=position))
 
     @overload
     def history(

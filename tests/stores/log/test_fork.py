@@ -53,7 +53,7 @@ def test_a_child_that_closes_or_drops_what_it_inherited_does_no_harm(
     open_store: Callable[..., LogStore], durability: str
 ) -> None:
     holder = [open_store(durability=durability)]
-    for _ in range(100):
+    for _ in range(300):
         holder[0].append("a", [("Padded", b'"' + b"x" * 1000 + b'"')])
 
     def close(tell: Tell) -> None:
