@@ -127,8 +127,7 @@ def test_a_role_that_only_reads_asks_in_sql_and_copies_but_does_not_hand_over(
     reading = postgres_url.replace("postgres@", f"{role}@")
     with connect(reading) as connection:
         assert connection.sql("select count(*) from events").fetchall() == [(EVENTS,)]
-        with pytest.raises(StoreError, match="permission denied"):
-            connection.sql("from targets")
+        assert connection.sql("from targets").fetchall() == []
     assert move(reading, tmp_path / "copy.act", hand_over=False).events == EVENTS
     with pytest.raises(StoreError, match="refuses: "):
         move(reading, tmp_path / "copy.act")
