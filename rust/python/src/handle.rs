@@ -50,14 +50,13 @@ impl Handle {
         if self.inherited() {
             return Err(Error::forked());
         }
-        let fresh;
-        match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
+        let fresh = match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
             Standing::Open(log) if self.is_of(log) => {
                 let current = log.current();
                 if Arc::ptr_eq(log, &current) {
                     return Ok(current);
                 }
-                fresh = current;
+                current
             }
             Standing::Open(_) => {
                 return closed("the log was replaced by a restored or rewritten one since this was begun; start again");
@@ -68,7 +67,7 @@ impl Handle {
                 );
             }
             Standing::Closed => return closed("this store was closed; open it again"),
-        }
+        };
         // So that nothing holds on to what the old one has unpacked.
         let same =
             |standing: &Standing| matches!(standing, Standing::Open(log) if Arc::ptr_eq(log.handle(), fresh.handle()));
