@@ -92,7 +92,6 @@ PAGES: Final = [
                 "Problem",
                 "Progress",
                 "Backup",
-                "Compressed",
                 "Exported",
                 "Compression",
                 "Columns",

@@ -85,7 +85,6 @@ from act_fast.stores.port import Store
 from act_fast.stores.values import (
     Append,
     Backup,
-    Compressed,
     Compression,
     Exported,
     Moved,
@@ -142,7 +141,6 @@ __all__ = [
     "Columns",
     "Committed",
     "Component",
-    "Compressed",
     "Compression",
     "ConcurrencyError",
     "Condition",

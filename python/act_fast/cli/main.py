@@ -42,8 +42,6 @@ COMMANDS = {
     "checkpoint": "checkpoint",
     "export": "export",
     "restore": "restore",
-    "compress": "compress",
-    "decompress": "compress",
     "move": "move",
     "redact": "redact",
     "prune": "prune",
