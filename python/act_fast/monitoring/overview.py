@@ -241,7 +241,7 @@ class _Behind:
         for name in sorted({*self._states, *self._idle, *self._positions}):
             self._states[name]["caught up"] += self._idle[name]
             position = self._positions.get(name, self._head)
-            if is_own(name) and self._none_of_its_own(position):
+            if is_own(name) and position < self._head and self._none_of_its_own(position):
                 position = self._head
             yield (
                 name,
@@ -259,7 +259,7 @@ class _Behind:
     def _none_of_its_own(self, position: int) -> bool:
         """Whether the framework's own reactions have nothing to look at behind a position."""
         own = [name for name in self._store.names() if is_own(name)]
-        return next(iter(self._store.query(names=own, after=position, limit=1)), None) is None
+        return not own or next(iter(self._store.query(names=own, after=position, limit=1)), None) is None
 
     def _age(self, name: str, correlated: int) -> float:
         """How long the oldest event has been waiting that a reaction has not processed."""
