@@ -157,16 +157,12 @@ class Program:
 
     def take(self, reaction: Reaction) -> None:
         """Add a reaction, unless another thread was faster and one of its name is there."""
+        self.apart(lambda: self._declare(reaction, unless_there=True))
 
-        def take() -> None:
-            with self._lock:
-                if not any(each.name == reaction.name for each in self._own):
-                    self._declare(reaction)
-
-        self.apart(take)
-
-    def _declare(self, reaction: Reaction) -> None:
+    def _declare(self, reaction: Reaction, unless_there: bool = False) -> None:
         with self._lock:
+            if unless_there and any(each.name == reaction.name for each in self._own):
+                return
             before, known, again = self._own, self._catalog, self._again(reaction)
             self._own = [each for each in before if each is not again]
             self._own.append(reaction)
