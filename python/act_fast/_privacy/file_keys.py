@@ -14,10 +14,11 @@ from typing import Final, Self
 import msgspec
 
 from act_fast._checks import arguments
-from act_fast._privacy.key_files import NEW, KeyFile, sync, write_new
+from act_fast._privacy.key_files import NEW, KeyFile, write_new
 from act_fast._privacy.key_store import KeyRecord, Rotated, context_of
 from act_fast._privacy.master_key import KEY_BYTES, LocalMasterKey, MasterKey
 from act_fast._runtime.file_lock import FileLock
+from act_fast._runtime.flushing import flush
 from act_fast.errors import KeyStoreError, ValidationError
 
 __all__ = ["FileKeyStore"]
@@ -222,8 +223,8 @@ class FileKeyStore:
             self._write_master(_MASTER, LocalMasterKey.new())
         about = _encode(_About(_FORMAT, os.urandom(16).hex()))
         os.replace(write_new(self._path, about), self._path / _STORE)
-        sync(self._path)
-        sync(self._path.parent)
+        flush(self._path)
+        flush(self._path.parent)
 
     def _about(self) -> _About:
         try:
@@ -303,7 +304,7 @@ class FileKeyStore:
 
     def _write_master(self, name: str, master: LocalMasterKey) -> None:
         os.replace(write_new(self._path, base64.b64encode(master.secret) + b"\n"), self._path / name)
-        sync(self._path)
+        flush(self._path)
 
     def _take_next(self) -> None:
         """The new master key becomes the only one; the old one is overwritten where it lies."""
@@ -316,7 +317,7 @@ class FileKeyStore:
             finally:
                 os.close(file)
         os.replace(self._path / _NEXT, old)
-        sync(self._path)
+        flush(self._path)
         self._read_masters()
 
     def _clear(self) -> None:

@@ -11,9 +11,10 @@ from typing import Final
 import msgspec
 
 from act_fast._privacy.key_store import KeyRecord
+from act_fast._runtime.flushing import flush
 from act_fast.errors import KeyStoreError
 
-__all__ = ["NEW", "KeyFile", "sync", "write_new"]
+__all__ = ["NEW", "KeyFile", "write_new"]
 
 _MAGIC: Final = b"actkey1\n"
 _LIVE: Final = b"L"
@@ -61,16 +62,16 @@ class KeyFile:
             return False
         finally:
             temporary.unlink()
-            sync(self._path.parent)
-            sync(self._path.parent.parent)
+            flush(self._path.parent)
+            flush(self._path.parent.parent)
 
     def replace(self, record: KeyRecord) -> None:
         """Put a record in the place of the one that is there."""
         self._path.parent.mkdir(mode=0o700, exist_ok=True)
         temporary = write_new(self._path.parent, _packed(record))
         os.replace(temporary, self._path)
-        sync(self._path.parent)
-        sync(self._path.parent.parent)
+        flush(self._path.parent)
+        flush(self._path.parent.parent)
 
     def mark_destroyed(self) -> None:
         """From now on the key counts as destroyed: one byte, so that this happens or not."""
@@ -140,12 +141,3 @@ def write_new(folder: Path, data: bytes) -> Path:
     finally:
         os.close(file)
     return path
-
-
-def sync(folder: Path) -> None:
-    """Make a folder's entries safe."""
-    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

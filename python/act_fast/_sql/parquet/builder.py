@@ -13,6 +13,7 @@ import msgspec
 
 from act_fast._checks.sql_text import quoted_text
 from act_fast._runtime.file_lock import FileLock
+from act_fast._runtime.flushing import flush
 from act_fast._runtime.interruptible import interruptible
 from act_fast._runtime.logger import log
 from act_fast._sql.duckdb_database import close, new_writer, register
@@ -147,7 +148,7 @@ def _write(folder: Path, scan: LogScan, absorbed: list[Part], after: int, upto: 
     if not rows:
         (folder / name).unlink(missing_ok=True)
         return None
-    _sync(folder / name)
+    flush(folder / name)
     final = f"{after + 1:012}-{upto:012}-{secrets.token_hex(4)}.parquet"
     os.rename(folder / name, folder / final)
     size, crc = checksum(folder / final)
@@ -158,9 +159,9 @@ def _publish(folder: Path, manifest: Manifest) -> None:
     numbers = manifests(folder)
     temporary = folder / f"{_TEMPORARY}{secrets.token_hex(8)}.json"
     temporary.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-    _sync(temporary)
+    flush(temporary)
     os.rename(temporary, folder / manifest_name(numbers[-1] + 1 if numbers else 1))
-    _sync(folder)
+    flush(folder)
 
 
 def _clear(folder: Path) -> None:
@@ -210,11 +211,3 @@ def _removed(path: Path) -> bool:
     finally:
         lock.close()
     return True
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

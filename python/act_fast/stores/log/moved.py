@@ -30,6 +30,8 @@ def check_not_moved(path: str) -> None:
 
 def note_move(path: str, where: str) -> None:
     """Note where a log was moved to. The note would survive a power cut."""
+    from act_fast._runtime.flushing import flush  # only a move needs it
+
     note = os.path.join(path, _NOTE)
     fresh = f"{note}.new"
     with open(fresh, "w") as file:
@@ -37,20 +39,14 @@ def note_move(path: str, where: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(fresh, note)
-    _sync(path)
+    flush(path)
 
 
 def forget_move(path: str) -> None:
     """Let programs go on with a log that was moved back."""
+    from act_fast._runtime.flushing import flush
+
     note = os.path.join(path, _NOTE)
     if os.path.exists(note):
         os.unlink(note)
-        _sync(path)
-
-
-def _sync(folder: str) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+        flush(path)

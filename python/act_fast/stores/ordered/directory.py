@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
+from act_fast._runtime.flushing import flush
 from act_fast.errors import EngineError, EngineRefusedError, StoreFullError, ValidationError
 from act_fast.stores.ordered.address import parts_of
 from act_fast.stores.ordered.numbered import NumberedLog
@@ -61,7 +62,7 @@ class _Files:
                 return False
             finally:
                 new.unlink()
-            _flush(path.parent)
+            flush(path.parent)
             return True
 
     def get(self, number: int, count: int) -> list[bytes]:
@@ -105,7 +106,7 @@ class _Files:
         folder = self._file(number).parent
         if not folder.exists():
             folder.mkdir(exist_ok=True)
-            _flush(self._path)
+            flush(self._path)
         return folder
 
     @contextmanager
@@ -119,11 +120,3 @@ class _Files:
             if error.errno in _REFUSED:
                 raise EngineRefusedError(f"{told} refuses: {error.strerror}") from error
             raise EngineError(f"{told} cannot be used: {error.strerror}") from error
-
-
-def _flush(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

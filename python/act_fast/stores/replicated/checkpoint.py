@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from act_fast._rows import Progress
+from act_fast._runtime.flushing import flush
 from act_fast.errors import StoreCorruptError, StoreError, StoreFullError, ValidationError
 from act_fast.stores.replicated.shelves import MANIFEST, Shelf, shelf_at
 
@@ -61,16 +62,16 @@ def seal(folder: Path, path: str, store_id: str, place: int, head: int) -> Check
     files = {}
     for file in _files(folder):
         files[file.relative_to(folder).as_posix()] = _File(file.stat().st_size, _digest(file))
-        _flush(file)
+        flush(file)
     made = Checkpoint(path, store_id, place, head, datetime.now(UTC), files)
     fresh = folder / f"{MANIFEST}.new"
     fresh.write_bytes(msgspec.json.format(msgspec.json.encode(made)))
-    _flush(fresh)
+    flush(fresh)
     for inner in {folder, *(each for each in folder.rglob("*") if each.is_dir())}:
-        _flush(inner)
+        flush(inner)
     os.replace(fresh, folder / MANIFEST)
-    _flush(folder)
-    _flush(folder.parent)
+    flush(folder)
+    flush(folder.parent)
     return made
 
 
@@ -138,7 +139,7 @@ def load(
         if away is not None:
             os.rename(target, away)
         os.rename(making, target)
-        _flush(target.parent)
+        flush(target.parent)
     except OSError as error:
         if error.errno == errno.ENOSPC:
             raise StoreFullError(f"there is no room for {target}") from error
@@ -184,11 +185,3 @@ def _files(folder: Path) -> Iterator[Path]:
 def _digest(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _flush(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

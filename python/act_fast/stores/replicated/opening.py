@@ -18,6 +18,7 @@ import msgspec
 
 from act_fast._core import Log, genesis_record, read_genesis, record_head
 from act_fast._runtime.file_lock import FileLock
+from act_fast._runtime.flushing import flush
 from act_fast._runtime.logger import log as logger
 from act_fast.errors import (
     EngineAwayError,
@@ -332,7 +333,7 @@ def _make_again(ordered: OrderedLog, path: Path, checkpoints: Shelf | None, kind
         where = path.with_name(f"{path.name}.{kind}-{time.time_ns() // 1_000_000}")
         if checkpoints is None or found is None:
             os.rename(path, where)
-            _flush(path.parent)
+            flush(path.parent)
         else:
             load(checkpoints, found, path, away=where)
     source = "the beginning of the log" if found is None else f"the checkpoint {found.path}"
@@ -412,11 +413,3 @@ def _genesis(ordered: OrderedLog, create: bool) -> tuple[bytes, int]:
                 f"{ordered.name} does not begin like a store: its first record is something else, or was trimmed, and"
                 " there is no checkpoint to begin with"
             )
-
-
-def _flush(folder: Path) -> None:
-    file = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
