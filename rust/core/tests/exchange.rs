@@ -7,14 +7,13 @@
 
 mod support;
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use act_fast_core::disk::{Disk, Within};
 use act_fast_core::transfer::restore::{Restoring, Row};
 use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Origin, Part, Patience, verify};
-use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
+use support::lying_disk::{Loss, LyingDisk};
 use support::rng::{self, Rng};
 use support::{SEGMENT_BYTES, env_number, options};
 
@@ -161,22 +160,6 @@ fn a_power_cut_during_a_restore_leaves_the_old_log_or_the_new_one() {
     assert_eq!(names_in(&LyingDisk::from_image(&last.rebooted()).shared()), all("New", NEW));
 }
 
-/// Have the call of that number fail, of those that change something. Answers how many there were.
-fn fail_at(disk: &LyingDisk, number: u64, error: i32) -> Arc<AtomicU64> {
-    let calls = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&calls);
-    disk.intercept(move |call, _| {
-        if matches!(call, Call::Len | Call::Map | Call::Identity | Call::Lock) {
-            return Verdict::Go;
-        }
-        if counted.fetch_add(1, Ordering::SeqCst) + 1 == number {
-            return Verdict::Fail(io::Error::from_raw_os_error(error));
-        }
-        Verdict::Go
-    });
-    calls
-}
-
 #[test]
 fn a_backup_whose_disk_fails_is_whole_or_absent_and_can_be_made_again() {
     let source = old_store();
@@ -185,7 +168,7 @@ fn a_backup_whose_disk_fails_is_whole_or_absent_and_can_be_made_again() {
         let (mut number, mut unknown) = (1, 0);
         loop {
             let to = LyingDisk::new();
-            let calls = fail_at(&to, number, error);
+            let calls = to.fail_at(number, error);
             let outcome = back_up(&log, &to);
             to.repair();
             let reached = calls.load(Ordering::SeqCst) >= number;
@@ -221,7 +204,7 @@ fn a_restore_whose_disk_fails_leaves_the_old_log_or_the_new_one() {
     let mut number = 1;
     loop {
         let disk = old_store();
-        let calls = fail_at(&disk, number, if number % 2 == 0 { 5 } else { 28 });
+        let calls = disk.fail_at(number, if number % 2 == 0 { 5 } else { 28 });
         let outcome = restore(&disk);
         disk.repair();
         let reached = calls.load(Ordering::SeqCst) >= number;

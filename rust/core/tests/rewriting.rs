@@ -5,16 +5,15 @@
 
 mod support;
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use act_fast_core::disk::Disk;
 use act_fast_core::transfer::prune::{Pruning, prune};
 use act_fast_core::transfer::redact::{Replaced, redact};
 use act_fast_core::transfer::rewrite::{Note, Rewritten};
 use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Part, Patience, verify};
-use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
+use support::lying_disk::{Loss, LyingDisk};
 use support::rng::{self, Rng};
 use support::{env_number, options};
 
@@ -254,7 +253,7 @@ fn a_rewriting_whose_disk_fails_leaves_the_old_log_or_the_new_one() {
     loop {
         let disk = store();
         let before = rows(&disk.shared());
-        let calls = fail_at(&disk, number, if number % 2 == 0 { 5 } else { 28 });
+        let calls = disk.fail_at(number, if number % 2 == 0 { 5 } else { 28 });
         let outcome = redact_secrets(&disk);
         disk.repair();
         let done = redacted(&disk, &before);
@@ -272,20 +271,4 @@ fn a_rewriting_whose_disk_fails_leaves_the_old_log_or_the_new_one() {
         number += 1;
     }
     assert!(number > 30, "only {number} calls");
-}
-
-/// Have the call of that number fail, of those that change something. Answers how many there were.
-fn fail_at(disk: &LyingDisk, number: u64, error: i32) -> Arc<AtomicU64> {
-    let calls = Arc::new(AtomicU64::new(0));
-    let counted = Arc::clone(&calls);
-    disk.intercept(move |call, _| {
-        if matches!(call, Call::Len | Call::Map | Call::Identity | Call::Lock) {
-            return Verdict::Go;
-        }
-        if counted.fetch_add(1, Ordering::SeqCst) + 1 == number {
-            return Verdict::Fail(io::Error::from_raw_os_error(error));
-        }
-        Verdict::Go
-    });
-    calls
 }

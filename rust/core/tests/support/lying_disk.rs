@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use act_fast_core::disk::{Access, Disk, DiskFile, LockGuard};
@@ -458,6 +458,22 @@ impl LyingDisk {
     /// Have every call looked at before it is done.
     pub(crate) fn intercept(&self, interceptor: impl Fn(Call, &str) -> Verdict + Send + Sync + 'static) {
         *self.interceptor.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(interceptor));
+    }
+
+    /// Have the call of that number fail, of those that change something. Answers how many there were.
+    pub(crate) fn fail_at(&self, number: u64, error: i32) -> Arc<AtomicU64> {
+        let calls = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&calls);
+        self.intercept(move |call, _| {
+            if matches!(call, Call::Len | Call::Map | Call::Identity | Call::Lock) {
+                return Verdict::Go;
+            }
+            if counted.fetch_add(1, Ordering::SeqCst) + 1 == number {
+                return Verdict::Fail(io::Error::from_raw_os_error(error));
+            }
+            Verdict::Go
+        });
+        calls
     }
 
     /// Behave again.
