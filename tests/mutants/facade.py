@@ -125,8 +125,8 @@ FACADE: Final = (
     Mutation(
         "close-version",
         "python/act_fast/_app/pipeline.py",
-        "loader.append(stream, [(CLOSED, model.held(loaded.entry.state))], loaded.entry.version, meta)",
-        "loader.append(stream, [(CLOSED, model.held(loaded.entry.state))], None, meta)",
+        "loader.append(stream, [(name, model.held(state))], loaded.entry.version, meta)",
+        "loader.append(stream, [(name, model.held(state))], None, meta)",
         (pytest("app/test_closed.py::test_closing_what_somebody_else_has_just_appended_to_is_refused"),),
     ),
     Mutation(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, T
 
 import msgspec
 
-from act_fast._app.once import Once
+from act_fast._app.once import Once, append_all
 from act_fast._checks import arguments
 from act_fast._core import Appended
 from act_fast._events.codec import Codec
@@ -22,7 +22,6 @@ from act_fast._states.state import State
 from act_fast._states.view import Seen
 from act_fast.errors import ConflictError, DefinitionError, StoreClosedError, StreamClosedError
 from act_fast.stores.append_condition import Condition, Query, QueryItem
-from act_fast.stores.given import cause_of, guards_of, parts_of
 from act_fast.stores.once import Repeated, same_again
 from act_fast.stores.values import Append
 
@@ -206,11 +205,7 @@ def _attempt(
     encoded = [_encoded(engine.registry.codec, each) for each in appends]
     condition = Condition(Query(items), after) if items else None
     meta = engine.meta_of(_name(decider), appends[0].stream, actor, once.digest if once else "")
-    if once is None:
-        appended = loader.store.append_many(encoded, expected_versions=versions or None, condition=condition, meta=meta)
-    else:
-        guards = guards_of(versions or None, condition, encoded)
-        appended = once.append(parts_of(encoded), cause_of(meta), guards)
+    appended = append_all(loader.store, once, encoded, versions, condition, meta)
     return Decided(events, appended, appended[-1].last_position)
 
 

@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from act_fast._app.once import Once
+from act_fast._app.once import Once, append_all
 from act_fast._checks import arguments
 from act_fast._events.context import deciding
 from act_fast._events.meta import Actor
 from act_fast._loading.cache import Entry
 from act_fast._loading.loader import Loaded, Loader
-from act_fast._model.decide import check_declared, check_folded, check_unchanged, decide
 from act_fast._model.model import Model
 from act_fast._rows import EventPair
 from act_fast._states.action import Call
 from act_fast._states.snapshot import Snapshot
 from act_fast.errors import ConcurrencyError, DefinitionError, StoreClosedError, StreamClosedError, ValidationError
-from act_fast.stores.given import cause_of, guards_of, parts_of
 from act_fast.stores.once import Repeated
 from act_fast.stores.values import Append
 
@@ -159,20 +157,11 @@ def _stream(loader: Loader, streams: dict[str, _Stream], each: _Asked) -> _Strea
 
 def _decide(engine: "Engine", at: _Stream, each: _Asked, actor: Actor | None) -> int:
     """Run the action and fold what it returns, before anything is appended; how many events that is."""
-    model, action, stream, entry = at.model, each.call.action, each.call.stream, at.loaded.entry
-    state = model.copy(entry.state)
-    decision = decide(model, action, state, stream, entry.version, actor, each.values, engine.debug)
-    if engine.debug:
-        check_unchanged(action, state, entry.state)
+    entry = at.loaded.entry
+    state, decision = engine.decided(at.model, each.call.action, each.call.stream, entry, actor, each.values)
     count = len(decision.events)
     if not count:
         return 0
-    state = model.copy(entry.state)
-    model.events(state, stream, entry.version, decision.events)
-    if engine.debug:
-        check_folded(action, state)
-        check_declared(model, model.copy(entry.state), state, decision.events)
-    engine.check_sealed(model, state, decision.events)
     at.loaded = Loaded(Entry(state, entry.version + count, 0, False), at.loaded.replayed, at.loaded.cached)
     at.events += decision.encoded
     return count
@@ -194,8 +183,5 @@ def _append(
     others = {name: each.before for name, each in streams.items() if not each.events}
     places = dict.fromkeys(each.call.action.place for each in asked)
     meta = engine.meta_of(", ".join(places), asked[0].call.stream, actor, once.digest if once else "")
-    if once is None:
-        appended = loader.store.append_many(appends, expected_versions=others or None, meta=meta)
-    else:
-        appended = once.append(parts_of(appends), cause_of(meta), guards_of(others, None))
+    appended = append_all(loader.store, once, appends, others, None, meta)
     return {each.stream: (done.last_version, done.last_position) for each, done in zip(appends, appended, strict=True)}

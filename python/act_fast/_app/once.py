@@ -1,6 +1,6 @@
 """Deciding once: what is asked under a key, and what was the answer the first time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import isfinite
 from typing import Any, Final
@@ -10,15 +10,18 @@ import msgspec
 from act_fast._checks import arguments
 from act_fast._core import Appended
 from act_fast._events.committed import Committed
+from act_fast._events.meta import Meta
 from act_fast._events.sealing import Sealer
 from act_fast._rows import ProposedPart
 from act_fast.errors import KeyReusedError, ValidationError
+from act_fast.stores.append_condition import Condition
 from act_fast.stores.capabilities import Keys, keys_of
-from act_fast.stores.given import Guards
+from act_fast.stores.given import Guards, cause_of, guards_of, parts_of
 from act_fast.stores.once import Repeated, commit_of
 from act_fast.stores.port import Store
+from act_fast.stores.values import Append
 
-__all__ = ["Once"]
+__all__ = ["Once", "append_all"]
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _plain: Final = partial(msgspec.to_builtins, str_keys=True, order="deterministic")
@@ -82,6 +85,20 @@ class Once:
         if action is None or action.digest != self.digest:
             raise KeyReusedError(self._key, repeated.first)
         return found
+
+
+def append_all(
+    store: Store,
+    once: Once | None,
+    appends: Sequence[Append],
+    versions: Mapping[str, int],
+    condition: Condition | None,
+    meta: Meta,
+) -> list[Appended]:
+    """Append what was decided as one commit; raise `Repeated` if that is under a key that was used by now."""
+    if once is None:
+        return store.append_many(appends, expected_versions=versions or None, condition=condition, meta=meta)
+    return once.append(parts_of(appends), cause_of(meta), guards_of(versions or None, condition, appends))
 
 
 def _finite(value: Any) -> Any:

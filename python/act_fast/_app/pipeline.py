@@ -22,7 +22,7 @@ from act_fast._events.meta import ActionCause, Actor, Causation, Meta, decode_me
 from act_fast._loading.by_tag import EventAt, load_view, view_history
 from act_fast._loading.cache import Cache, Entry
 from act_fast._loading.loader import Loaded, Loader
-from act_fast._model.decide import check_declared, check_folded, check_unchanged, decide
+from act_fast._model.decide import Decision, check_declared, check_folded, check_unchanged, decide
 from act_fast._model.fold import Unknown
 from act_fast._model.model import Model
 from act_fast._model.personal_checks import kept_in_clear
@@ -340,13 +340,7 @@ class Engine:
         if loaded.entry.closed:
             return self._snapshot(loader, model, stream, loaded)
         _check_expected(stream, loaded.entry, expected)
-        here = ambient.get() or _nobody
-        place = f"{model.definition.name}.{CLOSED}"
-        meta = self._meta(place, stream, here, here.actor if actor is None else actor)
-        done = loader.append(stream, [(CLOSED, model.held(loaded.entry.state))], loaded.entry.version, meta)
-        after = Entry(loaded.entry.state, done.last_version, done.last_position, True)
-        loader.cache.put((model.definition.state, stream), after)
-        return self._finish(loader, model, stream, Loaded(after, loaded.replayed, loaded.cached), 1)
+        return self._hold(loader, model, stream, loaded, CLOSED, loaded.entry.state, actor)
 
     def restart_stream(
         self,
@@ -370,10 +364,17 @@ class Engine:
         if not entry.version:
             raise ValidationError(f"stream {stream!r} has no events, so there is no state to go on from")
         carried = _carried(model, carry, model.copy(entry.state))
+        return self._hold(loader, model, stream, loaded, RESTARTED, carried, actor)
+
+    def _hold(
+        self, loader: Loader, model: Model[S], stream: str, loaded: Loaded[S], name: str, state: S, actor: Actor | None
+    ) -> Snapshot[S]:
+        """Append an event of the framework's own that holds a state."""
         here = ambient.get() or _nobody
-        meta = self._meta(f"{model.definition.name}.{RESTARTED}", stream, here, here.actor if actor is None else actor)
-        done = loader.append(stream, [(RESTARTED, model.held(carried))], entry.version, meta)
-        after = Entry(carried, done.last_version, done.last_position, False)
+        place = f"{model.definition.name}.{name}"
+        meta = self._meta(place, stream, here, here.actor if actor is None else actor)
+        done = loader.append(stream, [(name, model.held(state))], loaded.entry.version, meta)
+        after = Entry(state, done.last_version, done.last_position, name == CLOSED)
         loader.cache.put((model.definition.state, stream), after)
         return self._finish(loader, model, stream, Loaded(after, loaded.replayed, loaded.cached), 1)
 
@@ -465,19 +466,9 @@ class Engine:
         if request.expected is not None:
             _check_expected(stream, entry, request.expected)
         action, actor = request.action, request.actor
-        state = model.copy(entry.state)  # the action's own, so that a wrongdoer's changes go nowhere
-        decision = decide(model, action, state, stream, entry.version, actor, request.values, self._debug)
-        if self._debug:
-            check_unchanged(action, state, entry.state)
+        state, decision = self.decided(model, action, stream, entry, actor, request.values)
         if not decision.events:
             return loaded, 0
-        # Folded before it is appended: an event that a reducer cannot take must not get into the log.
-        state = model.copy(entry.state)
-        model.events(state, stream, entry.version, decision.events)
-        if self._debug:
-            check_folded(action, state)
-            check_declared(model, model.copy(entry.state), state, decision.events)
-        self.check_sealed(model, state, decision.events)
         if request.once is None:
             meta = self._meta(action.place, stream, request.here, actor)
             done = loader.append(stream, decision.encoded, entry.version, meta)
@@ -488,18 +479,45 @@ class Engine:
         loader.cache.put((model.definition.state, stream), after)
         return Loaded(after, loaded.replayed, loaded.cached), len(decision.events)
 
-    def check_sealed(self, model: Model[Any], state: Any, events: Sequence[Event]) -> None:
+    def decided(
+        self,
+        model: Model[S],
+        action: Action[S, Any, Any],
+        stream: str,
+        entry: Entry[S],
+        actor: Actor | None,
+        values: tuple[Any, ...],
+    ) -> tuple[S, Decision]:
+        """Run an action, and fold what it returns: the state afterwards, and what was decided.
+
+        Folded before it is appended: an event that a reducer cannot take must not get into the log.
+        """
+        state = model.copy(entry.state)  # the action's own, so that a wrongdoer's changes go nowhere
+        decision = decide(model, action, state, stream, entry.version, actor, values, self._debug)
+        if self._debug:
+            check_unchanged(action, state, entry.state)
+        if not decision.events:
+            return entry.state, decision
+        state = model.copy(entry.state)
+        model.events(state, stream, entry.version, decision.events)
+        if self._debug:
+            check_folded(action, state)
+            check_declared(model, model.copy(entry.state), state, decision.events)
+        self._check_sealed(model, state, decision.events)
+        return state, decision
+
+    def _check_sealed(self, model: Model[Any], state: Any, events: Sequence[Event]) -> None:
         """Notice a state that keeps personal values in fields that are not: snapshots would hold them in clear.
 
         Raises:
             DefinitionError: it does, and the app is being debugged. Otherwise no more snapshots of it are stored.
         """
-        if self.vault is None or not (self.debug or model.definition.snapshots):
+        if self.vault is None or not (self._debug or model.definition.snapshots):
             return
         found = kept_in_clear(state, events)
         if found is None:
             return
-        if self.debug:
+        if self._debug:
             raise DefinitionError(found)
         model.stored.refused = found
 
@@ -581,11 +599,6 @@ class Engine:
             entry.closed,
             repeated,
         )
-
-    @property
-    def debug(self) -> bool:
-        """Whether checks are made that cost time."""
-        return self._debug
 
     def actor_of(self, actor: Actor | None) -> Actor | None:
         """Who acts: the one that is named, else whoever acts here."""
