@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
 from act_fast._checks import arguments
 from act_fast._privacy.key_files import NEW, KeyFile, write_new
-from act_fast._privacy.key_store import KeyRecord, Rotated, context_of
+from act_fast._privacy.key_store import KeyRecord, KeyStore, Rotated, context_of
 from act_fast._privacy.master_key import KEY_BYTES, LocalMasterKey, MasterKey
 from act_fast._runtime.file_lock import FileLock
 from act_fast._runtime.flushing import flush
@@ -38,7 +37,7 @@ class _About(msgspec.Struct):
     salt: str
 
 
-class FileKeyStore:
+class FileKeyStore(KeyStore):
     """Keys in a directory of their own, on this machine. Any number of processes may use it at once.
 
         app = Act("bank.act", Customer, keys=FileKeyStore("bank.keys"))
@@ -108,18 +107,11 @@ class FileKeyStore:
 
     def unwrap(self, record: KeyRecord) -> bytes:
         """See `KeyStore`."""
-        master = self._master(record.master)
-        if master is None:
+        if self._master(record.master) is None:
             with self._locked(alone=False):
                 self._read_masters()
                 record = self.find(record.id) or record  # it may have been rotated meanwhile
-            master = self._master(record.master)
-        if master is None:
-            raise KeyStoreError(
-                f"the key {record.id} is wrapped by master key {record.master!r}, which is not at hand; pass it as"
-                " master= or in previous=[...]"
-            )
-        return master.unwrap(record.wrapped, context_of(record.id, record.subject))
+        return self._unwrap(record)
 
     def destroy(self, id: str, subject: str, reason: str) -> KeyRecord:
         """See `KeyStore`."""
@@ -186,14 +178,6 @@ class FileKeyStore:
         with self._closing:
             self._number.release()
             self._generation.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"FileKeyStore({str(self._path)!r})"
@@ -279,8 +263,8 @@ class FileKeyStore:
         master = self._master(record.master)
         if master is None:
             raise KeyStoreError(
-                f"the key {record.id} is wrapped by master key {record.master!r}, which is not at hand; pass it in"
-                " previous=[...]"
+                f"the key {record.id} is wrapped by master key {record.master!r}, which is not at hand; pass it as"
+                " master= or in previous=[...]"
             )
         return master.unwrap(record.wrapped, context_of(record.id, record.subject))
 

@@ -97,11 +97,13 @@ class KeyStore(Protocol):
         """Let go of it."""
         ...
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    ) -> None:
+        self.close()
 
 
 def key_id(salt: bytes, subject: str) -> str:

@@ -4,16 +4,14 @@ import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
-from act_fast._privacy.key_store import KeyRecord, Rotated, context_of
+from act_fast._privacy.key_store import KeyRecord, KeyStore, Rotated, context_of
 from act_fast._privacy.master_key import KEY_BYTES, LocalMasterKey
 
 __all__ = ["MemoryKeyStore"]
 
 
-class MemoryKeyStore:
+class MemoryKeyStore(KeyStore):
     """A key store in this process's memory. What was sealed with its keys can never be read again once it is gone."""
 
     def __init__(self) -> None:
@@ -85,14 +83,6 @@ class MemoryKeyStore:
 
     def close(self) -> None:
         """Nothing is open."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return f"MemoryKeyStore({len(self._records)} keys)"

@@ -6,12 +6,11 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from act_fast._checks import arguments
 from act_fast._checks.extras import need
-from act_fast._privacy.key_store import KeyRecord, Rotated, context_of
+from act_fast._privacy.key_store import KeyRecord, KeyStore, Rotated, context_of
 from act_fast._privacy.master_key import KEY_BYTES, MasterKey
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import KeyStoreError, ValidationError
@@ -35,7 +34,7 @@ create table if not exists act_fast_keys (
 """
 
 
-class PostgresKeyStore:
+class PostgresKeyStore(KeyStore):
     """Keys in two tables of a PostgreSQL database, `act_fast_keys` and `act_fast_key_store`, for several machines.
 
         app = Act("postgresql://host/shop", Customer, keys=PostgresKeyStore("postgresql://host/keys", master=master))
@@ -189,14 +188,6 @@ class PostgresKeyStore:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __repr__(self) -> str:
         return "PostgresKeyStore(...)"  # its address may carry a password
