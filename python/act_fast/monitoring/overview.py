@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Final, TypeAlias
 
 import msgspec
@@ -258,8 +259,12 @@ class _Behind:
 
     def _none_of_its_own(self, position: int) -> bool:
         """Whether the framework's own reactions have nothing to look at behind a position."""
-        own = [name for name in self._store.names() if is_own(name)]
+        own = self._own_names
         return not own or next(iter(self._store.query(names=own, after=position, limit=1)), None) is None
+
+    @cached_property
+    def _own_names(self) -> list[str]:
+        return [name for name in self._store.names() if is_own(name)]
 
     def _age(self, name: str, correlated: int) -> float:
         """How long the oldest event has been waiting that a reaction has not processed."""
