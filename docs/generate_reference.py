@@ -92,6 +92,7 @@ PAGES: Final = [
                 "Problem",
                 "Progress",
                 "Backup",
+                "Compressed",
                 "Exported",
                 "Compression",
                 "Columns",

@@ -85,6 +85,7 @@ from act_fast.stores.port import Store
 from act_fast.stores.values import (
     Append,
     Backup,
+    Compressed,
     Compression,
     Exported,
     Moved,
@@ -141,6 +142,7 @@ __all__ = [
     "Columns",
     "Committed",
     "Component",
+    "Compressed",
     "Compression",
     "ConcurrencyError",
     "Condition",

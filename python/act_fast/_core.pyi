@@ -493,6 +493,12 @@ class Log:
     def reopen(self) -> None:
         """Open the store again that was released, be it another log by now."""
 
+    def compress(self, seal: bool, dry_run: bool, progress: Progress | None = None) -> tuple[int, int, int]:
+        """Compress the sealed log files that are not yet: how many, and what they took before and take now."""
+
+    def decompress(self, dry_run: bool, progress: Progress | None = None) -> tuple[int, int, int]:
+        """Have the compressed log files plain again: how many, and what they took before and take now."""
+
     def rebuild_index(self) -> None: ...
     def stats(self) -> dict[str, object]: ...
     def close(self) -> None: ...

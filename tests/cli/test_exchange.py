@@ -52,3 +52,16 @@ def test_a_wrong_export_is_told_with_its_line_and_gives_exit_code_1(run, bank: P
     assert f"{source}, line 8:" in ran.err
     assert "nothing was changed" in ran.err
     assert "7 events" in run("verify", bank).out
+
+
+def test_a_log_is_compressed_and_decompressed(run, bank: Path) -> None:
+    ran = run("compress", bank, "--dry-run")
+    assert (ran.code, ran.out) == (0, f"{bank}: 0 segments would be compressed; nothing to do\n")
+    ran = run("compress", bank, "--seal")
+    assert (ran.code, ran.err) == (0, "")
+    assert "1 segment compressed; " in ran.out
+    assert run("info", bank).out.splitlines()[8] == "compressed\t1"
+    assert run("verify", bank).out.startswith("healthy")
+    ran = run("decompress", bank, "--json")
+    assert ran.out.startswith('{"segments":1,"bytes_before":')
+    assert run("compress", "postgresql://host/db").code == 2

@@ -186,7 +186,7 @@ RECOVERY: Final = (
     Mutation(
         "leftovers-of-an-interval",
         "rust/core/src/store/repair.rs",
-        "            let _ = self.housekeeper.want_flush();\n",
+        "            let _ = self.handle.housekeeper.want_flush();\n",
         "",
         (cargo("power_loss", "what_a_dead_process_owed_to_the_interval_is_flushed_by_the_next"),),
     ),

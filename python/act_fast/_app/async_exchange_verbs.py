@@ -9,7 +9,7 @@ from act_fast._core import Columns
 from act_fast._events.event import Event
 from act_fast._rows import Progress
 from act_fast.stores.conditions import Conditions, spelled_out
-from act_fast.stores.values import Backup, Compression, Exported, Restored
+from act_fast.stores.values import Backup, Compressed, Compression, Exported, Restored
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act
@@ -27,6 +27,16 @@ class AsyncExchanges:
     async def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
         """`Act.backup`, awaited. `progress` is called on another thread."""
         return await self._long.run(self._app.backup, path, progress=progress)
+
+    async def compress(
+        self, *, seal: bool = False, dry_run: bool = False, progress: Progress | None = None
+    ) -> Compressed:
+        """`Act.compress`, awaited. `progress` is called on another thread."""
+        return await self._long.run(self._app.compress, seal=seal, dry_run=dry_run, progress=progress)
+
+    async def decompress(self, *, dry_run: bool = False, progress: Progress | None = None) -> Compressed:
+        """`Act.decompress`, awaited. `progress` is called on another thread."""
+        return await self._long.run(self._app.decompress, dry_run=dry_run, progress=progress)
 
     async def restore(
         self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None

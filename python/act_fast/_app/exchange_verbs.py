@@ -16,7 +16,7 @@ from act_fast.stores.capabilities import cut
 from act_fast.stores.conditions import Conditions, check_names, filter_of, spelled_out
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.port import Store
-from act_fast.stores.values import Backup, Compression, Exported, Restored
+from act_fast.stores.values import Backup, Compressed, Compression, Exported, Restored
 
 if TYPE_CHECKING:
     from act_fast._app.pipeline import Engine
@@ -60,6 +60,49 @@ class Exchanges:
         if not isinstance(store, LocalLog):
             raise ValidationError(f"{type(store).__name__} is not a log on this machine; back it up with its own tools")
         return store.backup(path, progress=progress)
+
+    def compress(self, *, seal: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Compressed:
+        """Compress the older part of the log in place, while everyone goes on using it.
+
+        These are the files that nothing is written to any more. Everything reads them as before, with a memory of what
+        was unpacked last; an earlier version of act-fast refuses a store with compressed files. Each file is compressed
+        beside the plain one, flushed, read back and compared with it, and then takes its place in one step: when the
+        work ends early, the rest is done by the next call. Space becomes free when the programs that have the old file
+        open next read the store.
+
+        Args:
+            seal: also end the file that is written to now, so that all of the log is compressed. Do this seldom.
+            dry_run: only say what it would save.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
+
+        Raises:
+            StoreCorruptError: a file is damaged; it was left as it is.
+            StoreFullError: there is no room for the new form beside the old one.
+            StoreLockedError: another program is doing this.
+            ValidationError: the store was opened for reading only, or is not a log.
+        """
+        return self._own_log("compressed").compress(seal=seal, dry_run=dry_run, progress=progress)
+
+    def decompress(self, *, dry_run: bool = False, progress: Progress | None = None) -> Compressed:
+        """Undo `compress`: every file of the log is plain again, as earlier versions of act-fast read it.
+
+        Args:
+            dry_run: only say what it would take.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
+
+        Raises:
+            StoreCorruptError: a file is damaged; it was left as it is.
+            StoreFullError: there is no room for the plain form beside the compressed one.
+            StoreLockedError: another program is doing this.
+            ValidationError: the store was opened for reading only, or is not a log.
+        """
+        return self._own_log("decompressed").decompress(dry_run=dry_run, progress=progress)
+
+    def _own_log(self, done: str) -> LocalLog:
+        store = self._engine.store
+        if not isinstance(store, LocalLog):
+            raise ValidationError(f"{type(store).__name__} is not a log on this machine, so it cannot be {done}")
+        return store
 
     def restore(
         self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None

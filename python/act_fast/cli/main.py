@@ -42,6 +42,8 @@ COMMANDS = {
     "checkpoint": "checkpoint",
     "export": "export",
     "restore": "restore",
+    "compress": "compress",
+    "decompress": "compress",
     "move": "move",
     "redact": "redact",
     "prune": "prune",

@@ -12,6 +12,7 @@ from act_fast.stores.append_condition import Condition
 __all__ = [
     "Append",
     "Backup",
+    "Compressed",
     "Compression",
     "Exported",
     "Moved",
@@ -132,6 +133,7 @@ class StoreStats(msgspec.Struct, frozen=True):
         bytes: the space used on disk, or in memory.
         segments: files that the log is made of.
         last_flush: when appended data last became safe from a power cut, in UTC; None if that is not known.
+        compressed: how many of the segments are compressed.
     """
 
     events: int
@@ -139,6 +141,21 @@ class StoreStats(msgspec.Struct, frozen=True):
     bytes: int
     segments: int
     last_flush: datetime | None
+    compressed: int = 0
+
+
+class Compressed(msgspec.Struct, frozen=True):
+    """What compressing or decompressing a log did, or would do.
+
+    Attributes:
+        segments: how many files of the log were changed.
+        bytes_before: what they took on disk before.
+        bytes_after: what they take now.
+    """
+
+    segments: int
+    bytes_before: int
+    bytes_after: int
 
 
 class Backup(msgspec.Struct, frozen=True):

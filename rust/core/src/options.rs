@@ -52,6 +52,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// The largest payload of one event, in bytes.
     pub payload_max_bytes: usize,
+    /// How many bytes of packed log files are kept unpacked in memory, before a handle begins again with none.
+    pub unpacked_max_bytes: u64,
     /// Refuse appends.
     pub read_only: bool,
     /// Make the store where there is none.
@@ -73,6 +75,7 @@ impl Default for Options {
             flush_interval: Duration::from_millis(100),
             segment_bytes: 64 << 20,
             payload_max_bytes: 16 << 20,
+            unpacked_max_bytes: 256 << 20,
             read_only: false,
             create: true,
             movable_clock: false,

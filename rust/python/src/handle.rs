@@ -30,7 +30,7 @@ pub(crate) struct Handle {
     /// In a forked child this differs from the number of forks: another thread may have held the lock then.
     forks: u32,
     /// For what was begun on one log: a restored one, opened in its place, is another.
-    pinned: Option<Weak<act_fast_core::Log>>,
+    pinned: Option<Weak<act_fast_core::Handle>>,
 }
 
 impl Handle {
@@ -50,26 +50,39 @@ impl Handle {
         if self.inherited() {
             return Err(Error::forked());
         }
-        match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
-            Standing::Open(log) if self.is_of(log) => Ok(Arc::clone(log)),
+        let fresh = match &*self.current.read().unwrap_or_else(PoisonError::into_inner) {
+            Standing::Open(log) if self.is_of(log) => {
+                let current = log.current();
+                if Arc::ptr_eq(log, &current) {
+                    return Ok(current);
+                }
+                current
+            }
             Standing::Open(_) => {
-                closed("the log was replaced by a restored or rewritten one since this was begun; start again")
+                return closed("the log was replaced by a restored or rewritten one since this was begun; start again");
             }
             Standing::Replacing => {
-                closed("the log is being replaced by a restored or rewritten one; start again once that is done")
+                return closed(
+                    "the log is being replaced by a restored or rewritten one; start again once that is done",
+                );
             }
-            Standing::Closed => closed("this store was closed; open it again"),
-        }
+            Standing::Closed => return closed("this store was closed; open it again"),
+        };
+        // So that nothing holds on to what the old one has unpacked.
+        let same =
+            |standing: &Standing| matches!(standing, Standing::Open(log) if Arc::ptr_eq(log.handle(), fresh.handle()));
+        drop(self.change(same, Standing::Open(Arc::clone(&fresh))));
+        Ok(fresh)
     }
 
     #[inline]
     fn is_of(&self, log: &Arc<act_fast_core::Log>) -> bool {
-        self.pinned.as_ref().is_none_or(|pinned| pinned.as_ptr() == Arc::as_ptr(log))
+        self.pinned.as_ref().is_none_or(|pinned| pinned.as_ptr() == Arc::as_ptr(log.handle()))
     }
 
     /// The same, for as long as the log is the one that is open now.
     pub(crate) fn pinned(&self) -> PyResult<Self> {
-        Ok(Self { pinned: Some(Arc::downgrade(&self.get()?)), ..self.clone() })
+        Ok(Self { pinned: Some(Arc::downgrade(self.get()?.handle())), ..self.clone() })
     }
 
     /// Whether the log that this was pinned to has given way to another one, or is about to.
@@ -141,7 +154,7 @@ pub(crate) fn nap_here(py: Python<'_>) -> PyResult<Duration> {
 
 /// Shut a log down, and wait a while until nobody uses it any more.
 pub(crate) fn emptied(py: Python<'_>, log: Arc<act_fast_core::Log>) -> PyResult<()> {
-    let left = Arc::downgrade(&log);
+    let left = Arc::downgrade(log.handle());
     py.detach(|| {
         log.wake();
         let outcome = log.shut_down();

@@ -106,7 +106,7 @@ impl Log {
             payload_max_bytes,
             read_only,
             create,
-            movable_clock: false,
+            ..Options::default()
         };
         Self::start(py, Arc::new(RealDisk::new(&path)), options)
     }
@@ -701,6 +701,28 @@ impl Log {
         // What was closed meanwhile stays so.
         self.handle.change(|standing| matches!(standing, Standing::Replacing), to);
         outcome
+    }
+
+    /// Compress the sealed log files that are not yet: how many, and what they took before and take now.
+    #[pyo3(signature = (seal, dry_run, progress=None))]
+    fn compress(
+        &self,
+        py: Python<'_>,
+        seal: bool,
+        dry_run: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(u64, u64, u64)> {
+        let log = self.handle.get()?;
+        let kept = progress::told(py, progress.as_ref(), |progress| log.compress(seal, dry_run, progress))?;
+        Ok((kept.segments, kept.bytes_before, kept.bytes_after))
+    }
+
+    /// Have the compressed log files plain again: how many, and what they took before and take now.
+    #[pyo3(signature = (dry_run, progress=None))]
+    fn decompress(&self, py: Python<'_>, dry_run: bool, progress: Option<Py<PyAny>>) -> PyResult<(u64, u64, u64)> {
+        let log = self.handle.get()?;
+        let kept = progress::told(py, progress.as_ref(), |progress| log.decompress(dry_run, progress))?;
+        Ok((kept.segments, kept.bytes_before, kept.bytes_after))
     }
 
     /// Make the index anew from the log.

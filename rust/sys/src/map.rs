@@ -1,4 +1,4 @@
-//! A window of a file, mapped and shared with every process that maps the same file.
+//! A window of a file, mapped and shared with every process that maps the same file; or fresh memory.
 
 use std::fs::File;
 use std::io;
@@ -26,6 +26,12 @@ impl Map {
     pub fn shared(file: &File, offset: u64, len: usize) -> io::Result<Self> {
         let raw = MmapOptions::new().offset(offset).len(len).map_raw(file)?;
         Ok(Self { raw, writable: true })
+    }
+
+    /// Fresh memory of this process alone: zeros, which take no room until they are written to.
+    pub fn anonymous(len: usize) -> io::Result<Self> {
+        let raw = MmapOptions::new().len(len).no_reserve_swap().map_anon()?;
+        Ok(Self { raw: raw.into(), writable: true })
     }
 
     /// How many bytes are mapped.

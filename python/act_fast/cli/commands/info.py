@@ -61,6 +61,7 @@ class Info(msgspec.Struct, omit_defaults=True):
     first_created: datetime | None
     last_created: datetime | None
     last_flush: datetime | None
+    compressed: int
     names: dict[str, int]
     replica: Replica | None = None
     pruned: int = 0
@@ -100,6 +101,7 @@ def _look(store: Store, path: str) -> Info:
         first_created=ends[0].created if ends else None,
         last_created=ends[-1].created if ends else None,
         last_flush=stats.last_flush,
+        compressed=stats.compressed,
         names=store.names(),
         replica=_replica(store),
         **_rewritten(store),
@@ -165,7 +167,7 @@ def _show_table(info: Info) -> None:
     table.add_column(overflow="fold")
     table.add_row("store", Text(printable(info.path)))
     table.add_row("events", f"{info.events:,} in {info.streams:,} streams")
-    table.add_row("size", f"{filesize.decimal(info.bytes)} in {counted(info.segments, 'segment')}")
+    table.add_row("size", f"{filesize.decimal(info.bytes)} in {counted(info.segments, 'segment')}{_packed(info)}")
     table.add_row("first event", _moment(info.first_created))
     table.add_row("last event", _moment(info.last_created))
     table.add_row("last flush", _moment(info.last_flush))
@@ -188,6 +190,10 @@ def _show_table(info: Info) -> None:
     for name, events in sorted(info.names.items(), key=lambda item: -item[1]):
         table.add_row(Text(printable(name), style="dim"), f"{events:,}")
     console().print(table)
+
+
+def _packed(info: Info) -> str:
+    return f", {info.compressed:,} of them compressed" if info.compressed else ""
 
 
 def _lanes(worker: Worker) -> str:

@@ -28,7 +28,8 @@ def store_stats(found: dict[str, Any]) -> StoreStats:
     return StoreStats(
         events=found["events"],
         streams=found["streams"],
-        bytes=found["allocated_bytes"] + found["index_bytes"],
+        bytes=found["disk_bytes"] + found["index_bytes"],
         segments=found["segments"],
         last_flush=None if flushed_at_ms is None else moment(flushed_at_ms * 1000),
+        compressed=found["compressed_segments"],
     )

@@ -21,6 +21,7 @@ from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.rows import each_committed, stream_info
 from act_fast.stores.values import (
     Backup,
+    Compressed,
     Compression,
     Exported,
     StoredSnapshot,
@@ -192,6 +193,44 @@ class LocalLog:
         if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.path)):
             raise ValidationError(f"{target} is within the store itself; choose a place outside, best on another disk")
         return Backup(target, *self._log.backup(target, progress))
+
+    def compress(self, *, seal: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Compressed:
+        """Compress the older part of the log in place, while everyone goes on using it.
+
+        These are the files that nothing is written to any more. Everything reads them as before, with a memory of what
+        was unpacked last; an earlier version of act-fast refuses a store with compressed files. Each file is compressed
+        beside the plain one, flushed, read back and compared with it, and then takes its place in one step: when the
+        work ends early, the rest is done by the next call. Space becomes free when the programs that have the old file
+        open next read the store.
+
+        Args:
+            seal: also end the file that is written to now, so that all of the log is compressed. Do this seldom.
+            dry_run: only say what it would save.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
+
+        Raises:
+            StoreCorruptError: a file is damaged; it was left as it is.
+            StoreFullError: there is no room for the new form beside the old one.
+            StoreLockedError: another program is doing this.
+            ValidationError: the store was opened for reading only.
+        """
+        seal, dry_run = arguments.flag("seal", seal), arguments.flag("dry_run", dry_run)
+        return Compressed(*self._log.compress(seal, dry_run, progress))
+
+    def decompress(self, *, dry_run: bool = False, progress: Progress | None = None) -> Compressed:
+        """Undo `compress`: every file of the log is plain again, as earlier versions of act-fast read it.
+
+        Args:
+            dry_run: only say what it would take.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
+
+        Raises:
+            StoreCorruptError: a file is damaged; it was left as it is.
+            StoreFullError: there is no room for the plain form beside the compressed one.
+            StoreLockedError: another program is doing this.
+            ValidationError: the store was opened for reading only.
+        """
+        return Compressed(*self._log.decompress(arguments.flag("dry_run", dry_run), progress))
 
     @spelled_out
     def arrow(self, *, names: Sequence[str] | None = None, **conditions: Unpack[Conditions]) -> Columns:

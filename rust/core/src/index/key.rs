@@ -51,7 +51,7 @@ impl Key {
 
     /// Its text, which no checksum of its own covers: but its hash is known.
     pub(crate) fn text<'a>(&self, segments: &'a Segments) -> Result<&'a str> {
-        let bytes = segments.bytes(self.text_place, self.text_len)?;
+        let bytes = segments.text(self.text_place, self.text_len)?;
         std::str::from_utf8(bytes)
             .ok()
             .filter(|text| hash(self.kind, text) == self.hash)
@@ -61,7 +61,7 @@ impl Key {
     /// Whether its text is this one, which has its hash.
     #[inline]
     pub(crate) fn is(&self, text: &str, segments: &Segments) -> Result<bool> {
-        Ok(segments.bytes(self.text_place, self.text_len)? == text.as_bytes() || self.text(segments)? == text)
+        Ok(segments.text(self.text_place, self.text_len)? == text.as_bytes() || self.text(segments)? == text)
     }
 
     /// None when the line says something impossible.

@@ -1,6 +1,9 @@
 //! The log: what it is made of, its files, and how it is walked.
 
 pub(crate) mod builder;
+pub(crate) mod header;
+pub(crate) mod packed;
+pub(crate) mod packing;
 pub(crate) mod record;
 pub(crate) mod scan;
 pub(crate) mod segments;

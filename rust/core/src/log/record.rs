@@ -10,6 +10,8 @@ use crate::bytes::{ByteReader, narrow_at, put_varint, u32_at, u64_at, varint_len
 pub(crate) const FORMAT: u32 = 1;
 /// The format of the log of a replica, whose commits say which proposal they come from.
 pub(crate) const REPLICA_FORMAT: u32 = 2;
+/// The format of a log file that is packed: earlier versions refuse it, and with it the store.
+pub(crate) const PACKED_FORMAT: u32 = 3;
 /// The largest `created`, which is stored in 7 bytes.
 pub(crate) const CREATED_MAX_US: i64 = (1 << 55) - 1;
 /// The last letter of the magic of a commit that says which proposal it comes from.

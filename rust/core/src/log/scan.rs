@@ -1,9 +1,14 @@
 //! Walking all records of a log from its first byte, trusting nothing but the records themselves.
 
+use std::sync::Arc;
+
 use crate::bytes::u64_at;
 use crate::error::Result;
 use crate::log::record::{self, ALIGN_BYTES, HEAD_BYTES, Head, Kind, Preamble, Proposed, Seed};
 use crate::log::segments::Segments;
+
+/// How many bytes of packed files are kept unpacked on the way.
+const UNPACKED_MAX_BYTES: u64 = 64 << 20;
 
 /// One step of the walk.
 pub(crate) enum Step<'a> {
@@ -23,8 +28,8 @@ pub(crate) struct Found<'a> {
 
 /// The walk, and what the log has come to so far.
 #[derive(Debug)]
-pub(crate) struct Scan<'a> {
-    segments: &'a Segments,
+pub(crate) struct Scan {
+    segments: Arc<Segments>,
     seed: Seed,
     /// How many segments there are.
     count: u64,
@@ -37,33 +42,38 @@ pub(crate) struct Scan<'a> {
     pub(crate) proposed: Proposed,
 }
 
-impl<'a> Scan<'a> {
+impl Scan {
     /// A walk through `count` segments.
-    pub(crate) fn new(segments: &'a Segments, count: u64) -> Self {
+    pub(crate) fn new(segments: &Arc<Segments>, count: u64) -> Self {
         let seed = Seed::new(&segments.store_id);
         let (place, proposed) = (segments.first_place(0), Proposed::default());
-        Self { segments, seed, count, place, position: 0, created: i64::MIN, crc: 0, proposed }
+        Self { segments: Arc::clone(segments), seed, count, place, position: 0, created: i64::MIN, crc: 0, proposed }
     }
 
     /// Go on after damage: at a sound record further up, taking its word for what came before.
-    pub(crate) fn resume(&mut self, at: &Found<'_>) {
-        self.place = at.place;
-        self.position = if at.head.kind == Kind::Commit { at.head.position - 1 } else { at.head.position };
-        self.created = at.head.created;
-        self.crc = at.head.previous;
+    pub(crate) fn resume(&mut self, place: u64, head: &Head) {
+        self.place = place;
+        self.position = if head.kind == Kind::Commit { head.position - 1 } else { head.position };
+        self.created = head.created;
+        self.crc = head.previous;
         self.proposed = Proposed::default();
     }
 
     /// The next record.
-    pub(crate) fn step(&mut self) -> Result<Step<'a>> {
+    pub(crate) fn step(&mut self) -> Result<Step<'_>> {
+        if self.segments.unpacked_bytes() > UNPACKED_MAX_BYTES {
+            self.segments = Arc::new(self.segments.afresh());
+        }
         let number = self.segments.number_of(self.place);
         if number >= self.count {
             return Ok(Step::Stop("the next log file is missing"));
         }
-        let rest = self.segments.bytes_from(self.place)?;
-        if rest.len() < HEAD_BYTES || u64_at(rest, 0) == 0 {
+        let head = self.segments.bytes_up_to(self.place, HEAD_BYTES)?;
+        if head.len() < HEAD_BYTES || u64_at(head, 0) == 0 {
             return Ok(Step::Stop("there is no record here"));
         }
+        let len = Head::read(head).map_or(0, |head| head.len);
+        let rest = self.segments.bytes_up_to(self.place, len)?;
         let Some(head) = record::sound(rest, self.place, self.seed) else {
             return Ok(Step::Stop("the record here is torn or damaged"));
         };
@@ -93,27 +103,35 @@ impl<'a> Scan<'a> {
     }
 
     /// The next sound record anywhere above a place, whether or not it follows.
-    pub(crate) fn next_sound(&self, above: u64) -> Result<Option<Found<'a>>> {
+    pub(crate) fn next_sound(&self, above: u64) -> Result<Option<Found<'_>>> {
         let mut number = self.segments.number_of(above);
         let mut place = above + ALIGN_BYTES as u64;
         while number < self.count {
-            let rest = match self.segments.bytes_from(place) {
-                Ok(rest) => rest,
-                // A damaged head of a file: look into the next.
-                Err(_) => &[],
-            };
-            for at in (0..rest.len().saturating_sub(HEAD_BYTES)).step_by(ALIGN_BYTES) {
-                let here = place + at as u64;
+            let (next, stretch) = self.segments.stretch(place);
+            // A damaged head of a file, or a damaged block: look behind it.
+            let rest = stretch.unwrap_or_default();
+            for at in (0..rest.len()).step_by(ALIGN_BYTES) {
                 if rest[at..].starts_with(b"ACT")
-                    && let Some(head) = record::sound(&rest[at..], here, self.seed)
+                    && let Some(found) = self.sound_at(place + at as u64)
                 {
-                    return Ok(Some(Found { place: here, head, bytes: &rest[at..at + head.len] }));
+                    return Ok(Some(found));
                 }
             }
-            number += 1;
-            place = self.segments.first_place(number);
+            if next == 0 {
+                number += 1;
+                place = self.segments.first_place(number);
+            } else {
+                place = next;
+            }
         }
         Ok(None)
+    }
+
+    /// The record at a place, if it is sound.
+    fn sound_at(&self, place: u64) -> Option<Found<'_>> {
+        let len = Head::read(self.segments.bytes_up_to(place, HEAD_BYTES).ok()?)?.len;
+        let bytes = self.segments.bytes_up_to(place, len).ok()?;
+        record::sound(bytes, place, self.seed).map(|head| Found { place, head, bytes })
     }
 
     /// Whether a record further up knew that the log was flushed beyond `place`: then what is missing here was there.
@@ -145,11 +163,11 @@ mod tests {
     const DEFINITIONS: [(u32, KeyKind, &str); 2] = [(0, KeyKind::Stream, "a"), (1, KeyKind::Name, "A")];
 
     /// A log that holds a commit of one event, and where it ends.
-    fn log_of_one() -> (Segments, Builder, LogState) {
+    fn log_of_one() -> (Arc<Segments>, Builder, LogState) {
         let disk = Arc::new(MemoryDisk::default());
         let header = Header { store_id: STORE, number: 0, segment_bytes: 16 << 10, replica: false };
         segments::create(&*disk, &header, 16 << 10, false).expect("a segment");
-        let segments = Segments::new(disk, &header, true);
+        let segments = Arc::new(Segments::new(disk, &header, true));
         let mut builder = Builder::default();
         let start = LogState { tail: segments.first_place(0), position: 0, created: 50, crc: 0 };
         let state = write(&segments, &mut builder, &start, |new| NewCommit { definitions: &DEFINITIONS, ..new }, 1);
@@ -334,7 +352,7 @@ mod tests {
             let disk = Arc::new(MemoryDisk::default());
             let header = Header { store_id: STORE, number: 0, segment_bytes: 16 << 10, replica };
             segments::create(&*disk, &header, 16 << 10, false).expect("a segment");
-            let segments = Segments::new(disk, &header, true);
+            let segments = Arc::new(Segments::new(disk, &header, true));
             let mut builder = Builder::default();
             let mut state = LogState { tail: segments.first_place(0), position: 0, created: 50, crc: 0 };
             for (number, proposed) in [first, second] {

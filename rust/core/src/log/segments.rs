@@ -2,76 +2,35 @@
 //! the segment's number times the size of a segment, plus the offset in its file.
 
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use act_fast_sys::Map;
 use smallvec::SmallVec;
 
-use crate::bytes::{put_narrow, u32_at, u64_at};
 use crate::disk::{Access, Disk, DiskFile, fill};
 use crate::error::{Doing, Error, Result};
-use crate::log::record::{FORMAT, HEAD_BYTES, Head, REPLICA_FORMAT};
-use crate::options::{SEGMENT_MAX_BYTES, SEGMENT_MIN_BYTES};
+pub(crate) use crate::log::header::{HEADER_BYTES, Header, is_packed};
+use crate::log::packed::Packed;
+use crate::log::record::{HEAD_BYTES, Head};
 use crate::sparse::{SPARSE_MAX, Sparse};
 
 pub(crate) const FOLDER: &str = "log";
 const NEXT: &str = "log/next.tmp";
-const MAGIC: &[u8; 8] = b"ACTFLOG\0";
-pub(crate) const HEADER_BYTES: u64 = 64;
-
-/// What the head of every segment says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Header {
-    pub(crate) store_id: [u8; 16],
-    pub(crate) number: u64,
-    pub(crate) segment_bytes: u64,
-    /// Whether this is the log of a replica.
-    pub(crate) replica: bool,
-}
-
-impl Header {
-    pub(crate) fn encode(&self) -> [u8; HEADER_BYTES as usize] {
-        let mut bytes = [0; HEADER_BYTES as usize];
-        bytes[..8].copy_from_slice(MAGIC);
-        put_narrow::<4>(&mut bytes, 8, u64::from(if self.replica { REPLICA_FORMAT } else { FORMAT }));
-        bytes[16..32].copy_from_slice(&self.store_id);
-        put_narrow::<8>(&mut bytes, 32, self.number);
-        put_narrow::<8>(&mut bytes, 40, self.segment_bytes);
-        let crc = crc32c::crc32c(&bytes[..60]);
-        put_narrow::<4>(&mut bytes, 60, u64::from(crc));
-        bytes
-    }
-
-    fn decode(bytes: &[u8], file: &str) -> Result<Self> {
-        if bytes.len() < HEADER_BYTES as usize || &bytes[..8] != MAGIC {
-            return Err(Error::corrupt(file, 0, None, "this is not a log file, or its first bytes are damaged"));
-        }
-        let format = u32_at(bytes, 8);
-        if crc32c::crc32c(&bytes[..60]) != u32_at(bytes, 60) {
-            return Err(Error::corrupt(file, 0, None, "the header of this log file is damaged"));
-        }
-        if !(FORMAT..=REPLICA_FORMAT).contains(&format) {
-            return Err(Error::Format(format!(
-                "this store has format {format}; this version of act-fast reads up to {REPLICA_FORMAT}: use a newer one"
-            )));
-        }
-        let mut store_id = [0; 16];
-        store_id.copy_from_slice(&bytes[16..32]);
-        let replica = format == REPLICA_FORMAT;
-        let header = Self { store_id, number: u64_at(bytes, 32), segment_bytes: u64_at(bytes, 40), replica };
-        if !(SEGMENT_MIN_BYTES..=SEGMENT_MAX_BYTES).contains(&header.segment_bytes) {
-            return Err(Error::corrupt(file, 40, None, "this log file states an impossible size"));
-        }
-        Ok(header)
-    }
-}
-
 /// One file of the log.
 #[derive(Debug)]
-struct Segment {
+enum Segment {
+    Plain(Plain),
+    Packed(Box<Packed>),
+}
+
+/// A file of the log that holds records as they are.
+#[derive(Debug)]
+struct Plain {
     /// The length of the file as far as this handle knows: what lies beyond must not be touched.
     len: AtomicUsize,
+    /// Tells the file from one that takes its name.
+    identity: (u64, u64),
     read: Map,
     write: OnceLock<Map>,
 }
@@ -103,6 +62,8 @@ pub(crate) struct Segments {
     open: Sparse<Segment>,
     /// The files used last, the youngest at the end.
     files: Mutex<Vec<(u64, SegmentFile)>>,
+    /// How many bytes have been unpacked, all in all.
+    unpacked_bytes: Arc<AtomicU64>,
 }
 
 /// The file of segment `number`, relative to the store.
@@ -120,15 +81,22 @@ pub(crate) fn list(disk: &dyn Disk) -> Result<Vec<u64>> {
 pub(crate) fn read_header(disk: &dyn Disk, number: u64) -> Result<Header> {
     let file = name(number);
     let handle = disk.open(&file, Access::Read).doing(|| format!("opening {file}"))?;
+    header_of(&*handle, number).map(|(header, _)| header)
+}
+
+/// The head of segment `number`, and whether it is packed.
+fn header_of(handle: &dyn DiskFile, number: u64) -> Result<(Header, bool)> {
+    let file = name(number);
     if handle.len().doing(|| format!("measuring {file}"))? < HEADER_BYTES {
         return Err(Error::corrupt(file, 0, None, "this log file is shorter than its header"));
     }
     let map = handle.map(0, HEADER_BYTES as usize, false).doing(|| format!("mapping {file}"))?;
-    let header = Header::decode(map.bytes(0, HEADER_BYTES as usize), &file)?;
+    let bytes = map.bytes(0, HEADER_BYTES as usize);
+    let header = Header::decode(bytes, &file)?;
     if header.number != number {
         return Err(Error::corrupt(file, 32, None, &format!("this log file says that it is number {}", header.number)));
     }
-    Ok(header)
+    Ok((header, is_packed(bytes)))
 }
 
 /// Make segment `header.number`, with blocks for its first `len` bytes, so that it is whole or not there at all.
@@ -156,7 +124,13 @@ pub(crate) fn flush(number: u64, file: &SegmentFile) -> Result<()> {
 impl Segments {
     pub(crate) fn new(disk: Arc<dyn Disk>, header: &Header, writable: bool) -> Self {
         let &Header { segment_bytes, store_id, replica, .. } = header;
-        Self { disk, segment_bytes, store_id, replica, writable, open: Sparse::new(), files: Mutex::new(Vec::new()) }
+        let (open, files, unpacked_bytes) = (Sparse::new(), Mutex::default(), Arc::default());
+        Self { disk, segment_bytes, store_id, replica, writable, open, files, unpacked_bytes }
+    }
+
+    /// The same files, of which nothing is open or unpacked yet.
+    pub(crate) fn afresh(&self) -> Self {
+        Self::new(Arc::clone(&self.disk), &self.header(0), self.writable)
     }
 
     pub(crate) fn header(&self, number: u64) -> Header {
@@ -231,22 +205,68 @@ impl Segments {
     }
 
     fn open_segment(&self, number: u64) -> Result<Segment> {
-        let header = read_header(&*self.disk, number)?;
+        // One file for all of it: another one may take its name at any time.
+        let file = self.file(number)?;
+        let (header, packed) = header_of(&*file, number)?;
         if (header.store_id, header.replica) != (self.store_id, self.replica) {
             return Err(Error::corrupt(name(number), 16, None, "this log file belongs to another store"));
         }
+        if packed {
+            let packed = Packed::open(&*file, &name(number), &header, &self.unpacked_bytes)?;
+            return Ok(Segment::Packed(Box::new(packed)));
+        }
         let len = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);
-        let read = self.file(number)?.map(0, len, false).doing(|| format!("mapping {}", name(number)))?;
-        Ok(Segment { len: AtomicUsize::new(0), read, write: OnceLock::new() })
+        let read = file.map(0, len, false).doing(|| format!("mapping {}", name(number)))?;
+        let identity = file.identity().doing(|| format!("looking at {}", name(number)))?;
+        Ok(Segment::Plain(Plain { len: AtomicUsize::new(0), identity, read, write: OnceLock::new() }))
+    }
+
+    /// A segment that is packed; None when it is not.
+    pub(crate) fn packed(&self, number: u64) -> Result<Option<&Packed>> {
+        Ok(match self.get(number)? {
+            Segment::Plain(_) => None,
+            Segment::Packed(packed) => Some(packed),
+        })
+    }
+
+    /// How many bytes have been unpacked, all in all.
+    pub(crate) fn unpacked_bytes(&self) -> u64 {
+        self.unpacked_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes the file that is mapped has. It may have lost its name to a packed one: then it grows no more.
+    fn measure_plain(&self, number: u64, plain: &Plain) -> Result<u64> {
+        let what = || format!("measuring {}", name(number));
+        let file = self.file(number)?;
+        if file.identity().doing(what)? == plain.identity {
+            return Ok(file.len().doing(what)?.min(self.segment_bytes));
+        }
+        let (header, packed) = header_of(&*file, number)?;
+        if packed {
+            return Ok(Packed::open(&*file, &name(number), &header, &self.unpacked_bytes)?.contents.plain_bytes);
+        }
+        // Packed and unpacked since.
+        Ok(file.len().doing(what)?.min(self.segment_bytes))
+    }
+
+    /// How many bytes a segment has, unpacked.
+    pub(crate) fn plain_bytes(&self, number: u64) -> Result<u64> {
+        match self.get(number)? {
+            Segment::Plain(plain) => self.measure_plain(number, plain),
+            Segment::Packed(packed) => Ok(packed.contents.plain_bytes),
+        }
     }
 
     /// Bytes of a segment that are written and no longer change. None beyond the end of its file.
     #[inline]
     fn within(&self, number: u64, at: usize, len: usize) -> Result<Option<&[u8]>> {
-        let segment = self.get(number)?;
+        let segment = match self.get(number)? {
+            Segment::Plain(plain) => plain,
+            Segment::Packed(packed) => return packed.within(at, len),
+        };
         let Some(end) = at.checked_add(len) else { return Ok(None) };
         if end > segment.len.load(Ordering::Relaxed) {
-            let known = usize::try_from(self.measure(number)?).unwrap_or(usize::MAX).min(segment.read.len());
+            let known = usize::try_from(self.measure_plain(number, segment)?).unwrap_or(usize::MAX);
             segment.len.store(known, Ordering::Relaxed);
             if end > known {
                 return Ok(None);
@@ -266,10 +286,42 @@ impl Segments {
     /// All bytes from a place up to the end of its file.
     #[inline]
     pub(crate) fn bytes_from(&self, place: u64) -> Result<&[u8]> {
+        self.bytes_up_to(place, usize::MAX)
+    }
+
+    /// Bytes from a place on: as many as are there, up to `limit`.
+    #[inline]
+    pub(crate) fn bytes_up_to(&self, place: u64, limit: usize) -> Result<&[u8]> {
         let number = self.number_of(place);
         let at = (place % self.segment_bytes) as usize;
-        let len = usize::try_from(self.measure(number)?.min(self.segment_bytes)).unwrap_or(usize::MAX);
-        Ok(self.within(number, at, len.saturating_sub(at))?.unwrap_or_default())
+        let len = usize::try_from(self.plain_bytes(number)?).unwrap_or(usize::MAX);
+        Ok(self.within(number, at, len.saturating_sub(at).min(limit))?.unwrap_or_default())
+    }
+
+    /// Bytes from a place on that take no more than one step to be had: all of its file, or the rest of its block where it
+    /// is packed; and where to go on, 0 at the end of the file.
+    pub(crate) fn stretch(&self, place: u64) -> (u64, Result<&[u8]>) {
+        let number = self.number_of(place);
+        let at = (place % self.segment_bytes) as usize;
+        match self.get(number) {
+            Ok(Segment::Packed(packed)) if (at as u64) < packed.contents.plain_bytes => {
+                let end = packed.block_end(at);
+                let next = if end as u64 == packed.contents.plain_bytes { 0 } else { place + (end - at) as u64 };
+                (next, self.bytes_up_to(place, end - at))
+            }
+            _ => (0, self.bytes_from(place)),
+        }
+    }
+
+    /// A text at a place, which is a name's. Those of packed segments are at hand without unpacking anything.
+    #[inline]
+    pub(crate) fn text(&self, place: u64, len: usize) -> Result<&[u8]> {
+        if let Segment::Packed(packed) = self.get(self.number_of(place))?
+            && let Some(text) = packed.text((place % self.segment_bytes) as usize, len)
+        {
+            return Ok(text);
+        }
+        self.bytes(place, len)
     }
 
     /// A few bytes at a place: as many as are there, up to what a number takes. A file may end with its last record.
@@ -280,8 +332,8 @@ impl Segments {
         if let Some(bytes) = self.within(self.number_of(place), at, NUMBER_BYTES)? {
             return Ok(bytes);
         }
-        let rest = self.bytes_from(place)?;
-        if rest.is_empty() { self.bytes(place, 1) } else { Ok(&rest[..rest.len().min(NUMBER_BYTES)]) }
+        let rest = self.bytes_up_to(place, NUMBER_BYTES)?;
+        if rest.is_empty() { self.bytes(place, 1) } else { Ok(rest) }
     }
 
     /// The bytes of the record at a place, by the length that it states.
@@ -297,11 +349,7 @@ impl Segments {
     #[inline]
     pub(crate) fn opened(&self, place: u64, mapped: bool) -> Result<Opened<'_>> {
         let number = self.number_of(place);
-        if mapped {
-            self.write_map(self.get(number)?, number).map(Opened::Map)
-        } else {
-            self.file(number).map(Opened::File)
-        }
+        if mapped { self.write_map(number).map(Opened::Map) } else { self.file(number).map(Opened::File) }
     }
 
     /// Write a record.
@@ -320,7 +368,10 @@ impl Segments {
         }
     }
 
-    fn write_map<'a>(&self, segment: &'a Segment, number: u64) -> Result<&'a Map> {
+    fn write_map(&self, number: u64) -> Result<&Map> {
+        let Segment::Plain(segment) = self.get(number)? else {
+            return Err(self.damaged(number * self.segment_bytes, None, "this log file is packed, but is written to"));
+        };
         if let Some(map) = segment.write.get() {
             return Ok(map);
         }
@@ -332,7 +383,7 @@ impl Segments {
     /// Have the pages from one place to another at hand for writing through the mapping; both in one segment.
     pub(crate) fn populate(&self, from: u64, to: u64) -> Result<()> {
         let number = self.number_of(from);
-        let map = self.write_map(self.get(number)?, number)?;
+        let map = self.write_map(number)?;
         map.populate((from % self.segment_bytes) as usize, (to - from) as usize);
         Ok(())
     }
@@ -343,6 +394,11 @@ impl Segments {
         let mut place = from.max(HEADER_BYTES);
         while place < to {
             let number = self.number_of(place);
+            if self.packed(number)?.is_some() {
+                // It was flushed before it took the place of the plain one.
+                place = self.first_place(number + 1);
+                continue;
+            }
             let rest = self.bytes_from(place)?;
             let bytes = rest[..rest.len().min((to - place).min(PIECE_BYTES) as usize)].to_vec();
             if bytes.is_empty() {
@@ -382,7 +438,7 @@ impl Segments {
     }
 }
 
-const GROWTH_MIN_BYTES: u64 = 256 << 10;
+pub(crate) const GROWTH_MIN_BYTES: u64 = 256 << 10;
 const GROWTH_MAX_BYTES: u64 = 8 << 20;
 
 /// By how much a log grows at a time that has come to `allocated` bytes.

@@ -28,7 +28,7 @@ impl OnLog {
 impl Reactions {
     /// Open what is kept of a store's reactions.
     pub fn open(log: &Arc<Log>) -> Result<Self> {
-        Self::with_clock(log, Box::new(Arc::clone(&log.clock)))
+        Self::with_clock(log, Box::new(Arc::clone(&log.handle.clock)))
     }
 
     /// The same, with another clock.

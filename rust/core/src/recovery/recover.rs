@@ -218,7 +218,7 @@ fn rebooted(control: Option<&Control>) -> Result<bool> {
 }
 
 /// Take away what lies above the tail; answers how many bytes of something that was.
-fn cut(disk: &Arc<dyn Disk>, segments: &Segments, tail: u64, count: u64, options: &Options) -> Result<u64> {
+fn cut(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, tail: u64, count: u64, options: &Options) -> Result<u64> {
     let number = segments.number_of(tail);
     let mut cut = 0;
     if number >= count {

@@ -65,7 +65,7 @@ fn digest(before: u64, position: u64) -> u64 {
 }
 
 struct Verifier<'a> {
-    segments: &'a Segments,
+    segments: &'a Arc<Segments>,
     seed: Seed,
     report: Report,
     keys: Vec<Option<KeySummary>>,
@@ -124,7 +124,7 @@ fn first_readable_header(disk: &Arc<dyn Disk>, numbers: &[u64]) -> Result<Option
 }
 
 impl<'a> Verifier<'a> {
-    fn new(segments: &'a Segments) -> Self {
+    fn new(segments: &'a Arc<Segments>) -> Self {
         Self {
             segments,
             seed: Seed::new(&segments.store_id),
@@ -181,14 +181,15 @@ impl<'a> Verifier<'a> {
                 }
                 Err(error) => (self.segments.file_and_offset(place), error.to_string()),
             };
-            let next = scan.next_sound(place)?.filter(|found| limit.is_none_or(|limit| found.place < limit));
+            let next = scan.next_sound(place)?.map(|found| (found.place, found.head));
+            let next = next.filter(|(place, _)| limit.is_none_or(|limit| *place < limit));
             let acknowledged = damaged || scan.was_flushed(place)?;
             if acknowledged {
                 self.problem(file, offset, Some(position), &reason);
             }
             match next {
-                Some(found) if acknowledged => {
-                    scan.resume(&found);
+                Some((place, head)) if acknowledged => {
+                    scan.resume(place, &head);
                     self.gap += 1;
                 }
                 _ => break,

@@ -45,6 +45,7 @@ const REACTIONS_LOCK: u64 = 17;
 const INDEXED_POSITION: u64 = 18;
 const APPLIED: u64 = 19;
 const LEAD: u64 = 20;
+const REPLACED: u64 = 21;
 /// All lines that are a word.
 const WORDS: [u64; 8] = [PUBLISHED, SYNCED, INDEXED, ALLOCATED, SHAPE, FLAGS, FLUSHED_AT, INDEXED_POSITION];
 /// Those that only a replica has.
@@ -386,6 +387,12 @@ impl Control {
 
     pub(crate) fn reactions_lock(&self) -> &AtomicU32 {
         self.map.half(base(REACTIONS_LOCK))
+    }
+
+    /// How many log files have been replaced by others that hold the same.
+    #[inline]
+    pub(crate) fn replaced(&self) -> &AtomicU32 {
+        self.map.half(base(REPLACED))
     }
 
     /// Changes with every publication that somebody waits for.

@@ -40,7 +40,7 @@ impl Log {
     /// Have what is written flushed within the interval; now, where there is no thread to do it later.
     #[inline]
     pub(crate) fn flush_soon(&self) -> Result<()> {
-        if self.housekeeper.want_flush() { Ok(()) } else { self.flush() }
+        if self.handle.housekeeper.want_flush() { Ok(()) } else { self.flush() }
     }
 
     /// Return when the commit that ends with `position` is flushed and published.

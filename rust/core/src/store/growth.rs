@@ -58,13 +58,13 @@ impl Log {
         if allocated < wanted {
             self.grow(wanted)?;
         } else if allocated - wanted < growth_step(segment_bytes, allocated) / 2 {
-            self.housekeeper.want_growth();
+            self.handle.housekeeper.want_growth();
         }
         Ok(())
     }
 
     /// End this segment and go on in the next.
-    fn roll(&self, builder: &mut Builder, state: &mut LogState) -> Result<()> {
+    pub(super) fn roll(&self, builder: &mut Builder, state: &mut LogState) -> Result<()> {
         let number = self.segments.number_of(state.tail) + 1;
         let len = self.make_segment(number)?;
         // Whoever made it may have died before its name was safe.
@@ -85,12 +85,17 @@ impl Log {
 
     /// Have segment `number`; answers how many of its bytes have blocks.
     pub(crate) fn make_segment(&self, number: u64) -> Result<u64> {
+        let segment_bytes = self.segments.segment_bytes;
+        self.make_segment_of(number, growth_step(segment_bytes, number * segment_bytes))
+    }
+
+    /// The same, with blocks for `len` bytes, if it is not there yet.
+    pub(super) fn make_segment_of(&self, number: u64, len: u64) -> Result<u64> {
         self.check_in_place()?;
         let _growing = self.growth_lock().take();
         let known = self.disk.list(segments::FOLDER).doing(|| "listing the log".to_owned())?;
         if !known.iter().any(|file| segments::name(number).ends_with(file.as_str())) {
-            let segment_bytes = self.segments.segment_bytes;
-            let len = growth_step(segment_bytes, number * segment_bytes);
+            let len = len.min(self.segments.segment_bytes);
             segments::create(&*self.disk, &self.segments.header(number), len, self.zeroes())?;
         }
         self.segments.measure(number)

@@ -39,14 +39,19 @@ impl Wishes {
 
 #[derive(Debug)]
 pub(crate) struct Housekeeper {
-    log: Weak<dyn Chores>,
+    log: Arc<Mutex<Weak<dyn Chores>>>,
     wishes: Arc<Wishes>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Housekeeper {
     pub(crate) fn new(log: Weak<dyn Chores>) -> Self {
-        Self { log, wishes: Arc::new(Wishes::default()), thread: Mutex::new(None) }
+        Self { log: Arc::new(Mutex::new(log)), wishes: Arc::new(Wishes::default()), thread: Mutex::new(None) }
+    }
+
+    /// Do the chores of another view of the same log from now on.
+    pub(crate) fn work_for(&self, log: Weak<dyn Chores>) {
+        *self.log.lock().unwrap_or_else(PoisonError::into_inner) = log;
     }
 
     /// Ask for blocks ahead of the tail. Where nobody makes them ahead, they are made when they are needed.
@@ -80,7 +85,7 @@ impl Housekeeper {
     fn start(&self) -> bool {
         let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
         if thread.is_none() {
-            let (log, wishes) = (Weak::clone(&self.log), Arc::clone(&self.wishes));
+            let (log, wishes) = (Arc::clone(&self.log), Arc::clone(&self.wishes));
             let fresh = thread::Builder::new().name("act-fast-housekeeper".to_owned());
             *thread = fresh.spawn(move || work(&log, &wishes)).ok();
         }
@@ -100,18 +105,19 @@ impl Housekeeper {
     }
 }
 
-fn work(log: &Weak<dyn Chores>, wishes: &Wishes) {
+fn work(log: &Mutex<Weak<dyn Chores>>, wishes: &Wishes) {
+    let open = || log.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
     let mut flush_at: Option<Instant> = None;
     while !wishes.stop.load(Ordering::SeqCst) {
         if wishes.growth.load(Ordering::SeqCst) {
-            if let Some(log) = log.upgrade() {
+            if let Some(log) = open() {
                 // A failure comes back to the append that needs the room.
                 let _ = log.grow_ahead();
             }
             wishes.growth.store(false, Ordering::SeqCst);
         }
         if flush_at.is_none() && wishes.flush.load(Ordering::SeqCst) {
-            let interval = log.upgrade().map(|log| log.flush_interval()).unwrap_or_default();
+            let interval = open().map(|log| log.flush_interval()).unwrap_or_default();
             flush_at = Some(Instant::now() + interval);
         }
         let left = flush_at.map(|at| at.saturating_duration_since(Instant::now()));
@@ -120,7 +126,7 @@ fn work(log: &Weak<dyn Chores>, wishes: &Wishes) {
             wishes.flush.store(false, Ordering::SeqCst);
             // A failed flush marks the store as failed, which the next append reports. What this process may not do now,
             // because it has too many files open for example, it may be able to do later.
-            if let Some(log) = log.upgrade()
+            if let Some(log) = open()
                 && log.flush().is_err()
                 && log.can_flush()
             {

@@ -1,7 +1,7 @@
 //! The handle of an open store, and its life: open, shut down.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use act_fast_sys::fork_generation;
 use arc_swap::{ArcSwap, Guard as SwapGuard};
@@ -17,10 +17,13 @@ use crate::recovery::recover::Recovered;
 use crate::shared::control::{self, Control};
 use crate::shared::handles::{self, OPENING, Slot};
 use crate::shared::lock::{Guard, Lock};
-use crate::store::housekeeper::Housekeeper;
+use crate::store::housekeeper::{Chores, Housekeeper};
 use crate::store::writer::Writer;
 
 /// An open store. Any number of handles, in any number of processes, may be open on one directory.
+///
+/// What is read through it stays for as long as it does; so it holds on to what it has unpacked, and to files that have
+/// been replaced since. `Log::current` leads on to one that does not, and is the same handle otherwise.
 #[derive(Debug)]
 pub struct Log {
     pub(crate) disk: Arc<dyn Disk>,
@@ -29,15 +32,28 @@ pub struct Log {
     pub(crate) segments: Arc<Segments>,
     pub(super) index: ArcSwap<Index>,
     pub(crate) seed: Seed,
+    pub(super) fork_generation: u32,
+    /// How many log files had been replaced when this was made.
+    pub(super) replaced: u32,
+    pub(crate) handle: Arc<Handle>,
+    /// Whoever is the last to have it shuts the handle down.
+    pub(super) life: Option<Arc<()>>,
+}
+
+/// What all that `Log::current` leads to have in common.
+#[derive(Debug)]
+pub struct Handle {
     /// None for a handle that only reads.
-    pub(super) slot: Option<Slot>,
-    pub(super) writer: Mutex<Writer>,
+    pub(crate) slot: Option<Slot>,
+    pub(crate) writer: Mutex<Writer>,
     pub(crate) housekeeper: Housekeeper,
     pub(crate) recovered: Option<Recovered>,
-    pub(super) fork_generation: u32,
     pub(crate) clock: Arc<MovedClock>,
     /// Set by `shut_down` with the writer's lock in hand: nothing is written through this handle any more.
     pub(crate) shut: AtomicBool,
+    pub(super) current: Mutex<Weak<Log>>,
+    /// Held by the thread that packs and unpacks log files.
+    pub(super) keeping: Mutex<()>,
 }
 
 impl Durability {
@@ -56,7 +72,7 @@ impl Durability {
 
 impl Log {
     pub(super) fn lock_of<'a>(&'a self, word: &'a AtomicU32) -> Lock<'a> {
-        Lock { word, disk: &*self.disk, slot: self.slot.as_ref().map_or(u32::MAX >> 2, |slot| slot.number) }
+        Lock { word, disk: &*self.disk, slot: self.handle.slot.as_ref().map_or(u32::MAX >> 2, |slot| slot.number) }
     }
 
     pub(crate) fn writer_lock(&self) -> Lock<'_> {
@@ -86,29 +102,29 @@ impl Log {
     }
 
     pub(crate) fn writer_mutex(&self) -> &Mutex<Writer> {
-        &self.writer
+        &self.handle.writer
     }
 
     /// What this handle keeps for writing.
     pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        self.handle.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The index in use.
     #[inline]
     pub(crate) fn index(&self) -> Result<SwapGuard<Arc<Index>>> {
         let index = self.index.load();
-        if self.current(&index)? {
+        if self.is_current(&index)? {
             return Ok(index);
         }
-        let fresh = Index::open(&self.disk, &self.control, &self.segments, self.slot.is_some())?;
+        let fresh = Index::open(&self.disk, &self.control, &self.segments, self.handle.slot.is_some())?;
         self.index.store(Arc::new(fresh));
         Ok(self.index.load())
     }
 
     /// Whether an index is the one in use.
     #[inline]
-    fn current(&self, index: &Index) -> Result<bool> {
+    fn is_current(&self, index: &Index) -> Result<bool> {
         Ok(index.generation == self.control.shape()?.0)
     }
 
@@ -118,13 +134,13 @@ impl Log {
         self.check_open()?;
         let mut index = self.index()?;
         let mut outcome = read(&index);
-        while matches!(outcome, Err(Error::Corrupt { .. } | Error::Io { .. })) && !self.current(&index)? {
+        while matches!(outcome, Err(Error::Corrupt { .. } | Error::Io { .. })) && !self.is_current(&index)? {
             index = self.index()?;
             outcome = read(&index);
         }
         drop(index);
         match outcome {
-            Err(Error::Corrupt { .. } | Error::Io { .. }) if self.slot.is_some() => {
+            Err(Error::Corrupt { .. } | Error::Io { .. }) if self.handle.slot.is_some() => {
                 drop(self.lock_writer()?);
                 let index = self.index()?;
                 read(&index)
@@ -151,6 +167,55 @@ impl Log {
             .ok_or_else(|| self.segments.damaged(place, None, "the event here is damaged"))
     }
 
+    /// The same handle, without what this one has unpacked or has open that was replaced, if that is much. Nothing that
+    /// was read before is lost: it stays with what it was read through.
+    #[inline]
+    #[must_use]
+    pub fn current(self: &Arc<Self>) -> Arc<Self> {
+        if self.is_worn() { self.renew().unwrap_or_else(|_| Arc::clone(self)) } else { Arc::clone(self) }
+    }
+
+    /// What this and all that `current` leads to have in common.
+    #[must_use]
+    pub fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
+    #[inline]
+    fn is_worn(&self) -> bool {
+        self.segments.unpacked_bytes() > self.options.unpacked_max_bytes
+            || self.control.replaced().load(Ordering::Relaxed) != self.replaced
+    }
+
+    #[cold]
+    fn renew(&self) -> Result<Arc<Self>> {
+        self.check_open()?;
+        let mut current = self.handle.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = current.upgrade().filter(|other| !other.is_worn()) {
+            return Ok(other);
+        }
+        let replaced = self.control.replaced().load(Ordering::Acquire);
+        let writable = self.handle.slot.is_some();
+        let segments = Arc::new(Segments::new(Arc::clone(&self.disk), &self.segments.header(0), writable));
+        let index = Index::open(&self.disk, &self.control, &segments, writable)?;
+        let fresh = Arc::new(Self {
+            disk: Arc::clone(&self.disk),
+            options: self.options.clone(),
+            control: Arc::clone(&self.control),
+            segments,
+            index: ArcSwap::from_pointee(index),
+            seed: self.seed,
+            fork_generation: self.fork_generation,
+            replaced,
+            handle: Arc::clone(&self.handle),
+            life: self.life.clone(),
+        });
+        *current = Arc::downgrade(&fresh);
+        drop(current);
+        self.handle.housekeeper.work_for(Arc::downgrade(&fresh) as Weak<dyn Chores>);
+        Ok(fresh)
+    }
+
     /// Refuse to go on in a forked child.
     #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
@@ -164,7 +229,7 @@ impl Log {
     #[inline]
     pub fn check_writable(&self) -> Result<()> {
         self.check_open()?;
-        if self.slot.is_none() {
+        if self.handle.slot.is_none() {
             return Err(Error::Invalid("this store was opened for reading only; open it without read_only".to_owned()));
         }
         Ok(())
@@ -178,7 +243,7 @@ impl Log {
 
     /// Refuse to go on once closed: what was flushed then is to stay as it is.
     pub(crate) fn check_unshut(&self) -> Result<()> {
-        if self.shut.load(Ordering::SeqCst) {
+        if self.handle.shut.load(Ordering::SeqCst) {
             return Err(Error::Closed("this store was closed; open it again".to_owned()));
         }
         Ok(())
@@ -216,7 +281,7 @@ impl Log {
     /// What time it is here, in µs since 1970.
     #[must_use]
     pub fn now_us(&self) -> i64 {
-        self.clock.now_us()
+        self.handle.clock.now_us()
     }
 
     /// Move the clock forward, and wake all who wait for a time. Only for a log that was opened for that.
@@ -228,7 +293,7 @@ impl Log {
                 self.disk.describe()
             )));
         }
-        self.clock.advance(by_ms);
+        self.handle.clock.advance(by_ms);
         self.wake();
         Ok(())
     }
@@ -254,7 +319,7 @@ impl Log {
     /// Flush what is to be flushed, and let go of everything. Called when the last reference goes, if not before.
     pub fn shut_down(&self) -> Result<()> {
         // In a forked child there is nothing to let go of, and no thread to stop.
-        if self.check_open().is_err() || self.housekeeper.stop() || self.slot.is_none() {
+        if self.check_open().is_err() || self.handle.housekeeper.stop() || self.handle.slot.is_none() {
             return Ok(());
         }
         if !self.control.in_place(&*self.disk)? {
@@ -264,7 +329,7 @@ impl Log {
         let opening = self.disk.lock(OPENING).doing(|| "closing".to_owned())?;
         let writer = self.writer();
         let guard = self.lock_writer()?;
-        self.shut.store(true, Ordering::SeqCst);
+        self.handle.shut.store(true, Ordering::SeqCst);
         drop(guard);
         drop(writer);
         let alone = self.alone()?;
@@ -289,7 +354,7 @@ impl Log {
 
     /// Whether no other handle has the store open for writing.
     fn alone(&self) -> Result<bool> {
-        let own = self.slot.as_ref().map(|slot| slot.number);
+        let own = self.handle.slot.as_ref().map(|slot| slot.number);
         let names = self.disk.list(handles::FOLDER).doing(|| "listing the open handles".to_owned())?;
         let numbers = names.iter().filter_map(|name| name.strip_prefix("slot-")?.parse::<u32>().ok());
         Ok(numbers.filter(|number| Some(*number) != own).all(|number| !handles::alive(&*self.disk, number)))
@@ -298,7 +363,9 @@ impl Log {
 
 impl Drop for Log {
     fn drop(&mut self) {
-        // Nobody is left to hear of a failure; what was acknowledged has been flushed as promised.
-        let _ = self.shut_down();
+        if self.life.take().and_then(Arc::into_inner).is_some() {
+            // Nobody is left to hear of a failure; what was acknowledged has been flushed as promised.
+            let _ = self.shut_down();
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Opening a store: made where there is none, joined where others have it open, recovered after a crash.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use act_fast_sys::watch_forks;
@@ -15,9 +15,10 @@ use crate::options::{Durability, Options};
 use crate::recovery::recover::{self, Recovered};
 use crate::shared::control::{self, Control};
 use crate::shared::handles::{self, OPENING, Slot, lock_if_allowed};
+use crate::store::compress;
 use crate::store::directory::{look, new_store_id};
 use crate::store::housekeeper::Housekeeper;
-use crate::store::log::Log;
+use crate::store::log::{Handle, Log};
 use crate::store::replica::Genesis;
 use crate::store::staging::{self, Making};
 use crate::store::writer::Writer;
@@ -71,6 +72,7 @@ impl Log {
         let (slot, others) = handles::take(&*disk)?;
         if !others {
             Making::remove_leftovers(&disk, staging::FOLDER)?;
+            compress::remove_leftovers(&*disk)?;
             // Also when it was there before: whoever made it may have died before its names were safe.
             disk.sync_folder(segments::FOLDER)
                 .and_then(|()| disk.sync_folder(""))
@@ -84,7 +86,7 @@ impl Log {
         let ready = log.take_legacy_locks(others).and_then(|()| if others { Ok(()) } else { log.flush_leftovers() });
         if let Err(error) = ready {
             // Not closed like one that was open: that would wait for the lock that is held right here.
-            log.housekeeper.stop();
+            log.handle.housekeeper.stop();
             return Err(error);
         }
         drop(opening);
@@ -113,7 +115,7 @@ impl Log {
                 .ok_or_else(|| Error::Format("the control file is gone".to_owned()))?,
         );
         let index = Index::open(&disk, &control, &segments, false)?;
-        Self::assemble(disk, options, control, segments, index, None, writer.recovered.clone())
+        Self::assemble(disk, options, control, segments, index, None, writer.handle.recovered.clone())
     }
 
     fn assemble(
@@ -127,20 +129,28 @@ impl Log {
     ) -> Result<Arc<Self>> {
         // So that what is newest can be read even if somebody takes the store away.
         segments.map(control.log_state()?.tail)?;
-        Ok(Arc::new_cyclic(|weak: &Weak<Self>| Self {
+        let replaced = control.replaced().load(Ordering::Acquire);
+        let handle = |weak: &Weak<Self>| Handle {
             housekeeper: Housekeeper::new(Weak::<Self>::clone(weak)),
-            seed: Seed::new(&segments.store_id),
             writer: Mutex::new(Writer::default()),
+            shut: AtomicBool::new(false),
+            current: Mutex::new(Weak::clone(weak)),
+            keeping: Mutex::default(),
+            clock: Arc::default(),
+            slot,
+            recovered,
+        };
+        Ok(Arc::new_cyclic(|weak: &Weak<Self>| Self {
+            seed: Seed::new(&segments.store_id),
             index: ArcSwap::from_pointee(index),
             fork_generation: watch_forks(),
-            clock: Arc::default(),
-            shut: AtomicBool::new(false),
+            replaced,
+            handle: Arc::new(handle(weak)),
+            life: Some(Arc::default()),
             disk,
             options,
             control,
             segments,
-            slot,
-            recovered,
         }))
     }
 

@@ -36,7 +36,7 @@ impl Log {
         }
         // The dead writer's own flush, if it had asked for one, died with it.
         if self.options.durability == Durability::Interval && self.control.synced()? < state.tail {
-            let _ = self.housekeeper.want_flush();
+            let _ = self.handle.housekeeper.want_flush();
         }
         Ok(())
     }

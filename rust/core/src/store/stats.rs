@@ -15,6 +15,10 @@ pub struct Stats {
     pub log_bytes: u64,
     /// How many bytes the log has blocks for.
     pub allocated_bytes: u64,
+    /// How many bytes the log takes: less than it has blocks for, where files of it are compressed.
+    pub disk_bytes: u64,
+    /// How many log files are compressed.
+    pub compressed_segments: u64,
     /// How many bytes the index has blocks for.
     pub index_bytes: u64,
     /// How many log files there are.
@@ -35,17 +39,29 @@ impl Log {
         let events = self.head()?;
         let tail = self.control.log_state()?.tail;
         let index_bytes = self.reading(crate::index::Index::bytes)?;
+        let segments = self.segments.number_of(tail) + 1;
+        let mut disk_bytes = self.control.allocated()?;
+        let mut compressed_segments = 0;
+        // Files that are replaced are replaced from the first on.
+        while compressed_segments < segments
+            && let Some(packed) = self.segments.packed(compressed_segments)?
+        {
+            compressed_segments += 1;
+            disk_bytes = (disk_bytes + packed.raw().len() as u64).saturating_sub(self.segments.segment_bytes);
+        }
         Ok(Stats {
             events,
             streams: self.stream_count()?,
             log_bytes: tail,
             allocated_bytes: self.control.allocated()?,
+            disk_bytes,
+            compressed_segments,
             index_bytes,
-            segments: self.segments.number_of(tail) + 1,
+            segments,
             segment_bytes: self.segments.segment_bytes,
             flushed_at_ms: Some(self.control.flushed_at()?).filter(|at| *at > 0),
             flushed_bytes: self.control.synced()?,
-            recovered: self.recovered.clone(),
+            recovered: self.handle.recovered.clone(),
         })
     }
 }

@@ -88,6 +88,13 @@ impl Log {
             let name = segments::name(number);
             let what = || format!("copying {name} to {}", to.describe());
             let start = number * segment_bytes;
+            if let Some(packed) = self.segments.packed(number)? {
+                progress(start)?;
+                let file = to.open(&name, Access::Create).doing(what)?;
+                file.write_all_at(packed.raw(), 0).doing(what)?;
+                file.flush().doing(what)?;
+                continue;
+            }
             let len = if number == last { end - start } else { self.segments.measure(number)? };
             let file = to.open(&name, Access::Create).doing(what)?;
             let mut at = 0;

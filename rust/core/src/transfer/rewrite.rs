@@ -79,7 +79,7 @@ pub(super) trait Rule {
 /// The log of a store that nobody has open, and that nobody opens meanwhile.
 pub(super) struct Rewriting {
     target: Destination,
-    segments: Segments,
+    segments: Arc<Segments>,
     tail: u64,
 }
 
@@ -95,7 +95,7 @@ impl Rewriting {
             || Error::Locked(format!("{} was used by another program just now; try again", disk.describe()));
         let control = readable(disk, &header)?.ok_or_else(meanwhile)?;
         let tail = control.log_state()?.tail;
-        Ok(Self { target, segments: Segments::new(Arc::clone(disk), &header, false), tail })
+        Ok(Self { target, segments: Arc::new(Segments::new(Arc::clone(disk), &header, false)), tail })
     }
 
     /// Walk all records.

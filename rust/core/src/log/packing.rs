@@ -1,0 +1,139 @@
+//! Packing a sealed log file: its records walked and checked, a dictionary trained on them, its bytes compressed.
+
+use zstd::zstd_safe::{CCtx, CDict, compress_bound};
+
+use crate::error::{Error, Result};
+use crate::log::packed::{CONTENTS_BYTES, Contents, block_crc};
+use crate::log::record::{self, Kind, Preamble, Seed};
+use crate::log::segments::{HEADER_BYTES, Segments};
+
+/// How many bytes a block has, and how hard it is compressed. Measured on a year of flights, events of 160 bytes, against
+/// the plain log: it takes a fifth of the space; scans take up to 1.1 times as long, loads of a stream too, each for the
+/// first time. Blocks of 16 KiB take a tenth more space, and scans a third more time; level 3 takes a twelfth more space.
+const BLOCK_BYTES: usize = 32 << 10;
+const BLOCK_MIN_BYTES: usize = 1 << 10;
+const LEVEL: i32 = 6;
+const DICTIONARY_MAX_BYTES: usize = 64 << 10;
+/// What the dictionary is trained on.
+const SAMPLE_BYTES: usize = 2 << 10;
+const SAMPLES_MAX: usize = 2048;
+const SAMPLES_MIN: usize = 16;
+
+/// What the records of a sealed segment say, each checked.
+struct Walked {
+    plain_bytes: usize,
+    first_position: u64,
+    last_position: u64,
+    last_crc: u32,
+    /// The names that are defined here: offset and text.
+    texts: Vec<(u32, String)>,
+}
+
+/// Pack a sealed segment: all bytes of the packed file. Anything that is not sound is an error: what is damaged is not to be sealed once more.
+pub(crate) fn pack(segments: &Segments, number: u64) -> Result<Vec<u8>> {
+    let walked = walk(segments, number)?;
+    let start = number * segments.segment_bytes;
+    let plain = segments.bytes(start, walked.plain_bytes)?;
+    let block_bytes = block_bytes(segments.segment_bytes);
+    let dictionary = train(plain);
+    let mut table = Vec::with_capacity(walked.plain_bytes.div_ceil(block_bytes) * 8);
+    let mut blocks = Vec::with_capacity(walked.plain_bytes / 6);
+    let prepared = CDict::create(&dictionary, LEVEL);
+    let mut context = CCtx::create();
+    let mut packed = Vec::with_capacity(compress_bound(block_bytes));
+    for (index, block) in plain.chunks(block_bytes).enumerate() {
+        packed.clear();
+        context.compress_using_cdict(&mut packed, block, &prepared).map_err(|code| {
+            let why = zstd::zstd_safe::get_error_name(code);
+            Error::Invalid(format!("the log file could not be compressed: {why}"))
+        })?;
+        blocks.extend_from_slice(&packed);
+        table.extend_from_slice(&narrow(blocks.len())?.to_le_bytes());
+        let crc = block_crc(&segments.store_id, start + (index * block_bytes) as u64, block, &packed);
+        table.extend_from_slice(&crc.to_le_bytes());
+    }
+    let mut texts = Vec::new();
+    let mut sections = dictionary.clone();
+    sections.extend_from_slice(&table);
+    for (at, text) in &walked.texts {
+        sections.extend_from_slice(&at.to_le_bytes());
+        sections.extend_from_slice(&narrow(texts.len())?.to_le_bytes());
+        texts.extend_from_slice(text.as_bytes());
+    }
+    sections.extend_from_slice(&texts);
+    let contents = Contents {
+        plain_bytes: walked.plain_bytes as u64,
+        block_bytes: narrow(block_bytes)?,
+        blocks: narrow(walked.plain_bytes.div_ceil(block_bytes))?,
+        dictionary_bytes: narrow(dictionary.len())?,
+        texts: narrow(walked.texts.len())?,
+        text_bytes: texts.len() as u64,
+        packed_bytes: blocks.len() as u64,
+        first_position: walked.first_position,
+        last_position: walked.last_position,
+        last_crc: walked.last_crc,
+        sections_crc: crc32c::crc32c(&sections),
+    };
+    let mut bytes = Vec::with_capacity(HEADER_BYTES as usize + CONTENTS_BYTES + sections.len() + blocks.len());
+    bytes.extend_from_slice(&segments.header(number).encode_packed());
+    bytes.extend_from_slice(&contents.encode());
+    bytes.extend_from_slice(&sections);
+    bytes.extend_from_slice(&blocks);
+    Ok(bytes)
+}
+
+/// Small log files have small blocks.
+fn block_bytes(segment_bytes: u64) -> usize {
+    BLOCK_BYTES.min((segment_bytes as usize / 8).next_power_of_two()).max(BLOCK_MIN_BYTES)
+}
+
+fn narrow(value: usize) -> Result<u32> {
+    u32::try_from(value).map_err(|_| Error::Invalid("this log file is too large to be packed".to_owned()))
+}
+
+fn walk(segments: &Segments, number: u64) -> Result<Walked> {
+    let seed = Seed::new(&segments.store_id);
+    let first = segments.first_place(number);
+    let start = number * segments.segment_bytes;
+    let mut found = Walked { plain_bytes: 0, first_position: 0, last_position: 0, last_crc: 0, texts: Vec::new() };
+    let mut place = first;
+    loop {
+        let damaged = |what: &str| segments.damaged(place, None, &format!("{what}; it was left as it is"));
+        let bytes = segments.record(place)?;
+        let head = record::sound(bytes, place, seed).ok_or_else(|| damaged("the record here is damaged"))?;
+        if place > first && head.previous != found.last_crc {
+            return Err(damaged("the record here does not follow the one before"));
+        }
+        let held = record::held(&head, bytes, place, seed)
+            .ok_or_else(|| damaged("the record here does not hold what it says"))?;
+        if place == first {
+            found.first_position = if head.kind == Kind::Commit { head.position } else { head.position + 1 };
+            found.last_position = found.first_position - 1;
+        }
+        found.last_position += held.events;
+        found.last_crc = head.crc;
+        if head.kind == Kind::Commit
+            && let Some(commit) = Preamble::read(bytes, place, seed, false)
+        {
+            let texts = commit.definitions().map(|one| ((one.place - start) as u32, one.text.to_owned()));
+            found.texts.extend(texts);
+        }
+        place += head.len as u64;
+        if head.kind == Kind::End {
+            found.plain_bytes = (place - start) as usize;
+            return Ok(found);
+        }
+    }
+}
+
+/// A dictionary for blocks like these; nothing where there is too little to learn from.
+fn train(plain: &[u8]) -> Vec<u8> {
+    let count = plain.len() / SAMPLE_BYTES;
+    if count < SAMPLES_MIN {
+        return Vec::new();
+    }
+    let step = (count / SAMPLES_MAX).max(1);
+    let samples: Vec<&[u8]> = plain.chunks_exact(SAMPLE_BYTES).step_by(step).collect();
+    let limit = DICTIONARY_MAX_BYTES.min(plain.len() / 64);
+    zstd::dict::from_samples(&samples, limit).unwrap_or_default()
+}

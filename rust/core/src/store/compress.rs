@@ -1,0 +1,241 @@
+//! Keeping sealed log files packed, and having them plain again. What a file holds does not change by it: positions,
+//! places, checksums and the index stay as they are.
+//!
+//! The new form is written beside the old one, flushed, read back and compared with it byte by byte; only then does it
+//! take the old one's name, in one step. Whoever has the old one open goes on with it until `Log::current` leads on.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
+
+use crate::disk::{Access, Disk, LockGuard};
+use crate::error::{Doing, Error, Result};
+use crate::fault;
+use crate::log::packed::Packed;
+use crate::log::packing;
+use crate::log::segments::{self, HEADER_BYTES};
+use crate::store::log::Log;
+
+/// Where a log file's new form is made.
+const MAKING: &str = "log/changing.tmp";
+const LOCK: &str = "locks/keeping";
+const PIECE_BYTES: usize = 4 << 20;
+
+/// What became of the log files that a call was to pack or to unpack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How many files were changed, or would be.
+    pub segments: u64,
+    /// How many bytes they took before.
+    pub bytes_before: u64,
+    /// How many they take now, or would take.
+    pub bytes_after: u64,
+}
+
+/// The right to change the form of log files: of one thread in one process at a time.
+struct Keeping<'a> {
+    _file: LockGuard,
+    _thread: MutexGuard<'a, ()>,
+}
+
+/// Remove what is left of a form that was not finished.
+pub(super) fn remove_leftovers(disk: &dyn Disk) -> Result<()> {
+    let what = || format!("removing {MAKING}");
+    let left = disk.list(segments::FOLDER).doing(what)?.iter().any(|name| MAKING.ends_with(name.as_str()));
+    if left { disk.remove(MAKING).doing(what) } else { Ok(()) }
+}
+
+impl Log {
+    /// Compress all sealed log files that are not yet: those before the one that is written to. `seal`: end that one first,
+    /// if it holds anything, and go on in the next. `dry_run`: change nothing, and say what would be. `progress` hears of
+    /// bytes done and bytes in all; its error ends the work, which any later call goes on with.
+    pub fn compress(
+        &self,
+        seal: bool,
+        dry_run: bool,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Kept> {
+        let _keeping = self.keeping()?;
+        if seal && !dry_run {
+            self.seal()?;
+        }
+        let mut numbers = Vec::new();
+        for number in 0..self.sealed()? {
+            if self.fresh_segments().packed(number)?.is_none() {
+                numbers.push(number);
+            }
+        }
+        // From the first on: earlier versions look at that one, and then refuse the store.
+        self.change(&numbers, dry_run, progress, packing::pack)
+    }
+
+    /// Have all log files plain again.
+    pub fn decompress(&self, dry_run: bool, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Kept> {
+        let _keeping = self.keeping()?;
+        let mut numbers = Vec::new();
+        for number in (0..self.sealed()?).rev() {
+            if self.fresh_segments().packed(number)?.is_some() {
+                numbers.push(number);
+            }
+        }
+        self.change(&numbers, dry_run, progress, |segments, number| {
+            let len = segments.plain_bytes(number)? as usize;
+            let mut bytes = segments.header(number).encode().to_vec();
+            let rest = segments.bytes(segments.first_place(number), len - bytes.len())?;
+            bytes.extend_from_slice(rest);
+            Ok(bytes)
+        })
+    }
+
+    fn keeping(&self) -> Result<Keeping<'_>> {
+        self.check_writable()?;
+        self.check_sane()?;
+        let busy = || {
+            Error::Locked(format!(
+                "log files of {} are being compressed, decompressed or archived already; wait until that is done",
+                self.disk.describe()
+            ))
+        };
+        let thread = match self.handle.keeping.try_lock() {
+            Ok(held) => held,
+            Err(TryLockError::Poisoned(held)) => PoisonError::into_inner(held),
+            Err(TryLockError::WouldBlock) => return Err(busy()),
+        };
+        let file = self.disk.try_lock(LOCK).doing(|| format!("locking {}", self.disk.describe()))?.ok_or_else(busy)?;
+        Ok(Keeping { _file: file, _thread: thread })
+    }
+
+    /// How many log files are sealed: nothing is written to them any more, and the disk has all of them.
+    fn sealed(&self) -> Result<u64> {
+        self.flush()?;
+        Ok(self.segments.number_of(self.control.synced()?))
+    }
+
+    /// End the log file that is written to, unless it is empty.
+    fn seal(&self) -> Result<()> {
+        let mut writer = self.writer();
+        let guard = self.lock_writer()?;
+        self.check_sane()?;
+        self.check_in_place()?;
+        let mut state = self.control.log_state()?;
+        let outcome = if state.tail % self.segments.segment_bytes > HEADER_BYTES {
+            // As small as can be: it may be long until anything is written to it.
+            self.make_segment_of(self.segments.number_of(state.tail) + 1, segments::GROWTH_MIN_BYTES)?;
+            self.roll(writer.builder(), &mut state)
+        } else {
+            Ok(())
+        };
+        drop(guard);
+        outcome
+    }
+
+    /// The log's files as they are now, opened for one look.
+    fn fresh_segments(&self) -> segments::Segments {
+        segments::Segments::new(Arc::clone(&self.disk), &self.segments.header(0), false)
+    }
+
+    /// Give log files another form, one after the other.
+    fn change(
+        &self,
+        numbers: &[u64],
+        dry_run: bool,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+        make: impl Fn(&segments::Segments, u64) -> Result<Vec<u8>>,
+    ) -> Result<Kept> {
+        let total = numbers.len() as u64 * self.segments.segment_bytes;
+        let mut kept = Kept::default();
+        for (number, done) in numbers.iter().zip(0..) {
+            progress(done * self.segments.segment_bytes, total)?;
+            // One after the other, so that no more than one is unpacked at a time.
+            let segments = self.fresh_segments();
+            let made = make(&segments, *number)?;
+            kept.segments += 1;
+            kept.bytes_before += segments.measure(*number)?;
+            kept.bytes_after += made.len() as u64;
+            if !dry_run {
+                self.replace(&segments, *number, &made)?;
+            }
+        }
+        progress(total, total)?;
+        Ok(kept)
+    }
+
+    /// Put `made` in the place of a log file that holds the same.
+    fn replace(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
+        let name = segments::name(number);
+        let outcome = self.write_beside(before, number, made);
+        if outcome.is_err() {
+            // What cannot be removed now is written over by whoever makes the next.
+            let _ = self.disk.remove(MAKING);
+            return outcome;
+        }
+        fault::point();
+        let writer = self.writer();
+        let guard = self.lock_writer()?;
+        // With the lock in hand: a handle that was shut down, or a store that was replaced, is left alone.
+        let placed = self.check_unshut().and_then(|()| self.check_in_place()).and_then(|()| {
+            let what = || format!("putting the new form of {name} in its place");
+            self.disk.rename(MAKING, &name).doing(what)?;
+            fault::point();
+            self.disk.sync_folder(segments::FOLDER).doing(what)
+        });
+        self.control.replaced().fetch_add(1, Ordering::Release);
+        drop(guard);
+        drop(writer);
+        fault::point();
+        placed
+    }
+
+    /// Write a log file's new form beside it, and see that the disk has it, and that it holds the same.
+    fn write_beside(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
+        let what = || format!("writing the new form of {}", segments::name(number));
+        let file = self.disk.open(MAKING, Access::Create).doing(what)?;
+        fault::point();
+        for (piece, at) in made.chunks(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
+            file.write_all_at(piece, at).doing(what)?;
+        }
+        fault::point();
+        file.flush().doing(what)?;
+        fault::point();
+        let file = self.disk.open(MAKING, Access::Read).doing(what)?;
+        let len = file.len().doing(what)?;
+        let same = if len == made.len() as u64 {
+            let header = before.header(number);
+            if segments::is_packed(made) {
+                let unpacked = Packed::open(&*file, MAKING, &header, &Arc::new(AtomicU64::new(0)))?;
+                same(before, number, &unpacked)?
+            } else {
+                let read = file.map(0, made.len(), false).doing(what)?;
+                read.bytes(0, made.len()) == made
+            }
+        } else {
+            false
+        };
+        if same {
+            return Ok(());
+        }
+        Err(Error::corrupt(
+            MAKING,
+            0,
+            None,
+            &format!(
+                "the new form of {} was read back and is not what was written, so it was not kept: the disk is at fault",
+                segments::name(number)
+            ),
+        ))
+    }
+}
+
+/// Whether a packed file holds what the log file holds that it is to replace.
+fn same(before: &segments::Segments, number: u64, packed: &Packed) -> Result<bool> {
+    let len = packed.contents.plain_bytes as usize;
+    let mut at = HEADER_BYTES as usize;
+    while at < len {
+        let end = packed.block_end(at);
+        let place = number * before.segment_bytes + at as u64;
+        if packed.within(at, end - at)? != Some(before.bytes(place, end - at)?) {
+            return Ok(false);
+        }
+        at = end;
+    }
+    Ok(true)
+}

@@ -1,0 +1,234 @@
+"""Compressing the older part of a log: everything reads it as before, whatever happens on the way."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from act_fast import (
+    Act,
+    Committed,
+    Event,
+    LogStore,
+    State,
+    StoreCorruptError,
+    StoreLockedError,
+    ValidationError,
+    reducer,
+)
+from act_fast.stores.values import Compressed
+
+SEGMENT_BYTES = 16 << 10
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(0, 3), st.integers(1, 30)),
+        st.tuples(st.sampled_from(["compress", "seal", "decompress", "reopen", "rebuild", "load", "query"])),
+    ),
+    min_size=5,
+    max_size=25,
+)
+
+
+def filled(path: Path, events: int = 400) -> dict[str, list[bytes]]:
+    """A store with several log files, and what is in each of its streams."""
+    streams: dict[str, list[bytes]] = {}
+    with LogStore(path, durability="os", segment_bytes=SEGMENT_BYTES) as store:
+        for number in range(events):
+            append(store, streams, number % 5, number)
+    return streams
+
+
+def append(store: LogStore, streams: dict[str, list[bytes]], stream: int, number: int) -> None:
+    data = b'{"number":%d,"pad":"%s"}' % (number, b"pad" * 60)
+    store.append(f"s-{stream}", [("Happened", data)])
+    streams.setdefault(f"s-{stream}", []).append(data)
+
+
+def read(store: LogStore) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    for event in store.query():
+        found.setdefault(event.stream, []).append(bytes(event.data))
+    for stream, expected in found.items():
+        assert [bytes(event.data) for event in store.load(stream)] == expected
+    return found
+
+
+@given(STEPS)
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_store_that_is_compressed_and_not_by_turns_holds_what_a_plain_one_would(steps) -> None:
+    model: dict[str, list[bytes]] = {}
+    store = LogStore.memory(segment_bytes=SEGMENT_BYTES)
+    for step in steps:
+        match step:
+            case ("append", stream, count):
+                for number in range(count):
+                    append(store, model, stream, number)
+            case ("compress",):
+                store.compress()
+            case ("seal",):
+                store.compress(seal=True)
+                stats = store.stats()
+                assert stats.compressed == stats.segments - 1
+            case ("decompress",):
+                store.decompress()
+                assert store.stats().compressed == 0
+            case ("rebuild",):
+                store._log.rebuild_index()
+            case ("load",):
+                for name in model:
+                    assert [bytes(event.data) for event in store.load(name)] == model[name]
+            case _:
+                assert read(store) == model
+    assert read(store) == model
+    assert store.verify().healthy
+
+
+def test_the_figures_are_those_of_the_files(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act")
+
+    def taken() -> int:
+        return sum(file.stat().st_size for file in (tmp_path / "s.act/log").iterdir())
+
+    with LogStore(tmp_path / "s.act", segment_bytes=SEGMENT_BYTES) as store:
+        before, size = taken(), store.stats().bytes
+        foretold = store.compress(dry_run=True)
+        assert (taken(), store.stats().compressed) == (before, 0)
+        done = store.compress()
+        assert done == foretold
+        assert done.bytes_before - done.bytes_after == before - taken() == size - store.stats().bytes
+        assert store.stats().compressed == done.segments > 3
+        assert store.compress() == Compressed(0, 0, 0)
+
+
+def test_who_has_the_plain_files_open_goes_on_and_lets_go_of_them(tmp_path: Path) -> None:
+    streams = filled(tmp_path / "s.act")
+    with (
+        LogStore(tmp_path / "s.act", durability="os") as reader,
+        LogStore(tmp_path / "s.act", durability="os") as other,
+    ):
+        pages = reader.query()
+        first = next(iter(pages))
+        assert read(reader) == streams
+        other.compress()
+        assert [first, *pages] == list(other.query())
+        assert read(reader) == streams
+        maps = Path("/proc/self/maps")
+        if maps.exists():
+            assert read(other) == streams
+            assert not [line for line in maps.read_text().splitlines() if "s.act/log" in line and "(deleted)" in line]
+
+
+def test_two_programs_do_not_compress_at_once(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act")
+    with LogStore(tmp_path / "s.act", durability="os") as one, LogStore(tmp_path / "s.act", durability="os") as other:
+
+        def progress(done: int, total: int) -> None:
+            if done == 0:
+                with pytest.raises(StoreLockedError, match="wait until that is done"):
+                    other.compress()
+
+        assert one.compress(progress=progress).segments > 3
+        assert other.decompress().segments > 3
+
+
+def test_an_error_of_the_progress_ends_the_work_which_the_next_call_goes_on_with(tmp_path: Path) -> None:
+    streams = filled(tmp_path / "s.act")
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+
+        def progress(done: int, total: int) -> None:
+            if done >= 2 * SEGMENT_BYTES:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            store.compress(progress=progress)
+        assert store.stats().compressed == 2
+        assert store.compress().segments == store.stats().compressed - 2
+        assert read(store) == streams
+
+
+def test_damage_is_an_error_that_names_the_file_also_for_those_who_verify(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act")
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        store.compress()
+    damaged = tmp_path / "s.act/log/00000001.seg"
+    content = bytearray(damaged.read_bytes())
+    content[-100] ^= 1
+    damaged.write_bytes(content)
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        with pytest.raises(StoreCorruptError, match=r"00000001\.seg"):
+            list(store.query())
+        problems = store.verify().problems
+        assert [problem.file for problem in problems] == ["log/00000001.seg"] * len(problems)
+        assert problems
+        with pytest.raises(StoreCorruptError, match=r"00000001\.seg"):
+            store.decompress()
+
+
+def test_a_program_that_is_killed_leaves_a_whole_store(tmp_path: Path) -> None:
+    streams = filled(tmp_path / "s.act", 1500)
+    seed = int(os.environ.get("ACT_FAST_SEED", "0")) or random.randrange(1 << 30)
+    print("seed", seed)
+    rng = random.Random(seed)
+    program = (
+        "import sys\nfrom act_fast import LogStore\nstore = LogStore(sys.argv[1], durability='os')\nprint(flush=True)\n"
+        "while True: store.compress(), store.decompress()"
+    )
+    for _ in range(5):
+        running = subprocess.Popen([sys.executable, "-c", program, tmp_path / "s.act"], stdout=subprocess.PIPE)
+        assert running.stdout is not None
+        running.stdout.readline()
+        time.sleep(rng.random() / 5)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        running.stdout.close()
+        with LogStore(tmp_path / "s.act", durability="os") as store:
+            assert read(store) == streams
+            assert store.verify().healthy
+
+
+def test_only_a_log_that_may_be_written_to_is_compressed(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act", 10)
+    with (
+        LogStore(tmp_path / "s.act", read_only=True) as store,
+        pytest.raises(ValidationError, match="reading only"),
+    ):
+        store.compress()
+
+
+class Added(Event):
+    amount: int
+
+
+class Sum(State):
+    value: int = 0
+
+    @reducer
+    def added(self, event: Added) -> None:
+        self.value += event.amount
+
+
+def test_apps_fold_replay_ask_and_react_over_compressed_files(tmp_path: Path) -> None:
+    with LogStore(tmp_path / "s.act", durability="os", segment_bytes=SEGMENT_BYTES) as store, Act(store, Sum) as app:
+        for number in range(600):
+            store.append(f"sum-{number % 7}", [Added(number)])
+        before = app.load(Sum, "sum-3").state.value
+        assert app.compress(seal=True).segments > 2
+        seen: list[int] = []
+
+        @app.on(Added)
+        def see(event: Committed[Added]) -> None:
+            seen.append(event.data.amount)
+
+        app.settle()
+        assert len(seen) == 600
+        assert app.load(Sum, "sum-3", at=store.head).state.value == before
+        assert app.sql("SELECT sum(amount) FROM added").fetchall() == [(sum(range(600)),)]
+        assert app.decompress().segments > 2
