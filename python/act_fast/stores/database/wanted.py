@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from act_fast._core import check_name
+from act_fast._core import check_guards
 from act_fast._rows import Filter
 
 __all__ = ["Wanted", "wanted_by"]
@@ -25,23 +25,15 @@ def wanted_by(conditions: Filter) -> list[Wanted]:
     """The alternatives of a query; none where nothing can match.
 
     Raises:
-        ValidationError: there is no such name, or no such tag.
+        ValidationError: there is no such name, no such tag, or one is given twice, as on the log.
     """
     names, tags = conditions.get("names"), conditions.get("tags") or ()
     items = conditions.get("items")
-    _check("event name", names or ())
-    _check("tag", tags)
+    check_guards((), [([(names or (), tags)], 0)])
     if items is None:
         return _possible([(names, tags)])
-    for item_names, item_tags in items:
-        _check("event name", item_names)
-        _check("tag", item_tags)
+    check_guards((), [(items, 0)])
     return _possible((_both(names, item_names or None), (*tags, *item_tags)) for item_names, item_tags in items)
-
-
-def _check(what: str, texts: Iterable[str]) -> None:
-    for each in texts:
-        check_name(what, each)
 
 
 def _both(one: Sequence[str] | None, other: Sequence[str] | None) -> Sequence[str] | None:

@@ -193,6 +193,14 @@ class Tagging(Cases):
                 tag_store.append("a", pairs(1), condition=wrong)  # type: ignore[arg-type]
         assert tag_store.head == 0
 
+    def test_a_query_is_refused_for_what_a_condition_is(self, tag_store: Store) -> None:
+        tag_store.append("a", [_tagged(1, "x")])
+        for wrong in (["x", "x"], ["x", ""], [str(number) for number in range(65)]):
+            with pytest.raises(ValidationError):
+                list(tag_store.query(tags=wrong))
+            with pytest.raises(ValidationError):
+                list(tag_store.query(matching=Query.of(tags=["x"]) | Query.of(tags=wrong)))
+
     def test_what_was_in_the_way_can_be_read_at_once(self, tag_store: Store, open_store: OpenStore) -> None:
         other = tag_store if "handles" in self.lacks else open_store()
         other.append("a", [_tagged(1, "x")])
