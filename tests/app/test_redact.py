@@ -9,6 +9,7 @@ from act_fast import (
     Actor,
     Committed,
     DecodeError,
+    KeyReusedError,
     LogStore,
     StoreLockedError,
     ValidationError,
@@ -141,3 +142,20 @@ async def test_the_verb_is_awaited_alike(path: Path) -> None:
     async with AsyncAct(str(path), Account) as app:
         assert (await app.redact([2], drop=True, reason="r")).positions == [2]
         assert not holding(path)
+
+
+def test_a_request_whose_data_is_gone_is_still_done_once(tmp_path: Path) -> None:
+    with LogStore(tmp_path / "bank.act") as store:
+        event = ("Deposited", b'{"amount":1}', ["owner:ada"])
+        first = store.append("a-1", [event], key="request-1")
+        store.redact([1], drop=True, reason="a")
+        assert store.append("a-1", [event], key="request-1") == first
+        for other in (("Opened", event[1], event[2]), (event[0], event[1], ["owner:bob"])):
+            with pytest.raises(KeyReusedError):
+                store.append("a-1", [other], key="request-1")
+        assert store.version("a-1") == 1
+
+
+def test_positions_begin_with_one(path: Path) -> None:
+    with Act(str(path), Account) as app, pytest.raises(ValidationError, match="no event at position 0"):
+        app.redact([0, 2], drop=True, reason="a")

@@ -11,6 +11,7 @@ import msgspec
 from act_fast._checks import arguments
 from act_fast._core import Appended, Log
 from act_fast._events.committed import Committed
+from act_fast._events.gone import GONE
 from act_fast._rows import EventPair, OnceRow, ProposedPart
 from act_fast.errors import KeyReusedError, ValidationError
 from act_fast.stores.given import Guards
@@ -109,12 +110,13 @@ def same_again(found: Sequence[Committed[bytes]], counts: Sequence[int]) -> list
 
 
 def _is_same(event: Committed[bytes], key: str, given: EventPair) -> bool:
+    """Whether an event is the one offered; data that is gone is taken for the same, since nothing tells otherwise."""
     own = [tag for tag in event.tags if tag != key_tag(key)]
     tags = given[2] if len(given) == 3 else ()
     return (
         event.name == given[0]
         and own == [*dict.fromkeys(tags)]
-        and (event.data == given[1] or _value(event.data) == _value(given[1]))
+        and (event.data in GONE or event.data == given[1] or _value(event.data) == _value(given[1]))
     )
 
 

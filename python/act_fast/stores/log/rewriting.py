@@ -34,6 +34,8 @@ def redaction(log: Log, positions: Iterable[int], fields: Mapping[str, Any] | No
     wanted = sorted({arguments.count("positions", each) for each in positions})
     if not wanted:
         raise ValidationError("name the positions of the events to redact")
+    if not wanted[0]:
+        raise ValidationError("there is no event at position 0; positions begin with 1")
     if drop == (fields is not None):
         raise ValidationError(
             "say what becomes of the events: give fields= new values, or drop=True to take all data away"
