@@ -208,3 +208,11 @@ def test_stores_that_others_copy_are_refused(tmp_path: Path) -> None:
                 verb()
     with pytest.raises(Exception, match="replica"), LogStore(tmp_path / "replica") as log:
         log.prune()
+
+
+def test_what_stays_is_counted_alike_before_and_after(app: Act) -> None:
+    app.once("request-1").do(Account.deposit, "a-1", amount=1)
+    app.restart_stream(Account, "a-1")
+    foretold = app.prune(dry_run=True)
+    assert foretold.tagged == 1
+    assert app.prune().tagged == foretold.tagged

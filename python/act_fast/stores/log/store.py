@@ -338,7 +338,10 @@ class LogStore(LocalLog):
         what = (what[0], what[1], found[2])  # nobody has looked what comes above
         note = (REWRITINGS, "$pruned", b"" if meta is None else cause_of(meta))
         done = self._replaced(lambda: self._log.prune(what, note, progress))
-        return pruned(found) if done is None else pruned(*done)
+        if done is None:
+            return pruned(found)
+        (names, of_streams, last, _), rewritten = done
+        return pruned((names, of_streams, last, found[3]), rewritten)  # those that stay may come above what was pruned
 
     def _replaced(self, replace: Callable[[], T]) -> T:
         """Let go of the store while another log takes the place of this one."""
