@@ -40,7 +40,7 @@ FLOORS: dict[str, set[str]] = {
     "_events": BASE,
     "stores": EVENTS,
     "_privacy": PRIVACY - {"_privacy"},
-    "stores.log": STORES | {"_runtime"},
+    "stores.log": STORES | {"_runtime", "stores.ordered"},
     "stores.ordered": BASE | {"stores", "_runtime"},
     "stores.database": STORES | {"_runtime"},
     "stores.mysql": STORES | {"_runtime", "stores.database"},

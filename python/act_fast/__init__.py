@@ -42,6 +42,7 @@ from act_fast._timers.facts import Ticked
 from act_fast._workers.host import Host
 from act_fast.errors import (
     ActError,
+    ArchiveUnavailableError,
     ConcurrencyError,
     ConditionError,
     ConflictError,
@@ -84,6 +85,7 @@ from act_fast.stores.log.store import Durability, LogStore
 from act_fast.stores.port import Store
 from act_fast.stores.values import (
     Append,
+    Archived,
     Backup,
     Compressed,
     Compression,
@@ -131,6 +133,8 @@ __all__ = [
     "Ambient",
     "Append",
     "Appended",
+    "ArchiveUnavailableError",
+    "Archived",
     "AsyncAct",
     "Backoff",
     "Backup",

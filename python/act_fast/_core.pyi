@@ -241,6 +241,7 @@ class Log:
         payload_max_bytes: int,
         read_only: bool,
         create: bool,
+        archive: str | None = None,
     ) -> Log: ...
     @staticmethod
     def open_replica(
@@ -498,6 +499,18 @@ class Log:
 
     def decompress(self, dry_run: bool, progress: Progress | None = None) -> tuple[int, int, int]:
         """Have the compressed log files plain again: how many, and what they took before and take now."""
+
+    def archive(self, to: str, upto: int, dry_run: bool, progress: Progress | None = None) -> tuple[int, int, int]:
+        """Archive the log files whose events are all at or below a position, to an address: how many, and what they
+        took here before and take now."""
+
+    def unarchive(self, remove: bool, dry_run: bool, progress: Progress | None = None) -> tuple[int, int, int]:
+        """Have the archived log files here again: how many, and what they took here before and take now. `remove`: also
+        remove the objects."""
+
+    def archived(self) -> tuple[str | None, list[tuple[int, str, int, str, int, int]]]:
+        """Where the archive of the store is, and the log files that are there: (number, object, bytes, digest, first
+        position, last position)."""
 
     def rebuild_index(self) -> None: ...
     def stats(self) -> dict[str, object]: ...

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 __all__ = [
     "ActError",
+    "ArchiveUnavailableError",
     "ConcurrencyError",
     "ConditionError",
     "ConflictError",
@@ -346,6 +347,20 @@ class OutcomeUnknownError(StoreFailedError):
 
 class StoreClosedError(StoreError):
     """The store was closed, or was opened before this process was forked."""
+
+
+class ArchiveUnavailableError(StoreError):
+    """A part of the log is archived, and cannot be read where it is. Nothing is lost; the rest can be read and written.
+
+    Attributes:
+        file: the log file, relative to the store's directory.
+        address: where the archive is, without credentials; empty if that is not known.
+    """
+
+    def __init__(self, message: str, file: str = "", address: str = "") -> None:
+        super().__init__(message)
+        self.file = file
+        self.address = address
 
 
 class StoreCorruptError(StoreError):

@@ -65,3 +65,26 @@ def test_a_log_is_compressed_and_decompressed(run, bank: Path) -> None:
     ran = run("decompress", bank, "--json")
     assert ran.out.startswith('{"segments":1,"bytes_before":')
     assert run("compress", "postgresql://host/db").code == 2
+
+
+def test_a_log_is_archived_and_brought_back(run, bank: Path, tmp_path: Path) -> None:
+    cold = tmp_path / "cold"
+    run("compress", bank, "--seal")
+    ran = run("archive", bank, "--to", cold, "--dry-run")
+    assert (ran.code, ran.err) == (0, "")
+    assert f"1 segment would be archived to {cold}; " in ran.out
+    ran = run("archive", bank, "--to", cold, "--older-than", "1")
+    assert ran.out == f"{bank}: 0 segments archived to {cold}; nothing to do\n"
+    ran = run("archive", bank, "--to", cold)
+    assert f"1 segment archived to {cold}; " in ran.out
+    assert "archived\t1" in run("info", bank).out.splitlines()
+    assert run("verify", bank).out.startswith("healthy")
+    (tmp_path / "cold").rename(tmp_path / "away")
+    ran = run("verify", bank)
+    assert ran.code != 0
+    assert "log/00000000.seg is archived at" in ran.err
+    (tmp_path / "away").rename(tmp_path / "cold")
+    ran = run("unarchive", bank, "--remove", "--json")
+    assert ran.out.startswith('{"to":"')
+    assert not list(cold.glob("*/*.seg"))
+    assert run("archive", "postgresql://host/db", "--to", cold).code == 2

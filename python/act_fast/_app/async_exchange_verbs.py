@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 
 from act_fast._core import Columns
 from act_fast._events.event import Event
 from act_fast._rows import Progress
 from act_fast.stores.conditions import Conditions, spelled_out
-from act_fast.stores.values import Backup, Compressed, Compression, Exported, Restored
+from act_fast.stores.values import Archived, Backup, Compressed, Compression, Exported, Restored
 
 if TYPE_CHECKING:
     from act_fast._app.act import Act
@@ -37,6 +37,26 @@ class AsyncExchanges:
     async def decompress(self, *, dry_run: bool = False, progress: Progress | None = None) -> Compressed:
         """`Act.decompress`, awaited. `progress` is called on another thread."""
         return await self._long.run(self._app.decompress, dry_run=dry_run, progress=progress)
+
+    async def archive(
+        self,
+        to: str | os.PathLike[str],
+        *,
+        keep: int = 0,
+        older_than: timedelta | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Archived:
+        """`Act.archive`, awaited. `progress` is called on another thread."""
+        return await self._long.run(
+            self._app.archive, to, keep=keep, older_than=older_than, dry_run=dry_run, progress=progress
+        )
+
+    async def unarchive(
+        self, *, remove: bool = False, dry_run: bool = False, progress: Progress | None = None
+    ) -> Archived:
+        """`Act.unarchive`, awaited. `progress` is called on another thread."""
+        return await self._long.run(self._app.unarchive, remove=remove, dry_run=dry_run, progress=progress)
 
     async def restore(
         self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Unpack
 
 from act_fast._checks.extras import need
@@ -16,7 +16,7 @@ from act_fast.stores.capabilities import cut
 from act_fast.stores.conditions import Conditions, check_names, filter_of, spelled_out
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.port import Store
-from act_fast.stores.values import Backup, Compressed, Compression, Exported, Restored
+from act_fast.stores.values import Archived, Backup, Compressed, Compression, Exported, Restored
 
 if TYPE_CHECKING:
     from act_fast._app.pipeline import Engine
@@ -97,6 +97,58 @@ class Exchanges:
             ValidationError: the store was opened for reading only, or is not a log.
         """
         return self._own_log("decompressed").decompress(dry_run=dry_run, progress=progress)
+
+    def archive(
+        self,
+        to: str | os.PathLike[str],
+        *,
+        keep: int = 0,
+        older_than: timedelta | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Archived:
+        """Move the older part of the log to a folder or an object storage, while everyone goes on using the store.
+
+        These are the oldest files that nothing is written to any more. Each is compressed, put there, read back and
+        compared; then a stub takes its place here. Everything reads as before, and fetches what it needs from there:
+        loads, histories, queries, SQL, replay, verifying, exports. Positions, versions, the index and the names stay
+        here. If the archive cannot be reached, reading what is there raises `ArchiveUnavailableError`; everything else
+        goes on. If the work ends early, the next call does the rest. Earlier versions of act-fast refuse the store.
+
+        Args:
+            to: a folder, or `s3://key:secret@bucket/prefix?endpoint=…&region=…`. Credentials are not kept: without a
+                key, those of the environment are used. A store has one archive; to move it, copy it, and archive to the
+                copy.
+            keep: how many of the newest events stay here in any case.
+            older_than: only files all of whose events are older than this.
+            dry_run: only say what it would save.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
+
+        Raises:
+            ArchiveUnavailableError: `to` cannot be reached or written.
+            StoreCorruptError: a file is damaged, or what was put there reads back differently; it was left as it is.
+            StoreLockedError: another program is doing this.
+            ValidationError: the store was opened for reading only, or is a replica, or its archive is elsewhere.
+        """
+        log = self._own_log("archived")
+        return log.archive(to, keep=keep, older_than=older_than, dry_run=dry_run, progress=progress)
+
+    def unarchive(self, *, remove: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Archived:
+        """Undo `archive`: every file of the log is here again, compressed.
+
+        Args:
+            remove: also remove the objects. Backups of this store that were made meanwhile need them.
+            dry_run: only say what it would take.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
+
+        Raises:
+            ArchiveUnavailableError: the archive cannot be reached.
+            StoreCorruptError: an object is not what was put there; its stub was left as it is.
+            StoreFullError: there is no room for the files.
+            StoreLockedError: another program is doing this.
+            ValidationError: the store was opened for reading only.
+        """
+        return self._own_log("unarchived").unarchive(remove=remove, dry_run=dry_run, progress=progress)
 
     def _own_log(self, done: str) -> LocalLog:
         store = self._engine.store

@@ -44,6 +44,8 @@ COMMANDS = {
     "restore": "restore",
     "compress": "compress",
     "decompress": "compress",
+    "archive": "archive",
+    "unarchive": "archive",
     "move": "move",
     "redact": "redact",
     "prune": "prune",

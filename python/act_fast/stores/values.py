@@ -11,6 +11,7 @@ from act_fast.stores.append_condition import Condition
 
 __all__ = [
     "Append",
+    "Archived",
     "Backup",
     "Compressed",
     "Compression",
@@ -134,6 +135,7 @@ class StoreStats(msgspec.Struct, frozen=True):
         segments: files that the log is made of.
         last_flush: when appended data last became safe from a power cut, in UTC; None if that is not known.
         compressed: how many of the segments are compressed.
+        archived: how many of the segments are archived.
     """
 
     events: int
@@ -142,6 +144,7 @@ class StoreStats(msgspec.Struct, frozen=True):
     segments: int
     last_flush: datetime | None
     compressed: int = 0
+    archived: int = 0
 
 
 class Compressed(msgspec.Struct, frozen=True):
@@ -153,6 +156,22 @@ class Compressed(msgspec.Struct, frozen=True):
         bytes_after: what they take now.
     """
 
+    segments: int
+    bytes_before: int
+    bytes_after: int
+
+
+class Archived(msgspec.Struct, frozen=True):
+    """What archiving a log, or having it here again, did, or would do.
+
+    Attributes:
+        to: where the archive is, without credentials.
+        segments: how many files of the log were changed.
+        bytes_before: what they took here before.
+        bytes_after: what they take here now.
+    """
+
+    to: str
     segments: int
     bytes_before: int
     bytes_after: int

@@ -46,6 +46,24 @@ pub enum Error {
         /// What was found and what to do.
         message: String,
     },
+    /// An archived log file cannot be read where it is. Nothing is lost by that.
+    #[error("{message}")]
+    Unavailable {
+        /// The log file, relative to the store's directory.
+        file: String,
+        /// The archive's address.
+        address: String,
+        /// What happened and what to do.
+        message: String,
+    },
+    /// A block of an archived log file is not at hand, and cannot be fetched with a lock in hand. Never leaves the engine.
+    #[error("a part of the archived log file {number} is not at hand")]
+    Absent {
+        /// The log file.
+        number: u64,
+        /// Its block.
+        block: usize,
+    },
     /// The disk, or a limit of the store, is full. Nothing was written.
     #[error("{0}")]
     Full(String),

@@ -6,6 +6,7 @@ use pyo3::PyErr;
 mod python {
     use pyo3::import_exception;
 
+    import_exception!(act_fast.errors, ArchiveUnavailableError);
     import_exception!(act_fast.errors, ConcurrencyError);
     import_exception!(act_fast.errors, ConditionError);
     import_exception!(act_fast.errors, OutcomeUnknownError);
@@ -33,6 +34,8 @@ pub(crate) fn raised(error: Error) -> PyErr {
         Error::Source { ref file, number, .. } => {
             python::RestoreError::new_err((error.to_string(), file.clone(), number))
         }
+        Error::Unavailable { file, address, message } => crate::shelf::interrupted()
+            .unwrap_or_else(|| python::ArchiveUnavailableError::new_err((message, file, address))),
         Error::Full(message) => python::StoreFullError::new_err(message),
         Error::Locked(message) => python::StoreLockedError::new_err(message),
         Error::Failed(message) => python::StoreFailedError::new_err(message),
@@ -40,7 +43,7 @@ pub(crate) fn raised(error: Error) -> PyErr {
         Error::Format(message) => python::StoreFormatError::new_err(message),
         Error::Closed(message) => python::StoreClosedError::new_err(message),
         Error::Record(message) => python::StoreError::new_err(message),
-        Error::WouldWait | Error::Io { .. } => python::StoreError::new_err(error.to_string()),
+        Error::WouldWait | Error::Absent { .. } | Error::Io { .. } => python::StoreError::new_err(error.to_string()),
     }
 }
 

@@ -21,6 +21,7 @@ mod replica;
 mod restoring;
 mod rewriting;
 mod rows;
+mod shelf;
 mod stats;
 mod verify;
 
@@ -60,6 +61,7 @@ mod _core {
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
         // Now, while nothing is open yet: a fork that has begun does not know of handlers that come later.
         let _ = act_fast_core::watch_forks();
+        crate::shelf::register();
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -87,6 +87,7 @@ impl Log {
 impl Log {
     /// Open the store in a directory, or make it. Without a durability: that of whoever has it open, else "fsync".
     #[staticmethod]
+    #[pyo3(signature = (path, durability, flush_interval_ms, segment_bytes, payload_max_bytes, read_only, create, archive=None))]
     #[expect(clippy::too_many_arguments, reason = "they are the options, one by one")]
     fn open(
         py: Python<'_>,
@@ -97,6 +98,7 @@ impl Log {
         payload_max_bytes: usize,
         read_only: bool,
         create: bool,
+        archive: Option<String>,
     ) -> PyResult<Self> {
         let options = Options {
             durability: Durability::from_name(durability.unwrap_or("fsync")).map_err(raised)?,
@@ -108,7 +110,7 @@ impl Log {
             create,
             ..Options::default()
         };
-        Self::start(py, Arc::new(RealDisk::new(&path)), options)
+        Self::start(py, Arc::new(RealDisk::new(&path).with_archive(archive)), options)
     }
 
     /// Open the replica of a replicated store. With a genesis, (store id, size of a log file): that of this store, which is made
@@ -723,6 +725,49 @@ impl Log {
         let log = self.handle.get()?;
         let kept = progress::told(py, progress.as_ref(), |progress| log.decompress(dry_run, progress))?;
         Ok((kept.segments, kept.bytes_before, kept.bytes_after))
+    }
+
+    /// Archive the log files whose events are all at or below a position, to an address: how many, and what they took here
+    /// before and take now.
+    #[pyo3(signature = (to, upto, dry_run, progress=None))]
+    fn archive(
+        &self,
+        py: Python<'_>,
+        to: &str,
+        upto: u64,
+        dry_run: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(u64, u64, u64)> {
+        let log = self.handle.get()?;
+        let kept = progress::told(py, progress.as_ref(), |progress| log.archive(to, upto, dry_run, progress))?;
+        Ok((kept.segments, kept.bytes_before, kept.bytes_after))
+    }
+
+    /// Have the archived log files here again: how many, and what they took here before and take now. `remove`: also remove
+    /// the objects.
+    #[pyo3(signature = (remove, dry_run, progress=None))]
+    fn unarchive(
+        &self,
+        py: Python<'_>,
+        remove: bool,
+        dry_run: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(u64, u64, u64)> {
+        let log = self.handle.get()?;
+        let kept = progress::told(py, progress.as_ref(), |progress| log.unarchive(remove, dry_run, progress))?;
+        Ok((kept.segments, kept.bytes_before, kept.bytes_after))
+    }
+
+    /// Where the archive of the store is, and the log files that are there: (number, object, bytes, digest, first position,
+    /// last position).
+    #[expect(clippy::type_complexity, reason = "a row is a plain tuple on the Python side")]
+    fn archived(&self, py: Python<'_>) -> PyResult<(Option<String>, Vec<(u64, String, u64, String, u64, u64)>)> {
+        let log = self.handle.get()?;
+        let (address, files) = py.detach(|| Ok((log.archive_address()?, log.archived()?))).map_err(raised)?;
+        let row = |file: act_fast_core::ArchivedFile| {
+            (file.number, file.object, file.bytes, file.digest, file.first_position, file.last_position)
+        };
+        Ok((address, files.into_iter().map(row).collect()))
     }
 
     /// Make the index anew from the log.

@@ -16,6 +16,7 @@ pub(crate) fn stats<'py>(py: Python<'py>, log: &Log, durability: Durability) -> 
     found.set_item("allocated_bytes", stats.allocated_bytes)?;
     found.set_item("disk_bytes", stats.disk_bytes)?;
     found.set_item("compressed_segments", stats.compressed_segments)?;
+    found.set_item("archived_segments", stats.archived_segments)?;
     found.set_item("index_bytes", stats.index_bytes)?;
     found.set_item("segments", stats.segments)?;
     found.set_item("segment_bytes", stats.segment_bytes)?;

@@ -11,7 +11,8 @@ mod prefetch;
 mod windows;
 
 pub use disk::{
-    FileFacts, boot_id, copy_on_write_file_system, exchange, network_file_system, reserve, reserve_unshared, write_at,
+    FileFacts, boot_id, copy_on_write_file_system, exchange, network_file_system, read_at, reserve, reserve_unshared,
+    write_at,
 };
 #[cfg(unix)]
 pub use disk::{anonymous_file, file_facts, open_files_max, path_facts, sync_folder, uptime_ms};

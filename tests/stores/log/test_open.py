@@ -236,11 +236,11 @@ def test_a_newer_format_is_refused_in_a_sentence_and_left_alone(
 ) -> None:
     with open_store() as store:
         store.append("a", pairs(1))
-    with_format(store_path, 4, sealed=True)
+    with_format(store_path, 5, sealed=True)
     if control == "removed":
         (store_path / "control").unlink()
     before = (store_path / "log" / "00000000.seg").read_bytes()
-    with pytest.raises(StoreFormatError, match="format 4"):
+    with pytest.raises(StoreFormatError, match="format 5"):
         open_store(**options)
     assert (store_path / "log" / "00000000.seg").read_bytes() == before
 

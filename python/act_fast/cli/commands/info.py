@@ -62,6 +62,7 @@ class Info(msgspec.Struct, omit_defaults=True):
     last_created: datetime | None
     last_flush: datetime | None
     compressed: int
+    archived: int
     names: dict[str, int]
     replica: Replica | None = None
     pruned: int = 0
@@ -102,6 +103,7 @@ def _look(store: Store, path: str) -> Info:
         last_created=ends[-1].created if ends else None,
         last_flush=stats.last_flush,
         compressed=stats.compressed,
+        archived=stats.archived,
         names=store.names(),
         replica=_replica(store),
         **_rewritten(store),
@@ -193,7 +195,8 @@ def _show_table(info: Info) -> None:
 
 
 def _packed(info: Info) -> str:
-    return f", {info.compressed:,} of them compressed" if info.compressed else ""
+    compressed = f", {info.compressed:,} of them compressed" if info.compressed else ""
+    return compressed + (f", {info.archived:,} of them archived" if info.archived else "")
 
 
 def _lanes(worker: Worker) -> str:

@@ -32,4 +32,5 @@ def store_stats(found: dict[str, Any]) -> StoreStats:
         segments=found["segments"],
         last_flush=None if flushed_at_ms is None else moment(flushed_at_ms * 1000),
         compressed=found["compressed_segments"],
+        archived=found["archived_segments"],
     )

@@ -3,7 +3,9 @@
 import os
 import weakref
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from itertools import chain, takewhile
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, Unpack
 
@@ -17,9 +19,11 @@ from act_fast.stores.capabilities import Clock, ColumnReader, LogMark, cut
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.log.from_core import store_stats, verify_report
 from act_fast.stores.log.notifications import News
+from act_fast.stores.log.shelf import archive_address
 from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.rows import each_committed, stream_info
 from act_fast.stores.values import (
+    Archived,
     Backup,
     Compressed,
     Compression,
@@ -231,6 +235,69 @@ class LocalLog:
             ValidationError: the store was opened for reading only.
         """
         return Compressed(*self._log.decompress(arguments.flag("dry_run", dry_run), progress))
+
+    def archive(
+        self,
+        to: str | os.PathLike[str],
+        *,
+        keep: int = 0,
+        older_than: timedelta | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> Archived:
+        """Move the older part of the log to a folder or an object storage, while everyone goes on using the store.
+
+        These are the oldest files that nothing is written to any more. Each is compressed, put there, read back and
+        compared; then a stub takes its place here. Everything reads as before, and fetches what it needs from there:
+        loads, histories, queries, SQL, replay, verifying, exports. Positions, versions, the index and the names stay
+        here. If the archive cannot be reached, reading what is there raises `ArchiveUnavailableError`; everything else
+        goes on. If the work ends early, the next call does the rest. Earlier versions of act-fast refuse the store.
+
+        Args:
+            to: a folder, or `s3://key:secret@bucket/prefix?endpoint=…&region=…`. Credentials are not kept: without a
+                key, those of the environment are used. A store has one archive; to move it, copy it, and archive to the
+                copy.
+            keep: how many of the newest events stay here in any case.
+            older_than: only files all of whose events are older than this.
+            dry_run: only say what it would save.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
+
+        Raises:
+            ArchiveUnavailableError: `to` cannot be reached or written.
+            StoreCorruptError: a file is damaged, or what was put there reads back differently; it was left as it is.
+            StoreLockedError: another program is doing this.
+            ValidationError: the store was opened for reading only, or is a replica, or its archive is elsewhere.
+        """
+        upto = self.head - arguments.count("keep", keep)
+        if older_than is not None:
+            if not isinstance(older_than, timedelta):
+                raise ValidationError(f"older_than must be a timedelta, not {type(older_than).__name__}")
+            age_us = older_than // timedelta(microseconds=1)
+            upto = min(upto, self._log.position_before(self._log.now_us() - age_us))
+        address = archive_address(to)
+        if not self.path.startswith("memory:") and Path(address).is_relative_to(Path(self.path).resolve()):
+            raise ValidationError(f"{address} is within the store itself; choose a place outside, best on another disk")
+        done = self._log.archive(address, max(upto, 0), arguments.flag("dry_run", dry_run), progress)
+        return Archived(address, *done)
+
+    def unarchive(self, *, remove: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Archived:
+        """Undo `archive`: every file of the log is here again, compressed.
+
+        Args:
+            remove: also remove the objects. Backups of this store that were made meanwhile need them.
+            dry_run: only say what it would take.
+            progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
+
+        Raises:
+            ArchiveUnavailableError: the archive cannot be reached.
+            StoreCorruptError: an object is not what was put there; its stub was left as it is.
+            StoreFullError: there is no room for the files.
+            StoreLockedError: another program is doing this.
+            ValidationError: the store was opened for reading only.
+        """
+        remove, dry_run = arguments.flag("remove", remove), arguments.flag("dry_run", dry_run)
+        done = self._log.unarchive(remove, dry_run, progress)
+        return Archived(self._log.archived()[0] or "", *done)
 
     @spelled_out
     def arrow(self, *, names: Sequence[str] | None = None, **conditions: Unpack[Conditions]) -> Columns:

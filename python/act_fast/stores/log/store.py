@@ -20,6 +20,7 @@ from act_fast.stores.given import Guards, cause_of, conditions_in, guards_of, pa
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.log.moved import check_not_moved
 from act_fast.stores.log.reactions import LogReactions
+from act_fast.stores.log.shelf import archive_address
 from act_fast.stores.once import Keeping, Repeated, append_once
 from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.values import (
@@ -59,6 +60,8 @@ class LogStore(LocalLog):
             news, and repairs if the machine has crashed.
         create: whether to create a store if there is none.
         keys_for: how long a key counts as used, at least a day; None: forever.
+        archive: where the archived part of the log is, if it has been moved or needs credentials; see `archive`. None:
+            where the store says.
 
     Raises:
         StoreFormatError: there is something else at `path`, or a store of a newer format.
@@ -82,6 +85,7 @@ class LogStore(LocalLog):
         read_only: bool = False,
         create: bool = True,
         keys_for: timedelta | None = None,
+        archive: str | os.PathLike[str] | None = None,
     ) -> None:
         keeping = Keeping(keys_for)
         log = Log.open(
@@ -92,6 +96,7 @@ class LogStore(LocalLog):
             arguments.count("payload_max_bytes", payload_max_bytes),
             arguments.flag("read_only", read_only),
             arguments.flag("create", create),
+            None if archive is None else archive_address(archive),
         )
         self._begin(log)
         self._keeping = keeping

@@ -2,6 +2,7 @@
 
 mod memory;
 mod real;
+mod shelf;
 mod subfolder;
 
 use std::fmt::Debug;
@@ -13,6 +14,8 @@ use crate::error::{Doing, Result};
 
 pub use memory::MemoryDisk;
 pub use real::RealDisk;
+pub use shelf::{Folder, Opener, Shelf, shelf, shelves};
+pub(crate) use shelf::{archive_of, put_archive};
 pub use subfolder::Within;
 
 /// How a file is opened.
@@ -47,6 +50,14 @@ pub trait DiskFile: Send + Sync + Debug {
     }
     /// Share a window of the file. It may reach beyond the end; what lies there is not to be touched.
     fn map(&self, offset: u64, len: usize, writable: bool) -> io::Result<Map>;
+    /// Some bytes, copied; fewer where the file is shorter.
+    fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let there = self.len()?.saturating_sub(offset).min(len as u64) as usize;
+        if there == 0 {
+            return Ok(Vec::new());
+        }
+        Ok(self.map(offset, there, false)?.bytes(0, there).to_vec())
+    }
     /// Whether the file still has a name.
     fn linked(&self) -> io::Result<bool>;
     /// Two numbers that tell this file from a copy of it.
@@ -134,6 +145,10 @@ pub trait Disk: Send + Sync + Debug {
     }
     /// Let go of what nothing will open again. What has a name outside this process stays.
     fn discard(&self) {}
+    /// Where the archive of the store is, if whoever opened it knows better than the store.
+    fn archive(&self) -> Option<&str> {
+        None
+    }
     /// Where this is, for people.
     fn describe(&self) -> String;
     /// Whether the log may be written through a mapping. Tests that watch every write say no.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use act_fast_sys::{
     Guarded, Map, copy_on_write_file_system, exchange, file_facts, network_file_system, open_files_max, path_facts,
-    reserve, reserve_unshared, sync_folder, write_at,
+    read_at, reserve, reserve_unshared, sync_folder, write_at,
 };
 
 use super::{Access, Disk, DiskFile, LockGuard};
@@ -20,13 +20,20 @@ const REACTIONS_FILES_MAX: u32 = 8;
 #[derive(Debug)]
 pub struct RealDisk {
     root: PathBuf,
+    archive: Option<String>,
 }
 
 impl RealDisk {
     /// The directory at `root`, which need not be there yet.
     #[must_use]
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_path_buf() }
+        Self { root: root.to_path_buf(), archive: None }
+    }
+
+    /// The same, of which the archive is at an address, whatever the store says.
+    #[must_use]
+    pub fn with_archive(self, address: Option<String>) -> Self {
+        Self { archive: address, ..self }
     }
 
     fn lock_file(&self, name: &str) -> io::Result<Guarded> {
@@ -124,6 +131,10 @@ impl Disk for RealDisk {
         copy_on_write_file_system(&self.root)
     }
 
+    fn archive(&self) -> Option<&str> {
+        self.archive.as_deref()
+    }
+
     fn describe(&self) -> String {
         self.root.display().to_string()
     }
@@ -193,6 +204,22 @@ impl DiskFile for OpenFile {
     fn sparse(&self) -> io::Result<bool> {
         let allocated = file_facts(&self.0)?.allocated;
         Ok(allocated.is_some_and(|bytes| self.len().is_ok_and(|len| bytes < len)))
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        // The bytes are of who calls, so that a disk that fails or a file that becomes shorter is an error and no signal.
+        let mut bytes = vec![0; self.len()?.saturating_sub(offset).min(len as u64) as usize];
+        let mut done = 0;
+        while done < bytes.len() {
+            match read_at(&self.0, &mut bytes[done..], offset + done as u64) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.truncate(done);
+        Ok(bytes)
     }
 
     fn map(&self, offset: u64, len: usize, writable: bool) -> io::Result<Map> {

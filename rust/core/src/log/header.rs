@@ -2,7 +2,7 @@
 
 use crate::bytes::{put_narrow, u32_at, u64_at};
 use crate::error::{Error, Result};
-use crate::log::record::{FORMAT, PACKED_FORMAT, REPLICA_FORMAT};
+use crate::log::record::{ARCHIVED_FORMAT, FORMAT, PACKED_FORMAT, REPLICA_FORMAT};
 use crate::options::{SEGMENT_MAX_BYTES, SEGMENT_MIN_BYTES};
 
 const MAGIC: &[u8; 8] = b"ACTFLOG\0";
@@ -18,6 +18,17 @@ pub(crate) struct Header {
     pub(crate) replica: bool,
 }
 
+/// How a segment's file holds its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// As they are.
+    Plain,
+    /// Compressed.
+    Packed,
+    /// Compressed, and elsewhere: this is the stub.
+    Archived,
+}
+
 impl Header {
     pub(crate) fn encode(&self) -> [u8; HEADER_BYTES as usize] {
         let mut bytes = [0; HEADER_BYTES as usize];
@@ -29,10 +40,11 @@ impl Header {
         sealed(bytes)
     }
 
-    /// The head of the same segment when it is packed.
-    pub(crate) fn encode_packed(&self) -> [u8; HEADER_BYTES as usize] {
+    /// The head of the same segment in another form than the plain one.
+    pub(crate) fn encode_packed(&self, archived: bool) -> [u8; HEADER_BYTES as usize] {
         let mut bytes = self.encode();
-        put_narrow::<4>(&mut bytes, 8, u64::from(PACKED_FORMAT));
+        let format = if archived { ARCHIVED_FORMAT } else { PACKED_FORMAT };
+        put_narrow::<4>(&mut bytes, 8, u64::from(format));
         put_narrow::<4>(&mut bytes, 12, u64::from(self.format()));
         sealed(bytes)
     }
@@ -46,14 +58,13 @@ impl Header {
         if bytes.len() < HEADER_BYTES as usize || &bytes[..8] != MAGIC {
             return Err(Error::corrupt(file, 0, None, "this is not a log file, or its first bytes are damaged"));
         }
-        let packed = is_packed(bytes);
-        let format = u32_at(bytes, if packed { 12 } else { 8 });
+        let format = u32_at(bytes, if form_of(bytes) == Form::Plain { 8 } else { 12 });
         if crc32c::crc32c(&bytes[..60]) != u32_at(bytes, 60) {
             return Err(Error::corrupt(file, 0, None, "the header of this log file is damaged"));
         }
         if !(FORMAT..=REPLICA_FORMAT).contains(&format) {
             return Err(Error::Format(format!(
-                "this store has format {format}; this version of act-fast reads up to {PACKED_FORMAT}: use a newer one"
+                "this store has format {format}; this version of act-fast reads up to {ARCHIVED_FORMAT}: use a newer one"
             )));
         }
         let mut store_id = [0; 16];
@@ -73,7 +84,11 @@ fn sealed(mut bytes: [u8; HEADER_BYTES as usize]) -> [u8; HEADER_BYTES as usize]
     bytes
 }
 
-/// Whether a segment's head says that it is packed.
-pub(crate) fn is_packed(head: &[u8]) -> bool {
-    u32_at(head, 8) == PACKED_FORMAT
+/// The form of a segment, by its head.
+pub(crate) fn form_of(head: &[u8]) -> Form {
+    match u32_at(head, 8) {
+        PACKED_FORMAT => Form::Packed,
+        ARCHIVED_FORMAT => Form::Archived,
+        _ => Form::Plain,
+    }
 }

@@ -4,127 +4,50 @@
 //! into which blocks are unpacked when they are first asked for. Layout in `docs/format.md`.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use act_fast_sys::Map;
 use zstd::zstd_safe::{DCtx, DDict};
 
-use crate::bytes::{put_narrow, u32_at, u64_at};
-use crate::disk::DiskFile;
+use crate::bytes::u32_at;
+use crate::disk::{Disk, DiskFile};
 use crate::error::{Doing, Error, Result};
-use crate::log::header::{HEADER_BYTES, Header};
-
-/// Where the contents are told.
-pub(crate) const CONTENTS_AT: usize = HEADER_BYTES as usize;
-pub(crate) const CONTENTS_BYTES: usize = 64;
-const SECTIONS_AT: usize = CONTENTS_AT + CONTENTS_BYTES;
-/// What each block has in the table: where it ends, and the checksum of its bytes, unpacked.
-const BLOCK_ENTRY_BYTES: usize = 8;
-/// What each text has in its table: its offset in the segment, and where it begins among the texts.
-const TEXT_ENTRY_BYTES: usize = 8;
-/// How many bytes a block may have, unpacked.
-const BLOCK_MAX_BYTES: usize = 1 << 20;
+use crate::log::absent::Absent;
+use crate::log::contents::{
+    BLOCK_ENTRY_BYTES, CONTENTS_AT, CONTENTS_BYTES, Contents, SECTIONS_AT, TEXT_ENTRY_BYTES, block_crc,
+};
+use crate::log::header::{Form, Header};
+use crate::shared::lock;
 
 thread_local! {
     /// What unpacks, and where to.
     static UNPACKING: RefCell<(Option<DCtx<'static>>, Vec<u8>)> = const { RefCell::new((None, Vec::new())) };
 }
 
-/// What a packed file holds, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Contents {
-    /// How many bytes it is, unpacked: up to the end of its last record.
-    pub(crate) plain_bytes: u64,
-    /// How many bytes a block has, unpacked: a power of two.
-    pub(crate) block_bytes: u32,
-    pub(crate) blocks: u32,
-    pub(crate) dictionary_bytes: u32,
-    pub(crate) texts: u32,
-    pub(crate) text_bytes: u64,
-    /// How many bytes all blocks have, packed.
-    pub(crate) packed_bytes: u64,
-    /// The positions of the first and the last event; equal to the one before where there is none.
-    pub(crate) first_position: u64,
-    pub(crate) last_position: u64,
-    /// The checksum of the last record, which the next file's first one repeats.
-    pub(crate) last_crc: u32,
-    /// The checksum of all between the contents and the blocks.
-    pub(crate) sections_crc: u32,
+/// What is shared by all files of a handle.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared {
+    pub(crate) disk: Arc<dyn Disk>,
+    /// How many bytes all images have.
+    pub(crate) filled_bytes: Arc<AtomicU64>,
+    /// Of archived files, read what their stubs say.
+    pub(crate) hollow: bool,
 }
 
-impl Contents {
-    pub(crate) fn encode(&self) -> [u8; CONTENTS_BYTES] {
-        let mut bytes = [0; CONTENTS_BYTES];
-        put_narrow::<6>(&mut bytes, 0, self.plain_bytes);
-        put_narrow::<4>(&mut bytes, 6, u64::from(self.block_bytes));
-        put_narrow::<4>(&mut bytes, 10, u64::from(self.blocks));
-        put_narrow::<4>(&mut bytes, 14, u64::from(self.dictionary_bytes));
-        put_narrow::<4>(&mut bytes, 18, u64::from(self.texts));
-        put_narrow::<6>(&mut bytes, 22, self.text_bytes);
-        put_narrow::<6>(&mut bytes, 28, self.packed_bytes);
-        put_narrow::<5>(&mut bytes, 34, self.first_position);
-        put_narrow::<5>(&mut bytes, 39, self.last_position);
-        put_narrow::<4>(&mut bytes, 44, u64::from(self.last_crc));
-        put_narrow::<4>(&mut bytes, 48, u64::from(self.sections_crc));
-        let crc = crc32c::crc32c(&bytes[..60]);
-        put_narrow::<4>(&mut bytes, 60, u64::from(crc));
-        bytes
+impl Shared {
+    pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
+        Self { disk, filled_bytes: Arc::default(), hollow: false }
     }
-
-    /// None when they are damaged.
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        if bytes.len() < CONTENTS_BYTES || crc32c::crc32c(&bytes[..60]) != u32_at(bytes, 60) {
-            return None;
-        }
-        let six = |at: usize| u64_at(bytes, at) & ((1 << 48) - 1);
-        let five = |at: usize| u64_at(bytes, at) & ((1 << 40) - 1);
-        let found = Self {
-            plain_bytes: six(0),
-            block_bytes: u32_at(bytes, 6),
-            blocks: u32_at(bytes, 10),
-            dictionary_bytes: u32_at(bytes, 14),
-            texts: u32_at(bytes, 18),
-            text_bytes: six(22),
-            packed_bytes: six(28),
-            first_position: five(34),
-            last_position: five(39),
-            last_crc: u32_at(bytes, 44),
-            sections_crc: u32_at(bytes, 48),
-        };
-        let size = found.block_bytes as usize;
-        let sane = size.is_power_of_two()
-            && size <= BLOCK_MAX_BYTES
-            && found.plain_bytes.div_ceil(size as u64) == u64::from(found.blocks);
-        sane.then_some(found)
-    }
-
-    /// Where the table of blocks begins.
-    fn table_at(&self) -> usize {
-        SECTIONS_AT + self.dictionary_bytes as usize
-    }
-
-    /// Where the table of texts begins.
-    fn texts_at(&self) -> usize {
-        self.table_at() + self.blocks as usize * BLOCK_ENTRY_BYTES
-    }
-
-    /// Where the first block begins.
-    pub(crate) fn blocks_at(&self) -> usize {
-        self.texts_at() + self.texts as usize * TEXT_ENTRY_BYTES + self.text_bytes as usize
-    }
-}
-
-/// The checksum of a block's bytes, unpacked and packed. Tied to the store and to its place.
-pub(crate) fn block_crc(store_id: &[u8; 16], place: u64, plain: &[u8], packed: &[u8]) -> u32 {
-    let start = crc32c::crc32c_append(crc32c::crc32c(store_id), &place.to_le_bytes());
-    crc32c::crc32c_append(crc32c::crc32c_append(start, plain), packed)
 }
 
 /// A packed log file that is open.
 pub(crate) struct Packed {
     name: String,
     header: Header,
+    /// What there is instead of blocks, where they are archived.
+    pub(crate) absent: Option<Absent>,
     pub(crate) contents: Contents,
     file: Map,
     dictionary: DDict<'static>,
@@ -133,8 +56,7 @@ pub(crate) struct Packed {
     present: Box<[AtomicBool]>,
     /// Held by whoever puts a block into the image.
     filling: Mutex<()>,
-    /// How many bytes all images of a handle have.
-    filled_bytes: Arc<AtomicU64>,
+    shared: Shared,
     shift: u32,
 }
 
@@ -149,13 +71,8 @@ impl std::fmt::Debug for Packed {
 }
 
 impl Packed {
-    /// Open a packed file whose header has been read.
-    pub(crate) fn open(
-        file: &dyn DiskFile,
-        name: &str,
-        header: &Header,
-        filled_bytes: &Arc<AtomicU64>,
-    ) -> Result<Self> {
+    /// Open a packed file, or the stub of one, whose header has been read.
+    pub(crate) fn open(file: &dyn DiskFile, name: &str, header: &Header, form: Form, shared: &Shared) -> Result<Self> {
         let what = || format!("mapping {name}");
         let len = usize::try_from(file.len().doing(|| format!("measuring {name}"))?).unwrap_or(usize::MAX);
         let damaged = |at: usize, what: &str| Error::corrupt(name, at as u64, None, what);
@@ -167,7 +84,8 @@ impl Packed {
             .filter(|contents| contents.plain_bytes <= header.segment_bytes)
             .ok_or_else(|| damaged(CONTENTS_AT, "what this packed log file says of its contents is damaged"))?;
         let blocks_at = contents.blocks_at();
-        if len < blocks_at.saturating_add(contents.packed_bytes as usize) {
+        let here = if form == Form::Archived { 0 } else { contents.packed_bytes as usize };
+        if len < blocks_at.saturating_add(here) {
             return Err(damaged(len, "this packed log file is shorter than it says"));
         }
         let sections = map.bytes(SECTIONS_AT, blocks_at - SECTIONS_AT);
@@ -179,18 +97,23 @@ impl Packed {
         }
         let dictionary = DDict::try_create(&sections[..contents.dictionary_bytes as usize])
             .ok_or_else(|| damaged(SECTIONS_AT, "the dictionary of this packed log file cannot be used"))?;
+        let absent = match form {
+            Form::Archived => Some(Absent::open(name, header, &contents, map.bytes(blocks_at, len - blocks_at))?),
+            _ => None,
+        };
         let image = Map::anonymous((contents.plain_bytes as usize).max(1)).doing(what)?;
         let present = (0..contents.blocks).map(|_| AtomicBool::new(false)).collect();
         Ok(Self {
             name: name.to_owned(),
             header: *header,
+            absent,
             contents,
             file: map,
             dictionary,
             image,
             present,
             filling: Mutex::new(()),
-            filled_bytes: Arc::clone(filled_bytes),
+            shared: shared.clone(),
             shift: contents.block_bytes.trailing_zeros(),
         })
     }
@@ -238,11 +161,11 @@ impl Packed {
 
     /// All of the file as it is on disk.
     pub(crate) fn raw(&self) -> &[u8] {
-        self.file.bytes(0, self.contents.blocks_at() + self.contents.packed_bytes as usize)
+        self.file.bytes(0, self.file.len())
     }
 
-    /// A block as it is in the file, where it is there, and the checksum of its bytes.
-    fn block(&self, number: usize) -> Result<(&[u8], usize, u32)> {
+    /// Where a block is in the file, and the checksum of its bytes.
+    fn block(&self, number: usize) -> Result<(Range<usize>, u32)> {
         let table = self.file.bytes(self.contents.table_at(), self.contents.blocks as usize * BLOCK_ENTRY_BYTES);
         let end_of = |number: usize| u32_at(table, number * BLOCK_ENTRY_BYTES) as usize;
         let start = if number == 0 { 0 } else { end_of(number - 1) };
@@ -251,13 +174,68 @@ impl Packed {
         if start > end || end as u64 > self.contents.packed_bytes {
             return Err(Error::corrupt(&*self.name, at as u64, None, "the table of this packed log file is damaged"));
         }
-        Ok((self.file.bytes(at, end - start), at, u32_at(table, number * BLOCK_ENTRY_BYTES + 4)))
+        Ok((at..at + end - start, u32_at(table, number * BLOCK_ENTRY_BYTES + 4)))
+    }
+
+    /// Have a block in the image.
+    #[cold]
+    fn fill(&self, number: usize) -> Result<()> {
+        match &self.absent {
+            None => {
+                let (range, _) = self.block(number)?;
+                self.unpack(number, self.file.bytes(range.start, range.len()))
+            }
+            Some(absent) if self.shared.hollow => self.fill_hollow(absent, number),
+            // Whoever has the lock lets go of it, and then comes back.
+            Some(_) if lock::held() => Err(Error::Absent { number: self.header.number, block: number }),
+            Some(_) => self.fetch(number),
+        }
+    }
+
+    /// Fetch an archived block, and those beside it where much is being read.
+    pub(crate) fn fetch(&self, number: usize) -> Result<()> {
+        let Some(absent) = self.absent.as_ref().filter(|_| !self.present[number].load(Ordering::Acquire)) else {
+            return Ok(());
+        };
+        let shelf = absent.shelf(&*self.shared.disk)?;
+        let mut wanted = absent.wanted(number, &*shelf);
+        wanted.end = wanted.end.min(self.present.len());
+        // Another thread may be fetching the same.
+        let here = |block: usize| block != number && self.present[block].load(Ordering::Acquire);
+        while here(wanted.start) {
+            wanted.start += 1;
+        }
+        while here(wanted.end - 1) {
+            wanted.end -= 1;
+        }
+        let (first, last) = (self.block(wanted.start)?.0, self.block(wanted.end - 1)?.0);
+        let bytes = absent.read(&shelf, first.start, last.end - first.start)?;
+        for block in wanted {
+            let range = self.block(block)?.0;
+            let at = range.start - first.start;
+            self.unpack(block, &bytes[at..at + range.len()])?;
+        }
+        Ok(())
+    }
+
+    /// Put what is known of an archived block without fetching it into the image, and of those beside it.
+    fn fill_hollow(&self, absent: &Absent, number: usize) -> Result<()> {
+        let start = absent.hollow_start(number << self.shift);
+        let plain = absent.hollow(&self.file, self.contents.blocks_at(), start)?;
+        let _one = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.present[number].load(Ordering::Relaxed) {
+            self.image.write(start, &plain);
+            for block in start >> self.shift..=(start + plain.len() - 1) >> self.shift {
+                self.present[block].store(true, Ordering::Release);
+            }
+            self.shared.filled_bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     /// Unpack a block into the image.
-    #[cold]
-    fn fill(&self, number: usize) -> Result<()> {
-        let (packed, at, crc) = self.block(number)?;
+    fn unpack(&self, number: usize, packed: &[u8]) -> Result<()> {
+        let (range, crc) = self.block(number)?;
         let start = number << self.shift;
         let len = self.block_end(start) - start;
         let place = self.header.number * self.header.segment_bytes + start as u64;
@@ -268,14 +246,15 @@ impl Packed {
                 context.get_or_insert_with(DCtx::create).decompress_using_ddict(plain, packed, &self.dictionary);
             if unpacked != Ok(len) || block_crc(&self.header.store_id, place, plain, packed) != crc {
                 let what = format!("the packed bytes that hold the log from byte {start} of this file on are damaged");
-                return Err(Error::corrupt(&*self.name, at as u64, None, &what));
+                let name = self.absent.as_ref().map_or(&*self.name, |absent| &*absent.object);
+                return Err(Error::corrupt(name, range.start as u64, None, &what));
             }
             let _one = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
             if !self.present[number].load(Ordering::Relaxed) {
                 self.image.populate(start, len);
                 self.image.write(start, plain);
                 self.present[number].store(true, Ordering::Release);
-                self.filled_bytes.fetch_add(len as u64, Ordering::Relaxed);
+                self.shared.filled_bytes.fetch_add(len as u64, Ordering::Relaxed);
             }
             Ok(())
         })

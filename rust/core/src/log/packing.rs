@@ -3,8 +3,8 @@
 use zstd::zstd_safe::{CCtx, CDict, compress_bound};
 
 use crate::error::{Error, Result};
-use crate::log::packed::{CONTENTS_BYTES, Contents, block_crc};
-use crate::log::record::{self, Kind, Preamble, Seed};
+use crate::log::contents::{CONTENTS_BYTES, Contents, block_crc};
+use crate::log::record::{self, Head, Kind, Preamble, Seed};
 use crate::log::segments::{HEADER_BYTES, Segments};
 
 /// How many bytes a block has, and how hard it is compressed. Measured on a year of flights, events of 160 bytes, against
@@ -20,8 +20,8 @@ const SAMPLES_MAX: usize = 2048;
 const SAMPLES_MIN: usize = 16;
 
 /// What the records of a sealed segment say, each checked.
-struct Walked {
-    plain_bytes: usize,
+pub(super) struct Walked {
+    pub(super) plain_bytes: usize,
     first_position: u64,
     last_position: u64,
     last_crc: u32,
@@ -31,7 +31,7 @@ struct Walked {
 
 /// Pack a sealed segment: all bytes of the packed file. Anything that is not sound is an error: what is damaged is not to be sealed once more.
 pub(crate) fn pack(segments: &Segments, number: u64) -> Result<Vec<u8>> {
-    let walked = walk(segments, number)?;
+    let walked = walk(segments, number, &mut |_, _, _| ())?;
     let start = number * segments.segment_bytes;
     let plain = segments.bytes(start, walked.plain_bytes)?;
     let block_bytes = block_bytes(segments.segment_bytes);
@@ -75,7 +75,7 @@ pub(crate) fn pack(segments: &Segments, number: u64) -> Result<Vec<u8>> {
         sections_crc: crc32c::crc32c(&sections),
     };
     let mut bytes = Vec::with_capacity(HEADER_BYTES as usize + CONTENTS_BYTES + sections.len() + blocks.len());
-    bytes.extend_from_slice(&segments.header(number).encode_packed());
+    bytes.extend_from_slice(&segments.header(number).encode_packed(false));
     bytes.extend_from_slice(&contents.encode());
     bytes.extend_from_slice(&sections);
     bytes.extend_from_slice(&blocks);
@@ -87,11 +87,11 @@ fn block_bytes(segment_bytes: u64) -> usize {
     BLOCK_BYTES.min((segment_bytes as usize / 8).next_power_of_two()).max(BLOCK_MIN_BYTES)
 }
 
-fn narrow(value: usize) -> Result<u32> {
+pub(super) fn narrow(value: usize) -> Result<u32> {
     u32::try_from(value).map_err(|_| Error::Invalid("this log file is too large to be packed".to_owned()))
 }
 
-fn walk(segments: &Segments, number: u64) -> Result<Walked> {
+pub(super) fn walk(segments: &Segments, number: u64, each: &mut dyn FnMut(&Head, &[u8], u64)) -> Result<Walked> {
     let seed = Seed::new(&segments.store_id);
     let first = segments.first_place(number);
     let start = number * segments.segment_bytes;
@@ -104,7 +104,7 @@ fn walk(segments: &Segments, number: u64) -> Result<Walked> {
         if place > first && head.previous != found.last_crc {
             return Err(damaged("the record here does not follow the one before"));
         }
-        let held = record::held(&head, bytes, place, seed)
+        let held = record::held(&head, bytes, place, seed, true)
             .ok_or_else(|| damaged("the record here does not hold what it says"))?;
         if place == first {
             found.first_position = if head.kind == Kind::Commit { head.position } else { head.position + 1 };
@@ -118,6 +118,7 @@ fn walk(segments: &Segments, number: u64) -> Result<Walked> {
             let texts = commit.definitions().map(|one| ((one.place - start) as u32, one.text.to_owned()));
             found.texts.extend(texts);
         }
+        each(&head, bytes, place);
         place += head.len as u64;
         if head.kind == Kind::End {
             found.plain_bytes = (place - start) as usize;

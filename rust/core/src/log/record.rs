@@ -4,6 +4,8 @@
 //! before it (whose checksum it repeats). A commit of one event is checked as a whole; in larger ones the preamble and
 //! each event carry checksums of their own, so that reading one does not mean reading all.
 
+use std::ops::Range;
+
 use crate::bytes::{ByteReader, narrow_at, put_varint, u32_at, u64_at, varint_len};
 
 /// The format of files written by this version.
@@ -12,6 +14,8 @@ pub(crate) const FORMAT: u32 = 1;
 pub(crate) const REPLICA_FORMAT: u32 = 2;
 /// The format of a log file that is packed: earlier versions refuse it, and with it the store.
 pub(crate) const PACKED_FORMAT: u32 = 3;
+/// The format of what stays of a log file that is archived.
+pub(crate) const ARCHIVED_FORMAT: u32 = 4;
 /// The largest `created`, which is stored in 7 bytes.
 pub(crate) const CREATED_MAX_US: i64 = (1 << 55) - 1;
 /// The last letter of the magic of a commit that says which proposal it comes from.
@@ -299,6 +303,22 @@ impl<'a> Preamble<'a> {
         self.definition_count
     }
 
+    /// What the index has no use for: the meta, the payloads, and checksums over them; as offsets in the record.
+    pub(crate) fn contents(&self) -> Vec<Range<usize>> {
+        let meta = self.definitions.at - self.meta.len()..self.definitions.at;
+        let mut found = Vec::from([meta]);
+        if self.count > 1 {
+            found.push(self.events_at - 4..self.events_at);
+        }
+        let mut events = self.events();
+        while let Some(event) = events.next() {
+            let end = events.cursor.at;
+            let crc = if self.count > 1 { 4 } else { 0 };
+            found.push(end - crc - event.data.len()..end);
+        }
+        found
+    }
+
     /// Whether the commit holds all the keys and events that it says, and nothing else. Their own checksums are not
     /// looked at.
     fn is_whole(&self) -> bool {
@@ -340,12 +360,13 @@ pub(crate) struct Held {
     pub(crate) proposed: Proposed,
 }
 
-/// What a sound record holds; None when it does not hold what it says, or more than that.
-pub(crate) fn held(head: &Head, bytes: &[u8], place: u64, seed: Seed) -> Option<Held> {
+/// What a sound record holds; None when it does not hold what it says, or more than that. `check`: also the checksum of its
+/// preamble.
+pub(crate) fn held(head: &Head, bytes: &[u8], place: u64, seed: Seed, check: bool) -> Option<Held> {
     let nothing = Held::default();
     match head.kind {
         Kind::Commit => {
-            let commit = Preamble::read(bytes, place, seed, true).filter(Preamble::is_whole)?;
+            let commit = Preamble::read(bytes, place, seed, check).filter(Preamble::is_whole)?;
             Some(Held { events: commit.count, proposed: commit.proposed })
         }
         Kind::Snapshot => SnapshotRecord::read(bytes).filter(|snapshot| snapshot.is_whole(bytes)).map(|_| nothing),
@@ -458,11 +479,16 @@ impl<'a> SnapshotRecord<'a> {
         Some(Self { head, stream, version, before, data })
     }
 
+    /// Where its data is in the record.
+    pub(crate) fn contents(&self) -> Range<usize> {
+        let before = varint_len(u64::from(self.stream)) + varint_len(self.version) + varint_len(self.before);
+        let start = HEAD_BYTES + before + varint_len(self.data.len() as u64);
+        start..start + self.data.len()
+    }
+
     /// Whether the record that `bytes` are holds nothing else.
     fn is_whole(&self, bytes: &[u8]) -> bool {
-        let before = varint_len(u64::from(self.stream)) + varint_len(self.version) + varint_len(self.before);
-        let held = HEAD_BYTES + before + varint_len(self.data.len() as u64) + self.data.len();
-        bytes.get(held..self.head.len).is_some_and(is_padding)
+        bytes.get(self.contents().end..self.head.len).is_some_and(is_padding)
     }
 }
 

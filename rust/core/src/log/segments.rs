@@ -2,7 +2,7 @@
 //! the segment's number times the size of a segment, plus the offset in its file.
 
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use act_fast_sys::Map;
@@ -10,8 +10,8 @@ use smallvec::SmallVec;
 
 use crate::disk::{Access, Disk, DiskFile, fill};
 use crate::error::{Doing, Error, Result};
-pub(crate) use crate::log::header::{HEADER_BYTES, Header, is_packed};
-use crate::log::packed::Packed;
+pub(crate) use crate::log::header::{Form, HEADER_BYTES, Header, form_of};
+use crate::log::packed::{Packed, Shared};
 use crate::log::record::{HEAD_BYTES, Head};
 use crate::sparse::{SPARSE_MAX, Sparse};
 
@@ -53,7 +53,8 @@ pub(crate) enum Opened<'a> {
 
 #[derive(Debug)]
 pub(crate) struct Segments {
-    disk: Arc<dyn Disk>,
+    /// The disk that the files are on, and what they share.
+    shared: Shared,
     pub(crate) segment_bytes: u64,
     pub(crate) store_id: [u8; 16],
     /// Whether this is the log of a replica.
@@ -62,8 +63,6 @@ pub(crate) struct Segments {
     open: Sparse<Segment>,
     /// The files used last, the youngest at the end.
     files: Mutex<Vec<(u64, SegmentFile)>>,
-    /// How many bytes have been unpacked, all in all.
-    unpacked_bytes: Arc<AtomicU64>,
 }
 
 /// The file of segment `number`, relative to the store.
@@ -84,8 +83,8 @@ pub(crate) fn read_header(disk: &dyn Disk, number: u64) -> Result<Header> {
     header_of(&*handle, number).map(|(header, _)| header)
 }
 
-/// The head of segment `number`, and whether it is packed.
-fn header_of(handle: &dyn DiskFile, number: u64) -> Result<(Header, bool)> {
+/// The head of segment `number`, and its form.
+fn header_of(handle: &dyn DiskFile, number: u64) -> Result<(Header, Form)> {
     let file = name(number);
     if handle.len().doing(|| format!("measuring {file}"))? < HEADER_BYTES {
         return Err(Error::corrupt(file, 0, None, "this log file is shorter than its header"));
@@ -96,7 +95,7 @@ fn header_of(handle: &dyn DiskFile, number: u64) -> Result<(Header, bool)> {
     if header.number != number {
         return Err(Error::corrupt(file, 32, None, &format!("this log file says that it is number {}", header.number)));
     }
-    Ok((header, is_packed(bytes)))
+    Ok((header, form_of(bytes)))
 }
 
 /// Make segment `header.number`, with blocks for its first `len` bytes, so that it is whole or not there at all.
@@ -124,13 +123,33 @@ pub(crate) fn flush(number: u64, file: &SegmentFile) -> Result<()> {
 impl Segments {
     pub(crate) fn new(disk: Arc<dyn Disk>, header: &Header, writable: bool) -> Self {
         let &Header { segment_bytes, store_id, replica, .. } = header;
-        let (open, files, unpacked_bytes) = (Sparse::new(), Mutex::default(), Arc::default());
-        Self { disk, segment_bytes, store_id, replica, writable, open, files, unpacked_bytes }
+        let (open, files) = (Sparse::new(), Mutex::default());
+        Self { shared: Shared::new(disk), segment_bytes, store_id, replica, writable, open, files }
     }
 
     /// The same files, of which nothing is open or unpacked yet.
     pub(crate) fn afresh(&self) -> Self {
-        Self::new(Arc::clone(&self.disk), &self.header(0), self.writable)
+        let mut fresh = Self::new(Arc::clone(&self.shared.disk), &self.header(0), self.writable);
+        fresh.shared.hollow = self.shared.hollow;
+        fresh
+    }
+
+    /// The same files, where of archived ones only what their stubs say is read: their records without payloads, meta and
+    /// checksums.
+    pub(crate) fn hollowed(&self) -> Self {
+        let mut fresh = self.afresh();
+        fresh.shared.hollow = true;
+        fresh
+    }
+
+    /// Whether of a segment only what its stub says is read.
+    pub(crate) fn is_hollow(&self, number: u64) -> Result<bool> {
+        Ok(self.shared.hollow && self.packed(number)?.is_some_and(|packed| packed.absent.is_some()))
+    }
+
+    /// Fetch a block that was not at hand while a lock was held.
+    pub(crate) fn fetch(&self, number: u64, block: usize) -> Result<()> {
+        self.packed(number)?.map_or(Ok(()), |packed| packed.fetch(block))
     }
 
     pub(crate) fn header(&self, number: u64) -> Header {
@@ -167,7 +186,7 @@ impl Segments {
         }
         let name = name(number);
         let access = if self.writable { Access::Write } else { Access::Read };
-        let file: SegmentFile = self.disk.open(&name, access).doing(|| format!("opening {name}"))?.into();
+        let file: SegmentFile = self.shared.disk.open(&name, access).doing(|| format!("opening {name}"))?.into();
         if files.len() == FILES_MAX {
             files.remove(0);
         }
@@ -179,7 +198,7 @@ impl Segments {
     /// besides the commits does so here, and takes no failure from them.
     pub(crate) fn file_apart(&self, number: u64) -> Result<Box<dyn DiskFile>> {
         let name = name(number);
-        self.disk.open(&name, Access::Write).doing(|| format!("opening {name}"))
+        self.shared.disk.open(&name, Access::Write).doing(|| format!("opening {name}"))
     }
 
     /// How many bytes the file of a segment has.
@@ -207,12 +226,12 @@ impl Segments {
     fn open_segment(&self, number: u64) -> Result<Segment> {
         // One file for all of it: another one may take its name at any time.
         let file = self.file(number)?;
-        let (header, packed) = header_of(&*file, number)?;
+        let (header, form) = header_of(&*file, number)?;
         if (header.store_id, header.replica) != (self.store_id, self.replica) {
             return Err(Error::corrupt(name(number), 16, None, "this log file belongs to another store"));
         }
-        if packed {
-            let packed = Packed::open(&*file, &name(number), &header, &self.unpacked_bytes)?;
+        if form != Form::Plain {
+            let packed = Packed::open(&*file, &name(number), &header, form, &self.shared)?;
             return Ok(Segment::Packed(Box::new(packed)));
         }
         let len = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);
@@ -231,7 +250,7 @@ impl Segments {
 
     /// How many bytes have been unpacked, all in all.
     pub(crate) fn unpacked_bytes(&self) -> u64 {
-        self.unpacked_bytes.load(Ordering::Relaxed)
+        self.shared.filled_bytes.load(Ordering::Relaxed)
     }
 
     /// How many bytes the file that is mapped has. It may have lost its name to a packed one: then it grows no more.
@@ -241,9 +260,9 @@ impl Segments {
         if file.identity().doing(what)? == plain.identity {
             return Ok(file.len().doing(what)?.min(self.segment_bytes));
         }
-        let (header, packed) = header_of(&*file, number)?;
-        if packed {
-            return Ok(Packed::open(&*file, &name(number), &header, &self.unpacked_bytes)?.contents.plain_bytes);
+        let (header, form) = header_of(&*file, number)?;
+        if form != Form::Plain {
+            return Ok(Packed::open(&*file, &name(number), &header, form, &self.shared)?.contents.plain_bytes);
         }
         // Packed and unpacked since.
         Ok(file.len().doing(what)?.min(self.segment_bytes))
@@ -431,7 +450,7 @@ impl Segments {
     /// Give the segments from that of `place` on all of their blocks again: a copy may have come without them.
     pub(crate) fn fill(&self, place: u64, only_sparse: bool) -> Result<()> {
         let first = self.number_of(place);
-        for number in list(&*self.disk)?.into_iter().filter(|number| *number >= first) {
+        for number in list(&*self.shared.disk)?.into_iter().filter(|number| *number >= first) {
             fill(&*self.file(number)?, &name(number), only_sparse)?;
         }
         Ok(())

@@ -129,7 +129,7 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
     control.free_locks();
     // Files that are opened here may lose their names before the end, so the handle that is to use the log opens its own.
     let lasting = segments;
-    let segments = &Arc::new(Segments::new(Arc::clone(disk), &lasting.header(0), true));
+    let segments = &Arc::new(lasting.hollowed());
 
     let numbers = segments::list(&**disk)?;
     let count = numbers.len() as u64;
@@ -317,9 +317,10 @@ pub(crate) fn build(
     segments: &Arc<Segments>,
     tail: u64,
 ) -> Result<Index> {
-    let mut building = Building::begin(disk, control, segments, next_generation(&**disk)?)?;
+    let hollow = &Arc::new(segments.hollowed());
+    let mut building = Building::begin(disk, control, hollow, next_generation(&**disk)?)?;
     let count = segments::list(&**disk)?.len() as u64;
-    let mut scan = Scan::new(segments, count);
+    let mut scan = Scan::new(hollow, count);
     while scan.place < tail {
         match scan.step()? {
             Step::Record(found) => building.add(found.place, found.head.kind, found.bytes)?,

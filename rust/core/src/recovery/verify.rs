@@ -76,8 +76,22 @@ struct Verifier<'a> {
     places_digest: u64,
 }
 
-/// Verify the store on `disk`. `progress` hears of bytes done and bytes in all; its error ends the work.
+/// Verify the store on `disk`, with what of it is archived. `progress` hears of bytes done and bytes in all; its error ends
+/// the work.
 pub fn verify(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Report> {
+    verify_files(disk, false, progress)
+}
+
+/// Verify what of a store is on `disk`: of archived log files, what their stubs say.
+pub(crate) fn verify_here(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Report> {
+    verify_files(disk, true, progress)
+}
+
+fn verify_files(
+    disk: &Arc<dyn Disk>,
+    hollow: bool,
+    progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+) -> Result<Report> {
     let mut numbers = segments::list(&**disk)?;
     if numbers.is_empty() {
         return Err(Error::Format(format!("there is no act-fast store at {}", disk.describe())));
@@ -86,7 +100,8 @@ pub fn verify(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64, u64) -> Result
         let file = segments::name(numbers[0]);
         return Err(Error::corrupt(file, 0, None, "no log file has a readable header; restore them from a backup"));
     };
-    let segments = Arc::new(Segments::new(Arc::clone(disk), &header, false));
+    let segments = Segments::new(Arc::clone(disk), &header, false);
+    let segments = Arc::new(if hollow { segments.hollowed() } else { segments });
     let control = {
         // Looking who is alive holds their slots for a moment, which must not be taken for life by one who opens just now.
         let _opening = lock_if_allowed(&**disk)?;
@@ -179,6 +194,8 @@ impl<'a> Verifier<'a> {
                     damaged = true;
                     ((file, offset), message)
                 }
+                // That is no damage.
+                Err(error @ Error::Unavailable { .. }) => return Err(error),
                 Err(error) => (self.segments.file_and_offset(place), error.to_string()),
             };
             let next = scan.next_sound(place)?.map(|found| (found.place, found.head));
@@ -213,7 +230,7 @@ impl<'a> Verifier<'a> {
                 }
             }
             Kind::Commit => {
-                if let Some(commit) = Preamble::read(found.bytes, found.place, self.seed, true) {
+                if let Some(commit) = Preamble::read(found.bytes, found.place, self.seed, false) {
                     self.commit(&commit);
                 }
             }

@@ -1,6 +1,8 @@
 //! A lock in shared memory that survives its owner: the word names the owner's slot, waiters sleep on it, and one who
 //! has waited for long looks whether the owner is still alive, and takes the lock over if not.
 
+use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -13,6 +15,16 @@ const AWAITED: u32 = 1 << 31;
 const SPINS_MAX: u32 = 100;
 /// How long one waits before looking whether the owner is alive.
 const PATIENCE: Duration = Duration::from_millis(10);
+
+thread_local! {
+    /// How many locks this thread holds.
+    static HELD: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Whether this thread holds a lock that others may be waiting for.
+pub(crate) fn held() -> bool {
+    HELD.get() > 0
+}
 
 /// A lock word, and who wants it.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +41,14 @@ pub(crate) struct Guard<'a> {
     word: &'a AtomicU32,
     /// The lock was taken from an owner who died with it: what it guards may be half done.
     pub(crate) inherited: bool,
+    /// Held by the thread that took it.
+    _of_thread: PhantomData<*const ()>,
 }
 
 impl<'a> Lock<'a> {
     fn guard(&self, inherited: bool) -> Guard<'a> {
-        Guard { word: self.word, inherited }
+        HELD.set(HELD.get() + 1);
+        Guard { word: self.word, inherited, _of_thread: PhantomData }
     }
 
     #[inline]
@@ -102,6 +117,7 @@ impl<'a> Lock<'a> {
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
+        HELD.set(HELD.get() - 1);
         if self.word.swap(0, Ordering::SeqCst) & AWAITED != 0 {
             futex_wake_all(self.word);
         }

@@ -4,15 +4,15 @@
 //! The new form is written beside the old one, flushed, read back and compared with it byte by byte; only then does it
 //! take the old one's name, in one step. Whoever has the old one open goes on with it until `Log::current` leads on.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 
 use crate::disk::{Access, Disk, LockGuard};
 use crate::error::{Doing, Error, Result};
 use crate::fault;
-use crate::log::packed::Packed;
+use crate::log::packed::{Packed, Shared};
 use crate::log::packing;
-use crate::log::segments::{self, HEADER_BYTES};
+use crate::log::segments::{self, Form, HEADER_BYTES, form_of};
 use crate::store::log::Log;
 
 /// Where a log file's new form is made.
@@ -32,7 +32,7 @@ pub struct Kept {
 }
 
 /// The right to change the form of log files: of one thread in one process at a time.
-struct Keeping<'a> {
+pub(super) struct Keeping<'a> {
     _file: LockGuard,
     _thread: MutexGuard<'a, ()>,
 }
@@ -73,7 +73,8 @@ impl Log {
         let _keeping = self.keeping()?;
         let mut numbers = Vec::new();
         for number in (0..self.sealed()?).rev() {
-            if self.fresh_segments().packed(number)?.is_some() {
+            // Archived files stay archived.
+            if self.fresh_segments().packed(number)?.is_some_and(|packed| packed.absent.is_none()) {
                 numbers.push(number);
             }
         }
@@ -86,7 +87,7 @@ impl Log {
         })
     }
 
-    fn keeping(&self) -> Result<Keeping<'_>> {
+    pub(super) fn keeping(&self) -> Result<Keeping<'_>> {
         self.check_writable()?;
         self.check_sane()?;
         let busy = || {
@@ -105,7 +106,7 @@ impl Log {
     }
 
     /// How many log files are sealed: nothing is written to them any more, and the disk has all of them.
-    fn sealed(&self) -> Result<u64> {
+    pub(super) fn sealed(&self) -> Result<u64> {
         self.flush()?;
         Ok(self.segments.number_of(self.control.synced()?))
     }
@@ -129,7 +130,7 @@ impl Log {
     }
 
     /// The log's files as they are now, opened for one look.
-    fn fresh_segments(&self) -> segments::Segments {
+    pub(super) fn fresh_segments(&self) -> segments::Segments {
         segments::Segments::new(Arc::clone(&self.disk), &self.segments.header(0), false)
     }
 
@@ -160,7 +161,7 @@ impl Log {
     }
 
     /// Put `made` in the place of a log file that holds the same.
-    fn replace(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
+    pub(super) fn replace(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
         let name = segments::name(number);
         let outcome = self.write_beside(before, number, made);
         if outcome.is_err() {
@@ -199,12 +200,13 @@ impl Log {
         let file = self.disk.open(MAKING, Access::Read).doing(what)?;
         let len = file.len().doing(what)?;
         let same = if len == made.len() as u64 {
-            let header = before.header(number);
-            if segments::is_packed(made) {
-                let unpacked = Packed::open(&*file, MAKING, &header, &Arc::new(AtomicU64::new(0)))?;
+            let read = file.map(0, made.len(), false).doing(what)?;
+            let plain_before = before.packed(number)?.is_none();
+            if form_of(made) == Form::Packed && plain_before {
+                let shared = Shared::new(Arc::clone(&self.disk));
+                let unpacked = Packed::open(&*file, MAKING, &before.header(number), Form::Packed, &shared)?;
                 same(before, number, &unpacked)?
             } else {
-                let read = file.map(0, made.len(), false).doing(what)?;
                 read.bytes(0, made.len()) == made
             }
         } else {

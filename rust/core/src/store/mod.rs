@@ -1,5 +1,6 @@
 //! An open store, and its life: opened, flushed, waited for, kept in order, shut down.
 
+pub(crate) mod archive;
 pub(crate) mod compress;
 pub(crate) mod directory;
 pub(crate) mod flush;

@@ -19,6 +19,8 @@ pub struct Stats {
     pub disk_bytes: u64,
     /// How many log files are compressed.
     pub compressed_segments: u64,
+    /// How many log files are archived.
+    pub archived_segments: u64,
     /// How many bytes the index has blocks for.
     pub index_bytes: u64,
     /// How many log files there are.
@@ -41,12 +43,13 @@ impl Log {
         let index_bytes = self.reading(crate::index::Index::bytes)?;
         let segments = self.segments.number_of(tail) + 1;
         let mut disk_bytes = self.control.allocated()?;
-        let mut compressed_segments = 0;
+        let (mut compressed_segments, mut archived_segments) = (0, 0);
         // Files that are replaced are replaced from the first on.
-        while compressed_segments < segments
-            && let Some(packed) = self.segments.packed(compressed_segments)?
+        while compressed_segments + archived_segments < segments
+            && let Some(packed) = self.segments.packed(compressed_segments + archived_segments)?
         {
-            compressed_segments += 1;
+            let of_form = if packed.absent.is_some() { &mut archived_segments } else { &mut compressed_segments };
+            *of_form += 1;
             disk_bytes = (disk_bytes + packed.raw().len() as u64).saturating_sub(self.segments.segment_bytes);
         }
         Ok(Stats {
@@ -56,6 +59,7 @@ impl Log {
             allocated_bytes: self.control.allocated()?,
             disk_bytes,
             compressed_segments,
+            archived_segments,
             index_bytes,
             segments,
             segment_bytes: self.segments.segment_bytes,

@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use crate::disk::{Access, Disk};
+use crate::disk::{Access, Disk, archive_of, put_archive};
 use crate::error::{Doing, Error, Result};
 use crate::log::record::Kind;
 use crate::log::segments;
 use crate::reaction_files;
-use crate::recovery::verify::{Report, verify};
+use crate::recovery::verify::{Report, verify_here};
 use crate::store::log::Log;
 use crate::store::staging::Making;
 
@@ -51,7 +51,7 @@ impl Log {
         let cut = self.cut()?;
         let total = 2 * cut.place;
         self.copy_log(&copy, cut.place, &mut |done| progress(done, total))?;
-        let report = verify(&copy, &mut |done, _| progress(cut.place + done.min(cut.place), total))?;
+        let report = verify_here(&copy, &mut |done, _| progress(cut.place + done.min(cut.place), total))?;
         check_whole(&report, &cut)?;
         copy.sync_folder("").doing(|| format!("syncing {}", copy.describe()))?;
         check_absent(to, name)?;
@@ -84,12 +84,14 @@ impl Log {
         let segment_bytes = self.segments.segment_bytes;
         let last = self.segments.number_of(end);
         to.create_folder(segments::FOLDER).doing(|| format!("making {}", to.describe()))?;
+        let mut archived = false;
         for number in 0..=last {
             let name = segments::name(number);
             let what = || format!("copying {name} to {}", to.describe());
             let start = number * segment_bytes;
             if let Some(packed) = self.segments.packed(number)? {
                 progress(start)?;
+                archived |= packed.absent.is_some();
                 let file = to.open(&name, Access::Create).doing(what)?;
                 file.write_all_at(packed.raw(), 0).doing(what)?;
                 file.flush().doing(what)?;
@@ -105,6 +107,9 @@ impl Log {
                 at += piece;
             }
             file.flush().doing(what)?;
+        }
+        if archived && let Some(address) = archive_of(&*self.disk)? {
+            put_archive(&**to, &address)?;
         }
         to.sync_folder(segments::FOLDER).doing(|| format!("syncing {}", to.describe()))
     }

@@ -95,7 +95,14 @@ impl Rewriting {
             || Error::Locked(format!("{} was used by another program just now; try again", disk.describe()));
         let control = readable(disk, &header)?.ok_or_else(meanwhile)?;
         let tail = control.log_state()?.tail;
-        Ok(Self { target, segments: Arc::new(Segments::new(Arc::clone(disk), &header, false)), tail })
+        let segments = Arc::new(Segments::new(Arc::clone(disk), &header, false));
+        if segments.packed(0)?.is_some_and(|packed| packed.absent.is_some()) {
+            return Err(Error::Invalid(format!(
+                "a part of {} is archived, and the archive would go on holding what is to be rewritten here; unarchive it                  first (`act-fast unarchive --remove`), then {purpose}",
+                disk.describe()
+            )));
+        }
+        Ok(Self { target, segments, tail })
     }
 
     /// Walk all records.

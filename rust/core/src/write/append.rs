@@ -56,17 +56,25 @@ impl Log {
         check_commit(parts, meta, self.options.payload_max_bytes)?;
         self.check_writable()?;
         self.check_not_replica()?;
-        let mut writer = match patience {
-            Patience::Wait => self.writer(),
-            Patience::Try => self.try_writer()?,
+        let outcome = loop {
+            let mut writer = match patience {
+                Patience::Wait => self.writer(),
+                Patience::Try => self.try_writer()?,
+            };
+            let guard = match patience {
+                Patience::Wait => self.lock_writer()?,
+                Patience::Try => self.try_lock_writer()?,
+            };
+            let outcome = self.commit(&mut writer, parts, guards, meta, patience, origin);
+            drop(guard);
+            drop(writer);
+            match outcome {
+                // Nothing was written yet.
+                Err(Error::Absent { .. }) if patience == Patience::Try => return Err(Error::WouldWait),
+                Err(Error::Absent { number, block }) => self.segments.fetch(number, block)?,
+                outcome => break outcome,
+            }
         };
-        let guard = match patience {
-            Patience::Wait => self.lock_writer()?,
-            Patience::Try => self.try_lock_writer()?,
-        };
-        let outcome = self.commit(&mut writer, parts, guards, meta, patience, origin);
-        drop(guard);
-        drop(writer);
         if let Err(Error::Io { .. }) = &outcome {
             // Should the store have gone, then that is what there is to say.
             self.check_in_place()?;

@@ -30,12 +30,18 @@ impl Log {
             )));
         }
         self.check_writable()?;
-        let mut writer = self.writer();
-        let guard = self.lock_writer()?;
-        let outcome = self.write_snapshot(writer.builder(), stream, version, data);
-        drop(guard);
-        drop(writer);
-        outcome
+        loop {
+            let mut writer = self.writer();
+            let guard = self.lock_writer()?;
+            let outcome = self.write_snapshot(writer.builder(), stream, version, data);
+            drop(guard);
+            drop(writer);
+            match outcome {
+                // Nothing was written yet.
+                Err(Error::Absent { number, block }) => self.segments.fetch(number, block)?,
+                outcome => return outcome,
+            }
+        }
     }
 
     fn write_snapshot(&self, builder: &mut Builder, stream: &str, version: u64, data: &[u8]) -> Result<()> {

@@ -1,0 +1,561 @@
+//! Archiving sealed log files, and having them here again.
+//!
+//! A store whose log files are archived holds what it held before, in every way of reading. At each call of the disk, or of
+//! the archive, the power may go, the process may die, and the call may fail: what is found is the same store, and the next
+//! call goes on. The archive is a folder of the same lying disk, so that its files are lost like those of the store.
+//!
+//! `ACT_FAST_IMAGES` sets how many images are made of each story, `ACT_FAST_SEED` repeats a run.
+
+mod support;
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use act_fast_core::disk::{Disk, Folder, Shelf, Within, shelves};
+use act_fast_core::{Condition, Durability, Error, Guards, Item, Log, NewEvent, Once, Options, Part, Patience, verify};
+use support::contents::{self, Contents};
+use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
+use support::rng::{self, Rng};
+use support::{SEGMENT_BYTES, env_number, options};
+
+const EVENTS: u64 = 160;
+const ADDRESS: &str = "test://archive";
+
+thread_local! {
+    /// What is at the address, for this test.
+    static SHELF: RefCell<Option<Arc<dyn Shelf>>> = const { RefCell::new(None) };
+}
+
+/// Have the archive in a folder of a disk.
+fn reach(disk: &LyingDisk) {
+    shelves(Box::new(|_| SHELF.with_borrow(|shelf| shelf.clone().ok_or_else(|| io::Error::other("it is away")))));
+    let folder: Arc<dyn Disk> = Arc::new(Within::new(&disk.shared(), "archive"));
+    SHELF.set(Some(Arc::new(Folder::new(folder))));
+}
+
+/// Have the archive out of reach.
+fn leave() {
+    SHELF.set(None);
+}
+
+fn opened(disk: &LyingDisk) -> Arc<Log> {
+    opened_with(disk, Options::default().unpacked_max_bytes)
+}
+
+fn opened_with(disk: &LyingDisk, unpacked_max_bytes: u64) -> Arc<Log> {
+    let options = Options { unpacked_max_bytes, ..options(Durability::Fsync) };
+    Log::open(disk.shared(), options).expect("a store")
+}
+
+fn append(log: &Log, number: u64) {
+    let data = format!(r#"{{"n":{number},"pad":"{}"}}"#, "xyz".repeat(100));
+    let name = ["Opened", "Deposited", "Closed"][number as usize % 3];
+    let tag = format!("course:{}", number % 5);
+    let events = [NewEvent { name, data: data.as_bytes(), tags: &[&tag] }, NewEvent { name, data: b"1", tags: &[] }];
+    let stream = format!("s-{}", number % 13);
+    let meta = format!(r#"{{"number":{number}}}"#);
+    log.append(&[Part { stream: &stream, events: &events, expected: None }], meta.as_bytes(), Patience::Wait)
+        .expect("room");
+}
+
+fn archive(log: &Log) -> Result<u64, Error> {
+    log.archive(ADDRESS, u64::MAX, false, &mut |_, _| Ok(())).map(|kept| kept.segments)
+}
+
+fn unarchive(log: &Log) -> Result<u64, Error> {
+    log.unarchive(false, false, &mut |_, _| Ok(())).map(|kept| kept.segments)
+}
+
+/// A store with several log files.
+fn store() -> LyingDisk {
+    let disk = LyingDisk::new();
+    reach(&disk);
+    let log = opened(&disk);
+    for number in 0..EVENTS {
+        append(&log, number);
+        if number % 17 == 0 {
+            log.save_snapshot(&format!("s-{}", number % 13), 1, format!("state {number}").as_bytes()).expect("room");
+        }
+    }
+    log.shut_down().expect("closed");
+    disk
+}
+
+/// All that a store holds, which must verify clean.
+fn held(disk: &LyingDisk) -> Contents {
+    reach(disk);
+    let log = opened(disk);
+    let found = contents::read(&log).expect("a readable store");
+    drop(log);
+    let report = verify(&disk.shared(), &mut |_, _| Ok(())).expect("a report");
+    assert_eq!(report.problems, Vec::new());
+    found
+}
+
+fn segment(number: u64) -> String {
+    format!("log/{number:08}.seg")
+}
+
+fn format_of(disk: &LyingDisk, number: u64) -> u8 {
+    disk.bytes(&segment(number))[8]
+}
+
+fn archived_on(disk: &LyingDisk, count: u64) -> u64 {
+    (0..count).filter(|at| format_of(disk, *at) == 4).count() as u64
+}
+
+#[test]
+fn an_archived_store_holds_what_it_held_and_takes_less_space() {
+    let disk = store();
+    let before = held(&disk);
+    let log = opened(&disk);
+    let sealed = log.stats().expect("numbers").segments - 1;
+    assert!(sealed >= 3, "too few log files to tell");
+    let bytes = |disk: &LyingDisk| (0..sealed).map(|at| disk.bytes(&segment(at)).len()).sum::<usize>();
+    let plain = bytes(&disk);
+    assert_eq!(archive(&log).expect("room"), sealed);
+    assert_eq!(archive(&log).expect("room"), 0, "all are already");
+    // Through the handle that has the old files open, and through one that has not.
+    assert_eq!(contents::read(&log).expect("readable"), before);
+    assert_eq!(contents::read(&log.current()).expect("readable"), before);
+    assert_eq!(log.current().stats().expect("numbers").archived_segments, sealed);
+    drop(log);
+    assert_eq!(held(&disk), before);
+    assert!(bytes(&disk) < plain / 4, "{} of {plain} bytes", bytes(&disk));
+    assert_eq!(unarchive(&opened(&disk)).expect("room"), sealed);
+    leave();
+    let log = opened(&disk);
+    assert_eq!(contents::read(&log).expect("readable"), before);
+    assert_eq!(log.stats().expect("numbers").compressed_segments, sealed);
+}
+
+/// What is opened, rebuilt, appended and listed needs nothing of the archive.
+#[test]
+fn without_its_archive_a_store_is_opened_recovered_rebuilt_and_appended_to() {
+    let disk = store();
+    let log = opened(&disk);
+    let sealed = archive(&log).expect("room");
+    drop(log);
+    let image = disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1));
+    let before = held(&disk);
+    leave();
+    for found in [image.clone().rebooted(), image.clone().copied()] {
+        let found = LyingDisk::from_image(&found);
+        let log = opened(&found);
+        assert_eq!(log.head().expect("a head"), 2 * EVENTS);
+        log.rebuild_index().expect("an index");
+        append(&log, EVENTS);
+        let condition = [Condition { items: &[Item { names: &[], tags: &["course:3"] }], after: 0 }];
+        let guards = Guards { conditions: &condition, ..Guards::default() };
+        let events = [NewEvent { name: "A", data: b"1", tags: &[] }];
+        let part = [Part { stream: "new", events: &events, expected: Some(0) }];
+        let refused = log.append_if(&part, &guards, b"", Patience::Wait);
+        assert!(matches!(refused, Err(Error::Condition { .. })), "{refused:?}");
+        let away = contents::read(&log);
+        assert!(
+            matches!(&away, Err(contents::Trouble::Refused(Error::Unavailable { file, .. })) if file.starts_with("log/")),
+            "{away:?}"
+        );
+        let verified = verify(&found.shared(), &mut |_, _| Ok(()));
+        assert!(matches!(verified, Err(Error::Unavailable { .. })), "{verified:?}");
+        assert_eq!(archived_on(&found, sealed), sealed);
+        reach(&disk);
+        let now = contents::read(&log).expect("readable");
+        assert_eq!(now.events[..before.events.len()], before.events);
+        leave();
+    }
+}
+
+#[test]
+fn an_earlier_version_finds_a_format_that_it_refuses() {
+    let disk = store();
+    let log = opened(&disk);
+    archive(&log).expect("room");
+    assert_eq!(format_of(&disk, 0), 4);
+    unarchive(&log.current()).expect("room");
+    assert_eq!(format_of(&disk, 0), 3);
+    log.current().decompress(false, &mut |_, _| Ok(())).expect("room");
+    assert_eq!(format_of(&disk, 0), 1);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_and_changes_nothing() {
+    let disk = store();
+    let log = opened(&disk);
+    let foretold = log.archive(ADDRESS, u64::MAX, true, &mut |_, _| Ok(())).expect("figures");
+    assert!(disk.shared().list("archive").expect("a list").is_empty());
+    assert_eq!((format_of(&disk, 0), log.archive_address().expect("none")), (1, None));
+    assert_eq!(log.archive(ADDRESS, u64::MAX, false, &mut |_, _| Ok(())).expect("room"), foretold);
+    let foretold = log.unarchive(false, true, &mut |_, _| Ok(())).expect("figures");
+    assert_eq!(format_of(&disk, 0), 4);
+    assert_eq!(log.unarchive(false, false, &mut |_, _| Ok(())).expect("room"), foretold);
+}
+
+#[test]
+fn files_stay_that_hold_an_event_above_the_position_and_all_behind_them() {
+    let disk = store();
+    let log = opened(&disk);
+    let sealed = log.stats().expect("numbers").segments - 1;
+    archive(&log).expect("room");
+    let files = log.archived().expect("files");
+    assert_eq!(files.len() as u64, sealed);
+    assert_eq!(files.iter().map(|file| file.events).sum::<u64>(), files[files.len() - 1].last_position);
+    for (file, next) in files.iter().zip(&files[1..]) {
+        assert_eq!(file.last_position + 1, next.first_position);
+    }
+    let last = files[1].last_position;
+    for (upto, expected) in [(last - 1, 1), (last, 2), (last + 1, 2)] {
+        unarchive(&log.current()).expect("room");
+        let kept = log.current().archive(ADDRESS, upto, false, &mut |_, _| Ok(())).expect("room");
+        assert_eq!(kept.segments, expected, "up to {upto}");
+    }
+    // The same of plain files.
+    let disk = store();
+    let kept = opened(&disk).archive(ADDRESS, last - 1, false, &mut |_, _| Ok(())).expect("room");
+    assert_eq!(kept.segments, 1);
+}
+
+#[test]
+fn a_backup_has_the_stubs_and_refers_to_the_same_archive() {
+    let disk = store();
+    let before = held(&disk);
+    let log = opened(&disk);
+    archive(&log).expect("room");
+    let to = LyingDisk::new();
+    leave();
+    log.current().backup(&to.shared(), "copy", &mut |_, _| Ok(())).expect("a backup, for which nothing is fetched");
+    reach(&disk);
+    let copy: Arc<dyn Disk> = Arc::new(Within::new(&to.shared(), "copy"));
+    assert_eq!(to.bytes("copy/log/00000000.seg"), disk.bytes("log/00000000.seg"));
+    let opened = Log::open(copy, options(Durability::Fsync)).expect("a store");
+    assert_eq!(contents::read(&opened).expect("readable"), before);
+}
+
+#[test]
+fn what_is_fetched_stays_within_its_bound_and_what_was_read_stays_readable() {
+    let disk = store();
+    archive(&opened(&disk)).expect("room");
+    let log = opened_with(&disk, SEGMENT_BYTES);
+    let page = log.load("s-1", 0, None, 100).expect("a page");
+    let mut current = Arc::clone(&log);
+    let mut renewed = 0;
+    for number in (0..13).cycle().take(60) {
+        let next = current.current();
+        renewed += u64::from(!Arc::ptr_eq(&next, &current));
+        current = next;
+        current.load(&format!("s-{number}"), 0, None, 100).expect("a page");
+    }
+    assert!(renewed > 2, "nothing was let go of");
+    assert!(page.events.iter().all(|event| event.data.starts_with(b"{\"n\":") || event.data == b"1"));
+}
+
+#[test]
+fn only_one_at_a_time_changes_where_log_files_are() {
+    let disk = store();
+    let (one, other) = (opened(&disk), opened(&disk));
+    let mut outcomes = Vec::new();
+    one.archive(ADDRESS, u64::MAX, false, &mut |_, _| {
+        outcomes.push((archive(&other), unarchive(&other)));
+        Ok(())
+    })
+    .expect("room");
+    for (archived, brought) in outcomes {
+        assert!(matches!(archived, Err(Error::Locked(_))), "{archived:?}");
+        assert!(matches!(brought, Err(Error::Locked(_))), "{brought:?}");
+    }
+    assert_eq!(archive(&other).expect("room"), 0);
+}
+
+#[test]
+fn an_archive_that_was_moved_is_taken_up_and_another_one_is_refused() {
+    let disk = store();
+    let before = held(&disk);
+    let log = opened(&disk);
+    archive(&log).expect("room");
+    let other = Arc::new(Within::new(&disk.shared(), "other"));
+    SHELF.set(Some(Arc::new(Folder::new(other))));
+    let refused = log.archive("test://other", u64::MAX, false, &mut |_, _| Ok(()));
+    assert!(matches!(&refused, Err(Error::Invalid(what)) if what.contains(ADDRESS)), "{refused:?}");
+    assert_eq!(log.archive_address().expect("an address").as_deref(), Some(ADDRESS));
+    disk.shared().rename("archive", "other").expect("moved");
+    assert_eq!(log.archive("test://other", u64::MAX, false, &mut |_, _| Ok(())).expect("there").segments, 0);
+    assert_eq!(log.archive_address().expect("an address").as_deref(), Some("test://other"));
+    assert_eq!(contents::read(&log.current()).expect("readable"), before);
+}
+
+#[test]
+fn objects_are_removed_when_asked_for_also_those_that_an_earlier_call_left() {
+    let disk = store();
+    let log = opened(&disk);
+    let sealed = archive(&log).expect("room");
+    let objects = |disk: &LyingDisk| {
+        let disk = disk.shared();
+        let folder = format!("archive/{}", disk.list("archive").expect("a list")[0]);
+        disk.list(&folder).expect("a list").iter().filter(|name| name.ends_with(".seg")).count() as u64
+    };
+    assert_eq!(objects(&disk), sealed);
+    unarchive(&log.current()).expect("room");
+    assert_eq!(objects(&disk), sealed, "a backup may need them");
+    let brought = log.current().unarchive(true, false, &mut |_, _| Ok(())).expect("room");
+    assert_eq!((brought.segments, objects(&disk)), (0, 0));
+}
+
+/// A shelf that counts, and does something at each reading.
+struct Watched<F> {
+    inner: Arc<dyn Shelf>,
+    reading: F,
+    far: bool,
+}
+
+impl<F> std::fmt::Debug for Watched<F> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Watched")
+    }
+}
+
+impl<F: Fn(usize) + Send + Sync> Shelf for Watched<F> {
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.inner.put(name, bytes)
+    }
+
+    fn read(&self, name: &str, at: u64, len: usize) -> io::Result<Vec<u8>> {
+        (self.reading)(len);
+        self.inner.read(name, at, len)
+    }
+
+    fn size(&self, name: &str) -> io::Result<Option<u64>> {
+        self.inner.size(name)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.inner.remove(name)
+    }
+
+    fn far(&self) -> bool {
+        self.far
+    }
+}
+
+fn watched(far: bool, reading: impl Fn(usize) + Send + Sync + 'static) {
+    let inner = SHELF.take().expect("a shelf");
+    SHELF.set(Some(Arc::new(Watched { inner, reading, far })));
+}
+
+#[test]
+fn one_stream_is_read_without_fetching_all_of_the_files_that_it_is_in() {
+    let disk = LyingDisk::new();
+    reach(&disk);
+    let log = opened(&disk);
+    for number in 0..EVENTS {
+        append(&log, number);
+        if number == EVENTS / 2 {
+            let events = [NewEvent { name: "Rare", data: b"7", tags: &[] }];
+            log.append(&[Part { stream: "rare", events: &events, expected: None }], b"", Patience::Wait).expect("room");
+        }
+    }
+    archive(&log).expect("room");
+    let archived: u64 = log.archived().expect("files").iter().map(|file| file.bytes).sum();
+    drop(log);
+    let bytes = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&bytes);
+    watched(true, move |len| {
+        counted.fetch_add(len as u64, Ordering::SeqCst);
+    });
+    let log = opened(&disk);
+    assert_eq!(log.streams(None, None, 100).expect("streams").streams.len(), 14);
+    assert_eq!(log.version("s-1").expect("a version"), 26);
+    let fetched = bytes.swap(0, Ordering::SeqCst);
+    assert!(fetched < archived / 2, "{fetched} of {archived} bytes");
+    drop(log);
+    let log = opened(&disk);
+    let page = log.load("rare", 0, None, 100).expect("a page");
+    assert_eq!(page.events[0].data, b"7");
+    let fetched = bytes.swap(0, Ordering::SeqCst);
+    assert!(fetched > 0 && fetched < archived / 8, "{fetched} of {archived} bytes");
+}
+
+/// Whoever needs the archive for a check under the writer's lock lets go of the lock, and comes back.
+#[test]
+fn nothing_is_fetched_with_a_lock_in_hand() {
+    let disk = LyingDisk::new();
+    reach(&disk);
+    let log = opened(&disk);
+    let events = [NewEvent { name: "A", data: b"1", tags: &[] }];
+    let keyed = |log: &Log, data: &[u8]| {
+        let guards = Guards { once: Some(Once { key: "k", since: i64::MIN }), ..Guards::default() };
+        let events = [NewEvent { name: "A", data, tags: &[] }];
+        log.append_if(&[Part { stream: "once", events: &events, expected: None }], &guards, b"", Patience::Wait)
+    };
+    keyed(&log, b"1").expect("the first");
+    log.save_snapshot("once", 1, b"state").expect("room");
+    for number in 0..EVENTS {
+        append(&log, number);
+    }
+    archive(&log).expect("room");
+    drop(log);
+    let log = opened(&disk);
+    let (other, calls) = (opened(&disk), Arc::new(AtomicU64::new(0)));
+    let counted = Arc::clone(&calls);
+    let events = events.map(|event| (event.name, event.data.to_vec()));
+    watched(false, move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        // This waits for the lock forever if the reader has it.
+        let [(name, data)] = &events;
+        let events = [NewEvent { name, data, tags: &[] }];
+        other
+            .append(&[Part { stream: "meanwhile", events: &events, expected: None }], b"", Patience::Wait)
+            .expect("room");
+    });
+    let repeated = keyed(&log, b"1");
+    assert!(matches!(repeated, Err(Error::Repeated { first: 1, last: 1 })), "{repeated:?}");
+    assert!(calls.swap(0, Ordering::SeqCst) > 0, "nothing was fetched");
+    drop(log);
+    let log = opened(&disk);
+    log.save_snapshot("once", 1, b"again").expect("room");
+    assert!(calls.load(Ordering::SeqCst) > 0, "nothing was fetched");
+}
+
+/// Damage in any part of a stub, or of an object, is an error; it is never taken for something else.
+#[test]
+fn damage_in_a_stub_or_an_object_is_reported_and_never_passed_over() {
+    let disk = store();
+    let before = held(&disk);
+    let log = opened(&disk);
+    archive(&log).expect("room");
+    let object = format!("archive/{}", log.archived().expect("files")[1].object);
+    drop(log);
+    let image = disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1));
+    for (file, step) in [(segment(1), 131), (object, 97)] {
+        for at in (0..disk.bytes(&file).len()).step_by(step) {
+            let damaged = LyingDisk::from_image(&image);
+            let was = damaged.bytes(&file)[at];
+            damaged.overwrite(&file, at as u64, &[was ^ 0x20]);
+            reach(&damaged);
+            match Log::open(damaged.shared(), options(Durability::Fsync)) {
+                Ok(log) => {
+                    contents::right_or_refused(&log, &before).unwrap_or_else(|what| panic!("{file}, {at}: {what}"));
+                    // The dictionary, the table and the names are read in the stub, the blocks in the object.
+                    let brought = unarchive(&log);
+                    assert!(brought.is_err() || contents::read(&log.current()).is_ok(), "{file}, {at}");
+                    if !file.starts_with("log/") {
+                        assert!(matches!(brought, Err(Error::Corrupt { .. })), "{file}, {at}: {brought:?}");
+                    }
+                }
+                Err(error) => assert!(matches!(error, Error::Corrupt { .. } | Error::Format(_)), "byte {at}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lost_object_is_missed_by_what_is_in_it_only() {
+    let disk = store();
+    let log = opened(&disk);
+    archive(&log).expect("room");
+    let file = log.archived().expect("files")[1].clone();
+    disk.shared().remove(&format!("archive/{}", file.object)).expect("an object");
+    let log = log.current();
+    let page = |after: u64, before: u64| {
+        let filter = act_fast_core::Filter { after, before: Some(before), ..Default::default() };
+        log.query(&filter)
+            .and_then(|mut query| query.next_page(&log, 1000).map(|page| page.map_or(0, |page| page.len())))
+    };
+    assert_eq!(page(0, file.first_position).expect("here") as u64, file.first_position - 1);
+    let missing = page(file.first_position - 1, file.last_position + 1);
+    assert!(
+        matches!(&missing, Err(Error::Unavailable { message, .. }) if message.contains(&file.object)),
+        "{missing:?}"
+    );
+    assert!(page(file.last_position, u64::MAX).expect("here") > 0);
+}
+
+fn images() -> usize {
+    env_number("ACT_FAST_IMAGES").map_or(200, |images| images as usize)
+}
+
+fn losses(rng: &mut Rng) -> Loss {
+    [Loss::Nothing, Loss::Everything, Loss::Chance(20), Loss::Chance(50), Loss::Chance(90)][rng.below(5)]
+}
+
+#[test]
+fn a_power_cut_or_a_kill_leaves_the_same_store_which_is_archived_further() {
+    let mut rng = Rng::new(rng::seed("archive"));
+    let disk = store();
+    let before = held(&disk);
+    for bringing in [false, true] {
+        reach(&disk);
+        let log = opened(&disk);
+        disk.record();
+        let work = |log: &Log| {
+            if bringing {
+                log.unarchive(true, false, &mut |_, _| Ok(())).map(|kept| kept.segments)
+            } else {
+                archive(log)
+            }
+        };
+        let changed = work(&log).expect("room");
+        let checkpoints = disk.checkpoints();
+        let mut counts = std::collections::BTreeSet::new();
+        for number in 0..images() {
+            let checkpoint = &checkpoints[rng.below(checkpoints.len())];
+            let found = if number % 2 == 0 {
+                checkpoint.killed()
+            } else {
+                LyingDisk::from_image(&checkpoint.image(losses(&mut rng), &mut rng).rebooted())
+            };
+            let archived = archived_on(&found, changed);
+            counts.insert(archived);
+            assert_eq!(held(&found), before, "after {}", checkpoint.after);
+            let names = found.shared().list("log").expect("a list");
+            assert!(names.iter().all(|name| name.ends_with(".seg")), "{names:?}");
+            if number % 10 == 0 {
+                let log = opened(&found);
+                assert_eq!(work(&log).expect("room"), if bringing { archived } else { changed - archived });
+                drop(log);
+                assert_eq!(held(&found), before);
+            }
+        }
+        assert_eq!(counts.len() as u64, changed + 1, "no image is from between some of the files");
+    }
+}
+
+#[test]
+fn whatever_call_fails_the_store_is_whole_and_the_next_attempt_goes_through() {
+    let before = held(&store());
+    for error in [5, 28] {
+        for bringing in [false, true] {
+            let mut number = 1;
+            loop {
+                let disk = store();
+                if bringing {
+                    archive(&opened(&disk)).expect("room");
+                }
+                let log = opened(&disk);
+                let calls = Arc::new(AtomicU64::new(0));
+                let counted = Arc::clone(&calls);
+                disk.intercept(move |call, _| {
+                    if call != Call::Len && counted.fetch_add(1, Ordering::SeqCst) + 1 == number {
+                        return Verdict::Fail(io::Error::from_raw_os_error(error));
+                    }
+                    Verdict::Go
+                });
+                let _ = if bringing { unarchive(&log) } else { archive(&log) };
+                disk.repair();
+                let reached = calls.load(Ordering::SeqCst) >= number;
+                assert_eq!(contents::read(&log.current()).expect("readable"), before, "call {number}");
+                drop(log);
+                let log = opened(&disk);
+                if bringing { unarchive(&log) } else { archive(&log) }.expect("room");
+                drop(log);
+                assert_eq!(held(&disk), before, "call {number}");
+                if !reached {
+                    break;
+                }
+                number += 5;
+            }
+            assert!(number > 30, "only {number} calls");
+        }
+    }
+}

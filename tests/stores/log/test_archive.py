@@ -1,0 +1,423 @@
+"""Archiving the older part of a log: everything reads it as before, whatever happens on the way."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from act_fast import (
+    Act,
+    ArchiveUnavailableError,
+    AsyncAct,
+    Committed,
+    Condition,
+    ConditionError,
+    Event,
+    LogStore,
+    Query,
+    State,
+    StoreCorruptError,
+    StoreLockedError,
+    ValidationError,
+    reducer,
+)
+from act_fast.stores.values import Archived
+from tests.support.moto import MotoServer, moto_server
+from tests.support.servers import Unavailable, unavailable
+
+SEGMENT_BYTES = 16 << 10
+NUMBERS = count()
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(0, 3), st.integers(1, 30)),
+        st.tuples(st.sampled_from(["archive", "seal", "unarchive", "reopen", "rebuild", "load", "query", "verify"])),
+        st.tuples(st.just("keep"), st.integers(0, 60)),
+    ),
+    min_size=5,
+    max_size=25,
+)
+
+
+def filled(path: Path, events: int = 400) -> dict[str, list[bytes]]:
+    """A store with several log files, and what is in each of its streams."""
+    streams: dict[str, list[bytes]] = {}
+    with LogStore(path, durability="os", segment_bytes=SEGMENT_BYTES) as store:
+        for number in range(events):
+            append(store, streams, number % 5, number)
+    return streams
+
+
+def append(store: LogStore, streams: dict[str, list[bytes]], stream: int, number: int) -> None:
+    data = b'{"number":%d,"pad":"%s"}' % (number, b"pad" * 60)
+    store.append(f"s-{stream}", [("Happened", data)])
+    streams.setdefault(f"s-{stream}", []).append(data)
+
+
+def read(store: LogStore) -> dict[str, list[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    for event in store.query():
+        found.setdefault(event.stream, []).append(bytes(event.data))
+    for stream, expected in found.items():
+        assert [bytes(event.data) for event in store.load(stream)] == expected
+    return found
+
+
+def objects(cold: Path) -> list[Path]:
+    return sorted(cold.glob("*/*.seg"))
+
+
+@given(STEPS)
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_store_that_is_archived_and_not_by_turns_holds_what_a_plain_one_would(
+    tmp_path_factory: pytest.TempPathFactory, steps
+) -> None:
+    path = tmp_path_factory.mktemp("archived")
+    model: dict[str, list[bytes]] = {}
+    store = LogStore(path / "s.act", durability="os", segment_bytes=SEGMENT_BYTES)
+    for step in steps:
+        match step:
+            case ("append", stream, events):
+                for number in range(events):
+                    append(store, model, stream, number)
+            case ("archive",):
+                store.archive(path / "cold")
+            case ("keep", events):
+                store.archive(path / "cold", keep=events)
+            case ("seal",):
+                store.compress(seal=True)
+            case ("unarchive",):
+                store.unarchive(remove=True)
+                assert (store.stats().archived, objects(path / "cold")) == (0, [])
+            case ("reopen",):
+                store.close()
+                store = LogStore(path / "s.act", durability="os")
+            case ("rebuild",):
+                store._log.rebuild_index()
+            case ("load",):
+                for name in model:
+                    assert [bytes(event.data) for event in store.load(name)] == model[name]
+            case ("verify",):
+                assert store.verify().healthy
+            case _:
+                assert read(store) == model
+    assert read(store) == model
+    assert store.verify().healthy
+    store.close()
+
+
+def test_the_figures_are_those_of_the_files_and_the_manifest_lists_them(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act")
+
+    def taken() -> int:
+        return sum(file.stat().st_size for file in (tmp_path / "s.act/log").iterdir())
+
+    with LogStore(tmp_path / "s.act") as store:
+        before, size = taken(), store.stats().bytes
+        foretold = store.archive(tmp_path / "cold", dry_run=True)
+        assert (taken(), store.stats().archived, (tmp_path / "cold").exists()) == (before, 0, False)
+        done = store.archive(tmp_path / "cold")
+        assert done == foretold
+        assert done.bytes_before - done.bytes_after == before - taken() == size - store.stats().bytes
+        assert store.stats().archived == done.segments > 3
+        assert store.archive(tmp_path / "cold") == Archived(str(tmp_path / "cold"), 0, 0, 0)
+        manifest = json.loads(next((tmp_path / "cold").glob("*/manifest.json")).read_bytes())
+        assert (manifest["format"], manifest["store"]) == (1, store._log.store_id)
+        assert [file["number"] for file in manifest["files"]] == list(range(done.segments))
+        assert manifest["files"][0]["first_position"] == 1
+        assert [tmp_path / "cold" / file["object"] for file in manifest["files"]] == objects(tmp_path / "cold")
+        assert [file["bytes"] for file in manifest["files"]] == [
+            path.stat().st_size for path in objects(tmp_path / "cold")
+        ]
+        events = sum(file["events"] for file in manifest["files"])
+        assert events == manifest["files"][-1]["last_position"]
+
+
+def test_an_object_copied_back_under_the_name_of_its_stub_is_the_file(tmp_path: Path) -> None:
+    streams = filled(tmp_path / "s.act")
+    with LogStore(tmp_path / "s.act") as store:
+        archived = store.archive(tmp_path / "cold").segments
+    for number, path in enumerate(objects(tmp_path / "cold")):
+        path.replace(tmp_path / f"s.act/log/{number:08}.seg")
+    with LogStore(tmp_path / "s.act") as store:
+        assert (store.stats().archived, store.stats().compressed) == (0, archived)
+        assert read(store) == streams
+
+
+def test_only_what_is_old_enough_and_not_to_be_kept_is_archived(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act")
+    with LogStore(tmp_path / "s.act") as store:
+        assert store.archive(tmp_path / "cold", older_than=timedelta(hours=1)).segments == 0
+        assert store.archive(tmp_path / "cold", keep=store.head).segments == 0
+        some = store.archive(tmp_path / "cold", keep=200).segments
+        assert 0 < some < store.stats().segments - 1
+        assert store._log.archived()[1][-1][5] <= store.head - 200
+        assert store.archive(tmp_path / "cold", older_than=timedelta(0)).segments > 0
+        with pytest.raises(ValidationError, match="older_than must be a timedelta"):
+            store.archive(tmp_path / "cold", older_than=3)  # type: ignore[arg-type]
+        with pytest.raises(ValidationError, match="keep must not be negative"):
+            store.archive(tmp_path / "cold", keep=-1)
+        with pytest.raises(ValidationError, match="within the store itself"):
+            store.archive(tmp_path / "s.act" / "cold")
+
+
+def test_without_its_archive_a_store_is_written_to_and_what_is_here_is_read(tmp_path: Path) -> None:
+    streams = filled(tmp_path / "s.act")
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        store.archive(tmp_path / "cold", keep=100)
+        last = store._log.archived()[1][-1][5]
+    (tmp_path / "cold").rename(tmp_path / "away")
+    (tmp_path / "s.act/control").unlink()  # as after a power cut: all is recovered from the log
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        assert store.head == 400
+        assert len(list(store.query(after=last))) == 400 - last
+        append(store, streams, 7, 7)
+        assert len(list(store.load("s-7"))) == 1
+        with pytest.raises(ConditionError):
+            store.append("s-8", [("A", b"1")], condition=Condition(Query.of(names=["Happened"]), after=0))
+        for reading in (lambda: list(store.load("s-1")), lambda: list(store.query()), store.verify):
+            with pytest.raises(ArchiveUnavailableError, match="archive the store to its new address") as raised:
+                reading()
+            assert raised.value.file == "log/00000000.seg"
+            assert raised.value.address == str(tmp_path / "cold")
+        with pytest.raises(ArchiveUnavailableError):
+            store.unarchive()
+        (tmp_path / "away").rename(tmp_path / "cold")
+        assert read(store) == streams
+    (tmp_path / "cold").rename(tmp_path / "away")
+    with LogStore(tmp_path / "s.act", durability="os", archive=tmp_path / "away") as store:
+        assert read(store) == streams
+        with pytest.raises(ValidationError, match="was opened with its archive at"):
+            store.archive(tmp_path / "other")
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        with pytest.raises(ValidationError, match="archive to the same place"):
+            store.archive(tmp_path / "other")
+        store.archive(tmp_path / "away", keep=400)
+        assert read(store) == streams
+
+
+def test_a_lost_object_and_a_damaged_one_are_told_apart(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act")
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        store.archive(tmp_path / "cold")
+    lost, damaged = objects(tmp_path / "cold")[1:3]
+    lost.unlink()
+    content = bytearray(damaged.read_bytes())
+    content[-100] ^= 1
+    damaged.write_bytes(content)
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        files = store._log.archived()[1]
+        with pytest.raises(ArchiveUnavailableError, match=lost.name):
+            list(store.query(after=files[1][4] - 1, before=files[1][5] + 1))
+        with pytest.raises(StoreCorruptError, match=damaged.name):
+            list(store.query(after=files[2][4] - 1, before=files[2][5] + 1))
+        with pytest.raises(StoreCorruptError, match=damaged.name):
+            store.unarchive()
+        damaged.write_bytes(content[:500])
+        with pytest.raises(StoreCorruptError, match="shorter than what was put there"):
+            store.unarchive()
+
+
+def test_two_programs_do_not_archive_at_once(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act")
+    with LogStore(tmp_path / "s.act", durability="os") as one, LogStore(tmp_path / "s.act", durability="os") as other:
+
+        def progress(done: int, total: int) -> None:
+            if done == 0:
+                with pytest.raises(StoreLockedError, match="wait until that is done"):
+                    other.archive(tmp_path / "cold")
+
+        assert one.archive(tmp_path / "cold", progress=progress).segments > 3
+        assert other.unarchive().segments > 3
+
+
+def test_an_error_of_the_progress_ends_the_work_which_the_next_call_goes_on_with(tmp_path: Path) -> None:
+    streams = filled(tmp_path / "s.act")
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+
+        def progress(done: int, total: int) -> None:
+            if done >= 2 * SEGMENT_BYTES:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            store.archive(tmp_path / "cold", progress=progress)
+        assert store.stats().archived == 2
+        assert store.archive(tmp_path / "cold").segments == store.stats().archived - 2
+        assert read(store) == streams
+
+
+def test_a_program_that_is_killed_leaves_a_whole_store(tmp_path: Path) -> None:
+    streams = filled(tmp_path / "s.act", 1500)
+    seed = int(os.environ.get("ACT_FAST_SEED", "0")) or random.randrange(1 << 30)
+    print("seed", seed)
+    rng = random.Random(seed)
+    program = (
+        "import sys\nfrom act_fast import LogStore\nstore = LogStore(sys.argv[1], durability='os')\nprint(flush=True)\n"
+        "while True: store.archive(sys.argv[2]), store.unarchive(remove=True)"
+    )
+    for _ in range(5):
+        command = [sys.executable, "-c", program, tmp_path / "s.act", tmp_path / "cold"]
+        running = subprocess.Popen(command, stdout=subprocess.PIPE)
+        assert running.stdout is not None
+        running.stdout.readline()
+        time.sleep(rng.random() / 5)
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+        running.stdout.close()
+        with LogStore(tmp_path / "s.act", durability="os") as store:
+            assert read(store) == streams
+            assert store.verify().healthy
+
+
+def test_what_would_leave_what_it_removes_in_the_archive_is_refused(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act")
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        store.archive(tmp_path / "cold")
+        with pytest.raises(ValidationError, match="unarchive --remove"):
+            store.redact([5], drop=True, reason="a mistake")
+        store.unarchive(remove=True)
+        store.redact([5], drop=True, reason="a mistake")
+        assert store.verify().healthy
+
+
+def test_only_a_log_that_may_be_written_to_is_archived(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act", 10)
+    with (
+        LogStore(tmp_path / "s.act", read_only=True) as store,
+        pytest.raises(ValidationError, match="reading only"),
+    ):
+        store.archive(tmp_path / "cold")
+
+
+class Added(Event):
+    amount: int
+
+
+class Sum(State):
+    value: int = 0
+
+    @reducer
+    def added(self, event: Added) -> None:
+        self.value += event.amount
+
+
+def test_apps_fold_replay_ask_and_react_over_archived_files(tmp_path: Path) -> None:
+    with (
+        LogStore(tmp_path / "s.act", durability="os", segment_bytes=SEGMENT_BYTES) as store,
+        Act(store, Sum) as app,
+    ):
+        for number in range(600):
+            store.append(f"sum-{number % 7}", [Added(number)])
+        before = app.load(Sum, "sum-3").state.value
+        assert app.archive(tmp_path / "cold").segments > 1
+        seen: list[int] = []
+
+        @app.on(Added)
+        def see(event: Committed[Added]) -> None:
+            seen.append(event.data.amount)
+
+        app.settle()
+        assert len(seen) == 600
+        assert app.load(Sum, "sum-3", at=store.head).state.value == before
+        assert app.sql("SELECT sum(amount) FROM added").fetchall() == [(sum(range(600)),)]
+        assert app.export(tmp_path / "all.jsonl").rows == 600
+        assert sum(found.state.value for _, found in app.replay(Sum)) == sum(range(600))
+        app.backup(tmp_path / "copy.act")
+        assert app.unarchive().segments > 1
+    with LogStore(tmp_path / "copy.act", durability="os") as copy:
+        assert copy.stats().archived > 1
+        assert len(list(copy.query())) == 600
+
+
+async def test_async_apps_archive_as_well(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act")
+    async with AsyncAct(tmp_path / "s.act", Sum) as app:
+        done = await app.archive(tmp_path / "cold", keep=10)
+        assert done.segments == (await app.unarchive()).segments > 3
+
+
+@pytest.fixture(scope="module")
+def _moto() -> Iterator[MotoServer | Unavailable]:
+    try:
+        with moto_server() as server:
+            yield server
+    except Unavailable as reason:
+        yield reason
+
+
+@pytest.fixture
+def moto(_moto: MotoServer | Unavailable) -> MotoServer:
+    if isinstance(_moto, Unavailable):
+        unavailable(_moto)
+    return _moto
+
+
+class TestInObjectStorage:
+    """The same in a bucket, which Python reaches."""
+
+    @pytest.fixture
+    def where(self, moto: MotoServer) -> str:
+        bucket = f"archive-{next(NUMBERS)}"
+        moto.make_bucket(bucket)
+        return f"s3://key:secret@{bucket}/bank?endpoint=http://127.0.0.1:{moto.port}&region=us-east-1"
+
+    def test_everything_reads_as_before(self, tmp_path: Path, where: str) -> None:
+        streams = filled(tmp_path / "s.act")
+        with LogStore(tmp_path / "s.act", durability="os") as store:
+            archived = store.archive(where)
+            assert archived.segments > 3
+            assert "secret" not in archived.to
+            assert "secret" not in (tmp_path / "s.act/archive.json").read_text()
+        with LogStore(tmp_path / "s.act", durability="os", archive=where) as store:
+            assert read(store) == streams
+            assert store.verify().healthy
+        with LogStore(tmp_path / "s.act", durability="os") as store:
+            assert store.unarchive(remove=True).segments == archived.segments
+            assert read(store) == streams
+
+    def test_threads_read_and_write_while_blocks_are_fetched(self, tmp_path: Path, where: str) -> None:
+        streams = filled(tmp_path / "s.act")
+        expected = {name: list(data) for name, data in streams.items()}
+        with LogStore(tmp_path / "s.act", durability="os") as store:
+            store.append("once", [("A", b"1")], key="k")
+            store.archive(where)
+        with LogStore(tmp_path / "s.act", durability="os", archive=where) as store:
+            wrong: list[object] = []
+
+            def work(number: int) -> None:
+                try:
+                    for name, data in expected.items():
+                        assert [bytes(event.data) for event in store.load(name)] == data
+                        store.append(f"new-{number}", [("A", b"1")])
+                        store.append("once", [("A", b"1")], key="k")
+                except BaseException as error:
+                    wrong.append(error)
+
+            threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            assert wrong == []
+
+    def test_storage_that_is_not_there_is_an_error_that_says_where(self, tmp_path: Path, where: str) -> None:
+        filled(tmp_path / "s.act")
+        with LogStore(tmp_path / "s.act", durability="os") as store:
+            nowhere = where.replace("://key:secret@archive", "://key:secret@nowhere")
+            with pytest.raises(ArchiveUnavailableError, match="bucket that is not there"):
+                store.archive(nowhere)
+            with pytest.raises(ValidationError, match="give the path of a folder"):
+                store.archive("ftp://host/bank")
+            assert store.stats().archived == 0
