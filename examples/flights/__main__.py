@@ -17,6 +17,7 @@ from act_fast import Act, Durability, LogStore, Store
 from examples.flights.aircraft import Aircraft
 from examples.flights.answers import draw_hours, fleet_then_and_now, hours, origins, places
 from examples.flights.append import append_rest
+from examples.flights.attic import keep_elsewhere, read_back
 from examples.flights.hangars import Hangar, book_repairs
 from examples.flights.look import Folded, as_of, fold_all, most_delayed
 from examples.flights.source import Happening, history, read_rows
@@ -24,6 +25,7 @@ from examples.flights.statistics import LANE, declare_reactions, statistics_at
 from examples.flights.summary import (
     Timing,
     airports_table,
+    archive_table,
     carriers_table,
     delays_table,
     fleet_table,
@@ -69,6 +71,9 @@ def main(argv: Sequence[str] | None = None) -> None:
             console.print(travel_table(stream, FIRST_OF_JULY, then, aircraft), "", sep="\n")
         _ask(app, console)
         _draw(app, Path(f"{arguments.beside}.svg"), console)
+        if (archived := keep_elsewhere(app, f"{arguments.beside}.archive")) and isinstance(store, LogStore):
+            read = read_back(app, worst[0])
+            console.print("", archive_table(archived, store.stats().archived, worst[0].stream, read), sep="\n")
         console.print("\nSee for yourself:")
         where = quote(getattr(store, "path", arguments.store))
         console.print(f".venv/bin/act-fast events {where} --stream {worst[0].stream}")

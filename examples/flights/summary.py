@@ -8,7 +8,7 @@ from typing import NamedTuple
 from rich import box
 from rich.table import Table
 
-from act_fast import Store
+from act_fast import Archived, Store
 from examples.flights.aircraft import Aircraft
 from examples.flights.answers import Fleet, Origin, Place
 from examples.flights.hangars import Booking
@@ -18,6 +18,7 @@ from examples.flights.statistics import Airport, Carrier
 __all__ = [
     "Timing",
     "airports_table",
+    "archive_table",
     "carriers_table",
     "delays_table",
     "fleet_table",
@@ -132,6 +133,17 @@ def repairs_table(bookings: Iterable[Booking]) -> Table:
         table.add_column(title)
     for booking in bookings:
         table.add_row(booking.stream, booking.airport, booking.outcome)
+    return table
+
+
+def archive_table(archived: Archived, files: int, stream: str, read: Aircraft) -> Table:
+    """What was moved elsewhere, and what is read through from there."""
+    table = _table("The log, kept elsewhere", show_header=False)
+    table.add_row("log files archived", f"{files:,}")
+    if archived.segments:
+        table.add_row("took here", f"{archived.bytes_before / 1e6:,.1f} MB")
+        table.add_row("take here now", f"{archived.bytes_after / 1e6:,.1f} MB")
+    table.add_row(f"{stream}, read from there", f"{read.arrivals:,} arrivals, {read.miles:,} miles")
     return table
 
 

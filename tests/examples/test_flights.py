@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 import msgspec
 import pytest
 
-from act_fast import Act, LogStore
+from act_fast import Act, ArchiveUnavailableError, LogStore
 from examples.flights.__main__ import main
 from examples.flights.aircraft import Aircraft, FlightArrived, FlightDeparted, FlightDiverted
 from examples.flights.answers import fleet_then_and_now, hours, origins, places
 from examples.flights.append import FLIGHT_EVENTS
+from examples.flights.attic import read_back
 from examples.flights.hangars import PLACES, Hangar, book_repairs
 from examples.flights.look import as_of, fold_all, most_delayed
 from examples.flights.source import history, read_rows
@@ -229,6 +230,23 @@ def test_what_sql_says_of_the_past_is_what_had_happened_by_then(rows, filled: Pa
         miles = sum(each for _, each in by_then)
         assert fleet == (len({stream for stream, _ in by_then}), len(by_then), miles)
     assert 0 < fleets[0].arrivals < fleets[1].arrivals
+
+
+def test_the_log_is_elsewhere_and_is_read_through(flights: Path, filled: Path, tmp_path: Path) -> None:
+    archive = Path(f"{filled}.archive")
+    with Act(LogStore(filled), Aircraft) as app:
+        assert isinstance(app.store, LogStore)
+        assert app.store.stats().archived == app.store.stats().segments - 1 > 0
+        before = sum(file.stat().st_size for file in (filled / "log").iterdir())
+        assert before < sum(file.stat().st_size for file in archive.rglob("*"))
+        worst = most_delayed(fold_all(app, lambda *_: None))
+        assert [read_back(app, each) for each in worst] == [each.state for each in worst]
+        assert app.store.verify().healthy
+        app.store.close()
+    archive.rename(tmp_path / "away")
+    with LogStore(filled) as store, pytest.raises(ArchiveUnavailableError, match="is not there"):
+        list(store.query())
+    (tmp_path / "away").rename(archive)
 
 
 def test_the_picture_of_the_day_is_drawn(filled: Path) -> None:
