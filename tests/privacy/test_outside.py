@@ -81,6 +81,22 @@ def test_a_search_finds_what_is_there(app: Act, tmp_path: Path) -> None:
     assert any("gone, which is not there" in each for each in report.unreachable)
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["compressed", "archived"])
+def test_a_search_looks_into_compressed_and_archived_log_files(app: Act, tmp_path: Path, elsewhere: bool) -> None:
+    store = app.store
+    assert isinstance(store, LogStore)
+    at = store.append("notes", [("Noted", b'{"text":"to: ada@example.org"}')]).last_position
+    app.compress(seal=True)
+    store.backup(tmp_path / "backup.act")
+    if elsewhere:
+        app.archive(tmp_path / "cold")
+    report = app.forget("u-1", reason="asked", also=[tmp_path / "backup.act"])
+    assert report.plaintext == (f"event {at}",)
+    assert not report.clean
+    assert any("backup.act" in each and "is compressed" in each for each in report.unreachable)
+    assert any("snapshots in compressed log files" in each for each in report.unreachable)
+
+
 def test_a_restored_backup_stays_forgotten(app: Act, keys: FileKeyStore, tmp_path: Path) -> None:
     app.store.backup(tmp_path / "backup.act")  # type: ignore[attr-defined]
     app.forget("u-1", reason="asked")

@@ -10,11 +10,15 @@ from typing import Any, Final
 import msgspec
 
 from act_fast._checks.extras import has
+from act_fast.errors import ArchiveUnavailableError
 from act_fast.stores.port import Store
 
 __all__ = ["Search"]
 
 _FOUND_MAX: Final = 100
+_LOG_FILE: Final = b"ACTFLOG\0"
+_COMPRESSED: Final = (b"\3\0\0\0", b"\4\0\0\0")
+"""The formats of log files, behind their first bytes, whose events are compressed or elsewhere: see docs/format.md."""
 
 
 class Search:
@@ -39,12 +43,16 @@ class Search:
         self.parts = 0
         self.found: list[str] = []
         self.unreachable: list[str] = []
+        self._compressed: list[Path] = []
 
     def store(self, store: Store) -> None:
         """Search a store: its files where it has some here, and what it holds anywhere else."""
         path = getattr(store, "path", None)
         if isinstance(path, str) and os.path.isdir(path):
-            self.path(Path(path))
+            self._tree(Path(path))
+            if self._compressed:
+                self._compressed.clear()
+                self._answered(store)
             return
         self._held(store)
         if path != "memory:":
@@ -52,6 +60,13 @@ class Search:
 
     def path(self, path: Path) -> None:
         """Search a file, or all files in a directory."""
+        self._tree(path)
+        self.unreachable += [
+            f"{each}, which is compressed: decompress a copy, and search that" for each in self._compressed
+        ]
+        self._compressed.clear()
+
+    def _tree(self, path: Path) -> None:
         if path.is_dir():
             for each in sorted(path.rglob("*")):
                 if each.is_file():
@@ -71,6 +86,8 @@ class Search:
                 self._note(str(path))
             elif self._texts and path.suffix == ".parquet":
                 self._parquet(path)
+            elif self._texts and _is_compressed(path):
+                self._compressed.append(path)
         except OSError as error:
             self.unreachable.append(f"{path}: {error.strerror}")
 
@@ -94,11 +111,20 @@ class Search:
         except duckdb.Error as error:
             self.unreachable.append(f"{path}: {type(error).__name__}")
 
+    def _answered(self, store: Store) -> None:
+        """What a store answers, where its files do not show it."""
+        try:
+            self._held(store)
+            self.unreachable.append("snapshots in compressed log files that newer ones have replaced")
+        except ArchiveUnavailableError as error:
+            self.unreachable.append(str(error))
+
     def _held(self, store: Store) -> None:
         """The events and the snapshots that a store has."""
         for event in store.query():
             self.bytes += len(event.data)
-            if self._in_bytes(event.data) or self._in_bytes(event.stream.encode()):
+            beside = f"{event.stream}\n{event.meta!r}".encode()
+            if self._in_bytes(event.data) or self._in_bytes(beside):
                 self._note(f"event {event.position}")
         for stream in store.streams():
             snapshot = store.latest_snapshot(stream.stream)
@@ -111,6 +137,12 @@ class Search:
     def _note(self, place: str) -> None:
         if len(self.found) < _FOUND_MAX:
             self.found.append(place)
+
+
+def _is_compressed(path: Path) -> bool:
+    """Whether a file is one of a log whose events are compressed, or elsewhere."""
+    with path.open("rb") as file:
+        return file.read(8) == _LOG_FILE and file.read(4) in _COMPRESSED
 
 
 def _forms(text: str) -> Iterator[bytes]:
