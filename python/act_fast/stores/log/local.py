@@ -5,7 +5,6 @@ import weakref
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from itertools import chain, takewhile
-from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, Unpack
 
@@ -19,7 +18,6 @@ from act_fast.stores.capabilities import Clock, ColumnReader, LogMark, cut
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.log.from_core import store_stats, verify_report
 from act_fast.stores.log.notifications import News
-from act_fast.stores.log.shelf import archive_address
 from act_fast.stores.pages import page_size, pages, pages_found
 from act_fast.stores.rows import each_committed, stream_info
 from act_fast.stores.values import (
@@ -268,6 +266,8 @@ class LocalLog:
             StoreLockedError: another program is doing this.
             ValidationError: the store was opened for reading only, or is a replica, or its archive is elsewhere.
         """
+        from act_fast.stores.log.shelf import archive_address, check_outside
+
         upto = self.head - arguments.count("keep", keep)
         if older_than is not None:
             if not isinstance(older_than, timedelta):
@@ -275,8 +275,7 @@ class LocalLog:
             age_us = older_than // timedelta(microseconds=1)
             upto = min(upto, self._log.position_before(self._log.now_us() - age_us))
         address = archive_address(to)
-        if not self.path.startswith("memory:") and Path(address).is_relative_to(Path(self.path).resolve()):
-            raise ValidationError(f"{address} is within the store itself; choose a place outside, best on another disk")
+        check_outside(address, self.path)
         done = self._log.archive(address, max(upto, 0), arguments.flag("dry_run", dry_run), progress)
         return Archived(address, *done)
 

@@ -20,7 +20,6 @@ from act_fast.stores.given import Guards, cause_of, conditions_in, guards_of, pa
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.log.moved import check_not_moved
 from act_fast.stores.log.reactions import LogReactions
-from act_fast.stores.log.shelf import archive_address
 from act_fast.stores.once import Keeping, Repeated, append_once
 from act_fast.stores.reaction_port import ReactionPort
 from act_fast.stores.values import (
@@ -96,7 +95,7 @@ class LogStore(LocalLog):
             arguments.count("payload_max_bytes", payload_max_bytes),
             arguments.flag("read_only", read_only),
             arguments.flag("create", create),
-            None if archive is None else archive_address(archive),
+            _address(archive),
         )
         self._begin(log)
         self._keeping = keeping
@@ -479,3 +478,12 @@ def _encoded(events: Sequence[NewEvent]) -> Sequence[EventPair]:
     if type(events[0]) is tuple:
         return events  # type: ignore[return-value]
     return [encode(event) for event in events]  # type: ignore[arg-type]
+
+
+def _address(archive: str | os.PathLike[str] | None) -> str | None:
+    """Where an archive is, as the core takes it."""
+    if archive is None:
+        return None
+    from act_fast.stores.log.shelf import archive_address
+
+    return archive_address(archive)
