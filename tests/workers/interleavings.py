@@ -184,7 +184,7 @@ def orders(
     played = 0
     while waiting and played < most:
         prefix = waiting.pop()
-        done = run(lambda step, able, prefix=prefix: prefix[step] if step < len(prefix) else 0)  # type: ignore[misc]
+        done = run(lambda step, able, prefix=prefix: _chosen(prefix, step, able))  # type: ignore[misc]
         played += 1
         yield done
         if sum(1 for chosen in prefix if chosen) < turns:
@@ -195,3 +195,8 @@ def orders(
     dice = random.Random(seed)
     for _ in range(played // 2):
         yield run(lambda step, able: dice.randrange(able) if dice.random() < 0.3 else 0)
+
+
+def _chosen(prefix: list[int], step: int, able: int) -> int:
+    """Which goes on at a step. Real time may let fewer go on than in the run that the prefix is from: then the last."""
+    return min(prefix[step], able - 1) if step < len(prefix) else 0

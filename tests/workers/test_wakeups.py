@@ -43,9 +43,11 @@ def explore(
             pointed(app, schedule, patch)
             holds = act(app, heard, schedule)
             schedule.begin(lambda: app.run(concurrency=concurrency), "worker")
-            schedule.play()
-            as_it_is = (holds(), heard.places, schedule.steps)
-            schedule.let_go()
+            try:
+                schedule.play()
+                as_it_is = (holds(), heard.places, schedule.steps)
+            finally:
+                schedule.let_go()
             while not schedule.ended("worker"):
                 app.stop()
                 threading.Event().wait(0.001)
