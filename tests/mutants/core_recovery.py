@@ -235,8 +235,8 @@ RECOVERY: Final = (
     Mutation(
         "surplus-of-a-snapshot",
         "rust/core/src/log/record.rs",
-        "bytes.get(held..self.head.len).is_some_and(is_padding)",
-        "bytes.get(held..self.head.len).is_some()",
+        "bytes.get(self.contents().end..self.head.len).is_some_and(is_padding)",
+        "bytes.get(self.contents().end..self.head.len).is_some()",
         (cargo("lib", "log::scan::tests::a_record_with_a_sound_checksum_that_holds_more_than_its_kind_ends_the_walk"),),
     ),
     Mutation(
