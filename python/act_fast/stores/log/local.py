@@ -190,10 +190,7 @@ class LocalLog:
             OutcomeUnknownError: the copy is there and complete, but may not survive a power cut.
         """
         target = arguments.directory(path)
-        from pathlib import Path
-
-        if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.path)):
-            raise ValidationError(f"{target} is within the store itself; choose a place outside, best on another disk")
+        _check_outside(target, self.path)
         return Backup(target, *self._log.backup(target, progress))
 
     def compress(self, *, seal: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Compressed:
@@ -266,7 +263,7 @@ class LocalLog:
             StoreLockedError: another program is doing this.
             ValidationError: the store was opened for reading only, or is a replica, or its archive is elsewhere.
         """
-        from act_fast.stores.log.shelf import archive_address, check_outside
+        from act_fast.stores.log.shelf import archive_address
 
         upto = self.head - arguments.count("keep", keep)
         if older_than is not None:
@@ -275,7 +272,8 @@ class LocalLog:
             age_us = older_than // timedelta(microseconds=1)
             upto = min(upto, self._log.position_before(self._log.now_us() - age_us))
         address = archive_address(to)
-        check_outside(address, self.path)
+        if "://" not in address:
+            _check_outside(address, self.path)
         done = self._log.archive(address, max(upto, 0), arguments.flag("dry_run", dry_run), progress)
         return Archived(address, *done)
 
@@ -406,3 +404,11 @@ class LocalLog:
         self._log = log
         self._news = News(log)
         weakref.finalize(self, self._news.abandon).atexit = False
+
+
+def _check_outside(target: str, store: str) -> None:
+    """Refuse a copy or an archive that would be within its store's own folder."""
+    from pathlib import Path
+
+    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(store)):
+        raise ValidationError(f"{target} is within the store itself; choose a place outside, best on another disk")

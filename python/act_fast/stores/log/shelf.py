@@ -2,7 +2,6 @@
 
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlencode
 
@@ -11,7 +10,7 @@ from act_fast._checks.extras import missing
 from act_fast.errors import ValidationError
 from act_fast.stores.ordered.address import Parts, parts_of
 
-__all__ = ["ObjectShelf", "Shelf", "archive_address", "check_outside", "shelf"]
+__all__ = ["ObjectShelf", "Shelf", "archive_address", "shelf"]
 
 _OPTIONS: Final = ("endpoint", "region")
 _logins: Final[dict[str, Parts]] = {}
@@ -58,16 +57,6 @@ def archive_address(to: str | os.PathLike[str]) -> str:
         _objects()
         return kept
     return os.path.abspath(arguments.directory(to))
-
-
-def check_outside(address: str, store: str) -> None:
-    """Refuse an archive that would be within its store's own folder.
-
-    Raises:
-        ValidationError: it would.
-    """
-    if not store.startswith("memory:") and Path(address).is_relative_to(Path(store).resolve()):
-        raise ValidationError(f"{address} is within the store itself; choose a place outside, best on another disk")
 
 
 def shelf(address: str) -> Shelf:
