@@ -376,7 +376,7 @@ fn one_stream_is_read_without_fetching_all_of_the_files_that_it_is_in() {
     assert!(fetched > 0 && fetched < archived / 8, "{fetched} of {archived} bytes");
 }
 
-/// Whoever needs the archive for a check under the writer's lock lets go of the lock, and comes back.
+/// An append that needs the archive for a check lets go of the writer's lock, fetches, and tries again.
 #[test]
 fn nothing_is_fetched_with_a_lock_in_hand() {
     let disk = LyingDisk::new();

@@ -145,7 +145,7 @@ pub trait Disk: Send + Sync + Debug {
     }
     /// Let go of what nothing will open again. What has a name outside this process stays.
     fn discard(&self) {}
-    /// Where the archive of the store is, if whoever opened it knows better than the store.
+    /// Where the archive of the store is, if it was opened with an address of its own; it goes before what the store says.
     fn archive(&self) -> Option<&str> {
         None
     }

@@ -186,7 +186,7 @@ impl Packed {
                 self.unpack(number, self.file.bytes(range.start, range.len()))
             }
             Some(absent) if self.shared.hollow => self.fill_hollow(absent, number),
-            // Whoever has the lock lets go of it, and then comes back.
+            // The caller lets go of the lock, fetches the block, and tries again.
             Some(_) if lock::held() => Err(Error::Absent { number: self.header.number, block: number }),
             Some(_) => self.fetch(number),
         }
