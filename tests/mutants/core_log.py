@@ -263,4 +263,11 @@ LOG: Final = (
             ),
         ),
     ),
+    Mutation(
+        "conditions-that-look-far-back",
+        "rust/core/src/write/condition.rs",
+        "self.guards.check(index, self.seen, last)",
+        "self.guards.check(index, if self.seen > 0 { last } else { 0 }, last)",
+        (cargo("tags", "one_of_many_wins_however_far_back_their_conditions_look"),),
+    ),
 )

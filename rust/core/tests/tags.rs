@@ -118,3 +118,59 @@ fn the_newest_match_of_several_keys_is_that_of_a_walk_through_all_events() {
     drop(log);
     let _ = std::fs::remove_dir_all(&path);
 }
+
+#[test]
+fn one_of_many_wins_however_far_back_their_conditions_look() {
+    let path = folder("far");
+    let log = open(&path);
+    for _ in 0..1500 {
+        append(&log, &[], &[]).expect("an append");
+    }
+    for round in 0..50 {
+        let prize = format!("prize={round}");
+        let items = [Item { names: &[], tags: &[&prize] }];
+        let conditions = [Condition { items: &items, after: 0 }];
+        let barrier = std::sync::Barrier::new(4);
+        let outcomes: Vec<_> = std::thread::scope(|scope| {
+            let take = || {
+                barrier.wait();
+                append(&log, &[&prize], &conditions)
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("a thread")).collect()
+        });
+        let [won] = tagged(&log, &prize)[..] else { panic!("one wins, not {outcomes:?}") };
+        for outcome in outcomes {
+            match outcome {
+                Ok(parts) => assert_eq!(parts[0].first_position, won),
+                Err(Error::Condition { after, position }) => assert_eq!((after, position), (0, won)),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+    drop(log);
+    let _ = std::fs::remove_dir_all(&path);
+}
+
+#[test]
+fn others_do_not_wait_for_a_condition_that_looks_far_back() {
+    let path = folder("back");
+    let log = open(&path);
+    for number in 0..1500 {
+        append(&log, if number == 3 { &["rare"] } else { &[] }, &[]).expect("an append");
+    }
+    let items = [Item { names: &[], tags: &["rare"] }];
+    let events = [NewEvent { name: "Happened", data: b"1", tags: &[] }];
+    let parts = [Part { stream: "s", events: &events, expected: None }];
+    let at_once = |after| {
+        let conditions = [Condition { items: &items, after }];
+        log.append_if(&parts, &Guards { conditions: &conditions, ..Guards::default() }, b"", Patience::Try)
+    };
+    // Such an append keeps the interpreter to itself, so it may not take long.
+    assert!(matches!(at_once(0), Err(Error::WouldWait)));
+    assert!(at_once(1400).is_ok());
+    let refused = append(&log, &[], &[Condition { items: &items, after: 0 }]);
+    assert!(matches!(refused, Err(Error::Condition { after: 0, position: 4 })), "{refused:?}");
+    drop(log);
+    let _ = std::fs::remove_dir_all(&path);
+}

@@ -5,6 +5,7 @@
 //! lock and look again at a line that is just being changed.
 
 mod apply;
+mod descent;
 mod hash;
 mod key;
 pub(crate) mod postings;
@@ -21,6 +22,7 @@ use crate::log::segments::Segments;
 use crate::shared::control::{self, Control, IndexState};
 use crate::shared::line::{self, Address, Line, SharedLine};
 use crate::shared::line_file::Grown;
+pub(crate) use descent::Descent;
 pub(crate) use hash::hash;
 pub(crate) use key::Key;
 use postings::{ChunkHead, POSITION_MAX};
@@ -377,26 +379,9 @@ impl Index {
 
     /// How many of a key's events have positions up to `position`.
     pub(crate) fn count_up_to(&self, key: &Key, position: u64) -> Result<u64> {
-        if key.count == 0 || position < key.first {
-            return Ok(0);
-        }
-        if position >= key.last {
-            return Ok(key.count);
-        }
-        let (mut low, mut high) = (1, key.count);
-        while high - low > 1 {
-            let middle = low + (high - low) / 2;
-            if self.posting(key, middle)? <= position { low = middle } else { high = middle }
-        }
-        Ok(low)
-    }
-
-    /// A key's newest position at or below another one; 0 when there is none.
-    pub(crate) fn at_or_below(&self, key: &Key, position: u64) -> Result<u64> {
-        match self.count_up_to(key, position)? {
-            0 => Ok(0),
-            ordinal => self.posting(key, ordinal),
-        }
+        let mut descent = Descent::new(self, key);
+        descent.at_or_below(position)?;
+        Ok(descent.ordinal())
     }
 
     /// Whether the hash table takes `new_keys` more without being copied into a larger one.

@@ -12,6 +12,7 @@ use crate::store::log::Log;
 use crate::store::replica::Genesis;
 use crate::store::writer::Writer;
 use crate::write::commit::{Patience, Stamp};
+use crate::write::condition::Looked;
 
 /// Places are kept in words of this size.
 const PLACE_MAX: u64 = (1 << 48) - 1;
@@ -238,7 +239,7 @@ impl Work<'_> {
         }
         let stamp = Stamp { created: proposal.created, proposed: Some(proposed) };
         let Proposal { parts, guards, meta, .. } = proposal;
-        match self.log.write_commit(self.writer, parts, guards, meta, Patience::Wait, stamp) {
+        match self.log.write_commit(self.writer, parts, Looked::not_yet(guards), meta, Patience::Wait, stamp) {
             Ok(_) | Err(Error::Conflict { .. } | Error::Condition { .. } | Error::Repeated { .. }) => Ok(()),
             Err(error) => Err(error),
         }

@@ -14,7 +14,7 @@ use crate::shared::lock::Guard;
 use crate::store::log::Log;
 use crate::store::writer::Writer;
 use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience, Stamp};
-use crate::write::condition::{Guards, concerns_tags};
+use crate::write::condition::{Guards, Looked, concerns_tags};
 use crate::write::once::{Once, check_no_keys};
 use crate::write::plan::{Plan, Touched, bytes_max, plan};
 
@@ -56,6 +56,7 @@ impl Log {
         check_commit(parts, meta, self.options.payload_max_bytes)?;
         self.check_writable()?;
         self.check_not_replica()?;
+        let looked = self.look_back(guards, patience)?;
         let outcome = loop {
             let mut writer = match patience {
                 Patience::Wait => self.writer(),
@@ -65,7 +66,7 @@ impl Log {
                 Patience::Wait => self.lock_writer()?,
                 Patience::Try => self.try_lock_writer()?,
             };
-            let outcome = self.commit(&mut writer, parts, guards, meta, patience, origin);
+            let outcome = self.commit(&mut writer, parts, looked, meta, patience, origin);
             drop(guard);
             drop(writer);
             match outcome {
@@ -132,7 +133,7 @@ impl Log {
         &self,
         writer: &mut Writer,
         parts: &[Part<'_>],
-        guards: &Guards<'_>,
+        looked: Looked<'_>,
         meta: &[u8],
         patience: Patience,
         origin: Option<Origin>,
@@ -151,7 +152,7 @@ impl Log {
             }
             None => Stamp { created: now, proposed: None },
         };
-        let (appended, last_position) = self.write_commit(writer, parts, guards, meta, patience, stamp)?;
+        let (appended, last_position) = self.write_commit(writer, parts, looked, meta, patience, stamp)?;
         if self.options.durability != Durability::Fsync {
             self.control.publish(last_position);
         }
@@ -166,11 +167,12 @@ impl Log {
         &self,
         writer: &mut Writer,
         parts: &[Part<'_>],
-        guards: &Guards<'_>,
+        looked: Looked<'_>,
         meta: &[u8],
         patience: Patience,
         stamp: Stamp,
     ) -> Result<(AppendedParts, u64)> {
+        let guards = looked.guards;
         let mut index = self.index()?;
         if !index.has_tags() && concerns_tags(parts, guards) {
             if patience == Patience::Try {
@@ -188,7 +190,7 @@ impl Log {
             once.check_unused(self, &index, state.position)?;
         }
         let plan = plan(&index, &index_state, &mut writer.last_name, parts, key.as_deref())?;
-        guards.check(&index, state.position)?;
+        looked.check(&index, state.position)?;
 
         let count: usize = parts.iter().map(|part| part.events.len()).sum();
         let mut bytes_max = bytes_max(&plan, parts, count, meta.len());

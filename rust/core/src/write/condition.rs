@@ -2,15 +2,17 @@
 //! writer's lock, against all that is written. The rules are told in `docs/decisions.md`.
 
 use crate::error::{Error, Result};
-use crate::index::Index;
+use crate::index::{Descent, Index};
 use crate::log::record::KeyKind;
 use crate::names;
 use crate::store::log::Log;
-use crate::write::commit::Part;
+use crate::write::commit::{Part, Patience};
 use crate::write::once::Once;
 
 /// The most items of a query.
 const ITEMS_MAX: usize = 1000;
+/// How many positions a condition may look back while others wait for the writer's lock.
+const NEAR: u64 = 1000;
 
 /// One alternative of a query: events with one of the names and all of the tags. None of either: any event.
 #[derive(Clone, Copy, Debug, Default)]
@@ -41,6 +43,25 @@ pub struct Guards<'a> {
     pub once: Option<Once<'a>>,
 }
 
+/// Guards, and the position up to which all of their conditions hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Looked<'a> {
+    pub(super) guards: &'a Guards<'a>,
+    seen: u64,
+}
+
+impl<'a> Looked<'a> {
+    /// Guards of which nothing is known.
+    pub(crate) fn not_yet(guards: &'a Guards<'a>) -> Self {
+        Self { guards, seen: 0 }
+    }
+
+    /// Refuse a commit that they stand against, but for its key, behind the position `last`.
+    pub(super) fn check(&self, index: &Index, last: u64) -> Result<()> {
+        self.guards.check(index, self.seen, last)
+    }
+}
+
 impl Guards<'_> {
     /// Refuse what can be no guards.
     pub(crate) fn check_form(&self) -> Result<()> {
@@ -65,8 +86,13 @@ impl Guards<'_> {
         self.conditions.iter().flat_map(|condition| condition.items).any(|item| !item.tags.is_empty())
     }
 
-    /// Refuse a commit that they stand against, but for its key, behind the position `last`.
-    pub(super) fn check(&self, index: &Index, last: u64) -> Result<()> {
+    /// Whether a condition looks so far back that it may take longer than others are to wait.
+    fn looks_far_back(&self, last: u64) -> bool {
+        self.conditions.iter().any(|condition| condition.after.saturating_add(NEAR) < last)
+    }
+
+    /// Refuse a commit that they stand against, but for its key, behind the position `last`. All conditions hold up to `seen`.
+    fn check(&self, index: &Index, seen: u64, last: u64) -> Result<()> {
         for (stream, expected) in self.versions {
             let found = index.find(KeyKind::Stream, stream)?;
             let actual = found.map_or(Ok(0), |(_, key)| index.count_up_to(&key, last))?;
@@ -74,10 +100,15 @@ impl Guards<'_> {
                 return Err(Error::Conflict { stream: (*stream).to_owned(), expected: *expected, actual });
             }
         }
+        self.check_conditions(index, seen, last)
+    }
+
+    fn check_conditions(&self, index: &Index, seen: u64, last: u64) -> Result<()> {
         for condition in self.conditions {
             let mut newest = 0;
             for item in condition.items {
-                newest = newest.max(item.newest(index, condition.after.max(newest), last)?.unwrap_or(0));
+                let after = condition.after.max(seen).max(newest);
+                newest = newest.max(item.newest(index, after, last)?.unwrap_or(0));
             }
             if newest > 0 {
                 return Err(Error::Condition { after: condition.after, position: newest });
@@ -88,11 +119,35 @@ impl Guards<'_> {
 }
 
 impl Log {
+    /// Look at conditions that look far back while no other writer has to wait for it, so that only what comes meanwhile is
+    /// left to be looked at under the writer's lock.
+    pub(super) fn look_back<'a>(&self, guards: &'a Guards<'a>, patience: Patience) -> Result<Looked<'a>> {
+        let head = self.head()?;
+        if !guards.looks_far_back(head) {
+            return Ok(Looked::not_yet(guards));
+        }
+        if patience == Patience::Try {
+            return Err(Error::WouldWait);
+        }
+        self.reading(|index| {
+            if !index.has_tags() && guards.asks_for_tags() {
+                return Ok(Looked::not_yet(guards)); // it is made anew under the lock
+            }
+            if let Some(once) = &guards.once
+                && once.check_unused(self, index, head).is_err()
+            {
+                return Ok(Looked::not_yet(guards)); // that it was used comes before all else
+            }
+            guards.check_conditions(index, 0, head)?;
+            Ok(Looked { guards, seen: head })
+        })
+    }
+
     /// Refuse what guards but for a key stand against, as the log was when a position was its last: what an append would have been told then.
     pub fn check_guards(&self, guards: &Guards<'_>, position: u64) -> Result<()> {
         guards.check_form()?;
         let position = position.min(self.head()?);
-        self.reading(|index| guards.check(index, position))
+        self.reading(|index| guards.check(index, 0, position))
     }
 }
 
@@ -110,13 +165,13 @@ impl Item<'_> {
         let mut tags = Vec::with_capacity(self.tags.len());
         for tag in self.tags {
             match index.find(KeyKind::Tag, tag)? {
-                Some((_, key)) => tags.push(key),
+                Some((_, key)) => tags.push(Descent::new(index, &key)),
                 None => return Ok(None),
             }
         }
         let mut names = Vec::with_capacity(self.names.len());
         for name in self.names {
-            names.extend(index.find(KeyKind::Name, name)?.map(|(_, key)| key));
+            names.extend(index.find(KeyKind::Name, name)?.map(|(_, key)| Descent::new(index, &key)));
         }
         if names.is_empty() && !self.names.is_empty() {
             return Ok(None);
@@ -124,13 +179,13 @@ impl Item<'_> {
         let mut position = last;
         while position > after {
             let start = position;
-            for tag in &tags {
-                position = index.at_or_below(tag, position)?;
+            for tag in &mut tags {
+                position = tag.at_or_below(position)?;
             }
             if !names.is_empty() {
                 let mut nearest = 0;
-                for name in &names {
-                    nearest = nearest.max(index.at_or_below(name, position)?);
+                for name in &mut names {
+                    nearest = nearest.max(name.at_or_below(position)?);
                 }
                 position = nearest;
             }

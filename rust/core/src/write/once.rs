@@ -2,7 +2,7 @@
 //! commit, and looked up under the writer's lock, before anything else is checked. The rules are told in `docs/once.md`.
 
 use crate::error::{Error, Result};
-use crate::index::Index;
+use crate::index::{Descent, Index};
 use crate::log::record::KeyKind;
 use crate::names::{self, NAME_MAX_BYTES, TAGS_MAX};
 use crate::store::log::Log;
@@ -71,7 +71,7 @@ impl Once<'_> {
         let Some((_, key)) = index.find(KeyKind::Tag, &self.tag())? else {
             return Ok(None);
         };
-        let position = index.at_or_below(&key, last)?;
+        let position = Descent::new(index, &key).at_or_below(last)?;
         if position == 0 {
             return Ok(None);
         }
