@@ -234,6 +234,22 @@ def test_a_reader_sees_a_whole_table_while_it_is_rebuilt(place: Place) -> None:
     assert {tuple(map(int, row)) for rows in seen for row in rows} == {(3, 30, 30)}
 
 
+def test_no_position_is_said_of_rows_that_are_to_be_made_again(place: Place) -> None:
+    """Making tables again ends a transaction of MariaDB, so that what was done in it before stays if the rest fails."""
+    with projecting(Totals(place.connect)) as app:
+        deposit(app, "a", amount=5)
+        app.settle()
+        app.reset("totals")
+        with place.locked():
+            app.correlate()
+            app.drain(concurrency=1)
+            assert totals(place) in ({"a": (5, 1)}, {})
+            said = place.ask("select position from act_fast_watermarks")
+            assert said == [(1,)] if totals(place) else not said
+        until(lambda: app.settle() and _come_to(app, 1))
+        assert totals(place) == {"a": (5, 1)}
+
+
 def test_a_process_that_comes_to_itself_after_another_has_taken_over_doubles_nothing(
     place: Place, tmp_path: Path
 ) -> None:

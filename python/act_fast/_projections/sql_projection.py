@@ -404,6 +404,8 @@ class SqlProjection(Projection):
             if not self._suffix:
                 log.warning("projection %r is rebuilt from the first event: %s", self.name, why)
             rights = db.dialect.rights(db, [*self._own_tables.values()])
+            if db.dialect.commits_tables:  # so the tables are empty for all before the new position is said
+                watermark.say_nothing(db, self._key)
             self._drop_tables(db)
         if why is not None or not self._is_set_up:
             self.setup(db.given)

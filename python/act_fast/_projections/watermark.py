@@ -7,7 +7,7 @@ import msgspec
 
 from act_fast._projections.databases.session import Session
 
-__all__ = ["Watermark", "filled_tables", "make_tables", "read", "remove", "write"]
+__all__ = ["Watermark", "filled_tables", "make_tables", "read", "remove", "say_nothing", "write"]
 
 _NAMES: Final = msgspec.json.Decoder(list[str])
 _TABLES: Final = msgspec.json.Decoder(dict[str, bool | None])
@@ -109,9 +109,14 @@ def write(db: Session, projection: str, said: Watermark) -> None:
     )
 
 
+def say_nothing(db: Session, projection: str) -> None:
+    """Keep which log the rows of a projection are of, but no position: they are about to be made again."""
+    db.run("delete from act_fast_watermarks where projection = ?", (projection,))
+
+
 def remove(db: Session, projection: str) -> None:
     """Forget a projection."""
-    db.run("delete from act_fast_watermarks where projection = ?", (projection,))
+    say_nothing(db, projection)
     db.run("delete from act_fast_projections where projection = ?", (projection,))
 
 
