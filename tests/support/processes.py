@@ -1,5 +1,7 @@
 """Forked processes for tests: each runs one function, says lines through a pipe, and may be killed at any moment."""
 
+import faulthandler
+import gc
 import os
 import resource
 import select
@@ -25,10 +27,16 @@ class Process:
 
     def __init__(self, body: Callable[[Tell], None]) -> None:
         reading, writing = os.pipe()
+        collecting = gc.isenabled()
+        gc.disable()
         self.pid = os.fork()
         if self.pid == 0:
+            gc.freeze()  # what earlier tests have left is not ended here: DuckDB and others wait for threads then
+            gc.enable()
             os.close(reading)
             _run(body, writing)
+        if collecting:
+            gc.enable()
         os.close(writing)
         self._reading = reading
         self._said = b""
@@ -53,6 +61,8 @@ class Process:
         """The next line it says; "" when it has ended without another one."""
         while b"\n" not in self._said:
             if not ready(self._reading, seconds):
+                os.kill(self.pid, signal.SIGUSR1)
+                ready(self._reading, 1)  # it says where it is
                 raise TimeoutError(f"process {self.pid} has said nothing for {seconds} seconds")
             piece = os.read(self._reading, 65536)
             if not piece:
@@ -84,6 +94,7 @@ class Process:
 def _run(body: Callable[[Tell], None], writing: int) -> None:
     code = 1
     try:
+        faulthandler.register(signal.SIGUSR1, file=2)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(2 * PATIENCE_SECONDS))  # no test leaves a process behind
         body(lambda line: _write_all(writing, f"{line}\n".encode()))
