@@ -88,6 +88,13 @@ impl Content {
         versions.push(Arc::new(bytes));
     }
 
+    /// Files only grow. What looked at the length before another thread made the file longer says nothing new.
+    fn grew(&mut self, len: usize) {
+        if len > self.len() {
+            self.lens.push(len);
+        }
+    }
+
     /// The bytes, with a version chosen for each sector and for the length; 0 is what is durable.
     fn render(&self, choose: &mut dyn FnMut(usize) -> usize) -> Vec<u8> {
         let len = match choose(self.lens.len()) {
@@ -621,9 +628,7 @@ impl LyingFile {
             for (number, sector) in bytes.chunks_exact(SECTOR).enumerate() {
                 content.changed(first + number, sector.try_into().expect("a sector"));
             }
-            if total != content.len() {
-                content.lens.push(total);
-            }
+            content.grew(total);
         });
     }
 }
@@ -680,11 +685,7 @@ impl DiskFile for LyingFile {
         self.disk.begin(Call::Reserve, &self.name)?;
         reserve(&self.file, offset, len)?;
         let total = self.file.metadata()?.len() as usize;
-        self.change(|content| {
-            if total != content.len() {
-                content.lens.push(total);
-            }
-        });
+        self.change(|content| content.grew(total));
         self.disk.boundary(&format!("reserving {len} bytes at {offset} of {}", self.name));
         Ok(())
     }
