@@ -37,7 +37,7 @@ test-rust: .venv/.ready
 	$(BIN)/python -m tests.bounded 1800 cargo test --workspace --exclude act-fast-python
 
 test-python: dev .venv/.flights
-	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile --max-worker-restart 0
 
 test-wheel: $(if $(WHEEL),,.venv/.ready)  ## Build the wheel and test it in an environment of its own (WHEEL_TESTS=tests: with everything)
 	$(if $(WHEEL),,rm -rf target/wheels && $(BIN)/maturin build --quiet --release --locked --out target/wheels)
