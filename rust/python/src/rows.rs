@@ -1,6 +1,7 @@
 //! Events out: one tuple each. Texts and metas that repeat become one Python object.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use act_fast_core::{EventView, Log};
 use pyo3::prelude::*;
@@ -31,7 +32,7 @@ pub(crate) fn commit_rows<'py>(py: Python<'py>, log: &Log, events: &[EventView<'
 pub(crate) struct Maker<'py, 'a> {
     py: Python<'py>,
     log: &'a Log,
-    texts: HashMap<u32, Bound<'py, PyString>>,
+    texts: HashMap<u32, Bound<'py, PyString>, BuildHasherDefault<ByNumber>>,
     last: Option<(u32, Bound<'py, PyString>)>,
     meta: Option<(*const u8, Bound<'py, PyBytes>)>,
     untagged: Bound<'py, PyTuple>,
@@ -39,7 +40,7 @@ pub(crate) struct Maker<'py, 'a> {
 
 impl<'py, 'a> Maker<'py, 'a> {
     pub(crate) fn new(py: Python<'py>, log: &'a Log) -> Self {
-        Self { py, log, texts: HashMap::new(), last: None, meta: None, untagged: PyTuple::empty(py) }
+        Self { py, log, texts: HashMap::default(), last: None, meta: None, untagged: PyTuple::empty(py) }
     }
 
     pub(crate) fn rows(&mut self, events: &[EventView<'_>]) -> PyResult<Bound<'py, PyList>> {
@@ -94,5 +95,23 @@ impl<'py, 'a> Maker<'py, 'a> {
                 bytes
             }
         }
+    }
+}
+
+/// A hash for keys, which are numbered one after another.
+#[derive(Default)]
+struct ByNumber(u64);
+
+impl Hasher for ByNumber {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are numbers");
+    }
+
+    fn write_u32(&mut self, key: u32) {
+        self.0 = u64::from(key).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
