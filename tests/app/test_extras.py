@@ -150,6 +150,18 @@ except MissingExtraError as error:
     assert told == ("instrument() needs opentelemetry.metrics, which is not installed; pip install 'act-fast[otel]'")
 
 
+def test_lazy_frames_say_what_to_install(run: Callable[[str], str]) -> None:
+    told = run(
+        """
+try:
+    app.lazy()
+except MissingExtraError as error:
+    print(error)
+"""
+    )
+    assert told == "lazy() needs polars, which is not installed; pip install 'act-fast[polars]'"
+
+
 def test_what_works_over_http_says_what_to_install(run: Callable[[str], str]) -> None:
     told = run(
         """

@@ -7,8 +7,8 @@ import pytest
 __all__ = ["hide_extras"]
 
 _HIDDEN = (
-    *("duckdb", "fsspec", "httpx", "jinja2", "opentelemetry", "psycopg", "pyarrow", "pymysql", "rich"),
-    *("starlette", "uvicorn"),
+    *("duckdb", "fsspec", "httpx", "jinja2", "opentelemetry", "polars", "psycopg", "pyarrow", "pymysql"),
+    *("rich", "starlette", "uvicorn"),
 )
 
 

@@ -12,6 +12,8 @@ from act_fast.stores.conditions import Conditions, spelled_out
 from act_fast.stores.values import Archived, Backup, Compressed, Compression, Exported, Restored
 
 if TYPE_CHECKING:
+    from polars import LazyFrame
+
     from act_fast._app.act import Act
     from act_fast._runtime.executor import Threads
 
@@ -109,3 +111,8 @@ class AsyncExchanges:
         instead.
         """
         return self._app.arrow(event, events=events, **conditions)
+
+    @spelled_out
+    def lazy(self, event: type[Event] | None = None, /, **conditions: Unpack[Conditions]) -> "LazyFrame":
+        """`Act.lazy`. Collecting it happens on the caller's thread, and blocks the loop; `collect_async` does not."""
+        return self._app.lazy(event, **conditions)

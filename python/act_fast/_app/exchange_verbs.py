@@ -19,6 +19,8 @@ from act_fast.stores.port import Store
 from act_fast.stores.values import Archived, Backup, Compressed, Compression, Exported, Restored
 
 if TYPE_CHECKING:
+    from polars import LazyFrame
+
     from act_fast._app.pipeline import Engine
     from act_fast._sql.library import Library
 
@@ -296,7 +298,33 @@ class Exchanges:
         if event is None:
             return log.arrow(names=names, **conditions)
         need(f"arrow({event.__name__})", "duckdb", "fsspec")
-        return self._library.columns(event, log.columns(), cut(log.columns(), filter_of(conditions)))
+        return self._library.events_of(event).columns(log.columns(), cut(log.columns(), filter_of(conditions)))
+
+    @spelled_out
+    def lazy(self, event: type[Event] | None = None, /, **conditions: Unpack[Conditions]) -> "LazyFrame":
+        """Events as a lazy frame of Polars (`pip install 'act-fast[polars]'`): it reads what its query needs.
+
+            app.lazy(Deposited).filter(polars.col("position") > 1000).select(polars.col("amount").sum()).collect()
+
+        The columns are those of `arrow`. Columns that a query leaves out are not read. Nor are events that its filters
+        exclude by position, time, stream, stored name or correlation. Each `collect` reads the log as it is then, some
+        hundred thousand events at a time.
+
+        Args:
+            event: the events of this class, including those stored under an older name.
+            conditions: which events, as `Conditions` lists them.
+
+        Raises:
+            ValidationError: a condition is wrong, or the store cannot be copied to this machine.
+            DefinitionError: the class is not an event of this app.
+        """
+        check_names(conditions)
+        need("lazy()", "polars", "duckdb", "fsspec", extra="polars")
+        from act_fast._sql.lazy_frame import lazy_frame
+        from act_fast._sql.relations import EventsRelation
+
+        relation = EventsRelation() if event is None else self._library.events_of(event)
+        return lazy_frame(relation, lambda: log_of(self._engine.store).columns(), filter_of(conditions))
 
 
 def noticing(progress: Progress | None) -> Progress:

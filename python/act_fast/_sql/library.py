@@ -6,13 +6,11 @@ from typing import Any, TypeAlias
 
 import duckdb
 
-from act_fast._core import Columns
 from act_fast._events.event import Event
 from act_fast._model.registry import Registry
 from act_fast._reactions.catalog import Catalog, codec_of
 from act_fast._reactions.skipped import Skipped, skipped
 from act_fast._reactions.targets import Target, targets
-from act_fast._rows import Filter
 from act_fast._runtime.interruptible import interruptible
 from act_fast._runtime.logger import log
 from act_fast._sql.duckdb_database import new_database, new_session
@@ -30,7 +28,7 @@ from act_fast._sql.relations import (
 )
 from act_fast._sql.session import Session
 from act_fast.errors import DefinitionError, StoreError, ValidationError
-from act_fast.stores.capabilities import ColumnReader, columns_of, pinned_to_log
+from act_fast.stores.capabilities import columns_of, pinned_to_log
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import offers_reactions, reactions_of
 from act_fast.stores.time_travel import cut_at
@@ -73,15 +71,15 @@ class Library:
         """What the relations are called."""
         return [relation.name for relation in self.relations.values()]
 
-    def columns(self, event: type[Event], log: ColumnReader, filter: Filter) -> Columns:
-        """The events of a class that meet the conditions, with a typed column for each field.
+    def events_of(self, event: type[Event]) -> EventClassRelation:
+        """The events of a class, with a typed column for each field.
 
         Raises:
             DefinitionError: there is no such class in the app.
         """
         for relation in self.relations.values():
             if isinstance(relation, EventClassRelation) and relation.event is event:
-                return relation.columns(log, filter)
+                return relation
         raise DefinitionError(f"{event!r} is not an event of this app; name an event class of its states")
 
     def session(

@@ -113,9 +113,14 @@ class Relation(Protocol):
 
 
 class EventsRelation:
-    """Every event, as the log has it."""
+    """Every event, as the log has it.
+
+    Attributes:
+        outputs: the columns.
+    """
 
     name = "events"
+    outputs: Outputs = EVENTS
     needs: Sequence[str] = ()
     called: Sequence[str] = ("events",)
     functions: Sequence[str] = ()
@@ -127,6 +132,14 @@ class EventsRelation:
             return LogScan(columns_of(session.store), EVENTS, Bounds(after, upto + 1))
 
         place_settled(session, self.name, mark_of(EVENTS), "*", make)
+
+    def columns(self, log: ColumnReader, filter: Filter, wanted: Sequence[str] | None = None) -> Columns:
+        """Those that meet the conditions, with all columns, or some."""
+        return log.columns(_some(self.outputs, wanted), filter=filter)
+
+
+def _some(outputs: Outputs, wanted: Sequence[str] | None) -> Outputs:
+    return outputs if wanted is None else [each for each in outputs if each[0] in wanted]
 
 
 class StreamsRelation:
@@ -188,6 +201,7 @@ class EventClassRelation:
 
     Attributes:
         event: the class.
+        outputs: the columns.
     """
 
     needs: Sequence[str] = ()
@@ -207,13 +221,13 @@ class EventClassRelation:
         self._durations = [
             name for name, field in zip(names, self._shape.fields, strict=True) if field in self._shape.durations
         ]
-        self._outputs: Outputs = (
+        self.outputs: Outputs = (
             *((name, name) for name in OWN_COLUMNS[:-1]),
             *((name, number) for number, name in enumerate(names)),
             ("error", "error"),
         )
         self._mark = mark_of(
-            self._outputs,
+            self.outputs,
             self._shape.json,
             sorted(self._stored),
             sorted(self._direct),
@@ -233,16 +247,16 @@ class EventClassRelation:
 
         def make(after: int, upto: int, told: Told = told) -> LogScan:
             decoded = Decoded(self._shape.json, self._direct, ClassDecoder(self._codec, self.name, told))
-            return LogScan(columns_of(session.store), self._outputs, Bounds(after, upto + 1, self._stored), decoded)
+            return LogScan(columns_of(session.store), self.outputs, Bounds(after, upto + 1, self._stored), decoded)
 
         place_settled(session, self.name, self._mark, with_durations(self._durations), make)
 
-    def columns(self, log: ColumnReader, filter: Filter) -> Columns:
-        """Those that meet the conditions; their names are known here."""
+    def columns(self, log: ColumnReader, filter: Filter, wanted: Sequence[str] | None = None) -> Columns:
+        """Those that meet the conditions, with all columns, or some. Their names are known here."""
         decoder = ClassDecoder(self._codec, self.name, warn_of_failures)
-        return log.columns(
-            self._outputs, self._shape.json, set(self._direct), decoder, {**filter, "names": self._stored}
-        )
+        outputs = _some(self.outputs, wanted)
+        names = self._stored if filter.get("names") is None else filter["names"]
+        return log.columns(outputs, self._shape.json, set(self._direct), decoder, {**filter, "names": names})
 
 
 class StateRelation:
