@@ -123,7 +123,7 @@ def _narrowed(given: Filter, holds: Mapping[str, str | int], conditions: Iterato
 def _frames(relation: Events, log: ColumnReader, columns: Sequence[str], filter: Filter) -> Iterator[DataFrame]:
     """The events in order, so few at once that they fit into memory."""
     filter = cut(log, filter)
-    after, end = filter.get("after") or 0, filter["before"] or 0
+    after, end = filter.get("after") or 0, filter.get("before") or 0
     while after + 1 < end:
         asked = relation.columns(log, {**filter, "after": after}, columns)
         before = end

@@ -255,8 +255,14 @@ class EventClassRelation:
         """Those that meet the conditions, with all columns, or some. Their names are known here."""
         decoder = ClassDecoder(self._codec, self.name, warn_of_failures)
         outputs = _some(self.outputs, wanted)
-        names = self._stored if filter.get("names") is None else filter["names"]
-        return log.columns(outputs, self._shape.json, set(self._direct), decoder, {**filter, "names": names})
+        names = filter.get("names")
+        return log.columns(
+            outputs,
+            self._shape.json,
+            set(self._direct),
+            decoder,
+            {**filter, "names": self._stored if names is None else names},
+        )
 
 
 class StateRelation:
