@@ -1,5 +1,6 @@
 """Closing books and pruning: folding goes on from the state that was held, and what lies below is emptied."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +214,59 @@ def test_stores_that_others_copy_are_refused(tmp_path: Path) -> None:
 def test_what_stays_is_counted_alike_before_and_after(app: Act) -> None:
     app.once("request-1").do(Account.deposit, "a-1", amount=1)
     app.restart_stream(Account, "a-1")
+    app.restart_stream(Account, "a-2")
     foretold = app.prune(dry_run=True)
-    assert foretold.tagged == 1
+    assert (foretold.events, foretold.tagged) == (4, 5)
     assert app.prune().tagged == foretold.tagged
+
+
+def first_outcome(app: Act) -> Any:
+    """What a request was answered with, whose stream has gone on since and was restarted twice."""
+    app.restart_stream(Account, "a-1")
+    first = app.once("request-1").do(Account.deposit, "a-1", amount=1)
+    app.once("request-2").do(Account.deposit, "a-1", amount=2)
+    app.restart_stream(Account, "a-1")
+    app.do(Account.deposit, "a-1", amount=3)
+    app.restart_stream(Account, "a-1")
+    return first
+
+
+def test_a_request_of_late_is_answered_as_before_and_holds_back_only_what_its_answer_takes(app: Act) -> None:
+    first = first_outcome(app)
+    found = app.prune(dry_run=True)
+    assert (found.events, found.tagged) == (4, 5)
+    assert app.prune().events == 4
+    for each in (app, again(app)):
+        repeated = each.once("request-1").do(Account.deposit, "a-1", amount=1)
+        assert (repeated.state, repeated.version, repeated.repeated) == (first.state, first.version, True)
+        assert [event.data for event in repeated.events] == [Deposited(1)]
+        assert each.load(Account, "a-1").state.balance == 12
+        with pytest.raises(PrunedError, match="from version 5 on"):
+            each.load(Account, "a-1", before=4)
+
+
+def test_all_streams_of_a_request_are_answered_as_before(app: Act) -> None:
+    calls = [Account.deposit.at("a-1", amount=1), Account.deposit.at("a-2", amount=2)]
+    first = app.once("request-1").do_many(*calls)
+    for stream in ("a-1", "a-2"):
+        app.restart_stream(Account, stream)
+    app.prune()
+    for each in (app, again(app)):
+        repeated = each.once("request-1").do_many(*calls)
+        assert [(found.state, found.version) for found in repeated] == [(found.state, found.version) for found in first]
+
+
+def test_a_key_of_long_ago_holds_nothing_back(app: Act, tmp_path: Path) -> None:
+    app.once("request-1").do(Account.deposit, "a-1", amount=1)
+    app.restart_stream(Account, "a-1")
+    app.export(tmp_path / "all.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "all.jsonl").read_text().splitlines()]
+    for each in lines:
+        each["created"] = "2020-01-01T00:00:00Z"
+    (tmp_path / "old.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
+    app.restore(tmp_path / "old.jsonl")
+    found = app.prune()
+    assert (found.events, found.tagged) == (5, 0)
+    with pytest.raises(PrunedError):
+        app.once("request-1").do(Account.deposit, "a-1", amount=1)
+    assert app.load(Account, "a-1").state.balance == 7, "it is not done twice"

@@ -239,7 +239,8 @@ class Pruned(msgspec.Struct, frozen=True):
         bytes: by how many bytes of data the log became smaller.
         streams: in how many streams.
         upto: the position of the last of them; 0 if there are none.
-        tagged: how many events below a closing stay as they are because they carry tags.
+        tagged: how many events below a closing stay as they are because they carry tags, or because a request under a
+            key, made in the last 30 days, is answered with what they fold to.
         parts: the same by the name of the event, or in an app by state class.
         bytes_before: how large the log was, in bytes; 0 with `dry_run`.
         bytes_after: how large it is; 0 with `dry_run`.

@@ -51,7 +51,7 @@ def _run(arguments: Namespace) -> int:
     for part in done.parts:
         print(f"{part.name}\t{part.events}\t{part.bytes}")
     if done.tagged:
-        print(f"{counted(done.tagged, 'event')} with tags stay as they are")
+        print(f"{counted(done.tagged, 'event')} with tags, or wanted for a key, stay as they are")
     if done.position:
         print(f"the log had {done.bytes_before:,} bytes and has {done.bytes_after:,}")
     return 0

@@ -41,7 +41,8 @@ pub struct Prunable {
     pub streams: u64,
     /// The position of the last one; 0 when there is none.
     pub last: u64,
-    /// How many events stay because they have tags, or a key that may still be asked for: decisions across streams count on the former.
+    /// How many events stay because they have tags, which decisions across streams count on, or because a key may still be
+    /// asked for whose answer they are part of.
     pub tagged: u64,
 }
 
@@ -129,11 +130,13 @@ struct Survey<'a> {
     names: HashMap<u32, String>,
     /// The tags that only say by which key a commit is known.
     keys: HashSet<u32>,
-    /// The last position at which a key is so old that nobody asks for it.
-    old: u64,
+    /// Keys since then may still be asked for.
     old_us: i64,
     /// The streams that are meant, each with the version of the event that closed it last.
     closed: HashMap<u32, u64>,
+    /// The streams that a young key was used for, each with the version of the event that closed it last before that: from
+    /// there on, the state that the key is answered with is folded.
+    asked: HashMap<u32, u64>,
     meant: HashMap<u32, bool>,
     seen: HashSet<u32>,
     found: Prunable,
@@ -147,9 +150,9 @@ impl<'a> Survey<'a> {
             closings: Vec::new(),
             names: HashMap::new(),
             keys: HashSet::new(),
-            old: 0,
             old_us: now_us() - KEY_KEPT_US,
             closed: HashMap::new(),
+            asked: HashMap::new(),
             meant: HashMap::new(),
             seen: HashSet::new(),
             found: Prunable::default(),
@@ -177,8 +180,13 @@ impl<'a> Survey<'a> {
                 }
             }
         }
-        if commit.head.created <= self.old_us {
-            self.old = commit.head.position + commit.count - 1;
+        if commit.head.created > self.old_us
+            && commit.events().any(|event| event.tags.keys().any(|tag| self.keys.contains(&tag)))
+        {
+            for event in commit.events() {
+                let closing = self.closed.get(&event.stream).copied().unwrap_or(0);
+                self.asked.entry(event.stream).or_insert(closing);
+            }
         }
         if self.closings.is_empty() {
             return;
@@ -198,7 +206,7 @@ impl<'a> Survey<'a> {
             if !self.is_below(&event) {
                 continue;
             }
-            if self.is_tagged(&event) {
+            if self.is_wanted(&event) {
                 self.found.tagged += 1;
                 continue;
             }
@@ -211,9 +219,11 @@ impl<'a> Survey<'a> {
         }
     }
 
-    /// Whether an event's tags are more than the key of its commit, or that is a young one.
-    fn is_tagged(&self, event: &Stored<'_>) -> bool {
-        event.tags.keys().any(|tag| event.position > self.old || !self.keys.contains(&tag))
+    /// Whether an event stays although its stream's books were closed: for its tags, unless all it has is a key, or because
+    /// the answer to a young key is folded from it.
+    fn is_wanted(&self, event: &Stored<'_>) -> bool {
+        self.asked.get(&event.stream).is_some_and(|closing| event.version >= *closing)
+            || event.tags.keys().any(|tag| !self.keys.contains(&tag))
     }
 
     fn is_below(&self, event: &Stored<'_>) -> bool {
@@ -225,10 +235,11 @@ impl<'a> Survey<'a> {
 
 impl Rule for Survey<'_> {
     fn payload(&mut self, event: &Stored<'_>) -> Result<Option<&[u8]>> {
-        Ok((!self.is_tagged(event) && self.is_below(event)).then_some(PRUNED))
+        Ok((!self.is_wanted(event) && self.is_below(event)).then_some(PRUNED))
     }
 
     fn keeps(&self, stream: u32, version: u64) -> bool {
-        self.closed.get(&stream).is_none_or(|closing| version >= *closing)
+        let begins = self.asked.get(&stream).or_else(|| self.closed.get(&stream));
+        begins.is_none_or(|closing| version >= *closing)
     }
 }
