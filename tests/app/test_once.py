@@ -441,3 +441,34 @@ def test_a_decision_is_the_same_however_its_arguments_are_spelled(app: Act) -> N
     assert app.once("l").decide(top_up, account, 1, 2, 3, by="me", left=4).repeated
     with pytest.raises(KeyReusedError):
         app.once("l").decide(top_up, account, 1, 2, 4, left=4)
+
+
+def test_calls_of_one_commit_on_one_stream_are_each_answered_as_the_first_time(app: Act) -> None:
+    calls = [
+        Account.twice.at("a", amount=50),
+        Account.fill_up.at("a", upto=10),
+        Account.deposit.at("b", amount=1),
+        Account.deposit.at("a", amount=5),
+        Account.fill_up.at("c", upto=0),
+    ]
+    first = app.once("k").do_many(*calls)
+    app.do(Account.deposit, "a", amount=7)
+    again = app.once("k").do_many(*calls)
+    assert [(each.state, each.version, each.position, each.appended) for each in again] == [
+        (each.state, each.version, each.position, each.appended) for each in first
+    ]
+    assert [[event.position for event in each.events] for each in again] == [
+        [event.position for event in each.events] for each in first
+    ]
+    assert [each.repeated for each in again] == [True] * 5
+    with pytest.raises(KeyReusedError):
+        app.once("k").do_many(*calls[:4])
+
+
+def test_a_decision_whose_data_is_gone_is_answered_without_it(app: Act) -> None:
+    given = (Course.of("art"), at(Account, "account-7"))
+    first = app.once("k").decide(take, *given, "ada")
+    app.redact([first.position], drop=True, reason="r")
+    again = app.once("k").decide(take, *given, "ada")
+    assert (again.position, again.appended, again.repeated) == (first.position, first.appended, True)
+    assert len(again.events) == len(first.events) - 1

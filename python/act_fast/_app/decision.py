@@ -13,6 +13,7 @@ from act_fast._core import Appended
 from act_fast._events.codec import Codec
 from act_fast._events.context import deciding
 from act_fast._events.event import Event, known_tagging, known_wire
+from act_fast._events.gone import GONE
 from act_fast._events.meta import Actor
 from act_fast._events.tags import tags_of
 from act_fast._loading.by_tag import view_now
@@ -165,7 +166,7 @@ def _first_time(engine: "Engine", seen: Sequence[Seen[Any]], once: Once, repeate
     events = []
     for event in found:
         codec = next((each for each in codecs if event.name in each.decoders), None)
-        if codec is not None:
+        if codec is not None and event.data not in GONE:
             events.append(codec.committed(event).data)
     return Decided(events, same_again(found, counts), repeated.last, True)
 

@@ -9,6 +9,7 @@ import msgspec
 
 from act_fast._app.once import Once, append_all
 from act_fast._checks import arguments
+from act_fast._events.committed import Committed
 from act_fast._events.context import deciding
 from act_fast._events.meta import Actor
 from act_fast._loading.cache import Entry
@@ -99,14 +100,40 @@ def _once(engine: "Engine", loader: Loader, key: str, asked: Sequence[_Asked]) -
 def _first_time(
     engine: "Engine", loader: Loader, asked: Sequence[_Asked], once: Once, repeated: Repeated
 ) -> tuple[Snapshot[Any], ...]:
-    """The states as the commit left them."""
-    appended = Counter(event.stream for event in once.first_time(repeated))
+    """The states as each call left them."""
+    found = once.first_time(repeated)
+    versions: dict[str, int] = {}
+    for event in found:
+        versions.setdefault(event.stream, event.version - 1)
     snapshots = []
-    for each in asked:
+    for each, count in zip(asked, _counts(found, asked), strict=True):
         stream = each.call.stream
-        loaded = loader.at_moment(each.model, stream, None, None, repeated.last)
-        snapshots.append(engine._snapshot(loader, each.model, stream, loaded, appended[stream], True))
+        if stream in versions:
+            versions[stream] += count
+            loaded = loader.at_moment(each.model, stream, None, versions[stream], None)
+        else:
+            loaded = loader.at_moment(each.model, stream, None, None, repeated.last)
+        snapshots.append(engine._snapshot(loader, each.model, stream, loaded, count, True))
     return tuple(snapshots)
+
+
+def _counts(found: Sequence[Committed[bytes]], asked: Sequence[_Asked]) -> list[int]:
+    """How many events each call has appended."""
+    action = found[0].meta.action
+    assert action is not None
+    if told := action.digest.split(".")[1:]:
+        return [int(each) for each in told]
+    appended = Counter(event.stream for event in found)
+    return [appended[each.call.stream] for each in asked]
+
+
+def _digest(once: Once | None, done: Sequence[tuple[_Asked, int]]) -> str:
+    """What tells a request from others; and which events are whose, where streams do not tell."""
+    if once is None:
+        return ""
+    if len({each.call.stream for each, _ in done}) == len(done):
+        return once.digest
+    return ".".join((once.digest, *(str(count) for _, count in done)))
 
 
 def _attempt(
@@ -123,17 +150,18 @@ def _attempt(
             error.add_note(each.told)
             raise
         done.append((each, at.loaded, count))
-    ends = _append(engine, loader, streams, [each for each, _, count in done if count], actor, once)
+    ends = _append(engine, loader, streams, [(each, count) for each, _, count in done], actor, once)
     snapshots = []
     for each, loaded, count in done:
         stream, entry = each.call.stream, loaded.entry
+        if entry.version > streams[stream].before:
+            version, position = ends[stream]
+            there = Entry(entry.state, entry.version, position - (version - entry.version), False)
+            loaded = Loaded(there, loaded.replayed, loaded.cached)
         if not count:
             snapshots.append(engine._snapshot(loader, each.model, stream, loaded))
             continue
-        version, position = ends[stream]
-        there = Entry(entry.state, entry.version, position - (version - entry.version), False)
-        loader.cache.put((each.model.definition.state, stream), there)
-        loaded = Loaded(there, loaded.replayed, loaded.cached)
+        loader.cache.put((each.model.definition.state, stream), loaded.entry)
         snapshots.append(engine._finish(loader, each.model, stream, loaded, count))
     return tuple(snapshots)
 
@@ -171,7 +199,7 @@ def _append(
     engine: "Engine",
     loader: Loader,
     streams: dict[str, _Stream],
-    asked: Sequence[_Asked],
+    done: Sequence[tuple[_Asked, int]],
     actor: Actor | None,
     once: Once | None,
 ) -> dict[str, tuple[int, int]]:
@@ -181,7 +209,8 @@ def _append(
         return {}
     # What was decided on a stream that nothing is appended to holds only if it is still as it was.
     others = {name: each.before for name, each in streams.items() if not each.events}
-    places = dict.fromkeys(each.call.action.place for each in asked)
-    meta = engine.meta_of(", ".join(places), asked[0].call.stream, actor, once.digest if once else "")
+    calls = [each.call for each, count in done if count]
+    places = dict.fromkeys(call.action.place for call in calls)
+    meta = engine.meta_of(", ".join(places), calls[0].stream, actor, _digest(once, done))
     appended = append_all(loader.store, once, appends, others, None, meta)
-    return {each.stream: (done.last_version, done.last_position) for each, done in zip(appends, appended, strict=True)}
+    return {one.stream: (its.last_version, its.last_position) for one, its in zip(appends, appended, strict=True)}
