@@ -178,7 +178,10 @@ class Reacts(Declares):
         return targets(self._program.port(), names, pattern, lane, blocked, after, limit)
 
     def blocked(self) -> Iterator[Target]:
-        """The targets that are blocked."""
+        """The targets that are blocked, one after the other, as `targets` gives them.
+
+        An iterator is true even if there are none: ask `any(app.blocked())`, or make a list of it.
+        """
         return self.targets(blocked=True)
 
     def cursors(self) -> list[Cursor]:
