@@ -43,9 +43,7 @@ def test_no_file_of_the_store_holds_what_was_redacted(path: Path) -> None:
     assert holding(path)
     with Act(str(path), Account) as app:
         before = list(app.store.query())
-        found = app.acting(Actor("u1", "Bob")).redact(
-            [2], fields={"owner": None, "unknown": 1}, reason="a", dry_run=True
-        )
+        found = app.acting(Actor("u1", "Bob")).redact([2], fields={"owner": "", "unknown": 1}, reason="a", dry_run=True)
         assert (found.positions, found.streams, found.position) == ([2], ["a-2"], 0)
         assert holding(path), "a dry run changes nothing"
         done = app.acting(Actor("u1", "Bob")).redact([2], fields={"owner": "", "unknown": 1}, reason="a password")
@@ -159,3 +157,52 @@ def test_a_request_whose_data_is_gone_is_still_done_once(tmp_path: Path) -> None
 def test_positions_begin_with_one(path: Path) -> None:
     with Act(str(path), Account) as app, pytest.raises(ValidationError, match="no event at position 0"):
         app.redact([0, 2], drop=True, reason="a")
+
+
+def test_a_value_that_the_event_could_not_be_read_with_is_refused(path: Path) -> None:
+    with Act(str(path), Account) as app:
+        app.restart_stream(Account, "a-1")
+        books, before = app.store.head, list(app.store.query())
+        for position, wrong, where in (
+            (2, {"owner": None}, "position 2 does not decode as Opened: field 'owner'"),
+            (3, {"amount": "much"}, "position 3 does not decode as Deposited: field 'amount'"),
+            (books, {"balance": "much"}, f"position {books} does not decode as Account: field 'balance'"),
+        ):
+            for dry_run in (True, False):
+                with pytest.raises(ValidationError, match=where):
+                    app.redact([position], fields=wrong, reason="r", dry_run=dry_run)
+        assert list(app.store.query()) == before
+        app.redact([books], fields={"owner": "x"}, reason="r")
+        assert Act(app.store, Account).load(Account, "a-1").state.owner == "x"
+
+
+def test_what_could_not_be_read_before_may_be_redacted(tmp_path: Path) -> None:
+    with Act(str(tmp_path / "bank.act"), Account) as app:
+        app.store.append("a-1", [("Opened", b'{"owner":5,"note":"secret"}')])
+        app.redact([1], fields={"note": None}, reason="r")
+        assert [each.data for each in app.store.load("a-1")] == [b'{"owner":5,"note":null}']
+
+
+def test_a_request_with_redacted_fields_is_still_done_once(tmp_path: Path) -> None:
+    with LogStore(tmp_path / "bank.act") as store:
+        first = store.append("a-1", [("Opened", b'{"owner":"Ada","pin":"1234"}')], key="request-1")
+        second = store.append("a-2", [("Opened", b'{"owner":"Ada","pin":"1234"}')], key="request-2")
+        store.redact([1], fields={"pin": None}, reason="a")
+        assert store.append("a-1", [("Opened", b'{"owner":"Ada","pin":"1234"}')], key="request-1") == first
+        assert store.append("a-2", [("Opened", b'{"owner":"Ada","pin":"1234"}')], key="request-2") == second
+        for stream, data, key in (
+            ("a-1", b'{"owner":"Bob","pin":"1234"}', "request-1"),
+            ("a-1", b'{"owner":"Ada"}', "request-1"),
+            ("a-2", b'{"owner":"Ada","pin":"9999"}', "request-2"),
+        ):
+            with pytest.raises(KeyReusedError):
+                store.append(stream, [("Opened", data)], key=key)
+        assert (store.version("a-1"), store.version("a-2")) == (1, 1)
+
+
+def test_what_was_asked_once_is_answered_without_the_events_whose_data_is_gone(path: Path) -> None:
+    with Act(str(path), Account) as app:
+        first = app.once("request-1").do(Account.deposit, "a-1", amount=5)
+        app.redact([app.store.head], drop=True, reason="r")
+        again = app.once("request-1").do(Account.deposit, "a-1", amount=5)
+        assert (again.version, again.repeated, list(again.events)) == (first.version, True, [])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from act_fast._app.exchange_verbs import noticing
@@ -111,15 +112,21 @@ class Keeps:
             StoreLockedError: another process has the store open, or workers of this app are running.
             StoreFullError: there is no room for a second log.
             OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
-            ValidationError: there is no such event, the new data is not valid, or the store is not a log of its own.
+            ValidationError: there is no such event, a new value is not of its field's type, or the store is not a log
+                of its own.
         """
+        from act_fast._app.redacting import check_readable
+
         store = rewritable(self._engine.store, "redact")
         meta = self._engine.meta_of("redact", "", self._actor)
         told = noticing(progress)
+        check = partial(check_readable, self._engine.registry)
         if dry_run:
-            return store.redact(positions, reason=reason, fields=fields, drop=drop, dry_run=True)
+            return store.redact(positions, reason=reason, fields=fields, drop=drop, check=check, dry_run=True)
         return self._rewritten(
-            lambda: store.redact(positions, reason=reason, fields=fields, drop=drop, meta=meta, progress=told)
+            lambda: store.redact(
+                positions, reason=reason, fields=fields, drop=drop, check=check, meta=meta, progress=told
+            )
         )
 
     def prune(

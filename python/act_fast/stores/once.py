@@ -11,7 +11,7 @@ import msgspec
 from act_fast._checks import arguments
 from act_fast._core import Appended, Log
 from act_fast._events.committed import Committed
-from act_fast._events.gone import GONE
+from act_fast._events.gone import GONE, REWRITINGS
 from act_fast._rows import EventPair, OnceRow, ProposedPart
 from act_fast.errors import KeyReusedError, ValidationError
 from act_fast.stores.given import Guards
@@ -76,6 +76,13 @@ class Keeping:
         return found
 
 
+class _Redaction(msgspec.Struct):
+    """What the event that tells of a redaction says."""
+
+    positions: list[tuple[int, int]]
+    fields: list[str] | None = None
+
+
 def key_tag(key: str) -> str:
     """The tag that a key is kept as."""
     return f"key={key}"
@@ -95,7 +102,7 @@ def append_once(store: Store, key: str, parts: Sequence[ProposedPart], repeated:
     found = commit_of(store, repeated)
     offered = [(stream, event) for stream, events, _ in parts for event in events]
     if len(found) != len(offered) or not all(
-        event.stream == stream and _is_same(event, key, given)
+        event.stream == stream and _is_same(event, key, given, store)
         for event, (stream, given) in zip(found, offered, strict=True)
     ):
         raise KeyReusedError(key, repeated.first)
@@ -109,15 +116,36 @@ def same_again(found: Sequence[Committed[bytes]], counts: Sequence[int]) -> list
     return [Appended(own[0].version, own[-1].version, own[0].position, own[-1].position) for own in parts]
 
 
-def _is_same(event: Committed[bytes], key: str, given: EventPair) -> bool:
-    """Whether an event is the one offered; data that is gone is taken for the same, since nothing tells otherwise."""
+def _is_same(event: Committed[bytes], key: str, given: EventPair, store: Store) -> bool:
+    """Whether an event is the one offered; what is gone is taken for the same, since nothing tells otherwise."""
     own = [tag for tag in event.tags if tag != key_tag(key)]
     tags = given[2] if len(given) == 3 else ()
     return (
         event.name == given[0]
         and own == [*dict.fromkeys(tags)]
-        and (event.data in GONE or event.data == given[1] or _value(event.data) == _value(given[1]))
+        and (event.data in GONE or event.data == given[1] or _is_same_data(event, given[1], store))
     )
+
+
+def _is_same_data(event: Committed[bytes], given: bytes, store: Store) -> bool:
+    """Whether an event's data is the same JSON, but for fields that were redacted."""
+    there, offered = _value(event.data), _value(given)
+    if there == offered:
+        return True
+    if not isinstance(there, dict) or not isinstance(offered, dict) or there.keys() != offered.keys():
+        return False
+    other = {name for name, value in there.items() if value != offered[name]}
+    return other <= _redacted_fields(store, event.position)
+
+
+def _redacted_fields(store: Store, position: int) -> set[str]:
+    """The fields of an event that were given other values, as the log tells."""
+    found: set[str] = set()
+    for each in store.query(stream=REWRITINGS, names=["$redacted"], after=position):
+        told = msgspec.json.decode(each.data, type=_Redaction)
+        if any(first <= position <= last for first, last in told.positions):
+            found.update(told.fields or ())
+    return found
 
 
 def _value(data: bytes) -> object:

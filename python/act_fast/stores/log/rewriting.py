@@ -7,11 +7,13 @@ import msgspec
 
 from act_fast._checks import arguments
 from act_fast._core import Log
+from act_fast._events.committed import Committed
 from act_fast._events.gone import BOOKS, GONE, REDACTED, REWRITINGS
 from act_fast._events.sealing import FORGOTTEN_JSON, SEALED
 from act_fast._rows import PrunableRow, PruningRow, RewrittenRow, Row
 from act_fast.errors import StoreLockedError, ValidationError
 from act_fast.stores.reaction_port import ReactionPort
+from act_fast.stores.rows import committed
 from act_fast.stores.values import Pruned, PrunedPart, Redacted
 
 __all__ = ["Change", "check_behind", "pruned", "pruning", "redaction", "runs"]
@@ -25,7 +27,14 @@ _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
-def redaction(log: Log, positions: Iterable[int], fields: Mapping[str, Any] | None, drop: bool, reason: str) -> Change:
+def redaction(
+    log: Log,
+    positions: Iterable[int],
+    fields: Mapping[str, Any] | None,
+    drop: bool,
+    reason: str,
+    check: Callable[[Committed[bytes], bytes], object] | None = None,
+) -> Change:
     """What a redaction comes to; nothing is changed yet.
 
     Raises:
@@ -51,8 +60,11 @@ def redaction(log: Log, positions: Iterable[int], fields: Mapping[str, Any] | No
     rows = [row for first, last in runs(wanted) for row in _rows(log, first, last)]
     if missing := sorted(set(wanted) - {row[0] for row in rows}):
         raise ValidationError(f"there is no event at position {missing[0]}")
-    replaced = [(row[0], row[5], _changed(row, values, drop)) for row in rows]
-    replaced = [each for each in replaced if each[1] != each[2]]
+    changes = [(row, new) for row in rows if (new := _changed(row, values, drop)) != row[5]]
+    if check is not None and not drop:
+        for row, new in changes:
+            check(committed(row), new)
+    replaced = [(row[0], row[5], new) for row, new in changes]
     changed = [each[0] for each in replaced]
     streams = list(dict.fromkeys(row[1] for row in rows if row[0] in changed))
     told = {"positions": runs(changed), "fields": None if drop else [*values], "reason": reason}

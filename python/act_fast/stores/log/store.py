@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, Self, TypeAlias, TypeVar
 
 from act_fast._checks import arguments
 from act_fast._core import Appended, Log, Restoring
+from act_fast._events.committed import Committed
 from act_fast._events.event import encode
 from act_fast._events.gone import REWRITINGS
 from act_fast._events.meta import Meta
@@ -264,6 +265,7 @@ class LogStore(LocalLog):
         reason: str,
         fields: Mapping[str, Any] | None = None,
         drop: bool = False,
+        check: Callable[[Committed[bytes], bytes], object] | None = None,
         meta: Meta | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
@@ -285,6 +287,8 @@ class LogStore(LocalLog):
                 added. Of an event that holds a state (`$closed`, `$restarted`): of that state.
             drop: take all data away: the event's data is the JSON text `"redacted"` from then on, and it is left out
                 wherever events are folded or handled.
+            check: called with each event that gets new data, and that data; if it raises, nothing is changed. An app
+                checks that the event's class can read it.
             meta: who does it, and what for.
             dry_run: only say what would be changed.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
@@ -297,7 +301,7 @@ class LogStore(LocalLog):
         """
         from act_fast.stores.log.rewriting import redaction
 
-        replaced, told, found = redaction(self._log, positions, fields, arguments.flag("drop", drop), reason)
+        replaced, told, found = redaction(self._log, positions, fields, arguments.flag("drop", drop), reason, check)
         if arguments.flag("dry_run", dry_run) or not replaced:
             return found
         note = (*told, b"" if meta is None else cause_of(meta))
