@@ -1,5 +1,6 @@
 """`every`: one tick for each moment, whoever notices it; by the clock of a store in memory."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -186,3 +187,42 @@ def test_what_makes_no_sense_is_refused(when: object, options: dict[str, object]
 def test_an_interval_that_would_never_end_is_refused(act_app: MakeApp) -> None:
     with pytest.raises(DefinitionError, match="at most 100 years"):
         act_app().every(timedelta.max)
+
+
+@pytest.mark.parametrize("apps", [1, 4])
+def test_time_passes_for_one_after_the_other(apps: int) -> None:
+    with LogStore.memory() as store:
+        ticks, programs = list[tuple[int, datetime]](), [Act(store) for _ in range(apps)]
+        for app in programs:
+
+            @app.every(timedelta(minutes=10), name="often")
+            def often(tick: Committed[Ticked]) -> None:
+                ticks.append((tick.position, tick.data.due))
+
+        programs[0].settle()
+        before = programs[0].testing.now
+        threads = [
+            threading.Thread(target=lambda app=programs[each % apps]: app.testing.advance(hours=3)) for each in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(ticks) == 4 * 18
+        assert all(later == due + timedelta(minutes=10) for (_, due), (_, later) in pairwise(ticks))
+        assert timedelta(0) <= programs[0].testing.now - before - timedelta(hours=12) < timedelta(minutes=1)
+        for app in programs:
+            app.close()
+
+
+def test_a_handler_may_let_time_pass(act_app: MakeApp) -> None:
+    app, hours = act_app(), list[int]()
+
+    @app.every(timedelta(hours=1))
+    def hourly(tick: Committed[Ticked]) -> None:
+        hours.append(tick.data.due.hour)
+        if len(hours) == 1:
+            app.testing.advance(seconds=1)
+
+    app.testing.advance(hours=3)
+    assert len(hours) == 3

@@ -1,11 +1,15 @@
 """`app.testing`: what tests may do with the time of a store in memory."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from typing import Protocol
+from threading import Lock, RLock
+from typing import Final, Protocol
+from weakref import WeakKeyDictionary
 
 from act_fast._checks.arguments import milliseconds
 from act_fast._checks.moments import moment
+from act_fast._events.context import ambient
 from act_fast._reactions.reports import Correlation, Drained, Settled
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import Clock, clock_of
@@ -48,7 +52,9 @@ class Testing:
             app.testing.advance(days=3)
 
         The app settles before, and at each moment at which something is due, in order, so all that happens within these
-        three days has happened when this returns. Reactions that trigger each other without end do so here.
+        three days has happened when this returns. Reactions that trigger each other without end do so here. Threads
+        that call it at once take turns. Do not call it while `run` is at work: the leases on what is being handled
+        would run out, and it would be handled again.
 
         Args:
             days: how many days.
@@ -68,6 +74,11 @@ class Testing:
         if not settle:
             clock.advance(left_ms)
             return Settled(0, Correlation(), Drained())
+        with _turn(self._program.store):
+            return self._pass(clock, left_ms)
+
+    def _pass(self, clock: Clock, left_ms: int) -> Settled:
+        """Let time pass, from one moment at which something is due to the next."""
         end_us = (clock.now_us() // 1000 + left_ms + 1) * 1000  # what waits is due in whole ms, rounded up
         settled = self._settle()
         stuck_ms = 1
@@ -87,4 +98,15 @@ class Testing:
         return clock
 
 
-_SECOND = timedelta(seconds=1)
+def _turn(store: Store) -> AbstractContextManager[object]:
+    """One after the other: leases would run out while they are worked on if others moved the clock meanwhile."""
+    here = ambient.get()
+    if here is not None and here.event is not None:
+        return nullcontext()  # a handler's, of one whose turn it is
+    with _making:
+        return _turns.setdefault(store, RLock())
+
+
+_SECOND: Final = timedelta(seconds=1)
+_turns: Final = WeakKeyDictionary[Store, RLock]()
+_making: Final = Lock()
