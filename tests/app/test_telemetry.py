@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from act_fast import Act, InvariantError
+from act_fast import Act, Event, InvariantError, Tag, View, at, decision, reducer
 from tests.support.bank import Account
 
 pytest.importorskip("opentelemetry.sdk", reason="the OpenTelemetry SDK is not installed")
@@ -68,6 +68,69 @@ def test_a_do_is_a_span_and_is_counted() -> None:
     assert refused.status.status_code is trace.StatusCode.ERROR
     assert counted("act_fast.actions") == {"ok": 1, "InvariantError": 1}
     assert counted("act_fast.events.appended")["Account.deposit_each"] == 3
+
+
+def test_what_is_done_under_a_key_is_a_span_that_says_whether_it_was_done_before() -> None:
+    with Act("memory:", Account) as app:
+        counted("act_fast.events.appended")
+        SPANS.clear()
+        for _ in range(2):
+            app.once("k").do(Account.deposit_each, "account-7", amounts=[1, 2, 3])
+        first, again = (dict(span.attributes or {}) for span in SPANS.get_finished_spans())
+        assert (first["act_fast.version"], again["act_fast.version"]) == (3, 3)
+        assert "act_fast.repeated" not in first
+        assert again["act_fast.repeated"] is True
+
+
+def test_several_actions_are_one_span() -> None:
+    calls = Account.deposit_each.at("a", amounts=[1, 2]), Account.deposit.at("b", 5), Account.deposit.at("a", 5)
+    with Act("memory:", Account) as app:
+        before = counted("act_fast.events.appended").get("Account.deposit_each, Account.deposit", 0)
+        SPANS.clear()
+        app.do_many(*calls)
+        with pytest.raises(InvariantError):
+            app.do_many(Account.withdraw.at("c", amount=1))
+    done, refused = SPANS.get_finished_spans()
+    assert done.name == "Account.deposit_each, Account.deposit"
+    assert dict(done.attributes or {}) == {
+        "act_fast.about": ("a", "b"),
+        "act_fast.position": 4,
+        "act_fast.replayed": 0,
+    }
+    assert (refused.name, refused.status.status_code) == ("Account.withdraw", trace.StatusCode.ERROR)
+    assert counted("act_fast.events.appended")["Account.deposit_each, Account.deposit"] == before + 4
+
+
+class Seated(Event):
+    course: Tag[str]
+
+
+class Course(View, name="course"):
+    taken: int = 0
+
+    @reducer
+    def seated(self, event: Seated) -> None:
+        self.taken += 1
+
+
+@decision
+def seat(course: Course, account: Account) -> Seated | None:
+    return None if course.taken else Seated("maths")
+
+
+def test_a_decision_is_a_span_about_what_it_is_based_on() -> None:
+    with Act("memory:", Account, Course) as app:
+        given = Course.of("maths"), at(Account, "account-7")
+        SPANS.clear()
+        app.once("k").decide(seat, *given)
+        app.once("k").decide(seat, *given)
+        app.decide(seat, *given)
+    done, again, nothing = SPANS.get_finished_spans()
+    about = {"act_fast.about": ("course:maths", "account-7"), "act_fast.position": 1, "act_fast.replayed": 0}
+    assert done.name == "seat"
+    assert dict(done.attributes or {}) == dict(nothing.attributes or {}) == about
+    assert dict(again.attributes or {}) == {**about, "act_fast.repeated": True}
+    assert counted("act_fast.events.appended")["seat"] == 1
 
 
 def test_how_long_actions_take_is_recorded_by_outcome() -> None:

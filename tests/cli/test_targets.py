@@ -248,3 +248,12 @@ def test_what_changes_targets_must_be_told_which(run, shop: Act) -> None:
 def test_the_frontiers_are_those_of_the_targets_asked_for(run_on_terminal, shop: Act) -> None:
     last = run_on_terminal("targets", path(shop), "--blocked").out.rstrip().splitlines()[-1]
     assert last == "head 5; of those asked for: leading 3, lagging 3; 1 target: 1 blocked; 2 events to process"
+
+
+def test_why_tells_the_tags_of_the_event_that_fails(run, shop: Act) -> None:
+    shop.store.append("bob", [("Ordered", b'{"amount":13}', ["till:1", "user:bob"])])
+    shop.skip("bob", reason="r")
+    shop.settle(raises=False)
+    ran = run("why", path(shop), "bob")
+    assert "version 4 of stream 'bob', tagged till:1, user:bob; the reaction is 'charge'" in ran.out
+    assert one(run("why", path(shop), "bob", "--json"))["tags"] == ["till:1", "user:bob"]

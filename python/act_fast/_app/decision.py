@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, T
 
 import msgspec
 
+from act_fast._app.done import Done
 from act_fast._app.once import Once, append_all
 from act_fast._checks import arguments
 from act_fast._core import Appended
@@ -126,6 +127,23 @@ def decide(
         )
     if deciding.get() is not None:
         raise DefinitionError(f"decide was called by {deciding.get()}, which may only fold or decide")
+    about = [each.tag or each.stream for each in seen]
+    return engine.traced(_name(decider), about, lambda: _done(engine, decider, seen, given, kwargs, actor, key), _told)
+
+
+def _told(decided: Decided) -> Done:
+    return Done(decided.position, 0, len(decided.events) if decided.appended else 0, decided.repeated)
+
+
+def _done(
+    engine: "Engine",
+    decider: DecisionFunction[Any],
+    seen: Sequence[Seen[Any]],
+    given: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    actor: Actor | None,
+    key: str | None,
+) -> Decided:
     args = given[len(seen) :]
     if key is None:
         return _decided(engine, decider, seen, args, kwargs, actor, None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from act_fast._app.done import Done
 from act_fast._app.once import Once, append_all
 from act_fast._checks import arguments
 from act_fast._events.committed import Committed
@@ -55,6 +56,12 @@ def do_many(
     asked = [_asked(engine, call, f"call {number} of {len(calls)}") for number, call in enumerate(calls, 1)]
     if not asked:
         raise ValidationError('do_many takes at least one call, such as Account.deposit.at("account-7", amount=50)')
+    name = ", ".join(dict.fromkeys(each.call.action.place for each in asked))
+    streams = [each.call.stream for each in asked]
+    return engine.traced(name, streams, lambda: _done(engine, asked, actor, key), _told)
+
+
+def _done(engine: "Engine", asked: Sequence[_Asked], actor: Actor | None, key: str | None) -> tuple[Snapshot[Any], ...]:
     retries = min(each.call.action.retries for each in asked)
     attempt = 0
     while True:
@@ -75,6 +82,15 @@ def do_many(
         except Repeated as repeated:
             assert once is not None
             return _first_time(engine, loader, asked, once, repeated)
+
+
+def _told(snapshots: Sequence[Snapshot[Any]]) -> Done:
+    return Done(
+        max(each.position for each in snapshots),
+        sum(each.replayed for each in snapshots),
+        sum(each.appended for each in snapshots),
+        any(each.repeated for each in snapshots),
+    )
 
 
 def _asked(engine: "Engine", call: Call[Any], told: str) -> _Asked:

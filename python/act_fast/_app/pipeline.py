@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
+from act_fast._app.done import Done
 from act_fast._app.once import Once
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
@@ -58,6 +59,7 @@ __all__ = ["Engine"]
 
 S = TypeVar("S", bound=State)
 V = TypeVar("V", bound=View)
+T = TypeVar("T")
 
 _TURNS: Final = 64
 _ATTEMPTS_BESIDE: Final = 10
@@ -194,6 +196,17 @@ class Engine:
         if appended:
             return self._finish(loader, model, stream, done, appended)
         return self._snapshot(loader, model, stream, done)
+
+    def traced(self, name: str, about: Sequence[str], work: Callable[[], T], done: Callable[[T], Done]) -> T:
+        """Do some work; where somebody listens, in a span.
+
+        Args:
+            name: what is done, for people.
+            about: the streams or tags that it is about.
+            work: does it.
+            done: what came of it.
+        """
+        return work()
 
     def do_beside(
         self, action: Action[S, Any, Any], stream: str, values: tuple[Any, ...], actor: Actor | None, beside: Append

@@ -1,12 +1,14 @@
 """Spans, counters and durations for OpenTelemetry, where its API package is installed; nothing otherwise."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
+from act_fast._app.done import Done
 from act_fast._app.pipeline import Engine
 from act_fast._events.meta import Actor
 from act_fast._states.action import Action
@@ -16,12 +18,13 @@ from act_fast._states.state import State
 __all__ = ["engine_class"]
 
 S = TypeVar("S", bound=State)
+T = TypeVar("T")
 
 _LOOK_EVERY_S: Final = 1.0
 
 
 class TracedEngine(Engine):
-    """An engine that makes a span of each `do`, and counts what is done, appended and replayed, if anybody listens."""
+    """An engine that makes spans and counts what is done, appended and replayed, if anybody listens."""
 
     def do(
         self,
@@ -38,23 +41,50 @@ class TracedEngine(Engine):
         if not instruments.listened_to():
             return super().do(action, stream, args, kwargs, actor, expected, key)
         place = getattr(action, "place", "unknown")
-        outcome, began = "ok", time.perf_counter()
-        with instruments.tracer.start_as_current_span(place) as span:
+        with _span(instruments, place) as span:
             span.set_attribute("act_fast.stream", str(stream))
-            try:
-                snapshot = super().do(action, stream, args, kwargs, actor, expected, key)
-            except BaseException as error:
-                outcome = type(error).__name__
-                raise
-            finally:
-                done = {"act_fast.action": place, "act_fast.outcome": outcome}
-                instruments.actions.add(1, done)
-                instruments.durations.record(time.perf_counter() - began, done)
+            snapshot = super().do(action, stream, args, kwargs, actor, expected, key)
             span.set_attribute("act_fast.version", snapshot.version)
-            span.set_attribute("act_fast.replayed", snapshot.replayed)
-        instruments.replayed.add(snapshot.replayed, {"act_fast.action": place})
-        instruments.appended.add(0 if snapshot.repeated else snapshot.appended, {"act_fast.action": place})
+            _count(instruments, place, span, snapshot)
         return snapshot
+
+    def traced(self, name: str, about: Sequence[str], work: Callable[[], T], done: Callable[[T], Done]) -> T:
+        """The same, in a span, with what it is about, the position of its last event and the numbers of events."""
+        instruments = _instruments()
+        if not instruments.listened_to():
+            return work()
+        with _span(instruments, name) as span:
+            span.set_attribute("act_fast.about", list(dict.fromkeys(about)))
+            found = work()
+            told = done(found)
+            span.set_attribute("act_fast.position", told.position)
+            _count(instruments, name, span, told)
+        return found
+
+
+@contextmanager
+def _span(instruments: "Instruments", name: str) -> Iterator[Any]:
+    """A span of work that is counted and timed, by its outcome."""
+    outcome, began = "ok", time.perf_counter()
+    with instruments.tracer.start_as_current_span(name) as span:
+        try:
+            yield span
+        except BaseException as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            done = {"act_fast.action": name, "act_fast.outcome": outcome}
+            instruments.actions.add(1, done)
+            instruments.durations.record(time.perf_counter() - began, done)
+
+
+def _count(instruments: "Instruments", name: str, span: Any, done: Done | Snapshot[Any]) -> None:
+    """Tell how many events were folded and appended."""
+    span.set_attribute("act_fast.replayed", done.replayed)
+    if done.repeated:
+        span.set_attribute("act_fast.repeated", True)
+    instruments.replayed.add(done.replayed, {"act_fast.action": name})
+    instruments.appended.add(0 if done.repeated else done.appended, {"act_fast.action": name})
 
 
 class Instruments:

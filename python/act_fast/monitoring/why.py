@@ -3,13 +3,14 @@
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from act_fast._events.committed import Committed
 from act_fast._reactions.targets import Cursor, Target, cursors, holding, state_of, targets
 from act_fast.errors import StoreError, ValidationError
 from act_fast.monitoring.words import counted
@@ -23,12 +24,21 @@ _SECRET: Final = re.compile("pass|secret|token|credential|key", re.IGNORECASE)
 
 
 class Answer(msgspec.Struct):
-    """What is said of a target: its state in a word or two, the reasons, a sentence each, and the errors in these."""
+    """What is said of a target.
+
+    Attributes:
+        target: its name.
+        state: its state in a word or two.
+        reasons: a sentence each.
+        errors: the errors in these.
+        tags: of the event that it fails at.
+    """
 
     target: str
     state: str
     reasons: list[str]
     errors: list[str] = []
+    tags: Sequence[str] = ()
 
 
 def told_address(path: str) -> str:
@@ -58,9 +68,10 @@ def why(store: Store, port: ReactionPort, name: str, path: str) -> Answer:
     if found is None:
         return Answer(name, "not there", list(_why_not_there(port, name, known, head, path)), _errors(port, known))
     known = [each for each in known if each.reaction in found.reactions]
-    reasons = [*_why(found, path, _Event(store, port, found)), *_not_correlated(port, known, head, path)]
+    event = _Event(store, port, found)
+    reasons = [*_why(found, path, event), *_not_correlated(port, known, head, path)]
     own = [found.error] if found.error else []
-    return Answer(name, state_of(found), reasons, [*own, *_errors(port, known)])
+    return Answer(name, state_of(found), reasons, [*own, *_errors(port, known)], event.tags)
 
 
 def _errors(port: ReactionPort, known: list[Cursor]) -> list[str]:
@@ -77,7 +88,9 @@ class _Event:
         self.processed = max((processed for *_, processed in heads), default=0)
         failing = [name for name, at, failures, _ in heads if at == target.failing and failures]
         self.reactions = failing or [name for name, at, *_ in heads if at is not None and at == target.failing]
-        self.told = None if target.failing is None else _told(store, target.failing)
+        found = None if target.failing is None else _at_position(store, target.failing)
+        self.tags: Sequence[str] = () if found is None else found.tags
+        self.told = None if found is None else f"{found.name}, version {found.version} of stream {found.stream!r}"
 
     def words(self) -> Iterator[str]:
         """What they are."""
@@ -85,16 +98,15 @@ class _Event:
         names = ", ".join(map(repr, self.reactions))
         of = f"; {'the reaction is' if one else 'the reactions are'} {names}" if names else ""
         if self.told is not None:
-            yield f"the event is {self.told}{of}"
+            tags = f", tagged {', '.join(self.tags)}" if self.tags else ""
+            yield f"the event is {self.told}{tags}{of}"
 
 
-def _told(store: Store, position: int) -> str | None:
+def _at_position(store: Store, position: int) -> Committed[bytes] | None:
     try:
-        for event in store.query(after=position - 1, before=position + 1, limit=1):
-            return f"{event.name}, version {event.version} of stream {event.stream!r}"
+        return next(store.query(after=position - 1, before=position + 1, limit=1), None)
     except StoreError:
-        pass  # it cannot be read, as the error says
-    return None
+        return None  # it cannot be read, as the error says
 
 
 def _why(target: Target, path: str, event: _Event) -> Iterator[str]:
