@@ -18,7 +18,12 @@ from bench.stores.subject import DURABILITY, SUBJECT, write_library
 from bench.workloads.events import Library
 
 NOTHING = "none: nothing is written"
-IMPORTED = {SUBJECT: "act_fast", "eventsourcing": "eventsourcing.application", "sqlite3": "sqlite3", "duckdb": "duckdb"}
+IMPORTED = {
+    SUBJECT: "act_fast:Act,Event,State,action,reducer",
+    "eventsourcing": "eventsourcing.application",
+    "sqlite3": "sqlite3",
+    "duckdb": "duckdb",
+}
 IDLE_SECONDS = 2.0
 
 
@@ -63,7 +68,7 @@ def bench_size(duel: Duel) -> None:
 
 
 def present() -> list[str]:
-    return [name for name, module in IMPORTED.items() if find_spec(module.split(".")[0])]
+    return [name for name, module in IMPORTED.items() if find_spec(module.split(":")[0].split(".")[0])]
 
 
 def process(verb: str, *arguments: object) -> dict[str, float]:

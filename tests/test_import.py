@@ -7,6 +7,7 @@ import pytest
 
 import act_fast
 
+TYPICAL = "from act_fast import Act, Committed, Event, State, action, reducer"
 STANDARD_LIBRARY = {
     *("atexit", "contextvars", "copy", "dataclasses", "errno", "fractions", "heapq", "importlib", "logging", "math"),
     *("numbers", "queue", "string", "threading", "traceback", "weakref"),
@@ -29,18 +30,33 @@ LATER = {
 
 def imported(program: str) -> set[str]:
     """The modules that a program has imported at its end, besides those that the interpreter and msgspec import."""
-    told = f"import msgspec, sys; before = set(sys.modules); {program}; print(*set(sys.modules) - before)"
+    told = f"import msgspec, sys\nbefore = set(sys.modules)\n{program}\nprint(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-c", told], check=True, capture_output=True, text=True)
-    return set(done.stdout.split())
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_a_name_is_imported_when_it_is_used() -> None:
+    assert imported("import act_fast") == {"act_fast"}
+    cheap = {"act_fast", "act_fast.errors"}
+    assert {name for name in imported("from act_fast import ValidationError") if "act_fast" in name} == cheap
+    assert {name for name in imported("import act_fast; act_fast.errors.ActError") if "act_fast" in name} == cheap
+    assert "act_fast.stores" in imported("import act_fast; act_fast.stores")
+
+
+def test_the_version_is_said_without_what_a_store_needs() -> None:
+    program = "from act_fast.cli import main\ntry: main(['--version'])\nexcept SystemExit: pass"
+    assert {name.split(".")[1] for name in imported(program) if name.startswith("act_fast.")} <= {
+        *("_checks", "_core", "_rows", "cli", "errors"),
+    }
 
 
 def test_only_a_little_of_the_standard_library_is_imported() -> None:
-    found = {name.split(".")[0] for name in imported("import act_fast")} - {"act_fast"}
+    found = {name.split(".")[0] for name in imported(TYPICAL)} - {"act_fast"}
     assert {name for name in found if not name.startswith("_")} <= STANDARD_LIBRARY
 
 
 def test_what_most_programs_have_no_use_for_is_left_for_later() -> None:
-    found = {name for name in imported("import act_fast") if name.startswith("act_fast")}
+    found = {name for name in imported(TYPICAL) if name.startswith("act_fast")}
     assert found & LATER == set()
     assert len(found) <= OWN_MAX
 

@@ -16,7 +16,7 @@ IMPORT = Row(
     "import, in a process of its own",
     "ms",
     (Budget(limit=60.0),),
-    note="Beyond what the interpreter takes to start.",
+    note="Beyond what the interpreter takes to start, with the names that a program with states needs.",
 )
 IDLE = Row(
     "idle",

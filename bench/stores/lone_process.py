@@ -1,6 +1,6 @@
 """A process that does one thing and says what it paid for it. Imports nothing of ours before its clock runs.
 
-python -m bench.stores.lone_process import MODULE      milliseconds, and the memory of the process
+python -m bench.stores.lone_process import MODULE[:NAME,…]  milliseconds, and the memory of the process
 python -m bench.stores.lone_process use PATH           the memory with a store open, in steps
 python -m bench.stores.lone_process exchange PATH FOLDER  the memory that each verb takes at its highest
 python -m bench.stores.lone_process idle PATH SECONDS  microseconds of processor that an idle worker took
@@ -21,9 +21,12 @@ def own_mib() -> float:
     return int(line.split()[1]) / 1024
 
 
-def import_and_tell(module: str) -> dict[str, float]:
+def import_and_tell(wanted: str) -> dict[str, float]:
+    module, _, names = wanted.partition(":")
     started = time.perf_counter()
-    import_module(module)
+    imported = import_module(module)
+    for name in names.split(","):
+        getattr(imported, name or "__name__")
     return {"import_ms": (time.perf_counter() - started) * 1e3, "memory_mib": own_mib()}
 
 

@@ -1,13 +1,16 @@
 """Whose verb is running."""
 
-from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import asyncio
 
 __all__ = ["Host"]
+
+_PACKAGE: Final = "act_fast"
+"""What has the asynchronous face of an app, by its public name: it stands above, and few programs need it."""
 
 
 class Host:
@@ -16,10 +19,7 @@ class Host:
     Attributes:
         app: for handlers that are `def`.
         loop: where handlers that are `async def` run; None: on a loop of the app's own.
-        asynchronous: makes the asynchronous face of an app. The package says so, which imports it only then.
     """
-
-    asynchronous: ClassVar[Callable[[Any], Any]]
 
     def __init__(self, app: Any, async_app: Any = None, loop: "asyncio.AbstractEventLoop | None" = None) -> None:
         self.app = app
@@ -29,7 +29,7 @@ class Host:
     @cached_property
     def async_app(self) -> Any:
         """For handlers that are `async def`."""
-        return self._async_app or Host.asynchronous(self.app)
+        return self._async_app or import_module(_PACKAGE).AsyncAct(self.app)
 
     def close(self) -> None:
         """End the threads of an app that was made here."""
