@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
-from threading import Lock, RLock
+from threading import RLock
 from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
@@ -103,10 +103,8 @@ def _turn(store: Store) -> AbstractContextManager[object]:
     here = ambient.get()
     if here is not None and here.event is not None:
         return nullcontext()  # a handler's, of one whose turn it is
-    with _making:
-        return _turns.setdefault(store, RLock())
+    return _turns.setdefault(store, RLock())  # a single step, so that no other lock is needed
 
 
 _SECOND: Final = timedelta(seconds=1)
 _turns: Final = WeakKeyDictionary[Store, RLock]()
-_making: Final = Lock()
