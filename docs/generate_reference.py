@@ -88,6 +88,8 @@ PAGES: Final = [
             *(
                 "StoredSnapshot",
                 "StoreStats",
+                "Shares",
+                "Share",
                 "VerifyReport",
                 "Problem",
                 "Progress",
@@ -140,7 +142,7 @@ PAGES: Final = [
         "Monitoring",
         [
             *("check_health", "Health", "look", "Overview", "ReactionOverview", "ReplicaOverview", "Source"),
-            *("metrics_text", "monitor", "instrument"),
+            *("Kept", "metrics_text", "monitor", "instrument"),
         ],
         "act_fast.monitoring",
     ),

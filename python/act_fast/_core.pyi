@@ -512,6 +512,9 @@ class Log:
         """Where the archive of the store is, and the log files that are there: (number, object, bytes, digest, first
         position, last position)."""
 
+    def rewritings(self) -> list[tuple[str, bytes]]:
+        """The events that tell what was redacted and pruned: (name, data). Nothing is fetched for it."""
+
     def rebuild_index(self) -> None: ...
     def stats(self) -> dict[str, object]: ...
     def close(self) -> None: ...

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from act_fast import Act, Committed, Event, LogStore
+from tests.support.aged import aged
 
 
 class Noted(Event):
@@ -60,3 +61,24 @@ def test_info_of_a_store_on_several_machines_names_its_workers(run, tmp_path: Pa
     assert ["generation", "1"] in during
     assert not [row for row in after if row[0] == "worker"]
     assert ["generation", "1"] in after
+
+
+def test_info_says_what_is_hot_compressed_archived_and_gone_without_the_archive(
+    run, run_on_terminal, tmp_path: Path
+) -> None:
+    aged(tmp_path).close()
+    (tmp_path / "cold").rename(tmp_path / "away")
+    info = json.loads(run("info", tmp_path / "shop.act", "--json").out)
+    assert {form: share["events"] for form, share in info["shares"].items()} == {
+        "hot": 6,
+        "compressed": 10,
+        "archived": 33,
+    }
+    assert info["archive"] == str(tmp_path / "cold")
+    assert (info["pruned"], info["redacted"], info["forgotten"]) == (11, 1, 1)
+    assert info["first_created"] < info["last_created"]
+    rows = {row[0]: row[1:] for row in run("info", tmp_path / "shop.act").rows}
+    assert rows["archived"][:2] == ["1", "33"]
+    shown = run_on_terminal("info", tmp_path / "shop.act").out
+    assert "33 events in 1 segment" in shown
+    assert "1 subject" in shown

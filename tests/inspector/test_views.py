@@ -1,5 +1,6 @@
 """Every view answers without a script, from an app and from a store alone, at any moment."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from starlette.testclient import TestClient
 from act_fast import Act, LogStore
 from act_fast.errors import StoreError
 from tests.inspector.conftest import Browser
+from tests.support.aged import aged
 
 VIEWS = (
     *("/", "/log", "/event?position=1", "/streams", "/stream?name=order-1", "/correlation?id=checkout-1&near=5"),
@@ -144,6 +146,21 @@ def test_storage_lists_the_parts_of_the_store(client: TestClient) -> None:
     text = client.get("/storage").text
     assert "00000000.seg" in text
     assert "act-fast backup" in text
+
+
+def test_storage_says_how_much_is_in_each_form_while_the_archive_is_away(browser: Browser, tmp_path: Path) -> None:
+    with aged(tmp_path) as app:
+        text = browser(app).get("/storage").text
+        assert "3 events of classes with sealed fields" in text
+    (tmp_path / "cold").rename(tmp_path / "away")
+    text = browser(str(tmp_path / "shop.act")).get("/storage").text
+    rows = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", text)]
+    events = {re.sub(r"<[^>]*>", "", row[0]): row[3] for row in rows if len(row) == 7}
+    assert events == {"Hot": "6", "Compressed": "10", "Archived": "33"}
+    assert f'archive at <span class="mono">{tmp_path}/cold</span>' in text
+    assert "11 events, " in text
+    assert "not known without an app" in text
+    assert "1 subject" in text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """OpenTelemetry observes an app: collected by the real SDK."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from act_fast import Act, AsyncAct, ValidationError
 from act_fast.monitoring import instrument
 from tests.monitoring.shop import Shop, Sold, Till
+from tests.support.aged import aged
 
 pytest.importorskip("opentelemetry.sdk", reason="the OpenTelemetry SDK is not installed")
 
@@ -48,6 +50,17 @@ def test_the_figures_of_the_store_and_of_each_reaction_are_observed(shop: Shop) 
     assert found["act_fast.reaction.retrying", "books"] == 1
     assert (found["act_fast.retries",], found["act_fast.blocks",], found["act_fast.events.handled",]) == (1, 1, 2)
     assert found["act_fast.leases.lost",] == 0
+
+
+def test_the_log_is_observed_by_the_form_of_its_files(tmp_path: Path) -> None:
+    with aged(tmp_path) as app:
+        collector = Collector(app)
+        found = {key: point.value for key, point in collector.collect().items() if hasattr(point, "value")}
+        assert [found["act_fast.log.events", form] for form in ("hot", "compressed", "archived")] == [6, 10, 33]
+        assert found["act_fast.log.size", "compressed"] < found["act_fast.log.written", "compressed"]
+        assert (found["act_fast.pruned",], found["act_fast.redacted",]) == (11, 1)
+        assert (found["act_fast.sealed",], found["act_fast.forgotten",]) == (3, 1)
+        assert found["act_fast.archive.size",] > 0
 
 
 def test_how_long_the_events_of_a_lease_take_is_recorded_by_reaction(shop: Shop) -> None:

@@ -2,12 +2,14 @@
 
 from act_fast.monitoring.asgi import monitor
 from act_fast.monitoring.health import Health, check_health
+from act_fast.monitoring.kept import Kept
 from act_fast.monitoring.otel import instrument
 from act_fast.monitoring.overview import Overview, ReactionOverview, ReplicaOverview, Source, look
 from act_fast.monitoring.prometheus import metrics_text
 
 __all__ = [
     "Health",
+    "Kept",
     "Overview",
     "ReactionOverview",
     "ReplicaOverview",

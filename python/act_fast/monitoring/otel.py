@@ -7,6 +7,8 @@ from threading import Lock
 from typing import Any, Final
 from weakref import ref
 
+import msgspec
+
 from act_fast._app.act import Act
 from act_fast._app.async_act import AsyncAct
 from act_fast._checks import arguments
@@ -14,7 +16,9 @@ from act_fast._checks.extras import need
 from act_fast._runtime.forks import tell_in_child
 from act_fast.errors import ActError, ValidationError
 from act_fast.monitoring.counts import COUNTERS, PROPOSALS, counts_of, proposals_of
+from act_fast.monitoring.kept import Kept
 from act_fast.monitoring.overview import Overview, ReactionOverview, look
+from act_fast.stores.values import Share, Shares
 
 __all__ = ["instrument"]
 
@@ -23,6 +27,19 @@ _GAUGES: Final[dict[str, tuple[str, str, Callable[[Overview], float]]]] = {
     "act_fast.streams": ("{stream}", "streams that have events", lambda found: found.streams),
     "act_fast.store.size": ("By", "space that the store takes", lambda found: found.bytes),
     "act_fast.blocked": ("{target}", "targets that are blocked, each counted once", lambda found: found.blocked),
+}
+_OF_KEPT: Final[dict[str, tuple[str, str, Callable[[Kept], float | None]]]] = {
+    "act_fast.archive.size": ("By", "space that the archived part takes", lambda kept: _of_archive(kept.shares)),
+    "act_fast.pruned": ("{event}", "events that were pruned", lambda kept: kept.pruned),
+    "act_fast.pruned.size": ("By", "data that pruned events had", lambda kept: kept.pruned_bytes),
+    "act_fast.redacted": ("{event}", "events that were redacted", lambda kept: kept.redacted),
+    "act_fast.sealed": ("{event}", "events of classes with sealed fields", lambda kept: kept.sealed),
+    "act_fast.forgotten": ("{subject}", "subjects that were forgotten", lambda kept: kept.forgotten),
+}
+_OF_FORMS: Final[dict[str, tuple[str, str, Callable[[Share], float]]]] = {
+    "act_fast.log.events": ("{event}", "events of the log, by the form of its files", lambda share: share.events),
+    "act_fast.log.written": ("By", "bytes of the log as they were written", lambda share: share.written),
+    "act_fast.log.size": ("By", "space that the log takes", lambda share: share.here),
 }
 _OF_REACTIONS: Final[dict[str, tuple[str, str, Callable[[ReactionOverview], float]]]] = {
     "act_fast.reaction.lag": ("{event}", "events still to process", lambda each: each.lag),
@@ -58,6 +75,10 @@ def instrument(app: Act | AsyncAct, /, *, fresh: float = 5.0, meter_provider: An
     observed = _Observed(plain, arguments.milliseconds("fresh", fresh) / 1000, api.Observation)
     for name, (unit, text, value) in _GAUGES.items():
         meter.create_observable_gauge(name, [observed.gauge(value)], unit, text)
+    for name, (unit, text, number) in _OF_KEPT.items():
+        meter.create_observable_gauge(name, [observed.kept(number)], unit, text)
+    for name, (unit, text, share) in _OF_FORMS.items():
+        meter.create_observable_gauge(name, [observed.forms(share)], unit, text)
     for name, (unit, text, figure) in _OF_REACTIONS.items():
         meter.create_observable_gauge(name, [observed.reactions(figure)], unit, text)
     meter.create_observable_gauge(
@@ -67,6 +88,10 @@ def instrument(app: Act | AsyncAct, /, *, fresh: float = 5.0, meter_provider: An
         meter.create_observable_counter(f"act_fast.{name.replace('_', '.')}", [observed.count(name)], "1", text)
     durations = meter.create_histogram("act_fast.reaction.duration", "s", "time that the events of a lease take")
     plain._program.timing = lambda reaction, took, events: durations.record(took, {"act_fast.reaction": reaction})
+
+
+def _of_archive(shares: Shares | None) -> float | None:
+    return None if shares is None else shares.archived.there
 
 
 class _Observed:
@@ -87,6 +112,23 @@ class _Observed:
     def gauge(self, value: Callable[[Overview], float]) -> Callable[[object], Iterable[Any]]:
         """Of the whole store."""
         return lambda options: [self._observation(value(found)) for found in self._look()]
+
+    def kept(self, value: Callable[[Kept], float | None]) -> Callable[[object], Iterable[Any]]:
+        """Of how the store keeps its events, as far as it is known."""
+        return lambda options: [
+            self._observation(number)
+            for found in self._look()
+            if found.kept is not None and (number := value(found.kept)) is not None
+        ]
+
+    def forms(self, value: Callable[[Share], float]) -> Callable[[object], Iterable[Any]]:
+        """Of the log, by the form of its files."""
+        return lambda options: [
+            self._observation(value(share), {"act_fast.form": form})
+            for found in self._look()
+            if found.kept is not None and found.kept.shares is not None
+            for form, share in msgspec.structs.asdict(found.kept.shares).items()
+        ]
 
     def reactions(self, value: Callable[[ReactionOverview], float]) -> Callable[[object], Iterable[Any]]:
         """Of each reaction."""

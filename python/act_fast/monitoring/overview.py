@@ -14,11 +14,13 @@ from act_fast._app.act import Act
 from act_fast._app.address import is_store, open_address
 from act_fast._app.async_act import AsyncAct
 from act_fast._checks import arguments
+from act_fast._model.registry import Registry
 from act_fast._reactions.skipped import skips_by_reaction
 from act_fast._reactions.targets import STATES, Target, TargetState, busy_targets, cursors, state_of
 from act_fast._timers.facts import is_own
 from act_fast._timers.timer import since
 from act_fast.errors import EngineError, ValidationError
+from act_fast.monitoring.kept import Kept, kept, last_created
 from act_fast.stores.log.local import LocalLog
 from act_fast.stores.log.store import LogStore
 from act_fast.stores.port import Store
@@ -97,6 +99,7 @@ class Overview(msgspec.Struct, frozen=True):
         reactions: how each reaction is doing, by name.
         at: when this was looked at.
         replica: how the replica is doing, of a store on several machines.
+        kept: how much is hot, compressed, archived, pruned and sealed.
     """
 
     head: int
@@ -108,6 +111,7 @@ class Overview(msgspec.Struct, frozen=True):
     reactions: dict[str, ReactionOverview]
     at: datetime
     replica: ReplicaOverview | None = None
+    kept: Kept | None = None
 
     @property
     def lag(self) -> int:
@@ -131,7 +135,7 @@ def look(source: Source, /) -> Overview:
         StoreError: the store cannot be opened or read.
     """
     with _opened(source) as (store, port):
-        return _overview(store, port)
+        return _overview(store, port, _registry(source))
 
 
 @contextmanager
@@ -172,21 +176,27 @@ def _reactions(store: Store) -> Iterator[ReactionPort | None]:
         port.close()
 
 
-def _overview(store: Store, port: ReactionPort | None) -> Overview:
+def _registry(source: Source) -> Registry | None:
+    """The registry of an app."""
+    app = source.sync if isinstance(source, AsyncAct) else source
+    return app._engine.registry if isinstance(app, Act) else None
+
+
+def _overview(store: Store, port: ReactionPort | None, registry: Registry | None) -> Overview:
     now = datetime.now(UTC)
     stats = store.stats()
-    last = next(iter(store.query(limit=1, backwards=True)), None)
     behind = _Behind(store, port, now) if port is not None else None
     return Overview(
         head=store.head,
         streams=stats.streams,
         bytes=stats.bytes,
-        last_created=None if last is None else last.created,
+        last_created=last_created(store, stats),
         last_flush=stats.last_flush,
         blocked=0 if behind is None else behind.blocked,
         reactions={} if behind is None else dict(behind.reactions()),
         at=now,
         replica=_replica(store),
+        kept=kept(store, stats, registry),
     )
 
 

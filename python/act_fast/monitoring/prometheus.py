@@ -4,8 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+import msgspec
+
 from act_fast.monitoring.counts import COUNTERS, PROPOSALS, counts_of
+from act_fast.monitoring.kept import Kept
 from act_fast.monitoring.overview import Overview, ReplicaOverview, Source, look
+from act_fast.stores.values import Share
 
 __all__ = ["OPENMETRICS", "PLAIN", "metrics_text", "written"]
 
@@ -50,6 +54,8 @@ def _families(overview: Overview, counts: Mapping[str, float]) -> Iterator[Famil
     yield _gauge("head", "Position of the last event.", overview.head)
     yield _gauge("streams", "Streams that have events.", overview.streams)
     yield _gauge("store_bytes", "Space that the store takes.", overview.bytes)
+    if overview.kept is not None:
+        yield from _of_kept(overview.kept)
     yield from _time("last_commit_timestamp_seconds", "When the last event was committed.", overview.last_created)
     yield from _time("last_flush_timestamp_seconds", "When the last append became durable.", overview.last_flush)
     yield _gauge("blocked_targets", "Targets that are blocked, each counted once.", overview.blocked)
@@ -69,6 +75,23 @@ def _families(overview: Overview, counts: Mapping[str, float]) -> Iterator[Famil
         counted = COUNTERS.get(name) or PROPOSALS.get(name)
         kind = "gauge" if counted is None else "counter"
         yield Family(name, counted or "Live states in the cache of this process.", kind, [({}, value)])
+
+
+def _of_kept(kept: Kept) -> Iterator[Family]:
+    if kept.shares is not None:
+        forms: list[tuple[str, Share]] = list(msgspec.structs.asdict(kept.shares).items())
+        for name, text in _OF_FORMS.items():
+            samples = [({"form": form}, float(getattr(share, name))) for form, share in forms]
+            yield Family(_RENAMED[name], text, "gauge", samples)
+        yield _gauge(
+            "archive_bytes", "Space that the archived part of the log takes there.", kept.shares.archived.there
+        )
+    yield _gauge("pruned_events", "Events that were pruned.", kept.pruned)
+    yield _gauge("pruned_bytes", "Data that they had.", kept.pruned_bytes)
+    yield _gauge("redacted_events", "Events that were redacted.", kept.redacted)
+    if kept.sealed is not None:
+        yield _gauge("sealed_events", "Events of classes with sealed fields.", kept.sealed)
+    yield _gauge("forgotten_subjects", "Subjects that were forgotten.", kept.forgotten)
 
 
 def _of_replica(replica: ReplicaOverview) -> Iterator[Family]:
@@ -92,7 +115,15 @@ _OF_REACTIONS: Final = {
     "retrying": "Targets of a reaction at an event that has failed and will be retried.",
     "skipped": "Events of a reaction that were skipped by hand.",
 }
+_OF_FORMS: Final = {
+    "events": "Events of the log, by the form of its files: hot, compressed or archived.",
+    "written": "Bytes of the log as they were written, by form.",
+    "here": "Space that the log takes in the store's directory, by form.",
+}
 _RENAMED: Final = {
+    "events": "log_events",
+    "written": "log_written_bytes",
+    "here": "log_here_bytes",
     "lag": "reaction_lag_events",
     "uncorrelated": "reaction_uncorrelated_events",
     "age": "reaction_age_seconds",

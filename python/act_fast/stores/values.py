@@ -23,6 +23,8 @@ __all__ = [
     "PrunedPart",
     "Redacted",
     "Restored",
+    "Share",
+    "Shares",
     "StoreStats",
     "StoredSnapshot",
     "StreamInfo",
@@ -125,6 +127,38 @@ class VerifyReport(msgspec.Struct, frozen=True):
         return not self.problems
 
 
+class Share(msgspec.Struct, frozen=True):
+    """The part of a log whose files have one form.
+
+    Attributes:
+        segments: how many files it has.
+        events: how many events are in them.
+        written: how many bytes of log they are, as they were written.
+        here: how many bytes they take in the store's directory, with what is reserved for more.
+        there: how many bytes they take in the archive.
+    """
+
+    segments: int = 0
+    events: int = 0
+    written: int = 0
+    here: int = 0
+    there: int = 0
+
+
+class Shares(msgspec.Struct, frozen=True):
+    """A log by the form of its files.
+
+    Attributes:
+        hot: what is as it was written.
+        compressed: what is compressed.
+        archived: what is archived.
+    """
+
+    hot: Share
+    compressed: Share
+    archived: Share
+
+
 class StoreStats(msgspec.Struct, frozen=True):
     """How much a store holds.
 
@@ -136,6 +170,12 @@ class StoreStats(msgspec.Struct, frozen=True):
         last_flush: when appended data last became safe from a power cut, in UTC; None if that is not known.
         compressed: how many of the segments are compressed.
         archived: how many of the segments are archived.
+        shares: how much of the log is hot, compressed and archived; None of a store that is no log on this machine.
+        archive: where the archived part is, without credentials; empty where there is none.
+        pruned: how many events of a log were pruned.
+        pruned_bytes: how many bytes of data they had.
+        redacted: how many events of a log were redacted.
+        last_created: when the last event of a log was committed, in UTC.
     """
 
     events: int
@@ -145,6 +185,12 @@ class StoreStats(msgspec.Struct, frozen=True):
     last_flush: datetime | None
     compressed: int = 0
     archived: int = 0
+    shares: Shares | None = None
+    archive: str = ""
+    pruned: int = 0
+    pruned_bytes: int = 0
+    redacted: int = 0
+    last_created: datetime | None = None
 
 
 class Compressed(msgspec.Struct, frozen=True):

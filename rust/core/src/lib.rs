@@ -43,7 +43,7 @@ pub use store::archive::ArchivedFile;
 pub use store::compress::Kept;
 pub use store::log::{Handle, Log};
 pub use store::replica::Genesis;
-pub use store::stats::Stats;
+pub use store::stats::{Share, Stats};
 pub use transfer::backup::Backup;
 pub use transfer::export::Format;
 pub use write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience};

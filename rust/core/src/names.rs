@@ -2,6 +2,9 @@
 
 use crate::error::{Error, Result};
 
+/// The stream that tells what was redacted and pruned.
+pub(crate) const REWRITINGS: &str = "$rewritings";
+
 /// The longest name, in bytes of UTF-8.
 pub(crate) const NAME_MAX_BYTES: usize = 512;
 

@@ -120,7 +120,7 @@ fn an_archived_store_holds_what_it_held_and_takes_less_space() {
     // Through the handle that has the old files open, and through one that has not.
     assert_eq!(contents::read(&log).expect("readable"), before);
     assert_eq!(contents::read(&log.current()).expect("readable"), before);
-    assert_eq!(log.current().stats().expect("numbers").archived_segments, sealed);
+    assert_eq!(log.current().stats().expect("numbers").archived.segments, sealed);
     drop(log);
     assert_eq!(held(&disk), before);
     assert!(bytes(&disk) < plain / 4, "{} of {plain} bytes", bytes(&disk));
@@ -128,7 +128,7 @@ fn an_archived_store_holds_what_it_held_and_takes_less_space() {
     leave();
     let log = opened(&disk);
     assert_eq!(contents::read(&log).expect("readable"), before);
-    assert_eq!(log.stats().expect("numbers").compressed_segments, sealed);
+    assert_eq!(log.stats().expect("numbers").compressed.segments, sealed);
 }
 
 /// What is opened, rebuilt, appended and listed needs nothing of the archive.
@@ -166,6 +166,43 @@ fn without_its_archive_a_store_is_opened_recovered_rebuilt_and_appended_to() {
         assert_eq!(now.events[..before.events.len()], before.events);
         leave();
     }
+}
+
+#[test]
+fn without_its_archive_streams_are_listed_shares_counted_and_rewritings_told() {
+    let disk = store();
+    let log = opened(&disk);
+    let told: Vec<_> = [r#"{"events":3,"bytes":9}"#, r#"{"events":1,"bytes":2}"#]
+        .map(|data| ("$pruned".to_owned(), data.as_bytes().to_vec()))
+        .into();
+    for (number, (name, data)) in (EVENTS..).zip(&told) {
+        let events = [NewEvent { name, data, tags: &[] }];
+        log.append(&[Part { stream: "$rewritings", events: &events, expected: None }], b"", Patience::Wait)
+            .expect("room");
+        (0..40).for_each(|_| append(&log, number));
+    }
+    let streams = log.streams(None, None, 100).expect("streams").streams;
+    let sealed = archive(&log).expect("room");
+    drop(log);
+    leave();
+    let log = opened(&disk);
+    assert_eq!(log.streams(None, None, 100).expect("streams").streams, streams);
+    assert_eq!(log.rewritings().expect("what was rewritten"), told);
+    for stream in &streams {
+        let last = log.position_before(stream.last_created + 1).expect("a position");
+        assert!(last >= stream.last_position, "{last} {stream:?}");
+    }
+    let stats = log.stats().expect("numbers");
+    assert_eq!((stats.archived.segments, stats.compressed), (sealed, act_fast_core::Share::default()));
+    assert_eq!(stats.hot.events + stats.archived.events, stats.events);
+    assert!(stats.archived.events > 300 && stats.hot.events > 0, "{stats:?}");
+    assert!(stats.archived.there_bytes < stats.archived.log_bytes / 2, "{stats:?}");
+    assert_eq!(stats.last_created, Some(streams.iter().map(|stream| stream.last_created).max().expect("some")));
+    reach(&disk);
+    unarchive(&log).expect("room");
+    let stats = log.current().stats().expect("numbers");
+    assert_eq!((stats.compressed.segments, stats.archived), (sealed, act_fast_core::Share::default()));
+    assert_eq!((stats.compressed.there_bytes, stats.hot.events + stats.compressed.events), (0, stats.events));
 }
 
 #[test]

@@ -770,6 +770,13 @@ impl Log {
         Ok((address, files.into_iter().map(row).collect()))
     }
 
+    /// The events that tell what was redacted and pruned: (name, data). Nothing is fetched for it.
+    fn rewritings<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Bound<'py, PyBytes>)>> {
+        let log = self.handle.get()?;
+        let told = py.detach(|| log.rewritings()).map_err(raised)?;
+        Ok(told.into_iter().map(|(name, data)| (name, PyBytes::new(py, &data))).collect())
+    }
+
     /// Make the index anew from the log.
     fn rebuild_index(&self, py: Python<'_>) -> PyResult<()> {
         let log = self.handle.get()?;

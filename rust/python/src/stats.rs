@@ -15,8 +15,14 @@ pub(crate) fn stats<'py>(py: Python<'py>, log: &Log, durability: Durability) -> 
     found.set_item("log_bytes", stats.log_bytes)?;
     found.set_item("allocated_bytes", stats.allocated_bytes)?;
     found.set_item("disk_bytes", stats.disk_bytes)?;
-    found.set_item("compressed_segments", stats.compressed_segments)?;
-    found.set_item("archived_segments", stats.archived_segments)?;
+    for (form, share) in [("hot", stats.hot), ("compressed", stats.compressed), ("archived", stats.archived)] {
+        let numbers = (share.segments, share.events, share.log_bytes, share.here_bytes, share.there_bytes);
+        found.set_item(form, numbers)?;
+    }
+    // Whoever reads what is there is told if the address cannot be read.
+    let archive = if stats.archived.segments > 0 { log.archive_address().ok().flatten() } else { None };
+    found.set_item("archive", archive)?;
+    found.set_item("last_created_us", stats.last_created)?;
     found.set_item("index_bytes", stats.index_bytes)?;
     found.set_item("segments", stats.segments)?;
     found.set_item("segment_bytes", stats.segment_bytes)?;

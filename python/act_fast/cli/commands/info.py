@@ -2,27 +2,33 @@
 
 from argparse import Namespace
 from datetime import datetime
-from itertools import chain
 
 import msgspec
 
-from act_fast._events.gone import REWRITINGS
 from act_fast.cli.input.arguments import Commands, add_command
 from act_fast.cli.input.store import open_store
 from act_fast.cli.output.rows import printable
 from act_fast.cli.output.terminal import console, draws, json_line
 from act_fast.errors import EngineError
+from act_fast.monitoring.kept import kept, last_created
 from act_fast.monitoring.words import counted
 from act_fast.stores.port import Store
 from act_fast.stores.replicated.membership import Worker
 from act_fast.stores.replicated.opening import SetAside
 from act_fast.stores.replicated.state import Member
+from act_fast.stores.values import Share, Shares
 
 __all__ = ["add"]
 
 DESCRIPTION = """\
 Show how much the store holds: events, streams, segments, bytes, the times of
-the first and last event and of the last flush, and the events of each name."""
+the first and last event and of the last flush, and the events of each name;
+how much of the log is hot (as it was written), compressed and archived; how
+many events were pruned and redacted, and how many subjects were forgotten.
+Nothing is read from an archive.
+
+In the lines of each form: segments, events, bytes as written, bytes here, and
+bytes in the archive."""
 
 EXAMPLES = """\
 bank.act
@@ -42,14 +48,6 @@ class Replica(msgspec.Struct):
     workers: list[Worker] = []
 
 
-class _Pruned(msgspec.Struct):
-    events: int
-
-
-class _Redacted(msgspec.Struct):
-    positions: list[tuple[int, int]]
-
-
 class Info(msgspec.Struct, omit_defaults=True):
     """What is said of a store."""
 
@@ -67,6 +65,10 @@ class Info(msgspec.Struct, omit_defaults=True):
     replica: Replica | None = None
     pruned: int = 0
     redacted: int = 0
+    pruned_bytes: int = 0
+    forgotten: int = 0
+    shares: Shares | None = None
+    archive: str = ""
 
 
 def add(commands: Commands) -> None:
@@ -92,34 +94,28 @@ def _run(arguments: Namespace) -> int:
 
 def _look(store: Store, path: str) -> Info:
     stats = store.stats()
-    ends = [*chain(store.query(limit=1), store.query(limit=1, backwards=True))]
+    found = kept(store, stats)
+    first = next(store.streams(limit=1), None)  # which has the first event
     return Info(
         path=getattr(store, "path", "") if "://" in path else path,  # an address may carry a password
         events=stats.events,
         streams=stats.streams,
         segments=stats.segments,
         bytes=stats.bytes,
-        first_created=ends[0].created if ends else None,
-        last_created=ends[-1].created if ends else None,
+        first_created=None if first is None else first.first_created,
+        last_created=last_created(store, stats),
         last_flush=stats.last_flush,
         compressed=stats.compressed,
         archived=stats.archived,
         names=store.names(),
         replica=_replica(store),
-        **_rewritten(store),
+        pruned=found.pruned,
+        redacted=found.redacted,
+        pruned_bytes=found.pruned_bytes,
+        forgotten=found.forgotten,
+        shares=found.shares,
+        archive=found.archive,
     )
-
-
-def _rewritten(store: Store) -> dict[str, int]:
-    """How many events were pruned and redacted, as the stream tells that keeps it."""
-    pruned = redacted = 0
-    for event in store.load(REWRITINGS):
-        if event.name == "$pruned":
-            pruned += msgspec.json.decode(event.data, type=_Pruned).events
-        elif event.name == "$redacted":
-            told = msgspec.json.decode(event.data, type=_Redacted)
-            redacted += sum(last - first + 1 for first, last in told.positions)
-    return {"pruned": pruned, "redacted": redacted}
 
 
 def _replica(store: Store) -> Replica | None:
@@ -137,13 +133,15 @@ def _replica(store: Store) -> Replica | None:
 
 
 def _show_lines(info: Info) -> None:
-    for field in Info.__struct_fields__[:-4]:
+    for field in Info.__struct_fields__[: Info.__struct_fields__.index("names")]:
         print(field, printable(getattr(info, field)), sep="\t")
     for name, events in info.names.items():
         print("name", printable(name), events, sep="\t")
-    for field in ("pruned", "redacted"):
+    for form, share in _shares(info):
+        print(form, *msgspec.structs.astuple(share), sep="\t")
+    for field in ("archive", "pruned", "pruned_bytes", "redacted", "forgotten"):
         if getattr(info, field):
-            print(field, getattr(info, field), sep="\t")
+            print(field, printable(getattr(info, field)), sep="\t")
     if info.replica is not None:
         print("engine", printable(info.replica.engine), sep="\t")
         print("replica", printable(info.replica.folder), sep="\t")
@@ -169,12 +167,17 @@ def _show_table(info: Info) -> None:
     table.add_column(overflow="fold")
     table.add_row("store", Text(printable(info.path)))
     table.add_row("events", f"{info.events:,} in {info.streams:,} streams")
-    table.add_row("size", f"{filesize.decimal(info.bytes)} in {counted(info.segments, 'segment')}{_packed(info)}")
+    table.add_row("size", f"{filesize.decimal(info.bytes)} in {counted(info.segments, 'segment')}")
     table.add_row("first event", _moment(info.first_created))
     table.add_row("last event", _moment(info.last_created))
     table.add_row("last flush", _moment(info.last_flush))
+    for form, share in _shares(info):
+        table.add_row(form, Text(_share(share, info.archive)))
     if info.pruned or info.redacted:
-        table.add_row("emptied", f"{info.pruned:,} pruned, {info.redacted:,} redacted")
+        size = filesize.decimal(info.pruned_bytes)
+        table.add_row("emptied", f"{info.pruned:,} pruned ({size} of data), {info.redacted:,} redacted")
+    if info.forgotten:
+        table.add_row("forgotten", counted(info.forgotten, "subject"))
     if info.replica is not None:
         table.add_row("engine", Text(printable(info.replica.engine)))
         table.add_row("replica", Text(f"{printable(info.replica.folder)}, {_behind(info.replica.lag)}"))
@@ -194,9 +197,22 @@ def _show_table(info: Info) -> None:
     console().print(table)
 
 
-def _packed(info: Info) -> str:
-    compressed = f", {info.compressed:,} of them compressed" if info.compressed else ""
-    return compressed + (f", {info.archived:,} of them archived" if info.archived else "")
+def _shares(info: Info) -> list[tuple[str, Share]]:
+    """The forms that the log's files have, if there is more than one."""
+    found = {} if info.shares is None else msgspec.structs.asdict(info.shares)
+    return list(found.items()) if info.compressed or info.archived else []
+
+
+def _share(share: Share, archive: str) -> str:
+    from rich import filesize
+
+    told = f"{counted(share.events, 'event')} in {counted(share.segments, 'segment')}"
+    if not share.segments:
+        return told
+    told += f", {filesize.decimal(share.written)} written, {filesize.decimal(share.here)} here"
+    if share.there:
+        return f"{told}, {filesize.decimal(share.there)} at {printable(archive)}"
+    return f"{told} ({share.here / share.written:.2f})" if share.here < share.written else told
 
 
 def _lanes(worker: Worker) -> str:

@@ -5,6 +5,7 @@ from starlette.responses import Response
 from act_fast.errors import EngineError
 from act_fast.inspector.disk import disk_of, segments_of
 from act_fast.inspector.page import ROWS, Page
+from act_fast.monitoring.kept import kept
 
 __all__ = ["show"]
 
@@ -21,9 +22,12 @@ def show(page: Page) -> Response:
             trouble = trouble or str(error)
     segments = segments_of(folder)
     after = page.number("after") or 0
+    stats = store.stats()
+    registry = None if page.subject.app is None else page.subject.app._engine.registry
     return page.render(
         "storage.html",
-        stats=store.stats(),
+        stats=stats,
+        kept=kept(store, stats, registry),
         kind=type(store).__name__,
         durability=getattr(store, "durability", None),
         store_id=_store_id(store),

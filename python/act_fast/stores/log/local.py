@@ -355,7 +355,7 @@ class LocalLog:
 
     def stats(self) -> StoreStats:
         """How much the store holds."""
-        return store_stats(self._log.stats())
+        return store_stats(self._log.stats(), self._log.rewritings())
 
     def log_mark(self) -> LogMark:
         """A mark of the log as it is now, for the framework."""

@@ -455,6 +455,11 @@ pub(crate) fn event_at<'a>(preamble: &Preamble<'a>, at: usize, position: u64, se
     checked.then_some(event)
 }
 
+/// The event at `at` within a commit, of which not all is there to be checked.
+pub(crate) fn unchecked_event_at<'a>(preamble: &Preamble<'a>, at: usize, position: u64) -> Option<Stored<'a>> {
+    read_event(&mut ByteReader::new(preamble.record, at), preamble.place + at as u64, position)
+}
+
 /// A state stored beside the events.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SnapshotRecord<'a> {

@@ -147,6 +147,11 @@ impl Segments {
         Ok(self.shared.hollow && self.packed(number)?.is_some_and(|packed| packed.absent.is_some()))
     }
 
+    /// Whether the blocks of a segment are elsewhere.
+    pub(crate) fn is_archived(&self, number: u64) -> Result<bool> {
+        Ok(self.packed(number)?.is_some_and(|packed| packed.absent.is_some()))
+    }
+
     /// Fetch a block that was not at hand while a lock was held.
     pub(crate) fn fetch(&self, number: u64, block: usize) -> Result<()> {
         self.packed(number)?.map_or(Ok(()), |packed| packed.fetch(block))

@@ -15,10 +15,16 @@ use crate::log::segments::Segments;
 const HOLLOW_BYTES: u32 = 1 << 20;
 const LEVEL: i32 = 9;
 
-/// Make the stub for a log file that will be archived in this packed form: what it says, and all of its bytes.
-pub(crate) fn stub(segments: &Segments, number: u64, packed: &[u8]) -> Result<(Contents, Stub, Vec<u8>)> {
+/// Make the stub for a log file that will be archived in this packed form: what it says, and all of its bytes. The commits
+/// of the stream `kept` stay whole in it.
+pub(crate) fn stub(
+    segments: &Segments,
+    number: u64,
+    packed: &[u8],
+    kept: Option<u32>,
+) -> Result<(Contents, Stub, Vec<u8>)> {
     let start = number * segments.segment_bytes;
-    let plain = hollow(segments, number)?;
+    let plain = hollow(segments, number, kept)?;
     let hollow_bytes = HOLLOW_BYTES;
     let mut table = Vec::new();
     let mut frames = Vec::new();
@@ -54,7 +60,7 @@ pub(crate) fn stub(segments: &Segments, number: u64, packed: &[u8]) -> Result<(C
 }
 
 /// A log file in its hollow form.
-fn hollow(segments: &Segments, number: u64) -> Result<Vec<u8>> {
+fn hollow(segments: &Segments, number: u64, kept: Option<u32>) -> Result<Vec<u8>> {
     let seed = Seed::new(&segments.store_id);
     let start = number * segments.segment_bytes;
     let first = segments.first_place(number);
@@ -70,7 +76,9 @@ fn hollow(segments: &Segments, number: u64) -> Result<Vec<u8>> {
         if head.kind != Kind::End {
             record[8..12].fill(0);
         }
-        let commit = Preamble::read(bytes, place, seed, false).map(|commit| commit.contents());
+        let commit = Preamble::read(bytes, place, seed, false)
+            .filter(|commit| !commit.events().any(|event| Some(event.stream) == kept))
+            .map(|commit| commit.contents());
         let snapshot = SnapshotRecord::read(bytes).map(|snapshot| vec![snapshot.contents()]);
         for range in commit.or(snapshot).into_iter().flatten() {
             record[range].fill(0);

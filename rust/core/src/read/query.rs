@@ -13,6 +13,7 @@ use crate::log::record::KeyKind;
 use crate::names;
 use crate::pattern;
 use crate::read::event::{EventView, PAGE_BYTES_MAX, Reader, view};
+use crate::read::here::HereReader;
 use crate::read::walk::each_event;
 use crate::store::log::Log;
 
@@ -255,11 +256,12 @@ impl Log {
 
     /// The first position up to `head` whose time passes the test, by bisection: times never run backwards in the log.
     fn first_position(&self, index: &Index, head: u64, passes: impl Fn(i64) -> bool) -> Result<u64> {
-        let mut reader = Reader::new(self);
+        let mut here = HereReader::new(self);
         let (mut low, mut high) = (1, head + 1);
         while low < high {
             let middle = low + (high - low) / 2;
-            if passes(reader.event(index.place(middle)?, middle)?.created) { high = middle } else { low = middle + 1 }
+            let created = here.event(index.place(middle)?, middle, |event| event.created)?;
+            if passes(created) { high = middle } else { low = middle + 1 }
         }
         Ok(low)
     }

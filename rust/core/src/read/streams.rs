@@ -5,7 +5,7 @@ use crate::index::{Index, Key};
 use crate::log::record::KeyKind;
 use crate::names;
 use crate::pattern;
-use crate::read::event::Reader;
+use crate::read::here::HereReader;
 use crate::store::log::Log;
 
 /// How many keys one page looks at before it comes back.
@@ -63,6 +63,7 @@ impl Log {
             }
             let keys = self.control.index_state()?.keys;
             let mut last_seen = None;
+            let mut here = HereReader::new(self);
             for number in first..keys {
                 if page.streams.len() == limit || (number - first >= PAGE_EXAMINED_MAX && last_seen.is_some()) {
                     page.next = last_seen;
@@ -75,27 +76,34 @@ impl Log {
                 let text = index.text(&key)?;
                 last_seen = Some(text.to_owned());
                 if pattern.as_ref().is_none_or(|pattern| pattern.is_match(text)) {
-                    page.streams.push(self.stream_info(index, &key, text, head)?);
+                    page.streams.push(self.stream_info(index, &mut here, &key, text, head)?);
                 }
             }
             Ok(page)
         })
     }
 
-    fn stream_info(&self, index: &Index, key: &Key, text: &str, head: u64) -> Result<StreamInfo> {
+    fn stream_info(
+        &self,
+        index: &Index,
+        here: &mut HereReader<'_>,
+        key: &Key,
+        text: &str,
+        head: u64,
+    ) -> Result<StreamInfo> {
         let version = index.count_up_to(key, head)?;
         let last_position = index.posting(key, version)?;
-        let mut reader = Reader::new(self);
-        let first = reader.event(index.place(key.first)?, key.first)?;
-        let last = reader.event(index.place(last_position)?, last_position)?;
+        let first_created = here.event(index.place(key.first)?, key.first, |event| event.created)?;
+        let last_place = index.place(last_position)?;
+        let (last_created, last_name) = here.event(last_place, last_position, |event| (event.created, event.name))?;
         Ok(StreamInfo {
             stream: text.to_owned(),
             version,
             first_position: key.first,
             last_position,
-            first_created: first.created,
-            last_created: last.created,
-            last_name: index.text(&index.key(last.name)?)?.to_owned(),
+            first_created,
+            last_created,
+            last_name: index.text(&index.key(last_name)?)?.to_owned(),
         })
     }
 

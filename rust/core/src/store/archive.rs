@@ -14,9 +14,10 @@ use crate::error::{Error, Result};
 use crate::fault;
 use crate::log::absent::{Stub, object};
 use crate::log::contents::Contents;
-use crate::log::record::{HEAD_BYTES, Head, Kind};
+use crate::log::record::{HEAD_BYTES, Head, KeyKind, Kind};
 use crate::log::segments::{self, Header, Segments};
 use crate::log::{packing, stub};
+use crate::names::REWRITINGS;
 use crate::store::compress::Kept;
 use crate::store::log::Log;
 
@@ -97,6 +98,7 @@ impl Log {
             }
         }
         let total = numbers.len() as u64 * self.segments.segment_bytes;
+        let told = self.reading(|index| index.find(KeyKind::Stream, REWRITINGS))?.map(|(number, _)| number);
         let mut kept = Kept::default();
         // From the first on: earlier versions look at that one, and then refuse the store.
         for (number, done) in numbers.iter().zip(0..) {
@@ -106,7 +108,7 @@ impl Log {
                 Some(packed) => packed.raw().to_vec(),
                 None => packing::pack(&segments, *number)?,
             };
-            let (contents, stub, made) = stub::stub(&segments, *number, &object)?;
+            let (contents, stub, made) = stub::stub(&segments, *number, &object, told)?;
             kept.segments += 1;
             kept.bytes_before += segments.measure(*number)?;
             kept.bytes_after += made.len() as u64;

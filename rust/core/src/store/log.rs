@@ -30,6 +30,8 @@ pub struct Log {
     pub(crate) options: Options,
     pub(crate) control: Arc<Control>,
     pub(crate) segments: Arc<Segments>,
+    /// The same files, hollow, if they were asked for.
+    pub(crate) hollow: Mutex<Option<Arc<Segments>>>,
     pub(super) index: ArcSwap<Index>,
     pub(crate) seed: Seed,
     pub(super) fork_generation: u32,
@@ -161,10 +163,7 @@ impl Log {
 
     /// Where the commit of the event at a place begins.
     pub(crate) fn commit_place(&self, place: u64) -> Result<u64> {
-        let distance = distance_to_commit(self.segments.number_bytes(place)?);
-        distance
-            .and_then(|distance| place.checked_sub(distance))
-            .ok_or_else(|| self.segments.damaged(place, None, "the event here is damaged"))
+        commit_place(&self.segments, place)
     }
 
     /// The same handle, without what this one has unpacked or has open that was replaced, if that is much. Nothing that
@@ -203,6 +202,7 @@ impl Log {
             options: self.options.clone(),
             control: Arc::clone(&self.control),
             segments,
+            hollow: Mutex::default(),
             index: ArcSwap::from_pointee(index),
             seed: self.seed,
             fork_generation: self.fork_generation,
@@ -368,4 +368,12 @@ impl Drop for Log {
             let _ = self.shut_down();
         }
     }
+}
+
+/// Where the commit of the event at a place begins, in these files.
+pub(crate) fn commit_place(segments: &Segments, place: u64) -> Result<u64> {
+    let distance = distance_to_commit(segments.number_bytes(place)?);
+    distance
+        .and_then(|distance| place.checked_sub(distance))
+        .ok_or_else(|| segments.damaged(place, None, "the event here is damaged"))
 }

@@ -144,6 +144,7 @@ impl Log {
             seed: Seed::new(&segments.store_id),
             index: ArcSwap::from_pointee(index),
             fork_generation: watch_forks(),
+            hollow: Mutex::default(),
             replaced,
             handle: Arc::new(handle(weak)),
             life: Some(Arc::default()),

@@ -98,7 +98,8 @@ impl Rewriting {
         let segments = Arc::new(Segments::new(Arc::clone(disk), &header, false));
         if segments.packed(0)?.is_some_and(|packed| packed.absent.is_some()) {
             return Err(Error::Invalid(format!(
-                "a part of {} is archived, and the archive would go on holding what is to be rewritten here; unarchive it                  first (`act-fast unarchive --remove`), then {purpose}",
+                "a part of {} is archived, and the archive would go on holding what is to be rewritten here; unarchive it \
+                 first (`act-fast unarchive --remove`), then {purpose}",
                 disk.describe()
             )));
         }
