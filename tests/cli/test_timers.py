@@ -58,3 +58,19 @@ def test_a_store_without_timers_has_none(run_here, tmp_path: Path) -> None:
     Act(tmp_path / "empty.act").close()
     ran = run_here("timers", tmp_path / "empty.act")
     assert (ran.code, ran.out) == (0, "")
+
+
+def test_a_timer_is_cancelled_by_its_key_and_it_is_kept_by_whom(run, shop: Path) -> None:
+    ran = run("cancel", shop, "waits")
+    assert (ran.code, ran.rows) == (0, [["waits", "cancelled"]])
+    with Act(shop, Order) as app:
+        timer = app.timer("waits")
+        assert timer is not None
+        assert timer.status == "cancelled"
+        *_, last = app.store.load("$timer-waits")
+    assert last.meta.actor is not None
+
+
+@pytest.mark.parametrize(("key", "code"), [("gone", 0), ("ran", 1), ("never", 2)])
+def test_cancelling_says_whether_it_came_in_time(run_here, shop: Path, key: str, code: int) -> None:
+    assert run_here("cancel", shop, key).code == code

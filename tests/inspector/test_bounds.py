@@ -21,7 +21,7 @@ from tests.inspector.conftest import BASE, TOKEN
 VIEWS = (
     *("/", "/log", "/log?name=Sold", "/log?stream=hot", "/event?position=9", "/streams", "/stream?name=hot"),
     *("/stream?name=hot&version=30", "/correlation?id=c5&near=5", "/targets", "/target?name=mail-till-7", "/blocked"),
-    *("/model", "/storage", "/?at=40", "/log?before=60", "/targets?pattern=till"),
+    *("/timers", "/model", "/storage", "/?at=40", "/log?before=60", "/targets?pattern=till"),
 )
 
 

@@ -23,7 +23,7 @@ SECONDS = 60
 VIEWS = (
     *("/", "/log", "/event?position=8", "/streams", "/stream?name=order-2", "/correlation?id=checkout-2&near=9"),
     *("/targets", "/target?name=mail-order-1", "/blocked", "/sql?q=select name, count(*) n from events group by 1"),
-    *("/sql?q=select name, count(*) n from events group by 1&view=chart", "/model", "/storage"),
+    *("/sql?q=select name, count(*) n from events group by 1&view=chart", "/timers", "/model", "/storage"),
     *("/do?verb=skip&target=mail-order-1", "/log?at=7", "/nothing"),
 )
 

@@ -13,7 +13,7 @@ from tests.support.aged import aged
 
 VIEWS = (
     *("/", "/log", "/event?position=1", "/streams", "/stream?name=order-1", "/correlation?id=checkout-1&near=5"),
-    *("/targets", "/target?name=mail-order-1", "/blocked", "/sql", "/model", "/storage"),
+    *("/targets", "/target?name=mail-order-1", "/blocked", "/timers", "/sql", "/model", "/storage"),
 )
 
 

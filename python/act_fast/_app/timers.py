@@ -17,8 +17,8 @@ from act_fast._events.sealing import reaches_personal
 from act_fast._reactions.reaction import Reaction, reaction_of
 from act_fast._runtime.backoff import Backoff
 from act_fast._states.action import Action
-from act_fast._timers.facts import TIMERS, Cancelled, Done, Scheduled, scheduled_as
-from act_fast._timers.timer import Timer, find_timer, stream_of
+from act_fast._timers.facts import TIMERS, Done, Scheduled, scheduled_as
+from act_fast._timers.timer import Timer, cancel_timer, find_timer, stream_of
 from act_fast.errors import ConcurrencyError, DefinitionError, ValidationError
 from act_fast.stores.values import Append
 
@@ -108,18 +108,7 @@ def schedule(
 def cancel(engine: Engine, key: str, actor: Actor | None) -> Timer:
     """Append that a timer is not to be done, if it still waits; the timer as it is then."""
     _check_undecided("cancel")
-    stream = stream_of(key)
-    while True:
-        known = find_timer(engine.store, key)
-        if known is None:
-            raise ValidationError(f"no timer was ever scheduled under the key {key!r}")
-        if known.status != "waiting":
-            return known
-        meta = engine.meta_of("cancel", stream, actor)
-        try:
-            engine.store.append(stream, [Cancelled()], expected_version=known.version, meta=meta)
-        except ConcurrencyError:
-            continue
+    return cancel_timer(engine.store, key, lambda: engine.meta_of("cancel", stream_of(key), actor))
 
 
 def timer_reaction(engine: Engine, state: str) -> Reaction:

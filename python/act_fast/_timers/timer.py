@@ -1,6 +1,7 @@
 """A timer: what its stream says of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -8,13 +9,16 @@ import msgspec
 
 from act_fast._checks import arguments
 from act_fast._events.committed import Committed
-from act_fast._timers.facts import CANCELLED, DONE, SCHEDULED, TIMER_STREAM, Scheduled
-from act_fast.errors import ValidationError
+from act_fast._events.meta import Meta
+from act_fast._timers.facts import CANCELLED, DONE, SCHEDULED, TIMER_STREAM, Cancelled, Scheduled
+from act_fast.errors import ConcurrencyError, ValidationError
 from act_fast.stores.port import Store
 
-__all__ = ["Timer", "each_timer", "find_timer", "since", "stream_of"]
+__all__ = ["Timer", "cancel_timer", "each_timer", "find_timer", "since", "stream_of", "timers_before"]
 
 _KEY_BYTES_MAX: Final = 400
+_LOOKED_MAX: Final = 5000
+"""So many are looked at for a page of a listing."""
 _decode: Final = msgspec.json.Decoder(Scheduled).decode
 
 
@@ -66,6 +70,50 @@ def stream_of(key: str) -> str:
 def find_timer(store: Store, key: str) -> Timer | None:
     """A timer by its key; None if nothing was ever scheduled under it."""
     return _folded(store.load(stream_of(key)))
+
+
+def cancel_timer(store: Store, key: str, meta: Callable[[], Meta]) -> Timer:
+    """Append that a timer is not to be done, if it still waits; the timer as it is then.
+
+    Args:
+        store: where it is.
+        key: its key.
+        meta: why it is cancelled, and by whom.
+
+    Raises:
+        ValidationError: nothing was ever scheduled under this key.
+    """
+    while True:
+        known = find_timer(store, key)
+        if known is None:
+            raise ValidationError(f"no timer was ever scheduled under the key {key!r}")
+        if known.status != "waiting":
+            return known
+        with suppress(ConcurrencyError):
+            store.append(stream_of(key), [Cancelled()], expected_version=known.version, meta=meta())
+
+
+def timers_before(store: Store, before: int, limit: int, *, waiting: bool) -> tuple[list[Timer], int | None]:
+    """Timers by when they were scheduled, the last first, and the position to go on before; None at the end.
+
+    Args:
+        store: where they are.
+        before: those that were scheduled before this position.
+        limit: so many; fewer where others were looked at in between.
+        waiting: only those that wait.
+    """
+    names = [name for name in store.names() if name.startswith(SCHEDULED)]
+    found: list[Timer] = []
+    if names:
+        for looked, each in enumerate(store.query(names=names, before=before, backwards=True), 1):
+            if not waiting or store.version(each.stream) == each.version:
+                timer = find_timer(store, each.stream.removeprefix(TIMER_STREAM))
+                # One that was scheduled again is listed where it was last.
+                if timer is not None and timer.target == f"{each.stream}@{each.version}":
+                    found.append(timer)
+            if len(found) == limit or looked == _LOOKED_MAX:
+                return found, each.position
+    return found, None
 
 
 def each_timer(store: Store) -> Iterator[Timer]:

@@ -26,6 +26,7 @@ COMMANDS = {
     "serve": "serve",
     "targets": "targets",
     "timers": "timers",
+    "cancel": "timers",
     "why": "why",
     "health": "health",
     "metrics": "metrics",

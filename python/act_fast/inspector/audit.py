@@ -15,6 +15,7 @@ __all__ = ["Audit", "Done"]
 
 _KEPT: Final = 200
 _READ_BYTES: Final = 64 * 1024
+_DONE: Final = {"unblock": "unblocked", "skip": "skipped at", "defer": "deferred", "cancel": "cancelled"}
 
 
 class Done(msgspec.Struct, frozen=True):
@@ -23,7 +24,7 @@ class Done(msgspec.Struct, frozen=True):
     Attributes:
         at: when.
         by: who.
-        verb: unblock, skip, reset or defer.
+        verb: unblock, skip, reset, defer or cancel.
         target: of which target.
         command: the command that does the same.
         outcome: what came of it.
@@ -53,7 +54,7 @@ class Audit:
             if self.file is not None:
                 with self.file.open("ab") as out:
                     out.write(msgspec.json.encode(done) + b"\n")
-        log.info("inspector: %s %sd %r: %s", by, verb.rstrip("e"), target, outcome)
+        log.info("inspector: %s %s %r: %s", by, _DONE.get(verb, verb), target, outcome)
 
     def check(self) -> None:
         """Make sure that a change can be recorded before it is made.

@@ -29,6 +29,7 @@ NAVIGATION: Final = (
     ("/streams", "Streams"),
     ("/targets", "Targets"),
     ("/blocked", "Blocked"),
+    ("/timers", "Timers"),
     ("/sql", "SQL"),
     ("/model", "Model"),
     ("/storage", "Storage"),
@@ -41,8 +42,9 @@ _SECTIONS: Final = {
     "/stream": "/streams",
     "/target": "/targets",
     "/do": "/blocked",
+    "/cancel": "/timers",
 }
-_LIVE: Final = frozenset({"/", "/log", "/streams", "/stream", "/targets", "/target", "/blocked", "/storage"})
+_LIVE: Final = frozenset({"/", "/log", "/streams", "/stream", "/targets", "/target", "/blocked", "/timers", "/storage"})
 
 
 class Page:

@@ -27,6 +27,7 @@ from act_fast.inspector.views import (
     storage,
     streams,
     targets,
+    timers,
 )
 
 __all__ = ["application"]
@@ -62,6 +63,7 @@ def application(subject: Subject, write: bool, payload: Payload) -> Starlette:
         page("/targets", targets.show),
         page("/target", targets.show_target),
         page("/blocked", blocked.show),
+        page("/timers", timers.show),
         page("/sql", sql.show),
         page("/sql.csv", sql.csv),
         page("/sql.parquet", sql.parquet),
@@ -73,6 +75,7 @@ def application(subject: Subject, write: bool, payload: Payload) -> Starlette:
     ]
     if write:
         routes += [page("/do", handling.ask), form("/done", handling.do)]
+        routes += [page("/cancel", timers.ask), form("/cancelled", timers.do)]
     return Starlette(routes=routes, exception_handlers={404: _not_there(subject, write, payload)})
 
 

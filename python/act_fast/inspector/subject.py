@@ -2,13 +2,18 @@
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from act_fast._app.act import Act
 from act_fast._app.address import check_folder, is_store, open_address
 from act_fast._app.async_act import AsyncAct
+from act_fast._events.correlation import new_correlation
+from act_fast._events.meta import ActionCause, Actor, Causation, Meta
+from act_fast._timers.timer import Timer, cancel_timer, stream_of
 from act_fast.errors import ActError, ValidationError
 from act_fast.inspector.audit import Audit
 from act_fast.inspector.questions import Questions
@@ -88,6 +93,27 @@ class Subject:
         if found is None:
             raise ValidationError(self.missing)
         return found
+
+    def cancel_timer(self, key: str, by: str) -> Timer:
+        """Cancel a timer, in the name of somebody; the timer as it is then."""
+        cause = ActionCause("cancel", stream_of(key), Actor(by))
+        with self._writing() as store:
+            timer = cancel_timer(store, key, lambda: Meta(new_correlation(), Causation(cause)))
+        port = self.port()
+        if port is not None and timer.status == "cancelled" and timer.due <= datetime.now(UTC):
+            with suppress(ValidationError):  # no worker has looked at it yet
+                port.unblock([timer.target])
+        return timer
+
+    @contextmanager
+    def _writing(self) -> Iterator[Store]:
+        """The store, opened for writing if it was opened for reading only."""
+        store = self.store
+        if not isinstance(store, LogStore) or store.path == "memory:" or self.app is not None:
+            yield store
+            return
+        with LogStore(store.path, durability=None, create=False) as writable:
+            yield writable
 
 
 class _Reading:
