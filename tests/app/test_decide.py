@@ -55,6 +55,23 @@ class Course(View, name="course"):
         self.taken += 1
 
 
+class Busy(View, name="student"):
+    """What a decision looks at, any number of them."""
+
+    courses: list[str] = []
+
+    @reducer
+    def enrolled(self, event: Enrolled) -> None:
+        self.courses.append(event.course)
+
+
+@decision
+def enrol_together(course: Course, *students: Busy, who: list[str]) -> list[Enrolled]:
+    if any("maths" in each.courses for each in students):
+        raise RuntimeError("one of them is in it")
+    return [Enrolled("maths", each) for each in who]
+
+
 class Student(View, name="student"):
     courses: int = 0
 
@@ -369,3 +386,26 @@ def test_states_are_seen_as_they_were_together() -> None:
     app.decide(note, at(Purse, "ann"), at(Purse, "bob"))
     assert sums == [10, 10]
     assert app.load(Purse, "bob").state.coins == 1
+
+
+def test_a_decision_may_be_based_on_any_number_of_views() -> None:
+    with Act("memory:") as app:
+        decided = app.decide(enrol_together, Course.of("maths"), *map(Busy.of, ["ada", "bob"]), who=["ada", "bob"])
+        assert decided.position == 2
+        with pytest.raises(RuntimeError, match="one of them"):
+            app.decide(enrol_together, Course.of("maths"), *map(Busy.of, ["cyd", "bob"]), who=["cyd", "bob"])
+
+
+@pytest.mark.parametrize("given", [{"who": [Busy.of("ada")]}, {"who": Busy.of("ada")}])
+def test_what_is_not_given_first_is_never_handed_on_unfolded(given: dict[str, Any]) -> None:
+    with Act("memory:") as app, pytest.raises(DefinitionError, match=r"given first, each by itself; .*\*map\("):
+        app.decide(enrol_together, Course.of("maths"), **given)
+
+
+def test_a_decision_is_no_coroutine_and_no_action() -> None:
+    async def later(course: Course) -> None: ...
+
+    with pytest.raises(DefinitionError, match="later is async def; a decision is a plain def"):
+        decision(later)  # type: ignore[arg-type]
+    with Act("memory:") as app, pytest.raises(DefinitionError, match=r"enrol_together is a decision, .* decide\("):
+        app.do(enrol_together, "s")  # type: ignore[arg-type]

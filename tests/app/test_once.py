@@ -472,3 +472,13 @@ def test_a_decision_whose_data_is_gone_is_answered_without_it(app: Act) -> None:
     again = app.once("k").decide(take, *given, "ada")
     assert (again.position, again.appended, again.repeated) == (first.position, first.appended, True)
     assert len(again.events) == len(first.events) - 1
+
+
+def test_a_key_that_was_given_in_another_way_is_pointed_the_right_one() -> None:
+    with Act("memory:", Account) as app:
+        with pytest.raises(ValidationError, match=r"unknown argument `key`; .* write once\(key\)\.do"):
+            app.do(Account.deposit, "a-1", amount=1, key="k")  # type: ignore[call-arg]
+        app.do(Account.deposit, "a-1", amount=1)
+        with pytest.raises(ValidationError, match=r"once\(key\) is not for `restart_stream`"):
+            app.once("k").restart_stream(Account, "a-1")
+        assert app.store.version("a-1") == 1

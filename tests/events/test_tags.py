@@ -108,3 +108,9 @@ def test_a_key_is_text_without_a_colon(key: str) -> None:
         type(Event)(
             "Wrong", (Event,), {"__annotations__": {"what": Annotated[str, TagKey(key)]}, "__module__": __name__}
         )
+
+
+@pytest.mark.parametrize("hint", [list[Tag[str]], dict[str, Tag[int]], tuple[Tag[str], ...] | None])
+def test_a_tag_within_another_type_is_refused(hint: Any) -> None:
+    with pytest.raises(DefinitionError, match="the field `people` holds tags within another type"):
+        type(Event)("Met", (Event,), {"__module__": __name__, "__annotations__": {"people": hint}})

@@ -744,3 +744,17 @@ def test_forgetting_with_another_key_store_is_not_clean(app: Act, tmp_path: Path
     report = other.forget("u-1", reason="asked")
     assert (report.events, report.unread, report.clean) == (0, 1, False)
     assert app.load(Person, "person-u-1").state.email == "ada@example.org"
+
+
+def test_what_is_no_key_store_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"such as FileKeyStore\('shop.keys'\), not 'shop.keys'"):
+        Act("memory:", keys="shop.keys")  # type: ignore[arg-type]
+
+
+def test_an_error_in_a_class_has_nothing_before_it() -> None:
+    with pytest.raises(DefinitionError) as caught:
+
+        class Alone(Event):
+            name: Personal[str]
+
+    assert caught.value.__context__ is None

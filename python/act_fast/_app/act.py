@@ -608,6 +608,8 @@ def _check_no_stream(verb: str, stream: object) -> None:
 
 def _sealing(keys: "KeyStore", components: tuple[Component, ...]) -> "tuple[Vault, tuple[Component, ...]]":
     """What an app with keys has besides: most have none, and are spared the imports."""
+    if not callable(getattr(keys, "unwrap", None)):
+        raise ValidationError(f"keys= takes a key store, such as FileKeyStore({str(keys)!r}), not {keys!r}")
     from act_fast._app.forgetting import Forgetting
     from act_fast._privacy.vault import Vault
 

@@ -1,5 +1,6 @@
 """Deciding across streams: views and states are folded, a function decides, the append is guarded by what was seen."""
 
+import inspect
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
@@ -100,8 +101,18 @@ def decision(function: Callable[..., Outcome] | None = None, /, *, retries: int 
     """
     count = arguments.count("retries", retries)
     if function is None:
-        return lambda given: DecisionFunction(given, count)
-    return DecisionFunction(function, count)
+        return lambda given: DecisionFunction(_checked(given), count)
+    return DecisionFunction(_checked(function), count)
+
+
+def _checked(function: F) -> F:
+    if inspect.iscoroutinefunction(function):
+        name = getattr(function, "__name__", "a decision")
+        raise DefinitionError(
+            f"{name} is async def; a decision is a plain def that does nothing but decide: read what it needs before,"
+            " and pass it as an argument"
+        )
+    return function
 
 
 Decider1: TypeAlias = DecisionFunction[Callable[Concatenate[A, P], Outcome]]
@@ -124,6 +135,11 @@ def decide(
     if not seen or any(isinstance(each, Seen) for each in given[len(seen) :]):
         raise DefinitionError(
             f"{_name(decider)}: give what it is based on first, such as Course.of(...) or at(Account, ...)"
+        )
+    if any(map(_holds_seen, (*given[len(seen) :], *kwargs.values()))):
+        raise DefinitionError(
+            f"{_name(decider)}: what it is based on is folded only where it is given first, each by itself; for any"
+            " number of them, let the function take *people: Person, and call decide(…, *map(Person.of, names), …)"
         )
     if deciding.get() is not None:
         raise DefinitionError(f"decide was called by {deciding.get()}, which may only fold or decide")
@@ -154,6 +170,10 @@ def _done(
         return _decided(engine, decider, seen, args, kwargs, actor, once)
     except Repeated as repeated:
         return _first_time(engine, seen, once, repeated)
+
+
+def _holds_seen(value: object) -> bool:
+    return isinstance(value, Seen) or (isinstance(value, list | tuple) and isinstance(next(iter(value), None), Seen))
 
 
 def _decided(
@@ -312,9 +332,7 @@ def _bound(
     decider: DecisionFunction[Any], given: tuple[Any, ...], kwargs: dict[str, Any], based_on: int
 ) -> tuple[Any, ...]:
     """A decision's own arguments, the same however they are spelled: by place, by name, or left to their defaults."""
-    from inspect import signature  # of no use where no keys are
-
-    bound = signature(decider.function).bind(*given, **kwargs)
+    bound = inspect.signature(decider.function).bind(*given, **kwargs)
     bound.apply_defaults()
     return bound.args[based_on:], bound.kwargs
 

@@ -33,6 +33,7 @@ class Keeps:
     _program: Program
     _actor: Actor | None
     _expected: int | None
+    _key: str | None
 
     def close_stream(self, state: type[S], stream: str) -> Snapshot[S]:
         """End a stream: you can load it as before, but it takes no more events. Closing it again does nothing.
@@ -59,12 +60,16 @@ class Keeps:
             carry: what is carried over: given the state, returns the one to go on from. None carries all of it.
 
         Raises:
-            ValidationError: the stream has no events.
+            ValidationError: the stream has no events, or a key was named with `once`, which this does not go by.
             StreamClosedError: the stream is closed.
             ConcurrencyError: something else was appended at the same moment, or the stream is not at the version that
                 `expecting` named. Nothing was appended.
             DefinitionError: the state cannot be stored as JSON, or `carry` returned something else.
         """
+        if self._key is not None:
+            raise ValidationError(
+                "once(key) is not for `restart_stream`, which would restart again; write expecting(version) instead"
+            )
         return self._engine.restart_stream(state, stream, carry, self._actor, self._expected)
 
     def retire(self, *, at: datetime | None = None, dry_run: bool = False) -> "Retired":

@@ -512,13 +512,12 @@ def wire_of(cls: type) -> Wire | None:
         DefinitionError: its marks cannot mean anything.
         NameError: an annotation names what is not there yet.
     """
-    try:
+    if cls in _wires:
         return _wires[cls]
-    except KeyError:
-        leaves: list[Leaf] = []
-        root = _Compiler(cls, leaves).object(cls, "", ())
-        found = _wires[cls] = None if root is None else Wire(root, leaves)
-        return found
+    leaves: list[Leaf] = []
+    root = _Compiler(cls, leaves).object(cls, "", ())
+    found = _wires[cls] = None if root is None else Wire(root, leaves)
+    return found
 
 
 def personal_fields(cls: type) -> frozenset[str]:

@@ -48,6 +48,11 @@ def tagging_of(event: type) -> Tagging:
     """
     found = []
     for name, hint in get_type_hints(event, include_extras=True).items():
+        if _within(hint):
+            raise DefinitionError(
+                f"event {event.__qualname__}: the field `{name}` holds tags within another type, where they would not"
+                " be found; a tag is a field of its own, so append an event for each of them"
+            )
         for key in _keys(hint):
             found.append((name, _checked(event, name, name if key.key is None else key.key)))
             _check_kind(event, name, hint)
@@ -65,6 +70,15 @@ def _keys(hint: Any) -> list[TagKey]:
         inner, *extras = get_args(hint)
         return [each for each in extras if isinstance(each, TagKey)] + _keys(inner)
     return [key for each in _options(hint) for key in _keys(each)]
+
+
+def _within(hint: Any) -> bool:
+    """Whether a type has a tag in a container, where it is none."""
+    if get_origin(hint) is Annotated:
+        return _within(get_args(hint)[0])
+    if _options(hint):
+        return any(map(_within, _options(hint)))
+    return any(_keys(each) or _within(each) for each in get_args(hint) if not isinstance(each, str | int))
 
 
 def _options(hint: Any) -> tuple[Any, ...]:

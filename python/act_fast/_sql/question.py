@@ -17,6 +17,9 @@ _PIVOTS: Final = re.compile(r"\bpivot(_wider)?\b", re.IGNORECASE)
 _CATALOG: Final = frozenset(
     {"show", "information_schema", "duckdb_views", "duckdb_tables", "duckdb_columns", "pg_catalog"}
 )
+_OF_CLASSES: Final = (
+    "; those of classes are there when you name an app, not a path, and the app is made of these states and views"
+)
 _WITHOUT_CLASSES: Final = frozenset({"events", "streams", "targets", "skipped"})
 _WORD: Final = re.compile(r"\w+")
 _CHANGES: Final = frozenset({"insert", "update", "delete", "copy"})
@@ -195,7 +198,7 @@ def ask(
             return connection.sql(query, params=dict(params)) if params else connection.sql(query)
     except duckdb.CatalogException as error:
         names = list(known)
-        more = "" if set(names) - _WITHOUT_CLASSES else "; those of classes are there when you name an app, not a path"
+        more = "" if set(names) - _WITHOUT_CLASSES else _OF_CLASSES
         raise ValidationError(f"{_said(error)}; there is {', '.join(names)}{more}") from None
     except duckdb.PermissionException as error:
         raise ValidationError(

@@ -149,7 +149,8 @@ class Parameters:
         if path:
             return f"argument {path!r}: {what}"
         what = what.replace("missing required field", "missing argument").replace("unknown field", "unknown argument")
-        return f"{what}; it takes {self._signature}"
+        hint = "; to do it once under a key, write once(key).do(…)" if what.endswith("unknown argument `key`") else ""
+        return f"{what}; it takes {self._signature}{hint}"
 
 
 def _field(
