@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import Phase, settings
@@ -29,6 +30,20 @@ def test_a_store_that_is_wrong_now_and_then_is_told_from_a_plain_list() -> None:
 
     with pytest.raises(AssertionError):
         compare_with_list(lambda: StoreAndList(lambda: Forgetful.memory, handles=1, lasting=False), examples=100)
+
+
+@pytest.mark.usefixtures("first_fault_is_enough")
+@pytest.mark.parametrize("dropped", ["condition", "key", "tags"])
+def test_a_store_that_drops_what_it_was_given_is_told_from_a_plain_list(dropped: str) -> None:
+    class Careless(LogStore):
+        def append_many(self, appends: Any, **more: Any) -> Any:
+            return super().append_many(appends, **{**more, **({dropped: None} if dropped in more else {})})
+
+        def query(self, **conditions: Any) -> Any:
+            return super().query(**{**conditions, **({"tags": None} if dropped == "tags" else {})})
+
+    with pytest.raises((AssertionError, pytest.fail.Exception, ExceptionGroup)):
+        compare_with_list(lambda: StoreAndList(lambda: Careless.memory, handles=1, lasting=False), examples=100)
 
 
 def test_no_group_hides_a_case_or_a_fixture_of_another() -> None:

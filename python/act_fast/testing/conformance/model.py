@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeAlias
 
 import pytest
@@ -19,9 +20,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from act_fast._core import Appended
 from act_fast._events.committed import Committed
 from act_fast._events.meta import Meta
-from act_fast.errors import ConcurrencyError, ValidationError
+from act_fast._rows import EventPair
+from act_fast.errors import ConcurrencyError, ConditionError, ConflictError, KeyReusedError, ValidationError
+from act_fast.stores.append_condition import Condition, Query, QueryItem
 from act_fast.stores.port import Store
 from act_fast.stores.values import Append, StreamInfo
 from act_fast.testing.conformance.cases import OpenStore, Pair
@@ -38,10 +42,18 @@ _CORRELATIONS = ["r-1", "r-2", 'quote"d']
 _PATTERNS = ["^s-", "[13]$", "^S", "x{100}", "größe|s-0", "nowhere", ""]
 _BAD = [("", b"1"), ("Bad", b"{"), ("a\nb", b"1"), ("Bad", b"\xff")]
 
-_Given: TypeAlias = list[tuple[str, int]]
+_TAGS = ["a:1", "a:2", "b", "größe:ü", "x" * 512]
+_KEYS = ["k-1", "k-2", "ü"]
+
+_Given: TypeAlias = list[tuple[str, int, list[str]]]
 
 _stream = st.sampled_from(_STREAMS)
-_event = st.tuples(st.sampled_from(_NAMES), st.integers(0, len(_DATA) - 1))  # which of _DATA: a failure stays readable
+_tags = st.lists(st.sampled_from(_TAGS), max_size=3)
+# Which of _DATA: a failure stays readable.
+_event = st.tuples(st.sampled_from(_NAMES), st.integers(0, len(_DATA) - 1), st.just([]) | _tags)
+_asked = st.lists(st.sampled_from([*_TAGS, "key=k-1", "nobody's"]), max_size=2, unique=True)
+_item = st.builds(QueryItem, st.lists(st.sampled_from(_NAMES), max_size=2), _asked)
+_matching = st.builds(Query, st.lists(_item, min_size=1, max_size=3))
 _events = st.lists(_event, min_size=1, max_size=6)
 _meta = st.none() | st.builds(Meta, correlation=st.none() | st.sampled_from(_CORRELATIONS))
 _handle = st.integers(0, 2)
@@ -56,10 +68,17 @@ class StoreAndList(RuleBasedStateMachine):
         new_store: makes the store.
         handles: how many are open at once, at most 3.
         lasting: whether what was appended is there when all have been closed.
+        tags: whether events carry tags, and appends have conditions.
+        keys: whether an append under a key is done once.
     """
 
-    def __init__(self, new_store: NewStore, handles: int = 3, *, lasting: bool = True) -> None:
+    def __init__(
+        self, new_store: NewStore, handles: int = 3, *, lasting: bool = True, tags: bool = True, keys: bool = True
+    ) -> None:
         super().__init__()
+        self._tags = tags
+        self._keys = keys
+        self._used: dict[str, tuple[list[tuple[str, list[EventPair]]], list[Appended]]] = {}
         self._open_store = new_store()
         self._count = handles
         self._lasting = lasting
@@ -85,7 +104,7 @@ class StoreAndList(RuleBasedStateMachine):
     @rule(at=_handle, stream=_stream, events=_events, kind=_expectation, meta=_meta)
     def append(self, at: int, stream: str, events: _Given, kind: str, meta: Meta | None) -> None:
         """Append to a stream, perhaps with an expectation that is wrong."""
-        pairs = _pairs(events)
+        pairs = self._pairs(events)
         actual = len(self._of(stream))
         expected = _expected(kind, actual)
         if expected not in (None, actual):
@@ -106,18 +125,78 @@ class StoreAndList(RuleBasedStateMachine):
         for stream, events, kind in parts:
             expected = _expected(kind, versions[stream])
             conflict = conflict or expected not in (None, versions[stream])
-            appends.append(Append(stream, _pairs(events), expected))
+            appends.append(Append(stream, self._pairs(events), expected))
             versions[stream] += len(events)
         if conflict:
             with pytest.raises(ConcurrencyError):
                 self.at(at).append_many(appends, meta=meta)
             return
         appended = self.at(at).append_many(appends, meta=meta)
-        self._extend(self.at(at), [(stream, _pairs(events)) for stream, events, _ in parts], meta)
+        self._extend(self.at(at), [(stream, self._pairs(events)) for stream, events, _ in parts], meta)
         found = [(self.log[each.first_position - 1], self.log[each.last_position - 1]) for each in appended]
         assert [first.stream for first, _ in found] == [stream for stream, _, _ in parts]
         for each, (first, last) in zip(appended, found, strict=True):
             assert (each.first_version, each.last_version) == (first.version, last.version)
+
+    @precondition(lambda self: self._tags)
+    @rule(
+        at=_handle,
+        parts=st.lists(st.tuples(_stream, _events), min_size=1, max_size=3),
+        others=st.dictionaries(_stream, _expectation, max_size=2),
+        matching=st.none() | _matching,
+        behind=st.sampled_from([0, 0, 1, 2, 10, 1000, -1]),
+    )
+    def append_guarded(
+        self,
+        at: int,
+        parts: list[tuple[str, _Given]],
+        others: dict[str, str],
+        matching: Query | None,
+        behind: int,
+    ) -> None:
+        """Append if nothing matches above a position, and if streams that are not written to are as expected."""
+        after = max(0, len(self.log) - behind)
+        condition = None if matching is None else Condition(matching, after)
+        written = {stream for stream, _ in parts}
+        actual = {stream: len(self._of(stream)) for stream in others if stream not in written}
+        expected = {stream: _expected(others[stream], version) or 0 for stream, version in actual.items()}
+        in_the_way = [each.position for each in self.log if each.position > after and _matches(each, matching)]
+        given = [(stream, self._pairs(events)) for stream, events in parts]
+        appends = [Append(stream, events) for stream, events in given]
+        call = partial(self.at(at).append_many, appends, expected_versions=expected or None, condition=condition)
+        if expected == actual and not in_the_way:
+            assert call()[-1].last_version == len(self._of(appends[-1].stream)) + sum(
+                len(each.events) for each in appends if each.stream == appends[-1].stream
+            )
+            self._extend(self.at(at), given, None)
+            return
+        with pytest.raises(ConflictError) as caught:
+            call()
+        if isinstance(caught.value, ConditionError):
+            assert (caught.value.after, caught.value.position) == (after, max(in_the_way))
+        else:
+            assert isinstance(caught.value, ConcurrencyError)
+            stream = caught.value.stream
+            assert (caught.value.expected, caught.value.actual) == (expected[stream], actual[stream])
+            assert expected[stream] != actual[stream]
+
+    @precondition(lambda self: self._keys)
+    @rule(at=_handle, parts=st.lists(st.tuples(_stream, _events), min_size=1, max_size=2), key=st.sampled_from(_KEYS))
+    def append_once(self, at: int, parts: list[tuple[str, _Given]], key: str) -> None:
+        """Append under a key that may have been used before, for the same or for something else."""
+        given = [(stream, self._pairs(events)) for stream, events in parts]
+        appends = [Append(stream, events) for stream, events in given]
+        before, answer = self._used.get(key, (given, None))
+        if before != given:
+            with pytest.raises(KeyReusedError):
+                self.at(at).append_many(appends, key=key)
+            appends = [Append(stream, events) for stream, events in before]
+        appended = self.at(at).append_many(appends, key=key)
+        if answer is None:
+            self._used[key] = given, appended
+            self._extend(self.at(at), given, None, key)
+        else:
+            assert appended == answer
 
     @rule(at=_handle, stream=_stream, bad=st.sampled_from(_BAD))
     def append_what_is_refused(self, at: int, stream: str, bad: Pair) -> None:
@@ -141,6 +220,8 @@ class StoreAndList(RuleBasedStateMachine):
         before=st.none() | _bound,
         moments=st.tuples(st.none() | _bound, st.none() | _bound),
         correlation=st.none() | st.sampled_from([*_CORRELATIONS, "r"]),
+        tags=st.none() | _asked,
+        matching=st.none() | _matching,
         limit=st.none() | st.integers(0, 20),
         backwards=st.booleans(),
     )
@@ -148,10 +229,22 @@ class StoreAndList(RuleBasedStateMachine):
         self, at: int, moments: tuple[int | None, int | None], limit: int | None, backwards: bool, **filters: Any
     ) -> None:
         """Query by any conditions together."""
+        if not self._tags:
+            filters |= {"tags": None, "matching": None}
         filters["created_after"], filters["created_before"] = (self._moment(which) for which in moments)
         right = [each for each in self.log if _accepts(each, **filters)]
         right = (right[::-1] if backwards else right)[:limit]
         assert list(self.at(at).query(**filters, limit=limit, backwards=backwards)) == right
+
+    @precondition(lambda self: self._tags)
+    @rule(at=_handle, item=_item, matching=st.none() | _matching, backwards=st.booleans())
+    def query_by_tags(self, at: int, item: QueryItem, matching: Query | None, backwards: bool) -> None:
+        """Query by names and tags, from the beginning to the end."""
+        right = [each for each in self.log if _matches(each, Query([item]))]
+        right = [each for each in right if matching is None or _matches(each, matching)]
+        names, tags = item.names or None, item.tags
+        found = self.at(at).query(names=names, tags=tags, matching=matching, backwards=backwards)
+        assert list(found) == (right[::-1] if backwards else right)
 
     @rule(at=_handle, pattern=st.none() | st.sampled_from(_PATTERNS), skip=st.integers(0, 9), limit=st.none() | _bound)
     def streams(self, at: int, pattern: str | None, skip: int, limit: int | None) -> None:
@@ -223,14 +316,24 @@ class StoreAndList(RuleBasedStateMachine):
     def _of(self, stream: str) -> list[Committed[bytes]]:
         return [event for event in self.log if event.stream == stream]
 
-    def _extend(self, handle: Store, parts: list[tuple[str, list[Pair]]], meta: Meta | None) -> None:
+    def _pairs(self, events: _Given) -> list[EventPair]:
+        return [
+            (name, _DATA[which], tags) if tags and self._tags else (name, _DATA[which]) for name, which, tags in events
+        ]
+
+    def _extend(
+        self, handle: Store, parts: list[tuple[str, list[EventPair]]], meta: Meta | None, key: str | None = None
+    ) -> None:
         """Add to the list what was appended; the time is the only thing that the store alone knows."""
+        of_key = [] if key is None else [f"key={key}"]
         created = next(iter(handle.query(after=len(self.log), limit=1))).created
         assert not self.log or created >= self.log[-1].created
         for stream, events in parts:
-            for name, data in events:
+            for name, data, *own in events:
                 version, position = len(self._of(stream)) + 1, len(self.log) + 1
-                self.log.append(Committed(data, name, stream, version, position, created, meta or Meta()))
+                tags = (*dict.fromkeys((*(own[0] if own else ()), *of_key)),)
+                self.log.append(Committed(data, name, stream, version, position, created, meta or Meta(), tags))
+                of_key = []
         assert handle.head == len(self.log)
 
     def _moment(self, which: int | None) -> datetime | None:
@@ -262,10 +365,6 @@ def compare_with_list(make: Callable[[], StoreAndList], examples: int | None = N
     run_state_machine_as_test(machine, settings=chosen)
 
 
-def _pairs(events: _Given) -> list[Pair]:
-    return [(name, _DATA[which]) for name, which in events]
-
-
 def _expected(kind: str, actual: int) -> int | None:
     kinds = {"none": None, "right": actual, "one less": max(0, actual - 1), "one more": actual + 1, "new": 0}
     return kinds[kind]
@@ -281,6 +380,8 @@ def _accepts(
     created_after: datetime | None,
     created_before: datetime | None,
     correlation: str | None,
+    tags: list[str] | None,
+    matching: Query | None,
 ) -> bool:
     return (
         (stream is None or event.stream == stream)
@@ -291,4 +392,13 @@ def _accepts(
         and (created_after is None or event.created > created_after)
         and (created_before is None or event.created < created_before)
         and (correlation is None or event.meta.correlation == correlation)
+        and (not tags or {*tags} <= {*event.tags})
+        and (matching is None or _matches(event, matching))
+    )
+
+
+def _matches(event: Committed[bytes], query: Query | None) -> bool:
+    """Whether an event matches any of the items: one of its names, and all of its tags."""
+    return query is not None and any(
+        (not item.names or event.name in item.names) and {*item.tags} <= {*event.tags} for item in query.items
     )

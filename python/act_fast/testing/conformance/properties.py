@@ -28,4 +28,5 @@ class Properties(Cases):
 
         new_store: Any = request.getfixturevalue("new_store")
         handles, lasting = 1 if "handles" in self.lacks else 3, "lasting" not in self.lacks
-        compare_with_list(lambda: StoreAndList(new_store, handles, lasting=lasting))
+        tags, keys = "tags" not in self.lacks, "keys" not in self.lacks
+        compare_with_list(lambda: StoreAndList(new_store, handles, lasting=lasting, tags=tags, keys=keys))
