@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from act_fast import Act, DefinitionError, Event, Retire, State, ValidationError, reducer
+from act_fast import Act, DefinitionError, Event, Retire, State, ValidationError, action, reducer
 
 
 class Filled(Event):
@@ -18,6 +18,10 @@ class Cart(State, retire=Retire(after=timedelta(days=90), when=lambda cart: cart
     @reducer
     def filled(self, event: Filled) -> None:
         self.items += event.items
+
+    @action
+    def fill(self, items: int) -> Filled:
+        return Filled(items)
 
 
 class Basket(Cart):
@@ -90,3 +94,31 @@ async def test_the_verb_is_awaited_alike() -> None:
     async with AsyncAct("memory:", Cart) as app:
         app.sync.store.append("cart-1", [Filled(3)])
         assert (await app.retire(at=days(91))).closed == ["cart-1"]
+
+
+def test_a_stream_that_a_timer_waits_for_is_not_closed_before_it(app: Act) -> None:
+    app.schedule(after=timedelta(days=120), key="refill").do(Cart.fill, "cart-1", items=1)
+    app.testing.advance(days=91, settle=False)
+    for dry_run in (True, False):
+        assert app.retire(dry_run=dry_run).closed == []
+    app.testing.advance(days=30)
+    assert app.load(Cart, "cart-1").state.items == 4
+    app.testing.advance(days=91)
+    assert app.retire().closed == ["cart-1"]
+
+
+def test_a_rule_that_raises_says_for_which_stream() -> None:
+    class Odd(State, retire=Retire(after=timedelta(days=1), when=lambda odd: 1 // odd.items > 0)):
+        items: int = 0
+
+        @reducer
+        def filled(self, event: Filled) -> None:
+            self.items += event.items
+
+    with Act("memory:", Odd) as app:
+        app.store.append("odd-1", [Filled(1)])
+        app.store.append("odd-2", [Filled(0)])
+        with pytest.raises(ZeroDivisionError) as caught:
+            app.retire(at=days(2))
+        assert caught.value.__notes__ == ["while retiring stream 'odd-2'; what was retired before it stays so"]
+        assert app.load(Odd, "odd-1").closed

@@ -76,7 +76,8 @@ class Keeps:
         """Close the books of all streams that are over, as their state classes say with `retire=Retire(…)`.
 
         Looks at every stream once, and loads those that have been idle for long enough. A stream that something is
-        appended to meanwhile is left alone. Call it now and then, before `prune`.
+        appended to meanwhile is left alone, and one that a timer waits for is not closed for good. Call it now and
+        then, before `prune`.
 
         Args:
             at: the time that streams are idle until; None: now.
@@ -88,7 +89,7 @@ class Keeps:
         """
         from act_fast._app.retiring import retire
 
-        return retire(self._engine, at, self._actor, dry_run)
+        return retire(self._engine, at, self._program.now_us, self._actor, dry_run)
 
     def redact(
         self,

@@ -47,7 +47,8 @@ class Testing:
     def advance(
         self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0, settle: bool = True
     ) -> Settled:
-        """Let time pass, without waiting for it: the time of commits, deferrals, retries, timers, ticks and leases.
+        """Let time pass, without waiting for it: the time of commits, deferrals, retries, timers, ticks and leases,
+        and the time that `retire` goes by.
 
             app.testing.advance(days=3)
 
