@@ -7,12 +7,11 @@ SQL_SUM = Row(
     "sql-sum",
     "SQL: the sum of a typed column, over all events",
     "events/s",
-    (Budget(DUCKDB_TABLE, 1 / 1.5),),
-    note="After the first question, which has written the events that have settled to Parquet. The peer answers from a"
-    " table of its own with the same rows and columns, in its own file.",
-    why_lost="Both are DuckDB. A column of numbers takes it about twice as long from compressed Parquet as from a table"
-    " of its own, which any number of processes cannot share; and planning a question on a connection of its own costs"
-    " some milliseconds whatever it asks. Grouped, the two are level.",
+    (Budget(DUCKDB_TABLE, 0.9),),
+    note="After the first question, which has written the events that have settled to files of DuckDB's. The peer"
+    " answers from a table of its own with the same rows and columns, in its own file.",
+    why_lost="Both are DuckDB, on files of the same kind. Planning a question on a connection of its own, at a cut of"
+    " its own, costs a millisecond or two whatever it asks: as much as DuckDB needs for two million numbers.",
 )
 SQL_GROUPED = Row(
     "sql-grouped",
@@ -28,7 +27,7 @@ SQL_FILTERED = Row(
 )
 SQL_FIRST = Row(
     "sql-first",
-    "SQL: the first question to a store, which keeps what has settled as Parquet",
+    "SQL: the first question to a store, which keeps what has settled in files of DuckDB's",
     "events/s",
 )
 SQL_JSON = Row(

@@ -15,14 +15,16 @@ from act_fast import (
     ValidationError,
     verify_path,
 )
+from act_fast._sql.parts import builder
 from tests.support.bank import Account, Deposited, Opened
 
 SECRET = "hunter2-should-not-be-here"
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store in which a secret stands in an event, in snapshots, and in the parts that SQL made."""
+    monkeypatch.setattr(builder, "PART_EVENTS", 1)
     path = tmp_path / "bank.act"
     with Act(str(path), Account) as app:
         app.do(Account.open, "a-1", owner="Ada")
@@ -32,6 +34,7 @@ def path(tmp_path: Path) -> Path:
         app.snapshot(Account, "a-1")
         app.snapshot(Account, "a-2")
         assert app.sql("select count(*) from opened where owner = $owner", owner=SECRET).fetchall() == [(1,)]
+    assert any(each.suffix == ".duckdb" for each in holding(path))
     return path
 
 
@@ -63,6 +66,14 @@ def test_no_file_of_the_store_holds_what_was_redacted(path: Path) -> None:
     assert verify_path(path).healthy
     with Act(str(path), Account) as app:
         assert app.do(Account.deposit, "a-2", amount=1).state.owner == ""
+
+
+def test_an_answer_from_before_does_not_show_what_was_redacted(path: Path) -> None:
+    with Act(str(path), Account) as app:
+        answer = app.sql("select owner from opened")
+        app.redact([2], drop=True, reason="r")
+        with pytest.raises(Exception, match=r"StoreClosedError|was closed|restored|replaced"):
+            answer.fetchall()
 
 
 def test_an_event_that_was_redacted_as_a_whole_has_no_say_any_more(path: Path) -> None:

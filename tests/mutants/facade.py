@@ -527,7 +527,7 @@ FACADE: Final = (
     ),
     Mutation(
         "parts-of-another-log",
-        "python/act_fast/_sql/parquet/manifest.py",
+        "python/act_fast/_sql/parts/manifest.py",
         "if fingerprint(store, manifest.upto) != manifest.fingerprint:",
         "if fingerprint(store, manifest.upto) is None:",
         (
@@ -537,28 +537,28 @@ FACADE: Final = (
     ),
     Mutation(
         "parts-checksum",
-        "python/act_fast/_sql/parquet/manifest.py",
+        "python/act_fast/_sql/parts/manifest.py",
         "checksum(series.folder / part.file) != (part.bytes, part.crc)",
         "checksum(series.folder / part.file)[0] != part.bytes",
         (pytest("sql/test_settled.py::test_what_is_damaged_is_made_anew"),),
     ),
     Mutation(
         "parts-of-other-definitions",
-        "python/act_fast/_sql/parquet/manifest.py",
+        "python/act_fast/_sql/parts/manifest.py",
         "(manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark)",
         "(manifest.format, manifest.store) != (FORMAT, series.store)",
         (pytest("sql/test_settled.py::test_what_is_damaged_is_made_anew"),),
     ),
     Mutation(
         "parts-of-another-store",
-        "python/act_fast/_sql/parquet/manifest.py",
+        "python/act_fast/_sql/parts/manifest.py",
         "(manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark)",
         "(manifest.format, manifest.mark) != (FORMAT, series.mark)",
         (pytest("sql/test_settled.py::test_what_is_damaged_is_made_anew"),),
     ),
     Mutation(
         "parts-of-another-format",
-        "python/act_fast/_sql/parquet/manifest.py",
+        "python/act_fast/_sql/parts/manifest.py",
         "(manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark)",
         "(manifest.store, manifest.mark) != (series.store, series.mark)",
         (pytest("sql/test_settled.py::test_what_is_damaged_is_made_anew"),),

@@ -28,7 +28,7 @@ from act_fast import (
     move,
     restore_path,
 )
-from act_fast._sql.parquet import builder
+from act_fast._sql.parts import builder
 from tests.support.people import SECRETS, Person, Registered, files_with
 
 
@@ -52,7 +52,7 @@ def test_exports_backups_copies_and_parts_hold_nothing_in_clear(
 ) -> None:
     monkeypatch.setattr(builder, "PART_EVENTS", 1)
     assert app.sql("select email, plan from registered").fetchall() == [(None, "free")] * 2
-    assert list((tmp_path / "people.act").rglob("*.parquet"))
+    assert list((tmp_path / "people.act").rglob("*.duckdb"))
     store = app.store
     assert isinstance(store, LogStore)
     store.backup(tmp_path / "backup.act")
@@ -75,8 +75,13 @@ def test_a_search_finds_what_is_there(app: Act, tmp_path: Path) -> None:
     (tmp_path / "mails" / "sent.json").write_text(json.dumps({"to": "12 St James's Square"}))
     out = tmp_path / "mails" / "sent.parquet"
     duckdb.sql("select 'ada@example.org' as email from range(10)").write_parquet(str(out), compression="zstd")
+    table = tmp_path / "mails" / "sent.duckdb"
+    with duckdb.connect() as connection:
+        connection.execute(f"set force_compression = 'zstd'; attach '{table}' as new (storage_version 'v2.0.0')")
+        connection.execute("create table new.mails as select range || ' ada@example.org' as email from range(10000)")
+    assert b"ada@example.org" not in table.read_bytes()
     report = app.forget("u-1", reason="asked", also=[tmp_path / "mails", tmp_path / "gone"])
-    assert [Path(each).name for each in report.plaintext] == ["sent.json", "sent.parquet", "sent.txt"]
+    assert [Path(each).name for each in report.plaintext] == ["sent.duckdb", "sent.json", "sent.parquet", "sent.txt"]
     assert not report.clean
     assert any("gone, which is not there" in each for each in report.unreachable)
 

@@ -12,8 +12,8 @@ import duckdb
 import pytest
 
 from act_fast import Act, Connection, Event, LogStore, State, action, connect
-from act_fast._sql.parquet import builder
-from act_fast._sql.parquet.manifest import FOLDER
+from act_fast._sql.parts import builder
+from act_fast._sql.parts.manifest import FOLDER
 from act_fast.errors import ValidationError
 from tests.support.bank import Account
 
@@ -121,7 +121,7 @@ def app(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Act]:
             opened.store.append(f"account-{number}", [("Deposited", b'{"amount":%d}' % number)])
         assert opened.sql("select count(*) from events, deposited").fetchall() == [(400,)]
         opened.settle()  # what the store keeps of reactions is there
-        assert [*(store_path / FOLDER).glob("*/*.parquet")]
+        assert [*(store_path / FOLDER).glob("*/*.duckdb")]
         yield opened
     opened.store.close()
 
@@ -134,7 +134,7 @@ def everything(folder: Path) -> dict[str, bytes | None]:
 def targets_of(store_path: Path) -> list[Path]:
     """What would hurt: a segment, a part, what is around, what is not there yet."""
     segment = next(iter(sorted((store_path / "log").glob("*.seg"))))
-    part = next(iter(sorted((store_path / FOLDER).glob("*/*.parquet"))))
+    part = next(iter(sorted((store_path / FOLDER).glob("*/*.duckdb"))))
     return [segment, part, store_path.parent / "secret.csv", store_path.parent / "new.csv", Path("new.csv")]
 
 
@@ -320,14 +320,39 @@ def test_an_event_class_called_like_a_function_does_not_open_the_way_to_it() -> 
 def test_a_settled_part_is_opened_for_nothing_but_reading(app: Act, store_path: Path) -> None:
     before = everything(store_path.parent)
     with connect(app) as connection:
-        [(view,)] = connection.duckdb.execute("select sql from duckdb_views() where view_name = 'events'").fetchall()
-        name = view.split("'")[1]
-        assert connection.duckdb.execute(f"select count(*) from read_parquet('{name}')").fetchall() == [(20,)]
-        for statement in WRITES:
-            for ask in (connection.duckdb.execute, connection.duckdb.sql):
-                try:
-                    ask(statement.format(target=name, folder=name))
-                except duckdb.Error:
-                    continue
+        found = connection.duckdb.execute(
+            "select database_name, path from duckdb_databases() where readonly"
+        ).fetchall()
+        assert len(found) == 2
+        for alias, name in found:
+            assert str(store_path.parent) not in name
+            assert connection.duckdb.execute(f'select count(*) from "{alias}".settled').fetchall() == [(20,)]
+            changes = [
+                f'insert into "{alias}".settled select * from "{alias}".settled',
+                f'delete from "{alias}".settled',
+                f'create table "{alias}".more as select 1',
+                f'checkpoint "{alias}"',
+                f'copy from database memory to "{alias}"',
+                f"attach or replace '{name}' as \"{alias}\"",
+                f'detach "{alias}"',
+                f"attach '{name}' as again",
+                f"attach '{name}x' as beside",
+                "insert into again.settled select * from again.settled",
+            ]
+            for statement in [*WRITES, *changes]:
+                for ask in (connection.duckdb.execute, connection.duckdb.sql):
+                    try:
+                        ask(statement.format(target=name, folder=name))
+                    except duckdb.Error:
+                        continue
     assert everything(store_path.parent) == before
     assert app.sql("select count(*) from events").fetchall() == [(20,)]
+
+
+def test_what_has_settled_of_one_store_is_out_of_reach_for_the_questions_of_another(app: Act) -> None:
+    attached = "select database_name from duckdb_databases() where readonly"
+    (alias, *_) = [name for (name,) in app.sql(f"{attached} and exists (from events, deposited)").fetchall()]
+    with Act("memory:", Account) as other:
+        assert other.sql(attached).fetchall() == []
+        with pytest.raises(ValidationError, match="does not exist"):
+            other.sql(f'from "{alias}".settled')

@@ -14,8 +14,8 @@ import pytest
 
 from act_fast import Act, Event, LogStore, State, connect, upcast
 from act_fast._sql.log_scan import LogScan
-from act_fast._sql.parquet import builder
-from act_fast._sql.parquet.manifest import FOLDER, Manifest
+from act_fast._sql.parts import builder
+from act_fast._sql.parts.manifest import FOLDER, Manifest, checksum
 from tests.support.bank import Account
 
 STEP = 200
@@ -63,7 +63,7 @@ def expected(app: Act) -> tuple[int, int, int]:
     return len(found), sum(event.data.amount for event in found), max(event.position for event in found)  # type: ignore[attr-defined]
 
 
-def files(path: Path, kind: str = "*.parquet") -> list[Path]:
+def files(path: Path, kind: str = "*.duckdb") -> list[Path]:
     return sorted((path / FOLDER).glob(f"*/{kind}"))
 
 
@@ -191,6 +191,7 @@ def spoil(path: Path) -> dict[str, Callable[[], object]]:
         "the manifest is of another log": lambda: rewrite(fingerprint="0" * 32),
         "the manifest is of other columns": lambda: rewrite(mark="0" * 32),
         "the manifest is of another format": lambda: rewrite(format=99),
+        "the files are of another DuckDB": lambda: rewrite(storage="v9.9.9"),
         "the manifest is beyond the log": lambda: rewrite(upto=10**9),
         "the folder is gone": lambda: shutil.rmtree(path / FOLDER),
         "the series is gone": lambda: shutil.rmtree(files(path)[0].parent),
@@ -207,6 +208,53 @@ def test_what_is_damaged_is_made_anew(app: Act, store_path: Path, damage: str) -
     assert total(app) == right
     assert len(files(store_path)) == 1
     assert said(store_path) == before
+
+
+def test_what_duckdb_cannot_read_is_answered_from_the_log_and_made_anew(app: Act, store_path: Path) -> None:
+    deposit(app, STEP)
+    right = total(app)
+    [file], [manifest] = files(store_path), files(store_path, "manifest-*.json")
+    file.write_bytes(b"no file of DuckDB's" * 1000)
+    said = msgspec.json.decode(manifest.read_bytes(), type=Manifest)
+    size, crc = checksum(file)
+    parts = (msgspec.structs.replace(said.parts[0], bytes=size, crc=crc),)
+    manifest.write_bytes(msgspec.json.encode(msgspec.structs.replace(said, parts=parts)))
+    app = Act(app.store, Account)  # another database, which has not read the file yet
+    assert [total(app) for _ in range(3)] == [right] * 3
+    [made] = files(store_path)
+    assert made != file
+
+
+@pytest.mark.parametrize("step", range(6))
+def test_a_builder_that_dies_on_its_way_leaves_nothing_that_is_believed(
+    app: Act, store_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    class Died(BaseException): ...
+
+    deposit(app, STEP)
+    total(app)
+    deposit(app, STEP, STEP)
+    steps = iter(range(step + 1))
+
+    def dying(function: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any) -> Any:
+            if next(steps) == step:
+                raise Died
+            return function(*arguments)
+
+        return called
+
+    with monkeypatch.context() as patched:
+        patched.setattr(builder, "flush", dying(builder.flush))
+        patched.setattr(builder.os, "rename", dying(os.rename))
+        patched.setattr(builder, "_clear", dying(builder._clear))
+        with pytest.raises(Died):
+            total(app)
+    assert total(app) == expected(app)
+    deposit(app, STEP, 2 * STEP)
+    assert total(app) == expected(app)
+    assert len(files(store_path)) <= 2
+    assert files(store_path, "new-*") == []
 
 
 def test_damage_is_noticed_by_other_processes_and_does_no_harm_to_the_store(app: Act, store_path: Path) -> None:
@@ -250,7 +298,7 @@ def test_only_one_builds_and_the_others_answer_from_the_log(app: Act, store_path
 BUILDER = """
 import sys
 from act_fast import Act, LogStore
-from act_fast._sql.parquet import builder
+from act_fast._sql.parts import builder
 from tests.support.bank import Account
 builder.PART_EVENTS = 50
 with LogStore(sys.argv[1], durability="os") as store, Act(store, Account) as app:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from act_fast import Act, LogStore
-from act_fast._sql.parquet import builder
+from act_fast._sql.parts import builder
 
 
 def test_events_have_their_tags_as_a_list(tmp_path: Path) -> None:
@@ -37,4 +37,4 @@ def test_what_has_settled_keeps_its_tags(store_path: Path, monkeypatch: pytest.M
         for _ in range(2):
             assert app.sql("select position, tags from events order by position").fetchall() == expected
         app.close()
-    assert list((store_path / "analytics").rglob("*.parquet"))
+    assert list((store_path / "analytics").rglob("*.duckdb"))

@@ -81,7 +81,7 @@ class ForgetReport(msgspec.Struct, frozen=True):
         values: how many different values were searched for; none if they could not be read any more.
         receivers: the reactions that are given such values, and may have kept or passed them on.
         files: how many files were searched.
-        parts: how many of these are Parquet, whose values were looked at.
+        parts: how many of these are Parquet or DuckDB's, whose values were looked at.
         bytes: how many bytes they have.
         plaintext: where a value was found all the same: the file, or the place in the store.
         unreachable: what could not be searched.

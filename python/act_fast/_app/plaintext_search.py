@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from act_fast._checks.extras import has
+from act_fast._checks.sql_text import quoted_name, quoted_text
 from act_fast.errors import ArchiveUnavailableError
 from act_fast.stores.port import Store
 
@@ -19,6 +20,9 @@ _FOUND_MAX: Final = 100
 _LOG_FILE: Final = b"ACTFLOG\0"
 _COMPRESSED: Final = (b"\3\0\0\0", b"\4\0\0\0")
 """The formats of log files, behind their first bytes, whose events are compressed or elsewhere: see docs/format.md."""
+
+_TABLES: Final = (".parquet", ".duckdb")
+"""Files that hold tables, whose values are compressed."""
 
 
 class Search:
@@ -30,7 +34,7 @@ class Search:
     Attributes:
         files: how many files were searched.
         bytes: how many bytes they have.
-        parts: how many of them are Parquet.
+        parts: how many of them are Parquet, or DuckDB's.
         found: where one of the values is.
         unreachable: what could not be searched.
     """
@@ -79,13 +83,13 @@ class Search:
     def _file(self, path: Path) -> None:
         try:
             size = path.stat().st_size
-            self.parts += path.suffix == ".parquet"
+            self.parts += path.suffix in _TABLES
             self.files += 1
             self.bytes += size
             if size and self._needles and self._in_file(path):
                 self._note(str(path))
-            elif self._texts and path.suffix == ".parquet":
-                self._parquet(path)
+            elif self._texts and path.suffix in _TABLES:
+                self._tables(path)
             elif self._texts and _is_compressed(path):
                 self._compressed.append(path)
         except OSError as error:
@@ -95,21 +99,24 @@ class Search:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return any(data.find(needle) >= 0 for needle in self._needles)
 
-    def _parquet(self, path: Path) -> None:
-        """The values of a Parquet file, which is compressed."""
+    def _tables(self, path: Path) -> None:
+        """The values of a Parquet file or one of DuckDB's, which are compressed."""
         if not has("duckdb"):
             self.unreachable.append(f"{path}, which is compressed: it takes act-fast[sql] to look into it")
             return
         duckdb: Any = import_module("duckdb")
         try:
             with duckdb.connect() as connection:
-                rows = connection.execute("select * from read_parquet(?)", [str(path)])
-                while page := rows.fetchmany(10_000):
-                    if self._in_bytes(repr(page).encode()) or self._in_bytes(msgspec.json.encode(page, enc_hook=str)):
-                        self._note(str(path))
-                        return
+                if any(map(self._in_rows, _asked(connection, path))):
+                    self._note(str(path))
         except duckdb.Error as error:
             self.unreachable.append(f"{path}: {type(error).__name__}")
+
+    def _in_rows(self, rows: Any) -> bool:
+        while page := rows.fetchmany(10_000):
+            if self._in_bytes(repr(page).encode()) or self._in_bytes(msgspec.json.encode(page, enc_hook=str)):
+                return True
+        return False
 
     def _answered(self, store: Store) -> None:
         """What a store answers, where its files do not show it."""
@@ -143,6 +150,17 @@ def _is_compressed(path: Path) -> bool:
     """Whether a file is one of a log whose events are compressed, or elsewhere."""
     with path.open("rb") as file:
         return file.read(8) == _LOG_FILE and file.read(4) in _COMPRESSED
+
+
+def _asked(connection: Any, path: Path) -> Iterator[Any]:
+    """All rows of a file, table by table."""
+    if path.suffix == ".parquet":
+        yield connection.execute("select * from read_parquet(?)", [str(path)])
+        return
+    connection.execute(f"attach {quoted_text(str(path))} as searched (read_only)")
+    asked = "select schema_name, table_name from duckdb_tables() where database_name = 'searched'"
+    for schema, table in connection.execute(asked).fetchall():
+        yield connection.execute(f"select * from searched.{quoted_name(schema)}.{quoted_name(table)}")
 
 
 def _forms(text: str) -> Iterator[bytes]:

@@ -19,7 +19,8 @@ from weakref import WeakKeyDictionary
 import duckdb
 
 from act_fast._runtime.forks import tell_in_child
-from act_fast._sql.parquet.files import PREFIX, PartFiles
+from act_fast._sql.parts.attached import Attached
+from act_fast._sql.parts.files import PREFIX, PartFiles
 from act_fast._sql.scan import Condition, Scan
 from act_fast._sql.spill import new_spill_folder
 
@@ -29,7 +30,7 @@ with suppress(ImportError):  # another version of DuckDB
     nodes = import_module("duckdb._sources.nodes")
     _Base = import_module("duckdb._sources.arrow").ArrowScanSource
 
-__all__ = ["PUSHES_DOWN", "close", "new_database", "new_session", "new_writer", "register"]
+__all__ = ["PUSHES_DOWN", "attached_to", "close", "new_database", "new_session", "new_writer", "register"]
 
 PUSHES_DOWN: Final = nodes is not None and hasattr(duckdb.DuckDBPyConnection, "_register_arrow_source")
 """Whether this DuckDB tells relations what is asked of them."""
@@ -45,7 +46,7 @@ _CONFIG: Final = {
 
 
 class _Databases:
-    """The databases of this process: which are there, and the one that most questions share.
+    """The databases of this process: which are there, and what the questions of each owner share.
 
     A database that a child inherits lacks its threads: the child can neither use it nor let go of it, which would
     wait for them, or crash. It is left where it is, for as long as the child lives. It ends with its last connection,
@@ -63,7 +64,8 @@ class _Databases:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(inherited))
         self._first = WeakKeyDictionary()
         self._lock = threading.Lock()
-        self._shared: duckdb.DuckDBPyConnection | None = None
+        self._shared: WeakKeyDictionary[object, duckdb.DuckDBPyConnection] = WeakKeyDictionary()
+        self._attached: WeakKeyDictionary[duckdb.DuckDBPyConnection, Attached] = WeakKeyDictionary()
 
     def open(self) -> duckdb.DuckDBPyConnection:
         """A new one, which nothing has been locked in yet."""
@@ -71,6 +73,7 @@ class _Databases:
         first.execute("set global timezone = 'UTC'")
         connection = first.cursor()
         self._first[connection] = first
+        self._attached[connection] = Attached()
         return connection
 
     def close(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -80,12 +83,19 @@ class _Databases:
         if first is not None:
             first.close()
 
-    def session(self) -> duckdb.DuckDBPyConnection:
-        """A connection to the shared one, with a temporary schema of its own."""
+    def session(self, owner: object) -> duckdb.DuckDBPyConnection:
+        """A connection to the database that an owner has, with a temporary schema of its own."""
         with self._lock:
-            if self._shared is None:
-                self._shared = new_database()
-            return self._shared.cursor()
+            shared = self._shared.get(owner)
+            if shared is None:
+                shared = self._shared[owner] = new_database()
+            connection = shared.cursor()
+            self._attached[connection] = self._attached[shared]
+            return connection
+
+    def attached(self, connection: duckdb.DuckDBPyConnection) -> Attached:
+        """What is attached to a connection's database."""
+        return self._attached[connection]
 
 
 _databases: Final = _Databases()
@@ -120,9 +130,17 @@ def close(connection: duckdb.DuckDBPyConnection) -> None:
     _databases.close(connection)
 
 
-def new_session() -> duckdb.DuckDBPyConnection:
-    """A connection to the database that all questions of this process share, with a temporary schema of its own."""
-    return _databases.session()
+def new_session(owner: object) -> duckdb.DuckDBPyConnection:
+    """A connection to the database that all questions of an owner share, with a temporary schema of its own.
+
+    No other owner's can get at what is attached to it. It ends with its owner and the last of the connections.
+    """
+    return _databases.session(owner)
+
+
+def attached_to(connection: duckdb.DuckDBPyConnection) -> Attached:
+    """The files that are attached to a connection's database."""
+    return _databases.attached(connection)
 
 
 def register(connection: duckdb.DuckDBPyConnection, name: str, scan: Scan) -> None:

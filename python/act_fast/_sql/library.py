@@ -98,7 +98,7 @@ class Library:
 
         With `lossless` the answer keeps DuckDB's types where another database reads it.
         """
-        session = self.session(new_database(lossless=True) if lossless else new_session(), at)
+        session = self.session(new_database(lossless=True) if lossless else new_session(self), at)
         return self.ask(session, query, params)
 
     def ask(self, session: Session, query: str, params: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:

@@ -36,13 +36,11 @@ class LogScan:
     Attributes:
         columns: the names of its columns.
         bounds: which events it has.
-        held: files that are read along with it, and must stay as long as it does.
     """
 
     def __init__(self, log: ColumnReader, outputs: Outputs, bounds: Bounds, decoded: Decoded | None = None) -> None:
         self.columns: Sequence[str] = [name for name, _ in outputs]
         self.bounds = bounds
-        self.held: object = None
         self._log = log
         self._outputs = dict(outputs)
         self._decoded = decoded

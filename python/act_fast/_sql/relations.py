@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Final, Protocol
 
+import duckdb
 import msgspec
 
 from act_fast._checks.sql_text import quoted_name
@@ -16,13 +17,14 @@ from act_fast._model.model import Model
 from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Target
 from act_fast._rows import Filter
+from act_fast._runtime.logger import log
 from act_fast._sql.class_decoder import ClassDecoder, Told, warn_of_failures
 from act_fast._sql.column_shape import shape_of
-from act_fast._sql.duckdb_database import register
+from act_fast._sql.duckdb_database import attached_to, register
 from act_fast._sql.log_scan import Decoded, LogScan, Outputs
 from act_fast._sql.names import OWN_COLUMNS, column_names
-from act_fast._sql.parquet.builder import MakeScan, settled_parts, source_of
-from act_fast._sql.parquet.files import name_of
+from act_fast._sql.parts.builder import MakeScan, settled_parts
+from act_fast._sql.parts.manifest import LockedManifest, distrust
 from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Scan
 from act_fast._sql.session import Session
@@ -340,23 +342,31 @@ def place_settled(session: Session, name: str, mark: str, wanted: str, make: Mak
     """Put a relation in place: what has settled of it is read from files, the rest from the log."""
     series = session.series(name, mark)
     held = settled_parts(series, session.store, session.position, make)
-    after = 0 if held is None else min(held.manifest.upto, session.position)
-    scan = make(after, session.position)
-    if held is None or not held.paths:
-        place_view(session, name, wanted, scan)
+    tables = [] if held is None else _tables(session, name, held)
+    if held is None or len(tables) < len(held.paths):
+        place_view(session, name, wanted, make(0, session.position))
         return
+    upto = held.manifest.upto
     if held.manifest.failed and name not in session.warned:
         session.warned.add(name)
         warn_of_failures(name, held.manifest.failed)
-    scan.held = held
+    within = f" where position <= {session.position}" if upto > session.position else ""
+    selects = [f"select {wanted} from {table}{within}" for table in tables]
+    # Also where nothing is left to read: an answer must end with the log, or it would show what was redacted since.
     source = f"{name} source"
-    register(session.connection, source, scan)
-    within = f" where position <= {session.position}" if held.manifest.upto > session.position else ""
-    files = source_of([name_of(path) for path in held.paths])
-    session.connection.execute(
-        f"create or replace temp view {quoted_name(name)} as select {wanted} from {files}{within}"
-        f" union all select {wanted} from {quoted_name(source)}"
-    )
+    register(session.connection, source, make(min(upto, session.position), session.position))
+    selects.append(f"select {wanted} from {quoted_name(source)}")
+    session.connection.execute(f"create or replace temp view {quoted_name(name)} as {' union all '.join(selects)}")
+
+
+def _tables(session: Session, name: str, held: LockedManifest) -> list[str]:
+    """The tables that hold what has settled; none when DuckDB cannot read the files, which are made again then."""
+    try:
+        return attached_to(session.connection).tables(session.connection, name, held)
+    except duckdb.Error as error:
+        log.warning("settled events cannot be read from %s: %s", held.folder, error)
+        distrust(held)
+        return []
 
 
 def place_view(session: Session, name: str, wanted: str, scan: Scan) -> None:

@@ -9,7 +9,7 @@ import duckdb
 
 from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Target
-from act_fast._sql.parquet.manifest import FOLDER, Series
+from act_fast._sql.parts.manifest import FOLDER, Series
 from act_fast.stores.capabilities import columns_of
 from act_fast.stores.port import Store
 

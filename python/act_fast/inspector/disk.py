@@ -12,7 +12,7 @@ __all__ = ["Part", "Segment", "disk_of", "segments_of"]
 _KINDS: Final = {
     "log": ("Log", "the events: the source of truth"),
     "index": ("Index", "where events are; can be rebuilt"),
-    "analytics": ("Columns", "Parquet of the older part of the log, for SQL; can be rebuilt"),
+    "analytics": ("Columns", "the older part of the log as tables, for SQL; can be rebuilt"),
     "archive": ("Archive", "parts of the log that were moved out of the way"),
     "reactions": ("Reactions", "how far each target has come"),
     "making": ("In the making", "a log that is to replace this one, or what is left of one"),

@@ -118,7 +118,7 @@ class Questions:
 
         with self.turn():
             library = self._library()
-            session = library.session(new_session(), at)
+            session = library.session(new_session(library), at)
             stopped = threading.Event()
 
             def stop() -> None:
@@ -196,7 +196,7 @@ def _described(library: "Library") -> list[Relation]:
     from act_fast._sql.duckdb_database import new_session
     from act_fast._sql.session import Session
 
-    found = library.session(new_session())
+    found = library.session(new_session(library))
     session = Session(found.connection, found.store, found.position, lambda: iter(()), lambda: iter(()))
     library.place(session)
     return [

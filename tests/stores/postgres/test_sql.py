@@ -13,7 +13,7 @@ import pytest
 
 from act_fast import Act, AsyncAct, LogStore, Meta, StoreError, ValidationError, connect
 from act_fast._app.local_copy import _Copy, at_hand
-from act_fast._sql.parquet import builder
+from act_fast._sql.parts import builder
 from act_fast.stores.capabilities import transfer_of
 from act_fast.stores.postgres.store import PostgresStore
 from act_fast.stores.postgres.transfer import PostgresTransfer
@@ -142,7 +142,7 @@ def test_what_has_settled_is_written_down_beside_the_copy(
     one, app = both
     question = "select count(*), sum(amount)::bigint, max(position) from deposited"
     assert app.sql(question).fetchall() == one.sql(question).fetchall()
-    assert list(folder.rglob("*.parquet"))
+    assert list(folder.rglob("*.duckdb"))
     for each in both:
         each.store.append("account-1", [("Deposited", b'{"amount":1}')])
     assert app.sql(question).fetchall() == one.sql(question).fetchall()

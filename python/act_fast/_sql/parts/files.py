@@ -33,7 +33,7 @@ _paths: Final[dict[str, Path]] = {}
 
 def name_of(path: Path) -> str:
     """What a file is called in SQL; always the same in a process, so that DuckDB knows again what it has read of it."""
-    name = f"{PREFIX}{hashlib.blake2b(os.fsencode(path), key=_secret, digest_size=16).hexdigest()}.parquet"
+    name = f"{PREFIX}{hashlib.blake2b(os.fsencode(path), key=_secret, digest_size=16).hexdigest()}.duckdb"
     _paths[name] = path
     return name
 

@@ -1,4 +1,4 @@
-"""What has settled in the log, kept once more as Parquet: which files there are, and whether they are stale.
+"""What has settled in the log, kept once more as files of DuckDB's: which files there are, and whether they are stale.
 
 A series is a folder of immutable files, each of a range of positions, and a manifest that lists them. A new manifest
 has a new number; it appears by rename, whole. Whoever reads a series holds a shared lock on its manifest, and a file
@@ -23,18 +23,23 @@ from act_fast.stores.port import Store
 __all__ = [
     "FOLDER",
     "FORMAT",
+    "STORAGE",
     "LockedManifest",
     "Manifest",
     "Part",
     "Series",
     "checksum",
+    "distrust",
     "fingerprint",
     "manifests",
     "read",
 ]
 
 FOLDER: Final = "analytics"
-FORMAT: Final = 1
+FORMAT: Final = 2
+
+STORAGE: Final = "v2.0.0"
+"""The storage format of the files, which every DuckDB from that version on reads."""
 
 _MANIFEST: Final = re.compile(r"manifest-(\d{8})\.json")
 _CHUNK_BYTES: Final = 1 << 20
@@ -69,6 +74,7 @@ class Manifest(msgspec.Struct, frozen=True):
 
     Attributes:
         format: how all of this is written.
+        storage: the storage format of DuckDB's that its files have.
         store: the id of the store that it was made from.
         mark: of what the columns are, and how they come to be.
         upto: the last position that it covers.
@@ -78,6 +84,7 @@ class Manifest(msgspec.Struct, frozen=True):
     """
 
     format: int
+    storage: str
     store: str
     mark: str
     upto: int
@@ -107,6 +114,7 @@ class LockedManifest:
     Attributes:
         manifest: what it says.
         number: its number.
+        folder: where it is.
         paths: its files.
     """
 
@@ -114,6 +122,7 @@ class LockedManifest:
         self._lock = lock
         self.manifest = manifest
         self.number = number
+        self.folder = folder
         self.paths = [folder / part.file for part in manifest.parts]
 
 
@@ -140,6 +149,11 @@ def read(series: Series, store: Store) -> LockedManifest | None:
         except (OSError, msgspec.MsgspecError):
             return None
     return None
+
+
+def distrust(held: LockedManifest) -> None:
+    """Remove a manifest whose files are not what they should be, so that they are made again."""
+    (held.folder / manifest_name(held.number)).unlink(missing_ok=True)
 
 
 def manifests(folder: Path) -> list[int]:
@@ -181,6 +195,8 @@ def checksum(path: Path) -> tuple[int, int]:
 def _is_stale(series: Series, manifest: Manifest, store: Store) -> bool:
     """Whether a manifest is of another series or another log, or its files are not what was written."""
     if (manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark):
+        return True
+    if manifest.storage != STORAGE:
         return True
     if fingerprint(store, manifest.upto) != manifest.fingerprint:
         return True

@@ -18,8 +18,10 @@ from act_fast._runtime.interruptible import interruptible
 from act_fast._runtime.logger import log
 from act_fast._sql.duckdb_database import close, new_writer, register
 from act_fast._sql.log_scan import LogScan
-from act_fast._sql.parquet.manifest import (
+from act_fast._sql.parts.attached import TABLE
+from act_fast._sql.parts.manifest import (
     FORMAT,
+    STORAGE,
     LockedManifest,
     Manifest,
     Part,
@@ -33,7 +35,7 @@ from act_fast._sql.parquet.manifest import (
 from act_fast.errors import ActError
 from act_fast.stores.port import Store
 
-__all__ = ["PART_EVENTS", "build_part", "settled_parts", "source_of"]
+__all__ = ["PART_EVENTS", "build_part", "settled_parts"]
 
 PART_EVENTS: Final = 100_000
 """From so many events on, reading them again and again costs more than writing them down."""
@@ -41,10 +43,8 @@ PART_EVENTS: Final = 100_000
 _STEP_EVENTS_MAX: Final = 20_000_000
 """So many events at most are written down before a query is answered; the rest is for those that come later."""
 
-_GROUP_ROWS: Final = 245_760
-"""A quarter less time for a sum than with half as many in a group; with twice as many no less, and more memory."""
-
 _TEMPORARY: Final = "new-"
+_SUFFIX: Final = ".duckdb"
 _STALE_S: Final = 24 * 3600
 
 MakeScan: TypeAlias = Callable[..., LogScan]
@@ -80,12 +80,6 @@ def build_part(series: Series, store: Store, cut: int, make: MakeScan) -> bool:
             _clear(series.folder)
             _forget_stale(series.folder)
     return alone
-
-
-def source_of(names: list[str]) -> str:
-    """Files as SQL reads them."""
-    listed = ", ".join(map(quoted_text, names))
-    return f"read_parquet([{listed}], hive_partitioning = false)"
 
 
 @contextmanager
@@ -125,7 +119,14 @@ def _extend(series: Series, store: Store, cut: int, make: MakeScan) -> None:
     if mark is None:
         return
     manifest = Manifest(
-        FORMAT, series.store, series.mark, cut, mark, failed + sum(failures), (*kept, *([part] if part else []))
+        FORMAT,
+        STORAGE,
+        series.store,
+        series.mark,
+        cut,
+        mark,
+        failed + sum(failures),
+        (*kept, *([part] if part else [])),
     )
     _publish(series.folder, manifest)
 
@@ -133,23 +134,27 @@ def _extend(series: Series, store: Store, cut: int, make: MakeScan) -> None:
 def _write(folder: Path, scan: LogScan, absorbed: list[Part], after: int, upto: int) -> Part | None:
     """One new file, of a scan and of what is absorbed by it; None when it would have no rows."""
     connection = new_writer()
-    name = f"{_TEMPORARY}{secrets.token_hex(8)}.parquet"
+    name = f"{_TEMPORARY}{secrets.token_hex(8)}{_SUFFIX}"
     try:
         register(connection, "what is new", scan)
-        query = 'select * from "what is new"'
-        if absorbed:
-            query = f"select * from {source_of([str(folder / each.file) for each in absorbed])} union all {query}"
-        target = f"{quoted_text(str(folder / name))} (format parquet, compression zstd, row_group_size {_GROUP_ROWS})"
+        sources = ['"what is new"']
+        for number, each in reversed([*enumerate(absorbed)]):
+            connection.execute(f"attach {quoted_text(str(folder / each.file))} as old{number} (read_only)")
+            sources.insert(0, f"old{number}.{TABLE}")
+        query = " union all ".join(f"select * from {source}" for source in sources)
+        connection.execute(f"attach {quoted_text(str(folder / name))} as new (storage_version '{STORAGE}')")
         with interruptible():
-            copied = connection.execute(f"copy ({query}) to {target}").fetchone()
+            made = connection.execute(f"create table new.{TABLE} as {query}").fetchone()
+        connection.execute("checkpoint new")
+        connection.execute("detach new")
     finally:
         close(connection)
-    rows = copied[0] if copied else 0
+    rows = made[0] if made else 0
     if not rows:
         (folder / name).unlink(missing_ok=True)
         return None
     flush(folder / name)
-    final = f"{after + 1:012}-{upto:012}-{secrets.token_hex(4)}.parquet"
+    final = f"{after + 1:012}-{upto:012}-{secrets.token_hex(4)}{_SUFFIX}"
     os.rename(folder / name, folder / final)
     size, crc = checksum(folder / final)
     return Part(final, after, upto, rows, size, crc)
@@ -174,7 +179,7 @@ def _clear(folder: Path) -> None:
             continue
         with suppress(OSError, msgspec.MsgspecError):
             listed.update(part.file for part in msgspec.json.decode(path.read_bytes(), type=Manifest).parts)
-    for path in folder.glob("*.parquet"):
+    for path in folder.glob(f"*{_SUFFIX}"):
         if path.name not in listed:
             path.unlink(missing_ok=True)
     for path in folder.glob(f"{_TEMPORARY}*"):

@@ -1,1 +1,0 @@
-"""The settled part of the log, kept as typed Parquet files."""

@@ -1,0 +1,1 @@
+"""The settled part of the log, kept as typed tables in files of DuckDB's."""
