@@ -4,19 +4,20 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 
 from act_fast import Act, LogStore
-from bench.harness.duel import Duel
+from bench.harness.duel import Body, Contender, Duel
 from bench.harness.row import Measurement, Row
 from bench.harness.sizes import CHECKOUT, Sizes
-from bench.peers.duck import duckdb_answers
+from bench.peers.duck import duckdb_answers, duckdb_loads
 from bench.peers.extraction import duckdb_json_lines, sqlite_json
 from bench.rows.sql import SQL_FILTERED, SQL_FIRST, SQL_GROUPED, SQL_JSON, SQL_MEMORY, SQL_SUM
+from bench.stores.settled import written_down
 from bench.stores.subject import DURABILITY, SUBJECT, reader
 from bench.workloads.events import stream_name
 from bench.workloads.ledger import EVENTS_A_STREAM, ReducedAccount, write_ledger
@@ -35,33 +36,44 @@ class Asked:
     parquet: Path
 
 
+@dataclass(frozen=True)
+class Ledger:
+    """A store that nobody has asked yet, and its deposits as Parquet for the peer."""
+
+    path: Path
+    events: int
+    deposits: int
+    parquet: Path
+
+
 @pytest.fixture(scope="module")
-def asked(shelf: Path, sizes: Sizes) -> Iterator[Asked]:
-    with LogStore(shelf / "store", durability="os") as store, Act(store, ReducedAccount) as app:
-        write_ledger(store, max(sizes.open_events // EVENTS_A_STREAM, 10))
+def ledger(shelf: Path, sizes: Sizes) -> Ledger:
+    path, parquet = shelf / "store", shelf / "deposited.parquet"
+    with LogStore(path, durability="os") as store, Act(store, ReducedAccount) as app:
+        events = write_ledger(store, max(sizes.open_events // EVENTS_A_STREAM, 10))
         store.flush()
-        parquet = shelf / "deposited.parquet"
         app.export(parquet, "select * from deposited")
         ((deposits,),) = app.sql("select count(*) from deposited").fetchall()
-        yield Asked(app, deposits, parquet)
+    return Ledger(path, events, deposits, parquet)
 
 
-def bench_first_question(duel: Duel, sizes: Sizes, shelf: Path) -> None:
-    seconds: list[float] = []
-    with LogStore(shelf / "first", durability="os") as store, Act(store, ReducedAccount) as app:
-        events = write_ledger(store, max(sizes.open_events // 10 // EVENTS_A_STREAM, 10))
-        store.flush()
+@pytest.fixture(scope="module")
+def asked(ledger: Ledger) -> Iterator[Asked]:
+    with LogStore(ledger.path, durability="os") as store, Act(store, ReducedAccount) as app:
+        app.sql(SUM).fetchall()
+        written_down(store, "deposited")
+        yield Asked(app, ledger.deposits, ledger.parquet)
 
-        def forget() -> None:
-            shutil.rmtree(shelf / "first" / "analytics", ignore_errors=True)
 
-        def ask() -> None:
-            started = perf_counter()
-            app.sql(SUM).fetchall()
-            seconds.append(perf_counter() - started)
+def bench_first_question(duel: Duel, ledger: Ledger) -> None:
+    @contextmanager
+    def prepare(_: Path) -> Iterator[Body]:
+        shutil.rmtree(ledger.path / "analytics", ignore_errors=True)
+        with LogStore(ledger.path, durability="os") as store, Act(store, ReducedAccount) as app:
+            yield lambda: app.sql(SUM).fetchall()
 
-        duel.time(ask, setup=forget, rounds=min(3, sizes.rounds))
-    duel.observe(SQL_FIRST, [Measurement(SUBJECT, DURABILITY["os"], [events / each for each in seconds])])
+    subject = Contender(SUBJECT, DURABILITY["os"], ledger.events, prepare)
+    duel.fight(SQL_FIRST, subject, *duckdb_loads(ledger.parquet, SUM, ledger.events))
 
 
 def bench_sum(duel: Duel, shelf: Path, asked: Asked) -> None:

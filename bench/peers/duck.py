@@ -6,9 +6,9 @@ from pathlib import Path
 
 from bench.harness.duel import Body, Contender
 from bench.peers.absence import needs
-from bench.rows.peers import DUCKDB_TABLE
+from bench.rows.peers import DUCKDB_LOAD, DUCKDB_TABLE
 
-__all__ = ["DUCKDB", "duckdb_answers"]
+__all__ = ["DUCKDB", "duckdb_answers", "duckdb_loads"]
 
 DUCKDB = "none: nothing is written"
 
@@ -28,3 +28,20 @@ def duckdb_answers(path: Path, table: str, parquet: Path, question: str, count: 
             yield lambda: database.sql(question).fetchall()
 
     return [Contender(DUCKDB_TABLE, DUCKDB, count, prepare)]
+
+
+@needs("duckdb", DUCKDB_LOAD)
+def duckdb_loads(parquet: Path, question: str, count: int) -> Sequence[Contender]:
+    """Make the table `deposited` of a Parquet file, in a new file, and ask `question` of it."""
+    import duckdb
+
+    @contextmanager
+    def prepare(folder: Path) -> Iterator[Body]:
+        def load() -> None:
+            with duckdb.connect(folder / "loaded.duckdb") as database:
+                database.execute(f"create table deposited as select * from read_parquet('{parquet}')")
+                database.sql(question).fetchall()
+
+        yield load
+
+    return [Contender(DUCKDB_LOAD, DUCKDB, count, prepare)]

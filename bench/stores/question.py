@@ -4,6 +4,7 @@ import resource
 import sys
 
 from act_fast import Act, LogStore
+from bench.stores.settled import written_down
 from bench.workloads.ledger import ReducedAccount
 
 
@@ -11,6 +12,7 @@ def main() -> None:
     with LogStore(sys.argv[1], durability=None) as store, Act(store, ReducedAccount) as app:
         app.sql("select sum(amount) from deposited").fetchall()
         app.sql("select sum(length(data::varchar)) from events").fetchall()
+        written_down(store, "deposited", "events")
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 

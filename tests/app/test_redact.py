@@ -15,7 +15,8 @@ from act_fast import (
     ValidationError,
     verify_path,
 )
-from act_fast._sql.parts import builder
+from act_fast._sql.parts import background
+from act_fast._sql.parts.background import builds
 from tests.support.bank import Account, Deposited, Opened
 
 SECRET = "hunter2-should-not-be-here"
@@ -24,7 +25,7 @@ SECRET = "hunter2-should-not-be-here"
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store in which a secret stands in an event, in snapshots, and in the parts that SQL made."""
-    monkeypatch.setattr(builder, "PART_EVENTS", 1)
+    monkeypatch.setattr(background, "PART_EVENTS", 1)
     path = tmp_path / "bank.act"
     with Act(str(path), Account) as app:
         app.do(Account.open, "a-1", owner="Ada")
@@ -34,6 +35,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         app.snapshot(Account, "a-1")
         app.snapshot(Account, "a-2")
         assert app.sql("select count(*) from opened where owner = $owner", owner=SECRET).fetchall() == [(1,)]
+        assert builds.wait()
     assert any(each.suffix == ".duckdb" for each in holding(path))
     return path
 

@@ -28,7 +28,8 @@ from act_fast import (
     move,
     restore_path,
 )
-from act_fast._sql.parts import builder
+from act_fast._sql.parts import background
+from act_fast._sql.parts.background import builds
 from tests.support.people import SECRETS, Person, Registered, files_with
 
 
@@ -50,8 +51,9 @@ def app(tmp_path: Path, keys: FileKeyStore) -> Iterator[Act]:
 def test_exports_backups_copies_and_parts_hold_nothing_in_clear(
     app: Act, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(builder, "PART_EVENTS", 1)
+    monkeypatch.setattr(background, "PART_EVENTS", 1)
     assert app.sql("select email, plan from registered").fetchall() == [(None, "free")] * 2
+    assert builds.wait()
     assert list((tmp_path / "people.act").rglob("*.duckdb"))
     store = app.store
     assert isinstance(store, LogStore)

@@ -12,7 +12,8 @@ import duckdb
 import pytest
 
 from act_fast import Act, Connection, Event, LogStore, State, action, connect
-from act_fast._sql.parts import builder
+from act_fast._sql.parts import background
+from act_fast._sql.parts.background import builds
 from act_fast._sql.parts.manifest import FOLDER
 from act_fast.errors import ValidationError
 from tests.support.bank import Account
@@ -113,13 +114,14 @@ READS = [
 @pytest.fixture
 def app(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Act]:
     """An app whose store has a settled part, in a folder that has something else in it too."""
-    monkeypatch.setattr(builder, "PART_EVENTS", 10)
+    monkeypatch.setattr(background, "PART_EVENTS", 10)
     (store_path.parent / "secret.csv").write_text(f"{SECRET}\n")
     monkeypatch.chdir(store_path.parent)
     with Act(LogStore(store_path, durability="os"), Account) as opened:
         for number in range(20):
             opened.store.append(f"account-{number}", [("Deposited", b'{"amount":%d}' % number)])
         assert opened.sql("select count(*) from events, deposited").fetchall() == [(400,)]
+        assert builds.wait()
         opened.settle()  # what the store keeps of reactions is there
         assert [*(store_path / FOLDER).glob("*/*.duckdb")]
         yield opened

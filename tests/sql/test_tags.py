@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from act_fast import Act, LogStore
-from act_fast._sql.parts import builder
+from act_fast._sql.parts import background
+from act_fast._sql.parts.background import builds
 
 
 def test_events_have_their_tags_as_a_list(tmp_path: Path) -> None:
@@ -28,7 +29,7 @@ def test_events_have_their_tags_as_a_list(tmp_path: Path) -> None:
 
 
 def test_what_has_settled_keeps_its_tags(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "PART_EVENTS", 10)
+    monkeypatch.setattr(background, "PART_EVENTS", 10)
     with LogStore(store_path, durability="os") as store:
         for number in range(25):
             store.append("a", [("A", b"1", [f"n:{number}", "all"][: number % 3])])
@@ -36,5 +37,6 @@ def test_what_has_settled_keeps_its_tags(store_path: Path, monkeypatch: pytest.M
         app = Act(store)
         for _ in range(2):
             assert app.sql("select position, tags from events order by position").fetchall() == expected
+            assert builds.wait()
         app.close()
     assert list((store_path / "analytics").rglob("*.duckdb"))

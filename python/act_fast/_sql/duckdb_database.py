@@ -19,7 +19,7 @@ from weakref import WeakKeyDictionary
 import duckdb
 
 from act_fast._runtime.forks import tell_in_child
-from act_fast._sql.parts.attached import Attached
+from act_fast._sql.parts.attached import STILL_THERE, Attached
 from act_fast._sql.parts.files import PREFIX, PartFiles
 from act_fast._sql.scan import Condition, Scan
 from act_fast._sql.spill import new_spill_folder
@@ -113,6 +113,7 @@ def new_database(*, files: bool = False, lossless: bool = False) -> duckdb.DuckD
     if lossless:
         connection.execute("set global arrow_lossless_conversion = true")
     connection.register_filesystem(PartFiles())
+    connection.create_function(STILL_THERE, attached_to(connection).still_there, ["BIGINT"], "BOOLEAN")
     if not files:
         connection.execute(f"set allowed_directories = ['{PREFIX}']")
         connection.execute("set enable_external_access = false")

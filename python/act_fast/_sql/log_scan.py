@@ -53,6 +53,15 @@ class LogScan:
         """How many events have to be looked at, at most."""
         return self._ask(self.columns, self.bounds).width
 
+    @property
+    def empty(self) -> bool:
+        """Whether there are no such events: the index tells, from the newest on."""
+        asked = self._log.query(self.bounds.for_log(), True)
+        while (page := asked.next_page(1)) is not None:
+            if page:
+                return False
+        return True
+
     def accepts(self, condition: Condition) -> bool:
         """See `Scan`: what the index answers, or what is known of an event before its payload is read."""
         return Bounds().within(self._outputs.get(condition.column), condition) is not None

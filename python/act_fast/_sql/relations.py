@@ -23,7 +23,8 @@ from act_fast._sql.column_shape import shape_of
 from act_fast._sql.duckdb_database import attached_to, register
 from act_fast._sql.log_scan import Decoded, LogScan, Outputs
 from act_fast._sql.names import OWN_COLUMNS, column_names
-from act_fast._sql.parts.builder import MakeScan, settled_parts
+from act_fast._sql.parts.background import settled_parts
+from act_fast._sql.parts.builder import MakeScan
 from act_fast._sql.parts.manifest import LockedManifest, distrust
 from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Scan
@@ -129,9 +130,10 @@ class EventsRelation:
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
+        reader = columns_of(session.store)
 
         def make(after: int, upto: int, told: Told | None = None) -> LogScan:
-            return LogScan(columns_of(session.store), EVENTS, Bounds(after, upto + 1))
+            return LogScan(reader, EVENTS, Bounds(after, upto + 1))
 
         place_settled(session, self.name, mark_of(EVENTS), "*", make)
 
@@ -240,7 +242,7 @@ class EventClassRelation:
     def place(self, session: Session) -> None:
         """See `Relation`."""
         # Not the session: the connection keeps what is registered with it alive, and must not be kept alive by it.
-        warned = session.warned
+        warned, reader = session.warned, columns_of(session.store)
 
         def told(view: str, failed: int) -> None:
             if view not in warned:
@@ -249,7 +251,7 @@ class EventClassRelation:
 
         def make(after: int, upto: int, told: Told = told) -> LogScan:
             decoded = Decoded(self._shape.json, self._direct, ClassDecoder(self._codec, self.name, told))
-            return LogScan(columns_of(session.store), self.outputs, Bounds(after, upto + 1, self._stored), decoded)
+            return LogScan(reader, self.outputs, Bounds(after, upto + 1, self._stored), decoded)
 
         place_settled(session, self.name, self._mark, with_durations(self._durations), make)
 
@@ -342,31 +344,35 @@ def place_settled(session: Session, name: str, mark: str, wanted: str, make: Mak
     """Put a relation in place: what has settled of it is read from files, the rest from the log."""
     series = session.series(name, mark)
     held = settled_parts(series, session.store, session.position, make)
-    tables = [] if held is None else _tables(session, name, held)
-    if held is None or len(tables) < len(held.paths):
+    found = None if held is None else _tables(session, name, held)
+    if held is None or found is None:
         place_view(session, name, wanted, make(0, session.position))
         return
+    tables, still_there = found
     upto = held.manifest.upto
     if held.manifest.failed and name not in session.warned:
         session.warned.add(name)
         warn_of_failures(name, held.manifest.failed)
-    within = f" where position <= {session.position}" if upto > session.position else ""
-    selects = [f"select {wanted} from {table}{within}" for table in tables]
-    # Also where nothing is left to read: an answer must end with the log, or it would show what was redacted since.
-    source = f"{name} source"
-    register(session.connection, source, make(min(upto, session.position), session.position))
-    selects.append(f"select {wanted} from {quoted_name(source)}")
+    within = f" and position <= {session.position}" if upto > session.position else ""
+    selects = [f"select {wanted} from {table} where {still_there}{within}" for table in tables]
+    rest = make(upto, session.position) if upto < session.position else None
+    if rest is None and not selects:
+        rest = make(session.position, session.position)
+    if rest is not None and not (selects and rest.empty):
+        source = f"{name} source"
+        register(session.connection, source, rest)
+        selects.append(f"select {wanted} from {quoted_name(source)}")
     session.connection.execute(f"create or replace temp view {quoted_name(name)} as {' union all '.join(selects)}")
 
 
-def _tables(session: Session, name: str, held: LockedManifest) -> list[str]:
-    """The tables that hold what has settled; none when DuckDB cannot read the files, which are made again then."""
+def _tables(session: Session, name: str, held: LockedManifest) -> tuple[list[str], str] | None:
+    """The tables that hold what has settled; None when DuckDB cannot read the files, which are made again then."""
     try:
-        return attached_to(session.connection).tables(session.connection, name, held)
+        return attached_to(session.connection).tables(session.connection, name, held, session.store)
     except duckdb.Error as error:
         log.warning("settled events cannot be read from %s: %s", held.folder, error)
         distrust(held)
-        return []
+        return None
 
 
 def place_view(session: Session, name: str, wanted: str, scan: Scan) -> None:

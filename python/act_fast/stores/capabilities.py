@@ -1,13 +1,14 @@
 """What a store can do beyond the protocol: each capability is asked of the store, and may be lacking.
 
-A store offers `rows`, `replay_groups`, `columns`, `transfer`, `pinned`, `log_mark`, `keys` and `clock` by a method of
-that name. Where the method is missing or answers None, the framework uses the verbs of the protocol instead, or says
-that the store cannot do what was asked.
+A store offers `rows`, `replay_groups`, `columns`, `transfer`, `pinned`, `log_mark`, `guests`, `keys` and `clock` by a
+method of that name. Where the method is missing or answers None, the framework uses the verbs of the protocol instead,
+or says that the store cannot do what was asked.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeAlias
+from weakref import WeakSet
 
 from act_fast._core import Appended, Columns, Query, Replay
 from act_fast._rows import CommitRow, EventPair, Filter, ProposedPart, Row
@@ -21,6 +22,7 @@ __all__ = [
     "Clock",
     "ColumnReader",
     "Encoded",
+    "Guest",
     "Keys",
     "LogMark",
     "ReplayGroups",
@@ -41,6 +43,7 @@ __all__ = [
     "positions_in",
     "replay_groups_of",
     "rows_of",
+    "stay_with",
     "store_id_of",
     "transfer_of",
 ]
@@ -121,6 +124,14 @@ class LogMark(Protocol):
         ...
 
 
+class Guest(Protocol):
+    """What works on a log by itself, for as long as that is there."""
+
+    def leave(self) -> None:
+        """Stop at once: the log is about to be closed or replaced. Comes back when nothing more is done."""
+        ...
+
+
 class ReplayGroups(Protocol):
     """All streams in one pass, a group of them at a time, and positions by time."""
 
@@ -170,7 +181,7 @@ class ColumnReader(Protocol):
         """Events as columns, each (its name, what it holds)."""
         ...
 
-    def query(self, filter: Filter | None = None) -> Query:
+    def query(self, filter: Filter | None = None, backwards: bool = False) -> Query:
         """Events, page by page."""
         ...
 
@@ -359,6 +370,13 @@ def log_mark_of(store: object) -> LogMark | None:
     """A mark of the log that a store has now; None when it only ever has one."""
     found: LogMark | None = _asked(store, "log_mark")
     return found
+
+
+def stay_with(store: object, guest: Guest) -> None:
+    """Have a guest leave before the log of a store goes. It is held weakly; stores whose logs never go know of none."""
+    host: WeakSet[Guest] | None = _asked(store, "guests")
+    if host is not None:
+        host.add(guest)
 
 
 def positions_in(store: Store, names: Sequence[str], conditions: Conditions) -> Iterator[int]:

@@ -13,7 +13,8 @@ import pytest
 
 from act_fast import Act, AsyncAct, LogStore, Meta, StoreError, ValidationError, connect
 from act_fast._app.local_copy import _Copy, at_hand
-from act_fast._sql.parts import builder
+from act_fast._sql.parts import background
+from act_fast._sql.parts.background import builds
 from act_fast.stores.capabilities import transfer_of
 from act_fast.stores.postgres.store import PostgresStore
 from act_fast.stores.postgres.transfer import PostgresTransfer
@@ -138,10 +139,11 @@ def test_a_store_is_asked_by_its_address(both: tuple[Act, Act], postgres_url: st
 def test_what_has_settled_is_written_down_beside_the_copy(
     both: tuple[Act, Act], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(builder, "PART_EVENTS", 20)
+    monkeypatch.setattr(background, "PART_EVENTS", 20)
     one, app = both
     question = "select count(*), sum(amount)::bigint, max(position) from deposited"
     assert app.sql(question).fetchall() == one.sql(question).fetchall()
+    assert builds.wait()
     assert list(folder.rglob("*.duckdb"))
     for each in both:
         each.store.append("account-1", [("Deposited", b'{"amount":1}')])

@@ -1,8 +1,10 @@
 """The files of what has settled, attached to a database until newer ones take their place."""
 
 import threading
+from itertools import count
 from pathlib import Path
-from weakref import WeakKeyDictionary, WeakSet
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
 
 import duckdb
 
@@ -10,11 +12,41 @@ from act_fast._checks.sql_text import quoted_name, quoted_text
 from act_fast._runtime.forks import tell_in_child
 from act_fast._sql.parts.files import name_of
 from act_fast._sql.parts.manifest import LockedManifest
+from act_fast.errors import StoreClosedError
+from act_fast.stores.capabilities import columns_of, log_mark_of
+from act_fast.stores.port import Store
+from act_fast.stores.rows import REPLACED
 
-__all__ = ["TABLE", "Attached"]
+__all__ = ["STILL_THERE", "TABLE", "Attached"]
 
 TABLE = "settled"
 """What the only table of a file is called."""
+
+STILL_THERE: Final = "act-fast: the log is still there"
+"""The function in SQL that says so of a log by its number, or ends the question with an error.
+
+DuckDB calls it once, when it plans an answer, and plans for what it says: it costs nothing for each row.
+"""
+
+
+class _Log:
+    """The log that files were made from, and whether it can still be asked."""
+
+    def __init__(self, store: Store) -> None:
+        self._columns = columns_of(store)
+        self._mark = log_mark_of(store)
+
+    def check(self) -> bool:
+        if self._mark is not None and self._mark.replaced:
+            raise StoreClosedError(REPLACED)
+        return bool(self._columns.store_id)
+
+
+class _Reading(NamedTuple):
+    """What a connection reads a relation from."""
+
+    held: LockedManifest
+    log: _Log
 
 
 class Attached:
@@ -26,28 +58,48 @@ class Attached:
 
     def __init__(self) -> None:
         self._users: dict[Path, WeakSet[LockedManifest]] = {}
-        self._held: WeakKeyDictionary[duckdb.DuckDBPyConnection, dict[str, LockedManifest]] = WeakKeyDictionary()
+        self._reading: WeakKeyDictionary[duckdb.DuckDBPyConnection, dict[str, _Reading]] = WeakKeyDictionary()
+        self._logs: WeakValueDictionary[int, _Log] = WeakValueDictionary()
+        self._numbers = count(1)
         self.forked()
         tell_in_child(self)
 
     def forked(self) -> None:
         self._lock = threading.Lock()
 
-    def tables(self, connection: duckdb.DuckDBPyConnection, name: str, held: LockedManifest) -> list[str]:
+    def tables(
+        self, connection: duckdb.DuckDBPyConnection, name: str, held: LockedManifest, store: Store
+    ) -> tuple[list[str], str]:
         """The tables of a series as a connection finds them, which keeps them for as long as it reads `name` from them.
+
+        Also a condition that is true as long as the log is there that they were made from, and otherwise an error.
 
         Raises:
             duckdb.Error: one of them is no file of this DuckDB's.
         """
+        log = _Log(store)
         with self._lock:
-            self._held.setdefault(connection, {})[name] = held
+            self._reading.setdefault(connection, {})[name] = _Reading(held, log)
+            number = next(self._numbers)
+            self._logs[number] = log
             for path in held.paths:
                 if path not in self._users:
                     connection.execute(f"attach {quoted_text(name_of(path))} as {_alias(path)} (read_only)")
                     self._users[path] = WeakSet()
                 self._users[path].add(held)
             self._let_go(connection, held)
-        return [f"{_alias(path)}.{TABLE}" for path in held.paths]
+        return [f"{_alias(path)}.{TABLE}" for path in held.paths], f"{quoted_name(STILL_THERE)}({number})"
+
+    def still_there(self, number: int) -> bool:
+        """What `STILL_THERE` says.
+
+        Raises:
+            StoreClosedError: another log has taken its place, or its store was closed.
+        """
+        log = self._logs.get(number)
+        if log is None:
+            raise StoreClosedError(REPLACED)
+        return log.check()
 
     def _let_go(self, connection: duckdb.DuckDBPyConnection, held: LockedManifest) -> None:
         """Detach what this series had before, where nobody reads it."""

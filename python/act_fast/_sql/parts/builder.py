@@ -14,15 +14,12 @@ import msgspec
 from act_fast._checks.sql_text import quoted_text
 from act_fast._runtime.file_lock import FileLock
 from act_fast._runtime.flushing import flush
-from act_fast._runtime.interruptible import interruptible
-from act_fast._runtime.logger import log
 from act_fast._sql.duckdb_database import close, new_writer, register
 from act_fast._sql.log_scan import LogScan
 from act_fast._sql.parts.attached import TABLE
 from act_fast._sql.parts.manifest import (
     FORMAT,
     STORAGE,
-    LockedManifest,
     Manifest,
     Part,
     Series,
@@ -32,16 +29,16 @@ from act_fast._sql.parts.manifest import (
     manifests,
     read,
 )
-from act_fast.errors import ActError
+from act_fast.errors import ActError, StoreClosedError
 from act_fast.stores.port import Store
 
-__all__ = ["PART_EVENTS", "build_part", "settled_parts"]
-
-PART_EVENTS: Final = 100_000
-"""From so many events on, reading them again and again costs more than writing them down."""
+__all__ = ["Build", "MakeScan"]
 
 _STEP_EVENTS_MAX: Final = 20_000_000
-"""So many events at most are written down before a query is answered; the rest is for those that come later."""
+"""So many events at most are written into one file, so that not all is lost when a process ends before its time."""
+
+_MEMORY_MAX: Final = "512MB"
+"""For DuckDB while it writes; what does not fit goes to its folder for that."""
 
 _TEMPORARY: Final = "new-"
 _SUFFIX: Final = ".duckdb"
@@ -51,35 +48,113 @@ MakeScan: TypeAlias = Callable[..., LogScan]
 """Makes a scan of the events after one position up to another; told, if given, hears how many could not be read."""
 
 
-def settled_parts(series: Series | None, store: Store, cut: int, make: MakeScan) -> LockedManifest | None:
-    """What is written down of a relation up to a cut, brought up to date where that pays."""
-    if series is None:
-        return None
-    held = read(series, store)
-    after = 0 if held is None else held.manifest.upto
-    if after < cut and make(after, cut).width >= PART_EVENTS:
+class Build:
+    """The files of one series being made.
+
+    Attributes:
+        stopped: whether `stop` was called.
+    """
+
+    def __init__(self, series: Series, store: Store, make: MakeScan) -> None:
+        self.stopped = False
+        self._series = series
+        self._store = store
+        self._make = make
+        self._writer: duckdb.DuckDBPyConnection | None = None
+
+    def stop(self) -> None:
+        """Have the step that is under way end with an error, from any thread. Call it until it has."""
+        self.stopped = True
+        writer = self._writer
+        if writer is not None:
+            with suppress(duckdb.Error):
+                writer.interrupt()
+
+    def step(self, cut: int) -> bool:
+        """Write down what the series does not have yet, or the first part of it, up to a cut; whether there is more.
+
+        Nothing is done while another process is at it, or where nothing can be written.
+
+        Raises:
+            ActError: the log cannot be read.
+            OSError: a file cannot be written.
+            duckdb.Error: DuckDB cannot write it, or it was stopped.
+        """
+        folder = self._series.folder
         try:
-            if build_part(series, store, cut, make):
-                held = read(series, store)
-        except (ActError, OSError, duckdb.Error) as error:
-            # Nothing is lost but time: the log has it all.
-            log.warning("settled events could not be written to %s: %s", series.folder, error)
-    return held
+            self._store.flush()  # a file must never hold what a power cut may yet take from the log
+            folder.mkdir(parents=True, exist_ok=True)
+        except StoreClosedError:
+            raise
+        except (ActError, OSError):
+            return False  # a store for reading only, or a full disk
+        with _alone(folder.parent) as alone:
+            if not alone:
+                return False
+            upto = self._extend(cut)
+            _clear(folder)
+            _forget_stale(folder)
+        return upto < cut
 
+    def _extend(self, cut: int) -> int:
+        """Answers up to where everything is written down now."""
+        series, store = self._series, self._store
+        held = read(series, store)
+        kept = list(held.manifest.parts) if held else []
+        after = held.manifest.upto if held else 0
+        failures = [held.manifest.failed] if held else []
+        if after >= cut:
+            return after
 
-def build_part(series: Series, store: Store, cut: int, make: MakeScan) -> bool:
-    """Write down what a series does not have yet, up to a cut; False when somebody else is at it, or nothing can be."""
-    try:
-        store.flush()  # a file must never hold what a power cut may yet take from the log
-        series.folder.mkdir(parents=True, exist_ok=True)
-    except (ActError, OSError):
-        return False  # a store for reading only, or a full disk
-    with _alone(series.folder.parent) as alone:
-        if alone:
-            _extend(series, store, cut, make)
-            _clear(series.folder)
-            _forget_stale(series.folder)
-    return alone
+        def told(view: str, failed: int) -> None:
+            failures.append(failed)
+
+        scan = self._make(after, cut, told)
+        whole = scan.width <= _STEP_EVENTS_MAX
+        if not whole:
+            cut = after + _STEP_EVENTS_MAX
+            scan = self._make(after, cut, told)
+        # Files that are not much larger than what comes are written again with it, so that there are only ever a few.
+        rows = scan.width
+        absorbed: list[Part] = []
+        while whole and kept and kept[-1].rows <= 2 * rows:
+            absorbed.insert(0, kept.pop())
+            rows += absorbed[0].rows
+        part = self._write(scan, absorbed, absorbed[0].after if absorbed else after, cut)
+        mark = fingerprint(store, cut)
+        self._check_wanted()
+        if mark is not None:
+            parts = (*kept, *([part] if part else []))
+            _publish(
+                series.folder,
+                Manifest(FORMAT, STORAGE, series.store, series.mark, cut, mark, sum(failures), parts),
+            )
+        return cut
+
+    def _write(self, scan: LogScan, absorbed: list[Part], after: int, upto: int) -> Part | None:
+        """One new file, of a scan and of what is absorbed by it; None when it would have no rows."""
+        folder = self._series.folder
+        made = folder / f"{_TEMPORARY}{secrets.token_hex(8)}{_SUFFIX}"
+        connection = self._writer = new_writer()
+        try:
+            self._check_wanted()
+            rows = _filled(connection, made, scan, [folder / each.file for each in absorbed])
+            if not rows:
+                return None
+            flush(made)
+            final = folder / f"{after + 1:012}-{upto:012}-{secrets.token_hex(4)}{_SUFFIX}"
+            os.rename(made, final)
+        finally:
+            self._writer = None
+            close(connection)
+            for left in (made, made.with_name(f"{made.name}.wal")):
+                left.unlink(missing_ok=True)
+        size, crc = checksum(final)
+        return Part(final.name, after, upto, rows, size, crc)
+
+    def _check_wanted(self) -> None:
+        if self.stopped:
+            raise StoreClosedError("this is no longer wanted")
 
 
 @contextmanager
@@ -92,72 +167,20 @@ def _alone(folder: Path) -> Iterator[bool]:
         lock.close()
 
 
-def _extend(series: Series, store: Store, cut: int, make: MakeScan) -> None:
-    held = read(series, store)
-    kept = list(held.manifest.parts) if held else []
-    after = held.manifest.upto if held else 0
-    failed = held.manifest.failed if held else 0
-    if after >= cut:
-        return
-    failures: list[int] = []
-
-    def told(view: str, failed: int) -> None:
-        failures.append(failed)
-
-    scan = make(after, cut, told)
-    if scan.width > _STEP_EVENTS_MAX:
-        cut = after + _STEP_EVENTS_MAX
-        scan = make(after, cut, told)
-    # Files that are not much larger than what comes are written again with it, so that there are only ever a few.
-    rows = scan.width
-    absorbed: list[Part] = []
-    while kept and kept[-1].rows <= 2 * rows:
-        absorbed.insert(0, kept.pop())
-        rows += absorbed[0].rows
-    part = _write(series.folder, scan, absorbed, absorbed[0].after if absorbed else after, cut)
-    mark = fingerprint(store, cut)
-    if mark is None:
-        return
-    manifest = Manifest(
-        FORMAT,
-        STORAGE,
-        series.store,
-        series.mark,
-        cut,
-        mark,
-        failed + sum(failures),
-        (*kept, *([part] if part else [])),
-    )
-    _publish(series.folder, manifest)
-
-
-def _write(folder: Path, scan: LogScan, absorbed: list[Part], after: int, upto: int) -> Part | None:
-    """One new file, of a scan and of what is absorbed by it; None when it would have no rows."""
-    connection = new_writer()
-    name = f"{_TEMPORARY}{secrets.token_hex(8)}{_SUFFIX}"
-    try:
-        register(connection, "what is new", scan)
-        sources = ['"what is new"']
-        for number, each in reversed([*enumerate(absorbed)]):
-            connection.execute(f"attach {quoted_text(str(folder / each.file))} as old{number} (read_only)")
-            sources.insert(0, f"old{number}.{TABLE}")
-        query = " union all ".join(f"select * from {source}" for source in sources)
-        connection.execute(f"attach {quoted_text(str(folder / name))} as new (storage_version '{STORAGE}')")
-        with interruptible():
-            made = connection.execute(f"create table new.{TABLE} as {query}").fetchone()
-        connection.execute("checkpoint new")
-        connection.execute("detach new")
-    finally:
-        close(connection)
-    rows = made[0] if made else 0
-    if not rows:
-        (folder / name).unlink(missing_ok=True)
-        return None
-    flush(folder / name)
-    final = f"{after + 1:012}-{upto:012}-{secrets.token_hex(4)}{_SUFFIX}"
-    os.rename(folder / name, folder / final)
-    size, crc = checksum(folder / final)
-    return Part(final, after, upto, rows, size, crc)
+def _filled(connection: duckdb.DuckDBPyConnection, made: Path, scan: LogScan, absorbed: list[Path]) -> int:
+    """Write a file of a scan and, before it, of other files; answers how many rows it has."""
+    connection.execute(f"set memory_limit = '{_MEMORY_MAX}'; set threads = 1")
+    register(connection, "what is new", scan)
+    sources = ['"what is new"']
+    for number, path in reversed([*enumerate(absorbed)]):
+        connection.execute(f"attach {quoted_text(str(path))} as old{number} (read_only)")
+        sources.insert(0, f"old{number}.{TABLE}")
+    query = " union all ".join(f"select * from {source}" for source in sources)
+    connection.execute(f"attach {quoted_text(str(made))} as new (storage_version '{STORAGE}')")
+    counted = connection.execute(f"create table new.{TABLE} as {query}").fetchone()
+    connection.execute("checkpoint new")
+    connection.execute("detach new")
+    return counted[0] if counted else 0
 
 
 def _publish(folder: Path, manifest: Manifest) -> None:

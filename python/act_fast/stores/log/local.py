@@ -14,7 +14,7 @@ from act_fast._core import Columns, Log
 from act_fast._events.committed import Committed
 from act_fast._rows import Progress, Row
 from act_fast.errors import ValidationError
-from act_fast.stores.capabilities import Clock, ColumnReader, LogMark, cut
+from act_fast.stores.capabilities import Clock, ColumnReader, Guest, LogMark, cut
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.log.from_core import store_stats, verify_report
 from act_fast.stores.log.notifications import News
@@ -43,8 +43,9 @@ _ARROW_COLUMNS: Final = (
 class LocalLog:
     """A log on this machine, as it is read. What appends to it is a class of its own."""
 
-    __slots__ = ("__weakref__", "_log", "_news")
+    __slots__ = ("__weakref__", "_guests", "_log", "_news")
 
+    _guests: "weakref.WeakSet[Guest]"
     _log: Log
     _news: News
 
@@ -361,6 +362,10 @@ class LocalLog:
         """A mark of the log as it is now, for the framework."""
         return self._log.pin()
 
+    def guests(self) -> "weakref.WeakSet[Guest]":
+        """What works on the log by itself, and leaves before it goes; for the framework."""
+        return self._guests
+
     def clock(self) -> Clock | None:
         """The clock of a store in memory, for the framework: a test may move it."""
         return self._log if self.path == "memory:" else None
@@ -396,11 +401,17 @@ class LocalLog:
     def close(self) -> None:
         """Let go of the log."""
         try:
+            self._see_off_guests()
             self._log.close()
         finally:
             self._news.close()
 
+    def _see_off_guests(self) -> None:
+        for guest in tuple(self._guests):
+            guest.leave()
+
     def _begin(self, log: Log) -> None:
+        self._guests = weakref.WeakSet()
         self._log = log
         self._news = News(log)
         weakref.finalize(self, self._news.abandon).atexit = False

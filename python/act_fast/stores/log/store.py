@@ -358,6 +358,7 @@ class LogStore(LocalLog):
         def let_go() -> None:
             begun.append(None)
             self._close_reactions()
+            self._see_off_guests()
 
         try:
             self._log.release(let_go)
@@ -389,7 +390,7 @@ class LogStore(LocalLog):
             return None  # what it has overridden would be lost
         found = LogStore.__new__(LogStore)
         found._log, found._news, found._reactions = self._log.pin(), self._news, self._reactions
-        found._keeping = self._keeping
+        found._keeping, found._guests = self._keeping, self._guests
         return found
 
     def rows(self) -> Rows | None:
