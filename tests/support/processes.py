@@ -146,12 +146,13 @@ def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) ->
         time.sleep(0.001)
 
 
-def open_below(path: Path) -> int:
-    """How many files this process has open below a path."""
+def open_below(path: Path, replaced: bool = False) -> int:
+    """How many files this process has open below a path; `replaced`: that have lost their names."""
     found = 0
     for each in os.listdir("/proc/self/fd"):
         try:
-            found += os.readlink(f"/proc/self/fd/{each}").startswith(str(path))
+            name = os.readlink(f"/proc/self/fd/{each}")
+            found += name.startswith(str(path)) and (not replaced or name.endswith("(deleted)"))
         except OSError:
             continue  # that of the listing itself
     return found

@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_core::disk::{Disk, Within};
+use act_fast_core::reactions::{ClaimOptions, Outcome, Reactions, Then};
 use act_fast_core::{Durability, Error, Log, NewEvent, Options, Part, Patience, verify};
 use support::contents::{self, Contents};
 use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
+use support::program::{StandingClock, spec};
 use support::rng::{self, Rng};
 use support::{SEGMENT_BYTES, env_number, options};
 
@@ -215,6 +217,46 @@ fn what_is_unpacked_stays_within_its_bound_and_what_was_read_stays_readable() {
     assert!(matches!(log.append(&[], b"", Patience::Wait), Err(Error::Invalid(_))));
     let part = Part { stream: "s", events: &[NewEvent { name: "N", data: b"1", tags: &[] }], expected: None };
     assert!(matches!(log.append(&[part], b"", Patience::Wait), Err(Error::Closed(_))));
+}
+
+/// A new reaction reads all of a compressed log. What it is through with is let go of, though its log stays open.
+#[test]
+fn reactions_keep_no_more_unpacked_than_the_bound() {
+    let disk = store();
+    compress(&opened(&disk)).expect("room");
+    let log = opened_with(&disk, SEGMENT_BYTES);
+    let clock = StandingClock::default();
+    let reactions = Reactions::with_clock(&log, Box::new(clock)).expect("reactions");
+    reactions.register(&[spec("r", &["Opened", "Deposited", "Closed"], "t-{stream}")]).expect("registered");
+    let unpacked = |current: &Log| current.stats().expect("numbers").unpacked_bytes;
+    let mut current = log;
+    let mut most = 0;
+    while !reactions.correlate_from(&*current, 16).expect("a window").caught_up {
+        current = current.current();
+        most = most.max(unpacked(&current));
+    }
+    let mut seen = 0;
+    while seen < 2 * EVENTS {
+        current = current.current();
+        let options = ClaimOptions {
+            lanes: None,
+            lagging: 1,
+            leading: 0,
+            window: 8,
+            lease_ms: 1000,
+            holder: 7,
+            cut: reactions.cut().expect("a cut"),
+        };
+        for lease in reactions.claim_from(&*current, &options).expect("a claim") {
+            let done = lease.deliveries.last().map(|delivery| delivery.event.position);
+            seen += lease.deliveries.len() as u64;
+            let outcome = Outcome { target: lease.target, token: lease.token, done, then: Then::Free };
+            assert_eq!(reactions.finish(&[outcome]).expect("finished"), [true]);
+        }
+        most = most.max(unpacked(&current));
+    }
+    // The bound, and what one claim reads on top.
+    assert!((1..2 * SEGMENT_BYTES).contains(&most), "{most} bytes were unpacked at once");
 }
 
 #[test]

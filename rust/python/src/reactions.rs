@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use act_fast_core::reactions::{
     ClaimOptions, Mirrored, Outcome, Past, Resolved, Resolver, STATES, Selection, Source, Spec, Stretch, TargetInfo,
-    Then,
+    Then, name_at,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -20,7 +20,7 @@ pub(crate) type OnMirror = Arc<act_fast_core::reactions::Reactions<Mirrored>>;
 /// Reactions where they run.
 #[derive(Clone)]
 enum Engine {
-    Log(Arc<act_fast_core::Log>, OnLog),
+    Log(OnLog),
     Mirror(OnMirror),
 }
 
@@ -28,7 +28,7 @@ enum Engine {
 macro_rules! done {
     ($self:ident, $py:ident, $engine:ident => $verb:expr) => {
         match $self.engine()? {
-            Engine::Log(_, $engine) => $py.detach(|| $verb),
+            Engine::Log($engine) => $py.detach(|| $verb),
             Engine::Mirror($engine) => $py.detach(|| $verb),
         }
         .map_err(raised)
@@ -78,10 +78,11 @@ impl Reactions {
         open.ok_or_else(|| self.handle.as_ref().and_then(|handle| handle.get().err()).unwrap_or_else(closed))
     }
 
+    /// The log to read events through, as it is now, and its reactions. Nothing but what is read keeps the former.
     fn on_log(&self) -> PyResult<(Arc<act_fast_core::Log>, OnLog)> {
-        match self.engine()? {
-            Engine::Log(log, engine) => Ok((log, engine)),
-            Engine::Mirror(_) => Err(invalid("the events of a mirror are handed in".to_owned())),
+        match (self.engine()?, &self.handle) {
+            (Engine::Log(engine), Some(handle)) => Ok((handle.get()?, engine)),
+            _ => Err(invalid("the events of a mirror are handed in".to_owned())),
         }
     }
 }
@@ -151,7 +152,7 @@ impl Reactions {
         let handle = log.handle().pinned()?;
         let log = handle.get()?;
         let engine = py.detach(|| act_fast_core::reactions::Reactions::open(&log)).map_err(raised)?;
-        Ok(Self { open: RwLock::new(Some(Engine::Log(log, Arc::new(engine)))), handle: Some(handle) })
+        Ok(Self { open: RwLock::new(Some(Engine::Log(Arc::new(engine)))), handle: Some(handle) })
     }
 
     /// Make known the reactions of this program. Their order is that of the numbers that leases speak of.
@@ -170,7 +171,7 @@ impl Reactions {
         limit: usize,
     ) -> PyResult<(usize, usize, usize, bool, Vec<(u32, u64, u64, Bound<'py, PyList>)>, Vec<(u32, u64, String)>)> {
         let (log, engine) = self.on_log()?;
-        let done = py.detach(|| engine.correlate(limit)).map_err(raised)?;
+        let done = py.detach(|| engine.correlate_from(&*log, limit)).map_err(raised)?;
         let mut unresolved = Vec::with_capacity(done.unresolved.len());
         for each in &done.unresolved {
             unresolved.push((each.reaction, each.from, each.to, rows(py, &log, &each.events)?));
@@ -208,8 +209,9 @@ impl Reactions {
         due_ms: Option<u64>,
         error: &str,
     ) -> PyResult<bool> {
-        let (_, engine) = self.on_log()?;
-        py.detach(|| engine.hold(reaction, position, attempts, due_ms, error)).map_err(raised)
+        let (log, engine) = self.on_log()?;
+        py.detach(|| engine.hold_at(reaction, (position, name_at(&*log, position)?), attempts, due_ms, error))
+            .map_err(raised)
     }
 
     /// How far all that may come to a target has been done, as `targets` tells it, whether it is there yet or not; None
@@ -238,7 +240,7 @@ impl Reactions {
     ) -> PyResult<Vec<(u32, String, u32, u16, bool, Bound<'py, PyList>, Vec<Vec<u32>>, bool, Option<GivenPast>)>> {
         let (log, engine) = self.on_log()?;
         let options = ClaimOptions { lanes, lagging, leading, window, lease_ms, holder, cut };
-        let leases = py.detach(|| engine.claim(&options)).map_err(raised)?;
+        let leases = py.detach(|| engine.claim_from(&*log, &options)).map_err(raised)?;
         let mut found = Vec::with_capacity(leases.len());
         let mut maker = Maker::new(py, &log);
         for lease in leases {
@@ -291,7 +293,7 @@ impl Reactions {
     /// How many ms until a lease ends, or a retry or deferral is due; None when nothing waits.
     fn next_ms(&self) -> PyResult<Option<u64>> {
         Ok(match self.engine()? {
-            Engine::Log(_, engine) => engine.next_ms(),
+            Engine::Log(engine) => engine.next_ms(),
             Engine::Mirror(engine) => engine.next_ms(),
         })
     }

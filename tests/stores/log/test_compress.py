@@ -24,6 +24,7 @@ from act_fast import (
     reducer,
 )
 from act_fast.stores.values import Compressed
+from tests.support.processes import Tell, needs_proc, open_below, started, until
 
 SEGMENT_BYTES = 16 << 10
 
@@ -232,3 +233,41 @@ def test_apps_fold_replay_ask_and_react_over_compressed_files(tmp_path: Path) ->
         assert app.load(Sum, "sum-3", at=store.head).state.value == before
         assert app.sql("SELECT sum(amount) FROM added").fetchall() == [(sum(range(600)),)]
         assert app.decompress().segments > 2
+
+
+def held(log: Path) -> str:
+    """How many log files that were replaced this process maps or has open, and whether it maps the first of now."""
+    files = [line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text().splitlines() if str(log) in line]
+    first = str((log / "00000000.seg").stat().st_ino)
+    replaced = sum(file[5].endswith("(deleted)") for file in files) + open_below(log, replaced=True)
+    return f"{replaced} {first in [file[4] for file in files]}"
+
+
+def add_up(path: Path, tell: Tell) -> None:
+    """A worker that says the number of each event it handles, and what it holds then."""
+    with LogStore(path, durability="os") as store, Act(store, Sum) as app:
+
+        @app.on(Added, to="sums")
+        def see(event: Committed[Added]) -> None:
+            tell(f"{event.data.amount} {held(path / 'log')}")
+
+        app.run()
+
+
+@needs_proc
+def test_a_worker_lets_go_of_files_that_were_replaced_and_reads_those_in_their_place(tmp_path: Path) -> None:
+    path, events = tmp_path / "s.act", 900
+    with LogStore(path, durability="os", segment_bytes=SEGMENT_BYTES) as store:
+        for number in range(events):
+            store.append(f"sum-{number % 7}", [Added(number)])
+    with (
+        started(lambda tell: add_up(path, tell)) as (worker,),
+        LogStore(path, durability="os") as store,
+        Act(store) as app,
+    ):
+        assert [worker.next_line() for _ in range(events)] == [f"{number} 0 True" for number in range(events)]
+        for change in (store.compress, store.decompress):
+            assert change().segments > 2
+            until(lambda: [target.lag for target in app.targets("sums")] == [0])
+            assert app.reset("sums") == 1
+            assert [worker.next_line() for _ in range(events)] == [f"{number} 0 True" for number in range(events)]

@@ -153,30 +153,37 @@ impl<H: Home> Reactions<H> {
     }
 }
 
-impl<H: Events> Reactions<H> {
-    /// Lease targets that have work, and fetch their next events.
+impl<H: Home + Events> Reactions<H> {
+    /// The same as `claim_from`, where the events are at home.
     pub fn claim(&self, options: &ClaimOptions) -> Result<Vec<Lease<'_>>> {
+        self.claim_from(&self.home, options)
+    }
+}
+
+impl<H: Home> Reactions<H> {
+    /// Lease targets that have work, and fetch their next events.
+    pub fn claim_from<'a>(&self, events: &'a impl Events, options: &ClaimOptions) -> Result<Vec<Lease<'a>>> {
         let claimed = self.lease(options)?;
         let positions: Vec<u64> = claimed.iter().flat_map(Claimed::positions).collect();
-        match self.home.events(&positions) {
-            Ok(events) => {
-                let mut events = events.into_iter();
-                Ok(claimed.into_iter().map(|each| each.with(&mut events)).collect())
+        match events.events(&positions) {
+            Ok(found) => {
+                let mut found = found.into_iter();
+                Ok(claimed.into_iter().map(|each| each.with(&mut found)).collect())
             }
-            Err(error) if self.home.is_event_damaged(&error) => self.fetch_one_by_one(claimed),
+            Err(error) if events.is_event_damaged(&error) => self.fetch_one_by_one(events, claimed),
             Err(error) => Err(error),
         }
     }
 
     /// An event that cannot be read stops its target, and nobody else's.
-    fn fetch_one_by_one(&self, claimed: Vec<Claimed>) -> Result<Vec<Lease<'_>>> {
+    fn fetch_one_by_one<'a>(&self, events: &'a impl Events, claimed: Vec<Claimed>) -> Result<Vec<Lease<'a>>> {
         let mut leases = Vec::with_capacity(claimed.len());
         for mut each in claimed {
             let mut sound = Vec::new();
             for position in each.positions() {
-                match self.home.events(&[position]) {
-                    Ok(mut events) => sound.append(&mut events),
-                    Err(error) if !self.home.is_event_damaged(&error) => return Err(error),
+                match events.events(&[position]) {
+                    Ok(mut found) => sound.append(&mut found),
+                    Err(error) if !events.is_event_damaged(&error) => return Err(error),
                     Err(error) if sound.is_empty() => {
                         let then = Then::Block { position, error: error.to_string() };
                         self.finish(&[Outcome { target: each.target, token: each.token, done: None, then }])?;

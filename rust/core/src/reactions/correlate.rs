@@ -115,19 +115,24 @@ pub(super) struct Asked {
 /// The targets of an event, and the cursor that it is of.
 type Found = (u64, u32, Vec<String>);
 
-impl<H: Events> Reactions<H> {
-    /// Read up to `limit` new events for the reactions that have come the least far.
+impl<H: Home + Events> Reactions<H> {
+    /// The same as `correlate_from`, where the events are at home.
     pub fn correlate(&self, limit: usize) -> Result<Correlated<'_>> {
-        let cut = self.home.head()?;
-        let Some(window) = self.next_window(cut)? else {
-            return Ok(Correlated { caught_up: true, ..Correlated::default() });
-        };
-        let (events, to) = self.home.events_of(window.wanted(), limit.max(1))?;
-        self.correlate_in(&window, events, to, self.home.texts())
+        self.correlate_from(&self.home, limit)
     }
 }
 
 impl<H: Home> Reactions<H> {
+    /// Read up to `limit` new events for the reactions that have come the least far.
+    pub fn correlate_from<'a>(&self, events: &'a impl Events, limit: usize) -> Result<Correlated<'a>> {
+        let cut = events.head()?;
+        let Some(window) = self.next_window(cut)? else {
+            return Ok(Correlated { caught_up: true, ..Correlated::default() });
+        };
+        let (found, to) = events.events_of(window.wanted(), limit.max(1))?;
+        self.correlate_in(&window, found, to, events.texts())
+    }
+
     /// The window that is to be correlated next, up to a position at most; None when all have come so far.
     pub fn next_window(&self, cut: u64) -> Result<Option<Window>> {
         self.locked(|shared| next_window(shared, cut))

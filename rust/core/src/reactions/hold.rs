@@ -65,13 +65,18 @@ impl<H: Home> Reactions<H> {
     }
 }
 
-impl<H: Events> Reactions<H> {
-    /// The same, where the events are.
+impl<H: Home + Events> Reactions<H> {
+    /// The same, where the events are at home.
     pub fn hold(&self, reaction: u32, position: u64, attempts: u16, due_ms: Option<u64>, error: &str) -> Result<bool> {
-        let events = self.home.events(&[position])?;
-        let event = self.home.texts().text(events[0].name)?;
+        let event = name_at(&self.home, position)?;
         self.hold_at(reaction, (position, event), attempts, due_ms, error)
     }
+}
+
+/// The name of the event at a position.
+pub fn name_at(events: &impl Events, position: u64) -> Result<&str> {
+    let found = events.events(&[position])?;
+    events.texts().text(found[0].name)
 }
 
 impl Shared {

@@ -35,8 +35,8 @@ pub trait Home: Send + Sync + Debug {
     fn moved(&self);
 }
 
-/// The events of a store whose reactions run where they are.
-pub trait Events: Home {
+/// Events that reactions are to run for. What is read stays for as long as this does.
+pub trait Events {
     /// The last position that readers see.
     fn head(&self) -> Result<u64>;
     /// The events at positions, in order.

@@ -38,6 +38,7 @@ pub use claim::{ClaimOptions, Claimed, Delivery, Lease, Past, Pending};
 use correlate::Asked;
 pub use correlate::{Correlated, Failed, Resolved, Unresolved, Window};
 pub use finish::{Outcome, Then};
+pub use hold::name_at;
 pub use home::{Events, Home, Place, Section, Texts, Wanted};
 pub use member::{Member, Share};
 pub use mirrored::{Begun, Mirrored};

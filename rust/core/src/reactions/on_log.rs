@@ -13,15 +13,15 @@ use super::Reactions;
 use super::home::{Events, Home, Section, Texts, Wanted};
 use crate::clock::Clock;
 
-/// An embedded log, as reactions see it.
+/// An embedded log, as reactions see it. No event is read through it, so it has none of its files open.
 #[derive(Debug)]
 pub struct OnLog(Arc<Log>);
 
 impl OnLog {
     /// This log.
     #[must_use]
-    pub fn new(log: &Arc<Log>) -> Self {
-        Self(Arc::clone(log))
+    pub fn new(log: &Log) -> Self {
+        Self(log.unread())
     }
 }
 
@@ -65,16 +65,16 @@ impl Home for OnLog {
     }
 }
 
-impl Events for OnLog {
+impl Events for Log {
     fn head(&self) -> Result<u64> {
-        self.0.head()
+        Log::head(self)
     }
 
     fn events(&self, positions: &[u64]) -> Result<Vec<EventView<'_>>> {
         let mut events = Vec::with_capacity(positions.len());
-        self.0.reading(|index| {
+        self.reading(|index| {
             events.clear();
-            let mut reader = Reader::new(&self.0);
+            let mut reader = Reader::new(self);
             index.each_place(positions, |position, place| {
                 events.push(reader.event(place, position)?);
                 Ok(())
@@ -87,13 +87,13 @@ impl Events for OnLog {
         let Wanted { names, items, from, to } = wanted;
         let names = items.is_none().then_some(names);
         let filter = Filter { names, items, after: from, before: Some(to + 1), ..Filter::default() };
-        let mut query = self.0.query(&filter)?;
+        let mut query = self.query(&filter)?;
         loop {
-            match query.next_page(&self.0, limit)? {
+            match query.next_page(self, limit)? {
                 None => return Ok((Vec::new(), to)),
                 Some(events) if events.is_empty() => {}
                 Some(events) => {
-                    let whole = events.len() < limit && query.next_page(&self.0, 1)?.is_none();
+                    let whole = events.len() < limit && query.next_page(self, 1)?.is_none();
                     let last = events.last().map_or(to, |event| event.position);
                     return Ok((events, if whole { to } else { last }));
                 }
@@ -106,7 +106,7 @@ impl Events for OnLog {
     }
 
     fn texts(&self) -> &dyn Texts {
-        &*self.0
+        self
     }
 }
 

@@ -1,10 +1,11 @@
 //! The handle of an open store, and its life: open, shut down.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use act_fast_sys::fork_generation;
-use arc_swap::{ArcSwap, Guard as SwapGuard};
+use arc_swap::{ArcSwapOption, Guard as SwapGuard};
 
 use crate::clock::MovedClock;
 use crate::disk::Disk;
@@ -32,7 +33,8 @@ pub struct Log {
     pub(crate) segments: Arc<Segments>,
     /// The same files, hollow, if they were asked for.
     pub(crate) hollow: Mutex<Option<Arc<Segments>>>,
-    pub(super) index: ArcSwap<Index>,
+    /// None until it is asked for.
+    pub(super) index: ArcSwapOption<Index>,
     pub(crate) seed: Seed,
     pub(super) fork_generation: u32,
     /// How many log files had been replaced when this was made.
@@ -56,6 +58,34 @@ pub struct Handle {
     pub(super) current: Mutex<Weak<Log>>,
     /// Held by the thread that packs and unpacks log files.
     pub(super) keeping: Mutex<()>,
+    /// All log files that were opened through this, as long as anybody reads them.
+    pub(super) opened: Mutex<Vec<Weak<Segments>>>,
+}
+
+impl Handle {
+    fn note(&self, segments: &Arc<Segments>) {
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.retain(|known| known.strong_count() > 0);
+        opened.push(Arc::downgrade(segments));
+    }
+
+    /// How many bytes of packed log files are unpacked in memory.
+    pub(crate) fn unpacked_bytes(&self) -> u64 {
+        let opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.iter().filter_map(Weak::upgrade).map(|segments| segments.unpacked_bytes()).sum()
+    }
+}
+
+/// The index that was in use when it was asked for.
+pub(crate) struct InUse(SwapGuard<Option<Arc<Index>>>);
+
+impl Deref for InUse {
+    type Target = Index;
+
+    #[inline]
+    fn deref(&self) -> &Index {
+        self.0.as_ref().expect("only made of an index")
+    }
 }
 
 impl Durability {
@@ -114,14 +144,16 @@ impl Log {
 
     /// The index in use.
     #[inline]
-    pub(crate) fn index(&self) -> Result<SwapGuard<Arc<Index>>> {
+    pub(crate) fn index(&self) -> Result<InUse> {
         let index = self.index.load();
-        if self.is_current(&index)? {
-            return Ok(index);
+        if let Some(known) = &*index
+            && self.is_current(known)?
+        {
+            return Ok(InUse(index));
         }
         let fresh = Index::open(&self.disk, &self.control, &self.segments, self.handle.slot.is_some())?;
-        self.index.store(Arc::new(fresh));
-        Ok(self.index.load())
+        self.index.store(Some(Arc::new(fresh)));
+        Ok(InUse(self.index.load()))
     }
 
     /// Whether an index is the one in use.
@@ -193,27 +225,33 @@ impl Log {
         if let Some(other) = current.upgrade().filter(|other| !other.is_worn()) {
             return Ok(other);
         }
+        let fresh = self.unread();
+        fresh.index()?;
+        *current = Arc::downgrade(&fresh);
+        drop(current);
+        self.handle.housekeeper.work_for(Arc::downgrade(&fresh) as Weak<dyn Chores>);
+        Ok(fresh)
+    }
+
+    /// The same handle once more, with nothing unpacked or open yet.
+    pub(crate) fn unread(&self) -> Arc<Self> {
         let replaced = self.control.replaced().load(Ordering::Acquire);
         let writable = self.handle.slot.is_some();
         let segments = Arc::new(Segments::new(Arc::clone(&self.disk), &self.segments.header(0), writable));
-        let index = Index::open(&self.disk, &self.control, &segments, writable)?;
-        let fresh = Arc::new(Self {
+        self.handle.note(&segments);
+        Arc::new(Self {
             disk: Arc::clone(&self.disk),
             options: self.options.clone(),
             control: Arc::clone(&self.control),
             segments,
             hollow: Mutex::default(),
-            index: ArcSwap::from_pointee(index),
+            index: ArcSwapOption::empty(),
             seed: self.seed,
             fork_generation: self.fork_generation,
             replaced,
             handle: Arc::clone(&self.handle),
             life: self.life.clone(),
-        });
-        *current = Arc::downgrade(&fresh);
-        drop(current);
-        self.handle.housekeeper.work_for(Arc::downgrade(&fresh) as Weak<dyn Chores>);
-        Ok(fresh)
+        })
     }
 
     /// Refuse to go on in a forked child.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use act_fast_sys::watch_forks;
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 
 use crate::disk::Disk;
 use crate::error::{Doing, Error, Result};
@@ -130,19 +130,21 @@ impl Log {
         // So that what is newest can be read even if somebody takes the store away.
         segments.map(control.log_state()?.tail)?;
         let replaced = control.replaced().load(Ordering::Acquire);
+        let opened = Arc::downgrade(&segments);
         let handle = |weak: &Weak<Self>| Handle {
             housekeeper: Housekeeper::new(Weak::<Self>::clone(weak)),
             writer: Mutex::new(Writer::default()),
             shut: AtomicBool::new(false),
             current: Mutex::new(Weak::clone(weak)),
             keeping: Mutex::default(),
+            opened: Mutex::new(vec![opened]),
             clock: Arc::default(),
             slot,
             recovered,
         };
         Ok(Arc::new_cyclic(|weak: &Weak<Self>| Self {
             seed: Seed::new(&segments.store_id),
-            index: ArcSwap::from_pointee(index),
+            index: ArcSwapOption::from_pointee(index),
             fork_generation: watch_forks(),
             hollow: Mutex::default(),
             replaced,

@@ -38,6 +38,8 @@ pub struct Stats {
     pub compressed: Share,
     /// What is archived.
     pub archived: Share,
+    /// How many bytes of compressed log files this handle has unpacked in memory.
+    pub unpacked_bytes: u64,
     /// How many bytes the index has blocks for.
     pub index_bytes: u64,
     /// How many log files there are.
@@ -95,6 +97,7 @@ impl Log {
             hot,
             compressed,
             archived,
+            unpacked_bytes: self.handle.unpacked_bytes(),
             index_bytes,
             segments,
             segment_bytes: self.segments.segment_bytes,

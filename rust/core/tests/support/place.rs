@@ -42,6 +42,7 @@ pub(crate) fn insist<T>(verb: impl Fn() -> Result<T>) -> Result<T> {
 
 #[derive(Debug)]
 pub(crate) struct Place {
+    events: Arc<Log>,
     log: OnLog,
     mirror: Option<(Mirror, Arc<Database>, AtomicUsize)>,
 }
@@ -49,7 +50,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn of(log: &Arc<Log>) -> Self {
         let mirror = mirrored().then(|| (Mirror::new().expect("a mirror"), database(log), AtomicUsize::new(0)));
-        Self { log: OnLog::new(log), mirror }
+        Self { events: Arc::clone(log), log: OnLog::new(log), mirror }
     }
 }
 
@@ -122,22 +123,22 @@ impl Home for Place {
 
 impl Events for Place {
     fn head(&self) -> Result<u64> {
-        self.log.head()
+        self.events.head()
     }
 
     fn events(&self, positions: &[u64]) -> Result<Vec<EventView<'_>>> {
-        self.log.events(positions)
+        self.events.events(positions)
     }
 
     fn events_of(&self, wanted: Wanted, limit: usize) -> Result<(Vec<EventView<'_>>, u64)> {
-        self.log.events_of(wanted, limit)
+        self.events.events_of(wanted, limit)
     }
 
     fn is_event_damaged(&self, error: &Error) -> bool {
-        self.log.is_event_damaged(error)
+        self.events.is_event_damaged(error)
     }
 
     fn texts(&self) -> &dyn Texts {
-        self.log.texts()
+        self.events.texts()
     }
 }
