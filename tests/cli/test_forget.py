@@ -31,7 +31,7 @@ def test_it_forgets_and_says_what_it_searched(shop: Path, run: Callable[..., obj
     ran = run("forget", "people_app:app", "u-1", "--reason", "asked")
     assert ran.code == 0, ran
     assert ran.out.startswith("u-1 is forgotten, ")
-    assert "sealed for good: 1 event in 1 stream, 0 snapshots" in ran.out
+    assert "unreadable from now on: 1 event in 1 stream, 0 snapshots" in ran.out
     assert "ada@example.org" not in ran.out
 
 

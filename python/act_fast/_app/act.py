@@ -268,8 +268,8 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
 
         Args:
             decision: a function that is decorated with `@decision`.
-            given: what it is based on, in the order of its parameters: one to three of `View.of(...)` and
-                `at(State, stream)`; then its own arguments.
+            given: what it is based on, in the order of its parameters: `View.of(...)` and `at(State, stream)`, of which
+                type checkers can follow one to three; then its own arguments.
             kwargs: its own arguments, by name.
 
         Raises:

@@ -61,7 +61,7 @@ def _show(report: ForgetReport) -> None:
     when = f"{report.forgotten_at:%Y-%m-%d %H:%M:%S} UTC"
     print(printable(f"{report.subject} {'was forgotten' if report.already else 'is forgotten'}, {when}"))
     print(
-        f"sealed for good: {counted(report.events, 'event')} in {counted(report.streams, 'stream')},"
+        f"unreadable from now on: {counted(report.events, 'event')} in {counted(report.streams, 'stream')},"
         f" {counted(report.snapshots, 'snapshot')}"
     )
     print(f"searched for {counted(report.values, 'value')} in {counted(report.files, 'file')}, {report.bytes:,} bytes")
