@@ -534,14 +534,10 @@ class Restoring:
     def text(self, source: str, format: str, progress: Progress | None = None) -> None:
         """Take all events of a file: "jsonl" or "csv"."""
 
-    def rows(
-        self,
-        rows: list[tuple[int | None, int | None, str, int | None, str, int | None, str, str | None]],
-        source: str,
-        first: int,
-    ) -> None:
-        """Take events as rows: position, commit, stream, version, name, created in µs since 1970, data, meta, each None
-        where it is not said. `first`: the number of the first, for errors."""
+    def columns(self, columns: object, source: str, total: int, progress: Progress | None = None) -> None:
+        """Take all events of an Arrow stream that `columns` offers: position, commit, stream, version, name, created in
+        µs since 1970, data, meta, and tags as a JSON list, each null where it is not said. Numbers are unsigned except
+        `created`. `source` is its name in errors; `progress` hears of rows, of which there are `total`."""
 
     def finish(self, progress: Progress | None = None) -> tuple[int, int, int, int, int]:
         """Read what was made, and put it in its place: (events, commits, streams, held, causes lost)."""

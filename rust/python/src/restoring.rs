@@ -6,10 +6,11 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use act_fast_core::disk::{Disk, RealDisk};
-use act_fast_core::transfer::restore::{self, Meta, Restored, Row};
+use act_fast_core::transfer::restore::{self, Restored};
 use act_fast_core::{Error, Options};
+use act_fast_sys::ArrowStream;
 use pyo3::prelude::*;
-use pyo3::types::{PyList, PyString, PyTuple};
+use pyo3::types::PyCapsule;
 
 use crate::errors::{invalid, raised};
 use crate::place::place;
@@ -25,11 +26,6 @@ impl Restoring {
     pub(crate) fn successor(py: Python<'_>, disk: &Arc<dyn Disk>, segment_bytes: u64) -> PyResult<Self> {
         let begun = py.detach(|| restore::Restoring::successor(disk, segment_bytes)).map_err(raised)?;
         Ok(Self(Mutex::new(Some(begun))))
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut restore::Restoring) -> T) -> PyResult<T> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.as_mut().map(work).ok_or_else(|| invalid("this was finished or given up; start again".to_owned()))
     }
 }
 
@@ -79,16 +75,26 @@ impl Restoring {
         })
     }
 
-    /// Take events as rows (position, commit, stream, version, name, created in µs since 1970, data, meta, tags as a JSON list), each None where
-    /// it is not said. `first`: the number of the first, for errors.
-    fn rows(&self, rows: &Bound<'_, PyList>, source: &str, first: u64) -> PyResult<()> {
-        self.with(|restoring| {
-            for (row, number) in rows.iter().zip(first..) {
-                let outcome = take(restoring, row.cast::<PyTuple>()?)?;
-                outcome.map_err(|error| raised(restore::in_source(error, source, "row", number)))?;
-            }
-            Ok(())
-        })?
+    /// Take all events of an Arrow stream: what `__arrow_c_stream__` of an object with the columns of a row returns, in their order.
+    /// Whole numbers are unsigned, but for `created`, in µs since 1970; `tags` is a JSON list. `source` is its name in errors;
+    /// `progress` hears of rows, of which there are `total`.
+    #[pyo3(signature = (columns, source, total, progress=None))]
+    fn columns(
+        &self,
+        py: Python<'_>,
+        columns: &Bound<'_, PyAny>,
+        source: &str,
+        total: u64,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let capsule = columns.call_method0("__arrow_c_stream__")?.cast_into::<PyCapsule>()?;
+        let cannot = |fault| invalid(format!("it cannot be read as columns ({fault})"));
+        let mut stream = ArrowStream::of_capsule(&capsule, &restore::KINDS)?.map_err(cannot)?;
+        progress::told(py, progress.as_ref(), |progress| {
+            let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let restoring = inner.as_mut().ok_or_else(|| Error::Invalid("this was finished or given up".to_owned()))?;
+            restore::read_columns(restoring, &mut stream, source, &mut |done| progress(done, total))
+        })
     }
 
     /// Read what was made, and put it in its place: (events, commits, streams, held, causes lost).
@@ -106,37 +112,4 @@ impl Restoring {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         py.detach(|| drop(taken));
     }
-}
-
-type Taken = act_fast_core::Result<()>;
-
-fn take(restoring: &mut restore::Restoring, row: &Bound<'_, PyTuple>) -> PyResult<Taken> {
-    let number = |at: usize| row.get_borrowed_item(at)?.extract::<Option<u64>>();
-    let created = row.get_borrowed_item(5)?.extract::<Option<i64>>()?;
-    let (stream, name, data) = (row.get_item(2)?, row.get_item(4)?, row.get_item(6)?);
-    let meta = row.get_item(7)?;
-    let (Ok(stream), Ok(name), Ok(data)) =
-        (stream.cast::<PyString>(), name.cast::<PyString>(), data.cast::<PyString>())
-    else {
-        return Ok(Err(Error::Invalid("`stream`, `name` or `data` is missing; every event has all three".to_owned())));
-    };
-    let meta = if meta.is_none() { None } else { Some(meta.cast::<PyString>()?) };
-    let meta = match meta.map(|meta| meta.to_str()).transpose()?.map(Meta::parse).transpose() {
-        Ok(meta) => meta,
-        Err(error) => return Ok(Err(error)),
-    };
-    let tags = row.get_item(8)?;
-    let tags = if tags.is_none() { "" } else { tags.cast::<PyString>()?.to_str()? };
-    Ok(restoring.add(&Row {
-        position: number(0)?,
-        commit: number(1)?,
-        stream: stream.to_str()?,
-        version: number(3)?,
-        name: name.to_str()?,
-        created,
-        data: data.to_str()?,
-        checked: false,
-        meta,
-        tags,
-    }))
 }

@@ -1,5 +1,6 @@
 //! The only unsafe code of act-fast. `SAFETY.md` beside this crate names the invariants that its blocks rely on.
 
+mod arrow;
 mod disk;
 #[cfg_attr(not(unix), path = "no_fork.rs")]
 mod fork;
@@ -10,6 +11,7 @@ mod prefetch;
 #[cfg(windows)]
 mod windows;
 
+pub use arrow::{ArrowBatch, ArrowFault, ArrowStream, Kind};
 pub use disk::{
     FileFacts, boot_id, copy_on_write_file_system, exchange, network_file_system, read_at, reserve, reserve_unshared,
     write_at,

@@ -1,9 +1,9 @@
-"""From an export to a log: JSON lines, CSV, and Parquet, of which DuckDB makes rows."""
+"""From an export to a log: JSON lines, CSV, and Parquet, of which DuckDB makes columns."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from act_fast._checks.extras import need
 from act_fast._core import Restoring
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["check_source", "restore_into"]
 
-_ROWS: Final = 20_000
 _VIEW: Final = "rows_to_restore"
 _NEEDED: Final = ("stream", "name", "data")
 _TEXT: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
@@ -70,13 +69,9 @@ def _from_parquet(restoring: Restoring, path: Path, progress: Progress | None) -
     try:
         with interruptible(), duckdb.connect() as connection:
             total = _bytes(path)
-            first = 1
-            count, pages = _rows(connection, path)
-            for rows in pages:
-                restoring.rows(rows, source, first)
-                first += len(rows)
-                if progress is not None:
-                    progress(total * first // (count + 1), total)
+            count, columns = _columns(connection, path)
+            told = progress and (lambda done, rows: progress(total * done // max(rows, 1), total))
+            restoring.columns(columns, source, count, told)
     except duckdb.Error as error:
         what = str(error).splitlines()[0]
         raise RestoreError(f"{source}: it cannot be read as Parquet ({what}); nothing was changed", source) from None
@@ -94,8 +89,8 @@ def _bytes(path: Path) -> int:
         raise RestoreError(f"{path} cannot be read ({what}); nothing was changed", str(path)) from error
 
 
-def _rows(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, Iterator[list[Any]]]:
-    """How many rows there are, and pages of them, in the order of their positions if they state any."""
+def _columns(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, "duckdb.DuckDBPyRelation"]:
+    """How many rows there are, and their columns, in the order of their positions if they state any."""
     files = [str(each) for each in _files(path)]
     if not files and (path / "log").is_dir():
         raise RestoreError(
@@ -107,16 +102,16 @@ def _rows(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, Ite
         raise RestoreError(f"{path}: there are no Parquet files in it; nothing was changed", str(path))
     found = connection.read_parquet(files, hive_partitioning=path.is_dir(), union_by_name=True)
     types = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
-    columns = [_column(str(path), name, types) for name in _COLUMNS]
+    columns = [f"{_column(str(path), name, types)}::{_TYPES.get(name, 'VARCHAR')}" for name in _COLUMNS]
     found.create_view(_VIEW)  # named, as DuckDB would look for a variable in Python frames, where Ctrl-C can lose it
     count = found.aggregate("count(*)").fetchall()[0][0]
     order = " order by position" if "position" in types and len(files) > 1 else ""
-    answer = connection.execute(f"select {', '.join(columns)} from {_VIEW}{order}")
-    return count, iter(lambda: answer.fetchmany(_ROWS), [])
+    return count, connection.sql(f"select {', '.join(columns)} from {_VIEW}{order}")
 
 
 _COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta", "tags")
 _WHOLE: Final = ("position", "commit", "version")
+_TYPES: Final = dict.fromkeys(_WHOLE, "UBIGINT") | {"created": "BIGINT"}
 
 
 def _column(source: str, name: str, types: dict[str, str]) -> str:
@@ -129,13 +124,13 @@ def _column(source: str, name: str, types: dict[str, str]) -> str:
             )
         return "null"
     if name in _WHOLE and "INT" in kind:
-        return f'"{name}"::UBIGINT'
+        return f'"{name}"'
     if name == "created" and kind.startswith("TIMESTAMP"):
         return "epoch_us(created)"
     if name == "tags" and kind == "VARCHAR[]":
-        return "case when len(tags) > 0 then to_json(tags)::VARCHAR end"
+        return "(case when len(tags) > 0 then to_json(tags) end)"
     if name not in (*_WHOLE, "created") and (kind in ("VARCHAR", "JSON") or kind.startswith("ENUM")):
-        return f'"{name}"::VARCHAR'
+        return f'"{name}"'
     wanted = "a whole number" if name in _WHOLE else "a timestamp" if name == "created" else "text"
     raise RestoreError(
         f"{source}: the column `{name}` is of type {kind}, but must be {wanted}; nothing was changed", source

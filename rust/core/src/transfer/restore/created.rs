@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
+use crate::error::{Error, Result};
+
 /// µs since 1970, rounded down.
 pub(super) fn parse(text: &str) -> Option<i64> {
     let moment = match text.parse::<Timestamp>() {
@@ -13,6 +15,28 @@ pub(super) fn parse(text: &str) -> Option<i64> {
         Err(_) => Offset::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok()?,
     };
     i64::try_from(moment.as_nanosecond().div_euclid(1000)).ok()
+}
+
+/// The time that was read last: all events of a commit have the same.
+#[derive(Default)]
+pub(super) struct LastCreated<'a> {
+    last: Option<(&'a str, i64)>,
+}
+
+impl<'a> LastCreated<'a> {
+    /// Read a time, unless it is that of the event before.
+    pub(super) fn parse(&mut self, text: &'a str) -> Result<i64> {
+        match self.last {
+            Some((last, moment)) if last == text => Ok(moment),
+            _ => {
+                let moment = parse(text).ok_or_else(|| {
+                    Error::Invalid("`created` is not a time such as 2026-01-31T12:00:00.000001Z".to_owned())
+                })?;
+                self.last = Some((text, moment));
+                Ok(moment)
+            }
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,49 +3,19 @@
 use std::borrow::Cow;
 use std::io::{BufRead, Read};
 use std::ops::Range;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread;
 
-use serde::{Deserialize, Deserializer};
-use serde_json::error::Category;
-use serde_json::value::RawValue;
+use memchr::{memchr, memchr_iter};
 
-use super::meta::CausedBy;
-use super::{Meta, Restoring, Row, check_data, created, in_source};
+use super::created::LastCreated;
+use super::in_order::in_order;
+use super::line::Line;
+use super::meta::{CausedBy, LastMeta};
+use super::{Meta, Restoring, Row, in_source};
 use crate::error::{Doing, Error, Result};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// How many bytes make a block, and the rest of its last line.
 const BLOCK_BYTES: u64 = 1 << 20;
-/// How many threads read, at most, and how many blocks wait for each of them.
-const THREADS_MAX: usize = 4;
-const WAITING_MAX: usize = 2;
-
-/// A line. Fields that are not known are passed over.
-#[derive(Deserialize)]
-struct Line<'a> {
-    position: Option<u64>,
-    commit: Option<u64>,
-    #[serde(borrow, default)]
-    stream: Cow<'a, str>,
-    version: Option<u64>,
-    #[serde(borrow, default)]
-    name: Cow<'a, str>,
-    created: Option<&'a str>,
-    #[serde(borrow, default, deserialize_with = "even_null")]
-    data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    meta: Option<&'a RawValue>,
-    #[serde(borrow)]
-    tags: Option<&'a RawValue>,
-}
-
-/// A payload may be `null`, which is not the same as none.
-fn even_null<'de: 'a, 'a, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<&'a RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
-}
 
 /// A text in a block, or one that had to be put together.
 enum Text {
@@ -106,49 +76,22 @@ struct Taken {
 /// Take all events of a source. `file` is its name for people; `progress` hears of bytes read, and its error ends the work.
 pub fn read_jsonl(
     restoring: &mut Restoring,
-    source: &mut dyn BufRead,
+    source: &mut (dyn BufRead + Send),
     file: &str,
     progress: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    thread::scope(|scope| {
-        let readers: Vec<(SyncSender<Block>, Receiver<Taken>)> = (0..threads)
-            .map(|_| {
-                let (give, given) = sync_channel::<Block>(WAITING_MAX);
-                let (send, taken) = sync_channel(WAITING_MAX);
-                scope.spawn(move || {
-                    for block in given {
-                        if send.send(take(block)).is_err() {
-                            return;
-                        }
-                    }
-                });
-                (give, taken)
-            })
-            .collect();
-        let mut next_line = 1;
-        let (mut given, mut taken, mut read) = (0, 0, 0);
-        loop {
-            while given - taken < threads * WAITING_MAX {
-                let Some(block) = next_block(source, next_line, file)? else { break };
-                next_line += block.bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-                readers[given % threads].0.send(block).map_err(|_| died())?;
-                given += 1;
-            }
-            if given == taken {
-                return progress(read);
-            }
-            let block = readers[taken % threads].1.recv().map_err(|_| died())?;
-            taken += 1;
-            read += block.read;
-            add(restoring, block, file)?;
-            progress(read)?;
-        }
-    })
-}
-
-fn died() -> Error {
-    Error::Failed("a thread that read lines has died".to_owned())
+    let (mut next_line, mut read) = (1, 0);
+    let mut get = || {
+        let block = next_block(source, next_line, file)?;
+        next_line += block.as_ref().map_or(0, |block| memchr_iter(b'\n', &block.bytes).count() as u64);
+        Ok(block)
+    };
+    in_order(&mut get, &take, &mut |taken| {
+        read += taken.read;
+        add(restoring, taken, file)?;
+        progress(read)
+    })?;
+    progress(read)
 }
 
 /// The next lines; None at the end.
@@ -186,9 +129,13 @@ fn take(block: Block) -> Taken {
     let mut events = Vec::new();
     let mut line = first_line;
     let mut wrong = None;
-    for each in text.split_inclusive('\n') {
+    let (mut created, mut meta) = (LastCreated::default(), LastMeta::default());
+    let mut start = 0;
+    while start < text.len() {
+        let end = memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |at| start + at + 1);
+        let each = &text[start..end];
         if !each.trim_ascii().is_empty() {
-            match event(each, line, &text) {
+            match event(each, line, &text, &mut created, &mut meta) {
                 Ok(event) => events.push(event),
                 Err(error) => {
                     wrong = Some((line, error));
@@ -197,33 +144,25 @@ fn take(block: Block) -> Taken {
             }
         }
         line += 1;
+        start = end;
     }
     let wrong = wrong.or(broken.map(|error| (line, error)));
     Taken { text, events, wrong, read }
 }
 
-fn event(text: &str, line: u64, block: &str) -> Result<Event> {
-    let found: Line<'_> = serde_json::from_str(text).map_err(|error| Error::Invalid(describe(&error)))?;
-    let missing = |name: &str| Error::Invalid(format!("`{name}` is missing; every event has stream, name and data"));
-    if found.stream.is_empty() {
-        return Err(missing("stream"));
-    }
-    if found.name.is_empty() {
-        return Err(missing("name"));
-    }
-    let created =
-        match found.created {
-            None => None,
-            Some(text) => Some(created::parse(text).ok_or_else(|| {
-                Error::Invalid("`created` is not a time such as 2026-01-31T12:00:00.000001Z".to_owned())
-            })?),
-        };
-    let meta = match found.meta.map(RawValue::get) {
+fn event<'a>(
+    text: &'a str,
+    line: u64,
+    block: &str,
+    created: &mut LastCreated<'a>,
+    meta: &mut LastMeta<'a>,
+) -> Result<Event> {
+    let found = Line::read(text)?;
+    let created = found.created.map(|text| created.parse(text)).transpose()?;
+    let meta = match found.meta {
         None => None,
-        Some(text) => Some((range(text, block), Meta::parse(text)?.into_cause())),
+        Some(text) => Some((range(text, block), meta.cause_of(text)?)),
     };
-    let data = found.data.ok_or_else(|| missing("data"))?.get();
-    check_data(data)?;
     Ok(Event {
         line,
         position: found.position,
@@ -232,9 +171,9 @@ fn event(text: &str, line: u64, block: &str) -> Result<Event> {
         version: found.version,
         name: Text::of(found.name, block),
         created,
-        data: range(data, block),
+        data: range(found.data, block),
         meta,
-        tags: found.tags.map(|tags| range(tags.get(), block)),
+        tags: found.tags.map(|tags| range(tags, block)),
     })
 }
 
@@ -258,15 +197,5 @@ fn add(restoring: &mut Restoring, taken: Taken, file: &str) -> Result<()> {
     match wrong {
         Some((line, error)) => Err(in_source(error, file, "line", line)),
         None => Ok(()),
-    }
-}
-
-/// What is wrong with a line, without anything that stands in it.
-fn describe(error: &serde_json::Error) -> String {
-    let column = error.column();
-    match error.classify() {
-        Category::Eof => format!("the line ends in the middle, after {column} bytes: the file was cut short"),
-        Category::Data => format!("a value is not of the type it must have, before byte {column}"),
-        _ => format!("it is not one JSON object, see byte {column}"),
     }
 }

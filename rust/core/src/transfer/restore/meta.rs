@@ -109,11 +109,6 @@ impl<'a> Meta<'a> {
         Self { text, cause }
     }
 
-    /// What `again` needs.
-    pub(super) fn into_cause(self) -> Option<CausedBy> {
-        self.cause
-    }
-
     pub(super) fn text(&self) -> &'a str {
         self.text
     }
@@ -131,6 +126,27 @@ impl<'a> Meta<'a> {
             return same;
         }
         Found { meta: Cow::Owned(format!("{}{now}{}", &self.text[..at.start], &self.text[at.end..])), cause_lost }
+    }
+}
+
+/// The meta that was looked at last: all events of a commit have the same.
+#[derive(Default)]
+pub(super) struct LastMeta<'a> {
+    last: Option<Meta<'a>>,
+}
+
+impl<'a> LastMeta<'a> {
+    /// Check a meta, unless it is that of the event before, and answer what `Meta::again` needs.
+    pub(super) fn cause_of(&mut self, text: &'a str) -> Result<Option<CausedBy>> {
+        if let Some(last) = &self.last
+            && last.text == text
+        {
+            return Ok(last.cause.clone());
+        }
+        let meta = Meta::parse(text)?;
+        let cause = meta.cause.clone();
+        self.last = Some(meta);
+        Ok(cause)
     }
 }
 

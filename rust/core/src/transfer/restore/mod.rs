@@ -3,14 +3,18 @@
 //! Positions are given anew, from 1 and without gap. What rows say of positions (their own, and those of the events that
 //! caused them) is only used to keep the one consistent with the other. Versions must be those that the rows' order gives.
 
+mod columns;
 mod created;
 mod csv;
+mod in_order;
 mod jsonl;
+mod line;
 mod meta;
 mod positions;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -26,6 +30,7 @@ use crate::transfer::log_writer::{self, LogWriter, NewEvent};
 use crate::transfer::swap::{Destination, Kin};
 use positions::Positions;
 
+pub use columns::{KINDS, read_columns};
 pub use csv::read_csv;
 pub use jsonl::read_jsonl;
 pub use meta::Meta;
@@ -79,6 +84,26 @@ pub struct Restored {
 struct Stream {
     key: u32,
     version: u64,
+}
+
+/// Something for each text.
+type ByText<T> = HashMap<Box<str>, T, BuildHasherDefault<TextHasher>>;
+
+/// A hash for texts, of which a source may have millions.
+#[derive(Default)]
+struct TextHasher(u64);
+
+impl Hasher for TextHasher {
+    fn write(&mut self, text: &[u8]) {
+        self.0 = xxhash_rust::xxh3::xxh3_64_with_seed(text, self.0);
+    }
+
+    /// What sets the end of a text apart from what follows it: nothing does.
+    fn write_u8(&mut self, _: u8) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// A commit that is being gathered.
@@ -136,9 +161,9 @@ pub struct Restoring {
     /// None when rows are only checked.
     out: Option<(LogWriter, Destination)>,
     segment_bytes: u64,
-    streams: HashMap<Box<str>, Stream>,
-    names: HashMap<Box<str>, u32>,
-    tags: HashMap<Box<str>, u32>,
+    streams: ByText<Stream>,
+    names: ByText<u32>,
+    tags: ByText<u32>,
     keys: u32,
     positions: Positions,
     commit: Commit,
@@ -158,9 +183,9 @@ impl Restoring {
         Ok(Self {
             out,
             segment_bytes,
-            streams: HashMap::new(),
-            names: HashMap::new(),
-            tags: HashMap::new(),
+            streams: ByText::default(),
+            names: ByText::default(),
+            tags: ByText::default(),
             keys: 0,
             positions: Positions::default(),
             commit: Commit::default(),
@@ -258,14 +283,15 @@ impl Restoring {
 
     /// The key of a row's stream, and the version it comes to.
     fn stream_of(&mut self, row: &Row<'_>) -> Result<(u32, u64)> {
-        let version = self.streams.get(row.stream).map_or(0, |known| known.version) + 1;
+        let known = self.streams.get_mut(row.stream);
+        let version = known.as_ref().map_or(0, |known| known.version) + 1;
         if let Some(stated) = row.version.filter(|stated| *stated != version) {
             return Err(invalid(&format!(
                 "its `version` is {stated}, but the next one of its stream is {version}; restore whole streams in order, or leave \
                  out the column `version`"
             )));
         }
-        if let Some(known) = self.streams.get_mut(row.stream) {
+        if let Some(known) = known {
             known.version = version;
             return Ok((known.key, version));
         }
