@@ -219,3 +219,12 @@ def test_what_was_asked_once_is_answered_without_the_events_whose_data_is_gone(p
         app.redact([app.store.head], drop=True, reason="r")
         again = app.once("request-1").do(Account.deposit, "a-1", amount=5)
         assert (again.version, again.repeated, list(again.events)) == (first.version, True, [])
+
+
+def test_a_redacted_state_of_a_closed_stream_is_what_everyone_reads(path: Path) -> None:
+    with Act(str(path), Account) as app:
+        app.close_stream(Account, "a-2")
+        app.redact([app.store.head], fields={"owner": "x"}, reason="r")
+        assert dict(app.replay(Account))["a-2"].state.owner == "x"
+        assert app.load(Account, "a-2").state.owner == "x"
+        assert app.sql("select owner from account where stream = 'a-2'").fetchall() == [("x",)]

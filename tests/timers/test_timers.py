@@ -325,3 +325,18 @@ def test_the_order_of_a_set_makes_no_other_timer(act_app: MakeApp) -> None:
     wanted = {f"w{n}" for n in range(50)}
     timer = app.schedule(after=HOUR, key="k").do(Sorted.sort, "s", wanted=wanted, by={2: "b", 1: "a"})
     assert timer.arguments == {"wanted": sorted(wanted), "by": {"1": "a", "2": "b"}}
+
+
+def test_a_timer_that_was_redacted_is_never_done_and_holds_up_no_other(act_app: MakeApp) -> None:
+    app = act_app(Order)
+    for key in ("a", "b"):
+        app.schedule(after=timedelta(hours=1), key=key).do(Order.expire_anyway, f"order-{key}", reason="secret")
+    app.redact([1], drop=True, reason="r")
+    assert [(each.key, each.status) for each in app.timers()] == [("a", "cancelled"), ("b", "waiting")]
+    assert app.cancel("a")
+    app.testing.advance(hours=2)
+    assert [event.data.reason for event in app.query(events=[Expired])] == ["secret"]
+    assert [each.status for each in app.timers()] == ["cancelled", "done"]
+    app.schedule(after=timedelta(hours=1), key="a", replace=True).do(Order.expire_anyway, "order-a", reason="again")
+    app.testing.advance(hours=2)
+    assert [each.status for each in app.timers()] == ["done", "done"]

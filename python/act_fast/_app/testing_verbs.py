@@ -47,10 +47,11 @@ class Testing:
     def advance(
         self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0, settle: bool = True
     ) -> Settled:
-        """Let time pass, without waiting for it: the time of commits, deferrals, retries, timers, ticks and leases,
-        and the time that `retire` goes by.
+        """Let time pass, without waiting for it: the time of commits, deferrals, retries, timers, ticks and leases.
 
             app.testing.advance(days=3)
+
+        `retire` goes by it, too.
 
         The app settles before, and at each moment at which something is due, in order, so all that happens within these
         three days has happened when this returns. Reactions that trigger each other without end do so here. Threads

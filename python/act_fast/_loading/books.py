@@ -42,6 +42,6 @@ def beginning(store: Store, stream: str, pruned: int, end: int | None = None, cu
 
 def closed_books(store: Store) -> frozenset[str]:
     """The streams whose states only the events that hold them can tell."""
-    # What was closed for good folds to the state that is held there, unless something below was pruned.
-    telling = [RESTARTED] if next(store.query(stream=REWRITINGS, names=["$pruned"], limit=1), None) is None else BOOKS
+    # What was closed for good folds to the state that is held there, unless something was pruned or redacted.
+    telling = [RESTARTED] if next(store.query(stream=REWRITINGS, limit=1), None) is None else BOOKS
     return frozenset(each.stream for each in store.query(names=[*telling]) if held_state(each.data) is not None)

@@ -9,6 +9,7 @@ import msgspec
 
 from act_fast._checks import arguments
 from act_fast._events.committed import Committed
+from act_fast._events.gone import GONE
 from act_fast._events.meta import Meta
 from act_fast._timers.facts import CANCELLED, DONE, SCHEDULED, TIMER_STREAM, Cancelled, Scheduled
 from act_fast.errors import ConcurrencyError, ValidationError
@@ -27,7 +28,7 @@ class Timer(msgspec.Struct, frozen=True):
 
     Attributes:
         key: what it is known by.
-        status: `"waiting"`, `"done"` or `"cancelled"`.
+        status: `"waiting"`, `"done"` or `"cancelled"`; that, too, if what it was to do was redacted.
         due: when it is to be done.
         action: `State.method`.
         stream: the stream to do it on.
@@ -129,7 +130,7 @@ def each_timer(store: Store) -> Iterator[Timer]:
 
 def since(event: Committed[bytes]) -> datetime:
     """Since when an event waits to be handled: since it was committed; a timer, since it was due."""
-    if not event.name.startswith(SCHEDULED):
+    if not event.name.startswith(SCHEDULED) or event.data in GONE:
         return event.created
     return max(event.created, _decode(event.data).due)
 
@@ -144,8 +145,11 @@ def _folded(events: Iterable[Committed[bytes]]) -> Timer | None:
 def _after(timer: Timer | None, event: Committed[bytes]) -> Timer | None:
     """A timer after one more of its events."""
     if event.name.startswith(SCHEDULED):
-        made = _decode(event.data)
         key = event.stream.removeprefix(TIMER_STREAM)
+        if event.data in GONE:  # what was to be done is not known any more, so it never will be
+            when = event.created
+            return Timer(key, "cancelled", when, "", "", {}, when, when, event.version)
+        made = _decode(event.data)
         return Timer(
             key,
             "waiting",
