@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use act_fast_core::disk::{MemoryDisk, RealDisk};
-use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Part, Patience};
+use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
+use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Part, Patience, verify};
+use support::contents::all_of;
 use support::lying_disk::{Call, LyingDisk, Verdict};
+use support::rng::Rng;
 
 const EVENTS_IN_COMMIT: u64 = 3;
 
@@ -256,4 +258,65 @@ fn a_publication_is_news_to_those_who_wait_and_to_nobody_else() {
         append(&log, "a", 1, None).expect("appending");
         assert_eq!(log.news(), seen, "nobody has waited since");
     }
+}
+
+/// What each handle has at hand of the index must not outlive what another one has written. There are more names than a
+/// handle keeps, commits add to a stream in several parts, and some are refused.
+#[test]
+fn handles_that_take_turns_lose_nothing_of_what_others_have_added() {
+    let directory = Directory::new("turns");
+    let handles = [directory.open(Durability::Os), directory.open(Durability::Os)];
+    let texts = |stem: &str, count| (0..count).map(|number| format!("{stem}{number}")).collect::<Vec<String>>();
+    let (streams, names, tags) = (texts("stream", 3), texts("Name", 20), texts("tag", 5));
+    let mut rng = Rng::new(1);
+    let mut written: Vec<[&str; 3]> = Vec::new();
+    for turn in 0..3000 {
+        // One has many turns in a row.
+        let log = &handles[usize::from(rng.chance(20))];
+        if rng.chance(5) {
+            let _ = log.save_snapshot("stream0", 1, b"1");
+        }
+        let events_max = if turn % 50 == 0 { 40 } else { 3 };
+        let mut chosen: Vec<Vec<[&str; 3]>> = Vec::new();
+        for _ in 0..=rng.below(4) {
+            let stream = &*streams[rng.below(3)];
+            chosen.push(
+                (0..=rng.below(events_max)).map(|_| [stream, &names[rng.below(20)], &tags[rng.below(5)]]).collect(),
+            );
+        }
+        let refused = rng.chance(10);
+        let events: Vec<Vec<NewEvent<'_>>> = chosen.iter().map(|own| own.iter().map(new_event).collect()).collect();
+        let expected = refused.then_some(1 << 30);
+        let both = chosen.iter().zip(&events);
+        let parts: Vec<Part<'_>> = both.map(|(own, events)| Part { stream: own[0][0], events, expected }).collect();
+        assert_eq!(log.append(&parts, b"", Patience::Wait).is_ok(), !refused);
+        if !refused {
+            written.extend(chosen.concat());
+        }
+    }
+    let positions = |field: usize, text: &str| {
+        (1..).zip(&written).filter(|(_, event)| event[field] == text).map(|(at, _)| at).collect::<Vec<u64>>()
+    };
+    let found = |filter| -> Vec<u64> {
+        all_of(&handles[0], &filter, 1000).expect("events").into_iter().map(|(at, _)| at).collect()
+    };
+    for stream in &streams {
+        let filter = Filter { stream: Some(stream.clone()), ..Filter::default() };
+        assert_eq!(found(filter), positions(0, stream), "{stream}");
+    }
+    for name in &names {
+        let filter = Filter { names: Some(vec![name.clone()]), ..Filter::default() };
+        assert_eq!(found(filter), positions(1, name), "{name}");
+    }
+    for tag in &tags {
+        let filter = Filter { tags: vec![tag.clone()], ..Filter::default() };
+        assert_eq!(found(filter), positions(2, tag), "{tag}");
+    }
+    drop(handles);
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&directory.0));
+    assert_eq!(verify(&disk, &mut |_, _| Ok(())).expect("a report").problems, vec![]);
+}
+
+fn new_event<'a>([_, name, tag]: &'a [&'a str; 3]) -> NewEvent<'a> {
+    NewEvent { name, data: b"1", tags: std::slice::from_ref(tag) }
 }

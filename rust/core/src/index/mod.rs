@@ -6,9 +6,11 @@
 
 mod apply;
 mod descent;
+mod filling;
 mod hash;
 mod key;
 pub(crate) mod postings;
+mod warm;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -26,6 +28,7 @@ pub(crate) use descent::Descent;
 pub(crate) use hash::hash;
 pub(crate) use key::Key;
 use postings::{ChunkHead, POSITION_MAX};
+pub(crate) use warm::{OpenTag, Warm};
 
 pub(crate) const FOLDER: &str = "index";
 const PLACES: u8 = 1;

@@ -9,7 +9,7 @@ use crate::shared::line::Line;
 
 pub(crate) const FIRST_LINE_ENTRIES: u64 = 9;
 pub(crate) const LINE_ENTRIES: u64 = 12;
-const ENTRY_BYTES: usize = 5;
+pub(super) const ENTRY_BYTES: usize = 5;
 const HEAD_BYTES: usize = 15;
 /// Positions have 40 bits.
 pub(crate) const POSITION_MAX: u64 = (1 << 40) - 1;

@@ -39,6 +39,9 @@ pub(crate) struct Builder {
     place: u64,
     position: u64,
     single: bool,
+    /// Where the texts of the commit's new keys begin, and its events.
+    texts: Vec<u32>,
+    events: Vec<u32>,
 }
 
 impl Builder {
@@ -59,6 +62,8 @@ impl Builder {
         let &NewCommit { place, synced, count, meta, definitions, .. } = new;
         self.start(Kind::Commit, place, new.previous, new.position, new.created);
         self.single = count == 1;
+        self.texts.clear();
+        self.events.clear();
         put_varint(&mut self.out, count);
         let distance = place - synced.min(place);
         put_varint(&mut self.out, if distance <= DISTANCE_MAX { distance + 1 } else { 0 });
@@ -74,6 +79,7 @@ impl Builder {
             put_varint(&mut self.out, u64::from(*key));
             put_varint(&mut self.out, *kind as u64);
             put_varint(&mut self.out, text.len() as u64);
+            self.texts.push(self.out.len() as u32);
             self.out.extend_from_slice(text.as_bytes());
         }
         if !self.single {
@@ -87,6 +93,7 @@ impl Builder {
     #[inline]
     pub(crate) fn event(&mut self, stream: u32, name: u32, version: u64, tags: &[u32], data: &[u8], seed: Seed) {
         let start = self.out.len();
+        self.events.push(start as u32);
         put_varint(&mut self.out, start as u64);
         put_varint(&mut self.out, u64::from(stream));
         put_varint(&mut self.out, u64::from(name));
@@ -102,6 +109,17 @@ impl Builder {
             self.out.extend_from_slice(&crc.to_le_bytes());
         }
         self.position += 1;
+    }
+
+    /// The places of the texts of its new keys, in order.
+    pub(crate) fn text_places(&self) -> impl Iterator<Item = u64> {
+        self.texts.iter().map(|at| self.place + u64::from(*at))
+    }
+
+    /// The places of its events, in order.
+    #[inline]
+    pub(crate) fn event_places(&self) -> impl Iterator<Item = u64> {
+        self.events.iter().map(|at| self.place + u64::from(*at))
     }
 
     /// A snapshot record, but for `finish`.

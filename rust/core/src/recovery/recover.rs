@@ -305,7 +305,7 @@ pub(crate) fn apply(
             let last = commit.head.position + commit.count - 1;
             // Postings are made room for as they are added.
             index.reserve(state, last, commit.definition_count(), 0)?;
-            index.apply_commit(&commit, state, std::iter::empty())
+            index.apply_commit(&commit, state)
         }
     }
 }

@@ -239,7 +239,8 @@ impl Work<'_> {
         }
         let stamp = Stamp { created: proposal.created, proposed: Some(proposed) };
         let Proposal { parts, guards, meta, .. } = proposal;
-        match self.log.write_commit(self.writer, parts, Looked::not_yet(guards), meta, Patience::Wait, stamp) {
+        let state = self.log.control.log_state()?;
+        match self.log.write_commit(self.writer, state, parts, Looked::not_yet(guards), meta, Patience::Wait, stamp) {
             Ok(_) | Err(Error::Conflict { .. } | Error::Condition { .. } | Error::Repeated { .. }) => Ok(()),
             Err(error) => Err(error),
         }

@@ -236,8 +236,8 @@ impl Control {
     /// the position's.
     #[inline]
     pub(crate) fn set_indexed(&self, tail: u64, position: u64) {
-        self.set_word(INDEXED, tail);
-        self.set_word(INDEXED_POSITION, position);
+        self.raw_word(INDEXED).store(word::encode(tail, INDEXED), Ordering::Release);
+        self.raw_word(INDEXED_POSITION).store(word::encode(position, INDEXED_POSITION), Ordering::Release);
     }
 
     /// Say that the index is being replaced: should this process die now, it has to be rebuilt.

@@ -11,7 +11,7 @@ use crate::clock::MovedClock;
 use crate::disk::Disk;
 use crate::error::{Doing, Error, Result};
 use crate::index::Index;
-use crate::log::record::{Preamble, Seed, distance_to_commit, sound};
+use crate::log::record::{LogState, Preamble, Seed, distance_to_commit, sound};
 use crate::log::segments::Segments;
 use crate::options::{Durability, Options};
 use crate::recovery::recover::Recovered;
@@ -125,12 +125,22 @@ impl Log {
 
     /// Wait for the writer's lock, and put right what its last owner left, if that one died with it.
     pub(crate) fn lock_writer(&self) -> Result<Guard<'_>> {
+        self.lock_writer_at().map(|(guard, _)| guard)
+    }
+
+    /// The same, and what the log has come to.
+    pub(crate) fn lock_writer_at(&self) -> Result<(Guard<'_>, LogState)> {
         self.check_writable()?;
         let guard = self.writer_lock().take();
-        if guard.inherited || self.control.indexed()? != self.control.log_state()?.tail {
-            self.repair(&guard)?;
+        if !guard.inherited {
+            let state = self.control.log_state()?;
+            if self.control.indexed()? == state.tail {
+                return Ok((guard, state));
+            }
         }
-        Ok(guard)
+        self.repair(&guard)?;
+        let state = self.control.log_state()?;
+        Ok((guard, state))
     }
 
     pub(crate) fn writer_mutex(&self) -> &Mutex<Writer> {

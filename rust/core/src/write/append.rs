@@ -5,7 +5,7 @@ use std::sync::TryLockError;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::log::builder::{Builder, NewCommit, PROPOSED_BYTES_MAX};
-use crate::log::record::{LogState, Preamble};
+use crate::log::record::LogState;
 use crate::names;
 use crate::options::Durability;
 use crate::payload::check::{check, check_meta};
@@ -15,6 +15,7 @@ use crate::store::log::Log;
 use crate::store::writer::Writer;
 use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience, Stamp};
 use crate::write::condition::{Guards, Looked, concerns_tags};
+use crate::write::indexing::index_commit;
 use crate::write::once::{Once, check_no_keys};
 use crate::write::plan::{Plan, Touched, bytes_max, plan};
 
@@ -62,11 +63,11 @@ impl Log {
                 Patience::Wait => self.writer(),
                 Patience::Try => self.try_writer()?,
             };
-            let guard = match patience {
-                Patience::Wait => self.lock_writer()?,
+            let (guard, state) = match patience {
+                Patience::Wait => self.lock_writer_at()?,
                 Patience::Try => self.try_lock_writer()?,
             };
-            let outcome = self.commit(&mut writer, parts, looked, meta, patience, origin);
+            let outcome = self.commit(&mut writer, state, parts, looked, meta, patience, origin);
             drop(guard);
             drop(writer);
             match outcome {
@@ -124,14 +125,17 @@ impl Log {
         }
     }
 
-    fn try_lock_writer(&self) -> Result<Guard<'_>> {
+    fn try_lock_writer(&self) -> Result<(Guard<'_>, LogState)> {
         let guard = self.writer_lock().try_take().ok_or(Error::WouldWait)?;
-        if self.control.indexed()? == self.control.log_state()?.tail { Ok(guard) } else { Err(Error::WouldWait) }
+        let state = self.control.log_state()?;
+        if self.control.indexed()? == state.tail { Ok((guard, state)) } else { Err(Error::WouldWait) }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what an append is asked for, and what it finds")]
     fn commit(
         &self,
         writer: &mut Writer,
+        state: LogState,
         parts: &[Part<'_>],
         looked: Looked<'_>,
         meta: &[u8],
@@ -147,12 +151,12 @@ impl Log {
         }
         let stamp = match origin {
             Some(origin) => {
-                origin.check(&self.control.log_state()?)?;
+                origin.check(&state)?;
                 Stamp { created: origin.created, proposed: None }
             }
             None => Stamp { created: now, proposed: None },
         };
-        let (appended, last_position) = self.write_commit(writer, parts, looked, meta, patience, stamp)?;
+        let (appended, last_position) = self.write_commit(writer, state, parts, looked, meta, patience, stamp)?;
         if self.options.durability != Durability::Fsync {
             self.control.publish(last_position);
         }
@@ -163,9 +167,11 @@ impl Log {
     /// Write a commit and index it; answers where it is, and its last position. Only for the holder of the writer's lock, which
     /// has made sure that the store is in its place and may be written to, and publishes what was written.
     #[inline]
+    #[expect(clippy::too_many_arguments, reason = "what an append is asked for, and what it finds")]
     pub(crate) fn write_commit(
         &self,
         writer: &mut Writer,
+        mut state: LogState,
         parts: &[Part<'_>],
         looked: Looked<'_>,
         meta: &[u8],
@@ -180,16 +186,15 @@ impl Log {
             }
             // An earlier version has made it. From here on every commit is in it with its tags.
             drop(index);
-            self.remake_index(self.control.log_state()?.tail)?;
+            self.remake_index(state.tail)?;
             index = self.index()?;
         }
-        let mut index_state = self.control.index_state()?;
-        let mut state = self.control.log_state()?;
+        let index_state = writer.warm.at(&index, &state)?;
         let key = guards.once.as_ref().map(Once::tag);
         if let Some(once) = &guards.once {
             once.check_unused(self, &index, state.position)?;
         }
-        let plan = plan(&index, &index_state, &mut writer.last_name, parts, key.as_deref())?;
+        let mut plan = plan(&index, &index_state, &mut writer.warm, parts, key.as_deref())?;
         looked.check(&index, state.position)?;
 
         let count: usize = parts.iter().map(|part| part.events.len()).sum();
@@ -227,21 +232,28 @@ impl Log {
             definitions: &plan.definitions,
         };
         writer.builder.commit(&new, self.seed);
-        let appended = self.add_events(&mut writer.builder, &plan, parts, key.is_some(), first_position);
+        let appended = self.add_events(&mut writer.builder, &plan, parts, first_position);
         let (record, crc) = writer.builder.finish(self.seed);
         self.write_record(place, record)?;
 
         state = LogState { tail: place + record.len() as u64, position: last_position, created, crc };
         self.control.put_log_state(state);
-        let commit = Preamble::read(record, place, self.seed, false)
-            .ok_or_else(|| self.segments.damaged(place, Some(first_position), "a record was built wrongly"))?;
-        let known = plan.touched().filter_map(|touched| Some((touched.number, touched.known?)));
-        match index.apply_commit(&commit, &mut index_state, known) {
-            Ok(()) => self.control.set_indexed(state.tail, state.position),
+        let Writer { builder, warm, .. } = writer;
+        match index_commit(&index, warm, &mut plan, parts, builder, first_position) {
+            Ok(()) => {
+                self.control.set_indexed(state.tail, state.position);
+                warm.done(&index, &state);
+            }
             // The commit exists, so an error would be wrong; it is the index that can be made anew.
-            Err(Error::Corrupt { .. }) => self.remake_index(state.tail).map_err(|error| Error::unknown(&error))?,
+            Err(Error::Corrupt { .. }) => {
+                warm.forget();
+                self.remake_index(state.tail).map_err(|error| Error::unknown(&error))?;
+            }
             // Whoever has the lock next indexes it.
-            Err(error) => return Err(Error::unknown(&error)),
+            Err(error) => {
+                warm.forget();
+                return Err(Error::unknown(&error));
+            }
         }
         fault::point();
         Ok((appended, last_position))
@@ -252,24 +264,21 @@ impl Log {
         builder: &mut Builder,
         plan: &Plan<'_>,
         parts: &[Part<'_>],
-        keyed: bool,
         first_position: u64,
     ) -> AppendedParts {
         let mut position = first_position;
         let mut tags = &plan.tag_keys[..];
         // The first event has its own, and the commit's key.
-        let mut more_tags = usize::from(keyed);
+        let mut more_tags = usize::from(plan.keyed);
+        let mut names = plan.event_names.iter();
         let mut appended = AppendedParts::with_capacity(parts.len());
         for (part, (stream, before)) in parts.iter().zip(&plan.parts) {
             let stream_key = plan.streams[*stream].number;
-            let mut name = plan.names[0];
-            for (event, version) in part.events.iter().zip(before + 1..) {
-                if name.0 != event.name {
-                    name = *plan.names.iter().find(|(text, _)| *text == event.name).expect("the plan has every name");
-                }
+            for ((event, name), version) in part.events.iter().zip(names.by_ref()).zip(before + 1..) {
                 let (own, rest) = tags.split_at(event.tags.len() + std::mem::take(&mut more_tags));
                 tags = rest;
-                builder.event(stream_key, name.1.number, version, own, event.data, self.seed);
+                let name = plan.names[*name as usize].1.number;
+                builder.event(stream_key, name, version, own, event.data, self.seed);
             }
             let more = part.events.len() as u64;
             appended.push(Appended {

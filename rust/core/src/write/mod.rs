@@ -3,6 +3,7 @@
 pub(crate) mod append;
 pub(crate) mod commit;
 pub(crate) mod condition;
+mod indexing;
 pub(crate) mod once;
 mod plan;
 pub(crate) mod snapshots;

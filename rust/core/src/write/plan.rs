@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
-use crate::index::{Index, Key, hash, postings};
+use crate::index::{Index, Key, Warm, hash, postings};
 use crate::log::builder::{TAG_BYTES_MAX, commit_bytes_max};
 use crate::log::record::KeyKind;
 use crate::shared::control::IndexState;
@@ -18,7 +18,7 @@ pub(super) struct Touched {
     pub(super) number: u32,
     /// As it was before this commit; None for one that this commit brings into being.
     pub(super) known: Option<Key>,
-    added: u64,
+    pub(super) added: u64,
 }
 
 impl Touched {
@@ -41,11 +41,16 @@ pub(super) struct Plan<'a> {
     pub(super) parts: SmallVec<[(usize, u64); 1]>,
     /// One for each distinct name.
     pub(super) names: SmallVec<[(&'a str, Touched); 4]>,
+    /// For each event, which of `names` it has.
+    pub(super) event_names: SmallVec<[u32; 4]>,
     /// One for each distinct tag.
     pub(super) tags: SmallVec<[Touched; 4]>,
-    /// The keys of the tags of all events, one event after another.
+    /// Which of `tags` the events have, one event after another, and their keys.
+    pub(super) tags_at: SmallVec<[u32; 4]>,
     pub(super) tag_keys: SmallVec<[u32; 4]>,
     pub(super) definitions: SmallVec<[(u32, KeyKind, &'a str); 2]>,
+    /// Whether the tags of the first event are followed by the commit's key.
+    pub(super) keyed: bool,
 }
 
 impl Plan<'_> {
@@ -67,7 +72,7 @@ pub(super) fn bytes_max(plan: &Plan<'_>, parts: &[Part<'_>], count: usize, meta_
 pub(super) fn plan<'a>(
     index: &Index,
     state: &IndexState,
-    last_name: &mut Option<(String, u32)>,
+    warm: &mut Warm,
     parts: &[Part<'a>],
     mut key: Option<&'a str>,
 ) -> Result<Plan<'a>> {
@@ -75,9 +80,12 @@ pub(super) fn plan<'a>(
         streams: SmallVec::with_capacity(parts.len()),
         parts: SmallVec::with_capacity(parts.len()),
         names: SmallVec::new(),
+        event_names: SmallVec::with_capacity(parts.len()),
         tags: SmallVec::new(),
+        tags_at: SmallVec::new(),
         tag_keys: SmallVec::new(),
         definitions: SmallVec::new(),
+        keyed: key.is_some(),
     };
     let mut next_key = state.keys;
     let mut define = |definitions: &mut SmallVec<[_; 2]>, kind, text| {
@@ -117,7 +125,7 @@ pub(super) fn plan<'a>(
                 last = match plan.names.iter().position(|(text, _)| *text == event.name) {
                     Some(at) => at,
                     None => {
-                        let touched = match find_name(index, last_name, event.name)? {
+                        let touched = match warm.name(index, event.name)? {
                             Some((number, key)) => Touched { number, known: Some(key), added: 0 },
                             None => define(&mut plan.definitions, KeyKind::Name, event.name),
                         };
@@ -127,6 +135,7 @@ pub(super) fn plan<'a>(
                 };
             }
             plan.names[last].1.added += 1;
+            plan.event_names.push(last as u32);
             for tag in event.tags.iter().copied().chain(key.take()) {
                 let at = match tagged.find(tag) {
                     Some(at) => at,
@@ -139,6 +148,7 @@ pub(super) fn plan<'a>(
                     }
                 };
                 plan.tags[at].added += 1;
+                plan.tags_at.push(at as u32);
                 plan.tag_keys.push(plan.tags[at].number);
             }
         }
@@ -176,18 +186,6 @@ impl<'a> Tagged<'a> {
         }
         at
     }
-}
-
-/// An event's name is nearly always that of the event before.
-fn find_name(index: &Index, last: &mut Option<(String, u32)>, name: &str) -> Result<Option<(u32, Key)>> {
-    if let Some((_, number)) = last.as_ref().filter(|(text, _)| text == name) {
-        return Ok(Some((*number, index.key(*number)?)));
-    }
-    let found = index.find(KeyKind::Name, name)?;
-    if let Some((number, _)) = &found {
-        *last = Some((name.to_owned(), *number));
-    }
-    Ok(found)
 }
 
 /// How far ahead of the part that is looked up memory is fetched: first the bucket of its stream, then its key.
