@@ -80,7 +80,7 @@ pub(super) fn plan<'a>(
         streams: SmallVec::with_capacity(parts.len()),
         parts: SmallVec::with_capacity(parts.len()),
         names: SmallVec::new(),
-        event_names: SmallVec::with_capacity(parts.len()),
+        event_names: SmallVec::with_capacity(parts.iter().map(|part| part.events.len()).sum()),
         tags: SmallVec::new(),
         tags_at: SmallVec::new(),
         tag_keys: SmallVec::new(),
@@ -119,23 +119,20 @@ pub(super) fn plan<'a>(
         }
         stream.added += part.events.len() as u64;
         plan.parts.push((at, actual));
-        let mut last = usize::MAX;
         for event in part.events {
-            if plan.names.get(last).is_none_or(|(text, _)| *text != event.name) {
-                last = match plan.names.iter().position(|(text, _)| *text == event.name) {
-                    Some(at) => at,
-                    None => {
-                        let touched = match warm.name(index, event.name)? {
-                            Some((number, key)) => Touched { number, known: Some(key), added: 0 },
-                            None => define(&mut plan.definitions, KeyKind::Name, event.name),
-                        };
-                        plan.names.push((event.name, touched));
-                        plan.names.len() - 1
-                    }
-                };
-            }
-            plan.names[last].1.added += 1;
-            plan.event_names.push(last as u32);
+            let name = match place_of(&plan.names, event.name) {
+                Some(at) => at,
+                None => {
+                    let touched = match warm.name(index, event.name)? {
+                        Some((number, key)) => Touched { number, known: Some(key), added: 0 },
+                        None => define(&mut plan.definitions, KeyKind::Name, event.name),
+                    };
+                    plan.names.push((event.name, touched));
+                    plan.names.len() - 1
+                }
+            };
+            plan.names[name].1.added += 1;
+            plan.event_names.push(name as u32);
             for tag in event.tags.iter().copied().chain(key.take()) {
                 let at = match tagged.find(tag) {
                     Some(at) => at,
@@ -154,6 +151,13 @@ pub(super) fn plan<'a>(
         }
     }
     Ok(plan)
+}
+
+/// Which of the names of a commit this is. Programs give the same few texts again and again.
+#[inline]
+fn place_of(names: &[(&str, Touched)], name: &str) -> Option<usize> {
+    let same = names.iter().position(|(text, _)| std::ptr::eq(*text, name));
+    same.or_else(|| names.iter().position(|(text, _)| *text == name))
 }
 
 /// How many tags are found sooner by looking at each than in a map.
