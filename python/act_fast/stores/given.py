@@ -50,8 +50,10 @@ def part(
 
 def conditions_in(condition: Condition | None, appends: Sequence[Append] = ()) -> list[ConditionRow] | None:
     """The conditions of a commit; None if there are none."""
-    given = [condition, *(each.condition for each in appends)]
-    return [condition_row(each) for each in given if each is not None] or None
+    given = [each.condition for each in appends if each.condition is not None]
+    if condition is not None:
+        given.insert(0, condition)
+    return [condition_row(each) for each in given] or None
 
 
 def versions_in(expected: Mapping[str, int] | None) -> list[tuple[str, int]] | None:

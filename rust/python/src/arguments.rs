@@ -55,6 +55,13 @@ pub(crate) fn bytes<'a>(value: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a
 
 /// The elements of a list, a tuple or another sequence.
 pub(crate) fn elements<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    // Nearly always one of these.
+    if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+        return Ok(tuple.iter().collect());
+    }
+    if let Ok(list) = value.cast_exact::<PyList>() {
+        return Ok(list.iter().collect());
+    }
     if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
         return Err(invalid(format!("{what} is a {}; it must be a sequence", type_name(value))));
     }
@@ -77,13 +84,17 @@ struct Event<'py> {
 }
 
 /// The tags of all events that have any, lent; in order.
-pub(crate) type BorrowedTags<'a> = Vec<Vec<&'a str>>;
+pub(crate) type BorrowedTags<'a> = SmallVec<[SmallVec<[&'a str; 2]>; 1]>;
 
 impl<'py> Events<'py> {
     pub(crate) fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
         // Nearly always a list.
         if let Ok(list) = value.cast_exact::<PyList>() {
-            return list.iter().map(|element| event(&element)).collect::<PyResult<_>>().map(Self);
+            let mut events = SmallVec::with_capacity(list.len());
+            for element in list.iter() {
+                events.push(event(&element)?);
+            }
+            return Ok(Self(events));
         }
         elements(value, "events")?.iter().map(event).collect::<PyResult<_>>().map(Self)
     }
@@ -93,7 +104,7 @@ impl<'py> Events<'py> {
         let tagged = self.0.iter().filter(|event| !event.tags.is_empty());
         tagged
             .map(|event| {
-                let mut own: Vec<&str> = Vec::with_capacity(event.tags.len());
+                let mut own: SmallVec<[&str; 2]> = SmallVec::with_capacity(event.tags.len());
                 for tag in &event.tags {
                     let tag = text(tag, "tag")?;
                     if !own.contains(&tag) {
@@ -107,15 +118,14 @@ impl<'py> Events<'py> {
 
     pub(crate) fn borrow<'a>(&'a self, tags: &'a BorrowedTags<'_>) -> PyResult<BorrowedEvents<'a>> {
         let mut tags = tags.iter();
-        self.0
-            .iter()
-            .map(|event| {
-                let own = if event.tags.is_empty() { None } else { tags.next() };
-                let own = own.map_or(&[][..], |own| &own[..]);
-                let (name, data) = (text(&event.name, "event name")?, bytes(&event.data, "event's data")?);
-                Ok(NewEvent { name, data, tags: own })
-            })
-            .collect()
+        let mut events = SmallVec::with_capacity(self.0.len());
+        for event in &self.0 {
+            let own = if event.tags.is_empty() { None } else { tags.next() };
+            let own = own.map_or(&[][..], |own| &own[..]);
+            let (name, data) = (text(&event.name, "event name")?, bytes(&event.data, "event's data")?);
+            events.push(NewEvent { name, data, tags: own });
+        }
+        Ok(events)
     }
 }
 
@@ -161,9 +171,10 @@ impl<'py> Parts<'py> {
 
 #[inline]
 fn event<'py>(element: &Bound<'py, PyAny>) -> PyResult<Event<'py>> {
-    let tuple = element.cast::<PyTuple>().ok().filter(|tuple| matches!(tuple.len(), 2 | 3)).ok_or_else(|| {
+    let tuple = element.cast::<PyTuple>().ok().map(|tuple| (tuple, tuple.len()));
+    let (tuple, len) = tuple.filter(|(_, len)| matches!(len, 2 | 3)).ok_or_else(|| {
         invalid(format!("an event is a {}; it must be a tuple (name, data) or (name, data, tags)", type_name(element)))
     })?;
-    let tags = if tuple.len() == 3 { elements(&tuple.get_item(2)?, "tags")? } else { Vec::new() };
+    let tags = if len == 3 { elements(&tuple.get_item(2)?, "tags")? } else { Vec::new() };
     Ok(Event { name: tuple.get_item(0)?, data: tuple.get_item(1)?, tags })
 }

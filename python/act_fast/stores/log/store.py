@@ -216,8 +216,16 @@ class LogStore(LocalLog):
         cause = None if meta is None else cause_of(meta)
         versions = versions_in(expected_versions)
         try:
-            parts = [_part(each) for each in appends]
-            return self._log.append_many(parts, cause, versions, conditions_in(condition, appends))
+            # What is wrong with one is the core's to notice.
+            parts = [
+                (
+                    each.stream,
+                    each.events if type(each.events[0]) is tuple else _encoded(each.events),
+                    each.expected_version,
+                )
+                for each in appends
+            ]
+            return self._log.append_many(parts, cause, versions, conditions_in(condition, appends))  # type: ignore[arg-type]
         except (ValidationError, TypeError, LookupError, AttributeError):
             # As in `append`: one of these says which argument is wrong, if one is.
             checked = parts_of(appends)
@@ -471,11 +479,6 @@ class _LogKeys:
     ) -> list[Appended]:
         """Append several parts as one commit, under a key."""
         return self._keeping.append(self._log, parts, key, meta, guards)
-
-
-def _part(each: Append) -> ProposedPart:
-    """One stream's part of a commit, as the core takes it; what is wrong with it is the core's to notice."""
-    return each.stream, _encoded(each.events), each.expected_version
 
 
 def _encoded(events: Sequence[NewEvent]) -> Sequence[EventPair]:
