@@ -19,6 +19,7 @@ from act_fast._sql.log_scan import LogScan
 from act_fast._sql.parts import background, builder
 from act_fast._sql.parts.background import builds
 from act_fast._sql.parts.manifest import FOLDER
+from act_fast.errors import ValidationError
 from tests.support.bank import Account
 
 STEP = 200
@@ -146,6 +147,49 @@ def test_what_has_failed_is_not_tried_again_at_once(
             assert app.sql(QUESTION).fetchall() == [RIGHT]
             assert builds.wait()
     assert ["No space left" in record.getMessage() for record in caplog.records] == [True]
+
+
+def settled(app: Act) -> list[tuple[int, int]]:
+    found: list[tuple[int, int]] = app.sql(QUESTION).fetchall()
+    assert builds.wait()
+    return found
+
+
+def test_files_take_no_more_room_than_they_may(
+    app: Act, store_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert settled(app) == [RIGHT]
+    size = sum(path.stat().st_size for path in files(store_path))
+    app.store.append("account-1", [("Deposited", b'{"amount":0}')] * STEP)
+    right = [(2 * STEP, RIGHT[1])]
+    with LogStore(store_path, durability="os", analytics=size // 2) as bounded, Act(bounded, Account) as other:
+        for _ in range(2):
+            assert settled(other) == right
+        assert ["analytics=" in record.getMessage() for record in caplog.records] == [True]
+        assert sum(path.stat().st_size for path in files(store_path)) == size
+        other.sql("select count(*) from events").fetchall()
+        assert builds.wait()
+        assert [path.parent.name.partition("-")[0] for path in files(store_path)] == ["deposited"]
+    builds._failed.clear()
+    with LogStore(store_path, durability="os", analytics=10 * size) as enough, Act(enough, Account) as other:
+        assert settled(other) == right
+        monkeypatch.setattr(LogScan, "read", None)
+        assert settled(other) == right
+        assert sum(path.stat().st_size for path in files(store_path)) <= enough.stats().analytics_bytes <= 11 * size
+
+
+def test_where_no_room_is_given_files_are_neither_made_nor_used(app: Act, store_path: Path) -> None:
+    with LogStore(store_path, durability="os", analytics=0) as store, Act(store, Account) as other:
+        assert settled(other) == [RIGHT]
+        assert store.stats().analytics_bytes == 0
+        assert files(store_path) == []
+        assert settled(app) == [RIGHT]
+        assert store.stats().analytics_bytes > 0
+        assert "settled" in app.sql(QUESTION).explain()
+        assert "settled" not in other.sql(QUESTION).explain()
+        assert settled(other) == [RIGHT]
+    with pytest.raises(ValidationError, match="analytics"):
+        LogStore(store_path, analytics=-1)
 
 
 def _closing(store: LogStore) -> None:

@@ -1,8 +1,8 @@
 """What a store can do beyond the protocol: each capability is asked of the store, and may be lacking.
 
-A store offers `rows`, `replay_groups`, `columns`, `transfer`, `pinned`, `log_mark`, `guests`, `keys` and `clock` by a
-method of that name. Where the method is missing or answers None, the framework uses the verbs of the protocol instead,
-or says that the store cannot do what was asked.
+A store offers `rows`, `replay_groups`, `columns`, `transfer`, `pinned`, `log_mark`, `guests`, `analytics_max`, `keys`
+and `clock` by a method of that name. Where the method is missing or answers None, the framework uses the verbs of the
+protocol instead, or says that the store cannot do what was asked.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +30,7 @@ __all__ = [
     "SnapshotRow",
     "Take",
     "Transfer",
+    "analytics_max_of",
     "clock_of",
     "columns_of",
     "cut",
@@ -369,6 +370,12 @@ def pinned_to_log(store: Store) -> Store:
 def log_mark_of(store: object) -> LogMark | None:
     """A mark of the log that a store has now; None when it only ever has one."""
     found: LogMark | None = _asked(store, "log_mark")
+    return found
+
+
+def analytics_max_of(store: object) -> int | None:
+    """At most so many bytes for the files that SQL keeps beside a store; None: as many as it takes."""
+    found: int | None = _asked(store, "analytics_max")
     return found
 
 

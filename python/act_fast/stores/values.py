@@ -176,6 +176,7 @@ class StoreStats(msgspec.Struct, frozen=True):
         pruned_bytes: how many bytes of data they had.
         redacted: how many events of a log were redacted.
         last_created: when the last event of a log was committed, in UTC.
+        analytics_bytes: the space that the files of SQL use besides, on disk.
     """
 
     events: int
@@ -191,6 +192,7 @@ class StoreStats(msgspec.Struct, frozen=True):
     pruned_bytes: int = 0
     redacted: int = 0
     last_created: datetime | None = None
+    analytics_bytes: int = 0
 
 
 class Compressed(msgspec.Struct, frozen=True):

@@ -13,10 +13,10 @@ from typing import Final
 
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log
-from act_fast._sql.parts.builder import Build, MakeScan
+from act_fast._sql.parts.builder import Build, MakeScan, NoRoom
 from act_fast._sql.parts.manifest import LockedManifest, Series, read
 from act_fast.errors import StoreClosedError
-from act_fast.stores.capabilities import stay_with
+from act_fast.stores.capabilities import analytics_max_of, stay_with
 from act_fast.stores.port import Store
 
 __all__ = ["PART_EVENTS", "builds", "settled_parts"]
@@ -26,6 +26,7 @@ PART_EVENTS: Final = 100_000
 
 _DELAY_S: Final = 1.0
 _RETRY_S: Final = 60.0
+_NO_ROOM_RETRY_S: Final = 3600.0
 _IDLE_S: Final = 10.0
 _LEAVE_S: Final = 60.0
 _STEPS_MAX: Final = 10_000
@@ -33,7 +34,7 @@ _STEPS_MAX: Final = 10_000
 
 def settled_parts(series: Series | None, store: Store, cut: int, make: MakeScan) -> LockedManifest | None:
     """What is written down of a relation up to a cut; where writing more down pays, that is begun."""
-    if series is None:
+    if series is None or analytics_max_of(store) == 0:
         return None
     held = read(series, store)
     after = 0 if held is None else held.manifest.upto
@@ -55,20 +56,20 @@ class Job:
         self._process = os.getpid()
         stay_with(store, self)
 
-    def run(self) -> bool:
-        """Write all of it down; False when it failed."""
+    def run(self) -> float:
+        """Write all of it down; answers after how many seconds it may be tried again."""
         try:
             for _ in range(_STEPS_MAX):
                 if not self._build.step(self._cut) or self._build.stopped:
                     break
         except StoreClosedError:
-            return True
+            return 0.0
         except Exception as error:
             if not self._build.stopped:
                 # Nothing is lost but time: the log has it all.
                 log.warning("settled events could not be written to %s: %s", self._series.folder, error)
-                return False
-        return True
+                return _NO_ROOM_RETRY_S if isinstance(error, NoRoom) else _RETRY_S
+        return 0.0
 
     def end(self) -> None:
         """Say that nothing more is done."""
@@ -139,15 +140,14 @@ class _Builds:
     def _run(self) -> None:
         while (found := self._next()) is not None:
             folder, job = found
-            done = False
+            retry_s = _RETRY_S
             try:
-                done = job.run()
+                retry_s = job.run()
             finally:
                 with self._changed:
                     self._running = None
                     self._waiting.pop(folder, None)
-                    if not done:
-                        self._failed[folder] = monotonic() + _RETRY_S
+                    self._failed[folder] = monotonic() + retry_s
                     job.end()
                     self._changed.notify_all()
                 del found, job  # they hold on to a store

@@ -30,9 +30,10 @@ from act_fast._sql.parts.manifest import (
     read,
 )
 from act_fast.errors import ActError, StoreClosedError
+from act_fast.stores.capabilities import analytics_max_of
 from act_fast.stores.port import Store
 
-__all__ = ["Build", "MakeScan"]
+__all__ = ["Build", "MakeScan", "NoRoom"]
 
 _STEP_EVENTS_MAX: Final = 20_000_000
 """So many events at most are written into one file, so that not all is lost when a process ends before its time."""
@@ -46,6 +47,10 @@ _STALE_S: Final = 24 * 3600
 
 MakeScan: TypeAlias = Callable[..., LogScan]
 """Makes a scan of the events after one position up to another; told, if given, hears how many could not be read."""
+
+
+class NoRoom(Exception):
+    """The files of a store would take more than they may."""
 
 
 class Build:
@@ -93,7 +98,7 @@ class Build:
                 return False
             upto = self._extend(cut)
             _clear(folder)
-            _forget_stale(folder)
+            _forget_stale(folder, _STALE_S)
         return upto < cut
 
     def _extend(self, cut: int) -> int:
@@ -120,7 +125,14 @@ class Build:
         while whole and kept and kept[-1].rows <= 2 * rows:
             absorbed.insert(0, kept.pop())
             rows += absorbed[0].rows
+        self._check_room(kept, _estimated(rows, [*kept, *absorbed]))
         part = self._write(scan, absorbed, absorbed[0].after if absorbed else after, cut)
+        if part is not None:
+            try:
+                self._check_room(kept, part.bytes)
+            except NoRoom:
+                (series.folder / part.file).unlink()
+                raise
         mark = fingerprint(store, cut)
         self._check_wanted()
         if mark is not None:
@@ -152,6 +164,19 @@ class Build:
         size, crc = checksum(final)
         return Part(final.name, after, upto, rows, size, crc)
 
+    def _check_room(self, kept: list[Part], more: int) -> None:
+        """Whether there is room for another file, besides those of this series that stay, and those of others."""
+        most = analytics_max_of(self._store)
+        if most is None:
+            return
+        own = self._series.folder
+        needed = more + sum(part.bytes for part in kept)
+        if needed + _size_of_others(own) > most:
+            _forget_stale(own, 0.0)
+            needed += _size_of_others(own)
+        if needed > most:
+            raise NoRoom(f"they would take {needed:,} bytes where analytics={most:,} is allowed")
+
     def _check_wanted(self) -> None:
         if self.stopped:
             raise StoreClosedError("this is no longer wanted")
@@ -165,6 +190,12 @@ def _alone(folder: Path) -> Iterator[bool]:
         yield lock.take()
     finally:
         lock.close()
+
+
+def _estimated(rows: int, like: list[Part]) -> int:
+    """How large a file will be, going by those that are there; 0 where there are none."""
+    known = sum(part.rows for part in like)
+    return rows * sum(part.bytes for part in like) // known if known else 0
 
 
 def _filled(connection: duckdb.DuckDBPyConnection, made: Path, scan: LogScan, absorbed: list[Path]) -> int:
@@ -209,14 +240,18 @@ def _clear(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _forget_stale(folder: Path) -> None:
-    """Remove what other definitions of the same relation left, when nobody has added to it for a day."""
+def _size_of_others(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.parent.glob(f"*/*{_SUFFIX}") if path.parent != folder)
+
+
+def _forget_stale(folder: Path, after_s: float) -> None:
+    """Remove what other definitions of the same relation left, when nobody has added to it for so long."""
     name = folder.name.rpartition("-")[0]
     for other in folder.parent.glob(f"{name}-*"):
         if other == folder or other.name.rpartition("-")[0] != name:
             continue
         with suppress(OSError):
-            if time.time() - other.stat().st_mtime < _STALE_S:
+            if time.time() - other.stat().st_mtime < after_s:
                 continue
             if all([_removed(other / manifest_name(number)) for number in manifests(other)]):
                 for path in other.iterdir():

@@ -24,7 +24,8 @@ DESCRIPTION = """\
 Show how much the store holds: events, streams, segments, bytes, the times of
 the first and last event and of the last flush, and the events of each name;
 how much of the log is hot (as it was written), compressed and archived; how
-many events were pruned and redacted, and how many subjects were forgotten.
+many events were pruned and redacted, how many subjects were forgotten, and the
+space that the files of SQL take besides.
 Nothing is read from an archive.
 
 In the lines of each form: segments, events, bytes as written, bytes here, and
@@ -69,6 +70,7 @@ class Info(msgspec.Struct, omit_defaults=True):
     forgotten: int = 0
     shares: Shares | None = None
     archive: str = ""
+    analytics_bytes: int = 0
 
 
 def add(commands: Commands) -> None:
@@ -115,6 +117,7 @@ def _look(store: Store, path: str) -> Info:
         forgotten=found.forgotten,
         shares=found.shares,
         archive=found.archive,
+        analytics_bytes=stats.analytics_bytes,
     )
 
 
@@ -139,7 +142,7 @@ def _show_lines(info: Info) -> None:
         print("name", printable(name), events, sep="\t")
     for form, share in _shares(info):
         print(form, *msgspec.structs.astuple(share), sep="\t")
-    for field in ("archive", "pruned", "pruned_bytes", "redacted", "forgotten"):
+    for field in ("archive", "pruned", "pruned_bytes", "redacted", "forgotten", "analytics_bytes"):
         if getattr(info, field):
             print(field, printable(getattr(info, field)), sep="\t")
     if info.replica is not None:
@@ -176,6 +179,8 @@ def _show_table(info: Info) -> None:
     if info.pruned or info.redacted:
         size = filesize.decimal(info.pruned_bytes)
         table.add_row("emptied", f"{info.pruned:,} pruned ({size} of data), {info.redacted:,} redacted")
+    if info.analytics_bytes:
+        table.add_row("for SQL", f"{filesize.decimal(info.analytics_bytes)} besides")
     if info.forgotten:
         table.add_row("forgotten", counted(info.forgotten, "subject"))
     if info.replica is not None:

@@ -62,6 +62,8 @@ class LogStore(LocalLog):
         keys_for: how long a key counts as used, at least a day; None: forever.
         archive: where the archived part of the log is, if it has been moved or needs credentials; see `archive`. None:
             where the store says.
+        analytics: at most so many bytes for the files that SQL keeps beside the log, to answer faster. 0: none are
+            made, and none are used. None: as many as it takes.
 
     Raises:
         StoreFormatError: there is something else at `path`, or a store of a newer format.
@@ -70,8 +72,9 @@ class LogStore(LocalLog):
         ValidationError: an option is not valid.
     """
 
-    __slots__ = ("_keeping", "_reactions")
+    __slots__ = ("_analytics", "_keeping", "_reactions")
 
+    _analytics: int | None
     _reactions: "weakref.WeakSet[LogReactions]"
 
     def __init__(
@@ -86,8 +89,10 @@ class LogStore(LocalLog):
         create: bool = True,
         keys_for: timedelta | None = None,
         archive: str | os.PathLike[str] | None = None,
+        analytics: int | None = None,
     ) -> None:
         keeping = Keeping(keys_for)
+        analytics = arguments.optional_count("analytics", analytics)
         log = Log.open(
             arguments.directory(path),
             None if durability is None else arguments.one_of("durability", durability, ("fsync", "interval", "os")),
@@ -99,7 +104,7 @@ class LogStore(LocalLog):
             _address(archive),
         )
         self._begin(log)
-        self._keeping = keeping
+        self._keeping, self._analytics = keeping, analytics
         if not read_only:
             self._refuse_moved()
         if not read_only and (system := self._log.copies_on_write) is not None:
@@ -398,7 +403,7 @@ class LogStore(LocalLog):
             return None  # what it has overridden would be lost
         found = LogStore.__new__(LogStore)
         found._log, found._news, found._reactions = self._log.pin(), self._news, self._reactions
-        found._keeping, found._guests = self._keeping, self._guests
+        found._keeping, found._guests, found._analytics = self._keeping, self._guests, self._analytics
         return found
 
     def rows(self) -> Rows | None:
@@ -412,6 +417,10 @@ class LogStore(LocalLog):
     def replay_groups(self) -> ReplayGroups | None:
         """The core's own replay, for the framework. None in a subclass, as `rows`."""
         return self._log if type(self) is LogStore else None
+
+    def analytics_max(self) -> int | None:
+        """At most so many bytes for the files of SQL, for the framework; None: as many as it takes."""
+        return self._analytics
 
     def transfer(self) -> Transfer:
         """All that the store holds, out and in as it stands, for the framework."""
@@ -448,7 +457,7 @@ class LogStore(LocalLog):
 
     def _begin(self, log: Log) -> None:
         super()._begin(log)
-        self._keeping = Keeping(None)
+        self._keeping, self._analytics = Keeping(None), None
         self._reactions = weakref.WeakSet()
 
     def _refuse_moved(self) -> None:
