@@ -115,7 +115,7 @@ def test_a_redaction_waits_for_what_is_being_written_and_takes_it_away(app: Act,
     assert gate.reached.wait(60)
     redacting = threading.Thread(target=lambda: app.redact([STEP + 1], drop=True, reason="r"))
     redacting.start()
-    redacting.join(0.2)
+    redacting.join(2)
     assert redacting.is_alive()
     gate.opened.set()
     redacting.join(60)
