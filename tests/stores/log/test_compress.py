@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from act_fast import (
     Act,
+    Append,
     Committed,
+    Durability,
     Event,
     LogStore,
     State,
@@ -271,3 +273,35 @@ def test_a_worker_lets_go_of_files_that_were_replaced_and_reads_those_in_their_p
             until(lambda: [target.lag for target in app.targets("sums")] == [0])
             assert app.reset("sums") == 1
             assert [worker.next_line() for _ in range(events)] == [f"{number} 0 True" for number in range(events)]
+
+
+@pytest.mark.parametrize("durability", ["os", "interval", "fsync"])
+def test_a_log_without_room_behind_its_end_is_sealed(tmp_path: Path, durability: Durability) -> None:
+    for events in (1, 5, 40, 50, 60):
+        path = tmp_path / str(events)
+        with LogStore(path, durability=durability, segment_bytes=SEGMENT_BYTES) as store:
+            streams: dict[str, list[bytes]] = {}
+            for number in range(events):
+                append(store, streams, 0, number)
+            store.redact([1], drop=True, reason="r")  # writes the log once more, and no byte more than it holds
+            assert store.compress(seal=True).segments
+            append(store, streams, 0, events)
+            assert store.head == events + 2
+            assert store.verify().healthy
+        with LogStore(path, durability=durability) as store:
+            assert len(list(store.query())) == events + 2
+
+
+@pytest.mark.parametrize("durability", ["os", "fsync"])
+def test_a_log_without_room_behind_its_end_goes_on_in_the_next_file(tmp_path: Path, durability: Durability) -> None:
+    for events in range(44, 60):
+        path = tmp_path / str(events)
+        with LogStore(path, durability=durability, segment_bytes=SEGMENT_BYTES) as store:
+            store.append_many([Append("s-0", [("Happened", b'"%s"' % (b"x" * 250))])] * 2)
+            for _ in range(events):
+                store.append("s-0", [("Happened", b'"%s"' % (b"x" * 250))])
+            store.redact([1], drop=True, reason="r")
+            store.append("s-0", [("Happened", b'"%s"' % (b"x" * 8000))])
+            assert store.verify().healthy
+        with LogStore(path, durability=durability) as store:
+            assert len(list(store.query())) == events + 4

@@ -69,6 +69,8 @@ impl Log {
         let len = self.make_segment(number)?;
         // Whoever made it may have died before its name was safe.
         self.disk.sync_folder(segments::FOLDER).doing(|| "syncing the log's folder".to_owned())?;
+        // A log that was written in one go has no blocks beyond its tail, and a mapping takes nothing beyond its file.
+        self.have(state.tail + HEAD_BYTES as u64)?;
         builder.end(state);
         let (record, crc) = builder.finish(self.seed);
         self.write_record(state.tail, record)?;
@@ -104,6 +106,11 @@ impl Log {
     /// Whether new blocks are written with zeros, so that flushing what is written into them later is cheap.
     fn zeroes(&self) -> bool {
         self.options.durability == Durability::Fsync
+    }
+
+    /// Give the newest segment blocks up to `wanted`, unless it has them.
+    fn have(&self, wanted: u64) -> Result<()> {
+        if self.control.allocated()? < wanted { self.grow(wanted) } else { Ok(()) }
     }
 
     /// Give the newest segment blocks up to `wanted`, and some more.
