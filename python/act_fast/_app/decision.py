@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Generic, ParamSpec, T
 
 import msgspec
 
-from act_fast._app.done import Done
 from act_fast._app.once import Once, append_all
 from act_fast._checks import arguments
 from act_fast._core import Appended
@@ -21,6 +20,7 @@ from act_fast._events.tags import tags_of
 from act_fast._loading.by_tag import view_now
 from act_fast._loading.loader import Loader
 from act_fast._runtime.backoff import Backoff
+from act_fast._runtime.observers import Done
 from act_fast._states.state import State
 from act_fast._states.view import Seen
 from act_fast.errors import ConflictError, DefinitionError, StoreClosedError, StreamClosedError

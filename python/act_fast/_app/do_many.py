@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from act_fast._app.done import Done
 from act_fast._app.once import Once, append_all
 from act_fast._checks import arguments
 from act_fast._events.committed import Committed
@@ -17,6 +16,7 @@ from act_fast._loading.cache import Entry
 from act_fast._loading.loader import Loaded, Loader
 from act_fast._model.model import Model
 from act_fast._rows import EventPair
+from act_fast._runtime.observers import Done
 from act_fast._states.action import Call
 from act_fast._states.snapshot import Snapshot
 from act_fast.errors import ConcurrencyError, DefinitionError, StoreClosedError, StreamClosedError, ValidationError

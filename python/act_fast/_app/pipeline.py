@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from act_fast._app.done import Done
 from act_fast._app.once import Once
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
@@ -33,7 +32,7 @@ from act_fast._rows import Progress
 from act_fast._runtime.backoff import Backoff
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log
-from act_fast._runtime.observers import Observers
+from act_fast._runtime.observers import Done, Observers
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State

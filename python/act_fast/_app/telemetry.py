@@ -8,9 +8,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final, TypeVar
 
-from act_fast._app.done import Done
 from act_fast._app.pipeline import Engine
 from act_fast._events.meta import Actor
+from act_fast._runtime.observers import Done
 from act_fast._states.action import Action
 from act_fast._states.snapshot import Snapshot
 from act_fast._states.state import State

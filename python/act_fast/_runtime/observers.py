@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -13,11 +13,20 @@ from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log
 from act_fast.errors import DefinitionError, ValidationError
 
-__all__ = ["Failure", "Observed", "Observers"]
+__all__ = ["Done", "Failure", "Observed", "Observers"]
 
 Observed: TypeAlias = Literal["committed", "claimed", "acked", "blocked", "settled", "error"]
 
 _KINDS: Final = ("committed", "claimed", "acked", "blocked", "settled", "error")
+
+
+class Done(NamedTuple):
+    """What is told of work that is done: where its last event is, and how many were folded and appended."""
+
+    position: int
+    replayed: int
+    appended: int
+    repeated: bool
 
 
 class Failure(msgspec.Struct, frozen=True):

@@ -18,7 +18,6 @@ from act_fast._rows import Progress, Row
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import Clock, ColumnReader, Guest, LogMark, cut
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
-from act_fast.stores.log.analytics import analytics_bytes
 from act_fast.stores.log.from_core import store_stats, verify_report
 from act_fast.stores.log.notifications import News
 from act_fast.stores.pages import page_size, pages, pages_found
@@ -360,6 +359,8 @@ class LocalLog:
     def stats(self) -> StoreStats:
         """How much the store holds."""
         found = store_stats(self._log.stats(), self._log.rewritings())
+        from act_fast.stores.log.analytics import analytics_bytes
+
         return msgspec.structs.replace(found, analytics_bytes=analytics_bytes(self.path))
 
     def log_mark(self) -> LogMark:
