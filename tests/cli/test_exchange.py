@@ -83,6 +83,9 @@ def test_a_log_is_archived_and_brought_back(run, bank: Path, tmp_path: Path) -> 
     ran = run("verify", bank)
     assert ran.code != 0
     assert "log/00000000.seg is archived at" in ran.err
+    ran = run("sql", bank, "select data from events")
+    assert ran.code != 0
+    assert ran.err.startswith("act-fast: log/00000000.seg is archived at")
     (tmp_path / "away").rename(tmp_path / "cold")
     ran = run("unarchive", bank, "--remove", "--json")
     assert ran.out.startswith('{"to":"')

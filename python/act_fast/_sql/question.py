@@ -10,6 +10,7 @@ import msgspec
 from act_fast._checks import arguments
 from act_fast._runtime.interruptible import interruptible
 from act_fast.errors import ValidationError
+from act_fast.stores.archive_away import archive_away
 
 __all__ = ["ask", "check_question", "words_of"]
 
@@ -192,6 +193,7 @@ def ask(
 
     Raises:
         ValidationError: DuckDB cannot understand it.
+        ArchiveUnavailableError: what it takes to understand it is archived, and cannot be read there.
     """
     try:
         with interruptible():
@@ -206,7 +208,7 @@ def ask(
             " connect(..., files=True)"
         ) from None
     except duckdb.Error as error:
-        raise ValidationError(f"the query cannot be answered: {_said(error)}") from None
+        raise archive_away(error) or ValidationError(f"the query cannot be answered: {_said(error)}") from None
 
 
 def _said(error: duckdb.Error) -> str:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -33,6 +34,7 @@ from act_fast import (
     ValidationError,
     reducer,
 )
+from act_fast.stores.archive_away import archive_away
 from act_fast.stores.values import Archived
 from tests.support.moto import MotoServer, moto_server
 from tests.support.servers import Unavailable, unavailable
@@ -339,6 +341,28 @@ def test_apps_fold_replay_ask_and_react_over_archived_files(tmp_path: Path) -> N
     with LogStore(tmp_path / "copy.act", durability="os") as copy:
         assert copy.stats().archived > 1
         assert len(list(copy.query())) == 600
+
+
+def test_sql_names_the_archive_that_is_away(tmp_path: Path) -> None:
+    with LogStore(tmp_path / "s.act", durability="os", segment_bytes=SEGMENT_BYTES) as store:
+        for number in range(600):
+            store.append(f"sum-{number % 7}", [Added(number)])
+        store.archive(tmp_path / "cold")
+    (tmp_path / "cold").rename(tmp_path / "away")
+    with Act(tmp_path / "s.act", Sum) as app:
+        with pytest.raises(ArchiveUnavailableError, match="archive the store to its new address") as raised:
+            app.export(tmp_path / "sums.csv", query="select stream, sum(amount) from added group by stream")
+        assert (raised.value.file, raised.value.address) == ("log/00000000.seg", str(tmp_path / "cold"))
+        with pytest.raises(ArchiveUnavailableError):
+            app.export(tmp_path / "all.parquet")
+        with pytest.raises(ArchiveUnavailableError):
+            app.sql("pivot added on stream using sum(amount)")
+        with pytest.raises(duckdb.Error) as told:
+            app.sql("select sum(amount) from added").fetchall()
+        away = archive_away(told.value)
+        assert away is not None
+        assert str(away) == str(raised.value)
+        assert not (tmp_path / "sums.csv").exists()
 
 
 async def test_async_apps_archive_as_well(tmp_path: Path) -> None:

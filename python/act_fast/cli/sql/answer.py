@@ -12,6 +12,7 @@ import msgspec
 from act_fast.cli.output.form import rows_to_stdout
 from act_fast.cli.output.rows import PAGE_ROWS, Column, Value, printable, write_all
 from act_fast.errors import ValidationError
+from act_fast.stores.archive_away import archive_away
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
@@ -27,6 +28,7 @@ def show(answer: "DuckDBPyRelation", form: Form) -> int:
 
     Raises:
         ValidationError: DuckDB could not go on.
+        ArchiveUnavailableError: some of it is archived, and cannot be read there.
     """
     kinds = [str(kind) for kind in answer.types]
     columns = [Column(name, stretches=_is_wide(kind)) for name, kind in zip(answer.columns, kinds, strict=True)]
@@ -49,7 +51,7 @@ def _pages(answer: "DuckDBPyRelation") -> Iterator[list[tuple[Any, ...]]]:
             while page := list(islice(rows, PAGE_ROWS)):
                 yield page
     except duckdb.Error as error:
-        raise ValidationError(f"the query cannot be answered: {error}") from None
+        raise archive_away(error) or ValidationError(f"the query cannot be answered: {error}") from None
 
 
 def _show_csv(columns: Sequence[Column], pages: Iterator[list[tuple[Any, ...]]]) -> int:

@@ -16,6 +16,7 @@ from act_fast._rows import Filter, Progress
 from act_fast._runtime.file_lock import FileLock
 from act_fast._runtime.interruptible import interruptible
 from act_fast.errors import OutcomeUnknownError, StoreError, StoreFullError, StoreLockedError, ValidationError
+from act_fast.stores.archive_away import naming_archives
 from act_fast.stores.capabilities import cut
 from act_fast.stores.values import Compression, Exported
 
@@ -152,7 +153,7 @@ def export_events(log: Log, destination: Destination, filter: Filter, progress: 
     import duckdb
 
     columns = log.columns([(name, name) for name in COLUMNS], filter=cut(log, filter))
-    with interruptible(), duckdb.connect() as connection:
+    with naming_archives(), interruptible(), duckdb.connect() as connection:
         connection.register(_ROWS, columns)
         made = _export_rows(connection, destination)
     if progress is not None:
@@ -164,7 +165,7 @@ def export_answer(answer: "duckdb.DuckDBPyRelation", destination: Destination) -
     """Export what a query answers. It is read from a database that cannot write, and written by another one."""
     import duckdb
 
-    with interruptible(), duckdb.connect() as connection:
+    with naming_archives(), interruptible(), duckdb.connect() as connection:
         connection.register(_ROWS, _Stream(answer))
         return _export_rows(connection, destination)
 
