@@ -32,8 +32,8 @@ ARROW = Row(
     (Budget(floor=15_000_000.0),),
     note="All nine columns, payloads and what commits carry among them, read to the end by pyarrow; the five columns"
     " that need no JSON stand beside them.",
-    why_lost="Texts and payloads are copied into columns event by event, and the checksum of each record is looked at"
-    " on the way: a reader is never given what was not written.",
+    why_lost="Texts and payloads are copied into columns, and the checksum of each record is looked at on the way: a"
+    " reader is never given what was not written.",
 )
 EXCHANGE_MEMORY = Row(
     "exchange-memory",

@@ -20,7 +20,8 @@ use crate::{Error, broken};
 /// A batch ends with the page that brings it to so many rows, or so many bytes of payload.
 pub(crate) const BATCH_ROWS: usize = 1 << 15;
 const BATCH_BYTES: usize = 4 << 20;
-const PAGE_ROWS: usize = 1 << 14;
+/// So few that what is known of them stays near the processor while they go into one column after another.
+const PAGE_ROWS: usize = 1 << 10;
 
 /// A batch, and what of it did not fit the shape: nulls in the batch.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub(crate) struct Chunk<'a> {
     open: &'a OpenLog,
     query: Option<Query>,
     filter: Filter,
-    head: Head,
+    head: &'a mut Head,
     decoder: Option<Decoder<'a>>,
     texts: &'a mut Texts,
     /// Whether the events of a name have the shape as they stand, by the name's key.
@@ -52,7 +53,7 @@ impl<'a> Chunk<'a> {
         ask: &'a Ask,
         schema: &'a SchemaRef,
         open: &'a OpenLog,
-        texts: &'a mut Texts,
+        (head, texts): (&'a mut Head, &'a mut Texts),
         low: u64,
         high: u64,
     ) -> Self {
@@ -61,17 +62,7 @@ impl<'a> Chunk<'a> {
             Some(shape) if ask.decodes() => Some(Decoder::new(shape, &ask.wanted())),
             _ => None,
         };
-        Self {
-            ask,
-            schema,
-            open,
-            query: None,
-            filter,
-            head: Head::new(ask),
-            decoder,
-            texts,
-            direct: HashMap::default(),
-        }
+        Self { ask, schema, open, query: None, filter, head, decoder, texts, direct: HashMap::default() }
     }
 
     /// The next batch; None at the end.
@@ -85,8 +76,9 @@ impl<'a> Chunk<'a> {
             }
             let Some(query) = &mut self.query else { break };
             let Some(page) = query.next_page(&log, PAGE_ROWS).map_err(broken)? else { break };
+            self.head.push(&log, self.texts, &page)?;
             for event in &page {
-                self.push(&log, event, rows, &mut unfitting)?;
+                self.decode(&log, event, rows, &mut unfitting)?;
                 rows += 1;
                 bytes += event.data.len();
             }
@@ -98,14 +90,13 @@ impl<'a> Chunk<'a> {
     }
 
     #[inline]
-    fn push(
+    fn decode(
         &mut self,
         log: &Log,
         event: &EventView<'_>,
         row: usize,
         unfitting: &mut Vec<Unfitting>,
     ) -> Result<(), Error> {
-        self.head.push(log, self.texts, event)?;
         let Some(decoder) = &mut self.decoder else { return Ok(()) };
         let direct = match self.direct.get(&event.name) {
             Some(direct) => *direct,

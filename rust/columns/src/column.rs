@@ -34,6 +34,14 @@ impl Valid {
         self.len += 1;
     }
 
+    /// So many that are there.
+    fn push_many(&mut self, count: usize) {
+        self.len += count;
+        if let Some(seen) = &mut self.seen {
+            seen.resize(self.len, true);
+        }
+    }
+
     fn truncate(&mut self, len: usize) {
         self.len = len;
         if let Some(seen) = &mut self.seen {
@@ -45,6 +53,12 @@ impl Valid {
         self.len = 0;
         self.seen.take().map(|seen| NullBuffer::new(BooleanBuffer::from(seen)))
     }
+}
+
+/// What has grown, and as much room for what comes next, which is mostly as large.
+fn taken<T>(values: &mut Vec<T>) -> Vec<T> {
+    let room = Vec::with_capacity(values.len());
+    std::mem::replace(values, room)
 }
 
 /// Bytes back to back, and where each value ends.
@@ -74,7 +88,9 @@ impl<T> Spans<T> {
     }
 
     fn offsets(&mut self) -> OffsetBuffer<i32> {
-        OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.ends, vec![0])))
+        let mut ends = Vec::with_capacity(self.ends.len());
+        ends.push(0);
+        OffsetBuffer::new(ScalarBuffer::from(std::mem::replace(&mut self.ends, ends)))
     }
 }
 
@@ -131,6 +147,14 @@ impl Column {
         if let Values::Long(values) = &mut self.values {
             values.push(value);
             self.valid.push(true);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push_longs(&mut self, all: impl ExactSizeIterator<Item = i64>) {
+        if let Values::Long(values) = &mut self.values {
+            self.valid.push_many(all.len());
+            values.extend(all);
         }
     }
 
@@ -268,7 +292,7 @@ impl Column {
         let data_type = self.field.data_type();
         Ok(match &mut self.values {
             Values::Long(values) => {
-                let values = ScalarBuffer::from(std::mem::take(values));
+                let values = ScalarBuffer::from(taken(values));
                 match data_type {
                     DataType::Timestamp(_, zone) => {
                         Arc::new(TimestampMicrosecondArray::try_new(values, nulls)?.with_timezone_opt(zone.clone()))
@@ -277,24 +301,20 @@ impl Column {
                     _ => Arc::new(Int64Array::try_new(values, nulls)?),
                 }
             }
-            Values::Double(values) => {
-                Arc::new(Float64Array::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?)
-            }
-            Values::Bool(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(std::mem::take(values)), nulls)),
-            Values::Days(values) => Arc::new(Date32Array::try_new(ScalarBuffer::from(std::mem::take(values)), nulls)?),
+            Values::Double(values) => Arc::new(Float64Array::try_new(ScalarBuffer::from(taken(values)), nulls)?),
+            Values::Bool(values) => Arc::new(BooleanArray::new(BooleanBuffer::from(taken(values)), nulls)),
+            Values::Days(values) => Arc::new(Date32Array::try_new(ScalarBuffer::from(taken(values)), nulls)?),
             Values::Decimal(values) => {
-                let values = ScalarBuffer::from(std::mem::take(values));
+                let values = ScalarBuffer::from(taken(values));
                 Arc::new(Decimal128Array::try_new(values, nulls)?.with_data_type(data_type.clone()))
             }
-            Values::Sixteen(values) => {
-                Arc::new(FixedSizeBinaryArray::try_new(16, Buffer::from(std::mem::take(values)), nulls)?)
-            }
+            Values::Sixteen(values) => Arc::new(FixedSizeBinaryArray::try_new(16, Buffer::from(taken(values)), nulls)?),
             Values::Bytes(spans) => {
-                let bytes = Buffer::from(std::mem::take(&mut spans.of));
+                let bytes = Buffer::from(taken(&mut spans.of));
                 if *data_type == DataType::Binary {
                     Arc::new(BinaryArray::try_new(spans.offsets(), bytes, nulls)?)
                 } else {
-                    Arc::new(StringArray::try_new(spans.offsets(), bytes, nulls)?)
+                    Arc::new(texts(spans.offsets(), bytes, nulls)?)
                 }
             }
             Values::List(spans) => {
@@ -316,6 +336,15 @@ impl Column {
             }
         })
     }
+}
+
+/// Texts, all looked at together. What is not UTF-8 is no JSON either, but somebody wrote it.
+fn texts(ends: OffsetBuffer<i32>, bytes: Buffer, nulls: Option<NullBuffer>) -> Result<StringArray, Error> {
+    StringArray::try_new(ends.clone(), bytes.clone(), nulls.clone()).or_else(|_| {
+        let each = ends.windows(2).map(|ends| String::from_utf8_lossy(&bytes[ends[0] as usize..ends[1] as usize]));
+        let mended = StringArray::from_iter_values(each);
+        StringArray::try_new(mended.offsets().clone(), mended.values().clone(), nulls)
+    })
 }
 
 /// A column of nothing but nulls.

@@ -6,19 +6,21 @@ use arrow_array::ArrayRef;
 use crate::ask::{Ask, What};
 use crate::column::Column;
 use crate::texts::Texts;
+use crate::unfit::Unfit;
 use crate::{Error, broken, why};
 
-/// Some of a record's own columns, growing row by row.
+/// Some of a record's own columns, growing page by page.
 #[derive(Debug)]
 pub(crate) struct Head {
     columns: Vec<(What, Column)>,
-    meta: LastMeta,
+    /// Whether any of them is a part of the meta.
+    explains: bool,
 }
 
-/// What the last meta said: events of one commit share it.
+/// What the meta of some events, one after another, says.
 #[derive(Debug, Default)]
-struct LastMeta {
-    at: usize,
+struct Why {
+    events: usize,
     correlation: Option<String>,
     causation: Option<String>,
     actor: Option<String>,
@@ -27,42 +29,39 @@ struct LastMeta {
 impl Head {
     pub(crate) fn new(ask: &Ask) -> Self {
         let own = ask.outputs.iter().filter(|output| !matches!(output.what, What::Field(_) | What::Error));
-        let columns = own.map(|output| (output.what.clone(), Column::new(&ask.field(output)))).collect();
-        Self { columns, meta: LastMeta::default() }
+        let columns: Vec<_> = own.map(|output| (output.what.clone(), Column::new(&ask.field(output)))).collect();
+        let explains =
+            columns.iter().any(|(what, _)| matches!(what, What::Correlation | What::Causation | What::Actor));
+        Self { columns, explains }
     }
 
-    /// Add an event to every column.
-    #[inline]
-    pub(crate) fn push(&mut self, log: &Log, texts: &mut Texts, event: &EventView<'_>) -> Result<(), Error> {
-        let too_large = |_| Error::ComputeError("a payload is too large for a column".to_owned());
+    /// Add some events to every column.
+    pub(crate) fn push(&mut self, log: &Log, texts: &mut Texts, events: &[EventView<'_>]) -> Result<(), Error> {
+        let whys = if self.explains { whys(events) } else { Vec::new() };
         for (what, column) in &mut self.columns {
             match what {
-                What::Position => column.push_long(event.position.cast_signed()),
-                What::Commit => column.push_long(event.commit.cast_signed()),
-                What::Version => column.push_long(event.version.cast_signed()),
-                What::Created => column.push_long(event.created),
-                What::Stream => {
-                    let text = texts.get(log, event.stream).map_err(broken)?;
-                    column.push_bytes(text.as_bytes()).map_err(too_large)?;
-                }
-                What::Name => {
-                    let text = texts.get(log, event.name).map_err(broken)?;
-                    column.push_bytes(text.as_bytes()).map_err(too_large)?;
-                }
-                What::Data => push_json(column, event.data)?,
-                What::Meta if event.meta.is_empty() => column.push_null(),
-                What::Meta => push_json(column, event.meta)?,
-                What::Correlation => push_text(column, self.meta.of(event.meta).correlation.as_deref())?,
-                What::Causation => push_text(column, self.meta.of(event.meta).causation.as_deref())?,
-                What::Actor => push_text(column, self.meta.of(event.meta).actor.as_deref())?,
-                What::Tags => {
-                    if let Some(elements) = column.elements() {
-                        for tag in event.tags.keys() {
-                            let text = texts.get(log, tag).map_err(broken)?;
-                            elements.push_bytes(text.as_bytes()).map_err(too_large)?;
-                        }
+                What::Position => column.push_longs(events.iter().map(|event| event.position.cast_signed())),
+                What::Commit => column.push_longs(events.iter().map(|event| event.commit.cast_signed())),
+                What::Version => column.push_longs(events.iter().map(|event| event.version.cast_signed())),
+                What::Created => column.push_longs(events.iter().map(|event| event.created)),
+                What::Stream => push_texts(column, log, texts, events.iter().map(|event| event.stream))?,
+                What::Name => push_texts(column, log, texts, events.iter().map(|event| event.name))?,
+                What::Data => events.iter().try_for_each(|event| column.push_bytes(event.data)).map_err(too_large)?,
+                What::Meta => {
+                    for event in events {
+                        push_there(column, (!event.meta.is_empty()).then_some(event.meta), 1)?;
                     }
-                    column.close().map_err(too_large)?;
+                }
+                What::Correlation => push_whys(column, &whys, |why| why.correlation.as_deref())?,
+                What::Causation => push_whys(column, &whys, |why| why.causation.as_deref())?,
+                What::Actor => push_whys(column, &whys, |why| why.actor.as_deref())?,
+                What::Tags => {
+                    for event in events {
+                        if let Some(elements) = column.elements().filter(|_| !event.tags.is_empty()) {
+                            push_texts(elements, log, texts, event.tags.keys())?;
+                        }
+                        column.close().map_err(too_large)?;
+                    }
                 }
                 What::Field(_) | What::Error => {}
             }
@@ -72,43 +71,54 @@ impl Head {
 
     /// The columns in their order, and none of their rows to go on with.
     pub(crate) fn finish(&mut self) -> Result<Vec<ArrayRef>, Error> {
-        // The next batch may come from a page whose memory lies where this one's did.
-        self.meta = LastMeta::default();
         self.columns.iter_mut().map(|(_, column)| column.finish()).collect()
     }
 }
 
-fn push_text(column: &mut Column, text: Option<&str>) -> Result<(), Error> {
-    match text {
-        Some(text) => column
-            .push_bytes(text.as_bytes())
-            .map_err(|_| Error::ComputeError("a commit's meta is too large for a column".to_owned())),
+fn too_large(_: Unfit) -> Error {
+    Error::ComputeError("a payload, or the meta of a commit, is too large for a column".to_owned())
+}
+
+#[inline]
+fn push_texts(
+    column: &mut Column,
+    log: &Log,
+    texts: &mut Texts,
+    mut keys: impl Iterator<Item = u32>,
+) -> Result<(), Error> {
+    keys.try_for_each(|key| {
+        let text = texts.get(log, key).map_err(broken)?;
+        column.push_bytes(text.as_bytes()).map_err(too_large)
+    })
+}
+
+fn push_there(column: &mut Column, value: Option<&[u8]>, times: usize) -> Result<(), Error> {
+    (0..times).try_for_each(|_| match value {
+        Some(value) => column.push_bytes(value).map_err(too_large),
         None => {
             column.push_null();
             Ok(())
         }
-    }
+    })
 }
 
-/// JSON as it stands. What is not UTF-8 is no JSON either, but somebody wrote it.
-#[inline]
-fn push_json(column: &mut Column, json: &[u8]) -> Result<(), Error> {
-    let fit = match std::str::from_utf8(json) {
-        Ok(text) => column.push_bytes(text.as_bytes()),
-        Err(_) => column.push_bytes(String::from_utf8_lossy(json).as_bytes()),
-    };
-    fit.map_err(|_| Error::ComputeError("a payload is too large for a column".to_owned()))
+fn push_whys(column: &mut Column, whys: &[Why], of: impl Fn(&Why) -> Option<&str>) -> Result<(), Error> {
+    whys.iter().try_for_each(|why| push_there(column, of(why).map(str::as_bytes), why.events))
 }
 
-impl LastMeta {
-    fn of(&mut self, meta: &[u8]) -> &Self {
-        let at = meta.as_ptr() as usize;
-        if self.at != at {
-            let causation = why::value_at(meta, &["causation"]);
-            let actor = causation.and_then(|found| why::text_at(found.as_bytes(), &["action", "actor", "id"]));
-            let correlation = why::text_at(meta, &["correlation"]);
-            *self = Self { at, correlation, causation: causation.map(str::to_owned), actor };
+/// What the metas of a page's events say: those of one commit share it, and so do all that have none.
+fn whys(events: &[EventView<'_>]) -> Vec<Why> {
+    let alike = events
+        .chunk_by(|one, other| std::ptr::eq(one.meta, other.meta) || (one.meta.is_empty() && other.meta.is_empty()));
+    let said = alike.map(|events| {
+        let meta = events[0].meta;
+        if meta.is_empty() {
+            return Why { events: events.len(), ..Why::default() };
         }
-        self
-    }
+        let causation = why::value_at(meta, &["causation"]);
+        let actor = causation.and_then(|found| why::text_at(found.as_bytes(), &["action", "actor", "id"]));
+        let correlation = why::text_at(meta, &["correlation"]);
+        Why { events: events.len(), correlation, causation: causation.map(str::to_owned), actor }
+    });
+    said.collect()
 }

@@ -15,6 +15,7 @@ use crate::ask::{Ask, What};
 use crate::chunk::{BATCH_ROWS, Chunk, OpenLog, Piece};
 use crate::class_decoder::{ClassDecoder, Unfitting};
 use crate::decode::Decoder;
+use crate::head::Head;
 use crate::texts::Texts;
 use crate::{Error, broken};
 
@@ -161,11 +162,11 @@ impl Stream {
             let (waiting, ask, schema) = (Arc::clone(&waiting), Arc::clone(&self.ask), self.schema());
             let open = Arc::clone(&self.open);
             let work = move || {
-                let mut texts = Texts::default();
+                let (mut head, mut texts) = (Head::new(&ask), Texts::default());
                 loop {
                     let job = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
                     let Ok(job) = job else { return };
-                    read_stretch(&ask, &schema, &*open, &mut texts, &job);
+                    read_stretch(&ask, &schema, &*open, &mut head, &mut texts, &job);
                 }
             };
             thread::Builder::new().name("act-fast-columns".to_owned()).spawn(work).map_err(broken)?;
@@ -220,8 +221,8 @@ fn patched(
 }
 
 /// Read a stretch, for as long as somebody takes what comes of it.
-fn read_stretch(ask: &Ask, schema: &SchemaRef, open: &OpenLog, texts: &mut Texts, job: &Job) {
-    let mut chunk = Chunk::new(ask, schema, open, texts, job.low, job.high);
+fn read_stretch(ask: &Ask, schema: &SchemaRef, open: &OpenLog, head: &mut Head, texts: &mut Texts, job: &Job) {
+    let mut chunk = Chunk::new(ask, schema, open, (&mut *head, texts), job.low, job.high);
     loop {
         let piece = match chunk.next() {
             Ok(None) => return,
@@ -230,6 +231,7 @@ fn read_stretch(ask: &Ask, schema: &SchemaRef, open: &OpenLog, texts: &mut Texts
         };
         let failed = piece.is_err();
         if job.out.send(piece).is_err() || failed {
+            *head = Head::new(ask);
             return;
         }
     }
