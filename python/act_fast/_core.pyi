@@ -455,8 +455,9 @@ class Log:
         """Return when everything appended so far would survive a power cut."""
 
     def verify(self, progress: Progress | None = None) -> dict[str, object]: ...
-    def backup(self, path: str, progress: Progress | None = None) -> tuple[int, int, int]:
-        """Copy the store, as it is now, to a path where nothing is yet: (position, streams, bytes)."""
+    def backup(self, path: str, whole: bool, progress: Progress | None = None) -> tuple[int, int, int]:
+        """Copy the store, as it is now, to a path where nothing is yet: (position, streams, bytes). `whole`: with what
+        is archived."""
 
     def export(
         self,
@@ -500,9 +501,18 @@ class Log:
     def decompress(self, dry_run: bool, progress: Progress | None = None) -> tuple[int, int, int]:
         """Have the compressed log files plain again: how many, and what they took before and take now."""
 
-    def archive(self, to: str, upto: int, dry_run: bool, progress: Progress | None = None) -> tuple[int, int, int]:
-        """Archive the log files whose events are all at or below a position, to an address: how many, and what they
-        took here before and take now."""
+    def archive(
+        self,
+        to: str,
+        upto: int,
+        parquet: Callable[[int, int], bytes] | None,
+        also_before: bool,
+        dry_run: bool,
+        progress: Progress | None = None,
+    ) -> tuple[int, int, int, int]:
+        """Archive the log files whose events are all at or below a position, to an address: how many, what they took
+        here before and take now, and how many Parquet files were written. `parquet`: makes one of the events between
+        two positions. `also_before`: also of the files that were archived without."""
 
     def unarchive(self, remove: bool, dry_run: bool, progress: Progress | None = None) -> tuple[int, int, int]:
         """Have the archived log files here again: how many, and what they took here before and take now. `remove`: also
@@ -514,6 +524,12 @@ class Log:
 
     def rewritings(self) -> list[tuple[str, bytes]]:
         """The events that tell what was redacted and pruned: (name, data). Nothing is fetched for it."""
+
+    def archived_parquet(self) -> list[str]:
+        """The Parquet files of the archive: their names."""
+
+    def archived_object(self, name: str) -> bytes:
+        """An object of the archive."""
 
     def rebuild_index(self) -> None: ...
     def stats(self) -> dict[str, object]: ...

@@ -70,6 +70,18 @@ def test_exports_backups_copies_and_parts_hold_nothing_in_clear(
     assert files_with(tmp_path, SECRETS) == []
 
 
+def test_an_archive_holds_ciphertext_which_other_programs_read_as_such(app: Act, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    app.compress(seal=True)
+    app.archive(tmp_path / "cold")
+    assert files_with(tmp_path, SECRETS) == []
+    read = duckdb.sql(f"select data from '{tmp_path}/cold/*/*.parquet' where name = 'Registered'").fetchall()
+    assert len(read) == 2
+    assert not any(secret in repr(read) for secret in SECRETS)
+    report = app.forget("u-1", reason="asked")
+    assert (report.plaintext, report.parts) == ((), 1)
+
+
 def test_a_search_finds_what_is_there(app: Act, tmp_path: Path) -> None:
     duckdb = pytest.importorskip("duckdb")
     (tmp_path / "mails").mkdir()
@@ -98,7 +110,9 @@ def test_a_search_looks_into_compressed_and_archived_log_files(app: Act, tmp_pat
     if elsewhere:
         app.archive(tmp_path / "cold")
     report = app.forget("u-1", reason="asked", also=[tmp_path / "backup.act"])
-    assert report.plaintext == (f"event {at}",)
+    beside = [f"{each.parent.name}/{each.name}" for each in (tmp_path / "cold").glob("*/*.parquet")]
+    assert report.plaintext == (*beside, f"event {at}")
+    assert report.parts == len(beside) == elsewhere
     assert not report.clean
     assert any("backup.act" in each and "is compressed" in each for each in report.unreachable)
     assert any("snapshots in compressed log files" in each for each in report.unreachable)

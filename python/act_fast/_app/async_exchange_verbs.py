@@ -26,9 +26,11 @@ class AsyncExchanges:
     _app: "Act"
     _long: "Threads"
 
-    async def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
+    async def backup(
+        self, path: str | os.PathLike[str], *, whole: bool = False, progress: Progress | None = None
+    ) -> Backup:
         """`Act.backup`, awaited. `progress` is called on another thread."""
-        return await self._long.run(self._app.backup, path, progress=progress)
+        return await self._long.run(self._app.backup, path, whole=whole, progress=progress)
 
     async def compress(
         self, *, seal: bool = False, dry_run: bool = False, progress: Progress | None = None
@@ -46,12 +48,19 @@ class AsyncExchanges:
         *,
         keep: int = 0,
         older_than: timedelta | None = None,
+        parquet: bool | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> Archived:
         """`Act.archive`, awaited. `progress` is called on another thread."""
         return await self._long.run(
-            self._app.archive, to, keep=keep, older_than=older_than, dry_run=dry_run, progress=progress
+            self._app.archive,
+            to,
+            keep=keep,
+            older_than=older_than,
+            parquet=parquet,
+            dry_run=dry_run,
+            progress=progress,
         )
 
     async def unarchive(

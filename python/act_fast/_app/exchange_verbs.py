@@ -38,7 +38,7 @@ class Exchanges:
         @property
         def _library(self) -> "Library": ...
 
-    def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
+    def backup(self, path: str | os.PathLike[str], *, whole: bool = False, progress: Progress | None = None) -> Backup:
         """Copy the store, as it is now, to a new directory, while everyone goes on using it.
 
         The copy holds every event and snapshot up to the position that was the last when it was made, and the progress
@@ -46,6 +46,7 @@ class Exchanges:
 
         Args:
             path: where nothing exists yet.
+            whole: also copy what is archived, so that the backup needs no archive.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Returns:
@@ -57,11 +58,12 @@ class Exchanges:
             StoreFullError: there is no room at `path`; nothing was kept of the copy.
             StoreLockedError: another backup to `path` is in progress.
             OutcomeUnknownError: the copy is there and complete, but may not survive a power cut.
+            ArchiveUnavailableError: `whole`, and the archive cannot be reached; nothing was kept of the copy.
         """
         store = self._engine.store
         if not isinstance(store, LocalLog):
             raise ValidationError(f"{type(store).__name__} is not a log on this machine; back it up with its own tools")
-        return store.backup(path, progress=progress)
+        return store.backup(path, whole=whole, progress=progress)
 
     def compress(self, *, seal: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Compressed:
         """Compress the older part of the log in place, while everyone goes on using it.
@@ -106,6 +108,7 @@ class Exchanges:
         *,
         keep: int = 0,
         older_than: timedelta | None = None,
+        parquet: bool | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> Archived:
@@ -117,12 +120,16 @@ class Exchanges:
         here. If the archive cannot be reached, reading what is there raises `ArchiveUnavailableError`; everything else
         goes on. If the work ends early, the next call does the rest. Earlier versions of act-fast refuse the store.
 
+        Other programs can read the archive: `manifest.json` lists its files, with their positions, sizes and digests.
+
         Args:
             to: a folder, or `s3://key:secret@bucket/prefix?endpoint=…&region=…`. Credentials are not kept: without a
                 key, those of the environment are used. A store has one archive; to move it, copy it, and archive to the
                 copy.
             keep: how many of the newest events stay here in any case.
             older_than: only files all of whose events are older than this.
+            parquet: whether to put the events there as Parquet as well, one file beside each object, so that any tool
+                can read them. True: also of what was archived without. None: if `act-fast[sql]` is installed.
             dry_run: only say what it would save.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
@@ -131,15 +138,17 @@ class Exchanges:
             StoreCorruptError: a file is damaged, or what was put there reads back differently; it was left as it is.
             StoreLockedError: another program is doing this.
             ValidationError: the store was opened for reading only, or is a replica, or its archive is elsewhere.
+            MissingExtraError: `parquet` is True, and `act-fast[sql]` is not installed.
         """
         log = self._own_log("archived")
-        return log.archive(to, keep=keep, older_than=older_than, dry_run=dry_run, progress=progress)
+        return log.archive(to, keep=keep, older_than=older_than, parquet=parquet, dry_run=dry_run, progress=progress)
 
     def unarchive(self, *, remove: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Archived:
         """Undo `archive`: every file of the log is here again, compressed.
 
         Args:
-            remove: also remove the objects. Backups of this store that were made meanwhile need them.
+            remove: also remove the objects, and the Parquet files. Backups of this store that were made meanwhile need
+                the objects.
             dry_run: only say what it would take.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 

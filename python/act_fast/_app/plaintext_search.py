@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, Final
 
 import msgspec
@@ -54,6 +55,7 @@ class Search:
         path = getattr(store, "path", None)
         if isinstance(path, str) and os.path.isdir(path):
             self._tree(Path(path))
+            self._archived(store)
             if self._compressed:
                 self._compressed.clear()
                 self._answered(store)
@@ -89,7 +91,7 @@ class Search:
             if size and self._needles and self._in_file(path):
                 self._note(str(path))
             elif self._texts and path.suffix in _TABLES:
-                self._tables(path)
+                self._tables(path, str(path))
             elif self._texts and _is_compressed(path):
                 self._compressed.append(path)
         except OSError as error:
@@ -99,18 +101,38 @@ class Search:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             return any(data.find(needle) >= 0 for needle in self._needles)
 
-    def _tables(self, path: Path) -> None:
+    def _archived(self, store: Store) -> None:
+        """The Parquet files of a store's archive. Its objects hold what the store answers."""
+        files = getattr(store, "archived_parquet", None)
+        if files is None:
+            return
+        try:
+            for name, data in files():
+                self.parts += 1
+                self.files += 1
+                self.bytes += len(data)
+                if self._in_bytes(data):
+                    self._note(name)
+                elif self._texts:
+                    with NamedTemporaryFile(suffix=".parquet") as file:
+                        file.write(data)
+                        file.flush()
+                        self._tables(Path(file.name), name)
+        except ArchiveUnavailableError as error:
+            self.unreachable.append(str(error))
+
+    def _tables(self, path: Path, name: str) -> None:
         """The values of a Parquet file or one of DuckDB's, which are compressed."""
         if not has("duckdb"):
-            self.unreachable.append(f"{path}, which is compressed: it takes act-fast[sql] to look into it")
+            self.unreachable.append(f"{name}, which is compressed: it takes act-fast[sql] to look into it")
             return
         duckdb: Any = import_module("duckdb")
         try:
             with duckdb.connect() as connection:
                 if any(map(self._in_rows, _asked(connection, path))):
-                    self._note(str(path))
+                    self._note(name)
         except duckdb.Error as error:
-            self.unreachable.append(f"{path}: {type(error).__name__}")
+            self.unreachable.append(f"{name}: {type(error).__name__}")
 
     def _in_rows(self, rows: Any) -> bool:
         while page := rows.fetchmany(10_000):

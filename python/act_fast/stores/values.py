@@ -217,12 +217,14 @@ class Archived(msgspec.Struct, frozen=True):
         segments: how many files of the log were changed.
         bytes_before: what they took here before.
         bytes_after: what they take here now.
+        parquet: how many Parquet files were written there.
     """
 
     to: str
     segments: int
     bytes_before: int
     bytes_after: int
+    parquet: int = 0
 
 
 class Backup(msgspec.Struct, frozen=True):

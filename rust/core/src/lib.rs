@@ -39,7 +39,7 @@ pub use read::query::{Filter, Query};
 pub use read::streams::{StreamInfo, StreamPage};
 pub use recovery::recover::Recovered;
 pub use recovery::verify::{Problem, Report, verify};
-pub use store::archive::ArchivedFile;
+pub use store::archive::{ArchivedFile, Readable};
 pub use store::compress::Kept;
 pub use store::log::{Handle, Log};
 pub use store::replica::Genesis;

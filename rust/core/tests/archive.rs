@@ -14,7 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_core::disk::{Disk, Folder, Shelf, Within, shelves};
-use act_fast_core::{Condition, Durability, Error, Guards, Item, Log, NewEvent, Once, Options, Part, Patience, verify};
+use act_fast_core::{
+    ArchivedFile, Condition, Durability, Error, Guards, Item, Kept, Log, NewEvent, Once, Options, Part, Patience,
+    Readable, verify,
+};
 use support::contents::{self, Contents};
 use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
 use support::rng::{self, Rng};
@@ -61,7 +64,22 @@ fn append(log: &Log, number: u64) {
 }
 
 fn archive(log: &Log) -> Result<u64, Error> {
-    log.archive(ADDRESS, u64::MAX, false, &mut |_, _| Ok(())).map(|kept| kept.segments)
+    archive_with(log, false).map(|kept| kept.segments)
+}
+
+fn archive_with(log: &Log, also_before: bool) -> Result<Kept, Error> {
+    let mut make = |file: &ArchivedFile| Ok(readable(file));
+    let readable = Readable { make: &mut make, also_before };
+    log.archive(ADDRESS, u64::MAX, Some(readable), false, &mut |_, _| Ok(()))
+}
+
+/// What other programs are to read of a log file.
+fn readable(file: &ArchivedFile) -> Vec<u8> {
+    format!("events {} to {}; ", file.first_position, file.last_position).repeat(20).into_bytes()
+}
+
+fn parquet(file: &ArchivedFile) -> String {
+    format!("archive/{}", file.object.replace(".seg", ".parquet"))
 }
 
 fn unarchive(log: &Log) -> Result<u64, Error> {
@@ -88,6 +106,9 @@ fn held(disk: &LyingDisk) -> Contents {
     reach(disk);
     let log = opened(disk);
     let found = contents::read(&log).expect("a readable store");
+    for file in log.archived().expect("files") {
+        assert_eq!(disk.bytes(&parquet(&file)), readable(&file));
+    }
     drop(log);
     let report = verify(&disk.shared(), &mut |_, _| Ok(())).expect("a report");
     assert_eq!(report.problems, Vec::new());
@@ -221,10 +242,10 @@ fn an_earlier_version_finds_a_format_that_it_refuses() {
 fn a_dry_run_says_what_would_be_and_changes_nothing() {
     let disk = store();
     let log = opened(&disk);
-    let foretold = log.archive(ADDRESS, u64::MAX, true, &mut |_, _| Ok(())).expect("figures");
+    let foretold = log.archive(ADDRESS, u64::MAX, None, true, &mut |_, _| Ok(())).expect("figures");
     assert!(disk.shared().list("archive").expect("a list").is_empty());
     assert_eq!((format_of(&disk, 0), log.archive_address().expect("none")), (1, None));
-    assert_eq!(log.archive(ADDRESS, u64::MAX, false, &mut |_, _| Ok(())).expect("room"), foretold);
+    assert_eq!(log.archive(ADDRESS, u64::MAX, None, false, &mut |_, _| Ok(())).expect("room"), foretold);
     let foretold = log.unarchive(false, true, &mut |_, _| Ok(())).expect("figures");
     assert_eq!(format_of(&disk, 0), 4);
     assert_eq!(log.unarchive(false, false, &mut |_, _| Ok(())).expect("room"), foretold);
@@ -245,12 +266,12 @@ fn files_stay_that_hold_an_event_above_the_position_and_all_behind_them() {
     let last = files[1].last_position;
     for (upto, expected) in [(last - 1, 1), (last, 2), (last + 1, 2)] {
         unarchive(&log.current()).expect("room");
-        let kept = log.current().archive(ADDRESS, upto, false, &mut |_, _| Ok(())).expect("room");
+        let kept = log.current().archive(ADDRESS, upto, None, false, &mut |_, _| Ok(())).expect("room");
         assert_eq!(kept.segments, expected, "up to {upto}");
     }
     // The same of plain files.
     let disk = store();
-    let kept = opened(&disk).archive(ADDRESS, last - 1, false, &mut |_, _| Ok(())).expect("room");
+    let kept = opened(&disk).archive(ADDRESS, last - 1, None, false, &mut |_, _| Ok(())).expect("room");
     assert_eq!(kept.segments, 1);
 }
 
@@ -262,12 +283,33 @@ fn a_backup_has_the_stubs_and_refers_to_the_same_archive() {
     archive(&log).expect("room");
     let to = LyingDisk::new();
     leave();
-    log.current().backup(&to.shared(), "copy", &mut |_, _| Ok(())).expect("a backup, for which nothing is fetched");
+    log.current()
+        .backup(&to.shared(), "copy", false, &mut |_, _| Ok(()))
+        .expect("a backup, for which nothing is fetched");
     reach(&disk);
     let copy: Arc<dyn Disk> = Arc::new(Within::new(&to.shared(), "copy"));
     assert_eq!(to.bytes("copy/log/00000000.seg"), disk.bytes("log/00000000.seg"));
     let opened = Log::open(copy, options(Durability::Fsync)).expect("a store");
     assert_eq!(contents::read(&opened).expect("readable"), before);
+}
+
+#[test]
+fn a_whole_backup_needs_no_archive() {
+    let disk = store();
+    let before = held(&disk);
+    let log = opened(&disk);
+    archive(&log).expect("room");
+    let to = LyingDisk::new();
+    leave();
+    let refused = log.current().backup(&to.shared(), "copy", true, &mut |_, _| Ok(()));
+    assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    assert_eq!(to.shared().list("").expect("a list"), Vec::<String>::new());
+    reach(&disk);
+    log.current().backup(&to.shared(), "copy", true, &mut |_, _| Ok(())).expect("a backup");
+    leave();
+    let copy = Log::open(Arc::new(Within::new(&to.shared(), "copy")), options(Durability::Fsync)).expect("a store");
+    assert_eq!(contents::read(&copy).expect("readable"), before);
+    assert_eq!((copy.archived().expect("files"), copy.archive_address().expect("none")), (Vec::new(), None));
 }
 
 #[test]
@@ -293,7 +335,7 @@ fn only_one_at_a_time_changes_where_log_files_are() {
     let disk = store();
     let (one, other) = (opened(&disk), opened(&disk));
     let mut outcomes = Vec::new();
-    one.archive(ADDRESS, u64::MAX, false, &mut |_, _| {
+    one.archive(ADDRESS, u64::MAX, None, false, &mut |_, _| {
         outcomes.push((archive(&other), unarchive(&other)));
         Ok(())
     })
@@ -313,11 +355,11 @@ fn an_archive_that_was_moved_is_taken_up_and_another_one_is_refused() {
     archive(&log).expect("room");
     let other = Arc::new(Within::new(&disk.shared(), "other"));
     SHELF.set(Some(Arc::new(Folder::new(other))));
-    let refused = log.archive("test://other", u64::MAX, false, &mut |_, _| Ok(()));
+    let refused = log.archive("test://other", u64::MAX, None, false, &mut |_, _| Ok(()));
     assert!(matches!(&refused, Err(Error::Invalid(what)) if what.contains(ADDRESS)), "{refused:?}");
     assert_eq!(log.archive_address().expect("an address").as_deref(), Some(ADDRESS));
     disk.shared().rename("archive", "other").expect("moved");
-    assert_eq!(log.archive("test://other", u64::MAX, false, &mut |_, _| Ok(())).expect("there").segments, 0);
+    assert_eq!(log.archive("test://other", u64::MAX, None, false, &mut |_, _| Ok(())).expect("there").segments, 0);
     assert_eq!(log.archive_address().expect("an address").as_deref(), Some("test://other"));
     assert_eq!(contents::read(&log.current()).expect("readable"), before);
 }
@@ -330,13 +372,75 @@ fn objects_are_removed_when_asked_for_also_those_that_an_earlier_call_left() {
     let objects = |disk: &LyingDisk| {
         let disk = disk.shared();
         let folder = format!("archive/{}", disk.list("archive").expect("a list")[0]);
-        disk.list(&folder).expect("a list").iter().filter(|name| name.ends_with(".seg")).count() as u64
+        disk.list(&folder).expect("a list").len() as u64
     };
-    assert_eq!(objects(&disk), sealed);
+    assert_eq!(objects(&disk), 2 * sealed + 1);
     unarchive(&log.current()).expect("room");
-    assert_eq!(objects(&disk), sealed, "a backup may need them");
+    assert_eq!(objects(&disk), 2 * sealed + 1, "a backup may need them");
+    assert!(log.archive_address().expect("an address").is_some());
+    // The manifest tells which, even where no file here has the digest of an object any more.
+    log.current().decompress(false, &mut |_, _| Ok(())).expect("room");
     let brought = log.current().unarchive(true, false, &mut |_, _| Ok(())).expect("room");
     assert_eq!((brought.segments, objects(&disk)), (0, 0));
+    assert_eq!(log.archive_address().expect("none"), None);
+}
+
+#[test]
+fn what_other_programs_read_is_left_out_or_added_later() {
+    let disk = store();
+    let log = opened(&disk);
+    let sealed = log.archive(ADDRESS, u64::MAX, None, false, &mut |_, _| Ok(())).expect("room").segments;
+    let log = opened(&disk);
+    assert_eq!(log.archived_parquet().expect("a manifest"), Vec::<String>::new());
+    assert_eq!(archive_with(&log, false).expect("room"), Kept::default());
+    assert_eq!(archive_with(&log, true).expect("room"), Kept { readable: sealed, ..Kept::default() });
+    assert_eq!(log.archived_parquet().expect("a manifest").len() as u64, sealed);
+    let name = log.archived_parquet().expect("a manifest")[0].clone();
+    assert_eq!(log.archived_object(&name).expect("an object"), readable(&log.archived().expect("files")[0]));
+    // Without a manifest, what is there is found.
+    disk.shared().remove(&format!("archive/{}/manifest.json", name.split('/').next().expect("a folder"))).expect("one");
+    assert_eq!(archive_with(&log, true).expect("room"), Kept::default());
+}
+
+/// A shelf that damages objects of a kind.
+#[derive(Debug)]
+struct Damaging(Arc<dyn Shelf>, &'static str);
+
+impl Shelf for Damaging {
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut bytes = bytes.to_vec();
+        if name.ends_with(self.1) {
+            bytes[100] ^= 1;
+        }
+        self.0.put(name, &bytes)
+    }
+
+    fn read(&self, name: &str, at: u64, len: usize) -> io::Result<Vec<u8>> {
+        self.0.read(name, at, len)
+    }
+
+    fn size(&self, name: &str) -> io::Result<Option<u64>> {
+        self.0.size(name)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.0.remove(name)
+    }
+}
+
+#[test]
+fn what_is_put_there_is_read_back_before_a_stub_takes_its_place() {
+    for kind in [".seg", ".parquet"] {
+        let disk = store();
+        SHELF.set(Some(Arc::new(Damaging(SHELF.take().expect("a shelf"), kind))));
+        let log = opened(&disk);
+        let outcome = archive(&log);
+        assert!(matches!(&outcome, Err(Error::Corrupt { file, .. }) if file.ends_with(kind)), "{outcome:?}");
+        assert_eq!(log.archived().expect("files"), Vec::new());
+        reach(&disk);
+        assert!(archive(&log).expect("a sound shelf") > 0);
+        held(&disk);
+    }
 }
 
 /// A shelf that counts, and does something at each reading.
@@ -401,10 +505,22 @@ fn one_stream_is_read_without_fetching_all_of_the_files_that_it_is_in() {
         counted.fetch_add(len as u64, Ordering::SeqCst);
     });
     let log = opened(&disk);
-    assert_eq!(log.streams(None, None, 100).expect("streams").streams.len(), 14);
+    let streams = log.streams(None, None, 100).expect("streams").streams;
+    assert_eq!(streams.len(), 14);
     assert_eq!(log.version("s-1").expect("a version"), 26);
-    let fetched = bytes.swap(0, Ordering::SeqCst);
-    assert!(fetched < archived / 2, "{fetched} of {archived} bytes");
+    for stream in &streams {
+        assert!(log.position_before(stream.last_created + 1).expect("a position") >= stream.last_position);
+        assert!(log.position_before(stream.first_created).expect("a position") < stream.first_position);
+    }
+    assert_eq!(bytes.swap(0, Ordering::SeqCst), 0, "nothing is fetched for what stubs say");
+    for stream in streams {
+        let page = log.load(&stream.stream, 0, None, 100).expect("a page");
+        let (first, last) = (page.events[0], page.events[page.events.len() - 1]);
+        assert_eq!((stream.first_position, stream.last_position), (first.position, last.position));
+        assert_eq!((stream.first_created, stream.last_created), (first.created, last.created));
+        assert_eq!(stream.last_name, log.text(last.name).expect("a name"));
+    }
+    assert!(bytes.swap(0, Ordering::SeqCst) > 0);
     drop(log);
     let log = opened(&disk);
     let page = log.load("rare", 0, None, 100).expect("a page");

@@ -187,7 +187,7 @@ fn a_backup_of_a_compressed_store_is_as_small_and_holds_the_same() {
     let log = opened(&disk);
     compress(&log).expect("room");
     let to = LyingDisk::new();
-    log.current().backup(&to.shared(), "copy", &mut |_, _| Ok(())).expect("a backup");
+    log.current().backup(&to.shared(), "copy", false, &mut |_, _| Ok(())).expect("a backup");
     let copy: Arc<dyn Disk> = Arc::new(Within::new(&to.shared(), "copy"));
     assert_eq!(to.bytes("copy/log/00000000.seg"), disk.bytes("log/00000000.seg"));
     let opened = Log::open(copy, options(Durability::Fsync)).expect("a store");

@@ -61,7 +61,7 @@ fn all(name: &str, count: u64) -> Vec<String> {
 }
 
 fn back_up(log: &Log, to: &LyingDisk) -> Result<(), Error> {
-    log.backup(&to.shared(), "copy", &mut |_, _| Ok(())).map(drop)
+    log.backup(&to.shared(), "copy", false, &mut |_, _| Ok(())).map(drop)
 }
 
 /// What is at the backup's place is all of it.

@@ -587,7 +587,7 @@ fn what_a_backup_says_of_reactions_survives_a_power_cut() {
     let (_disk, log, clock, reactions) = program_on_a_disk();
     handle_one(&reactions, &log);
     let to = LyingDisk::new();
-    log.backup(&to.shared(), "copy", &mut |_, _| Ok(())).expect("a backup");
+    log.backup(&to.shared(), "copy", false, &mut |_, _| Ok(())).expect("a backup");
     let image = to.checkpoint().image(Loss::Everything, &mut Rng::new(1));
     let left = LyingDisk::from_image(&image);
     let copy = Arc::new(Within::new(&left.shared(), "copy"));

@@ -618,7 +618,7 @@ fn what_could_not_be_flushed_is_not_said_to_be_applied() {
 fn a_backup_of_a_replica_is_one_as_of_its_place() {
     let (ordered, log) = with(&[&[Wish::of("a", None), Wish::of("b", None)], &[Wish::of("a", Some(1))]]);
     let to: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
-    log.backup(&to, "copy", &mut |_, _| Ok(())).expect("a backup");
+    log.backup(&to, "copy", false, &mut |_, _| Ok(())).expect("a backup");
     let copy: Arc<dyn Disk> = Arc::new(act_fast_core::disk::Within::new(&to, "copy"));
     let copied = open(&copy, Durability::Os);
     assert_is(&copied, &ordered, &Model::of(&ordered));

@@ -609,12 +609,19 @@ impl Log {
         verify::verify(py, &self.disk, progress)
     }
 
-    /// Copy the store, as it is now, to a path where nothing is yet: (position, streams, bytes).
-    #[pyo3(signature = (path, progress=None))]
-    fn backup(&self, py: Python<'_>, path: PathBuf, progress: Option<Py<PyAny>>) -> PyResult<(u64, u64, u64)> {
+    /// Copy the store, as it is now, to a path where nothing is yet: (position, streams, bytes). `whole`: with what is
+    /// archived.
+    #[pyo3(signature = (path, whole, progress=None))]
+    fn backup(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        whole: bool,
+        progress: Option<Py<PyAny>>,
+    ) -> PyResult<(u64, u64, u64)> {
         let log = self.handle.get()?;
         let (disk, name) = place(&path)?;
-        let made = progress::told(py, progress.as_ref(), |progress| log.backup(&disk, name, progress))?;
+        let made = progress::told(py, progress.as_ref(), |progress| log.backup(&disk, name, whole, progress))?;
         Ok((made.position, made.streams, made.bytes))
     }
 
@@ -727,20 +734,40 @@ impl Log {
         Ok((kept.segments, kept.bytes_before, kept.bytes_after))
     }
 
-    /// Archive the log files whose events are all at or below a position, to an address: how many, and what they took here
-    /// before and take now.
-    #[pyo3(signature = (to, upto, dry_run, progress=None))]
+    /// Archive the log files whose events are all at or below a position, to an address: how many, what they took here
+    /// before and take now, and how many Parquet files were written. `parquet`: makes one of the events between two
+    /// positions. `also_before`: also of the files that were archived without.
+    #[pyo3(signature = (to, upto, parquet, also_before, dry_run, progress=None))]
+    #[expect(clippy::too_many_arguments, reason = "they are the options, one by one")]
     fn archive(
         &self,
         py: Python<'_>,
         to: &str,
         upto: u64,
+        parquet: Option<Py<PyAny>>,
+        also_before: bool,
         dry_run: bool,
         progress: Option<Py<PyAny>>,
-    ) -> PyResult<(u64, u64, u64)> {
+    ) -> PyResult<(u64, u64, u64, u64)> {
         let log = self.handle.get()?;
-        let kept = progress::told(py, progress.as_ref(), |progress| log.archive(to, upto, dry_run, progress))?;
-        Ok((kept.segments, kept.bytes_before, kept.bytes_after))
+        let mut failed = None;
+        let outcome = progress::told(py, progress.as_ref(), |progress| {
+            let mut make = |file: &act_fast_core::ArchivedFile| {
+                let made = Python::attach(|py| -> PyResult<Vec<u8>> {
+                    let Some(parquet) = &parquet else { return Ok(Vec::new()) };
+                    let made = parquet.bind(py).call1((file.first_position, file.last_position))?;
+                    Ok(made.extract::<&[u8]>()?.to_vec())
+                });
+                made.map_err(|error| {
+                    failed = Some(error);
+                    act_fast_core::Error::Closed("interrupted".to_owned())
+                })
+            };
+            let readable = parquet.is_some().then_some(act_fast_core::Readable { make: &mut make, also_before });
+            log.archive(to, upto, readable, dry_run, progress)
+        });
+        let kept = failed.map_or(outcome, Err)?;
+        Ok((kept.segments, kept.bytes_before, kept.bytes_after, kept.readable))
     }
 
     /// Have the archived log files here again: how many, and what they took here before and take now. `remove`: also remove
@@ -775,6 +802,19 @@ impl Log {
         let log = self.handle.get()?;
         let told = py.detach(|| log.rewritings()).map_err(raised)?;
         Ok(told.into_iter().map(|(name, data)| (name, PyBytes::new(py, &data))).collect())
+    }
+
+    /// The Parquet files of the archive: their names.
+    fn archived_parquet(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let log = self.handle.get()?;
+        py.detach(|| log.archived_parquet()).map_err(raised)
+    }
+
+    /// An object of the archive.
+    fn archived_object<'py>(&self, py: Python<'py>, name: &str) -> PyResult<Bound<'py, PyBytes>> {
+        let log = self.handle.get()?;
+        let bytes = py.detach(|| log.archived_object(name)).map_err(raised)?;
+        Ok(PyBytes::new(py, &bytes))
     }
 
     /// Make the index anew from the log.

@@ -98,7 +98,7 @@ def on_machine(machine: Path, store_path: Path, tmp_path: Path) -> OnMachine:
             env={**os.environ, **places, "LD_PRELOAD": str(machine)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
         )
         assert ended.returncode == 0, ended.stderr
         return ended.stdout.split()

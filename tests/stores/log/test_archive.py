@@ -1,22 +1,19 @@
 """Archiving the older part of a log: everything reads it as before, whatever happens on the way."""
 
 import json
-import os
-import random
-import signal
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Iterator
 from datetime import timedelta
+from io import BytesIO
 from itertools import count
 from pathlib import Path
 
 import duckdb
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from act_fast import (
     Act,
@@ -30,16 +27,20 @@ from act_fast import (
     Query,
     State,
     StoreCorruptError,
+    StoreError,
     StoreLockedError,
     ValidationError,
     reducer,
+    restore_path,
 )
 from act_fast.stores.archive_away import archive_away
+from act_fast.stores.log.readable import parquet_maker
 from act_fast.stores.values import Archived
+from tests.stores.log.conftest import OnMachine
+from tests.support.log_files import SEGMENT_BYTES, append, filled, killed_at_random, read
 from tests.support.moto import MotoServer, moto_server
 from tests.support.servers import Unavailable, unavailable
 
-SEGMENT_BYTES = 16 << 10
 NUMBERS = count()
 
 STEPS = st.lists(
@@ -53,32 +54,17 @@ STEPS = st.lists(
 )
 
 
-def filled(path: Path, events: int = 400) -> dict[str, list[bytes]]:
-    """A store with several log files, and what is in each of its streams."""
-    streams: dict[str, list[bytes]] = {}
-    with LogStore(path, durability="os", segment_bytes=SEGMENT_BYTES) as store:
-        for number in range(events):
-            append(store, streams, number % 5, number)
-    return streams
+def objects(cold: Path, kind: str = "seg") -> list[Path]:
+    return sorted(cold.glob(f"*/*.{kind}"))
 
 
-def append(store: LogStore, streams: dict[str, list[bytes]], stream: int, number: int) -> None:
-    data = b'{"number":%d,"pad":"%s"}' % (number, b"pad" * 60)
-    store.append(f"s-{stream}", [("Happened", data)])
-    streams.setdefault(f"s-{stream}", []).append(data)
-
-
-def read(store: LogStore) -> dict[str, list[bytes]]:
-    found: dict[str, list[bytes]] = {}
-    for event in store.query():
-        found.setdefault(event.stream, []).append(bytes(event.data))
-    for stream, expected in found.items():
-        assert [bytes(event.data) for event in store.load(stream)] == expected
-    return found
-
-
-def objects(cold: Path) -> list[Path]:
-    return sorted(cold.glob("*/*.seg"))
+def parquet_files(cold: Path) -> list[Path]:
+    """The Parquet files of an archive, which are those that its manifest lists."""
+    (manifest,) = cold.glob("*/manifest.json")
+    listed = [file["parquet"] for file in json.loads(manifest.read_bytes())["files"] if file["parquet"]]
+    assert objects(cold, "parquet") == sorted(cold / each["object"] for each in listed)
+    assert [each["bytes"] for each in listed] == [(cold / each["object"]).stat().st_size for each in listed]
+    return [cold / each["object"] for each in listed]
 
 
 @given(STEPS)
@@ -97,12 +83,12 @@ def test_a_store_that_is_archived_and_not_by_turns_holds_what_a_plain_one_would(
             case ("archive",):
                 store.archive(path / "cold")
             case ("keep", events):
-                store.archive(path / "cold", keep=events)
+                store.archive(path / "cold", keep=events, parquet=False)
             case ("seal",):
                 store.compress(seal=True)
             case ("unarchive",):
                 store.unarchive(remove=True)
-                assert (store.stats().archived, objects(path / "cold")) == (0, [])
+                assert (store.stats().archived, [*(path / "cold").glob("*/*")]) == (0, [])
             case ("reopen",):
                 store.close()
                 store = LogStore(path / "s.act", durability="os")
@@ -132,6 +118,7 @@ def test_the_figures_are_those_of_the_files_and_the_manifest_lists_them(tmp_path
         assert (taken(), store.stats().archived, (tmp_path / "cold").exists()) == (before, 0, False)
         done = store.archive(tmp_path / "cold")
         assert done == foretold
+        assert done.parquet == done.segments
         assert done.bytes_before - done.bytes_after == before - taken() == size - store.stats().bytes
         assert store.stats().archived == done.segments > 3
         assert store.archive(tmp_path / "cold") == Archived(str(tmp_path / "cold"), 0, 0, 0)
@@ -145,6 +132,62 @@ def test_the_figures_are_those_of_the_files_and_the_manifest_lists_them(tmp_path
         ]
         events = sum(file["events"] for file in manifest["files"])
         assert events == manifest["files"][-1]["last_position"]
+
+
+def test_other_programs_read_the_events_that_are_archived(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act", 300)
+    cold = tmp_path / "cold"
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        store.append("odd", [("Happened", b'{"a":"\\u00e4"}', ("course:maths", "b:c")), ("Other", b"[1,2.50]")])
+        store.compress(seal=True)
+        done = store.archive(cold)
+        expected = list(store.query())
+    assert done.parquet == done.segments == len(parquet_files(cold))
+    rows = pyarrow.concat_tables([parquet.read_table(each) for each in parquet_files(cold)]).to_pylist()
+    assert [row["position"] for row in rows] == list(range(1, 303))
+    for row, event in zip(rows, expected, strict=True):
+        assert (row["stream"], row["version"], row["name"]) == (event.stream, event.version, event.name)
+        assert (row["data"].encode(), row["created"]) == (event.data, event.created)
+        assert tuple(row["tags"]) == event.tags
+    restore_path(tmp_path / "again.act", cold)
+    with LogStore(tmp_path / "again.act") as again:
+        assert list(again.query()) == expected
+
+
+def test_parquet_files_are_left_out_added_later_and_removed_with_the_objects(tmp_path: Path) -> None:
+    streams = filled(tmp_path / "s.act")
+    cold = tmp_path / "cold"
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        some = store.archive(cold, keep=200, parquet=False)
+        assert (some.parquet, parquet_files(cold)) == (0, [])
+        more = store.archive(cold)
+        assert more.parquet == more.segments == len(parquet_files(cold)) > 0
+        assert store.archive(cold, parquet=True, dry_run=True).parquet == some.segments
+        assert store.archive(cold, parquet=True) == Archived(str(cold), 0, 0, 0, some.segments)
+        assert len(parquet_files(cold)) == some.segments + more.segments
+        next(cold.glob("*/manifest.json")).write_bytes(b"gone")
+        parquet_files_before = objects(cold, "parquet")
+        assert store.archive(cold, parquet=True) == Archived(str(cold), 0, 0, 0)
+        store.unarchive()
+        assert objects(cold, "parquet") == parquet_files_before
+        store.archive(cold, keep=200, parquet=False)
+        assert len(parquet_files(cold)) >= some.segments
+        store.unarchive()
+        store.decompress()  # nothing here has the digest of an object any more
+        assert objects(cold) != []
+        store.unarchive(remove=True)
+        assert [*cold.glob("*/*")] == []
+        assert read(store) == streams
+
+
+def test_events_that_are_not_all_there_are_not_put_there(tmp_path: Path) -> None:
+    filled(tmp_path / "s.act", 10)
+    with LogStore(tmp_path / "s.act") as store:
+        maker = parquet_maker(store._log, True)
+        assert maker is not None
+        assert parquet.read_table(BytesIO(maker(3, 9))).num_rows == 7
+        with pytest.raises(StoreError, match="from position 3 to 11 was read back"):
+            maker(3, 11)
 
 
 def test_an_object_copied_back_under_the_name_of_its_stub_is_the_file(tmp_path: Path) -> None:
@@ -187,6 +230,11 @@ def test_without_its_archive_a_store_is_written_to_and_what_is_here_is_read(tmp_
         assert len(list(store.query(after=last))) == 400 - last
         append(store, streams, 7, 7)
         assert len(list(store.load("s-7"))) == 1
+        found = {each.stream: each for each in store.streams()}
+        assert {name: each.version for name, each in found.items()} == {
+            name: len(data) for name, data in streams.items()
+        }
+        assert len(list(store.query(created_after=found["s-7"].last_created - timedelta(microseconds=1)))) >= 1
         with pytest.raises(ConditionError):
             store.append("s-8", [("A", b"1")], condition=Condition(Query.of(names=["Happened"]), after=0))
         for reading in (lambda: list(store.load("s-1")), lambda: list(store.query()), store.verify):
@@ -262,32 +310,31 @@ def test_an_error_of_the_progress_ends_the_work_which_the_next_call_goes_on_with
 
 def test_a_program_that_is_killed_leaves_a_whole_store(tmp_path: Path) -> None:
     streams = filled(tmp_path / "s.act", 1500)
-    seed = int(os.environ.get("ACT_FAST_SEED", "0")) or random.randrange(1 << 30)
-    print("seed", seed)
-    rng = random.Random(seed)
-    program = (
-        "import sys\nfrom act_fast import LogStore\nstore = LogStore(sys.argv[1], durability='os')\nprint(flush=True)\n"
-        "while True: store.archive(sys.argv[2]), store.unarchive(remove=True)"
-    )
-    for _ in range(5):
-        command = [sys.executable, "-c", program, tmp_path / "s.act", tmp_path / "cold"]
-        running = subprocess.Popen(command, stdout=subprocess.PIPE)
-        assert running.stdout is not None
-        running.stdout.readline()
-        time.sleep(rng.random() / 5)
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-        running.stdout.close()
-        with LogStore(tmp_path / "s.act", durability="os") as store:
-            assert read(store) == streams
-            assert store.verify().healthy
+    for store in killed_at_random(
+        tmp_path / "s.act", "store.archive(sys.argv[2]), store.unarchive(remove=True)", tmp_path / "cold"
+    ):
+        assert read(store) == streams
+        assert store.verify().healthy
 
 
 def test_what_would_leave_what_it_removes_in_the_archive_is_refused(tmp_path: Path) -> None:
     filled(tmp_path / "s.act")
-    with LogStore(tmp_path / "s.act", durability="os") as store:
-        store.archive(tmp_path / "cold")
-        with pytest.raises(ValidationError, match="unarchive --remove"):
+    path, cold = tmp_path / "s.act", tmp_path / "cold"
+    with LogStore(path, durability="os") as store:
+        store.append("s-1", [("$closed", b'{"state":{}}')])
+        store.archive(cold)
+        for what, refused in (
+            ("redact", lambda: store.redact([5], drop=True, reason="a mistake")),
+            ("prune", lambda: store.prune()),
+        ):
+            with pytest.raises(ValidationError) as raised:
+                refused()
+            steps = f"`act-fast unarchive {path} --remove`, {what}, and archive it again with `act-fast archive {path}"
+            assert steps in str(raised.value)
+        store.unarchive()
+        with pytest.raises(
+            ValidationError, match=f"the archive at {cold} may still hold .* `act-fast unarchive {path}"
+        ):
             store.redact([5], drop=True, reason="a mistake")
         store.unarchive(remove=True)
         store.redact([5], drop=True, reason="a mistake")
@@ -341,6 +388,90 @@ def test_apps_fold_replay_ask_and_react_over_archived_files(tmp_path: Path) -> N
     with LogStore(tmp_path / "copy.act", durability="os") as copy:
         assert copy.stats().archived > 1
         assert len(list(copy.query())) == 600
+
+
+DYING = """
+import itertools, shutil, signal
+import duckdb, fsspec.implementations.memory
+
+cold = path + ".cold"
+data = [b'{"number":%d,"pad":"%s"}' % (number, b"pad" * 60) for number in range(120)]
+
+def in_child(work):
+    child = os.fork()
+    if not child:
+        try:
+            work()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+def archive(store):
+    return store.archive(cold).segments
+
+def unarchive(store):
+    return store.unarchive(remove=True).segments
+
+def make():
+    with LogStore(path, durability=durability, segment_bytes=16384) as store:
+        for number, each in enumerate(data):
+            store.append("s-%d" % (number % 5), [("Happened", each)])
+        assert store.archive(path + ".other", dry_run=True).segments == 1
+
+def work(done, count):
+    with LogStore(path, durability=durability) as store:
+        ctypes.CDLL(None).die_before(ctypes.c_long(count))
+        done(store)
+
+def look(done):
+    with LogStore(path, durability=durability) as store:
+        for _, name, size, *_ in store._log.archived()[1]:
+            assert os.path.getsize(os.path.join(cold, name)) == size
+            assert os.path.exists(os.path.join(cold, name.replace(".seg", ".parquet")))
+        left = 1 - store.stats().archived if done is archive else store.stats().archived
+        assert [event.data for event in store.query()] == data
+        assert healthy(store)
+        assert done(store) == left
+        assert [event.data for event in store.query()] == data
+        assert healthy(store)
+    left = [name for _, _, names in os.walk(cold) for name in names]
+    assert len(left) == (3 if done is archive else 0), left
+    assert not [name for name in os.listdir(path + "/log") if name.endswith(".tmp")]
+
+assert in_child(make) == 0
+for done in (archive, unarchive):
+    for each in (path, cold):
+        shutil.copytree(each, each + ".kept") if os.path.exists(each) else None
+    for count in itertools.count(1):
+        status = in_child(lambda: work(done, count))
+        assert status in (0, -signal.SIGKILL), status
+        assert in_child(lambda: look(done)) == 0, (done, count)
+        if status == 0:
+            break
+        for each in (path, cold):
+            shutil.rmtree(each, ignore_errors=True)
+            shutil.copytree(each + ".kept", each) if os.path.exists(each + ".kept") else None
+    for each in (path, cold):
+        shutil.rmtree(each + ".kept", ignore_errors=True)
+    print(done.__name__, flush=True)
+"""
+"""Archives a log file and brings it back, and dies before each call that would change the disk, one after the other."""
+
+
+def test_a_program_that_is_killed_before_any_change_of_the_disk_leaves_a_whole_store(on_machine: OnMachine) -> None:
+    steps = on_machine("os", DYING)
+    archiving = steps[: steps.index("archive")]
+    unarchiving = steps[steps.index("archive") + 1 : steps.index("unarchive")]
+    print(*steps, sep="\n")
+    for name in ("changing.tmp", "archive.json.tmp", "manifest.json.tmp"):
+        assert {f"create:{name}", f"write:{name}", f"flush:{name}"} <= {*archiving}
+    for kind in ("seg", "parquet"):
+        assert any(each.startswith("create:00000000-") and f".{kind}" in each for each in archiving)
+        assert any(each.startswith("rename:00000000-") and each.endswith(f".{kind}") for each in archiving)
+        assert any(each.startswith("remove:00000000-") and each.endswith(f".{kind}") for each in unarchiving)
+    assert "rename:00000000.seg" in archiving
+    assert {"rename:00000000.seg", "remove:manifest.json", "remove:archive.json"} <= {*unarchiving}
 
 
 def test_sql_names_the_archive_that_is_away(tmp_path: Path) -> None:
@@ -401,15 +532,20 @@ class TestInObjectStorage:
         streams = filled(tmp_path / "s.act")
         with LogStore(tmp_path / "s.act", durability="os") as store:
             archived = store.archive(where)
-            assert archived.segments > 3
+            assert archived.parquet == archived.segments > 3
             assert "secret" not in archived.to
             assert "secret" not in (tmp_path / "s.act/archive.json").read_text()
         with LogStore(tmp_path / "s.act", durability="os", archive=where) as store:
             assert read(store) == streams
             assert store.verify().healthy
+            files = dict(store.archived_parquet())
+            assert len(files) == archived.segments
+            rows = sum(parquet.read_table(BytesIO(data)).num_rows for data in files.values())
+            assert rows == store._log.archived()[1][-1][5]
         with LogStore(tmp_path / "s.act", durability="os") as store:
             assert store.unarchive(remove=True).segments == archived.segments
             assert read(store) == streams
+            assert list(store.archived_parquet()) == []
 
     def test_threads_read_and_write_while_blocks_are_fetched(self, tmp_path: Path, where: str) -> None:
         streams = filled(tmp_path / "s.act")

@@ -1,11 +1,5 @@
 """Compressing the older part of a log: everything reads it as before, whatever happens on the way."""
 
-import os
-import random
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -26,9 +20,8 @@ from act_fast import (
     reducer,
 )
 from act_fast.stores.values import Compressed
+from tests.support.log_files import SEGMENT_BYTES, append, filled, killed_at_random, read
 from tests.support.processes import Tell, needs_proc, open_below, started, until
-
-SEGMENT_BYTES = 16 << 10
 
 STEPS = st.lists(
     st.one_of(
@@ -38,30 +31,6 @@ STEPS = st.lists(
     min_size=5,
     max_size=25,
 )
-
-
-def filled(path: Path, events: int = 400) -> dict[str, list[bytes]]:
-    """A store with several log files, and what is in each of its streams."""
-    streams: dict[str, list[bytes]] = {}
-    with LogStore(path, durability="os", segment_bytes=SEGMENT_BYTES) as store:
-        for number in range(events):
-            append(store, streams, number % 5, number)
-    return streams
-
-
-def append(store: LogStore, streams: dict[str, list[bytes]], stream: int, number: int) -> None:
-    data = b'{"number":%d,"pad":"%s"}' % (number, b"pad" * 60)
-    store.append(f"s-{stream}", [("Happened", data)])
-    streams.setdefault(f"s-{stream}", []).append(data)
-
-
-def read(store: LogStore) -> dict[str, list[bytes]]:
-    found: dict[str, list[bytes]] = {}
-    for event in store.query():
-        found.setdefault(event.stream, []).append(bytes(event.data))
-    for stream, expected in found.items():
-        assert [bytes(event.data) for event in store.load(stream)] == expected
-    return found
 
 
 @given(STEPS)
@@ -177,24 +146,9 @@ def test_damage_is_an_error_that_names_the_file_also_for_those_who_verify(tmp_pa
 
 def test_a_program_that_is_killed_leaves_a_whole_store(tmp_path: Path) -> None:
     streams = filled(tmp_path / "s.act", 1500)
-    seed = int(os.environ.get("ACT_FAST_SEED", "0")) or random.randrange(1 << 30)
-    print("seed", seed)
-    rng = random.Random(seed)
-    program = (
-        "import sys\nfrom act_fast import LogStore\nstore = LogStore(sys.argv[1], durability='os')\nprint(flush=True)\n"
-        "while True: store.compress(), store.decompress()"
-    )
-    for _ in range(5):
-        running = subprocess.Popen([sys.executable, "-c", program, tmp_path / "s.act"], stdout=subprocess.PIPE)
-        assert running.stdout is not None
-        running.stdout.readline()
-        time.sleep(rng.random() / 5)
-        running.send_signal(signal.SIGKILL)
-        running.wait()
-        running.stdout.close()
-        with LogStore(tmp_path / "s.act", durability="os") as store:
-            assert read(store) == streams
-            assert store.verify().healthy
+    for store in killed_at_random(tmp_path / "s.act", "store.compress(), store.decompress()"):
+        assert read(store) == streams
+        assert store.verify().healthy
 
 
 def test_only_a_log_that_may_be_written_to_is_compressed(tmp_path: Path) -> None:

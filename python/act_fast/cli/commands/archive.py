@@ -1,6 +1,6 @@
 """`act-fast archive PATH --to ADDRESS` and `act-fast unarchive PATH`: the older part of a log, elsewhere."""
 
-from argparse import Namespace
+from argparse import BooleanOptionalAction, Namespace
 from datetime import timedelta
 
 import msgspec
@@ -19,8 +19,9 @@ ARCHIVE = """\
 Move the oldest files of the log to a folder, or to object storage, while programs
 keep using the store. Everything reads them as before, from there. Each file is
 put there, read back and compared before a stub takes its place: if the command is
-interrupted, the next one does the rest. Earlier versions of act-fast refuse a
-store with archived files; unarchive undoes it."""
+interrupted, the next one does the rest. The events are put there as Parquet as
+well, for other programs. Earlier versions of act-fast refuse a store with archived
+files; unarchive undoes it."""
 
 UNARCHIVE = """\
 Bring every archived file of the log back, compressed, while programs keep using
@@ -47,6 +48,12 @@ def add(commands: Commands) -> None:
     parser.add_argument("--keep", type=int, default=0, metavar="N", help="keep the newest N events here in any case")
     parser.add_argument(
         "--older-than", type=float, metavar="DAYS", help="only files all of whose events are older than this"
+    )
+    parser.add_argument(
+        "--parquet",
+        action=BooleanOptionalAction,
+        help="put the events there as Parquet as well, also those that were archived without;"
+        " by default only what is archived now, if act-fast[sql] is installed",
     )
     parser = add_command(
         commands,
@@ -75,6 +82,7 @@ def _archive(arguments: Namespace) -> int:
             arguments.to,
             keep=arguments.keep,
             older_than=older_than,
+            parquet=arguments.parquet,
             dry_run=arguments.dry_run,
             progress=progress,
         )
@@ -98,6 +106,7 @@ def _tell(arguments: Namespace, done: Archived, verb: str) -> int:
         print(json_line(msgspec.json.encode(done)))
         return 0
     verb = f"would be {verb}" if arguments.dry_run else verb
-    sizes = f"{done.bytes_before:,} bytes here before, {done.bytes_after:,} after" if done.segments else "nothing to do"
-    print(f"{arguments.path}: {counted(done.segments, 'segment')} {verb}; {sizes}")
+    told = [f"{done.bytes_before:,} bytes here before, {done.bytes_after:,} after"] if done.segments else []
+    told += [f"{counted(done.parquet, 'Parquet file')} beside"] if done.parquet else []
+    print(f"{arguments.path}: {counted(done.segments, 'segment')} {verb}; {', '.join(told) or 'nothing to do'}")
     return 0

@@ -14,10 +14,12 @@ DESCRIPTION = """\
 Copy the store, as it is now, to a new directory, while programs keep using it.
 The copy is read back and flushed before it gets its name, so it is there
 completely or not at all. It is a store like any other: open it, or put it in
-the place of one that was lost."""
+the place of one that was lost. Of a store with an archive, it has the stubs and
+needs the same archive, unless you ask for all of it with --whole."""
 
 EXAMPLES = """\
-bank.act /backups/bank-2026-01-31.act"""
+bank.act /backups/bank-2026-01-31.act
+bank.act /backups/bank-2026-01-31.act --whole"""
 
 
 def add(commands: Commands) -> None:
@@ -27,6 +29,7 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("path", metavar="PATH", help="the store's directory")
     parser.add_argument("target", metavar="DEST", help="where to put the copy; nothing may be there yet")
+    parser.add_argument("--whole", action="store_true", help="also copy what is archived")
 
 
 def _run(arguments: Namespace) -> int:
@@ -39,6 +42,6 @@ def _run(arguments: Namespace) -> int:
         LogStore(arguments.path, read_only=True, create=False) as store,
         progress_bar("copying", in_bytes=True) as progress,
     ):
-        made = store.backup(arguments.target, progress=progress)
+        made = store.backup(arguments.target, whole=arguments.whole, progress=progress)
     print(f"{arguments.target}: {counted(made.position, 'event')} in {counted(made.streams, 'stream')}, whole")
     return 0

@@ -175,7 +175,7 @@ class LocalLog:
         """
         return verify_report(self._log.verify(progress))
 
-    def backup(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Backup:
+    def backup(self, path: str | os.PathLike[str], *, whole: bool = False, progress: Progress | None = None) -> Backup:
         """Copy the store, as it is now, to a new directory, while everyone goes on using it.
 
         The copy is this store as it was at its head: the same events, snapshots and reactions, the same id. Anything
@@ -183,6 +183,7 @@ class LocalLog:
 
         Args:
             path: where nothing exists yet.
+            whole: also copy what is archived, so that the backup needs no archive.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Raises:
@@ -191,10 +192,11 @@ class LocalLog:
             StoreFullError: there is no room at `path`; nothing was kept of the copy.
             StoreLockedError: another backup to `path` is in progress.
             OutcomeUnknownError: the copy is there and complete, but may not survive a power cut.
+            ArchiveUnavailableError: `whole`, and the archive cannot be reached; nothing was kept of the copy.
         """
-        target = arguments.directory(path)
+        target, whole = arguments.directory(path), arguments.flag("whole", whole)
         _check_outside(target, self.path)
-        return Backup(target, *self._log.backup(target, progress))
+        return Backup(target, *self._log.backup(target, whole, progress))
 
     def compress(self, *, seal: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Compressed:
         """Compress the older part of the log in place, while everyone goes on using it.
@@ -240,6 +242,7 @@ class LocalLog:
         *,
         keep: int = 0,
         older_than: timedelta | None = None,
+        parquet: bool | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> Archived:
@@ -251,12 +254,16 @@ class LocalLog:
         here. If the archive cannot be reached, reading what is there raises `ArchiveUnavailableError`; everything else
         goes on. If the work ends early, the next call does the rest. Earlier versions of act-fast refuse the store.
 
+        Other programs can read the archive: `manifest.json` lists its files, with their positions, sizes and digests.
+
         Args:
             to: a folder, or `s3://key:secret@bucket/prefix?endpoint=…&region=…`. Credentials are not kept: without a
                 key, those of the environment are used. A store has one archive; to move it, copy it, and archive to the
                 copy.
             keep: how many of the newest events stay here in any case.
             older_than: only files all of whose events are older than this.
+            parquet: whether to put the events there as Parquet as well, one file beside each object, so that any tool
+                can read them. True: also of what was archived without. None: if `act-fast[sql]` is installed.
             dry_run: only say what it would save.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
@@ -265,7 +272,9 @@ class LocalLog:
             StoreCorruptError: a file is damaged, or what was put there reads back differently; it was left as it is.
             StoreLockedError: another program is doing this.
             ValidationError: the store was opened for reading only, or is a replica, or its archive is elsewhere.
+            MissingExtraError: `parquet` is True, and `act-fast[sql]` is not installed.
         """
+        from act_fast.stores.log.readable import parquet_maker
         from act_fast.stores.log.shelf import archive_address
 
         upto = self.head - arguments.count("keep", keep)
@@ -277,14 +286,16 @@ class LocalLog:
         address = archive_address(to)
         if "://" not in address:
             _check_outside(address, self.path)
-        done = self._log.archive(address, max(upto, 0), arguments.flag("dry_run", dry_run), progress)
+        maker, dry_run = parquet_maker(self._log, parquet), arguments.flag("dry_run", dry_run)
+        done = self._log.archive(address, max(upto, 0), maker, bool(parquet), dry_run, progress)
         return Archived(address, *done)
 
     def unarchive(self, *, remove: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Archived:
         """Undo `archive`: every file of the log is here again, compressed.
 
         Args:
-            remove: also remove the objects. Backups of this store that were made meanwhile need them.
+            remove: also remove the objects, and the Parquet files. Backups of this store that were made meanwhile need
+                the objects.
             dry_run: only say what it would take.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
@@ -296,8 +307,8 @@ class LocalLog:
             ValidationError: the store was opened for reading only.
         """
         remove, dry_run = arguments.flag("remove", remove), arguments.flag("dry_run", dry_run)
-        done = self._log.unarchive(remove, dry_run, progress)
-        return Archived(self._log.archived()[0] or "", *done)
+        address = self._log.archived()[0] or ""
+        return Archived(address, *self._log.unarchive(remove, dry_run, progress))
 
     @spelled_out
     def arrow(self, *, names: Sequence[str] | None = None, **conditions: Unpack[Conditions]) -> Columns:
@@ -374,6 +385,15 @@ class LocalLog:
     def clock(self) -> Clock | None:
         """The clock of a store in memory, for the framework: a test may move it."""
         return self._log if self.path == "memory:" else None
+
+    def archived_parquet(self) -> Iterator[tuple[str, bytes]]:
+        """The Parquet files of the archive, by name, for the framework.
+
+        Raises:
+            ArchiveUnavailableError: the archive cannot be reached.
+        """
+        for name in self._log.archived_parquet():
+            yield name, self._log.archived_object(name)
 
     def columns(self) -> ColumnReader:
         """Events as the core's own columns, for SQL and Arrow."""

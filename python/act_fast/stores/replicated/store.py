@@ -300,7 +300,7 @@ class ReplicatedStore(LocalLog):
         with shelf.filling(name, Path(self.path)) as target:
             (target / FOLDER).mkdir()
             self._state.copy_into(target / FOLDER / STATE)
-            self._log.backup(str(target / "backup"), progress)
+            self._log.backup(str(target / "backup"), False, progress)
             for path in (target / "backup").iterdir():
                 path.rename(target / path.name)
             (target / "backup").rmdir()

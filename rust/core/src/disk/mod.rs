@@ -11,12 +11,40 @@ use std::io;
 use act_fast_sys::{Guarded, Map};
 
 use crate::error::{Doing, Result};
+use crate::fault;
 
 pub use memory::MemoryDisk;
 pub use real::RealDisk;
 pub use shelf::{Folder, Opener, Shelf, shelf, shelves};
-pub(crate) use shelf::{archive_of, put_archive};
+pub(crate) use shelf::{archive_of, check_no_archive, forget_archive, put_archive};
 pub use subfolder::Within;
+
+/// How many bytes are written at once.
+const PIECE_BYTES: usize = 4 << 20;
+
+/// The folder that a file is in.
+fn folder_of(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Write a file that is not there yet, or is not needed any more; return when its bytes would survive a power cut.
+pub(crate) fn write_file(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let file = disk.open(name, Access::Create)?;
+    fault::point();
+    for (piece, at) in bytes.chunks(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
+        file.write_all_at(piece, at)?;
+    }
+    fault::point();
+    file.flush()
+}
+
+/// Put a file in the place of whatever has its name, whole or not at all; return when it would survive a power cut.
+fn put_file(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let making = format!("{name}.tmp");
+    write_file(disk, &making, bytes)?;
+    disk.rename(&making, name)?;
+    disk.sync_folder(folder_of(name))
+}
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,12 +7,11 @@ use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Access, Disk, RealDisk};
+use super::{Access, Disk, RealDisk, folder_of, put_file};
 use crate::error::{Doing, Error, Result};
 
 /// The file of a store that says where its archive is.
 const ADDRESS: &str = "archive.json";
-const MAKING: &str = "archive.json.tmp";
 const FORMAT: u32 = 1;
 
 /// A place that keeps whole objects by name. Names have `/` between folder and file.
@@ -90,11 +89,40 @@ pub(crate) fn put_archive(disk: &dyn Disk, address: &str) -> Result<()> {
     let what = || format!("writing {ADDRESS}");
     let told = Address { format: FORMAT, address: address.to_owned() };
     let bytes = serde_json::to_vec(&told).map_err(io::Error::other).doing(what)?;
-    let file = disk.open(MAKING, Access::Create).doing(what)?;
-    file.write_all_at(&bytes, 0).doing(what)?;
-    file.flush().doing(what)?;
-    disk.rename(MAKING, ADDRESS).doing(what)?;
-    disk.sync_folder("").doing(what)
+    put_file(disk, ADDRESS, &bytes).doing(what)
+}
+
+/// Keep no longer where the archive of a store was.
+pub(crate) fn forget_archive(disk: &dyn Disk) -> Result<()> {
+    let what = || format!("removing {ADDRESS}");
+    match disk.remove(ADDRESS) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome.and_then(|()| disk.sync_folder("")).doing(what),
+    }
+}
+
+/// Refuse to rewrite a store of which an archive has, or may have, what is to be rewritten.
+pub(crate) fn check_no_archive(disk: &dyn Disk, archived: bool, purpose: &str) -> Result<()> {
+    let store = disk.describe();
+    let address = match archive_of(disk) {
+        Ok(address) => address.unwrap_or_default(),
+        Err(_) => String::new(),
+    };
+    if archived {
+        return Err(Error::Invalid(format!(
+            "a part of {store} is archived at {address}, and the archive would go on holding what is to be changed here: \
+             bring it back with `act-fast unarchive {store} --remove`, {purpose}, and archive it again with `act-fast \
+             archive {store} --to {address}`"
+        )));
+    }
+    let noted = disk.list("").doing(|| format!("listing {store}"))?.iter().any(|name| name == ADDRESS);
+    if noted {
+        return Err(Error::Invalid(format!(
+            "the archive at {address} may still hold what is to be changed here: remove its objects with `act-fast \
+             unarchive {store} --remove`, then {purpose}. If that archive is gone for good, remove {ADDRESS} from {store}"
+        )));
+    }
+    Ok(())
 }
 
 /// A folder of a file system as a shelf.
@@ -113,17 +141,9 @@ impl Folder {
 
 impl Shelf for Folder {
     fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        const PIECE_BYTES: usize = 4 << 20;
-        let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let folder = folder_of(name);
         self.disk.create_folder(folder)?;
-        let making = format!("{name}.tmp");
-        let file = self.disk.open(&making, Access::Create)?;
-        for (piece, at) in bytes.chunks(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
-            file.write_all_at(piece, at)?;
-        }
-        file.flush()?;
-        self.disk.rename(&making, name)?;
-        self.disk.sync_folder(folder)?;
+        put_file(&*self.disk, name, bytes)?;
         if folder.is_empty() { Ok(()) } else { self.disk.sync_folder("") }
     }
 

@@ -9,17 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use act_fast_sys::Map;
+use xxhash_rust::xxh3::xxh3_128;
 use zstd::zstd_safe::DCtx;
 
 use crate::bytes::{narrow_at, put_narrow, u32_at, u64_at};
 use crate::disk::{Disk, Shelf, archive_of, shelf};
 use crate::error::{Error, Result};
-use crate::log::contents::{BLOCK_ENTRY_BYTES, Contents, block_crc};
+use crate::log::contents::{BLOCK_ENTRY_BYTES, Contents, block_crc, piece};
 use crate::log::header::Header;
 
 const STUB_BYTES: usize = 64;
 /// How many blocks are fetched at once, at most.
 const WINDOW_MAX_BLOCKS: usize = 256;
+/// How many bytes of a whole object are read at once.
+const PIECE_BYTES: usize = 8 << 20;
 
 /// What a stub says of what is archived, and of its own hollow form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,24 +131,22 @@ impl Absent {
         let number = at / size;
         let table_at = stub_at + STUB_BYTES;
         let table = file.bytes(table_at, self.stub.hollows as usize * BLOCK_ENTRY_BYTES);
-        let end_of = |number: usize| u32_at(table, number * BLOCK_ENTRY_BYTES) as usize;
-        let start = if number == 0 { 0 } else { end_of(number - 1) };
-        let end = end_of(number);
-        let damaged = || {
-            let what = "what the stub of this archived log file says of its events is damaged; to have it made anew, \
-                        copy the object back under the name of this file, and archive it again";
-            Error::corrupt(&*self.file, (table_at + table.len() + start) as u64, None, what)
+        let frames_at = table_at + table.len();
+        let damaged = |start: usize| {
+            let what = format!(
+                "what the stub of this archived log file says of its events is damaged; copy {} from the archive over this \
+                 file, and archive the store again, which writes a new stub",
+                self.object
+            );
+            Error::corrupt(&*self.file, (frames_at + start) as u64, None, &what)
         };
-        if start > end || end as u64 > self.stub.packed_bytes {
-            return Err(damaged());
-        }
-        let frame = file.bytes(table_at + table.len() + start, end - start);
+        let (range, crc) = piece(table, number, self.stub.packed_bytes).ok_or_else(|| damaged(0))?;
+        let frame = file.bytes(frames_at + range.start, range.len());
         let len = size.min(self.plain_bytes as usize - at);
         let mut plain = Vec::with_capacity(len);
         let unpacked = DCtx::create().decompress(&mut plain, frame);
-        let crc = u32_at(table, number * BLOCK_ENTRY_BYTES + 4);
         if unpacked != Ok(len) || block_crc(&self.store_id, self.start + at as u64, &plain, frame) != crc {
-            return Err(damaged());
+            return Err(damaged(range.start));
         }
         Ok(plain)
     }
@@ -183,6 +184,22 @@ impl Absent {
         }
         let what = format!("this archived log file at {} is shorter than what was put there", shelf.address);
         Err(Error::corrupt(&*self.object, (at + bytes.len()) as u64, None, &what))
+    }
+
+    /// All of the object, which is the packed log file.
+    pub(crate) fn whole(&self, disk: &dyn Disk) -> Result<Vec<u8>> {
+        let located = self.shelf(disk)?;
+        let bytes = self.stub.object_bytes as usize;
+        let mut object = Vec::with_capacity(bytes);
+        while object.len() < bytes {
+            let len = PIECE_BYTES.min(bytes - object.len());
+            object.extend_from_slice(&self.read(&located, object.len(), len)?);
+        }
+        if xxh3_128(&object) != self.stub.digest {
+            let what = format!("what {} holds is not what was put there; the stub was left as it is", located.address);
+            return Err(Error::corrupt(&*self.object, 0, None, &what));
+        }
+        Ok(object)
     }
 
     fn failed(&self, address: &str, error: &std::io::Error) -> Error {

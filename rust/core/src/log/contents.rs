@@ -1,5 +1,7 @@
 //! What a packed log file says that it holds, and where.
 
+use std::ops::Range;
+
 use crate::bytes::{put_narrow, u32_at, u64_at};
 use crate::log::header::HEADER_BYTES;
 
@@ -96,6 +98,15 @@ impl Contents {
     pub(crate) fn blocks_at(&self) -> usize {
         self.texts_at() + self.texts as usize * TEXT_ENTRY_BYTES + self.text_bytes as usize
     }
+}
+
+/// Where a piece is among packed ones, and the checksum of its bytes, as their table says: where each ends, one after the
+/// other. None where that cannot be.
+pub(super) fn piece(table: &[u8], number: usize, packed_bytes: u64) -> Option<(Range<usize>, u32)> {
+    let end_of = |number: usize| u32_at(table, number * BLOCK_ENTRY_BYTES) as usize;
+    let range = number.checked_sub(1).map_or(0, end_of)..end_of(number);
+    let sane = range.start <= range.end && range.end as u64 <= packed_bytes;
+    sane.then(|| (range, u32_at(table, number * BLOCK_ENTRY_BYTES + 4)))
 }
 
 /// The checksum of a block's bytes, unpacked and packed. Tied to the store and to its place.

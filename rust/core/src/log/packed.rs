@@ -16,7 +16,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::error::{Doing, Error, Result};
 use crate::log::absent::Absent;
 use crate::log::contents::{
-    BLOCK_ENTRY_BYTES, CONTENTS_AT, CONTENTS_BYTES, Contents, SECTIONS_AT, TEXT_ENTRY_BYTES, block_crc,
+    BLOCK_ENTRY_BYTES, CONTENTS_AT, CONTENTS_BYTES, Contents, SECTIONS_AT, TEXT_ENTRY_BYTES, block_crc, piece,
 };
 use crate::log::header::{Form, Header};
 use crate::shared::lock;
@@ -167,14 +167,11 @@ impl Packed {
     /// Where a block is in the file, and the checksum of its bytes.
     fn block(&self, number: usize) -> Result<(Range<usize>, u32)> {
         let table = self.file.bytes(self.contents.table_at(), self.contents.blocks as usize * BLOCK_ENTRY_BYTES);
-        let end_of = |number: usize| u32_at(table, number * BLOCK_ENTRY_BYTES) as usize;
-        let start = if number == 0 { 0 } else { end_of(number - 1) };
-        let end = end_of(number);
-        let at = self.contents.blocks_at() + start;
-        if start > end || end as u64 > self.contents.packed_bytes {
-            return Err(Error::corrupt(&*self.name, at as u64, None, "the table of this packed log file is damaged"));
-        }
-        Ok((at..at + end - start, u32_at(table, number * BLOCK_ENTRY_BYTES + 4)))
+        let blocks_at = self.contents.blocks_at();
+        let (range, crc) = piece(table, number, self.contents.packed_bytes).ok_or_else(|| {
+            Error::corrupt(&*self.name, blocks_at as u64, None, "the table of this packed log file is damaged")
+        })?;
+        Ok((blocks_at + range.start..blocks_at + range.end, crc))
     }
 
     /// Have a block in the image.

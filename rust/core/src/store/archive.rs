@@ -6,7 +6,7 @@
 
 use std::io;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::disk::{self, Shelf, archive_of, put_archive};
@@ -26,7 +26,7 @@ const MANIFEST_FORMAT: u32 = 1;
 const PIECE_BYTES: usize = 8 << 20;
 
 /// A log file that is archived.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArchivedFile {
     /// Its number in the log.
     pub number: u64,
@@ -48,12 +48,37 @@ pub struct ArchivedFile {
     pub last_record_crc: u32,
 }
 
-#[derive(Serialize)]
+/// How the events of archived log files are put there for other programs.
+pub struct Readable<'a> {
+    /// Makes the Parquet file of a log file's events.
+    pub make: &'a mut dyn FnMut(&ArchivedFile) -> Result<Vec<u8>>,
+    /// Also make those of files that were archived without.
+    pub also_before: bool,
+}
+
+#[derive(Serialize, Deserialize)]
 struct Manifest {
     format: u32,
     store: String,
     segment_bytes: u64,
-    files: Vec<ArchivedFile>,
+    files: Vec<Entry>,
+}
+
+/// What the manifest says of a log file.
+#[derive(Serialize, Deserialize)]
+struct Entry {
+    #[serde(flatten)]
+    file: ArchivedFile,
+    /// Where its events are for other programs.
+    parquet: Option<Parquet>,
+}
+
+#[derive(Clone, Serialize, Deserialize)]
+struct Parquet {
+    object: String,
+    bytes: u64,
+    /// XXH3-128 of the object, in hexadecimal digits.
+    digest: String,
 }
 
 impl ArchivedFile {
@@ -74,12 +99,13 @@ impl ArchivedFile {
 
 impl Log {
     /// Archive the log files whose events are all at or below a position, to an address: the path of a folder, or one with
-    /// a scheme. `dry_run`: change nothing, and say what would be. `progress` hears of bytes done and bytes in all; its error
-    /// ends the work, which any later call goes on with.
+    /// a scheme. `readable`: also put their events there for other programs. `dry_run`: change nothing, and say what would
+    /// be. `progress` hears of bytes done and bytes in all; its error ends the work, which any later call goes on with.
     pub fn archive(
         &self,
         address: &str,
         upto: u64,
+        mut readable: Option<Readable<'_>>,
         dry_run: bool,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Kept> {
@@ -87,6 +113,13 @@ impl Log {
         let _keeping = self.keeping()?;
         let shelf = disk::shelf(address).map_err(|error| unreachable(address, &error))?;
         self.adopt(address, &*shelf, dry_run)?;
+        if !dry_run {
+            self.retell(address, &*shelf)?;
+        }
+        let without = match &readable {
+            Some(Readable { also_before: true, .. }) => self.without_parquet(address, &*shelf)?,
+            _ => Vec::new(),
+        };
         let mut numbers = Vec::new();
         for number in 0..self.sealed()? {
             let segments = self.fresh_segments();
@@ -97,25 +130,40 @@ impl Log {
                 numbers.push(number);
             }
         }
-        let total = numbers.len() as u64 * self.segments.segment_bytes;
+        let total = (numbers.len() + without.len()) as u64 * self.segments.segment_bytes;
+        let mut done = (0..).map(|count| count * self.segments.segment_bytes);
         let told = self.reading(|index| index.find(KeyKind::Stream, REWRITINGS))?.map(|(number, _)| number);
         let mut kept = Kept::default();
         // From the first on: earlier versions look at that one, and then refuse the store.
-        for (number, done) in numbers.iter().zip(0..) {
-            progress(done * self.segments.segment_bytes, total)?;
+        for number in numbers {
+            progress(done.next().unwrap_or(total), total)?;
             let segments = self.fresh_segments();
-            let object = match segments.packed(*number)? {
+            let object = match segments.packed(number)? {
                 Some(packed) => packed.raw().to_vec(),
-                None => packing::pack(&segments, *number)?,
+                None => packing::pack(&segments, number)?,
             };
-            let (contents, stub, made) = stub::stub(&segments, *number, &object, told)?;
+            let (contents, stub, made) = stub::stub(&segments, number, &object, told)?;
             kept.segments += 1;
-            kept.bytes_before += segments.measure(*number)?;
+            kept.bytes_before += segments.measure(number)?;
             kept.bytes_after += made.len() as u64;
+            kept.readable += u64::from(readable.is_some());
             if !dry_run {
-                let file = ArchivedFile::new(&segments.header(*number), &contents, &stub);
-                self.put_object(address, &*shelf, file, &object)?;
-                self.replace(&segments, *number, &made)?;
+                let file = ArchivedFile::new(&segments.header(number), &contents, &stub);
+                put_whole(address, &*shelf, number, &file.object, &object)?;
+                let parquet =
+                    readable.as_mut().map(|readable| put_parquet(address, &*shelf, &file, readable)).transpose()?;
+                self.tell(address, &*shelf, |entries| note(entries, file, parquet))?;
+                self.replace(&segments, number, &made)?;
+            }
+        }
+        if let Some(readable) = &mut readable {
+            for file in without {
+                progress(done.next().unwrap_or(total), total)?;
+                kept.readable += 1;
+                if !dry_run {
+                    let parquet = put_parquet(address, &*shelf, &file, readable)?;
+                    self.tell(address, &*shelf, |entries| note(entries, file, Some(parquet)))?;
+                }
             }
         }
         progress(total, total)?;
@@ -209,54 +257,73 @@ impl Log {
         })
     }
 
-    /// Put a log file's object where it is to be, and see that it is there.
-    fn put_object(&self, address: &str, shelf: &dyn Shelf, file: ArchivedFile, object: &[u8]) -> Result<()> {
+    /// Write the manifest, for people and other programs: all that is at the address, changed as `change` says.
+    fn tell(&self, address: &str, shelf: &dyn Shelf, change: impl FnOnce(&mut Vec<Entry>)) -> Result<()> {
+        let mut files = self.entries(address, shelf)?;
+        change(&mut files);
+        files.sort_by_key(|entry| entry.file.number);
+        let manifest = Manifest {
+            format: MANIFEST_FORMAT,
+            store: self.store_id_text(),
+            segment_bytes: self.segments.segment_bytes,
+            files,
+        };
         let away = |error: io::Error| unreachable(address, &error);
-        if !is_there(shelf, &file.object, object).unwrap_or(false) {
-            shelf.put(&file.object, object).map_err(away)?;
-            fault::point();
-            if !is_there(shelf, &file.object, object).map_err(away)? {
-                let what = format!(
-                    "what was put at {address} was read back and is not what was written, so {} was left as it is: the \
-                     storage is at fault",
-                    segments::name(file.number)
-                );
-                return Err(Error::corrupt(file.object, 0, None, &what));
-            }
-        }
-        fault::point();
-        self.tell(shelf, |files| files.push(file)).map_err(away)?;
+        let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| away(error.into()))?;
+        bytes.push(b'\n');
+        shelf.put(&self.manifest_name(), &bytes).map_err(away)?;
         fault::point();
         Ok(())
     }
 
-    /// Write the manifest, for people and other programs: all that is archived, changed as `change` says.
-    fn tell(&self, shelf: &dyn Shelf, change: impl FnOnce(&mut Vec<ArchivedFile>)) -> io::Result<()> {
-        let mut files = self.archived().map_err(io::Error::other)?;
-        change(&mut files);
-        let store: String = self.segments.store_id.iter().map(|byte| format!("{byte:02x}")).collect();
-        let name = format!("{store}/{MANIFEST}");
-        let manifest = Manifest { format: MANIFEST_FORMAT, store, segment_bytes: self.segments.segment_bytes, files };
-        let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(io::Error::other)?;
-        bytes.push(b'\n');
-        shelf.put(&name, &bytes)
+    /// Write a manifest that was lost.
+    fn retell(&self, address: &str, shelf: &dyn Shelf) -> Result<()> {
+        let known = self.manifest(shelf).map_err(|error| unreachable(address, &error))?;
+        if known.is_some() || self.archived()?.is_empty() { Ok(()) } else { self.tell(address, shelf, |_| ()) }
+    }
+
+    /// All that is at the address, as the manifest says; and what is archived, be the manifest lost.
+    fn entries(&self, address: &str, shelf: &dyn Shelf) -> Result<Vec<Entry>> {
+        let away = |error: io::Error| unreachable(address, &error);
+        let known = self.manifest(shelf).map_err(away)?;
+        let lost = known.is_none();
+        let mut entries = known.map_or_else(Vec::new, |manifest| manifest.files);
+        for file in self.archived()? {
+            if entries.iter().all(|entry| entry.file != file) {
+                let parquet = if lost { found_parquet(shelf, &file).map_err(away)? } else { None };
+                entries.push(Entry { file, parquet });
+            }
+        }
+        Ok(entries)
+    }
+
+    /// What the manifest says; None where there is none that can be read.
+    fn manifest(&self, shelf: &dyn Shelf) -> io::Result<Option<Manifest>> {
+        let name = self.manifest_name();
+        let Some(len) = shelf.size(&name)? else { return Ok(None) };
+        Ok(serde_json::from_slice(&shelf.read(&name, 0, len as usize)?).ok())
+    }
+
+    fn manifest_name(&self) -> String {
+        format!("{}/{MANIFEST}", self.store_id_text())
+    }
+
+    fn store_id_text(&self) -> String {
+        self.segments.store_id.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// The archived log files whose events are not there for other programs.
+    fn without_parquet(&self, address: &str, shelf: &dyn Shelf) -> Result<Vec<ArchivedFile>> {
+        let archived = self.archived()?;
+        let entries = self.entries(address, shelf)?.into_iter().filter(|entry| entry.parquet.is_none());
+        Ok(entries.map(|entry| entry.file).filter(|file| archived.contains(file)).collect())
     }
 
     /// Put a log file that is archived in the place of its stub.
     fn bring_back(&self, segments: &Segments, file: &ArchivedFile) -> Result<()> {
         let packed = segments.packed(file.number)?;
-        let absent = packed.and_then(|packed| packed.absent.as_ref());
-        let Some(absent) = absent else { return Ok(()) };
-        let located = absent.shelf(&*self.disk)?;
-        let mut object = Vec::with_capacity(file.bytes as usize);
-        while object.len() < file.bytes as usize {
-            let len = PIECE_BYTES.min(file.bytes as usize - object.len());
-            object.extend_from_slice(&absent.read(&located, object.len(), len)?);
-        }
-        if xxh3_128(&object) != absent.stub.digest {
-            let what = format!("what {} holds is not what was put there; the stub was left as it is", located.address);
-            return Err(Error::corrupt(&*file.object, 0, None, &what));
-        }
+        let Some(absent) = packed.and_then(|packed| packed.absent.as_ref()) else { return Ok(()) };
+        let object = absent.whole(&*self.disk)?;
         fault::point();
         self.replace(segments, file.number, &object)
     }
@@ -266,18 +333,93 @@ impl Log {
         let Some(address) = archive_of(&*self.disk)? else { return Ok(()) };
         let away = |error: io::Error| unreachable(&address, &error);
         let shelf = disk::shelf(&address).map_err(away)?;
-        self.tell(&*shelf, |_| ()).map_err(away)?;
+        let archived = self.archived()?;
+        let told = self.manifest(&*shelf).map_err(away)?.map_or_else(Vec::new, |manifest| manifest.files);
+        let mut names: Vec<String> =
+            told.into_iter().filter(|entry| !archived.contains(&entry.file)).map(|entry| entry.file.object).collect();
+        // Without the manifest, those are found that are still as they were there.
         for number in 0..self.sealed()? {
             let segments = self.fresh_segments();
             if let Some(packed) = segments.packed(number)?.filter(|packed| packed.absent.is_none()) {
-                fault::point();
-                let name = object(&segments.header(number), xxh3_128(packed.raw()));
-                shelf.remove(&name).map_err(away)?;
-                shelf.remove(&parquet(&name)).map_err(away)?;
+                names.push(object(&segments.header(number), xxh3_128(packed.raw())));
             }
         }
-        Ok(())
+        for name in names {
+            fault::point();
+            shelf.remove(&name).map_err(away)?;
+            shelf.remove(&parquet(&name)).map_err(away)?;
+        }
+        fault::point();
+        if !archived.is_empty() {
+            return self.tell(&address, &*shelf, |entries| entries.retain(|entry| archived.contains(&entry.file)));
+        }
+        shelf.remove(&self.manifest_name()).map_err(away)?;
+        fault::point();
+        disk::forget_archive(&*self.disk)
     }
+
+    /// The objects that have events for other programs: their names, as the manifest lists them.
+    pub fn archived_parquet(&self) -> Result<Vec<String>> {
+        let Some(address) = self.archive_address()? else { return Ok(Vec::new()) };
+        let away = |error: io::Error| unreachable(&address, &error);
+        let manifest = self.manifest(&*disk::shelf(&address).map_err(away)?).map_err(away)?;
+        let entries = manifest.map_or_else(Vec::new, |manifest| manifest.files);
+        Ok(entries.into_iter().filter_map(|entry| entry.parquet).map(|parquet| parquet.object).collect())
+    }
+
+    /// An object of the archive.
+    pub fn archived_object(&self, name: &str) -> Result<Vec<u8>> {
+        let address = self.archive_address()?.unwrap_or_default();
+        let read = || {
+            let shelf = disk::shelf(&address)?;
+            let bytes = shelf.size(name)?.ok_or_else(|| io::Error::other(format!("{name} is not there")))?;
+            shelf.read(name, 0, bytes as usize)
+        };
+        read().map_err(|error| unreachable(&address, &error))
+    }
+}
+
+/// Have a log file among the entries of a manifest.
+fn note(entries: &mut Vec<Entry>, file: ArchivedFile, parquet: Option<Parquet>) {
+    match entries.iter_mut().find(|entry| entry.file == file) {
+        None => entries.push(Entry { file, parquet }),
+        Some(entry) => entry.parquet = parquet.or(entry.parquet.take()),
+    }
+}
+
+/// Put bytes where they are to be, unless they are there, and see that they are.
+fn put_whole(address: &str, shelf: &dyn Shelf, number: u64, name: &str, bytes: &[u8]) -> Result<()> {
+    let away = |error: io::Error| unreachable(address, &error);
+    if !is_there(shelf, name, bytes).unwrap_or(false) {
+        shelf.put(name, bytes).map_err(away)?;
+        fault::point();
+        if !is_there(shelf, name, bytes).map_err(away)? {
+            let what = format!(
+                "what was put at {address} was read back and is not what was written, so {} was left as it is: the storage \
+                 is at fault",
+                segments::name(number)
+            );
+            return Err(Error::corrupt(name, 0, None, &what));
+        }
+    }
+    fault::point();
+    Ok(())
+}
+
+/// Put the events of a log file where they are to be for other programs.
+fn put_parquet(address: &str, shelf: &dyn Shelf, file: &ArchivedFile, readable: &mut Readable<'_>) -> Result<Parquet> {
+    let made = (readable.make)(file)?;
+    let object = parquet(&file.object);
+    put_whole(address, shelf, file.number, &object, &made)?;
+    Ok(Parquet { object, bytes: made.len() as u64, digest: format!("{:032x}", xxh3_128(&made)) })
+}
+
+/// What is there of a log file for other programs.
+fn found_parquet(shelf: &dyn Shelf, file: &ArchivedFile) -> io::Result<Option<Parquet>> {
+    let object = parquet(&file.object);
+    let Some(bytes) = shelf.size(&object)? else { return Ok(None) };
+    let digest = format!("{:032x}", xxh3_128(&shelf.read(&object, 0, bytes as usize)?));
+    Ok(Some(Parquet { object, bytes, digest }))
 }
 
 /// The object beside that of a log file which has its events for other programs.

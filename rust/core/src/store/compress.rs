@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 
-use crate::disk::{Access, Disk, LockGuard};
+use crate::disk::{Access, Disk, LockGuard, write_file};
 use crate::error::{Doing, Error, Result};
 use crate::fault;
 use crate::log::packed::{Packed, Shared};
@@ -18,7 +18,6 @@ use crate::store::log::Log;
 /// Where a log file's new form is made.
 const MAKING: &str = "log/changing.tmp";
 const LOCK: &str = "locks/keeping";
-const PIECE_BYTES: usize = 4 << 20;
 
 /// What became of the log files that a call was to pack or to unpack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +28,8 @@ pub struct Kept {
     pub bytes_before: u64,
     /// How many they take now, or would take.
     pub bytes_after: u64,
+    /// Of archiving: how many files were written for other programs, or would be.
+    pub readable: u64,
 }
 
 /// The right to change the form of log files: of one thread in one process at a time.
@@ -189,13 +190,7 @@ impl Log {
     /// Write a log file's new form beside it, and see that the disk has it, and that it holds the same.
     fn write_beside(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
         let what = || format!("writing the new form of {}", segments::name(number));
-        let file = self.disk.open(MAKING, Access::Create).doing(what)?;
-        fault::point();
-        for (piece, at) in made.chunks(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
-            file.write_all_at(piece, at).doing(what)?;
-        }
-        fault::point();
-        file.flush().doing(what)?;
+        write_file(&*self.disk, MAKING, made).doing(what)?;
         fault::point();
         let file = self.disk.open(MAKING, Access::Read).doing(what)?;
         let len = file.len().doing(what)?;

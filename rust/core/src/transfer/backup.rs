@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::disk::{Access, Disk, archive_of, put_archive};
+use crate::disk::{Access, Disk, archive_of, put_archive, write_file};
 use crate::error::{Doing, Error, Result};
 use crate::log::record::Kind;
 use crate::log::segments;
@@ -33,12 +33,13 @@ struct Cut {
 
 impl Log {
     /// Copy the store, as it is now, to `name` on another disk, where nothing may be yet. It is there when it is whole, has
-    /// been read again and been flushed, and not before. `progress` hears of bytes done and bytes in all; its error ends
-    /// the work.
+    /// been read again and been flushed, and not before. `whole`: with what is archived, so that it needs no archive.
+    /// `progress` hears of bytes done and bytes in all; its error ends the work.
     pub fn backup(
         &self,
         to: &Arc<dyn Disk>,
         name: &str,
+        whole: bool,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Backup> {
         self.check_open()?;
@@ -50,7 +51,7 @@ impl Log {
         reaction_files::copy::copy((&*self.disk, id), (&*copy, id), false)?;
         let cut = self.cut()?;
         let total = 2 * cut.place;
-        self.copy_log(&copy, cut.place, &mut |done| progress(done, total))?;
+        self.copy_log(&copy, cut.place, whole, &mut |done| progress(done, total))?;
         let report = verify_here(&copy, &mut |done, _| progress(cut.place + done.min(cut.place), total))?;
         check_whole(&report, &cut)?;
         copy.sync_folder("").doing(|| format!("syncing {}", copy.describe()))?;
@@ -80,7 +81,13 @@ impl Log {
         Ok(Cut { position, place })
     }
 
-    fn copy_log(&self, to: &Arc<dyn Disk>, end: u64, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<()> {
+    fn copy_log(
+        &self,
+        to: &Arc<dyn Disk>,
+        end: u64,
+        whole: bool,
+        progress: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<()> {
         let segment_bytes = self.segments.segment_bytes;
         let last = self.segments.number_of(end);
         to.create_folder(segments::FOLDER).doing(|| format!("making {}", to.describe()))?;
@@ -91,10 +98,10 @@ impl Log {
             let start = number * segment_bytes;
             if let Some(packed) = self.segments.packed(number)? {
                 progress(start)?;
-                archived |= packed.absent.is_some();
-                let file = to.open(&name, Access::Create).doing(what)?;
-                file.write_all_at(packed.raw(), 0).doing(what)?;
-                file.flush().doing(what)?;
+                let absent = packed.absent.as_ref();
+                archived |= absent.is_some();
+                let fetched = absent.filter(|_| whole).map(|absent| absent.whole(&*self.disk)).transpose()?;
+                write_file(&**to, &name, fetched.as_deref().unwrap_or_else(|| packed.raw())).doing(what)?;
                 continue;
             }
             let len = if number == last { end - start } else { self.segments.measure(number)? };
@@ -108,7 +115,10 @@ impl Log {
             }
             file.flush().doing(what)?;
         }
-        if archived && let Some(address) = archive_of(&*self.disk)? {
+        if archived
+            && !whole
+            && let Some(address) = archive_of(&*self.disk)?
+        {
             put_archive(&**to, &address)?;
         }
         to.sync_folder(segments::FOLDER).doing(|| format!("syncing {}", to.describe()))

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::clock::now_us;
-use crate::disk::Disk;
+use crate::disk::{Disk, check_no_archive};
 use crate::error::{Error, Result};
 use crate::log::builder::{NewSnapshot, TAG_BYTES_MAX, commit_bytes_max};
 use crate::log::record::{KeyKind, Kind, Preamble, Seed, SnapshotRecord, Stored};
@@ -96,13 +96,8 @@ impl Rewriting {
         let control = readable(disk, &header)?.ok_or_else(meanwhile)?;
         let tail = control.log_state()?.tail;
         let segments = Arc::new(Segments::new(Arc::clone(disk), &header, false));
-        if segments.packed(0)?.is_some_and(|packed| packed.absent.is_some()) {
-            return Err(Error::Invalid(format!(
-                "a part of {} is archived, and the archive would go on holding what is to be rewritten here; unarchive it \
-                 first (`act-fast unarchive --remove`), then {purpose}",
-                disk.describe()
-            )));
-        }
+        let archived = segments.packed(0)?.is_some_and(|packed| packed.absent.is_some());
+        check_no_archive(&**disk, archived, purpose)?;
         Ok(Self { target, segments, tail })
     }
 
