@@ -111,10 +111,9 @@ class Registry:
         if isinstance(given, MethodType):
             name = f"{type(given.__self__).__qualname__}.{given.__name__}"
             return f"{name} is bound to an instance here; name the action by its class: `{name}`"
-        if hasattr(given, "function") and hasattr(given, "retrying"):
-            return (
-                f"{given.function.__name__} is a decision, not an action; decide({given.function.__name__}, …) makes it"
-            )
+        if hasattr(given, "retrying") and callable(function := getattr(given, "function", None)):
+            name = getattr(function, "__name__", repr(function))
+            return f"{name} is a decision, not an action; decide({name}, …) makes it"
         from difflib import get_close_matches
 
         known = [action.place for state in self.models for action in state.__definition__.actions.values()]
