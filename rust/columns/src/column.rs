@@ -351,3 +351,26 @@ fn texts(ends: OffsetBuffer<i32>, bytes: Buffer, nulls: Option<NullBuffer>) -> R
 pub(crate) fn nothing(field: &FieldRef, len: usize) -> ArrayRef {
     if len == 0 { new_empty_array(field.data_type()) } else { arrow_array::new_null_array(field.data_type(), len) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::Array;
+    use arrow_schema::Field;
+
+    #[test]
+    fn bytes_that_are_no_text_spoil_no_other_value() {
+        let mut column = Column::new(&Arc::new(Field::new("data", DataType::Utf8, true)));
+        for batch in 0..2 {
+            // Side by side, the second and the third would be one letter.
+            for value in [&b"a"[..], b"\xc3", b"\xa4", "ä".as_bytes()] {
+                column.push_bytes(value).expect("room");
+            }
+            column.push_null();
+            let found = column.finish().expect("a column");
+            let texts = found.as_any().downcast_ref::<StringArray>().expect("texts");
+            let values: Vec<_> = texts.iter().collect();
+            assert_eq!(values, [Some("a"), Some("\u{fffd}"), Some("\u{fffd}"), Some("ä"), None], "batch {batch}");
+        }
+    }
+}
