@@ -21,6 +21,8 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 Tell = Callable[[object], None]
 
+faulthandler.register(signal.SIGUSR1, file=sys.__stderr__)  # here, so that a child that hangs while it is born says where
+
 
 class Process:
     """A child of this one."""
@@ -94,7 +96,6 @@ class Process:
 def _run(body: Callable[[Tell], None], writing: int) -> None:
     code = 1
     try:
-        faulthandler.register(signal.SIGUSR1, file=2)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(int(2 * PATIENCE_SECONDS))  # no test leaves a process behind
         body(lambda line: _write_all(writing, f"{line}\n".encode()))

@@ -113,7 +113,12 @@ def new_database(*, files: bool = False, lossless: bool = False) -> duckdb.DuckD
     if lossless:
         connection.execute("set global arrow_lossless_conversion = true")
     connection.register_filesystem(PartFiles())
-    connection.create_function(STILL_THERE, attached_to(connection).still_there, ["BIGINT"], "BOOLEAN")
+    try:
+        connection.create_function(STILL_THERE, attached_to(connection).still_there, ["BIGINT"], "BOOLEAN")
+    except (
+        TypeError
+    ) as error:  # what DuckDB makes of Ctrl-C while it looks at the arguments, which are of the right types
+        raise KeyboardInterrupt from error
     if not files:
         connection.execute(f"set allowed_directories = ['{PREFIX}']")
         connection.execute("set enable_external_access = false")
