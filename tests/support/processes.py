@@ -21,7 +21,8 @@ needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 Tell = Callable[[object], None]
 
-faulthandler.register(signal.SIGUSR1, file=sys.__stderr__)  # here, so that a child that hangs while it is born says where
+# Here, so that a child that hangs while it is born says where.
+faulthandler.register(signal.SIGUSR1, file=sys.__stderr__)
 
 
 class Process:
