@@ -9,6 +9,7 @@ import gc
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,12 +68,23 @@ class Holding:
         self._thread = threading.Thread(target=self._hold)
 
     def _hold(self) -> None:
-        for each in self._held.values():
-            each.acquire()
+        while not self._take():
+            time.sleep(0.01)
         self._have.set()
         self._let_go.wait()
         for each in self._held.values():
             each.release()
+
+    def _take(self) -> bool:
+        """Take all, or none: threads at work take them in an order of their own, and would wait for this one for ever."""
+        taken: list[Any] = []
+        for each in self._held.values():
+            if not each.acquire(timeout=0.1):
+                for one in taken:
+                    one.release()
+                return False
+            taken.append(each)
+        return True
 
     def __enter__(self) -> None:
         self._thread.start()
