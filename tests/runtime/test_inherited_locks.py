@@ -76,7 +76,7 @@ class Holding:
             each.release()
 
     def _take(self) -> bool:
-        """Take all, or none: threads at work take them in an order of their own, and would wait for this one for ever."""
+        """Take all, or none: threads at work take them in another order, and would wait for this one for ever."""
         taken: list[Any] = []
         for each in self._held.values():
             if not each.acquire(timeout=0.1):
