@@ -5,6 +5,8 @@ parent's store is refused where the store is.
 """
 
 import os
+from collections.abc import Iterator
+from itertools import chain
 from typing import Final, Protocol
 from weakref import WeakSet
 
@@ -27,8 +29,16 @@ def tell_in_child(inherited: Inherited) -> None:
 
 
 def _in_child() -> None:
-    for each in tuple(_told):
+    told = tuple(_told)
+    # What one lets go of may need a lock of another one to end, so nothing ends before all have new locks.
+    held = [[getattr(each, name, None) for name in (*_slots(each), *getattr(each, "__dict__", ()))] for each in told]
+    for each in told:
         each.forked()
+    del held
+
+
+def _slots(each: object) -> Iterator[str]:
+    return chain.from_iterable(getattr(cls, "__slots__", ()) for cls in type(each).__mro__)
 
 
 os.register_at_fork(after_in_child=_in_child)
