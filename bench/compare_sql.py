@@ -38,7 +38,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Ledger:
-    """A store that nobody has asked yet, and its deposits as Parquet for the peer."""
+    """A store that was not asked anything yet, and its deposits as Parquet for the peer."""
 
     path: Path
     events: int

@@ -197,7 +197,7 @@ class Engine:
         return self._snapshot(loader, model, stream, done)
 
     def traced(self, name: str, about: Sequence[str], work: Callable[[], T], done: Callable[[T], Done]) -> T:
-        """Do some work; where somebody listens, in a span.
+        """Do some work, in a span where spans are recorded.
 
         Args:
             name: what is done, for people.

@@ -115,9 +115,7 @@ def new_database(*, files: bool = False, lossless: bool = False) -> duckdb.DuckD
     connection.register_filesystem(PartFiles())
     try:
         connection.create_function(STILL_THERE, attached_to(connection).still_there, ["BIGINT"], "BOOLEAN")
-    except (
-        TypeError
-    ) as error:  # what DuckDB makes of Ctrl-C while it looks at the arguments, which are of the right types
+    except TypeError as error:  # the arguments are right: this is what DuckDB makes of Ctrl-C while it looks at them
         raise KeyboardInterrupt from error
     if not files:
         connection.execute(f"set allowed_directories = ['{PREFIX}']")

@@ -102,7 +102,7 @@ class Attached:
         return log.check()
 
     def _let_go(self, connection: duckdb.DuckDBPyConnection, held: LockedManifest) -> None:
-        """Detach what this series had before, where nobody reads it."""
+        """Detach what this series had before, unless it is being read."""
         for path in [path for path in self._users if path.parent == held.folder and path not in held.paths]:
             if not self._users[path]:
                 connection.execute(f"detach {_alias(path)}")

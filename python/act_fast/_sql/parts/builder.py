@@ -224,7 +224,7 @@ def _publish(folder: Path, manifest: Manifest) -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Remove older manifests that nobody holds, and the files that none of those left lists."""
+    """Remove older manifests that are not held, and the files that no manifest lists any more."""
     numbers = manifests(folder)
     listed: set[str] = set()
     for number in numbers:
@@ -245,7 +245,7 @@ def _size_of_others(folder: Path) -> int:
 
 
 def _forget_stale(folder: Path, after_s: float) -> None:
-    """Remove what other definitions of the same relation left, when nobody has added to it for so long."""
+    """Remove what other definitions of the same relation left, when nothing was added to it for so long."""
     name = folder.name.rpartition("-")[0]
     for other in folder.parent.glob(f"{name}-*"):
         if other == folder or other.name.rpartition("-")[0] != name:
@@ -260,7 +260,7 @@ def _forget_stale(folder: Path, after_s: float) -> None:
 
 
 def _removed(path: Path) -> bool:
-    """Remove a manifest, unless somebody holds it. Whoever has opened it, but not locked it yet, finds it removed."""
+    """Remove a manifest, unless it is held. A reader that has opened it, but not locked it yet, finds it removed."""
     try:
         lock = FileLock(path, os.O_RDONLY)
     except OSError:
