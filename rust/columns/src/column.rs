@@ -158,6 +158,19 @@ impl Column {
         }
     }
 
+    /// Add a whole number, which may be one of days.
+    #[inline]
+    pub(crate) fn push_whole(&mut self, value: i64) {
+        match &self.values {
+            Values::Days(_) => self.push_days(value as i32),
+            _ => self.push_long(value),
+        }
+    }
+
+    pub(crate) fn is_sixteen(&self) -> bool {
+        matches!(self.values, Values::Sixteen(_))
+    }
+
     #[inline]
     pub(crate) fn push_double(&mut self, value: f64) {
         if let Values::Double(values) = &mut self.values {

@@ -10,6 +10,7 @@ mod class_decoder;
 mod column;
 mod decimal;
 mod decode;
+mod groups;
 mod head;
 mod rows;
 mod scalar;
@@ -21,6 +22,7 @@ mod why;
 
 pub use ask::{Ask, Output, What};
 pub use class_decoder::{ByClass, ClassDecoder, Unfitting};
+pub use groups::{Groups, Question};
 pub use rows::{Rows, StateRow};
 pub use shape::Shape;
 pub use stream::{LogColumns, Opener, Stream};
