@@ -28,6 +28,7 @@ __all__ = [
     "Columns",
     "Declaration",
     "Group",
+    "Groups",
     "Log",
     "Mirror",
     "Pattern",
@@ -140,6 +141,29 @@ class Columns:
     def width(self) -> int:
         """How many events have to be looked at, at most."""
 
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
+class Groups:
+    """The groups that some events make: what a question that is kept answered has come to."""
+
+    def __new__(cls, question: str, columns: Columns) -> Groups:
+        """None yet. `question`: what is kept, as JSON, which names the columns by their numbers."""
+
+    def take(self, columns: Columns) -> None:
+        """Take in all events of some columns, or none of them."""
+
+    def copy(self) -> Groups:
+        """The same once more, which goes its own way from here."""
+
+    def dump(self) -> bytes:
+        """All of it as bytes."""
+
+    def load(self, dumped: bytes) -> Groups | None:
+        """What `dump` has made of the same question; None when it is not that."""
+
+    def __len__(self) -> int: ...
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 

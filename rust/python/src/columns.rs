@@ -3,11 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use act_fast_columns::{Ask, ByClass, ClassDecoder, Error, LogColumns, Output, Rows, Shape, StateRow, Unfitting, What};
+use act_fast_columns::{
+    Ask, ByClass, ClassDecoder, Error, LogColumns, Output, Rows, Shape, StateRow, Stream, Unfitting, What,
+};
 use arrow_array::RecordBatchReader;
 use arrow_array::ffi::FFI_ArrowSchema;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
-use arrow_schema::Schema;
+use arrow_schema::{Schema, SchemaRef};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyInt, PyIterator, PyList, PyString};
 
@@ -74,6 +76,19 @@ impl Columns {
     ) -> Self {
         Self { columns: LogColumns::new(open, Ask { filter, outputs, shape, direct }), decoder }
     }
+
+    pub(crate) fn schema(&self) -> SchemaRef {
+        self.columns.schema()
+    }
+
+    /// Begin to read.
+    pub(crate) fn begin(&self, py: Python<'_>) -> PyResult<Stream> {
+        let decoder = self
+            .decoder
+            .as_ref()
+            .map(|decoder| Box::new(PythonDecoder(decoder.clone_ref(py))) as Box<dyn ClassDecoder>);
+        py.detach(|| self.columns.stream(decoder, None)).map_err(raised)
+    }
 }
 
 #[pymethods]
@@ -98,12 +113,7 @@ impl Columns {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         // Whoever asks for other types gets these, as the protocol allows.
         let _ = requested_schema;
-        let decoder = self
-            .decoder
-            .as_ref()
-            .map(|decoder| Box::new(PythonDecoder(decoder.clone_ref(py))) as Box<dyn ClassDecoder>);
-        let stream = py.detach(|| self.columns.stream(decoder, None)).map_err(raised)?;
-        stream_capsule(py, Box::new(stream))
+        stream_capsule(py, Box::new(self.begin(py)?))
     }
 }
 
@@ -146,12 +156,15 @@ impl StateColumns {
     }
 }
 
-fn schema_capsule<'py>(py: Python<'py>, schema: &Schema) -> PyResult<Bound<'py, PyCapsule>> {
+pub(crate) fn schema_capsule<'py>(py: Python<'py>, schema: &Schema) -> PyResult<Bound<'py, PyCapsule>> {
     let schema = FFI_ArrowSchema::try_from(schema).map_err(|error| invalid(error.to_string()))?;
     PyCapsule::new_with_value(py, schema, c"arrow_schema")
 }
 
-fn stream_capsule(py: Python<'_>, reader: Box<dyn RecordBatchReader + Send>) -> PyResult<Bound<'_, PyCapsule>> {
+pub(crate) fn stream_capsule(
+    py: Python<'_>,
+    reader: Box<dyn RecordBatchReader + Send>,
+) -> PyResult<Bound<'_, PyCapsule>> {
     PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(reader), c"arrow_array_stream")
 }
 

@@ -9,6 +9,7 @@ mod errors;
 mod filter;
 mod fold;
 mod foreign;
+mod groups;
 mod guards;
 mod handle;
 mod log;
@@ -42,6 +43,8 @@ mod _core {
     use crate::fold::{Declaration, Group, Replay};
     #[pymodule_export]
     use crate::foreign::{Pattern, check_commit, check_guards, check_name};
+    #[pymodule_export]
+    use crate::groups::Groups;
     #[pymodule_export]
     use crate::log::Log;
     #[pymodule_export]
