@@ -21,7 +21,9 @@ REFERENCE: Final = ROOT / "docs" / "reference"
 SIGNATURE_COLUMNS_MAX: Final = 100
 PROSE_COLUMNS_MAX: Final = 100
 
-HANDED_OUT: Final = {"Action", "Api", "Received", "Ambient", "Invariant", "Reducer", "Upcast", "Given", "When"}
+HANDED_OUT: Final = {
+    *("Action", "ContinuousView", "Api", "Received", "Ambient", "Invariant", "Reducer", "Upcast", "Given", "When"),
+}
 """Classes whose instances people are given, and do not make."""
 
 
@@ -39,7 +41,10 @@ PAGES: Final = [
     Page(
         "app.md",
         "The app",
-        ["Act", "AsyncAct", "Snapshot", "CacheInfo", "Failure", "Slice", "Address", "Component", "Unknown"],
+        [
+            *("Act", "AsyncAct", "ContinuousView", "Snapshot", "CacheInfo", "Failure", "Slice", "Address"),
+            *("Component", "Unknown"),
+        ],
     ),
     Page(
         "definitions.md",

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from act_fast._app.address import Address
     from act_fast._app.async_act import AsyncAct
     from act_fast._app.connect import connect
+    from act_fast._app.continuous_view import ContinuousView
     from act_fast._app.decision import Decided, DecisionFunction, decision
     from act_fast._app.forgetting import ForgetReport, Forgetting, SubjectForgotten
     from act_fast._app.moving import move
@@ -154,6 +155,7 @@ __all__ = [
     "Conditions",
     "ConflictError",
     "Connection",
+    "ContinuousView",
     "Correlation",
     "Cursor",
     "Decided",
@@ -283,6 +285,7 @@ _HOMES: Final = {
     "act_fast._app.address": ("Address",),
     "act_fast._app.async_act": ("AsyncAct",),
     "act_fast._app.connect": ("connect",),
+    "act_fast._app.continuous_view": ("ContinuousView",),
     "act_fast._app.decision": (
         "Decided",
         "DecisionFunction",

@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from types import TracebackType
@@ -45,6 +45,7 @@ from act_fast.stores.port import Store
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
 
+    from act_fast._app.continuous_view import ContinuousView
     from act_fast._app.forgetting import ForgetReport
     from act_fast._privacy.key_store import KeyStore
     from act_fast._privacy.vault import Vault
@@ -160,6 +161,7 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
             known = engine.library = library_of_app(
                 self.store, engine.registry, catalog, self.targets, self.skipped, at_hand
             )
+        known.keep(tuple(engine.continuous.values()))
         return known
 
     def include(self, *components: Component) -> None:
@@ -507,6 +509,36 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
             duckdb.Error: raised by the relation, for errors that only show while its rows are read.
         """
         return self._library.sql(query, params, at)
+
+    def view(self, name: str, query: str, /) -> "ContinuousView":
+        """Keep a question answered: a group-by over the events of one class, which is a relation in SQL from now on.
+
+            app.view("per_account", "select stream, count(*) as n, sum(amount) as total from deposited group by stream")
+            app.sql("select * from per_account where total > 100").show()
+
+        The answer is kept in memory and, now and then, beside the log. Reading it takes in what was appended since, so
+        it is never behind, and never reads an event twice. A view is part of the program, as states are: define it each
+        time the program starts. A changed question is counted from the beginning. A view takes the place of one of the
+        same name.
+
+        Args:
+            name: what it is called in SQL.
+            query: the question. It groups the events of one event class, or `events`, by columns, with `count`, `sum`,
+                `min`, `max` and `avg`; `where` compares columns with constants.
+
+        Raises:
+            DefinitionError: it is not sound, or cannot be kept, and the message says what can; or the name is taken.
+        """
+        from act_fast._app.continuous_view import defined
+
+        return defined(self._engine, lambda: self._library, name, query)
+
+    @property
+    def views(self) -> "Mapping[str, ContinuousView]":
+        """The questions that are kept answered, by name."""
+        from act_fast._app.continuous_view import views_of
+
+        return views_of(self._engine, lambda: self._library)
 
     def acting(self, actor: Actor) -> Self:
         """The same app, acting in this actor's name."""

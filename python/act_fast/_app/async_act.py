@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
@@ -44,6 +44,7 @@ from act_fast.stores.conditions import Conditions, spelled_out
 if TYPE_CHECKING:
     from duckdb import DuckDBPyRelation
 
+    from act_fast._app.continuous_view import ContinuousView
     from act_fast._app.forgetting import ForgetReport
     from act_fast._privacy.key_store import KeyStore
 
@@ -277,6 +278,15 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges, AsyncKeeps):
     async def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
         """`Act.sql`, awaited. Reading from the relation happens on the caller's thread, and blocks the loop."""
         return await self._threads.run(self._app.sql, query, at=at, **params)
+
+    async def view(self, name: str, query: str, /) -> "ContinuousView":
+        """`Act.view`, awaited. Reading the view happens on the caller's thread, and blocks the loop."""
+        return await self._threads.run(self._app.view, name, query)
+
+    @property
+    def views(self) -> "Mapping[str, ContinuousView]":
+        """See `Act.views`."""
+        return self._app.views
 
     def lookup(self, event: type[E], /, **values: object) -> AsyncIterator[Committed[E]]:
         """`Act.lookup`, for `async for`."""

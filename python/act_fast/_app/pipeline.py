@@ -52,6 +52,7 @@ from act_fast.stores.values import Append
 
 if TYPE_CHECKING:
     from act_fast._privacy.vault import Vault
+    from act_fast._sql.continuous.relation import KeptQuestion
     from act_fast._sql.library import Library
 
 __all__ = ["Engine"]
@@ -88,6 +89,7 @@ class Engine:
         observers: who is told what happened.
         unknown: what becomes of events that a state does not know.
         library: the relations that SQL knows, once it was asked.
+        continuous: the questions that are kept answered, by name in small letters.
         vault: what seals and opens personal values; None without keys.
         views: views that are no components of the app, as they are folded.
         conflicts: how many appends of actions have lost a race.
@@ -109,6 +111,7 @@ class Engine:
         self.views: WeakKeyDictionary[type[View], Model[Any]] = WeakKeyDictionary()
         self.observers = Observers()
         self.library: Library | None = None
+        self.continuous: Mapping[str, KeptQuestion] = {}
         self._cache_max = cache_max
         self._loader = self._begin()
         self.conflicts = 0

@@ -1,6 +1,6 @@
 """SQL over the log: which relations there are for an app or a store, and questions about them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from act_fast._reactions.skipped import Skipped, skipped
 from act_fast._reactions.targets import Target, targets
 from act_fast._runtime.interruptible import interruptible
 from act_fast._runtime.logger import log
+from act_fast._sql.continuous.relation import ContinuousRelation, KeptQuestion
 from act_fast._sql.duckdb_database import new_database, new_session
 from act_fast._sql.names import relation_name
 from act_fast._sql.question import ask, check_question, words_of
@@ -39,7 +40,7 @@ __all__ = ["Library", "library_of_app", "library_of_store"]
 
 
 class Library:
-    """The relations of a store, or of an app on it. Never changes.
+    """The relations of a store, or of an app on it. Only questions that are kept answered come and go.
 
     Attributes:
         store: where the events are.
@@ -65,6 +66,7 @@ class Library:
         self._targets = targets
         self._skipped = skipped
         self._at_hand = at_hand
+        self._continuous: dict[str, ContinuousRelation] = {}
 
     @property
     def names(self) -> list[str]:
@@ -81,6 +83,34 @@ class Library:
             if isinstance(relation, EventClassRelation) and relation.event is event:
                 return relation
         raise DefinitionError(f"{event!r} is not an event of this app; name an event class of its states")
+
+    def continuous(self, name: str) -> ContinuousRelation:
+        """The question of this name that is kept answered."""
+        return self._continuous[name.casefold()]
+
+    def keep(self, questions: Sequence[KeptQuestion]) -> None:
+        """Have a relation for each question that is kept answered, and for no others.
+
+        Raises:
+            DefinitionError: one cannot be kept, or its name is taken; nothing was changed.
+        """
+        known = [each.asked for each in self._continuous.values()]
+        if known == list(questions):
+            return
+        others = {name: each for name, each in self.relations.items() if name not in self._continuous}
+        sources = {name: each for name, each in others.items() if isinstance(each, EventClassRelation | EventsRelation)}
+        taken = {name for each in others.values() for name in each.called}
+        found = {}
+        for each in questions:
+            name = each.name.casefold()
+            if name in taken:
+                raise DefinitionError(f"a view cannot be called {each.name!r}: a relation is; call it something else")
+            same = each in known
+            found[name] = self._continuous[name] if same else ContinuousRelation(each, sources, self._new_session())
+        self.relations, self._continuous = {**others, **found}, found
+
+    def _new_session(self) -> Session:
+        return self.session(new_session(self))
 
     def session(
         self, connection: duckdb.DuckDBPyConnection, at: int | datetime | None = None, *, files: bool = False

@@ -32,6 +32,7 @@ from act_fast._sql.session import Session
 from act_fast._sql.state_scan import AS_OF, StateScan
 from act_fast._sql.view_scan import ViewScan
 from act_fast.stores.capabilities import ColumnReader, columns_of
+from act_fast.stores.port import Store
 
 __all__ = [
     "EventClassRelation",
@@ -120,6 +121,7 @@ class EventsRelation:
 
     Attributes:
         outputs: the columns.
+        mark: of what they are.
     """
 
     name = "events"
@@ -128,14 +130,25 @@ class EventsRelation:
     called: Sequence[str] = ("events",)
     functions: Sequence[str] = ()
 
+    def __init__(self) -> None:
+        self.mark = mark_of(EVENTS)
+
     def place(self, session: Session) -> None:
         """See `Relation`."""
-        reader = columns_of(session.store)
+        place_settled(session, self.name, self.mark, "*", self.scans(session.store))
 
-        def make(after: int, upto: int, told: Told | None = None) -> LogScan:
+    def place_empty(self, session: Session) -> None:
+        """Put it in place without any events: to see whether a question is sound."""
+        place_view(session, self.name, "*", self.scans(session.store)(0, 0))
+
+    def scans(self, store: Store, told: Told | None = None) -> MakeScan:
+        """What makes scans of the events of a store."""
+        reader = columns_of(store)
+
+        def make(after: int, upto: int, told: Told | None = told) -> LogScan:
             return LogScan(reader, EVENTS, Bounds(after, upto + 1))
 
-        place_settled(session, self.name, mark_of(EVENTS), "*", make)
+        return make
 
     def columns(self, log: ColumnReader, filter: Filter, wanted: Sequence[str] | None = None) -> Columns:
         """Those that meet the conditions, with all columns, or some."""
@@ -206,6 +219,8 @@ class EventClassRelation:
     Attributes:
         event: the class.
         outputs: the columns.
+        shape: the shape of the class.
+        mark: of what the columns are, and how they come to be.
     """
 
     needs: Sequence[str] = ()
@@ -216,23 +231,23 @@ class EventClassRelation:
         self.called: Sequence[str] = (name.casefold(),)
         self.event = event
         self._codec = codec
-        self._shape = shape_of(event)
+        self.shape = shape_of(event)
         self._stored = tuple(stored for stored, made in codec.classes.items() if made is event)
         own = event.__stored_name__
-        direct = self._shape.exact and own not in event.__upcasts__
+        direct = self.shape.exact and own not in event.__upcasts__
         self._direct = frozenset({own} if direct else ())
-        names = column_names(self._shape.fields, OWN_COLUMNS)
+        names = column_names(self.shape.fields, OWN_COLUMNS)
         self._durations = [
-            name for name, field in zip(names, self._shape.fields, strict=True) if field in self._shape.durations
+            name for name, field in zip(names, self.shape.fields, strict=True) if field in self.shape.durations
         ]
         self.outputs: Outputs = (
             *((name, name) for name in OWN_COLUMNS[:-1]),
             *((name, number) for number, name in enumerate(names)),
             ("error", "error"),
         )
-        self._mark = mark_of(
+        self.mark = mark_of(
             self.outputs,
-            self._shape.json,
+            self.shape.json,
             sorted(self._stored),
             sorted(self._direct),
             decoding_of(event),
@@ -242,18 +257,28 @@ class EventClassRelation:
     def place(self, session: Session) -> None:
         """See `Relation`."""
         # Not the session: the connection keeps what is registered with it alive, and must not be kept alive by it.
-        warned, reader = session.warned, columns_of(session.store)
+        warned = session.warned
 
         def told(view: str, failed: int) -> None:
             if view not in warned:
                 warned.add(view)
                 warn_of_failures(view, failed)
 
+        place_settled(session, self.name, self.mark, with_durations(self._durations), self.scans(session.store, told))
+
+    def place_empty(self, session: Session) -> None:
+        """Put it in place without any events: to see whether a question is sound."""
+        place_view(session, self.name, with_durations(self._durations), self.scans(session.store)(0, 0))
+
+    def scans(self, store: Store, told: Told = warn_of_failures) -> MakeScan:
+        """What makes scans of the class's events in a store; told hears how many could not be read."""
+        reader = columns_of(store)
+
         def make(after: int, upto: int, told: Told = told) -> LogScan:
-            decoded = Decoded(self._shape.json, self._direct, ClassDecoder(self._codec, self.name, told))
+            decoded = Decoded(self.shape.json, self._direct, ClassDecoder(self._codec, self.name, told))
             return LogScan(reader, self.outputs, Bounds(after, upto + 1, self._stored), decoded)
 
-        place_settled(session, self.name, self._mark, with_durations(self._durations), make)
+        return make
 
     def columns(self, log: ColumnReader, filter: Filter, wanted: Sequence[str] | None = None) -> Columns:
         """Those that meet the conditions, with all columns, or some. Their names are known here."""
@@ -262,7 +287,7 @@ class EventClassRelation:
         names = filter.get("names")
         return log.columns(
             outputs,
-            self._shape.json,
+            self.shape.json,
             set(self._direct),
             decoder,
             {**filter, "names": self._stored if names is None else names},

@@ -1,0 +1,1 @@
+"""Questions that are kept answered: group-bys whose answers move on with the log."""
