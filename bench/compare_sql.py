@@ -16,7 +16,16 @@ from bench.harness.row import Measurement, Row
 from bench.harness.sizes import CHECKOUT, Sizes
 from bench.peers.duck import duckdb_answers, duckdb_loads
 from bench.peers.extraction import duckdb_json_lines, sqlite_json
-from bench.rows.sql import SQL_FILTERED, SQL_FIRST, SQL_GROUPED, SQL_JSON, SQL_MEMORY, SQL_SUM
+from bench.rows.sql import (
+    SQL_FILTERED,
+    SQL_FIRST,
+    SQL_GROUPED,
+    SQL_JSON,
+    SQL_MEMORY,
+    SQL_SUM,
+    SQL_VIEW,
+    SQL_VIEW_READ,
+)
 from bench.stores.settled import written_down
 from bench.stores.subject import DURABILITY, SUBJECT, reader
 from bench.workloads.events import stream_name
@@ -24,6 +33,7 @@ from bench.workloads.ledger import EVENTS_A_STREAM, ReducedAccount, write_ledger
 
 SUM = "select sum(amount) from deposited"
 GROUPED = "select stream, sum(amount) from deposited group by stream"
+VIEW = "select stream, count(*) as n, sum(amount) as total from deposited group by stream"
 FILTERED = f"select sum(amount) from deposited where stream = '{stream_name(7)}'"
 
 
@@ -86,6 +96,29 @@ def bench_grouped(duel: Duel, shelf: Path, asked: Asked) -> None:
 
 def bench_filtered(duel: Duel, shelf: Path, asked: Asked) -> None:
     ask(duel, SQL_FILTERED, shelf, asked, FILTERED, count=1)
+
+
+def bench_continuous(duel: Duel, ledger: Ledger) -> None:
+    @contextmanager
+    def prepare(_: Path) -> Iterator[Body]:
+        shutil.rmtree(ledger.path / "analytics", ignore_errors=True)
+        with LogStore(ledger.path, durability="os") as store, Act(store, ReducedAccount) as app:
+            yield app.view("per_stream", VIEW).keep
+
+    duel.fight(SQL_VIEW, Contender(SUBJECT, DURABILITY["os"], ledger.events, prepare))
+
+
+def bench_continuous_read(duel: Duel, shelf: Path, asked: Asked) -> None:
+    store = asked.app.store
+    asked.app.view("per_stream", VIEW).keep()
+
+    def read() -> None:
+        store.append("another", [("Deposited", b'{"amount":1}')])
+        asked.app.sql("select sum(total) from per_stream").fetchall()
+
+    outer = f"select sum(total) from ({VIEW})"
+    peers = duckdb_answers(shelf / "own.duckdb", "deposited", asked.parquet, outer, 1)
+    duel.fight(SQL_VIEW_READ, reader(1, read), *peers)
 
 
 def bench_json_extraction(duel: Duel, shelf: Path, asked: Asked) -> None:

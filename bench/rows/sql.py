@@ -41,6 +41,20 @@ SQL_JSON = Row(
     note="The relation of the event class, which needs no extraction, beside three that extract: the relation `events`"
     " of ours, a table of sqlite3's, and the events as JSON lines in a file.",
 )
+SQL_VIEW = Row(
+    "sql-view",
+    "SQL: a continuous question, the sum and the number of each stream's deposits, counted for the first time",
+    "events/s",
+    (Budget(floor=1_000_000.0),),
+    note="As many groups as there are streams, a hundredth of the events. With what is written down on the way.",
+)
+SQL_VIEW_READ = Row(
+    "sql-view-read",
+    "SQL: the same, read again after one commit",
+    "questions/s",
+    note="The groups go out as columns and DuckDB adds up one of them; the peer asks its own table, which nothing was"
+    " added to, the whole question.",
+)
 SQL_MEMORY = Row(
     "sql-memory",
     "SQL: peak memory of a process that asks about every event",
