@@ -3,7 +3,7 @@
 import asyncio
 import copy
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from functools import partial
@@ -280,13 +280,8 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges, AsyncKeeps):
         return await self._threads.run(self._app.sql, query, at=at, **params)
 
     async def view(self, name: str, query: str, /) -> "ContinuousView":
-        """`Act.view`, awaited. Reading the view happens on the caller's thread, and blocks the loop."""
+        """`Act.view`, awaited. Its own methods run on the caller's thread and block the loop; `sql` does not."""
         return await self._threads.run(self._app.view, name, query)
-
-    @property
-    def views(self) -> "Mapping[str, ContinuousView]":
-        """See `Act.views`."""
-        return self._app.views
 
     def lookup(self, event: type[E], /, **values: object) -> AsyncIterator[Committed[E]]:
         """`Act.lookup`, for `async for`."""

@@ -31,12 +31,12 @@ _LEAVE_S: Final = 60.0
 class _Kept:
     """The groups of one plan on one log, as of a position."""
 
-    def __init__(self, plan: Plan, store: Store, lock: threading.RLock, groups: Groups, position: int) -> None:
+    def __init__(self, keeper: "Keeper", plan: Plan, store: Store, groups: Groups, position: int) -> None:
         self.plan = plan
         self.groups = groups
         self.position = position
         self.written = position
-        self._lock = lock
+        self._keeper = keeper
         self._store_id = store_id_of(store)
         self._log: LogMark | None = log_mark_of(store)
         self._left = False
@@ -62,8 +62,7 @@ class _Kept:
     def leave(self) -> None:
         """Write nothing more: the log is about to go. Comes back when nothing is being written."""
         self._left = True
-        if self._lock.acquire(timeout=_LEAVE_S):
-            self._lock.release()
+        self._keeper.wait()
 
     @property
     def pays(self) -> bool:
@@ -92,6 +91,11 @@ class Keeper:
         """The position that it was moved on to last in this process; 0 when it was not yet."""
         return 0 if self._kept is None else self._kept.position
 
+    def wait(self) -> None:
+        """Wait until nobody reads or writes."""
+        if self._lock.acquire(timeout=_LEAVE_S):
+            self._lock.release()
+
     @contextmanager
     def at(self, plan: Plan, store: Store, cut: int) -> Iterator[Groups]:
         """The groups as of a cut, which nobody changes as long as this lasts."""
@@ -115,8 +119,8 @@ class Keeper:
         stored = None if files is None else files.read(store, most)
         loaded = None if stored is None else groups.load(stored.groups)
         if stored is None or loaded is None:
-            return _Kept(plan, store, self._lock, groups, 0)
-        return _Kept(plan, store, self._lock, loaded, stored.position)
+            return _Kept(self, plan, store, groups, 0)
+        return _Kept(self, plan, store, loaded, stored.position)
 
     def _write(self, kept: _Kept, store: Store) -> None:
         files = files_of(store, self.name, kept.plan.mark) if kept.pays else None
