@@ -183,6 +183,15 @@ def test_redacting_makes_it_right_again(app: Act) -> None:
     assert max(row["total"] for row in app.views["per_stream"].rows()) > 900
 
 
+def test_pruning_makes_it_right_again(app: Act) -> None:
+    sell(app, STEP)
+    before = app.views["per_stream"].rows()
+    app.close_stream(Till, "till-1")
+    assert app.prune().events > 0
+    assert_right(app)
+    assert app.views["per_stream"].rows() != before
+
+
 def test_a_restored_log_is_counted_from_the_beginning(app: Act, tmp_path: Path) -> None:
     sell(app, 5)
     app.export(tmp_path / "copy.jsonl")

@@ -52,8 +52,7 @@ class Plan:
         columns: the columns of that which are read.
         question: what is kept, as the core reads it.
         names: of the columns that come out of the core.
-        outputs: the same columns, as SQL takes them.
-        select: the question, about these; `from` is the name that they go by.
+        select: the question, about these.
         mark: of all that decides what is kept.
     """
 
@@ -61,7 +60,6 @@ class Plan:
     columns: tuple[str, ...]
     question: str
     names: tuple[str, ...]
-    outputs: str
     select: str
     mark: str
 
@@ -106,9 +104,7 @@ def plan_of(connection: duckdb.DuckDBPyConnection, query: str, source: Source, k
     ).fetchall()
     columns = tuple(planner.conditions.numbers)
     whole = msgspec.json.encode([_FORMAT, source.mark, columns, question])
-    return Plan(
-        source, columns, question, planner.names, planner.outputs(), select, hashlib.sha256(whole).hexdigest()[:32]
-    )
+    return Plan(source, columns, question, planner.names, select, hashlib.sha256(whole).hexdigest()[:32])
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
@@ -147,7 +143,6 @@ class _Planner:
         self._connection = connection
         self._keys: dict[str, int | None] = {}
         self._cells: dict[bytes, int] = {}
-        self._casts: list[str] = []
         self._test: Any = None
         self._aggregates = 0
 
@@ -185,12 +180,7 @@ class _Planner:
     def names(self) -> tuple[str, ...]:
         """Of the columns that come out of the core."""
         keys = [self.conditions.columns[name].name for name in self._keys]
-        return (*keys, *(f"cell {number}" for number in range(len(self._casts))))
-
-    def outputs(self) -> str:
-        """The columns that come out of the core, as SQL takes them."""
-        casts = ["{}"] * len(self._keys) + self._casts
-        return ", ".join(cast.format(quoted_name(name)) for cast, name in zip(casts, self.names, strict=True))
+        return (*keys, *(f"cell {number}" for number in range(len(self._cells))))
 
     def _changed(self, node: Any) -> Any:
         """An expression with what groups hold in the place of its aggregates."""
@@ -280,11 +270,10 @@ class _Planner:
     def _cell(self, kind: str, column: Column | None, test: Any) -> str:
         number = None if column is None else self.conditions.number(column)
         cell = msgspec.json.encode({"kind": kind, "column": number, "test": test})
-        if cell not in self._cells:
-            self._cells[cell] = len(self._cells)
-            huge = kind == "sum" and column is not None and column.kind == "long"
-            self._casts.append("cast({0} as hugeint) as {0}" if huge else "{0}")
-        return quoted_name(f"cell {self._cells[cell]}")
+        name = quoted_name(f"cell {self._cells.setdefault(cell, len(self._cells))}")
+        # The core has no whole numbers that are as large; decimals of no digits behind the point are.
+        huge = kind == "sum" and column is not None and column.kind == "long"
+        return f"cast({name} as hugeint)" if huge else name
 
     def _key(self, column: Column, grain: int | None) -> None:
         if column.kind not in KEPT_KINDS:

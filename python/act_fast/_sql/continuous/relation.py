@@ -58,13 +58,9 @@ class ContinuousRelation:
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
-        connection, source = session.connection, quoted_name(f"{self.name} source")
-        register(
-            connection, f"{self.name} source", _KeptScan(self._keeper, self._plan, session.store, session.position)
-        )
-        kept, name = quoted_name(self._kept), quoted_name(self.name)
-        connection.execute(f"create or replace temp view {kept} as select {self._plan.outputs} from {source}")
-        connection.execute(f"create or replace temp view {name} as {self._plan.select}")
+        scan = _KeptScan(self._keeper, self._plan, session.store, session.position)
+        register(session.connection, self._kept, scan)
+        session.connection.execute(f"create or replace temp view {quoted_name(self.name)} as {self._plan.select}")
 
     def keep(self, session: Session) -> int:
         """Move on to the position of a session, without reading anything."""
