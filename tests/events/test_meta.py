@@ -1,7 +1,10 @@
 """Meta: who did it, on whose behalf, and what else came of the same request."""
 
 import asyncio
+import copy
+import operator
 import os
+import pickle
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -23,6 +26,7 @@ from act_fast import (
     new_correlation,
 )
 from act_fast._events.context import within
+from act_fast._events.meta import encode_meta
 from tests.support.bank import Account, Deposited
 
 ADA = Actor("u1", "Ada", {"role": "teller"})
@@ -233,3 +237,28 @@ def test_a_meta_that_something_else_has_written_is_told(app: Act) -> None:
         store._log.append("account-7", [("Deposited", b'{"amount": 1}')], None, b'{"correlation": 7}')
         with pytest.raises(DecodeError, match="a commit's meta does not decode: correlation: expected"):
             list(store.load("account-7"))
+
+
+def test_what_events_without_meta_share_cannot_be_changed_but_is_like_any_other(app: Act) -> None:
+    app.store.append("account-7", [Deposited(1)])
+    app.store.append("account-7", [Deposited(2)])
+    first, second = app.store.query()
+
+    assert first.meta is second.meta
+    for change in (
+        lambda: first.meta.extra.update(a=1),
+        lambda: first.meta.extra.setdefault("a", 1),
+        lambda: operator.setitem(first.meta.extra, "a", 1),
+        lambda: operator.ior(first.meta.extra, {"a": 1}),
+    ):
+        with pytest.raises(TypeError, match="cannot be changed; copy"):
+            change()
+    assert first.meta == Meta() == second.meta
+    for copied in (
+        copy.copy(first.meta.extra),
+        copy.deepcopy(first.meta).extra,
+        pickle.loads(pickle.dumps(first)).meta.extra,
+    ):
+        copied["a"] = 1
+    assert first.meta.extra == {}
+    assert encode_meta(first.meta) == encode_meta(Meta())

@@ -463,9 +463,9 @@ FACADE: Final = (
         "meta-of-one-moment",
         "python/act_fast/stores/rows.py",
         "commit_us, created = created_us, moment(created_us)\n        if not meta:\n"
-        "            why = Meta()\n        elif meta is commit_meta:",
+        "            why = NO_META\n        elif meta is commit_meta:",
         'commit_us, created, commit_meta = created_us, moment(created_us), b""\n'
-        "        if not meta:\n            why = Meta()\n        elif commit_meta:",
+        "        if not meta:\n            why = NO_META\n        elif commit_meta:",
         (pytest("stores/exchange/test_restore.py::test_commits_of_one_moment_keep_their_own_metas"),),
     ),
     Mutation(

@@ -1,6 +1,7 @@
 """What a reaction is handed is its own: whatever it does to it, nobody else sees it."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -57,7 +58,8 @@ def spoil(event: Committed[Any]) -> None:
         data.address.city = "Paris"
         data.guests[0].tags.add("y")
         data.anything["deep"].append(2)
-    event.meta.extra["spoiled"] = True
+    with suppress(TypeError):  # where there is none, nothing can be added
+        event.meta.extra["spoiled"] = True
     if event.meta.actor is not None:
         event.meta.actor.extra["spoiled"] = True
 
@@ -249,5 +251,5 @@ def test_queried_events_that_are_kept_share_nothing(party: Act, read: Callable[[
     kept = list(read(party))
     for each in kept[::2]:
         spoil(each)
-    assert [spoiled(each) for each in kept] == [index % 2 == 0 for index in range(9)]
+    assert [spoiled(each) for each in kept] == [index % 2 == 0 and index > 2 for index in range(9)]
     assert not any(map(spoiled, read(party)))

@@ -1,7 +1,7 @@
 """Why an event happened: the request it belongs to, and the action, actor and event that caused it."""
 
 import copy
-from typing import Any
+from typing import Any, Final, NoReturn
 
 import msgspec
 
@@ -10,6 +10,7 @@ from act_fast._events.finite import check_finite
 from act_fast.errors import DecodeError, ValidationError
 
 __all__ = [
+    "NO_META",
     "ActionCause",
     "Actor",
     "Causation",
@@ -98,9 +99,31 @@ class Meta(msgspec.Struct, frozen=True, omit_defaults=True):
         return None if self.causation is None else self.causation.event
 
 
-encode_meta = msgspec.json.Encoder().encode
+class _Nothing(dict[str, Any]):
+    """The `extra` of events that have none: they share it, so it cannot be changed."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("the meta of a stored event cannot be changed; copy its extra: dict(event.meta.extra)")
+
+    __setitem__ = setdefault = update = __ior__ = _refuse
+
+    def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[()]]:
+        return dict, ()
+
+
+NO_META: Final = Meta(extra=_Nothing())
+"""What an event has whose commit carries nothing. They all share it: one for each would cost a third of a query."""
+
+_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Meta).decode
 _decode_actor = msgspec.json.Decoder(Actor).decode
+
+
+def encode_meta(meta: Meta) -> bytes:
+    """The meta as a store keeps it."""
+    return b"{}" if meta is NO_META else _encode(meta)
 
 
 def decode_meta(data: bytes) -> Meta:
@@ -110,7 +133,7 @@ def decode_meta(data: bytes) -> Meta:
         DecodeError: it is something else.
     """
     try:
-        return _decode(data) if data else Meta()
+        return _decode(data) if data else NO_META
     except msgspec.MsgspecError as error:
         what, path = misfit(error)
         raise DecodeError(
@@ -136,7 +159,7 @@ def check_actor(actor: object) -> Actor:
     if not isinstance(actor, Actor):
         raise ValidationError(f"an actor is an Actor, not {type(actor).__name__}; write `Actor(id, name)`")
     try:
-        encoded = encode_meta(actor)
+        encoded = _encode(actor)
         check_finite(actor, encoded)
         _decode_actor(encoded)
     except msgspec.ValidationError as error:

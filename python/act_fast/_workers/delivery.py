@@ -16,7 +16,7 @@ from act_fast._events.committed import Committed
 from act_fast._events.context import Reacting, ambient
 from act_fast._events.event import Event
 from act_fast._events.gone import GONE
-from act_fast._events.meta import Actor, Meta, decode_meta, meta_again
+from act_fast._events.meta import NO_META, Actor, Meta, decode_meta, meta_again
 from act_fast._events.sealing import without_personal
 from act_fast._reactions.partial_batch import Partly
 from act_fast._rows import Row
@@ -60,7 +60,7 @@ class Handling:
         self.now_us = now_us
         # What the events of one commit share: its time, and of its meta what cannot change.
         self._created: tuple[int, datetime] = (0, EPOCH)
-        self._meta: tuple[bytes, Meta] = (b"", Meta())
+        self._meta: tuple[bytes, Meta] = (b"", NO_META)
 
     def needs_loop(self, lease: Lease) -> bool:
         """Whether some handler of a lease is `async def`."""
@@ -252,7 +252,7 @@ class Handling:
         created = self._created
         if created_us != created[0]:
             self._created = created = (created_us, moment(created_us))
-        why = self._why(meta) if meta else Meta()
+        why = self._why(meta) if meta else NO_META
         return Committed(self.steps.decoders[name](data), name, stream, version, position, created[1], why, tags)
 
     def _why(self, meta: bytes) -> Meta:
@@ -266,7 +266,7 @@ class Handling:
         """The same event for the next one who is given it: shares nothing that can change."""
         name, meta = row[3], row[6]
         data = event.data if self.steps.is_flat(name) else self.steps.decoders[name](row[5])
-        why = meta_again(meta, event.meta) if meta else Meta()
+        why = meta_again(meta, event.meta) if meta else NO_META
         return Committed(data, name, event.stream, event.version, event.position, event.created, why, event.tags)
 
     def _one_batch(self, lease: Lease) -> Step | None:

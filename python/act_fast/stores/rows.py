@@ -7,7 +7,7 @@ from typing import Final
 from act_fast._checks.moments import EPOCH, microseconds_of, moment
 from act_fast._core import Appended
 from act_fast._events.committed import Committed
-from act_fast._events.meta import Meta, decode_meta, encode_meta, meta_again
+from act_fast._events.meta import NO_META, decode_meta, encode_meta, meta_again
 from act_fast._rows import Row, StreamRow
 from act_fast.errors import StoreClosedError
 from act_fast.stores.capabilities import PAGE_ROWS, Encoded, Rows, log_mark_of, rows_of
@@ -29,17 +29,17 @@ def committed(row: Row) -> Committed[bytes]:
     """An event, from its row."""
     position, stream, version, name, created_us, data, meta, tags = row
     created = moment(created_us)
-    return Committed(data, name, stream, version, position, created, decode_meta(meta) if meta else Meta(), tags)
+    return Committed(data, name, stream, version, position, created, decode_meta(meta), tags)
 
 
 def each_committed(rows: Iterable[Row]) -> Iterator[Committed[bytes]]:
     """Events, from their rows. Those of one commit share its time, and of its meta what cannot change."""
-    commit_us, created, commit_meta, why = 0, EPOCH, b"", Meta()
+    commit_us, created, commit_meta, why = 0, EPOCH, b"", NO_META
     for position, stream, version, name, created_us, data, meta, tags in rows:
         if created_us != commit_us:
             commit_us, created = created_us, moment(created_us)
         if not meta:
-            why = Meta()
+            why = NO_META
         elif meta is commit_meta:
             why = meta_again(meta, why)
         else:
