@@ -8,7 +8,7 @@ import pytest
 
 from act_fast import Act, Backoff, Committed, Event, LogStore, State, Ticked, action
 from act_fast._checks.moments import microseconds_of
-from act_fast._timers.facts import TICK_STREAM
+from act_fast._timers.names import TICK_STREAM
 from act_fast._timers.recurrence import recurrence_of
 from act_fast._timers.ticker import Ticker
 from act_fast._workers.host import Host

@@ -10,7 +10,7 @@ from act_fast._events.codec import Codec
 from act_fast._events.committed import Committed
 from act_fast._events.gone import GONE
 from act_fast._rows import Progress
-from act_fast._timers.facts import is_own
+from act_fast._timers.names import is_own
 from act_fast.errors import ValidationError
 from act_fast.stores.port import Store
 

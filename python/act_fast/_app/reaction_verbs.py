@@ -16,7 +16,7 @@ from act_fast._reactions.skipped import Skipped, operator, skip, skipped
 from act_fast._reactions.targets import Cursor, Names, Target, cursors, selection, targets
 from act_fast._rows import Progress
 from act_fast._states.snapshot import Snapshot
-from act_fast._timers.facts import is_own
+from act_fast._timers.names import is_own
 from act_fast._workers.host import Host
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError

@@ -10,7 +10,7 @@ from act_fast._events.meta import Actor
 from act_fast._reactions.reports import Settled
 from act_fast._states.action import Action
 from act_fast._states.state import State
-from act_fast._timers.facts import SCHEDULED, TIMERS
+from act_fast._timers.names import SCHEDULED, TIMERS
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.reaction_port import offers_reactions

@@ -17,7 +17,8 @@ from act_fast._events.sealing import reaches_personal
 from act_fast._reactions.reaction import Reaction, reaction_of
 from act_fast._runtime.backoff import Backoff
 from act_fast._states.action import Action
-from act_fast._timers.facts import TIMERS, Done, Scheduled, scheduled_as
+from act_fast._timers.facts import Done, Scheduled, scheduled_as
+from act_fast._timers.names import TIMERS
 from act_fast._timers.timer import Timer, cancel_timer, find_timer, stream_of
 from act_fast.errors import ConcurrencyError, DefinitionError, ValidationError
 from act_fast.stores.values import Append

@@ -18,9 +18,9 @@ from act_fast._reactions.reaction import (
     reaction_of,
 )
 from act_fast._runtime.backoff import Backoff
-from act_fast._timers.facts import Ticked, ticked_as
 
 if TYPE_CHECKING:
+    from act_fast._timers.facts import Ticked
     from act_fast._timers.recurrence import Missed
 
 __all__ = ["Declares"]
@@ -176,7 +176,7 @@ class Declares:
         backoff: float | Backoff = DEFAULT_BACKOFF,
         block: bool = True,
         name: str | None = None,
-    ) -> On[Ticked]:
+    ) -> "On[Ticked]":
         """Call a function at each moment that a cron expression names, or at a fixed interval.
 
             @app.every("0 3 * * *", tz="Europe/Berlin")
@@ -204,6 +204,7 @@ class Declares:
             DefinitionError: the function's parameters are wrong, or an option is not valid.
             MissingExtraError: cron expressions need the extra `cron`.
         """
+        from act_fast._timers.facts import ticked_as
         from act_fast._timers.recurrence import recurrence_of
 
         recurrence = recurrence_of("@app.every", when, tz, missed)

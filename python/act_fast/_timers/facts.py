@@ -2,47 +2,12 @@
 
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from act_fast._events.event import Event
+from act_fast._timers.names import BEGAN, CANCELLED, DONE, SCHEDULED, TICKED
 
-__all__ = [
-    "BEGAN",
-    "CANCELLED",
-    "DONE",
-    "SCHEDULED",
-    "TICKED",
-    "TICK_STREAM",
-    "TIMERS",
-    "TIMER_STREAM",
-    "Began",
-    "Cancelled",
-    "Done",
-    "Scheduled",
-    "Ticked",
-    "is_own",
-    "scheduled_as",
-    "ticked_as",
-]
-
-TIMER_STREAM: Final = "$timer-"
-"""What the stream of a timer is called, up to its key."""
-
-TICK_STREAM: Final = "$every-"
-"""What the stream of what recurs is called, up to the name of its reaction."""
-
-SCHEDULED: Final = "$scheduled."
-"""How a timer is stored, up to the name of the state whose action it does: each program takes those of its states."""
-
-TIMERS: Final = "$timers."
-"""What the reaction is called that does the timers of a state, up to the name of that."""
-
-DONE: Final = "$done"
-CANCELLED: Final = "$cancelled"
-BEGAN: Final = "$began"
-
-TICKED: Final = "$ticked."
-"""How a tick is stored, up to the name of its reaction."""
+__all__ = ["Began", "Cancelled", "Done", "Scheduled", "Ticked", "scheduled_as", "ticked_as"]
 
 
 class Scheduled(Event):
@@ -93,11 +58,6 @@ class Ticked(Event):
     due: datetime
     missed: int = 0
     rule: str = ""
-
-
-def is_own(name: str) -> bool:
-    """Whether a stored name, of an event or of a reaction, is the framework's own."""
-    return name.startswith("$")
 
 
 for _event, _name in ((Done, DONE), (Cancelled, CANCELLED), (Began, BEGAN)):

@@ -8,7 +8,8 @@ import msgspec
 from act_fast._checks.moments import microseconds_of, moment
 from act_fast._events.committed import Committed
 from act_fast._runtime.logger import log
-from act_fast._timers.facts import BEGAN, TICK_STREAM, Began, Ticked, ticked_as
+from act_fast._timers.facts import Began, Ticked, ticked_as
+from act_fast._timers.names import BEGAN, TICK_STREAM
 from act_fast._timers.recurrence import Recurrence, latest_before
 from act_fast.errors import ConcurrencyError
 from act_fast.stores.port import Store

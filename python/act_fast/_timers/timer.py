@@ -11,7 +11,8 @@ from act_fast._checks import arguments
 from act_fast._events.committed import Committed
 from act_fast._events.gone import GONE
 from act_fast._events.meta import Meta
-from act_fast._timers.facts import CANCELLED, DONE, SCHEDULED, TIMER_STREAM, Cancelled, Scheduled
+from act_fast._timers.facts import Cancelled, Scheduled
+from act_fast._timers.names import CANCELLED, DONE, SCHEDULED, TIMER_STREAM
 from act_fast.errors import ConcurrencyError, ValidationError
 from act_fast.stores.port import Store
 

@@ -2,7 +2,7 @@
 
 from act_fast._reactions.reaction import Reaction
 from act_fast._runtime.logger import log
-from act_fast._timers.facts import is_own
+from act_fast._timers.names import is_own
 from act_fast._workers.runner import Program
 from act_fast.stores.reaction_port import reactions_of
 

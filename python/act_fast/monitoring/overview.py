@@ -17,7 +17,7 @@ from act_fast._checks import arguments
 from act_fast._model.registry import Registry
 from act_fast._reactions.skipped import skips_by_reaction
 from act_fast._reactions.targets import STATES, Target, TargetState, busy_targets, cursors, state_of
-from act_fast._timers.facts import is_own
+from act_fast._timers.names import is_own
 from act_fast._timers.timer import since
 from act_fast.errors import EngineError, ValidationError
 from act_fast.monitoring.kept import Kept, kept, last_created
