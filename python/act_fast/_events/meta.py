@@ -99,15 +99,19 @@ class Meta(msgspec.Struct, frozen=True, omit_defaults=True):
         return None if self.causation is None else self.causation.event
 
 
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise TypeError("the meta of a stored event cannot be changed; copy its extra: dict(event.meta.extra)")
+
+
 class _Nothing(dict[str, Any]):
     """The `extra` of events that have none: they share it, so it cannot be changed."""
 
     __slots__ = ()
 
-    def _refuse(self, *_: object, **__: object) -> NoReturn:
-        raise TypeError("the meta of a stored event cannot be changed; copy its extra: dict(event.meta.extra)")
-
-    __setitem__ = setdefault = update = __ior__ = _refuse
+    __setitem__: Any = _refuse
+    __ior__: Any = _refuse
+    setdefault: Any = _refuse
+    update: Any = _refuse
 
     def __reduce__(self) -> tuple[type[dict[str, Any]], tuple[()]]:
         return dict, ()
