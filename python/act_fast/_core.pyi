@@ -168,6 +168,13 @@ class Groups:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 
 @final
+class StreamColumns:
+    """Streams as Arrow columns, from the index."""
+
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
 class StateColumns:
     """States as Arrow columns: stream, version, position, the fields of the shape, error."""
 
@@ -422,6 +429,11 @@ class Log:
         first event), `stream`, `version`, `name`, `created`, `data`, `meta`, `correlation`, `causation`, `actor`, the
         number of a field of the shape, or `error`. Payloads of events whose name is not in `direct`, or that do not
         have the shape, are handed to `decoder`."""
+
+    def stream_columns(self, columns: Sequence[str], cut: int, streams: Sequence[str] | None = None) -> StreamColumns:
+        """Streams as Arrow columns, as they were when the position `cut` was the last: all, or those that are named.
+        Columns are `stream`, `version`, `first_position`, `last_position`, `first_created`, `last_created` and
+        `last_name`."""
 
     def query(self, filter: Filter | None = None, backwards: bool = False) -> Query: ...
     def streams(

@@ -44,7 +44,7 @@ class Library:
 
     Attributes:
         store: where the events are.
-        relations: by their names in small letters, those that others are made of first.
+        relations: by their names in small letters.
         made_of: the definitions of an app that they were made of.
 
     Args:
@@ -142,12 +142,9 @@ class Library:
     def place(self, session: Session, words: frozenset[str] | None = None) -> None:
         """Put relations in place: those that are among some words, or all."""
         session.warned.clear()
-        placed: dict[str, Relation] = {}
-        for name, relation in self.relations.items():
-            if words is None or any(each in words for each in relation.called):
-                placed.update({needed: self.relations[needed] for needed in relation.needs})
-                placed[name] = relation
-        for relation in placed.values():
+        for relation in self.relations.values():
+            if words is not None and words.isdisjoint(relation.called):
+                continue
             try:
                 relation.place(session)
             except (StoreError, ValidationError) as error:

@@ -30,6 +30,7 @@ from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Scan
 from act_fast._sql.session import Session
 from act_fast._sql.state_scan import AS_OF, StateScan
+from act_fast._sql.stream_scan import StreamScan
 from act_fast._sql.view_scan import ViewScan
 from act_fast.stores.capabilities import ColumnReader, columns_of
 from act_fast.stores.port import Store
@@ -96,11 +97,9 @@ class Relation(Protocol):
 
     Attributes:
         name: what it is called.
-        needs: the names of those it is made of.
     """
 
     name: str
-    needs: Sequence[str]
 
     @property
     def called(self) -> Sequence[str]:
@@ -126,7 +125,6 @@ class EventsRelation:
 
     name = "events"
     outputs: Outputs = EVENTS
-    needs: Sequence[str] = ()
     called: Sequence[str] = ("events",)
     functions: Sequence[str] = ()
 
@@ -163,24 +161,18 @@ class StreamsRelation:
     """The streams, each at a glance."""
 
     name = "streams"
-    needs: Sequence[str] = ("events",)
     called: Sequence[str] = ("streams",)
     functions: Sequence[str] = ()
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
-        session.connection.execute(
-            "create or replace temp view streams as select stream, max(version) as version, min(position) as"
-            " first_position, max(position) as last_position, min(created) as first_created, max(created) as"
-            " last_created, arg_max(name, position) as last_name from events group by stream"
-        )
+        place_view(session, self.name, "*", StreamScan(columns_of(session.store), session.position))
 
 
 class TargetsRelation:
     """The targets of reactions. Not as of the cut: what they have done since, they have done."""
 
     name = "targets"
-    needs: Sequence[str] = ()
     called: Sequence[str] = ("targets",)
     functions: Sequence[str] = ()
 
@@ -193,7 +185,6 @@ class SkippedRelation:
     """The events that reactions have stepped over by hand. Not as of the cut either."""
 
     name = "skipped"
-    needs: Sequence[str] = ()
     called: Sequence[str] = ("skipped",)
     functions: Sequence[str] = ()
 
@@ -223,7 +214,6 @@ class EventClassRelation:
         mark: of what the columns are, and how they come to be.
     """
 
-    needs: Sequence[str] = ()
     functions: Sequence[str] = ()
 
     def __init__(self, name: str, event: type[Event], codec: Codec) -> None:
@@ -301,7 +291,6 @@ class StateRelation:
         at_name: what the macro is called that gives the states of a moment.
     """
 
-    needs: Sequence[str] = ()
     _scan: type[StateScan] = StateScan
     _own: Sequence[str] = ("stream", "version", "position", "error")
 

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeAlias
 from weakref import WeakSet
 
-from act_fast._core import Appended, Columns, Query, Replay
+from act_fast._core import Appended, Columns, Query, Replay, StreamColumns
 from act_fast._rows import CommitRow, EventPair, Filter, ProposedPart, Row
 from act_fast.errors import ValidationError
 from act_fast.stores.conditions import Conditions, filter_of
@@ -180,6 +180,10 @@ class ColumnReader(Protocol):
         filter: Filter | None = None,
     ) -> Columns:
         """Events as columns, each (its name, what it holds)."""
+        ...
+
+    def stream_columns(self, columns: Sequence[str], cut: int, streams: Sequence[str] | None = None) -> StreamColumns:
+        """Streams as columns, as they were when the position `cut` was the last: all, or those that are named."""
         ...
 
     def query(self, filter: Filter | None = None, backwards: bool = False) -> Query:

@@ -16,6 +16,7 @@ mod rows;
 mod scalar;
 mod shape;
 mod stream;
+mod streams;
 mod texts;
 mod unfit;
 mod why;
@@ -26,6 +27,7 @@ pub use groups::{Groups, Question};
 pub use rows::{Rows, StateRow};
 pub use shape::Shape;
 pub use stream::{LogColumns, Opener, Stream};
+pub use streams::{Glance, Streams};
 
 /// An error, as Arrow's readers raise it.
 pub type Error = arrow_schema::ArrowError;

@@ -36,7 +36,7 @@ pub use options::{Durability, Options};
 pub use pattern::is_pattern;
 pub use read::event::{EventView, Page};
 pub use read::query::{Filter, Query};
-pub use read::streams::{StreamInfo, StreamPage};
+pub use read::streams::{Looks, StreamInfo, StreamPage};
 pub use recovery::recover::Recovered;
 pub use recovery::verify::{Problem, Report, verify};
 pub use store::archive::{ArchivedFile, Readable};

@@ -4,7 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use act_fast_columns::{
-    Ask, ByClass, ClassDecoder, Error, LogColumns, Output, Rows, Shape, StateRow, Stream, Unfitting, What,
+    Ask, ByClass, ClassDecoder, Error, Glance, LogColumns, Opener, Output, Rows, Shape, StateRow, Stream, Streams,
+    Unfitting, What,
 };
 use arrow_array::RecordBatchReader;
 use arrow_array::ffi::FFI_ArrowSchema;
@@ -67,7 +68,7 @@ pub(crate) struct Columns {
 
 impl Columns {
     pub(crate) fn new(
-        open: act_fast_columns::Opener,
+        open: Opener,
         filter: act_fast_core::Filter,
         outputs: Vec<Output>,
         shape: Option<Arc<Shape>>,
@@ -114,6 +115,46 @@ impl Columns {
         // Whoever asks for other types gets these, as the protocol allows.
         let _ = requested_schema;
         stream_capsule(py, Box::new(self.begin(py)?))
+    }
+}
+
+/// Streams as columns, from the index.
+#[pyclass(frozen, module = "act_fast._core")]
+pub(crate) struct StreamColumns {
+    open: Opener,
+    glances: Vec<Glance>,
+    cut: u64,
+    named: Option<Vec<String>>,
+}
+
+impl StreamColumns {
+    pub(crate) fn new(open: Opener, names: &[String], cut: u64, named: Option<Vec<String>>) -> PyResult<Self> {
+        let glance =
+            |name: &String| Glance::of(name).ok_or_else(|| invalid(format!("streams have no column {name:?}")));
+        Ok(Self { open, glances: names.iter().map(glance).collect::<PyResult<_>>()?, cut, named })
+    }
+
+    fn streams(&self) -> Streams {
+        Streams::new(Arc::clone(&self.open), self.glances.clone(), self.cut, self.named.clone())
+    }
+}
+
+#[pymethods]
+impl StreamColumns {
+    /// The columns' names and types.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        schema_capsule(py, &self.streams().schema())
+    }
+
+    /// Begin to read. Called again, it begins anew.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        let _ = requested_schema;
+        stream_capsule(py, Box::new(self.streams()))
     }
 }
 

@@ -34,7 +34,7 @@ mod _core {
     #[pymodule_export]
     use crate::appended::Appended;
     #[pymodule_export]
-    use crate::columns::{Columns, StateColumns};
+    use crate::columns::{Columns, StateColumns, StreamColumns};
     #[pymodule_export]
     use crate::correlation::correlation;
     #[pymodule_export]

@@ -15,7 +15,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 
 use crate::appended::Appended;
 use crate::arguments::{self, Events, Parts};
-use crate::columns::{self, Columns};
+use crate::columns::{self, Columns, StreamColumns};
 use crate::copied;
 use crate::errors::raised;
 use crate::filter;
@@ -467,6 +467,13 @@ impl Log {
         let handle = self.handle.pinned()?;
         let open = Arc::new(move || handle.opened());
         Ok(Columns::new(open, filter, outputs, shape, direct.unwrap_or_default(), decoder))
+    }
+
+    /// Streams as Arrow columns, as they were when the position `cut` was the last: all, or those that are named.
+    #[pyo3(signature = (columns, cut, streams=None))]
+    fn stream_columns(&self, columns: Vec<String>, cut: u64, streams: Option<Vec<String>>) -> PyResult<StreamColumns> {
+        let handle = self.handle.pinned()?;
+        StreamColumns::new(Arc::new(move || handle.opened()), &columns, cut, streams)
     }
 
     /// Streams in the order they came to be; and the stream to go on after, None at the end.

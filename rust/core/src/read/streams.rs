@@ -30,6 +30,21 @@ pub struct StreamInfo {
     pub last_name: String,
 }
 
+/// What of a stream is looked up in its events; all else the index knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Looks {
+    /// When its first event was created.
+    pub first_created: bool,
+    /// When its last event was created.
+    pub last_created: bool,
+    /// The name of its last event.
+    pub last_name: bool,
+}
+
+impl Looks {
+    const ALL: Self = Self { first_created: true, last_created: true, last_name: true };
+}
+
 /// Some streams, and where to go on.
 #[derive(Clone, Debug)]
 pub struct StreamPage {
@@ -70,16 +85,55 @@ impl Log {
                     return Ok(page);
                 }
                 let key = index.key(number)?;
-                if key.kind != KeyKind::Stream || key.count == 0 || key.first > head {
+                if !is_there(&key, head) {
                     continue;
                 }
                 let text = index.text(&key)?;
                 last_seen = Some(text.to_owned());
                 if pattern.as_ref().is_none_or(|pattern| pattern.is_match(text)) {
-                    page.streams.push(self.stream_info(index, &mut here, &key, text, head)?);
+                    page.streams.push(self.stream_info(index, &mut here, &key, head, Looks::ALL)?);
                 }
             }
             Ok(page)
+        })
+    }
+
+    /// Streams as they were when the position `cut` was the last, in the order in which they came to be: about `limit` of
+    /// them, and the number of the key to go on from; None at the end. What is not looked up is 0 or empty.
+    pub fn streams_at(
+        &self,
+        cut: u64,
+        from: u32,
+        limit: usize,
+        looks: Looks,
+    ) -> Result<(Vec<StreamInfo>, Option<u32>)> {
+        let cut = cut.min(self.head()?);
+        self.reading(|index| {
+            let keys = self.control.index_state()?.keys;
+            let end = keys.min(from.saturating_add(PAGE_EXAMINED_MAX));
+            let mut streams = Vec::new();
+            let mut here = HereReader::new(self);
+            for number in from..end {
+                if streams.len() >= limit {
+                    return Ok((streams, Some(number)));
+                }
+                let key = index.key(number)?;
+                if is_there(&key, cut) {
+                    streams.push(self.stream_info(index, &mut here, &key, cut, looks)?);
+                }
+            }
+            Ok((streams, (end < keys).then_some(end)))
+        })
+    }
+
+    /// The same of one stream, if it was there.
+    pub fn stream_at(&self, cut: u64, stream: &str, looks: Looks) -> Result<Option<StreamInfo>> {
+        let cut = cut.min(self.head()?);
+        self.reading(|index| match index.find(KeyKind::Stream, stream)? {
+            Some((_, key)) if is_there(&key, cut) => {
+                self.stream_info(index, &mut HereReader::new(self), &key, cut, looks).map(Some)
+            }
+            _ => Ok(None),
         })
     }
 
@@ -88,22 +142,31 @@ impl Log {
         index: &Index,
         here: &mut HereReader<'_>,
         key: &Key,
-        text: &str,
-        head: u64,
+        cut: u64,
+        looks: Looks,
     ) -> Result<StreamInfo> {
-        let version = index.count_up_to(key, head)?;
+        let version = index.count_up_to(key, cut)?;
         let last_position = index.posting(key, version)?;
-        let first_created = here.event(index.place(key.first)?, key.first, |event| event.created)?;
-        let last_place = index.place(last_position)?;
-        let (last_created, last_name) = here.event(last_place, last_position, |event| (event.created, event.name))?;
+        let mut first_created = 0;
+        if looks.first_created {
+            first_created = here.event(index.place(key.first)?, key.first, |event| event.created)?;
+        }
+        let (mut last_created, mut last_name) = (0, key.last_name);
+        let younger = version < key.count;
+        if looks.last_created || (looks.last_name && younger) {
+            let place = index.place(last_position)?;
+            (last_created, last_name) = here.event(place, last_position, |event| (event.created, event.name))?;
+        }
+        let last_name = if looks.last_name { index.text(&index.key(last_name)?)?.to_owned() } else { String::new() };
+        let stream = index.text(key)?.to_owned();
         Ok(StreamInfo {
-            stream: text.to_owned(),
+            stream,
             version,
             first_position: key.first,
             last_position,
             first_created,
             last_created,
-            last_name: index.text(&index.key(last_name)?)?.to_owned(),
+            last_name,
         })
     }
 
@@ -146,4 +209,9 @@ impl Log {
             Ok(found)
         })
     }
+}
+
+/// Whether a key is that of a stream that has events up to a position.
+fn is_there(key: &Key, position: u64) -> bool {
+    key.kind == KeyKind::Stream && key.count > 0 && key.first <= position
 }
