@@ -22,6 +22,11 @@ from bench.rows.sql import (
     SQL_GROUPED,
     SQL_JSON,
     SQL_MEMORY,
+    SQL_NEEDLE,
+    SQL_NEWEST,
+    SQL_STATES,
+    SQL_STATES_MOVED,
+    SQL_STREAMS,
     SQL_SUM,
     SQL_VIEW,
     SQL_VIEW_READ,
@@ -34,6 +39,13 @@ from bench.workloads.ledger import EVENTS_A_STREAM, ReducedAccount, write_ledger
 SUM = "select sum(amount) from deposited"
 GROUPED = "select stream, sum(amount) from deposited group by stream"
 VIEW = "select stream, count(*) as n, sum(amount) as total from deposited group by stream"
+NEEDLE = f"select * from deposited where stream = '{stream_name(7)}'"
+NEWEST = "select * from deposited order by position desc limit 100"
+STATES = "select count(*), sum(balance) from reducedaccount"
+STATES_BY_TABLE = "select count(*), sum(amount) from (select sum(amount) as amount from deposited group by stream)"
+STREAMS = "select max(version) from streams"
+STREAMS_BY_EVENTS = "select max(version) from (select max(version) as version from events group by stream)"
+CHANGED_STREAMS = 10
 FILTERED = f"select sum(amount) from deposited where stream = '{stream_name(7)}'"
 
 
@@ -98,6 +110,31 @@ def bench_filtered(duel: Duel, shelf: Path, asked: Asked) -> None:
     ask(duel, SQL_FILTERED, shelf, asked, FILTERED, count=1)
 
 
+def bench_needle(duel: Duel, shelf: Path, asked: Asked) -> None:
+    ask(duel, SQL_NEEDLE, shelf, asked, NEEDLE, count=1)
+
+
+def bench_newest(duel: Duel, shelf: Path, asked: Asked) -> None:
+    ask(duel, SQL_NEWEST, shelf, asked, NEWEST, count=1)
+
+
+def bench_streams(duel: Duel, asked: Asked) -> None:
+    store = asked.app.store
+    assert isinstance(store, LogStore)
+    streams = store.stats().streams
+    asked.app.sql(STREAMS_BY_EVENTS).fetchall()
+    written_down(store, "events")
+    duel.fight(
+        SQL_STREAMS,
+        reader(streams, lambda: asked.app.sql(STREAMS).fetchall()),
+        reader(streams, lambda: asked.app.sql(STREAMS_BY_EVENTS).fetchall(), name=f"{SUBJECT}, from events"),
+    )
+
+
+def bench_states(duel: Duel, shelf: Path, asked: Asked) -> None:
+    ask_again(duel, SQL_STATES, shelf, asked, changed=0)
+
+
 def bench_continuous(duel: Duel, ledger: Ledger) -> None:
     @contextmanager
     def prepare(_: Path) -> Iterator[Body]:
@@ -133,6 +170,10 @@ def bench_json_extraction(duel: Duel, shelf: Path, asked: Asked) -> None:
     )
 
 
+def bench_states_moved(duel: Duel, shelf: Path, asked: Asked) -> None:
+    ask_again(duel, SQL_STATES_MOVED, shelf, asked, changed=CHANGED_STREAMS)
+
+
 def bench_memory_of_questions(duel: Duel, asked: Asked) -> None:
     told: dict[str, list[float]] = {}
     store = asked.app.store
@@ -155,4 +196,18 @@ def ask(duel: Duel, row: Row, shelf: Path, asked: Asked, question: str, count: i
         row,
         reader(count, lambda: asked.app.sql(question).fetchall()),
         *duckdb_answers(shelf / "own.duckdb", "deposited", asked.parquet, question, count),
+    )
+
+
+def ask_again(duel: Duel, row: Row, shelf: Path, asked: Asked, changed: int) -> None:
+    store = asked.app.store
+    assert isinstance(store, LogStore)
+    ((streams, _),) = asked.app.sql(STATES).fetchall()
+    written_down(store, "reducedaccount")
+    for number in range(changed):
+        store.append(stream_name(number), [("Deposited", b'{"amount":1}')])
+    duel.fight(
+        row,
+        reader(streams, lambda: asked.app.sql(STATES).fetchall()),
+        *duckdb_answers(shelf / "own.duckdb", "deposited", asked.parquet, STATES_BY_TABLE, streams),
     )

@@ -26,6 +26,40 @@ SQL_FILTERED = Row(
     "questions/s",
     note="A stream has 100 events. The log knows where they are; DuckDB looks through its table.",
 )
+SQL_NEEDLE = Row(
+    "sql-needle",
+    "SQL: one stream's events, all columns",
+    "questions/s",
+    (Budget(floor=500),),
+    note="A hundred events of as many million as the store has, found by the index of the log: nothing has to be"
+    " written down for it. The peer looks through its table.",
+)
+SQL_NEWEST = Row(
+    "sql-newest",
+    "SQL: the newest 100 events of a class, all columns",
+    "questions/s",
+    (Budget(floor=500),),
+    note="`order by position desc limit 100`.",
+)
+SQL_STREAMS = Row(
+    "sql-streams",
+    "SQL: how many events streams have, from the relation `streams`",
+    "streams/s",
+    note="From the index of the log. The other contender groups the relation `events` by stream.",
+)
+SQL_STATES = Row(
+    "sql-states",
+    "SQL: the sum over a state table, asked again",
+    "streams/s",
+    note="States with Python reducers, a hundred events each. They were folded for a question before, and are kept."
+    " The peer adds up the amounts of its table by stream.",
+)
+SQL_STATES_MOVED = Row(
+    "sql-states-moved",
+    "SQL: the same after ten streams have changed",
+    "streams/s",
+    note="Ten streams are folded again, the others are not.",
+)
 SQL_FIRST = Row(
     "sql-first",
     "SQL: the first question to a store, the sum of a typed column",
