@@ -46,6 +46,7 @@ class Fold(Generic[S]):
         steps: for each stored name, what decodes the event and what folds it.
         decoders: for each event class that an action may return, what will decode it.
         floating: which of these may hold numbers that JSON does not have.
+        unknown: what to do with an event that the state does not know.
     """
 
     def __init__(self, definition: Definition[S], codec: Codec, unknown: Unknown) -> None:
@@ -65,7 +66,7 @@ class Fold(Generic[S]):
         self.floating: frozenset[type[Event]] = frozenset(filter(holds_floats, definition.reducers))
         self.codec = codec
         self.decode_state: Callable[[msgspec.Raw], S] = msgspec.json.Decoder(definition.state).decode
-        self._unknown = unknown
+        self.unknown: Unknown = unknown
         self._reducers = f"a reducer of {definition.name}"
         self._warned: set[str] = set()
 
@@ -160,11 +161,11 @@ class Fold(Generic[S]):
 
     def stranger(self, stream: str, version: int, name: str) -> bool:
         """Pass over an event that nothing folds, as the app's policy says, and say whether it closed the stream."""
-        if name in BOOKS or self._unknown == "skip":
+        if name in BOOKS or self.unknown == "skip":
             return name == CLOSED
         state = self.definition.name
         found = f"version {version} of stream {stream!r} is stored as {name!r}, which {state} does not know"
-        if self._unknown == "raise":
+        if self.unknown == "raise":
             raise DecodeError(
                 f'{found}; add a reducer, an upcaster or events=[...], or open the app with unknown="warn"'
             )

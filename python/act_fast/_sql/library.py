@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import duckdb
 
@@ -16,23 +16,30 @@ from act_fast._runtime.logger import log
 from act_fast._sql.continuous.relation import ContinuousRelation, KeptQuestion
 from act_fast._sql.duckdb_database import new_database, new_session
 from act_fast._sql.names import relation_name
+from act_fast._sql.needle import FLOOR, mentions_in, names_in, newest, parsed, with_floor
 from act_fast._sql.question import ask, check_question, words_of
 from act_fast._sql.relations import (
     EventClassRelation,
     EventsRelation,
     Relation,
     SkippedRelation,
-    StateRelation,
     StreamsRelation,
     TargetsRelation,
-    ViewRelation,
 )
+from act_fast._sql.scan import Condition
 from act_fast._sql.session import Session
+from act_fast._sql.state_relations import StateRelation, ViewRelation
 from act_fast.errors import DefinitionError, StoreError, ValidationError
 from act_fast.stores.capabilities import columns_of, pinned_to_log
 from act_fast.stores.port import Store
 from act_fast.stores.reaction_port import offers_reactions, reactions_of
 from act_fast.stores.time_travel import cut_at
+
+_OF_FEW: Final = frozenset({"stream", "position"})
+"""Columns that the index of the log knows its events by."""
+
+_CHOOSING: Final = frozenset({"where", "order"})
+"""What a question about few events has."""
 
 AtHand: TypeAlias = Callable[[Store], Store]
 
@@ -129,21 +136,61 @@ class Library:
         With `lossless` the answer keeps DuckDB's types where another database reads it.
         """
         session = self.session(new_database(lossless=True) if lossless else new_session(self), at)
-        return self.ask(session, query, params)
+        session.is_new = True
+        return self.ask(session, query, params, alone=True)
 
-    def ask(self, session: Session, query: str, params: Mapping[str, Any]) -> duckdb.DuckDBPyRelation:
-        """Ask one question, with the relations that it names put in place for it."""
+    def ask(
+        self, session: Session, query: str, params: Mapping[str, Any], *, alone: bool = False
+    ) -> duckdb.DuckDBPyRelation:
+        """Ask one question, with the relations that it names put in place for it.
+
+        Where it stays `alone` on its connection, they may be what suits it best.
+        """
         functions = {each for relation in self.relations.values() for each in relation.functions}
         with interruptible():
             check_question(session.connection, query, files=session.files, known=functions, relations=self.names)
-            self.place(session, words_of(query))
+            words = named = words_of(query)
+            asked, given = query, params
+            if alone and words is not None and words & _OF_FEW and words & _CHOOSING:
+                asked, given, named = self._look(session, query, params, words)
+            self.place(session, named)
+            try:
+                return ask(session.connection, asked, given, self.names)
+            except ValidationError:
+                if named == words:
+                    raise
+            session.mentions, session.is_new = {}, False
+            self.place(session, words)
             return ask(session.connection, query, params, self.names)
+
+    def _look(
+        self, session: Session, query: str, params: Mapping[str, Any], words: frozenset[str]
+    ) -> tuple[str, Mapping[str, Any], frozenset[str]]:
+        """Find out whether few events are asked for.
+
+        Answers the question with its parameters, or the same about these alone, and which words are names of relations.
+        """
+        tree = parsed(session.connection, query)
+        if tree is None:
+            return query, params, words
+        session.mentions = mentions_in(tree, params)
+        named = words & names_in(tree)
+        last = newest(tree, params)
+        relation = None if last is None else self.relations.get(last.relation)
+        if last is None or not isinstance(relation, EventsRelation | EventClassRelation):
+            return query, params, named
+        position = relation.scans(session.store)(0, session.position).floor(last.count, last.conditions)
+        if position is None:
+            return query, params, named
+        session.mentions = {last.relation: [[*last.conditions, Condition("position", ">=", position)]]}
+        return with_floor(session.connection, query, tree), {**params, FLOOR: position}, named
 
     def place(self, session: Session, words: frozenset[str] | None = None) -> None:
         """Put relations in place: those that are among some words, or all."""
         session.warned.clear()
+        session.words = words
         for relation in self.relations.values():
-            if words is not None and words.isdisjoint(relation.called):
+            if not session.names(*relation.called):
                 continue
             try:
                 relation.place(session)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from act_fast._core import Columns
 from act_fast._sql.class_decoder import ClassDecoder
@@ -10,6 +11,8 @@ from act_fast._sql.scan import Condition
 from act_fast.stores.capabilities import ColumnReader
 
 __all__ = ["Decoded", "LogScan", "Outputs"]
+
+_PAGES_MAX: Final = 4
 
 Outputs = Sequence[tuple[str, str | int]]
 """For each column its name and what it holds: one of the log's own columns, or the number of a field of the shape."""
@@ -51,7 +54,32 @@ class LogScan:
     @property
     def width(self) -> int:
         """How many events have to be looked at, at most."""
-        return self._ask(self.columns, self.bounds).width
+        return self.width_under(())
+
+    def width_under(self, conditions: Sequence[Condition]) -> int:
+        """How many events have to be looked at to find those that meet conditions, at most."""
+        bounds = self.bounds
+        for each in conditions:
+            bounds = bounds.within(self._outputs.get(each.column), each) or bounds
+        return self._log.columns((), filter=bounds.for_log()).width
+
+    def floor(self, count: int, conditions: Sequence[Condition]) -> int | None:
+        """The position from which on there are so many events that meet conditions; None if that is not soon found."""
+        bounds = self.bounds
+        for each in conditions:
+            within = bounds.within(self._outputs.get(each.column), each)
+            if within is None or within.correlation is not None:
+                return None
+            bounds = within
+        asked = self._log.query(bounds.for_log(), True)
+        for _ in range(_PAGES_MAX):
+            page = asked.next_page(count)
+            if page is None:
+                return 1  # there are fewer
+            count -= len(page)
+            if count == 0:
+                return page[-1][0]
+        return None
 
     @property
     def empty(self) -> bool:

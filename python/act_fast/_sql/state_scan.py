@@ -1,6 +1,6 @@
 """The states of one class as a relation: folded when they are read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeAlias
@@ -13,18 +13,19 @@ from act_fast._loading.replay import replay_pages
 from act_fast._loading.replay_groups import GROUP_STREAMS_MAX, Folding
 from act_fast._model.model import Model
 from act_fast._sql.column_shape import Shape
-from act_fast._sql.pushdown import Bounds, pattern_of
+from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Condition
 from act_fast.errors import DecodeError, FoldError, StoreError, ValidationError
 from act_fast.stores.port import Store
 from act_fast.stores.time_travel import cut_at
-from act_fast.stores.values import StreamInfo
 
 __all__ = ["AS_OF", "StateScan", "moment_in"]
 
 AS_OF: Final = "as of"
 """The column that says which moment a state is of; hidden, and no field can be called so."""
 
+
+_PAGE_STREAMS: Final = 1000
 
 _Row: TypeAlias = tuple[str, int, int, bytes | str]
 """stream, version, position, the state as JSON, or in words why there is none"""
@@ -40,13 +41,24 @@ class StateScan:
         names: what its fields are called as columns.
         cut: the log as it was when this position was its last.
         at: whether there is a column `as of` in front, which must be compared with the moment that is asked for.
+        streams: only these.
+        told: called now and then with the number of events folded so far.
 
     Attributes:
         columns: the names of its columns.
     """
 
     def __init__(
-        self, store: Store, model: Model[Any], shape: Shape, names: Sequence[str], cut: int, *, at: bool = False
+        self,
+        store: Store,
+        model: Model[Any],
+        shape: Shape,
+        names: Sequence[str],
+        cut: int,
+        *,
+        at: bool = False,
+        streams: Sequence[str] | None = None,
+        told: Callable[[int], object] | None = None,
     ) -> None:
         self.columns: Sequence[str] = [*([AS_OF] if at else []), "stream", "version", "position", *names, "error"]
         self._store = store
@@ -55,6 +67,8 @@ class StateScan:
         self._names = list(names)
         self._cut = cut
         self._at = at
+        self._bounds = Bounds(streams=None if streams is None else tuple(streams))
+        self._progress = told
         wire = wire_of(model.definition.state)
         self._encode = msgspec.json.Encoder().encode if wire is None else wire.blank
 
@@ -70,7 +84,7 @@ class StateScan:
     def read(self, columns: Sequence[str] | None, conditions: Sequence[Condition]) -> tuple[object, bool]:
         """See `Scan`. Never narrowed: what costs is the folding, and that has to be done for one column as for all."""
         moments = {condition.value for condition in conditions if condition.column == AS_OF}
-        bounds: Bounds | None = Bounds()
+        bounds: Bounds | None = self._bounds
         for condition in conditions:
             if condition.column == "stream":
                 assert bounds is not None
@@ -90,13 +104,15 @@ class StateScan:
 
     def _pages(self, moment: str, bounds: Bounds) -> Iterator[list[_Row]]:
         cut = min(self._cut, cut_at(self._store, moment_in(moment))) if moment else self._cut
-        if bounds.streams == ():
+        if bounds.streams is not None:
+            for start in range(0, len(bounds.streams), _PAGE_STREAMS):
+                some = bounds.streams[start : start + _PAGE_STREAMS]
+                yield [row for stream in some if (row := self._row(cut, stream)) is not None]
             return
-        pattern = None if bounds.streams is None else pattern_of(bounds.streams)
         after: str | None = None
         while True:
             try:
-                for page in replay_pages(self._store, self._model, cut=cut, pattern=pattern, after=after):
+                for page in replay_pages(self._store, self._model, cut=cut, after=after, told=self._progress):
                     after = page[-1][0]
                     yield [*page]
                 return
@@ -104,18 +120,15 @@ class StateScan:
                 raise
             except Exception:
                 # One stream does not fold, or its state is no JSON: that must not take the others' answer away.
-                streams = [each.stream for each in self._streams(pattern, after)]
+                streams = [each.stream for each in self._store.streams(after=after, limit=GROUP_STREAMS_MAX)]
             yield [row for stream in streams if (row := self._row(cut, stream)) is not None]
             if len(streams) < GROUP_STREAMS_MAX:
                 return
             after = streams[-1]
 
-    def _streams(self, pattern: str | None, after: str | None) -> Iterator[StreamInfo]:
-        return self._store.streams(pattern=pattern, after=after, limit=GROUP_STREAMS_MAX)
-
     def _row(self, cut: int, stream: str) -> _Row | None:
         try:
-            folded = Folding(self._store, self._model, cut).stream(stream)
+            folded = Folding(self._store, self._model, cut, told=self._progress).stream(stream)
             return None if folded is None else (stream, folded.version, folded.position, self._encode(folded.state))
         except StoreError:
             raise

@@ -41,7 +41,6 @@ class ContinuousRelation:
         asked: the question.
     """
 
-    needs: Sequence[str] = ()
     functions: Sequence[str] = ()
 
     def __init__(self, asked: KeptQuestion, sources: Mapping[str, Source], session: Session) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log
-from act_fast._sql.parts.builder import Build, MakeScan, NoRoom
+from act_fast._sql.parts.builder import Build, EventBuild, MakeScan, NoRoom
 from act_fast._sql.parts.manifest import LockedManifest, Series, read
 from act_fast.errors import StoreClosedError
 from act_fast.stores.capabilities import analytics_max_of, stay_with
@@ -39,19 +39,18 @@ def settled_parts(series: Series | None, store: Store, cut: int, make: MakeScan)
     held = read(series, store)
     after = 0 if held is None else held.manifest.upto
     if after < cut and make(after, cut).width >= PART_EVENTS:
-        builds.ask(series, store, cut, make)
+        builds.ask(series, store, cut, EventBuild(series, store, make))
     return held
 
 
 class Job:
     """A series that is to be brought up to a cut, and that stops when its log goes."""
 
-    def __init__(self, series: Series, store: Store, cut: int, make: MakeScan) -> None:
+    def __init__(self, series: Series, store: Store, cut: int, build: Build) -> None:
         self.due = monotonic() + _DELAY_S
         self._series = series
-        self._store = store
         self._cut = cut
-        self._build = Build(series, store, make)
+        self._build = build
         self._over = threading.Event()
         self._process = os.getpid()
         stay_with(store, self)
@@ -106,13 +105,13 @@ class _Builds:
         """Whether this is the thread that writes."""
         return threading.current_thread() is self._thread
 
-    def ask(self, series: Series, store: Store, cut: int, make: MakeScan) -> None:
+    def ask(self, series: Series, store: Store, cut: int, build: Build) -> None:
         """Have a series brought up to a cut, unless that is under way or has just failed."""
         folder = series.folder
         with self._changed:
             if folder in self._waiting or monotonic() < self._failed.get(folder, 0.0):
                 return
-            self._waiting[folder] = Job(series, store, cut, make)
+            self._waiting[folder] = Job(series, store, cut, build)
             self._changed.notify_all()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="act-fast-parts", daemon=True)

@@ -3,7 +3,8 @@
 import os
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -29,11 +30,12 @@ from act_fast._sql.parts.manifest import (
     manifests,
     read,
 )
+from act_fast._sql.scan import Scan
 from act_fast.errors import ActError, StoreClosedError
 from act_fast.stores.capabilities import analytics_max_of
 from act_fast.stores.port import Store
 
-__all__ = ["Build", "MakeScan", "NoRoom"]
+__all__ = ["Build", "EventBuild", "MakeScan", "NoRoom"]
 
 _STEP_EVENTS_MAX: Final = 20_000_000
 """So many events at most are written into one file, so that not all is lost when a process ends before its time."""
@@ -53,18 +55,17 @@ class NoRoom(Exception):
     """The files of a store would take more than they may."""
 
 
-class Build:
+class Build(ABC):
     """The files of one series being made.
 
     Attributes:
         stopped: whether `stop` was called.
     """
 
-    def __init__(self, series: Series, store: Store, make: MakeScan) -> None:
+    def __init__(self, series: Series, store: Store) -> None:
         self.stopped = False
         self._series = series
         self._store = store
-        self._make = make
         self._writer: duckdb.DuckDBPyConnection | None = None
 
     def stop(self) -> None:
@@ -101,6 +102,89 @@ class Build:
             _forget_stale(folder, _STALE_S)
         return upto < cut
 
+    @abstractmethod
+    def _extend(self, cut: int) -> int:
+        """Answers up to where everything is written down now."""
+
+    def _publish(self, upto: int, failed: int, parts: list[Part]) -> None:
+        """Let these be the files of the series, unless the log is no longer what they were made from."""
+        mark = fingerprint(self._store, upto)
+        self._check_wanted()
+        if mark is not None:
+            series = self._series
+            _publish(
+                series.folder,
+                Manifest(FORMAT, STORAGE, series.store, series.mark, upto, mark, failed, tuple(parts)),
+            )
+
+    def _write(
+        self,
+        scan: Scan,
+        absorbed: list[Part],
+        after: int,
+        upto: int,
+        kept: list[Part],
+        without: Sequence[str] = (),
+    ) -> tuple[Part | None, int]:
+        """One new file, and how many of its rows say that they could not be made; None when it would have no rows.
+
+        Args:
+            scan: what goes in.
+            absorbed: files that go in before it.
+            after: where it begins.
+            upto: and ends.
+            kept: the files that stay beside it.
+            without: streams that are left out of what is absorbed.
+        """
+        folder = self._series.folder
+        made = folder / f"{_TEMPORARY}{secrets.token_hex(8)}{_SUFFIX}"
+        connection = self._writer = new_writer()
+        try:
+            self._check_wanted()
+            rows, failed = _filled(connection, made, scan, [folder / each.file for each in absorbed], without)
+            if not rows:
+                return None, 0
+            flush(made)
+            final = folder / f"{after + 1:012}-{upto:012}-{secrets.token_hex(4)}{_SUFFIX}"
+            os.rename(made, final)
+        finally:
+            self._writer = None
+            close(connection)
+            for left in (made, made.with_name(f"{made.name}.wal")):
+                left.unlink(missing_ok=True)
+        size, crc = checksum(final)
+        try:
+            self._check_room(kept, size)
+        except NoRoom:
+            final.unlink()
+            raise
+        return Part(final.name, after, upto, rows, size, crc), failed
+
+    def _check_room(self, kept: list[Part], more: int) -> None:
+        """Whether there is room for another file, besides those of this series that stay, and those of others."""
+        most = analytics_max_of(self._store)
+        if most is None:
+            return
+        own = self._series.folder
+        needed = more + sum(part.bytes for part in kept)
+        if needed + _size_of_others(own) > most:
+            _forget_stale(own, 0.0)
+            needed += _size_of_others(own)
+        if needed > most:
+            raise NoRoom(f"they would take {needed:,} bytes where analytics={most:,} is allowed")
+
+    def _check_wanted(self) -> None:
+        if self.stopped:
+            raise StoreClosedError("this is no longer wanted")
+
+
+class EventBuild(Build):
+    """The files of events: each holds a range of positions, and what is new goes into another one."""
+
+    def __init__(self, series: Series, store: Store, make: MakeScan) -> None:
+        super().__init__(series, store)
+        self._make = make
+
     def _extend(self, cut: int) -> int:
         """Answers up to where everything is written down now."""
         series, store = self._series, self._store
@@ -126,60 +210,9 @@ class Build:
             absorbed.insert(0, kept.pop())
             rows += absorbed[0].rows
         self._check_room(kept, _estimated(rows, [*kept, *absorbed]))
-        part = self._write(scan, absorbed, absorbed[0].after if absorbed else after, cut)
-        if part is not None:
-            try:
-                self._check_room(kept, part.bytes)
-            except NoRoom:
-                (series.folder / part.file).unlink()
-                raise
-        mark = fingerprint(store, cut)
-        self._check_wanted()
-        if mark is not None:
-            parts = (*kept, *([part] if part else []))
-            _publish(
-                series.folder,
-                Manifest(FORMAT, STORAGE, series.store, series.mark, cut, mark, sum(failures), parts),
-            )
+        part, _ = self._write(scan, absorbed, absorbed[0].after if absorbed else after, cut, kept)
+        self._publish(cut, sum(failures), [*kept, *([part] if part else [])])
         return cut
-
-    def _write(self, scan: LogScan, absorbed: list[Part], after: int, upto: int) -> Part | None:
-        """One new file, of a scan and of what is absorbed by it; None when it would have no rows."""
-        folder = self._series.folder
-        made = folder / f"{_TEMPORARY}{secrets.token_hex(8)}{_SUFFIX}"
-        connection = self._writer = new_writer()
-        try:
-            self._check_wanted()
-            rows = _filled(connection, made, scan, [folder / each.file for each in absorbed])
-            if not rows:
-                return None
-            flush(made)
-            final = folder / f"{after + 1:012}-{upto:012}-{secrets.token_hex(4)}{_SUFFIX}"
-            os.rename(made, final)
-        finally:
-            self._writer = None
-            close(connection)
-            for left in (made, made.with_name(f"{made.name}.wal")):
-                left.unlink(missing_ok=True)
-        size, crc = checksum(final)
-        return Part(final.name, after, upto, rows, size, crc)
-
-    def _check_room(self, kept: list[Part], more: int) -> None:
-        """Whether there is room for another file, besides those of this series that stay, and those of others."""
-        most = analytics_max_of(self._store)
-        if most is None:
-            return
-        own = self._series.folder
-        needed = more + sum(part.bytes for part in kept)
-        if needed + _size_of_others(own) > most:
-            _forget_stale(own, 0.0)
-            needed += _size_of_others(own)
-        if needed > most:
-            raise NoRoom(f"they would take {needed:,} bytes where analytics={most:,} is allowed")
-
-    def _check_wanted(self) -> None:
-        if self.stopped:
-            raise StoreClosedError("this is no longer wanted")
 
 
 @contextmanager
@@ -198,20 +231,29 @@ def _estimated(rows: int, like: list[Part]) -> int:
     return rows * sum(part.bytes for part in like) // known if known else 0
 
 
-def _filled(connection: duckdb.DuckDBPyConnection, made: Path, scan: LogScan, absorbed: list[Path]) -> int:
-    """Write a file of a scan and, before it, of other files; answers how many rows it has."""
+def _filled(
+    connection: duckdb.DuckDBPyConnection, made: Path, scan: Scan, absorbed: list[Path], without: Sequence[str]
+) -> tuple[int, int]:
+    """Write a file of a scan and, before it, of other files; answers how many rows it has, and how many failed."""
     connection.execute(f"set memory_limit = '{_MEMORY_MAX}'; set threads = 1")
     register(connection, "what is new", scan)
     sources = ['"what is new"']
     for number, path in reversed([*enumerate(absorbed)]):
         connection.execute(f"attach {quoted_text(str(path))} as old{number} (read_only)")
         sources.insert(0, f"old{number}.{TABLE}")
+    if without:
+        connection.execute("create temp table without as select unnest($1) as stream", [list(without)])
+        sources[:-1] = [f"{source} where stream not in (from without)" for source in sources[:-1]]
     query = " union all ".join(f"select * from {source}" for source in sources)
     connection.execute(f"attach {quoted_text(str(made))} as new (storage_version '{STORAGE}')")
-    counted = connection.execute(f"create table new.{TABLE} as {query}").fetchone()
+    connection.execute(f"create table new.{TABLE} as {query}")
+    failed = "count(error)" if "error" in scan.columns else "0"
+    counted = connection.execute(f"select count(*), {failed} from new.{TABLE}").fetchone()
     connection.execute("checkpoint new")
     connection.execute("detach new")
-    return counted[0] if counted else 0
+    assert counted is not None
+    rows, failures = counted
+    return rows, failures
 
 
 def _publish(folder: Path, manifest: Manifest) -> None:
