@@ -1,7 +1,9 @@
 """What `import act_fast` brings along, which is what it costs: in modules, as a clock says something else each time."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -70,6 +72,15 @@ def test_an_app_that_acts_and_reads_imports_no_event_loop_and_no_database() -> N
 def test_every_public_name_is_there_and_listed() -> None:
     assert [name for name in act_fast.__all__ if not hasattr(act_fast, name)] == []
     assert set(act_fast.__all__) <= set(dir(act_fast))
+
+
+def test_type_checkers_are_told_the_same_homes_as_the_interpreter() -> None:
+    told: dict[str, set[str]] = {}
+    for each in ast.walk(ast.parse(Path(act_fast.__file__).read_text())):
+        if isinstance(each, ast.ImportFrom) and each.module is not None and each.module.startswith("act_fast."):
+            assert all(name.asname is None for name in each.names)
+            told.setdefault(each.module, set()).update(name.name for name in each.names)
+    assert told == {module: set(names) for module, names in act_fast._HOMES.items()}
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
