@@ -14,7 +14,7 @@ from act_fast._reactions.skipped import Skipped
 from act_fast._reactions.targets import Target
 from act_fast._rows import Filter
 from act_fast._sql.class_decoder import ClassDecoder, Told, warn_of_failures
-from act_fast._sql.column_shape import shape_of
+from act_fast._sql.column_shape import Shape, shape_of
 from act_fast._sql.log_scan import Decoded, LogScan, Outputs
 from act_fast._sql.names import OWN_COLUMNS, column_names
 from act_fast._sql.parts.builder import MakeScan
@@ -117,7 +117,7 @@ class EventsRelation:
     functions: Sequence[str] = ()
 
     def __init__(self) -> None:
-        self.mark = mark_of(EVENTS)
+        self.mark: str = mark_of(EVENTS)
 
     def place(self, session: Session) -> None:
         """See `Relation`."""
@@ -209,7 +209,7 @@ class EventClassRelation:
         self.called: Sequence[str] = (name.casefold(),)
         self.event = event
         self._codec = codec
-        self.shape = shape_of(event)
+        self.shape: Shape = shape_of(event)
         self._stored = tuple(stored for stored, made in codec.classes.items() if made is event)
         own = event.__stored_name__
         direct = self.shape.exact and own not in event.__upcasts__
@@ -223,7 +223,7 @@ class EventClassRelation:
             *((name, number) for number, name in enumerate(names)),
             ("error", "error"),
         )
-        self.mark = mark_of(
+        self.mark: str = mark_of(
             self.outputs,
             self.shape.json,
             sorted(self._stored),

@@ -45,8 +45,8 @@ class ContinuousRelation:
 
     def __init__(self, asked: KeptQuestion, sources: Mapping[str, Source], session: Session) -> None:
         """Raises `DefinitionError` where the question is none that can be kept."""
-        self.name = asked.name
-        self.asked = asked
+        self.name: str = asked.name
+        self.asked: KeptQuestion = asked
         self.called: Sequence[str] = (asked.name.casefold(),)
         self._keeper = asked.keeper
         self._kept = f"{asked.name} kept"
