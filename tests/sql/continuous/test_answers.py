@@ -25,6 +25,7 @@ AGGREGATES = (
     *("sum(weight) * 2 + count(*)", "coalesce(sum(weight), 0)", "count(distinct due) filter (where gift)"),
 )
 TESTS = (
+    *("0 <= weight", "1 < weight", "0 > ratio", "'a' >= note", "1 = weight", "-1 <> weight"),
     *("amount > 0", "0 >= amount", "note = 'a'", "note <> 'a'", "note is null", "note is not null", "gift", "not gift"),
     *("weight in (1, 2)", "weight not in (1, -1)", "weight between -1 and 1", "ratio <= 0.25", "ratio = 1"),
     *("due >= '2025-12-31'", "due < timestamptz '2025-12-30 22:30:00'", "due is null"),

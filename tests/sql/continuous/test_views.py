@@ -81,6 +81,17 @@ def test_views_are_those_of_the_app_and_of_all_that_act_in_its_place(app: Act) -
         app.views["more"] = app.views["per_stream"]  # type: ignore[index]
 
 
+def test_a_view_that_takes_the_place_of_another_is_counted_by_itself(app: Act) -> None:
+    for query, expected in (
+        ("select count(*) as n from sold", [{"n": 3}]),
+        ("select count(*) as n from sold where amount > 1", [{"n": 2}]),
+        ("select sum(amount) as n from sold where amount > 1", [{"n": 12}]),
+        ("select count(*) as n from returned", [{"n": 1}]),
+    ):
+        assert app.view("counts", query).rows() == expected
+        assert app.views["counts"].rows() == expected
+
+
 def test_a_view_outlives_a_class_that_is_included(app: Act) -> None:
     class Noted(Event):
         text: str
