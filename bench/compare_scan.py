@@ -3,13 +3,15 @@
 from contextlib import closing
 from pathlib import Path
 
+import pyarrow
+
 from act_fast import LogStore
 from bench.harness.duel import Duel
 from bench.harness.sizes import Sizes
 from bench.peers.key_value import lmdb_scan
 from bench.peers.sqlite import sqlite_scan
 from bench.rows.log import SCAN
-from bench.stores.subject import CORE, PAGE_ROWS, open_core, reader, write_library
+from bench.stores.subject import CORE, PAGE_ROWS, SUBJECT, open_core, reader, write_library
 from bench.workloads.events import Library
 
 
@@ -27,10 +29,15 @@ def bench_query_over_all(duel: Duel, sizes: Sizes, shelf: Path) -> None:
             while query.next_page(PAGE_ROWS) is not None:
                 pass
 
+        def scan_columns() -> None:
+            for _ in pyarrow.RecordBatchReader.from_stream(store.arrow()):
+                pass
+
         duel.fight(
             SCAN,
             reader(library.events, scan),
             reader(library.events, scan_core, name=CORE),
+            reader(library.events, scan_columns, name=f"{SUBJECT}, as Arrow batches: no object an event"),
             *lmdb_scan(shelf / "lmdb", library),
             sqlite_scan(shelf / "sqlite", library),
         )

@@ -21,7 +21,7 @@ use crate::{Error, broken};
 pub(crate) const BATCH_ROWS: usize = 1 << 15;
 const BATCH_BYTES: usize = 4 << 20;
 /// So few that what is known of them stays near the processor while they go into one column after another.
-const PAGE_ROWS: usize = 1 << 10;
+const PAGE_ROWS: usize = 1 << 8;
 
 /// A batch, and what of it did not fit the shape: nulls in the batch.
 #[derive(Debug)]
@@ -30,7 +30,22 @@ pub(crate) struct Piece {
     pub(crate) unfitting: Vec<Unfitting>,
 }
 
-/// Opens the log for one page; it may have been closed meanwhile.
+/// What ended a walk.
+struct Failed(Error);
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self(error)
+    }
+}
+
+impl From<act_fast_core::Error> for Failed {
+    fn from(error: act_fast_core::Error) -> Self {
+        Self(broken(error))
+    }
+}
+
+/// Opens the log for some pages; it may have been closed meanwhile.
 pub(crate) type OpenLog = dyn Fn() -> act_fast_core::Result<Arc<Log>> + Send + Sync;
 
 /// A stretch of the log.
@@ -74,13 +89,19 @@ impl<'a> Chunk<'a> {
             if self.query.is_none() {
                 self.query = Some(log.query(&self.filter).map_err(broken)?);
             }
-            let Some(query) = &mut self.query else { break };
-            let Some(page) = query.next_page(&log, PAGE_ROWS).map_err(broken)? else { break };
-            self.head.push(&log, self.texts, &page)?;
-            for event in &page {
-                self.decode(&log, event, rows, &mut unfitting)?;
-                rows += 1;
-                bytes += event.data.len();
+            let Some(mut query) = self.query.take() else { break };
+            let found = query.each_page(&log, BATCH_ROWS - rows, PAGE_ROWS, |page| {
+                self.head.push(&log, self.texts, page)?;
+                for event in page {
+                    self.decode(&log, event, rows, &mut unfitting)?;
+                    rows += 1;
+                    bytes += event.data.len();
+                }
+                Ok::<_, Failed>(())
+            });
+            self.query = Some(query);
+            if found.map_err(|Failed(error)| error)?.is_none() {
+                break;
             }
         }
         if rows == 0 {

@@ -6,7 +6,7 @@ use arrow_array::{
     ArrayRef, BinaryArray, BooleanArray, Date32Array, Decimal128Array, FixedSizeBinaryArray, Float64Array, Int64Array,
     ListArray, MapArray, StringArray, StructArray, Time64MicrosecondArray, TimestampMicrosecondArray, new_empty_array,
 };
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBuffer, BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, FieldRef};
 
 use crate::Error;
@@ -18,28 +18,30 @@ const TOO_LARGE: Unfit = Unfit::new("it is too large for a column");
 #[derive(Debug, Default)]
 struct Valid {
     len: usize,
-    seen: Option<Vec<bool>>,
+    seen: Option<BooleanBufferBuilder>,
 }
 
 impl Valid {
     #[inline]
     fn push(&mut self, valid: bool) {
-        if let Some(seen) = &mut self.seen {
-            seen.push(valid);
-        } else if !valid {
-            let mut seen = vec![true; self.len];
-            seen.push(false);
-            self.seen = Some(seen);
+        if valid && self.seen.is_none() {
+            self.len += 1;
+        } else {
+            self.push_many(1, valid);
         }
-        self.len += 1;
     }
 
-    /// So many that are there.
-    fn push_many(&mut self, count: usize) {
-        self.len += count;
-        if let Some(seen) = &mut self.seen {
-            seen.resize(self.len, true);
+    /// So many that are there, or are not.
+    fn push_many(&mut self, count: usize, valid: bool) {
+        if self.seen.is_none() && !valid && count > 0 {
+            let mut seen = BooleanBufferBuilder::new(self.len + count);
+            seen.append_n(self.len, true);
+            self.seen = Some(seen);
         }
+        if let Some(seen) = &mut self.seen {
+            seen.append_n(count, valid);
+        }
+        self.len += count;
     }
 
     fn truncate(&mut self, len: usize) {
@@ -51,7 +53,7 @@ impl Valid {
 
     fn finish(&mut self) -> Option<NullBuffer> {
         self.len = 0;
-        self.seen.take().map(|seen| NullBuffer::new(BooleanBuffer::from(seen)))
+        self.seen.take().map(|mut seen| NullBuffer::new(seen.finish()))
     }
 }
 
@@ -153,7 +155,7 @@ impl Column {
     #[inline]
     pub(crate) fn push_longs(&mut self, all: impl ExactSizeIterator<Item = i64>) {
         if let Values::Long(values) = &mut self.values {
-            self.valid.push_many(all.len());
+            self.valid.push_many(all.len(), true);
             values.extend(all);
         }
     }
@@ -215,6 +217,36 @@ impl Column {
             self.valid.push(true);
         }
         Ok(())
+    }
+
+    /// The same for many.
+    pub(crate) fn push_all_bytes<'v>(&mut self, all: impl ExactSizeIterator<Item = &'v [u8]> + Clone) -> Fit {
+        if let Values::Bytes(spans) = &mut self.values {
+            spans.of.reserve(all.clone().map(<[u8]>::len).sum());
+            spans.ends.reserve(all.len());
+            self.valid.push_many(all.len(), true);
+            for value in all {
+                spans.of.extend_from_slice(value);
+                spans.end_at(spans.of.len())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// So many nulls, in a column of texts.
+    pub(crate) fn push_null_texts(&mut self, count: usize) {
+        if let Values::Bytes(spans) = &mut self.values {
+            spans.ends.resize(spans.ends.len() + count, spans.last());
+            self.valid.push_many(count, false);
+        }
+    }
+
+    /// So many lists without elements.
+    pub(crate) fn push_empty_lists(&mut self, count: usize) {
+        if let Values::List(spans) = &mut self.values {
+            spans.ends.resize(spans.ends.len() + count, spans.last());
+            self.valid.push_many(count, true);
+        }
     }
 
     /// What the elements of the next list go into.

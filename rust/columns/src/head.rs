@@ -46,15 +46,22 @@ impl Head {
                 What::Created => column.push_longs(events.iter().map(|event| event.created)),
                 What::Stream => push_texts(column, log, texts, events.iter().map(|event| event.stream))?,
                 What::Name => push_texts(column, log, texts, events.iter().map(|event| event.name))?,
-                What::Data => events.iter().try_for_each(|event| column.push_bytes(event.data)).map_err(too_large)?,
+                What::Data => column.push_all_bytes(events.iter().map(|event| event.data)).map_err(too_large)?,
                 What::Meta => {
-                    for event in events {
-                        push_there(column, (!event.meta.is_empty()).then_some(event.meta), 1)?;
+                    for alike in events.chunk_by(|one, other| one.meta.is_empty() == other.meta.is_empty()) {
+                        if alike[0].meta.is_empty() {
+                            column.push_null_texts(alike.len());
+                        } else {
+                            column.push_all_bytes(alike.iter().map(|event| event.meta)).map_err(too_large)?;
+                        }
                     }
                 }
                 What::Correlation => push_whys(column, &whys, |why| why.correlation.as_deref())?,
                 What::Causation => push_whys(column, &whys, |why| why.causation.as_deref())?,
                 What::Actor => push_whys(column, &whys, |why| why.actor.as_deref())?,
+                What::Tags if events.iter().all(|event| event.tags.is_empty()) => {
+                    column.push_empty_lists(events.len());
+                }
                 What::Tags => {
                     for event in events {
                         if let Some(elements) = column.elements().filter(|_| !event.tags.is_empty()) {
@@ -92,18 +99,14 @@ fn push_texts(
     })
 }
 
-fn push_there(column: &mut Column, value: Option<&[u8]>, times: usize) -> Result<(), Error> {
-    (0..times).try_for_each(|_| match value {
-        Some(value) => column.push_bytes(value).map_err(too_large),
+fn push_whys(column: &mut Column, whys: &[Why], of: impl Fn(&Why) -> Option<&str>) -> Result<(), Error> {
+    whys.iter().try_for_each(|why| match of(why) {
         None => {
-            column.push_null();
+            column.push_null_texts(why.events);
             Ok(())
         }
+        Some(said) => column.push_all_bytes(std::iter::repeat_n(said.as_bytes(), why.events)).map_err(too_large),
     })
-}
-
-fn push_whys(column: &mut Column, whys: &[Why], of: impl Fn(&Why) -> Option<&str>) -> Result<(), Error> {
-    whys.iter().try_for_each(|why| push_there(column, of(why).map(str::as_bytes), why.events))
 }
 
 /// What the metas of a page's events say: those of one commit share it, and so do all that have none.

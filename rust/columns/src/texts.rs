@@ -7,22 +7,33 @@ use act_fast_core::{Log, Result};
 
 /// Beyond so many bytes all are forgotten: a log may have more streams than memory.
 const BYTES_MAX: usize = 32 << 20;
+/// How many of the last keys are found without hashing.
+const RECENT: usize = 256;
+/// No key has this number.
+const NONE: u32 = u32::MAX;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Texts {
     known: HashMap<u32, (usize, usize), BuildHasherDefault<Spread>>,
     bytes: String,
-    last: Option<(u32, (usize, usize))>,
+    /// The keys asked for last, each where its last bits say.
+    recent: [(u32, usize, usize); RECENT],
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        Self { known: HashMap::default(), bytes: String::new(), recent: [(NONE, 0, 0); RECENT] }
+    }
 }
 
 impl Texts {
     #[inline]
     pub(crate) fn get(&mut self, log: &Log, key: u32) -> Result<&str> {
-        let (start, end) = match self.last {
-            Some((known, span)) if known == key => span,
-            _ => self.find(log, key)?,
-        };
-        self.last = Some((key, (start, end)));
+        let (known, mut start, mut end) = self.recent[key as usize % RECENT];
+        if known != key {
+            (start, end) = self.find(log, key)?;
+            self.recent[key as usize % RECENT] = (key, start, end);
+        }
         Ok(&self.bytes[start..end])
     }
 
@@ -33,7 +44,7 @@ impl Texts {
         if self.bytes.len() > BYTES_MAX {
             self.known.clear();
             self.bytes.clear();
-            self.last = None;
+            self.recent.fill((NONE, 0, 0));
         }
         let start = self.bytes.len();
         self.bytes.push_str(log.text(key)?);

@@ -14,7 +14,7 @@ use crate::names;
 use crate::pattern;
 use crate::read::event::{EventView, PAGE_BYTES_MAX, Reader, view};
 use crate::read::here::HereReader;
-use crate::read::walk::each_event;
+use crate::read::walk::{each_event, each_event_from};
 use crate::store::log::Log;
 
 /// How many events one page looks at before it comes back, be it empty, so that its caller stays interruptible.
@@ -305,6 +305,70 @@ impl Query {
                 Walk::Log { next } => self.page_of_log(log, index, limit, next),
             }
         })
+    }
+
+    /// The next events, at most `limit`, handed on in pages of at most `page`; how many, perhaps none yet; None when there are
+    /// no more. Where they lie one after another, each of their records is looked at once.
+    pub fn each_page<'a, E: From<Error>>(
+        &mut self,
+        log: &'a Log,
+        limit: usize,
+        page: usize,
+        mut each: impl FnMut(&[EventView<'a>]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<Option<usize>, E> {
+        log.check_open()?;
+        // What goes wrong on the way is met again below, where it is put right if it can be.
+        let found = match self.walk {
+            Walk::Log { next } if !self.backwards && (self.low..=self.high).contains(&next) => {
+                self.pages_of_log(log, limit, page, next, &mut each)?
+            }
+            _ => 0,
+        };
+        if found > 0 {
+            return Ok(Some(found));
+        }
+        let Some(events) = self.next_page(log, limit.min(page))? else { return Ok(None) };
+        each(&events)?;
+        Ok(Some(events.len()))
+    }
+
+    /// As far as nothing is wrong.
+    fn pages_of_log<'a, E>(
+        &mut self,
+        log: &'a Log,
+        limit: usize,
+        page: usize,
+        from: u64,
+        each: &mut impl FnMut(&[EventView<'a>]) -> std::result::Result<(), E>,
+    ) -> std::result::Result<usize, E> {
+        let Ok(place) = log.reading(|index| log.commit_place(index.place(from)?)) else { return Ok(0) };
+        let mut events = Vec::with_capacity(page.min(limit));
+        let (mut found, mut bytes, mut examined, mut next) = (0, 0, 0, from);
+        let mut outcome = Ok(());
+        let _ = each_event_from(log, place, from..self.high + 1, |commit, event| {
+            if found == limit || examined == PAGE_EXAMINED_MAX || bytes > PAGE_BYTES_MAX {
+                return Ok(false);
+            }
+            examined += 1;
+            let event = view(commit, event);
+            if self.wants(log, &event)? {
+                bytes += event.data.len();
+                found += 1;
+                events.push(event);
+            }
+            next += 1;
+            if events.len() == page {
+                outcome = each(&events);
+                events.clear();
+            }
+            Ok(outcome.is_ok())
+        });
+        outcome?;
+        if !events.is_empty() {
+            each(&events)?;
+        }
+        self.walk = Walk::Log { next };
+        Ok(found)
     }
 
     fn page_of_keys<'a>(&mut self, log: &'a Log, index: &Index, limit: usize) -> Result<Option<Vec<EventView<'a>>>> {

@@ -13,13 +13,23 @@ pub(crate) fn each_event<'a>(
     log: &'a Log,
     index: &Index,
     range: Range<u64>,
+    each: impl FnMut(&Preamble<'a>, &Stored<'a>) -> Result<bool>,
+) -> Result<()> {
+    if range.is_empty() {
+        return Ok(());
+    }
+    let place = log.commit_place(index.place(range.start)?)?;
+    each_event_from(log, place, range, each)
+}
+
+/// The same, where the commit of the first of them begins at `place`.
+pub(crate) fn each_event_from<'a>(
+    log: &'a Log,
+    mut place: u64,
+    range: Range<u64>,
     mut each: impl FnMut(&Preamble<'a>, &Stored<'a>) -> Result<bool>,
 ) -> Result<()> {
     let mut next = range.start;
-    if next >= range.end {
-        return Ok(());
-    }
-    let mut place = log.commit_place(index.place(next)?)?;
     while next < range.end {
         let (bytes, kind) = log.sound_record(place, next)?;
         match kind {

@@ -71,6 +71,20 @@ pub(crate) fn all_of(log: &Log, filter: &Filter, page: usize) -> Result<Vec<(u64
             found.push((view.position, spelled(log, view)?));
         }
     }
+    // The same on another way, unless more was appended meanwhile.
+    let mut query = log.query(&Filter { before: filter.before.or(Some(query.span().1 + 1)), ..filter.clone() })?;
+    let mut again = Vec::new();
+    let mut take = |events: &[EventView<'_>]| {
+        assert!(events.len() <= page, "a page of {}", events.len());
+        events.iter().try_for_each(|view| {
+            again.push((view.position, spelled(log, view)?));
+            Ok::<_, Error>(())
+        })
+    };
+    while let Some(count) = query.each_page(log, 3 * page + 1, page, &mut take)? {
+        assert!(count <= 3 * page + 1, "{count} at once");
+    }
+    assert_eq!(again, found);
     Ok(found)
 }
 
