@@ -76,6 +76,11 @@ fn check_copy(disk: &LyingDisk, expected: &[String]) -> bool {
 
 fn restore(disk: &LyingDisk) -> Result<(), Error> {
     let mut restoring = Restoring::successor(&disk.shared(), SEGMENT_BYTES)?;
+    add_new(&mut restoring)?;
+    restoring.finish(&mut |_, _| Ok(())).map(drop)
+}
+
+fn add_new(restoring: &mut Restoring) -> Result<(), Error> {
     for number in 0..NEW {
         let data = format!(r#"{{"n":{number},"pad":"{}"}}"#, "y".repeat(400));
         restoring.add(&Row {
@@ -91,7 +96,7 @@ fn restore(disk: &LyingDisk) -> Result<(), Error> {
             tags: "",
         })?;
     }
-    restoring.finish(&mut |_, _| Ok(())).map(drop)
+    Ok(())
 }
 
 fn images() -> usize {
@@ -222,6 +227,26 @@ fn a_restore_whose_disk_fails_leaves_the_old_log_or_the_new_one() {
         number += 1;
     }
     assert!(number > 30, "only {number} calls");
+}
+
+#[test]
+fn a_restored_store_is_opened_without_reading_its_log_again() {
+    let disk = old_store();
+    restore(&disk).expect("a restored store");
+    let fresh = LyingDisk::new();
+    let mut restoring = Restoring::new_store(&fresh.shared(), "fresh", SEGMENT_BYTES).expect("begun");
+    add_new(&mut restoring).expect("rows");
+    restoring.finish(&mut |_, _| Ok(())).expect("a restored store");
+    let fresh: Arc<dyn Disk> = Arc::new(Within::new(&fresh.shared(), "fresh"));
+    for disk in [disk.shared(), fresh] {
+        let log = Log::open(Arc::clone(&disk), options(Durability::Fsync)).expect("a store");
+        assert_eq!(log.stats().expect("numbers").recovered, None);
+        append(&log, 1);
+        log.shut_down().expect("closed");
+        drop(log);
+        let report = verify(&disk, &mut |_, _| Ok(())).expect("a report");
+        assert_eq!((report.events, report.index_checked, report.problems), (NEW + 1, true, Vec::new()));
+    }
 }
 
 #[test]

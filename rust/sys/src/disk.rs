@@ -78,6 +78,19 @@ fn write_zeros(file: &File, offset: u64, len: u64) -> io::Result<()> {
     Ok(())
 }
 
+/// Have the system begin to write a part of a file to the disk. Nothing is waited for, and nothing is promised.
+#[cfg(target_os = "linux")]
+pub fn start_flush(file: &File, offset: u64, len: u64) {
+    use std::os::fd::AsRawFd;
+    let (Ok(at), Ok(size)) = (libc::off64_t::try_from(offset), libc::off64_t::try_from(len)) else { return };
+    // SAFETY: a plain system call on an open descriptor.
+    let _ = unsafe { libc::sync_file_range(file.as_raw_fd(), at, size, libc::SYNC_FILE_RANGE_WRITE) };
+}
+
+/// There is no call for it here.
+#[cfg(not(target_os = "linux"))]
+pub fn start_flush(_file: &File, _offset: u64, _len: u64) {}
+
 /// Write at an offset, wherever the file was read or written before; how many bytes were written.
 #[cfg(unix)]
 pub fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {

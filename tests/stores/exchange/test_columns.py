@@ -65,6 +65,15 @@ def test_columns_are_read_in_batches_and_parts() -> None:
     assert take(second.slice(1, 2))[:3] == (2, 2, 2)
 
 
+def test_a_row_far_down_in_a_large_batch_is_named() -> None:
+    data = ["1"] * 20_000
+    data[12_345] = "{"
+    sound = batch(20_000)
+    assert take(sound, sound)[0] == 40_000
+    with pytest.raises(RestoreError, match="row 32346"):
+        take(sound, batch(20_000, data=data))
+
+
 def test_nulls_are_what_a_file_does_not_say() -> None:
     assert take(batch(2, position=[5, 9], commit=[5, 9], version=[1, 2], created=[-1, 7], meta=[None, "{}"]))[:2] == (
         2,

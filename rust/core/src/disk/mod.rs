@@ -33,6 +33,7 @@ pub(crate) fn write_file(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Resul
     fault::point();
     for (piece, at) in bytes.chunks(PIECE_BYTES).zip((0..).step_by(PIECE_BYTES)) {
         file.write_all_at(piece, at)?;
+        file.start_flush(at, piece.len() as u64);
     }
     fault::point();
     file.flush()
@@ -66,6 +67,8 @@ pub trait DiskFile: Send + Sync + Debug {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// Return when what was written, and the length, would survive a power cut.
     fn flush(&self) -> io::Result<()>;
+    /// Have the system begin to write `len` bytes from `offset` on to the disk, so that `flush` has less to wait for.
+    fn start_flush(&self, _offset: u64, _len: u64) {}
     /// Reserve blocks for `len` bytes from `offset` on, growing the file where it is shorter.
     fn reserve(&self, offset: u64, len: u64) -> io::Result<()>;
     /// Reserve the blocks of all of the file: those that a copy left out, and those that it shares with its original.

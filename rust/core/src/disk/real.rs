@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use act_fast_sys::{
     Guarded, Map, copy_on_write_file_system, exchange, file_facts, network_file_system, open_files_max, path_facts,
-    read_at, reserve, reserve_unshared, sync_folder, write_at,
+    read_at, reserve, reserve_unshared, start_flush, sync_folder, write_at,
 };
 
 use super::{Access, Disk, DiskFile, LockGuard};
@@ -191,6 +191,10 @@ impl DiskFile for OpenFile {
 
     fn flush(&self) -> io::Result<()> {
         self.0.sync_data()
+    }
+
+    fn start_flush(&self, offset: u64, len: u64) {
+        start_flush(&self.0, offset, len);
     }
 
     fn reserve(&self, offset: u64, len: u64) -> io::Result<()> {

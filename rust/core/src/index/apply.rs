@@ -8,7 +8,7 @@ use crate::log::record::{Definition, KeyKind, Preamble, SnapshotRecord};
 use crate::shared::control::IndexState;
 
 use super::filling::{OpenKey, PlacesLine};
-use super::{Index, Key, hash, key_line};
+use super::{Index, KEYS, Key, hash, key_line};
 
 impl Index {
     /// Put a commit that is in the log into the index.
@@ -17,9 +17,9 @@ impl Index {
             self.define(&definition, state)?;
         }
         let mut places = PlacesLine::default();
-        let mut streams = OpenKeys::default();
-        let mut names = OpenKeys::default();
-        let mut tags = OpenKeys::default();
+        let mut streams = OpenKeys::new(KeyKind::Stream);
+        let mut names = OpenKeys::new(KeyKind::Name);
+        let mut tags = OpenKeys::new(KeyKind::Tag);
         for event in commit.events() {
             places.put(self, event.position, event.place)?;
             let stream = streams.select(self, event.stream)?;
@@ -96,14 +96,18 @@ impl Index {
 const OPEN_MAX: usize = 16;
 
 /// The keys that are being added to. Events of a commit tend to go back and forth between a few.
-#[derive(Default)]
 struct OpenKeys {
+    kind: KeyKind,
     open: SmallVec<[OpenKey; 1]>,
     /// Which one was asked for last.
     last: usize,
 }
 
 impl OpenKeys {
+    fn new(kind: KeyKind) -> Self {
+        Self { kind, open: SmallVec::new(), last: 0 }
+    }
+
     #[inline]
     fn select(&mut self, index: &Index, number: u32) -> Result<&mut OpenKey> {
         if self.open.get(self.last).is_none_or(|open| open.number != number) {
@@ -116,7 +120,11 @@ impl OpenKeys {
     }
 
     fn open(&mut self, index: &Index, number: u32) -> Result<usize> {
-        let fresh = OpenKey::new(number, index.key(number)?);
+        let key = index.key(number)?;
+        if key.kind != self.kind {
+            return Err(index.damaged(KEYS, key_line(number)));
+        }
+        let fresh = OpenKey::new(number, key);
         if self.open.len() < OPEN_MAX {
             self.open.push(fresh);
             return Ok(self.open.len() - 1);

@@ -9,7 +9,7 @@ use crate::disk::{Access, Disk};
 use crate::error::{Doing, Error, Result};
 use crate::index::{self, Index};
 use crate::log::record::{ALIGN_BYTES, Kind, LogState, Preamble, Seed, SnapshotRecord};
-use crate::log::scan::{Scan, Step};
+use crate::log::scan::{Found, Scan, Step};
 use crate::log::segments::{self, Header, Segments};
 use crate::options::{Durability, Options};
 use crate::reaction_files::repair;
@@ -27,6 +27,9 @@ pub struct Recovered {
     pub took: Duration,
 }
 
+/// After how many bytes somebody who waits hears of it.
+const TOLD_BYTES: u64 = 8 << 20;
+
 type Ready = (Arc<Control>, Index, Option<Recovered>);
 
 /// Open the control file and the index, or make them.
@@ -36,9 +39,38 @@ pub(crate) fn ready(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Op
         if trusted(&control)? && !control.flag(control::FAILED)? {
             return attach(disk, segments, Arc::new(control));
         }
-        return recover(disk, segments, options, Some(control));
+        return recover(disk, segments, options, Some(control), &mut |_| Ok(()));
     }
-    recover(disk, segments, options, None)
+    recover(disk, segments, options, None, &mut |_| Ok(()))
+}
+
+/// What a log holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    pub(crate) events: u64,
+    pub(crate) commits: u64,
+    /// Where its last record ends.
+    pub(crate) bytes: u64,
+}
+
+/// Read a log that was made where nobody looks for one yet, as opening it after a crash would: every record is checked, and
+/// control file and index are made. Until the machine starts again, whoever opens it need not do so. `progress` hears of
+/// bytes read; its error ends the work.
+pub(crate) fn prepare(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<Contents> {
+    let header = segments::read_header(&**disk, 0)?;
+    let segments = Arc::new(Segments::new(Arc::clone(disk), &header, true));
+    let (mut commits, mut told) = (0, 0);
+    let mut read = |found: &Found<'_>| {
+        commits += u64::from(found.head.kind == Kind::Commit);
+        if found.place - told > TOLD_BYTES {
+            told = found.place;
+            progress(told)?;
+        }
+        Ok(())
+    };
+    let (control, _, _) = recover(disk, &segments, &Options::default(), None, &mut read)?;
+    let LogState { tail, position, .. } = control.log_state()?;
+    Ok(Contents { events: position, commits, bytes: tail })
 }
 
 /// The control file for a reader, if it can be used as it is.
@@ -111,8 +143,15 @@ fn attach(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, control: Arc<Control>)
     Ok((control, index, None))
 }
 
-/// Make control file and index from the log, and cut off what was never acknowledged.
-fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, old: Option<Control>) -> Result<Ready> {
+/// Make control file and index from the log, and cut off what was never acknowledged. `read` hears of each record, and its error
+/// ends the work.
+fn recover(
+    disk: &Arc<dyn Disk>,
+    segments: &Arc<Segments>,
+    options: &Options,
+    old: Option<Control>,
+    read: &mut dyn FnMut(&Found<'_>) -> Result<()>,
+) -> Result<Ready> {
     let started = Instant::now();
     let synced = old.as_ref().and_then(|control| control.synced().ok()).unwrap_or(0);
     // After a failed flush, what was never published may only seem to be on disk; unless the machine was started since.
@@ -154,6 +193,7 @@ fn recover(disk: &Arc<dyn Disk>, segments: &Arc<Segments>, options: &Options, ol
                     (scan.place, scan.position, scan.created, scan.crc, scan.proposed) = before;
                     break "never published";
                 }
+                read(&found)?;
                 building.add(found.place, found.head.kind, found.bytes)?;
             }
             Step::Stop(reason) => break reason,

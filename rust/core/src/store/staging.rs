@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use crate::disk::{Disk, LockGuard, Within};
 use crate::error::{Doing, Error, Result};
+use crate::index;
 use crate::log::segments;
 use crate::reaction_files;
+use crate::shared::control::CONTROL;
 use crate::shared::handles;
 
 /// The folder within a store where its successor is made.
@@ -56,11 +58,15 @@ impl Making {
     }
 
     fn clear(&self) -> io::Result<()> {
-        for folder in [segments::FOLDER, reaction_files::FOLDER] {
+        for folder in [segments::FOLDER, reaction_files::FOLDER, index::FOLDER] {
             let folder = format!("{}/{folder}", self.folder);
             if !self.outer.list(&folder)?.is_empty() {
                 self.outer.remove_folder(&folder)?;
             }
+        }
+        let present = self.outer.list(&self.folder)?;
+        for name in present.iter().filter(|name| name.starts_with(CONTROL)) {
+            self.outer.remove(&format!("{}/{name}", self.folder))?;
         }
         Ok(())
     }

@@ -111,6 +111,7 @@ impl Log {
                 progress(start + at)?;
                 let piece = PIECE_BYTES.min(len - at);
                 file.write_all_at(self.segments.bytes(start + at, piece as usize)?, at).doing(what)?;
+                file.start_flush(at, piece);
                 at += piece;
             }
             file.flush().doing(what)?;

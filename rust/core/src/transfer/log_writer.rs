@@ -131,6 +131,7 @@ impl LogWriter {
     fn write(&mut self) -> Result<()> {
         let name = segments::name(self.header.number);
         self.file.write_all_at(&self.buffer, self.buffer_at).doing(|| format!("writing to {name}"))?;
+        self.file.start_flush(self.buffer_at, self.buffer.len() as u64);
         self.buffer_at += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())

@@ -106,8 +106,22 @@ fn replace(disk: &Arc<dyn Disk>, kin: Kin) -> Result<()> {
         for folder in [reaction_files::FOLDER, DERIVED] {
             let _ = disk.remove_folder(folder);
         }
+        if synced.is_ok() {
+            let _ = adopt(disk);
+        }
     }
     synced.map_err(|error| Error::unsynced(&format!("the new log of {}", disk.describe()), &error))
+}
+
+/// Put control file and index, which were made with the new log, in the place of the old ones. Where they do not get there, they
+/// are made again when the store is opened.
+fn adopt(disk: &Arc<dyn Disk>) -> io::Result<()> {
+    let made = |name| format!("{}/{name}", staging::FOLDER);
+    if !disk.list(index::FOLDER)?.is_empty() {
+        disk.remove_folder(index::FOLDER)?;
+    }
+    disk.rename(&made(index::FOLDER), index::FOLDER)?;
+    disk.rename(&made(CONTROL), CONTROL)
 }
 
 /// Remove, and for good, what would be taken for that of the new log, since the store's id is the same. The old log, as

@@ -1,5 +1,8 @@
 //! Events from columns, as whatever reads Parquet files hands them over.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use act_fast_sys::{ArrowBatch, ArrowStream, Kind};
 
 use super::in_order::in_order;
@@ -30,10 +33,20 @@ const DATA: usize = 6;
 const META: usize = 7;
 const TAGS: usize = 8;
 
-/// The rows of a batch, up to the first that is wrong.
-struct Looked {
-    batch: ArrowBatch,
+/// How many rows one thread looks at before another may go on: a batch can be all there is.
+const PIECE_ROWS: usize = 1 << 12;
+
+/// Some rows of a batch.
+struct Piece {
+    batch: Arc<ArrowBatch>,
+    rows: Range<usize>,
+    /// The number of the first of them in the source.
     first_row: u64,
+}
+
+/// The rows of a piece, up to the first that is wrong.
+struct Looked {
+    piece: Piece,
     /// For each row, what caused its commit.
     causes: Vec<Option<CausedBy>>,
     wrong: Option<Error>,
@@ -48,27 +61,36 @@ pub fn read_columns(
     progress: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
     let mut next_row = 1;
-    let mut get = || {
-        let batch = stream.next_batch();
-        let batch = batch.map_err(|fault| {
-            let said = fault.0.lines().next().unwrap_or_default();
-            Error::Invalid(format!("it cannot be read as Parquet ({said})"))
-        })?;
-        let first_row = next_row;
-        next_row += batch.as_ref().map_or(0, |batch| batch.rows() as u64);
-        Ok(batch.map(|batch| (batch, first_row)))
+    let mut open: Option<(Arc<ArrowBatch>, usize)> = None;
+    let mut get = || -> Result<Option<Piece>> {
+        loop {
+            if let Some((batch, from)) = open.take().filter(|(batch, from)| *from < batch.rows()) {
+                let rows = from..batch.rows().min(from + PIECE_ROWS);
+                let first_row = next_row;
+                next_row += rows.len() as u64;
+                open = Some((Arc::clone(&batch), rows.end));
+                return Ok(Some(Piece { batch, rows, first_row }));
+            }
+            let batch = stream.next_batch().map_err(|fault| {
+                let said = fault.0.lines().next().unwrap_or_default();
+                Error::Invalid(format!("it cannot be read as Parquet ({said})"))
+            })?;
+            let Some(batch) = batch else { return Ok(None) };
+            open = Some((Arc::new(batch), 0));
+        }
     };
-    in_order(&mut get, &|(batch, first_row)| look_at(batch, first_row), &mut |looked| {
-        let end = looked.first_row + looked.batch.rows() as u64;
+    in_order(&mut get, &look_at, &mut |looked| {
+        let end = looked.piece.first_row + looked.piece.rows.len() as u64;
         add(restoring, looked, file)?;
         progress(end - 1)
     })
 }
 
-fn look_at(batch: ArrowBatch, first_row: u64) -> Looked {
-    let mut causes = Vec::with_capacity(batch.rows());
+fn look_at(piece: Piece) -> Looked {
+    let batch = &*piece.batch;
+    let mut causes = Vec::with_capacity(piece.rows.len());
     let mut last = LastMeta::default();
-    let looked = (0..batch.rows()).try_for_each(|row| {
+    let looked = piece.rows.clone().try_for_each(|row| {
         let whole = (batch.text(STREAM, row), batch.text(NAME, row));
         let ((Some(_), Some(_)), Some(data)) = (whole, batch.text(DATA, row)) else {
             return Err(Error::Invalid("`stream`, `name` or `data` is missing; every event has all three".to_owned()));
@@ -78,14 +100,15 @@ fn look_at(batch: ArrowBatch, first_row: u64) -> Looked {
         causes.push(cause);
         Ok(())
     });
-    Looked { batch, first_row, causes, wrong: looked.err() }
+    let wrong = looked.err();
+    Looked { piece, causes, wrong }
 }
 
 fn add(restoring: &mut Restoring, looked: Looked, file: &str) -> Result<()> {
-    let Looked { batch, first_row, causes, wrong } = looked;
-    let failed = |error, row: usize| in_source(error, file, "row", first_row + row as u64);
-    let sound = causes.len();
-    for (row, cause) in causes.into_iter().enumerate() {
+    let Looked { piece: Piece { batch, rows, first_row }, causes, wrong } = looked;
+    let failed = |error, row: usize| in_source(error, file, "row", first_row + (row - rows.start) as u64);
+    let sound = rows.start + causes.len();
+    for (row, cause) in rows.clone().zip(causes) {
         let event = Row {
             position: batch.natural(POSITION, row),
             commit: batch.natural(COMMIT, row),

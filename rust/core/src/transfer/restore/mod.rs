@@ -25,7 +25,7 @@ use crate::log::builder::{TAG_BYTES_MAX, commit_bytes_max};
 use crate::log::record::KeyKind;
 use crate::names;
 use crate::payload::check::check;
-use crate::recovery::verify::verify;
+use crate::recovery::recover::{Contents, prepare};
 use crate::transfer::log_writer::{self, LogWriter, NewEvent};
 use crate::transfer::swap::{Destination, Kin};
 use positions::Positions;
@@ -375,14 +375,13 @@ impl Restoring {
         let Some((writer, target)) = self.out.take() else {
             return Ok(self.restored);
         };
-        self.restored.bytes = writer.finish()?;
-        let report = verify(&target.disk(), progress)?;
-        if let Some(first) = report.problems.first() {
-            return Err(Error::corrupt(&first.file, first.offset, first.position, &first.what));
+        let bytes = writer.finish()?;
+        let Restored { events, commits, .. } = self.restored;
+        if prepare(&target.disk(), &mut |done| progress(done, bytes))? != (Contents { events, commits, bytes }) {
+            return Err(Error::corrupt("log", 0, None, "what was written reads back differently"));
         }
-        if (report.events, report.commits) != (self.restored.events, self.restored.commits) {
-            return Err(Error::corrupt("log", 0, Some(report.events + 1), "what was written reads back differently"));
-        }
+        progress(bytes, bytes)?;
+        self.restored.bytes = bytes;
         target.put_in_place(Kin::Another)?;
         Ok(self.restored)
     }
