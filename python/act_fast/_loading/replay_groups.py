@@ -1,6 +1,7 @@
 """Folding all streams of a store, a group of them at a time: in one pass of the core, or one by one in any store."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from operator import length_hint
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -46,6 +47,10 @@ class Folded(NamedTuple, Generic[T]):
     state: T
 
 
+_folded: Final[Callable[[Any], Folded[Any]]] = partial(tuple.__new__, Folded)
+"""A `Folded` of a tuple of its parts, without a call in Python."""
+
+
 class Folding(Generic[S]):
     """What is to be folded.
 
@@ -79,20 +84,26 @@ class Folding(Generic[S]):
     def pages(self) -> Iterator[list[Folded[S]]]:
         """The states of the streams that have at least one event of the model's, in the order they came to be."""
         decode = msgspec.json.Decoder(self._model.definition.state).decode
-        return self._pages(lambda rows: [Folded(*row[:4], decode(row[4])) for row in rows], lambda found: found)
+        return self._pages(
+            lambda rows: [
+                _folded((stream, version, position, closed, decode(json)))
+                for stream, version, position, closed, json in rows
+            ],
+            lambda found: found,
+        )
 
     def encoded_pages(self) -> Iterator[list[Folded[bytes]]]:
         """The same as `pages`, each state as JSON, without personal values."""
         wire = wire_of(self._model.definition.state)
         encode = _encode if wire is None else wire.blank
         return self._pages(
-            lambda rows: [Folded(*row) for row in rows],
+            lambda rows: [_folded(row) for row in rows],
             lambda found: [Folded(*each[:4], encode(each.state)) for each in found],
         )
 
     def _pages(
         self,
-        of_rows: Callable[[Iterator[_Encoded]], list[Folded[T]]],
+        of_rows: Callable[[list[_Encoded]], list[Folded[T]]],
         of_states: Callable[[list[Folded[S]]], list[Folded[T]]],
     ) -> Iterator[list[Folded[T]]]:
         """Pages of what becomes of the core's rows, or of states that were folded here."""
@@ -106,7 +117,7 @@ class Folding(Generic[S]):
                 end = start + _PAGE_STREAMS
                 if states is None:
                     rows = group.states(self._declaration(), start, end)
-                    page = of_rows(row for row in rows if row is not None)
+                    page = of_rows([row for row in rows if row is not None])
                 else:
                     page = of_states(_standing(group, states, start, end))
                 if books:
@@ -174,11 +185,10 @@ class Folding(Generic[S]):
     def _states(self, names: list[str], group: Group) -> list[S | None]:
         """The states of a group by slot; None where no event is the model's."""
         model, told = self._model, self._told
-        make = model.make
         steps = [model.steps[name] for name in names]
         states: list[S | None] = [None] * len(group)
-        while (page := group.next_page(_PAGE_EVENTS)) is not None:
-            slots, numbers, data = page
+        while (page := group.next_page(_PAGE_EVENTS, steps, states, model.make)) is not None:
+            folded, by, data = page
             rest = iter(data)
             failed: Exception | None = None
             before = deciding.get()
@@ -186,13 +196,9 @@ class Folding(Generic[S]):
             while at < len(data):
                 try:
                     deciding.set(f"a reducer of {model.definition.name}")
-                    for slot, number, each in zip(slots[at:], numbers[at:], rest, strict=True):
-                        state = states[slot]
-                        if state is None:
-                            state = states[slot] = make()
-                        decode, reduce = steps[number]
+                    for state, (decode, reduce), each in zip(folded[at:], by[at:], rest, strict=True):
                         if reduce(state, decode(each)) is not None:
-                            model.returned(names[number])
+                            model.returned(names[group.place(len(data) - length_hint(rest) - 1)[3]])
                     at = len(data)
                 except Exception as error:
                     failed = error
@@ -200,7 +206,8 @@ class Folding(Generic[S]):
                 finally:
                     deciding.set(before)
                 if failed is not None and data[at - 1] not in GONE:
-                    raise self._failure(failed, group.place(at - 1), names[numbers[at - 1]], data[at - 1])
+                    stream, version, position, number = group.place(at - 1)
+                    raise self._failure(failed, (stream, version, position), names[number], data[at - 1])
                 failed = None
             self._events += len(data)
             told(self._events)
@@ -276,7 +283,7 @@ def _some(infos: Iterator[StreamInfo]) -> Iterator[list[StreamInfo]]:
 
 def _standing(group: Group, states: list[S | None], start: int, end: int) -> list[Folded[S]]:
     return [
-        Folded(*standing, state)
+        _folded((*standing, state))
         for standing, state in zip(group.standings(start, end), states[start:end], strict=True)
         if standing is not None and state is not None
     ]

@@ -34,8 +34,8 @@ pub(crate) struct Group {
 
 struct Inner {
     group: fold::Group,
-    /// Of the page handed out last: slot, version and position of each event.
-    places: Vec<(u32, u64, u64)>,
+    /// Of the page handed out last: slot, version, position and number of the name of each event.
+    places: Vec<(u32, u64, u64, u32)>,
     states: Option<fold::States>,
 }
 
@@ -67,12 +67,16 @@ impl Group {
         self.lock(py).group.standings.len()
     }
 
-    /// At most `limit` events: slots, numbers of names, and data. May be empty while there is more; None at the end.
+    /// At most `limit` events: for each the state to fold it into, the step of its name, and its data. States are by slot, and
+    /// are made where there is none. May be empty while there is more; None at the end.
     #[expect(clippy::type_complexity, reason = "three columns")]
     fn next_page<'py>(
         &self,
         py: Python<'py>,
         limit: usize,
+        steps: &Bound<'py, PyList>,
+        states: &Bound<'py, PyList>,
+        make: &Bound<'py, PyAny>,
     ) -> PyResult<Option<(Bound<'py, PyList>, Bound<'py, PyList>, Bound<'py, PyList>)>> {
         let log = self.handle.get()?;
         let mut inner = self.lock(py);
@@ -82,10 +86,21 @@ impl Group {
             return Ok(None);
         };
         inner.places.clear();
-        inner.places.extend(pieces.iter().map(|piece| (piece.slot, piece.version, piece.position)));
+        inner.places.extend(pieces.iter().map(|piece| (piece.slot, piece.version, piece.position, piece.name)));
+        let mut folded = Vec::with_capacity(pieces.len());
+        for piece in &pieces {
+            let slot = piece.slot as usize;
+            let mut state = states.get_item(slot)?;
+            if state.is_none() {
+                state = make.call0()?;
+                states.set_item(slot, &state)?;
+            }
+            folded.push(state);
+        }
+        let steps: Vec<Bound<'_, PyAny>> = steps.iter().collect();
         Ok(Some((
-            PyList::new(py, pieces.iter().map(|piece| piece.slot))?,
-            PyList::new(py, pieces.iter().map(|piece| piece.name))?,
+            PyList::new(py, folded)?,
+            PyList::new(py, pieces.iter().map(|piece| &steps[piece.name as usize]))?,
             PyList::new(py, pieces.iter().map(|piece| PyBytes::new(py, piece.data)))?,
         )))
     }
@@ -148,14 +163,14 @@ impl Group {
             .collect()
     }
 
-    /// Stream, version and position of an event of the page handed out last.
-    fn place(&self, py: Python<'_>, at: usize) -> PyResult<(String, u64, u64)> {
+    /// Stream, version, position and number of the name of an event of the page handed out last.
+    fn place(&self, py: Python<'_>, at: usize) -> PyResult<(String, u64, u64, u32)> {
         let log = self.handle.get()?;
         let inner = self.lock(py);
-        let (slot, version, position) =
+        let (slot, version, position, name) =
             *inner.places.get(at).ok_or_else(|| invalid(format!("the page has no event {at}")))?;
         let stream = log.text(inner.group.standings[slot as usize].stream).map_err(raised)?;
-        Ok((stream.to_owned(), version, position))
+        Ok((stream.to_owned(), version, position, name))
     }
 
     /// Where streams with these slots stand: stream, version, position, closed; None for one without a known event.

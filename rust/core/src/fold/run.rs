@@ -1,6 +1,6 @@
 //! Folding a group on all cores. A *round* takes a run of positions. First each thread scans a part of the run, and sorts what
 //! it finds by share; then each thread folds one share of the streams, part after part, so that a stream's events
-//! come in order. What the scan doubts is read by Python in between.
+//! come in order, and goes on to scan its part of the next round. What the scan doubts is read by Python in between.
 
 use std::ops::Range;
 use std::thread;
@@ -98,36 +98,78 @@ impl Group {
         self.rewind();
         let threads = if self.keys.is_some() { 1 } else { threads.max(1) };
         let mut states = self.begin(spec, threads);
-        let mut folded = 0;
-        // Used again in each round: memory that was just given back to the system is dear to get.
-        let mut parts: Vec<ThreadShare<'_>> = (0..threads).map(|_| ThreadShare::new(threads)).collect();
-        let outcome = loop {
-            log.check_open()?;
-            parts.iter_mut().for_each(ThreadShare::clear);
-            if self.keys.is_some() {
-                let Some(page) = self.next_page(log, PAGE_EVENTS)? else {
-                    break Outcome::Done;
-                };
-                parts[0].add_page(spec, self, &page);
-            } else {
-                let Some(ranges) = self.next_ranges(threads) else {
-                    break Outcome::Done;
-                };
-                self.scan_ranges(log, spec, ranges, &mut parts)?;
-            }
-            if let Err(outcome) = read_doubtful(spec, &mut parts, between) {
-                break outcome;
-            }
-            folded += parts.iter().map(|part| part.folded).sum::<u64>();
-            if !states.take(spec, &parts) {
-                break Outcome::Beyond;
-            }
-            if !between.folded(folded) {
-                break Outcome::Ended;
-            }
+        let outcome = if self.keys.is_some() {
+            self.fold_streams(log, spec, &mut states, between)?
+        } else {
+            self.fold_log(log, spec, &mut states, between)?
         };
         self.end(&mut states);
         Ok((outcome, states))
+    }
+
+    /// The streams one by one.
+    fn fold_streams(
+        &mut self,
+        log: &Log,
+        spec: &StateSpec,
+        states: &mut States,
+        between: &mut dyn Between,
+    ) -> Result<Outcome> {
+        let mut parts = [ThreadShare::new(1)];
+        let mut folded = 0;
+        loop {
+            log.check_open()?;
+            parts[0].clear();
+            let Some(page) = self.next_page(log, PAGE_EVENTS)? else {
+                return Ok(Outcome::Done);
+            };
+            parts[0].add_page(spec, self, &page);
+            if let Err(outcome) = read_doubtful(spec, &mut parts, between) {
+                return Ok(outcome);
+            }
+            folded += parts[0].folded;
+            if !states.shares[0].take(spec, 0, &parts, 1) {
+                return Ok(Outcome::Beyond);
+            }
+            if !between.folded(folded) {
+                return Ok(Outcome::Ended);
+            }
+        }
+    }
+
+    /// All of the log, on all cores: while one round is folded, the next is scanned.
+    fn fold_log(
+        &mut self,
+        log: &Log,
+        spec: &StateSpec,
+        states: &mut States,
+        between: &mut dyn Between,
+    ) -> Result<Outcome> {
+        let threads = states.shares.len();
+        let empty = || (0..threads).map(|_| ThreadShare::new(threads)).collect();
+        // Used again in each round: memory that was just given back to the system is dear to get.
+        let (mut scanned, mut ahead): (Vec<ThreadShare<'_>>, Vec<ThreadShare<'_>>) = (empty(), empty());
+        let (mut folded, mut first) = (0, true);
+        loop {
+            log.check_open()?;
+            ahead.iter_mut().for_each(ThreadShare::clear);
+            let ranges = self.next_ranges(threads);
+            let last = ranges.is_none();
+            if !self.round(log, spec, states, &scanned, ranges.unwrap_or_default(), &mut ahead)? {
+                return Ok(Outcome::Beyond);
+            }
+            if !std::mem::take(&mut first) && !between.folded(folded) {
+                return Ok(Outcome::Ended);
+            }
+            if last {
+                return Ok(Outcome::Done);
+            }
+            std::mem::swap(&mut scanned, &mut ahead);
+            if let Err(outcome) = read_doubtful(spec, &mut scanned, between) {
+                return Ok(outcome);
+            }
+            folded += scanned.iter().map(|part| part.folded).sum::<u64>();
+        }
     }
 
     fn begin(&mut self, spec: &StateSpec, threads: usize) -> States {
@@ -165,27 +207,40 @@ impl Group {
         Some(ranges)
     }
 
-    fn scan_ranges<'a>(
+    /// Fold what was scanned into the shares, and scan what comes next; false when an event cannot be folded.
+    fn round<'a>(
         &self,
         log: &'a Log,
         spec: &'a StateSpec,
+        states: &mut States,
+        scanned: &[ThreadShare<'a>],
         ranges: Vec<Range<u64>>,
-        parts: &mut [ThreadShare<'a>],
-    ) -> Result<()> {
-        let scan_one = |range: Range<u64>, part: &mut ThreadShare<'a>| {
-            log.reading(|index| {
-                part.clear();
-                self.scan_range(log, index, spec, range.clone(), part)
-            })
+        ahead: &mut [ThreadShare<'a>],
+    ) -> Result<bool> {
+        let threads = states.shares.len();
+        let work = |at: usize, share: &mut Share, range: Option<Range<u64>>, part: &mut ThreadShare<'a>| {
+            let taken = share.take(spec, at, scanned, threads);
+            if let Some(range) = range.filter(|_| taken) {
+                log.reading(|index| {
+                    part.clear();
+                    self.scan_range(log, index, spec, range.clone(), part)
+                })?;
+            }
+            Ok(taken)
         };
-        let mut work = ranges.into_iter().zip(parts);
-        let Some((own_range, own_part)) = work.next() else {
-            return Ok(());
+        let ranges = ranges.into_iter().map(Some).chain(std::iter::repeat(None));
+        let mut all = states.shares.iter_mut().zip(ranges).zip(ahead).enumerate();
+        let Some((_, ((own_share, own_range), own_part))) = all.next() else {
+            return Ok(true);
         };
         thread::scope(|scope| {
-            let running: Vec<_> = work.map(|(range, part)| scope.spawn(move || scan_one(range, part))).collect();
-            let own = scan_one(own_range, own_part);
-            running.into_iter().fold(own, |sofar, thread| sofar.and(thread.join().unwrap_or_else(|_| Err(panicked()))))
+            let running: Vec<_> =
+                all.map(|(at, ((share, range), part))| scope.spawn(move || work(at, share, range, part))).collect();
+            let own = work(0, own_share, own_range, own_part);
+            running.into_iter().fold(own, |sofar, thread| {
+                let found = thread.join().unwrap_or_else(|_| Err(panicked()));
+                Ok(sofar? & found?)
+            })
         })
     }
 
@@ -287,21 +342,6 @@ fn read_doubtful(
 }
 
 impl States {
-    /// Fold what was found into the shares; false when an event cannot be folded.
-    fn take(&mut self, spec: &StateSpec, parts: &[ThreadShare<'_>]) -> bool {
-        let threads = self.shares.len();
-        let mut shares = self.shares.iter_mut().enumerate();
-        let Some((_, own)) = shares.next() else {
-            return true;
-        };
-        thread::scope(|scope| {
-            let running: Vec<_> =
-                shares.map(|(at, share)| scope.spawn(move || share.take(spec, at, parts, threads))).collect();
-            let own = own.take(spec, 0, parts, threads);
-            running.into_iter().fold(own, |sofar, thread| thread.join().unwrap_or(false) && sofar)
-        })
-    }
-
     /// The JSON of the state of a slot's stream.
     #[must_use]
     pub fn json(&self, spec: &StateSpec, slot: usize) -> Vec<u8> {
