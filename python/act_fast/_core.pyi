@@ -1,11 +1,13 @@
 """What the compiled core offers. Names, numbers and encoded bytes cross here; schemas and user code stay in Python."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, final, type_check_only
+from datetime import datetime
+from typing import Protocol, TypeVar, final, type_check_only
 
 from act_fast._rows import (
     CommitRow,
     ConditionRow,
+    EventColumns,
     EventPair,
     Filter,
     GuardedProposal,
@@ -50,6 +52,9 @@ __all__ = [
     "record_head",
     "verify_path",
 ]
+_Step = TypeVar("_Step")
+_State = TypeVar("_State")
+
 __version__: str
 
 def correlation(process: int) -> str:
@@ -205,6 +210,9 @@ class Query:
     def next_page(self, limit: int) -> list[Row] | None:
         """At most `limit` rows; may be empty while there is more to look through; None at the end."""
 
+    def next_columns(self, limit: int, moment: Callable[[int], datetime]) -> EventColumns | None:
+        """The same as columns. `moment` makes a moment of µs since 1970 UTC."""
+
     def next_commit_page(self, limit: int) -> list[CommitRow] | None:
         """The same, each row with the position of its commit's first event behind its own."""
 
@@ -228,9 +236,11 @@ class Group:
     """A group of streams that are folded together. A stream's slot is its number in the group."""
 
     def __len__(self) -> int: ...
-    def next_page(self, limit: int) -> tuple[list[int], list[int], list[bytes]] | None:
-        """At most `limit` events: slots, numbers of names, and data. May be empty while there is more; None at the
-        end."""
+    def next_page(
+        self, limit: int, steps: list[_Step], states: list[_State | None], make: Callable[[], _State]
+    ) -> tuple[list[_State], list[_Step], list[bytes]] | None:
+        """At most `limit` events: for each the state to fold it into, the step of its name, and its data. States are by
+        slot, and are made where there is none. May be empty while there is more; None at the end."""
 
     def fold(
         self,
@@ -252,8 +262,8 @@ class Group:
         """What was folded into the streams with these slots: stream, version, position, closed, the state's JSON; None
         for one without a known event."""
 
-    def place(self, at: int) -> tuple[str, int, int]:
-        """Stream, version and position of an event of the page handed out last."""
+    def place(self, at: int) -> tuple[str, int, int, int]:
+        """Stream, version, position and number of the name of an event of the page handed out last."""
 
     def standings(self, from_: int, to: int, /) -> list[tuple[str, int, int, bool] | None]:
         """Where streams with these slots stand: stream, version, position, closed; None without a known event."""
@@ -416,6 +426,16 @@ class Log:
     ) -> tuple[list[Row], int | None]:
         """Events of one stream with after < version < before, at most `limit` (or 1000); and the version to go on
         after, None at the end."""
+
+    def load_columns(
+        self,
+        stream: str,
+        after: int | None,
+        before: int | None,
+        limit: int | None,
+        moment: Callable[[int], datetime],
+    ) -> tuple[EventColumns, int | None]:
+        """The same as columns. `moment` makes a moment of µs since 1970 UTC."""
 
     def columns(
         self,

@@ -1,6 +1,7 @@
 """The shapes of the tuples that cross the boundary to the core."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeAlias, TypedDict
 
 Row: TypeAlias = tuple[int, str, int, str, int, bytes, bytes, tuple[str, ...]]
@@ -9,6 +10,19 @@ tags"""
 
 CommitRow: TypeAlias = tuple[int, int, str, int, str, int, bytes, bytes, tuple[str, ...]]
 """a `Row` with the position of the first event of its commit behind its own position"""
+
+EventColumns: TypeAlias = tuple[
+    int | list[int],
+    str | list[str],
+    int | list[int],
+    list[str],
+    list[datetime],
+    list[bytes],
+    list[bytes] | None,
+    list[tuple[str, ...]] | None,
+]
+"""positions, streams, versions, names, moments, data, metas and tags of some events: positions or versions that go up
+by one as the first of them, a stream that all have as that one, metas and tags as None where no event has any"""
 
 StreamRow: TypeAlias = tuple[str, int, int, int, int, int, str]
 """stream, version, first position, last position, first created µs, last created µs, name of the last event"""

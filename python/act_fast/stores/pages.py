@@ -1,7 +1,7 @@
 """Walking what comes in pages, one page in memory at a time."""
 
 from collections.abc import Callable, Iterator
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from act_fast._rows import Row
 
@@ -9,7 +9,7 @@ __all__ = ["Paged", "page_size", "pages", "pages_found"]
 
 _PAGE_ROWS: Final = 1000
 
-T = TypeVar("T")
+Page = TypeVar("Page")
 Where = TypeVar("Where")
 
 
@@ -27,16 +27,17 @@ def page_size(limit: int | None) -> int:
 
 
 def pages(
-    first: tuple[list[T], Where | None],
+    first: tuple[Page, Where | None],
     limit: int | None,
-    fetch: Callable[[Where, int], tuple[list[T], Where | None]],
-) -> Iterator[list[T]]:
+    fetch: Callable[[Where, int], tuple[Page, Where | None]],
+    size: Callable[[Any], int] = len,
+) -> Iterator[Page]:
     """`first` and the pages that follow it, up to `limit` rows; each page comes with where the next one starts."""
     rows, where = first
     while True:
         yield rows
         if limit is not None:
-            limit -= len(rows)
+            limit -= size(rows)
         if where is None or limit == 0:
             return
         rows, where = fetch(where, page_size(limit))

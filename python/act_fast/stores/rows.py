@@ -1,22 +1,24 @@
 """Events as rows: what `do` and `load` are made of, straight from the store where it offers them."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, count, islice, repeat
 from typing import Final
 
 from act_fast._checks.moments import EPOCH, microseconds_of, moment
 from act_fast._core import Appended
 from act_fast._events.committed import Committed
-from act_fast._events.meta import NO_META, decode_meta, encode_meta, meta_again
-from act_fast._rows import Row, StreamRow
+from act_fast._events.meta import NO_META, Meta, decode_meta, encode_meta, meta_again
+from act_fast._rows import EventColumns, Row, StreamRow
 from act_fast.errors import StoreClosedError
 from act_fast.stores.capabilities import PAGE_ROWS, Encoded, Rows, log_mark_of, rows_of
 from act_fast.stores.port import Store
 from act_fast.stores.values import StreamInfo
 
-__all__ = ["REPLACED", "committed", "each_committed", "pages_of", "port_to", "stream_info"]
+__all__ = ["REPLACED", "committed", "each_committed", "each_in", "pages_of", "port_to", "stream_info"]
 
 REPLACED: Final = "the log was replaced by a restored or rewritten one since this was begun; start again"
+_NO_METAS: Final = repeat(NO_META)
+_NO_TAGS: Final = repeat(())
 
 
 def stream_info(row: StreamRow) -> StreamInfo:
@@ -45,6 +47,39 @@ def each_committed(rows: Iterable[Row]) -> Iterator[Committed[bytes]]:
         else:
             commit_meta, why = meta, decode_meta(meta)
         yield Committed(data, name, stream, version, position, created, why, tags)
+
+
+def each_in(pages: Iterable[EventColumns]) -> Iterator[Committed[bytes]]:
+    """Events, from pages of their columns. Each is made when it is asked for, and no bytecode is run for it."""
+    return chain.from_iterable(map(_committed_in, pages))
+
+
+def _committed_in(page: EventColumns) -> Iterator[Committed[bytes]]:
+    positions, streams, versions, names, moments, data, metas, tags = page
+    return map(
+        Committed,
+        data,
+        names,
+        repeat(streams) if isinstance(streams, str) else streams,
+        count(versions) if isinstance(versions, int) else versions,
+        count(positions) if isinstance(positions, int) else positions,
+        moments,
+        _NO_METAS if metas is None else _each_meta(metas),
+        _NO_TAGS if tags is None else tags,
+    )
+
+
+def _each_meta(metas: Iterable[bytes]) -> Iterator[Meta]:
+    commit_meta, why = b"", NO_META
+    for meta in metas:
+        if not meta:
+            yield NO_META
+            continue
+        if meta is commit_meta:
+            why = meta_again(meta, why)
+        else:
+            commit_meta, why = meta, decode_meta(meta)
+        yield why
 
 
 def port_to(store: Store) -> Rows:

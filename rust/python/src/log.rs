@@ -11,7 +11,7 @@ use act_fast_core::fold::Span;
 use act_fast_core::reactions::Mirror;
 use act_fast_core::{AppendedParts, Durability, Error, Filter, Format, Guards, Once, Options, Part, Patience};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 use crate::appended::Appended;
 use crate::arguments::{self, Events, Parts};
@@ -28,7 +28,7 @@ use crate::query::Query;
 use crate::replica;
 use crate::restoring::Restoring;
 use crate::rewriting::{self, PrunableRow, PruningRow, RewrittenRow};
-use crate::rows::rows;
+use crate::rows::{event_columns, rows};
 use crate::{stats, verify};
 
 /// Commits up to this size are written without letting go of the interpreter, when nobody is in the way.
@@ -411,14 +411,24 @@ impl Log {
         before: Option<&Bound<'_, PyAny>>,
         limit: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<(Bound<'py, PyList>, Option<u64>)> {
-        const PAGE: usize = 1000;
         let log = self.handle.get()?;
-        let stream = arguments::text(stream, "stream")?;
-        let after = arguments::optional_whole(after, "after")?.unwrap_or(0);
-        let before = arguments::optional_whole(before, "before")?;
-        let limit = limit.map(arguments::limit).transpose()?.unwrap_or(PAGE);
-        let page = log.load(stream, after, before, limit).map_err(raised)?;
+        let page = load(&log, stream, after, before, limit)?;
         Ok((rows(py, &log, &page.events)?, page.next))
+    }
+
+    /// The same as columns.
+    fn load_columns<'py>(
+        &self,
+        py: Python<'py>,
+        stream: &Bound<'_, PyAny>,
+        after: Option<&Bound<'_, PyAny>>,
+        before: Option<&Bound<'_, PyAny>>,
+        limit: Option<&Bound<'_, PyAny>>,
+        moment: &Bound<'py, PyAny>,
+    ) -> PyResult<(Bound<'py, PyTuple>, Option<u64>)> {
+        let log = self.handle.get()?;
+        let page = load(&log, stream, after, before, limit)?;
+        Ok((event_columns(py, &log, &page.events, moment)?, page.next))
     }
 
     /// Begin a query over the log as it is published now.
@@ -849,4 +859,20 @@ impl Log {
         });
         outcome.map_err(raised)
     }
+}
+
+/// A page of a stream.
+fn load<'a>(
+    log: &'a act_fast_core::Log,
+    stream: &Bound<'_, PyAny>,
+    after: Option<&Bound<'_, PyAny>>,
+    before: Option<&Bound<'_, PyAny>>,
+    limit: Option<&Bound<'_, PyAny>>,
+) -> PyResult<act_fast_core::Page<'a>> {
+    const PAGE: usize = 1000;
+    let stream = arguments::text(stream, "stream")?;
+    let after = arguments::optional_whole(after, "after")?.unwrap_or(0);
+    let before = arguments::optional_whole(before, "before")?;
+    let limit = limit.map(arguments::limit).transpose()?.unwrap_or(PAGE);
+    log.load(stream, after, before, limit).map_err(raised)
 }

@@ -3,12 +3,12 @@
 use std::sync::{Mutex, PoisonError};
 
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyList, PyTuple};
 
 use crate::arguments;
 use crate::errors::raised;
 use crate::handle::Handle;
-use crate::rows::{commit_rows, rows};
+use crate::rows::{commit_rows, event_columns, rows};
 
 /// A running query: one consistent cut of the log, handed out page by page.
 #[pyclass(frozen, module = "act_fast._core")]
@@ -32,17 +32,25 @@ impl Query {
     ) -> PyResult<Option<Bound<'py, PyList>>> {
         self.page(py, limit, commit_rows)
     }
-}
 
-type Made<'py> = fn(Python<'py>, &act_fast_core::Log, &[act_fast_core::EventView<'_>]) -> PyResult<Bound<'py, PyList>>;
-
-impl Query {
-    fn page<'py>(
+    /// The same as `next_page`, as columns.
+    fn next_columns<'py>(
         &self,
         py: Python<'py>,
         limit: &Bound<'py, PyAny>,
-        made: Made<'py>,
-    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        moment: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyTuple>>> {
+        self.page(py, limit, |py, log, events| event_columns(py, log, events, moment))
+    }
+}
+
+impl Query {
+    fn page<'py, T>(
+        &self,
+        py: Python<'py>,
+        limit: &Bound<'py, PyAny>,
+        made: impl FnOnce(Python<'py>, &act_fast_core::Log, &[act_fast_core::EventView<'_>]) -> PyResult<T>,
+    ) -> PyResult<Option<T>> {
         let limit = arguments::limit(limit)?;
         let log = self.handle.get()?;
         let page = py.detach(|| {

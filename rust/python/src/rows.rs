@@ -9,6 +9,9 @@ use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 
 use crate::errors::raised;
 
+/// How many texts are found without hashing.
+const RECENT: usize = 32;
+
 /// Rows for events, in order.
 pub(crate) fn rows<'py>(py: Python<'py>, log: &Log, events: &[EventView<'_>]) -> PyResult<Bound<'py, PyList>> {
     Maker::new(py, log).rows(events)
@@ -28,19 +31,91 @@ pub(crate) fn commit_rows<'py>(py: Python<'py>, log: &Log, events: &[EventView<'
     PyList::new(py, rows)
 }
 
+/// Events as columns, for whoever makes an object of each as it is asked for: positions, streams, versions, names, moments, data,
+/// metas and tags. Positions or versions that go up by one are the first of them, a stream that all have is that one; metas and
+/// tags are None where no event has any. `moment` makes a moment of µs since 1970 UTC.
+pub(crate) fn event_columns<'py>(
+    py: Python<'py>,
+    log: &Log,
+    events: &[EventView<'_>],
+    moment: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let mut maker = Maker::new(py, log);
+    let one_stream = events.iter().all(|event| event.stream == events[0].stream);
+    let streams = match events.first() {
+        Some(first) if one_stream => maker.text(first.stream)?.into_any(),
+        _ => {
+            let streams = events.iter().map(|event| maker.text(event.stream)).collect::<PyResult<Vec<_>>>()?;
+            PyList::new(py, streams)?.into_any()
+        }
+    };
+    let names = events.iter().map(|event| maker.text(event.name)).collect::<PyResult<Vec<_>>>()?;
+    let mut last: Option<(i64, Bound<'_, PyAny>)> = None;
+    let mut moments = Vec::with_capacity(events.len());
+    for event in events {
+        let made = match &last {
+            Some((created, made)) if *created == event.created => made.clone(),
+            _ => moment.call1((event.created,))?,
+        };
+        last = Some((event.created, made.clone()));
+        moments.push(made);
+    }
+    let metas = if events.iter().all(|event| event.meta.is_empty()) {
+        py.None().into_bound(py)
+    } else {
+        PyList::new(py, events.iter().map(|event| maker.meta(event.meta)))?.into_any()
+    };
+    let tags = if events.iter().all(|event| event.tags.is_empty()) {
+        py.None().into_bound(py)
+    } else {
+        let tags = events.iter().map(|event| maker.tags(event)).collect::<PyResult<Vec<_>>>()?;
+        PyList::new(py, tags)?.into_any()
+    };
+    PyTuple::new(
+        py,
+        [
+            numbers(py, events.iter().map(|event| event.position))?,
+            streams,
+            numbers(py, events.iter().map(|event| event.version))?,
+            PyList::new(py, names)?.into_any(),
+            PyList::new(py, moments)?.into_any(),
+            PyList::new(py, events.iter().map(|event| PyBytes::new(py, event.data)))?.into_any(),
+            metas,
+            tags,
+        ],
+    )
+}
+
+/// The first of some numbers that go up by one, or all of them.
+fn numbers<'py>(py: Python<'py>, all: impl ExactSizeIterator<Item = u64> + Clone) -> PyResult<Bound<'py, PyAny>> {
+    let first = all.clone().next().unwrap_or(0);
+    if (first..).zip(all.clone()).all(|(expected, found)| expected == found) {
+        return Ok(first.into_pyobject(py)?.into_any());
+    }
+    Ok(PyList::new(py, all)?.into_any())
+}
+
 /// Makes rows, and remembers the texts and metas that it has made.
 pub(crate) struct Maker<'py, 'a> {
     py: Python<'py>,
     log: &'a Log,
     texts: HashMap<u32, Bound<'py, PyString>, BuildHasherDefault<ByNumber>>,
-    last: Option<(u32, Bound<'py, PyString>)>,
+    /// The texts asked for last, each where the last bits of its key say.
+    recent: [Option<(u32, Bound<'py, PyString>)>; RECENT],
     meta: Option<(*const u8, Bound<'py, PyBytes>)>,
     untagged: Bound<'py, PyTuple>,
 }
 
 impl<'py, 'a> Maker<'py, 'a> {
     pub(crate) fn new(py: Python<'py>, log: &'a Log) -> Self {
-        Self { py, log, texts: HashMap::default(), last: None, meta: None, untagged: PyTuple::empty(py) }
+        Self {
+            py,
+            log,
+            texts: HashMap::default(),
+            recent: [const { None }; RECENT],
+            meta: None,
+            untagged: PyTuple::empty(py),
+        }
     }
 
     pub(crate) fn rows(&mut self, events: &[EventView<'_>]) -> PyResult<Bound<'py, PyList>> {
@@ -52,14 +127,7 @@ impl<'py, 'a> Maker<'py, 'a> {
     }
 
     fn row(&mut self, event: &EventView<'_>) -> PyResult<Bound<'py, PyTuple>> {
-        let stream = match &self.last {
-            Some((key, text)) if *key == event.stream => text.clone(),
-            _ => {
-                let text = self.text(event.stream)?;
-                self.last = Some((event.stream, text.clone()));
-                text
-            }
-        };
+        let stream = self.text(event.stream)?;
         let name = self.text(event.name)?;
         let data = PyBytes::new(self.py, event.data);
         let meta = self.meta(event.meta);
@@ -77,7 +145,20 @@ impl<'py, 'a> Maker<'py, 'a> {
         PyTuple::new(self.py, texts)
     }
 
+    #[inline]
     fn text(&mut self, key: u32) -> PyResult<Bound<'py, PyString>> {
+        let at = key as usize % RECENT;
+        match &self.recent[at] {
+            Some((known, text)) if *known == key => Ok(text.clone()),
+            _ => {
+                let text = self.find_text(key)?;
+                self.recent[at] = Some((key, text.clone()));
+                Ok(text)
+            }
+        }
+    }
+
+    fn find_text(&mut self, key: u32) -> PyResult<Bound<'py, PyString>> {
         if let Some(text) = self.texts.get(&key) {
             return Ok(text.clone());
         }

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from act_fast import Append, Committed, LogStore, Meta
+from act_fast import Append, Committed, DecodeError, LogStore, Meta
+from act_fast.stores.rows import each_committed
 from tests.support.numbered import numbers, pairs, positions
 
 
@@ -34,6 +35,42 @@ def found(store: LogStore, **filters: Any) -> list[int]:
 def test_without_conditions_every_event_comes_in_the_order_of_positions(mixed: LogStore) -> None:
     assert found(mixed) == [1, 2, 3, 4, 5, 6, 7, 8]
     assert [event.data for event in mixed.query()] == [b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8"]
+
+
+def test_events_are_those_of_their_rows_however_they_are_grouped(store: LogStore) -> None:
+    for number in range(300):
+        meta = Meta(f"c-{number}", extra={"n": number}) if number % 3 else None
+        events = [("N" if i % 2 else "M", b"%d" % i, [f"t:{i}"] if number % 7 == 0 else []) for i in range(number % 9)]
+        store.append_many(
+            [Append(f"s-{i}", [("N", b"1"), *events]) for i in range(number % 4 + 1)],
+            meta=meta,
+        )
+    rows, query = [], store._log.query()
+    while (page := query.next_page(100)) is not None:
+        rows += page
+    expected = list(each_committed(rows))
+    assert len(expected) > 3_000
+    assert list(store.query()) == expected
+    assert list(store.query(backwards=True)) == expected[::-1]
+    for stream in ("s-0", "s-3"):
+        assert list(store.load(stream)) == [each for each in expected if each.stream == stream]
+    assert list(store.query(limit=1_700)) == expected[:1_700]
+    assert list(store.load("s-0", after=5, limit=1_100)) == [each for each in expected if each.stream == "s-0"][5:1_105]
+
+
+def test_no_two_events_share_what_can_be_changed(store: LogStore) -> None:
+    store.append("a", [("N", b"1"), ("N", b"2"), ("N", b"3")], meta=Meta("c", extra={"by": "Ada"}))
+    events = [*store.query(), *store.load("a")]
+    assert len({id(event.meta.extra) for event in events}) == 6
+
+
+def test_an_event_whose_meta_is_of_no_app_is_told_after_those_before_it(store: LogStore) -> None:
+    store._log.append("a", [("N", b"1"), ("N", b"2")])
+    store._log.append("a", [("N", b"3")], None, b'{"correlation":7}')
+    events = store.query()
+    assert [next(events).data for _ in range(2)] == [b"1", b"2"]
+    with pytest.raises(DecodeError, match="meta"):
+        next(events)
 
 
 def test_an_empty_store_has_nothing_to_find(store: LogStore) -> None:

@@ -12,16 +12,16 @@ import msgspec
 
 from act_fast._checks import arguments
 from act_fast._checks.moments import moment
-from act_fast._core import Columns, Log
+from act_fast._core import Columns, Log, Query
 from act_fast._events.committed import Committed
-from act_fast._rows import Progress, Row
+from act_fast._rows import EventColumns, Progress
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import Clock, ColumnReader, Guest, LogMark, cut
 from act_fast.stores.conditions import Conditions, filter_of, spelled_out
 from act_fast.stores.log.from_core import store_stats, verify_report
 from act_fast.stores.log.notifications import News
-from act_fast.stores.pages import page_size, pages, pages_found
-from act_fast.stores.rows import each_committed, stream_info
+from act_fast.stores.pages import page_size, pages
+from act_fast.stores.rows import each_in, stream_info
 from act_fast.stores.values import (
     Archived,
     Backup,
@@ -63,8 +63,7 @@ class LocalLog:
 
         A stream that does not exist has none. Pages are read as you ask for them, so memory use stays the same.
         """
-        rows = chain.from_iterable(self._pages_of(stream, after, before, arguments.optional_count("limit", limit)))
-        return each_committed(rows)
+        return each_in(self._pages_of(stream, after, before, arguments.optional_count("limit", limit)))
 
     @spelled_out
     def query(
@@ -88,7 +87,7 @@ class LocalLog:
         """
         limit = arguments.optional_count("limit", limit)
         found = self._log.query(filter_of(conditions, names), arguments.flag("backwards", backwards))
-        return each_committed(chain.from_iterable(pages_found(found, limit)))
+        return each_in(_pages_found(found, limit))
 
     @property
     def head(self) -> int:
@@ -412,16 +411,16 @@ class LocalLog:
     ) -> None:
         self.close()
 
-    def _pages_of(self, stream: str, after: int, before: int | None, limit: int | None) -> Iterator[list[Row]]:
+    def _pages_of(self, stream: str, after: int, before: int | None, limit: int | None) -> Iterator[EventColumns]:
         stream = arguments.text("stream", stream)
         before = arguments.optional_count("before", before)
         log = self._log.pin()
-        first = log.load(stream, arguments.count("after", after), before, page_size(limit))
+        first = log.load_columns(stream, arguments.count("after", after), before, page_size(limit), moment)
         if first[1] is None:
             return iter((first[0],))
         end = log.version(stream) + 1  # what is appended while the pages are read is not for this reader
         end = end if before is None else min(before, end)
-        return pages(first, limit, lambda where, size: log.load(stream, where, end, size))
+        return pages(first, limit, lambda where, size: log.load_columns(stream, where, end, size, moment), _size)
 
     def close(self) -> None:
         """Let go of the log."""
@@ -448,3 +447,15 @@ def _check_outside(target: str, store: str) -> None:
 
     if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(store)):
         raise ValidationError(f"{target} is within the store itself; choose a place outside, best on another disk")
+
+
+def _pages_found(query: Query, limit: int | None) -> Iterator[EventColumns]:
+    """The pages of a query, up to `limit` events."""
+    while limit != 0 and (page := query.next_columns(page_size(limit), moment)) is not None:
+        if limit is not None:
+            limit -= _size(page)
+        yield page
+
+
+def _size(page: EventColumns) -> int:
+    return len(page[5])
