@@ -275,3 +275,17 @@ async def test_a_replay_of_a_database_leaves_the_event_loop_free(
     assert found == [(stream, each.version) for stream, each in one.replay(Account, at=40)]
     assert asked
     assert loop not in asked
+
+
+def test_a_continuous_question_moves_on_with_the_copy(both: tuple[Act, Act]) -> None:
+    one, other = both
+    query = "select stream, count(*) as n, sum(amount) as total from deposited group by stream"
+    for app in both:
+        app.view("per_stream", query)
+    for count in (0, 3):
+        for app in both:
+            deposit(app, count)
+        kept = [sorted(app.views["per_stream"].rows(), key=str) for app in both]
+        assert kept[0] == kept[1]
+        assert other.views["per_stream"].position == other.store.head
+    assert sorted(other.sql(query).fetchall()) == sorted(other.sql("select * from per_stream").fetchall())
