@@ -278,7 +278,7 @@ async def test_a_replay_of_a_database_leaves_the_event_loop_free(
 
 
 def test_a_continuous_question_moves_on_with_the_copy(both: tuple[Act, Act]) -> None:
-    one, other = both
+    other = both[1]
     query = "select stream, count(*) as n, sum(amount) as total from deposited group by stream"
     for app in both:
         app.view("per_stream", query)
