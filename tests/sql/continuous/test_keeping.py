@@ -248,6 +248,8 @@ from pathlib import Path
 from tests.sql.continuous.test_keeping import assert_right, keeper, opened, sell
 keeper._WRITE_EVENTS, keeper._STRIDE = 20, 60
 with opened(Path(sys.argv[1])) as app:
+    sell(app, 10)
+    assert_right(app, at=app.store.head)
     print("ready", flush=True)
     for number in range(int(sys.argv[2])):
         sell(app, 5)
@@ -267,7 +269,7 @@ def test_processes_that_read_and_append_at_once_agree(app: Act, store_path: Path
     said = [each.communicate(timeout=120)[0] for each in others]
     assert said == ["ready\ndone\n"] * 3
     assert_right(app)
-    assert sum(row["n"] for row in app.views["per_stream"].rows()) == 3 * 15 * 10
+    assert sum(row["n"] for row in app.views["per_stream"].rows()) == 3 * (15 * 10 + 20)
 
 
 @needs_proc
