@@ -39,6 +39,7 @@ __all__ = [
     "Replay",
     "Restoring",
     "StateColumns",
+    "StreamColumns",
     "__version__",
     "body_record",
     "check_commit",
