@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use smallvec::SmallVec;
 
 use crate::payload::flaw::{Flaw, What};
+pub use plain::Shapes;
 
 /// Lists and objects inside each other, at most. Readers that go down into each of them have room for that.
 pub const DEPTH_MAX: usize = 100;
@@ -28,6 +29,12 @@ type Checked<T = ()> = Result<T, Flaw>;
 #[inline]
 pub fn check(data: &[u8]) -> Checked {
     if plain::is_plain(data) { Ok(()) } else { check_thoroughly(data) }
+}
+
+/// The same for an event's payload, and sooner for one with the shape of one before it.
+#[inline]
+pub(crate) fn check_shaped(shapes: &mut Shapes, name: &str, data: &[u8]) -> Checked {
+    if shapes.is_plain(name, data) { Ok(()) } else { check_thoroughly(data) }
 }
 
 #[inline(never)]

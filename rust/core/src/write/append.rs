@@ -1,5 +1,6 @@
 //! Appending: check, make room, write, index, publish. The commit protocol is told in `docs/design.md`.
 
+use std::cell::RefCell;
 use std::sync::TryLockError;
 
 use smallvec::SmallVec;
@@ -10,7 +11,7 @@ use crate::log::builder::{Builder, NewCommit, PROPOSED_BYTES_MAX};
 use crate::log::record::LogState;
 use crate::names;
 use crate::options::Durability;
-use crate::payload::check::{check, check_meta};
+use crate::payload::check::{Shapes, check_meta, check_shaped};
 use crate::shared::control;
 use crate::shared::lock::Guard;
 use crate::store::log::Log;
@@ -26,6 +27,11 @@ const CHECKED_MAX: usize = 4;
 
 /// How often an append that does not flush looks whether the store is still there.
 const PLACE_CHECK_US: i64 = 100_000;
+
+thread_local! {
+    /// Of the payloads that this thread has checked.
+    static SHAPES: RefCell<Shapes> = RefCell::default();
+}
 
 impl Log {
     /// Append all parts as one commit: all of it or nothing.
@@ -309,6 +315,15 @@ pub(crate) fn check_commit(parts: &[Part<'_>], meta: &[u8], payload_max_bytes: u
     if parts.is_empty() {
         return Err(Error::Invalid("there is nothing to append; give at least one event".to_owned()));
     }
+    SHAPES.with_borrow_mut(|shapes| check_parts(shapes, parts, payload_max_bytes))?;
+    if meta.is_empty() {
+        return Ok(());
+    }
+    check_meta(meta).map_err(|flaw| Error::Invalid(format!("the meta is {flaw}")))
+}
+
+#[inline]
+fn check_parts(shapes: &mut Shapes, parts: &[Part<'_>], payload_max_bytes: usize) -> Result<()> {
     let mut checked: SmallVec<[&str; CHECKED_MAX]> = SmallVec::new();
     for part in parts {
         names::check("stream", part.stream)?;
@@ -324,18 +339,15 @@ pub(crate) fn check_commit(parts: &[Part<'_>], meta: &[u8], payload_max_bytes: u
                     checked.push(event.name);
                 }
             }
-            check_payload(event, part.stream, payload_max_bytes)?;
+            check_payload(shapes, event, part.stream, payload_max_bytes)?;
             names::check_tags(event.tags)?;
         }
     }
-    if meta.is_empty() {
-        return Ok(());
-    }
-    check_meta(meta).map_err(|flaw| Error::Invalid(format!("the meta is {flaw}")))
+    Ok(())
 }
 
 #[inline]
-fn check_payload(event: &NewEvent<'_>, stream: &str, limit: usize) -> Result<()> {
+fn check_payload(shapes: &mut Shapes, event: &NewEvent<'_>, stream: &str, limit: usize) -> Result<()> {
     if event.data.len() > limit {
         return Err(Error::Invalid(format!(
             "the data of event {:?} for stream {stream:?} has {} bytes; at most {limit} are allowed (payload_max_bytes)",
@@ -343,6 +355,6 @@ fn check_payload(event: &NewEvent<'_>, stream: &str, limit: usize) -> Result<()>
             event.data.len()
         )));
     }
-    check(event.data)
+    check_shaped(shapes, event.name, event.data)
         .map_err(|flaw| Error::Invalid(format!("the data of event {:?} for stream {stream:?} is {flaw}", event.name)))
 }

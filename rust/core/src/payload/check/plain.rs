@@ -1,7 +1,11 @@
 //! The payloads that most programs write, recognised quickly: JSON without spaces that matter, escapes in keys, exponents or
 //! deep nesting. Whatever this is not sure of is left to the thorough check, which also says what is wrong.
 
+mod shape;
+
 use act_fast_sys::{BLOCK_BYTES, marks};
+
+pub use shape::Shapes;
 
 /// Keys of all objects that are open: more are left to the thorough check.
 const KEYS_MAX: usize = 32;
@@ -18,21 +22,24 @@ const HIGHS: u64 = ONES << 7;
 /// Whether these bytes are surely a payload that every reader takes for the same. False means nothing.
 #[inline]
 pub(super) fn is_plain(data: &[u8]) -> bool {
+    scanned(data, |scan| scan.pass())
+}
+
+/// Whether a payload is UTF-8 and passes.
+#[inline(always)]
+fn scanned(data: &[u8], pass: impl Fn(&mut Scan<'_>) -> Option<()>) -> bool {
+    let passes = |bytes: &[u8]| {
+        let mut scan = Scan { bytes, end: data.len(), stops: Stops::default() };
+        scan.look(0);
+        pass(&mut scan).is_some() && (!scan.stops.high || std::str::from_utf8(data).is_ok())
+    };
     if data.len() >= BLOCK_BYTES {
-        return is_plain_padded(data, data.len());
+        return passes(data);
     }
     // So that blocks and words of it can be read anywhere.
     let mut padded = [b' '; BLOCK_BYTES + WORD_BYTES];
     padded[..data.len()].copy_from_slice(data);
-    is_plain_padded(&padded, data.len())
-}
-
-/// The same for the bytes up to `end`, in at least a block of them.
-#[inline(always)]
-fn is_plain_padded(bytes: &[u8], end: usize) -> bool {
-    let mut scan = Scan { bytes, end, stops: Stops::default() };
-    scan.look(0);
-    scan.pass().is_some() && (!scan.stops.high || std::str::from_utf8(&bytes[..end]).is_ok())
+    passes(&padded)
 }
 
 /// Bytes that do not stand for themselves in a text, block by block. All of them are taken in order, the quotes that a text
@@ -216,17 +223,24 @@ impl Scan<'_> {
     #[inline(always)]
     fn take(&mut self) -> Option<usize> {
         while self.stops.bits == 0 {
-            let next = self.stops.from + BLOCK_BYTES;
-            if next >= self.end {
-                return None;
-            }
-            let from = next.min(self.bytes.len() - BLOCK_BYTES);
-            self.look(from);
-            self.stops.bits &= !0 << (next - from);
+            self.look_on()?;
         }
         let at = self.stops.from + self.stops.bits.trailing_zeros() as usize;
         self.stops.bits &= self.stops.bits - 1;
         Some(at)
+    }
+
+    /// Look at the next block.
+    #[inline(always)]
+    fn look_on(&mut self) -> Option<()> {
+        let next = self.stops.from + BLOCK_BYTES;
+        if next >= self.end {
+            return None;
+        }
+        let from = next.min(self.bytes.len() - BLOCK_BYTES);
+        self.look(from);
+        self.stops.bits &= !0 << (next - from);
+        Some(())
     }
 
     /// Look at the block that begins here.

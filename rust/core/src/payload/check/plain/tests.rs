@@ -66,7 +66,7 @@ fn what_is_no_payload_is_not_recognised_wherever_a_block_ends() {
 }
 
 /// JSON as programs write it, with keys that often come twice, and with or without spaces.
-fn any_document() -> impl Strategy<Value = String> {
+pub(super) fn any_document() -> impl Strategy<Value = String> {
     let leaf = prop_oneof![
         any::<i64>().prop_map(|number| number.to_string()),
         any::<f64>().prop_map(|number| number.to_string()),
@@ -91,6 +91,28 @@ fn any_document() -> impl Strategy<Value = String> {
     })
 }
 
+/// A byte that becomes another one.
+#[derive(Debug)]
+pub(super) struct Change {
+    at: Index,
+    byte: u8,
+    structural: bool,
+}
+
+impl Change {
+    pub(super) fn make(&self, bytes: &mut [u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let at = self.at.index(bytes.len());
+        bytes[at] = if self.structural { b"\"\\{}[],:0 -.1t"[usize::from(self.byte) % 14] } else { self.byte };
+    }
+}
+
+pub(super) fn any_change() -> impl Strategy<Value = Change> {
+    any::<(Index, u8, bool)>().prop_map(|(at, byte, structural)| Change { at, byte, structural })
+}
+
 fn agrees(bytes: &[u8]) -> Result<(), TestCaseError> {
     prop_assert!(!is_plain(bytes) || check_thoroughly(bytes).is_ok(), "{:?}", bytes);
     Ok(())
@@ -105,18 +127,12 @@ proptest! {
     #[test]
     fn so_does_what_a_document_becomes_when_bytes_of_it_change(
         text in any_document(),
-        changes in proptest::collection::vec((any::<Index>(), any::<u8>(), any::<bool>()), 1..4),
+        changes in proptest::collection::vec(any_change(), 1..4),
         cut in any::<Index>(),
     ) {
         let mut bytes = text.into_bytes();
         agrees(&bytes[..cut.index(bytes.len() + 1)])?;
-        for (at, byte, structural) in changes {
-            if bytes.is_empty() {
-                break;
-            }
-            let at = at.index(bytes.len());
-            bytes[at] = if structural { b"\"\\{}[],:0 -.1t"[usize::from(byte) % 14] } else { byte };
-        }
+        changes.iter().for_each(|change| change.make(&mut bytes));
         agrees(&bytes)?;
     }
 
