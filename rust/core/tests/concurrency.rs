@@ -12,7 +12,7 @@ use std::time::Duration;
 use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
 use act_fast_core::{Durability, Error, Filter, Log, NewEvent, Options, Part, Patience, verify};
 use support::contents::all_of;
-use support::lying_disk::{Call, LyingDisk, Verdict};
+use support::lying_disk::{Call, HOUSEKEEPER, LyingDisk, Verdict};
 use support::rng::Rng;
 
 const EVENTS_IN_COMMIT: u64 = 3;
@@ -258,6 +258,78 @@ fn a_publication_is_news_to_those_who_wait_and_to_nobody_else() {
         append(&log, "a", 1, None).expect("appending");
         assert_eq!(log.news(), seen, "nobody has waited since");
     }
+}
+
+#[test]
+fn threads_that_come_while_the_disk_flushes_share_the_next_flush() {
+    const THREADS: u64 = 8;
+    const EACH: u64 = 20;
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), support::options(Durability::Fsync)).expect("opening");
+    let flushes = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&flushes);
+    disk.intercept(move |call, name| {
+        if call == Call::Flush && name.ends_with(".seg") {
+            counted.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(2));
+        }
+        Verdict::Go
+    });
+    thread::scope(|scope| {
+        for number in 0..THREADS {
+            let log = &log;
+            scope.spawn(move || {
+                for version in 0..EACH {
+                    assert_eq!(append(log, &format!("a-{number}"), 1, Some(version)).expect("appending"), version + 1);
+                    let shown = log.version(&format!("a-{number}")).expect("a version");
+                    assert_eq!(shown, version + 1, "what was acknowledged is not shown");
+                }
+            });
+        }
+    });
+    let (flushes, commits) = (flushes.load(Ordering::SeqCst), THREADS * EACH);
+    assert!(flushes * 2 < commits, "{flushes} flushes for {commits} commits");
+    log.shut_down().expect("closing");
+}
+
+#[test]
+fn a_flush_that_fails_is_told_to_all_threads_that_wait_for_it() {
+    const THREADS: u64 = 4;
+    let disk = LyingDisk::new();
+    let log = Log::open(disk.shared(), support::options(Durability::Fsync)).expect("opening");
+    let flushes = Arc::new(AtomicU64::new(0));
+    let (counted, writes) = (Arc::clone(&flushes), AtomicU64::new(0));
+    disk.intercept(move |call, name| {
+        if !name.ends_with(".seg") || thread::current().name() == Some(HOUSEKEEPER) {
+            return Verdict::Go;
+        }
+        match call {
+            Call::Write => drop(writes.fetch_add(1, Ordering::SeqCst)),
+            Call::Flush => {
+                counted.fetch_add(1, Ordering::SeqCst);
+                while writes.load(Ordering::SeqCst) < THREADS {
+                    thread::yield_now();
+                }
+                // The last one needs a moment to begin to wait; nothing hangs on it.
+                thread::sleep(Duration::from_millis(5));
+                return Verdict::Fail(std::io::Error::from_raw_os_error(5));
+            }
+            _ => {}
+        }
+        Verdict::Go
+    });
+    thread::scope(|scope| {
+        let asked: Vec<_> = (0..THREADS)
+            .map(|number| (number, &log))
+            .map(|(number, log)| scope.spawn(move || append(log, &format!("a-{number}"), 1, None)))
+            .collect();
+        for outcome in asked {
+            let outcome = outcome.join().expect("no panic");
+            assert!(matches!(outcome, Err(Error::Failed(_))), "{outcome:?}");
+        }
+    });
+    assert_eq!(flushes.load(Ordering::SeqCst), 1, "a failed flush was tried again");
+    assert_eq!(log.head().expect("a position"), 0, "what was not flushed is shown");
 }
 
 /// What each handle has at hand of the index must not outlive what another one has written. There are more names than a

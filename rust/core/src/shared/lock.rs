@@ -59,6 +59,11 @@ impl<'a> Lock<'a> {
             .map(|_| self.guard(false))
     }
 
+    /// Whether the handle that wants it has it, by whichever thread.
+    pub(crate) fn is_own(&self) -> bool {
+        self.word.load(Ordering::SeqCst) & !AWAITED == self.slot + 1
+    }
+
     #[inline]
     pub(crate) fn take(&self) -> Guard<'a> {
         for _ in 0..SPINS_MAX {

@@ -11,6 +11,7 @@ use crate::fault;
 use crate::log::segments;
 use crate::shared::control;
 use crate::shared::lock::Guard;
+use crate::store::flusher::Flushes;
 use crate::store::log::Log;
 
 /// How long one waits for another's flush before looking whether that one is alive.
@@ -45,16 +46,30 @@ impl Log {
 
     /// Return when the commit that ends with `position` is flushed and published.
     pub(crate) fn flush_up_to(&self, position: u64) -> Result<()> {
+        let outcome = self.await_flush(position);
+        self.let_next_go();
+        outcome
+    }
+
+    fn await_flush(&self, position: u64) -> Result<()> {
         loop {
             if self.control.published()? >= position {
                 return Ok(());
             }
             self.check_flushable()?;
-            if let Some(guard) = self.flush_lock().try_take() {
+            let lock = self.flush_lock();
+            if let Some(guard) = lock.try_take() {
                 let outcome = self.flush_holding(&guard);
                 drop(guard);
                 self.announce();
+                self.hand_over(outcome.is_ok());
                 outcome?;
+                continue;
+            }
+            if lock.is_own() {
+                // Another thread of this process flushes.
+                let in_vain = || Ok(!lock.is_own() || self.control.published()? >= position);
+                self.handle.waiters.wait(position, PATIENCE, in_vain)?;
                 continue;
             }
             self.control.awaited().store(1, Ordering::SeqCst);
@@ -68,12 +83,33 @@ impl Log {
             futex_wait(self.control.news(), seen, Some(PATIENCE));
             if self.control.news().load(Ordering::SeqCst) == seen {
                 // Nothing has happened for long: take the lock by waiting, which finds out whether its owner is dead.
-                let guard = self.flush_lock().take();
+                let guard = lock.take();
                 let outcome = self.flush_holding(&guard);
                 drop(guard);
                 self.announce();
+                self.hand_over(outcome.is_ok());
                 outcome?;
             }
+        }
+    }
+
+    /// Have others see to those who wait for a flush that has not begun yet.
+    fn hand_over(&self, flushed: bool) {
+        let waiters = &self.handle.waiters;
+        let seen_to = flushed
+            && self
+                .control
+                .published()
+                .is_ok_and(|published| !waiters.behind(published) || self.handle.flusher.want(self.handle.current()));
+        if !seen_to {
+            waiters.wake_all();
+        }
+    }
+
+    /// Let the next thread go whose commit is published.
+    fn let_next_go(&self) {
+        if let Ok(published) = self.control.published() {
+            self.handle.waiters.let_go(published);
         }
     }
 
@@ -118,6 +154,22 @@ impl Log {
             self.control.news().fetch_add(1, Ordering::SeqCst);
             futex_wake_all(self.control.news());
         }
+    }
+}
+
+impl Flushes for Log {
+    fn flush_for_waiters(&self) -> bool {
+        let behind = || Ok(self.handle.waiters.behind(self.control.published()?));
+        let guard = self.flush_lock().take();
+        let outcome = behind().and_then(|behind| if behind { self.flush_holding(&guard) } else { Ok(()) });
+        drop(guard);
+        self.announce();
+        self.let_next_go();
+        outcome.and_then(|()| behind()).unwrap_or_else(|_| {
+            // They see to it themselves, and what is wrong.
+            self.handle.waiters.wake_all();
+            false
+        })
     }
 }
 

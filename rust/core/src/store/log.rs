@@ -18,6 +18,7 @@ use crate::recovery::recover::Recovered;
 use crate::shared::control::{self, Control};
 use crate::shared::handles::{self, OPENING, Slot};
 use crate::shared::lock::{Guard, Lock};
+use crate::store::flusher::{Flusher, Flushes, Waiters};
 use crate::store::housekeeper::{Chores, Housekeeper};
 use crate::store::writer::Writer;
 
@@ -51,6 +52,8 @@ pub struct Handle {
     pub(crate) slot: Option<Slot>,
     pub(crate) writer: Mutex<Writer>,
     pub(crate) housekeeper: Housekeeper,
+    pub(crate) waiters: Waiters,
+    pub(crate) flusher: Flusher,
     pub(crate) recovered: Option<Recovered>,
     pub(crate) clock: Arc<MovedClock>,
     /// Set by `shut_down` with the writer's lock in hand: nothing is written through this handle any more.
@@ -67,6 +70,12 @@ impl Handle {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.retain(|known| known.strong_count() > 0);
         opened.push(Arc::downgrade(segments));
+    }
+
+    /// The view of the log that is newest.
+    pub(crate) fn current(&self) -> Weak<dyn Flushes> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        Weak::<Log>::clone(&current)
     }
 
     /// How many bytes of packed log files are unpacked in memory.
@@ -367,7 +376,11 @@ impl Log {
     /// Flush what is to be flushed, and let go of everything. Called when the last reference goes, if not before.
     pub fn shut_down(&self) -> Result<()> {
         // In a forked child there is nothing to let go of, and no thread to stop.
-        if self.check_open().is_err() || self.handle.housekeeper.stop() || self.handle.slot.is_none() {
+        if self.check_open().is_err() {
+            return Ok(());
+        }
+        self.handle.flusher.stop();
+        if self.handle.housekeeper.stop() || self.handle.slot.is_none() {
             return Ok(());
         }
         if !self.control.in_place(&*self.disk)? {

@@ -4,6 +4,7 @@ pub(crate) mod archive;
 pub(crate) mod compress;
 pub(crate) mod directory;
 pub(crate) mod flush;
+pub(crate) mod flusher;
 mod growth;
 pub(crate) mod housekeeper;
 pub(crate) mod log;

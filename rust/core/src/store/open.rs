@@ -17,6 +17,7 @@ use crate::shared::control::{self, Control};
 use crate::shared::handles::{self, OPENING, Slot, lock_if_allowed};
 use crate::store::compress;
 use crate::store::directory::{look, new_store_id};
+use crate::store::flusher::{Flusher, Waiters};
 use crate::store::housekeeper::Housekeeper;
 use crate::store::log::{Handle, Log};
 use crate::store::replica::Genesis;
@@ -133,6 +134,8 @@ impl Log {
         let opened = Arc::downgrade(&segments);
         let handle = |weak: &Weak<Self>| Handle {
             housekeeper: Housekeeper::new(Weak::<Self>::clone(weak)),
+            waiters: Waiters::default(),
+            flusher: Flusher::default(),
             writer: Mutex::new(Writer::default()),
             shut: AtomicBool::new(false),
             current: Mutex::new(Weak::clone(weak)),
