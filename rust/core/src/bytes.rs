@@ -37,6 +37,18 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
+/// The same into an array with room for it; where it ends.
+#[inline(always)]
+pub(crate) fn put_varint_at<const N: usize>(out: &mut [u8; N], mut at: usize, mut value: u64) -> usize {
+    while value >= 0x80 {
+        out[at] = (value as u8) | 0x80;
+        value >>= 7;
+        at += 1;
+    }
+    out[at] = value as u8;
+    at + 1
+}
+
 /// How many bytes `value` takes.
 #[inline]
 pub(crate) fn varint_len(value: u64) -> usize {
@@ -116,6 +128,9 @@ mod tests {
             let mut out = Vec::new();
             put_varint(&mut out, value);
             prop_assert_eq!(out.len(), varint_len(value));
+            let mut array = [0; 11];
+            prop_assert_eq!(put_varint_at(&mut array, 1, value), 1 + out.len());
+            prop_assert_eq!(&array[1..=out.len()], &out[..]);
             let mut cursor = ByteReader::new(&out, 0);
             prop_assert_eq!(cursor.varint(), Some(value));
             prop_assert_eq!(cursor.at, out.len());

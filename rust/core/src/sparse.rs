@@ -18,6 +18,12 @@ impl<T> Sparse<T> {
         Self((0..CHUNKS).map(|_| OnceLock::new()).collect())
     }
 
+    /// The element, if it is there.
+    #[inline]
+    pub(crate) fn peek(&self, number: usize) -> Option<&T> {
+        self.0.get(number / CHUNK)?.get()?[number % CHUNK].get()
+    }
+
     /// The element, made by `make` when it is not there yet. None beyond the array's end.
     #[inline]
     pub(crate) fn get<E>(&self, number: usize, make: impl FnOnce() -> Result<T, E>) -> Option<Result<&T, E>> {

@@ -74,107 +74,126 @@ pub(crate) fn elements<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<V
 /// The events of one part as the core takes them.
 pub(crate) type BorrowedEvents<'a> = SmallVec<[NewEvent<'a>; 1]>;
 
-/// The (name, data) pairs to append, or (name, data, tags), kept alive.
-pub(crate) struct Events<'py>(SmallVec<[Event<'py>; 1]>);
+/// The tags of all events that have any, lent, each with the number of its event; in order.
+pub(crate) type BorrowedTags<'a> = SmallVec<[(usize, SmallVec<[&'a str; 2]>); 1]>;
 
-struct Event<'py> {
-    name: Bound<'py, PyAny>,
-    data: Bound<'py, PyAny>,
-    tags: Vec<Bound<'py, PyAny>>,
+/// The tuples (name, data) to append, or (name, data, tags). They cannot change, so what is in them is kept alive by them.
+pub(crate) struct Events<'py> {
+    tuples: SmallVec<[Bound<'py, PyTuple>; 1]>,
+    /// For each that has tags, its number and their elements.
+    tags: Vec<(usize, Vec<Bound<'py, PyAny>>)>,
 }
-
-/// The tags of all events that have any, lent; in order.
-pub(crate) type BorrowedTags<'a> = SmallVec<[SmallVec<[&'a str; 2]>; 1]>;
 
 impl<'py> Events<'py> {
     pub(crate) fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
+        let mut events = Self { tuples: SmallVec::new(), tags: Vec::new() };
         // Nearly always a list.
         if let Ok(list) = value.cast_exact::<PyList>() {
-            let mut events = SmallVec::with_capacity(list.len());
+            events.tuples.reserve_exact(list.len());
             for element in list.iter() {
-                events.push(event(&element)?);
+                events.add(element)?;
             }
-            return Ok(Self(events));
+        } else {
+            elements(value, "events")?.into_iter().try_for_each(|element| events.add(element))?;
         }
-        elements(value, "events")?.iter().map(event).collect::<PyResult<_>>().map(Self)
+        Ok(events)
+    }
+
+    #[inline]
+    fn add(&mut self, element: Bound<'py, PyAny>) -> PyResult<()> {
+        let tuple = element.cast_into::<PyTuple>().map_err(|error| not_an_event(&error.into_inner()))?;
+        match tuple.len() {
+            2 => {}
+            3 => {
+                let tags = elements(&tuple.get_item(2)?, "tags")?;
+                if !tags.is_empty() {
+                    self.tags.push((self.tuples.len(), tags));
+                }
+            }
+            _ => return Err(not_an_event(&tuple)),
+        }
+        self.tuples.push(tuple);
+        Ok(())
     }
 
     /// The tags of those events that have any, to be lent to `borrow`. One that is given twice is kept once.
     pub(crate) fn tags(&self) -> PyResult<BorrowedTags<'_>> {
-        let tagged = self.0.iter().filter(|event| !event.tags.is_empty());
-        tagged
-            .map(|event| {
-                let mut own: SmallVec<[&str; 2]> = SmallVec::with_capacity(event.tags.len());
-                for tag in &event.tags {
-                    let tag = text(tag, "tag")?;
-                    if !own.contains(&tag) {
-                        own.push(tag);
-                    }
+        let mut all = SmallVec::new();
+        for (number, given) in &self.tags {
+            let mut own: SmallVec<[&str; 2]> = SmallVec::with_capacity(given.len());
+            for tag in given {
+                let tag = text(tag, "tag")?;
+                if !own.contains(&tag) {
+                    own.push(tag);
                 }
-                Ok(own)
-            })
-            .collect()
+            }
+            all.push((*number, own));
+        }
+        Ok(all)
     }
 
     pub(crate) fn borrow<'a>(&'a self, tags: &'a BorrowedTags<'_>) -> PyResult<BorrowedEvents<'a>> {
-        let mut tags = tags.iter();
-        let mut events = SmallVec::with_capacity(self.0.len());
-        for event in &self.0 {
-            let own = if event.tags.is_empty() { None } else { tags.next() };
-            let own = own.map_or(&[][..], |own| &own[..]);
-            let (name, data) = (text(&event.name, "event name")?, bytes(&event.data, "event's data")?);
-            events.push(NewEvent { name, data, tags: own });
+        let mut tags = tags.iter().peekable();
+        let mut events = SmallVec::with_capacity(self.tuples.len());
+        for (number, tuple) in self.tuples.iter().enumerate() {
+            let name = lent_text(tuple.get_borrowed_item(0)?, "event name")?;
+            let data = lent_bytes(tuple.get_borrowed_item(1)?, "event's data")?;
+            let own = tags.next_if(|(tagged, _)| *tagged == number);
+            events.push(NewEvent { name, data, tags: own.map_or(&[][..], |(_, own)| &own[..]) });
         }
         Ok(events)
     }
 }
 
-/// The (stream, events, expected version) of a commit, kept alive.
-pub(crate) struct Parts<'py>(Vec<(Bound<'py, PyAny>, Events<'py>, Bound<'py, PyAny>)>);
+fn not_an_event(element: &Bound<'_, PyAny>) -> PyErr {
+    invalid(format!("an event is a {}; it must be a tuple (name, data) or (name, data, tags)", type_name(element)))
+}
+
+#[inline]
+fn lent_text<'a>(value: Borrowed<'a, '_, PyAny>, what: &str) -> PyResult<&'a str> {
+    value.extract::<&str>().or_else(|_| text(&value, what).map(|_| ""))
+}
+
+#[inline]
+fn lent_bytes<'a>(value: Borrowed<'a, '_, PyAny>, what: &str) -> PyResult<&'a [u8]> {
+    value.extract::<&[u8]>().or_else(|_| bytes(&value, what).map(|_| &[][..]))
+}
+
+/// The tuples (stream, events, expected version) of a commit, kept alive.
+pub(crate) struct Parts<'py>(Vec<(Bound<'py, PyTuple>, Events<'py>)>);
 
 impl<'py> Parts<'py> {
     pub(crate) fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let part = |element: &Bound<'py, PyAny>| {
-            let tuple = element
-                .cast::<PyTuple>()
-                .ok()
-                .filter(|tuple| tuple.len() == 3)
-                .ok_or_else(|| invalid("a part must be (stream, events, expected_version)".to_owned()))?;
-            Ok((tuple.get_item(0)?, Events::new(&tuple.get_item(1)?)?, tuple.get_item(2)?))
+        let part = |element: Bound<'py, PyAny>| {
+            let tuple = element.cast_into::<PyTuple>().ok().filter(|tuple| tuple.len() == 3);
+            let tuple = tuple.ok_or_else(|| invalid("a part must be (stream, events, expected_version)".to_owned()))?;
+            let events = Events::new(&*tuple.get_borrowed_item(1)?)?;
+            Ok((tuple, events))
         };
-        elements(value, "parts")?.iter().map(part).collect::<PyResult<_>>().map(Self)
+        elements(value, "parts")?.into_iter().map(part).collect::<PyResult<_>>().map(Self)
     }
 
     /// The tags of each part's events, to be lent to `events`.
     pub(crate) fn tags(&self) -> PyResult<Vec<BorrowedTags<'_>>> {
-        self.0.iter().map(|(_, events, _)| events.tags()).collect()
+        self.0.iter().map(|(_, events)| events.tags()).collect()
     }
 
     /// The events of each part, to be lent to `parts`.
     pub(crate) fn events<'a>(&'a self, tags: &'a [BorrowedTags<'_>]) -> PyResult<Vec<BorrowedEvents<'a>>> {
-        self.0.iter().zip(tags).map(|((_, events, _), tags)| events.borrow(tags)).collect()
+        self.0.iter().zip(tags).map(|((_, events), tags)| events.borrow(tags)).collect()
     }
 
     /// The parts as the core takes them.
     pub(crate) fn parts<'a>(&'a self, events: &'a [BorrowedEvents<'_>]) -> PyResult<Vec<Part<'a>>> {
         let each = self.0.iter().zip(events);
-        each.map(|((stream, _, expected), events)| {
+        each.map(|((tuple, _), events)| {
+            let expected = tuple.get_borrowed_item(2)?;
             Ok(Part {
-                stream: text(stream, "stream")?,
+                stream: lent_text(tuple.get_borrowed_item(0)?, "stream")?,
                 events,
-                expected: optional_whole((!expected.is_none()).then_some(expected), "expected_version")?,
+                expected: optional_whole((!expected.is_none()).then_some(&*expected), "expected_version")?,
             })
         })
         .collect()
     }
-}
-
-#[inline]
-fn event<'py>(element: &Bound<'py, PyAny>) -> PyResult<Event<'py>> {
-    let tuple = element.cast::<PyTuple>().ok().map(|tuple| (tuple, tuple.len()));
-    let (tuple, len) = tuple.filter(|(_, len)| matches!(len, 2 | 3)).ok_or_else(|| {
-        invalid(format!("an event is a {}; it must be a tuple (name, data) or (name, data, tags)", type_name(element)))
-    })?;
-    let tags = if len == 3 { elements(&tuple.get_item(2)?, "tags")? } else { Vec::new() };
-    Ok(Event { name: tuple.get_item(0)?, data: tuple.get_item(1)?, tags })
 }

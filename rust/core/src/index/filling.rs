@@ -1,9 +1,8 @@
 //! Lines of the index that are being filled: of places, and of a key's postings.
 
-use crate::bytes::put_narrow;
 use crate::error::Result;
 use crate::shared::control::IndexState;
-use crate::shared::line::{BODY_BYTES, LINE_BYTES, Line};
+use crate::shared::line::{BODY_BYTES, LINE_BYTES, Line, put_number};
 
 use super::postings::{self, ChunkHead, ENTRY_BYTES, FIRST_START};
 use super::{HEAD_LINES, Index, Key, PLACE_BYTES, POSTINGS, key_line, place_slot};
@@ -46,7 +45,7 @@ impl PlacesLine {
             self.0.open(number, line);
         }
         if let Some(line) = &mut self.0.line {
-            put_narrow::<PLACE_BYTES>(line, at, place);
+            put_number::<PLACE_BYTES>(line, at, place);
         }
         self.0.changed = true;
         Ok(())

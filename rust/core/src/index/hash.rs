@@ -3,7 +3,7 @@
 
 use act_fast_sys::prefetch;
 
-use crate::bytes::{put_narrow, u32_at};
+use crate::bytes::{put_narrow, u32_at, u64_at};
 use crate::error::{Error, Result};
 use crate::log::record::KeyKind;
 use crate::shared::line::{LINE_BYTES, Line};
@@ -36,6 +36,29 @@ fn entry(bucket: &Line, slot: usize) -> Option<u32> {
     u32_at(bucket, slot * 4).checked_sub(1)
 }
 
+/// The numbers in a bucket of the names that may have this hash, in order.
+#[inline]
+fn candidates(bucket: &Line, hash: u64) -> impl Iterator<Item = u32> + use<'_> {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const LOWS: u64 = ONES * 0x7f;
+    // The highest bit of each byte that is the tag.
+    let same = |word: u64| {
+        let other = word ^ (ONES * u64::from(tag(hash)));
+        !(((other & LOWS) + LOWS) | other | LOWS)
+    };
+    let mut left = [same(u64_at(bucket, TAGS_AT)), same(u64_at(bucket, TAGS_AT + 8)) & u64::from(u32::MAX)];
+    std::iter::from_fn(move || {
+        let (word, before) = if left[0] != 0 { (&mut left[0], 0) } else { (&mut left[1], 8) };
+        if *word == 0 {
+            return None;
+        }
+        let slot = before + word.trailing_zeros() as usize / 8;
+        *word &= *word - 1;
+        // Slots are taken in order, so nothing stands behind a free one.
+        entry(bucket, slot)
+    })
+}
+
 impl Index {
     pub(super) fn table(&self, bits: u8) -> Result<&Grown> {
         let cell = self.tables.get(usize::from(bits)).ok_or_else(|| self.damaged(TABLES, 0))?;
@@ -59,27 +82,58 @@ impl Index {
         }
     }
 
-    /// Begin to fetch the key that it looks at next. What the bucket says is not checked: it is only a hint.
+    /// Begin to fetch the key that it looks at next; its number. What the bucket says is not checked: it is only a hint.
     #[inline]
-    pub(crate) fn fetch_key(&self, hash: u64) {
-        if let Ok(bits) = self.bits()
-            && let Ok(table) = self.table(bits)
-            && let Ok(bucket) = table.shared(HEAD_LINES + (hash & ((1 << bits) - 1)))
+    pub(crate) fn fetch_key(&self, hash: u64) -> Option<u32> {
+        let bits = self.bits().ok()?;
+        let bucket = self.table(bits).ok()?.shared(HEAD_LINES + (hash & ((1 << bits) - 1))).ok()?;
+        let bucket = crate::shared::line::load(bucket);
+        let number = candidates(&bucket, hash).next()?;
+        prefetch(self.keys.shared(key_line(number)).ok()?);
+        Some(number)
+    }
+
+    /// Begin to fetch what is looked at next where this is the key: its text, and the line that its next posting goes to.
+    #[inline]
+    pub(crate) fn fetch_rest(&self, number: u32) {
+        if let Ok(line) = self.keys.shared(key_line(number))
+            && let Some(key) = Key::decode(&crate::shared::line::load(line))
         {
-            let bucket = crate::shared::line::load(bucket);
-            let slot = bucket[TAGS_AT..TAGS_AT + BUCKET_ENTRIES].iter().position(|found| *found == tag(hash));
-            if let Some(number) = slot.and_then(|slot| entry(&bucket, slot))
-                && let Ok(key) = self.keys.shared(key_line(number))
-            {
-                prefetch(key);
+            if let Some(text) = key.text_hint(&self.segments) {
+                prefetch(text);
             }
+            self.fetch_tail(&key);
         }
+    }
+
+    /// What is known of a key that may be the one with this name; None where it is not.
+    #[inline]
+    pub(crate) fn find_at(&self, number: u32, kind: KeyKind, hash: u64, text: &str) -> Result<Option<Key>> {
+        let key = self.key(number)?;
+        Ok((key.hash == hash && key.kind == kind && key.is(text, &self.segments)?).then_some(key))
     }
 
     /// The number of the key with this name, and what is known of it.
     #[inline]
     pub(crate) fn find(&self, kind: KeyKind, text: &str) -> Result<Option<(u32, Key)>> {
         self.find_hashed(kind, hash(kind, text), text)
+    }
+
+    /// The same for a name whose hash is known, and which seems to have this number.
+    #[inline]
+    pub(crate) fn find_near(
+        &self,
+        hint: Option<u32>,
+        kind: KeyKind,
+        hash: u64,
+        text: &str,
+    ) -> Result<Option<(u32, Key)>> {
+        if let Some(number) = hint
+            && let Some(key) = self.find_at(number, kind, hash, text)?
+        {
+            return Ok(Some((number, key)));
+        }
+        self.find_hashed(kind, hash, text)
     }
 
     /// The same for a name whose hash is known.
@@ -101,17 +155,13 @@ impl Index {
         let mask = (1u64 << bits) - 1;
         for step in 0..=mask {
             let bucket = self.read(table, HEAD_LINES + ((hash + step) & mask))?;
-            for slot in 0..BUCKET_ENTRIES {
-                let Some(number) = entry(&bucket, slot) else {
-                    return Ok(None);
-                };
-                if bucket[TAGS_AT + slot] != tag(hash) {
-                    continue;
-                }
-                let key = self.key(number)?;
-                if key.hash == hash && key.kind == kind && key.is(text, &self.segments)? {
+            for number in candidates(&bucket, hash) {
+                if let Some(key) = self.find_at(number, kind, hash, text)? {
                     return Ok(Some((number, key)));
                 }
+            }
+            if entry(&bucket, BUCKET_ENTRIES - 1).is_none() {
+                return Ok(None);
             }
         }
         Ok(None)

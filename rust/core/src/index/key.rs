@@ -1,10 +1,9 @@
 //! A key: the name of a stream, an event or a tag, and where its positions are. One line of the file `keys`.
 
-use crate::bytes::{narrow_at, put_narrow, u32_at, u64_at};
 use crate::error::Result;
 use crate::log::record::KeyKind;
 use crate::log::segments::Segments;
-use crate::shared::line::{LINE_BYTES, Line};
+use crate::shared::line::{LINE_BYTES, Line, number_at, put_number};
 
 use super::hash::hash;
 
@@ -32,20 +31,21 @@ pub(crate) struct Key {
 }
 
 impl Key {
+    #[inline]
     pub(crate) fn encode(&self) -> Line {
         let mut line = [0; LINE_BYTES];
-        put_narrow::<8>(&mut line, 0, self.hash);
-        put_narrow::<6>(&mut line, 8, self.text_place);
-        put_narrow::<2>(&mut line, 14, self.text_len as u64);
-        put_narrow::<5>(&mut line, 16, self.count);
-        line[21] = self.kind as u8;
-        put_narrow::<5>(&mut line, 22, self.first);
-        put_narrow::<5>(&mut line, 27, self.last);
-        put_narrow::<6>(&mut line, 32, self.chunk);
-        put_narrow::<5>(&mut line, 38, self.chunk_start);
-        put_narrow::<6>(&mut line, 43, self.snapshot);
-        put_narrow::<4>(&mut line, 49, u64::from(self.last_name));
-        put_narrow::<4>(&mut line, 53, u64::from(self.name_before));
+        put_number::<8>(&mut line, 0, self.hash);
+        put_number::<6>(&mut line, 8, self.text_place);
+        put_number::<2>(&mut line, 14, self.text_len as u64);
+        put_number::<5>(&mut line, 16, self.count);
+        put_number::<1>(&mut line, 21, self.kind as u64);
+        put_number::<5>(&mut line, 22, self.first);
+        put_number::<5>(&mut line, 27, self.last);
+        put_number::<6>(&mut line, 32, self.chunk);
+        put_number::<5>(&mut line, 38, self.chunk_start);
+        put_number::<6>(&mut line, 43, self.snapshot);
+        put_number::<4>(&mut line, 49, u64::from(self.last_name));
+        put_number::<4>(&mut line, 53, u64::from(self.name_before));
         line
     }
 
@@ -58,6 +58,12 @@ impl Key {
             .ok_or_else(|| segments.damaged(self.text_place, None, "a name here is damaged"))
     }
 
+    /// Where its text begins, if that is in memory as it seems. Nothing of the key has been checked.
+    #[inline]
+    pub(crate) fn text_hint<'a>(&self, segments: &'a Segments) -> Option<&'a u8> {
+        segments.hint(self.text_place)
+    }
+
     /// Whether its text is this one, which has its hash.
     #[inline]
     pub(crate) fn is(&self, text: &str, segments: &Segments) -> Result<bool> {
@@ -68,18 +74,18 @@ impl Key {
     #[inline]
     pub(crate) fn decode(line: &Line) -> Option<Self> {
         Some(Self {
-            hash: u64_at(line, 0),
-            text_place: narrow_at::<6>(line, 8),
-            text_len: narrow_at::<2>(line, 14) as usize,
-            count: narrow_at::<5>(line, 16),
-            kind: KeyKind::from_number(u64::from(line[21]))?,
-            first: narrow_at::<5>(line, 22),
-            last: narrow_at::<5>(line, 27),
-            chunk: narrow_at::<6>(line, 32),
-            chunk_start: narrow_at::<5>(line, 38),
-            snapshot: narrow_at::<6>(line, 43),
-            last_name: u32_at(line, 49),
-            name_before: u32_at(line, 53),
+            hash: number_at::<8>(line, 0),
+            text_place: number_at::<6>(line, 8),
+            text_len: number_at::<2>(line, 14) as usize,
+            count: number_at::<5>(line, 16),
+            kind: KeyKind::from_number(number_at::<1>(line, 21))?,
+            first: number_at::<5>(line, 22),
+            last: number_at::<5>(line, 27),
+            chunk: number_at::<6>(line, 32),
+            chunk_start: number_at::<5>(line, 38),
+            snapshot: number_at::<6>(line, 43),
+            last_name: number_at::<4>(line, 49) as u32,
+            name_before: number_at::<4>(line, 53) as u32,
         })
     }
 }

@@ -292,10 +292,11 @@ impl Index {
         Ok(())
     }
 
-    /// Begin to fetch the line that a key's next posting goes to.
+    /// Begin to fetch the line that a key's next posting goes to. What the key says need not have been checked.
     #[inline]
-    pub(crate) fn fetch_tail(&self, key: &Key) {
-        if key.chunk != 0 && key.count + 1 < postings::chunk_end(key.chunk_start) {
+    fn fetch_tail(&self, key: &Key) {
+        let in_chunk = key.chunk_start..postings::chunk_end(key.chunk_start);
+        if key.chunk != 0 && in_chunk.contains(&(key.count + 1)) {
             let (line, _) = postings::slot(key.chunk_start, key.count + 1);
             if let Ok(line) = self.postings.shared(key.chunk + line) {
                 prefetch(line);

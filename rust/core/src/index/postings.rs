@@ -5,7 +5,7 @@
 //! its other lines hold twelve each. How many lines a chunk has follows from the ordinal it starts with.
 
 use crate::bytes::{narrow_at, put_narrow, u32_at};
-use crate::shared::line::Line;
+use crate::shared::line::{Line, number_at, put_number};
 
 pub(crate) const FIRST_LINE_ENTRIES: u64 = 9;
 pub(crate) const LINE_ENTRIES: u64 = 12;
@@ -54,12 +54,12 @@ pub(crate) fn slot(start: u64, ordinal: u64) -> (u64, usize) {
 
 #[inline]
 pub(crate) fn entry(line: &Line, at: usize) -> u64 {
-    narrow_at::<ENTRY_BYTES>(line, at)
+    number_at::<ENTRY_BYTES>(line, at)
 }
 
 #[inline]
 pub(crate) fn put_entry(line: &mut Line, at: usize, position: u64) {
-    put_narrow::<ENTRY_BYTES>(line, at, position);
+    put_number::<ENTRY_BYTES>(line, at, position);
 }
 
 /// The head of a chunk.

@@ -1,6 +1,6 @@
 //! Writing records: a commit, a snapshot, the end of a segment.
 
-use crate::bytes::{put_varint, varint_len};
+use crate::bytes::{put_varint, put_varint_at, varint_len};
 use crate::log::record::{
     ALIGN_BYTES, DISTANCE_MAX, HEAD_BYTES, KeyKind, Kind, LogState, MAGIC, PROPOSED, Proposed, Seed,
 };
@@ -31,6 +31,9 @@ pub(crate) struct NewSnapshot<'a> {
     pub(crate) before: u64,
     pub(crate) data: &'a [u8],
 }
+
+/// What stands before an event's tags and data, at most.
+const EVENT_HEAD_MAX: usize = 64;
 
 /// Builds records in a buffer that is used again and again.
 #[derive(Debug, Default)]
@@ -94,15 +97,21 @@ impl Builder {
     pub(crate) fn event(&mut self, stream: u32, name: u32, version: u64, tags: &[u32], data: &[u8], seed: Seed) {
         let start = self.out.len();
         self.events.push(start as u32);
-        put_varint(&mut self.out, start as u64);
-        put_varint(&mut self.out, u64::from(stream));
-        put_varint(&mut self.out, u64::from(name));
-        put_varint(&mut self.out, version);
-        put_varint(&mut self.out, tags.len() as u64);
-        for tag in tags {
-            put_varint(&mut self.out, u64::from(*tag));
+        let mut head = [0; EVENT_HEAD_MAX];
+        let mut at = 0;
+        for number in [start as u64, u64::from(stream), u64::from(name), version, tags.len() as u64] {
+            at = put_varint_at(&mut head, at, number);
         }
-        put_varint(&mut self.out, data.len() as u64);
+        if tags.is_empty() {
+            at = put_varint_at(&mut head, at, data.len() as u64);
+            self.out.extend_from_slice(&head[..at]);
+        } else {
+            self.out.extend_from_slice(&head[..at]);
+            for tag in tags {
+                put_varint(&mut self.out, u64::from(*tag));
+            }
+            put_varint(&mut self.out, data.len() as u64);
+        }
         self.out.extend_from_slice(data);
         if !self.single {
             let crc = seed.part_crc(self.place + start as u64, self.position, &self.out[start..]);

@@ -14,6 +14,35 @@ pub(crate) const BODY_BYTES: usize = 60;
 pub(crate) type Line = [u8; LINE_BYTES];
 pub(crate) type SharedLine = [AtomicU64; 8];
 
+/// A number of `N` bytes in a line. Lines are read and written by whole words: a word that was just put together from parts
+/// cannot be read before they all have left the processor's store buffer.
+#[inline(always)]
+pub(crate) fn number_at<const N: usize>(line: &Line, at: usize) -> u64 {
+    let (word, shift) = (at / 8 * 8, at % 8 * 8);
+    let mut value = u64_at(line, word) >> shift;
+    if shift + 8 * N > 64 {
+        value |= u64_at(line, word + 8) << (64 - shift);
+    }
+    value & (!0 >> (64 - 8 * N))
+}
+
+/// Put a number of `N` bytes into a line.
+#[inline(always)]
+pub(crate) fn put_number<const N: usize>(line: &mut Line, at: usize, value: u64) {
+    let mask = !0 >> (64 - 8 * N);
+    assert!(value <= mask, "{value} does not fit into {N} bytes");
+    let (word, shift) = (at / 8 * 8, at % 8 * 8);
+    put_word(line, word, u64_at(line, word) & !(mask << shift) | value << shift);
+    if shift + 8 * N > 64 {
+        put_word(line, word + 8, u64_at(line, word + 8) & !(mask >> (64 - shift)) | value >> (64 - shift));
+    }
+}
+
+#[inline(always)]
+fn put_word(line: &mut Line, at: usize, word: u64) {
+    line[at..at + 8].copy_from_slice(&word.to_le_bytes());
+}
+
 /// Where a line is: a file (`area`) and a number within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Address(u64);
@@ -76,13 +105,13 @@ fn checksum(line: &Line, address: Address) -> u32 {
 #[inline]
 pub(crate) fn seal(line: &mut Line, address: Address) {
     let sum = checksum(line, address);
-    line[BODY_BYTES..].copy_from_slice(&sum.to_le_bytes());
+    put_number::<4>(line, BODY_BYTES, u64::from(sum));
 }
 
 /// Whether the checksum is right.
 #[inline]
 pub(crate) fn sound(line: &Line, address: Address) -> bool {
-    checksum(line, address).to_le_bytes() == line[BODY_BYTES..]
+    u64::from(checksum(line, address)) == number_at::<4>(line, BODY_BYTES)
 }
 
 #[inline]
@@ -150,7 +179,31 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn put_and_read<const N: usize>(before: Line, at: usize, value: u64) -> Result<(), TestCaseError> {
+        let at = at % (LINE_BYTES - N + 1);
+        let value = value >> (64 - 8 * N);
+        let mut line = before;
+        put_number::<N>(&mut line, at, value);
+        prop_assert_eq!(number_at::<N>(&line, at), value);
+        let mut wanted = before;
+        wanted[at..at + N].copy_from_slice(&value.to_le_bytes()[..N]);
+        prop_assert_eq!(line, wanted);
+        Ok(())
+    }
+
     proptest! {
+        #[test]
+        fn a_number_is_put_where_it_is_read_and_nowhere_else(before: [u8; 32], at: u8, value: u64) {
+            let mut line = [0xa5; LINE_BYTES];
+            line[16..48].copy_from_slice(&before);
+            let at = usize::from(at);
+            put_and_read::<2>(line, at, value)?;
+            put_and_read::<4>(line, at, value)?;
+            put_and_read::<5>(line, at, value)?;
+            put_and_read::<6>(line, at, value)?;
+            put_and_read::<8>(line, at, value)?;
+        }
+
         #[test]
         fn every_flipped_bit_of_a_line_is_noticed(body: [u8; 32], number in 0u64..1 << 40) {
             let address = Address::new(3, number);

@@ -7,8 +7,9 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 use crate::fault;
+use crate::index::hash;
 use crate::log::builder::{Builder, NewCommit, PROPOSED_BYTES_MAX};
-use crate::log::record::LogState;
+use crate::log::record::{KeyKind, LogState};
 use crate::names;
 use crate::options::Durability;
 use crate::payload::check::{Shapes, check_meta, check_shaped};
@@ -17,7 +18,7 @@ use crate::shared::lock::Guard;
 use crate::store::log::Log;
 use crate::store::writer::Writer;
 use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience, Stamp};
-use crate::write::condition::{Guards, Looked, concerns_tags};
+use crate::write::condition::{Guards, Looked, Near, concerns_tags};
 use crate::write::indexing::index_commit;
 use crate::write::once::{Once, check_no_keys};
 use crate::write::plan::{Plan, Touched, bytes_max, plan};
@@ -65,10 +66,22 @@ impl Log {
         patience: Patience,
         origin: Option<Origin>,
     ) -> Result<AppendedParts> {
+        // Most of what looking up one of many streams takes is waiting for memory, so that is fetched on the way.
+        let ahead = self.index().ok().filter(|_| parts.len() == 1);
+        let mut near = None;
+        if let (Some(index), [part]) = (&ahead, parts) {
+            let hash = hash(KeyKind::Stream, part.stream);
+            index.fetch_bucket(hash);
+            near = Some(Near { hash, key: None });
+        }
         check_commit(parts, meta, self.options.payload_max_bytes)?;
         self.check_writable()?;
         self.check_not_replica()?;
-        let looked = self.look_back(guards, patience)?;
+        let mut looked = self.look_back(guards, patience)?;
+        if let (Some(index), Some(near)) = (&ahead, &mut near) {
+            near.key = index.fetch_key(near.hash);
+        }
+        looked.near = near;
         let outcome = loop {
             let mut writer = match patience {
                 Patience::Wait => self.writer(),
@@ -78,6 +91,9 @@ impl Log {
                 Patience::Wait => self.lock_writer_at()?,
                 Patience::Try => self.try_lock_writer()?,
             };
+            if let (Some(index), Some(key)) = (&ahead, near.and_then(|near| near.key)) {
+                index.fetch_rest(key);
+            }
             let outcome = self.commit(&mut writer, state, parts, looked, meta, patience, origin);
             drop(guard);
             drop(writer);
@@ -205,7 +221,7 @@ impl Log {
         if let Some(once) = &guards.once {
             once.check_unused(self, &index, state.position)?;
         }
-        let mut plan = plan(&index, &index_state, &mut writer.warm, parts, key.as_deref())?;
+        let mut plan = plan(&index, &index_state, &mut writer.warm, parts, looked.near, key.as_deref())?;
         looked.check(&index, state.position)?;
 
         let count: usize = parts.iter().map(|part| part.events.len()).sum();

@@ -43,17 +43,27 @@ pub struct Guards<'a> {
     pub once: Option<Once<'a>>,
 }
 
-/// Guards, and the position up to which all of their conditions hold.
+/// Guards, and what was found before the writer's lock was taken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Looked<'a> {
     pub(super) guards: &'a Guards<'a>,
+    /// The position up to which all of their conditions hold.
     seen: u64,
+    /// The stream, if there is only one.
+    pub(super) near: Option<Near>,
+}
+
+/// The hash of a stream's name, and which key it seems to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Near {
+    pub(super) hash: u64,
+    pub(super) key: Option<u32>,
 }
 
 impl<'a> Looked<'a> {
     /// Guards of which nothing is known.
     pub(crate) fn not_yet(guards: &'a Guards<'a>) -> Self {
-        Self { guards, seen: 0 }
+        Self { guards, seen: 0, near: None }
     }
 
     /// Refuse a commit that they stand against, but for its key, behind the position `last`.
@@ -139,7 +149,7 @@ impl Log {
                 return Ok(Looked::not_yet(guards)); // that it was used comes before all else
             }
             guards.check_conditions(index, 0, head)?;
-            Ok(Looked { guards, seen: head })
+            Ok(Looked { guards, seen: head, near: None })
         })
     }
 

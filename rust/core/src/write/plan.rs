@@ -11,6 +11,7 @@ use crate::log::builder::{TAG_BYTES_MAX, commit_bytes_max};
 use crate::log::record::KeyKind;
 use crate::shared::control::IndexState;
 use crate::write::commit::Part;
+use crate::write::condition::Near;
 
 /// A stream, a name or a tag that a commit adds to.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +75,7 @@ pub(super) fn plan<'a>(
     state: &IndexState,
     warm: &mut Warm,
     parts: &[Part<'a>],
+    near: Option<Near>,
     mut key: Option<&'a str>,
 ) -> Result<Plan<'a>> {
     let mut plan = Plan {
@@ -97,18 +99,13 @@ pub(super) fn plan<'a>(
     let mut seen = (parts.len() > 1).then(|| Seen::new(index, parts));
     let mut tagged = Tagged::default();
     for (number, part) in parts.iter().enumerate() {
-        let (at, hash) = match &mut seen {
+        let (at, near) = match &mut seen {
             Some(seen) => seen.place_of(index, parts, number),
-            None => (0, hash(KeyKind::Stream, part.stream)),
+            None => (0, near.unwrap_or_else(|| Near { hash: hash(KeyKind::Stream, part.stream), key: None })),
         };
         if at == plan.streams.len() {
-            plan.streams.push(match index.find_hashed(KeyKind::Stream, hash, part.stream)? {
-                Some((number, key)) => {
-                    if seen.is_some() {
-                        index.fetch_tail(&key);
-                    }
-                    Touched { number, known: Some(key), added: 0 }
-                }
+            plan.streams.push(match index.find_near(near.key, KeyKind::Stream, near.hash, part.stream)? {
+                Some((number, key)) => Touched { number, known: Some(key), added: 0 },
                 None => define(&mut plan.definitions, KeyKind::Stream, part.stream),
             });
         }
@@ -192,14 +189,18 @@ impl<'a> Tagged<'a> {
     }
 }
 
-/// How far ahead of the part that is looked up memory is fetched: first the bucket of its stream, then its key.
-const BUCKETS_AHEAD: usize = 16;
-const KEYS_AHEAD: usize = 8;
+/// How far ahead of the part that is looked up memory is fetched: first the bucket of its stream, then its key, then what that
+/// leads to.
+const BUCKETS_AHEAD: usize = 24;
+const KEYS_AHEAD: usize = 16;
+const REST_AHEAD: usize = 8;
 
 /// Which of the distinct streams each part names. Most of what looking up many streams takes is waiting for memory, so those to
 /// come are fetched meanwhile.
 struct Seen<'a> {
     hashes: Vec<u64>,
+    /// Which keys those of the parts to come seem to be.
+    keys: [Option<u32>; KEYS_AHEAD],
     places: HashMap<Hashed<'a>, usize, BuildHasherDefault<AsItIs>>,
 }
 
@@ -207,20 +208,24 @@ impl<'a> Seen<'a> {
     fn new(index: &Index, parts: &[Part<'_>]) -> Self {
         let hashes: Vec<u64> = parts.iter().map(|part| hash(KeyKind::Stream, part.stream)).collect();
         hashes.iter().take(BUCKETS_AHEAD).for_each(|hash| index.fetch_bucket(*hash));
-        Self { hashes, places: HashMap::with_capacity_and_hasher(parts.len(), BuildHasherDefault::default()) }
+        let places = HashMap::with_capacity_and_hasher(parts.len(), BuildHasherDefault::default());
+        Self { hashes, keys: [None; KEYS_AHEAD], places }
     }
 
-    /// Which one that of a part is: the next, if no part before names it; and its hash.
+    /// Which one that of a part is: the next, if no part before names it; and what is known of it.
     #[inline]
-    fn place_of(&mut self, index: &Index, parts: &[Part<'a>], number: usize) -> (usize, u64) {
+    fn place_of(&mut self, index: &Index, parts: &[Part<'a>], number: usize) -> (usize, Near) {
         if let Some(ahead) = self.hashes.get(number + BUCKETS_AHEAD) {
             index.fetch_bucket(*ahead);
         }
-        if let Some(ahead) = self.hashes.get(number + KEYS_AHEAD) {
-            index.fetch_key(*ahead);
+        let ahead = self.hashes.get(number + KEYS_AHEAD).and_then(|hash| index.fetch_key(*hash));
+        let key = std::mem::replace(&mut self.keys[number % KEYS_AHEAD], ahead);
+        if let Some(ahead) = self.keys[(number + REST_AHEAD) % KEYS_AHEAD] {
+            index.fetch_rest(ahead);
         }
         let (hash, next) = (self.hashes[number], self.places.len());
-        (*self.places.entry(Hashed { hash, text: parts[number].stream }).or_insert(next), hash)
+        let at = *self.places.entry(Hashed { hash, text: parts[number].stream }).or_insert(next);
+        (at, Near { hash, key })
     }
 }
 
