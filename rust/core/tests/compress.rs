@@ -260,6 +260,33 @@ fn reactions_keep_no_more_unpacked_than_the_bound() {
 }
 
 #[test]
+fn threads_that_want_the_same_blocks_at_once_unpack_each_once() {
+    let disk = LyingDisk::new();
+    let log = opened(&disk);
+    for number in 0..400 {
+        let data = format!(r#"{{"n":{number},"pad":"{}"}}"#, "xyz".repeat(100));
+        let events = [NewEvent { name: "Happened", data: data.as_bytes(), tags: &[] }];
+        let stream = format!("s-{}", number % 3);
+        log.append(&[Part { stream: &stream, events: &events, expected: None }], b"", Patience::Wait).expect("room");
+    }
+    let loaded = |log: &Log, stream: u64| -> Vec<Vec<u8>> {
+        let page = log.load(&format!("s-{stream}"), 0, None, 1000).expect("a page");
+        page.events.iter().map(|event| event.data.to_vec()).collect()
+    };
+    let before: Vec<_> = (0..3).map(|stream| loaded(&log, stream)).collect();
+    compress(&log).expect("room");
+    let log = opened(&disk);
+    std::thread::scope(|scope| {
+        for stream in [0, 1, 2, 0, 1, 2] {
+            let (log, before) = (&log, &before);
+            scope.spawn(move || assert_eq!(loaded(log, stream), before[stream as usize]));
+        }
+    });
+    let stats = log.stats().expect("numbers");
+    assert!(stats.unpacked_bytes <= stats.compressed.segments * SEGMENT_BYTES, "a block was unpacked twice");
+}
+
+#[test]
 fn only_one_at_a_time_changes_the_form_of_log_files() {
     let disk = store();
     let (one, other) = (opened(&disk), opened(&disk));

@@ -128,4 +128,13 @@ impl Map {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.raw.as_mut_ptr().add(at), bytes.len());
         }
     }
+    /// Have `fill` write bytes where nobody reads yet (invariant M4).
+    #[inline]
+    pub fn fill<T>(&self, at: usize, len: usize, fill: impl FnOnce(&mut [u8]) -> T) -> T {
+        self.check(at, len);
+        assert!(self.writable, "this mapping is for reading");
+        // SAFETY: in bounds (M1), writable, and the protocol gives the place to one writer and no reader (M4) for as long as
+        // `fill` runs.
+        fill(unsafe { std::slice::from_raw_parts_mut(self.raw.as_mut_ptr().add(at), len) })
+    }
 }

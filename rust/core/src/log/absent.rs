@@ -20,7 +20,7 @@ use crate::log::header::Header;
 
 const STUB_BYTES: usize = 64;
 /// How many blocks are fetched at once, at most.
-const WINDOW_MAX_BLOCKS: usize = 256;
+const WINDOW_MAX_BLOCKS: usize = 1024;
 /// How many bytes of a whole object are read at once.
 const PIECE_BYTES: usize = 8 << 20;
 

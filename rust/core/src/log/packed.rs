@@ -21,9 +21,11 @@ use crate::log::contents::{
 use crate::log::header::{Form, Header};
 use crate::shared::lock;
 
+/// How many threads put blocks into an image at once, at most.
+const FILLING: usize = 8;
+
 thread_local! {
-    /// What unpacks, and where to.
-    static UNPACKING: RefCell<(Option<DCtx<'static>>, Vec<u8>)> = const { RefCell::new((None, Vec::new())) };
+    static UNPACKING: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
 }
 
 /// What is shared by all files of a handle.
@@ -54,8 +56,8 @@ pub(crate) struct Packed {
     image: Map,
     /// Which blocks the image has.
     present: Box<[AtomicBool]>,
-    /// Held by whoever puts a block into the image.
-    filling: Mutex<()>,
+    /// Held by whoever puts a block into the image: that of the block's number.
+    filling: [Mutex<()>; FILLING],
     shared: Shared,
     shift: u32,
 }
@@ -112,7 +114,7 @@ impl Packed {
             dictionary,
             image,
             present,
-            filling: Mutex::new(()),
+            filling: [const { Mutex::new(()) }; FILLING],
             shared: shared.clone(),
             shift: contents.block_bytes.trailing_zeros(),
         })
@@ -219,7 +221,8 @@ impl Packed {
     fn fill_hollow(&self, absent: &Absent, number: usize) -> Result<()> {
         let start = absent.hollow_start(number << self.shift);
         let plain = absent.hollow(&self.file, self.contents.blocks_at(), start)?;
-        let _one = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        // One for all: a piece may have several blocks.
+        let _one = self.filling[0].lock().unwrap_or_else(PoisonError::into_inner);
         if !self.present[number].load(Ordering::Relaxed) {
             self.image.write(start, &plain);
             for block in start >> self.shift..=(start + plain.len() - 1) >> self.shift {
@@ -236,24 +239,25 @@ impl Packed {
         let start = number << self.shift;
         let len = self.block_end(start) - start;
         let place = self.header.number * self.header.segment_bytes + start as u64;
-        UNPACKING.with_borrow_mut(|(context, plain)| {
-            plain.clear();
-            plain.reserve(len);
-            let unpacked =
-                context.get_or_insert_with(DCtx::create).decompress_using_ddict(plain, packed, &self.dictionary);
-            if unpacked != Ok(len) || block_crc(&self.header.store_id, place, plain, packed) != crc {
-                let what = format!("the packed bytes that hold the log from byte {start} of this file on are damaged");
-                let name = self.absent.as_ref().map_or(&*self.name, |absent| &*absent.object);
-                return Err(Error::corrupt(name, range.start as u64, None, &what));
-            }
-            let _one = self.filling.lock().unwrap_or_else(PoisonError::into_inner);
-            if !self.present[number].load(Ordering::Relaxed) {
-                self.image.populate(start, len);
-                self.image.write(start, plain);
-                self.present[number].store(true, Ordering::Release);
-                self.shared.filled_bytes.fetch_add(len as u64, Ordering::Relaxed);
-            }
-            Ok(())
-        })
+        let _one = self.filling[number % FILLING].lock().unwrap_or_else(PoisonError::into_inner);
+        if self.present[number].load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.image.populate(start, len);
+        let sound = UNPACKING.with_borrow_mut(|context| {
+            self.image.fill(start, len, |plain| {
+                let context = context.get_or_insert_with(DCtx::create);
+                context.decompress_using_ddict(plain, packed, &self.dictionary) == Ok(len)
+                    && block_crc(&self.header.store_id, place, plain, packed) == crc
+            })
+        });
+        if !sound {
+            let what = format!("the packed bytes that hold the log from byte {start} of this file on are damaged");
+            let name = self.absent.as_ref().map_or(&*self.name, |absent| &*absent.object);
+            return Err(Error::corrupt(name, range.start as u64, None, &what));
+        }
+        self.present[number].store(true, Ordering::Release);
+        self.shared.filled_bytes.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(())
     }
 }

@@ -7,12 +7,12 @@ use crate::log::contents::{CONTENTS_BYTES, Contents, block_crc};
 use crate::log::record::{self, Head, Kind, Preamble, Seed};
 use crate::log::segments::{HEADER_BYTES, Segments};
 
-/// How many bytes a block has, and how hard it is compressed. Measured on a year of flights, events of 160 bytes, against
-/// the plain log: it takes a fifth of the space; scans take up to 1.1 times as long, loads of a stream too, each for the
-/// first time. Blocks of 16 KiB take a tenth more space, and scans a third more time; level 3 takes a twelfth more space.
-const BLOCK_BYTES: usize = 32 << 10;
+/// How many bytes a block has, and how hard it is compressed. A block is unpacked whole for the one event in it that is
+/// wanted, so streams whose events are scattered want small ones. Level 12 takes four times as long to pack as level 6, and
+/// saves more space than small blocks cost: `docs/keeping.md` has the figures.
+const BLOCK_BYTES: usize = 8 << 10;
 const BLOCK_MIN_BYTES: usize = 1 << 10;
-const LEVEL: i32 = 6;
+const LEVEL: i32 = 12;
 const DICTIONARY_MAX_BYTES: usize = 64 << 10;
 /// What the dictionary is trained on.
 const SAMPLE_BYTES: usize = 2 << 10;
@@ -31,10 +31,16 @@ pub(super) struct Walked {
 
 /// Pack a sealed segment: all bytes of the packed file. Anything that is not sound is an error: what is damaged is not to be sealed once more.
 pub(crate) fn pack(segments: &Segments, number: u64) -> Result<Vec<u8>> {
+    pack_while(segments, number, &|| Ok(()))
+}
+
+/// The same, but asking after each step whether to go on.
+pub(crate) fn pack_while(segments: &Segments, number: u64, go_on: &dyn Fn() -> Result<()>) -> Result<Vec<u8>> {
     let walked = walk(segments, number, &mut |_, _, _| ())?;
     let start = number * segments.segment_bytes;
     let plain = segments.bytes(start, walked.plain_bytes)?;
     let block_bytes = block_bytes(segments.segment_bytes);
+    go_on()?;
     let dictionary = train(plain);
     let mut table = Vec::with_capacity(walked.plain_bytes.div_ceil(block_bytes) * 8);
     let mut blocks = Vec::with_capacity(walked.plain_bytes / 6);
@@ -42,6 +48,7 @@ pub(crate) fn pack(segments: &Segments, number: u64) -> Result<Vec<u8>> {
     let mut context = CCtx::create();
     let mut packed = Vec::with_capacity(compress_bound(block_bytes));
     for (index, block) in plain.chunks(block_bytes).enumerate() {
+        go_on()?;
         packed.clear();
         context.compress_using_cdict(&mut packed, block, &prepared).map_err(|code| {
             let why = zstd::zstd_safe::get_error_name(code);
