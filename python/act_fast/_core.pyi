@@ -284,6 +284,7 @@ class Log:
         read_only: bool,
         create: bool,
         archive: str | None = None,
+        compress: bool = False,
     ) -> Log: ...
     @staticmethod
     def open_replica(

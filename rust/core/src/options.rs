@@ -54,6 +54,8 @@ pub struct Options {
     pub payload_max_bytes: usize,
     /// How many bytes of packed log files are kept unpacked in memory, before a handle begins again with none.
     pub unpacked_max_bytes: u64,
+    /// Compress log files in the background once nothing is written to them any more.
+    pub compress: bool,
     /// Refuse appends.
     pub read_only: bool,
     /// Make the store where there is none.
@@ -76,6 +78,7 @@ impl Default for Options {
             segment_bytes: 64 << 20,
             payload_max_bytes: 16 << 20,
             unpacked_max_bytes: 256 << 20,
+            compress: false,
             read_only: false,
             create: true,
             movable_clock: false,

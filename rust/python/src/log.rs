@@ -87,7 +87,7 @@ impl Log {
 impl Log {
     /// Open the store in a directory, or make it. Without a durability: that of whoever has it open, else "fsync".
     #[staticmethod]
-    #[pyo3(signature = (path, durability, flush_interval_ms, segment_bytes, payload_max_bytes, read_only, create, archive=None))]
+    #[pyo3(signature = (path, durability, flush_interval_ms, segment_bytes, payload_max_bytes, read_only, create, archive=None, compress=false))]
     #[expect(clippy::too_many_arguments, reason = "they are the options, one by one")]
     fn open(
         py: Python<'_>,
@@ -99,6 +99,7 @@ impl Log {
         read_only: bool,
         create: bool,
         archive: Option<String>,
+        compress: bool,
     ) -> PyResult<Self> {
         let options = Options {
             durability: Durability::from_name(durability.unwrap_or("fsync")).map_err(raised)?,
@@ -106,6 +107,7 @@ impl Log {
             flush_interval: Duration::from_millis(flush_interval_ms),
             segment_bytes,
             payload_max_bytes,
+            compress,
             read_only,
             create,
             ..Options::default()

@@ -8,6 +8,7 @@ mod futex;
 mod map;
 mod marks;
 mod prefetch;
+mod priority;
 #[cfg(windows)]
 mod windows;
 
@@ -23,5 +24,6 @@ pub use futex::{wait as futex_wait, wake_all as futex_wake_all};
 pub use map::Map;
 pub use marks::{BLOCK_BYTES, Marks, marks};
 pub use prefetch::prefetch;
+pub use priority::give_way;
 #[cfg(windows)]
 pub use windows::{anonymous_file, file_facts, open_files_max, path_facts, sync_folder, uptime_ms};

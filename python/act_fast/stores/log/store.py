@@ -64,6 +64,8 @@ class LogStore(LocalLog):
             where the store says.
         analytics: at most so many bytes for the files that SQL keeps beside the log, to answer faster. 0: none are
             made, and none are used. None: as many as it takes.
+        compress: whether files of the log are compressed in the background once nothing is written to them any more,
+            by a thread of low priority; see `compress`. One program with this option is enough; several take turns.
 
     Raises:
         StoreFormatError: there is something else at `path`, or a store of a newer format.
@@ -90,6 +92,7 @@ class LogStore(LocalLog):
         keys_for: timedelta | None = None,
         archive: str | os.PathLike[str] | None = None,
         analytics: int | None = None,
+        compress: bool = False,
     ) -> None:
         keeping = Keeping(keys_for)
         analytics = arguments.optional_count("analytics", analytics)
@@ -102,6 +105,7 @@ class LogStore(LocalLog):
             arguments.flag("read_only", read_only),
             arguments.flag("create", create),
             _address(archive),
+            arguments.flag("compress", compress),
         )
         self._begin(log)
         self._keeping, self._analytics = keeping, analytics

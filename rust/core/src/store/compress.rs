@@ -4,8 +4,12 @@
 //! The new form is written beside the old one, flushed, read back and compared with it byte by byte; only then does it
 //! take the old one's name, in one step. Whoever has the old one open goes on with it until `Log::current` leads on.
 
+use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+
+use act_fast_sys::give_way;
 
 use crate::disk::{Access, Disk, LockGuard, write_file};
 use crate::error::{Doing, Error, Result};
@@ -13,6 +17,7 @@ use crate::fault;
 use crate::log::packed::{Packed, Shared};
 use crate::log::packing;
 use crate::log::segments::{self, Form, HEADER_BYTES, form_of};
+use crate::store::keeper::GoOn;
 use crate::store::log::Log;
 
 /// Where a log file's new form is made.
@@ -67,6 +72,43 @@ impl Log {
         }
         // From the first on: earlier versions look at that one, and then refuse the store.
         self.change(&numbers, dry_run, progress, packing::pack)
+    }
+
+    /// Compress log files once nothing is written to them any more, on the thread of this handle's keeper.
+    pub(super) fn compress_in_background(&self) {
+        let handle = Arc::downgrade(&self.handle);
+        let mut done = 0;
+        self.handle.keeper.start(move |go_on| {
+            let handle = handle.upgrade()?;
+            let log = handle.newest().map(|log| log.apart());
+            drop(handle);
+            Some(log.map_or(Ok(()), |log| log.compress_from(&mut done, go_on)))
+        });
+    }
+
+    /// Compress log files that nothing is written to any more, from number `done` on, for as long as `go_on` agrees.
+    fn compress_from(&self, done: &mut u64, go_on: &GoOn<'_>) -> Result<()> {
+        if self.segments.number_of(self.control.log_state()?.tail) <= *done {
+            return Ok(());
+        }
+        let _keeping = self.keeping()?;
+        let sealed = self.sealed()?;
+        *done = self.first_plain(sealed)?;
+        while *done < sealed {
+            self.compress_giving_way(*done, go_on)?;
+            *done += 1;
+        }
+        Ok(())
+    }
+
+    /// The number of the first log file that is plain. Files are packed and archived from the first on.
+    fn first_plain(&self, sealed: u64) -> Result<u64> {
+        let (mut low, mut high) = (0, sealed);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.fresh_segments().packed(middle)?.is_some() { low = middle + 1 } else { high = middle }
+        }
+        Ok(low)
     }
 
     /// Have all log files plain again.
@@ -163,13 +205,38 @@ impl Log {
 
     /// Put `made` in the place of a log file that holds the same.
     pub(super) fn replace(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
-        let name = segments::name(number);
+        self.write_beside_or_not(before, number, made)?;
+        self.take_place(number)
+    }
+
+    /// Compress a log file on a thread that gives way to all others. It holds no lock that anybody waits for.
+    fn compress_giving_way(&self, number: u64, go_on: &GoOn<'_>) -> Result<()> {
+        let make = || {
+            give_way();
+            let segments = self.fresh_segments();
+            let made = packing::pack_while(&segments, number, go_on)?;
+            self.write_beside_or_not(&segments, number, &made)
+        };
+        thread::scope(|scope| {
+            let fresh = thread::Builder::new().name("act-fast-packing".to_owned());
+            let packing = fresh.spawn_scoped(scope, make).doing(|| "starting a thread".to_owned())?;
+            packing.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })?;
+        self.take_place(number)
+    }
+
+    fn write_beside_or_not(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
         let outcome = self.write_beside(before, number, made);
         if outcome.is_err() {
             // What cannot be removed now is written over by whoever makes the next.
             let _ = self.disk.remove(MAKING);
-            return outcome;
         }
+        outcome
+    }
+
+    /// Let the form that was made take a log file's place.
+    fn take_place(&self, number: u64) -> Result<()> {
+        let name = segments::name(number);
         fault::point();
         let writer = self.writer();
         let guard = self.lock_writer()?;

@@ -82,6 +82,7 @@ impl Log {
         self.control.put_log_state(*state);
         self.control.set_indexed(state.tail, state.position);
         fault::point();
+        self.handle.keeper.look();
         Ok(())
     }
 

@@ -20,6 +20,7 @@ use crate::shared::handles::{self, OPENING, Slot};
 use crate::shared::lock::{Guard, Lock};
 use crate::store::flusher::{Flusher, Flushes, Waiters};
 use crate::store::housekeeper::{Chores, Housekeeper};
+use crate::store::keeper::Keeper;
 use crate::store::writer::Writer;
 
 /// An open store. Any number of handles, in any number of processes, may be open on one directory.
@@ -54,6 +55,7 @@ pub struct Handle {
     pub(crate) housekeeper: Housekeeper,
     pub(crate) waiters: Waiters,
     pub(crate) flusher: Flusher,
+    pub(super) keeper: Keeper,
     pub(crate) recovered: Option<Recovered>,
     pub(crate) clock: Arc<MovedClock>,
     /// Set by `shut_down` with the writer's lock in hand: nothing is written through this handle any more.
@@ -76,6 +78,11 @@ impl Handle {
     pub(crate) fn current(&self) -> Weak<dyn Flushes> {
         let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         Weak::<Log>::clone(&current)
+    }
+
+    /// The same, while anybody has it.
+    pub(super) fn newest(&self) -> Option<Arc<Log>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     /// How many bytes of packed log files are unpacked in memory.
@@ -254,6 +261,15 @@ impl Log {
 
     /// The same handle once more, with nothing unpacked or open yet.
     pub(crate) fn unread(&self) -> Arc<Self> {
+        self.once_more(self.life.clone())
+    }
+
+    /// The same, for whoever must not keep the handle from being shut down.
+    pub(super) fn apart(&self) -> Arc<Self> {
+        self.once_more(None)
+    }
+
+    fn once_more(&self, life: Option<Arc<()>>) -> Arc<Self> {
         let replaced = self.control.replaced().load(Ordering::Acquire);
         let writable = self.handle.slot.is_some();
         let segments = Arc::new(Segments::new(Arc::clone(&self.disk), &self.segments.header(0), writable));
@@ -269,7 +285,7 @@ impl Log {
             fork_generation: self.fork_generation,
             replaced,
             handle: Arc::clone(&self.handle),
-            life: self.life.clone(),
+            life,
         })
     }
 
@@ -379,6 +395,8 @@ impl Log {
         if self.check_open().is_err() {
             return Ok(());
         }
+        // It may wait for a flush.
+        self.handle.keeper.stop();
         self.handle.flusher.stop();
         if self.handle.housekeeper.stop() || self.handle.slot.is_none() {
             return Ok(());

@@ -7,6 +7,7 @@ pub(crate) mod flush;
 pub(crate) mod flusher;
 mod growth;
 pub(crate) mod housekeeper;
+mod keeper;
 pub(crate) mod log;
 mod open;
 mod repair;

@@ -19,6 +19,7 @@ use crate::store::compress;
 use crate::store::directory::{look, new_store_id};
 use crate::store::flusher::{Flusher, Waiters};
 use crate::store::housekeeper::Housekeeper;
+use crate::store::keeper::Keeper;
 use crate::store::log::{Handle, Log};
 use crate::store::replica::Genesis;
 use crate::store::staging::{self, Making};
@@ -91,6 +92,9 @@ impl Log {
             return Err(error);
         }
         drop(opening);
+        if log.options.compress {
+            log.compress_in_background();
+        }
         Ok(log)
     }
 
@@ -109,7 +113,8 @@ impl Log {
         }
         drop(opening);
         // What a crash or a copy left needs to be put right first, which takes a writer.
-        let writing = Options { read_only: false, create: false, adopt_durability: true, ..options.clone() };
+        let writing =
+            Options { read_only: false, create: false, compress: false, adopt_durability: true, ..options.clone() };
         let writer = Self::open_writing(Arc::clone(&disk), writing, None)?;
         let control = Arc::new(
             Control::open(&*disk, writer.control.writable())?
@@ -136,6 +141,7 @@ impl Log {
             housekeeper: Housekeeper::new(Weak::<Self>::clone(weak)),
             waiters: Waiters::default(),
             flusher: Flusher::default(),
+            keeper: Keeper::default(),
             writer: Mutex::new(Writer::default()),
             shut: AtomicBool::new(false),
             current: Mutex::new(Weak::clone(weak)),
