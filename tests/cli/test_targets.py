@@ -79,6 +79,17 @@ def test_targets_as_json_are_one_object_a_line(run_here, shop: Act) -> None:
     assert (found["target"], found["failing"], found["reactions"], found["holder"]) == ("bob", 4, ["charge"], None)
 
 
+def test_tags_that_reactions_follow_are_listed(run_here, tmp_path: Path) -> None:
+    with Act(tmp_path / "shop.act") as app:
+        app.on(Ordered, to="desk", tags=["key=one"], name="first")(lambda event: None)
+        app.on(Ordered, to="desk", name="every")(lambda event: None)
+        app.store.append("ada", [Ordered(1)], key="one")
+        app.settle()
+        path = app.store.path  # type: ignore[attr-defined]
+    assert one(run_here("targets", path, "--json"))["tags"] == {"first": ["key=one"]}
+    assert run_here("targets", path).rows[0][-1] == '{"first":["key=one"]}'
+
+
 def test_a_terminal_shows_both_frontiers(run_on_terminal, shop: Act) -> None:
     title, *_, last = run_on_terminal("targets", path(shop)).out.rstrip().splitlines()
     assert title.split()[:3] == ["target", "state", "watermark"]

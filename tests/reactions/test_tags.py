@@ -92,6 +92,42 @@ def test_a_reaction_that_follows_more_than_before_hears_of_what_it_has_not_heard
     assert heard == [[1], [2], [3, 4], []]
 
 
+def test_a_target_tells_the_tags_that_its_reactions_follow(app: Act) -> None:
+    app.on(Enrolled, to="desk", tags=[MATHS, ADA], name="both")(Heard())
+    app.on(Enrolled, to="desk", name="every")(Heard())
+    app.on(Left, to="gate", tags=[MATHS], name="left")(Heard())
+    fill(app)
+    app.settle()
+    desk, gate = app.targets()
+    assert (desk.reactions, desk.tags) == (("both", "every"), {"both": (MATHS, ADA)})
+    assert (gate.reactions, gate.tags) == (("left",), {"left": (MATHS,)})
+    assert [each.tags for each in Act(app.store).targets()] == [desk.tags, gate.tags], "whoever asks"
+
+
+def test_tags_are_told_as_the_code_has_them_now(tmp_path: Path) -> None:
+    with LogStore(tmp_path / "school.act") as store:
+        for tags in ([MATHS], [MATHS, ADA], None, [ADA]):
+            app = Act(store)
+            app.on(Enrolled, to="one", tags=tags, name="r")(Heard())
+            if not store.head:
+                fill(app)
+            app.settle()
+            (found,) = app.targets()
+            assert found.tags == ({"r": tuple(tags)} if tags else {})
+    with LogStore(tmp_path / "school.act") as store:
+        assert next(Act(store).targets()).tags == {"r": (ADA,)}
+
+
+def test_a_reaction_that_holds_tells_its_tags(app: Act) -> None:
+    @app.on(Enrolled, to=lambda event: 1 / 0, tags=[MATHS], retries=0, name="r")  # type: ignore[arg-type, return-value]
+    def never(event: Committed[Enrolled]) -> None: ...
+
+    fill(app)
+    app.settle()
+    (held,) = app.targets()
+    assert (held.blocked, held.tags) == (True, {"r": (MATHS,)})
+
+
 async def test_it_can_be_awaited() -> None:
     async with AsyncAct("memory:") as app:
         heard: list[int] = []

@@ -59,6 +59,7 @@ class Target(msgspec.Struct, frozen=True):
         due: when it continues, after a failure or because of a deferral; None: at once.
         reactions: the names of the reactions that run under it.
         known: whether this program has code for one of them.
+        tags: of each of these reactions that follows only events with certain tags, by its name, which tags.
     """
 
     name: str
@@ -76,13 +77,14 @@ class Target(msgspec.Struct, frozen=True):
     due: datetime | None
     reactions: tuple[str, ...]
     known: bool
+    tags: dict[str, tuple[str, ...]] = {}
 
     def _repr_html_(self) -> str:
         """What a notebook shows: what it is up to, and whatever is out of the ordinary."""
         from act_fast._checks.html_table import html_table
 
         told = [(name, getattr(self, name)) for name in self.__struct_fields__ if name != "name"]
-        plain = (None, False, (), "", 0)
+        plain: tuple[object, ...] = (None, False, (), {}, "", 0)
         shown = [(name, value) for name, value in told if name in ("watermark", "mark", "lag") or value not in plain]
         return html_table(f"target {self.name}", [("state", state_of(self)), *shown])
 
@@ -219,12 +221,14 @@ def _pages(
 def _target(found: dict[str, Any]) -> Target:
     holder, lease_ms, due_ms = found.pop("holder"), found.pop("lease_ms"), found.pop("due_ms")
     reactions = tuple(found.pop("reactions"))
+    tags = {name: tuple(followed) for name, followed in found.pop("tags", {}).items()}
     return Target(
         **found,
         holder=None if holder is None else holder >> HOLDER_BITS,
         lease_seconds=None if lease_ms is None else lease_ms / 1000,
         due=None if due_ms is None else arguments.due_moment(due_ms),
         reactions=reactions,
+        tags=tags,
     )
 
 

@@ -7,7 +7,7 @@ use act_fast_core::reactions::{
     Then, name_at,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::{IntoPyDict, PyDict, PyList};
 
 use crate::errors::{closed, invalid, raised};
 use crate::handle::Handle;
@@ -140,6 +140,7 @@ fn told(py: Python<'_>, info: TargetInfo) -> PyResult<Bound<'_, PyDict>> {
     found.set_item("error", info.error)?;
     found.set_item("due_ms", info.due_ms)?;
     found.set_item("reactions", info.reactions)?;
+    found.set_item("tags", info.tags.into_py_dict(py)?)?;
     found.set_item("known", info.known)?;
     Ok(found)
 }

@@ -33,7 +33,8 @@ Columns: target, state, watermark (the position processed up to), mark (the
 last position that concerns it), lag (events still to process), attempts (at
 the event that is failing), due (when it continues), error, lane, priority,
 holder (the process that has leased it), until (when the lease ends), failing
-(a position) and reactions.
+(a position), reactions, and tags (of each reaction that follows only events
+with certain tags, which).
 
 States: "blocked", "leased", "waiting" (for the time when it is due), "behind"
 (it has work but no worker), "caught up". A terminal shows both frontiers
@@ -63,6 +64,7 @@ COLUMNS = [
     Column("until", in_table=False),
     Column("failing", in_table=False),
     Column("reactions", in_table=False),
+    Column("tags", in_table=False),
 ]
 
 WATCH_MS: Final = 500
@@ -199,4 +201,5 @@ def _row(target: Target) -> tuple[Value, ...]:
         until,
         target.failing,
         msgspec.Raw(msgspec.json.encode(target.reactions)),
+        msgspec.Raw(msgspec.json.encode(target.tags)),
     )

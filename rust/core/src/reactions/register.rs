@@ -240,3 +240,8 @@ fn strand_key(event: &str, spec: &Spec) -> String {
     }
     format!("{event}\0#{:016x}", xxhash_rust::xxh3::xxh3_64(key.as_bytes()))
 }
+
+/// The tags in such a key; none where they did not fit.
+pub(super) fn tags_of_key(key: &str) -> Vec<String> {
+    key.split('\0').skip(2).map(str::to_owned).collect()
+}

@@ -8,6 +8,7 @@ use super::Reactions;
 use super::administer::Selection;
 use super::hold::Hold;
 use super::home::Home;
+use super::register::tags_of_key;
 use super::source::Source;
 use super::state::Shared;
 use super::template::Resolver;
@@ -44,6 +45,8 @@ pub struct TargetInfo {
     pub due_ms: Option<u64>,
     /// The reactions that run under it.
     pub reactions: Vec<String>,
+    /// The tags that they follow: of each that follows any, its name, and the tags that its events all carry.
+    pub tags: Vec<(String, Vec<String>)>,
     /// Whether this program has code for one of them.
     pub known: bool,
 }
@@ -130,12 +133,15 @@ impl Shared {
         let is_own = |subscription: &Subscription| self.number_of.contains_key(&subscription.reaction);
         let own = all.iter().any(is_own);
         let mut reactions: Vec<String> = Vec::with_capacity(all.len());
+        let mut tags = Vec::new();
         let mut told: SmallVec<[u32; 4]> = SmallVec::new();
         for each in &all {
             let name = &self.cursor_names[each.reaction as usize];
             if !reactions.iter().any(|known| **known == **name) {
                 reactions.push(name.to_string());
-                told.extend(self.told(name)?.0.into_iter().filter(|at| !own || self.number_of.contains_key(at)));
+                let cursors = self.told(name)?.0;
+                self.note_tags(name, &cursors, &mut tags);
+                told.extend(cursors.into_iter().filter(|at| !own || self.number_of.contains_key(at)));
             }
         }
         // What a program sees of a target is how far its own reactions are; one that has none of them sees all.
@@ -172,6 +178,7 @@ impl Shared {
             error: target.failed.then(|| self.message(target.error)),
             due_ms: (target.due_ms > now_ms).then_some(target.due_ms),
             reactions,
+            tags,
             known: own,
         })
     }
@@ -207,9 +214,24 @@ impl Shared {
         ))
     }
 
+    /// Note which tags a reaction follows, if any. Of another program's, those are known that fit into a cursor's key.
+    fn note_tags(&self, reaction: &str, cursors: &[u32], tags: &mut Vec<(String, Vec<String>)>) {
+        // All of them have the same.
+        let Some(first) = cursors.first() else { return };
+        let followed = match self.number_of.get(first) {
+            Some(number) => self.registered[*number as usize].spec.tags.clone(),
+            None => tags_of_key(&self.cursor_keys[*first as usize]),
+        };
+        if !followed.is_empty() {
+            tags.push((reaction.to_owned(), followed));
+        }
+    }
+
     /// A reaction that holds, told as a target of its name.
     fn info_of_hold(&self, hold: &Hold, now_ms: u64) -> Result<TargetInfo> {
         let Cursor { read, failing, attempts, due_ms, blocked, error, priority, lane, .. } = hold.cursor;
+        let mut tags = Vec::new();
+        self.note_tags(&hold.reaction, &hold.cursors, &mut tags);
         Ok(TargetInfo {
             name: hold.reaction.to_string(),
             lane: self.files.texts.read(lane)?.to_string(),
@@ -225,6 +247,7 @@ impl Shared {
             error: Some(self.message(error)),
             due_ms: (due_ms > now_ms).then_some(due_ms),
             reactions: vec![hold.reaction.to_string()],
+            tags,
             known: self.number_of.contains_key(&hold.cursors[0]),
         })
     }
@@ -273,6 +296,10 @@ impl Shared {
             }
             (None, Some(said)) => {
                 reactions.dedup();
+                let mut tags = Vec::new();
+                for reaction in &reactions {
+                    self.note_tags(reaction, &self.told(reaction)?.0, &mut tags);
+                }
                 Some(TargetInfo {
                     name: target.to_owned(),
                     lane: self.files.texts.read(said.lane)?.to_string(),
@@ -288,6 +315,7 @@ impl Shared {
                     error: None,
                     due_ms: None,
                     reactions,
+                    tags,
                     known,
                 })
             }
