@@ -15,15 +15,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_core::disk::{Disk, Folder, Shelf, Within, shelves};
 use act_fast_core::{
-    ArchivedFile, Condition, Durability, Error, Guards, Item, Kept, Log, NewEvent, Once, Options, Part, Patience,
-    Readable, verify,
+    ArchivedFile, Condition, Durability, Error, Guards, Item, Kept, Log, NewEvent, Once, Part, Patience, Readable,
+    verify,
 };
 use support::contents::{self, Contents};
-use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
-use support::rng::{self, Rng};
-use support::{SEGMENT_BYTES, env_number, options};
+use support::forms::{Change, EVENTS, append, bytes_of, filled, format_of, opened, opened_with, segment, sound};
+use support::lying_disk::{Loss, LyingDisk};
+use support::rng::Rng;
+use support::{SEGMENT_BYTES, options};
 
-const EVENTS: u64 = 160;
 const ADDRESS: &str = "test://archive";
 
 thread_local! {
@@ -41,26 +41,6 @@ fn reach(disk: &LyingDisk) {
 /// Have the archive out of reach.
 fn leave() {
     SHELF.set(None);
-}
-
-fn opened(disk: &LyingDisk) -> Arc<Log> {
-    opened_with(disk, Options::default().unpacked_max_bytes)
-}
-
-fn opened_with(disk: &LyingDisk, unpacked_max_bytes: u64) -> Arc<Log> {
-    let options = Options { unpacked_max_bytes, ..options(Durability::Fsync) };
-    Log::open(disk.shared(), options).expect("a store")
-}
-
-fn append(log: &Log, number: u64) {
-    let data = format!(r#"{{"n":{number},"pad":"{}"}}"#, "xyz".repeat(100));
-    let name = ["Opened", "Deposited", "Closed"][number as usize % 3];
-    let tag = format!("course:{}", number % 5);
-    let events = [NewEvent { name, data: data.as_bytes(), tags: &[&tag] }, NewEvent { name, data: b"1", tags: &[] }];
-    let stream = format!("s-{}", number % 13);
-    let meta = format!(r#"{{"number":{number}}}"#);
-    log.append(&[Part { stream: &stream, events: &events, expected: None }], meta.as_bytes(), Patience::Wait)
-        .expect("room");
 }
 
 fn archive(log: &Log) -> Result<u64, Error> {
@@ -86,45 +66,21 @@ fn unarchive(log: &Log) -> Result<u64, Error> {
     log.unarchive(false, false, &mut |_, _| Ok(())).map(|kept| kept.segments)
 }
 
-/// A store with several log files.
+/// A store with several log files, whose archive is a folder of its disk.
 fn store() -> LyingDisk {
-    let disk = LyingDisk::new();
+    let disk = filled();
     reach(&disk);
-    let log = opened(&disk);
-    for number in 0..EVENTS {
-        append(&log, number);
-        if number % 17 == 0 {
-            log.save_snapshot(&format!("s-{}", number % 13), 1, format!("state {number}").as_bytes()).expect("room");
-        }
-    }
-    log.shut_down().expect("closed");
     disk
 }
 
 /// All that a store holds, which must verify clean.
 fn held(disk: &LyingDisk) -> Contents {
     reach(disk);
-    let log = opened(disk);
-    let found = contents::read(&log).expect("a readable store");
-    for file in log.archived().expect("files") {
+    let found = sound(disk);
+    for file in opened(disk).archived().expect("files") {
         assert_eq!(disk.bytes(&parquet(&file)), readable(&file));
     }
-    drop(log);
-    let report = verify(&disk.shared(), &mut |_, _| Ok(())).expect("a report");
-    assert_eq!(report.problems, Vec::new());
     found
-}
-
-fn segment(number: u64) -> String {
-    format!("log/{number:08}.seg")
-}
-
-fn format_of(disk: &LyingDisk, number: u64) -> u8 {
-    disk.bytes(&segment(number))[8]
-}
-
-fn archived_on(disk: &LyingDisk, count: u64) -> u64 {
-    (0..count).filter(|at| format_of(disk, *at) == 4).count() as u64
 }
 
 #[test]
@@ -134,8 +90,7 @@ fn an_archived_store_holds_what_it_held_and_takes_less_space() {
     let log = opened(&disk);
     let sealed = log.stats().expect("numbers").segments - 1;
     assert!(sealed >= 3, "too few log files to tell");
-    let bytes = |disk: &LyingDisk| (0..sealed).map(|at| disk.bytes(&segment(at)).len()).sum::<usize>();
-    let plain = bytes(&disk);
+    let plain = bytes_of(&disk, sealed);
     assert_eq!(archive(&log).expect("room"), sealed);
     assert_eq!(archive(&log).expect("room"), 0, "all are already");
     // Through the handle that has the old files open, and through one that has not.
@@ -144,7 +99,8 @@ fn an_archived_store_holds_what_it_held_and_takes_less_space() {
     assert_eq!(log.current().stats().expect("numbers").archived.segments, sealed);
     drop(log);
     assert_eq!(held(&disk), before);
-    assert!(bytes(&disk) < plain / 4, "{} of {plain} bytes", bytes(&disk));
+    let stubs = bytes_of(&disk, sealed);
+    assert!(stubs < plain / 4, "{stubs} of {plain} bytes");
     assert_eq!(unarchive(&opened(&disk)).expect("room"), sealed);
     leave();
     let log = opened(&disk);
@@ -181,7 +137,7 @@ fn without_its_archive_a_store_is_opened_recovered_rebuilt_and_appended_to() {
         );
         let verified = verify(&found.shared(), &mut |_, _| Ok(()));
         assert!(matches!(verified, Err(Error::Unavailable { .. })), "{verified:?}");
-        assert_eq!(archived_on(&found, sealed), sealed);
+        assert_eq!(CHANGE.made(&found, sealed), sealed);
         reach(&disk);
         let now = contents::read(&log).expect("readable");
         assert_eq!(now.events[..before.events.len()], before.events);
@@ -624,91 +580,21 @@ fn a_lost_object_is_missed_by_what_is_in_it_only() {
     assert!(page(file.last_position, u64::MAX).expect("here") > 0);
 }
 
-fn images() -> usize {
-    env_number("ACT_FAST_IMAGES").map_or(200, |images| images as usize)
+/// Have the files here again, and nothing there any more.
+fn bring_back(log: &Log) -> Result<u64, Error> {
+    log.unarchive(true, false, &mut |_, _| Ok(())).map(|kept| kept.segments)
 }
 
-fn losses(rng: &mut Rng) -> Loss {
-    [Loss::Nothing, Loss::Everything, Loss::Chance(20), Loss::Chance(50), Loss::Chance(90)][rng.below(5)]
-}
+/// Archiving, and its undoing.
+const CHANGE: Change<'_> =
+    Change { name: "archive", format: 4, store: &store, make: &archive, undo: &bring_back, held: &held };
 
 #[test]
 fn a_power_cut_or_a_kill_leaves_the_same_store_which_is_archived_further() {
-    let mut rng = Rng::new(rng::seed("archive"));
-    let disk = store();
-    let before = held(&disk);
-    for bringing in [false, true] {
-        reach(&disk);
-        let log = opened(&disk);
-        disk.record();
-        let work = |log: &Log| {
-            if bringing {
-                log.unarchive(true, false, &mut |_, _| Ok(())).map(|kept| kept.segments)
-            } else {
-                archive(log)
-            }
-        };
-        let changed = work(&log).expect("room");
-        let checkpoints = disk.checkpoints();
-        let mut counts = std::collections::BTreeSet::new();
-        for number in 0..images() {
-            let checkpoint = &checkpoints[rng.below(checkpoints.len())];
-            let found = if number % 2 == 0 {
-                checkpoint.killed()
-            } else {
-                LyingDisk::from_image(&checkpoint.image(losses(&mut rng), &mut rng).rebooted())
-            };
-            let archived = archived_on(&found, changed);
-            counts.insert(archived);
-            assert_eq!(held(&found), before, "after {}", checkpoint.after);
-            let names = found.shared().list("log").expect("a list");
-            assert!(names.iter().all(|name| name.ends_with(".seg")), "{names:?}");
-            if number % 10 == 0 {
-                let log = opened(&found);
-                assert_eq!(work(&log).expect("room"), if bringing { archived } else { changed - archived });
-                drop(log);
-                assert_eq!(held(&found), before);
-            }
-        }
-        assert_eq!(counts.len() as u64, changed + 1, "no image is from between some of the files");
-    }
+    CHANGE.stands_cuts_and_kills();
 }
 
 #[test]
 fn whatever_call_fails_the_store_is_whole_and_the_next_attempt_goes_through() {
-    let before = held(&store());
-    for error in [5, 28] {
-        for bringing in [false, true] {
-            let mut number = 1;
-            loop {
-                let disk = store();
-                if bringing {
-                    archive(&opened(&disk)).expect("room");
-                }
-                let log = opened(&disk);
-                let calls = Arc::new(AtomicU64::new(0));
-                let counted = Arc::clone(&calls);
-                disk.intercept(move |call, _| {
-                    if call != Call::Len && counted.fetch_add(1, Ordering::SeqCst) + 1 == number {
-                        return Verdict::Fail(io::Error::from_raw_os_error(error));
-                    }
-                    Verdict::Go
-                });
-                let _ = if bringing { unarchive(&log) } else { archive(&log) };
-                disk.repair();
-                let reached = calls.load(Ordering::SeqCst) >= number;
-                assert_eq!(contents::read(&log.current()).expect("readable"), before, "call {number}");
-                drop(log);
-                let log = opened(&disk);
-                if bringing { unarchive(&log) } else { archive(&log) }.expect("room");
-                drop(log);
-                assert_eq!(held(&disk), before, "call {number}");
-                if !reached {
-                    break;
-                }
-                number += 5;
-            }
-            assert!(number > 30, "only {number} calls");
-        }
-    }
+    CHANGE.stands_failures(5);
 }

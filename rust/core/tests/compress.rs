@@ -7,38 +7,17 @@
 
 mod support;
 
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_core::disk::{Disk, Within};
 use act_fast_core::reactions::{ClaimOptions, Outcome, Reactions, Then};
-use act_fast_core::{Durability, Error, Log, NewEvent, Options, Part, Patience, verify};
-use support::contents::{self, Contents};
-use support::lying_disk::{Call, Loss, LyingDisk, Verdict};
+use act_fast_core::{Durability, Error, Log, NewEvent, Part, Patience, verify};
+use support::contents;
+use support::forms::{Change, EVENTS, append, bytes_of, filled, format_of, opened, opened_with, segment, sound};
+use support::lying_disk::{Loss, LyingDisk};
 use support::program::{StandingClock, spec};
-use support::rng::{self, Rng};
-use support::{SEGMENT_BYTES, env_number, options};
-
-const EVENTS: u64 = 160;
-
-fn opened(disk: &LyingDisk) -> Arc<Log> {
-    opened_with(disk, Options::default().unpacked_max_bytes)
-}
-
-fn opened_with(disk: &LyingDisk, unpacked_max_bytes: u64) -> Arc<Log> {
-    let options = Options { unpacked_max_bytes, ..options(Durability::Fsync) };
-    Log::open(disk.shared(), options).expect("a store")
-}
-
-fn append(log: &Log, number: u64) {
-    let data = format!(r#"{{"n":{number},"pad":"{}"}}"#, "xyz".repeat(100));
-    let name = ["Opened", "Deposited", "Closed"][number as usize % 3];
-    let tag = format!("course:{}", number % 5);
-    let events = [NewEvent { name, data: data.as_bytes(), tags: &[&tag] }, NewEvent { name, data: b"1", tags: &[] }];
-    let stream = format!("s-{}", number % 13);
-    log.append(&[Part { stream: &stream, events: &events, expected: None }], b"", Patience::Wait).expect("room");
-}
+use support::rng::Rng;
+use support::{SEGMENT_BYTES, options};
 
 fn compress(log: &Log) -> Result<u64, Error> {
     log.compress(false, false, &mut |_, _| Ok(())).map(|kept| kept.segments)
@@ -48,38 +27,6 @@ fn decompress(log: &Log) -> Result<u64, Error> {
     log.decompress(false, &mut |_, _| Ok(())).map(|kept| kept.segments)
 }
 
-/// A store with several log files.
-fn store() -> LyingDisk {
-    let disk = LyingDisk::new();
-    let log = opened(&disk);
-    for number in 0..EVENTS {
-        append(&log, number);
-        if number % 17 == 0 {
-            log.save_snapshot(&format!("s-{}", number % 13), 1, format!("state {number}").as_bytes()).expect("room");
-        }
-    }
-    log.shut_down().expect("closed");
-    disk
-}
-
-/// All that a store holds, which must verify clean.
-fn held(disk: &LyingDisk) -> Contents {
-    let log = opened(disk);
-    let found = contents::read(&log).expect("a readable store");
-    drop(log);
-    let report = verify(&disk.shared(), &mut |_, _| Ok(())).expect("a report");
-    assert_eq!(report.problems, Vec::new());
-    found
-}
-
-fn segment(number: u64) -> String {
-    format!("log/{number:08}.seg")
-}
-
-fn format_of(disk: &LyingDisk, number: u64) -> u8 {
-    disk.bytes(&segment(number))[8]
-}
-
 fn log_bytes(disk: &LyingDisk) -> usize {
     let names = disk.shared().list("log").expect("a list");
     names.iter().map(|name| disk.bytes(&format!("log/{name}")).len()).sum()
@@ -87,26 +34,26 @@ fn log_bytes(disk: &LyingDisk) -> usize {
 
 #[test]
 fn a_compressed_store_holds_what_it_held_and_takes_less_space() {
-    let disk = store();
-    let before = held(&disk);
+    let disk = filled();
+    let before = sound(&disk);
     let log = opened(&disk);
     let segments = log.stats().expect("numbers").segments;
     assert!(segments > 3, "too few log files to tell");
-    let sealed = |disk: &LyingDisk| (0..segments - 1).map(|at| disk.bytes(&segment(at)).len()).sum::<usize>();
-    let bytes = sealed(&disk);
+    let bytes = bytes_of(&disk, segments - 1);
     assert_eq!(compress(&log).expect("room"), segments - 1);
     assert_eq!(compress(&log).expect("room"), 0, "all are already");
     // Through the handle that has the old files open, and through one that has not.
     assert_eq!(contents::read(&log).expect("readable"), before);
     assert_eq!(contents::read(&log.current()).expect("readable"), before);
     drop(log);
-    assert_eq!(held(&disk), before);
-    assert!(sealed(&disk) < bytes / 3, "{} of {bytes} bytes", sealed(&disk));
+    assert_eq!(sound(&disk), before);
+    let packed = bytes_of(&disk, segments - 1);
+    assert!(packed < bytes / 3, "{packed} of {bytes} bytes");
 }
 
 #[test]
 fn plain_files_come_back_byte_for_byte() {
-    let disk = store();
+    let disk = filled();
     let log = opened(&disk);
     let count = log.stats().expect("numbers").segments - 1;
     let files = |disk: &LyingDisk| (0..count).map(|at| disk.bytes(&segment(at))).collect::<Vec<_>>();
@@ -122,7 +69,7 @@ fn plain_files_come_back_byte_for_byte() {
 
 #[test]
 fn an_earlier_version_finds_a_format_that_it_refuses() {
-    let disk = store();
+    let disk = filled();
     let log = opened(&disk);
     assert_eq!(format_of(&disk, 0), 1);
     compress(&log).expect("room");
@@ -133,7 +80,7 @@ fn an_earlier_version_finds_a_format_that_it_refuses() {
 
 #[test]
 fn appends_snapshots_and_recovery_go_on_with_packed_files() {
-    let disk = store();
+    let disk = filled();
     let log = opened(&disk);
     log.compress(true, false, &mut |_, _| Ok(())).expect("room");
     for number in EVENTS..EVENTS + 60 {
@@ -148,16 +95,16 @@ fn appends_snapshots_and_recovery_go_on_with_packed_files() {
     let image = disk.checkpoint().image(Loss::Nothing, &mut rng);
     for found in [image.clone().rebooted(), image.clone().copied()] {
         let found = LyingDisk::from_image(&found);
-        assert_eq!(held(&found), now);
+        assert_eq!(sound(&found), now);
     }
     let lost = LyingDisk::from_image(&image);
     lost.shared().remove("control").expect("a control file");
-    assert_eq!(held(&lost), now);
+    assert_eq!(sound(&lost), now);
 }
 
 #[test]
 fn a_dry_run_says_what_would_be_and_changes_nothing() {
-    let disk = store();
+    let disk = filled();
     let log = opened(&disk);
     let bytes = log_bytes(&disk);
     let foretold = log.compress(false, true, &mut |_, _| Ok(())).expect("figures");
@@ -177,13 +124,13 @@ fn the_end_of_a_log_can_be_sealed_so_that_all_of_it_is_compressed() {
     assert_eq!((sealed(&log), sealed(&log)), (1, 0), "an empty end is left as it is");
     append(&log.current(), 2);
     drop(log);
-    assert_eq!(held(&disk).events.len(), 4);
+    assert_eq!(sound(&disk).events.len(), 4);
 }
 
 #[test]
 fn a_backup_of_a_compressed_store_is_as_small_and_holds_the_same() {
-    let disk = store();
-    let before = held(&disk);
+    let disk = filled();
+    let before = sound(&disk);
     let log = opened(&disk);
     compress(&log).expect("room");
     let to = LyingDisk::new();
@@ -196,7 +143,7 @@ fn a_backup_of_a_compressed_store_is_as_small_and_holds_the_same() {
 
 #[test]
 fn what_is_unpacked_stays_within_its_bound_and_what_was_read_stays_readable() {
-    let disk = store();
+    let disk = filled();
     compress(&opened(&disk)).expect("room");
     let log = opened_with(&disk, SEGMENT_BYTES);
     let page = log.load("s-1", 0, None, 100).expect("a page");
@@ -222,7 +169,7 @@ fn what_is_unpacked_stays_within_its_bound_and_what_was_read_stays_readable() {
 /// A new reaction reads all of a compressed log. What it is through with is let go of, though its log stays open.
 #[test]
 fn reactions_keep_no_more_unpacked_than_the_bound() {
-    let disk = store();
+    let disk = filled();
     compress(&opened(&disk)).expect("room");
     let log = opened_with(&disk, SEGMENT_BYTES);
     let clock = StandingClock::default();
@@ -288,7 +235,7 @@ fn threads_that_want_the_same_blocks_at_once_unpack_each_once() {
 
 #[test]
 fn only_one_at_a_time_changes_the_form_of_log_files() {
-    let disk = store();
+    let disk = filled();
     let (one, other) = (opened(&disk), opened(&disk));
     let mut outcome = None;
     one.compress(false, false, &mut |_, _| {
@@ -303,8 +250,8 @@ fn only_one_at_a_time_changes_the_form_of_log_files() {
 /// Damage in any part of a packed file is an error that names the file; it is never taken for something else.
 #[test]
 fn damage_in_a_packed_file_is_reported_and_never_passed_over() {
-    let disk = store();
-    let before = held(&disk);
+    let disk = filled();
+    let before = sound(&disk);
     compress(&opened(&disk)).expect("room");
     let image = disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1));
     let len = disk.bytes("log/00000001.seg").len();
@@ -330,7 +277,7 @@ fn damage_in_a_packed_file_is_reported_and_never_passed_over() {
 
 #[test]
 fn recovery_never_cuts_what_a_damaged_packed_file_hides() {
-    let disk = store();
+    let disk = filled();
     compress(&opened(&disk)).expect("room");
     let image = disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1)).rebooted();
     let damaged = LyingDisk::from_image(&image);
@@ -340,12 +287,12 @@ fn recovery_never_cuts_what_a_damaged_packed_file_hides() {
     let error = Log::open(damaged.shared(), options(Durability::Fsync)).expect_err("damage");
     assert!(matches!(&error, Error::Corrupt { file, .. } if file == "log/00000001.seg"), "{error}");
     damaged.overwrite("log/00000001.seg", len - 9, &disk.bytes("log/00000001.seg")[len as usize - 9..][..1]);
-    assert_eq!(held(&damaged).events.len() as u64, 2 * EVENTS);
+    assert_eq!(sound(&damaged).events.len() as u64, 2 * EVENTS);
 }
 
 #[test]
 fn a_damaged_log_file_is_not_sealed_once_more() {
-    let disk = store();
+    let disk = filled();
     let at = SEGMENT_BYTES / 2;
     let was = disk.bytes("log/00000001.seg")[at as usize];
     disk.overwrite("log/00000001.seg", at, &[was ^ 1]);
@@ -354,85 +301,16 @@ fn a_damaged_log_file_is_not_sealed_once_more() {
     assert_eq!((format_of(&disk, 0), format_of(&disk, 1)), (3, 1));
 }
 
-fn images() -> usize {
-    env_number("ACT_FAST_IMAGES").map_or(200, |images| images as usize)
-}
-
-fn losses(rng: &mut Rng) -> Loss {
-    [Loss::Nothing, Loss::Everything, Loss::Chance(20), Loss::Chance(50), Loss::Chance(90)][rng.below(5)]
-}
+/// Compressing, and having the files plain again.
+const CHANGE: Change<'_> =
+    Change { name: "compress", format: 3, store: &filled, make: &compress, undo: &decompress, held: &sound };
 
 #[test]
 fn a_power_cut_or_a_kill_leaves_the_same_store_which_is_compressed_further() {
-    let mut rng = Rng::new(rng::seed("compress"));
-    let disk = store();
-    let before = held(&disk);
-    for unpacking in [false, true] {
-        let log = opened(&disk);
-        disk.record();
-        let changed = if unpacking { decompress(&log) } else { compress(&log) }.expect("room");
-        let checkpoints = disk.checkpoints();
-        let mut formats = std::collections::BTreeSet::new();
-        for number in 0..images() {
-            let checkpoint = &checkpoints[rng.below(checkpoints.len())];
-            let found = if number % 2 == 0 {
-                checkpoint.killed()
-            } else {
-                LyingDisk::from_image(&checkpoint.image(losses(&mut rng), &mut rng).rebooted())
-            };
-            let packed = (0..changed).filter(|at| format_of(&found, *at) == 3).count() as u64;
-            formats.insert(packed);
-            assert_eq!(held(&found), before, "after {}", checkpoint.after);
-            let names = found.shared().list("log").expect("a list");
-            assert!(names.iter().all(|name| name.ends_with(".seg")), "{names:?}");
-            if number % 10 == 0 {
-                let left = if unpacking { packed } else { changed - packed };
-                let log = opened(&found);
-                assert_eq!(if unpacking { decompress(&log) } else { compress(&log) }.expect("room"), left);
-                drop(log);
-                assert_eq!(held(&found), before);
-            }
-        }
-        assert_eq!(formats.len() as u64, changed + 1, "no image is from between some of the files");
-    }
+    CHANGE.stands_cuts_and_kills();
 }
 
 #[test]
 fn whatever_call_fails_the_store_is_whole_and_the_next_attempt_goes_through() {
-    let before = held(&store());
-    for error in [5, 28] {
-        for unpacking in [false, true] {
-            let mut number = 1;
-            loop {
-                let disk = store();
-                if unpacking {
-                    compress(&opened(&disk)).expect("room");
-                }
-                let log = opened(&disk);
-                let calls = Arc::new(AtomicU64::new(0));
-                let counted = Arc::clone(&calls);
-                disk.intercept(move |call, _| {
-                    if call != Call::Len && counted.fetch_add(1, Ordering::SeqCst) + 1 == number {
-                        return Verdict::Fail(io::Error::from_raw_os_error(error));
-                    }
-                    Verdict::Go
-                });
-                let outcome = if unpacking { decompress(&log) } else { compress(&log) };
-                disk.repair();
-                let reached = calls.load(Ordering::SeqCst) >= number;
-                assert!(outcome.is_ok() != reached || outcome.is_ok(), "call {number}");
-                assert_eq!(contents::read(&log.current()).expect("readable"), before, "call {number}");
-                drop(log);
-                let log = opened(&disk);
-                if unpacking { decompress(&log) } else { compress(&log) }.expect("room");
-                drop(log);
-                assert_eq!(held(&disk), before, "call {number}");
-                if !reached {
-                    break;
-                }
-                number += 3;
-            }
-            assert!(number > 30, "only {number} calls");
-        }
-    }
+    CHANGE.stands_failures(3);
 }

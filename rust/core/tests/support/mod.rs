@@ -5,6 +5,7 @@
 
 pub(crate) mod contents;
 pub(crate) mod control_file;
+pub(crate) mod forms;
 pub(crate) mod history;
 pub(crate) mod lying_disk;
 pub(crate) mod ordered;
