@@ -88,7 +88,7 @@ class Problem(msgspec.Struct, frozen=True):
     """Something that `verify` found wrong.
 
     Attributes:
-        file: the damaged file, relative to the store's directory.
+        file: the damaged file, relative to the store's directory; in an archive, the object, below its address.
         offset: where in the file, in bytes.
         position: the first position that cannot be read, or None if it is not known or none is lost.
         message: what is wrong, in a sentence.

@@ -526,6 +526,71 @@ fn nothing_is_fetched_with_a_lock_in_hand() {
     assert!(calls.load(Ordering::SeqCst) > 0, "nothing was fetched");
 }
 
+/// What becomes of the bytes of an object; None: it is lost.
+type Damage = dyn Fn(Vec<u8>) -> Option<Vec<u8>>;
+
+/// What act-fast itself does not read of an archive is verified all the same, and can be written again.
+#[test]
+fn what_other_programs_would_miss_in_an_archive_is_a_problem_that_says_what_to_do() {
+    let disk = store();
+    let before = held(&disk);
+    let log = opened(&disk);
+    archive(&log).expect("room");
+    let files = log.archived().expect("files");
+    let manifest = format!("archive/{}/manifest.json", files[0].object.split('/').next().expect("a folder"));
+    let parquet = parquet(&files[1]);
+    drop(log);
+    let image = disk.checkpoint().image(Loss::Nothing, &mut Rng::new(1));
+    let text = |was: String, now: &'static str| {
+        move |bytes: Vec<u8>| Some(String::from_utf8(bytes).expect("JSON").replacen(&was, now, 1).into_bytes())
+    };
+    let cases: [(&String, Box<Damage>, &str); 7] = [
+        (&manifest, Box::new(|_| None), "is missing"),
+        (&manifest, Box::new(|bytes| Some(bytes[1..].to_vec())), "is no manifest"),
+        (&manifest, Box::new(text(format!("\"events\": {}", files[0].events), "\"events\": 1")), "what is not so"),
+        (&manifest, Box::new(text(files[1].object.clone(), "else.seg")), "does not list log/00000001.seg"),
+        (&parquet, Box::new(|_| None), "is missing"),
+        (&parquet, Box::new(|bytes| Some([&bytes[..9], b"!", &bytes[10..]].concat())), "is not what was put there"),
+        (&parquet, Box::new(|bytes| Some(bytes[..9].to_vec())), "is not what was put there"),
+    ];
+    for (name, damage, what) in cases {
+        let found = LyingDisk::from_image(&image);
+        reach(&found);
+        let shelf = Folder::new(Arc::new(Within::new(&found.shared(), "archive")));
+        let (name, problems) = (name.trim_start_matches("archive/"), || {
+            verify(&found.shared(), &mut |_, _| Ok(())).expect("a report").problems
+        });
+        match damage(found.bytes(&format!("archive/{name}"))) {
+            None => shelf.remove(name).expect("removed"),
+            Some(bytes) => shelf.put(name, &bytes).expect("room"),
+        }
+        let told = problems();
+        assert_eq!(told.iter().map(|problem| &*problem.file).collect::<Vec<_>>(), [name], "{told:?}");
+        assert!(told[0].what.contains(what) && told[0].what.contains("does not need it"), "{told:?}");
+        let log = opened(&found);
+        assert_eq!(contents::read(&log).expect("readable"), before);
+        if name.ends_with(".parquet") {
+            shelf.remove(name).expect("removed");
+        }
+        archive_with(&log, true).expect("room");
+        drop(log);
+        assert_eq!(problems(), Vec::new());
+        assert_eq!(held(&found), before);
+    }
+}
+
+/// What is not archived any more is not missed at the address.
+#[test]
+fn an_archive_that_nothing_needs_any_more_is_not_verified() {
+    let disk = store();
+    let log = opened(&disk);
+    archive(&log).expect("room");
+    unarchive(&log.current()).expect("room");
+    drop(log);
+    leave();
+    assert_eq!(verify(&disk.shared(), &mut |_, _| Ok(())).expect("a report").problems, Vec::new());
+}
+
 /// Damage in any part of a stub, or of an object, is an error; it is never taken for something else.
 #[test]
 fn damage_in_a_stub_or_an_object_is_reported_and_never_passed_over() {

@@ -4,6 +4,7 @@ pub(crate) mod absent;
 pub(crate) mod builder;
 pub(crate) mod contents;
 pub(crate) mod header;
+pub(crate) mod manifest;
 pub(crate) mod packed;
 pub(crate) mod packing;
 pub(crate) mod record;

@@ -9,7 +9,7 @@ use crate::index::Index;
 use crate::log::record::{KeyKind, Kind, Preamble, Seed, SnapshotRecord};
 use crate::log::scan::{Found, Scan, Step};
 use crate::log::segments::{self, Segments};
-use crate::recovery::recover;
+use crate::recovery::{archived, recover};
 use crate::shared::control::Control;
 use crate::shared::handles::lock_if_allowed;
 
@@ -76,7 +76,7 @@ struct Verifier<'a> {
     places_digest: u64,
 }
 
-/// Verify the store on `disk`, with what of it is archived. `progress` hears of bytes done and bytes in all; its error ends
+/// Verify the store on `disk`, with what of it is archived, also for other programs. `progress` hears of bytes done and bytes in all; its error ends
 /// the work.
 pub fn verify(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Report> {
     verify_files(disk, false, progress)
@@ -123,6 +123,12 @@ fn verify_files(
     verifier.walk(count, limit, flushed().unwrap_or(0), progress)?;
     if let (Some(control), Some(_)) = (&control, limit) {
         verifier.compare(disk, control);
+    }
+    if !hollow {
+        let bytes = verifier.report.bytes;
+        for (object, what) in archived::check(disk, &segments, count, &mut || progress(bytes, bytes))? {
+            verifier.problem(object, 0, None, &what);
+        }
     }
     Ok(verifier.report)
 }

@@ -6,47 +6,21 @@
 
 use std::io;
 
-use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::disk::{self, Shelf, archive_of, put_archive};
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::log::absent::{Stub, object};
-use crate::log::contents::Contents;
+use crate::log::absent::object;
+use crate::log::manifest::{ArchivedFile, Entry, Manifest, Parquet, archived};
 use crate::log::record::{HEAD_BYTES, Head, KeyKind, Kind};
-use crate::log::segments::{self, Header, Segments};
+use crate::log::segments::{self, Segments};
 use crate::log::{packing, stub};
 use crate::names::REWRITINGS;
 use crate::store::compress::Kept;
 use crate::store::log::Log;
 
-const MANIFEST: &str = "manifest.json";
-const MANIFEST_FORMAT: u32 = 1;
 const PIECE_BYTES: usize = 8 << 20;
-
-/// A log file that is archived.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ArchivedFile {
-    /// Its number in the log.
-    pub number: u64,
-    /// The object that has its contents: its name below the archive's address.
-    pub object: String,
-    /// How many bytes the object has.
-    pub bytes: u64,
-    /// XXH3-128 of the object, in hexadecimal digits.
-    pub digest: String,
-    /// How many bytes the log file has, unpacked.
-    pub plain_bytes: u64,
-    /// The position of its first event.
-    pub first_position: u64,
-    /// The position of its last event; one less than the first where there is none.
-    pub last_position: u64,
-    /// How many events it has.
-    pub events: u64,
-    /// The checksum of its last record, which the first one of the next file repeats.
-    pub last_record_crc: u32,
-}
 
 /// How the events of archived log files are put there for other programs.
 pub struct Readable<'a> {
@@ -54,47 +28,6 @@ pub struct Readable<'a> {
     pub make: &'a mut dyn FnMut(&ArchivedFile) -> Result<Vec<u8>>,
     /// Also make those of files that were archived without.
     pub also_before: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Manifest {
-    format: u32,
-    store: String,
-    segment_bytes: u64,
-    files: Vec<Entry>,
-}
-
-/// What the manifest says of a log file.
-#[derive(Serialize, Deserialize)]
-struct Entry {
-    #[serde(flatten)]
-    file: ArchivedFile,
-    /// Where its events are for other programs.
-    parquet: Option<Parquet>,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct Parquet {
-    object: String,
-    bytes: u64,
-    /// XXH3-128 of the object, in hexadecimal digits.
-    digest: String,
-}
-
-impl ArchivedFile {
-    fn new(header: &Header, contents: &Contents, stub: &Stub) -> Self {
-        Self {
-            number: header.number,
-            object: object(header, stub.digest),
-            bytes: stub.object_bytes,
-            digest: format!("{:032x}", stub.digest),
-            plain_bytes: contents.plain_bytes,
-            first_position: contents.first_position,
-            last_position: contents.last_position,
-            events: contents.last_position + 1 - contents.first_position,
-            last_record_crc: contents.last_crc,
-        }
-    }
 }
 
 impl Log {
@@ -201,16 +134,7 @@ impl Log {
     /// The log files that are archived.
     pub fn archived(&self) -> Result<Vec<ArchivedFile>> {
         self.check_open()?;
-        let segments = self.fresh_segments();
-        let mut files = Vec::new();
-        for number in 0..self.segments.number_of(self.control.log_state()?.tail) {
-            if let Some(packed) = segments.packed(number)?
-                && let Some(absent) = &packed.absent
-            {
-                files.push(ArchivedFile::new(&segments.header(number), &packed.contents, &absent.stub));
-            }
-        }
-        Ok(files)
+        archived(&self.fresh_segments(), self.segments.number_of(self.control.log_state()?.tail))
     }
 
     /// Where the archive of this store is.
@@ -262,61 +186,49 @@ impl Log {
         let mut files = self.entries(address, shelf)?;
         change(&mut files);
         files.sort_by_key(|entry| entry.file.number);
-        let manifest = Manifest {
-            format: MANIFEST_FORMAT,
-            store: self.store_id_text(),
-            segment_bytes: self.segments.segment_bytes,
-            files,
-        };
-        let away = |error: io::Error| unreachable(address, &error);
-        let mut bytes = serde_json::to_vec_pretty(&manifest).map_err(|error| away(error.into()))?;
-        bytes.push(b'\n');
-        shelf.put(&self.manifest_name(), &bytes).map_err(away)?;
+        let manifest = Manifest::new(&self.segments.store_id, self.segments.segment_bytes, files);
+        manifest.put(shelf).map_err(|error| unreachable(address, &error))?;
         fault::point();
         Ok(())
     }
 
-    /// Write a manifest that was lost.
+    /// Write the manifest anew where it was lost, or does not say what is archived.
     fn retell(&self, address: &str, shelf: &dyn Shelf) -> Result<()> {
         let known = self.manifest(shelf).map_err(|error| unreachable(address, &error))?;
-        if known.is_some() || self.archived()?.is_empty() { Ok(()) } else { self.tell(address, shelf, |_| ()) }
+        let entries = known.map_or_else(Vec::new, |manifest| manifest.files);
+        let listed = |file: &ArchivedFile| entries.iter().any(|entry| entry.file == *file);
+        if self.archived()?.iter().all(listed) { Ok(()) } else { self.tell(address, shelf, |_| ()) }
     }
 
-    /// All that is at the address, as the manifest says; and what is archived, be the manifest lost.
+    /// All that is at the address, as the manifest says; and what is archived, whatever it says.
     fn entries(&self, address: &str, shelf: &dyn Shelf) -> Result<Vec<Entry>> {
         let away = |error: io::Error| unreachable(address, &error);
-        let known = self.manifest(shelf).map_err(away)?;
-        let lost = known.is_none();
-        let mut entries = known.map_or_else(Vec::new, |manifest| manifest.files);
+        let mut entries = self.manifest(shelf).map_err(away)?.map_or_else(Vec::new, |manifest| manifest.files);
         for file in self.archived()? {
             if entries.iter().all(|entry| entry.file != file) {
-                let parquet = if lost { found_parquet(shelf, &file).map_err(away)? } else { None };
+                entries.retain(|entry| entry.file.object != file.object);
+                let parquet = Parquet::found(shelf, &file).map_err(away)?;
                 entries.push(Entry { file, parquet });
             }
         }
         Ok(entries)
     }
 
-    /// What the manifest says; None where there is none that can be read.
     fn manifest(&self, shelf: &dyn Shelf) -> io::Result<Option<Manifest>> {
-        let name = self.manifest_name();
-        let Some(len) = shelf.size(&name)? else { return Ok(None) };
-        Ok(serde_json::from_slice(&shelf.read(&name, 0, len as usize)?).ok())
-    }
-
-    fn manifest_name(&self) -> String {
-        format!("{}/{MANIFEST}", self.store_id_text())
-    }
-
-    fn store_id_text(&self) -> String {
-        self.segments.store_id.iter().map(|byte| format!("{byte:02x}")).collect()
+        Manifest::read(shelf, &self.segments.store_id)
     }
 
     /// The archived log files whose events are not there for other programs.
     fn without_parquet(&self, address: &str, shelf: &dyn Shelf) -> Result<Vec<ArchivedFile>> {
         let archived = self.archived()?;
-        let entries = self.entries(address, shelf)?.into_iter().filter(|entry| entry.parquet.is_none());
-        Ok(entries.map(|entry| entry.file).filter(|file| archived.contains(file)).collect())
+        let mut without = Vec::new();
+        for entry in self.entries(address, shelf)?.into_iter().filter(|entry| archived.contains(&entry.file)) {
+            let there = entry.parquet.map(|parquet| parquet.is_there(shelf)).transpose();
+            if there.map_err(|error| unreachable(address, &error))? != Some(true) {
+                without.push(entry.file);
+            }
+        }
+        Ok(without)
     }
 
     /// Put a log file that is archived in the place of its stub.
@@ -347,13 +259,13 @@ impl Log {
         for name in names {
             fault::point();
             shelf.remove(&name).map_err(away)?;
-            shelf.remove(&parquet(&name)).map_err(away)?;
+            shelf.remove(&Parquet::name(&name)).map_err(away)?;
         }
         fault::point();
         if !archived.is_empty() {
             return self.tell(&address, &*shelf, |entries| entries.retain(|entry| archived.contains(&entry.file)));
         }
-        shelf.remove(&self.manifest_name()).map_err(away)?;
+        shelf.remove(&Manifest::name(&self.segments.store_id)).map_err(away)?;
         fault::point();
         disk::forget_archive(&*self.disk)
     }
@@ -409,22 +321,9 @@ fn put_whole(address: &str, shelf: &dyn Shelf, number: u64, name: &str, bytes: &
 /// Put the events of a log file where they are to be for other programs.
 fn put_parquet(address: &str, shelf: &dyn Shelf, file: &ArchivedFile, readable: &mut Readable<'_>) -> Result<Parquet> {
     let made = (readable.make)(file)?;
-    let object = parquet(&file.object);
+    let object = Parquet::name(&file.object);
     put_whole(address, shelf, file.number, &object, &made)?;
-    Ok(Parquet { object, bytes: made.len() as u64, digest: format!("{:032x}", xxh3_128(&made)) })
-}
-
-/// What is there of a log file for other programs.
-fn found_parquet(shelf: &dyn Shelf, file: &ArchivedFile) -> io::Result<Option<Parquet>> {
-    let object = parquet(&file.object);
-    let Some(bytes) = shelf.size(&object)? else { return Ok(None) };
-    let digest = format!("{:032x}", xxh3_128(&shelf.read(&object, 0, bytes as usize)?));
-    Ok(Some(Parquet { object, bytes, digest }))
-}
-
-/// The object beside that of a log file which has its events for other programs.
-fn parquet(object: &str) -> String {
-    object.replace(".seg", ".parquet")
+    Ok(Parquet::new(object, &made))
 }
 
 /// Whether an object is there and holds what it should.
