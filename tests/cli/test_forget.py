@@ -35,9 +35,12 @@ def test_it_forgets_and_says_what_it_searched(shop: Path, run: Callable[..., obj
     assert "ada@example.org" not in ran.out
 
 
-def test_a_subject_of_whom_there_is_nothing_is_named(shop: Path, run: Callable[..., object]) -> None:
+def test_a_subject_of_whom_nothing_is_known_is_not_forgotten(shop: Path, run: Callable[..., object]) -> None:
     ran = run("forget", "people_app:app", "u_1", "--reason", "asked")
-    assert "nothing was stored about this subject; is it written as in the Subject fields?" in ran.out
+    assert ran.code == 1
+    assert "u_1 is unknown: it has no key, and no event names it, so nothing was changed" in ran.out
+    report = json.loads(run("forget", "people_app:app", "u_1", "--reason", "asked", "--json").out)
+    assert (report["unknown"], report["forgotten_at"], report["position"]) == (True, None, 0)
 
 
 def test_with_another_key_store_it_fails(shop: Path, run: Callable[..., object]) -> None:

@@ -643,6 +643,38 @@ def test_an_event_that_does_not_decode_keeps_nobody_from_being_forgotten(app: Ac
     assert app.load(Person, "person-u-1").state.email is FORGOTTEN
 
 
+def test_a_subject_of_whom_nothing_is_known_is_not_forgotten(app: Act) -> None:
+    register(app)
+    report = app.forget("u_1", reason="asked")
+    assert (report.unknown, report.already, report.forgotten_at) == (True, False, None)
+    assert (report.key, report.position, app.store.head) == ("", 0, 1)
+    register(app, "u_1")
+    assert app.load(Person, "person-u_1").state.email == "ada@example.org"
+    report = app.forget("u_1", reason="asked")
+    assert (report.unknown, report.already, report.events) == (False, False, 1)
+    assert app.forget("u_1", reason="asked").already
+
+
+def test_a_subject_that_an_event_names_is_forgotten_though_nothing_was_sealed(app: Act) -> None:
+    class Invited(Event):
+        user: Subject[str]
+        by: int
+        email: Personal[str] | None = None
+
+    class Guests(State, events=[Invited]):
+        @action
+        def invite(self, user: str, email: str | None = None) -> Invited:
+            return Invited(user, 7, email)
+
+    app.include(Guests)
+    app.do(Guests.invite, "guests", "u-77")
+    assert app.forget("u-7", reason="asked").unknown
+    assert not app.forget("u-77", reason="asked").unknown
+    assert not app.forget(7, reason="asked").unknown
+    with pytest.raises(SubjectForgottenError):
+        app.do(Guests.invite, "guests", "u-77", "ada@example.org")
+
+
 def test_values_in_clear_are_counted_whatever_their_subject_is_called(app: Act) -> None:
     app.store.append("p-1", [("Renamed", b'{"user":"u\\"1","name":"Ada Lovelace"}')], expected_version=0)
     report = app.forget('u"1', reason="asked")

@@ -68,10 +68,12 @@ class ForgetReport(msgspec.Struct, frozen=True):
     Attributes:
         subject: who was forgotten.
         reason: why, as it was given the first time.
-        forgotten_at: when the key was destroyed.
+        forgotten_at: when the key was destroyed; None for a subject that is unknown.
         already: whether that had happened before.
-        key: the id of the key that was destroyed.
-        position: where `SubjectForgotten` is in the log.
+        unknown: whether there never was a key, and no event with personal fields names the subject. Then nothing was
+            done: it is not forgotten, and nothing was appended.
+        key: the id of the key that was destroyed; empty for a subject that is unknown.
+        position: where `SubjectForgotten` is in the log; 0 for a subject that is unknown.
         events: how many events hold values that were sealed for the subject, and cannot be read any more.
         streams: in how many streams.
         snapshots: how many of these streams have a snapshot that holds such values.
@@ -89,8 +91,9 @@ class ForgetReport(msgspec.Struct, frozen=True):
 
     subject: str
     reason: str
-    forgotten_at: datetime
+    forgotten_at: datetime | None
     already: bool
+    unknown: bool
     key: str
     position: int
     events: int
@@ -115,6 +118,7 @@ class ForgetReport(msgspec.Struct, frozen=True):
 class _Held(msgspec.Struct):
     """What the log holds of a subject."""
 
+    named: bool = False
     events: int = 0
     in_clear: int = 0
     undecoded: int = 0
@@ -146,6 +150,8 @@ def forget(
     places = [Path(arguments.directory(each)) for each in also]
     already = vault.is_forgotten(name)
     held = _held(engine, vault, name)
+    if not held.named and not vault.knows(name):  # in this order: a key is made before anything is appended
+        return _unknown(name, reason)
     left = vault.forget(name, reason)
     engine.drop_values()
     position = _told(engine, vault, name, left.reason, actor)
@@ -159,6 +165,7 @@ def forget(
         left.reason,
         left.forgotten or datetime.now(UTC),
         already,
+        False,
         id,
         position,
         held.events,
@@ -222,6 +229,7 @@ def _held(engine: "Engine", vault: Vault, subject: str) -> _Held:
         sealed = mark in each.data
         if not sealed and not any(form in each.data for form in clear):
             continue
+        held.named = held.named or sealed or _names(each.data, subject)
         if each.name in BOOKS:  # whose values are those of events, or of snapshots
             held.events += sealed
             held.streams.update([each.stream] if sealed else ())
@@ -244,6 +252,28 @@ def _held(engine: "Engine", vault: Vault, subject: str) -> _Held:
             if len(held.values) < _VALUES_MAX:
                 held.values.update(texts_in(value.value))
     return held
+
+
+def _names(data: bytes, subject: str) -> bool:
+    """Whether a subject is among the values of an event, or cannot be told from them."""
+    try:
+        left = [msgspec.json.decode(data)]
+    except msgspec.MsgspecError:
+        return True
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+        elif isinstance(value, str | int) and str(value) == subject:
+            return True
+    return False
+
+
+def _unknown(subject: str, reason: str) -> ForgetReport:
+    """The report on somebody of whom nothing is known."""
+    return ForgetReport(subject, reason, None, False, True, "", 0, 0, 0, 0, 0, 0, 0, (), 0, 0, 0, (), ())
 
 
 def _told(engine: "Engine", vault: Vault, subject: str, reason: str, actor: Actor | None) -> int:

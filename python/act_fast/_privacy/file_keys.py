@@ -1,6 +1,7 @@
 """Keys in a directory of their own."""
 
 import base64
+import errno
 import mmap
 import os
 import threading
@@ -88,7 +89,10 @@ class FileKeyStore(KeyStore):
 
     def find(self, id: str) -> KeyRecord | None:
         """See `KeyStore`."""
-        return self._file(id).read()
+        found = self._file(id).read()
+        if found is None and not (self._path / "keys").is_dir():
+            raise KeyStoreError(f"the key store {self._path} cannot be used: {os.strerror(errno.ENOENT)}")
+        return found
 
     def create(self, id: str, subject: str) -> KeyRecord:
         """See `KeyStore`."""

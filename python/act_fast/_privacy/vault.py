@@ -164,6 +164,13 @@ class Vault:
             return False
         return record is not None and record.forgotten is not None
 
+    def knows(self, subject: str) -> bool:
+        """Whether a subject has or had a key, be it damaged."""
+        try:
+            return self.keys.find(self.id_of(subject)) is not None
+        except KeyStoreError:
+            return True
+
     def forget(self, subject: str, reason: str) -> KeyRecord:
         """Destroy a subject's key."""
         left = self.keys.destroy(self.id_of(subject), subject, reason)

@@ -18,7 +18,8 @@ DESCRIPTION = """\
 Destroy the key of a subject, so that its personal data can never be read again,
 wherever copies are; append SubjectForgotten, once; and search all files of the
 store for what was sealed. This cannot be undone. Run it again to search again.
-The exit code is 1 if something was found in clear.
+The exit code is 1 if something was found in clear, or nothing is known of the
+subject: then nothing is changed.
 
 MODULE:APP is an app with keys, or a function that makes one."""
 
@@ -54,10 +55,14 @@ def _run(arguments: Namespace) -> int:
         print(json_line(msgspec.json.encode(report)))
     else:
         _show(report)
-    return 0 if report.clean else 1
+    return 0 if report.clean and not report.unknown else 1
 
 
 def _show(report: ForgetReport) -> None:
+    if report.unknown:
+        print(printable(f"{report.subject} is unknown: it has no key, and no event names it, so nothing was changed"))
+        print("is it written as in the Subject fields?")
+        return
     when = f"{report.forgotten_at:%Y-%m-%d %H:%M:%S} UTC"
     print(printable(f"{report.subject} {'was forgotten' if report.already else 'is forgotten'}, {when}"))
     print(
@@ -71,8 +76,6 @@ def _show(report: ForgetReport) -> None:
         print(f"IN CLEAR: {counted(report.in_clear, 'event')} from before their fields were personal")
     if report.unread:
         print(f"NOT READ: {counted(report.unread, 'event')}; is this the key store that they were sealed with?")
-    if not (report.events or report.in_clear or report.unread):
-        print("nothing was stored about this subject; is it written as in the Subject fields?")
     for place in report.plaintext:
         print(printable(f"FOUND in {place}"))
     for what in report.unreachable:
