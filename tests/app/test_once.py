@@ -290,6 +290,21 @@ def test_a_key_counts_as_used_for_as_long_as_the_store_keeps_it(tmp_path: Path) 
             assert store.append("a", [Deposited(1)], key="k").first_version == 1
 
 
+def test_in_memory_the_age_of_a_key_goes_by_the_clock_that_a_test_moves() -> None:
+    with pytest.raises(ValidationError, match="keys_for"):
+        LogStore.memory(keys_for=timedelta(hours=23))
+    with LogStore.memory(keys_for=timedelta(days=2)) as store:
+        app = Act(store, Account)
+        for _ in range(2):
+            assert not app.once("k").do(Account.deposit, "a", amount=50).repeated
+            app.testing.advance(days=1)
+            assert app.once("k").do(Account.deposit, "a", amount=50).repeated
+            with pytest.raises(KeyReusedError):
+                store.append("b", [Deposited(1)], key="k")
+            app.testing.advance(days=1)
+        assert store.append("b", [Deposited(1)], key="k").first_version == 1
+
+
 class Seat(Event):
     course: Tag[str]
     who: str

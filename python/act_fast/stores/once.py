@@ -1,6 +1,6 @@
 """Doing things once: keys, how long they are kept, and whether a repetition asks for what was asked the first time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import islice
 from time import time_ns
@@ -22,6 +22,10 @@ __all__ = ["Keeping", "Repeated", "append_once", "commit_of", "key_tag", "same_a
 _FOREVER_US: Final = -(1 << 63)
 _DAY: Final = timedelta(days=1)
 _MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def _now_us() -> int:
+    return time_ns() // 1000
 
 
 class Repeated(Exception):
@@ -50,14 +54,19 @@ class Keeping:
             raise ValidationError("keys_for must be a timedelta of at least one day, or None to keep keys forever")
         self._us: int | None = None if keys_for is None else keys_for // _MICROSECOND
 
-    def once(self, key: str) -> OnceRow:
-        """A key as the core takes it: with the time since when its uses count."""
-        since = _FOREVER_US if self._us is None else max(_FOREVER_US, time_ns() // 1000 - self._us)
+    def once(self, key: str, now_us: Callable[[], int] = _now_us) -> OnceRow:
+        """A key as the core takes it: with the time since when its uses count.
+
+        Args:
+            key: the key.
+            now_us: the clock that commits are stamped with.
+        """
+        since = _FOREVER_US if self._us is None else max(_FOREVER_US, now_us() - self._us)
         return arguments.text("key", key), since
 
     def used(self, log: Log, key: str) -> tuple[int, int] | None:
         """The positions of the first and the last event of the commit that a key was used for; None without one."""
-        return log.used(*self.once(key))
+        return log.used(*self.once(key, log.now_us))
 
     def append(
         self, log: Log, parts: Sequence[ProposedPart], key: str, meta: bytes, guards: Guards | None
@@ -67,10 +76,11 @@ class Keeping:
         Raises:
             Repeated: the key was used before.
         """
+        once = self.once(key, log.now_us)
         if guards is None:
-            found = log.append_once(parts, self.once(key), meta)
+            found = log.append_once(parts, once, meta)
         else:
-            found = log.append_once(parts, self.once(key), meta, *guards[:2])
+            found = log.append_once(parts, once, meta, *guards[:2])
         if isinstance(found, tuple):
             raise Repeated(*found)
         return found

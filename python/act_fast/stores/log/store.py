@@ -121,14 +121,21 @@ class LogStore(LocalLog):
             )
 
     @classmethod
-    def memory(cls, *, segment_bytes: int = _SEGMENT_BYTES, payload_max_bytes: int = _PAYLOAD_BYTES_MAX) -> Self:
+    def memory(
+        cls,
+        *,
+        segment_bytes: int = _SEGMENT_BYTES,
+        payload_max_bytes: int = _PAYLOAD_BYTES_MAX,
+        keys_for: timedelta | None = None,
+    ) -> Self:
         """The same engine in this process's memory, gone when closed: for tests, and for trying things out."""
-        store = cls.__new__(cls)
+        store, keeping = cls.__new__(cls), Keeping(keys_for)
         log = Log.memory(
             arguments.count("segment_bytes", segment_bytes),
             arguments.count("payload_max_bytes", payload_max_bytes),
         )
         store._begin(log)
+        store._keeping = keeping
         return store
 
     @classmethod
