@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar, Unpack
 from uuid import UUID
 
 from act_fast._app.address import Address, open_store
-from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction, decide
+from act_fast._app.decision import (
+    Decided,
+    Decider1,
+    Decider2,
+    Decider3,
+    Decider4,
+    Decider5,
+    Decider6,
+    DecisionFunction,
+    decide,
+)
 from act_fast._app.do_many import do_many
 from act_fast._app.exchange_verbs import Exchanges
 from act_fast._app.keeping_verbs import Keeps
@@ -57,6 +67,9 @@ S = TypeVar("S", bound=State)
 A = TypeVar("A", bound=State)
 B = TypeVar("B", bound=State)
 C = TypeVar("C", bound=State)
+D = TypeVar("D", bound=State)
+G = TypeVar("G", bound=State)
+H = TypeVar("H", bound=State)
 P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
 F = TypeVar("F", bound=Callable[..., object])
@@ -257,6 +270,45 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> Decided: ...
+    @overload
+    def decide(
+        self,
+        decision: Decider4[A, B, C, D, P],
+        first: Seen[A],
+        second: Seen[B],
+        third: Seen[C],
+        fourth: Seen[D],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Decided: ...
+    @overload
+    def decide(
+        self,
+        decision: Decider5[A, B, C, D, G, P],
+        first: Seen[A],
+        second: Seen[B],
+        third: Seen[C],
+        fourth: Seen[D],
+        fifth: Seen[G],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Decided: ...
+    @overload
+    def decide(
+        self,
+        decision: Decider6[A, B, C, D, G, H, P],
+        first: Seen[A],
+        second: Seen[B],
+        third: Seen[C],
+        fourth: Seen[D],
+        fifth: Seen[G],
+        sixth: Seen[H],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Decided: ...
     def decide(self, decision: DecisionFunction[Any], /, *given: Any, **kwargs: Any) -> Decided:
         """Decide on views and states, and append what the decision returns, if nothing that it saw has changed.
 
@@ -271,7 +323,7 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
         Args:
             decision: a function that is decorated with `@decision`.
             given: what it is based on, in the order of its parameters: `View.of(...)` and `at(State, stream)`, of which
-                type checkers can follow one to three; then its own arguments.
+                type checkers can follow one to six; then its own arguments.
             kwargs: its own arguments, by name.
 
         Raises:

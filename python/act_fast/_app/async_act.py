@@ -18,7 +18,16 @@ from act_fast._app.async_exchange_verbs import AsyncExchanges
 from act_fast._app.async_keeping_verbs import AsyncKeeps
 from act_fast._app.async_reaction_verbs import AsyncReacts
 from act_fast._app.async_timer_verbs import AsyncSchedules
-from act_fast._app.decision import Decided, Decider1, Decider2, Decider3, DecisionFunction
+from act_fast._app.decision import (
+    Decided,
+    Decider1,
+    Decider2,
+    Decider3,
+    Decider4,
+    Decider5,
+    Decider6,
+    DecisionFunction,
+)
 from act_fast._app.slice import Component
 from act_fast._checks import arguments
 from act_fast._events.committed import Committed
@@ -54,6 +63,9 @@ S = TypeVar("S", bound=State)
 A = TypeVar("A", bound=State)
 B = TypeVar("B", bound=State)
 C = TypeVar("C", bound=State)
+D = TypeVar("D", bound=State)
+G = TypeVar("G", bound=State)
+H = TypeVar("H", bound=State)
 P = ParamSpec("P")
 E = TypeVar("E", bound=Event)
 T = TypeVar("T")
@@ -177,6 +189,45 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges, AsyncKeeps):
         first: Seen[A],
         second: Seen[B],
         third: Seen[C],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Decided: ...
+    @overload
+    async def decide(
+        self,
+        decision: Decider4[A, B, C, D, P],
+        first: Seen[A],
+        second: Seen[B],
+        third: Seen[C],
+        fourth: Seen[D],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Decided: ...
+    @overload
+    async def decide(
+        self,
+        decision: Decider5[A, B, C, D, G, P],
+        first: Seen[A],
+        second: Seen[B],
+        third: Seen[C],
+        fourth: Seen[D],
+        fifth: Seen[G],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Decided: ...
+    @overload
+    async def decide(
+        self,
+        decision: Decider6[A, B, C, D, G, H, P],
+        first: Seen[A],
+        second: Seen[B],
+        third: Seen[C],
+        fourth: Seen[D],
+        fifth: Seen[G],
+        sixth: Seen[H],
         /,
         *args: P.args,
         **kwargs: P.kwargs,

@@ -31,12 +31,27 @@ from act_fast.stores.values import Append
 if TYPE_CHECKING:
     from act_fast._app.pipeline import Engine
 
-__all__ = ["Decided", "Decider1", "Decider2", "Decider3", "DecisionFunction", "Outcome", "decide", "decision"]
+__all__ = [
+    "Decided",
+    "Decider1",
+    "Decider2",
+    "Decider3",
+    "Decider4",
+    "Decider5",
+    "Decider6",
+    "DecisionFunction",
+    "Outcome",
+    "decide",
+    "decision",
+]
 
 P = ParamSpec("P")
 A = TypeVar("A", bound=State)
 B = TypeVar("B", bound=State)
 C = TypeVar("C", bound=State)
+D = TypeVar("D", bound=State)
+G = TypeVar("G", bound=State)
+H = TypeVar("H", bound=State)
 
 Outcome: TypeAlias = Event | Append | Iterable[Event | Append] | None
 """What a decision returns: events, which go to the stream of what was seen first, or appends to streams it names"""
@@ -65,6 +80,28 @@ class DecisionFunction(Generic[F_co]):
     def function(self) -> F_co:
         """The function itself, for tests."""
         return self._function
+
+
+class _Request(msgspec.Struct, frozen=True, eq=False, gc=False):
+    """One call of `decide`: the decision, what it is based on, its own arguments, by whom, and once."""
+
+    decider: DecisionFunction[Any]
+    seen: Sequence[Seen[Any]]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    actor: Actor | None
+    once: Once | None = None
+
+    @property
+    def name(self) -> str:
+        """The decision, for people."""
+        return _name(self.decider)
+
+    def bound(self) -> tuple[Any, ...]:
+        """Its own arguments, the same however they are spelled: by place, by name, or left to their defaults."""
+        bound = inspect.signature(self.decider.function).bind(*self.seen, *self.args, **self.kwargs)
+        bound.apply_defaults()
+        return bound.args[len(self.seen) :], bound.kwargs
 
 
 class Decided(msgspec.Struct, frozen=True):
@@ -118,6 +155,9 @@ def _checked(function: F) -> F:
 Decider1: TypeAlias = DecisionFunction[Callable[Concatenate[A, P], Outcome]]
 Decider2: TypeAlias = DecisionFunction[Callable[Concatenate[A, B, P], Outcome]]
 Decider3: TypeAlias = DecisionFunction[Callable[Concatenate[A, B, C, P], Outcome]]
+Decider4: TypeAlias = DecisionFunction[Callable[Concatenate[A, B, C, D, P], Outcome]]
+Decider5: TypeAlias = DecisionFunction[Callable[Concatenate[A, B, C, D, G, P], Outcome]]
+Decider6: TypeAlias = DecisionFunction[Callable[Concatenate[A, B, C, D, G, H, P], Outcome]]
 
 
 def decide(
@@ -143,55 +183,40 @@ def decide(
         )
     if deciding.get() is not None:
         raise DefinitionError(f"decide was called by {deciding.get()}, which may only fold or decide")
+    request = _Request(decider, seen, given[len(seen) :], kwargs, actor)
     about = [each.tag or each.stream for each in seen]
-    return engine.traced(_name(decider), about, lambda: _done(engine, decider, seen, given, kwargs, actor, key), _told)
+    return engine.traced(request.name, about, lambda: _done(engine, request, key), _told)
 
 
 def _told(decided: Decided) -> Done:
     return Done(decided.position, 0, len(decided.events) if decided.appended else 0, decided.repeated)
 
 
-def _done(
-    engine: "Engine",
-    decider: DecisionFunction[Any],
-    seen: Sequence[Seen[Any]],
-    given: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    actor: Actor | None,
-    key: str | None,
-) -> Decided:
-    args = given[len(seen) :]
+def _done(engine: "Engine", request: _Request, key: str | None) -> Decided:
     if key is None:
-        return _decided(engine, decider, seen, args, kwargs, actor, None)
-    asked = [(each.kind.__definition__.name, each.tag, each.stream) for each in seen]
-    once = Once(engine.store, key, _name(decider), (asked, *_bound(decider, given, kwargs, len(seen))), engine.vault)
+        return _decided(engine, request)
+    asked = [(each.kind.__definition__.name, each.tag, each.stream) for each in request.seen]
+    once = Once(engine.store, key, request.name, (asked, *request.bound()), engine.vault)
     try:
         once.check_new()
-        return _decided(engine, decider, seen, args, kwargs, actor, once)
+        return _decided(engine, msgspec.structs.replace(request, once=once))
     except Repeated as repeated:
-        return _first_time(engine, seen, once, repeated)
+        return _first_time(engine, request.seen, once, repeated)
 
 
 def _holds_seen(value: object) -> bool:
     return isinstance(value, Seen) or (isinstance(value, list | tuple) and isinstance(next(iter(value), None), Seen))
 
 
-def _decided(
-    engine: "Engine",
-    decider: DecisionFunction[Any],
-    seen: Sequence[Seen[Any]],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    actor: Actor | None,
-    once: Once | None,
-) -> Decided:
-    for attempt in range(decider.retries + 1):
+def _decided(engine: "Engine", request: _Request) -> Decided:
+    retries = request.decider.retries
+    for attempt in range(retries + 1):
         if attempt:
             time.sleep(_BACKOFF.wait(attempt))
         try:
-            return _on_this_log(engine, decider, seen, args, kwargs, actor, once)
+            return _on_this_log(engine, request)
         except ConflictError:
-            if attempt == decider.retries:
+            if attempt == retries:
                 raise
     raise AssertionError("a last attempt returns or raises")
 
@@ -209,30 +234,22 @@ def _first_time(engine: "Engine", seen: Sequence[Seen[Any]], once: Once, repeate
     return Decided(events, same_again(found, counts), repeated.last, True)
 
 
-def _on_this_log(engine: "Engine", *asked: Any) -> Decided:
+def _on_this_log(engine: "Engine", request: _Request) -> Decided:
     """Decide on the log that is there, once more where a restored one has taken its place meanwhile."""
     while True:
         loader = engine.current()
         try:
-            return _attempt(engine, loader, *asked)
+            return _attempt(engine, loader, request)
         except StoreClosedError as closed:
             engine.begin_again(loader, closed)
 
 
-def _attempt(
-    engine: "Engine",
-    loader: Loader,
-    decider: DecisionFunction[Any],
-    seen: Sequence[Seen[Any]],
-    args: tuple[Any, ...],
-    kwargs: dict[str, Any],
-    actor: Actor | None,
-    once: Once | None,
-) -> Decided:
+def _attempt(engine: "Engine", loader: Loader, request: _Request) -> Decided:
+    decider, seen, once = request.decider, request.seen, request.once
     after, states, items, versions = _look(engine, loader, seen)
-    deciding.set(f"the decision {_name(decider)}")
+    deciding.set(f"the decision {request.name}")
     try:
-        outcome = decider.function(*states, *args, **kwargs)
+        outcome = decider.function(*states, *request.args, **request.kwargs)
         listed = _listed(decider, outcome)
     finally:
         deciding.set(None)
@@ -243,7 +260,7 @@ def _attempt(
         return Decided((), (), after)
     encoded = [_encoded(engine.registry.codec, each) for each in appends]
     condition = Condition(Query(items), after) if items else None
-    meta = engine.meta_of(_name(decider), appends[0].stream, actor, once.digest if once else "")
+    meta = engine.meta_of(request.name, appends[0].stream, request.actor, once.digest if once else "")
     appended = append_all(loader.store, once, encoded, versions, condition, meta)
     return Decided(events, appended, appended[-1].last_position)
 
@@ -326,15 +343,6 @@ def _encoded(codec: Codec, append: Append) -> Append:
         return append
     events = [codec.encode(each, append.stream) if isinstance(each, Event) else each for each in append.events]
     return Append(append.stream, events, append.expected_version, append.condition)
-
-
-def _bound(
-    decider: DecisionFunction[Any], given: tuple[Any, ...], kwargs: dict[str, Any], based_on: int
-) -> tuple[Any, ...]:
-    """A decision's own arguments, the same however they are spelled: by place, by name, or left to their defaults."""
-    bound = inspect.signature(decider.function).bind(*given, **kwargs)
-    bound.apply_defaults()
-    return bound.args[based_on:], bound.kwargs
 
 
 def _name(decider: DecisionFunction[Any]) -> str:
