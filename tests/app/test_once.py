@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from act_fast import (
@@ -18,12 +19,14 @@ from act_fast import (
     Actor,
     Append,
     AsyncAct,
+    Causation,
     ConcurrencyError,
     DefinitionError,
     Event,
     InvariantError,
     KeyReusedError,
     LogStore,
+    Meta,
     State,
     Tag,
     ValidationError,
@@ -478,6 +481,23 @@ def test_calls_of_one_commit_on_one_stream_are_each_answered_as_the_first_time(a
     assert [each.repeated for each in again] == [True] * 5
     with pytest.raises(KeyReusedError):
         app.once("k").do_many(*calls[:4])
+
+
+def test_calls_of_one_commit_are_told_apart_also_if_an_earlier_version_appended_them(app: Act) -> None:
+    calls = [Account.twice.at("a", amount=50), Account.deposit.at("b", amount=1), Account.deposit.at("a", amount=5)]
+    first = app.once("k").do_many(*calls)
+    found = list(app.store.query())
+    action = found[0].meta.action
+    assert action is not None
+    assert action.counts == (2, 1, 1)
+    before = msgspec.structs.replace(action, digest=f"{action.digest}.2.1.1", counts=())
+    with Act("memory:", Account) as other:
+        appends = [Append(s, [(each.name, each.data) for each in found if each.stream == s]) for s in "ab"]
+        other.store.append_many(appends, key="k", meta=Meta(causation=Causation(before)))
+        again = other.once("k").do_many(*calls)
+    assert [(each.state, each.version, each.position, each.appended) for each in again] == [
+        (each.state, each.version, each.position, each.appended) for each in first
+    ]
 
 
 def test_a_decision_whose_data_is_gone_is_answered_without_it(app: Act) -> None:

@@ -137,19 +137,18 @@ def _counts(found: Sequence[Committed[bytes]], asked: Sequence[_Asked]) -> list[
     """How many events each call has appended."""
     action = found[0].meta.action
     assert action is not None
-    if told := action.digest.split(".")[1:]:
-        return [int(each) for each in told]
+    # Earlier versions wrote them behind the digest.
+    if counts := action.counts or action.digest.split(".")[1:]:
+        return [int(each) for each in counts]
     appended = Counter(event.stream for event in found)
     return [appended[each.call.stream] for each in asked]
 
 
-def _digest(once: Once | None, done: Sequence[tuple[_Asked, int]]) -> str:
-    """What tells a request from others; and which events are whose, where streams do not tell."""
-    if once is None:
-        return ""
+def _untold(done: Sequence[tuple[_Asked, int]]) -> tuple[int, ...]:
+    """How many events each call appends, where their streams do not tell."""
     if len({each.call.stream for each, _ in done}) == len(done):
-        return once.digest
-    return ".".join((once.digest, *(str(count) for _, count in done)))
+        return ()
+    return tuple(count for _, count in done)
 
 
 def _attempt(
@@ -227,6 +226,7 @@ def _append(
     others = {name: each.before for name, each in streams.items() if not each.events}
     calls = [each.call for each, count in done if count]
     places = dict.fromkeys(call.action.place for call in calls)
-    meta = engine.meta_of(", ".join(places), calls[0].stream, actor, _digest(once, done))
+    digest, counts = (once.digest, _untold(done)) if once else ("", ())
+    meta = engine.meta_of(", ".join(places), calls[0].stream, actor, digest, counts)
     appended = append_all(loader.store, once, appends, others, None, meta)
     return {one.stream: (its.last_version, its.last_position) for one, its in zip(appends, appended, strict=True)}

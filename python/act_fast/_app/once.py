@@ -82,6 +82,7 @@ class Once:
         """
         found = commit_of(self._store, repeated)
         action = found[0].meta.action
+        # Earlier versions wrote something behind the digest.
         if action is None or action.digest.partition(".")[0] != self.digest:
             raise KeyReusedError(self._key, repeated.first)
         return found

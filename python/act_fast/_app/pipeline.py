@@ -619,13 +619,23 @@ class Engine:
         """Who acts: the one that is named, else whoever acts here."""
         return (ambient.get() or _nobody).actor if actor is None else actor
 
-    def meta_of(self, place: str, stream: str, actor: Actor | None, digest: str = "") -> Meta:
+    def meta_of(
+        self, place: str, stream: str, actor: Actor | None, digest: str = "", counts: tuple[int, ...] = ()
+    ) -> Meta:
         """Why something is appended now, by whom."""
         here = ambient.get() or _nobody
-        return decode_meta(self._meta(place, stream, here, here.actor if actor is None else actor, digest))
+        return decode_meta(self._meta(place, stream, here, here.actor if actor is None else actor, digest, counts))
 
-    def _meta(self, place: str, stream: str, here: Here, actor: Actor | None, digest: str = "") -> bytes:
-        causation = Causation(ActionCause(place, stream, actor, digest), here.event)
+    def _meta(
+        self,
+        place: str,
+        stream: str,
+        here: Here,
+        actor: Actor | None,
+        digest: str = "",
+        counts: tuple[int, ...] = (),
+    ) -> bytes:
+        causation = Causation(ActionCause(place, stream, actor, digest, counts), here.event)
         correlation = here.correlation or self._correlator()
         if type(correlation) is not str:
             raise DefinitionError(f"correlator= must return text (str), but returned {type(correlation).__name__}")

@@ -46,12 +46,14 @@ class ActionCause(msgspec.Struct, frozen=True, omit_defaults=True, repr_omit_def
         stream: the stream that it ran on.
         actor: who ran it; None if no actor was named.
         digest: of what was asked, if it was asked under a key: a repetition is told by it from another request.
+        counts: how many events each call of a `do_many` under a key appended, if several were about one stream.
     """
 
     name: str
     stream: str
     actor: Actor | None = None
     digest: str = ""
+    counts: tuple[int, ...] = ()
 
 
 class EventCause(msgspec.Struct, frozen=True):
