@@ -13,6 +13,7 @@ import pytest
 from act_fast import LogStore
 from tests.support.kafka import KafkaBrokers, kafka_brokers
 from tests.support.mariadb import MariaDbServer, mariadb_server
+from tests.support.moto import MotoServer, moto_server
 from tests.support.nats import NatsServers, nats_servers
 from tests.support.servers import PostgresServer, Unavailable, postgres_server, unavailable
 from tests.support.time_limit import bounded
@@ -198,6 +199,24 @@ def nats_cluster(_nats: NatsServers | Unavailable) -> NatsServers:
     if isinstance(_nats, Unavailable):
         unavailable(_nats)
     return _nats
+
+
+@pytest.fixture(scope="session")
+def _moto() -> Iterator[MotoServer | Unavailable]:
+    with ExitStack() as ending:
+        try:
+            found: MotoServer | Unavailable = ending.enter_context(moto_server())
+        except Unavailable as reason:
+            found = reason
+        yield found
+
+
+@pytest.fixture
+def moto(_moto: MotoServer | Unavailable) -> MotoServer:
+    """A server that speaks S3 and DynamoDB, the same for all tests of a session."""
+    if isinstance(_moto, Unavailable):
+        unavailable(_moto)
+    return _moto
 
 
 @pytest.fixture

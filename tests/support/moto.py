@@ -36,6 +36,14 @@ class MotoServer:
 
     def __init__(self) -> None:
         self.port = free_port()
+        self._places = 0
+
+    def new_place(self) -> str:
+        """The address of a folder in a bucket of its own."""
+        self._places += 1
+        bucket = f"bucket-{self._places}"
+        self.make_bucket(bucket)
+        return f"s3://key:secret@{bucket}/bank?endpoint=http://127.0.0.1:{self.port}&region=us-east-1"
 
     def make_bucket(self, name: str) -> None:
         """Make a bucket."""

@@ -9,27 +9,11 @@ import pytest
 from act_fast.errors import EngineAwayError, ValidationError
 from act_fast.stores.ordered.dynamodb import DynamoDbOrderedLog
 from act_fast.testing.conformance.ordered_log import Disturb, OpenLog, OrderedLogConformance
-from tests.support.moto import MotoServer, moto_server
+from tests.support.moto import MotoServer
 from tests.support.proxy import Proxy
-from tests.support.servers import Unavailable, free_port, unavailable
+from tests.support.servers import free_port
 
 _numbers = count(1)
-
-
-@pytest.fixture(scope="module")
-def _moto() -> Iterator[MotoServer | Unavailable]:
-    try:
-        with moto_server() as server:
-            yield server
-    except Unavailable as reason:
-        yield reason
-
-
-@pytest.fixture
-def moto(_moto: MotoServer | Unavailable) -> MotoServer:
-    if isinstance(_moto, Unavailable):
-        unavailable(_moto)
-    return _moto
 
 
 def url(port: int) -> str:

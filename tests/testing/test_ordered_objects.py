@@ -20,28 +20,18 @@ from act_fast.errors import (
 from act_fast.stores.ordered import numbered
 from act_fast.stores.ordered.objects import S3OrderedLog
 from act_fast.testing.conformance.ordered_log import Disturb, OpenLog, OrderedLogConformance
-from tests.support.moto import MotoServer, moto_server
+from tests.support.moto import MotoServer
 from tests.support.proxy import Proxy
-from tests.support.servers import Unavailable, free_port, unavailable
+from tests.support.servers import free_port
 
 _numbers = count(1)
 
 
-@pytest.fixture(scope="module")
-def _moto() -> Iterator[MotoServer | Unavailable]:
-    try:
-        with moto_server() as server:
-            server.make_bucket("bank")
-            yield server
-    except Unavailable as reason:
-        yield reason
-
-
 @pytest.fixture
-def moto(_moto: MotoServer | Unavailable) -> MotoServer:
-    if isinstance(_moto, Unavailable):
-        unavailable(_moto)
-    return _moto
+def moto(moto: MotoServer) -> MotoServer:
+    """The server, with a bucket."""
+    moto.make_bucket("bank")
+    return moto
 
 
 def url(port: int, bucket: str = "bank") -> str:

@@ -2,8 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,10 +15,9 @@ from act_fast.stores.replicated.shelves import ObjectShelf, shelf_at
 from act_fast.stores.replicated.store import ReplicatedStore
 from tests.stores.replicated.nodes import facts
 from tests.support.bank import Account, Deposited
-from tests.support.moto import MotoServer, moto_server
-from tests.support.servers import Unavailable, free_port, unavailable
+from tests.support.moto import MotoServer
+from tests.support.servers import free_port
 
-NUMBERS = count(1)
 BOOTSTRAP_EVENTS = int(os.environ.get("ACT_FAST_BOOTSTRAP_EVENTS", "20000"))
 EVENT = [("Counted", b"{}")]
 
@@ -156,30 +153,12 @@ def test_a_checkpoint_that_is_removed_while_others_are_listed_is_passed_over(tmp
     assert [each.place for each in list_checkpoints(tmp_path / "checkpoints")] == [made.place]
 
 
-@pytest.fixture(scope="module")
-def _moto() -> Iterator[MotoServer | Unavailable]:
-    try:
-        with moto_server() as server:
-            yield server
-    except Unavailable as reason:
-        yield reason
-
-
-@pytest.fixture
-def moto(_moto: MotoServer | Unavailable) -> MotoServer:
-    if isinstance(_moto, Unavailable):
-        unavailable(_moto)
-    return _moto
-
-
 class TestInObjectStorage:
     """The same in a bucket: it is filled, checked, thinned out, and never believed without its manifest."""
 
     @pytest.fixture
     def where(self, moto: MotoServer) -> str:
-        bucket = f"checkpoints-{next(NUMBERS)}"
-        moto.make_bucket(bucket)
-        return f"s3://key:secret@{bucket}/bank?endpoint=http://127.0.0.1:{moto.port}&region=us-east-1"
+        return moto.new_place()
 
     def test_a_new_node_begins_with_it(self, tmp_path: Path, where: str) -> None:
         engine = MemoryEngine()
