@@ -42,13 +42,14 @@ def read(store: LogStore) -> dict[str, list[bytes]]:
     return found
 
 
-def killed_at_random(path: Path, work: str, *arguments: Path) -> Iterator[LogStore]:
+def killed_at_random(path: Path, work: str, *arguments: Path | str, within: float = 0.2) -> Iterator[LogStore]:
     """What is left of a store each time that a program working on it over and over was killed.
 
     Args:
         path: the store.
         work: what the program does with `store`, and with `arguments` as `sys.argv[2:]`.
         arguments: what it is given.
+        within: it is killed within so many seconds.
     """
     seed = int(os.environ.get("ACT_FAST_SEED", "0")) or random.randrange(1 << 30)
     print("seed", seed)
@@ -61,7 +62,7 @@ def killed_at_random(path: Path, work: str, *arguments: Path) -> Iterator[LogSto
         running = subprocess.Popen([sys.executable, "-c", program, path, *arguments], stdout=subprocess.PIPE)
         assert running.stdout is not None
         running.stdout.readline()
-        time.sleep(rng.random() / 5)
+        time.sleep(rng.random() * within)
         running.send_signal(signal.SIGKILL)
         running.wait()
         running.stdout.close()

@@ -2,13 +2,13 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 from io import BytesIO
 from itertools import count
 from pathlib import Path
 
 import duckdb
+import obstore
 import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -35,13 +35,15 @@ from act_fast import (
 )
 from act_fast.stores.archive_away import archive_away
 from act_fast.stores.log.readable import parquet_maker
+from act_fast.stores.log.shelf import ObjectShelf
+from act_fast.stores.ordered.address import parts_of
+from act_fast.stores.ordered.objects import object_store
 from act_fast.stores.values import Archived
 from tests.stores.log.conftest import OnMachine
+from tests.support.every_kind import EveryKind
 from tests.support.log_files import SEGMENT_BYTES, append, filled, killed_at_random, read
-from tests.support.moto import MotoServer, moto_server
-from tests.support.servers import Unavailable, unavailable
-
-NUMBERS = count()
+from tests.support.moto import MotoServer
+from tests.support.proxy import Proxy
 
 STEPS = st.lists(
     st.one_of(
@@ -52,6 +54,14 @@ STEPS = st.lists(
     min_size=5,
     max_size=25,
 )
+
+
+def objects_at(where: str) -> list[str]:
+    """The names of all objects below an address in a bucket."""
+    parts = parts_of(where)
+    prefix = f"{parts.path.strip('/')}/"
+    pages = obstore.list(object_store(parts, retries=3), prefix)
+    return sorted(str(each["path"]).removeprefix(prefix) for page in pages for each in page)
 
 
 def objects(cold: Path, kind: str = "seg") -> list[Path]:
@@ -280,6 +290,17 @@ def test_a_lost_object_and_a_damaged_one_are_told_apart(tmp_path: Path) -> None:
             store.unarchive()
 
 
+def test_data_of_every_kind_is_archived_and_is_there_after_a_power_cut(tmp_path: Path) -> None:
+    kinds = EveryKind()
+    with LogStore(tmp_path / "s.act", durability="os", segment_bytes=SEGMENT_BYTES) as store:
+        kinds.fill(store)
+        store.compress(seal=True)
+        assert store.archive(tmp_path / "cold").segments > 0
+    (tmp_path / "s.act/control").unlink()
+    with LogStore(tmp_path / "s.act", durability="os") as store:
+        kinds.check(store)
+
+
 def test_two_programs_do_not_archive_at_once(tmp_path: Path) -> None:
     filled(tmp_path / "s.act")
     with LogStore(tmp_path / "s.act", durability="os") as one, LogStore(tmp_path / "s.act", durability="os") as other:
@@ -503,30 +524,12 @@ async def test_async_apps_archive_as_well(tmp_path: Path) -> None:
         assert done.segments == (await app.unarchive()).segments > 3
 
 
-@pytest.fixture(scope="module")
-def _moto() -> Iterator[MotoServer | Unavailable]:
-    try:
-        with moto_server() as server:
-            yield server
-    except Unavailable as reason:
-        yield reason
-
-
-@pytest.fixture
-def moto(_moto: MotoServer | Unavailable) -> MotoServer:
-    if isinstance(_moto, Unavailable):
-        unavailable(_moto)
-    return _moto
-
-
 class TestInObjectStorage:
     """The same in a bucket, which Python reaches."""
 
     @pytest.fixture
     def where(self, moto: MotoServer) -> str:
-        bucket = f"archive-{next(NUMBERS)}"
-        moto.make_bucket(bucket)
-        return f"s3://key:secret@{bucket}/bank?endpoint=http://127.0.0.1:{moto.port}&region=us-east-1"
+        return moto.new_place()
 
     def test_everything_reads_as_before(self, tmp_path: Path, where: str) -> None:
         streams = filled(tmp_path / "s.act")
@@ -575,9 +578,70 @@ class TestInObjectStorage:
     def test_storage_that_is_not_there_is_an_error_that_says_where(self, tmp_path: Path, where: str) -> None:
         filled(tmp_path / "s.act")
         with LogStore(tmp_path / "s.act", durability="os") as store:
-            nowhere = where.replace("://key:secret@archive", "://key:secret@nowhere")
+            nowhere = where.replace("://key:secret@bucket", "://key:secret@nowhere")
             with pytest.raises(ArchiveUnavailableError, match="bucket that is not there"):
                 store.archive(nowhere)
             with pytest.raises(ValidationError, match="give the path of a folder"):
                 store.archive("ftp://host/bank")
             assert store.stats().archived == 0
+
+    def test_a_program_that_is_killed_leaves_a_whole_store(
+        self, tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        streams = filled(tmp_path / "s.act", 600)
+        work = "store.archive(sys.argv[2]), store.unarchive(remove=True)"
+        for store in killed_at_random(tmp_path / "s.act", work, where, within=2):
+            assert read(store) == streams
+            report = store.verify()
+            assert report.healthy, report.problems
+        with LogStore(tmp_path / "s.act", durability="os") as store:
+            store.archive(where)
+            store.unarchive(remove=True)
+            assert read(store) == streams
+        assert objects_at(where) == []
+
+    def test_what_other_programs_would_miss_is_a_problem_until_it_is_written_again(
+        self, tmp_path: Path, where: str
+    ) -> None:
+        streams = filled(tmp_path / "s.act")
+        with LogStore(tmp_path / "s.act", durability="os") as store:
+            store.archive(where)
+            names = objects_at(where)
+            shelf, wanted = ObjectShelf(parts_of(where)), [name for name in names if name.endswith(".parquet")]
+            data = shelf.read(wanted[1], 0, 1 << 20)
+            shelf.remove(wanted[0])
+            shelf.put(wanted[1], data[:-1] + b"!")
+            found = store.verify().problems
+            assert [problem.file for problem in found] == wanted[:2]
+            assert [
+                said
+                for problem in found
+                for said in ("is missing", "is not what was put there")
+                if said in problem.message
+            ] == ["is missing", "is not what was put there"]
+            shelf.remove(wanted[1])
+            shelf.put(next(name for name in names if name.endswith("manifest.json")), b"[]")
+            assert len(store.verify().problems) == 1
+            assert store.archive(where, parquet=True).parquet == 2
+            assert objects_at(where) == names
+            assert store.verify().healthy
+            assert read(store) == streams
+
+    def test_storage_that_goes_away_on_the_way_leaves_a_whole_store(self, tmp_path: Path, moto: MotoServer) -> None:
+        streams = filled(tmp_path / "s.act", 250)
+        with Proxy(moto.port) as proxy:
+            where = moto.new_place().replace(f":{moto.port}", f":{proxy.port}")
+            for requests in (1, 4, 9, 16):
+                left = count(requests, -1)
+                proxy.asked = lambda data, left=left: data[:4] in (b"PUT ", b"GET ", b"HEAD") and next(left) < 0
+                with LogStore(tmp_path / "s.act", durability="os") as store:
+                    with pytest.raises(ArchiveUnavailableError, match="s3://bucket"):
+                        store.archive(where)
+                    proxy.asked = lambda data: False
+                    assert read(store) == streams
+            with LogStore(tmp_path / "s.act", durability="os") as store:
+                assert store.archive(where).segments > 0
+                assert read(store) == streams
+                assert store.verify().healthy

@@ -64,6 +64,23 @@ def test_what_an_earlier_version_has_written_is_read(version: str, tmp_path: Pat
     assert not verify_path(path).problems
 
 
+def test_what_an_earlier_version_has_written_takes_every_form(version: str, tmp_path: Path) -> None:
+    path = copy_of(version, "healthy", tmp_path)
+    with LogStore(path, create=False) as store:
+        assert store.compress(seal=True).segments > 0
+        assert store.archive(tmp_path / "cold").segments > 0
+    for _ in range(2):
+        with LogStore(path, create=False) as store:
+            assert found(store) == expected(version)
+            assert store.verify().healthy
+        (path / "control").unlink()
+    with LogStore(path, create=False) as store:
+        assert store.unarchive(remove=True).segments > 0
+        assert store.decompress().segments > 0
+        assert found(store) == expected(version)
+        assert store.verify().healthy
+
+
 def test_a_torn_end_is_cut_off_at_the_last_whole_commit(version: str, tmp_path: Path) -> None:
     with LogStore(copy_of(version, "torn", tmp_path), create=False) as store:
         here = found(store)

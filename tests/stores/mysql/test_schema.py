@@ -13,6 +13,7 @@ from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.store import MySqlStore
 from tests.stores.mysql.stores import ask, connected, held_append, numbered, without_tags
 from tests.support.bank import Account, Opened
+from tests.support.every_kind import EveryKind
 from tests.support.mariadb import MariaDbServer
 
 
@@ -137,6 +138,26 @@ def test_a_store_that_was_made_before_there_were_tags_keeps_them_once_it_is_upgr
         assert [event.tags for event in store.query()] == [*[()] * 4, ("t:1", "t:2")]
         assert store.verify().healthy
     assert admin("select tags from {}_readable_events where position = 5") == [("t:1\nt:2",)]
+
+
+def test_an_upgrade_leaves_data_of_every_kind_as_it_is(mariadb_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = EveryKind()
+    with MySqlStore(mariadb_url) as earlier:
+        kinds.fill(earlier)
+    planted(monkeypatch, *STEPS)
+    assert MySqlStore.upgrade(mariadb_url) == (FORMAT, FORMAT + 2)
+    with MySqlStore(mariadb_url) as store:
+        kinds.check(store)
+
+
+def test_a_store_of_before_there_were_tags_keeps_the_data_of_every_other_kind(mariadb_url: str) -> None:
+    kinds = EveryKind(tags=False)
+    with MySqlStore(mariadb_url) as earlier:
+        kinds.fill(earlier)
+    without_tags(mariadb_url)
+    assert MySqlStore.upgrade(mariadb_url) == (1, FORMAT)
+    with MySqlStore(mariadb_url) as store:
+        kinds.check(store)
 
 
 def test_what_is_not_there_is_not_upgraded(mariadb_url: str) -> None:

@@ -14,6 +14,7 @@ from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.postgres.stores import held_append, numbered, without_tags
 from tests.support.bank import Account, Opened
+from tests.support.every_kind import EveryKind
 from tests.support.servers import PostgresServer
 
 
@@ -127,6 +128,26 @@ def test_a_store_that_was_made_before_there_were_tags_keeps_them_once_it_is_upgr
     question = "select tags from {}.readable_events where position = 7"
     found = admin.execute(sql.SQL(question).format(sql.Identifier(place_of(postgres_url).schema))).fetchone()
     assert found == (["t:1", "t:2"],)
+
+
+def test_an_upgrade_leaves_data_of_every_kind_as_it_is(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = EveryKind()
+    with PostgresStore(postgres_url) as earlier:
+        kinds.fill(earlier)
+    planted(monkeypatch, *STEPS)
+    assert PostgresStore.upgrade(postgres_url) == (FORMAT, FORMAT + 2)
+    with PostgresStore(postgres_url) as store:
+        kinds.check(store)
+
+
+def test_a_store_of_before_there_were_tags_keeps_the_data_of_every_other_kind(postgres_url: str) -> None:
+    kinds = EveryKind(tags=False)
+    with PostgresStore(postgres_url) as earlier:
+        kinds.fill(earlier)
+    without_tags(postgres_url)
+    assert PostgresStore.upgrade(postgres_url) == (1, FORMAT)
+    with PostgresStore(postgres_url) as store:
+        kinds.check(store)
 
 
 def test_what_is_not_there_is_not_upgraded(postgres_url: str) -> None:
