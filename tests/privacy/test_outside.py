@@ -14,6 +14,7 @@ from act_fast import (
     FORGOTTEN,
     Act,
     Committed,
+    DefinitionError,
     Event,
     FileKeyStore,
     LogStore,
@@ -26,7 +27,9 @@ from act_fast import (
     ValidationError,
     action,
     move,
+    reducer,
     restore_path,
+    upcast,
 )
 from act_fast._sql.parts import background
 from act_fast._sql.parts.background import builds
@@ -203,6 +206,59 @@ def test_no_form_of_a_value_is_in_what_a_handler_raised() -> None:
     error = next(iter(app.targets())).error or ""
     assert error.startswith("ValueError: ")
     assert not [each for each in ("Byron", "1815", "4711") if each in error]
+
+
+class Joined(Event):
+    user: Subject[str]
+    email: Personal[str]
+
+
+class Guest(State):
+    @action
+    def join(self, user: str, email: str) -> Joined:
+        return Joined(user, email)
+
+
+def later_guest(takes: type) -> type[State]:
+    """The state of a release whose events tell of the address only where it is."""
+
+    def kept(old: takes) -> dict[str, str]:  # type: ignore[valid-type]
+        email = old.get("email") if isinstance(old, dict) else old.email  # type: ignore[attr-defined]
+        return {"domain": email.partition("@")[2] if email else "gone"}
+
+    class JoinedFrom(Event):
+        domain: str
+
+        domain_of = upcast(from_="Joined")(staticmethod(kept))
+
+    class Guest(State):
+        domain: str = ""
+
+        @reducer
+        def joined(self, event: JoinedFrom) -> None:
+            self.domain = event.domain
+
+    return Guest
+
+
+@pytest.mark.parametrize("takes", [Joined, dict])
+def test_what_upcasters_make_of_personal_values_is_written_down_nowhere(
+    tmp_path: Path, keys: FileKeyStore, monkeypatch: pytest.MonkeyPatch, takes: type
+) -> None:
+    monkeypatch.setattr(background, "PART_EVENTS", 1)
+    with Act(tmp_path / "s.act", Guest, keys=keys) as app:
+        app.do(Guest.join, "guest-1", user="u-1", email="ada@home-of-ada.example")
+    with Act(tmp_path / "s.act", later_guest(takes), keys=keys) as app:
+        for relation in ("joinedfrom", "guest"):
+            for _ in range(2):
+                assert app.sql(f"select domain from {relation}").fetchall() == [("home-of-ada.example",)]
+                assert builds.wait()
+        with pytest.raises(DefinitionError, match="may be given personal values"):
+            app.view("domains", "select domain, count(*) as guests from joinedfrom group by domain")
+        assert files_with(tmp_path, ["home-of-ada.example"]) == []
+        app.forget("u-1", reason="a test")
+        for relation in ("joinedfrom", "guest"):
+            assert app.sql(f"select domain from {relation}").fetchall() == [("gone",)]
 
 
 def test_a_table_of_states_has_no_personal_values(app: Act, tmp_path: Path) -> None:

@@ -136,6 +136,10 @@ class Codec:
             tags += [f"{each.leaf.path}:{sealer.lookup(each.leaf.path.encode(), each.plain)}" for each in wanted]
         return again, (name, data, tags) if tags else (name, data)
 
+    def may_open(self, event: type[Event]) -> bool:
+        """Whether an upcaster of an event may be given personal values, which what it makes then tells of."""
+        return self.sealer is not None and _takes_personal(event)
+
     def _claim(self, name: str, event: type[Event]) -> None:
         other = self.classes.setdefault(name, event)
         if other is not event:
@@ -200,6 +204,17 @@ def _known(cls: type) -> Wire | None:
         return wire_of(cls)
     except NameError:  # said elsewhere
         return None
+
+
+def _takes_personal(event: type[Event], path: tuple[type[Event], ...] = ()) -> bool:
+    """Whether an upcaster on the way to an event takes a class with personal fields, or whatever there is."""
+    for each in event.__upcasts__.values():
+        takes, _ = each._hints()
+        if not (isinstance(takes, type) and issubclass(takes, msgspec.Struct)) or _known(takes) is not None:
+            return True
+        if issubclass(takes, Event) and takes not in (event, *path) and _takes_personal(takes, (*path, event)):
+            return True
+    return False
 
 
 def _through(each: Upcast[Any, Any], decode_old: Callable[[bytes], Any], decode_new: Decode) -> Decode:

@@ -200,6 +200,8 @@ class EventClassRelation:
         outputs: the columns.
         shape: the shape of the class.
         mark: of what the columns are, and how they come to be.
+        is_kept: whether it may be written down: not where it may change without a word in the log, as what an upcaster
+            has made of personal values does when these are forgotten.
     """
 
     functions: Sequence[str] = ()
@@ -208,6 +210,7 @@ class EventClassRelation:
         self.name = name
         self.called: Sequence[str] = (name.casefold(),)
         self.event = event
+        self.is_kept: bool = not codec.may_open(event)
         self._codec = codec
         self.shape: Shape = shape_of(event)
         self._stored = tuple(stored for stored, made in codec.classes.items() if made is event)
@@ -242,7 +245,11 @@ class EventClassRelation:
                 warned.add(view)
                 warn_of_failures(view, failed)
 
-        place_settled(session, self.name, self.mark, with_durations(self._durations), self.scans(session.store, told))
+        wanted, make = with_durations(self._durations), self.scans(session.store, told)
+        if self.is_kept:
+            place_settled(session, self.name, self.mark, wanted, make)
+        else:
+            place_view(session, self.name, wanted, make(0, session.position))
 
     def place_empty(self, session: Session) -> None:
         """Put it in place without any events: to see whether a question is sound."""

@@ -53,7 +53,9 @@ class StateRelation:
         self._stored = tuple(model.steps)
         # Without a word in the log, what is personal may be forgotten.
         folded = (model.definition.state, *model.definition.reducers)
-        self._is_kept = self._keeps and all(wire_of(each) is None for each in folded)
+        personal = any(wire_of(each) is not None for each in folded)
+        opened = any(map(model.codec.may_open, model.definition.reducers))
+        self._is_kept = self._keeps and not (personal or opened)
 
     @cached_property
     def _mark(self) -> str:

@@ -74,6 +74,11 @@ def source_of(connection: duckdb.DuckDBPyConnection, query: str, sources: Mappin
     source = sources.get(name.casefold())
     if source is None:
         raise refused(f"{name} is no event class, and not `events`")
+    if isinstance(source, EventClassRelation) and not source.is_kept:
+        raise refused(
+            f"an upcaster of {name} may be given personal values, which can be forgotten; let it take a class without"
+            " any, which is not a dict either"
+        )
     return source
 
 
