@@ -160,6 +160,13 @@ def open_below(path: Path, replaced: bool = False) -> int:
     return found
 
 
+def as_nobody() -> None:
+    """Give up the rights of root."""
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+
+
 def limit_descriptors(more: int) -> int:
     """Let this process open so many files besides those that it has from its parent; its limit."""
     limit = max(map(int, os.listdir("/dev/fd"))) + 1 + more

@@ -24,7 +24,7 @@ from act_fast.errors import (
 from tests.stores.log.checksum import crc32c
 from tests.stores.log.conftest import Disk
 from tests.support.numbered import numbers, pairs, positions, versions
-from tests.support.processes import Tell, limit_descriptors, needs_proc, run, until
+from tests.support.processes import Tell, as_nobody, limit_descriptors, needs_proc, run, until
 
 TEXT = b'"' + b"x" * 1000 + b'"'
 
@@ -341,13 +341,6 @@ def place_of_others() -> Iterator[Path]:
     with TemporaryDirectory() as place:
         Path(place).chmod(0o755)
         yield Path(place)
-
-
-def as_nobody() -> None:
-    """Give up the rights of root."""
-    os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
 
 
 def test_a_directory_without_the_right_to_write_refuses_writers_and_serves_readers(place_of_others: Path) -> None:

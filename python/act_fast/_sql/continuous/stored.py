@@ -95,7 +95,8 @@ class Files:
             head = msgspec.json.decode(line, type=_Head)
         except msgspec.MsgspecError as error:
             log.warning("%s is damaged (%s); what it held is counted again", path, error)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that is for reading only
+                path.unlink(missing_ok=True)
             return None
         reader = columns_of(store)
         if (head.format, head.store, head.mark) != (_FORMAT, reader.store_id, self._mark):

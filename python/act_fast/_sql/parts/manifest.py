@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -152,8 +153,9 @@ def read(series: Series, store: Store) -> LockedManifest | None:
 
 
 def distrust(held: LockedManifest) -> None:
-    """Remove a manifest whose files are not what they should be, so that they are made again."""
-    (held.folder / manifest_name(held.number)).unlink(missing_ok=True)
+    """Remove a manifest whose files are not what they should be, so that they are made again, where that may be."""
+    with suppress(OSError):
+        (held.folder / manifest_name(held.number)).unlink(missing_ok=True)
 
 
 def manifests(folder: Path) -> list[int]:
