@@ -122,6 +122,7 @@ def app(store_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Act]:
             opened.store.append(f"account-{number}", [("Deposited", b'{"amount":%d}' % number)])
         assert opened.sql("select count(*) from events, deposited").fetchall() == [(400,)]
         assert builds.wait()
+        monkeypatch.setattr(background, "PART_EVENTS", 1000)  # what a connection finds beside these is few
         opened.settle()  # what the store keeps of reactions is there
         assert [*(store_path / FOLDER).glob("*/*.duckdb")]
         yield opened
