@@ -332,6 +332,17 @@ def test_a_connection_has_the_states_of_its_position(app: Act) -> None:
         assert sorted(connection.sql(BALANCES).fetchall()) == expected(app)
 
 
+def test_a_connection_keeps_the_states_that_it_is_asked_about(app: Act, store_path: Path) -> None:
+    with connect(app) as connection:
+        connection.refresh()
+        connection.sql("select count(*) from events").fetchall()
+        assert builds.wait()
+        assert files(store_path) == []
+        connection.sql("select count(*) from account").fetchall()
+        assert builds.wait()
+        assert len(files(store_path)) == 1
+
+
 def test_another_process_moves_on_what_was_kept(app: Act, store_path: Path, folded: list[int | None]) -> None:
     asked(app)
     with LogStore(store_path, durability="os") as store, Act(store, Account, unknown="skip") as other:

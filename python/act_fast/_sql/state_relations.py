@@ -102,7 +102,9 @@ class StateRelation:
         """Let the name stand for what is kept of the states, and what has changed since; False where nothing is."""
         store, position, connection = session.store, session.position, session.connection
         series = session.series(self.name, self._mark)
-        kept = kept_states(series, store, position, connection, self._stored, fold)
+        # A connection has all relations, and is asked about some: to fold the others would be for nothing.
+        named = session.words is not None
+        kept = kept_states(series, store, position, connection, self._stored, fold, named=named)
         found = None if kept is None else tables_of(session, self.name, kept.held)
         if kept is None or found is None:
             return False

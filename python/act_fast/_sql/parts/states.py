@@ -44,6 +44,8 @@ def kept_states(
     connection: duckdb.DuckDBPyConnection,
     names: tuple[str, ...],
     fold: FoldScan,
+    *,
+    named: bool,
 ) -> KeptStates | None:
     """What is kept of the states as of a cut, if folding the rest pays; where writing them down does, that is begun.
 
@@ -54,6 +56,7 @@ def kept_states(
         connection: reads which streams have changed.
         names: the stored names that are folded.
         fold: makes scans of the states.
+        named: whether a question names them; if not, nothing is begun.
     """
     if series is None or analytics_max_of(store) == 0:
         return None
@@ -62,14 +65,17 @@ def kept_states(
         return None
     if held is None:
         reader = columns_of(store)
-        if LogScan(reader, (("position", "position"),), Bounds(0, cut + 1, names)).width >= background.PART_EVENTS:
+        if (
+            named
+            and LogScan(reader, (("position", "position"),), Bounds(0, cut + 1, names)).width >= background.PART_EVENTS
+        ):
             background.builds.ask(series, store, cut, StateBuild(series, store, fold))
         return None
     rows = sum(part.rows for part in held.manifest.parts)
     if held.manifest.failed > max(_FEW, rows // _SHARE):
         return None  # those are folded in any case
     changed = _changed(connection, store, held.manifest.upto, cut, rows)
-    if changed is None or len(changed) >= max(_FEW, min(_REBUILD_STREAMS, rows // _REBUILD_SHARE)):
+    if named and (changed is None or len(changed) >= max(_FEW, min(_REBUILD_STREAMS, rows // _REBUILD_SHARE))):
         background.builds.ask(series, store, cut, StateBuild(series, store, fold))
     return None if changed is None else KeptStates(held, changed)
 
