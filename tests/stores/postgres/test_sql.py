@@ -289,3 +289,28 @@ def test_a_continuous_question_moves_on_with_the_copy(both: tuple[Act, Act]) -> 
         assert kept[0] == kept[1]
         assert other.views["per_stream"].position == other.store.head
     assert sorted(other.sql(query).fetchall()) == sorted(other.sql("select * from per_stream").fetchall())
+
+
+FEW = [
+    "select stream, version, position, name, data from events order by position desc limit 5",
+    "select position, amount from deposited where stream = 'account-3' order by position desc limit 3",
+    "select stream, version, owner, balance, error from account order by stream",
+    "select stream, version, balance from account where stream = 'account-3'",
+    "select stream, version, first_position, last_position, last_name from streams order by stream",
+]
+
+
+def test_few_events_streams_and_kept_states_are_those_of_a_log(
+    both: tuple[Act, Act], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(background, "PART_EVENTS", 10)
+    one, other = both
+    for added in range(3):
+        for query in FEW:
+            for at in (None, one.store.head // 2):
+                assert other.sql(query, at=at).fetchall() == one.sql(query, at=at).fetchall(), (query, at)
+        assert builds.wait()
+        assert [*folder.glob("**/analytics/account-*/*.duckdb")]
+        for app in both:
+            app.store.append(f"account-{added}", [("Deposited", b'{"amount":1}')])
+            app.store.append("account-new", [("Withdrawn", b'{"amount":2}')])
