@@ -57,8 +57,10 @@ if TYPE_CHECKING:
 
     from act_fast._app.continuous_view import ContinuousView
     from act_fast._app.forgetting import ForgetReport
+    from act_fast._model.registry import Registry
     from act_fast._privacy.key_store import KeyStore
     from act_fast._privacy.vault import Vault
+    from act_fast._reactions.catalog import Catalog
     from act_fast._sql.library import Library
 
 __all__ = ["Act"]
@@ -162,20 +164,28 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
     @property
     def _library(self) -> "Library":
         """The relations that SQL knows."""
+        engine, catalog = self._engine, self._program.catalog()
+        with engine.defining:
+            known = engine.library
+            if known is None or known.made_of != (engine.registry, catalog):
+                known = engine.library = self._library_of(engine.registry, catalog)
+            known.keep(tuple(engine.continuous.values()))
+            return known
+
+    def _library_of(self, registry: "Registry", catalog: "Catalog") -> "Library":
         need("SQL", "duckdb", "fsspec")
         from act_fast._app.local_copy import at_hand
         from act_fast._sql.library import (
             library_of_app,  # DuckDB takes a while to import, and most apps have no use for it
         )
 
-        engine, catalog = self._engine, self._program.catalog()
-        known = engine.library
-        if known is None or known.made_of != (engine.registry, catalog):
-            known = engine.library = library_of_app(
-                self.store, engine.registry, catalog, self.targets, self.skipped, at_hand
-            )
-        known.keep(tuple(engine.continuous.values()))
-        return known
+        return library_of_app(self.store, registry, catalog, self.targets, self.skipped, at_hand)
+
+    def _check(self, registry: "Registry") -> None:
+        """Make sure that definitions fit the reactions, and the questions that are kept answered."""
+        self._program.check(registry)
+        if kept := tuple(self._engine.continuous.values()):
+            self._library_of(registry, self._program.catalog()).keep(kept)
 
     def include(self, *components: Component) -> None:
         """Add state classes, slices and projections to the app.
@@ -183,7 +193,7 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
         Raises:
             DefinitionError: they conflict with those that are there; nothing was added.
         """
-        self._engine.include(components, self._program.check)
+        self._engine.include(components, self._check)
         if self._program.at_work:
             self._take_timers(True)
         self._program.wake()

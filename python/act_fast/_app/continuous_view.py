@@ -73,19 +73,20 @@ def defined(engine: "Engine", library: "Callable[[], Library]", name: str, query
     from act_fast._sql.continuous.relation import KeptQuestion
 
     name, query = arguments.text("name", name), arguments.text("the query", query)
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or not _NAME.fullmatch(name.casefold()):
         raise DefinitionError(f"a view is called by a word, such as sales_per_day, not {name!r}")
-    before = engine.continuous
-    known = before.get(name.casefold())
-    if known is None or (known.name, known.query) != (name, query):
-        keeper = Keeper(name) if known is None else known.keeper
-        engine.continuous = {**before, name.casefold(): KeptQuestion(name, query, keeper)}
-    try:
-        library()
-    except BaseException:
-        engine.continuous = before
-        raise
-    return ContinuousView(engine.continuous[name.casefold()], library)
+    with engine.defining:
+        before = engine.continuous
+        known = before.get(name.casefold())
+        if known is None or (known.name, known.query) != (name, query):
+            keeper = Keeper(name) if known is None else known.keeper
+            engine.continuous = {**before, name.casefold(): KeptQuestion(name, query, keeper)}
+        try:
+            library()
+        except BaseException:
+            engine.continuous = before
+            raise
+        return ContinuousView(engine.continuous[name.casefold()], library)
 
 
 def views_of(engine: "Engine", library: "Callable[[], Library]") -> Mapping[str, ContinuousView]:

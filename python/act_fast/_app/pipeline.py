@@ -90,6 +90,7 @@ class Engine:
         unknown: what becomes of events that a state does not know.
         library: the relations that SQL knows, once it was asked.
         continuous: the questions that are kept answered, by name in small letters.
+        defining: held by who changes these, or sees to it that SQL knows them.
         vault: what seals and opens personal values; None without keys.
         views: views that are no components of the app, as they are folded.
         conflicts: how many appends of actions have lost a race.
@@ -112,6 +113,7 @@ class Engine:
         self.observers = Observers()
         self.library: Library | None = None
         self.continuous: Mapping[str, KeptQuestion] = {}
+        self.defining = threading.RLock()
         self._cache_max = cache_max
         self._loader = self._begin()
         self.conflicts = 0
@@ -128,6 +130,7 @@ class Engine:
 
     def forked(self) -> None:
         """Whoever had a turn stayed with the parent."""
+        self.defining = threading.RLock()
         self._beginning = threading.Lock()
         self._turns = [threading.RLock() for _ in range(_TURNS)]
 

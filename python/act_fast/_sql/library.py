@@ -17,7 +17,7 @@ from act_fast._sql.continuous.relation import ContinuousRelation, KeptQuestion
 from act_fast._sql.duckdb_database import new_database, new_session
 from act_fast._sql.names import relation_name
 from act_fast._sql.needle import FLOOR, mentions_in, names_in, newest, parsed, with_floor
-from act_fast._sql.question import ask, check_question, words_of
+from act_fast._sql.question import ask, check_question, is_catalog, words_of
 from act_fast._sql.relations import (
     EventClassRelation,
     EventsRelation,
@@ -51,7 +51,6 @@ class Library:
 
     Attributes:
         store: where the events are.
-        relations: by their names in small letters.
         made_of: the definitions of an app that they were made of.
 
     Args:
@@ -69,11 +68,16 @@ class Library:
     ) -> None:
         self.store: Store = store
         self.made_of: tuple[Registry, Catalog] | None = made_of
-        self.relations: dict[str, Relation] = {relation.name.casefold(): relation for relation in relations}
+        self._own: Mapping[str, Relation] = {relation.name.casefold(): relation for relation in relations}
         self._targets = targets
         self._skipped = skipped
         self._at_hand = at_hand
-        self._continuous: dict[str, ContinuousRelation] = {}
+        self._continuous: Mapping[str, ContinuousRelation] = {}
+
+    @property
+    def relations(self) -> Mapping[str, Relation]:
+        """All relations, by their names in small letters."""
+        return {**self._own, **self._continuous}
 
     @property
     def names(self) -> list[str]:
@@ -104,17 +108,17 @@ class Library:
         known = [each.asked for each in self._continuous.values()]
         if known == list(questions):
             return
-        others = {name: each for name, each in self.relations.items() if name not in self._continuous}
-        sources = {name: each for name, each in others.items() if isinstance(each, EventClassRelation | EventsRelation)}
-        taken = {name for each in others.values() for name in each.called}
+        own = self._own
+        sources = {name: each for name, each in own.items() if isinstance(each, EventClassRelation | EventsRelation)}
+        taken = {name for each in own.values() for name in each.called}
         found = {}
         for each in questions:
             name = each.name.casefold()
-            if name in taken:
+            if name in taken or is_catalog(name):
                 raise DefinitionError(f"a view cannot be called {each.name!r}: a relation is; call it something else")
             same = each in known
             found[name] = self._continuous[name] if same else ContinuousRelation(each, sources, self._new_session())
-        self.relations, self._continuous = {**others, **found}, found
+        self._continuous = found
 
     def _new_session(self) -> Session:
         return self.session(new_session(self))

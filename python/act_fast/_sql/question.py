@@ -12,7 +12,7 @@ from act_fast._runtime.interruptible import interruptible
 from act_fast.errors import ValidationError
 from act_fast.stores.archive_away import archive_away
 
-__all__ = ["ask", "check_question", "words_of"]
+__all__ = ["ask", "check_question", "is_catalog", "words_of"]
 
 _PIVOTS: Final = re.compile(r"\bpivot(_wider)?\b", re.IGNORECASE)
 _CATALOG: Final = frozenset(
@@ -178,6 +178,11 @@ def words_of(query: str) -> frozenset[str] | None:
     """All words of a query in small letters, among them the relations it names; None when it may mean any of them."""
     words = frozenset(_WORD.findall(query.casefold()))
     return None if words & _CATALOG else words
+
+
+def is_catalog(name: str) -> bool:
+    """Whether a name in small letters is of what DuckDB tells of itself, so that nothing else can be called so."""
+    return name in _CATALOG or name.startswith("duckdb_")
 
 
 def ask(

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from act_fast import Act, LogStore
-from tests.sql.continuous.shop import Till, events
+from tests.sql.continuous.shop import Sold, Till, events
 
 KEYS = (
     *("stream", "note", "method", "gift", "weight", "due", "price", "colour", "parcel", "version", "ratio"),
@@ -104,3 +105,13 @@ def test_a_view_answers_what_the_events_answer(
             assert (kept.types, kept.columns) == (expected.types, expected.columns), query
             assert rows(app, f"select * from v{view}") == rows(app, query), query
             assert rows(app, f"select * from v{view}", at) == rows(app, query, at), (query, at)
+
+
+def test_decimals_are_compared_digit_by_digit() -> None:
+    prices = [Decimal(f"{10**28}.{cents}") for cents in (49, 50, 51)]
+    with LogStore.memory() as store, Act(store, Till) as app:
+        store.append("till-1", [Sold(1, price=price) for price in prices])
+        for number, how in enumerate(("=", "<>", "<", ">=")):
+            query = f"select max(price) as price, count(*) as n from sold where price {how} {prices[1]}"
+            app.view(f"v{number}", query)
+            assert rows(app, f"select * from v{number}") == rows(app, query), query

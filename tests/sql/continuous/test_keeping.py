@@ -9,11 +9,12 @@ import threading
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 
-from act_fast import Act, LogStore
+from act_fast import Act, DefinitionError, LogStore
 from act_fast._sql.continuous import keeper
 from tests.sql.continuous.shop import Returned, Sold, Till
 from tests.support.processes import needs_proc
@@ -132,6 +133,21 @@ def test_a_damaged_file_is_counted_again(store_path: Path, harm: str, caplog: py
     assert "is damaged" in caplog.text
 
 
+def test_groups_that_are_others_than_the_file_says_are_counted_again(store_path: Path) -> None:
+    query = "select stream, min(version) as low, min(note) as note, min(ratio) as ratio from sold group by stream"
+    with opened(store_path, query) as app:
+        sell(app, STEP)
+        assert_right(app, query)
+    [file] = files(store_path)
+    line, _, groups = file.read_bytes()[:-4].partition(b"\n")
+    for kind in (*range(7), 255):
+        for at in (12, 12 + groups[8], 12 + groups[8] + 9):  # the kinds of the key, a number and a text
+            changed = line + b"\n" + groups[:at] + bytes([kind]) + groups[at + 1 :]
+            file.write_bytes(changed + zlib.crc32(changed).to_bytes(4, "little"))
+            with opened(store_path, query) as app:
+                assert len(app.views["per_stream"].rows()) == 7
+
+
 def test_an_older_file_takes_the_place_of_a_damaged_one(store_path: Path) -> None:
     with opened(store_path) as app:
         for _ in range(2):
@@ -240,6 +256,66 @@ def test_threads_that_read_while_others_append_see_one_moment_each(app: Act) -> 
         each.join()
     assert failed == []
     assert_right(app)
+
+
+def test_whoever_is_interrupted_counts_nothing_twice(app: Act) -> None:
+    """Whatever line Ctrl-C comes at while events are taken in."""
+
+    def interrupted_after(lines: int) -> bool:
+        left = lines
+
+        def traced(frame: FrameType, event: str, _: Any) -> Any:
+            nonlocal left
+            if frame.f_code.co_name == "move_on":
+                left -= event == "line"
+                if left < 0:
+                    raise KeyboardInterrupt
+            return traced
+
+        before = sys.gettrace()
+        sys.settrace(traced)
+        try:
+            app.views["per_stream"].keep()
+        except KeyboardInterrupt:
+            return True
+        finally:
+            sys.settrace(before)
+        return False
+
+    lines = 0
+    while interrupted_after(lines):
+        assert_right(app)
+        sell(app, 1)
+        lines += 1
+    assert lines > 5
+    assert_right(app)
+
+
+def test_threads_that_define_views_at_once_have_them_all(app: Act) -> None:
+    failed: list[BaseException] = []
+
+    def define(number: int) -> None:
+        try:
+            for each in range(10):
+                query = f"select count(*) as n from sold where amount > {number}"
+                assert app.view(f"v{number}_{each}", query).rows() == [{"n": 0}]
+                with pytest.raises(DefinitionError):
+                    app.view(f"wrong{number}", "select median(amount) from sold")
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=define, args=(number,)) for number in range(4)]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert failed == []
+    assert len(app.views) == 41
 
 
 READER = """

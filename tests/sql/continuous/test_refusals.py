@@ -2,8 +2,8 @@
 
 import pytest
 
-from act_fast import Act, DefinitionError, LogStore
-from tests.sql.continuous.shop import Till
+from act_fast import Act, DefinitionError, Event, LogStore, State
+from tests.sql.continuous.shop import Sold, Till
 
 SUM = "select sum(amount) as total from sold"
 
@@ -46,6 +46,17 @@ def app() -> Act:
         ("select count(*) from sold where amount > 9223372036854775808", "amount is compared with something"),
         ("select count(*) from sold where price > 1.234", "price is compared with something"),
         ("select count(*) from sold where parcel = '00000000-0000-0000-0000-000000000000'", "parcel is compared"),
+        ("select count(*) from sold where price > 1e0", "price is compared with something"),
+        (f"select count(*) from sold where price > 1{'0' * 37}", "price is compared with something"),
+        ("select count(*) from sold where due < 'infinity'", "'infinity' is no moment"),
+        ("select distinct stream, count(*) over (partition by stream) from sold", "a window"),
+        ("select distinct stream from sold qualify row_number() over (order by stream) = 1", "a window"),
+        ("select stream, geomean(amount) from sold group by stream", r"geomean\(\) is not kept"),
+        ("select stream, wavg(amount, weight) from sold group by stream", r"wavg\(\) is not kept"),
+        ("select random() < 0.5 as half, count(*) from sold group by half", r"random\(\) differs each time"),
+        ("select note, uuid(), count(*) from sold group by all", r"uuid\(\) differs each time"),
+        ("select note, count(distinct sold) from sold group by note", "sold stands for all columns"),
+        ("select hash(s), count(*) from sold s group by all", "s stands for all columns"),
         ("select count(*) from sold using sample 10", "a sample"),
         ("select nothing from sold", "nothing"),
         ("select count(*) from nowhere", "nowhere"),
@@ -68,13 +79,13 @@ def test_a_refusal_says_what_can_be_kept(app: Act) -> None:
     assert "count, sum, min, max and avg" in str(refused.value)
 
 
-@pytest.mark.parametrize("name", ["", "two words", "1st", "a-b", 'a"b'])
+@pytest.mark.parametrize("name", ["", "two words", "1st", "a-b", 'a"b', "\u0130"])
 def test_a_name_is_a_word(app: Act, name: str) -> None:
     with pytest.raises(DefinitionError, match="called by a word"):
         app.view(name, SUM)
 
 
-@pytest.mark.parametrize("name", ["sold", "Sold", "events", "STREAMS", "till", "till_at"])
+@pytest.mark.parametrize("name", ["sold", "Sold", "events", "STREAMS", "till_at", "duckdb_tables", "Pg_Catalog"])
 def test_a_name_that_is_taken_is_refused(app: Act, name: str) -> None:
     with pytest.raises(DefinitionError, match="a relation is; call it something else"):
         app.view(name, SUM)
@@ -88,3 +99,33 @@ def test_a_view_may_take_the_place_of_one_of_the_same_name(app: Act) -> None:
     app.view("TOTAL", "select count(*) as n from sold")
     assert list(app.views) == ["TOTAL"]
     assert app.views["TOTAL"].rows() == [{"n": 0}]
+
+
+def test_columns_may_be_called_as_the_relation_is(app: Act) -> None:
+    app.store.append("till-1", [Sold(2), Sold(3)])
+    view = app.view(
+        "sums", "select stream, sum(amount) as sold from sold group by stream having sold > 4 order by sold"
+    )
+    assert view.rows() == [{"stream": "till-1", "sold": 5}]
+
+
+def test_windows_over_groups_are_kept(app: Act) -> None:
+    app.store.append("till-1", [Sold(2), Sold(3)])
+    app.store.append("till-2", [Sold(9)])
+    asked = "select stream, rank() over (order by sum(amount) desc) as rank, count(*) over () as n from sold group by 1"
+    assert sorted(app.view("ranks", asked).rows(), key=repr) == [
+        {"stream": "till-1", "rank": 2, "n": 2},
+        {"stream": "till-2", "rank": 1, "n": 2},
+    ]
+
+
+def test_a_class_that_is_called_as_a_view_is_refused(app: Act) -> None:
+    class Noted(Event):
+        text: str
+
+    class Note(State, events=[Noted]): ...
+
+    app.view("noted", SUM)
+    with pytest.raises(DefinitionError, match="a view cannot be called 'noted'"):
+        app.include(Note)
+    assert app.views["noted"].rows() == [{"total": None}]

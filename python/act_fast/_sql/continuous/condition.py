@@ -1,7 +1,7 @@
 """Conditions of a question that is kept, as the core evaluates them: columns that are compared with constants."""
 
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final, TypeAlias
 
 import duckdb
@@ -24,6 +24,8 @@ _HOW: Final = {
 }
 _TURNED: Final = {"=": "=", "<>": "<>", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _LONG_MAX: Final = 2**63 - 1
+_DECIMAL_MAX: Final = 10**38 - 1
+_EXACT: Final = Context(prec=1000)
 _TIME_TYPES: Final = {
     "timestamptz": "timestamptz",
     "timestamp with time zone": "timestamptz",
@@ -47,11 +49,11 @@ def column_of(node: Node, columns: Mapping[str, Column], alias: str) -> Column |
     if node["class"] != "COLUMN_REF":
         return None
     names = [each.casefold() for each in node["column_names"]]
-    if len(names) == 2 and names[0] == alias.casefold():
+    if len(names) > 1 and names[0] == alias.casefold():
         names = names[1:]
     found = columns.get(names[0])
-    if found is not None and len(names) > 1:
-        raise refused(f"{'.'.join(names)} is a field of a field")
+    if len(names) > 1:
+        raise refused(f"{'.'.join(names)} is {'no column' if found is None else 'a field of a field'}")
     return found
 
 
@@ -150,9 +152,9 @@ class Conditions:
                 return {"long": int(text)}
             case "double", "INTEGER" | "NUMERIC" if type_name is None:
                 return {"double": repr(float(text))}
-            case "decimal", "INTEGER" | "NUMERIC" if type_name is None:
-                digits = Decimal(text).scaleb(column.scale)
-                if digits == digits.to_integral_value():
+            case "decimal", "INTEGER" | "NUMERIC" if type_name is None and "e" not in text.casefold():
+                digits = Decimal(text).scaleb(column.scale, _EXACT)
+                if digits == digits.to_integral_value() and abs(digits) <= _DECIMAL_MAX:
                     return {"decimal": str(int(digits))}
             case "text", "STRING" if type_name is None:
                 return {"text": text}
@@ -174,6 +176,8 @@ class Conditions:
             [(found,)] = self._connection.execute(f"select {asked}", {"text": text}).fetchall()
         except duckdb.Error as error:
             raise refused(f"{text!r} is no {given} ({str(error).splitlines()[0]})") from None
+        if found is None:
+            raise refused(f"{text!r} is no moment")
         return int(found)
 
 

@@ -13,7 +13,7 @@ from act_fast._core import Groups
 from act_fast._runtime.forks import tell_in_child
 from act_fast._sql.continuous.plan import Plan
 from act_fast._sql.continuous.stored import Stored, files_of
-from act_fast.errors import StoreClosedError
+from act_fast.errors import ActError, StoreClosedError
 from act_fast.stores.capabilities import LogMark, columns_of, log_mark_of, stay_with, store_id_of
 from act_fast.stores.port import Store
 
@@ -40,13 +40,14 @@ class _Kept:
         self._store_id = store_id_of(store)
         self._log: LogMark | None = log_mark_of(store)
         self._left = False
+        self._whole = True
         stay_with(store, self)
 
     def is_of(self, plan: Plan, store: Store) -> bool:
         """Whether this is what is kept for a plan, on the log that a store has now."""
         replaced = self._log is not None and self._log.replaced
         same = plan.mark == self.plan.mark and store_id_of(store) == self._store_id
-        return same and not replaced and not self._left
+        return same and self._whole and not replaced and not self._left
 
     def move_on(self, store: Store, cut: int) -> Iterator[None]:
         """Take in what is between its position and a cut, bit by bit."""
@@ -55,8 +56,14 @@ class _Kept:
             if self._left:
                 raise StoreClosedError("the log is about to go; open it again")
             upto = min(cut, self.position + _STRIDE)
-            self.groups.take(make(self.position, upto).only(self.plan.columns))
+            self._whole = False  # who is interrupted here cannot tell whether the events are in
+            try:
+                self.groups.take(make(self.position, upto).only(self.plan.columns))
+            except ActError:  # none of them is
+                self._whole = True
+                raise
             self.position = upto
+            self._whole = True
             yield
 
     def leave(self) -> None:
@@ -117,7 +124,7 @@ class Keeper:
         groups = Groups(plan.question, plan.source.scans(store)(0, 0).only(plan.columns))
         files = files_of(store, self.name, plan.mark)
         stored = None if files is None else files.read(store, most)
-        loaded = None if stored is None else groups.load(stored.groups)
+        loaded = None if stored is None else _loaded(groups, stored)
         if stored is None or loaded is None:
             return _Kept(self, plan, store, groups, 0)
         return _Kept(self, plan, store, loaded, stored.position)
@@ -127,3 +134,14 @@ class Keeper:
         if files is not None:
             files.write(store, Stored(kept.position, kept.groups.dump()))
             kept.written = kept.position
+
+
+def _loaded(groups: Groups, stored: Stored) -> Groups | None:
+    """What was written down; None where it is none of these groups, whatever its checksum says."""
+    loaded = groups.load(stored.groups)
+    try:
+        if loaded is not None:
+            loaded.__arrow_c_stream__()
+    except ActError:  # values of other types
+        return None
+    return loaded

@@ -7,7 +7,7 @@ with keys and sums besides is for DuckDB to work out.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -150,14 +150,17 @@ class _Planner:
         self._cells: dict[bytes, int] = {}
         self._test: Any = None
         self._aggregates = 0
+        self._windows = 0
+        self._aliases: frozenset[str] = frozenset()
 
     def plan(self, node: Node) -> None:
         if node["where_clause"] is not None:
             self._test = self.conditions.test(node["where_clause"])
             node["where_clause"] = None
-        aliases = {each["alias"].casefold() for each in node["select_list"] if each["alias"]}
+        aliases = frozenset(each["alias"].casefold() for each in node["select_list"] if each["alias"])
         node["select_list"] = [self._changed(each) for each in node["select_list"]]
         node["group_expressions"] = [self._changed(each) for each in node["group_expressions"]]
+        self._aliases = aliases
         for part in ("having", "qualify"):
             if node[part] is not None:
                 node[part] = self._changed(node[part])
@@ -171,6 +174,8 @@ class _Planner:
         groups = node["group_expressions"] or node["aggregate_handling"] == "FORCE_AGGREGATES"
         if not (self._aggregates or groups or distinct) or not (self._keys or self._cells):
             raise refused("it does not group anything")
+        if self._windows and not (self._aggregates or groups):
+            raise refused("a window (`over`) is over groups, and there is no `group by`")
 
     def question(self) -> str:
         """What is kept, as the core reads it."""
@@ -198,7 +203,11 @@ class _Planner:
                 column = column_of(node, self.conditions.columns, self.alias)
                 if column is not None:
                     self._key(column, None)
+                elif _names_one_of(node, {self.alias.casefold()} - self._aliases):
+                    raise refused(f"{self.alias} stands for all columns")
                 return node
+            case "WINDOW":
+                self._windows += 1
             case "SUBQUERY":
                 raise refused("it has a question within it")
             case "STAR":
@@ -225,6 +234,8 @@ class _Planner:
             return self._within(node) if node["distinct"] else self._aggregate(node, name)
         if self._is_aggregate(name):
             raise refused(f"{name}() is not kept")
+        if self._is_volatile(name):
+            raise refused(f"{name}() differs each time it is asked")
         found = self._coarse_time(node, name)
         if found is None:
             return self._within(node)
@@ -290,11 +301,28 @@ class _Planner:
         self._keys[name] = None if known is None or grain is None else min(known, grain)
 
     def _is_aggregate(self, name: str) -> bool:
-        asked = "select 1 from duckdb_functions() where function_type = 'aggregate' and function_name = $name limit 1"
+        """Whether a function is an aggregate, or stands for an expression with one in it."""
+        asked = "select function_type, macro_definition from duckdb_functions() where function_name = $name"
+        found = self._connection.execute(asked, {"name": name}).fetchall()
+        if any(kind == "aggregate" for kind, _ in found):
+            return True
+        meant = [_parsed(self._connection, f"select {macro}") for kind, macro in found if kind == "macro"]
+        return any(each != name and self._is_aggregate(each) for each in _functions_in(meant))
+
+    def _is_volatile(self, name: str) -> bool:
+        asked = "select 1 from duckdb_functions() where stability = 'VOLATILE' and function_name = $name limit 1"
         return self._connection.execute(asked, {"name": name}).fetchone() is not None
 
 
-def _names_one_of(node: Node, aliases: set[str]) -> bool:
+def _functions_in(tree: Any) -> Iterator[str]:
+    """The names of all functions in an expression."""
+    if isinstance(tree, dict) and "function_name" in tree:
+        yield tree["function_name"].casefold()
+    for each in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from _functions_in(each)
+
+
+def _names_one_of(node: Node, aliases: Set[str]) -> bool:
     return (
         node["class"] == "COLUMN_REF"
         and len(node["column_names"]) == 1
