@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use act_fast_core::disk::{Disk, Within};
 use act_fast_core::reactions::{ClaimOptions, Outcome, Reactions, Then};
-use act_fast_core::{Durability, Error, Log, NewEvent, Part, Patience, verify};
+use act_fast_core::{Durability, Error, Log, NewEvent, Options, Part, Patience, verify};
 use support::contents;
 use support::forms::{Change, EVENTS, append, bytes_of, filled, format_of, opened, opened_with, segment, sound};
 use support::lying_disk::{Loss, LyingDisk};
@@ -204,6 +204,45 @@ fn reactions_keep_no_more_unpacked_than_the_bound() {
     }
     // The bound, and what one claim reads on top.
     assert!((1..2 * SEGMENT_BYTES).contains(&most), "{most} bytes were unpacked at once");
+}
+
+/// A commit may be much larger than a block. Reading one of its events takes the blocks of its preamble and of the event.
+#[test]
+fn of_a_large_commit_no_more_is_unpacked_than_one_event_takes() {
+    const COMMIT_EVENTS: u64 = 1000;
+    let disk = LyingDisk::new();
+    let roomy = || Options { segment_bytes: 1 << 20, ..options(Durability::Fsync) };
+    let log = Log::open(disk.shared(), roomy()).expect("a store");
+    let large = "xyz".repeat(10_000);
+    for number in 0..40 {
+        let data: Vec<String> = (0..COMMIT_EVENTS)
+            .map(|at| {
+                format!(r#"{{"n":{},"pad":"{}"}}"#, number * COMMIT_EVENTS + at, if at == 500 { &large } else { "xyz" })
+            })
+            .collect();
+        let names: Vec<String> = (0..COMMIT_EVENTS).map(|at| format!("s-{at}")).collect();
+        let events: Vec<_> =
+            data.iter().map(|data| [NewEvent { name: "N", data: data.as_bytes(), tags: &[] }]).collect();
+        let parts: Vec<_> =
+            names.iter().zip(&events).map(|(stream, events)| Part { stream, events, expected: None }).collect();
+        log.append(&parts, b"{}", Patience::Wait).expect("room");
+    }
+    let page = |log: &Log, stream: &str| -> Vec<Vec<u8>> {
+        let page = log.load(stream, 0, None, 1000).expect("a page");
+        page.events.iter().map(|event| event.data.to_vec()).collect()
+    };
+    let before = ["s-0", "s-500", "s-501", "s-999"].map(|stream| (stream, page(&log, stream)));
+    assert!(compress(&log).expect("room") > 0);
+    drop(log);
+    let open = || Log::open(disk.shared(), roomy()).expect("a store");
+    for (stream, events) in &before {
+        assert_eq!(page(&open(), stream), *events);
+    }
+    let log = open();
+    page(&log, "s-999");
+    let stats = log.stats().expect("numbers");
+    let of_all = stats.compressed.segments << 20;
+    assert!((1..of_all / 2).contains(&stats.unpacked_bytes), "{} of {of_all} bytes", stats.unpacked_bytes);
 }
 
 #[test]

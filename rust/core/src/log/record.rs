@@ -252,11 +252,17 @@ impl<'a> Preamble<'a> {
     /// Read the preamble of the commit that `bytes` begin with. `check`: also its own checksum, where it has one.
     #[inline]
     pub(crate) fn read(bytes: &'a [u8], place: u64, seed: Seed, check: bool) -> Option<Self> {
+        Self::begun(bytes, place, seed, check).filter(Self::is_at_hand)
+    }
+
+    /// The same, of bytes that may end before the commit does, behind its preamble.
+    #[inline]
+    pub(crate) fn begun(bytes: &'a [u8], place: u64, seed: Seed, check: bool) -> Option<Self> {
         let head = Head::read(bytes)?;
         if head.kind != Kind::Commit {
             return None;
         }
-        let record = bytes.get(..head.len)?;
+        let record = &bytes[..head.len.min(bytes.len())];
         let mut cursor = ByteReader::new(record, HEAD_BYTES);
         let count = cursor.varint().filter(|count| *count > 0)?;
         let distance = cursor.varint()?;
@@ -282,6 +288,11 @@ impl<'a> Preamble<'a> {
         let synced = if distance == 0 { 0 } else { (place + 1).checked_sub(distance)? };
         let events_at = cursor.at;
         Some(Self { head, place, count, synced, proposed, meta, definitions, definition_count, events_at, record })
+    }
+
+    /// Whether all of the commit is at hand.
+    pub(crate) fn is_at_hand(&self) -> bool {
+        self.record.len() == self.head.len
     }
 
     /// The keys that this commit brings into being.
@@ -442,17 +453,22 @@ pub(crate) fn distance_to_commit(bytes: &[u8]) -> Option<u64> {
 /// The event at `at` within a commit, checked by the checksum that covers it.
 #[inline]
 pub(crate) fn event_at<'a>(preamble: &Preamble<'a>, at: usize, position: u64, seed: Seed) -> Option<Stored<'a>> {
-    let record = preamble.record;
-    let place = preamble.place + at as u64;
-    let mut cursor = ByteReader::new(record, at);
+    let (record, place) = (preamble.record, preamble.place + at as u64);
+    if preamble.count > 1 {
+        return part_at(record.get(at..)?, place, position, seed);
+    }
+    let event = read_event(&mut ByteReader::new(record, at), place, position)?;
+    let sound = position == preamble.head.position && seed.record_crc(preamble.place, record) == preamble.head.crc;
+    sound.then_some(event)
+}
+
+/// The event that `bytes` begin with, in a commit of several, checked by its own checksum.
+#[inline]
+pub(crate) fn part_at(bytes: &[u8], place: u64, position: u64, seed: Seed) -> Option<Stored<'_>> {
+    let mut cursor = ByteReader::new(bytes, 0);
     let event = read_event(&mut cursor, place, position)?;
-    let checked = if preamble.count == 1 {
-        position == preamble.head.position && seed.record_crc(preamble.place, record) == preamble.head.crc
-    } else {
-        let end = cursor.at;
-        cursor.u32()? == seed.part_crc(place, position, &record[at..end])
-    };
-    checked.then_some(event)
+    let end = cursor.at;
+    (cursor.u32()? == seed.part_crc(place, position, &bytes[..end])).then_some(event)
 }
 
 /// The event at `at` within a commit, of which not all is there to be checked.

@@ -372,9 +372,34 @@ impl Segments {
     /// The bytes of the record at a place, by the length that it states.
     #[inline]
     pub(crate) fn record(&self, place: u64) -> Result<&[u8]> {
+        self.bytes(place, self.record_len(place)?)
+    }
+
+    /// How long the record at a place is, as it states.
+    #[inline]
+    pub(crate) fn record_len(&self, place: u64) -> Result<usize> {
         let damaged = || self.damaged(place, None, "there should be a record here, but its header is damaged");
-        let head = Head::read(self.bytes(place, HEAD_BYTES)?).ok_or_else(damaged)?;
-        self.bytes(place, head.len)
+        Head::read(self.bytes(place, HEAD_BYTES)?).map(|head| head.len).ok_or_else(damaged)
+    }
+
+    /// What `take` finds at the beginning of `len` bytes of a packed file. It is shown no more of them than it takes, so that
+    /// no more is unpacked: the rest of a block, and then twice as much each time.
+    pub(crate) fn found_at<'a, T>(
+        &'a self,
+        packed: &Packed,
+        place: u64,
+        len: usize,
+        take: impl Fn(&'a [u8]) -> Option<T>,
+    ) -> Result<Option<T>> {
+        let at = (place % self.segment_bytes) as usize;
+        let mut shown = packed.block_end(at).saturating_sub(at).clamp(1, len.max(1));
+        loop {
+            let found = take(self.bytes(place, shown)?);
+            if found.is_some() || shown >= len {
+                return Ok(found);
+            }
+            shown = (2 * shown).min(len);
+        }
     }
 
     /// Have what it takes to write at a place. A refusal is one of this process, which has too many files open or no

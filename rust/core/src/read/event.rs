@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::index::Index;
+use crate::log::packed::Packed;
 use crate::log::record::{self, KeyKind, Preamble, Stored, Tags};
 use crate::names;
 use crate::store::log::Log;
@@ -69,15 +70,42 @@ impl<'a> Reader<'a> {
             .ok_or_else(damaged)?;
         let commit = match self.commit {
             Some(commit) if commit.place == commit_place => commit,
-            _ => {
-                let bytes = segments.record(commit_place)?;
-                Preamble::read(bytes, commit_place, self.log.seed, true).ok_or_else(damaged)?
-            }
+            _ => self.preamble(commit_place)?.ok_or_else(damaged)?,
         };
         self.commit = Some(commit);
         let at = usize::try_from(distance).map_err(|_| damaged())?;
-        let event = record::event_at(&commit, at, position, self.log.seed).ok_or_else(damaged)?;
+        let event = match self.packed(&commit)? {
+            None => record::event_at(&commit, at, position, self.log.seed),
+            Some(packed) => {
+                let len = commit.head.len.checked_sub(at).ok_or_else(damaged)?;
+                segments.found_at(packed, place, len, |bytes| record::part_at(bytes, place, position, self.log.seed))?
+            }
+        };
+        let event = event.ok_or_else(damaged)?;
         Ok(view(&commit, &event))
+    }
+
+    /// The preamble of the commit at a place. If it is packed and has several events, which have checksums of their own, no
+    /// more of it is unpacked than that takes.
+    fn preamble(&self, place: u64) -> Result<Option<Preamble<'a>>> {
+        let (segments, seed) = (&self.log.segments, self.log.seed);
+        if let Some(packed) = segments.packed(segments.number_of(place))? {
+            let len = segments.record_len(place)?;
+            let begun = segments.found_at(packed, place, len, |bytes| Preamble::begun(bytes, place, seed, true))?;
+            if begun.is_some_and(|commit| commit.count > 1) {
+                return Ok(begun);
+            }
+        }
+        Ok(Preamble::read(segments.record(place)?, place, seed, true))
+    }
+
+    /// The packed file of a commit that is not all at hand.
+    fn packed(&self, commit: &Preamble<'a>) -> Result<Option<&'a Packed>> {
+        if commit.is_at_hand() {
+            return Ok(None);
+        }
+        let segments = &self.log.segments;
+        segments.packed(segments.number_of(commit.place))
     }
 }
 
