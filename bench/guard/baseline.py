@@ -24,7 +24,9 @@ class Finding:
 
     @property
     def above(self) -> float:
-        """0.1: a tenth more than the baseline."""
+        """0.1: a tenth more than the baseline; infinite where that is nothing."""
+        if not self.baseline:
+            return float("inf") if self.counted else 0.0
         return self.counted / self.baseline - 1
 
     @property

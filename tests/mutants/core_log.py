@@ -38,8 +38,8 @@ LOG: Final = (
     Mutation(
         "line-checksum",
         "rust/core/src/shared/line.rs",
-        "    checksum(line, address).to_le_bytes() == line[BODY_BYTES..]",
-        "    checksum(line, address).to_le_bytes()[..0] == line[..0]",
+        "    u64::from(checksum(line, address)) == number_at::<4>(line, BODY_BYTES)",
+        "    u64::from(checksum(line, address)) >= number_at::<4>(line, BODY_BYTES) & 0",
         (cargo("lib", "shared::line::tests"),),
     ),
     Mutation(
@@ -99,8 +99,8 @@ LOG: Final = (
     Mutation(
         "event-checksum",
         "rust/core/src/log/record.rs",
-        "cursor.u32()? == seed.part_crc(place, position, &record[at..end])",
-        "cursor.u32().is_some() && end > 0",
+        "(cursor.u32()? == seed.part_crc(place, position, &bytes[..end])).then_some(event)",
+        "(cursor.u32().is_some() && end > 0).then_some(event)",
         (
             cargo("corruption", "a_flipped_bit_of_the_log_is_an_error_or_harmless_in_place"),
             cargo("lib", "log::record"),

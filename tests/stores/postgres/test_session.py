@@ -96,6 +96,14 @@ def test_who_is_interrupted_leaves_nothing_running(
         def poll(self) -> None:
             raise KeyboardInterrupt
 
+    cancel, asked = session.cancel_safe, []
+
+    def overtakes_the_statement_at_first(timeout: float) -> None:
+        asked.append(timeout)
+        if len(asked) > 1:
+            cancel(timeout=timeout)
+
+    monkeypatch.setattr(session, "cancel_safe", overtakes_the_statement_at_first)
     monkeypatch.setattr(session, "_poll", Poll())
     with pytest.raises(KeyboardInterrupt):
         session.ask(b"select pg_sleep(600)")

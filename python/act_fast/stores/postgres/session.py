@@ -5,6 +5,7 @@ into tuples while the server is at the next.
 """
 
 import select
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
@@ -15,7 +16,7 @@ import psycopg
 from psycopg import capabilities
 from psycopg.adapt import Transformer
 from psycopg.errors import error_from_result
-from psycopg.pq import ExecStatus, Format
+from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 __all__ = ["Session"]
@@ -23,6 +24,7 @@ __all__ = ["Session"]
 _CHUNK_ROWS: Final = 50
 _PREPARED_MAX: Final = 200
 _CANCEL_SECONDS: Final = 5.0
+_CANCEL_AGAIN_MS: Final = 100
 
 _BYTEA, _INT8, _TEXT = 17, 20, 25
 _ARRAY_OF: Final = {_BYTEA: 1001, _INT8: 1016, _TEXT: 1009}
@@ -101,8 +103,24 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
         except psycopg.Error:
             raise
         except BaseException:
-            self.cancel_safe(timeout=_CANCEL_SECONDS)
+            self._stop()
             raise
+
+    def _stop(self) -> None:
+        """Have what runs cancelled.
+
+        The server passes over a request that overtakes its statement: it is made again, until the server has begun to
+        answer before one.
+        """
+        poll = select.poll()
+        poll.register(self.pgconn.socket, select.POLLIN)
+        end = time.monotonic() + _CANCEL_SECONDS
+        while self.pgconn.transaction_status == TransactionStatus.ACTIVE and (left := end - time.monotonic()) > 0:
+            begun = bool(poll.poll(0))
+            self.cancel_safe(timeout=left)
+            if begun:
+                return
+            poll.poll(_CANCEL_AGAIN_MS)
 
     def _send(self, statement: bytes, given: "_Values", name: bytes | None) -> None:
         if name is None:
