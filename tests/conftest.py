@@ -3,10 +3,10 @@
 import os
 import random
 from collections.abc import Callable, Generator, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -17,6 +17,8 @@ from tests.support.moto import MotoServer, moto_server
 from tests.support.nats import NatsServers, nats_servers
 from tests.support.servers import PostgresServer, Unavailable, postgres_server, unavailable
 from tests.support.time_limit import bounded
+
+T = TypeVar("T")
 
 SMALL_SEGMENT_BYTES = 64 * 1024
 SEGMENT_BYTES = 4 * 1024 * 1024
@@ -99,14 +101,19 @@ def store(request: pytest.FixtureRequest, store_path: Path) -> Iterator[LogStore
         yield opened
 
 
-@pytest.fixture(scope="session")
-def _postgres() -> Iterator[PostgresServer | Unavailable]:
+def _started(server: AbstractContextManager[T]) -> Iterator[T | Unavailable]:
+    """A server for as long as a session lasts, or why there is none."""
     with ExitStack() as ending:
         try:
-            found: PostgresServer | Unavailable = ending.enter_context(postgres_server())
+            found: T | Unavailable = ending.enter_context(server)
         except Unavailable as reason:
             found = reason
         yield found
+
+
+@pytest.fixture(scope="session")
+def _postgres() -> Iterator[PostgresServer | Unavailable]:
+    yield from _started(postgres_server())
 
 
 @pytest.fixture
@@ -134,12 +141,7 @@ def postgres_url(postgres: PostgresServer) -> str:
 
 @pytest.fixture(scope="session")
 def _mariadb() -> Iterator[MariaDbServer | Unavailable]:
-    with ExitStack() as ending:
-        try:
-            found: MariaDbServer | Unavailable = ending.enter_context(mariadb_server())
-        except Unavailable as reason:
-            found = reason
-        yield found
+    yield from _started(mariadb_server())
 
 
 @pytest.fixture
@@ -167,12 +169,7 @@ def mariadb_url(mariadb: MariaDbServer) -> str:
 
 @pytest.fixture(scope="session")
 def _kafka() -> Iterator[KafkaBrokers | Unavailable]:
-    with ExitStack() as ending:
-        try:
-            found: KafkaBrokers | Unavailable = ending.enter_context(kafka_brokers(3))
-        except Unavailable as reason:
-            found = reason
-        yield found
+    yield from _started(kafka_brokers(3))
 
 
 @pytest.fixture
@@ -185,12 +182,7 @@ def kafka_cluster(_kafka: KafkaBrokers | Unavailable) -> KafkaBrokers:
 
 @pytest.fixture(scope="session")
 def _nats() -> Iterator[NatsServers | Unavailable]:
-    with ExitStack() as ending:
-        try:
-            found: NatsServers | Unavailable = ending.enter_context(nats_servers(3))
-        except Unavailable as reason:
-            found = reason
-        yield found
+    yield from _started(nats_servers(3))
 
 
 @pytest.fixture
@@ -203,12 +195,7 @@ def nats_cluster(_nats: NatsServers | Unavailable) -> NatsServers:
 
 @pytest.fixture(scope="session")
 def _moto() -> Iterator[MotoServer | Unavailable]:
-    with ExitStack() as ending:
-        try:
-            found: MotoServer | Unavailable = ending.enter_context(moto_server())
-        except Unavailable as reason:
-            found = reason
-        yield found
+    yield from _started(moto_server())
 
 
 @pytest.fixture

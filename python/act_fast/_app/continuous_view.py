@@ -56,7 +56,7 @@ class ContinuousView:
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
     def keep(self) -> int:
-        """Move it on to the head without reading it, and return the position; for a time when nobody waits."""
+        """Move it on to the head without reading it, and return the position; for quiet times."""
         from act_fast._sql.duckdb_database import new_session
 
         library = self._library()

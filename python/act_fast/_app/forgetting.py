@@ -272,7 +272,7 @@ def _names(data: bytes, subject: str) -> bool:
 
 
 def _unknown(subject: str, reason: str) -> ForgetReport:
-    """The report on somebody of whom nothing is known."""
+    """The report on a subject of whom nothing is known."""
     return ForgetReport(subject, reason, None, False, True, "", 0, 0, 0, 0, 0, 0, 0, (), 0, 0, 0, (), ())
 
 

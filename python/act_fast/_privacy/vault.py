@@ -165,7 +165,7 @@ class Vault:
         return record is not None and record.forgotten is not None
 
     def knows(self, subject: str) -> bool:
-        """Whether a subject has or had a key, be it damaged."""
+        """Whether a subject has or had a key, even a damaged one."""
         try:
             return self.keys.find(self.id_of(subject)) is not None
         except KeyStoreError:

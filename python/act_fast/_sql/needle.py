@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 import duckdb
 import msgspec
 
+from act_fast._sql.question import nodes_in
 from act_fast._sql.scan import Condition
 
 __all__ = ["FLOOR", "Mentions", "Newest", "mentions_in", "names_in", "newest", "parsed", "with_floor"]
@@ -87,14 +88,14 @@ def _known(known: dict[str, T], query: str, find: Callable[[], T]) -> T:
 
 def names_in(tree: Node) -> frozenset[str]:
     """What a question names as tables and as functions, in small letters."""
-    named = (node.get(part) for node in _nodes(tree) for part in ("table_name", "function_name"))
+    named = (node.get(part) for node in nodes_in(tree) for part in ("table_name", "function_name"))
     return frozenset(name.casefold() for name in named if isinstance(name, str))
 
 
 def mentions_in(tree: Node, params: Mapping[str, Any]) -> Mentions:
     """Which relations a question names, and under which conditions."""
     found: dict[str, list[Sequence[Condition]]] = {}
-    for node in _nodes(tree):
+    for node in nodes_in(tree):
         if node.get("type") != "SELECT_NODE":
             continue
         conditions = [*_conditions(node.get(_WHERE), params)]
@@ -176,17 +177,6 @@ def with_floor(connection: duckdb.DuckDBPyConnection, query: str, tree: Node) ->
         return text
 
     return _known(_floored, query, rewrite)
-
-
-def _nodes(tree: Any) -> Iterator[Node]:
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
 
 
 def _tables(tree: Any) -> Iterator[Node]:
@@ -282,7 +272,7 @@ def _is_row_by_row(node: Node) -> bool:
     """Whether an expression makes one value of one row."""
     if node.get("class") == "STAR":
         return _has_only(node, _STAR_PARTS)
-    return all(map(_is_plain, _nodes(node)))
+    return all(map(_is_plain, nodes_in(node)))
 
 
 def _is_plain(node: Node) -> bool:

@@ -12,7 +12,7 @@ from act_fast._runtime.interruptible import interruptible
 from act_fast.errors import ValidationError
 from act_fast.stores.archive_away import archive_away
 
-__all__ = ["ask", "check_question", "is_catalog", "words_of"]
+__all__ = ["ask", "check_question", "is_catalog", "nodes_in", "words_of"]
 
 _PIVOTS: Final = re.compile(r"\bpivot(_wider)?\b", re.IGNORECASE)
 _CATALOG: Final = frozenset(
@@ -141,7 +141,7 @@ def _check_within(connection: duckdb.DuckDBPyConnection, query: str, known: Coll
     Where files can be reached, functions that rows are read from must be known to only read: `known` are some of them.
     """
     [(text,)] = connection.execute("select json_serialize_sql($query::varchar)", {"query": query}).fetchall()
-    for node in _nodes(msgspec.json.decode(text)):
+    for node in nodes_in(msgspec.json.decode(text)):
         kind = node.get("type")
         if node.get("error") is True:
             raise ValidationError(f"the query cannot be read: {node.get('error_message')}")
@@ -156,7 +156,8 @@ def _check_within(connection: duckdb.DuckDBPyConnection, query: str, known: Coll
                 )
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+def nodes_in(tree: Any) -> Iterator[dict[str, Any]]:
+    """All objects in a statement as DuckDB parsed it, in no particular order."""
     waiting = [tree]
     while waiting:
         node = waiting.pop()

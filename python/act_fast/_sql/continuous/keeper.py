@@ -1,7 +1,7 @@
 """A view in this process: its groups, and moving them on with the log.
 
 Each process keeps its own, from what was written down last. A reader first moves it on to the position that it asks
-about; only positions before that are counted anew, from what was written down if that is early enough.
+about; only positions before that are counted again, from what was written down if that is early enough.
 """
 
 import threading
