@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +22,7 @@ import pytest
 
 from act_fast import Act, AsyncAct, Committed, DefinitionError, LogStore, connect
 from act_fast.errors import StoreClosedError
+from act_fast.stores.database.writer import Request
 from act_fast.stores.ordered.memory import MemoryEngine
 from act_fast.stores.replicated import ReplicatedStore
 from tests.support.bank import Account, Deposited
@@ -30,6 +32,8 @@ from tests.support.totals import Totals
 LOCKS = (type(threading.Lock()), type(threading.RLock()))
 LEFT_BEHIND = {"Worker", "LaneLoop", "Batch", "Crew", "Renewer", "LoopThread", "Daemons"}
 """What works for a program: a child forgets these as a whole. Those that it has instead have locks of their own."""
+SIGNALS = {"_told"}
+"""Held by no thread: each is taken from the beginning, and let go of to wake the one thread that waits for it."""
 HELD_DURING_A_FORK = {"act_fast._runtime.file_lock._guard"}
 
 
@@ -54,8 +58,10 @@ def locks(of: ModuleType | None = None) -> dict[str, Any]:
         if isinstance(thing, psycopg.Connection):
             continue  # a child never uses its parent's connections to a server, nor the locks of their library
         if str(cls.__module__).partition(".")[0] == "act_fast" and cls.__name__ not in LEFT_BEHIND:
-            for attribute in [*vars(cls).get("__slots__", ()), *getattr(thing, "__dict__", ())]:
-                see(f"{cls.__qualname__}.{attribute}", getattr(thing, attribute, None))
+            slots = chain.from_iterable(vars(each).get("__slots__", ()) for each in cls.__mro__)
+            for attribute in [*slots, *getattr(thing, "__dict__", ())]:
+                if attribute not in SIGNALS:
+                    see(f"{cls.__qualname__}.{attribute}", getattr(thing, attribute, None))
     return found
 
 
@@ -64,6 +70,7 @@ class Holding:
 
     def __init__(self, held: dict[str, Any]) -> None:
         self._held = held
+        self._missing = ""
         self._have, self._let_go = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._hold)
 
@@ -78,8 +85,9 @@ class Holding:
     def _take(self) -> bool:
         """Take all, or none: threads at work take them in another order, and would wait for this one for ever."""
         taken: list[Any] = []
-        for each in self._held.values():
+        for place, each in self._held.items():
             if not each.acquire(timeout=0.1):
+                self._missing = place
                 for one in taken:
                     one.release()
                 return False
@@ -88,7 +96,7 @@ class Holding:
 
     def __enter__(self) -> None:
         self._thread.start()
-        assert self._have.wait(60)
+        assert self._have.wait(60), f"{self._missing} was held all the time"
 
     def __exit__(self, *_: object) -> None:
         self._let_go.set()
@@ -165,6 +173,13 @@ def test_a_child_uses_and_lets_go_of_what_was_locked(store_path: Path, tmp_path:
         app.settle()
         with sqlite3.connect(tmp_path / "tables.sqlite") as rows:
             assert sorted(rows.execute("select stream, events from totals")) == [("a", 1), ("child", 1)]
+
+
+def test_what_an_earlier_append_waited_for_is_no_lock_that_is_held() -> None:
+    """As long as the traceback of an append that was given up lives, so does its request."""
+    request = Request([], b"")
+    with Holding(locks()):
+        assert not request.settled
 
 
 def test_a_store_that_is_dropped_in_a_child_waits_for_no_lock(store_path: Path) -> None:

@@ -1,5 +1,7 @@
 """A question about a few events is answered from the index of the log, whatever was written down, and rightly."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -194,6 +196,8 @@ SELECTED = [
     "distinct stream, 1 as position",
     "distinct on (stream) position",
 ]
+TIED = {"1 as position", "* replace (7 as position)", "distinct stream, 1 as position"}
+"""All rows have the same position: which ones are the first few is for DuckDB to choose."""
 FROM = [
     ("events", "events"),
     ("events as e", "e"),
@@ -272,6 +276,7 @@ def test_what_is_found_is_what_is_there(
     with connect(app) as connection:
         try:
             right = connection.sql(query, **params).fetchall()
+            unlimited = connection.sql(re.sub(" (limit|offset) .*", "", query)).fetchall() if selected in TIED else []
         except Exception as error:
             event("cannot be answered")
             with pytest.raises(type(error)):
@@ -279,6 +284,10 @@ def test_what_is_found_is_what_is_there(
             return
     found = app.sql(query, **params).fetchall()
     event("found in the log" if is_found(app, query, **params) else "read from files")
+    if selected in TIED and "order by" in tail:
+        assert len(found) == len(right)
+        assert Counter(map(repr, found)) <= Counter(map(repr, unlimited))
+        return
     assert (found if "order by" in tail else sorted(found, key=repr)) == (
         right if "order by" in tail else sorted(right, key=repr)
     )
