@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from types import MethodType
 from typing import Any, TypeVar, get_origin
 
-from act_fast._checks.components import each_of, is_bundle
+from act_fast._checks.components import Bundle, each_of, is_bundle
 from act_fast._declared.class_body import check_annotations
 from act_fast._events.codec import Codec
 from act_fast._events.constant_defaults import check_constant
@@ -32,6 +32,7 @@ class Registry:
 
     Attributes:
         components: what it was made of.
+        bundles: the slices and projections among them, and those that slices are made of.
         models: by state class.
         by_action: the model of the state that each action belongs to.
         codec: decodes every event of every state.
@@ -42,6 +43,7 @@ class Registry:
 
     def __init__(self, components: Iterable[object], unknown: Unknown, sealer: Sealer | None = None) -> None:
         self.components: tuple[object, ...] = tuple(components)
+        self.bundles: tuple[Bundle, ...] = tuple(filter(is_bundle, each_of(self.components)))
         self.owners: dict[type[Event], type[State]] = {}
         classes = list(dict.fromkeys(_states_in(self.components)))
         states = [each for each in classes if not issubclass(each, View)]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
-from act_fast._checks.components import each_of, is_bundle
+from act_fast._checks.components import Bundle
 from act_fast._events.codec import Codec
 from act_fast._events.event import Event
 from act_fast._reactions.lane import Lane, lanes_by_name
@@ -21,8 +21,8 @@ class Definitions(Protocol):
     """What an app is made of, as far as its reactions have to know it."""
 
     @property
-    def components(self) -> Sequence[object]:
-        """The states, slices and projections."""
+    def bundles(self) -> Sequence[Bundle]:
+        """The slices and projections, and those that slices are made of."""
         ...
 
     @property
@@ -108,15 +108,15 @@ class Catalog:
         return name != event.__stored_name__ or name in event.__upcasts__
 
 
-def reactions_in(components: Iterable[object]) -> Iterator[Reaction]:
-    """The reactions of components that bring some along, and of what these are made of."""
-    for each in filter(is_bundle, each_of(components)):
+def reactions_in(definitions: Definitions) -> Iterator[Reaction]:
+    """The reactions that slices and projections bring along."""
+    for each in definitions.bundles:
         yield from each.reactions
 
 
-def lanes_in(components: Iterable[object]) -> Iterator[Sequence[Lane]]:
-    """The lanes that components declare, each its own."""
-    for each in filter(is_bundle, each_of(components)):
+def lanes_in(definitions: Definitions) -> Iterator[Sequence[Lane]]:
+    """The lanes that they declare, each its own."""
+    for each in definitions.bundles:
         yield getattr(each, "lanes", ())
 
 

@@ -133,8 +133,12 @@ class Handling:
 
     def _all_taken(self, lease: Lease) -> bool:
         """Whether each reaction of a lease takes each of its events, as far as can be told at once."""
-        takers, numbers = self.steps.takers, set(map(tuple, lease.reactions))
-        return GONE.isdisjoint(map(_data, lease.rows)) and all(
+        # No bytecode is run for an event, and no data is hashed.
+        if any(gone in map(_data, lease.rows) for gone in GONE):
+            return False
+        takers, first = self.steps.takers, lease.reactions[0]
+        numbers = (first,) if _all_are(lease.reactions, first) else set(map(tuple, lease.reactions))
+        return all(
             takers.get(name, _NOBODY).issuperset(each) for name in set(map(_name, lease.rows)) for each in numbers
         )
 
@@ -273,9 +277,8 @@ class Handling:
         """The reaction that takes all events of a lease as a batch; None when they are to be handled one by one."""
         first = lease.reactions[0]
         step = self.steps.all[first[0]]
-        if not step.batch or len(lease.rows) == 1 or any(numbers != first for numbers in lease.reactions):
-            return None
-        return step if len(first) == 1 else None
+        alone = step.batch and len(first) == 1 and len(lease.rows) > 1
+        return step if alone and _all_are(lease.reactions, first) else None
 
     def _exhausted(self, lease: Lease) -> bool:
         """Whether all attempts that are allowed have been begun, and the last of them has ended with the lease lost."""
@@ -351,6 +354,10 @@ class Handling:
             then=where if lease.then == "block" else f"{where}; the next one is {_when(lease.due_ms, self.now_us())}",
             said=None if said == error_text(error) else said,
         )
+
+
+def _all_are(reactions: list[list[int]], one: list[int]) -> bool:
+    return reactions.count(one) == len(reactions)
 
 
 def _wait_ms(backoff: float, error: BaseException) -> int:

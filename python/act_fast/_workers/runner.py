@@ -199,9 +199,8 @@ class Program:
         with self._lock:
             registry = self._registry()
             known = self._catalog
-            if known is None or len(known.reactions) != len(self._own) + sum(
-                1 for _ in reactions_in(registry.components)
-            ):
+            declared = len(self._own) + sum(len(each.reactions) for each in registry.bundles)
+            if known is None or len(known.reactions) != declared:
                 known = self._catalog = self._compose(registry)
                 self._steps = None
             return known
@@ -436,8 +435,8 @@ class Program:
 
     def _compose(self, registry: Definitions) -> Catalog:
         """The catalog of all that is declared; what is known already keeps its number."""
-        declared = [*self._own, *reactions_in(registry.components)]
+        declared = [*self._own, *reactions_in(registry)]
         known = self._catalog.reactions if self._catalog else ()
         kept = [each for each in known if each in declared]
         reactions = [*kept, *(each for each in declared if each not in kept)]
-        return Catalog(self.store, registry, reactions, [self.lanes_declared, *lanes_in(registry.components)])
+        return Catalog(self.store, registry, reactions, [self.lanes_declared, *lanes_in(registry)])
