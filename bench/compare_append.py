@@ -14,6 +14,7 @@ from bench.harness.sizes import Sizes
 from bench.harness.threads import in_threads
 from bench.peers.disk import raw_flush
 from bench.peers.key_value import lmdb_batched, lmdb_single
+from bench.peers.machine import payloads_copied
 from bench.peers.sqlite import sqlite_batched, sqlite_single
 from bench.peers.umadb import umadb_batched, umadb_single
 from bench.rows.log import (
@@ -134,6 +135,7 @@ def bench_batched_commits(duel: Duel, sizes: Sizes) -> None:
         memory_writer(count, append),
         *lmdb_batched(commits),
         sqlite_batched(commits[: sizes.scaled(50)], "OFF"),
+        payloads_copied(commits),
     )
 
 

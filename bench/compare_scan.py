@@ -9,6 +9,7 @@ from act_fast import LogStore
 from bench.harness.duel import Duel
 from bench.harness.sizes import Sizes
 from bench.peers.key_value import lmdb_scan
+from bench.peers.machine import log_read
 from bench.peers.sqlite import sqlite_scan
 from bench.rows.log import SCAN
 from bench.stores.subject import CORE, PAGE_ROWS, SUBJECT, open_core, reader, write_library
@@ -40,4 +41,5 @@ def bench_query_over_all(duel: Duel, sizes: Sizes, shelf: Path) -> None:
             reader(library.events, scan_columns, name=f"{SUBJECT}, as Arrow batches: no object an event"),
             *lmdb_scan(shelf / "lmdb", library),
             sqlite_scan(shelf / "sqlite", library),
+            log_read(shelf / "store", library.events),
         )

@@ -1,14 +1,15 @@
 """What a sealed field costs more than one in clear, when an event is encoded and when it is read."""
 
 from collections.abc import Callable
-from time import thread_time
 
 from act_fast import Act, Event, MemoryKeyStore, Personal, State, Subject, reducer
+from bench.harness.best import best_ns
 from bench.harness.duel import Duel
 from bench.harness.row import Measurement
 from bench.harness.sizes import Sizes
 from bench.rows.framework import SEALING
 
+AT_ONCE = 100
 NOTHING = "none: nothing is written"
 
 
@@ -51,16 +52,9 @@ def bench_sealing(duel: Duel, sizes: Sizes) -> None:
 
 
 def _more(calls: int, plain: Callable[[], object], sealed: Callable[[], object]) -> float:
-    """How many microseconds of processor time the second takes more than the first, at its best."""
-    return _best(calls, sealed) - _best(calls, plain)
+    """How many microseconds the second takes more than the first, at its best."""
+    return (_best_ns(calls, sealed) - _best_ns(calls, plain)) / 1e3
 
 
-def _best(calls: int, work: Callable[[], object]) -> float:
-    at_once = 100
-    best = float("inf")
-    for _ in range(max(1, calls // at_once)):
-        began = thread_time()
-        for _ in range(at_once):
-            work()
-        best = min(best, thread_time() - began)
-    return best / at_once * 1e6
+def _best_ns(calls: int, work: Callable[[], object]) -> float:
+    return best_ns(lambda: [work() for _ in range(AT_ONCE)], max(1, calls // AT_ONCE), AT_ONCE)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.guard.baseline import ABOVE_MAX, BASELINE, Finding, accept, compare, here
-from bench.guard.counting import Uncounted, count_core, count_python, installed_core, installed_package
+from bench.guard.counting import Uncounted, count_core, count_package, count_python, installed_core, installed_package
 
 __all__ = ["main"]
 
@@ -18,7 +18,7 @@ def main(argv: Sequence[str]) -> int:
     asked = arguments(argv)
     counted = count_python(asked.package)
     try:
-        counted |= count_core(asked.core)
+        counted |= count_core(asked.core) | count_package(asked.package)
     except Uncounted as reason:
         print(f"guard: instructions are not counted: {reason}")
     if asked.accept:

@@ -28,6 +28,14 @@ def append(core) -> Iterator[Callable[[], object]]:
             yield lambda stream=stream, version=version: log.append(stream, event, version)
 
 
+def append_tagged(core) -> Iterator[Callable[[], object]]:
+    log = core.Log.memory(SEGMENT_BYTES, PAYLOAD_BYTES_MAX)
+    tagged = [[(*BATCH[0], [f"customer:{number}"])] for number in range(1_000)]
+    for version, event in enumerate(tagged):
+        for stream in STREAMS:
+            yield lambda stream=stream, version=version, event=event: log.append(stream, event, version)
+
+
 def append_batch(core) -> Iterator[Callable[[], object]]:
     log = core.Log.memory(SEGMENT_BYTES, PAYLOAD_BYTES_MAX)
     return repeat(lambda: log.append(STREAMS[0], BATCH))
@@ -74,7 +82,7 @@ def react(core) -> Iterator[Callable[[], object]]:
     return (lambda stream=stream: cycle(stream) for stream in targets)
 
 
-WORKS = {work.__name__: work for work in (append, append_batch, append_many, load, query, react)}
+WORKS = {work.__name__: work for work in (append, append_tagged, append_batch, append_many, load, query, react)}
 
 
 def main() -> None:

@@ -7,15 +7,25 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["CORE_TURNS", "Uncounted", "count_core", "count_python", "installed_core", "installed_package"]
+__all__ = [
+    "CORE_TURNS",
+    "Uncounted",
+    "count_core",
+    "count_package",
+    "count_python",
+    "installed_core",
+    "installed_package",
+]
 
 HERE = Path(__file__).resolve().parent
 CORE_TURNS = {
     "append": (100, 1_100),
+    "append_tagged": (100, 1_100),
     "append_batch": (2, 12),
     "append_many": (2, 12),
     "load": (2, 12),
@@ -24,13 +34,20 @@ CORE_TURNS = {
 }
 """Each work of `core_work.py`, done so many times, and so many more: what is done once cancels out."""
 
+PACKAGE_TURNS = {"replay": (2, 12), "arrow": (2, 102), "restore": (1, 4)}
+"""The same of `package_work.py`."""
+
 WORDS = {
     "append": "instructions of an append",
+    "append_tagged": "instructions of an append with a tag",
     "append_batch": "instructions of a commit of 1,000 events",
     "append_many": "instructions of a commit to 1,000 streams",
     "load": "instructions of a load of 1,000 events",
     "query": "instructions of a query of 1,000 events",
     "react": "instructions of an event appended, correlated, claimed and acknowledged",
+    "replay": "instructions of a replay of 2,000 events, declared fields",
+    "arrow": "instructions of 2,000 events as Arrow batches",
+    "restore": "instructions of a restore of 2,000 events from JSON lines",
 }
 COLLECTED = re.compile(r"Collected : (\d+)")
 PROFILE_VARIABLES = "CARGO_PROFILE_RELEASE_"
@@ -65,27 +82,41 @@ def count_python(package: Path) -> dict[str, float]:
 
 
 def count_core(core: Path) -> dict[str, float]:
-    """Instructions of each work, on that compiled module.
+    """Instructions of each work of the core, on that compiled module.
 
     Raises:
         Uncounted: valgrind is not here or does not run, or the module was not built as it is released.
     """
+    # Without site-packages: nothing but the module is there.
+    return count([sys.executable, "-sSP", str(HERE / "core_work.py"), str(core)], CORE_TURNS)
+
+
+def count_package(package: Path) -> dict[str, float]:
+    """Instructions of each work that only the package as a whole does.
+
+    Raises:
+        Uncounted: as `count_core`.
+    """
+    return count([sys.executable, "-sP", str(HERE / "package_work.py"), str(package)], PACKAGE_TURNS)
+
+
+def count(driver: list[str], turns: Mapping[str, tuple[int, int]]) -> dict[str, float]:
     if shutil.which("valgrind") is None:
         raise Uncounted("valgrind is not installed")
     changed = [name for name in os.environ if name.startswith(PROFILE_VARIABLES)]
     if changed:
         raise Uncounted(f"the module may have been built with another profile: {', '.join(changed)}")
-    asked = [(work, times) for work, both in CORE_TURNS.items() for times in both]
+    asked = [(work, times) for work, both in turns.items() for times in both]
     with ThreadPoolExecutor(os.cpu_count()) as runs:
-        counted = dict(zip(asked, runs.map(lambda each: instructions(core, *each), asked), strict=True))
+        counted = dict(
+            zip(asked, runs.map(lambda each: instructions([*driver, each[0], str(each[1])]), asked), strict=True)
+        )
     return {
-        WORDS[work]: (counted[work, many] - counted[work, few]) / (many - few)
-        for work, (few, many) in CORE_TURNS.items()
+        WORDS[work]: (counted[work, many] - counted[work, few]) / (many - few) for work, (few, many) in turns.items()
     }
 
 
-def instructions(core: Path, work: str, times: int) -> int:
-    driver = [sys.executable, "-sSP", str(HERE / "core_work.py"), str(core), work, str(times)]
+def instructions(driver: list[str]) -> int:
     try:
         said = said_by(["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", *driver]).stderr
     except subprocess.CalledProcessError as failure:

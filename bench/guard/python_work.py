@@ -14,6 +14,7 @@ from types import FrameType
 
 FEW, MANY = 20, 120
 STATE_EVENTS = 50
+NEEDLE = "select version, name from events where stream = 'account-1'"
 DISK_EVENTS = 5_000
 BLOCK_BYTES = 1 << 20
 
@@ -67,6 +68,24 @@ def counts() -> dict[str, float]:
         app.store.append("account-1", [Deposited(5)] * times)
         return app.settle
 
+    def settle_each(times: int) -> Callable[[], object]:
+        app = Act(LogStore.memory(), Account)
+
+        @app.on(Deposited)
+        def audit(event: object) -> None:
+            pass
+
+        app.settle()
+        for number in range(times):
+            app.store.append(f"account-{number}", [Deposited(5)])
+        return app.settle
+
+    def ask(times: int) -> Callable[[], object]:
+        app = Act(LogStore.memory(), Account)
+        app.do(Account.open, "account-1", owner="Ada")
+        app.sql(NEEDLE).fetchall()
+        return lambda: [app.sql(NEEDLE).fetchall() for _ in range(times)]
+
     turns = {
         "bytecodes of a do": do,
         f"bytecodes of a load of {STATE_EVENTS} events": load,
@@ -74,6 +93,8 @@ def counts() -> dict[str, float]:
         "bytecodes of an event queried": query,
         "bytecodes of an event replayed": replay,
         "bytecodes of an event handled": settle,
+        "bytecodes of a target with one event handled": settle_each,
+        "bytecodes of a SQL question": ask,
     }
     for make in turns.values():
         make(FEW)()  # imports what is imported at its first use

@@ -20,6 +20,9 @@ OURS, OURS_IN_ANOTHER_FORM, THEIRS, LIMIT = "#c2410c", "#fdba74", "#94a3b8", "#0
 LOGARITHMIC_AXIS_FROM = 10.0
 WIDTH_INCHES, BAR_INCHES, FRAME_INCHES, CURVE_INCHES = 9.0, 0.34, 0.8, 3.6
 TRACE_INCHES = 4.6
+STACK_INCHES = 1.6
+FAR = 5.0
+"""A limit that is so many times the longest bar is only named: its line would leave the bars no room."""
 LOGARITHMIC_FROM = 200.0
 """Bars that are this many times apart are drawn on a logarithmic axis; else the short ones could not be seen."""
 
@@ -41,6 +44,8 @@ def draw_plots(results: Results, folder: Path) -> None:
             draw(folder / f"{key}.svg", TRACE_INCHES, row, results.curves[key], draw_traces)
         elif key in results.curves:
             draw(folder / f"{key}.svg", CURVE_INCHES, row, results.curves[key], draw_curves)
+        elif measured and row.stacked:
+            draw(folder / f"{key}.svg", STACK_INCHES, row, measured, draw_stack)
         elif measured:
             draw(folder / f"{key}.svg", FRAME_INCHES + BAR_INCHES * len(measured), row, measured, draw_bars)
 
@@ -74,16 +79,29 @@ def draw_bars(axes: "Axes", row: Row, measured: Sequence[Measurement]) -> None:
     if min(middles) > 0 and max(middles) / min(middles) > LOGARITHMIC_FROM:
         axes.set_xscale("log")
     if limit is not None:
-        axes.axvline(limit.middle, color=LIMIT, linestyle="--", linewidth=1)
-        axes.annotate(
-            f"{limit.name}: {figure(limit.middle)}",
-            (limit.middle, 1.0),
-            xycoords=("data", "axes fraction"),
-            ha="right",
-            va="bottom",
-            fontsize=7,
-        )
+        said = f"{limit.name}: {figure(limit.middle)}"
+        where: dict[str, object] = {"ha": "right", "va": "bottom", "fontsize": 7}
+        if limit.middle <= FAR * max(middles):
+            axes.axvline(limit.middle, color=LIMIT, linestyle="--", linewidth=1)
+            axes.annotate(said, (limit.middle, 1.0), xycoords=("data", "axes fraction"), **where)
+        else:
+            axes.annotate(f"far to the right: {said}", (1.0, 1.0), xycoords="axes fraction", **where)
     axes.set_xlabel(f"{row.unit} ({'more' if row.more_is_better else 'less'} is better)")
+
+
+def draw_stack(axes: "Axes", row: Row, measured: Sequence[Measurement]) -> None:
+    from matplotlib import colormaps
+
+    start = 0.0
+    for index, each in enumerate(measured):
+        shade = colormaps["Oranges"](0.75 - 0.6 * index / len(measured))
+        axes.barh([""], [each.middle], left=start, color=[shade], label=f"{each.name}: {figure(each.middle)}")
+        start += each.middle
+    axes.set_xlim(0, start)
+    axes.spines[["left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.set_xlabel(row.unit)
+    axes.legend(fontsize=7, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0, 1))
 
 
 def colour(index: int, measurement: Measurement) -> str:

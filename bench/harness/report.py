@@ -87,10 +87,7 @@ def section(row: Row, measurements: Sequence[Measurement], curves: Sequence[Curv
     yield from (f"![{row.work}](plots/{row.key}.svg)", "")
     if measurements:
         yield from (measured_sentence(row, measurements), "")
-        yield table_line("who", "durability", row.unit, "act-fast is")
-        yield table_line("---", "---", "---:", "---:")
-        for each in measurements:
-            yield table_line(each.name, each.durability, shown(each), compared(row, measurements[0], each))
+        yield from parts(row, measurements) if row.stacked else contenders(row, measurements)
     if measurements and curves:
         yield ""
     if curves:
@@ -102,6 +99,21 @@ def section(row: Row, measurements: Sequence[Measurement], curves: Sequence[Curv
         yield table_line("---", *["---:"] * len(places))
         for curve in curves:
             yield table_line(curve.name, *[figure(curve.points[at][1]) for at in shown_points])
+
+
+def contenders(row: Row, measurements: Sequence[Measurement]) -> Iterator[str]:
+    yield table_line("who", "durability", row.unit, "act-fast is")
+    yield table_line("---", "---", "---:", "---:")
+    for each in measurements:
+        yield table_line(each.name, each.durability, shown(each), compared(row, measurements[0], each))
+
+
+def parts(row: Row, measurements: Sequence[Measurement]) -> Iterator[str]:
+    whole = sum(each.middle for each in measurements)
+    yield table_line("what", "durability", row.unit, "share")
+    yield table_line("---", "---", "---:", "---:")
+    for each in measurements:
+        yield table_line(each.name, each.durability, shown(each), f"{each.middle / whole:.0%}")
 
 
 def some_of(count: int) -> list[int]:

@@ -60,6 +60,7 @@ class Row:
         physical: the contender that nobody can beat, drawn as a line through the plot.
         axis: what the curves run over, if the row has any.
         trace: the curves are traces of something over time, with many points, of which neither more nor less is better.
+        stacked: the measurements are parts of a whole, drawn on top of each other.
         picture: where else in the checkout the plot is shown.
     """
 
@@ -72,6 +73,7 @@ class Row:
     physical: str = ""
     axis: str = ""
     trace: bool = False
+    stacked: bool = False
     picture: str = ""
 
     @property

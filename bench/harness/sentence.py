@@ -16,6 +16,8 @@ SELF = "act-fast"
 
 def measured_sentence(row: Row, measurements: Sequence[Measurement]) -> str:
     """Who is beaten and who is not, beside the contenders that are not ourselves in another form."""
+    if row.stacked:
+        return f"{figure(sum(each.middle for each in measurements))} {row.unit} in all."
     subject, *others = measurements
     peers = [each for each in others if each.values and not each.name.startswith(SELF)]
     parts = [f"act-fast: {figure(subject.middle)} {row.unit}"]

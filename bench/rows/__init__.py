@@ -3,7 +3,20 @@
 from types import ModuleType
 
 from bench.harness.row import Row
-from bench.rows import exchange, framework, log, mysql, postgres, process, reactions, replay, replicated, scenarios, sql
+from bench.rows import (
+    anatomy,
+    exchange,
+    framework,
+    log,
+    mysql,
+    postgres,
+    process,
+    reactions,
+    replay,
+    replicated,
+    scenarios,
+    sql,
+)
 
 __all__ = ["AREAS", "ROWS"]
 
@@ -24,6 +37,7 @@ AREAS: dict[str, dict[str, Row]] = {
     "MySQL and MariaDB": rows_of(mysql),
     "Several machines": rows_of(replicated),
     "The process": rows_of(process),
+    "Where the time goes": rows_of(anatomy),
 }
 
 ROWS: dict[str, Row] = {key: row for area in AREAS.values() for key, row in area.items()}

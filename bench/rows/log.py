@@ -1,7 +1,7 @@
 """The log: appending, loading, scanning, opening, and what an event takes on disk."""
 
 from bench.harness.row import Budget, Row
-from bench.rows.peers import LMDB_BATCHED, LMDB_SINGLE, RAW_FLUSH, UNTAGGED
+from bench.rows.peers import LMDB_BATCHED, LMDB_SINGLE, MEMCPY, PREAD, RAW_FLUSH, UNTAGGED
 
 APPEND_SINGLE = Row(
     "append-single",
@@ -23,6 +23,7 @@ APPEND_BATCH = Row(
     note="LMDB's batched put is one Python call for each put; its `putmulti`, one call for all, stands beside.",
     why_lost="Nearly half of what an event costs is making sure that its data is JSON, which LMDB does not check. Keys"
     " that a commit touches often are indexed once, at its end.",
+    physical=MEMCPY,
 )
 APPEND_TAGGED = Row(
     "append-tagged",
@@ -67,7 +68,7 @@ APPEND_FSYNC_BATCH = Row(
     physical=RAW_FLUSH,
 )
 LOAD_RAW = Row("load-raw", "load streams of 1,000 events, as stored", "events/s")
-SCAN = Row("scan", "query over all events, in order", "events/s")
+SCAN = Row("scan", "query over all events, in order", "events/s", physical=PREAD)
 OPEN_CLEAN = Row("open-clean", "open the large store after a clean close", "ms", (Budget(limit=20.0),))
 OPEN_KILLED_FIRST = Row(
     "open-killed-first",

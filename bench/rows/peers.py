@@ -2,6 +2,8 @@
 
 LMDB_SINGLE = "LMDB, one put a transaction"
 LMDB_BATCHED = "LMDB, 1,000 puts a transaction"
+MEMCPY = "the machine: payloads copied into a mapped file"
+PREAD = "the machine: the log's files read by pread"
 RAW_FLUSH = "the disk: pwrite + fdatasync"
 EVENTSOURCING_MEMORY = "eventsourcing, in memory"
 EVENTSOURCING_SQLITE = "eventsourcing, SQLite"

@@ -177,7 +177,7 @@ def test_a_child_uses_and_lets_go_of_what_was_locked(store_path: Path, tmp_path:
 
 def test_what_an_earlier_append_waited_for_is_no_lock_that_is_held() -> None:
     """As long as the traceback of an append that was given up lives, so does its request."""
-    request = Request([], b"")
+    request = Request([], b"", None)
     with Holding(locks()):
         assert not request.settled
 
