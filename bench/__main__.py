@@ -109,7 +109,7 @@ def publish(results: Results, folder: Path | None) -> None:
 def show_pictures(results: Results, plots: Path) -> None:
     """Put the plots that the documentation shows where it shows them."""
     for key, row in ROWS.items():
-        if row.picture and key in results.curves:
+        if row.picture and (key in results.curves or key in results.measured):
             shutil.copyfile(plots / f"{key}.svg", CHECKOUT / row.picture)
 
 
