@@ -14,7 +14,7 @@ from act_fast import LogStore
 from bench.harness.duel import Duel
 from bench.harness.row import Measurement
 from bench.harness.sizes import CHECKOUT, Sizes
-from bench.rows.process import IDLE, IMPORT, MEMORY, SIZE
+from bench.rows.process import IDLE, IMPORT, MEMORY, SIZE, VERSION
 from bench.stores.subject import DURABILITY, SUBJECT, write_library
 from bench.workloads.events import Library
 
@@ -37,6 +37,12 @@ def bench_import(duel: Duel, sizes: Sizes) -> None:
 
     duel.time(run, rounds=sizes.rounds, warmup_rounds=1)
     duel.observe(IMPORT, [Measurement(name, NOTHING, values[1:]) for name, values in told.items()])
+
+
+def bench_version(duel: Duel, sizes: Sizes) -> None:
+    command = [str(Path(sys.executable).with_name("act-fast")), "--version"]
+    told = duel.time(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL), rounds=sizes.rounds)
+    duel.observe(VERSION, [Measurement(SUBJECT, NOTHING, [seconds * 1e3 for seconds in told])])
 
 
 def bench_memory(duel: Duel, sizes: Sizes, shelf: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.harness.duel import Body, Contender
 from bench.peers.absence import needs
-from bench.rows.peers import LMDB_BATCHED, LMDB_SINGLE
+from bench.rows.peers import LMDB_BATCHED, LMDB_CURSOR, LMDB_RANGE, LMDB_SINGLE
 from bench.workloads.events import BATCH_EVENTS, Batch, Library, Single
 
 __all__ = ["lmdb_batched", "lmdb_load", "lmdb_scan", "lmdb_single"]
@@ -19,8 +19,6 @@ Put = tuple[bytes, bytes]
 Work = Callable[["lmdb.Environment"], object]
 
 DURABILITY = "none: sync off"
-RANGE = "LMDB, a range of keys"
-CURSOR = "LMDB, a cursor over all"
 MAP_BYTES = 8 << 30
 
 
@@ -79,7 +77,7 @@ def lmdb_batched(commits: Sequence[Batch]) -> list[Contender]:
     ]
 
 
-@needs("lmdb", RANGE)
+@needs("lmdb", LMDB_RANGE)
 def lmdb_load(path: Path, library: Library, streams: Sequence[str]) -> list[Contender]:
     """Each stream as one range of keys: the stream's name, then the version."""
     fill(path, [(stream_key(stream, version), data) for stream, version, _, data in library.rows()])
@@ -93,10 +91,10 @@ def lmdb_load(path: Path, library: Library, streams: Sequence[str]) -> list[Cont
                     if not key.startswith(prefix):
                         break
 
-    return [reader(RANGE, path, len(streams) * library.events_a_stream, walk)]
+    return [reader(LMDB_RANGE, path, len(streams) * library.events_a_stream, walk)]
 
 
-@needs("lmdb", CURSOR)
+@needs("lmdb", LMDB_CURSOR)
 def lmdb_scan(path: Path, library: Library) -> list[Contender]:
     """A cursor over all keys."""
     fill(path, keyed([data for _, _, _, data in library.rows()]))
@@ -106,7 +104,7 @@ def lmdb_scan(path: Path, library: Library) -> list[Contender]:
             for _ in cursor:
                 pass
 
-    return [reader(CURSOR, path, library.events, walk)]
+    return [reader(LMDB_CURSOR, path, library.events, walk)]
 
 
 def keyed(data: Sequence[bytes]) -> list[Put]:

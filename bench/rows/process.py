@@ -18,6 +18,12 @@ IMPORT = Row(
     (Budget(limit=60.0),),
     note="Beyond what the interpreter takes to start, with the names that a program with states needs.",
 )
+VERSION = Row(
+    "version",
+    "`act-fast --version`, a process from its start to its end",
+    "ms",
+    (Budget(limit=150.0),),
+)
 IDLE = Row(
     "idle",
     "an idle worker",

@@ -18,12 +18,14 @@ SQL_GROUPED = Row(
     "sql-grouped",
     "SQL: the same, grouped by stream",
     "events/s",
+    (Budget(DUCKDB_TABLE, 1.0),),
     note="As many groups as there are streams, a hundredth of the events.",
 )
 SQL_FILTERED = Row(
     "sql-filtered",
     "SQL: the sum of one stream's events",
     "questions/s",
+    (Budget(DUCKDB_TABLE, 0.9),),
     note="A stream has 100 events. The log knows where they are; DuckDB looks through its table.",
 )
 SQL_NEEDLE = Row(
