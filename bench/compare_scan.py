@@ -1,9 +1,11 @@
-"""How fast the whole log is read from its beginning to its end."""
+"""How fast the whole log is read from its beginning to its end, as events and as columns."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pyarrow
+import pytest
 
 from act_fast import LogStore
 from bench.harness.duel import Duel
@@ -16,10 +18,20 @@ from bench.stores.subject import CORE, PAGE_ROWS, open_core, reader, write_libra
 from bench.workloads.events import Library
 
 
-def bench_query_over_all(duel: Duel, sizes: Sizes, shelf: Path) -> None:
-    library = Library(streams=sizes.scaled(1_000, at_least=100), events_a_stream=500)
-    with LogStore(shelf / "store", durability="os") as store, closing(open_core(shelf / "store")) as log:
+@pytest.fixture(scope="module")
+def library(sizes: Sizes) -> Library:
+    return Library(streams=sizes.scaled(1_000, at_least=100), events_a_stream=500)
+
+
+@pytest.fixture(scope="module")
+def store(shelf: Path, library: Library) -> Iterator[LogStore]:
+    with LogStore(shelf / "store", durability="os") as store:
         write_library(store, library)
+        yield store
+
+
+def bench_query_over_all(duel: Duel, shelf: Path, library: Library, store: LogStore) -> None:
+    with closing(open_core(shelf / "store")) as log:
 
         def scan() -> None:
             for _ in store.query():
@@ -40,18 +52,14 @@ def bench_query_over_all(duel: Duel, sizes: Sizes, shelf: Path) -> None:
         )
 
 
-def bench_scan_of_columns(duel: Duel, sizes: Sizes, shelf: Path) -> None:
-    library = Library(streams=sizes.scaled(1_000, at_least=100), events_a_stream=500)
-    with LogStore(shelf / "store", durability="os") as store:
-        write_library(store, library)
+def bench_scan_of_columns(duel: Duel, shelf: Path, library: Library, store: LogStore) -> None:
+    def scan() -> None:
+        for _ in pyarrow.RecordBatchReader.from_stream(store.arrow()):
+            pass
 
-        def scan() -> None:
-            for _ in pyarrow.RecordBatchReader.from_stream(store.arrow()):
-                pass
-
-        duel.fight(
-            SCAN_COLUMNS,
-            reader(library.events, scan),
-            *lmdb_scan(shelf / "lmdb", library),
-            log_read(shelf / "store", library.events),
-        )
+    duel.fight(
+        SCAN_COLUMNS,
+        reader(library.events, scan),
+        *lmdb_scan(shelf / "lmdb-beside-columns", library),
+        log_read(shelf / "store", library.events),
+    )
