@@ -191,7 +191,7 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
         """Add state classes, slices and projections to the app.
 
         Raises:
-            DefinitionError: they conflict with those that are there; nothing was added.
+            DefinitionError: they conflict with existing ones; nothing was added.
         """
         self._engine.include(components, self._check)
         if self._program.at_work:
@@ -222,8 +222,8 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
                 stream is not at the version that `expecting` named.
             StoreError: the store could not append.
 
-        In each of these cases, and when the action itself raises, nothing was appended. The exception is
-        `OutcomeUnknownError`, a `StoreError`, after which you have to load the stream to find out.
+        In each of these cases, and when the action itself raises, nothing was appended. The one exception is
+        `OutcomeUnknownError`, a `StoreError`: load the stream to find out.
         """
         return self._engine.do(action, stream, args, kwargs, self._actor, self._expected, self._key)
 
@@ -242,9 +242,9 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
 
             app.do_many(Account.withdraw.at("a", amount=5), Account.deposit.at("b", amount=5))
 
-        Each is done as by `do`, in this order; of several on one stream, the later ones see what the earlier ones have
-        done. The commit expects each stream at the version that its action has seen, also where an action returned
-        nothing. In the log, the events of a stream stand together.
+        Each is done as `do` would do it, in this order; if several are on one stream, the later ones see what the
+        earlier ones have done. The commit expects each stream at the version that its action saw, even if the action
+        returned nothing. In the log, the events of a stream are next to each other.
 
         Args:
             calls: the actions, each with its stream and its own arguments.
@@ -324,23 +324,23 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
 
             app.decide(enrol, Course.of("maths"), Student.of("ada"))
 
-        The events that views fold are looked at as of now, the states of streams at their versions. The decision is
-        called with them and with the arguments behind them. What it returns is appended as one commit: events to the
-        stream of what was given first (`course-maths` for `Course.of("maths")`), `Append`s to the streams that they
-        name. It is refused if an event that one of the views would have folded, or one of a state's stream, was
-        appended meanwhile; then it is decided again, as often as the decision's `retries` allow.
+        Views and states are folded as of now. The decision is called with them and with the arguments that follow them.
+        What it returns is appended as one commit: events to the stream of the first view or state (`course-maths` for
+        `Course.of("maths")`), `Append`s to the streams that they name. The commit is refused if an event that one of
+        the views would have folded, or one of a state's stream, was appended meanwhile; then the decision is made
+        again, as often as its `retries` allow.
 
         Args:
             decision: a function that is decorated with `@decision`.
-            given: what it is based on, in the order of its parameters: `View.of(...)` and `at(State, stream)`, of which
-                type checkers can follow one to six; then its own arguments.
+            given: what it is based on, in the order of its parameters: `View.of(...)` and `at(State, stream)` (type
+                checkers can follow one to six of them); then its own arguments.
             kwargs: its own arguments, by name.
 
         Raises:
             ConflictError: something else was appended first, more often than `retries` allow.
             DefinitionError: the decision, or what it returned, is wrong.
             StreamClosedError: the stream of one of the states takes no more events. A stream that is only appended to
-                is not asked whether it does.
+                is not checked for that.
             StoreError: the store could not append.
 
         In each of these cases, and when the decision itself raises, nothing was appended. The exception is
@@ -413,7 +413,7 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
     def history(
         self, state: type[S] | Seen[S], stream: str | None = None, *, after: int = 0, before: int | None = None
     ) -> Iterator[Snapshot[S]]:
-        """The state after each event of a stream, or the view of a tag after each of its, from the first to the last.
+        """The state after each event of a stream, or of a tag for a view, from the first to the last.
 
         Args:
             state: one of the app's state classes; or a view, `Course.of("maths")`.
@@ -518,7 +518,7 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
 
         Args:
             event: the event class.
-            values: for each field, the value; the very same that was stored, in capitals and all.
+            values: for each field, the value, exactly as it was stored, including upper and lower case.
 
         Raises:
             ValidationError: a field cannot be looked up.
@@ -532,18 +532,18 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
     ) -> "ForgetReport":
         """Destroy the key of a subject, so that nothing sealed for it can ever be read again, wherever it is.
 
-        Its personal fields read as `FORGOTTEN` from then on, in SQL as NULL. `SubjectForgotten` is appended once. Then
-        everything that can be reached is searched for what was sealed. Doing it again searches again.
+        From then on, its personal fields read as `FORGOTTEN`, in SQL as NULL. `SubjectForgotten` is appended once. Then
+        everything that can be reached is searched for the values that were sealed. Calling it again repeats the search.
 
         Args:
-            subject: whom, as it is in the `Subject` fields.
+            subject: the person to forget, as named in the `Subject` fields.
             reason: why; kept with the event and with the destroyed key.
             also: more files and directories to search, such as exports and backups.
 
         Raises:
             ValidationError: the app has no keys, or an argument is wrong.
-            KeyStoreError: the key could not be destroyed. Do it again.
-            StoreError: the key is destroyed, but the store could not be read or appended to. Do it again.
+            KeyStoreError: the key could not be destroyed. Call it again.
+            StoreError: the key is destroyed, but the store could not be read or appended to. Call it again.
         """
         from act_fast._app.forgetting import forget
 
@@ -578,10 +578,10 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
             app.view("per_account", "select stream, count(*) as n, sum(amount) as total from deposited group by stream")
             app.sql("select * from per_account where total > 100").show()
 
-        The answer is kept in memory and, now and then, beside the log. Reading it takes in what was appended since, so
-        it is never behind, and never reads an event twice. A view is part of the program, as states are: define it each
-        time the program starts. A changed question is counted from the beginning. A view takes the place of one of the
-        same name.
+        The answer is kept in memory and, now and then, written beside the log. Reading it takes in what was appended
+        since, so it is never behind, and never reads an event twice. A view is part of the program, like a state:
+        define it each time the program starts. If the question changes, its answer is counted from the beginning. A
+        view replaces an earlier one of the same name.
 
         Args:
             name: what it is called in SQL.
@@ -589,7 +589,7 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
                 `min`, `max` and `avg`; `where` compares columns with constants.
 
         Raises:
-            DefinitionError: it is not sound, or cannot be kept, and the message says what can; or the name is taken.
+            DefinitionError: it is not valid, or cannot be kept, and the message says what can; or the name is taken.
         """
         from act_fast._app.continuous_view import defined
 
@@ -611,13 +611,13 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
         return self._as(_expected=arguments.count("version", version))
 
     def once(self, key: str) -> Self:
-        """The same app, whose `do`, `do_many` or `decide` is done once, however often it is asked for under this key.
+        """The same app, whose `do`, `do_many` or `decide` is done only once under this key, however often you call it.
 
             app.once("f81d4fae").do(Account.deposit, "account-7", amount=50)
 
-        The same request again, in this process or another, appends nothing and gets the answer of the first time, also
-        if nobody heard that answer; `repeated` says so. A key is for one request: another action, stream or argument
-        under it is a `KeyReusedError`. What appends nothing leaves no trace, so it is done again.
+        Repeating the request, in this process or another, appends nothing and returns the first answer, even if that
+        answer never reached its caller; `repeated` says so. A key is for one request: another action, stream or
+        argument under it is a `KeyReusedError`. A request that appends nothing leaves no trace, so it is done again.
 
         Args:
             key: text of 1 to 508 bytes, without NUL and line breaks, that is unique in the store.

@@ -357,7 +357,7 @@ class AsyncAct(AsyncReacts, AsyncSchedules, AsyncExchanges, AsyncKeeps):
         return self._with(self._app.expecting(version))
 
     def once(self, key: str) -> Self:
-        """The same app, whose `do`, `do_many` or `decide` is done once, however often this key asks for it."""
+        """The same app, whose `do`, `do_many` or `decide` is done only once under this key."""
         return self._with(self._app.once(key))
 
     def context(self, *, actor: Actor | None = None, correlation: str | None = None) -> AbstractContextManager[Ambient]:

@@ -23,7 +23,7 @@ _NAME: Final = re.compile(r"[^\W\d]\w*")
 class ContinuousView:
     """A question whose answer is kept up to date, as `Act.view` makes it.
 
-    Reading it, here or in SQL, first moves it on to the head of the log, so it is never behind.
+    Reading it, here or in SQL, first brings it up to the head of the log, so it is never behind.
     """
 
     def __init__(self, question: "KeptQuestion", library: "Callable[[], Library]") -> None:
@@ -42,7 +42,7 @@ class ContinuousView:
 
     @property
     def position(self) -> int:
-        """The position that it was moved on to last in this process; 0 before it was read here."""
+        """The position that it was last brought up to in this process; 0 before it was read here."""
         return self._question.keeper.position
 
     def rows(self, *, at: int | datetime | None = None) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ class ContinuousView:
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
 
     def keep(self) -> int:
-        """Move it on to the head without reading it, and return the position; for quiet times."""
+        """Bring it up to the head without reading it, and return the position; for quiet times."""
         from act_fast._sql.duckdb_database import new_session
 
         library = self._library()

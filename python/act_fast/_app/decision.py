@@ -62,7 +62,7 @@ _BACKOFF: Final = Backoff(first=0.002, longest=0.2, jitter=1.0)
 
 
 class DecisionFunction(Generic[F_co]):
-    """A function that decides, and how often it decides again after someone else was faster; see `decision`.
+    """A decision function, and how often it decides again if someone else was faster; see `decision`.
 
     Attributes:
         retries: how often.
@@ -105,12 +105,12 @@ class _Request(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 class Decided(msgspec.Struct, frozen=True):
-    """What became of a decision.
+    """The outcome of a decision.
 
     Attributes:
         events: the events that it returned, in order.
         appended: where they are, for each stream; empty if nothing was appended.
-        position: the position of the last of them; of what was looked at if there are none.
+        position: the position of the last of them; if there are none, the position up to which the decision looked.
         repeated: whether this is the outcome of an earlier decision under the same key; then nothing was appended now.
     """
 
@@ -134,7 +134,7 @@ def decision(function: Callable[..., Outcome] | None = None, /, *, retries: int 
 
     Args:
         function: the function; a plain `def` that does nothing but decide.
-        retries: how often it decides again, on what is there then, after something else was appended meanwhile.
+        retries: how often it decides again, on the newer events, if something else was appended meanwhile.
     """
     count = arguments.count("retries", retries)
     if function is None:

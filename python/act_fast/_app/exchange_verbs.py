@@ -39,7 +39,7 @@ class Exchanges:
         def _library(self) -> "Library": ...
 
     def backup(self, path: str | os.PathLike[str], *, whole: bool = False, progress: Progress | None = None) -> Backup:
-        """Copy the store, as it is now, to a new directory, while everyone goes on using it.
+        """Copy the store, as it is now, to a new directory, while everyone keeps using it.
 
         The copy holds every event and snapshot up to the position that was the last when it was made, and the progress
         of reactions. It is read back and flushed before it gets its name, so it is there completely or not at all.
@@ -66,17 +66,17 @@ class Exchanges:
         return store.backup(path, whole=whole, progress=progress)
 
     def compress(self, *, seal: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Compressed:
-        """Compress the older part of the log in place, while everyone goes on using it.
+        """Compress the older part of the log in place, while everyone keeps using it.
 
-        These are the files that nothing is written to any more. Everything reads them as before, with a memory of what
-        was unpacked last; an earlier version of act-fast refuses a store with compressed files. Each file is compressed
-        beside the plain one, flushed, read back and compared with it, and then takes its place in one step: when the
-        work ends early, the rest is done by the next call. Space becomes free when the programs that have the old file
-        open next read the store.
+        It compresses the files that are no longer written to. They are read as before, with a cache of the parts
+        unpacked last; earlier versions of act-fast refuse a store with compressed files. Each file is compressed beside
+        the plain one, flushed, read back and compared with it, and then takes its place in one step. If the work ends
+        early, the next call does the rest. The space is freed when the programs that have the old file open next read
+        the store.
 
         Args:
-            seal: also end the file that is written to now, so that all of the log is compressed. Do this seldom.
-            dry_run: only say what it would save.
+            seal: also end the file that is being written to, so that the whole log is compressed. Use it seldom.
+            dry_run: only report what it would save.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Raises:
@@ -91,7 +91,7 @@ class Exchanges:
         """Undo `compress`: every file of the log is plain again, as earlier versions of act-fast read it.
 
         Args:
-            dry_run: only say what it would take.
+            dry_run: only report how much space it would take.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Raises:
@@ -112,13 +112,13 @@ class Exchanges:
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> Archived:
-        """Move the older part of the log to a folder or an object storage, while everyone goes on using the store.
+        """Move the older part of the log to a folder or to object storage, while everyone keeps using the store.
 
-        These are the oldest files that nothing is written to any more. Each is compressed, put there, read back and
-        compared; then a stub takes its place here. Everything reads as before, and fetches what it needs from there:
-        loads, histories, queries, SQL, replay, verifying, exports. Positions, versions, the index and the names stay
-        here. If the archive cannot be reached, reading what is there raises `ArchiveUnavailableError`; everything else
-        goes on. If the work ends early, the next call does the rest. Earlier versions of act-fast refuse the store.
+        It moves the oldest files that are no longer written to. Each is compressed, copied there, read back and
+        compared; then a stub takes its place here. Loads, histories, queries, SQL, replay, verifying and exports work
+        as before, and fetch what they need from the archive. Positions, versions, the index and the names stay here. If
+        the archive cannot be reached, reading what is in it raises `ArchiveUnavailableError`; everything else keeps
+        working. If the work ends early, the next call does the rest. Earlier versions of act-fast refuse the store.
 
         Other programs can read the archive: `manifest.json` lists its files, with their positions, sizes and digests.
 
@@ -128,9 +128,9 @@ class Exchanges:
                 copy.
             keep: how many of the newest events stay here in any case.
             older_than: only files all of whose events are older than this.
-            parquet: whether to put the events there as Parquet as well, one file beside each object, so that any tool
-                can read them. True: also of what was archived without. None: if `act-fast[sql]` is installed.
-            dry_run: only say what it would save.
+            parquet: whether to write the events there as Parquet as well, one file beside each object, so that any tool
+                can read them. True: also for files that were archived without. None: if `act-fast[sql]` is installed.
+            dry_run: only report what it would save.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Raises:
@@ -144,12 +144,12 @@ class Exchanges:
         return log.archive(to, keep=keep, older_than=older_than, parquet=parquet, dry_run=dry_run, progress=progress)
 
     def unarchive(self, *, remove: bool = False, dry_run: bool = False, progress: Progress | None = None) -> Archived:
-        """Undo `archive`: every file of the log is here again, compressed.
+        """Undo `archive`: bring every file of the log back, compressed.
 
         Args:
-            remove: also remove the objects, and the Parquet files. Backups of this store that were made meanwhile need
-                the objects.
-            dry_run: only say what it would take.
+            remove: also remove the objects and the Parquet files. Backups of this store made in the meantime need the
+                objects.
+            dry_run: only report how much space it would take.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Raises:

@@ -51,16 +51,16 @@ class Keeps:
     def restart_stream(self, state: type[S], stream: str, *, carry: Callable[[S], S] | None = None) -> Snapshot[S]:
         """Close a stream's books and go on from there: append an event that holds the state as it is now.
 
-        Folding starts at that event from then on, whatever the reducers make of the events below it, which can
-        therefore be pruned.
+        From then on, folding starts at that event. Earlier events no longer matter to the state, so they can be pruned.
 
         Args:
             state: the state class.
             stream: the stream.
-            carry: what is carried over: given the state, returns the one to go on from. None carries all of it.
+            carry: what is carried over: a function that takes the state and returns the one to go on from. None carries
+                all of it.
 
         Raises:
-            ValidationError: the stream has no events, or a key was named with `once`, which this does not go by.
+            ValidationError: the stream has no events, or a key was named with `once`, which this does not support.
             StreamClosedError: the stream is closed.
             ConcurrencyError: something else was appended at the same moment, or the stream is not at the version that
                 `expecting` named. Nothing was appended.
@@ -73,19 +73,19 @@ class Keeps:
         return self._engine.restart_stream(state, stream, carry, self._actor, self._expected)
 
     def retire(self, *, at: datetime | None = None, dry_run: bool = False) -> "Retired":
-        """Close the books of all streams that are over, as their state classes say with `retire=Retire(…)`.
+        """Close the books of all streams that are finished, as their state classes say with `retire=Retire(…)`.
 
-        Looks at every stream once, and loads those that have been idle for long enough. A stream that something is
-        appended to meanwhile is left alone, and one that a timer waits for is not closed for good. Call it now and
-        then, before `prune`.
+        Looks at every stream once, and loads those that have been idle for long enough. A stream that is appended to
+        meanwhile is left alone, and a stream with a waiting timer is not closed for good. Call it now and then, before
+        `prune`.
 
         Args:
-            at: the time that streams are idle until; None: now.
+            at: the time up to which idle time is counted; None: now.
             dry_run: only say which streams would be closed.
 
         Raises:
             ValidationError: `at` has no time zone.
-            DefinitionError: a state cannot be stored as JSON, or what `Retire` was given returned something else.
+            DefinitionError: a state cannot be stored as JSON, or a function passed to `Retire` returned something else.
         """
         from act_fast._app.retiring import retire
 
@@ -103,15 +103,15 @@ class Keeps:
     ) -> Redacted:
         """Replace data that should never have been written, and leave no byte of it in the store's files.
 
-        Everything else stays as it was: see `LogStore.redact`, which says what is removed and what is not reached. Who
-        did it is the actor that `acting` named.
+        Everything else stays as it was: see `LogStore.redact`, which says what is removed and what is not reached. It
+        is recorded with the actor that `acting` named.
 
         Args:
             positions: of the events.
             reason: why; it is kept.
             fields: new values, by the names that the fields have in JSON.
-            drop: take all data away. The event is left out wherever events are folded or handled.
-            dry_run: only say what would be changed.
+            drop: remove all data. The event is left out wherever events are folded or handled.
+            dry_run: only report what would be changed.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Raises:
@@ -143,15 +143,15 @@ class Keeps:
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> Pruned:
-        """Empty the events that lie below the event that closed their stream's books and holds its state.
+        """Empty the events below the one that closed their stream's books and holds its state.
 
         They keep their positions, versions, names and times, and are left out wherever events are folded or handled.
-        Events with tags stay as they are, since decisions across streams count on them. See `LogStore.prune`.
+        Events with tags stay as they are, since decisions across streams rely on them. See `LogStore.prune`.
 
         Args:
             streams: only streams whose names match this regular expression anywhere.
             upto: nothing above this position.
-            dry_run: only say what would go.
+            dry_run: only report what would be emptied.
             progress: called now and then with (done, in all); if it raises, the work ends.
 
         Raises:

@@ -160,7 +160,7 @@ class Reacts(Declares):
         after: str | None = None,
         limit: int | None = None,
     ) -> Iterator[Target]:
-        """The targets that meet every condition, with all that is known of each.
+        """The targets that meet every condition, with everything known about each.
 
         They come in the order in which they were created, or in the order you name them.
 
@@ -321,7 +321,7 @@ class Reacts(Declares):
             names: as for `reset`.
             pattern: as for `reset`.
             lane: as for `reset`.
-            error: why, for those who look.
+            error: why; `targets` and `why` show it.
         """
         chosen = selection("block", names, pattern, lane)
         return chosen.apply(self._program.port().block, arguments.text("error", error))

@@ -48,18 +48,18 @@ class Schedules:
             app.schedule(after=timedelta(days=3), key="unpaid-order-7").do(Order.expire, "order-7")
 
         The timer is an event in a stream of its own, so it is as durable as any other. When it is due, a worker does
-        the action, once: in the commit of the action's events, the timer's stream says that it is done. If the action
-        raises, it is retried, and in the end its target is blocked, like that of any reaction. A worker that has the
-        action's state must be running (`app.run()`), or `settle` be called.
+        the action, once: the commit with the action's events also marks the timer as done. If the action raises, it is
+        retried, and finally its target is blocked, like that of any reaction. A worker that has the action's state must
+        be running (`app.run()`), or you must call `settle`.
 
-        A key that was used before, for the same action, stream, arguments and time, gives the timer that is there,
-        whatever has become of it. So calling this twice, in a handler that is retried for example, is as good as once.
+        A key that was used before, for the same action, stream, arguments and time, returns the existing timer,
+        whatever its status. So it is safe to call this twice, for example in a handler that is retried.
 
         Args:
-            at: when: a timezone-aware datetime. What is past is done at once.
+            at: when: a timezone-aware datetime. If it is in the past, the action is done at once.
             after: how long from now.
-            key: what it is known by, to cancel it or to find it again; by default a random one.
-            replace: whether a timer of the same key, whatever it was for and whether it is over, gives way to this one.
+            key: the name of the timer, to cancel it or to find it again; random by default.
+            replace: whether to replace a timer of the same key, whatever it was for, even if it is over.
         """
         from act_fast._app.timers import When
 
@@ -69,7 +69,7 @@ class Schedules:
         return Later(self, When(at, after, key, replace))
 
     def cancel(self, key: str) -> bool:
-        """Let a timer's action not be done.
+        """Cancel a timer, so that its action is not done.
 
         Args:
             key: of the timer.
@@ -89,7 +89,7 @@ class Schedules:
         return timer.status == "cancelled"
 
     def timer(self, key: str) -> "Timer | None":
-        """The timer of a key, whatever has become of it; None if there is none."""
+        """The timer of a key, whatever its status; None if there is none."""
         from act_fast._timers.timer import find_timer
 
         return find_timer(self._engine.store, key)
@@ -108,7 +108,7 @@ class Schedules:
 
     @property
     def testing(self) -> "Testing":
-        """What tests may do with the time of an app whose store is in memory."""
+        """Moves the clock in tests, for an app whose store is in memory."""
         from act_fast._app.testing_verbs import Testing
 
         return Testing(self._program, self._settle_here)

@@ -190,15 +190,15 @@ class Declares:
         Args:
             when: `"minute hour day-of-month month day-of-week"`, or a timedelta of at least a second.
             tz: the time zone that the expression is meant in, such as `"Europe/Berlin"`; by default UTC.
-            missed: what becomes of moments that pass while no worker is running. `"once"`: the next worker makes up for
-                them with one tick, for the last of them; `tick.data.missed` says how many came before. `"each"`: it
+            missed: what to do about moments that pass while no worker is running. `"once"`: the next worker makes up
+                for them with one tick, for the last of them; `tick.data.missed` says how many came before. `"each"`: it
                 makes up for each of them.
             lane: as for `on`.
             priority: as for `on`.
             retries: as for `on`.
             backoff: as for `on`.
             block: as for `on`.
-            name: as for `on`; the ticks are stored under it, too.
+            name: as for `on`; the ticks are stored under it as well.
 
         Raises:
             DefinitionError: the function's parameters are wrong, or an option is not valid.

@@ -41,7 +41,7 @@ _PAGE: Final = 1000
 
 
 class Target(msgspec.Struct, frozen=True):
-    """All that is known of a target.
+    """Everything known about a target.
 
     Attributes:
         name: its name.
@@ -59,7 +59,7 @@ class Target(msgspec.Struct, frozen=True):
         due: when it continues, after a failure or because of a deferral; None: at once.
         reactions: the names of the reactions that run under it.
         known: whether this program has code for one of them.
-        tags: of each of these reactions that follows only events with certain tags, by its name, which tags.
+        tags: by reaction, the tags that events must carry; only for reactions that follow certain tags.
     """
 
     name: str

@@ -30,7 +30,7 @@ class Done(NamedTuple):
 
 
 class Failure(msgspec.Struct, frozen=True):
-    """Something that went wrong and that no caller was waiting for.
+    """An error that no caller was waiting for.
 
     Attributes:
         doing: what was being done, in words.

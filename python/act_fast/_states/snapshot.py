@@ -33,7 +33,7 @@ class Snapshot(msgspec.Struct, Generic[S_co], frozen=True, eq=False, repr_omit_d
 
     Attributes:
         stream: the stream that was folded; for a view, the tag.
-        version: the version of the stream that the state stands at; 0 for a stream that has no events. For a view, the
+        version: the version of the stream that the state is at; 0 for a stream that has no events. For a view, the
             number of events that were folded.
         position: the position in the log of the state's last event; 0 without events.
         replayed: how many events had to be read from the log and folded to get there.

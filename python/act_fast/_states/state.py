@@ -133,7 +133,7 @@ class State(msgspec.Struct, metaclass=StateMeta):
     * `snapshot_version=`: raise it when something outside your program's Python code, such as a library that a reducer
       calls, gives other results than before, so that older snapshots are not used. Changed fields, events, upcasters
       and reducers are detected without it.
-    * `retire=`: when the books of a stream are closed: a `Retire`.
+    * `retire=`: when to close the books of a stream: a `Retire`.
 
     Subclasses inherit all of these, except for the name.
     """

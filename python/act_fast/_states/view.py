@@ -39,8 +39,9 @@ class View(State):
                 self.seats = event.seats
 
     The tag of `Course.of("maths")` is the view's name, a colon and the value: `course:maths`. Without `name=`, the name
-    is that of the class, as it is written. Any number of views may fold one event. Views are given to `decide`, and
-    read with `app.load(Course.of("maths"))`. An app that they are components of has a table for each in SQL.
+    is that of the class, exactly as written. Any number of views may fold the same event. Pass views to `decide`, or
+    read them with `app.load(Course.of("maths"))`. In SQL, an app has a table for each view that is one of its
+    components.
     """
 
     @classmethod

@@ -47,12 +47,12 @@ class Began(Event):
 
 
 class Ticked(Event):
-    """A moment has come that `every` was waiting for.
+    """A moment that `every` was waiting for has come.
 
     Attributes:
         due: the moment; `created` is when a worker noticed, which is a little later, or much later if none was running.
         missed: how many moments before it passed without a tick of their own, because no worker was running.
-        rule: the rule by which it came.
+        rule: the rule that it follows.
     """
 
     due: datetime

@@ -25,11 +25,11 @@ _decode: Final = msgspec.json.Decoder(Scheduled).decode
 
 
 class Timer(msgspec.Struct, frozen=True):
-    """An action that is to be done later, was done, or was cancelled.
+    """An action that is scheduled, was done, or was cancelled.
 
     Attributes:
-        key: what it is known by.
-        status: `"waiting"`, `"done"` or `"cancelled"`; that, too, if what it was to do was redacted.
+        key: its name.
+        status: `"waiting"`, `"done"` or `"cancelled"`; also `"cancelled"` if its arguments were redacted.
         due: when it is to be done.
         action: `State.method`.
         stream: the stream to do it on.
@@ -37,7 +37,7 @@ class Timer(msgspec.Struct, frozen=True):
         scheduled: when it was scheduled.
         ended: when it was done or cancelled; None while it waits.
         version: how many events its own stream has.
-        after: how many seconds after it was scheduled it was to be done, if that was asked.
+        after: how many seconds after scheduling it is due, if it was scheduled with `after=`.
     """
 
     key: str
@@ -53,7 +53,7 @@ class Timer(msgspec.Struct, frozen=True):
 
     @property
     def target(self) -> str:
-        """The target that does it: what `app.targets` and `act-fast why` call it while it waits."""
+        """The target that does it: its name in `app.targets` and `act-fast why` while it waits."""
         return f"{TIMER_STREAM}{self.key}@{self.version if self.ended is None else self.version - 1}"
 
 

@@ -46,9 +46,9 @@ def inspector(
         write: whether targets may be unblocked, skipped, reset and deferred. Each is confirmed first and recorded.
         payload: how much to show of events and states: `"full"`, `"masked"` (the fields, without their values) or
             `"none"`. SQL needs `"full"`.
-        token: what a browser must present once, as `?token=`; it may be used again and again.
+        token: what a browser must present once, as `?token=`; several browsers may use the same one.
         allow: called with the ASGI scope of each request instead of asking for a token: whether to answer it, or the
-            name of who asks, for the audit. May be `async`.
+            name of the user, for the audit. May be `async`.
         hosts: the names under which browsers may address it; None: those of this machine's loopback, or any if `allow`
             is given.
         audit: a file to which a line is appended for each change; None: `inspector.log` in the directory of a store

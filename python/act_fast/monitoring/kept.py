@@ -19,15 +19,15 @@ _FORGOTTEN: Final[str] = SubjectForgotten.__stored_name__
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """How a store keeps its events. Nothing is read of an archive to know it.
+    """How a store keeps its events. Finding out does not read the archive.
 
     Attributes:
         shares: how much of the log is hot, compressed and archived; None of a store that is no log on this machine.
-        archive: where the archived part is; empty where there is none.
+        archive: where the archived part is; empty if there is none.
         pruned: how many events were pruned.
         pruned_bytes: how many bytes of data they had.
         redacted: how many events were redacted.
-        sealed: how many events are of classes that have sealed fields; None where no app says which these are.
+        sealed: how many events are of classes with sealed fields; None without an app, which knows the classes.
         forgotten: how many subjects were forgotten.
     """
 

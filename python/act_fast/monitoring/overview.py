@@ -72,7 +72,7 @@ class ReplicaOverview(msgspec.Struct, frozen=True):
     Attributes:
         lag: how far it is behind the ordered log, as a difference of places; None where the engine cannot be asked.
         members: how many nodes have the store open, as far as this one has heard.
-        trouble: why it cannot go on just now; empty while all is well.
+        trouble: why it cannot continue at the moment; empty while all is well.
         set_aside: how many replicas that were damaged or too old are kept beside it.
         generation: how often a worker has joined so far.
         workers: the programs that run workers, and how many targets each owns.

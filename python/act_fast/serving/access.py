@@ -27,7 +27,7 @@ Verb: TypeAlias = Literal["act", "read", "events", "describe", "health", "metric
 
 
 class Access(msgspec.Struct, frozen=True):
-    """What a request asks for.
+    """What a request wants to do.
 
     Attributes:
         verb: `"act"`: to run an action; `"read"`: a state or its history; `"events"`: events, of one stream or of all;
@@ -53,7 +53,7 @@ def bearer(token: str, actor: Actor | None = None) -> Authorize:
 
     Args:
         token: the secret, 16 characters or more.
-        actor: the actor that they then act as; None for none.
+        actor: the actor that these requests act as; None for none.
 
     Raises:
         ValidationError: the token is too short to be a secret.

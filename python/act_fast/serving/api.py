@@ -137,7 +137,7 @@ class Api:
             await send({"type": "websocket.close", "code": 1000})
 
     def stop(self) -> None:
-        """End what follows the events, so that a server that stops need not wait for it. Called on the event loop."""
+        """End all requests that follow events, so that a server can stop without waiting. Call it on the event loop."""
         self._stopping.set()
 
     async def _live(self, receive: Receive, send: Send) -> None:

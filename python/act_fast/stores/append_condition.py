@@ -54,12 +54,12 @@ class Query(msgspec.Struct, frozen=True):
 class Condition(msgspec.Struct, frozen=True):
     """What must hold for an append: no event after a position matches a query.
 
-    It is checked while nothing else can be appended. Read `after` *before* you read the events that you decide by: the
-    store's head, for example.
+    It is checked while nothing else can be appended. Read `after`, for example the store's head, *before* you read the
+    events that you decide on.
 
     Attributes:
         query: the events that must not be there.
-        after: the position up to which they do not count; 0 if there must be none at all.
+        after: events up to this position do not count; 0 if there must be none at all.
     """
 
     query: Query

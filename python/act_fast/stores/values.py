@@ -55,7 +55,7 @@ class Append(msgspec.Struct, frozen=True):
 
 
 class StreamInfo(msgspec.Struct, frozen=True):
-    """What is known of a stream without reading its events.
+    """What is known about a stream without reading its events.
 
     Attributes:
         stream: its name.
@@ -134,7 +134,7 @@ class Share(msgspec.Struct, frozen=True):
         segments: how many files it has.
         events: how many events are in them.
         written: how many bytes of log they are, as they were written.
-        here: how many bytes they take in the store's directory, with what is reserved for more.
+        here: how many bytes they take in the store's directory, including reserved space.
         there: how many bytes they take in the archive.
     """
 
@@ -149,9 +149,9 @@ class Shares(msgspec.Struct, frozen=True):
     """A log by the form of its files.
 
     Attributes:
-        hot: what is as it was written.
-        compressed: what is compressed.
-        archived: what is archived.
+        hot: the part that is stored as it was written.
+        compressed: the part that is compressed.
+        archived: the part that is archived.
     """
 
     hot: Share
@@ -176,7 +176,7 @@ class StoreStats(msgspec.Struct, frozen=True):
         pruned_bytes: how many bytes of data they had.
         redacted: how many events of a log were redacted.
         last_created: when the last event of a log was committed, in UTC.
-        analytics_bytes: the space that the files of SQL use besides, on disk.
+        analytics_bytes: the additional space that the files of SQL use on disk.
     """
 
     events: int
@@ -210,7 +210,7 @@ class Compressed(msgspec.Struct, frozen=True):
 
 
 class Archived(msgspec.Struct, frozen=True):
-    """What archiving a log, or having it here again, did, or would do.
+    """What archiving or unarchiving a log did, or would do.
 
     Attributes:
         to: where the archive is, without credentials.
@@ -261,7 +261,7 @@ class Redacted(msgspec.Struct, frozen=True):
         snapshots: how many snapshots were removed, since they may have held it too.
         bytes_before: how large the log was, in bytes.
         bytes_after: how large it is.
-        position: where the event is that tells of it; 0 with `dry_run`.
+        position: where the event is that records it; 0 with `dry_run`.
     """
 
     positions: Sequence[int]
@@ -289,12 +289,12 @@ class Pruned(msgspec.Struct, frozen=True):
         bytes: by how many bytes of data the log became smaller.
         streams: in how many streams.
         upto: the position of the last of them; 0 if there are none.
-        tagged: how many events below a closing stay as they are because they carry tags, or because a request under a
-            key, made in the last 30 days, is answered with what they fold to.
+        tagged: how many events below a closing stay as they are because they carry tags, or because they are needed to
+            answer a request made under a key in the last 30 days.
         parts: the same by the name of the event, or in an app by state class.
         bytes_before: how large the log was, in bytes; 0 with `dry_run`.
         bytes_after: how large it is; 0 with `dry_run`.
-        position: where the event is that tells of it; 0 if nothing was changed.
+        position: where the event is that records it; 0 if nothing was changed.
     """
 
     events: int

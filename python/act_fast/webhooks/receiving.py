@@ -20,7 +20,7 @@ class Received(msgspec.Struct, frozen=True):
     """A message that is genuine.
 
     Attributes:
-        id: the same whenever the same message is sent: keep it, and pass over one that you have seen.
+        id: the same whenever the same message is sent: keep it, and ignore an id that you have seen.
         sent: when it was sent.
         body: the body as it came.
     """
@@ -48,21 +48,21 @@ def verify_webhook(
     *,
     tolerance: float | timedelta = 300.0,
 ) -> Received:
-    """Make sure that a message comes from one who has the secret, is whole, and was sent just now.
+    """Make sure that a message comes from a sender that has the secret, is complete, and was sent just now.
 
         received = verify_webhook(request.headers, await request.body(), secret)
 
-    It works for whatever follows Standard Webhooks, and takes the same time for any wrong signature.
+    It works for any sender that follows Standard Webhooks, and takes the same time for any wrong signature.
 
     Args:
-        headers: of the request; in capitals or small letters.
+        headers: of the request; upper or lower case.
         body: of the request, exactly as it came.
-        secret: what the sender signs with; or several of which one must fit.
+        secret: what the sender signs with; or several, one of which must match.
         tolerance: how many seconds the clocks may differ, and how long a message can be replayed.
 
     Raises:
         WebhookError: it is not genuine, or too old. Answer with 400 or 401.
-        ValidationError: the secret is none.
+        ValidationError: the secret is not valid.
     """
     keys = keys_of(secret)
     seconds = tolerance.total_seconds() if isinstance(tolerance, timedelta) else tolerance

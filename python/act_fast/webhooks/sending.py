@@ -48,16 +48,17 @@ class Webhook:
 
         app.on(Deposited, name="shop-hook", retries=12)(Webhook("https://shop.example/hook", secret=secret))
 
-    Every attempt for one event carries the same `webhook-id`, made of the event and the reaction, so that the receiver
-    can tell a repetition. An answer of 2xx is success. No answer in time, a broken connection, 5xx, 408, 425 and 429
-    are tried again as the reaction's options say, and not before the time in `Retry-After`. Everything else, 410 among
-    it, blocks the target at once. Redirects are not followed, and what a receiver answers is not read.
+    Every attempt for one event carries the same `webhook-id`, made from the event and the reaction, so that the
+    receiver can recognise a repetition. An answer of 2xx is success. No answer in time, a broken connection, 5xx, 408,
+    425 and 429 are retried as the reaction's options say, and not before the time in `Retry-After`. Everything else,
+    including 410, blocks the target at once. Redirects are not followed, and the body of the answer is not read.
 
     It works in any app, with or without an event loop of its own.
 
     Args:
-        url: where to; `https` unless the network is yours.
-        secret: what the receiver can check the signature with; or several while you change it, and each signs.
+        url: where to send; `https` unless the network is yours.
+        secret: what messages are signed with, so that the receiver can check them; or several while you change it, and
+            each signs.
         timeout: seconds that an attempt may take, from the connection to the answer.
         headers: more headers to send.
         payload: a function of the event that returns what is sent, which must be JSON; by default an object with

@@ -125,7 +125,7 @@ class DatabaseStore(ABC, Generic[C]):
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
-            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
+            key: append once: if this key was used before, nothing is appended, and the first answer is returned.
 
         Returns:
             the first and last version and position of what was appended.
@@ -156,10 +156,10 @@ class DatabaseStore(ABC, Generic[C]):
 
         Args:
             appends: what to append to which stream.
-            expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
+            expected_versions: the versions that other streams, which are not written to, must be at; 0: no such stream.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
-            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
+            key: append once: if this key was used before, nothing is appended, and the first answer is returned.
 
         Returns:
             for each of `appends`, in their order, where its events are.

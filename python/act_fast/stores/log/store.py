@@ -62,10 +62,10 @@ class LogStore(LocalLog):
         keys_for: how long a key counts as used, at least a day; None: forever.
         archive: where the archived part of the log is, if it has been moved or needs credentials; see `archive`. None:
             where the store says.
-        analytics: at most so many bytes for the files that SQL keeps beside the log, to answer faster. 0: none are
-            made, and none are used. None: as many as it takes.
-        compress: whether files of the log are compressed in the background once nothing is written to them any more,
-            by a thread of low priority; see `compress`. One program with this option is enough; several take turns.
+        analytics: at most this many bytes for the files that SQL keeps beside the log, to answer faster. 0: none are
+            written or used. None: no limit.
+        compress: whether log files are compressed in the background once they are no longer written to, by a thread of
+            low priority; see `compress`. One program with this option is enough; several take turns.
 
     Raises:
         StoreFormatError: there is something else at `path`, or a store of a newer format.
@@ -142,7 +142,7 @@ class LogStore(LocalLog):
     def copied_into(
         cls, path: str | os.PathLike[str], *, durability: Durability | None = "os", create: bool = True
     ) -> Self:
-        """A log that another store is copied into, for the framework: also one that was moved away from."""
+        """A log that another store is copied into, for the framework; it may be one whose store was moved away."""
         store = cls.__new__(cls)
         store._begin(Log.open(arguments.directory(path), durability, 100, _SEGMENT_BYTES, 2**62, False, create))
         return store
@@ -170,7 +170,7 @@ class LogStore(LocalLog):
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
-            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
+            key: append once: if this key was used before, nothing is appended, and the first answer is returned.
 
         Returns:
             the first and last version and position of what was appended.
@@ -211,10 +211,10 @@ class LogStore(LocalLog):
 
         Args:
             appends: what to append to which stream.
-            expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
+            expected_versions: the versions that other streams, which are not written to, must be at; 0: no such stream.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
-            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
+            key: append once: if this key was used before, nothing is appended, and the first answer is returned.
 
         Returns:
             for each of `appends`, in their order, where its events are.
@@ -296,25 +296,25 @@ class LogStore(LocalLog):
     ) -> Redacted:
         """Replace data that should never have been written, and leave no byte of it in the store's files.
 
-        The log is written once more beside the old one, read back and flushed, and takes its place in one step; if
-        anything fails before that, the store stays as it was. Positions, versions, times, tags, meta and names stay.
-        Snapshots that may hold what was redacted are removed, and everything derived from the log is rebuilt. An event
+        A new log is written beside the old one, read back and flushed, and takes its place in one step; if anything
+        fails before that, the store stays as it was. Positions, versions, times, tags, meta and names stay. Snapshots
+        that may hold what was redacted are removed, and everything derived from the log is rebuilt. An event
         `$redacted` in the stream `$rewritings` keeps the reason, the positions, and in its meta who did it. Anything
         still running on this handle ends with `StoreClosedError`.
 
-        Backups, exports, copies and whatever reactions have sent elsewhere are not reached.
+        It does not reach backups, exports, copies, or what reactions have sent elsewhere.
 
         Args:
             positions: of the events.
             reason: why.
-            fields: new values, by the names that the fields have in JSON. Where an event has no such field, nothing is
-                added. Of an event that holds a state (`$closed`, `$restarted`): of that state.
-            drop: take all data away: the event's data is the JSON text `"redacted"` from then on, and it is left out
+            fields: new values, by the names that the fields have in JSON. If an event has no such field, nothing is
+                added. For an event that holds a state (`$closed`, `$restarted`), they are fields of that state.
+            drop: remove all data: from then on, the event's data is the JSON text `"redacted"`, and it is left out
                 wherever events are folded or handled.
             check: called with each event that gets new data, and that data; if it raises, nothing is changed. An app
                 checks that the event's class can read it.
-            meta: who does it, and what for.
-            dry_run: only say what would be changed.
+            meta: who does it, and why.
+            dry_run: only report what would be changed.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
         Raises:
@@ -341,17 +341,17 @@ class LogStore(LocalLog):
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> Pruned:
-        """Empty the events that lie below the event that closed their stream's books and holds its state.
+        """Empty the events below the one that closed their stream's books and holds its state.
 
         They keep their positions, versions, names and times; their data is the JSON text `"pruned"` from then on.
-        Events with tags stay as they are, since decisions across streams count on them. Done as `redact` does it; an
-        event `$pruned` in the stream `$rewritings` tells of it.
+        Events with tags stay as they are, since decisions across streams rely on them. It works like `redact`; an event
+        `$pruned` in the stream `$rewritings` records it.
 
         Args:
             streams: only streams whose names match this regular expression anywhere.
             upto: nothing above this position.
-            meta: who does it, and what for.
-            dry_run: only say what would go.
+            meta: who does it, and why.
+            dry_run: only report what would be emptied.
             progress: called now and then with (done, in all); if it raises, the work ends.
 
         Raises:
@@ -392,7 +392,7 @@ class LogStore(LocalLog):
                 self._log.reopen()
 
     def reactions(self) -> ReactionPort:
-        """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
+        """The store's record of reactions, opened for one program: targets, leases, and their pending work.
 
         It is closed with the store. Apps do all this themselves; use it to look at a store without an app.
 
@@ -430,11 +430,11 @@ class LogStore(LocalLog):
         return self._log if type(self) is LogStore else None
 
     def analytics_max(self) -> int | None:
-        """At most so many bytes for the files of SQL, for the framework; None: as many as it takes."""
+        """At most this many bytes for the files of SQL, for the framework; None: no limit."""
         return self._analytics
 
     def transfer(self) -> Transfer:
-        """All that the store holds, out and in as it stands, for the framework."""
+        """Copies everything that the store holds, out and in, unchanged; for the framework."""
         from act_fast.stores.log.transfer import LogTransfer
 
         return LogTransfer(self._log)

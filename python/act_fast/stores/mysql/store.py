@@ -123,7 +123,7 @@ class MySqlStore(DatabaseStore[Connection]):
         return StoreStats(events=events, streams=streams, bytes=int(size or 0), segments=1, last_flush=None)
 
     def reactions(self) -> ReactionPort:
-        """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
+        """The store's record of reactions, opened for one program: targets, leases, and their pending work.
 
         It is closed with the store. Apps do all this themselves; use it to look at a store without an app.
         """
@@ -140,7 +140,7 @@ class MySqlStore(DatabaseStore[Connection]):
         return DatabaseKeys(self) if type(self) is MySqlStore else None
 
     def transfer(self) -> Transfer:
-        """All that the store holds, out and in as it stands, for the framework."""
+        """Copies everything that the store holds, out and in, unchanged; for the framework."""
         return MySqlTransfer(self._connections, self._store_id)
 
     def _append_encoded(

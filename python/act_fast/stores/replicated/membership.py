@@ -71,17 +71,17 @@ Says: TypeAlias = Joins | There | Leaves
 
 
 class Worker(msgspec.Struct):
-    """A member that is there.
+    """A member that is present.
 
     Attributes:
-        generation: tells it from all others that have ever been there.
+        generation: distinguishes it from every other member, past or present.
         member: the id that it has chosen.
         node: its name, for people: host and process.
         holder: the number that its leases are held under.
         reactions: the names of those that it has.
         lanes: those that it works on; None: all.
-        heard_ms: when it was heard last, by the log's time.
-        targets: how many targets belong to it, where that was asked for.
+        heard_ms: when it was last heard from, by the log's time.
+        targets: how many targets belong to it, if that was requested.
     """
 
     generation: int

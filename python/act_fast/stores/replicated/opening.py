@@ -103,7 +103,7 @@ class _Why(msgspec.Struct, frozen=True):
 
 
 class SetAside(msgspec.Struct, frozen=True):
-    """A replica that was set aside, and made again in its place.
+    """A replica that was set aside, and rebuilt in its place.
 
     Attributes:
         path: where it is now; remove it when you do not need it any more.

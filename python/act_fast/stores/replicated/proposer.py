@@ -72,14 +72,14 @@ _TAG_BYTES: Final = 4
 
 @dataclass(slots=True)
 class Proposed:
-    """What has become of the commits that this process has proposed so far.
+    """The outcomes of the commits that this process has proposed so far.
 
     Attributes:
-        commits: those whose outcome is known, or will never be.
-        records: the records that they went in; fewer, when many threads append at once.
+        commits: those whose outcome is known, or will never be known.
+        records: the records that carried them; fewer, if many threads append at once.
         refused: those that were refused: a stream was at another version.
         failed: those that the engine did not take.
-        unknown: those of which it is not known whether they are there.
+        unknown: those whose outcome is not known.
         seconds: how long all of them took, from the call until it was answered.
     """
 
@@ -247,7 +247,7 @@ class Proposer:
             ConditionError: an event that a condition excludes is there; nothing was written.
             Repeated: its key was used before; nothing was written.
             ValidationError: the commit is too large for a record; nothing was written.
-            OutcomeUnknownError: the engine has not said in time whether it has the record.
+            OutcomeUnknownError: the engine did not say in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
         """
         (found,) = self._have([_Commit(parts, meta, guards=guards)])

@@ -186,12 +186,12 @@ class ReplicatedStore(LocalLog):
 
     @property
     def set_aside(self) -> list[SetAside]:
-        """The replicas at this path that were damaged or too old, and were made again; the oldest first."""
+        """The replicas at this path that were damaged or too old, and were rebuilt; the oldest first."""
         return set_aside(Path(self.path))
 
     @property
     def proposed(self) -> Proposed:
-        """What has become of the commits that this process has proposed so far."""
+        """The outcomes of the commits that this process has proposed so far."""
         return replace(self._proposer.proposed)
 
     @property
@@ -223,7 +223,7 @@ class ReplicatedStore(LocalLog):
             expected_version: the version that the stream must be at, 0 for a new one; None does not check.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
-            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
+            key: append once: if this key was used before, nothing is appended, and the first answer is returned.
 
         Returns:
             the first and last version and position of what was appended.
@@ -232,7 +232,7 @@ class ReplicatedStore(LocalLog):
             ConcurrencyError: the stream is at another version; nothing was written.
             KeyReusedError: the key was used before, for other events; nothing was written.
             ConditionError: an event that the condition excludes is there; nothing was written.
-            OutcomeUnknownError: the engine has not said in time whether it has the record.
+            OutcomeUnknownError: the engine did not say in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
             ValidationError: an argument is not valid, or the commit is too large for a record of the engine.
         """
@@ -253,10 +253,10 @@ class ReplicatedStore(LocalLog):
 
         Args:
             appends: what to append to which stream.
-            expected_versions: the versions that other streams must be at, which are not written to; 0: no such stream.
+            expected_versions: the versions that other streams, which are not written to, must be at; 0: no such stream.
             condition: which events must not be there after a position.
             meta: why it happened; one for the whole commit.
-            key: append once: if this key was used before, nothing is appended, and the answer is what it was then.
+            key: append once: if this key was used before, nothing is appended, and the first answer is returned.
 
         Returns:
             for each of `appends`, in their order, where its events are.
@@ -265,7 +265,7 @@ class ReplicatedStore(LocalLog):
             ConcurrencyError: a stream is at another version than expected; nothing was written.
             KeyReusedError: the key was used before, for other events; nothing was written.
             ConditionError: an event that a condition excludes is there; nothing was written.
-            OutcomeUnknownError: the engine has not said in time whether it has the record.
+            OutcomeUnknownError: the engine did not say in time whether it has the record.
             StoreError: the engine cannot be reached, or refuses; nothing was written.
             ValidationError: an argument is not valid, or the commit is too large for a record of the engine.
         """
@@ -288,7 +288,7 @@ class ReplicatedStore(LocalLog):
 
         Raises:
             ValidationError: there is no folder to put it in.
-            StoreFullError: there is no room; nothing was kept of it.
+            StoreFullError: there is no room; nothing is left of it.
         """
         self._check()
         shelf = self._checkpoints if where is None else shelf_at(where)
@@ -348,7 +348,7 @@ class ReplicatedStore(LocalLog):
         return found
 
     def generation(self) -> int:
-        """The last generation that a worker has got: how often one has joined."""
+        """The last generation given to a worker: how often one has joined."""
         self._check()
         return self._state.membership().generation
 
@@ -357,7 +357,7 @@ class ReplicatedStore(LocalLog):
         self._check()
 
     def reactions(self) -> ReactionPort:
-        """What the store keeps of reactions, opened for one program: targets, leases, and what they have to do.
+        """The store's record of reactions, opened for one program: targets, leases, and their pending work.
 
         It is closed with the store. Apps do all this themselves; use it to look at a store without an app.
         """
@@ -382,7 +382,7 @@ class ReplicatedStore(LocalLog):
         return ReplicaKeys(self) if type(self) is ReplicatedStore else None
 
     def transfer(self) -> Transfer:
-        """All that the store holds, out and in as it stands, for the framework."""
+        """Copies everything that the store holds, out and in, unchanged; for the framework."""
         return ReplicaTransfer(self._log, self._folder, self._proposer, self._ordered.name)
 
     def replay_groups(self) -> ReplayGroups | None:
