@@ -295,7 +295,8 @@ class Log:
         genesis: tuple[bytes, int] | None,
     ) -> Log:
         """Open the replica of a replicated store. With a genesis, (store id, size of a log file): that of this store,
-        which is made where there is none. Without a durability: that of whoever has it open, else "interval"."""
+        which is made where there is none. Without a durability: that of the handles that have it open, else
+        "interval"."""
 
     @staticmethod
     def replica_remains(path: str) -> tuple[bytes | None, int | None]:
@@ -415,10 +416,10 @@ class Log:
         version here, too; what comes before one that does not is appended."""
 
     def reaction_lines(self) -> bytes | None:
-        """All that is kept of reactions, on which nobody may work, as lines of a `Mirror`; None where nothing is."""
+        """The record of reactions, which no one may work on, as lines of a `Mirror`; None if there is nothing."""
 
     def put_reaction_lines(self, lines: bytes) -> None:
-        """Keep such lines in the place of all that is kept of reactions, which nobody may work on."""
+        """Keep such lines in place of the record of reactions, which no one may work on."""
 
     def version(self, stream: str) -> int: ...
     def position_before(self, created_us: int) -> int:
@@ -490,7 +491,7 @@ class Log:
 
     @property
     def news(self) -> int:
-        """Changes with all news that somebody waits for: publications, and what is done to targets by hand."""
+        """Changes with all news that has waiters: publications, and what is done to targets by hand."""
 
     def expect_news(self) -> int:
         """Have the next publication change `news`, and answer what it is now. Look for work after this, then wait."""
@@ -547,8 +548,8 @@ class Log:
         """What there is to prune."""
 
     def release(self, let_go: Callable[[], object]) -> None:
-        """Let go of the store, to open it again later: as closing does, but waiting until nobody uses this handle.
-        `let_go` is called when nobody can begin to use it."""
+        """Let go of the store, to open it again later: as closing does, but waiting until no thread uses this handle.
+        `let_go` is called when none can begin to use it."""
 
     def reopen(self) -> None:
         """Open the store again that was released, be it another log by now."""
@@ -599,7 +600,7 @@ class Restoring:
 
     @staticmethod
     def begin(path: str) -> Restoring:
-        """Begin to make the store at a path: a new one, or the successor of the one there, which nobody has open."""
+        """Begin to make the store at a path: a new one, or the successor of the one there, which no one has open."""
 
     @staticmethod
     def rehearsal() -> Restoring:

@@ -76,7 +76,7 @@ def discard(found: object) -> None:
 
 
 def is_failure(error: BaseException) -> bool:
-    """Whether an exception that came out of somebody's code is a failure of that code, whatever its class.
+    """Whether an exception raised by the user's code is a failure of that code, whatever its class.
 
     Ctrl-C, which comes to the main thread and to no other, is not: it is meant for the whole program.
     """

@@ -46,7 +46,7 @@ class Cache:
         tell_in_child(self)
 
     def forked(self) -> None:
-        """Whoever held the lock stayed with the parent."""
+        """The thread that held the lock stayed with the parent."""
         self._lock = Lock()
 
     def get(self, key: Key) -> Entry[Any] | None:

@@ -152,14 +152,14 @@ def in_caller(function: Callable[[], object]) -> None:
 
 
 def check_interrupted() -> None:
-    """Raise KeyboardInterrupt when whoever waits for this work has been interrupted."""
+    """Raise KeyboardInterrupt when the thread that waits for this work has been interrupted."""
     work = _current.get()
     if work is not None and work.interrupted and not work.outcome:
         raise KeyboardInterrupt
 
 
 class on_interrupt:
-    """Have a function called when whoever waits for this work is interrupted inside the block, or has been already."""
+    """Have a function called if the thread that waits for this work is interrupted in the block, or was before."""
 
     def __init__(self, stop: Callable[[], object]) -> None:
         self._stop = stop

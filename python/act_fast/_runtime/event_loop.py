@@ -27,7 +27,7 @@ class LoopThread:
             return self._running.loop
 
     def abandon(self) -> None:
-        """End the loop without taking a lock or waiting: for when whoever had it is collected."""
+        """End the loop without taking a lock or waiting: for when its owner is collected."""
         running = self._running
         if running is not None:
             with suppress(RuntimeError):  # closed already

@@ -31,8 +31,8 @@ class Threads:
     async def run(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function on a thread, within this task's context variables.
 
-        Whoever is cancelled while waiting leaves nothing half done behind: work that has not begun never begins, and
-        work that has begun is waited for before the cancellation goes on.
+        A task that is cancelled while waiting leaves nothing half done: work that has not begun never begins, and work
+        that has begun is waited for before the cancellation takes effect.
         """
         if self._closed:
             raise StoreClosedError("this app was closed; open another one")
@@ -51,7 +51,7 @@ class Threads:
         await apart(self.end)
 
     def end(self) -> None:
-        """`close`, for whoever may wait."""
+        """`close`, for callers that may block."""
         self._closed = True
         self._pool.shutdown()
 
@@ -73,4 +73,4 @@ async def _ended(waiting: "asyncio.Future[Any]") -> None:
         except asyncio.CancelledError:
             continue  # cancelled once more; the answer is the same
     if not waiting.cancelled():
-        waiting.exception()  # looked at, so that nobody warns that it was not
+        waiting.exception()  # retrieved, so that asyncio does not warn that it was not

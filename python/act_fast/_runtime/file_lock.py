@@ -34,7 +34,7 @@ class FileLock:
             _open.add(self._file)
 
     def take(self) -> bool:
-        """Take the lock alone; False when somebody holds it."""
+        """Take the lock alone; False when another process holds it."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -42,7 +42,7 @@ class FileLock:
         return True
 
     def wait(self) -> None:
-        """Take the lock alone, waiting for whoever has it."""
+        """Take the lock alone, waiting for the process that has it."""
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def share(self) -> None:

@@ -54,7 +54,7 @@ class Observers:
         tell_in_child(self)
 
     def forked(self) -> None:
-        """Whoever held the lock, and whoever listened, stayed with the parent."""
+        """Threads that held the lock, and the listeners, stayed with the parent."""
         self._lock = threading.Lock()
         self._heard = ()
 
@@ -101,7 +101,7 @@ class Observers:
         once: bool = False,
         said: str | None = None,
     ) -> None:
-        """Log, and tell the observers of errors, what went wrong where nobody was waiting for it.
+        """Log, and tell the observers of errors, an error that no caller was waiting for.
 
         Args:
             doing: what was being done, in words.

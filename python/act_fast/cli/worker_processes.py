@@ -156,7 +156,7 @@ def end_with_parent(stop: Callable[[], object]) -> None:
 
 
 def leave_ctrl_c_to_parent() -> None:
-    """In a worker process: a terminal sends Ctrl-C to all, but whoever has begun this process decides when it ends."""
+    """In a worker process: a terminal sends Ctrl-C to all, but the parent process decides when this one ends."""
     signal.signal(signal.SIGINT, _nothing)  # and not SIG_IGN, which programs that are run from here would inherit
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 

@@ -75,7 +75,7 @@ class Access:
     ) -> None:
         if token is not None and len(token) < TOKEN_LETTERS_MIN:
             raise ValidationError(
-                f"the token has {len(token)} letters; it takes {TOKEN_LETTERS_MIN} so that nobody guesses it"
+                f"the token has {len(token)} letters; it takes {TOKEN_LETTERS_MIN} so that no one can guess it"
             )
         self._token = token
         self._once = once

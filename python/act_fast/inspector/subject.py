@@ -95,7 +95,7 @@ class Subject:
         return found
 
     def cancel_timer(self, key: str, by: str) -> Timer:
-        """Cancel a timer, in the name of somebody; the timer as it is then."""
+        """Cancel a timer, in a user's name; the timer as it is then."""
         cause = ActionCause("cancel", stream_of(key), Actor(by))
         with self._writing() as store:
             timer = cancel_timer(store, key, lambda: Meta(new_correlation(), Causation(cause)))

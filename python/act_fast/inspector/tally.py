@@ -78,7 +78,7 @@ class Tallies:
             return self._last[1]
 
     def forget(self) -> None:
-        """Count anew next time: something was changed by hand."""
+        """Count again next time: something was changed by hand."""
         self._last = None
 
 

@@ -106,7 +106,7 @@ class _Observed:
         tell_in_child(self)
 
     def forked(self) -> None:
-        """Whoever looked stayed with the parent."""
+        """The thread that looked stayed with the parent."""
         self._lock = Lock()
 
     def gauge(self, value: Callable[[Overview], float]) -> Callable[[object], Iterable[Any]]:

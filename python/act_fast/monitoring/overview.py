@@ -229,7 +229,7 @@ class _Behind:
         self._retrying: Counter[str] = Counter()
         self._lagging: defaultdict[str, list[Target]] = defaultdict(list)
         self._idle: Counter[str] = Counter()
-        # Read in this order, what is processed meanwhile is never taken for something that nobody has looked at.
+        # Read in this order, so that events processed meanwhile never count as not looked at yet.
         self._head = store.head
         self._positions = {each.reaction: each.position for each in cursors(port)}
         for target in busy_targets(port, self._idle.update):
@@ -287,7 +287,7 @@ class _Behind:
         return 0.0 if event is None else max(0.0, (self._now - since(event)).total_seconds())
 
     def _oldest(self, name: str, behind: Iterable[Target]) -> int | None:
-        """The position of the first event that waits. Whoever stands above it cannot have an older one."""
+        """The position of the first event that waits. A target above it cannot have an older one."""
         oldest: int | None = None
         for target in sorted(behind, key=lambda each: each.watermark)[:_HEADS_MAX]:
             if oldest is not None and target.watermark + 1 >= oldest:

@@ -20,7 +20,7 @@ from act_fast.stores.reaction_port import ReactionPort
 __all__ = ["Answer", "told_address", "why"]
 
 _SECRET: Final = re.compile("pass|secret|token|credential|key", re.IGNORECASE)
-"""Options of an address that are named so may tell what nobody else is to know."""
+"""Options of an address with such names may hold secrets."""
 
 
 class Answer(msgspec.Struct):
@@ -206,5 +206,5 @@ def _runs(process: int) -> bool:
     except ProcessLookupError:
         return False
     except OSError:
-        return True  # somebody else's
+        return True  # another user's
     return True

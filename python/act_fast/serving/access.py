@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["LOOPBACK_HOSTS", "Access", "Authorize", "authorized", "bearer", "check_host"]
 
 _PASSED_ON: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-"""What proxies add: whoever asks through one on this machine need not be here."""
+"""What proxies add: a client behind a proxy on this machine may be elsewhere."""
 
 LOOPBACK_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 """The names that this machine has for itself."""
@@ -96,7 +96,7 @@ async def authorized(authorize: Authorize | None, request: "Request", access: Ac
 
 
 def check_host(hosts: frozenset[str] | None, request: "Request") -> None:
-    """Refuse a request for another host: a page of a stranger whose name leads here, asked by somebody's browser.
+    """Refuse a request for another host, as from a stranger's page in a browser whose name resolves to this machine.
 
     Raises:
         Refusal: the host is none of those that are served.

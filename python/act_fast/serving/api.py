@@ -341,7 +341,7 @@ def _correlation(request: "Request") -> str | None:
 
 
 def _key(request: "Request", actor: Actor | None) -> str | None:
-    """The key of a request, which is the actor's own: nobody gets the answer that another one got."""
+    """The key of a request, which is the actor's own: no actor gets another actor's answer."""
     given = request.headers.get("idempotency-key")
     if given is None:
         return None

@@ -1,4 +1,4 @@
-"""Events as JSON, a page at a time, and as server-sent events for as long as somebody listens."""
+"""Events as JSON, a page at a time, and as server-sent events for as long as a client listens."""
 
 import asyncio
 import logging

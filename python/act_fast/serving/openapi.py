@@ -17,7 +17,7 @@ __all__ = ["document"]
 _REFERENCE: Final = "#/components/schemas/{name}"
 _PROBLEMS: Final = {
     "400": "the request cannot be read",
-    "401": "nobody is named",
+    "401": "the caller is not known",
     "403": "this is not allowed",
     "404": "there is no such thing",
     "409": "something else was appended first, or a rule does not hold",

@@ -230,7 +230,7 @@ class Transfer(Protocol):
         ...
 
     def reactions(self) -> bytes | None:
-        """What is kept of reactions, which nobody may work on, as lines of the core; None where there is nothing."""
+        """The record of reactions, which no one may work on, as lines of the core; None if there is nothing."""
         ...
 
     def take_reactions(self, lines: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Events in pages that end with a commit, so that whoever copies them never tears one."""
+"""Events in pages that end with a commit, so that copying them never tears one."""
 
 from collections.abc import Iterable, Iterator
 from typing import Final

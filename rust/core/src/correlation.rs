@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub const CORRELATION_BYTES: usize = 16;
 
 const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-/// A microsecond has room for so many ids; whoever asks for more borrows from the next one.
+/// A microsecond has room for so many ids; further ones borrow from the next microsecond.
 const PER_MICROSECOND: u64 = 256;
 
 static LAST: AtomicU64 = AtomicU64::new(0);

@@ -67,10 +67,10 @@ pub enum Error {
     /// The disk, or a limit of the store, is full. Nothing was written.
     #[error("{0}")]
     Full(String),
-    /// Somebody else holds what is needed, in a way that waiting does not change.
+    /// Another process holds what is needed, in a way that waiting does not change.
     #[error("{0}")]
     Locked(String),
-    /// A write or a flush failed earlier: the store takes no more appends until it is opened anew.
+    /// A write or a flush failed earlier: the store takes no more appends until it is opened again.
     #[error("{0}")]
     Failed(String),
     /// What was asked for has been written, but it is not known whether it stays.

@@ -14,7 +14,7 @@ pub fn is_pattern(source: &str) -> bool {
     source.contains(LETTERS)
 }
 
-/// Compile a pattern: linear-time, searched, anchored only by whoever wrote it.
+/// Compile a pattern: linear-time, searched, anchored only by its author.
 pub(crate) fn compile(pattern: &str) -> Result<Regex> {
     regex::RegexBuilder::new(pattern).size_limit(PATTERN_BYTES_MAX).build().map_err(|error| {
         // The last line says what is wrong; those before it point to where, with a drawing.

@@ -105,14 +105,14 @@ impl Columns {
         schema_capsule(py, &self.columns.schema())
     }
 
-    /// Begin to read. Called again, it begins anew.
+    /// Begin to read. Called again, it starts over.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,
         py: Python<'py>,
         requested_schema: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
-        // Whoever asks for other types gets these, as the protocol allows.
+        // A consumer that asks for other types gets these, as the protocol allows.
         let _ = requested_schema;
         stream_capsule(py, Box::new(self.begin(py)?))
     }
@@ -146,7 +146,7 @@ impl StreamColumns {
         schema_capsule(py, &self.streams().schema())
     }
 
-    /// Begin to read. Called again, it begins anew.
+    /// Begin to read. Called again, it starts over.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,
@@ -184,7 +184,7 @@ impl StateColumns {
         schema_capsule(py, &Rows::new(Arc::clone(&self.shape), &self.names, self.at.as_deref(), none).schema())
     }
 
-    /// Begin to fold. Called again, it begins anew.
+    /// Begin to fold. Called again, it starts over.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,

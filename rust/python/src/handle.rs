@@ -152,7 +152,7 @@ pub(crate) fn nap_here(py: Python<'_>) -> PyResult<Duration> {
     Ok(if here.eq(main.getattr("ident")?)? { NAP } else { NIGHT })
 }
 
-/// Shut a log down, and wait a while until nobody uses it any more.
+/// Shut a log down, and wait a while until no thread uses it any more.
 pub(crate) fn emptied(py: Python<'_>, log: Arc<act_fast_core::Log>) -> PyResult<()> {
     let left = Arc::downgrade(log.handle());
     py.detach(|| {

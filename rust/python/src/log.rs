@@ -31,7 +31,7 @@ use crate::rewriting::{self, PrunableRow, PruningRow, RewrittenRow};
 use crate::rows::{event_columns, rows};
 use crate::{stats, verify};
 
-/// Commits up to this size are written without letting go of the interpreter, when nobody is in the way.
+/// Commits up to this size are written without letting go of the interpreter, if no other writer is in the way.
 const SMALL_BYTES: usize = 64 << 10;
 
 /// What an append under a key came to: where the parts are, or the first and the last position of the commit that has the key.
@@ -85,7 +85,8 @@ impl Log {
 
 #[pymethods]
 impl Log {
-    /// Open the store in a directory, or make it. Without a durability: that of whoever has it open, else "fsync".
+    /// Open the store in a directory, or make it. Without a durability: that of the handles that have it open, else
+    /// "fsync".
     #[staticmethod]
     #[pyo3(signature = (path, durability, flush_interval_ms, segment_bytes, payload_max_bytes, read_only, create, archive=None, compress=false))]
     #[expect(clippy::too_many_arguments, reason = "they are the options, one by one")]
@@ -116,7 +117,7 @@ impl Log {
     }
 
     /// Open the replica of a replicated store. With a genesis, (store id, size of a log file): that of this store, which is made
-    /// where there is none. Without a durability: that of whoever has it open, else "interval".
+    /// where there is none. Without a durability: that of the handles that have it open, else "interval".
     #[staticmethod]
     #[pyo3(signature = (path, durability, flush_interval_ms, read_only, genesis))]
     fn open_replica(
@@ -384,14 +385,14 @@ impl Log {
         copied::append_rows(py, &*self.handle.get()?, rows)
     }
 
-    /// All that is kept of reactions, which nobody may work on, as packed lines; None when there is nothing.
+    /// The record of reactions, which no one may work on, as packed lines; None when there is nothing.
     fn reaction_lines<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let log = self.handle.get()?;
         let found = py.detach(|| Mirror::lines_of(&*self.disk, &log.store_id())).map_err(raised)?;
         Ok(found.map(|lines| PyBytes::new(py, &lines)))
     }
 
-    /// Keep such lines in the place of all that is kept of reactions, which nobody may work on.
+    /// Keep such lines in place of the record of reactions, which no one may work on.
     fn put_reaction_lines(&self, py: Python<'_>, lines: &Bound<'_, PyBytes>) -> PyResult<()> {
         let (log, lines) = (self.handle.get()?, lines.as_bytes());
         log.check_writable().and_then(|()| log.check_not_replica()).map_err(raised)?;
@@ -574,7 +575,7 @@ impl Log {
         self.handle.sleep(py, timeout_ms, NAP, |log, nap| log.wait(after, nap), |head| *head > after)
     }
 
-    /// A number that changes with all news that somebody waits for: publications, and what is done to targets by hand.
+    /// A number that changes with all news that has waiters: publications, and what is done to targets by hand.
     #[getter]
     fn news(&self) -> PyResult<u32> {
         Ok(self.handle.get()?.news())
@@ -702,15 +703,15 @@ impl Log {
         rewriting::prunable(py, &*self.handle.get()?, what, progress)
     }
 
-    /// Let go of the store, to open it again later: as closing does, but waiting until nobody uses this handle any more.
-    /// `let_go` is called when nobody can begin to use it.
+    /// Let go of the store, to open it again later: as closing does, but waiting until no thread uses this handle any
+    /// more. `let_go` is called when none can begin to use it.
     fn release(&self, py: Python<'_>, let_go: &Bound<'_, PyAny>) -> PyResult<()> {
         let log = self.handle.get()?;
         log.check_writable().and_then(|()| log.check_not_replica()).map_err(raised)?;
         drop(log);
         let taken = self.handle.change(|standing| matches!(standing, Standing::Open(_)), Standing::Replacing);
         let Some(Standing::Open(log)) = taken else {
-            return self.handle.get().map(drop); // somebody else was faster; says so
+            return self.handle.get().map(drop); // another thread was faster; says so
         };
         let outcome = let_go.call0().map(drop).and_then(|()| emptied(py, log));
         if outcome.is_err() {
@@ -836,7 +837,7 @@ impl Log {
         Ok(PyBytes::new(py, &bytes))
     }
 
-    /// Make the index anew from the log.
+    /// Rebuild the index from the log.
     fn rebuild_index(&self, py: Python<'_>) -> PyResult<()> {
         let log = self.handle.get()?;
         py.detach(|| log.rebuild_index()).map_err(raised)

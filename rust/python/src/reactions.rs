@@ -68,7 +68,7 @@ pub(crate) struct Reactions {
 }
 
 impl Reactions {
-    /// Those on a mirror, which somebody else keeps in step.
+    /// Those on a mirror, which the caller keeps in step.
     pub(crate) fn mirrored(engine: OnMirror) -> Self {
         Self { open: RwLock::new(Some(Engine::Mirror(engine))), handle: None }
     }

@@ -31,7 +31,8 @@ impl Restoring {
 
 #[pymethods]
 impl Restoring {
-    /// Begin to make the store at a path: a new one, or the successor of the one that is there and that nobody has open.
+    /// Begin to make the store at a path: a new one, or the successor of the one that is there and that no one has
+    /// open.
     #[staticmethod]
     fn begin(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
         let segment_bytes = Options::default().segment_bytes;

@@ -31,9 +31,9 @@ pub(crate) fn commit_rows<'py>(py: Python<'py>, log: &Log, events: &[EventView<'
     PyList::new(py, rows)
 }
 
-/// Events as columns, for whoever makes an object of each as it is asked for: positions, streams, versions, names, moments, data,
-/// metas and tags. Positions or versions that go up by one are the first of them, a stream that all have is that one; metas and
-/// tags are None where no event has any. `moment` makes a moment of µs since 1970 UTC.
+/// Events as columns, for callers that make each object only when it is needed: positions, streams, versions, names,
+/// moments, data, metas and tags. Positions or versions that go up by one are the first of them, a stream that all have
+/// is that one; metas and tags are None where no event has any. `moment` makes a moment of µs since 1970 UTC.
 pub(crate) fn event_columns<'py>(
     py: Python<'py>,
     log: &Log,

@@ -19,7 +19,7 @@ pub(crate) fn stats<'py>(py: Python<'py>, log: &Log, durability: Durability) -> 
         let numbers = (share.segments, share.events, share.log_bytes, share.here_bytes, share.there_bytes);
         found.set_item(form, numbers)?;
     }
-    // Whoever reads what is there is told if the address cannot be read.
+    // If the address cannot be read, reading archived events raises the error.
     let archive = if stats.archived.segments > 0 { log.archive_address().ok().flatten() } else { None };
     found.set_item("archive", archive)?;
     found.set_item("last_created_us", stats.last_created)?;

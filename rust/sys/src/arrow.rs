@@ -183,7 +183,8 @@ impl ArrowStream {
     ) -> pyo3::PyResult<Result<Self, ArrowFault>> {
         use pyo3::types::PyCapsuleMethods;
         let raw = capsule.pointer_checked(Some(c"arrow_array_stream"))?;
-        // SAFETY: that is what a capsule of this name points to (A1), and nobody else runs while this thread has the interpreter.
+        // SAFETY: that is what a capsule of this name points to (A1), and no other thread runs while this one has the
+        // interpreter.
         Ok(unsafe { Self::take(raw.as_ptr(), kinds) })
     }
 
@@ -191,7 +192,7 @@ impl ArrowStream {
     ///
     /// # Safety
     ///
-    /// `raw` points to a stream, as the C interface defines it (A1), that nobody else uses meanwhile.
+    /// `raw` points to a stream, as the C interface defines it (A1), that no other code uses meanwhile.
     pub unsafe fn take(raw: *mut c_void, kinds: &[Kind]) -> Result<Self, ArrowFault> {
         let raw = raw.cast::<Stream>();
         if raw.is_null() || !raw.is_aligned() {

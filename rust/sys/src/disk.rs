@@ -164,7 +164,7 @@ pub fn anonymous_file() -> io::Result<File> {
     if fd < 0 {
         return Err(io::Error::last_os_error());
     }
-    // SAFETY: the descriptor is new and owned by nobody else.
+    // SAFETY: the descriptor is new and owned by nothing else.
     Ok(unsafe { File::from_raw_fd(fd) })
 }
 

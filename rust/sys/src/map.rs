@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use memmap2::{MmapOptions, MmapRaw};
 
 /// A shared mapping. Bytes are reached in three ways: as atomic words, as slices of bytes that no longer change, and by
-/// copying into bytes that nobody reads yet. Which of the three is right for a place is the caller's protocol; the
+/// copying into bytes that no one reads yet. Which of the three is right for a place is the caller's protocol; the
 /// bounds are checked here.
 #[derive(Debug)]
 pub struct Map {
@@ -68,7 +68,7 @@ impl Map {
     #[must_use]
     pub fn bytes(&self, at: usize, len: usize) -> &[u8] {
         self.check(at, len);
-        // SAFETY: in bounds (M1); the protocol hands out only bytes that nobody changes any more (M2).
+        // SAFETY: in bounds (M1); the protocol hands out only bytes that no one changes any more (M2).
         unsafe { std::slice::from_raw_parts(self.raw.as_ptr().add(at), len) }
     }
 
@@ -118,7 +118,7 @@ impl Map {
         }
     }
 
-    /// Copy `bytes` to where nobody reads yet (invariant M4).
+    /// Copy `bytes` to where no one reads yet (invariant M4).
     #[inline]
     pub fn write(&self, at: usize, bytes: &[u8]) {
         self.check(at, bytes.len());
@@ -128,7 +128,7 @@ impl Map {
             std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.raw.as_mut_ptr().add(at), bytes.len());
         }
     }
-    /// Have `fill` write bytes where nobody reads yet (invariant M4).
+    /// Have `fill` write bytes where no one reads yet (invariant M4).
     #[inline]
     pub fn fill<T>(&self, at: usize, len: usize, fill: impl FnOnce(&mut [u8]) -> T) -> T {
         self.check(at, len);

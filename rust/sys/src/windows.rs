@@ -57,7 +57,7 @@ pub fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A file that is gone as soon as nobody has it open.
+/// A file that is gone as soon as no process has it open.
 pub fn anonymous_file() -> io::Result<File> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let name = format!("act-fast-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));

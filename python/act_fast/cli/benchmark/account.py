@@ -30,7 +30,7 @@ class Account(State):
 
     @reducer
     def opened(self, event: Opened) -> None:
-        """It is somebody's."""
+        """It has an owner."""
         self.owner = event.owner
 
     @reducer

@@ -1,4 +1,4 @@
-"""`act-fast forget MODULE:APP SUBJECT`: destroys the key of somebody's personal data, and says what is left."""
+"""`act-fast forget MODULE:APP SUBJECT`: destroys the key of a subject's personal data, and says what is left."""
 
 from argparse import Namespace
 

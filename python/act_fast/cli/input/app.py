@@ -48,7 +48,7 @@ def find_object(address: str, what: str = "an app") -> object:
         return found
     except ActError:
         raise
-    except Exception as error:  # the module is somebody else's code
+    except Exception as error:  # the module is the user's code
         raise _failed(address, "cannot be loaded", error) from error
     finally:
         sys.path.remove("")
@@ -64,7 +64,7 @@ def _made(address: str, factory: Callable[[], object]) -> object:
 
 
 def _failed(address: str, what: str, error: Exception) -> ValidationError:
-    """What came out of somebody else's code, with the lines of that code and none of those that led there."""
+    """An exception of the user's code, with the lines of that code and none of those that led there."""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if not _ours(each.filename)]
     lines = "".join(traceback.format_list(frames)).rstrip("\n")
     return ValidationError(f"{address} {what}: {type(error).__name__}: {error}{chr(10) if lines else ''}{lines}")

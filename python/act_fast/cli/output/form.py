@@ -10,7 +10,7 @@ __all__ = ["rows_to_stdout"]
 
 
 def rows_to_stdout(columns: Sequence[Column], *, as_json: bool) -> Rows:
-    """The form that suits whoever reads standard output."""
+    """The form that suits the reader of standard output."""
     if as_json:
         return JsonLines(columns)
     if draws():

@@ -13,7 +13,7 @@ __all__ = ["progress_bar"]
 
 @contextmanager
 def progress_bar(doing: str, *, in_bytes: bool = False) -> Iterator[Progress | None]:
-    """What to call with how much is done and how much there is; None when there is nobody to see it."""
+    """What to call with how much is done and how much there is; None when no one would see it."""
     if not sys.stderr.isatty() or not has("rich"):
         yield None
         return

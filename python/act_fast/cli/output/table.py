@@ -39,7 +39,7 @@ class Table:
         self._titled = True
 
     def page(self, rows: Sequence[Sequence[Value]]) -> table.Table:
-        """The same, for somebody else to write."""
+        """The same, for other code to write."""
         shown = [[row[index] for index in self._shown] for row in rows]
         page = table.Table(
             box=box.SIMPLE_HEAD,

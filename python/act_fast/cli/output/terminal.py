@@ -1,8 +1,8 @@
 """Text on its way to a terminal, where what comes from data must not be able to command it.
 
-Everything that is written to standard output and standard error is made visible on the way, whoever writes it: errors,
-tracebacks and what is logged too. Only what is coloured or moved on purpose goes past that, by `console`, and its
-texts are made visible one by one.
+Everything that is written to standard output and standard error is made visible on the way, whichever code writes it:
+errors, tracebacks and what is logged too. Only what is coloured or moved on purpose goes past that, by `console`, and
+its texts are made visible one by one.
 """
 
 import io

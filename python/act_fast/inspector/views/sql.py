@@ -86,7 +86,7 @@ def parquet(page: Page) -> Response:
 
 
 def _file(page: Page, name: str, kind: str, write: Callable[[Any, str], None]) -> Response:
-    """An answer as a file: written first, so that nobody waits for a slow download."""
+    """An answer as a file: written first, so that no other question waits for a slow download."""
     if page.payload != "full" or not page.subject.questions.installed:
         raise ValidationError("SQL is off here, because it would show what events hold; start with --payload full")
     folder = tempfile.TemporaryDirectory(prefix="act-fast-")

@@ -27,7 +27,7 @@ __all__ = ["Away", "Keeper", "MirroredReactions", "Outrun", "Seen"]
 T = TypeVar("T")
 
 _PATIENCE_SECONDS: Final = 10.0
-"""How long a database may be away before a verb fails: its connections may have been lost, or it is starting anew."""
+"""How long a database may be away before a verb fails: its connections may have been lost, or it is restarting."""
 
 _RETRY_SECONDS: Final = 0.05
 _OUTRUN_SECONDS: Final = 0.005
@@ -41,7 +41,7 @@ class Away(StoreError):
 
 
 class Outrun(Away):
-    """Somebody else has written a change of the same number: the section is to be done on top of that."""
+    """Another process has written a change of the same number: the section is to be done on top of that."""
 
 
 class Seen(NamedTuple):
@@ -80,7 +80,7 @@ class Keeper(Protocol):
     def begin(self, number: int, mark: int) -> Seen:
         """Begin a transaction, alone in it until it ends; what there is since a change.
 
-        Whoever may only read is not alone in it, but sees all as it is at one moment; `commit` refuses then.
+        A role that may only read is not alone in it, but sees everything as of one moment; `commit` refuses then.
         """
         ...
 
@@ -196,7 +196,7 @@ class MirroredReactions:
         self._do(lambda: None)
 
     def forked(self) -> None:
-        """Whoever held a lock stayed with the parent."""
+        """Threads that held a lock stayed with the parent."""
         self._lock = threading.Lock()
         self._correlating = threading.Lock()
 

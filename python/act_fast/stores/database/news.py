@@ -98,7 +98,7 @@ class News:
     """Those who wait for news of one store, in this process, and what they wait with.
 
     Attributes:
-        work: rings when there may be something to do for reactions: the head has moved, or somebody has said so.
+        work: rings when there may be something to do for reactions: the head has moved, or another process has said so.
         moves: rings when targets may have moved on.
 
     Args:
@@ -127,7 +127,7 @@ class News:
         tell_in_child(self)
 
     def forked(self) -> None:
-        """Whoever held the lock stayed with the parent, and so did the thread and those who wait."""
+        """The thread that held the lock stayed with the parent, and so did the news thread and all waiters."""
         self._lock = threading.RLock()
 
     @contextlib.contextmanager
@@ -316,7 +316,7 @@ class News:
 
     def _look_at_head(self, listener: Listener) -> None:
         head, change = listener.look()
-        if change != self._change:  # whoever has changed it may have told of it in vain
+        if change != self._change:  # the notification of this change may have been lost
             self._change = change
             self._ring(_EVERYTHING)
         with self._lock:
@@ -367,7 +367,7 @@ def _settle_soon(future: _Future, outcome: int | Exception) -> None:
     if isinstance(future, concurrent.futures.Future):
         _settle(future, outcome)
     else:
-        with contextlib.suppress(RuntimeError):  # a loop that was closed has nobody left to tell
+        with contextlib.suppress(RuntimeError):  # a loop that was closed has no one left to tell
             future.get_loop().call_soon_threadsafe(_settle, future, outcome)
 
 

@@ -94,11 +94,11 @@ class Request:
 
     @property
     def settled(self) -> bool:
-        """Whether it must not be appended any more: it has its outcome, or nobody wants it."""
+        """Whether it must not be appended any more: it has its outcome, or its caller has withdrawn it."""
         return self.withdrawn or self.outcome is not None
 
     def wait(self) -> None:
-        """Return when it has its outcome or may lead, or after a while, as whoever would tell may be interrupted."""
+        """Return when it has its outcome or may lead; or after a while, in case the telling thread was interrupted."""
         self._told.acquire(timeout=_LOOK_SECONDS)
 
     def tell(self) -> None:
@@ -153,7 +153,7 @@ class Writer(Generic[C]):
         tell_in_child(self)
 
     def forked(self) -> None:
-        """Whoever held the lock stayed with the parent, and so did what waits."""
+        """The thread that held the lock stayed with the parent, and so did waiting requests."""
         self._lock = threading.Lock()
 
     def append(self, request: Request) -> list[Appended]:
@@ -302,7 +302,7 @@ def _again(error: StoreError) -> StoreError:
 def _tell(batch: Sequence[Request], found: Sequence[int]) -> int:
     """Give each request its outcome, three numbers for each part; the last position, 0 when all were refused.
 
-    One that has an outcome already, since whoever told them was interrupted, keeps it.
+    A request keeps an outcome that it already has, from a thread that was interrupted while it told them.
     """
     at = last = 0
     for request in batch:

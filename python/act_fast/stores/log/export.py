@@ -89,7 +89,7 @@ class Destination:
                         f" ({error.strerror or error}), so it may not survive a power cut"
                     ) from error
             finally:
-                with suppress(OSError):  # whoever exports to this path next removes it
+                with suppress(OSError):  # the next export to this path removes it
                     _remove(making)
 
 
@@ -216,7 +216,7 @@ def _held(lock: Path, path: Path) -> Iterator[None]:
         try:
             if not held.take():
                 raise StoreLockedError(f"{path} is being written by another process; wait for it to finish")
-            if not _is(lock, held.fileno()):  # whoever held it before has removed it
+            if not _is(lock, held.fileno()):  # the process that held it before has removed it
                 continue
             try:
                 yield

@@ -84,7 +84,7 @@ class News:
                 self._tell(self._take_below(head), head)
 
     def _wanted(self) -> bool:
-        """Sleep while nobody waits; False when this thread is to end."""
+        """Sleep while there are no waiters; False when this thread is to end."""
         me = threading.current_thread()
         with self._lock:
             self._changed.wait_for(lambda: self._waiters or self._thread is not me, _IDLE_SECONDS)
@@ -107,7 +107,7 @@ class News:
 
     def _tell(self, futures: "list[asyncio.Future[int]]", outcome: int | BaseException) -> None:
         for future in futures:
-            with contextlib.suppress(RuntimeError):  # a loop that was closed has nobody left to tell
+            with contextlib.suppress(RuntimeError):  # a loop that was closed has no one left to tell
                 future.get_loop().call_soon_threadsafe(_resolve, future, outcome)
 
 

@@ -367,7 +367,7 @@ class LogStore(LocalLog):
         if arguments.flag("dry_run", dry_run) or not found[2]:
             return pruned(found)
         check_behind(found, self.reactions)
-        what = (what[0], what[1], found[2])  # nobody has looked what comes above
+        what = (what[0], what[1], found[2])  # what comes above has not been looked at
         note = (REWRITINGS, "$pruned", b"" if meta is None else cause_of(meta))
         done = self._replaced(lambda: self._log.prune(what, note, progress))
         if done is None:

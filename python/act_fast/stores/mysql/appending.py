@@ -29,7 +29,7 @@ _CHECKREAD: Final = 1020
 CLASH: Final = frozenset({ER.LOCK_DEADLOCK, _CHECKREAD})
 """With these the transaction was undone: another node of a cluster was first, or another program has locked rows."""
 
-# Whoever has locked the one row of `log` is the only one to append, until its transaction is over.
+# The transaction that has locked the one row of `log` is the only one that appends, until it is over.
 _LOCK: Final = """
 start transaction;
 select position, created_us, moved from {schema}.log where one = 1 for update;

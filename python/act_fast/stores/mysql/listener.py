@@ -35,7 +35,7 @@ class LookingListener:
         return Told()
 
     def tell(self, told: Told) -> None:
-        """Nobody can be told."""
+        """There is no way to notify others."""
 
     def look(self) -> tuple[int, int]:
         """The position of the last event, and the number of the last change of reactions."""

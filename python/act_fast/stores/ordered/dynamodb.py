@@ -148,7 +148,7 @@ class _Items:
                 ],
             )
         except self._client.exceptions.ResourceInUseException:
-            """Somebody else was faster."""
+            """Another writer was faster."""
 
 
 def _block(item: dict[str, Any]) -> bytes:

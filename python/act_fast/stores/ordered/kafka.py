@@ -97,7 +97,7 @@ class KafkaOrderedLog(Handle):
         self._poller.start()
 
     def forked(self) -> None:
-        """Whoever held a lock stayed with the parent."""
+        """Threads that held a lock stayed with the parent."""
         self._lock = threading.Lock()
         self._reading = threading.Lock()
 
@@ -157,7 +157,7 @@ class KafkaOrderedLog(Handle):
                     f"{self.name} has fewer than {replicas} brokers; run more, or accept fewer replicas with"
                     " ?durability=engine"
                 ) from error
-            if what.code() != KafkaError.TOPIC_ALREADY_EXISTS:  # somebody else was faster
+            if what.code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another program was faster
                 raise self._error(what) from error
 
     def _config(self) -> dict[str, str]:

@@ -72,7 +72,7 @@ class MemoryEngine:
         tell_in_child(self)
 
     def forked(self) -> None:
-        """Whoever held a lock stayed with the parent."""
+        """Threads that held a lock stayed with the parent."""
         self._changed = threading.Condition()
 
     def open(self, name: str = "memory", *, max_record: int = _RECORD_BYTES_MAX) -> "MemoryOrderedLog":

@@ -168,7 +168,7 @@ class NatsOrderedLog(Handle):
             "allow_direct": True, "deny_delete": True,
             "republish": {"src": self._subject, "dest": self._news_subject, "headers_only": True},
         }  # fmt: skip
-        with suppress(_Taken):  # somebody else was faster
+        with suppress(_Taken):  # another program was faster
             await self._ask(f"STREAM.CREATE.{self._stream}", config)
 
     async def _config(self) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Ordered logs in engines that have no log but conditional puts: blocks of records under the numbers 0, 1, 2 and so on.
 
-A writer puts what waits as one block under the next free number; when somebody else has that number already, under the
-one behind it. So blocks are in one order, and whoever has read a number has read all before it. A put without an answer
-is made again with the same number and the same bytes, which can do nothing twice.
+A writer puts what waits as one block under the next free number; if another writer has that number already, under the
+one after it. So blocks are in one order, and a reader that has read a number has read all before it. A put without an
+answer is repeated with the same number and the same bytes, which can do nothing twice.
 
 The records of block n end at the place before (n + 1) * 65536. A block that is trimmed stays as an empty one: its
 number must never be free again, since a writer that has slept would put something there.
@@ -115,7 +115,7 @@ class NumberedLog(Handle):
         self._writer.start()
 
     def forked(self) -> None:
-        """Whoever held a lock stayed with the parent."""
+        """Threads that held a lock stayed with the parent."""
         self._changed = threading.Condition()
 
     # Appending
@@ -178,7 +178,8 @@ class NumberedLog(Handle):
                     self._written += 1
                     self._changed.notify_all()
                 return number
-            # Whoever has a number has it for good. It may not be there yet, and then it is tried again.
+            # The writer that has a number has it for good. Its block may not be there yet, and then this is tried
+            # again.
             following = self._patiently(self._end) + 1
             if following == number:
                 time.sleep(self._dice.random() * _AGAIN_SECONDS)

@@ -25,8 +25,8 @@ class Entry(NamedTuple):
 class OrderedLog(Protocol):
     """A log of byte records that has one order for everybody. Any number of programs and threads may use it at once.
 
-    A record that was acknowledged stays, at its place, until it is trimmed. Nothing is ever put before a record that
-    somebody has read.
+    A record that was acknowledged stays, at its place, until it is trimmed. Nothing is ever put before a record that a
+    reader has seen.
 
     Any verb raises `EngineAwayError` when the engine cannot be reached, within some ten seconds, `EngineRefusedError`
     when it does not let us, and `StoreClosedError` after `close` and in a forked child. Errors carry no credentials.
@@ -56,7 +56,7 @@ class OrderedLog(Protocol):
 
         The future raises:
             OutcomeUnknownError: the record may have landed, and it may still land later, even twice. So records carry
-                an id, and whoever reads passes over one that it has seen.
+                an id, and readers ignore one that they have seen.
             EngineError: it did not land, and never will.
             StoreFullError: the engine has no room; it did not land.
 

@@ -80,7 +80,7 @@ class _Rows:
         tell_in_child(self)
 
     def forked(self) -> None:
-        """Whoever held a lock stayed with the parent."""
+        """Threads that held a lock stayed with the parent."""
         self._lock = threading.Lock()
 
     def make(self, accepted: bool) -> None:

@@ -83,7 +83,7 @@ class PulsarOrderedLog(Handle):
             raise
 
     def forked(self) -> None:
-        """Whoever held a lock stayed with the parent."""
+        """Threads that held a lock stayed with the parent."""
         self._lock = threading.Lock()
         self._reading = threading.Lock()
 

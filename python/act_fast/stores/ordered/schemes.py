@@ -82,7 +82,7 @@ def open_ordered_log(address: str) -> OrderedLog:
 
 
 def split_address(address: str) -> tuple[str, dict[str, str]]:
-    """An address as `open_ordered_log` takes it, and the options that are not the log's but those of whoever uses it.
+    """An address as `open_ordered_log` takes it, and the options that are not the log's but its user's.
 
     Raises:
         ValidationError: the scheme is not known, or the address cannot be read.

@@ -1,8 +1,8 @@
 """What reactions have come to, in PostgreSQL: the lines of a mirror, and what is asked of events for it.
 
-A section is a transaction of two round trips: one that locks and reads what is new, one that writes and commits. Nobody
-waits until it is on the disk: a crash of the server costs the last moment of it, and those events are delivered again,
-as after a power cut on the embedded log. What a mirror has beyond the server then is noticed by the mark.
+A section is a transaction of two round trips: one that locks and reads what is new, one that writes and commits. It
+does not wait for the disk: a crash of the server loses the last moments, and those events are delivered again, as after
+a power cut on the embedded log. What a mirror has beyond the server then is noticed by the mark.
 """
 
 import contextlib

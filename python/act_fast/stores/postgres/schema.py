@@ -617,7 +617,7 @@ end
 $body$;
 """
 
-# Whoever may use the events may use their tags.
+# Roles that may use the events may use their tags.
 _TAGS_GRANTED: Final = """
 do $body$
 declare

@@ -97,7 +97,7 @@ class Session(psycopg.Connection[tuple[Any, ...]]):
 
     @contextmanager
     def _letting_go(self) -> Iterator[None]:
-        """Whoever is interrupted leaves nothing running on the server."""
+        """An interrupted thread leaves nothing running on the server."""
         try:
             yield
         except psycopg.Error:

@@ -118,7 +118,8 @@ class PostgresTransfer(DatabaseTransfer[Session]):
             schema, moved = sql.Identifier(self._connections.place.schema), f"this store was moved to {to}"
             tables = [{"schema": schema, "table": sql.Identifier(table)} for table in self._sealed()]
             for table in tables:
-                # Whoever changes its one row has a lock on the table before, which the trigger would wait for.
+                # A transaction that changes its one row already has a lock on the table, which the trigger would wait
+                # for.
                 connection.execute(sql.SQL("lock table {schema}.{table} in exclusive mode").format(**table))
             body = sql.SQL(_REFUSE).format(moved=sql.Literal(moved)).as_string(connection)
             connection.execute(sql.SQL(_MOVED).format(schema=schema, body=sql.Literal(body)))

@@ -1,7 +1,7 @@
 """Applying: the ordered log, record by record, to the replica. One process of the machine does so at a time.
 
-Whoever holds the lock applies; the others look now and then whether it is free. So when a process dies, however it
-dies, another one goes on, behind the last commit.
+The process that holds the lock applies; the others check now and then whether it is free. So when a process dies,
+however it dies, another one continues after the last commit.
 """
 
 import os
@@ -77,7 +77,7 @@ class Applier:
         tell_in_child(self)
 
     def forked(self) -> None:
-        """Whoever held the lock stayed with the parent, as did the thread; nothing is applied here."""
+        """The thread that held the lock stayed with the parent, as did the applying thread; nothing is applied here."""
         self._applying = threading.Lock()
 
     @property
@@ -119,9 +119,9 @@ class Applier:
         self._lock.close()
 
     def abandon(self) -> None:
-        """Come to an end, soon and without waiting for it, and let go of the ordered log: nobody else will.
+        """Come to an end, soon and without waiting for it, and let go of the ordered log: no one else will.
 
-        Takes no lock, such as that of an event: whoever collects a store may have any.
+        Takes no lock, such as that of an event: the thread that collects a store may hold any.
         """
         self._abandoned = True
 

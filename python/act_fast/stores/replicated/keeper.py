@@ -85,7 +85,7 @@ class ReplicaKeeper:
         return self._state.changes(number)
 
     def fold(self, number: int, addresses: Sequence[int], pages: Sequence[bytes]) -> None:
-        """Whoever applies does this."""
+        """The process that applies does this."""
 
     def commit(self, number: int, mark: int, lines: bytes, lasting: bool) -> int:
         """Propose a change, which lasts once it was applied; the number that it has got."""

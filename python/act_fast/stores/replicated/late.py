@@ -43,7 +43,7 @@ class LateLog:
         self._thread.start()
 
     def forked(self) -> None:
-        """Whoever held the lock stayed with the parent, as did the thread; nothing is reached here."""
+        """The thread that held the lock stayed with the parent, as did the opening thread; nothing is reached here."""
         self._changed = threading.Condition()
 
     @property

@@ -14,10 +14,10 @@ THERE_SECONDS: Final = 2.0
 """How often a member says that it is there."""
 
 GONE_MS: Final = 10_000
-"""Whoever has said nothing for so long is gone."""
+"""A member that has said nothing for this long is gone."""
 
 _STILL_MS: Final = 3_000
-"""If no record came for longer than this, the log stood still: nobody can be blamed for having been silent."""
+"""If no record came for longer than this, the log stood still: no member can be blamed for having been silent."""
 
 _KEPT_GONE_MS: Final = 24 * 60 * 60 * 1000
 """For so long it is known who is gone; by then, its leases have run out."""
@@ -116,7 +116,7 @@ class Membership(msgspec.Struct):
     turn: tuple[int, int] | None = None
 
     def pass_to(self, time_ms: int) -> None:
-        """Let time pass up to that of a record; whoever has been silent for too long by then is gone."""
+        """Let time pass up to that of a record; a member that has been silent for too long by then is gone."""
         now_ms = max(self.now_ms, time_ms)
         passed_ms, self.now_ms = now_ms - self.now_ms, now_ms
         if passed_ms > _STILL_MS:

@@ -230,7 +230,7 @@ def _present(path: Path) -> FileLock:
 
 def mark_damaged(path: Path, why: str) -> None:
     """Have a replica made again by the next who opens it, once no one else has it open."""
-    with suppress(OSError):  # where there is no room, whoever opens it finds it damaged again
+    with suppress(OSError):  # if there is no room, the next opening finds the damage again
         (path / FOLDER).mkdir(exist_ok=True)
         fresh = path / FOLDER / f"{_WHY}.new"
         fresh.write_bytes(msgspec.json.encode(_Why(why, datetime.now(UTC))))

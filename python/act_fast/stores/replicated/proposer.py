@@ -133,7 +133,7 @@ class _Wanted:
 
 
 class _Commit(_Wanted):
-    """A commit that somebody wants."""
+    """A commit that a caller wants."""
 
     __slots__ = ("created", "guards", "meta", "parts")
 
@@ -150,7 +150,7 @@ class _Commit(_Wanted):
 
 
 class _Body(_Wanted):
-    """Another record that somebody wants."""
+    """Another record that a caller wants."""
 
     __slots__ = ("body", "kind")
 
@@ -234,7 +234,7 @@ class Proposer:
         tell_in_child(self)
 
     def forked(self) -> None:
-        """Whoever held the lock stayed with the parent, as did the threads; nothing is proposed here."""
+        """The thread that held the lock stayed with the parent, as did the others; nothing is proposed here."""
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
 
@@ -306,7 +306,7 @@ class Proposer:
                 thread.join()
 
     def abandon(self) -> None:
-        """Come to an end, soon and without waiting for it. Takes no lock: whoever collects a store may have any."""
+        """Come to an end, soon and without waiting for it. Takes no lock: a collecting thread may hold any."""
         self._closed = True
         self._landed.put(None)
 
@@ -329,7 +329,7 @@ class Proposer:
                 f"a commit of {largest:,} bytes does not fit into a record, which may have"
                 f" {limit:,} bytes in {self._ordered.name}; append it in several commits"
             )
-        if self._process != os.getpid():  # whoever held the lock stayed with the parent
+        if self._process != os.getpid():  # the thread that held the lock stayed with the parent
             raise _closed()
         self._check_applies()
         with self._lock:

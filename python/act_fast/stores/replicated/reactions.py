@@ -204,7 +204,7 @@ class ReplicaReactions(MirroredReactions):
         return answer
 
     def _take_turns(self) -> None:
-        """Let whoever has asked go first; ask for that if others were faster, or are likely to be."""
+        """Let a member that has asked go first; ask for that if others were faster, or are likely to be."""
         if self._shares:
             self._replica.give_turn()
             if self._outrun >= _OUTRUN_MAX or self._asking == threading.get_ident():

@@ -94,7 +94,7 @@ class FolderShelf:
             try:
                 yield path.parent.name, path.read_bytes()
             except FileNotFoundError:
-                continue  # removed meanwhile, by whoever keeps the newest ones
+                continue  # removed meanwhile, by a process that keeps the newest ones
             except OSError as error:
                 raise StoreCorruptError(f"{path} cannot be read: {error}") from error
 

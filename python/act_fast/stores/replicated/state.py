@@ -112,7 +112,7 @@ class State:
             connection.executescript(f"begin immediate;{_TABLES}commit;")
 
     def forked(self) -> None:
-        """Whoever held the lock stayed with the parent."""
+        """The thread that held the lock stayed with the parent."""
         self._lock = threading.RLock()
 
     def core(self) -> bytes | None:
@@ -253,7 +253,7 @@ class State:
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._process != os.getpid():  # whoever held the lock stayed with the parent
+        if self._process != os.getpid():  # the thread that held the lock stayed with the parent
             return
         with self._lock:
             connection, self._connection = self._connection, None

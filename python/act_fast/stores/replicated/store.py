@@ -500,7 +500,7 @@ def _offer_to(applier: Applier | None, place: int, record: bytes) -> None:
 
 def _let_go(proposer: Proposer, applier: Applier, process: int) -> None:
     """End the threads of a store that was dropped without being closed."""
-    if process != os.getpid():  # they stayed with the parent, and so did whoever holds their locks
+    if process != os.getpid():  # they stayed with the parent, and so did the threads that hold their locks
         return
     proposer.abandon()
     applier.abandon()

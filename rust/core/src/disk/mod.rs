@@ -59,7 +59,7 @@ pub enum Access {
 }
 
 /// An open file.
-#[expect(clippy::len_without_is_empty, reason = "nobody asks a file whether it is empty")]
+#[expect(clippy::len_without_is_empty, reason = "no caller asks whether a file is empty")]
 pub trait DiskFile: Send + Sync + Debug {
     /// Its length in bytes.
     fn len(&self) -> io::Result<u64>;
@@ -159,7 +159,7 @@ pub trait Disk: Send + Sync + Debug {
     fn sync_folder(&self, folder: &str) -> io::Result<()>;
     /// Take the lock of that name, waiting for it.
     fn lock(&self, name: &str) -> io::Result<LockGuard>;
-    /// Take the lock of that name if nobody holds it.
+    /// Take the lock of that name if it is free.
     fn try_lock(&self, name: &str) -> io::Result<Option<LockGuard>>;
     /// Two numbers that tell the file of this name from any other.
     fn identity(&self, name: &str) -> io::Result<(u64, u64)> {

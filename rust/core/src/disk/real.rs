@@ -73,7 +73,7 @@ impl Disk for RealDisk {
         let missing: Vec<&Path> =
             folder.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists()).collect();
         fs::create_dir_all(&folder)?;
-        // Those above the store are nobody else's business.
+        // Folders above the store are synced here and nowhere else.
         missing.into_iter().filter(|made| self.root.starts_with(made)).try_for_each(sync_name)
     }
 

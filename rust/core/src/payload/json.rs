@@ -1,5 +1,5 @@
-//! A cursor over a payload, which was found to be JSON when it was stored: it looks only at what somebody asks for, and is sure of
-//! what it says.
+//! A cursor over a payload, which was found to be JSON when it was stored: it looks only at what a caller asks for, and
+//! is sure of what it says.
 //!
 //! Whatever reads a value begins at its first byte, which [`JsonReader::peek`] goes to; punctuation is found behind spaces.
 
@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use super::check::DEPTH_MAX;
 
-/// What is not as whoever reads expects it.
+/// What is not as the reader expects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wrong(pub &'static str);
 

@@ -1,6 +1,5 @@
 //! Times as JSON has them: dates, times, moments and durations in ISO 8601, in the one form that they are stored in.
-//!
-//! Other forms that mean the same are left to whoever knows them all.
+//! Other forms that mean the same are left to Python, which knows them all.
 
 use jiff::SignedDuration;
 use jiff::civil::{DateTime, datetime};

@@ -20,7 +20,7 @@ const LOOKS_MAX: u32 = 1000;
 pub(crate) type Place<'a> = (&'a dyn Disk, &'a [u8; 16]);
 
 /// Copy what is kept of the reactions of a store to another place; false when there is nothing. With `all_work` what is
-/// derived is copied, too: nobody may be at work then.
+/// derived is copied, too: no process may be at work then.
 pub(crate) fn copy((from, from_id): Place<'_>, (to, to_id): Place<'_>, all_work: bool) -> Result<bool> {
     let Some(kept) = Files::open_to_read(from, from_id)? else {
         return Ok(false);

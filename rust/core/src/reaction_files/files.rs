@@ -109,7 +109,7 @@ impl Files {
         files.changes.reserve(RING_LINE + RING / 8)?;
         files.counts.reserve(1)?;
         // A flush of the files is worth nothing while a power cut can take their names. Also when they were there before:
-        // whoever made them may have died before that.
+        // the process that made them may have died before that.
         disk.sync_folder(FOLDER).and_then(|()| disk.sync_folder("")).doing(|| format!("syncing {FOLDER}"))?;
         let fresh = made == 7;
         Ok((files, damaged || (made > 0 && !fresh)))

@@ -21,7 +21,7 @@ use super::files::{AREAS, Files, area_of};
 pub const PACKED_BYTES: usize = 8 + LINE_BYTES;
 /// How many lines a page has at most: those whose addresses differ in their last digits alone.
 const PAGE_LINES: u64 = 64;
-/// The id of a store that files in memory belong to: nobody else sees them.
+/// The id of a store that files in memory belong to: no other process sees them.
 pub const STORE_ID: [u8; 16] = [0; 16];
 
 /// Lines that were written, by address, and what was in them before.
@@ -88,7 +88,7 @@ impl Mirror {
         Ok((Address::new(page.area(), first).raw(), content))
     }
 
-    /// All that is kept of the reactions of a store that nobody works on, as lines, packed; None when there is nothing.
+    /// The record of reactions of a store that no one works on, as packed lines; None when there is nothing.
     pub fn lines_of(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<Option<Vec<u8>>> {
         let mirror = Self::new()?;
         if !copy((disk, store_id), (&mirror.disk, &STORE_ID), true)? {
@@ -109,7 +109,7 @@ impl Mirror {
         Ok(Some(packed))
     }
 
-    /// Keep these lines in the place of all that a store keeps of reactions, which nobody works on.
+    /// Keep these lines in the place of all that a store keeps of reactions, which no one works on.
     pub fn put_lines(disk: &dyn Disk, store_id: &[u8; 16], packed: &[u8]) -> Result<()> {
         let mirror = Self::new()?;
         mirror.take_over(packed, &mut Vec::new())?;

@@ -211,7 +211,7 @@ pub(crate) struct Cursor {
     pub(crate) read: u64,
     /// Where it began: 0, or the head at the time for one that starts now.
     pub(crate) start: u64,
-    /// It has once come to where the others are. Until then nobody waits for it.
+    /// It has once come to where the others are. Until then no other reaction waits for it.
     pub(crate) joined: bool,
     /// What the code said when it was last registered.
     pub(crate) priority: i32,

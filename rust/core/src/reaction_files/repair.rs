@@ -17,7 +17,7 @@ pub(crate) fn after_recovery(disk: &Arc<dyn Disk>, store_id: &[u8; 16], head: u6
     if disk.list(FOLDER).doing(|| format!("listing {FOLDER}"))?.is_empty() {
         return Ok(());
     }
-    // Whoever put another log here may have died before all that had run on the one before was removed.
+    // The process that put another log here may have died before all that had run on the one before was removed.
     if Files::any_foreign(&**disk, store_id)? {
         return disk.remove_folder(FOLDER).doing(|| format!("removing {FOLDER}"));
     }
@@ -33,7 +33,7 @@ fn name_lost(texts: &Texts, number: u32, counts: &mut Counts) -> Result<u64> {
     Ok(name)
 }
 
-/// Whether a cursor was kept by an earlier version, for all names at once: nobody could find its work again.
+/// Whether a cursor was kept by an earlier version, for all names at once: its work could not be found again.
 fn is_whole(files: &Files, cursor: u32, cursors: u32) -> Result<bool> {
     Ok(cursor < cursors && files.cursors.read(cursor)?.is_some_and(|line| Cursor::decode(&line).whole()))
 }
@@ -77,7 +77,7 @@ pub(crate) fn repair(files: &Files, head: u64, machine_stopped: bool) -> Result<
                 failed: target.failed && readable(target.error),
                 ..target
             },
-            // Whoever it was is found again, under a new number. Nobody has a lease on it with this token.
+            // The lost target is found again, under a new number. No process has a lease on it with this token.
             None => {
                 let name = name_lost(texts, number, &mut counts)?;
                 Target { name, lane: name, token: counts.generation, ..Target::default() }

@@ -71,7 +71,7 @@ impl Texts {
 
     /// Write a text over the one that starts with a line; whether there is room for it.
     pub(crate) fn write_over(&self, start: u64, text: &str) -> Result<bool> {
-        // Whoever died while writing it may have left it unsound.
+        // A process that died while writing it may have left it unsound.
         let Some(first) = self.0.glance(start)? else { return Ok(false) };
         let room = u64::from(first[2]);
         if lines_of(cut(text).len()) > room {

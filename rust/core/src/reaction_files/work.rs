@@ -157,7 +157,7 @@ impl Work {
         Ok(ordinal > 0 && self.positions(subscription, ordinal, ordinal)?.first() == Some(&position))
     }
 
-    /// Under the lock nobody changes a line, so an unsound one is damaged, or was left by somebody who died adding to it.
+    /// Under the lock no one changes a line, so an unsound one is damaged, or a process died while adding to it.
     fn line(&self, number: u64) -> Result<Line> {
         let content = line::load(self.0.shared(number)?);
         if line::sound(&content, self.0.address(number)) {

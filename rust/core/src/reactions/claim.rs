@@ -175,7 +175,7 @@ impl<H: Home> Reactions<H> {
         }
     }
 
-    /// An event that cannot be read stops its target, and nobody else's.
+    /// An event that cannot be read stops its target, and no other.
     fn fetch_one_by_one<'a>(&self, events: &'a impl Events, claimed: Vec<Claimed>) -> Result<Vec<Lease<'a>>> {
         let mut leases = Vec::with_capacity(claimed.len());
         for mut each in claimed {

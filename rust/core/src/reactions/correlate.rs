@@ -21,7 +21,7 @@ pub struct Correlated<'a> {
     pub examined: usize,
     /// How many targets are new.
     pub subscribed: usize,
-    /// How many events were added to somebody's work.
+    /// How many events were added to the work of a target.
     pub marked: usize,
     /// What is left for functions to resolve, by reaction.
     pub unresolved: Vec<Unresolved<'a>>,
@@ -169,8 +169,7 @@ impl<H: Home> Reactions<H> {
 
     /// Take what a function found for a reaction's events between two positions. `to` is before the end of what was asked
     /// for when it failed at the event after it. Answers how many targets are new and how many events were added.
-    ///
-    /// If somebody else has moved a cursor meanwhile, nothing is done for it: it has been done.
+    /// If another process has moved a cursor meanwhile, nothing is done for it: it has been done.
     pub fn resolve(&self, reaction: u32, from: u64, to: u64, found: &[Resolved]) -> Result<(usize, usize)> {
         for name in found.iter().flat_map(|(_, targets)| targets) {
             crate::names::check("target", name)?;
@@ -364,8 +363,8 @@ fn next_window(shared: &mut Shared, cut: u64) -> Result<Option<Window>> {
 }
 
 impl Shared {
-    /// How far every reaction of this program has been correlated that has come to where the others are. Who holds is waited
-    /// for by nobody.
+    /// How far every reaction of this program has been correlated that has come to where the others are. No reaction
+    /// waits for one that holds.
     pub(super) fn cut(&self) -> Result<u64> {
         let (mut near, mut all, mut held) = (None::<u64>, None::<u64>, None::<u64>);
         let lower = |known: Option<u64>, read: u64| Some(known.unwrap_or(u64::MAX).min(read));

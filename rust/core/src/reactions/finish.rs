@@ -28,7 +28,7 @@ pub struct Outcome {
 /// What comes after a lease.
 #[derive(Clone, Debug)]
 pub enum Then {
-    /// The target is free for whoever claims it next.
+    /// The target is free for the next claim.
     Free,
     /// The event at a position failed; not again before a time of day.
     Retry {

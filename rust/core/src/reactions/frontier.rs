@@ -28,7 +28,8 @@ pub(super) enum Standing {
 struct Lane {
     by_priority: BTreeSet<(Reverse<i32>, u64, u32)>,
     by_watermark: BTreeSet<(u64, u32)>,
-    /// Those whose last lease has run out: whoever had it may have died of them. First those that no process lived with.
+    /// Those whose last lease has run out: the process that had it may have died of them. First those that no process
+    /// lived with.
     suspects: BTreeSet<(bool, u32)>,
     /// Those of other programs that have not leased them in time.
     late: BTreeSet<(u64, u32)>,
@@ -158,7 +159,7 @@ impl Frontier {
     }
 
     /// Up to `count` targets of other programs, which have not leased them in time; no more than half of them. They begin so
-    /// many of 256 parts into their watermarks: whoever they belong to takes them from both ends.
+    /// many of 256 parts into their watermarks: their owner takes them from both ends.
     pub(super) fn late(&self, lanes: &dyn Fn(u32) -> bool, count: usize, part: u64) -> Vec<u32> {
         let mut found = Vec::new();
         for (_, lane) in self.lanes.iter().filter(|(lane, _)| lanes(**lane)) {

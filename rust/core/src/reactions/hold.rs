@@ -1,4 +1,4 @@
-//! Holding: a reaction whose targets cannot be found for an event waits there, and lets nobody else wait.
+//! Holding: a reaction whose targets cannot be found for an event waits there, and makes no other reaction wait.
 
 use std::sync::Arc;
 
@@ -46,8 +46,8 @@ impl<H: Home> Reactions<H> {
     }
 
     /// The targets of an event could not be found, so many times by now: let its reaction hold before it until a time of day,
-    /// in ms since 1970, or, with None, until it is unblocked. If somebody else has found them meanwhile, or has counted
-    /// this attempt, nothing is done. Answers whether it was.
+    /// in ms since 1970, or, with None, until it is unblocked. If another process has found them meanwhile, or has
+    /// counted this attempt, nothing is done. Answers whether it was.
     ///
     /// `event` is the name of the event.
     pub fn hold_at(

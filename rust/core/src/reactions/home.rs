@@ -68,7 +68,7 @@ pub trait Texts {
     fn text(&self, key: u32) -> Result<&str>;
 }
 
-/// A time in which nobody else works on the lines.
+/// A time in which no one else works on the lines.
 #[derive(Debug, Default)]
 pub struct Section<'a> {
     /// The last position that readers see.
@@ -94,7 +94,7 @@ impl<'a> Section<'a> {
         Self { head, guard: Some(guard), ..Self::default() }
     }
 
-    /// Whether whoever was here before has died in the middle of it.
+    /// Whether the process that was here before has died in the middle of it.
     pub(super) fn inherited(&self) -> bool {
         self.guard.as_ref().is_some_and(|guard| guard.inherited)
     }

@@ -1,5 +1,5 @@
 //! Reactions on a mirror that its owner keeps in step with a database: what others have written is handed in before a verb,
-//! what the verb has written is fetched after it. So nobody is called while a lock is held.
+//! what the verb has written is fetched after it. So no other code is called while a lock is held.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -84,8 +84,8 @@ impl<H: Home> Reactions<H> {
         &self.home
     }
 
-    /// Do something with what all processes share, nobody else doing so meanwhile, seeing what others have done. If what is
-    /// kept turns out to be damaged, it is repaired and the work is done again.
+    /// Work alone on what all processes share, seeing what the others have done. If what is kept turns out to be
+    /// damaged, it is repaired and the work is done again.
     fn locked<T>(&self, mut work: impl FnMut(&mut Shared) -> Result<T>) -> Result<T> {
         self.home.check()?;
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use crate::reaction_files::records::{Cursor, FORGOTTEN, Subscription, Target};
 use super::spec::Spec;
 use super::state::{Registered, Shared, Strand};
 
-/// A reaction that is so many positions behind the others is waited for by nobody.
+/// No other reaction waits for one that is this many positions behind.
 const STRAGGLING: u64 = 100_000;
 /// Longer keys of cursors are kept by their checksum.
 const KEY_MAX_BYTES: usize = 1500;
@@ -150,7 +150,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Reactions that are far behind the others, as after a time without their code, are waited for by nobody.
+    /// No other reaction waits for those that are far behind, as after a time without their code.
     pub(super) fn unjoin_stragglers(&mut self) -> Result<()> {
         let mut cursors = Vec::new();
         for number in self.own_cursors() {

@@ -18,13 +18,13 @@ use super::state::Shared;
 pub const PATIENCE_MS: u64 = 2_000;
 
 impl<H: Home> Reactions<H> {
-    /// Say who works on the targets. Without members, and until this is called, all targets are for whoever comes first.
+    /// Say who works on the targets. Without members, and until this is called, any worker may take any target.
     pub fn share(&self, share: Share) -> Result<()> {
         self.locked(|shared| {
             shared.sharing = Sharing { share: share.clone(), ..Sharing::default() };
             for number in 0..shared.loaded.targets {
                 if matches!(shared.known[number as usize].standing, Standing::Others { .. } | Standing::Late { .. }) {
-                    shared.place(number, Standing::Idle); // whoever it belongs to now has time again
+                    shared.place(number, Standing::Idle); // its owner has the full time again
                 }
                 shared.stand(number)?;
             }
@@ -109,7 +109,7 @@ impl Shared {
             return Standing::Others { until_ms, token: target.token };
         }
         match suspect {
-            Some(_) => ready, // it has to be leased alone, whoever does so
+            Some(_) => ready, // it has to be leased alone, by any process
             None => Standing::Late { lane, watermark, token: target.token },
         }
     }

@@ -65,7 +65,7 @@ impl<H: Home> Reactions<H> {
         }
         self.locked(|shared| shared.skip(target, reaction, position, note))?;
         self.flush()?;
-        // Workers may be asleep that could go on now, and somebody may wait for the target to have come so far.
+        // Workers that sleep may be able to continue now, and callers may wait for the target to have come this far.
         self.home.wake();
         self.home.moved();
         Ok(())

@@ -46,7 +46,7 @@ impl Shared {
         let number = self.counts.targets;
         let name_at = self.write_text(name)?;
         let lane = self.lane_at(&spec.lane)?;
-        // One that had this number before may have been lost: nobody has a lease on this one with its token.
+        // One that had this number before may have been lost: no process has a lease on this one with its token.
         let token = self.counts.generation;
         let target = Target { name: name_at, lane, priority: spec.priority, token, ..Target::default() };
         self.files.targets.write(number, target.encode())?;

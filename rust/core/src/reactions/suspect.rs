@@ -1,4 +1,4 @@
-//! Suspects: targets whose lease has run out, so that whoever had it may have died of handling them.
+//! Suspects: targets whose lease has run out, so that the process that had it may have died of handling them.
 //!
 //! A suspect is leased alone, by a process that holds nothing else: if the process dies again, it is known of what. Those
 //! that were leased along with it get their turn one by one, and go on as if nothing had happened. A handler that does not

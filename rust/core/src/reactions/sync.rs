@@ -72,7 +72,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Everything was rebuilt by somebody: what this process knew is not so any more.
+    /// Another process has rebuilt everything: what this process knew is no longer true.
     pub(super) fn begin_anew(&mut self, head: u64) -> Result<()> {
         self.loaded = Counts { generation: self.counts.generation, ..Counts::default() };
         self.by_name.clear();

@@ -104,7 +104,7 @@ struct Told {
 }
 
 impl<H: Home> Reactions<H> {
-    /// The targets of a stretch added up. Nobody else gets on meanwhile, so stretches are better short.
+    /// The targets of a stretch added up. All others have to wait meanwhile, so stretches should be short.
     pub fn tally(&self, stretch: &Stretch) -> Result<Tally> {
         let (uptime_ms, now_ms) = (self.clock.uptime_ms(), self.clock.now_ms());
         self.locked(|shared| shared.tally(stretch, uptime_ms, now_ms))

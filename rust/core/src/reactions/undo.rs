@@ -40,8 +40,8 @@ impl Shared {
         (Arc::clone(&self.cursor_names[number]), Arc::clone(&self.cursor_keys[number]))
     }
 
-    /// All lines were read again. What this process has leased is still its own where they say so: somebody may have lost
-    /// what came after the lease, but not in part.
+    /// All lines were read again. What this process has leased is still its own where they say so: the database may
+    /// have lost what came after the lease, but not a part of it.
     pub(super) fn keep_leases(&mut self, leases: Leases, before: &[KnownTarget]) -> Result<()> {
         let same = before.len() <= self.known.len() && before.iter().zip(&self.known).all(|(a, b)| a.name == b.name);
         let mut held = HashMap::new();

@@ -84,7 +84,7 @@ impl Source {
             let count = self.left.min(REFILL);
             let from = if backwards { self.next + 1 - count } else { self.next };
             let mut positions = Vec::with_capacity(count as usize);
-            // Looked up anew: where its postings are is another thing in an index that was made anew since.
+            // Looked up again: its postings are elsewhere in an index that was rebuilt since.
             index.postings(&index.key(self.number)?, from, from + count - 1, &mut positions)?;
             if backwards {
                 positions.reverse();

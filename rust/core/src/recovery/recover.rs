@@ -27,7 +27,7 @@ pub struct Recovered {
     pub took: Duration,
 }
 
-/// After how many bytes somebody who waits hears of it.
+/// After how many bytes `progress` is called.
 const TOLD_BYTES: u64 = 8 << 20;
 
 type Ready = (Arc<Control>, Index, Option<Recovered>);
@@ -53,8 +53,8 @@ pub(crate) struct Contents {
     pub(crate) bytes: u64,
 }
 
-/// Read a log that was made where nobody looks for one yet, as opening it after a crash would: every record is checked, and
-/// control file and index are made. Until the machine starts again, whoever opens it need not do so. `progress` hears of
+/// Read a log that was made where no one looks for it yet, as opening it after a crash would: every record is checked,
+/// and control file and index are made. Until the machine starts again, opening it need not do so. `progress` hears of
 /// bytes read; its error ends the work.
 pub(crate) fn prepare(disk: &Arc<dyn Disk>, progress: &mut dyn FnMut(u64) -> Result<()>) -> Result<Contents> {
     let header = segments::read_header(&**disk, 0)?;
@@ -249,7 +249,8 @@ fn lead_ms(created_us: i64) -> i64 {
     time_ms.saturating_sub(MachineClock.uptime_ms().cast_signed())
 }
 
-/// Whether the machine was started since a control file was claimed. One that nobody claims is being recovered right now.
+/// Whether the machine was started since a control file was claimed. One that is not claimed is being recovered right
+/// now.
 fn rebooted(control: Option<&Control>) -> Result<bool> {
     let Some((control, identity)) = control.and_then(|control| Some((control, control.identity()?))) else {
         return Ok(false);

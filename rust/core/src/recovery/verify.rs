@@ -42,7 +42,7 @@ pub struct Report {
     pub streams: u64,
     /// How many bytes of log were read.
     pub bytes: u64,
-    /// Whether the index could be compared with the log. It is made anew when the store is opened, if not.
+    /// Whether the index could be compared with the log. If not, it is rebuilt when the store is opened.
     pub index_checked: bool,
     /// All that is wrong, up to a bound.
     pub problems: Vec<Problem>,

@@ -95,7 +95,8 @@ impl Applier {
         outcome
     }
 
-    /// Say how far it is, once what `take_in` has answered was kept: whoever waits for a place is woken, and finds it.
+    /// Say how far it is, once what `take_in` has answered was kept: threads that wait for a place are woken, and find
+    /// it.
     pub fn publish(&self, log: &Log) {
         log.raise_log_time(self.state.time_ms);
         log.control.set_applied(self.ready);
@@ -180,7 +181,7 @@ impl Applier {
     fn take(&mut self, work: &mut Work<'_>, place: u64, record: &[u8], others: &mut Vec<Other>) -> Result<()> {
         let Read { head, rules, body } = record::read(record)?;
         if head.kind == Kind::Genesis && self.state.place > 0 {
-            // Somebody else had one, too; the first counts.
+            // Another node had one, too; the first counts.
             return Ok(());
         }
         if head.store_id != self.state.store_id {

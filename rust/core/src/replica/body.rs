@@ -1,4 +1,4 @@
-//! The body of a record of proposals: what somebody wants to be appended, commit by commit.
+//! The body of a record of proposals: what a proposer wants to append, commit by commit.
 
 use crate::bytes::{ByteReader, put_varint};
 use crate::error::{Error, Result};
@@ -13,7 +13,7 @@ pub(super) const GUARDED: u8 = 2;
 /// The rules that one with keys needs.
 pub(super) const KEYED: u8 = 3;
 
-/// One commit that somebody wants.
+/// One proposed commit.
 #[derive(Clone, Copy, Debug)]
 pub struct Proposal<'a> {
     /// When it was made, in µs since 1970.

@@ -49,7 +49,7 @@ impl Control {
             if let Some(content) = line::glance(self.line(number), address) {
                 return Ok(content);
             }
-            // It is being changed, by somebody slow or dead: what it is to become is in the intent, whole.
+            // A writer that is slow or dead is changing it: its complete new content is in the intent.
             if let Some((_, content)) = self.intent().filter(|(announced, _)| *announced == address) {
                 return Ok(content);
             }

@@ -208,12 +208,12 @@ impl Control {
         self.word(PUBLISHED)
     }
 
-    /// Let readers see all up to a position. Never goes back, whoever else publishes meanwhile.
+    /// Let readers see all up to a position. Never goes back, even if others publish meanwhile.
     pub(crate) fn publish(&self, position: u64) {
         self.raise(PUBLISHED, position);
     }
 
-    /// Let readers see just what is up to a position: only while nobody else has the store open.
+    /// Let readers see just what is up to a position: only while no one else has the store open.
     pub(crate) fn publish_outright(&self, position: u64) {
         self.set_word(PUBLISHED, position);
     }
@@ -232,8 +232,8 @@ impl Control {
         self.word(INDEXED)
     }
 
-    /// The place first, then the position: whoever reads them the other way round knows of a place that is at or beyond
-    /// the position's.
+    /// The place first, then the position: a thread that reads them the other way round gets a place that is at or
+    /// beyond the position's.
     #[inline]
     pub(crate) fn set_indexed(&self, tail: u64, position: u64) {
         self.raw_word(INDEXED).store(word::encode(tail, INDEXED), Ordering::Release);
@@ -287,14 +287,14 @@ impl Control {
         }
     }
 
-    /// Say that the store was closed. Until that is flushed, nobody else may open it.
+    /// Say that the store was closed. Until that is flushed, no one else may open it.
     pub(crate) fn close_down(&self) -> Result<()> {
         self.change_flags(|flags| (flags | CLEAN) & !OPEN)?;
         self.flush()
     }
 
     /// Before the first append: after a power cut, a stale "clean" must not be believed. That the flag has been taken back
-    /// here says nothing of the disk: whoever did it may have died before it was flushed.
+    /// here says nothing of the disk: the process that did it may have died before it was flushed.
     pub(crate) fn open_up(&self) -> Result<()> {
         if self.flag(OPEN)? {
             return Ok(());
@@ -302,7 +302,7 @@ impl Control {
         let clean = self.flag(CLEAN)?;
         self.set_flag(CLEAN, false)?;
         self.flush().inspect_err(|_| {
-            // Still so on disk; whoever comes next has to try again, and a flush writes only what was changed since.
+            // Still so on disk; the next append has to try again, and a flush writes only what was changed since.
             let _ = self.set_flag(CLEAN, clean);
         })?;
         self.set_flag(OPEN, true)
@@ -357,7 +357,7 @@ impl Control {
         self.raise(LEAD, lead_word(lead_ms));
     }
 
-    /// Start over with both: only while nobody else has the store open.
+    /// Start over with both: only while no one else has the store open.
     pub(crate) fn reset_replica(&self, applied: u64, lead_ms: i64) {
         self.set_word(APPLIED, applied);
         self.set_word(LEAD, lead_word(lead_ms));
@@ -395,22 +395,22 @@ impl Control {
         self.map.half(base(REPLACED))
     }
 
-    /// Changes with every publication that somebody waits for.
+    /// Changes with every publication that has waiters.
     pub(crate) fn news(&self) -> &AtomicU32 {
         self.map.half(base(NEWS))
     }
 
-    /// Set by whoever is about to wait.
+    /// Set by a thread that is about to wait.
     pub(crate) fn awaited(&self) -> &AtomicU32 {
         self.map.half(base(NEWS) + 4)
     }
 
-    /// Changes when targets have moved on, if somebody waits for that.
+    /// Changes when targets have moved on, if there are waiters.
     pub(crate) fn moves(&self) -> &AtomicU32 {
         self.map.half(base(NEWS) + 8)
     }
 
-    /// Set by whoever is about to wait for it.
+    /// Set by a thread that is about to wait for it.
     pub(crate) fn moves_awaited(&self) -> &AtomicU32 {
         self.map.half(base(NEWS) + 12)
     }
@@ -422,7 +422,7 @@ impl Control {
         self.log_state().is_ok() && self.index_state().is_ok() && self.words().all(|number| self.word(number).is_ok())
     }
 
-    /// Let go of all locks: nobody is left who could hold them.
+    /// Let go of all locks: no process is left that could hold them.
     pub(crate) fn free_locks(&self) {
         for lock in [self.writer_lock(), self.growth_lock(), self.flush_lock(), self.reactions_lock()] {
             lock.store(0, Ordering::SeqCst);

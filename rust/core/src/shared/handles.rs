@@ -4,7 +4,7 @@
 use crate::disk::{Disk, LockGuard};
 use crate::error::{Doing, Error, Result};
 
-/// Locked by whoever opens or closes the store.
+/// Locked by a process that opens or closes the store.
 pub(crate) const OPENING: &str = "locks/opening";
 
 pub(crate) const FOLDER: &str = "locks";
@@ -47,7 +47,7 @@ pub(crate) fn take(disk: &dyn Disk) -> Result<(Slot, bool)> {
     Ok((slot, others))
 }
 
-/// Whether somebody holds the slot.
+/// Whether a process holds the slot.
 pub(crate) fn alive(disk: &dyn Disk, number: u32) -> bool {
     keep_free(disk, number).is_none()
 }
@@ -59,13 +59,13 @@ pub(crate) fn any_alive(disk: &dyn Disk) -> Result<bool> {
     Ok(numbers.into_iter().any(|number| alive(disk, number)))
 }
 
-/// Hold a slot that nobody is alive in, so that nobody comes to be.
+/// Hold a slot that no live process has, so that none can take it.
 pub(crate) fn keep_free(disk: &dyn Disk, number: u32) -> Option<LockGuard> {
     // A refusal says nothing about the holder, so it counts as alive.
     disk.try_lock(&name(number)).ok().flatten()
 }
 
-/// Let nobody open or close the store meanwhile, where this process may say so.
+/// Keep every process from opening or closing the store meanwhile, if this process may do so.
 pub(crate) fn lock_if_allowed(disk: &dyn Disk) -> Result<Option<LockGuard>> {
     match disk.lock(OPENING) {
         Ok(held) => Ok(Some(held)),

@@ -131,7 +131,7 @@ pub(crate) fn store(shared: &SharedLine, line: &Line) {
     fence(Ordering::Release);
 }
 
-/// How often a reader looks again at a line that somebody is changing, before it looks for what it is to become.
+/// How often a reader looks again at a line that is being changed, before it looks for the new content.
 const GLANCES_MAX: u32 = 100;
 
 /// The line, or None when it stays unsound for longer than any change takes.

@@ -76,7 +76,8 @@ impl<'a> Lock<'a> {
     }
 
     fn take_by_waiting(&self) -> Guard<'a> {
-        // Whoever has slept cannot know who else sleeps, so it takes the lock with the mark of being awaited.
+        // A thread that has slept cannot know whether others sleep, so it takes the lock with the mark of being
+        // awaited.
         let mine = (self.slot + 1) | AWAITED;
         loop {
             if self.word.compare_exchange(0, mine, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
@@ -84,7 +85,7 @@ impl<'a> Lock<'a> {
             }
             let seen = self.word.fetch_or(AWAITED, Ordering::SeqCst) | AWAITED;
             if seen == AWAITED {
-                // Freed in between; the mark alone is nobody's lock.
+                // Freed in between; the mark alone does not hold the lock.
                 if self.word.compare_exchange(AWAITED, mine, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
                     return self.guard(false);
                 }
@@ -111,8 +112,8 @@ impl<'a> Lock<'a> {
         self.word.compare_exchange(seen, mine, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
-    /// Take the lock if the word says that this very slot holds it. Right after the slot was taken, this means that
-    /// somebody died who had the slot before.
+    /// Take the lock if the word says that this very slot holds it. Right after the slot was taken, this means that the
+    /// process that had the slot before has died.
     pub(crate) fn take_legacy(&self) -> Option<Guard<'a>> {
         let seen = self.word.load(Ordering::SeqCst);
         (seen & !AWAITED == self.slot + 1).then(|| self.guard(true))
