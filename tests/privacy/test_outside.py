@@ -103,6 +103,19 @@ def test_a_search_finds_what_is_there(app: Act, tmp_path: Path) -> None:
     assert any("gone, which is not there" in each for each in report.unreachable)
 
 
+def test_a_search_looks_into_files_whose_names_look_like_patterns(app: Act, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    (tmp_path / "mails").mkdir()
+    for name, email in [("sent[1].parquet", "ada@example.org"), ("sent1.parquet", "eve@example.org")]:
+        made = tmp_path / "made.parquet"
+        rows = f"select unnest(['!', range || ' {email}', '~']) as email from range(10000)"
+        duckdb.sql(rows).write_parquet(str(made), compression="zstd")
+        assert email.encode() not in made.read_bytes()
+        made.rename(tmp_path / "mails" / name)
+    report = app.forget("u-1", reason="asked", also=[tmp_path / "mails"])
+    assert [Path(each).name for each in report.plaintext] == ["sent[1].parquet"]
+
+
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["compressed", "archived"])
 def test_a_search_looks_into_compressed_and_archived_log_files(app: Act, tmp_path: Path, elsewhere: bool) -> None:
     store = app.store

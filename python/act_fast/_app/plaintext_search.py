@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from act_fast._checks.extras import has
-from act_fast._checks.sql_text import quoted_name, quoted_text
+from act_fast._checks.sql_text import quoted_files, quoted_name, quoted_text
 from act_fast.errors import ArchiveUnavailableError
 from act_fast.stores.port import Store
 
@@ -177,7 +177,7 @@ def _is_compressed(path: Path) -> bool:
 def _asked(connection: Any, path: Path) -> Iterator[Any]:
     """All rows of a file, table by table."""
     if path.suffix == ".parquet":
-        yield connection.execute("select * from read_parquet(?)", [str(path)])
+        yield connection.execute(f"select * from read_parquet({quoted_files([path])})")
         return
     connection.execute(f"attach {quoted_text(str(path))} as searched (read_only)")
     asked = "select schema_name, table_name from duckdb_tables() where database_name = 'searched'"

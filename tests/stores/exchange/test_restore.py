@@ -89,6 +89,23 @@ def test_parquet_made_by_others_is_read(tmp_path: Path) -> None:
         assert (found.stream, found.data, found.created.isoformat()) == ("s", b'{"n":1}', "2026-01-01T00:00:00+00:00")
 
 
+def test_columns_that_others_have_put_into_names_of_folders_are_read(tmp_path: Path) -> None:
+    import duckdb
+
+    folder = tmp_path / "name=Wrong" / "parts"
+    folder.mkdir(parents=True)
+    rows = "values ('007', 'A B', 1, '1'), ('8', 'C', 2, '2'), ('007', 'C', 3, '3')) as t(stream, name, position, data)"
+    duckdb.connect().execute(
+        f"copy (select * from ({rows}) to '{folder}' (format parquet, partition_by (stream, name), overwrite_or_ignore)"
+    )
+    restore_path(tmp_path / "x.act", folder)
+    with LogStore(tmp_path / "x.act") as store:
+        assert contents(store) == [("007", 1, "A B", b"1"), ("8", 1, "C", b"2"), ("007", 2, "C", b"3")]
+    (folder / "stream=8" / "name=C").rename(folder / "stream=8" / "name")
+    with pytest.raises(RestoreError, match="no column `name`"):
+        restore_path(tmp_path / "x.act", folder)
+
+
 def test_events_of_one_commit_stay_together_and_share_one_meta(tmp_path: Path) -> None:
     meta = {"correlation": "c"}
     source = lines(

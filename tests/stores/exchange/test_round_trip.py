@@ -169,6 +169,32 @@ def test_a_partitioned_export_is_restored_in_the_order_of_positions(tmp_path: Pa
             assert list(copy.query()) == list(store.query())
 
 
+@pytest.mark.parametrize(
+    "outer", ["name=alice", "stream=x", "version=7", "data=prod", "created=2026-01-01", "[1]", "e*"]
+)
+@pytest.mark.parametrize("partition_by", [None, "name", "stream"])
+def test_names_of_folders_and_of_files_beside_it_do_not_matter_to_an_export(
+    tmp_path: Path, outer: str, partition_by: str | None
+) -> None:
+    folder = tmp_path / outer
+    beside = [folder] if outer == "name=a" else [tmp_path / "1", tmp_path / "ex"]
+    with LogStore.memory() as other:
+        other.append("other", [("Other", b"1")])
+        for each in beside:
+            each.mkdir(exist_ok=True)
+            other.export(each / "all.parquet")
+            other.export(each / "1.parquet")
+    folder.mkdir(exist_ok=True)
+    with LogStore.memory() as store:
+        for stream in ("7", "8", "007", "2026-01-01", "NULL", "a/b=c"):
+            store.append(stream, [("1", b"1"), ("2", b"2")], meta=Meta("c"))
+        name = "[1].parquet" if partition_by is None else "[1]"
+        made = store.export(folder / name, partition_by=partition_by)
+        restore_path(tmp_path / "copy.act", made.path)
+        with LogStore(tmp_path / "copy.act") as copy:
+            assert list(copy.query()) == list(store.query())
+
+
 def test_created_is_as_it_was_to_the_microsecond(tmp_path: Path) -> None:
     moments = ["0900-01-01T00:00:00Z", "1969-12-31T23:59:59.999999Z", "2026-01-01T00:00:00.000001Z"]
     lines = [json.dumps({"stream": "s", "name": "N", "data": 1, "created": moment}) for moment in moments]

@@ -63,7 +63,7 @@ DAMAGES = [_log_head, _log_middle, _log_gone, _state_head, _state_core]
 def test_a_damaged_replica_is_made_again(
     tmp_path: Path, damage: Callable[[Path], None], with_checkpoint: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine, path, checkpoints = MemoryEngine(), tmp_path / "replica", tmp_path / "checkpoints"
+    engine, path, checkpoints = MemoryEngine(), tmp_path / "[replica] 1*", tmp_path / "checkpoints"
     before = _filled(engine, path)
     if with_checkpoint:
         with ReplicatedStore(engine.open(), path) as store:

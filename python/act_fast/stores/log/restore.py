@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from act_fast._checks.extras import need
+from act_fast._checks.sql_text import quoted_files
 from act_fast._core import Restoring
 from act_fast._rows import Progress
 from act_fast._runtime.interruptible import interruptible
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["check_source", "restore_into"]
 
 _VIEW: Final = "rows_to_restore"
+_FILE: Final = "file_to_restore"
+_NULL_FOLDER: Final = "__HIVE_DEFAULT_PARTITION__"
 _NEEDED: Final = ("stream", "name", "data")
 _TEXT: Final = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv"}
 
@@ -91,7 +94,7 @@ def _bytes(path: Path) -> int:
 
 def _columns(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, "duckdb.DuckDBPyRelation"]:
     """How many rows there are, and their columns, in the order of their positions if they state any."""
-    files = [str(each) for each in _files(path)]
+    files = _files(path)
     if not files and (path / "log").is_dir():
         raise RestoreError(
             f"{path} is a store, or the backup of one, not an export; open it as it is, or put it in the other's place"
@@ -100,10 +103,12 @@ def _columns(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, 
         )
     if not files:
         raise RestoreError(f"{path}: there are no Parquet files in it; nothing was changed", str(path))
-    found = connection.read_parquet(files, hive_partitioning=path.is_dir(), union_by_name=True)
+    read = f"read_parquet({quoted_files(files)}, union_by_name=true, hive_partitioning=false, filename={_FILE})"
+    # Named, as DuckDB would look for a variable in Python frames, where Ctrl-C can lose it.
+    connection.execute(f"create view {_VIEW} as select * from {read}")
+    found = connection.view(_VIEW)
     types = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
-    columns = [f"{_column(str(path), name, types)}::{_TYPES.get(name, 'VARCHAR')}" for name in _COLUMNS]
-    found.create_view(_VIEW)  # named, as DuckDB would look for a variable in Python frames, where Ctrl-C can lose it
+    columns = [f"{_column(path, files, name, types)}::{_TYPES.get(name, 'VARCHAR')}" for name in _COLUMNS]
     count = found.aggregate("count(*)").fetchall()[0][0]
     order = " order by position" if "position" in types and len(files) > 1 else ""
     return count, connection.sql(f"select {', '.join(columns)} from {_VIEW}{order}")
@@ -114,13 +119,15 @@ _WHOLE: Final = ("position", "commit", "version")
 _TYPES: Final = dict.fromkeys(_WHOLE, "UBIGINT") | {"created": "BIGINT"}
 
 
-def _column(source: str, name: str, types: dict[str, str]) -> str:
+def _column(path: Path, files: list[Path], name: str, types: dict[str, str]) -> str:
     kind = types.get(name)
     if kind is None:
+        if _is_in_folders(path, files, name):
+            return _of_folders(path, name)
         if name in _NEEDED:
             raise RestoreError(
-                f"{source}: there is no column `{name}`; every event has stream, name and data; nothing was changed",
-                source,
+                f"{path}: there is no column `{name}`; every event has stream, name and data; nothing was changed",
+                str(path),
             )
         return "null"
     if name in _WHOLE and "INT" in kind:
@@ -133,5 +140,16 @@ def _column(source: str, name: str, types: dict[str, str]) -> str:
         return f'"{name}"'
     wanted = "a whole number" if name in _WHOLE else "a timestamp" if name == "created" else "text"
     raise RestoreError(
-        f"{source}: the column `{name}` is of type {kind}, but must be {wanted}; nothing was changed", source
+        f"{path}: the column `{name}` is of type {kind}, but must be {wanted}; nothing was changed", str(path)
     )
+
+
+def _is_in_folders(path: Path, files: list[Path], name: str) -> bool:
+    """Whether each file that lacks a column is in a folder below the path that gives its value, as `name=Deposited`."""
+    folders = (file.relative_to(path).parent.parts for file in files)
+    return name in (*_NEEDED, *_WHOLE) and all(any(each.startswith(f"{name}=") for each in parts) for parts in folders)
+
+
+def _of_folders(path: Path, name: str) -> str:
+    below = f"{_FILE}[{len(str(path)) + 1}:]"
+    return f"nullif(url_decode(regexp_extract({below}, '/{name}=([^/]*)/', 1)), '{_NULL_FOLDER}')"

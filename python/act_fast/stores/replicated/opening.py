@@ -240,7 +240,9 @@ def mark_damaged(path: Path, why: str) -> None:
 def set_aside(path: Path) -> list[SetAside]:
     """The replicas of a path that were set aside, the oldest first."""
     found = []
-    for where in [*path.parent.glob(f"{path.name}.damaged-*"), *path.parent.glob(f"{path.name}.old-*")]:
+    for where in path.parent.iterdir():
+        if not where.name.startswith((f"{path.name}.damaged-", f"{path.name}.old-")):
+            continue
         why = _why(where) or _Why("it is not known why", datetime.fromtimestamp(where.stat().st_mtime, UTC))
         found.append(SetAside(str(where), why.why, why.at))
     return sorted(found, key=lambda each: each.at)
