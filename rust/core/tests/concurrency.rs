@@ -325,7 +325,7 @@ fn a_flush_that_fails_is_told_to_all_threads_that_wait_for_it() {
             .collect();
         for outcome in asked {
             let outcome = outcome.join().expect("no panic");
-            assert!(matches!(outcome, Err(Error::Failed(_))), "{outcome:?}");
+            assert!(matches!(outcome, Err(Error::Unknown(_))), "{outcome:?}");
         }
     });
     assert_eq!(flushes.load(Ordering::SeqCst), 1, "a failed flush was tried again");

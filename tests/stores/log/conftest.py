@@ -15,7 +15,7 @@ PREAMBLE = """
 import ctypes, errno, os, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from act_fast import LogStore
-from act_fast.errors import StoreError, StoreFailedError, StoreFullError
+from act_fast.errors import OutcomeUnknownError, StoreError, StoreFailedError, StoreFullError
 
 path, durability = sys.argv[1:]
 

@@ -130,9 +130,8 @@ impl Log {
                     // After a failed flush nobody knows what is on disk, and asking again may be answered with a lie.
                     self.control.set_flag(control::FAILED, true)?;
                     return Err(Error::Failed(format!(
-                        "{error}; the commit was not acknowledged, and whether it is there is only known once the store is opened \
-                         again. Until then it takes no more appends, and you can still read; close every handle on it and \
-                         open it again"
+                        "{error}; the store takes no more appends, and you can still read. Close every handle on it and open it \
+                         again: what was acknowledged is there"
                     )));
                 }
             }
