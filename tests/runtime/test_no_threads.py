@@ -1,9 +1,13 @@
 """A process that can start no thread for a while: what was asked then fails, and everything works once it can again."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -86,3 +90,38 @@ def test_leases_are_renewed_and_let_go_of_afterwards() -> None:
         assert heard == [1]
         (target,) = app.targets("slow")
         assert (target.lag, target.blocked) == (0, False)
+
+
+WITHOUT_THREADS_OF_THE_CORE = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from act_fast import Act, Event, LogStore, State, action, total
+
+class Deposited(Event):
+    amount: int
+
+class Account(State):
+    balance: int = total(Deposited.amount)
+
+path, durability = sys.argv[1:]
+with Act(LogStore(path, durability=durability), Account) as app:
+    def fill(number):
+        for _ in range(25):
+            app.store.append(f"a-{number}", [("Deposited", b'{"amount":1}')] * 40)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(fill, range(8)))
+    assert {each.state.balance for _, each in app.replay(Account)} == {1000}
+    try:
+        print(app.sql("select sum(balance) from account").fetchall())
+    except Exception as error:
+        print(type(error).__name__)
+"""
+
+
+@pytest.mark.parametrize("durability", ["fsync", "interval"])
+def test_appends_and_replays_need_no_threads_of_the_core(tmp_path: Path, durability: str) -> None:
+    # So large a stack there is no room for either.
+    environment = os.environ | {"RUST_MIN_STACK": str(1 << 46)}
+    command = [sys.executable, "-c", WITHOUT_THREADS_OF_THE_CORE, str(tmp_path / "bank.act"), durability]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert (done.returncode, "panicked" in done.stderr) == (0, False), done.stderr

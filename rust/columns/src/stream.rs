@@ -94,7 +94,8 @@ impl LogColumns {
 struct Job {
     low: u64,
     high: u64,
-    out: SyncSender<Result<Piece, Error>>,
+    /// The last one is None, or an error.
+    out: SyncSender<Result<Option<Piece>, Error>>,
 }
 
 /// A stream of batches in the order of positions.
@@ -111,7 +112,7 @@ pub struct Stream {
     threads: usize,
     jobs: Option<Sender<Job>>,
     /// What comes from each stretch begun, in order.
-    pieces: VecDeque<Receiver<Result<Piece, Error>>>,
+    pieces: VecDeque<Receiver<Result<Option<Piece>, Error>>>,
     over: bool,
 }
 
@@ -128,9 +129,12 @@ impl Stream {
             self.begin_stretches()?;
             let Some(first) = self.pieces.front() else { return Ok(None) };
             match first.recv() {
-                Ok(piece) => return self.decoded(piece?).map(Some),
-                // This stretch is at its end.
-                Err(_) => drop(self.pieces.pop_front()),
+                Ok(piece) => match piece? {
+                    Some(piece) => return self.decoded(piece).map(Some),
+                    // This stretch is at its end.
+                    None => drop(self.pieces.pop_front()),
+                },
+                Err(_) => return Err(died()),
             }
         }
     }
@@ -145,8 +149,7 @@ impl Stream {
                 self.jobs = Some(self.start_threads()?);
             }
             if let Some(jobs) = &self.jobs {
-                jobs.send(job)
-                    .map_err(|_| Error::ComputeError("the threads that read the log have died".to_owned()))?;
+                jobs.send(job).map_err(|_| died())?;
             }
             self.pieces.push_back(pieces);
             self.next = high + 1;
@@ -220,18 +223,21 @@ fn patched(
     RecordBatch::try_new(batch.schema(), columns.collect::<Result<Vec<_>, _>>()?)
 }
 
+fn died() -> Error {
+    Error::ComputeError("a thread that reads the log has died; this is a bug in act-fast".to_owned())
+}
+
 /// Read a stretch, for as long as somebody takes what comes of it.
 fn read_stretch(ask: &Ask, schema: &SchemaRef, open: &OpenLog, head: &mut Head, texts: &mut Texts, job: &Job) {
     let mut chunk = Chunk::new(ask, schema, open, (&mut *head, texts), job.low, job.high);
     loop {
-        let piece = match chunk.next() {
-            Ok(None) => return,
-            Ok(Some(piece)) => Ok(piece),
-            Err(error) => Err(error),
-        };
-        let failed = piece.is_err();
+        let piece = chunk.next();
+        let (failed, last) = (piece.is_err(), matches!(piece, Ok(None)));
         if job.out.send(piece).is_err() || failed {
             *head = Head::new(ask);
+            return;
+        }
+        if last {
             return;
         }
     }
@@ -260,5 +266,37 @@ impl Iterator for Stream {
 impl RecordBatchReader for Stream {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use act_fast_core::disk::MemoryDisk;
+    use act_fast_core::{Filter, Log, NewEvent, Options, Part, Patience};
+
+    use super::*;
+    use crate::ask::Output;
+
+    #[test]
+    fn a_stretch_whose_thread_has_died_is_no_stretch_that_was_read() {
+        let log = Log::open(Arc::new(MemoryDisk::default()), Options::default()).expect("opening");
+        let events: Vec<_> = (0..100).map(|_| NewEvent { name: "N", data: b"1", tags: &[] }).collect();
+        let parts = [Part { stream: "s", events: &events, expected: None }];
+        log.append(&parts, b"", Patience::Wait).expect("appending");
+        let outputs = vec![Output { name: "position".to_owned(), what: What::Position }];
+        let ask = Ask { filter: Filter::default(), outputs, shape: None, direct: HashSet::new() };
+        for calls in 1..3 {
+            let (log, seen) = (Arc::clone(&log), AtomicU64::new(0));
+            let open = move || {
+                assert!(seen.fetch_add(1, Ordering::SeqCst) < calls, "a bug");
+                Ok(Arc::clone(&log))
+            };
+            let stream = LogColumns::new(Arc::new(open), ask.clone()).stream(None, None).expect("a stream");
+            let read: Result<Vec<_>, _> = stream.collect();
+            assert_eq!(read.is_ok(), calls > 2, "{calls}: {read:?}");
+        }
     }
 }

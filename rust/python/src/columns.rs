@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use act_fast_columns::{
-    Ask, ByClass, ClassDecoder, Error, Glance, LogColumns, Opener, Output, Rows, Shape, StateRow, Stream, Streams,
-    Unfitting, What,
+    Ask, ByClass, ClassDecoder, Error, Glance, Guarded, LogColumns, Opener, Output, Rows, Shape, StateRow, Stream,
+    Streams, Unfitting, What,
 };
 use arrow_array::RecordBatchReader;
 use arrow_array::ffi::FFI_ArrowSchema;
@@ -206,7 +206,8 @@ pub(crate) fn stream_capsule(
     py: Python<'_>,
     reader: Box<dyn RecordBatchReader + Send>,
 ) -> PyResult<Bound<'_, PyCapsule>> {
-    PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(reader), c"arrow_array_stream")
+    let guarded = Box::new(Guarded::new(reader));
+    PyCapsule::new_with_value(py, FFI_ArrowArrayStream::new(guarded), c"arrow_array_stream")
 }
 
 /// Pages of states that Python folds.

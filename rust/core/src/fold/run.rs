@@ -3,6 +3,7 @@
 //! come in order, and goes on to scan its part of the next round. What the scan doubts is read by Python in between.
 
 use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crate::error::{Error, Result};
@@ -229,15 +230,21 @@ impl Group {
             Ok(taken)
         };
         let ranges = ranges.into_iter().map(Some).chain(std::iter::repeat(None));
-        let mut all = states.shares.iter_mut().zip(ranges).zip(ahead).enumerate();
-        let Some((_, ((own_share, own_range), own_part))) = all.next() else {
-            return Ok(true);
+        let tasks = Mutex::new(states.shares.iter_mut().zip(ranges).zip(ahead).enumerate());
+        let next = || tasks.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let run = || {
+            let mut all = true;
+            while let Some((at, ((share, range), part))) = next() {
+                all &= work(at, share, range, part)?;
+            }
+            Ok(all)
         };
         thread::scope(|scope| {
-            let running: Vec<_> =
-                all.map(|(at, ((share, range), part))| scope.spawn(move || work(at, share, range, part))).collect();
-            let own = work(0, own_share, own_range, own_part);
-            running.into_iter().fold(own, |sofar, thread| {
+            // What a thread that the system refuses would have done is done by the others.
+            let running: Vec<_> = (1..threads)
+                .map_while(|_| thread::Builder::new().name("act-fast-fold".to_owned()).spawn_scoped(scope, run).ok())
+                .collect();
+            running.into_iter().fold(run(), |sofar, thread| {
                 let found = thread.join().unwrap_or_else(|_| Err(panicked()));
                 Ok(sofar? & found?)
             })
