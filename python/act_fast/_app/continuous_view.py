@@ -26,9 +26,15 @@ class ContinuousView:
     Reading it, here or in SQL, first brings it up to the head of the log, so it is never behind.
     """
 
-    def __init__(self, question: "KeptQuestion", library: "Callable[[], Library]") -> None:
-        self._question = question
+    def __init__(self, engine: "Engine", key: str, library: "Callable[[], Library]") -> None:
+        self._engine = engine
+        self._key = key
         self._library = library
+
+    @property
+    def _question(self) -> "KeptQuestion":
+        """What was defined last under its name, which is what it answers."""
+        return self._engine.continuous[self._key]
 
     @property
     def name(self) -> str:
@@ -86,10 +92,10 @@ def defined(engine: "Engine", library: "Callable[[], Library]", name: str, query
         except BaseException:
             engine.continuous = before
             raise
-        return ContinuousView(engine.continuous[name.casefold()], library)
+        return ContinuousView(engine, name.casefold(), library)
 
 
 def views_of(engine: "Engine", library: "Callable[[], Library]") -> Mapping[str, ContinuousView]:
     """The views of an app, by name."""
-    found = {each.name: ContinuousView(each, library) for each in engine.continuous.values()}
+    found = {each.name: ContinuousView(engine, key, library) for key, each in engine.continuous.items()}
     return MappingProxyType(found)

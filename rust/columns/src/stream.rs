@@ -161,7 +161,7 @@ impl Stream {
     fn start_threads(&self) -> Result<Sender<Job>, Error> {
         let (jobs, waiting) = channel::<Job>();
         let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..self.threads {
+        for started in 0..self.threads {
             let (waiting, ask, schema) = (Arc::clone(&waiting), Arc::clone(&self.ask), self.schema());
             let open = Arc::clone(&self.open);
             let work = move || {
@@ -172,7 +172,12 @@ impl Stream {
                     read_stretch(&ask, &schema, &*open, &mut head, &mut texts, &job);
                 }
             };
-            thread::Builder::new().name("act-fast-columns".to_owned()).spawn(work).map_err(broken)?;
+            if let Err(error) = thread::Builder::new().name("act-fast-columns".to_owned()).spawn(work) {
+                if started == 0 {
+                    return Err(broken(act_fast_core::Error::of_system("starting a thread that reads the log", error)));
+                }
+                break;
+            }
         }
         Ok(jobs)
     }

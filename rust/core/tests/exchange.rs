@@ -165,6 +165,39 @@ fn a_power_cut_during_a_restore_leaves_the_old_log_or_the_new_one() {
     assert_eq!(names_in(&LyingDisk::from_image(&last.rebooted()).shared()), all("New", NEW));
 }
 
+/// The machine goes on, so what was made is trusted as far as it seems to have come.
+#[test]
+fn a_process_killed_during_a_restore_leaves_the_old_log_or_the_new_one() {
+    let disk = old_store();
+    disk.record();
+    restore(&disk).expect("a restored store");
+    let checkpoints = disk.checkpoints();
+    let step = checkpoints.len().div_ceil(images()).max(1);
+    // The exchange, and what follows it, come last.
+    let late = checkpoints.len().saturating_sub(60);
+    let (mut old, mut new) = (0, 0);
+    for (number, checkpoint) in checkpoints.iter().enumerate().filter(|(at, _)| at % step == 0 || *at >= late) {
+        let found = checkpoint.killed();
+        let names = names_in(&found.shared());
+        let is_new = names == all("New", NEW);
+        assert!(is_new || names == all("Old", OLD), "at {number}, after {}", checkpoint.after);
+        assert!(is_new || new == 0, "at {number}: the old log is there again");
+        let before = if is_new { NEW } else { OLD };
+        (old, new) = if is_new { (old, new + 1) } else { (old + 1, new) };
+        let log = opened(&found);
+        append(&log, 7);
+        assert_eq!(log.head().expect("a head"), before + 1);
+        assert_eq!(log.version("s-0").expect("a version"), if is_new { 1 } else { 18 });
+        log.shut_down().expect("closed");
+        drop(log);
+        let report = verify(&found.shared(), &mut |_, _| Ok(())).expect("a report");
+        assert_eq!((report.events, report.index_checked, report.problems), (before + 1, true, Vec::new()));
+        restore(&found).expect("another restore");
+        assert_eq!(names_in(&found.shared()), all("New", NEW));
+    }
+    assert!(old > 0 && new > 0, "{old} old, {new} new");
+}
+
 #[test]
 fn a_backup_whose_disk_fails_is_whole_or_absent_and_can_be_made_again() {
     let source = old_store();

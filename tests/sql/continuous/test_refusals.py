@@ -101,6 +101,14 @@ def test_a_view_may_take_the_place_of_one_of_the_same_name(app: Act) -> None:
     assert app.views["TOTAL"].rows() == [{"n": 0}]
 
 
+def test_a_view_that_was_defined_once_more_says_which_question_it_answers(app: Act) -> None:
+    app.store.append("till-1", [Sold(2), Sold(3)])
+    before = app.view("total", SUM)
+    after = app.view("Total", "select count(*) as n from sold")
+    assert before.rows() == after.rows() == [{"n": 2}]
+    assert (before.name, before.query) == (after.name, after.query) == ("Total", "select count(*) as n from sold")
+
+
 def test_columns_may_be_called_as_the_relation_is(app: Act) -> None:
     app.store.append("till-1", [Sold(2), Sold(3)])
     view = app.view(
