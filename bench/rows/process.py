@@ -28,7 +28,6 @@ IDLE = Row(
     "idle",
     "an idle worker",
     "µs of processor a second",
-    note="`app.run()` on a store where nothing happens: it sleeps until something is published, and looks up twice a"
-    " second for Ctrl-C.",
+    note="`app.run()` on a store where nothing happens: it sleeps until something is published.",
 )
 SIZE = Row("size", "size of the package, zipped as in a wheel", "MiB")

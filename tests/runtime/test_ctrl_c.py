@@ -7,6 +7,7 @@ ACT_FAST_INTERRUPTS says otherwise.
 import os
 import random
 import signal
+import socket
 import sys
 import threading
 from _thread import interrupt_main
@@ -18,13 +19,14 @@ import duckdb
 import pytest
 
 from act_fast import Act, Committed
-from act_fast._runtime.apart import _Work, apart, check_interrupted, on_interrupt
+from act_fast._runtime.apart import _Work, apart, check_interrupted, in_caller, on_interrupt
+from act_fast._runtime.bell import Bell, main_bell
 from act_fast._runtime.daemon_threads import Daemons
 from act_fast.errors import StoreClosedError
 from tests.runtime.ctrl_c import Point, interrupted, points_of
 from tests.runtime.ledger import ON_DISK, THINGS_DONE, Ledger
 from tests.support.bank import Account, Deposited
-from tests.support.processes import until
+from tests.support.processes import Tell, run, until
 
 POINTS = int(os.environ.get("ACT_FAST_INTERRUPTS", 40))
 
@@ -209,18 +211,26 @@ def test_work_that_was_interrupted_ends_at_the_next_place_where_it_can() -> None
 # The system may give a signal to any thread. Python only notes it there, and the thread that Ctrl-C is for sleeps on.
 
 
+def waits_in(function: Callable[..., object]) -> Callable[[], bool]:
+    """Answers, in other threads, whether this one is in a function."""
+    here = threading.get_ident()
+    return lambda: function.__code__ is sys._current_frames()[here].f_code  # type: ignore[attr-defined]
+
+
 def given_to_this_thread() -> None:
     signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 
 
-def test_ctrl_c_that_another_thread_was_given_ends_what_is_done_apart() -> None:
+@pytest.mark.parametrize("where", [_Work.serve, Bell.sleep])
+def test_ctrl_c_that_another_thread_was_given_ends_what_is_done_apart(where: Callable[..., object]) -> None:
+    """Also where the main thread sleeps without an end."""
     daemons = Daemons("test")
     asked = threading.Event()
-    main = threading.get_ident()
+    is_there = waits_in(where)
 
     def work() -> None:
         with on_interrupt(asked.set):
-            until(lambda: _Work.serve.__code__ is sys._current_frames()[main].f_code)
+            until(is_there)
             given_to_this_thread()
             asked.wait()
 
@@ -251,3 +261,75 @@ def test_ctrl_c_that_another_thread_was_given_ends_a_wait(verb: str) -> None:
     thread.join()
     ledger.check()
     ledger.close()
+
+
+def test_a_main_thread_that_sleeps_without_end_is_woken_for_what_is_to_be_called_there_and_by_the_end() -> None:
+    daemons = Daemons("test")
+    called: list[int] = []
+    asleep = waits_in(Bell.sleep)
+
+    def work() -> str:
+        for _ in range(3):
+            until(asleep)
+            in_caller(lambda: called.append(threading.get_ident()))
+        until(asleep)
+        return "done"
+
+    assert apart(daemons, work) == "done"
+    assert called == [threading.get_ident()] * 3
+    daemons.dismiss()
+
+
+def test_a_program_that_has_signals_noted_elsewhere_keeps_that_and_ctrl_c_ends_what_is_done_apart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    daemons = Daemons("test")
+    reading, writing = socket.socketpair()
+    writing.setblocking(False)
+    before = signal.set_wakeup_fd(writing.fileno())
+    tries: list[bool] = []
+    try:
+        asked = threading.Event()
+
+        def work() -> None:
+            with on_interrupt(asked.set):
+                until(lambda: tries)
+                given_to_this_thread()
+                asked.wait()
+
+        sleep = Bell.sleep
+
+        def noting(bell: Bell, unless: Callable[[], object]) -> bool:
+            tries.append(sleep(bell, unless))
+            return tries[-1]
+
+        monkeypatch.setattr(Bell, "sleep", noting)
+        with pytest.raises(KeyboardInterrupt):
+            apart(daemons, work)
+        assert set(tries) == {False}
+        assert signal.set_wakeup_fd(writing.fileno()) == writing.fileno()
+        assert reading.recv(16) == bytes([signal.SIGINT])
+    finally:
+        signal.set_wakeup_fd(before)
+        reading.close()
+        writing.close()
+        daemons.dismiss()
+
+
+def test_what_rings_in_a_forked_child_does_not_wake_its_parent() -> None:
+    daemons = Daemons("test")
+    asleep = waits_in(Bell.sleep)
+
+    def child(tell: Tell) -> None:
+        assert signal.set_wakeup_fd(-1) == -1
+        assert main_bell._pipe is None
+        main_bell.ring()
+        assert main_bell.sleep(unless=lambda: True)
+
+    def work() -> None:
+        until(asleep)
+        run(child)
+        assert asleep()
+
+    apart(daemons, work)
+    daemons.dismiss()

@@ -6,25 +6,26 @@ of these places. So what must not stop halfway is never run there.
 """
 
 import contextvars
-import sys
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from queue import Empty, SimpleQueue
-from typing import Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from act_fast._runtime.daemon_threads import Daemons
+
+if TYPE_CHECKING:
+    from act_fast._runtime.bell import Bell
 
 __all__ = ["apart", "check_interrupted", "in_caller", "on_interrupt"]
 
 T = TypeVar("T")
 
 _LOOK_SECONDS: Final = 0.5
-"""How often a waiting caller looks for signals. The system may give Ctrl-C to any thread, which wakes no other one."""
-_LOOK_SECONDS_MAX: Final = 60.0 if sys.platform == "linux" else _LOOK_SECONDS
-"""The same after a long wait. Linux gives it to the main thread, unless that is just being given another one."""
+"""When a waiting caller looks for signals: the system may give Ctrl-C to any thread, which wakes no other one. After
+that it sleeps where any signal wakes it, unless others have signals noted: then it goes on looking."""
 _PATIENCE_SECONDS: Final = 10.0
 """How long an interrupted caller waits for what has begun to come to an end."""
 
@@ -39,6 +40,7 @@ class _Work:
         self.outcome: list[tuple[Any, BaseException | None]] = []
         self._call = call
         self._thread = 0
+        self._bell: Bell | None = None
         # Condition variables are not for threads that Ctrl-C reaches: they are written in Python. Queues are not.
         self._for_caller: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
         self._for_thread: SimpleQueue[None] = SimpleQueue()
@@ -63,7 +65,7 @@ class _Work:
             self._thread = 0
             del self._call  # it holds on to an app
             self.stops.clear()
-            self._for_caller.put(None)
+            self._tell_caller(None)
 
     def call(self, function: Callable[[], object]) -> None:
         """Have the caller call a function, and wait until it has.
@@ -78,7 +80,7 @@ class _Work:
             done.append(None)
             self._for_thread.put(None)
 
-        self._for_caller.put(call)
+        self._tell_caller(call)
         while not done and not self.interrupted:
             self._for_thread.get()
         if not done:
@@ -93,16 +95,24 @@ class _Work:
 
     def serve(self) -> None:
         """Call what it wants to have called here, until it has ended."""
-        look = _LOOK_SECONDS
+        asleep = False
         while not self.outcome:
             try:
-                call = self._for_caller.get(timeout=look)
+                call = self._for_caller.get(not asleep, _LOOK_SECONDS)
             except Empty:
-                look = min(2 * look, _LOOK_SECONDS_MAX)
+                from act_fast._runtime.bell import main_bell
+
+                self._bell = main_bell
+                asleep = main_bell.sleep(unless=lambda: not self._for_caller.empty())
                 continue  # a signal that another thread was given is seen to here
             if call is not None:
                 call()
                 del call
+
+    def _tell_caller(self, call: Callable[[], object] | None) -> None:
+        self._for_caller.put(call)
+        if self._bell is not None:
+            self._bell.ring()
 
     def wait(self, seconds: float) -> None:
         """Sleep until it has ended, or the time is over."""
