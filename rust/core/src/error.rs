@@ -148,6 +148,13 @@ impl Error {
         )
     }
 
+    /// A file of an open store is no longer where it was.
+    pub(crate) fn displaced(store: &str) -> Self {
+        Self::Failed(format!(
+            "the store at {store} has been deleted, moved or replaced, so it takes no more appends; open it again"
+        ))
+    }
+
     pub(crate) fn index_damaged(file: &str, offset: u64) -> Self {
         Self::corrupt(file, offset, None, "the index is damaged; rebuild it from the log with rebuild_index()")
     }

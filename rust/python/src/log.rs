@@ -388,7 +388,7 @@ impl Log {
     /// The record of reactions, which no one may work on, as packed lines; None when there is nothing.
     fn reaction_lines<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
         let log = self.handle.get()?;
-        let found = py.detach(|| Mirror::lines_of(&*self.disk, &log.store_id())).map_err(raised)?;
+        let found = py.detach(|| Mirror::lines_of(&self.disk, &log.store_id())).map_err(raised)?;
         Ok(found.map(|lines| PyBytes::new(py, &lines)))
     }
 
@@ -396,7 +396,7 @@ impl Log {
     fn put_reaction_lines(&self, py: Python<'_>, lines: &Bound<'_, PyBytes>) -> PyResult<()> {
         let (log, lines) = (self.handle.get()?, lines.as_bytes());
         log.check_writable().and_then(|()| log.check_not_replica()).map_err(raised)?;
-        py.detach(|| Mirror::put_lines(&*self.disk, &log.store_id(), lines)).map_err(raised)
+        py.detach(|| Mirror::put_lines(&self.disk, &log.store_id(), lines)).map_err(raised)
     }
 
     /// How many events a stream has; 0 when there is no such stream.

@@ -120,6 +120,8 @@ pub fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> 
 pub struct FileFacts {
     /// Tells it from all other files of this machine, for as long as it is open somewhere.
     pub identity: (u64, u64),
+    /// Its length in bytes.
+    pub len: u64,
     /// Whether it has a name yet.
     pub linked: bool,
     /// The bytes that it takes on the disk; None where that is not told.
@@ -144,6 +146,7 @@ fn facts(meta: &std::fs::Metadata) -> FileFacts {
     const BLOCK_BYTES: u64 = 512;
     FileFacts {
         identity: (meta.dev(), meta.ino()),
+        len: meta.len(),
         linked: meta.nlink() > 0,
         allocated: Some(meta.blocks() * BLOCK_BYTES),
     }

@@ -118,6 +118,13 @@ impl Map {
         }
     }
 
+    /// Return when what was written to some bytes would survive a power cut. Fails also where the system could not write
+    /// anything of the file since it was mapped, and has not said so here.
+    pub fn flush(&self, at: usize, len: usize) -> io::Result<()> {
+        self.check(at, len);
+        self.raw.flush_range(at, len)
+    }
+
     /// Copy `bytes` to where no one reads yet (invariant M4).
     #[inline]
     pub fn write(&self, at: usize, bytes: &[u8]) {

@@ -44,7 +44,12 @@ pub fn file_facts(file: &File) -> io::Result<FileFacts> {
         return Err(io::Error::last_os_error());
     }
     let index = u64::from(found.index_high) << 32 | u64::from(found.index_low);
-    Ok(FileFacts { identity: (found.volume_serial_number.into(), index), linked: found.links > 0, allocated: None })
+    Ok(FileFacts {
+        identity: (found.volume_serial_number.into(), index),
+        len: u64::from(found.size_high) << 32 | u64::from(found.size_low),
+        linked: found.links > 0,
+        allocated: None,
+    })
 }
 
 /// The same of what a path leads to, a file or a folder.

@@ -58,6 +58,15 @@ pub enum Access {
     Create,
 }
 
+/// What a file is, by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Two numbers that tell it from any other file.
+    pub identity: (u64, u64),
+    /// Its length in bytes.
+    pub len: u64,
+}
+
 /// An open file.
 #[expect(clippy::len_without_is_empty, reason = "no caller asks whether a file is empty")]
 pub trait DiskFile: Send + Sync + Debug {
@@ -161,9 +170,10 @@ pub trait Disk: Send + Sync + Debug {
     fn lock(&self, name: &str) -> io::Result<LockGuard>;
     /// Take the lock of that name if it is free.
     fn try_lock(&self, name: &str) -> io::Result<Option<LockGuard>>;
-    /// Two numbers that tell the file of this name from any other.
-    fn identity(&self, name: &str) -> io::Result<(u64, u64)> {
-        self.open(name, Access::Read)?.identity()
+    /// What the file of this name is, without keeping it open.
+    fn facts(&self, name: &str) -> io::Result<Facts> {
+        let file = self.open(name, Access::Read)?;
+        Ok(Facts { identity: file.identity()?, len: file.len()? })
     }
     /// The name of the network file system that this is on, if it is on one.
     fn network(&self) -> Option<&'static str> {

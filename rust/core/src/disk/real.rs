@@ -5,16 +5,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use act_fast_sys::{
-    Guarded, Map, copy_on_write_file_system, exchange, file_facts, network_file_system, open_files_max, path_facts,
-    read_at, reserve, reserve_unshared, start_flush, sync_folder, write_at,
+    FileFacts, Guarded, Map, copy_on_write_file_system, exchange, file_facts, network_file_system, open_files_max,
+    path_facts, read_at, reserve, reserve_unshared, start_flush, sync_folder, write_at,
 };
 
-use super::{Access, Disk, DiskFile, LockGuard};
+use super::{Access, Disk, DiskFile, Facts, LockGuard};
 
-/// How many files an open store has open at once.
-const STORE_FILES_MAX: u32 = 13;
-/// How many more it has open while reactions run.
-const REACTIONS_FILES_MAX: u32 = 8;
+/// How many files an open store has open: its place among the handles, the control file, and the log file that it writes.
+const STORE_FILES: u32 = 3;
+/// How many it has open for moments: while it is opened and closed, and when others write many log files at once.
+const STORE_FILES_MAX: u32 = 12;
 
 /// A directory of a real file system.
 #[derive(Debug)]
@@ -119,8 +119,9 @@ impl Disk for RealDisk {
         }
     }
 
-    fn identity(&self, name: &str) -> io::Result<(u64, u64)> {
-        Ok(path_facts(&self.root.join(name))?.identity)
+    fn facts(&self, name: &str) -> io::Result<Facts> {
+        let FileFacts { identity, len, .. } = path_facts(&self.root.join(name))?;
+        Ok(Facts { identity, len })
     }
 
     fn network(&self) -> Option<&'static str> {
@@ -157,8 +158,8 @@ fn told(path: &Path, error: io::Error) -> io::Error {
         _ => return error,
     };
     io::Error::other(format!(
-        "{}: {error}. That is the limit of {limit}; an open store takes up to {STORE_FILES_MAX} files, and \
-         {REACTIONS_FILES_MAX} more while reactions run: close stores that are not in use, or raise the limit (ulimit -n)",
+        "{}: {error}. That is the limit of {limit}; an open store takes {STORE_FILES} files, and up to \
+         {STORE_FILES_MAX} for moments: close stores that are not in use, or raise the limit (ulimit -n)",
         path.display()
     ))
 }

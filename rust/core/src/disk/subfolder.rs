@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Access, Disk, DiskFile, LockGuard};
+use super::{Access, Disk, DiskFile, Facts, LockGuard};
 
 /// A folder of a disk, as a disk of its own.
 #[derive(Debug)]
@@ -67,8 +67,8 @@ impl Disk for Within {
         self.disk.try_lock(&self.path(name))
     }
 
-    fn identity(&self, name: &str) -> io::Result<(u64, u64)> {
-        self.disk.identity(&self.path(name))
+    fn facts(&self, name: &str) -> io::Result<Facts> {
+        self.disk.facts(&self.path(name))
     }
 
     fn network(&self) -> Option<&'static str> {

@@ -67,7 +67,7 @@ impl Index {
         }
         let area = TABLES + bits;
         let name = file_name(self.generation, area);
-        let table = Grown::open(&*self.disk, name, area, &self.control.store_id, self.generation, self.writable)?;
+        let table = Grown::open(&self.disk, name, area, &self.control.store_id, self.generation, self.writable)?;
         Ok(cell.get_or_init(|| table))
     }
 
@@ -227,7 +227,7 @@ impl Index {
         let area = TABLES + bits;
         let buckets = 1u64 << bits;
         let name = file_name(self.generation, area);
-        let table = Grown::create(&*self.disk, name, area, &self.control.store_id, self.generation, buckets)?;
+        let table = Grown::create(&self.disk, name, area, &self.control.store_id, self.generation, buckets)?;
         for number in HEAD_LINES..HEAD_LINES + buckets {
             let mut bucket = [0; LINE_BYTES];
             crate::shared::line::seal(&mut bucket, table.address(number));

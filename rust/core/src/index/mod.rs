@@ -112,8 +112,7 @@ impl Index {
         writable: bool,
         (generation, bits): (u32, u8),
     ) -> Result<Self> {
-        let file =
-            |area| Grown::open(&**disk, file_name(generation, area), area, &control.store_id, generation, writable);
+        let file = |area| Grown::open(disk, file_name(generation, area), area, &control.store_id, generation, writable);
         let index = Self {
             disk: Arc::clone(disk),
             control: Arc::clone(control),
@@ -143,7 +142,7 @@ impl Index {
             disk.remove_folder(&folder).doing(|| format!("removing {folder}"))?;
         }
         disk.create_folder(&folder).doing(|| format!("making {folder}"))?;
-        let file = |area| Grown::create(&**disk, file_name(generation, area), area, &control.store_id, generation, 0);
+        let file = |area| Grown::create(disk, file_name(generation, area), area, &control.store_id, generation, 0);
         let index = Self {
             disk: Arc::clone(disk),
             control: Arc::clone(control),
@@ -199,18 +198,14 @@ impl Index {
         Ok(())
     }
 
-    /// Return when all of the index would survive a power cut.
-    pub(crate) fn flush(&self) -> Result<()> {
-        self.places.flush()?;
-        self.keys.flush()?;
-        self.postings.flush()?;
-        self.table(self.bits()?)?.flush()
+    /// All of its files.
+    pub(crate) fn files(&self) -> Result<[&Grown; 4]> {
+        Ok([&self.places, &self.keys, &self.postings, self.table(self.bits()?)?])
     }
 
     /// How many bytes its files have.
     pub(crate) fn bytes(&self) -> Result<u64> {
-        let bits = self.bits()?;
-        Ok(self.places.bytes()? + self.keys.bytes()? + self.postings.bytes()? + self.table(bits)?.bytes()?)
+        self.files()?.into_iter().map(Grown::bytes).sum()
     }
 
     fn put(&self, file: &Grown, number: u64, content: &mut Line) -> Result<()> {

@@ -3,12 +3,12 @@
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use act_fast_sys::Map;
 use smallvec::SmallVec;
 
-use crate::disk::{Access, Disk, DiskFile, fill};
+use crate::disk::{Access, Disk, DiskFile, Facts, fill};
 use crate::error::{Doing, Error, Result};
 pub(crate) use crate::log::header::{Form, HEADER_BYTES, Header, form_of};
 use crate::log::packed::{Packed, Shared};
@@ -35,7 +35,7 @@ struct Plain {
     write: OnceLock<Map>,
 }
 
-/// How many segments have their files open at once. Reading needs only the mappings.
+/// How many segments have their files open at once: those that are written to or flushed. Reading needs only the mappings.
 const FILES_MAX: usize = 4;
 
 /// An open file of a segment.
@@ -183,15 +183,34 @@ impl Segments {
         Error::corrupt(file, offset, position, what)
     }
 
-    /// The file of a segment, to be written, flushed or measured.
-    pub(crate) fn file(&self, number: u64) -> Result<SegmentFile> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, file)) = files.iter().find(|(known, _)| *known == number) {
-            return Ok(Arc::clone(file));
+    fn files_open(&self) -> MutexGuard<'_, Vec<(u64, SegmentFile)>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(files: &[(u64, SegmentFile)], number: u64) -> Option<SegmentFile> {
+        files.iter().find(|(known, _)| *known == number).map(|(_, file)| Arc::clone(file))
+    }
+
+    /// The file of a segment, for this once.
+    fn file_once(&self, number: u64) -> Result<SegmentFile> {
+        if let Some(file) = Self::known(&self.files_open(), number) {
+            return Ok(file);
         }
         let name = name(number);
         let access = if self.writable { Access::Write } else { Access::Read };
-        let file: SegmentFile = self.shared.disk.open(&name, access).doing(|| format!("opening {name}"))?.into();
+        self.shared.disk.open(&name, access).doing(|| format!("opening {name}")).map(Into::into)
+    }
+
+    /// The file of a segment that is written to or flushed; it stays open until `let_go_below`.
+    pub(crate) fn file(&self, number: u64) -> Result<SegmentFile> {
+        if let Some(file) = Self::known(&self.files_open(), number) {
+            return Ok(file);
+        }
+        let file = self.file_once(number)?;
+        let mut files = self.files_open();
+        if let Some(file) = Self::known(&files, number) {
+            return Ok(file);
+        }
         if files.len() == FILES_MAX {
             files.remove(0);
         }
@@ -206,9 +225,19 @@ impl Segments {
         self.shared.disk.open(&name, Access::Write).doing(|| format!("opening {name}"))
     }
 
+    /// Close the files of segments below a number: all that they hold has been flushed.
+    pub(crate) fn let_go_below(&self, number: u64) {
+        self.files_open().retain(|(known, _)| *known >= number);
+    }
+
     /// How many bytes the file of a segment has.
     pub(crate) fn measure(&self, number: u64) -> Result<u64> {
-        self.file(number)?.len().doing(|| format!("measuring {}", name(number)))
+        self.facts(number).map(|facts| facts.len)
+    }
+
+    fn facts(&self, number: u64) -> Result<Facts> {
+        let name = name(number);
+        self.shared.disk.facts(&name).doing(|| format!("measuring {name}"))
     }
 
     /// Map the segment that a place is in.
@@ -230,7 +259,7 @@ impl Segments {
 
     fn open_segment(&self, number: u64) -> Result<Segment> {
         // One file for all of it: another one may take its name at any time.
-        let file = self.file(number)?;
+        let file = self.file_once(number)?;
         let (header, form) = header_of(&*file, number)?;
         if (header.store_id, header.replica) != (self.store_id, self.replica) {
             return Err(Error::corrupt(name(number), 16, None, "this log file belongs to another store"));
@@ -239,10 +268,11 @@ impl Segments {
             let packed = Packed::open(&*file, &name(number), &header, form, &self.shared)?;
             return Ok(Segment::Packed(Box::new(packed)));
         }
-        let len = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);
-        let read = file.map(0, len, false).doing(|| format!("mapping {}", name(number)))?;
-        let identity = file.identity().doing(|| format!("looking at {}", name(number)))?;
-        Ok(Segment::Plain(Plain { len: AtomicUsize::new(0), identity, read, write: OnceLock::new() }))
+        let bytes_max = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);
+        let read = file.map(0, bytes_max, false).doing(|| format!("mapping {}", name(number)))?;
+        let what = || format!("looking at {}", name(number));
+        let (identity, len) = (file.identity().doing(what)?, file.len().doing(what)?.min(self.segment_bytes));
+        Ok(Segment::Plain(Plain { len: AtomicUsize::new(len as usize), identity, read, write: OnceLock::new() }))
     }
 
     /// A segment that is packed; None when it is not.
@@ -260,17 +290,17 @@ impl Segments {
 
     /// How many bytes the file that is mapped has. It may have lost its name to a packed one: then it grows no more.
     fn measure_plain(&self, number: u64, plain: &Plain) -> Result<u64> {
-        let what = || format!("measuring {}", name(number));
-        let file = self.file(number)?;
-        if file.identity().doing(what)? == plain.identity {
-            return Ok(file.len().doing(what)?.min(self.segment_bytes));
+        let found = self.facts(number)?;
+        if found.identity == plain.identity {
+            return Ok(found.len.min(self.segment_bytes));
         }
+        let file = self.file_once(number)?;
         let (header, form) = header_of(&*file, number)?;
         if form != Form::Plain {
             return Ok(Packed::open(&*file, &name(number), &header, form, &self.shared)?.contents.plain_bytes);
         }
         // Packed and unpacked since.
-        Ok(file.len().doing(what)?.min(self.segment_bytes))
+        Ok(file.len().doing(|| format!("measuring {}", name(number)))?.min(self.segment_bytes))
     }
 
     /// How many bytes a segment has, unpacked.
@@ -318,6 +348,9 @@ impl Segments {
     pub(crate) fn bytes_up_to(&self, place: u64, limit: usize) -> Result<&[u8]> {
         let number = self.number_of(place);
         let at = (place % self.segment_bytes) as usize;
+        if let Some(bytes) = self.within(number, at, limit)? {
+            return Ok(bytes);
+        }
         let len = usize::try_from(self.plain_bytes(number)?).unwrap_or(usize::MAX);
         Ok(self.within(number, at, len.saturating_sub(at).min(limit))?.unwrap_or_default())
     }
@@ -434,7 +467,7 @@ impl Segments {
             return Ok(map);
         }
         let len = self.segment_bytes as usize;
-        let map = self.file(number)?.map(0, len, true).doing(|| format!("mapping {}", name(number)))?;
+        let map = self.file_once(number)?.map(0, len, true).doing(|| format!("mapping {}", name(number)))?;
         Ok(segment.write.get_or_init(|| map))
     }
 
@@ -478,7 +511,7 @@ impl Segments {
     /// Flush all segments that hold bytes from `from` up to `to`.
     pub(crate) fn flush(&self, from: u64, to: u64) -> Result<()> {
         // One at a time: there may be more than a process may have open.
-        self.numbers(from, to).try_for_each(|number| flush(number, &self.file(number)?))
+        self.numbers(from, to).try_for_each(|number| flush(number, &self.file_once(number)?))
     }
 
     /// The segments that hold bytes from `from` up to `to`.
@@ -490,7 +523,7 @@ impl Segments {
     pub(crate) fn fill(&self, place: u64, only_sparse: bool) -> Result<()> {
         let first = self.number_of(place);
         for number in list(&*self.shared.disk)?.into_iter().filter(|number| *number >= first) {
-            fill(&*self.file(number)?, &name(number), only_sparse)?;
+            fill(&*self.file_once(number)?, &name(number), only_sparse)?;
         }
         Ok(())
     }

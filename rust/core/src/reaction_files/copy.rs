@@ -4,6 +4,8 @@
 //! watermark is right whenever it was. What is derived is not copied: work is, only where an earlier version has mixed the events
 //! of all names in it.
 
+use std::sync::Arc;
+
 use crate::disk::Disk;
 use crate::error::{Doing, Result};
 use crate::shared::line::Line;
@@ -17,7 +19,7 @@ use super::records::{Counts, Cursor, Target};
 const LOOKS_MAX: u32 = 1000;
 
 /// Where files of reactions are, and the id of the store that they belong to.
-pub(crate) type Place<'a> = (&'a dyn Disk, &'a [u8; 16]);
+pub(crate) type Place<'a> = (&'a Arc<dyn Disk>, &'a [u8; 16]);
 
 /// Copy what is kept of the reactions of a store to another place; false when there is nothing. With `all_work` what is
 /// derived is copied, too: no process may be at work then.

@@ -1,5 +1,6 @@
 //! The files that all processes share, opened, or made where they are missing.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::disk::{Access, Disk, fill};
@@ -73,7 +74,7 @@ pub(crate) struct Kept {
 
 impl Files {
     /// Open the files, or make them. Under the lock. Answers also whether one that was there before is missing or damaged.
-    pub(crate) fn open(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<(Self, bool)> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, store_id: &[u8; 16]) -> Result<(Self, bool)> {
         let (mut made, mut damaged) = (0, false);
         let mut open = |name: &str, area| -> Result<Grown> {
             let name = format!("{FOLDER}/{name}");
@@ -127,7 +128,7 @@ impl Files {
     }
 
     /// Open what is not derived, to read it while others go on; None where there is nothing.
-    pub(crate) fn open_to_read(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<Option<Kept>> {
+    pub(crate) fn open_to_read(disk: &Arc<dyn Disk>, store_id: &[u8; 16]) -> Result<Option<Kept>> {
         let open = |name: &str, area| Grown::open(disk, format!("{FOLDER}/{name}"), area, store_id, 1, false);
         let counts = match open("counts", COUNTS) {
             Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -145,7 +146,7 @@ impl Files {
     }
 
     /// Whether any of the files belongs to another store: they ran on the log that was here before this one.
-    pub(crate) fn any_foreign(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<bool> {
+    pub(crate) fn any_foreign(disk: &Arc<dyn Disk>, store_id: &[u8; 16]) -> Result<bool> {
         let names = disk.list(FOLDER).doing(|| format!("listing {FOLDER}"))?;
         for (name, area) in ALL.iter().filter(|(name, _)| names.iter().any(|known| known == name)) {
             if Grown::foreign(disk, format!("{FOLDER}/{name}"), *area, store_id)? {

@@ -30,20 +30,23 @@ type Journal = Mutex<BTreeMap<u64, Line>>;
 /// Files in memory that remember which lines were written.
 #[derive(Debug)]
 pub struct Mirror {
-    disk: Recorded,
+    disk: Arc<dyn Disk>,
+    journal: Arc<Journal>,
     files: Files,
 }
 
 impl Mirror {
     /// An empty one.
     pub fn new() -> Result<Self> {
-        let disk = Recorded::default();
+        let recorded = Recorded::default();
+        let journal = Arc::clone(&recorded.journal);
+        let disk: Arc<dyn Disk> = Arc::new(recorded);
         let (files, _) = Files::open(&disk, &STORE_ID)?;
-        Ok(Self { disk, files })
+        Ok(Self { disk, journal, files })
     }
 
     /// Where the files are.
-    pub fn disk(&self) -> &dyn Disk {
+    pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
     }
 
@@ -89,7 +92,7 @@ impl Mirror {
     }
 
     /// The record of reactions of a store that no one works on, as packed lines; None when there is nothing.
-    pub fn lines_of(disk: &dyn Disk, store_id: &[u8; 16]) -> Result<Option<Vec<u8>>> {
+    pub fn lines_of(disk: &Arc<dyn Disk>, store_id: &[u8; 16]) -> Result<Option<Vec<u8>>> {
         let mirror = Self::new()?;
         if !copy((disk, store_id), (&mirror.disk, &STORE_ID), true)? {
             return Ok(None);
@@ -110,7 +113,7 @@ impl Mirror {
     }
 
     /// Keep these lines in the place of all that a store keeps of reactions, which no one works on.
-    pub fn put_lines(disk: &dyn Disk, store_id: &[u8; 16], packed: &[u8]) -> Result<()> {
+    pub fn put_lines(disk: &Arc<dyn Disk>, store_id: &[u8; 16], packed: &[u8]) -> Result<()> {
         let mirror = Self::new()?;
         mirror.take_over(packed, &mut Vec::new())?;
         let what = || format!("making room for {}/{FOLDER}", disk.describe());
@@ -122,7 +125,7 @@ impl Mirror {
 
     /// The lines that were written since the last `keep`, packed; none that are what they were.
     pub fn written(&self) -> Result<Vec<u8>> {
-        let journal = self.disk.journal();
+        let journal = self.journal();
         let mut packed = Vec::with_capacity(journal.len() * PACKED_BYTES);
         for (address, before) in &*journal {
             let now = self.content(Address::from_raw(*address))?;
@@ -136,12 +139,12 @@ impl Mirror {
 
     /// What was written is known to others.
     pub fn keep(&self) {
-        self.disk.journal().clear();
+        self.journal().clear();
     }
 
     /// Bring back what was there before.
     pub fn undo(&self) -> Result<()> {
-        for (address, before) in std::mem::take(&mut *self.disk.journal()) {
+        for (address, before) in std::mem::take(&mut *self.journal()) {
             self.put(Address::from_raw(address), &before)?;
         }
         Ok(())
@@ -151,6 +154,10 @@ impl Mirror {
     pub fn clear(&self) -> Result<()> {
         self.keep();
         self.files.clear()
+    }
+
+    fn journal(&self) -> MutexGuard<'_, BTreeMap<u64, Line>> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, address: Address, content: &Line) -> Result<()> {
@@ -185,12 +192,6 @@ fn foreign(offset: u64) -> Error {
 struct Recorded {
     disk: MemoryDisk,
     journal: Arc<Journal>,
-}
-
-impl Recorded {
-    fn journal(&self) -> MutexGuard<'_, BTreeMap<u64, Line>> {
-        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 impl Disk for Recorded {

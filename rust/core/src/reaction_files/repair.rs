@@ -18,11 +18,11 @@ pub(crate) fn after_recovery(disk: &Arc<dyn Disk>, store_id: &[u8; 16], head: u6
         return Ok(());
     }
     // The process that put another log here may have died before all that had run on the one before was removed.
-    if Files::any_foreign(&**disk, store_id)? {
+    if Files::any_foreign(disk, store_id)? {
         return disk.remove_folder(FOLDER).doing(|| format!("removing {FOLDER}"));
     }
     Files::fill(&**disk)?;
-    let (files, _) = Files::open(&**disk, store_id)?;
+    let (files, _) = Files::open(disk, store_id)?;
     repair(&files, head, true)
 }
 

@@ -129,11 +129,11 @@ fn lines_of(bytes: usize) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::MemoryDisk;
+    use crate::disk::{Disk, MemoryDisk};
 
     #[test]
     fn a_text_is_written_over_another_one_as_long_as_there_is_room() {
-        let disk = MemoryDisk::default();
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
         let texts = Texts::new(Grown::create(&disk, "texts".to_owned(), 9, &[1; 16], 1, 0).expect("a file"));
         let (start, used) = texts.write_first(&"long ".repeat(30), 0).expect("writing");
         for text in ["", "short", &"a\u{e9}".repeat(70), &"x".repeat(57 + 3 * 60)] {

@@ -1,6 +1,7 @@
 //! What the engine asks of the place that it runs in: lines that are shared with others, a lock, and news.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use crate::disk::Disk;
 use crate::error::Result;
@@ -10,7 +11,7 @@ use crate::shared::lock::Guard;
 /// The place that the reactions of a program run in: an embedded log, or a mirror of what a database keeps.
 pub trait Home: Send + Sync + Debug {
     /// Where the files of reactions are, and what tells the store from all others.
-    fn disk(&self) -> (&dyn Disk, [u8; 16]);
+    fn disk(&self) -> (&Arc<dyn Disk>, [u8; 16]);
     /// A number for what ends all leases when it is another one: the start of the machine. 0 where nothing does.
     fn boot(&self) -> u64;
     /// Refuse to go on once closed.

@@ -134,7 +134,7 @@ impl Reactions<Mirrored> {
 }
 
 impl Home for Mirrored {
-    fn disk(&self) -> (&dyn Disk, [u8; 16]) {
+    fn disk(&self) -> (&Arc<dyn Disk>, [u8; 16]) {
         (self.mirror.disk(), STORE_ID)
     }
 

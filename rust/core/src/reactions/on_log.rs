@@ -38,8 +38,8 @@ impl Reactions {
 }
 
 impl Home for OnLog {
-    fn disk(&self) -> (&dyn Disk, [u8; 16]) {
-        (&*self.0.disk, self.0.segments.store_id)
+    fn disk(&self) -> (&Arc<dyn Disk>, [u8; 16]) {
+        (&self.0.disk, self.0.segments.store_id)
     }
 
     fn boot(&self) -> u64 {

@@ -159,8 +159,8 @@ impl Control {
     /// Whether this is still the file that others would open: not deleted, moved or replaced.
     pub(crate) fn in_place(&self, disk: &dyn Disk) -> Result<bool> {
         let own = self.file.identity().doing(|| "looking at the control file".to_owned())?;
-        match disk.identity(CONTROL) {
-            Ok(found) => Ok(found == own),
+        match disk.facts(CONTROL) {
+            Ok(found) => Ok(found.identity == own),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error).doing(|| "looking for the control file".to_owned()),
         }

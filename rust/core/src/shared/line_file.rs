@@ -1,11 +1,16 @@
 //! A file of lines that grows, mapped window by window.
+//!
+//! It is open only while it is mapped, grown or flushed, so that an open store takes few descriptors. Each time it is the
+//! file that was opened at first, or an error: its name may have gone to another one.
 
+use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use act_fast_sys::Map;
 
 use crate::bytes::{put_narrow, u32_at};
-use crate::disk::{Access, Disk, DiskFile, fill};
+use crate::disk::{Access, Disk, DiskFile, Facts, fill};
 use crate::error::{Doing, Error, Result};
 use crate::log::record::FORMAT;
 use crate::shared::line::{self, Address, LINE_BYTES, Line, SharedLine};
@@ -18,11 +23,14 @@ const MAGIC: &[u8; 8] = b"ACTINDX\0";
 
 #[derive(Debug)]
 pub(crate) struct Grown {
+    disk: Arc<dyn Disk>,
     name: String,
     pub(crate) area: u8,
-    file: Box<dyn DiskFile>,
+    /// Tells the file from another one that takes its name.
+    identity: (u64, u64),
     writable: bool,
-    records: bool,
+    /// The file, where it wants to be told of lines that are replaced.
+    recorder: Option<Box<dyn DiskFile>>,
     /// Of the file, when it is made; earlier ones are read too.
     format: u32,
     /// Whether this one has an earlier one.
@@ -46,11 +54,36 @@ const LATER: [Later; 2] =
     [Later { area: 2, format: FORMAT + 1, raised: false }, Later { area: 66, format: FORMAT + 1, raised: true }];
 
 impl Grown {
-    fn new(name: String, area: u8, file: Box<dyn DiskFile>, writable: bool) -> Self {
+    /// The file that was opened.
+    fn new(disk: &Arc<dyn Disk>, name: String, area: u8, file: Box<dyn DiskFile>, writable: bool) -> Result<Self> {
+        let what = || format!("looking at {name}");
+        let identity = file.identity().doing(what)?;
+        let len = AtomicU64::new(file.len().doing(what)?);
+        let first = file.map(0, WINDOW_BYTES as usize, writable).doing(|| format!("mapping {name}"))?;
+        let windows = Sparse::new();
+        windows.get(0, || Ok::<_, Error>(first));
         let format = LATER.iter().find(|later| later.area == area).map_or(FORMAT, |later| later.format);
-        let (len, ready) = (AtomicU64::new(0), AtomicU64::new(0));
-        let records = file.records();
-        Self { name, area, file, writable, records, format, earlier: false, windows: Sparse::new(), len, ready }
+        let recorder = file.records().then_some(file);
+        let (disk, ready, earlier) = (Arc::clone(disk), AtomicU64::new(0), false);
+        Ok(Self { disk, name, area, identity, writable, recorder, format, earlier, windows, len, ready })
+    }
+
+    /// The file, opened again.
+    pub(crate) fn opened(&self) -> Result<Box<dyn DiskFile>> {
+        self.open_again().doing(|| format!("opening {}", self.name))
+    }
+
+    fn open_again(&self) -> io::Result<Box<dyn DiskFile>> {
+        let file = self.disk.open(&self.name, if self.writable { Access::Write } else { Access::Read })?;
+        self.check(file.identity()?)?;
+        Ok(file)
+    }
+
+    fn check(&self, identity: (u64, u64)) -> io::Result<()> {
+        if identity == self.identity {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::NotFound, "another file has taken its name"))
     }
 
     fn header(&self, store_id: &[u8; 16], generation: u32) -> Line {
@@ -69,7 +102,7 @@ impl Grown {
 
     /// Make an empty file with room for `lines` lines after its head.
     pub(crate) fn create(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         name: String,
         area: u8,
         store_id: &[u8; 16],
@@ -77,7 +110,7 @@ impl Grown {
         lines: u64,
     ) -> Result<Self> {
         let file = disk.open(&name, Access::Create).doing(|| format!("making {name}"))?;
-        let grown = Self::new(name, area, file, true);
+        let grown = Self::new(disk, name, area, file, true)?;
         grown.reserve(lines + 1)?;
         let header = grown.header(store_id, generation);
         line::store(grown.shared(0)?, &header);
@@ -85,7 +118,7 @@ impl Grown {
     }
 
     pub(crate) fn open(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         name: String,
         area: u8,
         store_id: &[u8; 16],
@@ -94,29 +127,29 @@ impl Grown {
     ) -> Result<Self> {
         let access = if writable { Access::Write } else { Access::Read };
         let file = disk.open(&name, access).doing(|| format!("opening {name}"))?;
-        let mut grown = Self::new(name, area, file, writable);
         if writable {
-            grown.fill(true)?;
+            fill(&*file, &name, true)?;
         }
+        let mut grown = Self::new(disk, name, area, file, writable)?;
         if grown.has_head(store_id, generation)? { Ok(grown) } else { Err(Error::index_damaged(&grown.name, 0)) }
     }
 
     /// Open a file whose content can be lost; one whose head is not what it must be is cleared, in its place, so that those
     /// who have it open go on with the same one. Answers also whether that was so.
     pub(crate) fn open_or_clear(
-        disk: &dyn Disk,
+        disk: &Arc<dyn Disk>,
         name: String,
         area: u8,
         store_id: &[u8; 16],
         generation: u32,
     ) -> Result<(Self, bool)> {
         let file = disk.open(&name, Access::Write).doing(|| format!("opening {name}"))?;
-        let mut grown = Self::new(name, area, file, true);
-        grown.fill(true)?;
+        fill(&*file, &name, true)?;
+        let mut grown = Self::new(disk, name, area, file, true)?;
         if grown.has_head(store_id, generation)? {
             return Ok((grown, false));
         }
-        grown.file.write_zeros(0, grown.measure()?).doing(|| format!("clearing {}", grown.name))?;
+        grown.write_zeros(0)?;
         grown.reserve(1)?;
         line::store(grown.shared(0)?, &grown.header(store_id, generation));
         Ok((grown, true))
@@ -155,9 +188,9 @@ impl Grown {
     }
 
     /// Whether the file belongs to another store.
-    pub(crate) fn foreign(disk: &dyn Disk, name: String, area: u8, store_id: &[u8; 16]) -> Result<bool> {
+    pub(crate) fn foreign(disk: &Arc<dyn Disk>, name: String, area: u8, store_id: &[u8; 16]) -> Result<bool> {
         let file = disk.open(&name, Access::Read).doing(|| format!("opening {name}"))?;
-        let grown = Self::new(name, area, file, false);
+        let grown = Self::new(disk, name, area, file, false)?;
         if grown.measure()? < LINE_BYTES as u64 {
             return Ok(false);
         }
@@ -171,7 +204,11 @@ impl Grown {
     }
 
     fn measure(&self) -> Result<u64> {
-        let len = self.file.len().doing(|| format!("measuring {}", self.name))?;
+        let found = match &self.recorder {
+            Some(file) => file.len(),
+            None => self.disk.facts(&self.name).and_then(|Facts { identity, len }| self.check(identity).map(|()| len)),
+        };
+        let len = found.doing(|| format!("measuring {}", self.name))?;
         self.len.store(len, Ordering::Relaxed);
         Ok(len)
     }
@@ -183,22 +220,26 @@ impl Grown {
         if wanted <= self.ready.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let len = self.measure()?;
+        let file = match self.open_again() {
+            // Nothing is to be written to what others do not see.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(Error::displaced(&self.disk.describe()));
+            }
+            file => file.doing(|| format!("opening {}", self.name))?,
+        };
+        let what = || format!("growing {}", self.name);
+        let len = file.len().doing(what)?;
+        self.len.store(len, Ordering::Relaxed);
         if wanted > len {
             let step = (len / 4).clamp(GROWTH_MIN_BYTES, GROWTH_MAX_BYTES);
             let target = wanted.max(len + step).next_multiple_of(4096);
-            self.file.reserve(len, target - len).doing(|| format!("growing {}", self.name))?;
+            file.reserve(len, target - len).doing(what)?;
             self.len.store(target, Ordering::Relaxed);
         }
         self.shared(lines - 1)?;
         self.ready
             .store(self.len.load(Ordering::Relaxed).min(wanted.next_multiple_of(WINDOW_BYTES)), Ordering::Relaxed);
         Ok(())
-    }
-
-    /// Have the blocks of all lines, if the file came without some.
-    pub(crate) fn fill(&self, only_sparse: bool) -> Result<()> {
-        fill(&*self.file, &self.name, only_sparse)
     }
 
     /// The line's shared words. Asking for a line beyond the end of the file is an error.
@@ -212,8 +253,8 @@ impl Grown {
         let map = self
             .windows
             .get(window, || {
-                self.file
-                    .map(window as u64 * WINDOW_BYTES, WINDOW_BYTES as usize, self.writable)
+                self.open_again()
+                    .and_then(|file| file.map(window as u64 * WINDOW_BYTES, WINDOW_BYTES as usize, self.writable))
                     .doing(|| format!("mapping {}", self.name))
             })
             .unwrap_or_else(|| Err(Error::Full(format!("{} has reached its maximum size", self.name))))?;
@@ -225,8 +266,8 @@ impl Grown {
     pub(crate) fn put(&self, number: u64, content: &mut Line) -> Result<()> {
         line::seal(content, self.address(number));
         let shared = self.shared(number)?;
-        if self.records {
-            self.file.replaced(number, &line::load(shared));
+        if let Some(file) = &self.recorder {
+            file.replaced(number, &line::load(shared));
         }
         line::store(shared, content);
         Ok(())
@@ -234,8 +275,12 @@ impl Grown {
 
     /// Write zeros over all lines but the head.
     pub(crate) fn clear(&self) -> Result<()> {
-        let lines = self.measure()?.saturating_sub(LINE_BYTES as u64);
-        self.file.write_zeros(LINE_BYTES as u64, lines).doing(|| format!("clearing {}", self.name))
+        self.write_zeros(LINE_BYTES as u64)
+    }
+
+    fn write_zeros(&self, from: u64) -> Result<()> {
+        let len = self.measure()?.saturating_sub(from);
+        self.opened()?.write_zeros(from, len).doing(|| format!("clearing {}", self.name))
     }
 
     /// The line, or None when it stays unsound for longer than changing it takes.
@@ -250,7 +295,15 @@ impl Grown {
     }
 
     pub(crate) fn flush(&self) -> Result<()> {
-        self.file.flush().doing(|| format!("flushing {}", self.name))
+        self.flush_through(&*self.opened()?)
+    }
+
+    /// Flush it by what `opened` gave.
+    pub(crate) fn flush_through(&self, file: &dyn DiskFile) -> Result<()> {
+        let what = || format!("flushing {}", self.name);
+        file.flush().doing(what)?;
+        // What failed before, and others were told of, the mapping tells: it has had the file open ever since.
+        self.windows.peek(0).map_or(Ok(()), |window| window.flush(0, LINE_BYTES)).doing(what)
     }
 
     /// How many lines there is room for.
@@ -270,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_head_of_a_newer_format_is_refused_and_a_damaged_one_is_cleared() {
-        let disk = MemoryDisk::default();
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
         let create = || Grown::create(&disk, "reactions/cells".to_owned(), 9, &[1; 16], 1, 0).expect("a file");
         let open = || Grown::open_or_clear(&disk, "reactions/cells".to_owned(), 9, &[1; 16], 1);
         let grown = create();
@@ -283,5 +336,22 @@ mod tests {
         assert!(matches!(open(), Err(Error::Format(_))));
         create();
         assert!(matches!(open(), Ok((_, false))));
+    }
+
+    #[test]
+    fn a_file_that_has_lost_its_name_to_another_is_read_on_but_not_written_and_the_other_is_left_alone() {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::default());
+        let name = || "index/00000001/keys".to_owned();
+        let grown = Grown::create(&disk, name(), 9, &[1; 16], 1, 0).expect("a file");
+        grown.put(1, &mut [7; LINE_BYTES]).expect("a line");
+        let other = Grown::create(&disk, name(), 9, &[2; 16], 1, 0).expect("another file");
+        let before = other.bytes().expect("a length");
+        let beyond = WINDOW_BYTES / LINE_BYTES as u64;
+        assert!(matches!(grown.reserve(beyond + 1), Err(Error::Failed(_))));
+        assert!(matches!(grown.shared(beyond).map(drop), Err(Error::Io { .. })));
+        assert!(matches!(grown.clear(), Err(Error::Io { .. })));
+        assert!(matches!(grown.flush(), Err(Error::Io { .. })));
+        assert_eq!(grown.read(1).expect("a line")[0], 7);
+        assert_eq!(other.bytes().expect("a length"), before);
     }
 }

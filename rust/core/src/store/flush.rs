@@ -140,6 +140,7 @@ impl Log {
             self.check_flushable()?;
             self.control.set_synced(tail);
             self.control.set_flushed_at(now_ms());
+            self.segments.let_go_below(self.segments.number_of(tail));
         }
         self.control.publish(position);
         fault::point();

@@ -136,7 +136,7 @@ impl Log {
                 return Err(error);
             }
         } else {
-            self.segments.file(number)?.reserve(allocated - start, target - allocated).doing(what)?;
+            self.segments.file_apart(number)?.reserve(allocated - start, target - allocated).doing(what)?;
         }
         self.control.set_allocated(target);
         Ok(())

@@ -338,10 +338,7 @@ impl Log {
         if self.control.in_place(&*self.disk)? {
             return Ok(());
         }
-        Err(Error::Failed(format!(
-            "the store at {} has been deleted, moved or replaced, so it takes no more appends; open it again",
-            self.disk.describe()
-        )))
+        Err(Error::displaced(&self.disk.describe()))
     }
 
     /// The last position that readers see; 0 when there is none.
@@ -421,11 +418,19 @@ impl Log {
             return Ok(());
         }
         // Nobody else has the store open, nobody can open it now, and this handle writes no more.
-        if let Err(error) = self.index()?.flush().and_then(|()| self.control.flush()) {
-            // Another flush may succeed without having written this; so all of it is to be rebuilt.
-            self.control.set_flag(control::FAILED, true)?;
-            return Err(error);
+        let flushed = |outcome: Result<()>| {
+            if outcome.is_err() {
+                // Another flush may succeed without having written this; so all of it is to be rebuilt.
+                self.control.set_flag(control::FAILED, true)?;
+            }
+            outcome
+        };
+        for file in self.index()?.files()? {
+            // One at a time; where this process may not have it open, nothing has failed.
+            let opened = file.opened()?;
+            flushed(file.flush_through(&*opened))?;
         }
+        flushed(self.control.flush())?;
         self.control.close_down()?;
         drop(opening);
         Ok(())

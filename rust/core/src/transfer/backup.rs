@@ -48,7 +48,7 @@ impl Log {
         let copy = making.disk();
         // Before the cut is made: so no watermark stands above it.
         let id = &self.segments.store_id;
-        reaction_files::copy::copy((&*self.disk, id), (&*copy, id), false)?;
+        reaction_files::copy::copy((&self.disk, id), (&copy, id), false)?;
         let cut = self.cut()?;
         let total = 2 * cut.place;
         self.copy_log(&copy, cut.place, whole, &mut |done| progress(done, total))?;

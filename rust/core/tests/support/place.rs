@@ -55,7 +55,7 @@ impl Place {
 }
 
 impl Home for Place {
-    fn disk(&self) -> (&dyn Disk, [u8; 16]) {
+    fn disk(&self) -> (&Arc<dyn Disk>, [u8; 16]) {
         match &self.mirror {
             Some((mirror, _, _)) => (mirror.disk(), MIRROR_ID),
             None => self.log.disk(),
