@@ -184,8 +184,10 @@ class Engine:
                 request = msgspec.structs.replace(request, once=once)
                 once.check_new()
             try:
-                attempt = self._attempt_from_afar if loader.distant else self._attempt
-                done, appended = attempt(request, loader)
+                if loader.distant:
+                    done, appended = self._attempt_from_afar(request, loader)
+                else:
+                    done, appended = self._attempt(request, loader)
             except ConcurrencyError as conflict:
                 self._lost(action)
                 if expected is not None or not action.retries or conflict.stream != stream:
@@ -521,7 +523,8 @@ class Engine:
         if self._debug:
             check_folded(action, state)
             check_declared(model, model.copy(entry.state), state, decision.events)
-        self._check_sealed(model, state, decision.events)
+        if self.vault is not None:
+            self._check_sealed(model, state, decision.events)
         return state, decision
 
     def _check_sealed(self, model: Model[Any], state: Any, events: Sequence[Event]) -> None:
@@ -530,7 +533,7 @@ class Engine:
         Raises:
             DefinitionError: it does, and the app is being debugged. Otherwise no more snapshots of it are stored.
         """
-        if self.vault is None or not (self._debug or model.definition.snapshots):
+        if not (self._debug or model.definition.snapshots):
             return
         found = kept_in_clear(state, events)
         if found is None:
@@ -573,10 +576,13 @@ class Engine:
         if model.definition.snapshots:
             self._store_if_due(loader, model, snapshot, done)
         if self.observers.kinds:
-            self.observers.tell_each("committed", lambda: self._snapshot(loader, model, stream, done, appended))
+            self._tell_committed(loader, model, stream, done, appended)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("appended %d to %r, now at version %d", appended, stream, snapshot.version)
         return snapshot
+
+    def _tell_committed(self, loader: Loader, model: Model[S], stream: str, done: Loaded[S], appended: int) -> None:
+        self.observers.tell_each("committed", lambda: self._snapshot(loader, model, stream, done, appended))
 
     def _store_if_due(self, loader: Loader, model: Model[S], snapshot: Snapshot[S], done: Loaded[S]) -> None:
         every, entry = model.definition.snapshot_every, done.entry

@@ -39,7 +39,7 @@ class TracedEngine(Engine):
         """The same, in a span named after the action, with the stream, its version and the numbers of events."""
         instruments = _instruments()
         if not instruments.listened_to():
-            return super().do(action, stream, args, kwargs, actor, expected, key)
+            return Engine.do(self, action, stream, args, kwargs, actor, expected, key)
         place = getattr(action, "place", "unknown")
         with _span(instruments, place) as span:
             span.set_attribute("act_fast.stream", str(stream))

@@ -83,11 +83,15 @@ def decide(
         if type(found) in fold.decoders or isinstance(found, Event):
             event, pair = _checked(fold, action, stream, found)
             return Decision([event], [pair])
-        both = [_checked(fold, action, stream, each) for each in _several(action, found)]
+        events, encoded = [], []
+        for each in _several(action, found):
+            event, pair = _checked(fold, action, stream, each)
+            events.append(event)
+            encoded.append(pair)
     except DefinitionError:
         parameters.check_storable(values)
         raise
-    return Decision([event for event, _ in both], [pair for _, pair in both])
+    return Decision(events, encoded)
 
 
 def _check_rules(
