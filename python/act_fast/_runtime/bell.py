@@ -49,7 +49,7 @@ class Bell:
     def sleep(self, unless: "Callable[[], object]") -> bool:
         """Sleep until it rings or a signal comes, unless there is something to do; only in the main thread.
 
-        Whoever gives it something to do rings afterwards.
+        A thread that gives it something to do rings afterwards.
 
         Returns:
             False: something else in this program has signals noted, so one that comes might be slept through.
