@@ -13,7 +13,7 @@ __all__ = ["Asked"]
 async def _asked(
     request: Request,
     x_actor: Annotated[str | None, Header(description="who asks; a real service would take it from a token")] = None,
-    x_request_id: Annotated[str | None, Header(description="the correlation of all that comes of this")] = None,
+    x_request_id: Annotated[str | None, Header(description="the correlation of everything that follows")] = None,
     idempotency_key: Annotated[str | None, Header(description="the same when the request is sent again")] = None,
     if_match: Annotated[str | None, Header(pattern=r'^"\d+"$', description="the ETag that was read")] = None,
 ) -> AsyncIterator[AsyncAct]:

@@ -145,7 +145,7 @@ class ConditionError(ConflictError):
 
     def __str__(self) -> str:
         return (
-            f"the append was to find no event of its condition after position {self.after}, but there is one at"
+            f"the condition allows no matching event after position {self.after}, but there is one at"
             f" {self.position}; read again and decide again"
         )
 

@@ -120,5 +120,5 @@ def test_a_rule_that_raises_says_for_which_stream() -> None:
         app.store.append("odd-2", [Filled(0)])
         with pytest.raises(ZeroDivisionError) as caught:
             app.retire(at=days(2))
-        assert caught.value.__notes__ == ["while retiring stream 'odd-2'; what was retired before it stays so"]
+        assert caught.value.__notes__ == ["while retiring stream 'odd-2'; streams retired before it stay retired"]
         assert app.load(Odd, "odd-1").closed

@@ -15,7 +15,7 @@ def test_nothing_is_redacted_without_yes(run, bank: Path) -> None:
     assert ran.out == "2 events in 2 streams would be redacted; add --yes to do it\n"
     ran = run(*what, "--by", "ada", "--yes")
     assert (ran.code, ran.err) == (0, "")
-    assert ran.out == "2 events in 2 streams redacted; position 8 tells of it\n"
+    assert ran.out == "2 events in 2 streams redacted; position 8 records it\n"
     with LogStore(bank, read_only=True) as store:
         found = list(store.query())
         assert [event.data for event in found[:2]] == [b'{"owner":"x"}'] * 2

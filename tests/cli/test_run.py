@@ -128,6 +128,6 @@ def test_a_second_ctrl_c_ends_it_at_once(shop: Callable[..., None]) -> None:
         workers.press("\x03")
         workers.until("shutting down, within 3000 s")
         workers.press("\x03")
-        workers.until("is killed, as was asked")
+        workers.until("is killed, as requested")
         assert workers.end() == 1
         assert "Traceback" not in workers.shown

@@ -544,7 +544,7 @@ def test_arguments_that_are_personal_cannot_be_scheduled() -> None:
 
     app = Act("memory:", Reminder, keys=MemoryKeyStore())
     with pytest.raises(
-        ValidationError, match="the argument 'name' is personal, and what is scheduled is stored in clear"
+        ValidationError, match="the argument 'name' is personal, and scheduled arguments are stored in clear"
     ):
         app.schedule(after=timedelta(days=1)).do(Reminder.remind, "r-1", "u-1", "Ada")
 

@@ -147,7 +147,7 @@ def test_nobody_there_is_tried_again_and_no_error_tells_a_secret(caplog: pytest.
         silent.app.settle()
         target = silent.target
     assert target.blocked
-    assert "could not be asked: ConnectError" in target.error
+    assert "could not be reached: ConnectError" in target.error
     for secret in ("a-secret-path", SECRET.decode(), "4711"):
         assert secret not in target.error + caplog.text + repr(silent.hook)
 

@@ -697,7 +697,7 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
 
 def _check_no_stream(verb: str, stream: object) -> None:
     if stream is not None:
-        raise ValidationError(f"{verb} takes no stream beside a view, since that names its tag")
+        raise ValidationError(f"{verb} takes no stream with a view, since the view names its tag")
 
 
 def _sealing(keys: "KeyStore", components: tuple[Component, ...]) -> "tuple[Vault, tuple[Component, ...]]":

@@ -80,7 +80,7 @@ def defined(engine: "Engine", library: "Callable[[], Library]", name: str, query
 
     name, query = arguments.text("name", name), arguments.text("the query", query)
     if not _NAME.fullmatch(name) or not _NAME.fullmatch(name.casefold()):
-        raise DefinitionError(f"a view is called by a word, such as sales_per_day, not {name!r}")
+        raise DefinitionError(f"a view's name must be a word, such as sales_per_day, not {name!r}")
     with engine.defining:
         before = engine.continuous
         known = before.get(name.casefold())

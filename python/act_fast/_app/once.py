@@ -53,8 +53,8 @@ class Once:
             encoded = _encode(_finite(_plain([place, *asked])))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise ValidationError(
-                f"{place} cannot be done once: its arguments cannot be encoded as JSON, so that it could be told from"
-                f" another request under the same key: {error}"
+                f"{place} cannot be done once: its arguments cannot be encoded as JSON, so it could not be told apart"
+                f" from another request under the same key: {error}"
             ) from None
         self.digest: str
         if sealer is not None:

@@ -673,7 +673,7 @@ def _carried(model: Model[S], carry: Callable[[S], S] | None, state: S) -> S:
     if not isinstance(found, kind):
         discard(found)
         raise DefinitionError(
-            f"carry= returned {called(found)}, but folding goes on from a state: return an instance of {kind.__name__}"
+            f"carry= returned {called(found)}, but folding starts from a state: return an instance of {kind.__name__}"
         )
     copied: S = model.copy(found)
     return copied

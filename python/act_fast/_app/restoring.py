@@ -36,8 +36,8 @@ def restore_store(
     head, _ = transfer.standing(0)
     if head:
         raise ValidationError(
-            f"{store!r} holds {head} events, and an export is restored into an empty store only, as nothing there is"
-            " replaced: name one that is empty, such as another ?schema="
+            f"{store!r} holds {head} events, but an export can only be restored into an empty store, as nothing there"
+            " is replaced: name an empty one, such as another ?schema="
         )
     with TemporaryDirectory(prefix="act-fast-restore-") as folder:
         # It is checked as a log, and its commits are copied from there.

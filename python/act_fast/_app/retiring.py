@@ -42,7 +42,7 @@ def retire(
         try:
             retired = _retire(engine, info, state, rule, actor, dry_run)
         except Exception as error:
-            error.add_note(f"while retiring stream {info.stream!r}; what was retired before it stays so")
+            error.add_note(f"while retiring stream {info.stream!r}; streams retired before it stay retired")
             raise
         if retired:
             (done.closed if rule.keep is None else done.restarted).append(info.stream)

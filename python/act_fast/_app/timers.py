@@ -73,13 +73,11 @@ def schedule(
     if not 0 < len(stream.encode()) <= 512 or any(each in stream for each in "\0\n\r"):
         raise ValidationError("a stream's name has 1 to 512 bytes, without NUL or line breaks")
     if stream == stream_of(when.key):
-        raise ValidationError(
-            f"{stream!r} is the timer's own stream; give the one that {action.place} is to be done on"
-        )
+        raise ValidationError(f"{stream!r} is the timer's own stream; name the stream that {action.place} is to run on")
     for name in (each.name for each in msgspec.structs.fields(action.parameters.shape) if reaches_personal(each.type)):
         raise ValidationError(
-            f"{action.place}: the argument {name!r} is personal, and what is scheduled is stored in clear; pass an id,"
-            " and let the action find the value in its state"
+            f"{action.place}: the argument {name!r} is personal, and scheduled arguments are stored in clear; pass an"
+            " id, and let the action find the value in its state"
         )
     given = action.parameters.stored(action.parameters.bind(args, kwargs))
     seconds = None if when.after is None else when.after.total_seconds()
@@ -144,7 +142,9 @@ def _action(engine: Engine, place: str) -> Action[Any, Any, Any]:
         if model.definition.name == state and name in model.definition.actions:
             found: Action[Any, Any, Any] = model.definition.actions[name]
             return found
-    raise DefinitionError(f"a timer is to do {place}, but there is no such action; bring it back, or cancel the timer")
+    raise DefinitionError(
+        f"a timer is scheduled to do {place}, but there is no such action; bring it back, or cancel the timer"
+    )
 
 
 def _check_undecided(what: str) -> None:

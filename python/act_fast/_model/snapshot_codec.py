@@ -90,7 +90,7 @@ class StateCodec(Generic[S]):
         if changed is not None:
             raise DefinitionError(
                 f"a state of {name} cannot be stored: {changed} from JSON; let the field's type say what it holds, or"
-                " the reducer put there what JSON has"
+                " let the reducer store something that JSON can hold"
             )
         return msgspec.Raw(data)
 

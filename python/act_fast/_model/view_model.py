@@ -31,8 +31,8 @@ def _check_folds(view: type[View]) -> None:
     key, events = view.__definition__.name, view.__definition__.reducers
     if view.__definition__.snapshots:
         raise DefinitionError(
-            f"{view.__qualname__} has snapshot_every= or snapshot_when=, but no snapshots are stored of views: an app"
-            " keeps them in memory, and folds only what came later; leave it out"
+            f"{view.__qualname__} has snapshot_every= or snapshot_when=, but views are never stored as snapshots: an"
+            " app keeps them in memory, and folds only what came later; leave it out"
         )
     if view.__definition__.actions:
         raise DefinitionError(

@@ -188,7 +188,7 @@ class SqlProjection(Projection):
         named = "tables" in vars(self) or any("tables" in vars(each) for each in _own_classes(type(self)))
         if not named:
             raise DefinitionError(
-                f"{self._place} does not name its tables, so a rebuild could not make them again; write"
+                f"{self._place} does not name its tables, so a rebuild could not fill them again; write"
                 ' `tables = ("balances",)` in the class, and name them by self.table("balances") in SQL; or, if it has'
                 " none of its own, `tables = ()`"
             )

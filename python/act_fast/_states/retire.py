@@ -29,7 +29,7 @@ class Retire(msgspec.Struct, frozen=True):
 
     def __post_init__(self) -> None:
         if not isinstance(self.after, timedelta) or self.after <= timedelta(0):
-            raise DefinitionError("Retire(after=…) takes a timedelta of more than nothing")
+            raise DefinitionError("Retire(after=…) takes a positive timedelta")
         for name in ("when", "keep"):
             if (given := getattr(self, name)) is not None and not callable(given):
                 raise DefinitionError(f"Retire({name}=…) takes a function of the state")

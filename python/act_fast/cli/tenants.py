@@ -125,7 +125,7 @@ class Tenant:
             self.again_at = time.monotonic() + seconds
             known = isinstance(error, ActError | OSError)
             log.error(
-                "%s: its worker has ended and is begun again in %.1f s: %s",
+                "%s: its worker has ended; restarting in %.1f s: %s",
                 self.path,
                 seconds,
                 error,

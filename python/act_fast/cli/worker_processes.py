@@ -113,7 +113,7 @@ class Workers:
                 break
             wait(alive, min(left, _END_POLL_SECONDS))
         late = [process for process in processes if process.is_alive()]
-        why = "is killed, as was asked" if self._asked > 1 else "did not end within its grace period and is killed"
+        why = "is killed, as requested" if self._asked > 1 else "did not end within its grace period and is killed"
         for process in late:
             log.warning("process %s %s", process.pid, why)
             process.kill()

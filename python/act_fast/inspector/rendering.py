@@ -123,7 +123,7 @@ def _parsed(data: bytes | object, payload: Payload) -> Any:
         try:
             found = msgspec.json.decode(data)
         except msgspec.MsgspecError:
-            return f"{len(data):,} bytes that are no JSON"
+            return f"{len(data):,} bytes that are not JSON"
     else:
         found = msgspec.to_builtins(data)
     return found if payload == "full" else masked(found)

@@ -24,12 +24,12 @@ COUNTERS: Final = {
 """What each counter counts, by name."""
 
 PROPOSALS: Final = {
-    "proposed_commits": "Commits proposed to the engine whose outcome was told.",
-    "proposed_records": "Records that they went in: commits by records is the size of a batch.",
+    "proposed_commits": "Commits proposed to the engine whose outcome is known.",
+    "proposed_records": "Records that carried them: commits divided by records is the batch size.",
     "proposed_refused": "Proposed commits that were refused, since a stream was at another version.",
     "proposed_failed": "Proposed commits that the engine did not take.",
-    "proposed_unknown": "Proposed commits of which it is not known whether they are there.",
-    "proposed_seconds": "Time from proposing commits until their outcome was told: seconds by commits is the latency.",
+    "proposed_unknown": "Proposed commits whose outcome is unknown.",
+    "proposed_seconds": "Time from proposing commits until their outcome was known: by commits, it is the latency.",
 }
 """The same for a store on several machines."""
 

@@ -177,7 +177,7 @@ class Api:
         refusal = refusal_of(error, pinned, self._errors)
         if refusal is None or refusal.status >= 500:
             log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return refusal or Refusal(500, "something failed that was not foreseen; the service has logged it")
+        return refusal or Refusal(500, "an unexpected error occurred; the service has logged it")
 
     async def _answered(self, request: "Request") -> Any:
         """The response, itself an ASGI app."""

@@ -38,7 +38,7 @@ class Written(msgspec.Struct, frozen=True):
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Some events, and the position to go on after; `head` is that of the last event there was."""
+    """Some events, and the position to continue after; `head` is that of the last event there was."""
 
     events: list[Written]
     next: int

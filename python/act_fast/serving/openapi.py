@@ -192,9 +192,9 @@ def _paths(state: type[State], named: dict[Any, Any], shapes: dict[str, Any]) ->
                     "tags": [name],
                     "operationId": action.place,
                     "parameters": [
-                        _header("If-Match", "the ETag that the decision rests on"),
-                        _header("Idempotency-Key", "what is asked again under the same key is done once"),
-                        _header("X-Request-ID", "the correlation of all that comes of this"),
+                        _header("If-Match", "the ETag that the decision is based on"),
+                        _header("Idempotency-Key", "a request repeated under the same key is done once"),
+                        _header("X-Request-ID", "the correlation of everything that results from this"),
                     ],
                     "requestBody": {"required": bool(action.parameters.names), **_body(named[shapes[action.place]])},
                     "responses": {
@@ -222,7 +222,7 @@ def _events() -> dict[str, Any]:
                 _asked("stream", "string", "of this stream only"),
                 _asked("pattern", "string", "of streams whose names match this regular expression anywhere"),
                 _asked("name", "array", "of this name only; may be repeated"),
-                _header("Last-Event-ID", "the position to go on after"),
+                _header("Last-Event-ID", "the position to continue after"),
             ],
             "responses": {
                 "200": {

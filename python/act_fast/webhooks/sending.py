@@ -160,7 +160,7 @@ class Webhook:
         except TimeoutError:
             raise UndeliveredError(f"{self._place} did not answer within {self._seconds:g} seconds") from None
         except (httpx.HTTPError, OSError, UnicodeError) as error:
-            raise UndeliveredError(f"{self._place} could not be asked: {type(error).__name__}") from None
+            raise UndeliveredError(f"{self._place} could not be reached: {type(error).__name__}") from None
         finally:
             _SENDING.reset(sending)
 
@@ -169,7 +169,7 @@ class Webhook:
             return
         told = f"{self._place} answered {status}"
         if status == 410:
-            raise NonRetryableError(f"{told}: it wants no more; remove the reaction, or unblock its target")
+            raise NonRetryableError(f"{told}: it wants no more events; remove the reaction, or unblock its target")
         if status not in _AGAIN and status < 500:
             hint = "redirects are not followed" if 300 <= status < 400 else "trying again would not help"
             raise NonRetryableError(f"{told}; {hint}")

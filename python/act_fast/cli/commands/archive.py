@@ -17,11 +17,11 @@ __all__ = ["add"]
 
 ARCHIVE = """\
 Move the oldest files of the log to a folder, or to object storage, while programs
-keep using the store. Everything reads them as before, from there. Each file is
-put there, read back and compared before a stub takes its place: if the command is
-interrupted, the next one does the rest. The events are put there as Parquet as
-well, for other programs. Earlier versions of act-fast refuse a store with archived
-files; unarchive undoes it."""
+keep using the store. They are read as before, from the archive. Each file is
+copied there, read back and compared before a stub takes its place: if the command
+is interrupted, run it again and it does the rest. The events are written there as
+Parquet as well, for other programs. Earlier versions of act-fast refuse a store
+with archived files; unarchive undoes it."""
 
 UNARCHIVE = """\
 Bring every archived file of the log back, compressed, while programs keep using
@@ -52,7 +52,7 @@ def add(commands: Commands) -> None:
     parser.add_argument(
         "--parquet",
         action=BooleanOptionalAction,
-        help="put the events there as Parquet as well, also those that were archived without;"
+        help="write the events there as Parquet as well, also for files archived without it;"
         " by default only what is archived now, if act-fast[sql] is installed",
     )
     parser = add_command(
@@ -71,7 +71,7 @@ def add(commands: Commands) -> None:
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("path", metavar="PATH", help="the store's directory")
-    parser.add_argument("--dry-run", action="store_true", help="only say what it would change")
+    parser.add_argument("--dry-run", action="store_true", help="only report what it would change")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 

@@ -15,15 +15,15 @@ from act_fast.stores.values import Compressed
 __all__ = ["add"]
 
 COMPRESS = """\
-Compress the files of the log that nothing is written to any more, while programs
-keep using the store. Everything reads them as before. Each file is read back and
-compared with the plain one before it takes its place: if the command is
-interrupted, the next one does the rest. Earlier versions of act-fast refuse a
+Compress the files of the log that are no longer written to, while programs keep
+using the store. They are read as before. Each file is read back and compared
+with the plain one before it takes its place: if the command is interrupted, run
+it again and it does the rest. Earlier versions of act-fast refuse a
 store with compressed files; decompress undoes it."""
 
 DECOMPRESS = """\
-Have every file of the log plain again, as earlier versions of act-fast read it,
-while programs keep using the store."""
+Decompress every file of the log, so that earlier versions of act-fast can read
+it, while programs keep using the store."""
 
 EXAMPLES = """\
 bank.act --dry-run
@@ -41,7 +41,9 @@ def add(commands: Commands) -> None:
         examples=EXAMPLES,
     )
     _arguments(parser)
-    parser.add_argument("--seal", action="store_true", help="also end the file that is written to now, and compress it")
+    parser.add_argument(
+        "--seal", action="store_true", help="also end the file that is being written to, and compress it"
+    )
     _arguments(
         add_command(
             commands,
@@ -56,7 +58,7 @@ def add(commands: Commands) -> None:
 
 def _arguments(parser: Parser) -> None:
     parser.add_argument("path", metavar="PATH", help="the store's directory")
-    parser.add_argument("--dry-run", action="store_true", help="only say what it would change")
+    parser.add_argument("--dry-run", action="store_true", help="only report what it would change")
     parser.add_argument("--json", action="store_true", help="one JSON object")
 
 

@@ -9,8 +9,8 @@ from act_fast.cli.input.arguments import Commands, add_command
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Draw an app: its states with their actions, the events that come of them, and
-the reactions and projections that take these. The picture is SVG, written to
+Draw an app: its states with their actions, the events that they return, and
+the reactions and projections that handle these. The picture is SVG, written to
 standard output."""
 
 EXAMPLES = """\

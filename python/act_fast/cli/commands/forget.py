@@ -16,8 +16,8 @@ __all__ = ["add"]
 
 DESCRIPTION = """\
 Destroy the key of a subject, so that its personal data can never be read again,
-wherever copies are; append SubjectForgotten, once; and search all files of the
-store for what was sealed. This cannot be undone. Run it again to search again.
+in any copy; append SubjectForgotten, once; and search all files of the store for
+the values that were sealed. This cannot be undone. Run it again to search again.
 The exit code is 1 if something was found in clear, or nothing is known of the
 subject: then nothing is changed.
 
@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
         examples=EXAMPLES,
     )
     parser.add_argument("app", metavar="MODULE:APP", help="the app whose store it is")
-    parser.add_argument("subject", metavar="SUBJECT", help="whom, as in the Subject fields of events")
+    parser.add_argument("subject", metavar="SUBJECT", help="the person, as in the Subject fields of events")
     parser.add_argument("--reason", metavar="TEXT", required=True, help="why; it is recorded")
     parser.add_argument(
         "--also", metavar="PATH", action="append", default=[], help="search this file or directory, too; repeatable"

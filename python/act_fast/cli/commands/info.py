@@ -25,8 +25,7 @@ Show how much the store holds: events, streams, segments, bytes, the times of
 the first and last event and of the last flush, and the events of each name;
 how much of the log is hot (as it was written), compressed and archived; how
 many events were pruned and redacted, how many subjects were forgotten, and the
-space that the files of SQL take besides.
-Nothing is read from an archive.
+space that the files of SQL take. Archives are not read.
 
 In the lines of each form: segments, events, bytes as written, bytes here, and
 bytes in the archive."""

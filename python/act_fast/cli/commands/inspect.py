@@ -16,7 +16,7 @@ __all__ = ["add"]
 
 DESCRIPTION = """\
 Show a store, its reactions and its app in a browser: the log as it grows, any
-stream at any version, what came of a request, which targets are blocked and
+stream at any version, what resulted from a request, which targets are blocked and
 why, SQL, the model as a diagram, and what is on the disk.
 
 It prints an address with a token that can be used once. Only this machine can

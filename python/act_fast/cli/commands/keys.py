@@ -22,8 +22,8 @@ Look after the key store in a directory.
 
   rotate  Wrap all keys under a new master key, and overwrite the old one. Copies
           of the directory from before are then worthless, unless they have the
-          old master key in them. Interrupted, it goes on when run again.
-  list    Say whose keys there are, and whose were destroyed. No key is shown.
+          old master key in them. If interrupted, run it again.
+  list    List whose keys exist, and whose were destroyed. No key is shown.
 
 A master key that is not in the directory is taken from an environment variable,
 as base64."""

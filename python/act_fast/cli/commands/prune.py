@@ -11,11 +11,11 @@ from act_fast.monitoring.words import counted
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Empty the events that lie below the event that closed their stream's books
-(`app.restart_stream`, `app.close_stream`), and so are needed by no state any
-more. They keep their positions, versions, names and times. Events with tags stay
-as they are. Nothing is pruned that a reaction has yet to handle. No other program
-may have the store open, unless with --dry-run."""
+Empty the events below the one that closed their stream's books
+(`app.restart_stream`, `app.close_stream`), which no state needs any more. They
+keep their positions, versions, names and times. Events with tags stay as they
+are. Nothing is pruned that a reaction has yet to handle. No other program may
+have the store open, unless with --dry-run."""
 
 EXAMPLES = """\
 bank.act --dry-run
@@ -31,7 +31,7 @@ def add(commands: Commands) -> None:
     parser.add_argument("--streams", metavar="PATTERN", help="only streams whose names match, anywhere")
     parser.add_argument("--upto", metavar="N", type=count, help="nothing above this position")
     parser.add_argument("--by", metavar="NAME", help="who does it; it is kept")
-    parser.add_argument("--dry-run", action="store_true", help="only say how much would go")
+    parser.add_argument("--dry-run", action="store_true", help="only report how much would be emptied")
 
 
 def _run(arguments: Namespace) -> int:

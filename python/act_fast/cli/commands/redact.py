@@ -16,8 +16,8 @@ __all__ = ["add"]
 
 DESCRIPTION = """\
 Replace data that should never have been written, such as a password in a text
-field. Without --yes you are only told what would be changed. The log is written
-once more, read back, and put in the old one's place in one step; positions,
+field. Without --yes you are only told what would be changed. A new log is
+written, read back, and put in the old one's place in one step; positions,
 versions, times and names stay. Snapshots that may hold the data are removed, and
 an event $redacted keeps who did it and why. No other program may have the store
 open. Backups, exports and copies are not reached."""
@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--set", metavar="JSON", type=_fields, help="new values, as an object of fields")
-    what.add_argument("--drop", action="store_true", help="take all of the events' data away")
+    what.add_argument("--drop", action="store_true", help="remove all data of the events")
     parser.add_argument("--reason", metavar="TEXT", required=True, help="why; it is kept")
     parser.add_argument("--by", metavar="NAME", help="who does it; it is kept")
     parser.add_argument("--yes", action="store_true", help="do it; otherwise you are only told what would be done")
@@ -81,7 +81,7 @@ def _run(arguments: Namespace) -> int:
         with progress_bar("redacting", in_bytes=True) as progress:
             meta = meta_of("redact", arguments.by)
             done = store.redact(arguments.positions, **what, meta=meta, progress=progress)
-    _tell(done, f"redacted; position {done.position} tells of it" if done.position else "redacted")
+    _tell(done, f"redacted; position {done.position} records it" if done.position else "redacted")
     return 0
 
 

@@ -31,9 +31,9 @@ MODULE:APP is an app or a function that makes one. Each process imports the
 module, from the current directory if it is there.
 
 With --stores it is a function of a path that makes the app of the store there,
-and each process works on all stores whose paths match. A store that appears is
-worked on within seconds, one that was removed is let go of, and one that fails
-is tried again without holding up the others.
+and each process works on all stores whose paths match. A new store is
+picked up within seconds, a removed one is closed, and one that fails is retried
+without holding up the others.
 
 On shutdown, in-flight events are finished, within the grace period, and no
 others are started. A second Ctrl-C ends at once.

@@ -91,7 +91,7 @@ def _authorize(arguments: Namespace) -> Authorize | None:
         return bearer(token)
     if arguments.host not in _NEAR:
         raise ValidationError(
-            f"on {arguments.host} others can come in; say who may: set ACT_FAST_TOKEN, or pass --authorize"
+            f"on {arguments.host} other machines can connect; say who may: set ACT_FAST_TOKEN, or pass --authorize"
         )
     return None
 

@@ -19,7 +19,7 @@ from act_fast.stores.log.store import LogStore
 __all__ = ["add"]
 
 DESCRIPTION = """\
-List the timers that wait, in the order in which they were first scheduled.
+List the waiting timers, in the order in which they were first scheduled.
 
 Columns: key, status (waiting, done or cancelled), when it is due, the action,
 the stream, its arguments (JSON; not on a terminal), when it was scheduled (not
@@ -33,8 +33,8 @@ shop.act --key unpaid-order-7 --all"""
 
 CANCEL = """\
 Cancel timers by their keys: their actions will not be done. The exit code is 1
-if one of them was done already, and 2 if there never was one. It is kept who
-cancelled them."""
+if one of them was already done, and 2 if there never was one. Who cancelled them
+is recorded."""
 
 CANCEL_EXAMPLES = """\
 shop.act unpaid-order-7
@@ -59,7 +59,7 @@ def add(commands: Commands) -> None:
         commands,
         "timers",
         _run,
-        summary="list what is to be done later",
+        summary="list scheduled actions",
         description=DESCRIPTION,
         examples=EXAMPLES,
     )

@@ -125,8 +125,8 @@ class Going:
         position, created_us, meta = row[0], row[5], row[7]
         if position != self.position + 1 or created_us < self.created_us:
             raise ValidationError(
-                f"the event at position {position} cannot be copied behind that at {self.position}: positions go on one"
-                " by one, and times do not run backwards"
+                f"the event at position {position} cannot be copied after that at {self.position}: positions have no"
+                " gaps, and times do not run backwards"
             )
         self.position, self.created_us = position, created_us
         if meta != self._meta:

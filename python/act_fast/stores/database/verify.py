@@ -97,14 +97,14 @@ class _Check:
             " and l.stream = s.stream and l.version = s.version and f.position = s.first_position"
             " and l.position = s.last_position and f.created_us = s.first_us and l.created_us = s.last_us"
             " and l.name = s.last_name) limit 100",
-            "what is kept of stream {} is not what its events say",
+            "the record of stream {} does not match its events",
             head,
         )
         self._none_of(
             "streams",
             "select e.position, e.stream from {schema}.events e where e.version = 1 and e.position <= %s"
             " and not exists (select 1 from {schema}.streams s where s.stream = e.stream) limit 100",
-            "nothing is kept of stream {}, which has events",
+            "there is no record of stream {}, which has events",
             head,
         )
         self._none_of(
@@ -113,13 +113,13 @@ class _Check:
             " (select name, count(*) as count from {schema}.events"
             " where position <= (select position from {schema}.counted) group by name) c on c.name = n.name"
             " where c.count is null or c.count <> n.count limit 100",
-            "the number of events named {} is not what is kept",
+            "the stored number of events named {} is wrong",
         )
         self._none_of(
             "names",
             "select null, e.name from {schema}.events e where position <= (select position from {schema}.counted)"
             " and not exists (select 1 from {schema}.names n where n.name = e.name) group by e.name limit 100",
-            "the number of events named {} is not kept",
+            "the number of events named {} is not stored",
         )
         self._none_of(
             "events",
@@ -145,7 +145,7 @@ class _Check:
         )
         ((tags,),) = self._connections.ask("select count(*) from {schema}.tags where position <= %s", head)
         if tags != self._tags:
-            self.wrong("tags", None, f"{self._tags} tags of events are to be found by the index, which has {tags}")
+            self.wrong("tags", None, f"events have {self._tags} tags, but the index has {tags}")
         ((self.commits,),) = self._connections.ask(
             "select count(*) from {schema}.events where position = commit_position and position <= %s", head
         )

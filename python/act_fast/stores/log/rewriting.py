@@ -19,7 +19,7 @@ from act_fast.stores.values import Pruned, PrunedPart, Redacted
 __all__ = ["Change", "check_behind", "pruned", "pruning", "redaction", "runs"]
 
 Change = tuple[list[tuple[int, bytes, bytes]], tuple[str, str, bytes], Redacted]
-"""What the core is to replace, the event that tells of it, and what would come of it."""
+"""What the core is to replace, the event that records it, and what it would change."""
 
 _PAGE: Final = 1000
 _BEHIND_MAX: Final = 5
@@ -47,11 +47,11 @@ def redaction(
         raise ValidationError("there is no event at position 0; positions begin with 1")
     if drop == (fields is not None):
         raise ValidationError(
-            "say what becomes of the events: give fields= new values, or drop=True to take all data away"
+            "say what to do with the events: give fields= new values, or drop=True to take all data away"
         )
     arguments.text("reason", reason)
     if not reason.strip():
-        raise ValidationError("give a reason: it is kept, with who did it, in place of what is gone")
+        raise ValidationError("give a reason: it is kept, along with who did it, in place of the removed data")
     values = (
         {} if fields is None else {arguments.text("fields", name): _raw(name, each) for name, each in fields.items()}
     )
@@ -102,11 +102,11 @@ def _changed(row: Row, values: Mapping[str, msgspec.Raw], drop: bool) -> bytes:
     if data in GONE:
         return data
     if row[1] == REWRITINGS:
-        raise ValidationError(f"position {position} tells what was redacted or pruned before, and stays as it is")
+        raise ValidationError(f"position {position} records an earlier redaction or pruning, and stays as it is")
     if drop:
         if name in BOOKS:
             raise ValidationError(
-                f"position {position} is {name!r}, which holds a state that folding goes on from; give fields= instead"
+                f"position {position} is {name!r}, which holds a state that folding starts from; give fields= instead"
             )
         return REDACTED
     found = _fields(position, data)

@@ -110,7 +110,9 @@ def _parts(address: str) -> Parts:
         raise ValidationError(f"{parts} is no place for an archive; give the path of a folder, or s3://bucket/prefix")
     unknown = sorted(parts.options.keys() - set(_OPTIONS))
     if unknown:
-        raise ValidationError(f"the address {parts} has no option {' or '.join(unknown)}; endpoint and region")
+        raise ValidationError(
+            f"the address {parts} has no option {' or '.join(unknown)}; there are endpoint and region"
+        )
     if len(parts.hosts) != 1 or parts.hosts[0][1] or not parts.path.strip("/"):
         raise ValidationError("an address in S3 names a bucket and a prefix, as in s3://bucket/prefix")
     return parts

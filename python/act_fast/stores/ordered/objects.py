@@ -146,7 +146,7 @@ def asking(name: str) -> Iterator[None]:
     except (wrong.PermissionDeniedError, wrong.UnauthenticatedError):
         raise EngineRefusedError(f"{name} refuses the credentials, or they lack the right to get and put") from None
     except (wrong.NotFoundError, FileNotFoundError):
-        raise EngineError(f"{name} is in a bucket that is not there; make it first") from None
+        raise EngineError(f"{name} is in a bucket that does not exist; create it first") from None
     except (wrong.NotSupportedError, wrong.UnknownConfigurationKeyError, wrong.InvalidPathError) as error:
         raise EngineError(f"{name} cannot be used: {type(error).__name__}") from None
     except _GONE_WRONG as error:

@@ -96,7 +96,7 @@ class ReplicaKeeper:
             raise Away(*error.args) from error
         found = self._state.number_of(number - 1, mark)
         if found is None and self.generation and not self.is_member():
-            raise Outrun("this program was gone for the others, since nothing was heard of it; it joins again")
+            raise Outrun("this program counted as gone, since the others heard nothing from it; it joins again")
         if found is None:
             raise Outrun("another program has changed the same targets")
         return found
@@ -172,7 +172,7 @@ class ReplicaKeeper:
         self._state.end()
         generation = self._state.membership().generation_of(joins.member)
         if generation is None:
-            raise Outrun("this program was gone for the others as soon as it had joined; it joins again")
+            raise Outrun("this program counted as gone as soon as it had joined; it joins again")
         self.generation = generation
         self._presence = Presence(generation, self._proposer.repeat)
 

@@ -170,8 +170,8 @@ def _without_engine(engine: Engine, ordered: OrderedLog | None, path: Path, why:
             log, state = _files(path, None)
         except StoreCorruptError as error:
             raise StoreCorruptError(
-                f"{path} is damaged ({error}). It is made again when it is opened while the engine can be reached,"
-                f" which it cannot be now: {why}"
+                f"{path} is damaged ({error}). It is rebuilt when it is opened while the engine can be reached,"
+                f" which is not the case now: {why}"
             ) from error
         logger.warning("the replica %s can only be read for now: %s", path, str(why))
         return Opened(_late(engine, path, log, why), log, state, _present(path))
@@ -339,7 +339,7 @@ def _make_again(ordered: OrderedLog, path: Path, checkpoints: Shelf | None, kind
         else:
             load(checkpoints, found, path, away=where)
     source = "the beginning of the log" if found is None else f"the checkpoint {found.path}"
-    logger.warning("the replica %s is made again from %s: %s; the old one is %s now", path, source, why, where)
+    logger.warning("the replica %s is rebuilt from %s: %s; the old one is now %s", path, source, why, where)
 
 
 def _usable(ordered: OrderedLog, checkpoints: Shelf | None) -> Checkpoint | None:
@@ -359,7 +359,7 @@ def _alone(path: Path, why: str) -> Iterator[None]:
         while not lock.take():
             if time.monotonic() > end:
                 raise StoreLockedError(
-                    f"{path} has to be made again ({why}), and other processes have it open; end them first"
+                    f"{path} has to be rebuilt ({why}), and other processes have it open; end them first"
                 )
             time.sleep(0.01)
         yield
@@ -413,5 +413,5 @@ def _genesis(ordered: OrderedLog, create: bool) -> tuple[bytes, int]:
                 return found
             raise StoreFormatError(
                 f"{ordered.name} does not begin like a store: its first record is something else, or was trimmed, and"
-                " there is no checkpoint to begin with"
+                " there is no checkpoint to start from"
             )

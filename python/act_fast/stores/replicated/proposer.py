@@ -620,6 +620,6 @@ def _closed() -> StoreClosedError:
 
 def _unknown(engine: str, why: str) -> OutcomeUnknownError:
     return OutcomeUnknownError(
-        f"what became of a record that was sent to {engine} is not known: {why}; load the stream again before you"
+        f"the outcome of a record that was sent to {engine} is not known: {why}; load the stream again before you"
         " append again"
     )

@@ -137,7 +137,9 @@ class ObjectShelf:
         parts = parts_of(address)
         unknown = sorted(parts.options.keys() - {"endpoint", "region"})
         if unknown:
-            raise ValidationError(f"the address {parts} has no option {' or '.join(unknown)}; endpoint and region")
+            raise ValidationError(
+                f"the address {parts} has no option {' or '.join(unknown)}; there are endpoint and region"
+            )
         if len(parts.hosts) != 1 or parts.hosts[0][1] or not parts.path:
             raise ValidationError("an address in S3 names a bucket and a prefix, as in s3://bucket/prefix")
         try:

@@ -57,9 +57,7 @@ class ReplicaTransfer(LogTransfer):
         if not lines and there is None:
             return
         if there is not None:
-            raise ValidationError(
-                f"{self._name} keeps something of reactions already, which nothing can take the place of"
-            )
+            raise ValidationError(f"{self._name} already has a record of reactions, which cannot be replaced")
         every = list(unpacked(lines))
         with closing(State(self._folder)) as state:
             number = state.standing(0, 0)[0]
@@ -113,7 +111,7 @@ def _check_goes_on(last: CommitRow | None, page: list[CommitRow]) -> None:
     for row in page:
         if row[0] != position + 1 or row[5] < created_us:
             raise ValidationError(
-                f"the event at position {row[0]} cannot be copied behind that at {position}: positions go on one by"
-                " one, and times do not run backwards"
+                f"the event at position {row[0]} cannot be copied after that at {position}: positions have no gaps,"
+                " and times do not run backwards"
             )
         position, created_us = row[0], row[5]

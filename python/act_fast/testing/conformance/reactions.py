@@ -244,7 +244,7 @@ class Reactions(Cases):
         assert lease[8] is not None
         assert lease[8][3] == [(0, "Counted", 3)], "it is told what is a repetition"
         assert port.reset() == 1
-        assert not finish(port, lease), "who was at it is fenced off"
+        assert not finish(port, lease), "the former holder is fenced off"
         assert positions(claim(port)[0]) == [1, 2, 3]
 
     def test_an_event_is_skipped_by_hand_and_that_is_noted(self, store: Store, open_port: OpenPort) -> None:
@@ -280,7 +280,7 @@ class Reactions(Cases):
         correlate(port)
         names = [lease[1] for lease in claim(port, 4)]
         assert names[:3] == ["high-h0", "high-h1", "high-h2"]
-        assert names[3] == "low-l0", "a share is for who is furthest behind"
+        assert names[3] == "low-l0", "a share is for the targets furthest behind"
         singles = [claim(port, 1)[0][1] for _ in range(4)]
         assert sum(name.startswith("low") for name in singles) == 1, "and every fourth of those claimed one at a time"
         assert port.prioritize(9, ["low-l3"]) == 1
