@@ -231,9 +231,9 @@ def test_what_a_view_cannot_be_is_an_error_that_says_so(app: Act) -> None:
     wrong: Any = app
     with pytest.raises(DefinitionError, match=r"Course is a view, which is folded by tag.*Course.of"):
         app.load(Course, "maths")
-    with pytest.raises(ValidationError, match="no stream beside a view"):
+    with pytest.raises(ValidationError, match="no stream with a view"):
         wrong.load(Course.of("maths"), "maths")
-    with pytest.raises(ValidationError, match="no stream beside a view"):
+    with pytest.raises(ValidationError, match="no stream with a view"):
         wrong.history(Course.of("maths"), "maths")
     with pytest.raises(ValidationError, match="stream must be text"):
         wrong.load(Desk)

@@ -93,7 +93,7 @@ def test_a_storage_that_overwrites_is_refused(moto: MotoServer, monkeypatch: pyt
 
 
 def test_no_bucket_is_told(moto: MotoServer) -> None:
-    with pytest.raises(EngineError, match="bucket that is not there"):
+    with pytest.raises(EngineError, match="bucket that does not exist"):
         S3OrderedLog(url(moto.port, "nobody"))
 
 

@@ -81,7 +81,7 @@ def test_a_refusal_says_what_can_be_kept(app: Act) -> None:
 
 @pytest.mark.parametrize("name", ["", "two words", "1st", "a-b", 'a"b', "\u0130"])
 def test_a_name_is_a_word(app: Act, name: str) -> None:
-    with pytest.raises(DefinitionError, match="called by a word"):
+    with pytest.raises(DefinitionError, match="must be a word"):
         app.view(name, SUM)
 
 

@@ -579,7 +579,7 @@ class TestInObjectStorage:
         filled(tmp_path / "s.act")
         with LogStore(tmp_path / "s.act", durability="os") as store:
             nowhere = where.replace("://key:secret@bucket", "://key:secret@nowhere")
-            with pytest.raises(ArchiveUnavailableError, match="bucket that is not there"):
+            with pytest.raises(ArchiveUnavailableError, match="bucket that does not exist"):
                 store.archive(nowhere)
             with pytest.raises(ValidationError, match="give the path of a folder"):
                 store.archive("ftp://host/bank")

@@ -147,7 +147,7 @@ def test_events_that_do_not_go_on_where_the_store_ends_are_refused(log: LogStore
     (page,) = transfer_of(log).commits(0, log.head)
     with PostgresStore(postgres_url) as store:
         for wrong, sentence in (
-            (page[1:], "positions go on"),
+            (page[1:], "positions have no gaps"),
             ([(*page[0][:3], 2, *page[0][4:])], "do not go on where it ends"),
             ([page[0], (*page[1][:5], page[0][5] - 1, *page[1][6:])], "times do not run backwards"),
         ):

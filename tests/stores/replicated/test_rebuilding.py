@@ -78,7 +78,7 @@ def test_a_damaged_replica_is_made_again(
         assert aside.why
         assert not store.verify().problems
         store.append("s", EVENT, expected_version=len(before))
-    assert f"{path} is made again" in caplog.text
+    assert f"{path} is rebuilt" in caplog.text
     with ReplicatedStore(engine.open(), path, checkpoints=checkpoints) as store:
         assert len(facts(store)) == len(before) + 1
         assert len(store.set_aside) == 1
