@@ -500,6 +500,25 @@ def test_calls_of_one_commit_are_told_apart_also_if_an_earlier_version_appended_
     ]
 
 
+def test_calls_that_an_earlier_version_did_not_tell_apart_are_answered_as_all_of_them_left_it(app: Act) -> None:
+    calls = [Account.twice.at("a", amount=50), Account.deposit.at("b", amount=1), Account.deposit.at("a", amount=5)]
+    *_, of_b, last = app.once("k").do_many(*calls)
+    found = list(app.store.query())
+    action = found[0].meta.action
+    assert action is not None
+    before = Meta(causation=Causation(msgspec.structs.replace(action, counts=())))
+    with Act("memory:", Account) as other:
+        appends = [Append(s, [(each.name, each.data) for each in found if each.stream == s]) for s in "ab"]
+        other.store.append_many(appends, key="k", meta=before)
+        other.do(Account.deposit, "a", amount=7)
+        again = other.once("k").do_many(*calls)
+    assert [(each.state, each.version, each.appended) for each in again] == [
+        (last.state, last.version, 3),
+        (of_b.state, of_b.version, 1),
+        (last.state, last.version, 3),
+    ]
+
+
 def test_a_decision_whose_data_is_gone_is_answered_without_it(app: Act) -> None:
     given = (Course.of("art"), at(Account, "account-7"))
     first = app.once("k").decide(take, *given, "ada")

@@ -121,11 +121,12 @@ def _first_time(
     versions: dict[str, int] = {}
     for event in found:
         versions.setdefault(event.stream, event.version - 1)
+    ends = {event.stream: event.version for event in found}
     snapshots = []
     for each, count in zip(asked, _counts(found, asked), strict=True):
         stream = each.call.stream
         if stream in versions:
-            versions[stream] += count
+            versions[stream] = min(versions[stream] + count, ends[stream])
             loaded = loader.at_moment(each.model, stream, None, versions[stream], None)
         else:
             loaded = loader.at_moment(each.model, stream, None, None, repeated.last)
@@ -137,7 +138,7 @@ def _counts(found: Sequence[Committed[bytes]], asked: Sequence[_Asked]) -> list[
     """How many events each call has appended."""
     action = found[0].meta.action
     assert action is not None
-    # Earlier versions wrote them behind the digest.
+    # Earlier versions wrote them behind the digest, or not at all: then each call is answered as all of them left it.
     if counts := action.counts or action.digest.split(".")[1:]:
         return [int(each) for each in counts]
     appended = Counter(event.stream for event in found)
