@@ -33,6 +33,7 @@ from act_fast import (
 )
 from act_fast._sql.parts import background
 from act_fast._sql.parts.background import builds
+from act_fast.monitoring import look
 from tests.support.people import SECRETS, Person, Registered, files_with
 
 
@@ -272,6 +273,103 @@ def test_what_upcasters_make_of_personal_values_is_written_down_nowhere(
         app.forget("u-1", reason="a test")
         for relation in ("joinedfrom", "guest"):
             assert app.sql(f"select domain from {relation}").fetchall() == [("gone",)]
+
+
+@pytest.mark.parametrize("takes", [Joined, dict])
+def test_forgetting_counts_what_only_upcasters_are_given(tmp_path: Path, keys: FileKeyStore, takes: type) -> None:
+    copied = tmp_path / "copied.txt"
+    copied.write_text("guest: ada@home-of-ada.example")
+    with Act(tmp_path / "s.act", Guest, keys=keys) as app:
+        for number in (1, 2):
+            app.do(Guest.join, f"guest-{number}", user="u-1", email="ada@home-of-ada.example")
+        app.do(Guest.join, "guest-3", user="u-2", email="charles@example.org")
+    guest = later_guest(takes)
+    (joined,) = guest.__definition__.reducers
+    with Act(tmp_path / "s.act", guest, keys=keys) as app:
+
+        @app.on(joined)
+        def greet(event: Committed[Event]) -> None:
+            pass
+
+        report = app.forget("u-1", reason="asked", also=[copied])
+        assert (report.events, report.streams, report.values, report.unread) == (2, 2, 1, 0)
+        assert report.receivers == ("greet",)
+        assert report.plaintext == (str(copied),)
+        again = app.forget("u-1", reason="asked")
+        assert (again.events, again.values, again.already) == (2, 0, True)
+        assert app.forget("u-7", reason="asked").unknown
+
+
+def test_forgetting_counts_what_is_sealed_in_events_of_no_class(tmp_path: Path, keys: FileKeyStore) -> None:
+    class Left(Event, name="Joined"):
+        user: str
+
+    class Leaver(State, events=[Left]):
+        pass
+
+    with Act(tmp_path / "s.act", Guest, keys=keys) as app:
+        app.do(Guest.join, "guest-1", user="u-1", email="ada@home-of-ada.example")
+        app.do(Guest.join, "guest-2", user="u-2", email="charles@example.org")
+    for user, states in (("u-1", [Leaver]), ("u-2", [])):
+        with Act(tmp_path / "s.act", *states, keys=keys) as app:
+            report = app.forget(user, reason="asked")
+            assert (report.events, report.streams, report.values, report.unread) == (1, 1, 1, 0)
+
+
+def test_forgetting_counts_what_an_upcaster_is_given_in_clear(tmp_path: Path, keys: FileKeyStore) -> None:
+    with Act(tmp_path / "s.act", later_guest(Joined), keys=keys) as app:
+        app.store.append("guest-1", [("Joined", b'{"user":"u-1","email":"ada@home-of-ada.example"}')])
+        report = app.forget("u-1", reason="asked")
+        assert (report.events, report.in_clear, report.values, report.clean) == (0, 1, 1, False)
+
+
+def test_an_upcaster_that_fails_keeps_nobody_from_being_forgotten(tmp_path: Path, keys: FileKeyStore) -> None:
+    class Parted(Event):
+        domain: str
+
+        @upcast(from_="Joined")
+        @staticmethod
+        def split(old: Joined) -> dict[str, str]:
+            raise ValueError(old.email)
+
+    class Parting(State, events=[Parted]):
+        pass
+
+    with Act(tmp_path / "s.act", Guest, keys=keys) as app:
+        app.do(Guest.join, "guest-1", user="u-1", email="ada@home-of-ada.example")
+    with Act(tmp_path / "s.act", Parting, keys=keys) as app:
+        report = app.forget("u-1", reason="asked")
+        assert (report.events, report.values) == (1, 1)
+        assert "the values of 1 events, which do not decode" in report.unreachable
+
+
+def test_what_a_handler_says_of_values_that_an_upcaster_has_copied_is_hidden(
+    tmp_path: Path, keys: FileKeyStore
+) -> None:
+    class Copied(Event):
+        address: str
+
+        @upcast(from_="Joined")
+        @staticmethod
+        def copy(old: Joined) -> dict[str, str]:
+            return {"address": old.email or ""}
+
+    class Copying(State, events=[Copied]):
+        pass
+
+    with Act(tmp_path / "s.act", Guest, keys=keys) as app:
+        app.do(Guest.join, "guest-1", user="u-1", email="ada@home-of-ada.example")
+    with Act(tmp_path / "s.act", Copying, keys=keys) as app:
+
+        @app.on(Copied, retries=0)
+        def refuse(event: Committed[Copied]) -> None:
+            raise ValueError(f"no mail to {event.data.address}")
+
+        app.settle(raises=False)
+        error = next(iter(app.targets())).error or ""
+        assert error.startswith("ValueError: no mail to")
+        assert "ada@home-of-ada.example" not in error
+        assert look(app).kept.sealed == 1
 
 
 def test_a_table_of_states_has_no_personal_values(app: Act, tmp_path: Path) -> None:

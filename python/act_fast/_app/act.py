@@ -35,7 +35,7 @@ from act_fast._events.codec import Codec
 from act_fast._events.committed import Committed
 from act_fast._events.context import Ambient, within
 from act_fast._events.correlation import new_correlation
-from act_fast._events.event import Event, known_wire
+from act_fast._events.event import Event
 from act_fast._events.meta import Actor, check_actor
 from act_fast._loading.cache import CacheInfo
 from act_fast._model.fold import Unknown
@@ -547,8 +547,7 @@ class Act(Schedules, Reacts, Exchanges, Keeps):
         """
         from act_fast._app.forgetting import forget
 
-        sealed = (each for each in self._program.catalog().reactions if any(map(known_wire, each.events)))
-        return forget(self._engine, subject, reason, also, self._actor, [each.name for each in sealed])
+        return forget(self._engine, self._program.catalog(), subject, reason, also, self._actor)
 
     def sql(self, query: str, /, *, at: int | datetime | None = None, **params: Any) -> "DuckDBPyRelation":
         """Ask a question in SQL about the log as it is now; returns a DuckDB relation.

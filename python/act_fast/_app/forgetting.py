@@ -11,6 +11,7 @@ import msgspec
 
 from act_fast._app.plaintext_search import Search
 from act_fast._checks import arguments
+from act_fast._events.codec import Codec
 from act_fast._events.committed import Committed
 from act_fast._events.context import deciding
 from act_fast._events.event import Event, known_wire
@@ -19,8 +20,9 @@ from act_fast._events.meta import Actor
 from act_fast._events.personal import Subject
 from act_fast._events.sealing import texts_in
 from act_fast._privacy.vault import Vault
+from act_fast._reactions.catalog import Catalog, codec_of
 from act_fast._states.state import State
-from act_fast.errors import ActError, ConcurrencyError, DefinitionError, ValidationError
+from act_fast.errors import ConcurrencyError, DefinitionError, ValidationError
 
 if TYPE_CHECKING:
     from act_fast._app.pipeline import Engine
@@ -123,6 +125,7 @@ class _Held(msgspec.Struct):
     in_clear: int = 0
     undecoded: int = 0
     unread: int = 0
+    names: set[str] = msgspec.field(default_factory=set)
     streams: set[str] = msgspec.field(default_factory=set)
     values: set[str] = msgspec.field(default_factory=set)
 
@@ -133,11 +136,11 @@ class _Held(msgspec.Struct):
 
 def forget(
     engine: "Engine",
+    catalog: Catalog,
     subject: str | int | UUID,
     reason: str,
     also: Sequence[str | os.PathLike[str]],
     actor: Actor | None,
-    receivers: Sequence[str],
 ) -> ForgetReport:
     """See `Act.forget`."""
     if deciding.get() is not None:
@@ -149,7 +152,8 @@ def forget(
         raise ValidationError("also= must be a sequence of paths; put a single one in brackets")
     places = [Path(arguments.directory(each)) for each in also]
     already = vault.is_forgotten(name)
-    held = _held(engine, vault, name)
+    codec = codec_of(engine.registry, catalog.reactions)
+    held = _held(engine, codec, vault, name)
     if not held.named and not vault.knows(name):  # in this order: a key is made before anything is appended
         return _unknown(name, reason)
     left = vault.forget(name, reason)
@@ -174,7 +178,7 @@ def forget(
         held.in_clear,
         held.unread,
         len(held.values),
-        tuple(receivers),
+        _receivers(catalog, codec, held),
         search.files,
         search.parts,
         search.bytes,
@@ -218,40 +222,50 @@ def _subject(subject: object) -> str:
     return str(subject)
 
 
-def _held(engine: "Engine", vault: Vault, subject: str) -> _Held:
-    """What the log holds of a subject, read while it can still be read."""
-    held = _Held()
-    codec = engine.registry.codec
+def _held(engine: "Engine", codec: Codec, vault: Vault, subject: str) -> _Held:
+    """What the log holds of a subject, read while it can still be read.
+
+    All events are looked at: values are sealed also in those that no class is here for, or whose class has no personal
+    fields any more.
+    """
+    held, personal = _Held(), codec.personal
     mark = f'"$sealed:{vault.id_of(subject)}:'.encode()
-    names = [name for name, event in codec.classes.items() if known_wire(event) is not None]
     clear = {subject.encode(), msgspec.json.encode(subject)[1:-1]}
-    for each in engine.store.query(names=[*names, *BOOKS]):
+    for each in engine.store.query():
         sealed = mark in each.data
-        if not sealed and not any(form in each.data for form in clear):
+        named = each.name in personal or each.name in BOOKS
+        if not sealed and not (named and any(form in each.data for form in clear)):
             continue
         held.named = held.named or sealed or _names(each.data, subject)
         if each.name in BOOKS:  # whose values are those of events, or of snapshots
             held.events += sealed
             held.streams.update([each.stream] if sealed else ())
             continue
+        found: list[Any] = []
         try:
-            event = codec.decode(each.name, each.data)
-            wire = known_wire(type(event))
-            found = [value for value in (wire.values(event) if wire else ()) if value.subject == subject]
-        except ActError:  # which must not keep a key from being destroyed
+            found.extend(codec.values(each.name, each.data, subject))  # as far as that goes
+        except Exception:  # of an upcaster, too; none must keep a key from being destroyed
             held.undecoded += 1
             held.unread += not sealed
-            found = []
         if sealed:
             held.events += 1
         elif found:
             held.in_clear += 1
         if sealed or found:
+            held.names.add(each.name)
             held.streams.add(each.stream)
         for value in found:
             if len(held.values) < _VALUES_MAX:
-                held.values.update(texts_in(value.value))
+                held.values.update(texts_in(value))
     return held
+
+
+def _receivers(catalog: Catalog, codec: Codec, held: _Held) -> tuple[str, ...]:
+    """The reactions that are given personal values, or what an upcaster has made of this subject's."""
+    made = {codec.classes[name] for name in held.names & codec.classes.keys()}
+    return tuple(
+        each.name for each in catalog.reactions if any(known_wire(event) or event in made for event in each.events)
+    )
 
 
 def _names(data: bytes, subject: str) -> bool:

@@ -1,7 +1,7 @@
 """From the log's bytes to events: one decoder for each stored name, with the upcasters built in."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -10,7 +10,17 @@ from act_fast._events.committed import Committed
 from act_fast._events.event import Event, encode, known_tagging, known_wire
 from act_fast._events.finite import check_finite
 from act_fast._events.gone import GONE
-from act_fast._events.sealing import Found, Sealer, Wire, check_hidden, check_marks, keep_forgotten, open_all, wire_of
+from act_fast._events.sealing import (
+    Found,
+    Sealer,
+    Wire,
+    check_hidden,
+    check_marks,
+    keep_forgotten,
+    open_all,
+    sealed_values,
+    wire_of,
+)
 from act_fast._events.tags import tags_of
 from act_fast._events.upcast import Upcast
 from act_fast._rows import EventPair
@@ -37,10 +47,18 @@ class Codec:
         self.sealer: Sealer | None = sealer
         self.decoders: dict[str, Decode] = {}
         self.classes: dict[str, type[Event]] = {}
+        self._first: dict[str, Wire] = {}
         for event in events:
-            for name, decode in decoders_of(event, sealer=sealer).items():
+            for name, stored in decoders_of(event, sealer=sealer).items():
                 self._claim(name, event)
-                self.decoders[name] = decode
+                self.decoders[name] = stored.decode
+                if stored.wire is not None and stored.wire is not known_wire(event):
+                    self._first[name] = stored.wire
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """The stored names of events that have personal fields, if only before an upcaster takes them."""
+        return frozenset(filter(self._is_personal, self.classes))
 
     def decode(self, name: str, data: bytes) -> Event:
         """The event that a stored name and its JSON stand for.
@@ -140,6 +158,29 @@ class Codec:
         """Whether an upcaster of an event may be given personal values, which what it makes then tells of."""
         return self.sealer is not None and _takes_personal(event)
 
+    def values(self, name: str, data: bytes, subject: str | None = None) -> Iterator[Any]:
+        """The personal values of a stored event, also those that only an upcaster is given: of a subject, or of all.
+
+        Raises:
+            DecodeError: it does not decode, so the others are not known.
+        """
+        if self.sealer is not None:
+            yield from sealed_values(name, data, self.sealer, "" if subject is None else self.sealer.id_of(subject))
+        if not self._is_personal(name):
+            return
+        read: list[Any] = [self.decode(name, data)]
+        if name in self._first:
+            read.append(self._first[name].opened(data, name, self.sealer))
+        for each in read:
+            wire = wire_of(type(each))
+            for found in wire.values(each) if wire is not None else ():
+                if subject is None or found.subject == subject:
+                    yield found.value
+
+    def _is_personal(self, name: str) -> bool:
+        event = self.classes.get(name)
+        return event is not None and (name in self._first or known_wire(event) is not None)
+
     def _claim(self, name: str, event: type[Event]) -> None:
         other = self.classes.setdefault(name, event)
         if other is not event:
@@ -164,9 +205,16 @@ def undecodable(event: type[Event], name: str, error: msgspec.MsgspecError | Rec
     )
 
 
+class _Stored(NamedTuple):
+    """How what is stored under a name becomes an event: what decodes it, and the personal fields that it has there."""
+
+    decode: Decode
+    wire: Wire | None
+
+
 def decoders_of(
     event: type[Event], path: tuple[type[Event], ...] = (), sealer: Sealer | None = None
-) -> dict[str, Decode]:
+) -> dict[str, _Stored]:
     """For each stored name that can become an event of this class, what decodes it.
 
     Args:
@@ -177,14 +225,16 @@ def decoders_of(
     if event in path:
         raise DefinitionError(f"the upcasters of {_where(event)} form a cycle; let one of them take a dict")
     own: Decode = _decoder(event, event.__stored_name__, sealer)
-    found: dict[str, Decode] = {event.__stored_name__: own}
+    found = {event.__stored_name__: _Stored(own, _known(event))}
     for each in event.__upcasts__.values():
         takes, _ = each._hints()
         if isinstance(takes, type) and issubclass(takes, Event) and takes is not event:
-            for name, decode in decoders_of(takes, (*path, event), sealer).items():
-                found[name] = _through(each, decode, own)
+            for name, stored in decoders_of(takes, (*path, event), sealer).items():
+                found[name] = _Stored(_through(each, stored.decode, own), stored.wire)
         if each.from_ not in found or each.from_ == event.__stored_name__:
-            found[each.from_] = _through(each, _decoder(takes, each.from_, sealer), own)
+            decode = _decoder(takes, each.from_, sealer)
+            wire = _known(takes) if isinstance(takes, type) and issubclass(takes, msgspec.Struct) else None
+            found[each.from_] = _Stored(_through(each, decode, own), wire)
     return found
 
 

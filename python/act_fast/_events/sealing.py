@@ -27,6 +27,7 @@ __all__ = [
     "personal_fields",
     "reaches_personal",
     "sealed_fields",
+    "sealed_values",
     "shown",
     "texts_in",
     "wire_of",
@@ -547,6 +548,37 @@ def open_all(name: str, value: Any, sealer: Sealer | None, path: str = "") -> An
     return FORGOTTEN if value == _GONE else value
 
 
+def sealed_values(name: str, data: bytes, sealer: Sealer, id: str = "") -> Iterator[Any]:
+    """What is sealed in the JSON stored under a name, opened, wherever it is and whatever class it is of.
+
+    Args:
+        name: the stored name.
+        data: the JSON.
+        sealer: what opens it.
+        id: of the key that it is sealed with; empty: of any.
+
+    Raises:
+        DecodeError: it is no JSON, or a value does not open.
+    """
+    mark = f"$sealed:{id}"
+    if mark.encode() not in data:
+        return
+    try:
+        left = [("", _decode_any(data))]
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise DecodeError(f"an event stored as {name!r} is not JSON: {error}") from None
+    while left:
+        path, value = left.pop()
+        if isinstance(value, dict):
+            left += [(f"{path}.{key}" if path else key, each) for key, each in value.items()]
+        elif isinstance(value, list):
+            left += [(f"{path}[]", each) for each in value]
+        elif isinstance(value, str) and value.startswith(mark):
+            plain = sealer.open(value.encode(), None, f"{name}\0{path}".encode())
+            if plain is not None:
+                yield _decode_any(plain)
+
+
 def keep_forgotten(value: Any) -> Any:
     """What an upcaster returned, with forgotten values as the store writes them."""
     if value is FORGOTTEN:
@@ -565,10 +597,9 @@ def outside(value: Any) -> Any:
     return value if wire is None else msgspec.Raw(wire.blank(value))
 
 
-def without_personal(text: str, value: Any) -> str:
-    """A text about an event, such as what a handler has raised, without the event's personal values."""
-    wire = wire_of(type(value)) if isinstance(value, msgspec.Struct) else None
-    forms = {form for found in (wire.values(value) if wire is not None else ()) for form in _forms_of(found.value)}
+def without_personal(text: str, values: Sequence[Any]) -> str:
+    """A text about events, such as what a handler has raised, without their personal values."""
+    forms = {form for each in values for form in _forms_of(each)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, repr(_PERSONAL))
     return text

@@ -319,12 +319,11 @@ class Handling:
 
     def _said(self, lease: Lease, error: BaseException) -> str:
         """What a handler has raised, as it may be stored: without personal values of the events it was given."""
-        text = error_text(error)
+        values: list[Any] = []
         for row in lease.rows:
-            if row[3] in self.steps.sealed:
-                with suppress(Exception):  # it did not decode, and then the error does not quote it
-                    text = without_personal(text, self.steps.decoders[row[3]](row[5]))
-        return text
+            with suppress(Exception):  # it did not decode, and then the error does not quote it
+                values.extend(self.steps.values(row[3], row[5]))
+        return without_personal(error_text(error), values)
 
     def _is_last(self, lease: Lease, step: Step, at: int, error: BaseException) -> bool:
         """Whether the event at an index is blocked if it fails so."""

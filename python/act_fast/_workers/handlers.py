@@ -10,7 +10,6 @@ from act_fast._checks import arguments
 from act_fast._checks.moments import microseconds_of
 from act_fast._checks.own_values import may_change
 from act_fast._events.committed import Committed
-from act_fast._events.event import known_wire
 from act_fast._reactions.catalog import Catalog
 from act_fast._reactions.reaction import Defer, Reaction
 from act_fast._workers.host import Host
@@ -50,7 +49,7 @@ class Steps:
 
     Attributes:
         decoders: what decodes an event, by its stored name.
-        sealed: the stored names of events that hold personal values.
+        values: the personal values of a stored event.
         takers: the numbers of the reactions that take an event, by its stored name.
         some_async: whether any is asynchronous.
         some_apart: whether any must not be stopped halfway.
@@ -69,7 +68,7 @@ class Steps:
         ]
         self.decoders = catalog.codec.decoders
         self._classes = catalog.codec.classes
-        self.sealed = frozenset(name for name, event in self._classes.items() if known_wire(event) is not None)
+        self.values = catalog.codec.values
         self._flat: dict[str, bool] = {}
         self.takers: dict[str, set[int]] = {}
         for number, step in enumerate(self.all):

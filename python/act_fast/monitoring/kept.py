@@ -1,12 +1,11 @@
 """What of a store is hot, compressed, archived, pruned, redacted and sealed."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from act_fast._app.forgetting import SubjectForgotten
-from act_fast._events.event import known_wire
 from act_fast._events.gone import REWRITINGS, Rewritten, rewritten
 from act_fast._model.registry import Registry
 from act_fast.stores.log.local import LocalLog
@@ -75,5 +74,4 @@ def _rewritten(store: Store) -> Rewritten:
 
 
 def _sealed(registry: Registry, names: dict[str, int]) -> int:
-    classes: dict[str, Any] = registry.codec.classes
-    return sum(names.get(name, 0) for name, event in classes.items() if known_wire(event) is not None)
+    return sum(names.get(name, 0) for name in registry.codec.personal)
