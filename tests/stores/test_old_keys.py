@@ -1,8 +1,12 @@
 """Keys that grow old while many ask: in its time, each is used once, and whoever asks hears of that use."""
 
+import os
+import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -14,15 +18,19 @@ from psycopg import sql
 from act_fast import KeyReusedError, LogStore
 from act_fast.stores.mysql.address import place_of as place_in_mysql
 from act_fast.stores.mysql.store import MySqlStore
+from act_fast.stores.ordered.memory import Faults, MemoryEngine
 from act_fast.stores.port import Store
 from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
+from act_fast.stores.replicated.store import ReplicatedStore
 from tests.stores.mysql.stores import ask, connected
+from tests.stores.replicated.nodes import level
 from tests.support.processes import Tell, run
 
 DAY = timedelta(days=1)
 DAY_US = 86_400_000_000
 THREADS = 8
+BEGAN_NS = time.time_ns()
 OLDER = {"events": ["created_us"], "streams": ["first_us", "last_us"]}
 """What tells in a database when something was appended."""
 
@@ -147,6 +155,54 @@ def test_while_time_passes_a_key_is_used_once_a_day() -> None:
     assert len({position for _, position, _ in answers}) == len(created)
     for before, position, after in answers:
         assert before - DAY_US <= created[position] <= after
+
+
+@pytest.mark.parametrize("seed", range(int(os.environ.get("ACT_FAST_PROGRAMS", "3"))))
+def test_nodes_whose_clocks_differ_agree_on_what_is_old(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """So does a node that replays the log when all of it is old."""
+    hour_us = 3_600_000_000
+    rng = random.Random(seed)
+    ahead_us = [0, rng.randrange(-10, 0) * hour_us, rng.randrange(1, 11) * hour_us]
+    passed_us, own = [0], threading.local()
+
+    def time_ns() -> int:
+        return BEGAN_NS + (passed_us[0] + getattr(own, "ahead_us", 0)) * 1000
+
+    monkeypatch.setattr("act_fast.stores.once.time_ns", time_ns)
+    monkeypatch.setattr("act_fast.stores.replicated.proposer.time.time_ns", time_ns)
+    engine = MemoryEngine(Faults(seed=seed, lost=0.03, landed=0.03, late=0.03, doubled=0.1))
+    answers: set[tuple[str, int]] = set()
+
+    def open_node(at: int) -> ReplicatedStore:
+        return ReplicatedStore(engine.open(), tmp_path / str(at), keys_for=DAY)
+
+    with ExitStack() as opened:
+        stores = [opened.enter_context(open_node(at)) for at in range(3)]
+
+        def asking(at: int) -> None:
+            own.ahead_us = ahead_us[at]
+            dice = random.Random(f"{seed} {at} {threading.get_ident()}")
+            for _ in range(40):
+                key = dice.choice("abc")
+                answers.add((key, append(stores[at], key)))
+                passed_us[0] += dice.randrange(hour_us)
+
+        with ThreadPoolExecutor(6) as threads:
+            for done in [threads.submit(asking, at % 3) for at in range(6)]:
+                done.result()
+        before = level(stores)
+        passed_us[0] += 400 * DAY_US
+        late = opened.enter_context(open_node(3))
+        assert level([*stores, late]) == before
+        uses = {(key, each.position): _us(each.created) for key in "abc" for each in late.query(tags=[f"key={key}"])}
+        assert answers == uses.keys()
+        assert len(uses) == late.head > 3
+        for key in "abc":
+            times = sorted(created for (used, _), created in uses.items() if used == key)
+            assert all(later - earlier > DAY_US for earlier, later in pairwise(times))
+        assert append(late, "a") == late.head == len(uses) + 1
 
 
 def _us(moment: datetime) -> int:
