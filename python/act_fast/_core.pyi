@@ -581,6 +581,10 @@ class Log:
         """Where the archive of the store is, and the log files that are there: (number, object, bytes, digest, first
         position, last position)."""
 
+    @property
+    def archived_upto(self) -> int:
+        """The position of the last event that is archived; 0 when none is."""
+
     def rewritings(self) -> list[tuple[str, bytes]]:
         """The events that tell what was redacted and pruned: (name, data). Nothing is fetched for it."""
 

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from act_fast._sql.log_scan import LogScan
 from act_fast._sql.parts import background
 from act_fast._sql.parts.background import builds
 from act_fast._sql.parts.manifest import FOLDER
-from act_fast.errors import ValidationError
+from act_fast.errors import ArchiveUnavailableError, ValidationError
+from act_fast.stores.archive_away import archive_away
 from tests.support.bank import Account
 
 STREAMS, COMMITS = 200, 2000
@@ -296,3 +298,59 @@ def test_what_is_found_is_what_is_there(
     assert (found if "order by" in tail else sorted(found, key=repr)) == (
         right if "order by" in tail else sorted(right, key=repr)
     )
+
+
+class TestArchived:
+    """What was written down has the rows, and the log has them in an archive that is away."""
+
+    @pytest.fixture
+    def app(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Act]:
+        monkeypatch.setattr(background, "PART_EVENTS", 100)
+        with LogStore(tmp_path / "store", durability="os", segment_bytes=64 << 10) as store:
+            fill(store)
+            with Act(store, Account) as app:
+                for relation in ("events", "deposited", "account"):
+                    app.sql(f"select count(*) from {relation}").fetchall()
+                assert builds.wait()
+            store.compress(seal=True)  # so that the event is archived, too, that a manifest's fingerprint is of
+            assert store.archive(tmp_path / "cold", parquet=False).segments == 3
+        (tmp_path / "cold").rename(tmp_path / "away")
+        with LogStore(tmp_path / "store", durability="os") as store, Act(store, Account) as opened:
+            yield opened
+
+    @pytest.mark.parametrize(
+        ("query", "rows"),
+        [
+            ("select count(*) from events where stream = 'account-7'", 20),
+            ("select count(*) from events where position between 11 and 20", 10),
+            ("select count(*) from deposited where stream = 'account-7'", 10),
+            ("select balance from account where stream = 'account-7'", sum(range(7, COMMITS, STREAMS)) - 10),
+            ("select max(position) from (from events where stream = 'account-7' order by position desc limit 2)", 3616),
+        ],
+    )
+    def test_few_events_are_read_from_what_was_written_down(self, app: Act, query: str, rows: int) -> None:
+        assert not is_found(app, query)
+        assert app.sql(query).fetchall() == [(rows,)]
+
+    def test_so_are_the_newest(self, app: Act) -> None:
+        query = "select position from events order by position desc limit 2"
+        assert app.sql(query).fetchall() == [(4000,), (3999,)]
+        query = "select position from deposited where stream = 'account-7' order by position desc limit 3"
+        assert app.sql(query).fetchall() == [(3615,), (3215,), (2815,)]
+
+    def test_what_came_later_is_found_in_the_log(self, app: Act) -> None:
+        app.store.append("account-7", [("Deposited", b'{"amount":5}')])
+        query = "select position from events where position > 4000"
+        assert is_found(app, query)
+        assert app.sql(query).fetchall() == [(4001,)]
+        assert app.sql("select position from events order by position desc limit 2").fetchall() == [(4001,), (4000,)]
+        assert app.sql("select count(*) from deposited where stream = 'account-7'").fetchall() == [(11,)]
+
+    def test_rows_that_only_the_archive_has_are_an_error(self, app: Act, tmp_path: Path) -> None:
+        rmtree(tmp_path / "store" / FOLDER)
+        query = "select count(*) from events where stream = 'account-7'"
+        with pytest.raises(Exception, match="is archived at") as raised:
+            app.sql(query).fetchall()
+        assert isinstance(raised.value, ArchiveUnavailableError) or archive_away(raised.value)
+        assert builds.wait()
+        assert not list((tmp_path / "store").glob(f"{FOLDER}/*/*.duckdb"))

@@ -8,6 +8,7 @@ from act_fast._core import Columns
 from act_fast._sql.class_decoder import ClassDecoder
 from act_fast._sql.pushdown import Bounds
 from act_fast._sql.scan import Condition
+from act_fast.errors import ArchiveUnavailableError
 from act_fast.stores.capabilities import ColumnReader
 
 __all__ = ["Decoded", "LogScan", "Outputs"]
@@ -73,7 +74,10 @@ class LogScan:
             bounds = within
         asked = self._log.query(bounds.for_log(), True)
         for _ in range(_PAGES_MAX):
-            page = asked.next_page(count)
+            try:
+                page = asked.next_page(count)
+            except ArchiveUnavailableError:  # what was written down may have them
+                return None
             if page is None:
                 return 1  # there are fewer
             count -= len(page)
@@ -85,10 +89,18 @@ class LogScan:
     def empty(self) -> bool:
         """Whether there are no such events: the index tells, from the newest on."""
         asked = self._log.query(self.bounds.for_log(), True)
-        while (page := asked.next_page(1)) is not None:
-            if page:
-                return False
+        try:
+            while (page := asked.next_page(1)) is not None:
+                if page:
+                    return False
+        except ArchiveUnavailableError:  # there is one, wherever it is
+            return False
         return True
+
+    def is_archived_under(self, conditions: Sequence[Condition]) -> bool:
+        """Whether of the events that meet conditions some are archived."""
+        upto = self._log.archived_upto
+        return upto > 0 and self.width_under([*conditions, Condition("position", "<=", upto)]) > 0
 
     def accepts(self, condition: Condition) -> bool:
         """See `Scan`: what the index answers, or what is known of an event before its payload is read."""

@@ -38,14 +38,16 @@ def with_durations(names: Sequence[str], hidden: Sequence[str] = ()) -> str:
 
 def place_settled(session: Session, name: str, mark: str, wanted: str, make: MakeScan) -> None:
     """Put a relation in place: what has settled of it is read from files, the rest from the log."""
-    if _finds(session, name, make(0, session.position)):
-        place_view(session, name, wanted, make(0, session.position))
+    whole = make(0, session.position)
+    finds = _finds(session, name, whole)
+    if finds and not any(map(whole.is_archived_under, session.mentions[name.casefold()])):
+        place_view(session, name, wanted, whole)
         return
     series = session.series(name, mark)
-    held = settled_parts(series, session.store, session.position, make)
+    held = settled_parts(series, session.store, session.position, make, begins=not finds)
     found = None if held is None else tables_of(session, name, held)
     if held is None or found is None:
-        place_view(session, name, wanted, make(0, session.position))
+        place_view(session, name, wanted, whole)
         return
     tables, still_there = found
     upto = held.manifest.upto

@@ -17,6 +17,7 @@ from act_fast._sql.pushdown import Bounds
 from act_fast._sql.session import Session
 from act_fast._sql.state_scan import AS_OF, StateScan
 from act_fast._sql.view_scan import ViewScan
+from act_fast.stores.capabilities import columns_of
 
 __all__ = ["StateRelation", "ViewRelation"]
 
@@ -74,8 +75,10 @@ class StateRelation:
 
     def _place_now(self, session: Session, fold: FoldScan) -> None:
         wanted = self._columns(self._hidden)
-        keeps = self._is_kept and not self._finds(session)
-        if not (keeps and self._place_kept(session, fold, wanted)):
+        finds = self._finds(session)
+        # What is archived need not be fetched where the states are kept.
+        keeps = self._is_kept and not (finds and columns_of(session.store).archived_upto == 0)
+        if not (keeps and self._place_kept(session, fold, wanted, begins=not finds)):
             place_view(session, self.name, wanted, fold(session.position))
 
     def _place_at(self, session: Session, fold: FoldScan) -> None:
@@ -98,12 +101,12 @@ class StateRelation:
             streams += _FOUND_STREAMS_MAX + 1 if bounds.streams is None else len(bounds.streams)
         return 0 < streams <= _FOUND_STREAMS_MAX
 
-    def _place_kept(self, session: Session, fold: FoldScan, wanted: str) -> bool:
+    def _place_kept(self, session: Session, fold: FoldScan, wanted: str, *, begins: bool) -> bool:
         """Let the name stand for what is kept of the states, and what has changed since; False where nothing is."""
         store, position, connection = session.store, session.position, session.connection
         series = session.series(self.name, self._mark)
         # A connection has all relations, and is asked about some: to fold the others would be for nothing.
-        named = session.words is not None
+        named = begins and session.words is not None
         kept = kept_states(series, store, position, connection, self._stored, fold, named=named)
         found = None if kept is None else tables_of(session, self.name, kept.held)
         if kept is None or found is None:

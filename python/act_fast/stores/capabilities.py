@@ -171,6 +171,11 @@ class ColumnReader(Protocol):
         """The position of the last event, 0 when there is none."""
         ...
 
+    @property
+    def archived_upto(self) -> int:
+        """The position of the last event that is archived, 0 when none is: reading those may take the archive."""
+        ...
+
     def columns(
         self,
         columns: Sequence[tuple[str, str | int]],

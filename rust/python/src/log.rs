@@ -817,6 +817,12 @@ impl Log {
         Ok((address, files.into_iter().map(row).collect()))
     }
 
+    /// The position of the last event that is archived; 0 when none is.
+    #[getter]
+    fn archived_upto(&self) -> PyResult<u64> {
+        self.handle.get()?.archived_upto().map_err(raised)
+    }
+
     /// The events that tell what was redacted and pruned: (name, data). Nothing is fetched for it.
     fn rewritings<'py>(&self, py: Python<'py>) -> PyResult<Vec<(String, Bound<'py, PyBytes>)>> {
         let log = self.handle.get()?;

@@ -32,13 +32,15 @@ _LEAVE_S: Final = 60.0
 _STEPS_MAX: Final = 10_000
 
 
-def settled_parts(series: Series | None, store: Store, cut: int, make: MakeScan) -> LockedManifest | None:
-    """What is written down of a relation up to a cut; where writing more down pays, that is begun."""
+def settled_parts(
+    series: Series | None, store: Store, cut: int, make: MakeScan, *, begins: bool
+) -> LockedManifest | None:
+    """What is written down of a relation up to a cut; where writing more down pays, that may be begun."""
     if series is None or analytics_max_of(store) == 0:
         return None
     held = read(series, store)
     after = 0 if held is None else held.manifest.upto
-    if after < cut and make(after, cut).width >= PART_EVENTS:
+    if begins and after < cut and make(after, cut).width >= PART_EVENTS:
         builds.ask(series, store, cut, EventBuild(series, store, make))
     return held
 

@@ -18,6 +18,7 @@ from typing import Final
 import msgspec
 
 from act_fast._runtime.file_lock import FileLock
+from act_fast.errors import ArchiveUnavailableError
 from act_fast.stores.capabilities import columns_of
 from act_fast.stores.port import Store
 
@@ -200,8 +201,11 @@ def _is_stale(series: Series, manifest: Manifest, store: Store) -> bool:
         return True
     if manifest.storage != STORAGE:
         return True
-    if fingerprint(store, manifest.upto) != manifest.fingerprint:
-        return True
+    try:
+        if fingerprint(store, manifest.upto) != manifest.fingerprint:
+            return True
+    except ArchiveUnavailableError:
+        pass  # as long as it is archived, it stays what it was
     return any(checksum(series.folder / part.file) != (part.bytes, part.crc) for part in manifest.parts)
 
 

@@ -137,6 +137,20 @@ impl Log {
         archived(&self.fresh_segments(), self.segments.number_of(self.control.log_state()?.tail))
     }
 
+    /// The position of the last event that is archived; 0 when none is. Files are archived from the first on.
+    pub fn archived_upto(&self) -> Result<u64> {
+        self.check_open()?;
+        let (mut low, mut high) = (0, self.segments.number_of(self.control.log_state()?.tail));
+        if high == 0 || !self.segments.is_archived(0)? {
+            return Ok(0);
+        }
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if self.segments.is_archived(middle)? { low = middle + 1 } else { high = middle }
+        }
+        Ok(self.segments.packed(low - 1)?.map_or(0, |packed| packed.contents.last_position))
+    }
+
     /// Where the archive of this store is.
     pub fn archive_address(&self) -> Result<Option<String>> {
         self.check_open()?;
