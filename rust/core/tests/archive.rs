@@ -250,6 +250,27 @@ fn a_backup_has_the_stubs_and_refers_to_the_same_archive() {
 }
 
 #[test]
+fn a_backup_refers_to_no_object_that_was_removed_while_it_was_made() {
+    let disk = store();
+    let before = held(&disk);
+    archive(&opened(&disk)).expect("room");
+    let (log, other) = (opened(&disk), opened(&disk));
+    assert_eq!(contents::read(&log).expect("readable"), before);
+    let to = LyingDisk::new();
+    let mut back = 0;
+    log.backup(&to.shared(), "copy", false, &mut |_, _| {
+        back += other.unarchive(true, false, &mut |_, _| Ok(()))?.segments;
+        Ok(())
+    })
+    .expect("a backup");
+    assert!(back > 1);
+    leave();
+    let copy: Arc<dyn Disk> = Arc::new(Within::new(&to.shared(), "copy"));
+    let copied = Log::open(copy, options(Durability::Fsync)).expect("a store");
+    assert_eq!(contents::read(&copied).expect("readable"), before);
+}
+
+#[test]
 fn a_whole_backup_needs_no_archive() {
     let disk = store();
     let before = held(&disk);

@@ -141,6 +141,32 @@ fn a_backup_of_a_compressed_store_is_as_small_and_holds_the_same() {
     assert_eq!(contents::read(&opened).expect("readable"), before);
 }
 
+/// A backup takes its time, and meanwhile files may be given another form. Few of them are open at once.
+#[test]
+fn a_backup_is_whole_if_files_are_compressed_or_plain_again_meanwhile() {
+    for (first, then) in [(decompress as fn(&Log) -> _, compress as fn(&Log) -> _), (compress, decompress)] {
+        let disk = filled();
+        let log = opened(&disk);
+        (EVENTS..4 * EVENTS).for_each(|number| append(&log, number));
+        drop(log);
+        let before = sound(&disk);
+        first(&opened(&disk)).expect("room");
+        let (log, other) = (opened(&disk), opened(&disk));
+        assert_eq!(contents::read(&log).expect("readable"), before);
+        let to = LyingDisk::new();
+        let mut changed = 0;
+        log.backup(&to.shared(), "copy", false, &mut |_, _| {
+            changed += then(&other)?;
+            Ok(())
+        })
+        .expect("a backup");
+        assert!(changed > 4);
+        let copy: Arc<dyn Disk> = Arc::new(Within::new(&to.shared(), "copy"));
+        let opened = Log::open(copy, options(Durability::Fsync)).expect("a store");
+        assert_eq!(contents::read(&opened).expect("readable"), before);
+    }
+}
+
 #[test]
 fn what_is_unpacked_stays_within_its_bound_and_what_was_read_stays_readable() {
     let disk = filled();

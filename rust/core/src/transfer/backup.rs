@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::disk::{Access, Disk, archive_of, put_archive, write_file};
 use crate::error::{Doing, Error, Result};
 use crate::log::record::Kind;
-use crate::log::segments;
+use crate::log::segments::{self, Segments};
 use crate::reaction_files;
 use crate::recovery::verify::{Report, verify_here};
 use crate::store::log::Log;
@@ -88,41 +88,57 @@ impl Log {
         whole: bool,
         progress: &mut dyn FnMut(u64) -> Result<()>,
     ) -> Result<()> {
-        let segment_bytes = self.segments.segment_bytes;
-        let last = self.segments.number_of(end);
         to.create_folder(segments::FOLDER).doing(|| format!("making {}", to.describe()))?;
-        let mut archived = false;
-        for number in 0..=last {
-            let name = segments::name(number);
-            let what = || format!("copying {name} to {}", to.describe());
-            let start = number * segment_bytes;
-            if let Some(packed) = self.segments.packed(number)? {
-                progress(start)?;
-                let absent = packed.absent.as_ref();
-                archived |= absent.is_some();
-                let fetched = absent.filter(|_| whole).map(|absent| absent.whole(&*self.disk)).transpose()?;
-                write_file(&**to, &name, fetched.as_deref().unwrap_or_else(|| packed.raw())).doing(what)?;
-                continue;
+        let mut stubs = Vec::new();
+        for number in 0..=self.segments.number_of(end) {
+            if self.copy_segment(&self.segments, number, to, end, whole, progress)? {
+                stubs.push(number);
             }
-            let len = if number == last { end - start } else { self.segments.measure(number)? };
-            let file = to.open(&name, Access::Create).doing(what)?;
-            let mut at = 0;
-            while at < len {
-                progress(start + at)?;
-                let piece = PIECE_BYTES.min(len - at);
-                file.write_all_at(self.segments.bytes(start + at, piece as usize)?, at).doing(what)?;
-                file.start_flush(at, piece);
-                at += piece;
-            }
-            file.flush().doing(what)?;
         }
-        if archived
-            && !whole
-            && let Some(address) = archive_of(&*self.disk)?
-        {
+        // What came back meanwhile may have been removed from the archive.
+        let now = self.segments.afresh();
+        let mut archived = false;
+        for number in stubs {
+            archived |= now.is_archived(number)? || self.copy_segment(&now, number, to, end, whole, progress)?;
+        }
+        if archived && let Some(address) = archive_of(&*self.disk)? {
             put_archive(&**to, &address)?;
         }
         to.sync_folder(segments::FOLDER).doing(|| format!("syncing {}", to.describe()))
+    }
+
+    /// Copy a log file in the form that it has in `segments`; whether that is a stub.
+    fn copy_segment(
+        &self,
+        segments: &Segments,
+        number: u64,
+        to: &Arc<dyn Disk>,
+        end: u64,
+        whole: bool,
+        progress: &mut dyn FnMut(u64) -> Result<()>,
+    ) -> Result<bool> {
+        let name = segments::name(number);
+        let what = || format!("copying {name} to {}", to.describe());
+        let start = number * segments.segment_bytes;
+        if let Some(packed) = segments.packed(number)? {
+            progress(start)?;
+            let absent = packed.absent.as_ref();
+            let fetched = absent.filter(|_| whole).map(|absent| absent.whole(&*self.disk)).transpose()?;
+            write_file(&**to, &name, fetched.as_deref().unwrap_or_else(|| packed.raw())).doing(what)?;
+            return Ok(absent.is_some() && !whole);
+        }
+        let len = if number == segments.number_of(end) { end - start } else { segments.plain_bytes(number)? };
+        let file = to.open(&name, Access::Create).doing(what)?;
+        let mut at = 0;
+        while at < len {
+            progress(start + at)?;
+            let piece = PIECE_BYTES.min(len - at);
+            file.write_all_at(segments.bytes(start + at, piece as usize)?, at).doing(what)?;
+            file.start_flush(at, piece);
+            at += piece;
+        }
+        file.flush().doing(what)?;
+        Ok(false)
     }
 }
 
