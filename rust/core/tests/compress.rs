@@ -232,7 +232,7 @@ fn reactions_keep_no_more_unpacked_than_the_bound() {
     assert!((1..2 * SEGMENT_BYTES).contains(&most), "{most} bytes were unpacked at once");
 }
 
-/// A commit may be much larger than a block. Reading one of its events takes the blocks of its preamble and of the event.
+/// A commit may be much larger than a block. Reading one of its events takes the block of the event: its preamble is at hand.
 #[test]
 fn of_a_large_commit_no_more_is_unpacked_than_one_event_takes() {
     const COMMIT_EVENTS: u64 = 1000;
@@ -268,7 +268,7 @@ fn of_a_large_commit_no_more_is_unpacked_than_one_event_takes() {
     page(&log, "s-999");
     let stats = log.stats().expect("numbers");
     let of_all = stats.compressed.segments << 20;
-    assert!((1..of_all / 2).contains(&stats.unpacked_bytes), "{} of {of_all} bytes", stats.unpacked_bytes);
+    assert!((1..of_all / 16).contains(&stats.unpacked_bytes), "{} of {of_all} bytes", stats.unpacked_bytes);
 }
 
 #[test]

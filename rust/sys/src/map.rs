@@ -15,6 +15,9 @@ pub struct Map {
     writable: bool,
 }
 
+#[cfg(target_os = "linux")]
+const PAGE: usize = 4096;
+
 impl Map {
     /// Map `len` bytes of `file` from `offset` on for reading.
     pub fn read_only(file: &File, offset: u64, len: usize) -> io::Result<Self> {
@@ -108,7 +111,6 @@ impl Map {
         self.check(at, len);
         #[cfg(target_os = "linux")]
         if self.writable && len > 0 {
-            const PAGE: usize = 4096;
             let start = at / PAGE * PAGE;
             // SAFETY: in bounds (M1) after rounding down to a page; the call changes no bytes.
             unsafe {
@@ -123,6 +125,20 @@ impl Map {
     pub fn flush(&self, at: usize, len: usize) -> io::Result<()> {
         self.check(at, len);
         self.raw.flush_range(at, len)
+    }
+
+    /// The same for bytes that are many: in large pages, where the system has them.
+    pub fn populate_large(&self, at: usize, len: usize) {
+        self.check(at, len);
+        #[cfg(target_os = "linux")]
+        if self.writable && len > 0 {
+            // SAFETY: as for `populate` (M1).
+            unsafe {
+                let address = self.raw.as_mut_ptr().add(at / PAGE * PAGE);
+                libc::madvise(address.cast(), at % PAGE + len, libc::MADV_HUGEPAGE);
+            }
+        }
+        self.populate(at, len);
     }
 
     /// Copy `bytes` to where no one reads yet (invariant M4).

@@ -114,6 +114,28 @@ def test_the_tags_that_an_earlier_version_has_written_are_read_and_found(tmp_pat
     assert not verify_path(path).problems
 
 
+def test_log_files_that_an_earlier_version_has_compressed_are_read(tmp_path: Path) -> None:
+    path = copy_of("format-3", "packed", tmp_path)
+    expected: dict[str, list[int]] = {}
+    for turn in range(6):
+        for at in range(250):
+            expected.setdefault(f"account-{at % 50}", []).append(turn * 250 + at)
+        for at in range(10):
+            expected[f"account-{at}"].append(10000 + turn * 10 + at)
+    with LogStore(path, create=False) as store:
+        assert store.stats().compressed == 1
+        for stream, amounts in expected.items():
+            assert [json.loads(event.data)["amount"] for event in store.load(stream)] == amounts
+        assert len([*store.query(tags=["course:1"])]) == 18
+        snapshot = store.latest_snapshot("account-5")
+        assert snapshot is not None
+        assert snapshot.data == b"three"
+        assert store.verify().healthy
+        assert store.decompress().segments == store.compress().segments == 1
+        for stream, amounts in expected.items():
+            assert [json.loads(event.data)["amount"] for event in store.load(stream)] == amounts
+
+
 def rows_of(log: Log) -> list[Row]:
     query = log.query()
     rows = []

@@ -19,8 +19,8 @@ use crate::log::contents::{BLOCK_ENTRY_BYTES, Contents, block_crc, piece};
 use crate::log::header::Header;
 
 const STUB_BYTES: usize = 64;
-/// How many blocks are fetched at once, at most.
-const WINDOW_MAX_BLOCKS: usize = 1024;
+/// How many bytes of log are fetched at once, as they are unpacked, at most.
+const WINDOW_MAX_BYTES: usize = 8 << 20;
 /// How many bytes of a whole object are read at once.
 const PIECE_BYTES: usize = 8 << 20;
 
@@ -90,6 +90,7 @@ pub(crate) struct Absent {
     /// The place of the file's first byte.
     start: u64,
     plain_bytes: u64,
+    block_bytes: usize,
     pub(crate) stub: Stub,
     /// How often blocks were fetched.
     fetches: AtomicU32,
@@ -114,6 +115,7 @@ impl Absent {
             store_id: header.store_id,
             start: header.number * header.segment_bytes,
             plain_bytes: contents.plain_bytes,
+            block_bytes: contents.block_bytes as usize,
             stub,
             fetches: AtomicU32::new(0),
         })
@@ -171,7 +173,7 @@ impl Absent {
     pub(crate) fn wanted(&self, number: usize, shelf: &dyn Shelf) -> Range<usize> {
         let fetches = self.fetches.fetch_add(1, Ordering::Relaxed);
         let doubled = if shelf.far() { fetches } else { fetches / 8 };
-        let window = WINDOW_MAX_BLOCKS.min(1 << doubled.min(16));
+        let window = (WINDOW_MAX_BYTES / self.block_bytes).max(1).min(1 << doubled.min(16));
         let start = number / window * window;
         start..start + window
     }

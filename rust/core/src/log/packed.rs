@@ -21,6 +21,11 @@ use crate::log::contents::{
 use crate::log::header::{Form, Header};
 use crate::shared::lock;
 
+/// Memory for so many bytes is taken at once when all of so many before them was unpacked: then a reader goes on from block to
+/// block, and taking it page by page would be a good part of the work.
+const AHEAD_BYTES: usize = 2 << 20;
+const GOING_ON_BYTES: usize = 64 << 10;
+const PAGE_BYTES: usize = 4 << 10;
 /// How many threads put blocks into an image at once, at most.
 const FILLING: usize = 8;
 
@@ -142,8 +147,30 @@ impl Packed {
         end.min(self.contents.plain_bytes as usize)
     }
 
-    /// The text at an offset, without unpacking anything; None when none begins there.
+    /// Have memory at hand for a block, or for all that follow where it seems that they are wanted, too.
+    fn have_memory(&self, number: usize, start: usize, len: usize) {
+        let before = (number - (GOING_ON_BYTES >> self.shift).min(number)..number).len();
+        let goes_on = start.is_multiple_of(AHEAD_BYTES)
+            && before > 0
+            && self.present[number - before..number].iter().all(|block| block.load(Ordering::Relaxed));
+        if goes_on {
+            self.image.populate_large(start, AHEAD_BYTES.min(self.image.len() - start));
+        } else if len > PAGE_BYTES {
+            self.image.populate(start, len);
+        }
+    }
+
+    /// The text of this length at an offset, without unpacking anything; None when none begins there.
     pub(crate) fn text(&self, at: usize, len: usize) -> Option<&[u8]> {
+        self.text_at(at)?.get(..len)
+    }
+
+    /// The preamble of the commit at an offset, without unpacking anything; None where it is not among the texts.
+    pub(crate) fn preamble(&self, at: usize) -> Option<&[u8]> {
+        self.text_at(at)
+    }
+
+    fn text_at(&self, at: usize) -> Option<&[u8]> {
         let count = self.contents.texts as usize;
         let table = self.file.bytes(self.contents.texts_at(), count * TEXT_ENTRY_BYTES);
         let offset = |number: usize| u32_at(table, number * TEXT_ENTRY_BYTES) as usize;
@@ -155,10 +182,10 @@ impl Packed {
         if low == count || offset(low) != at {
             return None;
         }
-        let start = u32_at(table, low * TEXT_ENTRY_BYTES + 4) as usize;
-        let end = start.checked_add(len).filter(|end| *end as u64 <= self.contents.text_bytes)?;
+        let start_of = |number: usize| u32_at(table, number * TEXT_ENTRY_BYTES + 4) as usize;
+        let end = if low + 1 < count { start_of(low + 1) } else { self.contents.text_bytes as usize };
         let texts_at = self.contents.texts_at() + count * TEXT_ENTRY_BYTES;
-        Some(self.file.bytes(texts_at + start, end - start))
+        self.file.bytes(texts_at, self.contents.text_bytes as usize).get(start_of(low)..end)
     }
 
     /// All of the file as it is on disk.
@@ -243,7 +270,7 @@ impl Packed {
         if self.present[number].load(Ordering::Relaxed) {
             return Ok(());
         }
-        self.image.populate(start, len);
+        self.have_memory(number, start, len);
         let sound = UNPACKING.with_borrow_mut(|context| {
             self.image.fill(start, len, |plain| {
                 let context = context.get_or_insert_with(DCtx::create);

@@ -8,12 +8,16 @@ use crate::log::record::{self, Head, Kind, Preamble, Seed};
 use crate::log::segments::{HEADER_BYTES, Segments};
 
 /// How many bytes a block has, and how hard it is compressed. A block is unpacked whole for the one event in it that is
-/// wanted, so streams whose events are scattered want small ones. Level 12 takes four times as long to pack as level 6, and
-/// saves more space than small blocks cost: `docs/keeping.md` has the figures.
-const BLOCK_BYTES: usize = 8 << 10;
+/// wanted, so streams whose events are scattered want small ones, which the dictionary makes up for: `docs/keeping.md` has
+/// the figures.
+const BLOCK_BYTES: usize = 2 << 10;
 const BLOCK_MIN_BYTES: usize = 1 << 10;
 const LEVEL: i32 = 12;
 const DICTIONARY_MAX_BYTES: usize = 64 << 10;
+/// Of a commit of so many bytes or more, the preamble is among the texts, unless it is long: reading one of its events does
+/// not unpack a block for it.
+const LARGE_BYTES: usize = 8 << 10;
+const PREAMBLE_MAX_BYTES: usize = 1 << 10;
 /// What the dictionary is trained on.
 const SAMPLE_BYTES: usize = 2 << 10;
 const SAMPLES_MAX: usize = 2048;
@@ -25,8 +29,8 @@ pub(super) struct Walked {
     first_position: u64,
     last_position: u64,
     last_crc: u32,
-    /// The names that are defined here: offset and text.
-    texts: Vec<(u32, String)>,
+    /// The names that are defined here, and the preambles of large commits: offset and text.
+    texts: Vec<(u32, Vec<u8>)>,
 }
 
 /// Pack a sealed segment: all bytes of the packed file. Anything that is not sound is an error: what is damaged is not to be sealed once more.
@@ -65,7 +69,7 @@ pub(crate) fn pack_while(segments: &Segments, number: u64, go_on: &dyn Fn() -> R
     for (at, text) in &walked.texts {
         sections.extend_from_slice(&at.to_le_bytes());
         sections.extend_from_slice(&narrow(texts.len())?.to_le_bytes());
-        texts.extend_from_slice(text.as_bytes());
+        texts.extend_from_slice(text);
     }
     sections.extend_from_slice(&texts);
     let contents = Contents {
@@ -122,7 +126,10 @@ pub(super) fn walk(segments: &Segments, number: u64, each: &mut dyn FnMut(&Head,
         if head.kind == Kind::Commit
             && let Some(commit) = Preamble::read(bytes, place, seed, false)
         {
-            let texts = commit.definitions().map(|one| ((one.place - start) as u32, one.text.to_owned()));
+            if commit.count > 1 && head.len >= LARGE_BYTES && commit.bytes().len() <= PREAMBLE_MAX_BYTES {
+                found.texts.push(((place - start) as u32, commit.bytes().to_vec()));
+            }
+            let texts = commit.definitions().map(|one| ((one.place - start) as u32, one.text.into()));
             found.texts.extend(texts);
         }
         each(&head, bytes, place);

@@ -290,6 +290,11 @@ impl<'a> Preamble<'a> {
         Some(Self { head, place, count, synced, proposed, meta, definitions, definition_count, events_at, record })
     }
 
+    /// Its bytes, from the first of the record on.
+    pub(crate) fn bytes(&self) -> &'a [u8] {
+        &self.record[..self.events_at]
+    }
+
     /// Whether all of the commit is at hand.
     pub(crate) fn is_at_hand(&self) -> bool {
         self.record.len() == self.head.len

@@ -90,6 +90,10 @@ impl<'a> Reader<'a> {
     fn preamble(&self, place: u64) -> Result<Option<Preamble<'a>>> {
         let (segments, seed) = (&self.log.segments, self.log.seed);
         if let Some(packed) = segments.packed(segments.number_of(place))? {
+            let known = packed.preamble((place % segments.segment_bytes) as usize);
+            if let Some(commit) = known.and_then(|bytes| Preamble::begun(bytes, place, seed, true)) {
+                return Ok(Some(commit));
+            }
             let len = segments.record_len(place)?;
             let begun = segments.found_at(packed, place, len, |bytes| Preamble::begun(bytes, place, seed, true))?;
             if begun.is_some_and(|commit| commit.count > 1) {
