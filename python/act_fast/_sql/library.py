@@ -16,7 +16,7 @@ from act_fast._runtime.logger import log
 from act_fast._sql.continuous.relation import ContinuousRelation, KeptQuestion
 from act_fast._sql.duckdb_database import new_database, new_session
 from act_fast._sql.names import relation_name
-from act_fast._sql.needle import FLOOR, mentions_in, names_in, newest, parsed, with_floor
+from act_fast._sql.needle import FLOOR, understood, with_floor
 from act_fast._sql.question import ask, check_question, is_catalog, words_of
 from act_fast._sql.relations import (
     EventClassRelation,
@@ -174,12 +174,12 @@ class Library:
 
         Answers the question with its parameters, or the same about these alone, and which words are names of relations.
         """
-        tree = parsed(session.connection, query)
-        if tree is None:
+        said = understood(session.connection, query, params)
+        if said is None:
             return query, params, words
-        session.mentions = mentions_in(tree, params)
-        named = words & names_in(tree)
-        last = newest(tree, params)
+        session.mentions = said.mentions
+        named = words & said.names
+        last = said.newest
         relation = None if last is None else self.relations.get(last.relation)
         if last is None or not isinstance(relation, EventsRelation | EventClassRelation):
             return query, params, named
@@ -187,7 +187,7 @@ class Library:
         if position is None:
             return query, params, named
         session.mentions = {last.relation: [[*last.conditions, Condition("position", ">=", position)]]}
-        return with_floor(session.connection, query, tree), {**params, FLOOR: position}, named
+        return with_floor(session.connection, query, said.tree), {**params, FLOOR: position}, named
 
     def place(self, session: Session, words: frozenset[str] | None = None) -> None:
         """Put relations in place: those that are among some words, or all."""

@@ -6,7 +6,7 @@ misunderstood here costs time, but changes no answer. Only `newest` has to be ri
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 import duckdb
 import msgspec
@@ -14,7 +14,7 @@ import msgspec
 from act_fast._sql.question import nodes_in
 from act_fast._sql.scan import Condition
 
-__all__ = ["FLOOR", "Mentions", "Newest", "mentions_in", "names_in", "newest", "parsed", "with_floor"]
+__all__ = ["FLOOR", "Mentions", "Newest", "Understood", "understood", "with_floor"]
 
 Mentions: TypeAlias = Mapping[str, Sequence[Sequence[Condition]]]
 """For each relation that is named, in small letters, the conditions that it is under: once for each time it is."""
@@ -45,6 +45,7 @@ T = TypeVar("T")
 
 _parsed: Final[dict[str, Node | None]] = {}
 _floored: Final[dict[str, str]] = {}
+_understood: Final[dict[str, "Understood"]] = {}
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,34 @@ class Newest:
     relation: str
     count: int
     conditions: Sequence[Condition]
+
+
+class Understood(NamedTuple):
+    """What a question says.
+
+    Attributes:
+        tree: as DuckDB's parser takes it apart.
+        mentions: which relations it names, and under which conditions.
+        names: what it names as tables and as functions, in small letters.
+        newest: what it asks about the newest events, if it is plainly about these.
+    """
+
+    tree: Node
+    mentions: Mentions
+    names: frozenset[str]
+    newest: Newest | None
+
+
+def understood(connection: duckdb.DuckDBPyConnection, query: str, params: Mapping[str, Any]) -> Understood | None:
+    """What a question says; None where DuckDB's parser does not take it apart. Asked again, it is known."""
+    tree = parsed(connection, query)
+    if tree is None:
+        return None
+
+    def understand() -> Understood:
+        return Understood(tree, mentions_in(tree, params), names_in(tree), newest(tree, params))
+
+    return understand() if params else _known(_understood, query, understand)
 
 
 def parsed(connection: duckdb.DuckDBPyConnection, query: str) -> Node | None:

@@ -11,7 +11,7 @@ import duckdb
 from act_fast._checks.sql_text import quoted_name, quoted_text
 from act_fast._runtime.forks import tell_in_child
 from act_fast._sql.parts.files import name_of
-from act_fast._sql.parts.manifest import LockedManifest
+from act_fast._sql.parts.manifest import Checked, LockedManifest
 from act_fast.errors import StoreClosedError
 from act_fast.stores.capabilities import columns_of, log_mark_of
 from act_fast.stores.port import Store
@@ -36,6 +36,11 @@ class _Log:
         self._columns = columns_of(store)
         self._mark = log_mark_of(store)
 
+    @property
+    def stands(self) -> bool:
+        """Whether it is surely the log that its store has now."""
+        return self._mark is not None and not self._mark.replaced
+
     def check(self) -> bool:
         if self._mark is not None and self._mark.replaced:
             raise StoreClosedError(REPLACED)
@@ -47,6 +52,24 @@ class _Reading(NamedTuple):
 
     held: LockedManifest
     log: _Log
+
+
+class _View(NamedTuple):
+    """A relation that all connections find in place, in a schema of its own.
+
+    Attributes:
+        schema: the schema.
+        wanted: what it selects.
+        checked: what it reads.
+        log: the log of that.
+        users: the connections that have it.
+    """
+
+    schema: str
+    wanted: str
+    checked: Checked
+    log: _Log
+    users: WeakSet[duckdb.DuckDBPyConnection]
 
 
 class Attached:
@@ -61,11 +84,13 @@ class Attached:
         self._reading: WeakKeyDictionary[duckdb.DuckDBPyConnection, dict[str, _Reading]] = WeakKeyDictionary()
         self._logs: WeakValueDictionary[int, _Log] = WeakValueDictionary()
         self._numbers = count(1)
+        self._views: dict[str, _View] = {}
+        self._former: list[_View] = []
         self.forked()
         tell_in_child(self)
 
     def forked(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def tables(
         self, connection: duckdb.DuckDBPyConnection, name: str, held: LockedManifest, store: Store
@@ -89,6 +114,56 @@ class Attached:
                 self._users[path].add(held)
             self._let_go(connection, held)
         return [f"{_alias(path)}.{TABLE}" for path in held.paths], f"{quoted_name(STILL_THERE)}({number})"
+
+    def known(self, name: str) -> Checked | None:
+        """What the view of a relation reads, if there is one, and its log is there."""
+        view = self._views.get(name)
+        return view.checked if view is not None and view.log.stands else None
+
+    def place(
+        self, connection: duckdb.DuckDBPyConnection, name: str, wanted: str, held: LockedManifest, store: Store
+    ) -> str:
+        """Let a new connection find a series under the name of its relation, by a view that need not be made each time.
+
+        Answers the schema of the view.
+
+        Raises:
+            duckdb.Error: a file of it is no file of this DuckDB's.
+        """
+        with self._lock:
+            view = self._views.get(name)
+            stands = view is not None and all(path in self._users for path in held.paths)
+            if view is None or not stands or (view.checked, view.wanted) != (held.checked, wanted):
+                view = self._make(connection, name, wanted, held, store)
+            view.users.add(connection)
+            self._reading.setdefault(connection, {})[name] = _Reading(held, view.log)
+            for path in held.paths:
+                self._users[path].add(held)
+            schemas = [each.schema for each in (*self._views.values(), *self._former) if connection in each.users]
+        connection.execute(f"set search_path = {quoted_text(','.join((*schemas, 'main')))}")
+        return view.schema
+
+    def _make(
+        self, connection: duckdb.DuckDBPyConnection, name: str, wanted: str, held: LockedManifest, store: Store
+    ) -> _View:
+        self.forget(connection, name)
+        tables, still_there = self.tables(connection, name, held, store)
+        selects = [f"select {wanted} from {table} where {still_there}" for table in tables]
+        schema = f"settled_{next(self._numbers)}"
+        connection.execute(f"create schema {schema}")
+        connection.execute(f"create view {schema}.{quoted_name(name)} as {' union all '.join(selects)}")
+        log = self._reading[connection][name].log
+        view = self._views[name] = _View(schema, wanted, held.checked, log, WeakSet())
+        return view
+
+    def forget(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
+        """Have no view of a relation for who asks from now on; those that nobody has any more go."""
+        with self._lock:
+            former = self._views.pop(name, None)
+            self._former += [] if former is None else [former]
+            for each in [each for each in self._former if not each.users]:
+                connection.execute(f"drop schema {each.schema} cascade")
+                self._former.remove(each)
 
     def still_there(self, number: int) -> bool:
         """What `STILL_THERE` says.

@@ -14,7 +14,7 @@ from typing import Final
 from act_fast._runtime.forks import tell_in_child
 from act_fast._runtime.logger import log
 from act_fast._sql.parts.builder import Build, EventBuild, MakeScan, NoRoom
-from act_fast._sql.parts.manifest import LockedManifest, Series, read
+from act_fast._sql.parts.manifest import Checked, LockedManifest, Series, read
 from act_fast.errors import StoreClosedError
 from act_fast.stores.capabilities import analytics_max_of, stay_with
 from act_fast.stores.port import Store
@@ -33,12 +33,15 @@ _STEPS_MAX: Final = 10_000
 
 
 def settled_parts(
-    series: Series | None, store: Store, cut: int, make: MakeScan, *, begins: bool
+    series: Series | None, store: Store, cut: int, make: MakeScan, *, begins: bool, known: Checked | None = None
 ) -> LockedManifest | None:
-    """What is written down of a relation up to a cut; where writing more down pays, that may be begun."""
+    """What is written down of a relation up to a cut; where writing more down pays, that may be begun.
+
+    It is not read again where it is `known`, and still stands.
+    """
     if series is None or analytics_max_of(store) == 0:
         return None
-    held = read(series, store)
+    held = (None if known is None else known.lock(series)) or read(series, store)
     after = 0 if held is None else held.manifest.upto
     if begins and after < cut and make(after, cut).width >= PART_EVENTS:
         builds.ask(series, store, cut, EventBuild(series, store, make))

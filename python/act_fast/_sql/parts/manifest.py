@@ -26,6 +26,7 @@ __all__ = [
     "FOLDER",
     "FORMAT",
     "STORAGE",
+    "Checked",
     "LockedManifest",
     "Manifest",
     "Part",
@@ -110,6 +111,35 @@ class Series:
     mark: str
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A manifest that was found to be sound, and whose files were.
+
+    Attributes:
+        series: whose it is.
+        number: its number.
+        manifest: what it says.
+        looked: what told each of its files from any other.
+    """
+
+    series: Series
+    number: int
+    manifest: Manifest
+    looked: list[tuple[int, int, int]] | None
+
+    def lock(self, series: Series) -> "LockedManifest | None":
+        """The same once more, if it is still what a series has; None where anything was written or changed since."""
+        if series != self.series or manifests(series.folder)[-1:] != [self.number]:
+            return None
+        try:
+            lock = FileLock(series.folder / manifest_name(self.number), os.O_RDONLY)
+            lock.share()
+        except OSError:
+            return None
+        held = LockedManifest(lock, series, self.number, self.manifest)
+        return held if held.checked == self and self.looked is not None else None
+
+
 class LockedManifest:
     """A manifest that nobody takes the files of away, as long as this object lives.
 
@@ -118,14 +148,23 @@ class LockedManifest:
         number: its number.
         folder: where it is.
         paths: its files.
+        checked: the same without the lock, for who has found that it is sound.
     """
 
-    def __init__(self, lock: FileLock, folder: Path, number: int, manifest: Manifest) -> None:
+    def __init__(self, lock: FileLock, series: Series, number: int, manifest: Manifest) -> None:
         self._lock = lock
         self.manifest = manifest
         self.number = number
-        self.folder = folder
-        self.paths = [folder / part.file for part in manifest.parts]
+        self.folder: Path = series.folder
+        self.paths = [self.folder / part.file for part in manifest.parts]
+        self.checked = Checked(series, number, manifest, self._look())
+
+    def _look(self) -> list[tuple[int, int, int]] | None:
+        try:
+            found = [os.stat(path) for path in (self.folder / manifest_name(self.number), *self.paths)]
+        except OSError:
+            return None
+        return [(each.st_ino, each.st_mtime_ns, each.st_size) for each in found]
 
 
 def read(series: Series, store: Store) -> LockedManifest | None:
@@ -143,11 +182,8 @@ def read(series: Series, store: Store) -> LockedManifest | None:
             lock.share()
             if os.fstat(lock.fileno()).st_nlink:
                 manifest = msgspec.json.decode(_all_of(lock.fileno()), type=Manifest)
-                return (
-                    LockedManifest(lock, series.folder, number, manifest)
-                    if not _is_stale(series, manifest, store)
-                    else None
-                )
+                held = LockedManifest(lock, series, number, manifest)
+                return None if _is_stale(series, manifest, store) else held
         except (OSError, msgspec.MsgspecError):
             return None
     return None
