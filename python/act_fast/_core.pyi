@@ -259,9 +259,9 @@ class Group:
 
     def states(
         self, declaration: Declaration, from_: int, to: int, /
-    ) -> list[tuple[str, int, int, bool, bytes] | None]:
-        """What was folded into the streams with these slots: stream, version, position, closed, the state's JSON; None
-        for one without a known event."""
+    ) -> tuple[list[str], list[int], list[int], list[bool], list[bytes]]:
+        """What was folded into the streams with these slots, those without a known event left out: streams, versions,
+        positions, whether closed, the states' JSON."""
 
     def place(self, at: int) -> tuple[str, int, int, int]:
         """Stream, version, position and number of the name of an event of the page handed out last."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from datetime import datetime
+from itertools import repeat
 from typing import Any, TypeAlias, TypeVar
 
 from act_fast._checks import arguments
@@ -101,8 +102,8 @@ def replay_pages(
     Raises:
         DecodeError: an event does not decode.
     """
-    for page in Folding(store, model, cut, pattern, after, told).encoded_pages():
-        yield [(each.stream, each.version, each.position, each.state) for each in page]
+    for streams, versions, positions, _, states in Folding(store, model, cut, pattern, after, told).encoded_pages():
+        yield list(zip(streams, versions, positions, states, strict=True))
 
 
 def _replay(
@@ -125,8 +126,9 @@ def _replay(
             if report:
                 report(folded, max(folded, whole))
 
-        for page in Folding(store, model, cut, pattern, after, told).pages():
-            for stream, version, position, closed, state in page:
-                yield stream, Snapshot(stream, version, position, version, False, state, None, log, 0, closed)
+        for streams, versions, positions, closed, states in Folding(store, model, cut, pattern, after, told).pages():
+            # Without a step of the interpreter for each: there are as many as streams.
+            rest = (repeat(False), states, repeat(None), repeat(log), repeat(0), closed)
+            yield from zip(streams, map(Snapshot, streams, versions, positions, versions, *rest), strict=True)
         if report:
             report(events, events)

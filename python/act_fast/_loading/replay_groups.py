@@ -1,6 +1,6 @@
 """Folding all streams of a store, a group of them at a time: in one pass of the core, or one by one in any store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import length_hint
 from typing import Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
@@ -26,8 +26,8 @@ __all__ = ["Folded", "Folding"]
 S = TypeVar("S", bound=State)
 T = TypeVar("T")
 
-_Encoded: TypeAlias = tuple[str, int, int, bool, bytes]
-"""What the core has folded: stream, version, position, closed, the state's JSON."""
+Columns: TypeAlias = tuple[Sequence[str], Sequence[int], Sequence[int], Sequence[bool], Sequence[T]]
+"""What streams were folded into: their names, versions, positions, whether closed, states, or the JSON of these."""
 
 GROUP_STREAMS_MAX: Final = 100_000
 """How many live states are in memory at once."""
@@ -81,48 +81,45 @@ class Folding(Generic[S]):
         self._events = 0
         self._names = list(model.steps)
 
-    def pages(self) -> Iterator[list[Folded[S]]]:
+    def pages(self) -> Iterator[Columns[S]]:
         """The states of the streams that have at least one event of the model's, in the order they came to be."""
         decode = msgspec.json.Decoder(self._model.definition.state).decode
-        return self._pages(
-            lambda rows: [
-                _folded((stream, version, position, closed, decode(json)))
-                for stream, version, position, closed, json in rows
-            ],
-            lambda found: found,
-        )
+        return self._pages(lambda json: list(map(decode, json)), lambda found: found)
 
-    def encoded_pages(self) -> Iterator[list[Folded[bytes]]]:
+    def encoded_pages(self) -> Iterator[Columns[bytes]]:
         """The same as `pages`, each state as JSON, without personal values."""
         wire = wire_of(self._model.definition.state)
         encode = _encode if wire is None else wire.blank
         return self._pages(
-            lambda rows: [_folded(row) for row in rows],
+            lambda json: json,
             lambda found: [Folded(*each[:4], encode(each.state)) for each in found],
         )
 
     def _pages(
         self,
-        of_rows: Callable[[list[_Encoded]], list[Folded[T]]],
+        of_json: Callable[[list[bytes]], list[T]],
         of_states: Callable[[list[Folded[S]]], list[Folded[T]]],
-    ) -> Iterator[list[Folded[T]]]:
-        """Pages of what becomes of the core's rows, or of states that were folded here."""
+    ) -> Iterator[Columns[T]]:
+        """Pages of what becomes of the core's JSON, or of states that were folded here; none of them is empty."""
         replayer = replay_groups_of(self._store)
         if replayer is None:
-            yield from map(of_states, self._one_by_one())
+            for found in self._one_by_one():
+                yield _columns(of_states(found))
             return
         books = closed_books(self._store)
         for group, states in self._groups(replayer):
             for start in range(0, len(group), _PAGE_STREAMS):
                 end = start + _PAGE_STREAMS
+                page: Columns[T]
                 if states is None:
-                    rows = group.states(self._declaration(), start, end)
-                    page = of_rows([row for row in rows if row is not None])
+                    streams, versions, positions, closed, json = group.states(self._declaration(), start, end)
+                    page = streams, versions, positions, closed, of_json(json)
                 else:
-                    page = of_states(_standing(group, states, start, end))
+                    page = _columns(of_states(_standing(group, states, start, end)))
                 if books:
-                    page = [one for each in page for one in self._from_books(each, books, of_states)]
-                if page:
+                    rows: Iterator[Folded[T]] = map(_folded, zip(*page, strict=True))
+                    page = _columns([one for each in rows for one in self._from_books(each, books, of_states)])
+                if page[0]:
                     yield page
 
     def _from_books(
@@ -279,6 +276,11 @@ def _some(infos: Iterator[StreamInfo]) -> Iterator[list[StreamInfo]]:
         events += info.version
     if some:
         yield some
+
+
+def _columns(page: list[Folded[T]]) -> Columns[T]:
+    streams, versions, positions, closed, states = zip(*page, strict=True) if page else ((),) * 5
+    return streams, versions, positions, closed, states
 
 
 def _standing(group: Group, states: list[S | None], start: int, end: int) -> list[Folded[S]]:

@@ -68,13 +68,16 @@ impl<'a> ByteReader<'a> {
         Self { bytes, at }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint(&mut self) -> Option<u64> {
         let first = *self.bytes.get(self.at)?;
         self.at += 1;
-        if first < 0x80 {
-            return Some(u64::from(first));
-        }
+        if first < 0x80 { Some(u64::from(first)) } else { self.longer(first) }
+    }
+
+    /// A number of more bytes than its first.
+    #[inline]
+    fn longer(&mut self, first: u8) -> Option<u64> {
         let mut value = u64::from(first & 0x7f);
         let mut shift = 7;
         loop {

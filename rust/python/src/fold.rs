@@ -134,33 +134,38 @@ impl Group {
         self.lock(py).group.rewind();
     }
 
-    /// What was folded into the streams with these slots: stream, version, position, closed, the state's JSON; None for
-    /// one without a known event.
+    /// What was folded into the streams with these slots, those without a known event left out: streams, versions, positions,
+    /// whether closed, the states' JSON.
     #[pyo3(signature = (declaration, from, to, /))]
-    #[expect(clippy::type_complexity, reason = "a row is a plain tuple on the Python side")]
+    #[expect(clippy::type_complexity, reason = "five columns")]
     fn states<'py>(
         &self,
         py: Python<'py>,
         declaration: &Declaration,
         from: usize,
         to: usize,
-    ) -> PyResult<Vec<Option<(Bound<'py, PyString>, u64, u64, bool, Bound<'py, PyBytes>)>>> {
+    ) -> PyResult<(Vec<Bound<'py, PyString>>, Vec<u64>, Vec<u64>, Vec<bool>, Vec<Bound<'py, PyBytes>>)> {
         let log = self.handle.get()?;
         let inner = self.lock(py);
         let states = inner.states.as_ref().ok_or_else(|| invalid("nothing was folded yet".to_owned()))?;
         let standings = &inner.group.standings;
         let slots = from.min(standings.len())..to.min(standings.len());
-        slots
-            .map(|slot| {
-                let standing = &standings[slot];
-                if !standing.known {
-                    return Ok(None);
-                }
-                let stream = PyString::new(py, log.text(standing.stream).map_err(raised)?);
-                let json = PyBytes::new(py, &states.json(&declaration.spec, slot));
-                Ok(Some((stream, standing.version, standing.position, standing.closed, json)))
-            })
-            .collect()
+        let known: Vec<usize> = slots.filter(|slot| standings[*slot].known).collect();
+        let standing = || known.iter().map(|slot| &standings[*slot]);
+        let streams = standing().map(|each| Ok(PyString::new(py, log.text(each.stream).map_err(raised)?)));
+        let mut json = Vec::new();
+        let encoded = known.iter().map(|slot| {
+            json.clear();
+            states.write(&declaration.spec, *slot, &mut json);
+            PyBytes::new(py, &json)
+        });
+        Ok((
+            streams.collect::<PyResult<_>>()?,
+            standing().map(|each| each.version).collect(),
+            standing().map(|each| each.position).collect(),
+            standing().map(|each| each.closed).collect(),
+            encoded.collect(),
+        ))
     }
 
     /// Stream, version, position and number of the name of an event of the page handed out last.

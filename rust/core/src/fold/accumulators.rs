@@ -180,7 +180,7 @@ impl Kept {
             return Ok(());
         }
         match self.kind {
-            Kind::Sum => *held = sum(held, value, feed.minus)?,
+            Kind::Sum => sum(held, value, feed.minus)?,
             Kind::First if !matches!(held, Accumulated::None) => {}
             Kind::First | Kind::Last | Kind::Copy => held.put(value),
             Kind::Minimum | Kind::Maximum => {
@@ -213,11 +213,13 @@ impl Kept {
 }
 
 #[inline]
-fn sum(held: &Accumulated, value: &Value<'_>, minus: bool) -> Result<Accumulated, TooLarge> {
-    if let (Accumulated::Int(held), Value::Int(value)) = (held, value) {
+fn sum(held: &mut Accumulated, value: &Value<'_>, minus: bool) -> Result<(), TooLarge> {
+    if let (Accumulated::Int(held), Value::Int(value)) = (&mut *held, value) {
         let found = if minus { held.checked_sub(*value) } else { held.checked_add(*value) };
-        return found.map(Accumulated::Int).ok_or(TooLarge);
+        *held = found.ok_or(TooLarge)?;
+        return Ok(());
     }
     let how = if minus { Arithmetic::Subtract } else { Arithmetic::Add };
-    held.value().arithmetic(how, value).map(|found| Accumulated::of(&found))
+    *held = Accumulated::of(&held.value().arithmetic(how, value)?);
+    Ok(())
 }

@@ -11,6 +11,19 @@ pub(super) enum Given<'a> {
     TooLarge,
 }
 
+/// Put what an event gives behind what others have given. A whole number goes there by itself: a value that is handed back
+/// first waits for its parts to be written.
+#[inline(always)]
+pub(super) fn give<'a>(feed: &'a Feed, leaves: &[Value<'a>], out: &mut Vec<Given<'a>>) {
+    if let (None, Some(Expr::Leaf(at))) = (&feed.condition, &feed.value)
+        && let Value::Int(value) = leaves[*at]
+    {
+        out.push(Given::Value(Value::Int(value)));
+    } else {
+        out.push(given(feed, leaves));
+    }
+}
+
 #[inline]
 pub(super) fn given<'a>(feed: &'a Feed, leaves: &[Value<'a>]) -> Given<'a> {
     if let Some(condition) = &feed.condition {

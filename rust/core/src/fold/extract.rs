@@ -90,10 +90,7 @@ fn value<'a>(member: &'a Member, cursor: &mut JsonReader<'a>, leaves: &mut [Valu
         return Err(DOUBT);
     }
     match (&member.leaf, &member.inside) {
-        (Some(leaf), _) => {
-            leaves[leaf.at] = leaf_value(leaf, found, cursor)?;
-            Ok(())
-        }
+        (Some(leaf), _) => take_leaf(leaf, found, cursor, &mut leaves[leaf.at]),
         (None, Some(inside)) if found == kind::NULL => {
             forget(inside, leaves);
             cursor.null()
@@ -115,32 +112,37 @@ fn forget(spec: &Object, leaves: &mut [Value<'_>]) {
     }
 }
 
-#[inline]
-fn leaf_value<'a>(leaf: &Leaf, found: u8, cursor: &mut JsonReader<'a>) -> Sure<Value<'a>> {
+/// Values are put where they are to be: one that is handed back first waits for its parts to be written.
+#[inline(always)]
+fn take_leaf<'a>(leaf: &Leaf, found: u8, cursor: &mut JsonReader<'a>, out: &mut Value<'a>) -> Sure {
     if found == kind::NULL {
         cursor.null()?;
-        return Ok(Value::None);
+        *out = Value::None;
+        return Ok(());
     }
     match leaf.sort {
         Sort::Int => {
             let value = cursor.int()?;
-            let fits = leaf.low.is_none_or(|low| value >= low) && leaf.high.is_none_or(|high| value <= high);
-            if fits { Ok(Value::Int(value)) } else { Err(DOUBT) }
+            if leaf.low.is_some_and(|low| value < low) || leaf.high.is_some_and(|high| value > high) {
+                return Err(DOUBT);
+            }
+            *out = Value::Int(value);
         }
-        Sort::Float => float(cursor).map(Value::Float),
-        Sort::Bool => cursor.boolean().map(Value::Bool),
+        Sort::Float => *out = Value::Float(float(cursor)?),
+        Sort::Bool => *out = Value::Bool(cursor.boolean()?),
         Sort::Str => {
             let text = cursor.text()?;
             if leaf.options.as_ref().is_some_and(|options| !options.iter().any(|option| *option == text)) {
                 return Err(DOUBT);
             }
-            Ok(Value::Str(text))
+            *out = Value::Str(text);
         }
         Sort::Moment => {
             let text = cursor.quoted()?.bytes()?;
-            times::utc(&text).map(Value::Moment).ok_or(DOUBT)
+            *out = Value::Moment(times::utc(&text).ok_or(DOUBT)?);
         }
     }
+    Ok(())
 }
 
 /// A number as a float; one that is written as a whole number, and may not be one exactly, is left to Python.

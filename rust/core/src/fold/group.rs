@@ -233,7 +233,7 @@ impl Group {
     }
 
     /// What an event is to its stream.
-    #[inline]
+    #[inline(always)]
     pub(super) fn noted(&self, slot: usize, name: u32, version: u64, position: u64) -> Noted {
         let what = match self.names.number(name) {
             Some(number) => What::Folded(number),

@@ -12,7 +12,7 @@ use crate::read::walk::each_event;
 use crate::store::log::Log;
 
 use super::accumulators::Accumulated;
-use super::expr::{Given, given};
+use super::expr::{Given, give, given};
 use super::extract::scan;
 use super::group::{Group, Noted, Standing, What};
 use super::pages::Piece;
@@ -296,7 +296,7 @@ impl<'a> ThreadShare<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&mut self, spec: &'a StateSpec, noted: Noted, stream: u32, data: &'a [u8], leaves: &mut Vec<Value<'a>>) {
         let share = (noted.slot % self.shares.len() as u32) as usize;
         let found = &mut self.shares[share];
@@ -313,7 +313,7 @@ impl<'a> ThreadShare<'a> {
             return;
         }
         for feed in &event.feeds {
-            found.given.push(given(feed, leaves));
+            give(feed, leaves, &mut found.given);
         }
     }
 }
@@ -349,14 +349,11 @@ fn read_doubtful(
 }
 
 impl States {
-    /// The JSON of the state of a slot's stream.
-    #[must_use]
-    pub fn json(&self, spec: &StateSpec, slot: usize) -> Vec<u8> {
+    /// Write the JSON of the state of a slot's stream.
+    pub fn write(&self, spec: &StateSpec, slot: usize, out: &mut Vec<u8>) {
         let (share, at) = (&self.shares[slot % self.shares.len()], slot / self.shares.len());
         let width = spec.width();
-        let mut out = Vec::with_capacity(32 + 24 * width);
-        spec.write(&share.rows[at * width..(at + 1) * width], &mut out);
-        out
+        spec.write(&share.rows[at * width..(at + 1) * width], out);
     }
 }
 

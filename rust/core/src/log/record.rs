@@ -410,7 +410,7 @@ pub(crate) struct Events<'a> {
 impl<'a> Iterator for Events<'a> {
     type Item = Stored<'a>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Stored<'a>> {
         if self.left == 0 {
             return None;
@@ -426,7 +426,7 @@ impl<'a> Iterator for Events<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn read_event<'a>(cursor: &mut ByteReader<'a>, place: u64, position: u64) -> Option<Stored<'a>> {
     cursor.varint()?;
     let stream = u32::try_from(cursor.varint()?).ok()?;

@@ -103,6 +103,17 @@ impl<'a> JsonReader<'a> {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
+    /// Eight bytes, the first one lowest; zeros behind the end.
+    #[inline(always)]
+    fn eight(&self, at: usize) -> u64 {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        match (rest.first_chunk(), self.bytes.last_chunk()) {
+            (Some(chunk), _) => u64::from_le_bytes(*chunk),
+            (None, Some(last)) if !rest.is_empty() => u64::from_le_bytes(*last) >> (8 * (WORD_BYTES - rest.len())),
+            _ => rest.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+        }
+    }
+
     /// The next byte that is no space, without passing it.
     #[inline(always)]
     pub fn peek(&mut self) -> Sure<u8> {
@@ -132,7 +143,7 @@ impl<'a> JsonReader<'a> {
     /// Pass these very bytes, if they are the next.
     #[inline]
     pub fn eat_exactly(&mut self, wanted: &[u8]) -> bool {
-        let found = self.rest().starts_with(wanted);
+        let found = begins(self.rest(), wanted);
         self.at += if found { wanted.len() } else { 0 };
         found
     }
@@ -158,16 +169,20 @@ impl<'a> JsonReader<'a> {
     }
 
     /// A whole number of 64 bits that is written as one.
-    #[inline]
+    #[inline(always)]
     pub fn int(&mut self) -> Sure<i64> {
         let start = self.at;
-        let negative = self.rest().first() == Some(&b'-');
-        let from = start + usize::from(negative);
-        let mut value: u64 = 0;
-        let mut at = from;
-        while let Some(digit) = self.bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
-            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
-            at += 1;
+        let from = start + usize::from(self.bytes.get(start) == Some(&b'-'));
+        let negative = from > start;
+        let (mut value, mut at) = (0_u64, from);
+        loop {
+            let word = self.eight(at);
+            let digits = digits_in(word);
+            value = value.wrapping_mul(POWERS[digits]).wrapping_add(number_of(word, digits));
+            at += digits;
+            if digits < WORD_BYTES {
+                break;
+            }
         }
         if at == from || matches!(self.bytes.get(at), Some(b'.' | b'e' | b'E')) {
             return Err(NOT_WHOLE);
@@ -177,8 +192,7 @@ impl<'a> JsonReader<'a> {
             let value = value.cast_signed();
             return Ok(if negative { -value } else { value });
         }
-        let text = std::str::from_utf8(&self.bytes[start..at]).map_err(|_| NOT_JSON)?;
-        text.parse().map_err(|_| Wrong("it is a whole number of more than 64 bits"))
+        long(&self.bytes[start..at])
     }
 
     /// The text of a number.
@@ -305,11 +319,55 @@ impl<'a> JsonReader<'a> {
     }
 }
 
+const WORD_BYTES: usize = 8;
+const ONES: u64 = u64::from_le_bytes([1; WORD_BYTES]);
+const HIGHS: u64 = ONES << 7;
+/// What a number is multiplied by for so many digits more.
+const POWERS: [u64; WORD_BYTES + 1] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// A whole number that may not fit.
+#[cold]
+fn long(text: &[u8]) -> Sure<i64> {
+    let text = std::str::from_utf8(text).map_err(|_| NOT_JSON)?;
+    text.parse().map_err(|_| Wrong("it is a whole number of more than 64 bits"))
+}
+
+/// How many digits a word begins with.
+#[inline(always)]
+fn digits_in(word: u64) -> usize {
+    // The lowest byte that is found to be no digit is none; those above it may seem so.
+    let others = ((word ^ (ONES * b'0' as u64)).wrapping_add(ONES * 0x76) | word) & HIGHS;
+    others.trailing_zeros() as usize / 8
+}
+
+/// The number that the first digits of a word make: two, four and then all eight are added up at once.
+#[inline(always)]
+fn number_of(word: u64, digits: usize) -> u64 {
+    if digits == 0 {
+        return 0;
+    }
+    let word = (word & (ONES * 0x0f)) << (8 * (WORD_BYTES - digits));
+    let word = word.wrapping_mul(10 << 8 | 1) >> 8 & (u64::MAX / 0xffff * 0xff);
+    let word = word.wrapping_mul(100 << 16 | 1) >> 16 & (u64::MAX / 0xffff_ffff * 0xffff);
+    word.wrapping_mul(10_000 << 32 | 1) >> 32
+}
+
+/// Whether bytes begin with others, which are few: a call that compares them would take longer than a look at their words.
+#[inline(always)]
+fn begins(bytes: &[u8], wanted: &[u8]) -> bool {
+    let Some(bytes) = bytes.get(..wanted.len()) else { return false };
+    match (bytes.first_chunk::<WORD_BYTES>(), bytes.last_chunk::<WORD_BYTES>()) {
+        (Some(first), Some(last)) if bytes.len() <= 2 * WORD_BYTES => {
+            Some(first) == wanted.first_chunk() && Some(last) == wanted.last_chunk()
+        }
+        (None, _) => bytes.iter().zip(wanted).all(|(byte, wanted)| byte == wanted),
+        _ => bytes == wanted,
+    }
+}
+
 /// Where the next quote or backslash is: eight bytes at a time, since texts are short and this is most of the work.
 #[inline]
 fn quote_or_backslash(bytes: &[u8], from: usize) -> Option<usize> {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGHS: u64 = ONES << 7;
     // The lowest byte that is found to be zero is zero; those above it may seem so.
     let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
     let mut at = from;
@@ -372,6 +430,36 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_whole_number_is_the_one_that_the_library_reads(
+            before in "[ \"]{0,9}", digits in "-?[0-9]{0,21}", after in "[,}\" x/:.eE\u{80}-\u{ff}]?.{0,9}",
+        ) {
+            let text = format!("{before}{digits}{after}");
+            let behind = &text.as_bytes()[before.len()..];
+            let len = usize::from(behind.first() == Some(&b'-'));
+            let len = len + behind[len..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let whole = !matches!(behind.get(len), Some(b'.' | b'e' | b'E'));
+            let mut cursor = JsonReader { bytes: text.as_bytes(), at: before.len() };
+            let found = cursor.int();
+            let expected = std::str::from_utf8(&behind[..len]).unwrap().parse::<i64>().ok().filter(|_| whole);
+            prop_assert_eq!(found.ok(), expected, "{}", text);
+            if found.is_ok() {
+                prop_assert_eq!(cursor.at, before.len() + len);
+            }
+        }
+
+        #[test]
+        fn bytes_begin_with_others_or_do_not(
+            wanted in "[ab]{0,40}", rest in "[ab]{0,9}", change in 0..60_usize, cut in 0..50_usize,
+        ) {
+            let mut bytes = [wanted.as_bytes(), rest.as_bytes()].concat();
+            if let Some(byte) = bytes.get_mut(change) {
+                *byte ^= 3;
+            }
+            bytes.truncate(cut);
+            prop_assert_eq!(begins(&bytes, wanted.as_bytes()), bytes.starts_with(wanted.as_bytes()));
+        }
+
         #[test]
         fn a_quote_is_found_wherever_it_is(bytes in proptest::collection::vec(0x20_u8..0x60, 0..40), from in 0..8_usize) {
             let found = bytes.iter().enumerate().skip(from).find(|(_, byte)| matches!(byte, b'"' | b'\\'));
