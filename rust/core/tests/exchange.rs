@@ -91,7 +91,6 @@ fn add_new(restoring: &mut Restoring) -> Result<(), Error> {
             name: "New",
             created: None,
             data: &data,
-            checked: true,
             meta: None,
             tags: "",
         })?;

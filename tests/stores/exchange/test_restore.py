@@ -217,6 +217,46 @@ def test_a_line_far_down_in_a_large_file_is_named(tmp_path: Path) -> None:
         assert store.verify().healthy
 
 
+def test_two_fields_of_a_csv_file_make_no_letter_that_neither_has(tmp_path: Path) -> None:
+    source = tmp_path / "x.csv"
+    rows = [b"stream,more,name,data", b"s,,Counted,1", "ä,ä,Zähler,1".encode(), b"s,a\xc3,\xa4B,1", b"s,,Counted,1"]
+    source.write_bytes(b"\n".join(rows[:3]))
+    assert restore_path(tmp_path / "x.act", source).events == 2
+    source.write_bytes(b"\n".join(rows))
+    with pytest.raises(RestoreError, match=r"line 4: it is not UTF-8"):
+        restore_path(tmp_path / "y.act", source)
+    source.write_bytes(b"\n".join(rows).replace(b"a\xc3,\xa4B", b"\xa4,Counted"))
+    with pytest.raises(RestoreError, match=r"line 4: it is not UTF-8"):
+        restore_path(tmp_path / "y.act", source)
+
+
+def test_of_several_rows_of_a_csv_file_that_are_wrong_the_first_is_told(tmp_path: Path) -> None:
+    """Rows are read by several threads, some thousands at a time."""
+    rows = 9000
+    wrong = {
+        "s,Counted,1,x": "line {}: it has 4 fields",
+        "s,Counted,01": "line {}: `data` is",
+        "s,Counted,\xff": "line {}: it is not UTF-8",
+        ",Counted,1": "line {}: ",
+    }
+    source = tmp_path / "x.csv"
+    chance = random.Random(7)
+    for first in (2, 2048, 2049, 2050, 4097, 6000, 9001):
+        (bad, message), (later, _) = chance.choices(list(wrong.items()), k=2)
+        lines = ["stream,name,data", *("s,Counted,1" for _ in range(rows))]
+        lines[chance.randrange(first - 1, rows + 1)] = later
+        lines[first - 1] = bad
+        source.write_bytes("\n".join(lines).encode("latin-1"))
+        with pytest.raises(RestoreError, match=message.format(first)):
+            restore_path(tmp_path / "x.act", source)
+    source.write_text(
+        "\n".join(["stream,name,data", *(f's-{number % 7},Counted,"[{number},0]"' for number in range(rows))])
+    )
+    assert restore_path(tmp_path / "x.act", source).events == rows
+    with LogStore(tmp_path / "x.act", create=False) as store:
+        assert contents(store) == [(f"s-{n % 7}", n // 7 + 1, "Counted", b"[%d,0]" % n) for n in range(rows)]
+
+
 def test_a_csv_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> None:
     source = tmp_path / "x.csv"
     for text, line, what in [

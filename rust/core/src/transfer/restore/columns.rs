@@ -9,6 +9,7 @@ use super::in_order::in_order;
 use super::meta::{CausedBy, LastMeta};
 use super::{Meta, Restoring, Row, check_data, in_source};
 use crate::error::{Error, Result};
+use crate::payload::check::Shapes;
 
 /// What the columns are, in the order of the fields of a row.
 pub const KINDS: [Kind; 9] = [
@@ -89,14 +90,14 @@ pub fn read_columns(
 fn look_at(piece: Piece) -> Looked {
     let batch = &*piece.batch;
     let mut causes = Vec::with_capacity(piece.rows.len());
-    let mut last = LastMeta::default();
+    let (mut last, mut shapes) = (LastMeta::default(), Shapes::default());
     let looked = piece.rows.clone().try_for_each(|row| {
         let whole = (batch.text(STREAM, row), batch.text(NAME, row));
-        let ((Some(_), Some(_)), Some(data)) = (whole, batch.text(DATA, row)) else {
+        let ((Some(_), Some(name)), Some(data)) = (whole, batch.text(DATA, row)) else {
             return Err(Error::Invalid("`stream`, `name` or `data` is missing; every event has all three".to_owned()));
         };
         let cause = batch.text(META, row).map_or(Ok(None), |meta| last.cause_of(meta))?;
-        check_data(data)?;
+        check_data(&mut shapes, name, data)?;
         causes.push(cause);
         Ok(())
     });
@@ -117,7 +118,6 @@ fn add(restoring: &mut Restoring, looked: Looked, file: &str) -> Result<()> {
             name: batch.text(NAME, row).unwrap_or_default(),
             created: batch.whole(CREATED, row),
             data: batch.text(DATA, row).unwrap_or_default(),
-            checked: true,
             meta: batch.text(META, row).map(|meta| Meta::again(meta, cause)),
             tags: batch.text(TAGS, row).unwrap_or_default(),
         };

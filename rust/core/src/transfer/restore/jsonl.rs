@@ -12,6 +12,7 @@ use super::line::Line;
 use super::meta::{CausedBy, LastMeta};
 use super::{Meta, Restoring, Row, in_source};
 use crate::error::{Doing, Error, Result};
+use crate::payload::check::Shapes;
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// How many bytes make a block, and the rest of its last line.
@@ -129,13 +130,13 @@ fn take(block: Block) -> Taken {
     let mut events = Vec::new();
     let mut line = first_line;
     let mut wrong = None;
-    let (mut created, mut meta) = (LastCreated::default(), LastMeta::default());
+    let (mut created, mut meta, mut shapes) = (LastCreated::default(), LastMeta::default(), Shapes::default());
     let mut start = 0;
     while start < text.len() {
         let end = memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |at| start + at + 1);
         let each = &text[start..end];
         if !each.trim_ascii().is_empty() {
-            match event(each, line, &text, &mut created, &mut meta) {
+            match event(each, line, &text, &mut created, &mut meta, &mut shapes) {
                 Ok(event) => events.push(event),
                 Err(error) => {
                     wrong = Some((line, error));
@@ -156,8 +157,9 @@ fn event<'a>(
     block: &str,
     created: &mut LastCreated<'a>,
     meta: &mut LastMeta<'a>,
+    shapes: &mut Shapes,
 ) -> Result<Event> {
-    let found = Line::read(text)?;
+    let found = Line::read(text, shapes)?;
     let created = found.created.map(|text| created.parse(text)).transpose()?;
     let meta = match found.meta {
         None => None,
@@ -188,7 +190,6 @@ fn add(restoring: &mut Restoring, taken: Taken, file: &str) -> Result<()> {
             name: event.name.get(&text),
             created: event.created,
             data: &text[event.data],
-            checked: true,
             meta: event.meta.map(|(at, cause)| Meta::again(&text[at], cause)),
             tags: event.tags.map_or("", |at| &text[at]),
         };

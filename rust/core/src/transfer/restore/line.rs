@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use super::check_data;
 use crate::error::{Error, Result};
-use crate::payload::check::check;
+use crate::payload::check::{Shapes, check, check_shaped};
 
 /// A line, taken apart. Its payload is one that a log can hold.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,17 +27,17 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// Take a line apart. An `Invalid` error says what is wrong with it.
-    pub(super) fn read(text: &'a str) -> Result<Self> {
-        match exported(text) {
+    pub(super) fn read(text: &'a str, shapes: &mut Shapes) -> Result<Self> {
+        match exported(text, shapes) {
             Some(line) => Ok(line),
-            None => by_reader(text),
+            None => by_reader(text, shapes),
         }
     }
 }
 
 /// A line as an export writes it, with its fields in this order and nothing between them; None for any other, and for one
 /// in which something may be wrong.
-fn exported(text: &str) -> Option<Line<'_>> {
+fn exported<'a>(text: &'a str, shapes: &mut Shapes) -> Option<Line<'a>> {
     let text = text.strip_suffix('\n').unwrap_or(text);
     let rest = text.strip_prefix(r#"{"position":"#)?;
     let (position, rest) = number(rest)?;
@@ -48,7 +48,8 @@ fn exported(text: &str) -> Option<Line<'_>> {
     let (created, rest) = plain(rest.strip_prefix(r#","created":""#)?)?;
     let rest = rest.strip_prefix(r#","data":"#)?;
     let (data, meta, tags) = values(rest.strip_suffix('}')?)?;
-    if stream.is_empty() || name.is_empty() || !is_value(data) {
+    let sound = !stream.is_empty() && !name.is_empty() && is_bare(data);
+    if !(sound && check_shaped(shapes, name, data.as_bytes()).is_ok()) {
         return None;
     }
     Some(Line {
@@ -84,9 +85,13 @@ fn values(text: &str) -> Option<(&str, Option<&str>, Option<&str>)> {
 
 /// Whether a text is one value, without spaces around it, that readers take for the same.
 fn is_value(text: &str) -> bool {
-    let bytes = text.as_bytes();
+    is_bare(text) && check(text.as_bytes()).is_ok()
+}
+
+/// Whether there are no spaces around a text.
+fn is_bare(text: &str) -> bool {
     let bare = |byte: Option<&u8>| byte.is_some_and(|byte| *byte > b' ');
-    bare(bytes.first()) && bare(bytes.last()) && check(bytes).is_ok()
+    bare(text.as_bytes().first()) && bare(text.as_bytes().last())
 }
 
 /// A whole number as JSON has it, and what follows.
@@ -133,7 +138,7 @@ fn even_null<'de: 'a, 'a, D: Deserializer<'de>>(
     <&RawValue>::deserialize(deserializer).map(Some)
 }
 
-fn by_reader(text: &str) -> Result<Line<'_>> {
+fn by_reader<'a>(text: &'a str, shapes: &mut Shapes) -> Result<Line<'a>> {
     let found: Fields<'_> = serde_json::from_str(text).map_err(|error| Error::Invalid(describe(&error)))?;
     let missing = |name: &str| Error::Invalid(format!("`{name}` is missing; every event has stream, name and data"));
     if found.stream.is_empty() {
@@ -143,7 +148,7 @@ fn by_reader(text: &str) -> Result<Line<'_>> {
         return Err(missing("name"));
     }
     let data = found.data.ok_or_else(|| missing("data"))?.get();
-    check_data(data)?;
+    check_data(shapes, &found.name, data)?;
     Ok(Line {
         position: found.position,
         commit: found.commit,
@@ -179,9 +184,10 @@ mod tests {
 
     /// Both readers say the same of a line that the quick one takes.
     fn compare(text: &str) -> bool {
-        let quick = exported(text);
+        let mut shapes = Shapes::default();
+        let quick = exported(text, &mut shapes);
         if let Some(line) = &quick {
-            assert_eq!(by_reader(text).ok().as_ref(), Some(line), "{text}");
+            assert_eq!(by_reader(text, &mut shapes).ok().as_ref(), Some(line), "{text}");
         }
         quick.is_some()
     }

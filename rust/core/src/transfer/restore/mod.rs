@@ -24,7 +24,7 @@ use crate::error::{Error, Result};
 use crate::log::builder::{TAG_BYTES_MAX, commit_bytes_max};
 use crate::log::record::KeyKind;
 use crate::names;
-use crate::payload::check::check;
+use crate::payload::check::{Shapes, check_shaped};
 use crate::recovery::recover::{Contents, prepare};
 use crate::transfer::log_writer::{self, LogWriter, NewEvent};
 use crate::transfer::swap::{Destination, Kin};
@@ -53,10 +53,8 @@ pub struct Row<'a> {
     pub name: &'a str,
     /// µs since 1970.
     pub created: Option<i64>,
-    /// Its payload.
+    /// Its payload, which was found to be one that a log can hold.
     pub data: &'a str,
-    /// Whether the payload was found to be one that a log can hold.
-    pub checked: bool,
     /// What its commit carries.
     pub meta: Option<Meta<'a>>,
     /// Its tags: a JSON list of texts, or nothing.
@@ -258,9 +256,6 @@ impl Restoring {
     }
 
     fn add_event(&mut self, row: &Row<'_>) -> Result<()> {
-        if !row.checked {
-            check_data(row.data)?;
-        }
         self.positions.add(row.position, self.restored.events + 1).map_err(invalid)?;
         let version = self.stream_of(row)?;
         let name = self.name_of(row.name)?;
@@ -388,8 +383,8 @@ impl Restoring {
 }
 
 /// Refuse a payload that an append would refuse.
-fn check_data(data: &str) -> Result<()> {
-    check(data.as_bytes()).map_err(|flaw| Error::Invalid(format!("`data` is {flaw}")))
+fn check_data(shapes: &mut Shapes, name: &str, data: &str) -> Result<()> {
+    check_shaped(shapes, name, data.as_bytes()).map_err(|flaw| Error::Invalid(format!("`data` is {flaw}")))
 }
 
 fn invalid(what: &str) -> Error {
