@@ -1,6 +1,7 @@
 //! The payloads that most programs write, recognised quickly: JSON without spaces that matter, escapes in keys, exponents or
 //! deep nesting. Whatever this is not sure of is left to the thorough check, which also says what is wrong.
 
+mod cast;
 mod shape;
 
 use act_fast_sys::{BLOCK_BYTES, marks};

@@ -1,15 +1,18 @@
 //! Payloads of one class have one shape: the same keys and punctuation, and other values between them. Of a payload with the
 //! shape of one that was checked, only the values need a look.
 
+use super::cast::{Cast, text_len};
 use super::{BLOCK_BYTES, Scan, WORD_BYTES, is_plain, scanned};
 
 /// A shape of more pieces is not kept.
 const PIECES_MAX: usize = 96;
-/// How many shapes are kept.
+/// How many names have shapes that are kept.
 const SLOTS: usize = 32;
-/// So many times a shape may not fit, after it did, before another one is kept.
+/// How many casts of a name are kept: one for each remainder that lengths leave.
+const CASTS: usize = 4;
+/// So many times a shape or a cast may not fit, after it did, before another one is kept.
 const WORTH_MAX: u32 = 16;
-/// How many payloads are not compared after a shape that never fitted, at first and at most.
+/// How many payloads are not compared after one that never fitted, at first and at most.
 const REST_MIN: u32 = 8;
 const REST_MAX: u32 = 1024;
 
@@ -61,18 +64,6 @@ impl Shape {
         }
         let last = rest.iter().fold(0, |word, byte| word >> 8 | u64::from(*byte) << 56);
         Some(Self { pieces, last, last_len: rest.len() })
-    }
-}
-
-/// How long the text is that begins here, with its quotes.
-fn text_len(data: &[u8]) -> Option<usize> {
-    let mut at = 1;
-    loop {
-        match data.get(at)? {
-            b'"' => return Some(at + 1),
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
     }
 }
 
@@ -131,14 +122,58 @@ impl Scan<'_> {
     }
 }
 
-#[derive(Debug, Default)]
-struct Slot {
-    shape: Option<Shape>,
+/// What payloads are compared with.
+#[derive(Debug)]
+struct Kept<T> {
+    it: Option<T>,
     /// How often it may still not fit.
     worth: u32,
-    /// How many payloads are not to be compared now, and how many after the next shape that never fits.
+    /// How many payloads are not to be compared now, and how many after the next that never fits.
     rest: u32,
     rest_next: u32,
+}
+
+impl<T> Default for Kept<T> {
+    fn default() -> Self {
+        Self { it: None, worth: 0, rest: 0, rest_next: 0 }
+    }
+}
+
+impl<T> Kept<T> {
+    /// Whether a payload fits; None when it was not compared.
+    #[inline(always)]
+    fn fits(&mut self, fits: impl FnOnce(&T) -> bool) -> Option<bool> {
+        if self.rest > 0 {
+            self.rest -= 1;
+            return None;
+        }
+        let found = self.it.as_ref().is_some_and(fits);
+        if found {
+            self.worth = (self.worth + 1).min(WORTH_MAX);
+            self.rest_next = REST_MIN;
+        }
+        Some(found)
+    }
+
+    /// A plain payload was compared, and did not fit.
+    #[cold]
+    fn missed(&mut self, make: impl FnOnce() -> Option<T>) {
+        if self.worth > 0 {
+            self.worth -= 1;
+            return;
+        }
+        if self.it.is_some() {
+            self.rest = self.rest_next;
+            self.rest_next = (self.rest_next * 2).clamp(REST_MIN, REST_MAX);
+        }
+        self.it = make();
+    }
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    casts: [Kept<Cast>; CASTS],
+    shape: Kept<Shape>,
 }
 
 /// The shapes of payloads that were checked, by the names of their events.
@@ -157,37 +192,20 @@ impl Shapes {
     #[inline]
     pub(in super::super) fn is_plain(&mut self, name: &str, data: &[u8]) -> bool {
         let slot = &mut self.0[slot_of(name)];
-        if slot.rest > 0 {
-            slot.rest -= 1;
-            return is_plain(data);
-        }
-        if let Some(shape) = &slot.shape
-            && scanned(data, |scan| scan.follows(shape))
-        {
-            slot.worth = (slot.worth + 1).min(WORTH_MAX);
-            slot.rest_next = REST_MIN;
+        let cast = &mut slot.casts[data.len() % CASTS];
+        let cast_fits = cast.fits(|cast| cast.fits(data));
+        if cast_fits == Some(true) {
             return true;
         }
-        is_plain(data) && {
-            slot.missed(data);
-            true
+        let shape_fits = slot.shape.fits(|shape| scanned(data, |scan| scan.follows(shape)));
+        let plain = shape_fits == Some(true) || is_plain(data);
+        if plain && shape_fits == Some(false) {
+            slot.shape.missed(|| Shape::of(data));
         }
-    }
-}
-
-impl Slot {
-    /// A plain payload did not have the shape.
-    #[cold]
-    fn missed(&mut self, data: &[u8]) {
-        if self.worth > 0 {
-            self.worth -= 1;
-            return;
+        if plain && cast_fits == Some(false) {
+            cast.missed(|| Cast::of(data));
         }
-        if self.shape.is_some() {
-            self.rest = self.rest_next;
-            self.rest_next = (self.rest_next * 2).clamp(REST_MIN, REST_MAX);
-        }
-        self.shape = Shape::of(data);
+        plain
     }
 }
 
@@ -287,8 +305,8 @@ mod tests {
             assert!(!shapes.is_plain("Varied", &once.as_bytes()[1..]));
         }
         let slot = |name: &str| &shapes.0[slot_of(name)];
-        assert_eq!((slot("Counted").worth, slot("Counted").rest), (WORTH_MAX, 0));
-        assert_eq!(slot("Varied").rest_next, REST_MAX);
+        assert_eq!((slot("Counted").shape.worth, slot("Counted").shape.rest), (WORTH_MAX, 0));
+        assert_eq!(slot("Varied").shape.rest_next, REST_MAX);
     }
 
     proptest! {
