@@ -10,6 +10,7 @@ import msgspec
 from act_fast import Append, Condition, Event, LogStore, Query
 from act_fast._core import Log
 from bench.harness.duel import Body, Contender, Duel
+from bench.harness.row import Row
 from bench.harness.sizes import Sizes
 from bench.harness.threads import in_threads
 from bench.peers.disk import raw_flush
@@ -21,15 +22,16 @@ from bench.rows.log import (
     APPEND_BATCH,
     APPEND_FSYNC_1,
     APPEND_FSYNC_16,
+    APPEND_FSYNC_64,
     APPEND_FSYNC_BATCH,
     APPEND_SINGLE,
     APPEND_TAGGED,
+    APPEND_WIDE,
 )
 from bench.rows.peers import UNTAGGED
 from bench.stores.subject import DURABILITY, SUBJECT, core_writer, memory_writer, writer
 from bench.workloads.events import BATCH_EVENTS, Single, batches, singles
 
-THREADS = 16
 DISK_ROUNDS_TIMES = 4
 COMMIT_BYTES = BATCH_EVENTS * 150
 
@@ -109,18 +111,10 @@ def bench_tagged_commits(duel: Duel, sizes: Sizes) -> None:
 
 def bench_batched_commits(duel: Duel, sizes: Sizes) -> None:
     commits = batches(sizes.scaled(200))
-    wide = [
-        [Append(f"{commit.stream}-{i}", [pair]) for i, pair in enumerate(commit.events)]
-        for commit in commits[: sizes.scaled(50)]
-    ]
 
     def append(store: LogStore) -> None:
         for commit in commits:
             store.append(commit.stream, commit.events, expected_version=commit.expected_version)
-
-    def append_many(store: LogStore) -> None:
-        for appends in wide:
-            store.append_many(appends)
 
     def append_to_core(log: Log) -> None:
         for commit in commits:
@@ -130,13 +124,23 @@ def bench_batched_commits(duel: Duel, sizes: Sizes) -> None:
     duel.fight(
         APPEND_BATCH,
         writer(count, append),
-        writer(len(wide) * BATCH_EVENTS, append_many, name="act-fast, append_many to 1,000 streams"),
         core_writer(count, append_to_core),
         memory_writer(count, append),
         *lmdb_batched(commits),
         sqlite_batched(commits[: sizes.scaled(50)], "OFF"),
         payloads_copied(commits),
     )
+
+
+def bench_wide_commits(duel: Duel, sizes: Sizes) -> None:
+    commits = batches(sizes.scaled(50))
+    wide = [[Append(f"{commit.stream}-{i}", [pair]) for i, pair in enumerate(commit.events)] for commit in commits]
+
+    def append_many(store: LogStore) -> None:
+        for appends in wide:
+            store.append_many(appends)
+
+    duel.fight(APPEND_WIDE, writer(len(wide) * BATCH_EVENTS, append_many), *lmdb_batched(commits), rounds_times=2)
 
 
 def bench_flushed_commits_of_one_thread(duel: Duel, sizes: Sizes) -> None:
@@ -151,15 +155,23 @@ def bench_flushed_commits_of_one_thread(duel: Duel, sizes: Sizes) -> None:
     )
 
 
-def bench_flushed_commits_of_many_threads(duel: Duel, sizes: Sizes) -> None:
-    events = singles(sizes.scaled(150) * THREADS, streams=THREADS)
+def bench_flushed_commits_of_16_threads(duel: Duel, sizes: Sizes) -> None:
+    fight_flushed(duel, sizes, APPEND_FSYNC_16, threads=16)
+
+
+def bench_flushed_commits_of_64_threads(duel: Duel, sizes: Sizes) -> None:
+    fight_flushed(duel, sizes, APPEND_FSYNC_64, threads=64)
+
+
+def fight_flushed(duel: Duel, sizes: Sizes, row: Row, *, threads: int) -> None:
+    events = singles(sizes.scaled(150) * threads, streams=threads)
     duel.fight(
-        APPEND_FSYNC_16,
-        flushed(events, threads=THREADS),
+        row,
+        flushed(events, threads=threads),
         raw_flush(sizes.scaled(250)),
-        raw_flush(sizes.scaled(50) * THREADS, threads=THREADS),
-        sqlite_single(events[: sizes.scaled(10) * THREADS], "FULL", threads=THREADS),
-        *umadb_single(events[: sizes.scaled(50) * THREADS], threads=THREADS),
+        raw_flush(sizes.scaled(50) * threads, threads=threads),
+        sqlite_single(events[: sizes.scaled(10) * threads], "FULL", threads=threads),
+        *umadb_single(events[: sizes.scaled(50) * threads], threads=threads),
         rounds_times=DISK_ROUNDS_TIMES,
     )
 
