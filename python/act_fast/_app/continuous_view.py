@@ -26,15 +26,14 @@ class ContinuousView:
     Reading it, here or in SQL, first brings it up to the head of the log, so it is never behind.
     """
 
-    def __init__(self, engine: "Engine", key: str, library: "Callable[[], Library]") -> None:
-        self._engine = engine
-        self._key = key
+    def __init__(self, question: "Callable[[], KeptQuestion]", library: "Callable[[], Library]") -> None:
+        self._newest = question
         self._library = library
 
     @property
     def _question(self) -> "KeptQuestion":
         """What was defined last under its name, which is what it answers."""
-        return self._engine.continuous[self._key]
+        return self._newest()
 
     @property
     def name(self) -> str:
@@ -92,10 +91,14 @@ def defined(engine: "Engine", library: "Callable[[], Library]", name: str, query
         except BaseException:
             engine.continuous = before
             raise
-        return ContinuousView(engine, name.casefold(), library)
+        return _view(engine, name.casefold(), library)
 
 
 def views_of(engine: "Engine", library: "Callable[[], Library]") -> Mapping[str, ContinuousView]:
     """The views of an app, by name."""
-    found = {each.name: ContinuousView(engine, key, library) for key, each in engine.continuous.items()}
+    found = {each.name: _view(engine, key, library) for key, each in engine.continuous.items()}
     return MappingProxyType(found)
+
+
+def _view(engine: "Engine", key: str, library: "Callable[[], Library]") -> ContinuousView:
+    return ContinuousView(lambda: engine.continuous[key], library)
