@@ -106,6 +106,8 @@ def count(driver: list[str], turns: Mapping[str, tuple[int, int]]) -> dict[str, 
     changed = [name for name in os.environ if name.startswith(PROFILE_VARIABLES)]
     if changed:
         raise Uncounted(f"the module may have been built with another profile: {', '.join(changed)}")
+    for work in turns:
+        said_by([*driver, work, "1"])  # modules are compiled when they are imported for the first time
     asked = [(work, times) for work, both in turns.items() for times in both]
     with ThreadPoolExecutor(os.cpu_count()) as runs:
         counted = dict(
