@@ -5,6 +5,7 @@
 prints a JSON object. Counted between a small and a large number of turns, so that what is done once cancels out.
 """
 
+import gc
 import json
 import sys
 import threading
@@ -112,6 +113,8 @@ def bytecodes(work: Callable[[], object]) -> int:
         executed += event == "opcode"
         return trace
 
+    gc.collect()
+    gc.disable()  # what ends with the garbage of an earlier loop is none of this one's
     threading.settrace(trace)
     sys.settrace(trace)
     try:
@@ -119,6 +122,7 @@ def bytecodes(work: Callable[[], object]) -> int:
     finally:
         sys.settrace(None)
         threading.settrace(None)  # type: ignore[arg-type]
+        gc.enable()
     return executed
 
 
