@@ -50,24 +50,17 @@ impl Index {
         Ok(())
     }
 
-    fn define(&self, definition: &Definition<'_>, state: &mut IndexState) -> Result<()> {
+    pub(super) fn define(&self, definition: &Definition<'_>, state: &mut IndexState) -> Result<()> {
         if definition.key < state.keys {
             return Ok(());
         }
-        let key = self.count_in(definition, state)?;
-        self.put_fresh(definition.key, &key)?;
-        self.keep(state);
-        Ok(())
-    }
-
-    /// Count a key that a commit brings into being; the key, with no event yet.
-    pub(super) fn count_in(&self, definition: &Definition<'_>, state: &mut IndexState) -> Result<Key> {
-        if definition.key != state.keys {
+        if definition.key > state.keys {
             let what = "a name is numbered out of order";
             return Err(self.segments.damaged(definition.place, None, what));
         }
+        let hash = hash::hash(definition.kind, definition.text);
         let key = Key {
-            hash: hash::hash(definition.kind, definition.text),
+            hash,
             kind: definition.kind,
             text_place: definition.place,
             text_len: definition.text.len(),
@@ -80,19 +73,16 @@ impl Index {
             last_name: 0,
             name_before: if definition.kind == KeyKind::Name { state.last_name } else { 0 },
         };
+        self.put(&self.keys, key_line(definition.key), &mut key.encode())?;
+        self.insert(self.bits()?, hash, definition.key)?;
         state.keys += 1;
         match definition.kind {
             KeyKind::Stream => state.streams += 1,
             KeyKind::Name => state.last_name = definition.key + 1,
             KeyKind::Tag => {}
         }
-        Ok(key)
-    }
-
-    /// Put a key into its line and into the hash table.
-    pub(super) fn put_fresh(&self, number: u32, key: &Key) -> Result<()> {
-        self.put(&self.keys, key_line(number), &mut key.encode())?;
-        self.insert(self.bits()?, key.hash, number)
+        self.keep(state);
+        Ok(())
     }
 
     pub(super) fn keep(&self, state: &IndexState) {

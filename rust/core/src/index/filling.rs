@@ -66,37 +66,18 @@ pub(super) struct OpenKey {
     pub(super) number: u32,
     pub(super) key: Key,
     postings: Filled,
-    /// Where the next posting goes in that line; its end where another line is to be opened first.
-    next_at: usize,
 }
 
 impl OpenKey {
     #[inline]
     pub(super) fn new(number: u32, key: Key) -> Self {
-        Self { number, key, postings: Filled::default(), next_at: BODY_BYTES }
+        Self { number, key, postings: Filled::default() }
     }
 
     /// Add a position, unless it is there.
     #[inline]
     pub(super) fn push(&mut self, index: &Index, position: u64, state: &mut IndexState) -> Result<()> {
-        if self.key.last >= position { Ok(()) } else { self.push_next(index, position, state) }
-    }
-
-    /// Add a position that is behind those that are there.
-    #[inline]
-    pub(super) fn push_next(&mut self, index: &Index, position: u64, state: &mut IndexState) -> Result<()> {
-        let Filled { line: Some(line), changed, .. } = &mut self.postings else {
-            return self.push_run(index, position, 1, state);
-        };
-        if self.next_at + ENTRY_BYTES > BODY_BYTES {
-            return self.push_run(index, position, 1, state);
-        }
-        postings::put_entry(line, self.next_at, position);
-        *changed = true;
-        self.next_at += ENTRY_BYTES;
-        self.key.count += 1;
-        self.key.last = position;
-        Ok(())
+        if self.key.last >= position { Ok(()) } else { self.push_run(index, position, 1, state) }
     }
 
     /// Add `count` positions from one on, all of them behind those that are there.
@@ -122,7 +103,6 @@ impl OpenKey {
                 position += 1;
             }
             self.key.count += position - first;
-            self.next_at = at;
         }
         self.key.last = end - 1;
         Ok(())

@@ -6,7 +6,7 @@ use act_fast_sys::prefetch;
 use crate::bytes::{put_narrow, u32_at, u64_at};
 use crate::error::{Error, Result};
 use crate::log::record::KeyKind;
-use crate::shared::line::Line;
+use crate::shared::line::{LINE_BYTES, Line};
 use crate::shared::line_file::Grown;
 
 use super::{HEAD_LINES, Index, Key, TABLES, file_name, key_line};
@@ -14,8 +14,6 @@ use super::{HEAD_LINES, Index, Key, TABLES, file_name, key_line};
 const BUCKET_ENTRIES: usize = 12;
 const TAGS_AT: usize = 48;
 const BITS_MIN: u8 = 4;
-/// How many keys' buckets are fetched together while a table is made.
-const KEYS_AHEAD: usize = 16;
 
 /// The hash that names are found by.
 #[inline]
@@ -201,7 +199,11 @@ impl Index {
         while keys > capacity(wider) {
             wider += 1;
         }
-        let fresh = self.make_table(wider, present)?;
+        let fresh = self.make_table(wider)?;
+        for number in 0..present {
+            let hash = self.key(number)?.hash;
+            Self::place_in(&fresh, wider, hash, number)?;
+        }
         let cell = self.tables.get(usize::from(wider)).ok_or_else(|| self.damaged(TABLES, 0))?;
         if cell.set(fresh).is_err() {
             return Err(self.damaged(TABLES, 0));
@@ -214,40 +216,27 @@ impl Index {
 
     /// The smallest table, for an index that begins.
     pub(super) fn first_table(&self) -> Result<()> {
-        let table = self.make_table(BITS_MIN, 0)?;
+        let table = self.make_table(BITS_MIN)?;
         self.tables[usize::from(BITS_MIN)].set(table).map_err(|_| self.damaged(TABLES, 0))?;
         self.set_bits(BITS_MIN);
         Ok(())
     }
 
-    /// A table of the keys that are `present`. All of its buckets are sound lines, the empty ones too: one of zeros is damage.
-    fn make_table(&self, bits: u8, present: u32) -> Result<Grown> {
+    /// An empty table. Its buckets are sound lines from the start: one of zeros is damage, not emptiness.
+    fn make_table(&self, bits: u8) -> Result<Grown> {
         let area = TABLES + bits;
         let buckets = 1u64 << bits;
         let name = file_name(self.generation, area);
         let table = Grown::create(&self.disk, name, area, &self.control.store_id, self.generation, buckets)?;
-        let mut hashes = Vec::with_capacity(KEYS_AHEAD);
-        for first in (0..present).step_by(KEYS_AHEAD) {
-            // Buckets lie anywhere: those of the next few keys are fetched together.
-            for number in (first..present).take(KEYS_AHEAD) {
-                let hash = self.key(number)?.hash;
-                prefetch(table.shared(HEAD_LINES + (hash & (buckets - 1)))?);
-                hashes.push(hash);
-            }
-            for (number, hash) in (first..present).zip(hashes.drain(..)) {
-                Self::place_in(&table, bits, hash, number)?;
-            }
-        }
         for number in HEAD_LINES..HEAD_LINES + buckets {
-            let shared = table.shared(number)?;
-            let mut bucket = crate::shared::line::load(shared);
+            let mut bucket = [0; LINE_BYTES];
             crate::shared::line::seal(&mut bucket, table.address(number));
-            crate::shared::line::store(shared, &bucket);
+            crate::shared::line::store(table.shared(number)?, &bucket);
         }
         Ok(table)
     }
 
-    /// `insert` for a table that is being made, whose buckets are not sealed yet.
+    /// `insert` for a table that nobody uses yet.
     fn place_in(table: &Grown, bits: u8, hash: u64, number: u32) -> Result<()> {
         let mask = (1u64 << bits) - 1;
         let mut at = hash & mask;
@@ -257,6 +246,7 @@ impl Index {
             if let Some(slot) = (0..BUCKET_ENTRIES).find(|slot| entry(&bucket, *slot).is_none()) {
                 put_narrow::<4>(&mut bucket, slot * 4, u64::from(number) + 1);
                 bucket[TAGS_AT + slot] = tag(hash);
+                crate::shared::line::seal(&mut bucket, table.address(line));
                 crate::shared::line::store(table.shared(line)?, &bucket);
                 return Ok(());
             }

@@ -28,7 +28,7 @@ pub(crate) use descent::Descent;
 pub(crate) use hash::hash;
 pub(crate) use key::Key;
 use postings::{ChunkHead, POSITION_MAX};
-pub(crate) use warm::{Coming, OpenTag, Warm};
+pub(crate) use warm::{OpenTag, Warm};
 
 pub(crate) const FOLDER: &str = "index";
 const PLACES: u8 = 1;

@@ -81,21 +81,12 @@ impl Warm {
         self.names.len() - 1
     }
 
-    /// What the index is to come to when all keys are in it that a commit brings into being.
-    pub(crate) fn coming(&self) -> Coming {
-        Coming(self.state)
+    /// Add a key that the commit brings into being.
+    pub(crate) fn define(&mut self, index: &Index, definition: &Definition<'_>) -> Result<()> {
+        index.define(definition, &mut self.state)
     }
 
-    /// All of those keys are in it. Should this process die before it has said so, the next writer puts them in once more.
-    pub(crate) fn has_come(&mut self, index: &Index, coming: Coming) {
-        let Coming(IndexState { keys, streams, last_name, .. }) = coming;
-        if keys != self.state.keys {
-            self.state = IndexState { keys, streams, last_name, ..self.state };
-            index.keep(&self.state);
-        }
-    }
-
-    /// Begin to add to an event name that `name` has found, or that comes into being; what to call it by until the end.
+    /// Begin to add to an event name that `name` has found, or `define` has made; what to call it by until the end.
     #[inline]
     pub(crate) fn open_name(&mut self, text: &str, number: u32, key: Key) -> usize {
         let found = self.names.iter().position(|name| name.open.number == number && name.current);
@@ -105,7 +96,7 @@ impl Warm {
     /// Add an event of that name.
     #[inline]
     pub(crate) fn add_to_name(&mut self, index: &Index, name: usize, position: u64) -> Result<()> {
-        self.names[name].open.push_next(index, position, &mut self.state)
+        self.names[name].open.push_run(index, position, 1, &mut self.state)
     }
 
     /// Nothing more is added to it.
@@ -126,8 +117,7 @@ impl Warm {
         self.places.close(index)
     }
 
-    /// Add events with positions from one on to a stream, the last of them with that name. A stream that comes into being is
-    /// written once, with its events.
+    /// Add events with positions from one on to a stream, the last of them with that name.
     #[inline]
     pub(crate) fn add_to_stream(
         &mut self,
@@ -140,33 +130,15 @@ impl Warm {
         open.push_run(index, position, count, &mut self.state)?;
         open.key.last_name = last_name;
         open.close(index)?;
-        if key.count == 0 {
-            index.insert(index.bits()?, key.hash, number)?;
-        }
         Ok(open.key)
     }
 
     /// Add an event to a tag that was opened.
     #[inline]
     pub(crate) fn add_to_tag(&mut self, index: &Index, tag: &mut OpenTag, position: u64) -> Result<()> {
-        tag.open.push_next(index, position, &mut self.state)?;
+        tag.open.push_run(index, position, 1, &mut self.state)?;
         tag.left -= 1;
         if tag.left == 0 { tag.open.close(index) } else { Ok(()) }
-    }
-}
-
-/// The keys that a commit brings into being. They are counted when all of them are there: before, nothing looks at them.
-#[derive(Debug)]
-pub(crate) struct Coming(IndexState);
-
-impl Coming {
-    /// Add one; the key, with no event yet. A stream is not written before it has its events.
-    pub(crate) fn add(&mut self, index: &Index, definition: &Definition<'_>) -> Result<Key> {
-        let key = index.count_in(definition, &mut self.0)?;
-        if definition.kind != KeyKind::Stream {
-            index.put_fresh(definition.key, &key)?;
-        }
-        Ok(key)
     }
 }
 

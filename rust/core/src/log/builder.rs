@@ -33,7 +33,7 @@ pub(crate) struct NewSnapshot<'a> {
 }
 
 /// What stands before an event's tags and data, at most.
-const EVENT_HEAD_MAX: usize = 48;
+const EVENT_HEAD_MAX: usize = 64;
 
 /// Builds records in a buffer that is used again and again.
 #[derive(Debug, Default)]
@@ -104,11 +104,9 @@ impl Builder {
         }
         if tags.is_empty() {
             at = put_varint_at(&mut head, at, data.len() as u64);
-        }
-        // All of it is copied, which takes less than to copy what there is of it.
-        self.out.extend_from_slice(&head);
-        self.out.truncate(start + at);
-        if !tags.is_empty() {
+            self.out.extend_from_slice(&head[..at]);
+        } else {
+            self.out.extend_from_slice(&head[..at]);
             for tag in tags {
                 put_varint(&mut self.out, u64::from(*tag));
             }

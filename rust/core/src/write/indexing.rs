@@ -3,9 +3,9 @@
 use smallvec::SmallVec;
 
 use crate::error::Result;
-use crate::index::{Coming, Index, Key, OpenTag, Warm};
+use crate::index::{Index, Key, OpenTag, Warm};
 use crate::log::builder::Builder;
-use crate::log::record::{Definition, KeyKind};
+use crate::log::record::Definition;
 use crate::write::commit::Part;
 use crate::write::plan::{Plan, Touched};
 
@@ -18,8 +18,9 @@ pub(super) fn index_commit(
     builder: &Builder,
     first_position: u64,
 ) -> Result<()> {
-    let mut coming = warm.coming();
-    define(index, &mut coming, plan, builder)?;
+    for ((key, kind, text), place) in plan.definitions.iter().zip(builder.text_places()) {
+        warm.define(index, &Definition { key: *key, kind: *kind, text, place })?;
+    }
     let mut names: SmallVec<[usize; 4]> = SmallVec::new();
     for (text, name) in &plan.names {
         names.push(warm.open_name(text, name.number, key_of(index, name)?));
@@ -52,30 +53,7 @@ pub(super) fn index_commit(
         stream.known = Some(warm.add_to_stream(index, (stream.number, key), (first, position - first), last_name)?);
     }
     names.iter().try_for_each(|name| warm.close_name(index, *name))?;
-    warm.close_places(index)?;
-    warm.has_come(index, coming);
-    Ok(())
-}
-
-/// Bring into being the keys that the commit has new, in their order.
-fn define(index: &Index, coming: &mut Coming, plan: &mut Plan<'_>, builder: &Builder) -> Result<()> {
-    let Plan { streams, names, tags, definitions, .. } = plan;
-    let fresh = |touched: &&mut Touched| touched.known.is_none();
-    let mut streams = streams.iter_mut().filter(fresh);
-    let mut names = names.iter_mut().map(|(_, name)| name).filter(fresh);
-    let mut tags = tags.iter_mut().filter(fresh);
-    for ((number, kind, text), place) in definitions.iter().zip(builder.text_places()) {
-        let key = coming.add(index, &Definition { key: *number, kind: *kind, text, place })?;
-        let touched = match kind {
-            KeyKind::Stream => streams.next(),
-            KeyKind::Name => names.next(),
-            KeyKind::Tag => tags.next(),
-        };
-        if let Some(touched) = touched.filter(|touched| touched.number == *number) {
-            touched.known = Some(key);
-        }
-    }
-    Ok(())
+    warm.close_places(index)
 }
 
 /// What is known of a key, which may have come into being just now.
