@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from itertools import count
@@ -17,6 +18,11 @@ from tests.support.moto import MotoServer, moto_server
 from tests.support.nats import NatsServers, nats_servers
 from tests.support.servers import PostgresServer, Unavailable, postgres_server, unavailable
 from tests.support.time_limit import bounded
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a job in the background is started. What the tests start inherits it, and would not hear of their Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 T = TypeVar("T")
 
