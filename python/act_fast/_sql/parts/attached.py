@@ -157,7 +157,7 @@ class Attached:
         return view
 
     def forget(self, connection: duckdb.DuckDBPyConnection, name: str) -> None:
-        """Have no view of a relation for who asks from now on; those that nobody has any more go."""
+        """Forget the views of a relation: later questions make new ones, and a view goes with its last user."""
         with self._lock:
             former = self._views.pop(name, None)
             self._former += [] if former is None else [former]

@@ -139,7 +139,7 @@ impl Log {
     /// What to say of a commit that has been written, when something fails then.
     fn unacknowledged(&self, error: Error) -> Error {
         match error {
-            // Whoever waited for another's flush hears of it from the flag.
+            // A thread that waited for another's flush hears of it from the flag.
             Error::Failed(message) if self.control.flag(control::FAILED).unwrap_or(true) => Error::Unknown(format!(
                 "{message}. This commit had been written: only then is it known whether it is there"
             )),
