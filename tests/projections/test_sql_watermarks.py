@@ -7,6 +7,7 @@ import sys
 import threading
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -829,7 +830,8 @@ def test_a_process_without_descriptors_blocks_no_projection(connect: Connect, tm
                 app.settle()
                 deposit(app, "a")
             app.correlate()
-            app.drain(0)  # all that the app itself opens is open
+            app.drain(0)
+            import_module("act_fast._workers.settle")  # which its first use would import
             limit_descriptors(8)
             taken: list[int] = []
             with suppress(OSError):
@@ -837,7 +839,9 @@ def test_a_process_without_descriptors_blocks_no_projection(connect: Connect, tm
                     taken.append(os.open(os.devnull, os.O_RDONLY))
             for _ in range(20):  # with the lease, once it is waited for, in between
                 app.settle()
+                os.close(taken.pop())  # what is written down about a target may need one
                 app.defer("totals", until=datetime.now(UTC) - timedelta(seconds=1))
+                taken.append(os.open(os.devnull, os.O_RDONLY))
             for each in taken:
                 os.close(each)
             assert not list(app.blocked())
