@@ -7,7 +7,6 @@ import sys
 import threading
 from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -831,7 +830,6 @@ def test_a_process_without_descriptors_blocks_no_projection(connect: Connect, tm
                 deposit(app, "a")
             app.correlate()
             app.drain(0)
-            import_module("act_fast._workers.settle")  # which its first use would import
             limit_descriptors(8)
             taken: list[int] = []
             with suppress(OSError):
