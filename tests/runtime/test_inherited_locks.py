@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import psycopg
@@ -37,7 +36,7 @@ SIGNALS = {"_told"}
 HELD_DURING_A_FORK = {"act_fast._runtime.file_lock._guard"}
 
 
-def locks(of: ModuleType | None = None) -> dict[str, Any]:
+def locks() -> dict[str, Any]:
     """All locks of the package, by where they are."""
     found: dict[str, Any] = {}
 
