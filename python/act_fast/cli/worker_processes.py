@@ -91,16 +91,18 @@ class Workers:
     def _note_deaths(self) -> None:
         for place in self._places:
             process = place.process
-            if process is None or process.is_alive() or self._stopping:
+            if process is None or process.is_alive():
                 continue
             process.join()
             lived = time.monotonic() - place.began
             place.deaths = 1 if lived > _HEALTHY_SECONDS else place.deaths + 1
             seconds = _RESTART.wait(place.deaths)
             place.process, place.begin_at = None, time.monotonic() + seconds
-            self._tell(f"worker {place.number} has ended ({_reason(process.exitcode)}); restarting in {seconds:.1f} s")
+            ended = f"worker {place.number} has ended ({_reason(process.exitcode)})"
+            self._tell(ended if self._stopping else f"{ended}; restarting in {seconds:.1f} s")
 
     def _end(self) -> bool:
+        self._note_deaths()  # one that was dead before it could be told to end has not failed to end gracefully
         processes = [place.process for place in self._places if place.process is not None]
         if processes:
             self._tell(f"shutting down, within {self._grace_seconds:g} s; press Ctrl-C again to end at once")
