@@ -125,8 +125,8 @@ FACADE: Final = (
     Mutation(
         "close-version",
         "python/act_fast/_app/pipeline.py",
-        "loader.append(stream, [(name, model.held(state))], loaded.entry.version, meta)",
-        "loader.append(stream, [(name, model.held(state))], None, meta)",
+        "loader.append(stream, [(name, data)], loaded.entry.version, meta)",
+        "loader.append(stream, [(name, data)], None, meta)",
         (pytest("app/test_closed.py::test_closing_what_somebody_else_has_just_appended_to_is_refused"),),
     ),
     Mutation(
@@ -562,5 +562,40 @@ FACADE: Final = (
         "(manifest.format, manifest.store, manifest.mark) != (FORMAT, series.store, series.mark)",
         "(manifest.store, manifest.mark) != (series.store, series.mark)",
         (pytest("sql/test_settled.py::test_what_is_damaged_is_made_anew"),),
+    ),
+    Mutation(
+        "sealed-given-away-by-upcasters",
+        "python/act_fast/_loading/in_clear.py",
+        "if model.codec.gives_away(row[3], row[5], event):",
+        "if False:",
+        (pytest("privacy/test_in_clear.py::test_no_snapshot_holds_what_an_upcaster_has_put_in_clear"),),
+    ),
+    Mutation(
+        "sealed-moved-by-reducers",
+        "python/act_fast/_loading/in_clear.py",
+        "moved_in_clear(state)\n",
+        "None\n",
+        (pytest("privacy/test_in_clear.py::test_what_a_state_moves_from_its_personal_fields_is_looked_at"),),
+    ),
+    Mutation(
+        "sealed-forgotten-meanwhile",
+        "python/act_fast/_loading/loader.py",
+        "return self._generation_now() == self._generation",
+        "return True",
+        (pytest("privacy/test_in_clear.py::test_who_was_at_work_while_someone_was_forgotten_writes_nothing_down"),),
+    ),
+    Mutation(
+        "sealed-in-books",
+        "python/act_fast/_loading/loader.py",
+        "return data if self._is_sealed(model, stream, version, state) else None",
+        "return data",
+        (pytest("privacy/test_in_clear.py::test_no_books_hold_it"),),
+    ),
+    Mutation(
+        "sealed-in-snapshots-of-before",
+        "python/act_fast/_model/snapshot_mark.py",
+        "        said.append(_CHECKED)\n",
+        "        pass\n",
+        (pytest("privacy/test_in_clear.py::test_snapshots_of_versions_that_did_not_look_are_not_used"),),
     ),
 )

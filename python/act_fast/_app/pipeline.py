@@ -346,7 +346,8 @@ class Engine:
             raise StreamClosedError(stream)
         if not entry.version:
             raise ValidationError(f"stream {stream!r} has no events, so there is no state to store; append some first")
-        loader.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
+        if not loader.save_snapshot(model, stream, entry):
+            return self.save(state, stream)
         return self._snapshot(loader, model, stream, loaded)
 
     def close_stream(self, state: type[S], stream: str, actor: Actor | None, expected: int | None) -> Snapshot[S]:
@@ -360,7 +361,8 @@ class Engine:
         if loaded.entry.closed:
             return self._snapshot(loader, model, stream, loaded)
         _check_expected(stream, loaded.entry, expected)
-        return self._hold(loader, model, stream, loaded, CLOSED, loaded.entry.state, actor)
+        held = self._hold(loader, model, stream, loaded, CLOSED, loaded.entry.state, actor)
+        return self.close_stream(state, stream, actor, expected) if held is None else held
 
     def restart_stream(
         self,
@@ -384,16 +386,20 @@ class Engine:
         if not entry.version:
             raise ValidationError(f"stream {stream!r} has no events, so there is no state to go on from")
         carried = _carried(model, carry, model.copy(entry.state))
-        return self._hold(loader, model, stream, loaded, RESTARTED, carried, actor)
+        held = self._hold(loader, model, stream, loaded, RESTARTED, carried, actor)
+        return self.restart_stream(state, stream, carry, actor, expected) if held is None else held
 
     def _hold(
         self, loader: Loader, model: Model[S], stream: str, loaded: Loaded[S], name: str, state: S, actor: Actor | None
-    ) -> Snapshot[S]:
-        """Append an event of the framework's own that holds a state."""
+    ) -> Snapshot[S] | None:
+        """Append an event of the framework's own that holds a state; None if it must be loaded again first."""
         here = ambient.get() or _nobody
         place = f"{model.definition.name}.{name}"
         meta = self._meta(place, stream, here, here.actor if actor is None else actor)
-        done = loader.append(stream, [(name, model.held(state))], loaded.entry.version, meta)
+        data = loader.held(model, stream, loaded.entry.version, state)
+        if data is None:
+            return None
+        done = loader.append(stream, [(name, data)], loaded.entry.version, meta)
         after = Entry(state, done.last_version, done.last_position, name == CLOSED)
         loader.cache.put((model.definition.state, stream), after)
         return self._finish(loader, model, stream, Loaded(after, loaded.replayed, loaded.cached), 1)
@@ -523,24 +529,9 @@ class Engine:
         if self._debug:
             check_folded(action, state)
             check_declared(model, model.copy(entry.state), state, decision.events)
-        if self.vault is not None:
-            self._check_sealed(model, state, decision.events)
+            if self.vault is not None and (found := kept_in_clear(state, decision.events)) is not None:
+                raise DefinitionError(found)
         return state, decision
-
-    def _check_sealed(self, model: Model[Any], state: Any, events: Sequence[Event]) -> None:
-        """Notice a state that keeps personal values in fields that are not: snapshots would hold them in clear.
-
-        Raises:
-            DefinitionError: it does, and the app is being debugged. Otherwise no more snapshots of it are stored.
-        """
-        if not (self._debug or model.definition.snapshots):
-            return
-        found = kept_in_clear(state, events)
-        if found is None:
-            return
-        if self._debug:
-            raise DefinitionError(found)
-        model.stored.refused = found
 
     def _again(self, request: Request[S], loader: Loader, lost: ConcurrencyError) -> tuple[Loaded[S], int]:
         """Load and decide again after a lost race, as often as the action allows."""
@@ -589,7 +580,7 @@ class Engine:
         try:
             due = every is not None and entry.version // every > (entry.version - snapshot.appended) // every
             if not entry.closed and (due or self._wanted(loader, model, snapshot, done)):
-                loader.save_snapshot(snapshot.stream, entry.version, model.stored.encode(entry.state))
+                loader.save_snapshot(model, snapshot.stream, entry)
         except Exception as error:
             self.observers.fail(
                 f"storing a snapshot of {snapshot.stream!r}", error, once=isinstance(error, DefinitionError)

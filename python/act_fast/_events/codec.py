@@ -11,6 +11,7 @@ from act_fast._events.event import Event, encode, known_tagging, known_wire
 from act_fast._events.finite import check_finite
 from act_fast._events.gone import GONE
 from act_fast._events.sealing import (
+    AllForgotten,
     Found,
     Sealer,
     Wire,
@@ -26,7 +27,7 @@ from act_fast._events.upcast import Upcast
 from act_fast._rows import EventPair
 from act_fast.errors import DecodeError, DefinitionError, ValidationError
 
-__all__ = ["Codec", "Decode", "decoders_of"]
+__all__ = ["Codec", "Decode", "decoders_of", "takes_personal"]
 
 Decode: TypeAlias = Callable[[bytes], Event]
 
@@ -48,6 +49,7 @@ class Codec:
         self.decoders: dict[str, Decode] = {}
         self.classes: dict[str, type[Event]] = {}
         self._first: dict[str, Wire] = {}
+        self._forgotten: dict[str, Decode] = {}
         for event in events:
             for name, stored in decoders_of(event, sealer=sealer).items():
                 self._claim(name, event)
@@ -106,7 +108,7 @@ class Codec:
     def upcasted(self, name: str, data: bytes) -> tuple[str, bytes]:
         """The stored name and JSON that an event would have if it were appended today."""
         event = self.classes.get(name)
-        if event is None or (name not in event.__upcasts__ and name == event.__stored_name__):
+        if event is None or not _is_upcast(name, event):
             return name, data
         name, data, *_ = self.encode(self.decode(name, data))
         return name, data
@@ -156,7 +158,34 @@ class Codec:
 
     def may_open(self, event: type[Event]) -> bool:
         """Whether an upcaster of an event may be given personal values, which what it makes then tells of."""
-        return self.sealer is not None and _takes_personal(event)
+        return self.sealer is not None and takes_personal(event)
+
+    def may_tell(self, name: str) -> bool:
+        """Whether events stored under a name may tell of personal values, if only of those an upcaster was given."""
+        event = self.classes[name]
+        return known_wire(event) is not None or self.may_open(event)
+
+    def gives_away(self, name: str, data: bytes, event: Event) -> bool:
+        """Whether upcasters have put something of sealed values where the event of today is not personal.
+
+        What the event says in clear is compared with what it would say if everyone were forgotten. If the upcasters
+        cannot do without the values, nothing is known, and so they are taken to be in clear.
+
+        Args:
+            name: the stored name.
+            data: the JSON.
+            event: what they stand for.
+        """
+        kind = self.classes[name]
+        if b'"$' not in data or data in GONE or not (_is_upcast(name, kind) and self.may_open(kind)):
+            return False
+        decode = self._forgotten.get(name)
+        if decode is None:
+            decode = self._forgotten[name] = decoders_of(kind, sealer=AllForgotten())[name].decode
+        try:
+            return _in_clear(decode(data)) != _in_clear(event)
+        except Exception:  # an upcaster may raise anything
+            return True
 
     def values(self, name: str, data: bytes, subject: str | None = None) -> Iterator[Any]:
         """The personal values of a stored event, also those that only an upcaster is given: of a subject, or of all.
@@ -256,15 +285,26 @@ def _known(cls: type) -> Wire | None:
         return None
 
 
-def _takes_personal(event: type[Event], path: tuple[type[Event], ...] = ()) -> bool:
+def takes_personal(event: type[Event], path: tuple[type[Event], ...] = ()) -> bool:
     """Whether an upcaster on the way to an event takes a class with personal fields, or whatever there is."""
     for each in event.__upcasts__.values():
         takes, _ = each._hints()
         if not (isinstance(takes, type) and issubclass(takes, msgspec.Struct)) or _known(takes) is not None:
             return True
-        if issubclass(takes, Event) and takes not in (event, *path) and _takes_personal(takes, (*path, event)):
+        if issubclass(takes, Event) and takes not in (event, *path) and takes_personal(takes, (*path, event)):
             return True
     return False
+
+
+def _is_upcast(name: str, event: type[Event]) -> bool:
+    """Whether an upcaster makes an event of what is stored under a name."""
+    return name in event.__upcasts__ or name != event.__stored_name__
+
+
+def _in_clear(event: Event) -> bytes:
+    """What an event says outside of its personal fields."""
+    wire = known_wire(type(event))
+    return encode(event)[1] if wire is None else wire.blank(event)
 
 
 def _through(each: Upcast[Any, Any], decode_old: Callable[[bytes], Any], decode_new: Decode) -> Decode:

@@ -14,6 +14,7 @@ from act_fast.errors import DecodeError, DefinitionError, ValidationError
 __all__ = [
     "FORGOTTEN_JSON",
     "SEALED",
+    "AllForgotten",
     "Found",
     "InClear",
     "Sealer",
@@ -71,6 +72,10 @@ class Sealer(Protocol):
         """The id of a subject's key."""
         ...
 
+    def generation(self) -> int:
+        """A number that goes up whenever someone is forgotten."""
+        ...
+
 
 class InClear:
     """A sealer that leaves values as they are: for scenarios, which store nothing."""
@@ -90,6 +95,18 @@ class InClear:
     def id_of(self, subject: str) -> str:
         """Nobody has a key."""
         return ""
+
+    def generation(self) -> int:
+        """Nobody is forgotten."""
+        return 0
+
+
+class AllForgotten(InClear):
+    """A sealer that opens nothing: for a look at what would be left if everyone were forgotten."""
+
+    def open(self, sealed: bytes, subject: str | None, context: bytes) -> bytes | None:
+        """Nothing."""
+        return None
 
 
 class Found(msgspec.Struct, frozen=True, gc=False, eq=False):

@@ -65,6 +65,7 @@ class Loader:
         self.distant = is_distant(port)
         self._observers = observers
         self.codec = codec
+        self._generation = self._generation_now()
         self._warned: set[tuple[type[State], str]] = set()
 
     def latest(self, model: Model[S], stream: str) -> Loaded[S]:
@@ -113,11 +114,40 @@ class Loader:
         """Whether a restored log has taken the place of this one, or is about to."""
         return self._mark is not None and self._mark.replaced
 
-    def save_snapshot(self, stream: str, version: int, data: bytes) -> None:
-        """Store a state of this log."""
+    def save_snapshot(self, model: Model[S], stream: str, entry: Entry[S]) -> bool:
+        """Store a state of this log; False if someone has been forgotten since it was folded, and nothing is stored.
+
+        Raises:
+            DefinitionError: it cannot be stored, or would give away something that is sealed in the stream.
+        """
+        data = model.stored.encode(entry.state)
+        if not self._is_sealed(model, stream, entry.version, entry.state):
+            return False
         if self.replaced:
             raise StoreClosedError(REPLACED)
-        self.store.save_snapshot(stream, version, data)
+        self.store.save_snapshot(stream, entry.version, data)
+        return True
+
+    def held(self, model: Model[S], stream: str, version: int, state: S) -> bytes | None:
+        """The data of an event that holds a state of this version; None if someone has been forgotten since.
+
+        Raises:
+            DefinitionError: as `save_snapshot`.
+        """
+        data = model.held(state)
+        return data if self._is_sealed(model, stream, version, state) else None
+
+    def _is_sealed(self, model: Model[S], stream: str, version: int, state: S) -> bool:
+        if not model.may_give_away:
+            return True
+        from act_fast._loading.in_clear import check_sealed
+
+        check_sealed(self.store, self._port, model, stream, version, state)
+        # Whose key is gone is not seen in the events, but may still be in a state that was folded before.
+        return self._generation_now() == self._generation
+
+    def _generation_now(self) -> int:
+        return 0 if self.codec.sealer is None else self.codec.sealer.generation()
 
     def events_between(self, stream: str, first: int, last: int) -> list[Committed[Event]]:
         """A stream's events from one version to another, both included, as far as the app knows them."""
@@ -238,7 +268,7 @@ class Loader:
 
     def _replace(self, model: Model[S], stream: str, entry: Entry[S]) -> None:
         try:
-            self.save_snapshot(stream, entry.version, model.stored.encode(entry.state))
+            self.save_snapshot(model, stream, entry)
         except ActError as error:
             once = isinstance(error, DefinitionError)
             self._observers.fail(f"replacing the snapshot of {stream!r}", error, once=once)

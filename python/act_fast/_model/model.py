@@ -9,6 +9,7 @@ import msgspec
 from act_fast._core import Declaration
 from act_fast._events.codec import Codec
 from act_fast._events.gone import state_event
+from act_fast._events.sealing import wire_of
 from act_fast._model.core_spec import declaration_of
 from act_fast._model.fold import Fold, Unknown
 from act_fast._model.snapshot_codec import StateCodec
@@ -27,6 +28,17 @@ class Model(Fold[S]):
         super().__init__(definition, codec, unknown)
         self.stored: StateCodec[S] = StateCodec(definition, list(self.steps), codec.sealer)
         self.decode_state: Callable[[msgspec.Raw], S] = self.stored.decode_plain
+
+    @cached_property
+    def telling(self) -> frozenset[str]:
+        """The stored names of events that may tell of personal values, if only of those an upcaster was given."""
+        return frozenset(filter(self.codec.may_tell, self.steps))
+
+    @cached_property
+    def may_give_away(self) -> bool:
+        """Whether a state may hold something in clear that is sealed elsewhere."""
+        sealed = self.codec.sealer is not None
+        return sealed and (bool(self.telling) or wire_of(self.definition.state) is not None)
 
     def held(self, state: S) -> bytes:
         """The data of an event that holds a state.

@@ -7,11 +7,11 @@ import msgspec
 
 from act_fast._declared.tree import Leaf, Node
 from act_fast._events.event import Event, known_wire
-from act_fast._events.sealing import Sealer, personal_fields, texts_in, wire_of
+from act_fast._events.sealing import Found, Sealer, personal_fields, texts_in, wire_of
 from act_fast._states.definition import Definition
 from act_fast.errors import DefinitionError
 
-__all__ = ["check_kept", "check_sealable", "kept_in_clear"]
+__all__ = ["check_kept", "check_sealable", "kept_in_clear", "moved_in_clear"]
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -51,13 +51,18 @@ def check_kept(definition: Definition[Any]) -> None:
 
 def kept_in_clear(state: Any, events: Iterable[Event]) -> str | None:
     """In words, what of the personal values of some events a state that has folded them holds in clear."""
-    texts = {
-        text: found.leaf.place
-        for event in events
-        if (wire := known_wire(type(event))) is not None
-        for found in wire.values(event)
-        for text in texts_in(found.value)
-    }
+    wires = ((event, known_wire(type(event))) for event in events)
+    return _in_clear(state, (found for event, wire in wires if wire is not None for found in wire.values(event)))
+
+
+def moved_in_clear(state: Any) -> str | None:
+    """In words, what of its own personal values a state also holds in clear."""
+    wire = wire_of(type(state))
+    return None if wire is None else _in_clear(state, wire.values(state))
+
+
+def _in_clear(state: Any, values: Iterable[Found]) -> str | None:
+    texts = {text: found.leaf.place for found in values for text in texts_in(found.value)}
     if not texts:
         return None
     shown = wire_of(type(state))

@@ -25,11 +25,7 @@ class _Stored(msgspec.Struct):
 
 
 class StateCodec(Generic[S]):
-    """Encodes and decodes the snapshots of one state class.
-
-    Attributes:
-        refused: why none may be stored, once that is known.
-    """
+    """Encodes and decodes the snapshots of one state class."""
 
     def __init__(self, definition: Definition[Any], names: list[str], sealer: Sealer | None = None) -> None:
         state: type[S] = definition.state
@@ -39,7 +35,6 @@ class StateCodec(Generic[S]):
         self._definition = definition
         self._names = names
         self._sealer = sealer
-        self.refused: str | None = None
         self._name = f"$state:{definition.name}"
 
     @cached_property
@@ -53,7 +48,7 @@ class StateCodec(Generic[S]):
 
         A state that was folded by other definitions would decode all the same, and be wrong.
         """
-        return mark_of(self._definition, self._names)
+        return mark_of(self._definition, self._names, sealed=self._sealer is not None)
 
     @cached_property
     def beginning(self) -> bytes:
@@ -76,8 +71,6 @@ class StateCodec(Generic[S]):
             DefinitionError: as `encode`.
         """
         name = self._definition.name
-        if self.refused is not None:
-            raise DefinitionError(f"no snapshots of {name} are stored: {self.refused}")
         try:
             data, again = self._written(state)
             changed = difference(state, again, name)

@@ -5,6 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from act_fast._declared.tree import trees_as_data
+from act_fast._events.codec import takes_personal
 from act_fast._events.sealing import wire_of
 from act_fast._model.decoding import decoding_of, upcasts_of
 from act_fast._model.function_code import code_of
@@ -15,12 +16,17 @@ __all__ = ["mark_of"]
 _json: Final = msgspec.json.Encoder(order="sorted")
 
 
-def mark_of(definition: Definition[Any], names: list[str]) -> str:
+_CHECKED: Final = "checked for what was sealed"
+"""Said of snapshots that hold nothing in clear of what was sealed: those of earlier versions were not asked."""
+
+
+def mark_of(definition: Definition[Any], names: list[str], *, sealed: bool = False) -> str:
     """A word for everything that the states of a class are folded by.
 
     Args:
         definition: the state class's own.
         names: the stored names that are folded.
+        sealed: whether the app has keys, with which personal values are sealed and opened.
     """
     folded = sorted(
         (
@@ -35,6 +41,8 @@ def mark_of(definition: Definition[Any], names: list[str]) -> str:
     said = [definition.snapshot_version, decoding_of(definition.state), _begun(definition.state), folded, sorted(names)]
     wires = [wire_of(each) for each in (definition.state, *definition.reducers)]
     said += [sorted(leaf.path for leaf in wire.leaves) for wire in wires if wire is not None]
+    if sealed and (any(wires) or any(map(takes_personal, definition.reducers))):
+        said.append(_CHECKED)
     if definition.plan is not None:
         said.append(trees_as_data(definition.plan.trees))
     from hashlib import sha256

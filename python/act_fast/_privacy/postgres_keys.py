@@ -97,7 +97,10 @@ class PostgresKeyStore(KeyStore):
         """See `KeyStore`."""
         with self._asking() as connection:
             row = connection.execute(f"select {_COLUMNS} from act_fast_keys where id = %s", [id]).fetchone()
-        return None if row is None else _record(row)
+        found = None if row is None else _record(row)
+        if found is not None and found.forgotten is not None:
+            self._asked_s = float("-inf")  # who has seen a destroyed key must see the generation that it is of
+        return found
 
     def create(self, id: str, subject: str) -> KeyRecord:
         """See `KeyStore`."""

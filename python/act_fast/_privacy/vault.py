@@ -156,6 +156,10 @@ class Vault:
         """See `Sealer`."""
         return key_id(self._salt, subject)
 
+    def generation(self) -> int:
+        """See `Sealer`."""
+        return self._generation()
+
     def is_forgotten(self, subject: str) -> bool:
         """Whether a subject was forgotten. A key that cannot be read was not destroyed."""
         try:
