@@ -29,7 +29,7 @@ from tests.support.processes import Tell, run
 from tests.support.totals import Totals
 
 LOCKS = (type(threading.Lock()), type(threading.RLock()))
-LEFT_BEHIND = {"Worker", "LaneLoop", "Batch", "Crew", "Renewer", "LoopThread", "Daemons"}
+LEFT_BEHIND = {"Worker", "LaneLoop", "Lead", "Batch", "Crew", "Renewer", "LoopThread", "Daemons"}
 """What works for a program: a child forgets these as a whole. Those that it has instead have locks of their own."""
 SIGNALS = {"_told"}
 """Held by no thread: each is taken from the beginning, and let go of to wake the one thread that waits for it."""

@@ -1,8 +1,9 @@
 """An explorer of interleavings: threads that go on one at a time, from point to point, in every order asked for.
 
 What is explored is the worker itself on a real store. It stops at each point where what it sees or changes is shared
-with others: the verbs of the port, the lock of the crew, the handlers. Where the worker waits for a while, the explorer
-lets the time be over at once: how long a while is must make no difference. Between two points nothing else moves.
+with others: the verbs of the port, the locks of the crew and of the lead, the handlers. Where the worker waits for a
+while, the explorer lets the time be over at once: how long a while is must make no difference. Between two points
+nothing else moves.
 """
 
 import random
@@ -13,7 +14,7 @@ from typing import Any, Final
 import pytest
 
 from act_fast import Act
-from act_fast._workers import handler_pool, worker
+from act_fast._workers import handler_pool, lead, worker
 
 PATIENCE_SECONDS: Final = 60.0
 VERBS: Final = ("expect_news", "correlate", "claim", "finish", "any_ready", "next_ms", "cut", "wake")
@@ -157,11 +158,28 @@ def pointed(app: Act, schedule: Schedule, patch: pytest.MonkeyPatch) -> None:
             super().__init__(*given)
             self._lock = PointedLock(schedule)  # type: ignore[assignment]
 
+    class Lead(lead.Lead):
+        def __init__(self) -> None:
+            super().__init__()
+            self._lock = PointedLock(schedule)  # type: ignore[assignment]
+
+        def _pause(self) -> None:
+            if schedule._free:
+                super()._pause()
+            elif self._asleep:
+                schedule.point(lambda: not self._signal.empty())
+                if not schedule._free:
+                    self._signal.get()
+            else:
+                schedule.point()
+
     def over(batch: handler_pool.Batch, *given: float) -> bool:
         schedule.point()
         return bool(batch.left)
 
     patch.setattr(worker, "Crew", Crew)
+    patch.setattr(worker, "Lead", Lead)
+    patch.setattr(lead, "_QUIET_LOOKS", 1)
     patch.setattr(handler_pool.Batch, "wait_slow", over)
     patch.setattr(handler_pool.Batch, "wait_moving", over)
     program = app._program

@@ -74,14 +74,14 @@ class Cycle:
         leases = self.claim(limit, each_lane)
         return self.handle(leases) if leases else Drained()
 
-    def batch(self, leases: Sequence[Lease]) -> Batch:
-        """The leases, ready to be handled."""
+    def batch(self, leases: Sequence[Lease], began: float = 0.0) -> Batch:
+        """The leases, ready to be handled; `began`: when their claim did."""
         until = time.monotonic() + _SLICE_SECONDS
         for lease in leases:
             lease.until = until
-        return Batch(
-            leases, Handling(self.program.steps(self._host), self._actor, self.program.observers, self.program.now_us)
-        )
+        program = self.program
+        handling = Handling(program.steps(self._host), self._actor, program.observers, program.now_us)
+        return Batch(leases, handling, began)
 
     def handle(self, leases: Sequence[Lease]) -> Drained:
         """Handle leases and finish them together; a single one in the thread that drains."""

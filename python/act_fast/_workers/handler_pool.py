@@ -31,12 +31,17 @@ class Batch:
         leases: all of them.
         handling: how they are handled.
         slow: whether its handlers are known to wait for something, such as the network.
+        awaited: whether some of its handlers are `async def`.
+        began: when its claim began, by the monotonic clock.
+        claimed: when it had been claimed.
         finished: for how many of them the store has been told what has become of them.
     """
 
-    def __init__(self, leases: Sequence[Lease], handling: Handling) -> None:
+    def __init__(self, leases: Sequence[Lease], handling: Handling, began: float = 0.0) -> None:
         self.leases = leases
         self.handling = handling
+        self.began = began
+        self.claimed = time.monotonic()
         self.finished = 0
         self.slow = False
         self.context = contextvars.copy_context()
@@ -44,6 +49,7 @@ class Batch:
         self.on_loop: deque[Lease] = deque()
         for lease in leases:
             (self.on_loop if handling.needs_loop(lease) else self.on_threads).append(lease)
+        self.awaited = bool(self.on_loop)
         self._changed = threading.Condition()
         self._ended: list[Lease] = []
         self._left = len(leases)
@@ -168,7 +174,24 @@ class Crew:
         if batch.on_threads:
             self._start_threads(1)
             if batch.on_threads and batch.wait_slow():
-                self._start_threads(len(batch.on_threads))
+                self.help(batch)
+
+    def work(self, batch: Batch) -> None:
+        """Handle a batch in this thread, and leave what remains to others once its handlers turn out to be slow."""
+        if not self._take(1):
+            self.begin(batch)
+            return
+        with self._lock:
+            self._on_threads.append((batch, batch.on_threads))
+        try:
+            batch.context.copy().run(self._pull_here, batch, until_slow=True)
+        finally:
+            self._give_back()
+        self.help(batch)
+
+    def help(self, batch: Batch) -> None:
+        """Handle what remains of a batch on as many threads as there are."""
+        self._start_threads(len(batch.on_threads))
 
     def _start_threads(self, wanted: int) -> None:
         self._start(wanted, lambda: self._daemons.do(self._pull))
@@ -219,16 +242,24 @@ class Crew:
                 self._give_back()
                 raise
 
-    def _pull_here(self, batch: Batch) -> None:
-        began, busy = time.monotonic(), time.thread_time()
+    def _pull_here(self, batch: Batch, until_slow: bool = False) -> None:
+        began, busy = time.monotonic(), None
+        look = began + _IDLE_SECONDS
         for lease in _each(batch.on_threads):
             try:
                 batch.handling.run(lease)
             except BaseException as error:
                 _unforeseen(lease, error)
             batch.end(lease)
-            if not batch.slow and time.monotonic() - began - time.thread_time() + busy > _IDLE_SECONDS:
+            if batch.slow or (now := time.monotonic()) < look:
+                continue
+            look = now + _IDLE_SECONDS
+            if busy is None:  # reading this clock takes longer than many a handler
+                began, busy = now, time.thread_time()
+            elif now - began - time.thread_time() + busy > _IDLE_SECONDS:
                 batch.find_slow()
+                if until_slow:
+                    return
 
     async def _pull_async(self) -> None:
         own = asyncio.current_task()

@@ -17,6 +17,7 @@ from act_fast._runtime.backoff import Backoff
 from act_fast._workers.cycle import Cycle
 from act_fast._workers.handler_pool import Batch, Crew
 from act_fast._workers.host import Host
+from act_fast._workers.lead import Lead
 from act_fast._workers.lease import Lease
 from act_fast._workers.runner import Program
 from act_fast.errors import StoreClosedError
@@ -164,8 +165,9 @@ class Worker:
 class LaneLoop:
     """The loop of one lane.
 
-    A cycle whose handlers take long goes on by itself while the next one begins, with those of the crew that are free:
-    whoever is quick never waits for whoever is slow.
+    While handlers are quick, one thread claims, calls them and finishes, and the loop's own thread watches it. A cycle
+    whose handlers take long goes on by itself while the next one begins, with those of the crew that are free: whoever
+    is quick never waits for whoever is slow.
 
     Attributes:
         drained: what all cycles have done.
@@ -181,6 +183,7 @@ class LaneLoop:
         self._stop = stop
         self._look = look
         self._shared_at = time.monotonic()
+        self._quick = True
         self._lock = threading.Lock()
         self._held: list[Batch] = []
         self._nothing_held = threading.Condition(self._lock)
@@ -190,7 +193,10 @@ class LaneLoop:
         failures = 0
         while not self._stop.asked:
             try:
-                self._turn()
+                if self._quick:
+                    self._follow()
+                else:
+                    self._turn()
                 failures = 0
             except StoreClosedError:
                 if self._stop.asked:
@@ -225,7 +231,25 @@ class LaneLoop:
         while not self._stop.asked and (left := end - time.monotonic()) > 0:
             time.sleep(min(left, _PATIENCE_SECONDS))
 
-    def _turn(self) -> None:
+    def _follow(self) -> None:
+        """Have another thread work while handlers are quick; take over when one of them keeps it."""
+        lead = Lead()
+        lead.begin(self._program.daemons, lambda: self._lead(lead))
+        batch = lead.watch(lambda: self._stop.asked)
+        if batch is not None:
+            try:
+                self._cycle.crew.help(batch)
+            except BaseException:
+                batch.stop()
+                raise
+            finally:
+                self._go_on(batch)
+
+    def _lead(self, lead: Lead) -> None:
+        while self._quick and not self._stop.asked and not lead.over:
+            self._turn(lead)
+
+    def _turn(self, lead: Lead | None = None) -> None:
         """Do what there is to do; sleep if there is nothing.
 
         All that could give this loop something to do changes a number that the store keeps, after the fact: a commit, a
@@ -236,7 +260,7 @@ class LaneLoop:
         seen = port.expect_news()
         self._look()
         found = self._program.correlate(_CORRELATE_EVENTS)
-        if not self._once() and found.caught_up:
+        if not self._once(lead) and found.caught_up:
             self._sleep(port, seen)
 
     def _sleep(self, port: ReactionPort, seen: int) -> None:
@@ -247,7 +271,7 @@ class LaneLoop:
             if port.wait_news(seen, nap_ms) != seen or nap_ms == due_ms:
                 return
 
-    def _once(self) -> bool:
+    def _once(self, lead: Lead | None) -> bool:
         """One cycle; whether there was anything to claim."""
         with self._lock:
             held = sum(batch.left for batch in self._held)
@@ -260,32 +284,52 @@ class LaneLoop:
         began = time.monotonic()
         leases = self._cycle.claim(limit)
         if leases:
-            self._handle(leases, began)
+            self._handle(self._cycle.batch(leases, began), lead)
         return bool(leases)
 
-    def _handle(self, leases: list[Lease], began: float) -> None:
-        claimed = handled = time.monotonic()
-        batch = self._cycle.batch(leases)
+    def _handle(self, batch: Batch, lead: Lead | None) -> None:
         self._hold(batch)
+        mine = True
         try:
-            self._cycle.crew.begin(batch)
-            batch.wait_moving(_PATIENCE_SECONDS)
-            handled = time.monotonic()
+            if lead is None or batch.awaited:
+                self._cycle.crew.begin(batch)
+            else:
+                mine = self._work(batch, lead)
         except BaseException:
             batch.stop()
             raise
         finally:
-            ended, left = batch.leave(lambda late: self._late(batch, late))
-            self._finish(batch, ended)
+            if mine:
+                self._go_on(batch)
+
+    def _work(self, batch: Batch, lead: Lead) -> bool:
+        """Call the handlers of a batch in this thread; whether it still leads."""
+        lead.enter(batch)
+        try:
+            self._cycle.crew.work(batch)
+        except BaseException as error:
+            if lead.leave():
+                raise
+            self._program.observers.fail(f"working on lane {self._lane.name!r}", error)
+            return False
+        return lead.leave()
+
+    def _go_on(self, batch: Batch) -> None:
+        """Finish what of a batch has ended, or does so soon; the rest will be when it has."""
+        batch.wait_moving(_PATIENCE_SECONDS)
+        handled = time.monotonic()
+        ended, left = batch.leave(lambda late: self._late(batch, late))
+        self._finish(batch, ended)
+        self._quick = not (left or batch.slow or batch.awaited)
         self._cycle.ratio.learn(ended)
-        self._share(leases)
+        self._share(batch.leases)
         if left:
             self._cycle.size.shrink()
         else:
-            besides = time.monotonic() - handled + claimed - began
-            self._cycle.size.learn(ended, handled - claimed, besides)
+            besides = time.monotonic() - handled + batch.claimed - batch.began
+            self._cycle.size.learn(ended, handled - batch.claimed, besides)
 
-    def _share(self, leases: list[Lease]) -> None:
+    def _share(self, leases: Sequence[Lease]) -> None:
         """Wake those who sleep while there is more to do: they saw these targets held, and can have some of them."""
         now = time.monotonic()
         if now > self._shared_at + _SHARE_SECONDS and any(lease.more for lease in leases):
