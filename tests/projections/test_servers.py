@@ -264,7 +264,8 @@ def test_a_process_that_comes_to_itself_after_another_has_taken_over_doubles_not
         def deposited(self, event: Committed[Deposited], db: Any) -> None:
             super().deposited(event, db)
             self.tell("in the middle")
-            os.kill(os.getpid(), signal.SIGSTOP)
+            # To this thread: of a process, another one may be chosen to stop it, and this one goes on meanwhile.
+            signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
 
     def work(tell: Tell) -> None:
         with (

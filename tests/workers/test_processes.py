@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -213,6 +213,7 @@ def test_a_worker_that_was_dead_when_all_were_told_to_end_has_not_failed_to(app:
         sell(app, range(10))
         until(settled(app))
         workers.process.send_signal(signal.SIGSTOP)
+        until(lambda: "T" in states(workers.process.pid))
         os.kill(killed := workers.workers["worker 1"], signal.SIGKILL)
         until(lambda: not alive(killed))
         workers.process.send_signal(signal.SIGTERM)
@@ -262,9 +263,13 @@ def test_wrong_usage_is_said_before_any_process_begins(
 
 
 def alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state != "Z" or threads > 1  # while it has another thread, nobody can wait for its end yet
+    return any(state != "Z" for state in states(pid))
+
+
+def states(pid: int) -> list[str]:
+    """What each thread of a process does, as the system tells. As long as one is there, nobody can wait for its end."""
+    found = []
+    for task in Path("/proc").glob(f"{pid}/task/*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found.append(task.read_text().rpartition(")")[2].split()[0])
+    return found
