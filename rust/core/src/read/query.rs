@@ -162,7 +162,7 @@ pub struct Query {
     pattern: Option<Regex>,
     /// What the pattern says of the streams seen.
     matched: HashMap<u32, bool>,
-    correlation: Option<String>,
+    correlation: Option<Correlated>,
 }
 
 impl Log {
@@ -237,7 +237,7 @@ impl Log {
             items,
             pattern,
             matched: HashMap::new(),
-            correlation: filter.correlation.clone(),
+            correlation: filter.correlation.as_deref().map(Correlated::new),
         })
     }
 
@@ -498,7 +498,7 @@ impl Query {
                 return Ok(false);
             }
         }
-        Ok(self.correlation.as_deref().is_none_or(|wanted| correlates(event.meta, wanted)))
+        Ok(self.correlation.as_mut().is_none_or(|wanted| wanted.has(event)))
     }
 }
 
@@ -540,7 +540,82 @@ struct Correlation<'a> {
     correlation: Option<Cow<'a, str>>,
 }
 
-fn correlates(meta: &[u8], wanted: &str) -> bool {
-    let parsed: serde_json::Result<Correlation<'_>> = serde_json::from_slice(meta);
-    parsed.is_ok_and(|meta| meta.correlation.as_deref() == Some(wanted))
+/// A correlation that is looked for.
+#[derive(Debug)]
+struct Correlated {
+    wanted: String,
+    /// Whether JSON says it as it is.
+    plain: bool,
+    /// The commit that was looked at last, and whether it has the correlation: its events share their meta.
+    last: Option<(u64, bool)>,
+}
+
+impl Correlated {
+    fn new(wanted: &str) -> Self {
+        Self { wanted: wanted.to_owned(), plain: !wanted.contains(['\\', '"']), last: None }
+    }
+
+    fn has(&mut self, event: &EventView<'_>) -> bool {
+        match self.last {
+            Some((commit, found)) if commit == event.commit => found,
+            _ => {
+                let found = self.is_in(event.meta);
+                self.last = Some((event.commit, found));
+                found
+            }
+        }
+    }
+
+    fn is_in(&self, meta: &[u8]) -> bool {
+        if meta.is_empty() || self.is_another(meta) {
+            return false;
+        }
+        let parsed: serde_json::Result<Correlation<'_>> = serde_json::from_slice(meta);
+        parsed.is_ok_and(|meta| meta.correlation.as_deref() == Some(self.wanted.as_str()))
+    }
+
+    /// Whether the meta surely has another one: it comes first, as it is written, and differs in a letter that stands there as
+    /// it is.
+    fn is_another(&self, meta: &[u8]) -> bool {
+        let Some(text) = meta.strip_prefix(br#"{"correlation":""#).filter(|_| self.plain) else { return false };
+        let same = text.iter().zip(self.wanted.as_bytes()).take_while(|(one, other)| one == other).count();
+        let other = if same == self.wanted.len() { b'"' } else { self.wanted.as_bytes()[same] };
+        text.get(same).is_some_and(|found| *found != b'\\' && *found != other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_correlation_is_found_however_it_is_written() {
+        let found = |meta: &str, wanted: &str| Correlated::new(wanted).is_in(meta.as_bytes());
+        for (meta, wanted, right) in [
+            (r#"{"correlation":"abc"}"#, "abc", true),
+            (r#"{ "extra": 1, "correlation" : "abc" }"#, "abc", true),
+            (r#"{"correlation":"abcd"}"#, "abc", false),
+            (r#"{"correlation":"x","extra":"abc"}"#, "abc", false),
+            (r#"{"causation":{"correlation":"abc"}}"#, "abc", false),
+            (r#"{"correlation":"\u0061bc"}"#, "abc", true),
+            (r#"{"correlation":"ab\u0063"}"#, "abc", true),
+            (r#"{"correlation":"abc\u0064"}"#, "abc", false),
+            (r#"{"correlation":"ab"}"#, "abc", false),
+            (r#"{"correlation":"a"#, "abc", false),
+            (r#"{"correlation":"abc","extra":"abc"}"#, "abc", true),
+            (r#"{"correlation":"a\\b"}"#, "a\\b", true),
+            (r#"{"\u0063orrelation":"abc"}"#, "abc", true),
+            (r#"{"correlation":"a\"b"}"#, "a\"b", true),
+            (r#"{"correlation":"a\/b"}"#, "a/b", true),
+            (r#"{"correlation":"\ud83d\ude00"}"#, "\u{1f600}", true),
+            (r#"{"correlation":null}"#, "null", false),
+            (r#"{"correlation":7}"#, "7", false),
+            (r#"{"correlation":""}"#, "", true),
+            ("{}", "", false),
+            ("", "abc", false),
+            ("abc", "abc", false),
+        ] {
+            assert_eq!(found(meta, wanted), right, "{wanted} in {meta}");
+        }
+    }
 }
