@@ -4,14 +4,14 @@ A hint, and no more: the log and what was written down of it have the same rows,
 misunderstood here costs time, but changes no answer. Only `newest` has to be right: it adds a condition to a question.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import duckdb
 import msgspec
 
-from act_fast._sql.question import nodes_in
+from act_fast._sql.question import check_question, known_of, nodes_in
 from act_fast._sql.scan import Condition
 
 __all__ = ["FLOOR", "Mentions", "Newest", "Understood", "understood", "with_floor"]
@@ -34,14 +34,11 @@ _TABLE_PARTS: Final = _PLACE | {"table_name", "qualified_name"}
 _STAR_PARTS: Final = _PLACE | {"class", "relation_name"}
 _ROW_BY_ROW: Final = frozenset({"COLUMN_REF", "CONSTANT", "CAST", "COMPARISON", "CONJUNCTION", "BETWEEN", "PARAMETER"})
 _NEWEST_MAX: Final = 1000
-_KNOWN_MAX: Final = 256
-_KNOWN_CHARACTERS_MAX: Final = 10_000
 
 FLOOR: Final = "act_fast_floor"
 """The parameter that `with_floor` adds."""
 
 Node: TypeAlias = dict[str, Any]
-T = TypeVar("T")
 
 _parsed: Final[dict[str, Node | None]] = {}
 _floored: Final[dict[str, str]] = {}
@@ -88,7 +85,7 @@ def understood(connection: duckdb.DuckDBPyConnection, query: str, params: Mappin
     def understand() -> Understood:
         return Understood(tree, mentions_in(tree, params), names_in(tree), newest(tree, params))
 
-    return understand() if params else _known(_understood, query, understand)
+    return understand() if params else known_of(_understood, query, understand)
 
 
 def parsed(connection: duckdb.DuckDBPyConnection, query: str) -> Node | None:
@@ -99,20 +96,7 @@ def parsed(connection: duckdb.DuckDBPyConnection, query: str) -> Node | None:
         tree: Node = msgspec.json.decode(text)
         return None if tree.get("error") else tree
 
-    return _known(_parsed, query, parse)
-
-
-def _known(known: dict[str, T], query: str, find: Callable[[], T]) -> T:
-    """What was found of a question before."""
-    try:
-        return known[query]
-    except KeyError:
-        found = find()
-    if len(known) >= _KNOWN_MAX:
-        known.clear()
-    if len(query) <= _KNOWN_CHARACTERS_MAX:
-        known[query] = found
-    return found
+    return known_of(_parsed, query, parse)
 
 
 def names_in(tree: Node) -> frozenset[str]:
@@ -203,9 +187,10 @@ def with_floor(connection: duckdb.DuckDBPyConnection, query: str, tree: Node) ->
         asked = {"tree": msgspec.json.encode(changed).decode()}
         text: str
         [(text,)] = connection.execute("select json_deserialize_sql($tree::json)", asked).fetchall()
+        check_question(connection, text)
         return text
 
-    return _known(_floored, query, rewrite)
+    return known_of(_floored, query, rewrite)
 
 
 def _tables(tree: Any) -> Iterator[Node]:

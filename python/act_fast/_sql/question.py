@@ -1,8 +1,8 @@
 """One question: what may be asked, which relations it may mean, and what is said when it cannot be answered."""
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, Final, TypeVar
 
 import duckdb
 import msgspec
@@ -12,7 +12,9 @@ from act_fast._runtime.interruptible import interruptible
 from act_fast.errors import ValidationError
 from act_fast.stores.archive_away import archive_away
 
-__all__ = ["ask", "check_question", "is_catalog", "nodes_in", "words_of"]
+__all__ = ["ask", "check_question", "is_catalog", "known_of", "nodes_in", "words_of"]
+
+T = TypeVar("T")
 
 _PIVOTS: Final = re.compile(r"\bpivot(_wider)?\b", re.IGNORECASE)
 _CATALOG: Final = frozenset(
@@ -30,6 +32,12 @@ _TABLES: Final = frozenset(
 )
 _TABLES_BEGIN: Final = ("duckdb_", "parquet_", "read_")
 """The functions that a question which may reach files may read from: those that only read, and show what they do."""
+
+_KNOWN_MAX: Final = 256
+_KNOWN_CHARACTERS_MAX: Final = 10_000
+
+_sound: Final[dict[str, duckdb.Statement]] = {}
+"""Questions that were found to be sound, as DuckDB parsed them, which takes it longer than to plan many of them."""
 
 
 def check_question(
@@ -56,20 +64,40 @@ def check_question(
         ValidationError: it is none, or more than one, or DuckDB cannot read it.
     """
     query = arguments.text("the query", query)
-    asked, kind = query, _kind(connection, query, relations)
-    if kind == "EXPLAIN":
+    if query in _sound and not files:
+        return
+    statement, kind = _statement(connection, query, relations)
+    asked, explains = query, kind == "EXPLAIN"
+    if explains:
         asked = _explained(connection, query)
-        kind = _kind(connection, asked, relations)
+        _, kind = _statement(connection, asked, relations)
     if kind == "MULTI" and not files and _pivots(connection, asked):
         return
     if kind != "SELECT":
         raise _no_question(kind)
     if files or not _CHANGES.isdisjoint(_WORD.findall(asked.casefold())):
         _check_within(connection, asked, known if files else None)
+    if not files and not explains:
+        known_of(_sound, query, lambda: statement)
 
 
-def _kind(connection: duckdb.DuckDBPyConnection, query: str, relations: Collection[str]) -> str:
-    """What kind of statement a text is, which must be one."""
+def known_of(known: dict[str, T], query: str, find: Callable[[], T]) -> T:
+    """What was found of a question before."""
+    try:
+        return known[query]
+    except KeyError:
+        found = find()
+    if len(known) >= _KNOWN_MAX:
+        known.clear()
+    if len(query) <= _KNOWN_CHARACTERS_MAX:
+        known[query] = found
+    return found
+
+
+def _statement(
+    connection: duckdb.DuckDBPyConnection, query: str, relations: Collection[str]
+) -> tuple[duckdb.Statement, str]:
+    """The only statement of a text, and of what kind it is."""
     try:
         statements = connection.extract_statements(query)
     except duckdb.Error as error:
@@ -80,9 +108,9 @@ def _kind(connection: duckdb.DuckDBPyConnection, query: str, relations: Collecti
         found = f"{len(statements)} statements" if statements else "no statement"
         raise ValidationError(f"a query is one question, but this text holds {found}; ask them one by one")
     try:
-        return statements[0].type.name
+        return statements[0], statements[0].type.name
     except ValueError:  # DuckDB's engine has kinds that its Python side has no name for
-        return query.split(maxsplit=1)[0].upper()
+        return statements[0], query.split(maxsplit=1)[0].upper()
 
 
 def _quoting(connection: duckdb.DuckDBPyConnection, query: str, relations: Collection[str]) -> str:
@@ -201,9 +229,10 @@ def ask(
         ValidationError: DuckDB cannot understand it.
         ArchiveUnavailableError: what it takes to understand it is archived, and cannot be read there.
     """
+    asked = _sound.get(query, query)
     try:
         with interruptible():
-            return connection.sql(query, params=dict(params)) if params else connection.sql(query)
+            return connection.sql(asked, params=dict(params)) if params else connection.sql(asked)
     except duckdb.CatalogException as error:
         names = list(known)
         more = "" if set(names) - _WITHOUT_CLASSES else _OF_CLASSES
