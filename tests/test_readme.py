@@ -27,6 +27,12 @@ WORKERS = [line for line in LINES if line.startswith("act-fast run ")]
 SERVERS = [line for line in LINES if line.startswith("act-fast serve ")]
 
 
+def test_each_line_of_readmes_commands_is_one_of_them() -> None:
+    block = README.read_text().partition("## The command")[2].partition("```sh\n")[2].partition("```")[0]
+    assert len(LINES) > 15
+    assert [line for line in block.splitlines() if not COMMAND_LINE.match(line)] == []
+
+
 @pytest.fixture
 def bank(tmp_path: Path) -> Path:
     """A directory in which README's program has run."""
