@@ -830,6 +830,10 @@ def test_a_process_without_descriptors_blocks_no_projection(connect: Connect, tm
                 deposit(app, "a")
             app.correlate()
             app.drain(0)
+            with Act("memory:", Account) as other:  # what is imported when it is first needed takes a descriptor
+                other.on(Deposited, name="other")(lambda event: None)
+                deposit(other, "a")
+                other.settle()
             limit_descriptors(8)
             taken: list[int] = []
             with suppress(OSError):

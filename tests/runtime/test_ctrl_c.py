@@ -12,6 +12,7 @@ import sys
 import threading
 from _thread import interrupt_main
 from collections.abc import Callable
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import partial
 
@@ -26,7 +27,7 @@ from act_fast.errors import StoreClosedError
 from tests.runtime.ctrl_c import Point, interrupted, points_of
 from tests.runtime.ledger import ON_DISK, THINGS_DONE, Ledger
 from tests.support.bank import Account, Deposited
-from tests.support.processes import Tell, run, until
+from tests.support.processes import Tell, limit_descriptors, needs_proc, run, until
 
 POINTS = int(os.environ.get("ACT_FAST_INTERRUPTS", 40))
 
@@ -333,3 +334,58 @@ def test_what_rings_in_a_forked_child_does_not_wake_its_parent() -> None:
 
     apart(daemons, work)
     daemons.dismiss()
+
+
+def note_signals_in_a_pipe_and_close_it() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing)
+    os.close(reading)
+    os.close(writing)
+
+
+@needs_proc
+@pytest.mark.parametrize("why", ["no descriptor is left", "others have closed where signals are noted"])
+def test_a_main_thread_that_cannot_sleep_where_signals_wake_it_looks_for_them(why: str) -> None:
+    def child(tell: Tell) -> None:
+        limit_descriptors(8)
+        daemons = Daemons("test")
+        taken = []
+        if why == "no descriptor is left":
+            with suppress(OSError):
+                while True:
+                    taken.append(os.open("/dev/null", os.O_RDONLY))
+        else:
+            assert main_bell.sleep(unless=lambda: True)
+            note_signals_in_a_pipe_and_close_it()
+        asked = threading.Event()
+        sleep, slept = Bell.sleep, list[bool]()
+
+        def noting(bell: Bell, unless: Callable[[], object]) -> bool:
+            slept.append(sleep(bell, unless))
+            return slept[-1]
+
+        Bell.sleep = noting  # type: ignore[method-assign]
+
+        def work() -> None:
+            with on_interrupt(asked.set):
+                until(lambda: slept)
+                given_to_this_thread()
+                asked.wait()
+
+        with pytest.raises(KeyboardInterrupt):
+            apart(daemons, work)
+        assert not slept[0]
+        for each in taken:
+            os.close(each)
+
+    run(child)
+
+
+def test_in_a_thread_that_is_not_pythons_main_one_a_bell_does_not_sleep() -> None:
+    """`threading` takes the thread that imports it first for the main one, whichever it is."""
+    slept: list[bool] = []
+    thread = threading.Thread(target=lambda: slept.append(Bell().sleep(unless=lambda: False)))
+    thread.start()
+    thread.join()
+    assert slept == [False]

@@ -1,17 +1,21 @@
 """Leases: one holder at a time, kept while it lives, taken over when it does not."""
 
+import subprocess
+import sys
 import threading
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from act_fast import Act, Committed, Drained, Lane
 from tests.support.bank import Account, Deposited
 from tests.support.heard import Heard, deposit
-from tests.support.processes import until
+from tests.support.processes import needs_proc, until
 
 BRIEF = Lane("default", lease=0.05)
 LONG = Lane("default", lease=3600)
+ROOT = Path(__file__).parent.parent.parent
 
 
 def hold(app: Act) -> list[object]:
@@ -152,3 +156,37 @@ def test_a_holder_is_known_by_its_process() -> None:
         deposit(app, "a")
         app.settle()
         assert held == [os.getpid()]
+
+
+@needs_proc
+def test_a_lease_is_given_back_where_its_handling_cannot_begin(tmp_path: Path) -> None:
+    """As in a process without descriptors, which can import nothing: what it needs for this is imported only then."""
+    program = f"""
+import os, resource
+from act_fast import Act, LogStore
+from act_fast._workers import correlating, settle
+from tests.support.bank import Account, Deposited
+
+app = Act(LogStore({str(tmp_path / "bank.act")!r}), Account)
+heard = []
+app.on(Deposited, to="one", retries=0, name="hears")(lambda event: heard.append(event.position))
+app.do(Account.deposit, "a", amount=1)
+app.correlate()
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+try:
+    app.settle()
+except OSError as error:
+    print(error.errno, next(app.targets("one")).attempts)
+for each in taken:
+    os.close(each)
+app.settle()
+print(heard, next(app.targets("one")).attempts)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout.splitlines() == ["24 0", "[1] 0"], done.stderr

@@ -100,14 +100,20 @@ class _Work:
             try:
                 call = self._for_caller.get(not asleep, _LOOK_SECONDS)
             except Empty:
-                from act_fast._runtime.bell import main_bell
-
-                self._bell = main_bell
-                asleep = main_bell.sleep(unless=lambda: not self._for_caller.empty())
+                asleep = self._sleep()
                 continue  # a signal that another thread was given is seen to here
             if call is not None:
                 call()
                 del call
+
+    def _sleep(self) -> bool:
+        """Sleep until this is told something or a signal comes; False where a signal might be slept through."""
+        try:
+            from act_fast._runtime.bell import main_bell
+        except (ImportError, OSError):  # no descriptor is left
+            return False
+        self._bell = main_bell
+        return main_bell.sleep(unless=lambda: not self._for_caller.empty())
 
     def _tell_caller(self, call: Callable[[], object] | None) -> None:
         self._for_caller.put(call)

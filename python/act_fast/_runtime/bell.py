@@ -52,10 +52,13 @@ class Bell:
         A thread that gives it something to do rings afterwards.
 
         Returns:
-            False: something else in this program has signals noted, so one that comes might be slept through.
+            False: a signal that comes might be slept through, since it cannot be noted here.
         """
-        reading, writing = self._pipe or self._make()
-        others = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        try:
+            reading, writing = self._pipe or self._make()
+            others = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+        except (OSError, ValueError):  # no descriptor is left, or Python takes another thread for the main one
+            return False
         try:
             if others not in (_NONE, writing):
                 return False
@@ -63,7 +66,8 @@ class Bell:
                 os.read(reading, _MANY_BYTES)
             return True
         finally:
-            signal.set_wakeup_fd(_NONE if others == writing else others)
+            with suppress(OSError, ValueError):  # that of others has been closed
+                signal.set_wakeup_fd(_NONE if others == writing else others)
 
     def _make(self) -> tuple[int, int]:
         reading, writing = os.pipe()

@@ -75,13 +75,18 @@ class Cycle:
         return self.handle(leases) if leases else Drained()
 
     def batch(self, leases: Sequence[Lease], began: float = 0.0) -> Batch:
-        """The leases, ready to be handled; `began`: when their claim did."""
+        """The leases, ready to be handled, or given back if that cannot begin; `began`: when their claim did."""
         until = time.monotonic() + _SLICE_SECONDS
         for lease in leases:
             lease.until = until
         program = self.program
-        handling = Handling(program.steps(self._host), self._actor, program.observers, program.now_us)
-        return Batch(leases, handling, began)
+        try:
+            program.renewer()  # which is needed next
+            handling = Handling(program.steps(self._host), self._actor, program.observers, program.now_us)
+            return Batch(leases, handling, began)
+        except BaseException:  # nothing can be imported where no descriptor is left
+            self.finish(leases)
+            raise
 
     def handle(self, leases: Sequence[Lease]) -> Drained:
         """Handle leases and finish them together; a single one in the thread that drains."""
