@@ -5,12 +5,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from act_fast import Act, AsyncAct, Committed, Event, LogStore, StoreClosedError, ValidationError
+from tests.support.bank import Account, Deposited
 from tests.support.heard import PATIENCE_SECONDS, Heard
 from tests.support.working import working
 
@@ -113,6 +115,23 @@ def test_a_target_that_cannot_exist_is_an_error_at_once(
         asyncio.run(AsyncAct(app).wait_for(1, name))
     with pytest.raises(ValidationError, match="no reaction"):
         Act(store).wait_for(0, name)
+
+
+def test_what_does_the_timers_of_a_state_runs_under_no_other_target(store: LogStore) -> None:
+    """It names its targets by a function, so it might run under any, as far as that says."""
+    app = Act(store, Account)
+    app.on(Deposited, to="audit-{stream}", name="audit")(Heard())
+    snapshot = app.do(Account.deposit, "a", amount=1)
+    app.settle()
+    for each in (app, Act(store), Act(store, Account)):
+        with pytest.raises(ValidationError, match="no reaction of this app can run under a target 'audt-a'"):
+            each.wait_for(snapshot, "audt-a", timeout=0)
+        assert each.wait_for(snapshot, "audit-a", timeout=0).watermark >= snapshot.position
+    app.schedule(key="k", after=timedelta(0)).do(Account.deposit, "a", amount=2)
+    scheduled = app.store.head
+    app.settle()
+    assert app.wait_for(scheduled, "$timer-k@1", timeout=0).lag == 0
+    assert app.load(Account, "a").state.balance == 3
 
 
 def test_another_programs_target_can_be_waited_for_before_it_is_there(store: LogStore) -> None:

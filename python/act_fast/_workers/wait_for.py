@@ -4,6 +4,7 @@ import math
 import time
 
 from act_fast._reactions.targets import Target, holding, progress
+from act_fast._timers.names import is_own
 from act_fast._workers.runner import Program
 from act_fast.errors import ValidationError
 from act_fast.stores.capabilities import trouble_of
@@ -23,7 +24,7 @@ def wait_for(program: Program, position: int, target: str, seconds: float | None
         port = program.port()
         seen = port.expect_moves()  # before looking, so that what comes in between is not slept through
         found = progress(port, target)
-        if found is None:
+        if found is None or _is_of_timers_alone(found):
             raise ValidationError(
                 f"no reaction of this app can run under a target {target!r}, and no other program's does; check the"
                 " name against to= of the reaction that you wait for"
@@ -35,6 +36,11 @@ def wait_for(program: Program, position: int, target: str, seconds: float | None
             trouble = trouble_of(program.store)
             raise TimeoutError(_late(target, position, found, _holding(program, found), trouble))
         port.wait_moves(seen, None if left is None else math.ceil(left * 1000))
+
+
+def _is_of_timers_alone(found: Target) -> bool:
+    """Whether nothing may run there but what does timers: by a function, it names targets that begin with a $."""
+    return not is_own(found.name) and bool(found.reactions) and all(map(is_own, found.reactions))
 
 
 def _late(target: str, position: int, found: Target, holding: Target | None, trouble: str) -> str:
