@@ -48,7 +48,8 @@ class ContinuousView:
     @property
     def position(self) -> int:
         """The position that it was last brought up to in this process; 0 before it was read here."""
-        return self._question.keeper.position
+        asked = self._question
+        return asked.keeper.position_of(asked.query)
 
     def rows(self, *, at: int | datetime | None = None) -> list[dict[str, Any]]:
         """Its rows as of now, or of a position or a time, each by the names of its columns.

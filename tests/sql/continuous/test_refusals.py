@@ -109,6 +109,21 @@ def test_a_view_that_was_defined_once_more_says_which_question_it_answers(app: A
     assert (before.name, before.query) == (after.name, after.query) == ("Total", "select count(*) as n from sold")
 
 
+def test_a_view_that_was_defined_once_more_was_brought_up_to_nothing_yet(app: Act) -> None:
+    app.store.append("till-1", [Sold(2), Sold(3)])
+    view = app.view("mine", "select stream, count(*) as n from sold group by stream")
+    assert view.position == 0
+    view.rows()
+    assert view.position == app.store.head > 0
+    app.view("mine", "select stream, max(amount) as n from sold group by stream")
+    assert view.position == 0
+    view.rows()
+    assert view.position == app.store.head
+    app.view("mine", "select stream, max(amount) as n from sold group by stream order by n")
+    assert view.position == 0
+    assert view.keep() == view.position == app.store.head
+
+
 def test_columns_may_be_called_as_the_relation_is(app: Act) -> None:
     app.store.append("till-1", [Sold(2), Sold(3)])
     view = app.view(

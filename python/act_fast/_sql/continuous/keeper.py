@@ -93,10 +93,10 @@ class Keeper:
         self._lock = threading.RLock()
         self._kept: _Kept | None = None
 
-    @property
-    def position(self) -> int:
-        """The position that it was moved on to last in this process; 0 when it was not yet."""
-        return 0 if self._kept is None else self._kept.position
+    def position_of(self, query: str) -> int:
+        """The position that it was moved on to last for a question in this process; 0 when it was not yet."""
+        kept = self._kept
+        return kept.position if kept is not None and kept.plan.query == query else 0
 
     def wait(self) -> None:
         """Wait until nobody reads or writes."""
@@ -110,6 +110,9 @@ class Keeper:
             kept = self._kept
             if kept is None or not kept.is_of(plan, store):
                 kept = self._kept = self._begun(plan, store, columns_of(store).head)
+            kept.plan = (
+                plan  # of the same mark, perhaps for a question that differs in what is kept no more than in words
+            )
             if kept.position > cut:
                 kept = self._begun(plan, store, cut)
                 for _ in kept.move_on(store, cut):

@@ -48,14 +48,16 @@ class Plan:
     """What is kept for a question.
 
     Attributes:
-        source: what it is a question about.
+        query: the question.
+        source: what it is about.
         columns: the columns of that which are read.
         question: what is kept, as the core reads it.
         names: of the columns that come out of the core.
-        select: the question, about these.
+        select: the question, asked of these.
         mark: of all that decides what is kept.
     """
 
+    query: str
     source: Source
     columns: tuple[str, ...]
     question: str
@@ -109,7 +111,7 @@ def plan_of(connection: duckdb.DuckDBPyConnection, query: str, source: Source, k
     ).fetchall()
     columns = tuple(planner.conditions.numbers)
     whole = msgspec.json.encode([_FORMAT, source.mark, columns, question])
-    return Plan(source, columns, question, planner.names, select, hashlib.sha256(whole).hexdigest()[:32])
+    return Plan(query, source, columns, question, planner.names, select, hashlib.sha256(whole).hexdigest()[:32])
 
 
 def _parsed(connection: duckdb.DuckDBPyConnection, query: str) -> Any:
