@@ -105,10 +105,15 @@ fn take(outer: &Arc<dyn Disk>, folder: &str) -> io::Result<Option<LockGuard>> {
         outer.create_folder(&format!("{folder}/{}", handles::FOLDER))?;
         match outer.try_lock(&lock) {
             Ok(Some(held)) => {
-                // The file may have lost its name before it was locked. Then it can be locked once more.
-                let again = outer.try_lock(&lock);
-                if held.0.is_none() || matches!(again, Ok(None)) {
+                // The file may have lost its name before it was locked. Then it can be locked once more, or is not there.
+                if held.0.is_none() {
                     return Ok(Some(held));
+                }
+                match outer.try_lock(&lock) {
+                    Ok(None) => return Ok(Some(held)),
+                    Ok(Some(_)) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
                 }
             }
             Ok(None) => return Ok(None),
