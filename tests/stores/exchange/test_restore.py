@@ -150,7 +150,8 @@ def test_commits_of_one_moment_keep_their_own_metas(tmp_path: Path) -> None:
 WRONG: list[tuple[str, list[dict[str, Any] | str], int, str]] = [
     ("not JSON", [event(), "hello"], 2, "not one JSON object"),
     ("cut short", [event(), '{"stream":"s","name":'], 2, "cut short"),
-    ("something else", [event(), "[1]"], 2, "not one JSON object|type"),
+    ("something else", [event(), "[1]"], 2, "not one JSON object"),
+    ("several lines for an event", [*json.dumps(event(), indent=1).splitlines()], 1, "more than one line"),
     ("no data", [event(), {"stream": "s", "name": "N"}], 2, "`data` is missing"),
     ("no name", [{"stream": "s", "data": 1}], 1, "`name` is missing"),
     ("no stream", [{"name": "N", "data": 1}], 1, "`stream` is missing"),
@@ -166,6 +167,7 @@ WRONG: list[tuple[str, list[dict[str, Any] | str], int, str]] = [
     ("a position again", [event(position=4), event(position=4)], 2, "sort the events"),
     ("positions for some", [event(position=4), event()], 2, "for all or for none"),
     ("position 0", [event(position=0)], 1, "start at 1"),
+    ("a position out of reach", [event(position=2**64 - 1)], 1, "larger than any"),
     ("commits mixed up", [event(commit=1), event(commit=2), event(commit=1)], 3, "sort the events"),
     ("two metas in a commit", [event(commit=1, meta={}), event(commit=1)], 2, "one of each"),
     ("two times in a commit", [event(commit=1, created="2026-01-01"), event(commit=1)], 2, "one of each"),
@@ -175,6 +177,7 @@ WRONG: list[tuple[str, list[dict[str, Any] | str], int, str]] = [
     ("a meta that is a list", [event(meta=[])], 1, "`meta` is not"),
     ("an empty name", [event(name="")], 1, "`name` is missing"),
     ("a stream too long", [event(stream="s" * 513)], 1, "513 bytes"),
+    ("a field twice", ['{"stream":"s","stream":"t","name":"N","data":1}'], 1, "a field twice, see byte 22"),
     ("a line break in a stream", [event(stream="a\nb")], 1, "line break"),
     ("too large a commit", [event(data="x" * (70 << 20))], 1, "must fit into one log file"),
 ]
@@ -220,7 +223,7 @@ def test_a_line_far_down_in_a_large_file_is_named(tmp_path: Path) -> None:
 def test_two_fields_of_a_csv_file_make_no_letter_that_neither_has(tmp_path: Path) -> None:
     source = tmp_path / "x.csv"
     rows = [b"stream,more,name,data", b"s,,Counted,1", "ä,ä,Zähler,1".encode(), b"s,a\xc3,\xa4B,1", b"s,,Counted,1"]
-    source.write_bytes(b"\n".join(rows[:3]))
+    source.write_bytes(b"\n".join(rows[:3]) + b"\n")
     assert restore_path(tmp_path / "x.act", source).events == 2
     source.write_bytes(b"\n".join(rows))
     with pytest.raises(RestoreError, match=r"line 4: it is not UTF-8"):
@@ -267,6 +270,8 @@ def test_a_csv_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> No
         ("stream,name,data\ns,N,{\n", 2, "not JSON"),
         ("stream,name,data,version\ns,N,1,x\n", 2, "`version` is not a whole number"),
         ("stream,name,data\ns,N,1\ns,,1\n", 3, "name is empty"),
+        ("stream,name,data,stream\ns,N,1,t\n", 1, "more than one column `stream`"),
+        ("tags,stream,name,data,tags\n,s,N,1,\n", 1, "more than one column `tags`"),
     ]:
         source.write_text(text)
         with pytest.raises(RestoreError, match=what) as error:
@@ -277,6 +282,93 @@ def test_a_csv_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> No
         restore_path(tmp_path / "x.act", source)
     assert error.value.line == 2
     assert not (tmp_path / "x.act").exists()
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_lines_of_a_csv_file_are_counted_whatever_they_end_with(tmp_path: Path, line_end: str) -> None:
+    source = tmp_path / "x.csv"
+    rows = [*["s,N,1"] * 2047, 's,N,"[1', ']"', "s,N,1"]
+    for wrong, what in [("s,N,{", "not JSON"), ("s,N", "2 fields"), ("s,\udcff,1", "not UTF-8")]:
+        for before in (0, 1, 2046, 2047, len(rows)):
+            lines = ["stream,name,data", *rows[:before], wrong, *["s,N,1"] * 3]
+            source.write_bytes("".join(f"{line}{line_end}" for line in lines).encode(errors="surrogateescape"))
+            with pytest.raises(RestoreError, match=what) as error:
+                restore_path(tmp_path / "x.act", source)
+            assert error.value.line == before + 2
+    source.write_bytes(line_end.join(["stream,name", "s,N", ""]).encode())
+    with pytest.raises(RestoreError, match="no column `data`") as error:
+        restore_path(tmp_path / "x.act", source)
+    assert error.value.line == 1
+
+
+def test_columns_that_are_not_read_may_have_one_name(tmp_path: Path) -> None:
+    source = tmp_path / "x.csv"
+    source.write_text("more,stream,more,name,data\na,s,b,N,1\n")
+    assert restore_path(tmp_path / "x.act", source).events == 1
+
+
+@pytest.mark.parametrize("rows", [1, 2047, 2048, 5000])
+def test_a_csv_file_that_may_have_been_cut_short_in_its_last_field_is_refused(tmp_path: Path, rows: int) -> None:
+    """Where it was cut between two letters of a number or a name, or before the tags, what is left looks whole."""
+    source = tmp_path / "x.csv"
+    with LogStore.memory() as store:
+        for number in range(rows):
+            store.append("s", [("Counted", b"%d" % number, (f"number:{number}",))])
+        store.export(source)
+    whole = source.read_bytes()
+    assert whole.endswith(b'""]"\n')
+    for end in range(len(whole) - 40, len(whole) - len(b'"\n')):
+        source.write_bytes(whole[:end])
+        with pytest.raises(RestoreError, match=r"cut short|damaged|not JSON|no JSON") as error:
+            restore_path(tmp_path / "x.act", source)
+        assert error.value.line == rows + 1
+    for text in ("stream,name,data\ns,N,12", "data,stream,name\n1,s,Name", "stream,name,data,tags\ns,N,{},"):
+        source.write_text(text)
+        with pytest.raises(RestoreError, match="line 2: it is the last one") as error:
+            restore_path(tmp_path / "x.act", source)
+        source.write_text(f"{text}\n")
+        assert restore_path(tmp_path / "y.act", source, dry_run=True).events == 1
+    for end in ("", "\r", "\r\n"):
+        source.write_bytes(whole.rstrip() + end.encode())
+        assert restore_path(tmp_path / "y.act", source, dry_run=True).events == rows
+
+
+def test_a_line_or_row_without_an_end_is_not_read_to_the_end(tmp_path: Path, open_store: Open) -> None:
+    """No event is that long, and no memory might be."""
+    store = open_store(segment_bytes=16384)
+    endless = "x" * (3 << 20)
+    source = tmp_path / "x.jsonl"
+    good = json.dumps(event()) + "\n"
+    for before in (0, 3, 30_000):
+        for end in ("", "\n", "\n" + good):
+            source.write_text(good * before + endless + end)
+            with pytest.raises(
+                RestoreError, match="1081344 bytes or more, and an event must fit into one log"
+            ) as error:
+                store.restore(source)
+            assert error.value.line == before + 1
+    source.write_text(good + "{}\n" + endless)
+    with pytest.raises(RestoreError, match="`stream` is missing") as error:  # the first that is wrong
+        store.restore(source)
+    assert error.value.line == 2
+    source = tmp_path / "x.csv"
+    for before in (0, 3, 5000):
+        for end in ("", '"\n', "\ns,N,1\n" * 5):
+            source.write_text("stream,name,data\n" + "s,N,1\n" * before + 's,N,"' + "x\n" * (3 << 19) + end)
+            with pytest.raises(RestoreError, match="a quote that is not closed") as error:
+                store.restore(source)
+            assert error.value.line == before + 2
+    source.write_text("x" * (3 << 20))
+    with pytest.raises(RestoreError, match="must fit into one log file"):
+        store.restore(source)
+    assert store.head == 0
+
+
+def test_a_line_with_blanks_around_a_large_event_is_read(tmp_path: Path, open_store: Open) -> None:
+    source = tmp_path / "x.jsonl"
+    source.write_text(f"{' ' * 500_000}{json.dumps(event(data='x' * 10_000))}{' ' * 500_000}\n")
+    store = open_store(segment_bytes=16384)
+    assert store.restore(source).events == 1
 
 
 def test_a_parquet_file_that_is_wrong_is_refused(tmp_path: Path) -> None:

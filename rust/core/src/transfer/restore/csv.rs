@@ -1,10 +1,11 @@
 //! Events from CSV: a line of column names, then one event a row. One thread takes rows apart, several read what their fields
 //! say, and one takes their events in order.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 
-use csv::{ByteRecord, ErrorKind, Reader, ReaderBuilder, StringRecord};
+use csv::{ByteRecord, ErrorKind, Position, Reader, ReaderBuilder, StringRecord};
+use memchr::memchr;
 
 use super::created::LastCreated;
 use super::in_order::in_order;
@@ -31,24 +32,31 @@ struct Columns {
 
 impl Columns {
     fn find(header: &StringRecord) -> Result<Self> {
-        let find = |name: &str| header.iter().position(|column| column == name);
+        let find = |name: &str| {
+            let mut found = header.iter().enumerate().filter(|(_, column)| *column == name).map(|(at, _)| at);
+            match (found.next(), found.next()) {
+                (at, None) => Ok(at),
+                _ => Err(Error::Invalid(format!("it names more than one column `{name}`; an event has one of each"))),
+            }
+        };
         let need = |name: &str| {
-            find(name).ok_or_else(|| {
+            find(name)?.ok_or_else(|| {
                 Error::Invalid(format!(
-                    "there is no column `{name}`; the first line must name at least stream, name and data"
+                    "there is no column `{name}`; the first line must name at least stream, name and data, in small \
+                     letters and with commas between them"
                 ))
             })
         };
         Ok(Self {
-            position: find("position"),
-            commit: find("commit"),
+            position: find("position")?,
+            commit: find("commit")?,
             stream: need("stream")?,
-            version: find("version"),
+            version: find("version")?,
             name: need("name")?,
-            created: find("created"),
+            created: find("created")?,
             data: need("data")?,
-            meta: find("meta"),
-            tags: find("tags"),
+            meta: find("meta")?,
+            tags: find("tags")?,
         })
     }
 }
@@ -67,11 +75,11 @@ struct Piece {
 }
 
 impl Piece {
-    fn push(&mut self, record: &ByteRecord) {
+    fn push(&mut self, record: &ByteRecord, line: u64) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(record.as_slice());
         self.ends.extend((0..record.len()).filter_map(|at| record.range(at)).map(|field| start + field.end));
-        self.lines.push(record.position().map_or(0, csv::Position::line));
+        self.lines.push(line);
     }
 }
 
@@ -97,6 +105,53 @@ struct Taken {
     read: u64,
 }
 
+/// What is read from, up to the end of a row that is as long as one may be.
+struct Bounded<'a> {
+    source: &'a mut (dyn Read + Send),
+    /// How many bytes the row that is being read may still take.
+    left: u64,
+    last_byte: u8,
+    /// Whether lines end with two bytes, as the first one does.
+    line_ends_are_double: Option<bool>,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::Error::other("a row is too long"));
+        }
+        let count = self.source.read(bytes)?;
+        self.left = self.left.saturating_sub(count as u64);
+        if self.line_ends_are_double.is_none()
+            && let Some(at) = memchr(b'\n', &bytes[..count])
+        {
+            let before = if at == 0 { self.last_byte } else { bytes[at - 1] };
+            self.line_ends_are_double = Some(before == b'\r');
+        }
+        if let Some(byte) = bytes[..count].last() {
+            self.last_byte = *byte;
+        }
+        Ok(count)
+    }
+}
+
+/// Rows, one after another.
+struct Rows<'a> {
+    reader: Reader<Bounded<'a>>,
+    file: &'a str,
+    record: ByteRecord,
+    /// Where the last row begins.
+    line: u64,
+    /// How many lines the reader is behind where a row begins: it takes a row for ended before the last byte of its line end.
+    lines_behind: u64,
+    /// Whether the last field of the last row says where it ends.
+    closed: bool,
+    segment_bytes: u64,
+    row_bytes_max: u64,
+    /// What is wrong with the next row.
+    failed: Option<Error>,
+}
+
 /// Take all events of a source. `file` is its name for people; `progress` hears of bytes read, and its error ends the work.
 pub fn read_csv(
     restoring: &mut Restoring,
@@ -104,11 +159,13 @@ pub fn read_csv(
     file: &str,
     progress: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
-    let mut reader = ReaderBuilder::new().buffer_capacity(1 << 18).from_reader(source);
-    let header = reader.headers().map_err(|error| broken(error, file, 1))?;
-    let columns = Columns::find(header).map_err(|error| in_source(error, file, "line", 1))?;
-    let (mut record, mut failed) = (ByteRecord::new(), None);
-    let mut get = || next_piece(&mut reader, &mut record, &mut failed, file);
+    let (segment_bytes, row_bytes_max) = (restoring.segment_bytes, restoring.text_bytes_max());
+    let bounded = Bounded { source, left: row_bytes_max, last_byte: b'\n', line_ends_are_double: None };
+    let reader = ReaderBuilder::new().buffer_capacity(1 << 18).from_reader(bounded);
+    let (record, line, lines_behind, closed, failed) = (ByteRecord::new(), 1, 0, true, None);
+    let mut rows = Rows { reader, file, record, line, lines_behind, closed, segment_bytes, row_bytes_max, failed };
+    let columns = rows.columns()?;
+    let mut get = || rows.next_piece();
     let mut read = 0;
     in_order(&mut get, &|piece| take(piece, &columns), &mut |taken| {
         read = taken.read;
@@ -118,32 +175,81 @@ pub fn read_csv(
     progress(read)
 }
 
-/// The next rows; None at the end. What is wrong with the row behind them is told the next time.
-fn next_piece(
-    reader: &mut Reader<&mut (dyn Read + Send)>,
-    record: &mut ByteRecord,
-    failed: &mut Option<Error>,
-    file: &str,
-) -> Result<Option<Piece>> {
-    if let Some(error) = failed.take() {
-        return Err(error);
+impl Rows<'_> {
+    fn columns(&mut self) -> Result<Columns> {
+        let file = self.file;
+        let found = match self.reader.headers() {
+            Ok(header) => Columns::find(header),
+            Err(error) => return Err(self.broken(error)),
+        };
+        self.lines_behind = u64::from(self.reader.get_ref().line_ends_are_double == Some(true));
+        found.map_err(|error| in_source(error, file, "line", 1))
     }
-    let mut piece = Piece::default();
-    while piece.lines.len() < PIECE_ROWS && piece.bytes.len() < PIECE_BYTES {
-        match reader.read_byte_record(record) {
-            Ok(true) => piece.push(record),
-            Ok(false) => break,
-            Err(error) => {
-                let line = error.position().map_or_else(|| reader.position().line(), csv::Position::line);
-                *failed = Some(broken(error, file, line));
-                break;
+
+    /// The next rows; None at the end. What is wrong with the row behind them is told the next time.
+    fn next_piece(&mut self) -> Result<Option<Piece>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let mut piece = Piece::default();
+        while piece.lines.len() < PIECE_ROWS && piece.bytes.len() < PIECE_BYTES {
+            self.reader.get_mut().left = self.row_bytes_max;
+            match self.reader.read_byte_record(&mut self.record) {
+                Ok(true) => {
+                    self.line = self.record.position().map_or(0, Position::line) + self.lines_behind;
+                    let last = self.record.iter().next_back().and_then(<[u8]>::last);
+                    self.closed = matches!(last, Some(b'}' | b']'));
+                    piece.push(&self.record, self.line);
+                }
+                Ok(false) => {
+                    self.failed = self.check_end().err();
+                    break;
+                }
+                Err(error) => {
+                    self.failed = Some(self.broken(error));
+                    break;
+                }
             }
         }
+        piece.read = self.reader.position().byte();
+        match self.failed.take_if(|_| piece.lines.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(Some(piece).filter(|piece| !piece.lines.is_empty())),
+        }
     }
-    piece.read = reader.position().byte();
-    match failed.take_if(|_| piece.lines.is_empty()) {
-        Some(error) => Err(error),
-        None => Ok(Some(piece).filter(|piece| !piece.lines.is_empty())),
+
+    /// Refuse what may have been cut short in its last field.
+    fn check_end(&self) -> Result<()> {
+        if self.closed || matches!(self.reader.get_ref().last_byte, b'\n' | b'\r') {
+            return Ok(());
+        }
+        let what = "it is the last one, and nothing shows that it is whole: the file may have been cut short; if it was \
+                    not, end it with a line break";
+        Err(in_source(Error::Invalid(what.to_owned()), self.file, "line", self.line))
+    }
+
+    fn broken(&self, error: csv::Error) -> Error {
+        let begins = if self.reader.get_ref().left == 0 { self.record.position() } else { error.position() };
+        let line = begins.map_or(1, Position::line) + self.lines_behind;
+        let what = match error.kind() {
+            ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
+            ErrorKind::UnequalLengths { expected_len, len, .. } => {
+                format!("it has {len} fields, but the first line names {expected_len}: it is damaged, or cut short")
+            }
+            ErrorKind::Io(_) if self.reader.get_ref().left == 0 => {
+                format!(
+                    "the row that begins here has more than {} bytes, and an event must fit into one log file of {} bytes \
+                     (segment_bytes); is there a quote that is not closed?",
+                    self.row_bytes_max, self.segment_bytes
+                )
+            }
+            ErrorKind::Io(_) => {
+                let csv::ErrorKind::Io(source) = error.into_kind() else { unreachable!("just looked at") };
+                return Error::Io { what: format!("reading {}", self.file), source };
+            }
+            _ => "it cannot be read as CSV".to_owned(),
+        };
+        in_source(Error::Invalid(what), self.file, "line", line)
     }
 }
 
@@ -236,19 +342,4 @@ fn add(restoring: &mut Restoring, taken: Taken, file: &str) -> Result<()> {
         Some((line, error)) => Err(in_source(error, file, "line", line)),
         None => Ok(()),
     }
-}
-
-fn broken(error: csv::Error, file: &str, line: u64) -> Error {
-    let what = match error.kind() {
-        ErrorKind::Utf8 { .. } => "it is not UTF-8".to_owned(),
-        ErrorKind::UnequalLengths { expected_len, len, .. } => {
-            format!("it has {len} fields, but the first line names {expected_len}: it is damaged, or cut short")
-        }
-        ErrorKind::Io(_) => {
-            let csv::ErrorKind::Io(source) = error.into_kind() else { unreachable!("just looked at") };
-            return Error::Io { what: format!("reading {file}"), source };
-        }
-        _ => "it cannot be read as CSV".to_owned(),
-    };
-    in_source(Error::Invalid(what), file, "line", line)
 }

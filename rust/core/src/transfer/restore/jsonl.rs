@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::{BufRead, Read};
 use std::ops::Range;
 
-use memchr::{memchr, memchr_iter};
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::created::LastCreated;
 use super::in_order::in_order;
@@ -81,13 +81,10 @@ pub fn read_jsonl(
     file: &str,
     progress: &mut dyn FnMut(u64) -> Result<()>,
 ) -> Result<()> {
-    let (mut next_line, mut read) = (1, 0);
-    let mut get = || {
-        let block = next_block(source, next_line, file)?;
-        next_line += block.as_ref().map_or(0, |block| memchr_iter(b'\n', &block.bytes).count() as u64);
-        Ok(block)
-    };
-    in_order(&mut get, &take, &mut |taken| {
+    let mut read = 0;
+    let (segment_bytes, line_bytes_max) = (restoring.segment_bytes, restoring.text_bytes_max());
+    let mut lines = Lines { source, file, next_line: 1, segment_bytes, line_bytes_max, failed: None };
+    in_order(&mut || lines.next_block(), &take, &mut |taken| {
         read += taken.read;
         add(restoring, taken, file)?;
         progress(read)
@@ -95,18 +92,53 @@ pub fn read_jsonl(
     progress(read)
 }
 
-/// The next lines; None at the end.
-fn next_block(source: &mut dyn BufRead, first_line: u64, file: &str) -> Result<Option<Block>> {
-    let what = || format!("reading {file}");
-    let mut bytes = Vec::with_capacity(BLOCK_BYTES as usize + 4096);
-    (&mut *source).take(BLOCK_BYTES).read_to_end(&mut bytes).doing(what)?;
-    if bytes.is_empty() {
-        return Ok(None);
+/// Lines, block by block.
+struct Lines<'a> {
+    source: &'a mut (dyn BufRead + Send),
+    file: &'a str,
+    next_line: u64,
+    segment_bytes: u64,
+    line_bytes_max: u64,
+    /// What is wrong with the next line.
+    failed: Option<Error>,
+}
+
+impl Lines<'_> {
+    /// The next lines; None at the end. What is wrong with the line behind them is told the next time.
+    fn next_block(&mut self) -> Result<Option<Block>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        let what = || format!("reading {}", self.file);
+        let mut bytes = Vec::with_capacity(BLOCK_BYTES as usize + 4096);
+        (&mut *self.source).take(BLOCK_BYTES).read_to_end(&mut bytes).doing(what)?;
+        if bytes.is_empty() {
+            return Ok(None);
+        }
+        let mut last_line = memrchr(b'\n', &bytes).map_or(0, |at| at + 1);
+        if last_line < bytes.len() {
+            let left = self.line_bytes_max.saturating_sub((bytes.len() - last_line) as u64);
+            (&mut *self.source).take(left).read_until(b'\n', &mut bytes).doing(what)?;
+        }
+        if bytes.len() - last_line < self.line_bytes_max as usize || bytes.last() == Some(&b'\n') {
+            last_line = bytes.len();
+        }
+        let too_long = bytes.len() > last_line;
+        bytes.truncate(last_line);
+        let first_line = self.next_line;
+        self.next_line += memchr_iter(b'\n', &bytes).count() as u64;
+        if too_long {
+            let error = Error::Invalid(format!(
+                "it has {} bytes or more, and an event must fit into one log file of {} bytes (segment_bytes)",
+                self.line_bytes_max, self.segment_bytes
+            ));
+            self.failed = Some(in_source(error, self.file, "line", self.next_line));
+        }
+        match self.failed.take_if(|_| bytes.is_empty()) {
+            Some(error) => Err(error),
+            None => Ok(Some(Block { bytes, first_line })),
+        }
     }
-    if bytes.last() != Some(&b'\n') {
-        source.read_until(b'\n', &mut bytes).doing(what)?;
-    }
-    Ok(Some(Block { bytes, first_line }))
 }
 
 /// Read a block's lines.

@@ -139,7 +139,7 @@ fn even_null<'de: 'a, 'a, D: Deserializer<'de>>(
 }
 
 fn by_reader<'a>(text: &'a str, shapes: &mut Shapes) -> Result<Line<'a>> {
-    let found: Fields<'_> = serde_json::from_str(text).map_err(|error| Error::Invalid(describe(&error)))?;
+    let found: Fields<'_> = serde_json::from_str(text).map_err(|error| Error::Invalid(describe(&error, text)))?;
     let missing = |name: &str| Error::Invalid(format!("`{name}` is missing; every event has stream, name and data"));
     if found.stream.is_empty() {
         return Err(missing("stream"));
@@ -163,10 +163,20 @@ fn by_reader<'a>(text: &'a str, shapes: &mut Shapes) -> Result<Line<'a>> {
 }
 
 /// What is wrong with a line, without anything that stands in it.
-fn describe(error: &serde_json::Error) -> String {
+fn describe(error: &serde_json::Error, text: &str) -> String {
     let column = error.column();
+    if !text.trim_ascii_start().starts_with('{') {
+        return "it is not one JSON object; each event has a line of its own".to_owned();
+    }
     match error.classify() {
-        Category::Eof => format!("the line ends in the middle, after {column} bytes: the file was cut short"),
+        Category::Eof => format!(
+            "the line ends in the middle of an object, after {} bytes: the file was cut short, or an event was written in \
+             more than one line",
+            text.trim_ascii_end().len()
+        ),
+        Category::Data if error.to_string().starts_with("duplicate field") => {
+            format!("it has a field twice, see byte {column}")
+        }
         Category::Data => format!("a value is not of the type it must have, before byte {column}"),
         _ => format!("it is not one JSON object, see byte {column}"),
     }

@@ -38,6 +38,9 @@ pub use meta::Meta;
 /// The times that a record can hold, in µs since 1970: 56 bits.
 const CREATED_RANGE: Range<i64> = -(1 << 55)..1 << 55;
 
+/// How many bytes of a text its names, its tags and what is read ahead of it take, at most.
+const BESIDES_BYTES_MAX: u64 = 1 << 20;
+
 /// An event as a source has it. What is None is not said there.
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
@@ -207,6 +210,12 @@ impl Restoring {
     /// Only check rows, and make nothing.
     pub fn rehearsal(segment_bytes: u64) -> Result<Self> {
         Self::begin(None, segment_bytes)
+    }
+
+    /// How many bytes of a text may be one event. Its payload and its meta fit into one log file, also with each quote twice,
+    /// and all else is short.
+    fn text_bytes_max(&self) -> u64 {
+        2 * self.segment_bytes + BESIDES_BYTES_MAX
     }
 
     /// Take the next event. An `Invalid` error says what is wrong with it.

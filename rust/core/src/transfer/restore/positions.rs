@@ -24,6 +24,7 @@ impl Positions {
         let from = stated.unwrap_or(to);
         match self.runs.last_mut() {
             _ if from == 0 => Err("`position` is 0; positions start at 1"),
+            _ if i64::try_from(from).is_err() => Err("`position` is larger than any that a log can have"),
             Some(run) if from < run.from + run.len => {
                 Err("its `position` is not above that of the event before it; sort the events by position")
             }
@@ -50,6 +51,15 @@ impl Positions {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_position_that_no_log_can_have_is_refused() {
+        let mut positions = Positions::default();
+        assert_eq!(positions.add(Some(i64::MAX as u64), 1), Ok(()));
+        assert!(positions.add(Some(i64::MAX as u64), 2).is_err());
+        assert!(positions.add(Some(u64::MAX), 2).is_err());
+        assert_eq!(positions.of(u64::MAX), None);
+    }
 
     proptest! {
         #[test]
