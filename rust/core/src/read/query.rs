@@ -586,7 +586,24 @@ impl Correlated {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_seen_of_a_meta_is_what_json_says(
+            parts in prop::collection::vec(prop::sample::select(vec!["a", "b", "\\u0061", "\\\\", "\\\"", "\"", "é", "\u{1}"]), 0..4),
+            rest in prop::sample::select(vec!["\"}", "\",\"extra\":1}", "\",\"correlation\":\"b\"}", "", "\"} ", "\"}}"]),
+            before in prop::sample::select(vec!["{\"correlation\":\"", "{ \"correlation\":\"", "{\"extra\":[],\"correlation\":\"", "{\"corr\":\""]),
+            wanted in "[abé\\\\\"\u{1}]{0,4}",
+        ) {
+            let meta = format!("{before}{}{rest}", parts.concat());
+            let parsed: serde_json::Result<Correlation<'_>> = serde_json::from_str(&meta);
+            let said = parsed.is_ok_and(|meta| meta.correlation.as_deref() == Some(wanted.as_str()));
+            prop_assert_eq!(Correlated::new(&wanted).is_in(meta.as_bytes()), said);
+        }
+    }
 
     #[test]
     fn a_correlation_is_found_however_it_is_written() {
