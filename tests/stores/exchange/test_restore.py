@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from act_fast import (
@@ -385,6 +387,8 @@ def test_a_parquet_file_that_is_wrong_is_refused(tmp_path: Path) -> None:
         ("select 's' as stream, 'N' as name, '1' as data, 1.5 as version", 0, "must be a whole number"),
         ("select 's' as stream, 'N' as name, unnest(['1', '{']) as data", 2, "row 2: `data` is not JSON"),
         ("select 's' as stream, unnest(['N', null]) as name, '1' as data", 2, "row 2: `stream`, `name` or `data`"),
+        ("select 's' as stream, 'N' as name, '1' as data, timestamp 'infinity' as created", 1, "829 to 3111"),
+        ("select 's' as stream, 'N' as name, '1' as data, timestamptz '-infinity' as created", 1, "829 to 3111"),
     ]:
         source = make(query)
         with pytest.raises(RestoreError, match=what) as error:
@@ -398,6 +402,29 @@ def test_a_parquet_file_that_is_wrong_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RestoreError, match="no Parquet files"):
         restore_path(tmp_path / "x.act", tmp_path / "folder")
     assert not (tmp_path / "x.act").exists()
+
+
+@pytest.mark.parametrize("twice", ["stream", "data", "tags"])
+def test_a_parquet_file_with_two_columns_of_a_name_is_refused(tmp_path: Path, twice: str) -> None:
+    """DuckDB does not write such files, and calls the second column something else when it reads them."""
+    nested = [[{"stream": "x", "data": ["y"], "tags": 1}]]
+    columns = [("x", nested), ("stream", ["s"]), ("name", ["N"]), ("data", ["1"]), ("tags", [["t"]]), ("more", [0])]
+
+    def make(path: Path, *more: tuple[str, list[Any]]) -> Path:
+        given = [*columns, *more]
+        table = pyarrow.Table.from_arrays([pyarrow.array(each) for _, each in given], [name for name, _ in given])
+        pyarrow.parquet.write_table(table, path)
+        return path
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    make(folder / "1.parquet")
+    for where, source, events in [(tmp_path / "x.parquet",) * 2 + (1,), (folder / "2.parquet", folder, 2)]:
+        make(where, ("more", [1]), (f"{twice}_1", [1]))
+        assert restore_path(tmp_path / "x.act", source, dry_run=True).events == events
+        make(where, (twice, ["1"]))
+        with pytest.raises(RestoreError, match=f"{where.name}: it has more than one column `{twice}`"):
+            restore_path(tmp_path / "x.act", source)
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "parquet"])

@@ -108,14 +108,37 @@ def _columns(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, 
     connection.execute(f"create view {_VIEW} as select * from {read}")
     found = connection.view(_VIEW)
     types = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
+    for name in _COLUMNS:
+        if name in types and (file := _naming_twice(connection, files, name)) is not None:
+            what = f"it has more than one column `{name}`; an event has one of each"
+            raise RestoreError(f"{file}: {what}; nothing was changed", str(path))
     columns = [f"{_column(path, files, name, types)}::{_TYPES.get(name, 'VARCHAR')}" for name in _COLUMNS]
     count = found.aggregate("count(*)").fetchall()[0][0]
     order = " order by position" if "position" in types and len(files) > 1 else ""
     return count, connection.sql(f"select {', '.join(columns)} from {_VIEW}{order}")
 
 
+def _naming_twice(connection: "duckdb.DuckDBPyConnection", files: list[Path], name: str) -> Path | None:
+    """A file with two columns of a name, of which DuckDB calls the second one something else."""
+    asked = f"select file_name, name, num_children from parquet_schema({quoted_files(files)})"
+    left: dict[str, list[int]] = {}
+    found: dict[str, int] = {}
+    for file, each, children in connection.execute(asked).fetchall():  # parents before their children
+        open_parents = left.setdefault(file, [])
+        if len(open_parents) == 1:
+            found[file] = found.get(file, 0) + (each == name)
+        if open_parents:
+            open_parents[-1] -= 1
+        open_parents.append(children or 0)
+        while len(open_parents) > 1 and open_parents[-1] == 0:
+            open_parents.pop()
+    return next((Path(file) for file, count in found.items() if count > 1), None)
+
+
 _COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta", "tags")
 _WHOLE: Final = ("position", "commit", "version")
+_NEVER: Final = 2**63 - 1
+"""A time that no log can hold."""
 _TYPES: Final = dict.fromkeys(_WHOLE, "UBIGINT") | {"created": "BIGINT"}
 
 
@@ -133,7 +156,7 @@ def _column(path: Path, files: list[Path], name: str, types: dict[str, str]) -> 
     if name in _WHOLE and "INT" in kind:
         return f'"{name}"'
     if name == "created" and kind.startswith("TIMESTAMP"):
-        return "epoch_us(created)"
+        return f"(case when isfinite(created) then epoch_us(created) when created is not null then {_NEVER} end)"
     if name == "tags" and kind == "VARCHAR[]":
         return "(case when len(tags) > 0 then to_json(tags) end)"
     if name not in (*_WHOLE, "created") and (kind in ("VARCHAR", "JSON") or kind.startswith("ENUM")):
