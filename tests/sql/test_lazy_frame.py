@@ -202,5 +202,7 @@ def test_what_is_wanted_of_the_beginning_leaves_the_rest_unread(app: Act, monkey
 def test_what_is_wrong_is_said_at_once(app: Act) -> None:
     with pytest.raises(DefinitionError, match="not an event of this app"):
         app.lazy(Rated)
+    with pytest.raises(DefinitionError, match=r"'Deposited' is not an event of this app; .* without quotes"):
+        app.lazy("Deposited")  # type: ignore[call-overload]
     with pytest.raises(ValidationError):
         app.lazy(after=-1)

@@ -93,7 +93,8 @@ class Library:
         for relation in self.relations.values():
             if isinstance(relation, EventClassRelation) and relation.event is event:
                 return relation
-        raise DefinitionError(f"{event!r} is not an event of this app; name an event class of its states")
+        said = event.__name__ if isinstance(event, type) else repr(event)
+        raise DefinitionError(f"{said} is not an event of this app; pass an event class of its states, without quotes")
 
     def continuous(self, name: str) -> ContinuousRelation:
         """The question of this name that is kept answered."""
