@@ -4,12 +4,8 @@
 //! The new form is written beside the old one, flushed, read back and compared with it byte by byte; only then does it
 //! take the old one's name, in one step. Whoever has the old one open goes on with it until `Log::current` leads on.
 
-use std::panic::resume_unwind;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
-use std::thread;
-
-use act_fast_sys::give_way;
 
 use crate::disk::{Access, Disk, LockGuard, write_file};
 use crate::error::{Doing, Error, Result};
@@ -36,6 +32,9 @@ pub struct Kept {
     /// Of archiving: how many files were written for other programs, or would be.
     pub readable: u64,
 }
+
+/// Says whether a packed file holds what the log file holds that it is to replace.
+type Compare<'a> = dyn Fn(Packed) -> Result<bool> + 'a;
 
 /// The right to change the form of log files: of one thread in one process at a time.
 pub(super) struct Keeping<'a> {
@@ -87,7 +86,7 @@ impl Log {
     }
 
     /// Compress log files that nothing is written to any more, from number `done` on, for as long as `go_on` agrees.
-    fn compress_from(&self, done: &mut u64, go_on: &GoOn<'_>) -> Result<()> {
+    fn compress_from(&self, done: &mut u64, go_on: &GoOn) -> Result<()> {
         if self.segments.number_of(self.control.log_state()?.tail) <= *done {
             return Ok(());
         }
@@ -205,28 +204,30 @@ impl Log {
 
     /// Put `made` in the place of a log file that holds the same.
     pub(super) fn replace(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
-        self.write_beside_or_not(before, number, made)?;
+        self.write_beside_or_not(before, number, made, &|packed| same(before, number, &packed, &|| Ok(())))?;
         self.take_place(number)
     }
 
     /// Compress a log file on a thread that gives way to all others. It holds no lock that anybody waits for.
-    fn compress_giving_way(&self, number: u64, go_on: &GoOn<'_>) -> Result<()> {
-        let make = || {
-            give_way();
-            let segments = self.fresh_segments();
-            let made = packing::pack_while(&segments, number, go_on)?;
-            self.write_beside_or_not(&segments, number, &made)
-        };
-        thread::scope(|scope| {
-            let fresh = thread::Builder::new().name("act-fast-packing".to_owned());
-            let packing = fresh.spawn_scoped(scope, make).doing(|| "starting a thread".to_owned())?;
-            packing.join().unwrap_or_else(|panic| resume_unwind(panic))
+    fn compress_giving_way(&self, number: u64, go_on: &GoOn) -> Result<()> {
+        let segments = Arc::new(self.fresh_segments());
+        let before = Arc::clone(&segments);
+        let made = go_on.giving_way(move |go_on| packing::pack_while(&before, number, &|| go_on.check()))?;
+        self.write_beside_or_not(&segments, number, &made, &|packed| {
+            let before = Arc::clone(&segments);
+            go_on.giving_way(move |go_on| same(&before, number, &packed, &|| go_on.check()))
         })?;
         self.take_place(number)
     }
 
-    fn write_beside_or_not(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
-        let outcome = self.write_beside(before, number, made);
+    fn write_beside_or_not(
+        &self,
+        before: &segments::Segments,
+        number: u64,
+        made: &[u8],
+        compare: &Compare<'_>,
+    ) -> Result<()> {
+        let outcome = self.write_beside(before, number, made, compare);
         if outcome.is_err() {
             // What cannot be removed now is written over by whoever makes the next.
             let _ = self.disk.remove(MAKING);
@@ -255,7 +256,7 @@ impl Log {
     }
 
     /// Write a log file's new form beside it, and see that the disk has it, and that it holds the same.
-    fn write_beside(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
+    fn write_beside(&self, before: &segments::Segments, number: u64, made: &[u8], compare: &Compare<'_>) -> Result<()> {
         let what = || format!("writing the new form of {}", segments::name(number));
         write_file(&*self.disk, MAKING, made).doing(what)?;
         fault::point();
@@ -267,7 +268,7 @@ impl Log {
             if form_of(made) == Form::Packed && plain_before {
                 let shared = Shared::new(Arc::clone(&self.disk));
                 let unpacked = Packed::open(&*file, MAKING, &before.header(number), Form::Packed, &shared)?;
-                same(before, number, &unpacked)?
+                compare(unpacked)?
             } else {
                 read.bytes(0, made.len()) == made
             }
@@ -290,10 +291,11 @@ impl Log {
 }
 
 /// Whether a packed file holds what the log file holds that it is to replace.
-fn same(before: &segments::Segments, number: u64, packed: &Packed) -> Result<bool> {
+fn same(before: &segments::Segments, number: u64, packed: &Packed, go_on: &dyn Fn() -> Result<()>) -> Result<bool> {
     let len = packed.contents.plain_bytes as usize;
     let mut at = HEADER_BYTES as usize;
     while at < len {
+        go_on()?;
         let end = packed.block_end(at);
         let place = number * before.segment_bytes + at as u64;
         if packed.within(at, end - at)? != Some(before.bytes(place, end - at)?) {
