@@ -174,3 +174,28 @@ fn others_do_not_wait_for_a_condition_that_looks_far_back() {
     drop(log);
     let _ = std::fs::remove_dir_all(&path);
 }
+
+#[test]
+fn a_tag_with_the_text_of_its_stream_is_a_tag_and_those_behind_many_others_are_found() {
+    let path = folder("many-tags");
+    let log = open(&path);
+    let texts: Vec<String> = (0..9).map(|number| format!("text-{number}")).collect();
+    let first: Vec<&str> = texts[..7].iter().map(String::as_str).collect();
+    let second = [first[6], first[0], &texts[7], first[1], &texts[8]];
+    for _ in 0..3 {
+        let events = [("Opened", &first[..]), ("Closed", &second[..])];
+        let events = events.map(|(name, tags)| NewEvent { name, data: b"1", tags });
+        let parts = [Part { stream: first[0], events: &events, expected: None }];
+        log.append(&parts, b"", Patience::Wait).expect("an append");
+    }
+    for (number, text) in texts.iter().enumerate() {
+        let tags_it = |position: &u64| if position % 2 == 1 { number < 7 } else { second.contains(&text.as_str()) };
+        assert_eq!(tagged(&log, text), (1..=6).filter(tags_it).collect::<Vec<_>>(), "{text}");
+    }
+    assert_eq!(log.version(&texts[0]).expect("a version"), 6);
+    assert_eq!(log.version(&texts[1]).expect("a version"), 0);
+    drop(log);
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&path));
+    assert_eq!(verify(&disk, &mut |_, _| Ok(())).expect("a report").problems, vec![]);
+    std::fs::remove_dir_all(path).expect("removing");
+}

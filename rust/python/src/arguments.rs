@@ -53,8 +53,11 @@ pub(crate) fn bytes<'a>(value: &'a Bound<'_, PyAny>, what: &str) -> PyResult<&'a
     Ok(bytes.as_bytes())
 }
 
+/// The elements of a sequence, kept alive.
+pub(crate) type Elements<'py> = SmallVec<[Bound<'py, PyAny>; 2]>;
+
 /// The elements of a list, a tuple or another sequence.
-pub(crate) fn elements<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
+pub(crate) fn elements<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<Elements<'py>> {
     // Nearly always one of these.
     if let Ok(tuple) = value.cast_exact::<PyTuple>() {
         return Ok(tuple.iter().collect());
@@ -81,12 +84,12 @@ pub(crate) type BorrowedTags<'a> = SmallVec<[(usize, SmallVec<[&'a str; 2]>); 1]
 pub(crate) struct Events<'py> {
     tuples: SmallVec<[Bound<'py, PyTuple>; 1]>,
     /// For each that has tags, its number and their elements.
-    tags: Vec<(usize, Vec<Bound<'py, PyAny>>)>,
+    tags: SmallVec<[(usize, Elements<'py>); 1]>,
 }
 
 impl<'py> Events<'py> {
     pub(crate) fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let mut events = Self { tuples: SmallVec::new(), tags: Vec::new() };
+        let mut events = Self { tuples: SmallVec::new(), tags: SmallVec::new() };
         // Nearly always a list.
         if let Ok(list) = value.cast_exact::<PyList>() {
             events.tuples.reserve_exact(list.len());

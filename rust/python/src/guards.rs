@@ -4,7 +4,7 @@ use act_fast_core::{Condition, Guards, Item, Once};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use crate::arguments;
+use crate::arguments::{self, Elements};
 use crate::errors::invalid;
 
 /// The position behind which nothing may match, and of each item the names and the tags.
@@ -99,8 +99,8 @@ fn texts_of(texts: &[String]) -> Vec<&str> {
     texts.iter().map(String::as_str).collect()
 }
 
-fn each<'py>(given: Option<&Bound<'py, PyAny>>, what: &str) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    given.map_or_else(|| Ok(Vec::new()), |given| arguments::elements(given, what))
+fn each<'py>(given: Option<&Bound<'py, PyAny>>, what: &str) -> PyResult<Elements<'py>> {
+    given.map_or_else(|| Ok(Elements::new()), |given| arguments::elements(given, what))
 }
 
 fn pair<'py>(element: &Bound<'py, PyAny>, what: &str) -> PyResult<[Bound<'py, PyAny>; 2]> {

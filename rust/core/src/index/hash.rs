@@ -21,6 +21,23 @@ pub(crate) fn hash(kind: KeyKind, text: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(text.as_bytes(), kind as u64)
 }
 
+/// A name, its hash, and which key it seems to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Near<'a> {
+    pub(crate) kind: KeyKind,
+    pub(crate) text: &'a str,
+    pub(crate) hash: u64,
+    pub(crate) key: Option<u32>,
+}
+
+impl<'a> Near<'a> {
+    /// A name of which nothing is known yet.
+    #[inline]
+    pub(crate) fn new(kind: KeyKind, text: &'a str) -> Self {
+        Self { kind, text, hash: hash(kind, text), key: None }
+    }
+}
+
 /// The most keys in a table with 2^bits buckets: 60 % full.
 pub(super) fn capacity(bits: u8) -> u64 {
     ((BUCKET_ENTRIES as u64 * 6) << bits) / 10
@@ -119,16 +136,11 @@ impl Index {
         self.find_hashed(kind, hash(kind, text), text)
     }
 
-    /// The same for a name whose hash is known, and which seems to have this number.
+    /// The same for a name of which something was found out before.
     #[inline]
-    pub(crate) fn find_near(
-        &self,
-        hint: Option<u32>,
-        kind: KeyKind,
-        hash: u64,
-        text: &str,
-    ) -> Result<Option<(u32, Key)>> {
-        if let Some(number) = hint
+    pub(crate) fn find_near(&self, near: Near<'_>) -> Result<Option<(u32, Key)>> {
+        let Near { kind, text, hash, key } = near;
+        if let Some(number) = key
             && let Some(key) = self.find_at(number, kind, hash, text)?
         {
             return Ok(Some((number, key)));

@@ -25,7 +25,7 @@ use crate::shared::control::{self, Control, IndexState};
 use crate::shared::line::{self, Address, Line, SharedLine};
 use crate::shared::line_file::Grown;
 pub(crate) use descent::Descent;
-pub(crate) use hash::hash;
+pub(crate) use hash::{Near, hash};
 pub(crate) use key::Key;
 use postings::{ChunkHead, POSITION_MAX};
 pub(crate) use warm::{OpenTag, Warm};

@@ -1,13 +1,14 @@
 //! Appending: check, make room, write, index, publish. The commit protocol is told in `docs/design.md`.
 
 use std::cell::RefCell;
+use std::iter;
 use std::sync::TryLockError;
 
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::index::hash;
+use crate::index::Near;
 use crate::log::builder::{Builder, NewCommit, PROPOSED_BYTES_MAX};
 use crate::log::record::{KeyKind, LogState};
 use crate::names;
@@ -18,13 +19,16 @@ use crate::shared::lock::Guard;
 use crate::store::log::Log;
 use crate::store::writer::Writer;
 use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience, Stamp};
-use crate::write::condition::{Guards, Looked, Near, concerns_tags};
+use crate::write::condition::{Guards, Looked, concerns_tags};
 use crate::write::indexing::index_commit;
 use crate::write::once::{Once, check_no_keys};
 use crate::write::plan::{Plan, Touched, bytes_max, plan};
 
 /// How many of a commit's event names are not checked again.
 const CHECKED_MAX: usize = 4;
+
+/// Of how many names what looking them up takes is fetched on the way.
+const NEAR_MAX: usize = 4;
 
 /// How often an append that does not flush looks whether the store is still there.
 const PLACE_CHECK_US: i64 = 100_000;
@@ -68,20 +72,23 @@ impl Log {
     ) -> Result<AppendedParts> {
         // Most of what looking up one of many streams takes is waiting for memory, so that is fetched on the way.
         let ahead = self.index().ok().filter(|_| parts.len() == 1);
-        let mut near = None;
+        let mut near: SmallVec<[Near<'_>; NEAR_MAX]> = SmallVec::new();
         if let (Some(index), [part]) = (&ahead, parts) {
-            let hash = hash(KeyKind::Stream, part.stream);
-            index.fetch_bucket(hash);
-            near = Some(Near { hash, key: None });
+            let tags = part.events.first().map_or(&[][..], |event| event.tags).iter().map(|tag| (KeyKind::Tag, *tag));
+            for (kind, text) in iter::once((KeyKind::Stream, part.stream)).chain(tags).take(NEAR_MAX) {
+                let fresh = Near::new(kind, text);
+                index.fetch_bucket(fresh.hash);
+                near.push(fresh);
+            }
         }
         check_commit(parts, meta, self.options.payload_max_bytes)?;
         self.check_writable()?;
         self.check_not_replica()?;
         let mut looked = self.look_back(guards, patience)?;
-        if let (Some(index), Some(near)) = (&ahead, &mut near) {
-            near.key = index.fetch_key(near.hash);
+        if let Some(index) = &ahead {
+            near.iter_mut().for_each(|near| near.key = index.fetch_key(near.hash));
         }
-        looked.near = near;
+        looked.near = &near;
         let outcome = loop {
             let mut writer = match patience {
                 Patience::Wait => self.writer(),
@@ -91,8 +98,8 @@ impl Log {
                 Patience::Wait => self.lock_writer_at()?,
                 Patience::Try => self.try_lock_writer()?,
             };
-            if let (Some(index), Some(key)) = (&ahead, near.and_then(|near| near.key)) {
-                index.fetch_rest(key);
+            if let Some(index) = &ahead {
+                near.iter().filter_map(|near| near.key).for_each(|key| index.fetch_rest(key));
             }
             let outcome = self.commit(&mut writer, state, parts, looked, meta, patience, origin);
             drop(guard);

@@ -2,7 +2,7 @@
 //! writer's lock, against all that is written. The rules are told in `docs/decisions.md`.
 
 use crate::error::{Error, Result};
-use crate::index::{Descent, Index};
+use crate::index::{Descent, Index, Near};
 use crate::log::record::KeyKind;
 use crate::names;
 use crate::store::log::Log;
@@ -49,21 +49,14 @@ pub(crate) struct Looked<'a> {
     pub(super) guards: &'a Guards<'a>,
     /// The position up to which all of their conditions hold.
     seen: u64,
-    /// The stream, if there is only one.
-    pub(super) near: Option<Near>,
-}
-
-/// The hash of a stream's name, and which key it seems to be.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Near {
-    pub(super) hash: u64,
-    pub(super) key: Option<u32>,
+    /// The stream, if there is only one, and the tags of its first event.
+    pub(super) near: &'a [Near<'a>],
 }
 
 impl<'a> Looked<'a> {
     /// Guards of which nothing is known.
     pub(crate) fn not_yet(guards: &'a Guards<'a>) -> Self {
-        Self { guards, seen: 0, near: None }
+        Self { guards, seen: 0, near: &[] }
     }
 
     /// Refuse a commit that they stand against, but for its key, behind the position `last`.
@@ -149,7 +142,7 @@ impl Log {
                 return Ok(Looked::not_yet(guards)); // that it was used comes before all else
             }
             guards.check_conditions(index, 0, head)?;
-            Ok(Looked { guards, seen: head, near: None })
+            Ok(Looked { guards, seen: head, near: &[] })
         })
     }
 

@@ -6,12 +6,11 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
-use crate::index::{Index, Key, Warm, hash, postings};
+use crate::index::{Index, Key, Near, Warm, hash, postings};
 use crate::log::builder::{TAG_BYTES_MAX, commit_bytes_max};
 use crate::log::record::KeyKind;
 use crate::shared::control::IndexState;
 use crate::write::commit::Part;
-use crate::write::condition::Near;
 
 /// A stream, a name or a tag that a commit adds to.
 #[derive(Clone, Copy, Debug)]
@@ -75,7 +74,7 @@ pub(super) fn plan<'a>(
     state: &IndexState,
     warm: &mut Warm,
     parts: &[Part<'a>],
-    near: Option<Near>,
+    near: &[Near<'_>],
     mut key: Option<&'a str>,
 ) -> Result<Plan<'a>> {
     let mut plan = Plan {
@@ -99,12 +98,12 @@ pub(super) fn plan<'a>(
     let mut seen = (parts.len() > 1).then(|| Seen::new(index, parts));
     let mut tagged = Tagged::default();
     for (number, part) in parts.iter().enumerate() {
-        let (at, near) = match &mut seen {
+        let (at, stream) = match &mut seen {
             Some(seen) => seen.place_of(index, parts, number),
-            None => (0, near.unwrap_or_else(|| Near { hash: hash(KeyKind::Stream, part.stream), key: None })),
+            None => (0, near_of(near, KeyKind::Stream, part.stream)),
         };
         if at == plan.streams.len() {
-            plan.streams.push(match index.find_near(near.key, KeyKind::Stream, near.hash, part.stream)? {
+            plan.streams.push(match index.find_near(stream)? {
                 Some((number, key)) => Touched { number, known: Some(key), added: 0 },
                 None => define(&mut plan.definitions, KeyKind::Stream, part.stream),
             });
@@ -134,7 +133,7 @@ pub(super) fn plan<'a>(
                 let at = match tagged.find(tag) {
                     Some(at) => at,
                     None => {
-                        plan.tags.push(match index.find(KeyKind::Tag, tag)? {
+                        plan.tags.push(match index.find_near(near_of(near, KeyKind::Tag, tag))? {
                             Some((number, key)) => Touched { number, known: Some(key), added: 0 },
                             None => define(&mut plan.definitions, KeyKind::Tag, tag),
                         });
@@ -148,6 +147,13 @@ pub(super) fn plan<'a>(
         }
     }
     Ok(plan)
+}
+
+/// What has been found out about a name: it is the same text in the same place.
+#[inline]
+fn near_of<'a>(near: &[Near<'a>], kind: KeyKind, text: &'a str) -> Near<'a> {
+    let known = near.iter().find(|near| near.kind == kind && std::ptr::eq(near.text, text));
+    known.map_or_else(|| Near::new(kind, text), |near| *near)
 }
 
 /// Which of the names of a commit this is. Programs give the same few texts again and again.
@@ -214,7 +220,7 @@ impl<'a> Seen<'a> {
 
     /// Which one that of a part is: the next, if no part before names it; and what is known of it.
     #[inline]
-    fn place_of(&mut self, index: &Index, parts: &[Part<'a>], number: usize) -> (usize, Near) {
+    fn place_of(&mut self, index: &Index, parts: &[Part<'a>], number: usize) -> (usize, Near<'a>) {
         if let Some(ahead) = self.hashes.get(number + BUCKETS_AHEAD) {
             index.fetch_bucket(*ahead);
         }
@@ -224,8 +230,9 @@ impl<'a> Seen<'a> {
             index.fetch_rest(ahead);
         }
         let (hash, next) = (self.hashes[number], self.places.len());
-        let at = *self.places.entry(Hashed { hash, text: parts[number].stream }).or_insert(next);
-        (at, Near { hash, key })
+        let text = parts[number].stream;
+        let at = *self.places.entry(Hashed { hash, text }).or_insert(next);
+        (at, Near { kind: KeyKind::Stream, text, hash, key })
     }
 }
 
