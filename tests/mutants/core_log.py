@@ -202,8 +202,8 @@ LOG: Final = (
     Mutation(
         "flush-of-a-new-segment",
         "rust/core/src/log/segments.rs",
-        "    file.flush().doing(what)?;\n    disk.rename(NEXT, &target)",
-        "    disk.rename(NEXT, &target)",
+        "    file.flush().doing(what)?;\n    if !zeroed {",
+        "    if !zeroed {",
         (
             cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),
             cargo("power_loss", "every_single_loss_at_every_boundary_of_a_small_store_is_survived"),

@@ -281,7 +281,25 @@ pub fn network_file_system(path: &Path) -> Option<&'static str> {
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn copy_on_write_file_system(path: &Path) -> Option<&'static str> {
-    match file_system(path)? {
+    copies_on_write(file_system(path)?)
+}
+
+/// Whether what is written to reserved blocks of a file stays in them: not so on a file system that never writes to the same
+/// place twice.
+#[cfg(target_os = "linux")]
+#[must_use]
+pub fn writes_in_place(file: &File) -> bool {
+    use std::os::fd::AsRawFd;
+    // SAFETY: all zeros is a valid value of this plain structure.
+    let mut about: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: a plain system call on an open descriptor; the structure is a local that outlives it.
+    let outcome = unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut about) };
+    outcome == 0 && copies_on_write(about.f_type as u64 & 0xffff_ffff).is_none()
+}
+
+#[cfg(target_os = "linux")]
+fn copies_on_write(file_system: u64) -> Option<&'static str> {
+    match file_system {
         0x9123_683e => Some("btrfs"),
         0x2fc1_2fc1 => Some("ZFS"),
         0xca45_1a4e => Some("bcachefs"),
@@ -300,6 +318,13 @@ fn file_system(path: &Path) -> Option<u64> {
     // SAFETY: the path ends in NUL, and the structure is a local that outlives the call.
     let outcome = unsafe { libc::statfs(path.as_ptr(), &raw mut about) };
     (outcome == 0).then_some(about.f_type as u64 & 0xffff_ffff)
+}
+
+/// Unknown here.
+#[cfg(not(target_os = "linux"))]
+#[must_use]
+pub fn writes_in_place(_file: &File) -> bool {
+    false
 }
 
 /// Unknown here.

@@ -15,7 +15,7 @@ mod windows;
 pub use arrow::{ArrowBatch, ArrowFault, ArrowStream, Kind};
 pub use disk::{
     FileFacts, boot_id, copy_on_write_file_system, exchange, network_file_system, read_at, reserve, reserve_unshared,
-    start_flush, write_at,
+    start_flush, write_at, writes_in_place,
 };
 #[cfg(unix)]
 pub use disk::{anonymous_file, file_facts, open_files_max, path_facts, sync_folder, uptime_ms};

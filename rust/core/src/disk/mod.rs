@@ -80,6 +80,11 @@ pub trait DiskFile: Send + Sync + Debug {
     fn start_flush(&self, _offset: u64, _len: u64) {}
     /// Reserve blocks for `len` bytes from `offset` on, growing the file where it is shorter.
     fn reserve(&self, offset: u64, len: u64) -> io::Result<()>;
+    /// Have the pages of `len` bytes from `offset` on at hand, which were reserved and nothing has been written to: storing
+    /// into a mapping of them then does not have to have each page made. A hint; but what fails here would fail then.
+    fn warm(&self, _offset: u64, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
     /// Reserve the blocks of all of the file: those that a copy left out, and those that it shares with its original.
     fn reserve_all(&self) -> io::Result<()> {
         self.reserve(0, self.len()?)

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use act_fast_sys::{
     FileFacts, Guarded, Map, copy_on_write_file_system, exchange, file_facts, network_file_system, open_files_max,
-    path_facts, read_at, reserve, reserve_unshared, start_flush, sync_folder, write_at,
+    path_facts, read_at, reserve, reserve_unshared, start_flush, sync_folder, write_at, writes_in_place,
 };
 
 use super::{Access, Disk, DiskFile, Facts, LockGuard};
@@ -202,6 +202,12 @@ impl DiskFile for OpenFile {
         reserve(&self.0, offset, len)
     }
 
+    fn warm(&self, offset: u64, len: u64) -> io::Result<()> {
+        // Measured: to make pages by storing into them takes five times as long. Where what is written goes to other blocks,
+        // those that were reserved are for the first store.
+        if writes_in_place(&self.0) { self.write_zeros(offset, len) } else { Ok(()) }
+    }
+
     fn reserve_all(&self) -> io::Result<()> {
         reserve_unshared(&self.0, self.len()?)
     }
@@ -237,5 +243,25 @@ impl DiskFile for OpenFile {
 
     fn identity(&self) -> io::Result<(u64, u64)> {
         Ok(file_facts(&self.0)?.identity)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_warmed_reads_as_zeros_and_has_its_blocks_and_what_is_before_it_stays() {
+        let root = std::env::temp_dir().join(format!("act-fast-warm-{}", std::process::id()));
+        fs::create_dir_all(&root).expect("a folder");
+        let file = RealDisk::new(&root).open("file", Access::Create).expect("a file");
+        file.write_all_at(&[7; 100], 0).expect("writing");
+        file.reserve(100, 1 << 20).expect("blocks");
+        file.warm(100, 1 << 20).expect("pages");
+        let bytes = file.read_at(0, 2 << 20).expect("reading");
+        assert_eq!(bytes.len(), 100 + (1 << 20));
+        assert!(bytes[..100].iter().all(|byte| *byte == 7) && bytes[100..].iter().all(|byte| *byte == 0));
+        assert!(!file.sparse().expect("its blocks"));
+        fs::remove_dir_all(root).expect("removing");
     }
 }

@@ -111,6 +111,9 @@ pub(crate) fn create(disk: &dyn Disk, header: &Header, len: u64, zeroed: bool) -
         file.reserve(0, len).doing(what)?;
     }
     file.flush().doing(what)?;
+    if !zeroed {
+        file.warm(HEADER_BYTES, len - HEADER_BYTES).doing(what)?;
+    }
     disk.rename(NEXT, &target).doing(what)?;
     disk.sync_folder(FOLDER).doing(what)
 }
@@ -529,10 +532,50 @@ impl Segments {
     }
 }
 
-pub(crate) const GROWTH_MIN_BYTES: u64 = 256 << 10;
+/// For how many bytes a log has blocks when it begins.
+pub(crate) const FIRST_BYTES: u64 = 256 << 10;
+const GROWTH_MIN_BYTES: u64 = 1 << 20;
 const GROWTH_MAX_BYTES: u64 = 8 << 20;
 
-/// By how much a log grows at a time that has come to `allocated` bytes.
+/// By how much a log grows at a time that has come to `allocated` bytes. Steps are few: each is one more time that the disk
+/// is told of a longer file, and that a flush may have to wait for it.
 pub(crate) fn growth_step(segment_bytes: u64, allocated: u64) -> u64 {
-    (allocated / 4).clamp(GROWTH_MIN_BYTES, GROWTH_MAX_BYTES).min(segment_bytes).next_multiple_of(4096)
+    let step = if allocated == 0 { FIRST_BYTES } else { allocated.clamp(GROWTH_MIN_BYTES, GROWTH_MAX_BYTES) };
+    // No more than half a file, but for small ones.
+    step.min((segment_bytes / 2).max(FIRST_BYTES)).min(segment_bytes).next_multiple_of(4096)
+}
+
+/// With how much room left a log that has come to `allocated` bytes asks for more.
+pub(crate) fn growth_mark(segment_bytes: u64, allocated: u64) -> u64 {
+    growth_step(segment_bytes, allocated).min(allocated) / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_has_just_begun_asks_for_no_more_and_one_that_fills_a_file_grows_in_few_steps() {
+        let segment_bytes = 64 << 20;
+        let first = growth_step(segment_bytes, 0);
+        assert_eq!(first, FIRST_BYTES);
+        assert!(growth_mark(segment_bytes, first) <= first / 2, "small stores stay as they are");
+        let (mut allocated, mut steps) = (first, 0);
+        while allocated < segment_bytes {
+            assert!(growth_mark(segment_bytes, allocated) <= allocated / 2);
+            allocated += growth_step(segment_bytes, allocated);
+            steps += 1;
+        }
+        assert!(steps <= 12, "{steps} steps");
+    }
+
+    #[test]
+    fn no_step_is_larger_than_a_file_of_the_log() {
+        for segment_bytes in [4096, 64 << 10, 300 << 10, 1 << 20] {
+            for allocated in [0, 4096, segment_bytes, 3 * segment_bytes] {
+                assert!(growth_step(segment_bytes, allocated) <= segment_bytes);
+                assert!(growth_mark(segment_bytes, allocated) <= segment_bytes / 2);
+            }
+        }
+    }
 }

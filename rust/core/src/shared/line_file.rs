@@ -35,6 +35,9 @@ pub(crate) struct Grown {
     format: u32,
     /// Whether this one has an earlier one.
     earlier: bool,
+    /// Most files have no more than this window, so it is found without being looked for.
+    first: Map,
+    /// The windows behind it, each at its own number.
     windows: Sparse<Map>,
     /// As far as this handle knows.
     len: AtomicU64,
@@ -61,11 +64,10 @@ impl Grown {
         let len = AtomicU64::new(file.len().doing(what)?);
         let first = file.map(0, WINDOW_BYTES as usize, writable).doing(|| format!("mapping {name}"))?;
         let windows = Sparse::new();
-        windows.get(0, || Ok::<_, Error>(first));
         let format = LATER.iter().find(|later| later.area == area).map_or(FORMAT, |later| later.format);
         let recorder = file.records().then_some(file);
         let (disk, ready, earlier) = (Arc::clone(disk), AtomicU64::new(0), false);
-        Ok(Self { disk, name, area, identity, writable, recorder, format, earlier, windows, len, ready })
+        Ok(Self { disk, name, area, identity, writable, recorder, format, earlier, first, windows, len, ready })
     }
 
     /// The file, opened again.
@@ -234,6 +236,7 @@ impl Grown {
             let step = (len / 4).clamp(GROWTH_MIN_BYTES, GROWTH_MAX_BYTES);
             let target = wanted.max(len + step).next_multiple_of(4096);
             file.reserve(len, target - len).doing(what)?;
+            file.warm(len, target - len).doing(what)?;
             self.len.store(target, Ordering::Relaxed);
         }
         self.shared(lines - 1)?;
@@ -249,6 +252,13 @@ impl Grown {
         if at + LINE_BYTES as u64 > self.len.load(Ordering::Relaxed) && at + LINE_BYTES as u64 > self.measure()? {
             return Err(Error::index_damaged(&self.name, at));
         }
+        if at < WINDOW_BYTES {
+            return Ok(self.first.line(at as usize));
+        }
+        self.shared_behind(at)
+    }
+
+    fn shared_behind(&self, at: u64) -> Result<&SharedLine> {
         let window = usize::try_from(at / WINDOW_BYTES).unwrap_or(usize::MAX);
         let map = self
             .windows
@@ -303,7 +313,7 @@ impl Grown {
         let what = || format!("flushing {}", self.name);
         file.flush().doing(what)?;
         // What failed before, and others were told of, the mapping tells: it has had the file open ever since.
-        self.windows.peek(0).map_or(Ok(()), |window| window.flush(0, LINE_BYTES)).doing(what)
+        self.first.flush(0, LINE_BYTES).doing(what)
     }
 
     /// How many lines there is room for.

@@ -162,7 +162,7 @@ impl Log {
         let mut state = self.control.log_state()?;
         let outcome = if state.tail % self.segments.segment_bytes > HEADER_BYTES {
             // As small as can be: it may be long until anything is written to it.
-            self.make_segment_of(self.segments.number_of(state.tail) + 1, segments::GROWTH_MIN_BYTES)?;
+            self.make_segment_of(self.segments.number_of(state.tail) + 1, segments::FIRST_BYTES)?;
             self.roll(writer.builder(), &mut state)
         } else {
             Ok(())

@@ -6,7 +6,7 @@ use crate::error::{Doing, Error, Result};
 use crate::fault;
 use crate::log::builder::Builder;
 use crate::log::record::{ALIGN_BYTES, HEAD_BYTES, LogState};
-use crate::log::segments::{self, HEADER_BYTES, growth_step};
+use crate::log::segments::{self, HEADER_BYTES, growth_mark, growth_step};
 use crate::options::Durability;
 use crate::shared::control;
 use crate::store::housekeeper::Chores;
@@ -57,7 +57,7 @@ impl Log {
         let allocated = self.control.allocated()?;
         if allocated < wanted {
             self.grow(wanted)?;
-        } else if allocated - wanted < growth_step(segment_bytes, allocated) / 2 {
+        } else if allocated - wanted < growth_mark(segment_bytes, allocated) {
             self.handle.housekeeper.want_growth();
         }
         Ok(())
@@ -136,7 +136,9 @@ impl Log {
                 return Err(error);
             }
         } else {
-            self.segments.file_apart(number)?.reserve(allocated - start, target - allocated).doing(what)?;
+            let file = self.segments.file_apart(number)?;
+            file.reserve(allocated - start, target - allocated).doing(what)?;
+            file.warm(allocated - start, target - allocated).doing(what)?;
         }
         self.control.set_allocated(target);
         Ok(())

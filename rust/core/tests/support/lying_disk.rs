@@ -690,6 +690,11 @@ impl DiskFile for LyingFile {
         Ok(())
     }
 
+    fn warm(&self, offset: u64, len: u64) -> io::Result<()> {
+        // As a real one does it.
+        self.write_zeros(offset, len)
+    }
+
     fn map(&self, offset: u64, len: usize, writable: bool) -> io::Result<Map> {
         self.disk.begin(Call::Map, &self.name)?;
         if !writable {
