@@ -205,17 +205,26 @@ pub fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// What is the same until the machine starts again.
+/// What is the same until the machine starts again; empty where the system does not tell. An error where it tells, and this
+/// process has no descriptor left to read it: it must not be taken for empty, which it may have been before a start, too.
 #[cfg(target_os = "linux")]
-#[must_use]
-pub fn boot_id() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
+pub fn boot_id() -> io::Result<String> {
+    static KNOWN: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+    if let Some(known) = KNOWN.get() {
+        return Ok(known.clone());
+    }
+    match std::fs::read_to_string("/proc/sys/kernel/random/boot_id") {
+        Ok(id) => Ok(KNOWN.get_or_init(|| id.trim().to_owned()).clone()),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
+            Ok(String::new())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What is the same until the machine starts again.
 #[cfg(target_os = "macos")]
-#[must_use]
-pub fn boot_id() -> String {
+pub fn boot_id() -> io::Result<String> {
     let mut time = libc::timeval { tv_sec: 0, tv_usec: 0 };
     let mut size = std::mem::size_of::<libc::timeval>();
     // SAFETY: the name ends in NUL, and the buffer is a `timeval` of the size given.
@@ -228,14 +237,13 @@ pub fn boot_id() -> String {
             0,
         )
     };
-    if done == 0 { format!("{}.{}", time.tv_sec, time.tv_usec) } else { String::new() }
+    Ok(if done == 0 { format!("{}.{}", time.tv_sec, time.tv_usec) } else { String::new() })
 }
 
 /// Unknown here: every start is then taken for a start of the machine.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
-#[must_use]
-pub fn boot_id() -> String {
-    String::new()
+pub fn boot_id() -> io::Result<String> {
+    Ok(String::new())
 }
 
 /// How long the machine has been up, in ms, sleep included. The same for all processes, and never set back.

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -136,6 +138,35 @@ def test_opening_one_store_too_many_says_which_and_what_each_needs(tmp_path: Pat
     assert path in message
     assert "64" in message
     assert "takes 3 files" in message
+
+
+def test_a_store_that_others_have_open_is_not_told_to_be_damaged_where_no_descriptor_is_left(store_path: Path) -> None:
+    """Each opening needs one more than the one before, until it has enough."""
+    program = f"""
+import os, resource
+from act_fast import LogStore, StoreError
+
+first = LogStore({str(store_path)!r})
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+taken = []
+try:
+    while True:
+        taken.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+while taken:
+    try:
+        LogStore({str(store_path)!r}).close()
+    except StoreError as error:
+        print(type(error).__name__, "ulimit -n" in str(error) or str(error))
+        os.close(taken.pop())
+    else:
+        break
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    said = done.stdout.splitlines()
+    assert len(said) > 3, done.stderr
+    assert set(said) == {"StoreError True"}
 
 
 @pytest.mark.parametrize("durability", ["fsync", "interval", "os"])

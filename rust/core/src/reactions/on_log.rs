@@ -43,7 +43,8 @@ impl Home for OnLog {
     }
 
     fn boot(&self) -> u64 {
-        xxhash_rust::xxh3::xxh3_64(act_fast_sys::boot_id().as_bytes()) >> 16
+        // Known since the store was opened.
+        xxhash_rust::xxh3::xxh3_64(act_fast_sys::boot_id().unwrap_or_default().as_bytes()) >> 16
     }
 
     fn check(&self) -> Result<()> {

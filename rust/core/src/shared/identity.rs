@@ -29,7 +29,8 @@ impl Control {
     /// What `identity` would be for a control file written here and now.
     pub(crate) fn here_and_now(&self) -> Result<Identity> {
         let (device, inode) = self.file.identity().doing(|| "looking at the control file".to_owned())?;
-        let boot = xxhash_rust::xxh3::xxh3_64(act_fast_sys::boot_id().as_bytes());
+        let boot = act_fast_sys::boot_id().doing(|| "asking which start of the machine this is".to_owned())?;
+        let boot = xxhash_rust::xxh3::xxh3_64(boot.as_bytes());
         Ok(Identity { boot, device, inode })
     }
 
