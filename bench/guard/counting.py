@@ -130,6 +130,7 @@ def instructions(driver: list[str]) -> int:
 
 
 def said_by(command: list[str]) -> "subprocess.CompletedProcess[str]":
-    # Names hash alike in every run, so that dictionaries are walked alike.
-    environment = os.environ | {"PYTHONHASHSEED": "0"}
+    # Names hash alike in every run, so that dictionaries are walked alike; numpy has no threads that wait for work in a
+    # loop, whose turns would count.
+    environment = os.environ | {"PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
