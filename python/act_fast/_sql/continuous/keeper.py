@@ -110,9 +110,7 @@ class Keeper:
             kept = self._kept
             if kept is None or not kept.is_of(plan, store):
                 kept = self._kept = self._begun(plan, store, columns_of(store).head)
-            kept.plan = (
-                plan  # of the same mark, perhaps for a question that differs in what is kept no more than in words
-            )
+            kept.plan = plan  # of the same mark, perhaps for the same question in other words
             if kept.position > cut:
                 kept = self._begun(plan, store, cut)
                 for _ in kept.move_on(store, cut):

@@ -1,7 +1,8 @@
 """From an export to a log: JSON lines, CSV, and Parquet, of which DuckDB makes columns."""
 
 import os
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -108,8 +109,8 @@ def _columns(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, 
     connection.execute(f"create view {_VIEW} as select * from {read}")
     found = connection.view(_VIEW)
     types = {name: str(kind) for name, kind in zip(found.columns, found.types, strict=True)}
-    for name in _COLUMNS:
-        if name in types and (file := _naming_twice(connection, files, name)) is not None:
+    for file, name in _named_twice(connection, files):
+        if name in types and name in _COLUMNS:
             what = f"it has more than one column `{name}`; an event has one of each"
             raise RestoreError(f"{file}: {what}; nothing was changed", str(path))
     columns = [f"{_column(path, files, name, types)}::{_TYPES.get(name, 'VARCHAR')}" for name in _COLUMNS]
@@ -118,21 +119,21 @@ def _columns(connection: "duckdb.DuckDBPyConnection", path: Path) -> tuple[int, 
     return count, connection.sql(f"select {', '.join(columns)} from {_VIEW}{order}")
 
 
-def _naming_twice(connection: "duckdb.DuckDBPyConnection", files: list[Path], name: str) -> Path | None:
-    """A file with two columns of a name, of which DuckDB calls the second one something else."""
+def _named_twice(connection: "duckdb.DuckDBPyConnection", files: list[Path]) -> Iterator[tuple[Path, str]]:
+    """The files with two columns of a name, of which DuckDB calls the second one something else; and that name."""
     asked = f"select file_name, name, num_children from parquet_schema({quoted_files(files)})"
     left: dict[str, list[int]] = {}
-    found: dict[str, int] = {}
-    for file, each, children in connection.execute(asked).fetchall():  # parents before their children
+    found: Counter[tuple[str, str]] = Counter()
+    for file, name, children in connection.execute(asked).fetchall():  # parents before their children
         open_parents = left.setdefault(file, [])
         if len(open_parents) == 1:
-            found[file] = found.get(file, 0) + (each == name)
+            found[file, name] += 1
         if open_parents:
             open_parents[-1] -= 1
         open_parents.append(children or 0)
         while len(open_parents) > 1 and open_parents[-1] == 0:
             open_parents.pop()
-    return next((Path(file) for file, count in found.items() if count > 1), None)
+    return ((Path(file), name) for (file, name), count in found.items() if count > 1)
 
 
 _COLUMNS: Final = ("position", "commit", "stream", "version", "name", "created", "data", "meta", "tags")
