@@ -5,7 +5,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from act_fast import (
 from tests.projections.test_sql_projections import Connect, connect, db, rows, sqlite_at, watermarks
 from tests.support.bank import Account, Deposited, Opened, Withdrawn
 from tests.support.heard import PATIENCE_SECONDS, deposit
-from tests.support.processes import Tell, limit_descriptors, run
+from tests.support.processes import Tell, limit_descriptors, run, take_descriptors
 from tests.support.totals import Totals
 
 __all__ = ["connect", "db"]
@@ -835,10 +835,7 @@ def test_a_process_without_descriptors_blocks_no_projection(connect: Connect, tm
                 deposit(other, "a")
                 other.settle()
             limit_descriptors(8)
-            taken: list[int] = []
-            with suppress(OSError):
-                while True:
-                    taken.append(os.open(os.devnull, os.O_RDONLY))
+            taken = take_descriptors()
             for _ in range(20):  # with the lease, once it is waited for, in between
                 app.settle()
                 os.close(taken.pop())  # what is written down about a target may need one

@@ -166,6 +166,7 @@ import os, resource
 from act_fast import Act, LogStore
 from act_fast._workers import correlating, settle
 from tests.support.bank import Account, Deposited
+from tests.support.processes import take_descriptors
 
 app = Act(LogStore({str(tmp_path / "bank.act")!r}), Account)
 heard = []
@@ -173,12 +174,7 @@ app.on(Deposited, to="one", retries=0, name="hears")(lambda event: heard.append(
 app.do(Account.deposit, "a", amount=1)
 app.correlate()
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-taken = []
-try:
-    while True:
-        taken.append(os.open(os.devnull, os.O_RDONLY))
-except OSError:
-    pass
+taken = take_descriptors()
 try:
     app.settle()
 except OSError as error:

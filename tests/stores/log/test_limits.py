@@ -16,6 +16,7 @@ from tests.support.bank import Account, Deposited
 from tests.support.numbered import pairs, positions
 from tests.support.processes import Tell, limit_descriptors, needs_proc, open_below, run, started, until
 
+ROOT = Path(__file__).parents[3]
 TEXT = b'"' + b"x" * 1000 + b'"'
 SEGMENT_BYTES = 16 * 1024
 
@@ -145,15 +146,11 @@ def test_a_store_that_others_have_open_is_not_told_to_be_damaged_where_no_descri
     program = f"""
 import os, resource
 from act_fast import LogStore, StoreError
+from tests.support.processes import take_descriptors
 
 first = LogStore({str(store_path)!r})
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-taken = []
-try:
-    while True:
-        taken.append(os.open(os.devnull, os.O_RDONLY))
-except OSError:
-    pass
+taken = take_descriptors()
 while taken:
     try:
         LogStore({str(store_path)!r}).close()
@@ -163,7 +160,7 @@ while taken:
     else:
         break
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
     said = done.stdout.splitlines()
     assert len(said) > 3, done.stderr
     assert set(said) == {"StoreError True"}
