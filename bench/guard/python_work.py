@@ -25,7 +25,7 @@ def main() -> None:
     package, scratch = sys.argv[1:]
     sys.path.insert(0, package)
     sys.path.insert(1, str(Path(__file__).resolve().parents[2]))
-    if sys.platform == "linux":  # with one processor, DuckDB has no threads of its own, whose bytecodes nobody counts
+    if sys.platform == "linux":  # on one processor, DuckDB has no threads of its own, which are not traced
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     print(json.dumps(counts() | disk_bytes(Path(scratch))))
 

@@ -1,4 +1,4 @@
-"""The thread that claims calls quick handlers itself; a slow one keeps nobody but the events of its own target."""
+"""The thread that claims calls quick handlers itself; a slow one holds up only the events of its own target."""
 
 import random
 import threading

@@ -97,7 +97,7 @@ class InClear:
         return ""
 
     def generation(self) -> int:
-        """Nobody is forgotten."""
+        """Always the same: there is no key to destroy."""
         return 0
 
 

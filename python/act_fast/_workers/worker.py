@@ -166,8 +166,8 @@ class LaneLoop:
     """The loop of one lane.
 
     While handlers are quick, one thread claims, calls them and finishes, and the loop's own thread watches it. A cycle
-    whose handlers take long goes on by itself while the next one begins, with those of the crew that are free: whoever
-    is quick never waits for whoever is slow.
+    whose handlers take long goes on by itself while the next one begins, with those of the crew that are free: quick
+    handlers never wait for slow ones.
 
     Attributes:
         drained: what all cycles have done.
