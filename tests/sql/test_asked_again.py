@@ -23,7 +23,7 @@ ASKED: list[tuple[str, dict[str, Any]]] = [
     ("select position from events order by position desc limit 2", {}),
     ("select position from events order by position desc limit $most", {"most": 1}),
     ("select 'insert; delete' as \"update\" from deposited limit 1", {}),
-    ("pivot deposited on stream in ('account-1') using sum(amount)", {}),
+    ("pivot deposited on stream in ('account-1') using sum(amount) order by position", {}),
     ("describe deposited", {}),
     ("select a from deposited where stream = 'account-1' group by amount as a", {}),
 ]
