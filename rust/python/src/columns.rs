@@ -7,6 +7,7 @@ use act_fast_columns::{
     Ask, ByClass, ClassDecoder, Error, Glance, Guarded, LogColumns, Opener, Output, Rows, Shape, StateRow, Stream,
     Streams, Unfitting, What,
 };
+use act_fast_sys::{Kept, attached};
 use arrow_array::RecordBatchReader;
 use arrow_array::ffi::FFI_ArrowSchema;
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
@@ -87,7 +88,7 @@ impl Columns {
         let decoder = self
             .decoder
             .as_ref()
-            .map(|decoder| Box::new(PythonDecoder(decoder.clone_ref(py))) as Box<dyn ClassDecoder>);
+            .map(|decoder| Box::new(PythonDecoder(Kept::new(decoder.clone_ref(py)))) as Box<dyn ClassDecoder>);
         py.detach(|| self.columns.stream(decoder, None)).map_err(raised)
     }
 }
@@ -193,7 +194,10 @@ impl StateColumns {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         let _ = requested_schema;
         let pages = self.pages.call0(py)?.bind(py).try_iter()?.unbind();
-        stream_capsule(py, Box::new(Rows::new(Arc::clone(&self.shape), &self.names, self.at.as_deref(), Pages(pages))))
+        stream_capsule(
+            py,
+            Box::new(Rows::new(Arc::clone(&self.shape), &self.names, self.at.as_deref(), Pages(Kept::new(pages)))),
+        )
     }
 }
 
@@ -211,14 +215,14 @@ pub(crate) fn stream_capsule(
 }
 
 /// Pages of states that Python folds.
-struct Pages(Py<PyIterator>);
+struct Pages(Kept<Py<PyIterator>>);
 
 impl Iterator for Pages {
     type Item = Result<Vec<StateRow>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let page = Python::attach(|py| {
-            let Some(page) = self.0.bind(py).clone().next().transpose()? else { return Ok(None) };
+        let page = attached(|py| {
+            let Some(page) = self.0.get().bind(py).clone().next().transpose()? else { return Ok(None) };
             let rows = page.try_iter()?.map(|row| state_row(&row?)).collect::<PyResult<Vec<_>>>()?;
             Ok(Some(rows))
         });
@@ -232,14 +236,14 @@ fn state_row(row: &Bound<'_, PyAny>) -> PyResult<StateRow> {
 }
 
 /// The classes, with all that they know of old events.
-struct PythonDecoder(Py<PyAny>);
+struct PythonDecoder(Kept<Py<PyAny>>);
 
 impl ClassDecoder for PythonDecoder {
     fn decode(&mut self, events: &[Unfitting]) -> Result<Vec<ByClass>, Error> {
-        let answers = Python::attach(|py| {
+        let answers = attached(|py| {
             let given = events.iter().map(|event| (event.name.as_str(), PyBytes::new(py, &event.data)));
             let given = PyList::new(py, given.collect::<Vec<_>>())?;
-            let answers = self.0.bind(py).call_method1("decode", (given,))?;
+            let answers = self.0.get().bind(py).call_method1("decode", (given,))?;
             answers.try_iter()?.map(|answer| decoded(&answer?)).collect::<PyResult<Vec<_>>>()
         });
         answers.map_err(of_python)
@@ -247,9 +251,9 @@ impl ClassDecoder for PythonDecoder {
 
     fn ended(&mut self, failed: u64) {
         if failed > 0 {
-            Python::attach(|py| {
-                if let Err(error) = self.0.bind(py).call_method1("ended", (failed,)) {
-                    error.write_unraisable(py, Some(self.0.bind(py)));
+            attached(|py| {
+                if let Err(error) = self.0.get().bind(py).call_method1("ended", (failed,)) {
+                    error.write_unraisable(py, Some(self.0.get().bind(py)));
                 }
             });
         }
@@ -264,6 +268,6 @@ fn decoded(answer: &Bound<'_, PyAny>) -> PyResult<ByClass> {
     })
 }
 
-fn of_python(error: PyErr) -> Error {
-    Error::ExternalError(Box::new(error))
+pub(crate) fn of_python(error: PyErr) -> Error {
+    Error::ExternalError(Box::new(Kept::new(error)))
 }

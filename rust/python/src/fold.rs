@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::available_parallelism;
 
 use act_fast_core::fold::{self, Between, Doubtful, Outcome, StateSpec};
+use act_fast_sys::attached;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyList, PyString};
@@ -251,12 +252,12 @@ impl Calls {
 
 impl Between for Calls {
     fn read(&mut self, doubtful: &[Doubtful<'_>]) -> Option<Vec<Vec<u8>>> {
-        let read = Python::attach(|py| Self::read(self, py, doubtful));
+        let read = attached(|py| Self::read(self, py, doubtful));
         self.keep(read)
     }
 
     fn folded(&mut self, events: u64) -> bool {
-        let told = Python::attach(|py| {
+        let told = attached(|py| {
             py.check_signals()?;
             self.told.call1(py, (events,)).map(drop)
         });

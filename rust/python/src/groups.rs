@@ -3,12 +3,13 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use act_fast_columns::{Error, Question};
+use act_fast_sys::{Kept, attached};
 use arrow_array::RecordBatchIterator;
 use pyo3::prelude::*;
 use pyo3::sync::MutexExt;
 use pyo3::types::{PyBytes, PyCapsule};
 
-use crate::columns::{Columns, schema_capsule, stream_capsule};
+use crate::columns::{Columns, of_python, schema_capsule, stream_capsule};
 use crate::errors::{invalid, raised};
 
 /// The groups that some events make.
@@ -34,7 +35,7 @@ impl Groups {
         py.detach(|| {
             for batch in stream {
                 more.take(&batch?)?;
-                Python::attach(|py| py.check_signals()).map_err(|error| Error::ExternalError(Box::new(error)))?;
+                attached(|py| py.check_signals()).map_err(of_python)?;
             }
             self.groups.lock().unwrap_or_else(PoisonError::into_inner).merge(more)
         })
@@ -97,8 +98,8 @@ fn of_arrow(error: Error) -> PyErr {
     match error {
         Error::ExternalError(inner) => match inner.downcast::<act_fast_core::Error>() {
             Ok(error) => raised(*error),
-            Err(inner) => match inner.downcast::<PyErr>() {
-                Ok(error) => *error,
+            Err(inner) => match inner.downcast::<Kept<PyErr>>().map(|kept| kept.take()) {
+                Ok(error) => error,
                 Err(inner) => raised(act_fast_core::Error::Failed(inner.to_string())),
             },
         },

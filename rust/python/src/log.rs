@@ -10,6 +10,7 @@ use act_fast_core::disk::{Disk, MemoryDisk, RealDisk};
 use act_fast_core::fold::Span;
 use act_fast_core::reactions::Mirror;
 use act_fast_core::{AppendedParts, Durability, Error, Filter, Format, Guards, Once, Options, Part, Patience};
+use act_fast_sys::attached;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
@@ -773,7 +774,7 @@ impl Log {
         let mut failed = None;
         let outcome = progress::told(py, progress.as_ref(), |progress| {
             let mut make = |file: &act_fast_core::ArchivedFile| {
-                let made = Python::attach(|py| -> PyResult<Vec<u8>> {
+                let made = attached(|py| -> PyResult<Vec<u8>> {
                     let Some(parquet) = &parquet else { return Ok(Vec::new()) };
                     let made = parquet.bind(py).call1((file.first_position, file.last_position))?;
                     Ok(made.extract::<&[u8]>()?.to_vec())

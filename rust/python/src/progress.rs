@@ -1,6 +1,7 @@
 //! Long work that tells how far it has come, and that a signal or an error of who listens puts an end to.
 
 use act_fast_core::{Error, Result};
+use act_fast_sys::attached;
 use pyo3::prelude::*;
 
 use crate::errors::raised;
@@ -15,7 +16,7 @@ pub(crate) fn told<T: Send>(
     let mut interrupted = None;
     let outcome = py.detach(|| {
         work(&mut |done, total| {
-            let told = Python::attach(|py| {
+            let told = attached(|py| {
                 py.check_signals()?;
                 progress.map(|call| call.call1(py, (done, total))).transpose()
             });

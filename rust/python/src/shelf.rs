@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use act_fast_core::disk::{Shelf, shelves};
+use act_fast_sys::{Kept, attached};
 use pyo3::exceptions::{PyException, PyFileNotFoundError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -22,9 +23,9 @@ pub(crate) fn interrupted() -> Option<PyErr> {
 /// Say how shelves are opened: by Python.
 pub(crate) fn register() {
     shelves(Box::new(|address| {
-        Python::attach(|py| {
+        attached(|py| {
             let opened = py.import("act_fast.stores.log.shelf")?.call_method1("shelf", (address,))?;
-            Ok(Arc::new(PyShelf { shelf: opened.unbind(), address: address.to_owned() }) as Arc<dyn Shelf>)
+            Ok(Arc::new(PyShelf { shelf: Kept::new(opened.unbind()), address: address.to_owned() }) as Arc<dyn Shelf>)
         })
         .map_err(failed)
     }));
@@ -32,7 +33,7 @@ pub(crate) fn register() {
 
 /// An object with `put`, `read`, `size` and `remove`, as in `act_fast.stores.log.shelf`.
 struct PyShelf {
-    shelf: Py<PyAny>,
+    shelf: Kept<Py<PyAny>>,
     address: String,
 }
 
@@ -45,7 +46,7 @@ impl std::fmt::Debug for PyShelf {
 impl PyShelf {
     /// Call a method. The interpreter is waited for: the core never calls a shelf with a lock in hand.
     fn call<T>(&self, work: impl FnOnce(Python<'_>, &Bound<'_, PyAny>) -> PyResult<T>) -> io::Result<T> {
-        Python::attach(|py| work(py, self.shelf.bind(py))).map_err(failed)
+        attached(|py| work(py, self.shelf.get().bind(py))).map_err(failed)
     }
 }
 
@@ -69,7 +70,7 @@ impl Shelf for PyShelf {
 
 /// What Python raised, as an error of the storage.
 fn failed(error: PyErr) -> io::Error {
-    Python::attach(|py| {
+    attached(|py| {
         if error.is_instance_of::<PyFileNotFoundError>(py) {
             return io::Error::new(io::ErrorKind::NotFound, error.value(py).to_string());
         }

@@ -5,6 +5,8 @@ mod disk;
 #[cfg_attr(not(unix), path = "no_fork.rs")]
 mod fork;
 mod futex;
+#[cfg(feature = "python")]
+mod interpreter;
 mod map;
 mod marks;
 mod prefetch;
@@ -21,6 +23,8 @@ pub use disk::{
 pub use disk::{anonymous_file, file_facts, open_files_max, path_facts, sync_folder, uptime_ms};
 pub use fork::{Guarded, generation as fork_generation, watch as watch_forks};
 pub use futex::{wait as futex_wait, wake_all as futex_wake_all};
+#[cfg(feature = "python")]
+pub use interpreter::{Kept, attached};
 pub use map::Map;
 pub use marks::{BLOCK_BYTES, Marks, marks};
 pub use prefetch::prefetch;
