@@ -55,6 +55,8 @@ pub(crate) struct Chunk<'a> {
     open: &'a OpenLog,
     query: Option<Query>,
     filter: Filter,
+    /// The position of the last event that was read.
+    last: u64,
     head: &'a mut Head,
     decoder: Option<Decoder<'a>>,
     texts: &'a mut Texts,
@@ -77,7 +79,12 @@ impl<'a> Chunk<'a> {
             Some(shape) if ask.decodes() => Some(Decoder::new(shape, &ask.wanted())),
             _ => None,
         };
-        Self { ask, schema, open, query: None, filter, head, decoder, texts, direct: HashMap::default() }
+        Self { ask, schema, open, query: None, filter, last: low - 1, head, decoder, texts, direct: HashMap::default() }
+    }
+
+    /// The position of the last event that was read; what comes before the stretch, if none was.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
     }
 
     /// The next batch; None at the end.
@@ -97,6 +104,7 @@ impl<'a> Chunk<'a> {
                     rows += 1;
                     bytes += event.data.len();
                 }
+                self.last = page.last().map_or(self.last, |event| event.position);
                 Ok::<_, Failed>(())
             });
             self.query = Some(query);

@@ -84,6 +84,7 @@ impl LogColumns {
             high,
             step,
             threads: threads.clamp(1, THREADS_MAX).min(usize::try_from(chunks).unwrap_or(usize::MAX)),
+            alone: (chunks <= 1).then(|| (Head::new(&self.ask), Texts::default())),
             jobs: None,
             pieces: VecDeque::new(),
             over: query.width() == 0,
@@ -110,6 +111,9 @@ pub struct Stream {
     high: u64,
     step: u64,
     threads: usize,
+    /// A stretch that is the only one is read by the thread that wants its batches: starting another takes longer than
+    /// most of them. This is what knows of its columns then.
+    alone: Option<(Head, Texts)>,
     jobs: Option<Sender<Job>>,
     /// What comes from each stretch begun, in order.
     pieces: VecDeque<Receiver<Result<Option<Piece>, Error>>>,
@@ -125,6 +129,15 @@ impl std::fmt::Debug for Stream {
 impl Stream {
     /// The next batch; None at the end.
     fn advance(&mut self) -> Result<Option<RecordBatch>, Error> {
+        if let Some((head, texts)) = &mut self.alone {
+            if self.next > self.high {
+                return Ok(None);
+            }
+            let mut chunk = Chunk::new(&self.ask, &self.schema, &*self.open, (head, texts), self.next, self.high);
+            let piece = chunk.next()?;
+            self.next = chunk.last() + 1;
+            return piece.map(|piece| self.decoded(piece)).transpose();
+        }
         loop {
             self.begin_stretches()?;
             let Some(first) = self.pieces.front() else { return Ok(None) };
@@ -281,49 +294,81 @@ mod tests {
 
     use act_fast_core::disk::MemoryDisk;
     use act_fast_core::{Filter, Log, NewEvent, Options, Part, Patience};
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
 
     use super::*;
     use crate::ask::Output;
 
+    fn position(number: usize) -> Ask {
+        let outputs = vec![Output { name: "position".to_owned(), what: What::Position }];
+        let filter = Filter { before: Some(number as u64 + 1), ..Filter::default() };
+        Ask { filter, outputs, shape: None, direct: HashSet::new() }
+    }
+
+    fn filled(count: usize) -> Arc<Log> {
+        let log = Log::open(Arc::new(MemoryDisk::default()), Options::default()).expect("opening");
+        let events: Vec<_> = (0..10_000).map(|_| NewEvent { name: "N", data: b"1", tags: &[] }).collect();
+        for _ in 0..count.div_ceil(events.len()) {
+            log.append(&[Part { stream: "s", events: &events, expected: None }], b"", Patience::Wait)
+                .expect("appending");
+        }
+        log
+    }
+
     #[test]
     fn a_stretch_whose_thread_has_died_is_no_stretch_that_was_read() {
-        let log = Log::open(Arc::new(MemoryDisk::default()), Options::default()).expect("opening");
-        let events: Vec<_> = (0..100).map(|_| NewEvent { name: "N", data: b"1", tags: &[] }).collect();
-        let parts = [Part { stream: "s", events: &events, expected: None }];
-        log.append(&parts, b"", Patience::Wait).expect("appending");
-        let outputs = vec![Output { name: "position".to_owned(), what: What::Position }];
-        let ask = Ask { filter: Filter::default(), outputs, shape: None, direct: HashSet::new() };
-        for calls in 1..3 {
-            let (log, seen) = (Arc::clone(&log), AtomicU64::new(0));
+        let filled = filled(2 * BATCH_ROWS);
+        for calls in 1..4 {
+            let (log, seen) = (Arc::clone(&filled), AtomicU64::new(0));
             let open = move || {
                 assert!(seen.fetch_add(1, Ordering::SeqCst) < calls, "a bug");
                 Ok(Arc::clone(&log))
             };
-            let stream = LogColumns::new(Arc::new(open), ask.clone()).stream(None, None).expect("a stream");
+            let stream =
+                LogColumns::new(Arc::new(open), position(2 * BATCH_ROWS)).stream(None, None).expect("a stream");
+            assert!(stream.alone.is_none());
             let read: Result<Vec<_>, _> = stream.collect();
-            assert_eq!(read.is_ok(), calls > 2, "{calls}: {read:?}");
+            assert!(read.is_err(), "{calls}: {read:?}");
         }
     }
 
     #[test]
-    fn the_thread_that_wants_batches_never_reads_the_log() {
-        // It may be inside a call from here into the interpreter, whose lock it has let go of: what it reads may be
-        // archived, and asking the interpreter for that would take the lock for held.
-        let log = Log::open(Arc::new(MemoryDisk::default()), Options::default()).expect("opening");
-        let events = [NewEvent { name: "N", data: b"1", tags: &[] }];
-        log.append(&[Part { stream: "s", events: &events, expected: None }], b"", Patience::Wait).expect("appending");
-        let (begun, here) = (Arc::new(AtomicU64::new(0)), thread::current().id());
-        let reading = Arc::clone(&begun);
+    fn the_only_stretch_is_read_by_the_thread_that_wants_it() {
+        let log = filled(BATCH_ROWS);
+        let here = thread::current().id();
         let open = move || {
-            let apart = thread::current().id() != here;
-            assert!(apart || reading.load(Ordering::SeqCst) == 0, "read by the thread that wants the batch");
+            assert_eq!(thread::current().id(), here);
             Ok(Arc::clone(&log))
         };
-        let outputs = vec![Output { name: "position".to_owned(), what: What::Position }];
-        let ask = Ask { filter: Filter::default(), outputs, shape: None, direct: HashSet::new() };
-        let stream = LogColumns::new(Arc::new(open), ask).stream(None, None).expect("a stream");
-        begun.store(1, Ordering::SeqCst);
-        let rows: Vec<_> = stream.map(|batch| batch.expect("a batch").num_rows()).collect();
-        assert_eq!(rows, [1]);
+        for count in [1, 300, BATCH_ROWS] {
+            let stream = LogColumns::new(Arc::new(open.clone()), position(count)).stream(None, None).expect("a stream");
+            let read: Vec<_> = stream.map(|batch| batch.expect("a batch").num_rows()).collect();
+            assert_eq!(read, [count]);
+        }
+    }
+
+    #[test]
+    fn the_only_stretch_goes_on_where_a_batch_was_full() {
+        let log = Log::open(Arc::new(MemoryDisk::default()), Options::default()).expect("opening");
+        let data = format!("\"{}\"", "x".repeat(1 << 20));
+        let event = NewEvent { name: "N", data: data.as_bytes(), tags: &[] };
+        for number in 0..20 {
+            let stream = if number % 2 == 0 { "even" } else { "odd" };
+            log.append(&[Part { stream, events: &[event], expected: None }], b"", Patience::Wait).expect("appending");
+        }
+        for (stream, first) in [(None, 1), (Some("odd"), 2)] {
+            let step = first as usize;
+            let mut ask = position(20);
+            ask.filter.stream = stream.map(str::to_owned);
+            let log = Arc::clone(&log);
+            let stream =
+                LogColumns::new(Arc::new(move || Ok(Arc::clone(&log))), ask).stream(None, None).expect("a stream");
+            let batches: Vec<_> = stream.map(|batch| batch.expect("a batch")).collect();
+            assert!(batches.len() > 1);
+            let positions =
+                batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec());
+            assert!(positions.eq((first..=20).step_by(step)));
+        }
     }
 }
