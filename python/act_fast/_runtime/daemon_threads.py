@@ -1,6 +1,7 @@
 """Threads that a process can end without: a handler that never comes back must not keep it from leaving."""
 
 import threading
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from typing import Final, TypeAlias
@@ -21,31 +22,39 @@ class Daemons:
         self._lock = threading.Lock()
         self._queue: SimpleQueue[Work | None] = SimpleQueue()
         self._idle = 0
+        self._dismissed = False
         self._threads: set[threading.Thread] = set()
 
     def do(self, work: Work) -> None:
         """Have a thread do something, which must not raise."""
         with self._lock:
-            if self._idle:
+            if self._idle and not self._dismissed:
                 self._idle -= 1
                 self._queue.put(work)
                 return
         threading.Thread(target=self._run, args=([work],), name=self._name, daemon=True).start()
 
     def dismiss(self) -> None:
-        """End the threads that have nothing to do. Some libraries complain of threads that are there to the end."""
+        """Let each thread end as soon as it has nothing to do, and wait a moment for it.
+
+        One whose work is done may still be about to notice: what it did was told before it came back. Some libraries
+        complain of threads that are there to the end.
+        """
         with self._lock:
+            self._dismissed = True
+            threads = list(self._threads)
             idle, self._idle = self._idle, 0
-            threads = list(self._threads) if idle == len(self._threads) else []
             for _ in range(idle):
                 self._queue.put(None)
+        end = time.monotonic() + _DISMISSED_SECONDS
         for thread in threads:
             if thread is not threading.current_thread():
-                thread.join(_DISMISSED_SECONDS)
+                thread.join(max(0.0, end - time.monotonic()))
 
     def abandon(self) -> None:
-        """End the threads that have nothing to do, without taking a lock or waiting: for when this is collected."""
-        for _ in range(self._idle):
+        """`dismiss`, without taking a lock or waiting: for when this is collected."""
+        self._dismissed = True
+        for _ in range(len(self._threads)):
             self._queue.put(None)
 
     def _run(self, first: list[Work]) -> None:
@@ -62,6 +71,8 @@ class Daemons:
             work()
             del work  # it holds on to an app
             with self._lock:
+                if self._dismissed:
+                    return
                 self._idle += 1
             try:
                 work = self._queue.get(timeout=_IDLE_SECONDS)
