@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from fastapi import FastAPI
 from act_fast import ValidationError
 from act_fast.monitoring import monitor
 from tests.monitoring.shop import Shop
+from tests.support.servers import free_port
 
 PATIENCE_SECONDS = 60
 
@@ -94,9 +94,7 @@ async def test_it_is_mounted_in_a_framework(shop: Shop) -> None:
 
 
 def test_a_real_server_runs_it_and_ends(shop: Shop, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (tmp_path / "page.py").write_text(f"from act_fast.monitoring import monitor\napp = monitor({str(shop.path)!r})\n")
     command = [sys.executable, "-m", "uvicorn", "page:app", "--port", str(port), "--lifespan", "on"]
     server = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)

@@ -7,6 +7,7 @@ import ctypes
 import importlib.util
 import os
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -25,6 +26,9 @@ REQUIRED = os.environ.get("ACT_FAST_SERVERS") == "required"
 
 START_SECONDS = 60.0
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
+_PORTS = 12_000, 32_000
+_chance = random.SystemRandom()
+_marks: list[socket.socket] = []
 
 
 class Unavailable(Exception):
@@ -253,10 +257,21 @@ def run(command: list[object], account: dict[str, object], folder: Path, **varia
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
+    """A port of 127.0.0.1 on which nobody listens, and that is left to this process for as long as it lives.
+
+    The system gives none of these to a client. Other tests leave it alone, since its number is taken for datagrams.
+    """
+    while True:
+        mark = socket.socket(type=socket.SOCK_DGRAM)
+        try:
+            mark.bind(("127.0.0.1", port := _chance.randrange(*_PORTS)))
+            with socket.socket() as listening:
+                listening.bind(("127.0.0.1", port))
+        except OSError:
+            mark.close()
+        else:
+            _marks.append(mark)
+            return port
 
 
 def die_with_parent(how: signal.Signals = signal.SIGQUIT) -> None:
