@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from itertools import count
@@ -210,6 +211,17 @@ def moto(_moto: MotoServer | Unavailable) -> MotoServer:
     if isinstance(_moto, Unavailable):
         unavailable(_moto)
     return _moto
+
+
+@pytest.fixture
+def news_threads() -> Callable[[], int]:
+    """How many threads wait for news, besides those that earlier tests have left to end by themselves."""
+
+    def found() -> set[threading.Thread]:
+        return {thread for thread in threading.enumerate() if thread.name == "act-fast-news"}
+
+    earlier = found()
+    return lambda: len(found() - earlier)
 
 
 @pytest.fixture

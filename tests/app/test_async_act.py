@@ -40,7 +40,7 @@ class Valve(State):
     @action
     def turn(self, by: str) -> Turned:
         entered.set()
-        assert proceed.wait(10)
+        assert proceed.wait(60)
         return Turned(by)
 
 

@@ -167,6 +167,6 @@ async def _asked(app: Any, method: str, path: str) -> list[Any]:
         **{"raw_path": path.encode(), "query_string": b"", "root_path": "", "scheme": "http"},
         **{"headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 1)},
     }
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await app(scope, receive, send)
     return sent

@@ -235,7 +235,7 @@ def _wait_for(ledger: Ledger) -> None:
     app = ledger.app
     before = app.store.head
     app.settle()
-    app.wait_for(before, "each-a", timeout=10)
+    app.wait_for(before, "each-a", timeout=60)
     after = app.do(Account.deposit, "a", amount=1)
     with suppress(TimeoutError):
         app.wait_for(after, "each-a", timeout=0.01)  # nothing is at work

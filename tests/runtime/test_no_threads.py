@@ -59,14 +59,14 @@ def test_a_lane_that_is_declared_meanwhile_is_worked_on_afterwards(caplog: pytes
 def test_leases_are_renewed_and_let_go_of_afterwards() -> None:
     heard: list[int] = []
 
-    with Act("memory:", Account, lanes=[Lane("default", lease=0.2)]) as app:
+    with Act("memory:", Account, lanes=[Lane("default", lease=1.0)]) as app:
 
         @app.on(Deposited, to="slow", retries=0)
         def slow(event: Committed[Deposited]) -> None:
             (taken,) = app.targets("slow")
             assert taken.lease_seconds is not None
             ends = threading.Event()
-            ends.wait(0.5)  # longer than the lease, which somebody else could have then
+            ends.wait(2.0)  # longer than the lease, which somebody else could have then
             (found,) = app.targets("slow")
             assert found.holder is not None
             heard.append(event.position)

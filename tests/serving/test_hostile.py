@@ -62,7 +62,7 @@ async def test_a_client_that_leaves_while_it_sends_is_no_mistake_of_the_service(
         "scheme": "http",
     }
     with caplog.at_level(logging.ERROR, "act_fast"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await api(bank)(scope, receive, send)
     assert caplog.text == ""
     assert sent == []

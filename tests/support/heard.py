@@ -7,7 +7,7 @@ from typing import Any
 from act_fast import Act, Committed
 from tests.support.bank import Account
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 class Heard:

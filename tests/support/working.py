@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from act_fast import Act, Ran
 
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 60.0
 
 
 class Working:

@@ -115,7 +115,7 @@ def test_a_time_that_is_none_does_no_harm(shop: Shop, receiver: Receiver, told: 
 
 @pytest.mark.parametrize("answer", ["hangs", "drips"])
 def test_an_answer_that_does_not_come_in_time_is_tried_again(receiver: Receiver, answer: str) -> None:
-    slow = Shop(receiver, timeout=0.5)
+    slow = Shop(receiver, timeout=3.0)
     receiver.answers = [getattr(receiver, answer), status(204)]
     with slow.app:
         slow.sell()

@@ -89,14 +89,14 @@ def test_a_retry_waits_as_long_as_the_backoff_says(app: Act) -> None:
 
 def test_each_wait_is_longer_than_the_one_before(app: Act) -> None:
     failing = Failing(1)
-    app.on(Deposited, to="all", backoff=Backoff(first=0.001, factor=1000, jitter=0), name="all")(failing)
+    app.on(Deposited, to="all", backoff=Backoff(first=0.001, factor=1e6, longest=1000, jitter=0), name="all")(failing)
     deposit(app, "a")
     app.settle()
     until(lambda: app.settle() and len(failing.events) == 2)
     (target,) = app.targets()
     assert target.attempts == 2
     assert target.due is not None
-    assert target.due.timestamp() > time.time() + 0.5
+    assert target.due.timestamp() > time.time() + 500
 
 
 def test_what_was_handled_before_a_failure_is_not_handled_again(app: Act) -> None:

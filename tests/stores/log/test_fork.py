@@ -201,6 +201,12 @@ def descriptors_of(pid: int, part: str) -> list[str]:
     return [name for name in found if part in name]
 
 
+def idle(tell: Tell) -> None:
+    """Say that it is there, and stay until it is killed."""
+    tell("here")
+    signal.pause()
+
+
 @needs_proc
 def test_children_forked_at_any_moment_have_no_descriptor_that_carries_a_lock(store_path: Path) -> None:
     LogStore(store_path, segment_bytes=16384).close()
@@ -214,10 +220,6 @@ def test_children_forked_at_any_moment_have_no_descriptor_that_carries_a_lock(st
                     store.append(stream, pairs(1))
         except BaseException as error:
             failures.append(error)
-
-    def idle(tell: Tell) -> None:
-        tell("here")
-        signal.pause()
 
     threads = [threading.Thread(target=use, args=(f"s-{number}",)) for number in range(4)]
     for thread in threads:
@@ -250,7 +252,9 @@ def test_an_export_that_was_killed_keeps_nobody_out_though_a_child_lives_on(stor
 
     def parent(tell: Tell) -> None:
         def fork_and_die(done: int, total: int) -> None:
-            tell(Process(lambda _: signal.pause()).pid)
+            child = Process(idle)
+            assert child.next_line() == "here"  # a fork is over when the child has let go of what it does not inherit
+            tell(child.pid)
             os.kill(os.getpid(), signal.SIGKILL)
 
         with LogStore(store_path) as store:
@@ -276,10 +280,6 @@ def test_children_forked_at_any_moment_have_no_lock_of_what_python_writes(tmp_pa
             lock = FileLock(path, os.O_RDWR | os.O_CREAT)
             lock.take()
             lock.close()
-
-    def idle(tell: Tell) -> None:
-        tell("here")
-        signal.pause()
 
     threads = [threading.Thread(target=use) for _ in range(2)]
     for thread in threads:

@@ -27,7 +27,7 @@ def interrupted(program: str, path: Path) -> subprocess.CompletedProcess[str]:
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGINT)
     try:
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     finally:
         process.kill()
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
@@ -113,7 +113,7 @@ def test_a_program_that_ends_without_closing_ends_quietly_and_loses_nothing(stor
         threading.Thread(target=store.wait, args=(5,), daemon=True).start()
         """
     ended = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program), str(store_path), durability], capture_output=True, timeout=20
+        [sys.executable, "-c", textwrap.dedent(program), str(store_path), durability], capture_output=True, timeout=60
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, b"", b"")
     with LogStore(store_path) as store:

@@ -3,9 +3,8 @@
 import contextlib
 import gc
 import os
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 
 from act_fast import ConcurrencyError, StoreClosedError, StoreError, StoreFullError, StoreLockedError, ValidationError
 from act_fast.stores.database import news, queries
-from act_fast.stores.mysql import connections, event_rows
+from act_fast.stores.mysql import event_rows
 from act_fast.stores.mysql.address import place_of
 from act_fast.stores.mysql.store import MySqlStore
 from tests.stores.mysql.stores import ask, connected, numbered
@@ -22,17 +21,13 @@ from tests.support.mariadb import MariaDbServer
 from tests.support.processes import Tell, started, until
 from tests.support.proxy import Proxy
 
-PATIENCE = 30
+PATIENCE = 60
 
 
 @pytest.fixture
 def admin(mariadb_url: str) -> Iterator[Any]:
     with connected(mariadb_url, autocommit=True) as connection:
         yield connection
-
-
-def news_threads() -> int:
-    return sum(thread.name == "act-fast-news" for thread in threading.enumerate())
 
 
 def sessions(admin: Any) -> list[int]:
@@ -65,20 +60,21 @@ def test_sessions_that_were_ended_while_idle_are_replaced(mariadb_url: str, admi
             assert store.append("a", numbered(2)).first_version == turn + 2
 
 
-def test_sessions_that_the_server_ended_since_they_did_nothing_are_replaced(
-    mariadb_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    short = connections._SETTINGS.replace("wait_timeout = 60", "wait_timeout = 1")
-    monkeypatch.setattr(connections, "_SETTINGS", short)
+def test_sessions_that_the_server_ended_since_they_did_nothing_are_replaced(mariadb_url: str) -> None:
     with MySqlStore(mariadb_url) as store:
         store.append("a", numbered(1))
-        (idle,), writing = store._connections._idle or [store._connections.new()], store._writer._connection
+        assert store.head == 1
+        (idle,), writing = store._connections._idle, store._writer._connection
+        for session in (idle, writing):
+            ask(session, "set session wait_timeout = 1")
         until(lambda: store._connections.ended(writing) and store._connections.ended(idle))
         assert store.head == 1
         assert store.append("a", numbered(2), expected_version=1).first_position == 2
 
 
-def test_one_who_waits_and_whose_session_is_ended_looks_again(mariadb_url: str, admin: Any) -> None:
+def test_one_who_waits_and_whose_session_is_ended_looks_again(
+    mariadb_url: str, admin: Any, news_threads: Callable[[], int]
+) -> None:
     with MySqlStore(mariadb_url) as follower, MySqlStore(mariadb_url) as other, ThreadPoolExecutor(1) as pool:
         for turn in range(3):
             waiting = pool.submit(follower.wait, turn, PATIENCE)
@@ -159,19 +155,21 @@ def used(store: MySqlStore) -> None:
         assert waiting.result(PATIENCE) == 2
 
 
-def test_a_store_that_is_dropped_lets_go_of_its_sessions_and_thread(mariadb_url: str, admin: Any) -> None:
+def test_a_store_that_is_dropped_lets_go_of_its_sessions_and_thread(
+    mariadb_url: str, admin: Any, news_threads: Callable[[], int]
+) -> None:
     store = MySqlStore(mariadb_url)
     used(store)
-    before, open_before = news_threads(), len(sessions(admin))
-    assert before >= 1
+    open_before = len(sessions(admin))
+    assert news_threads() == 1
     assert open_before >= 2
     del store
     gc.collect()
-    until(lambda: news_threads() == before - 1)
+    until(lambda: news_threads() == 0)
     until(lambda: len(sessions(admin)) <= open_before - 2)
 
 
-def test_closing_leaves_neither_thread_nor_trace(mariadb_url: str, admin: Any) -> None:
+def test_closing_leaves_neither_thread_nor_trace(mariadb_url: str, admin: Any, news_threads: Callable[[], int]) -> None:
     store = MySqlStore(mariadb_url)
     store.append("a", numbered(1))
     store.wait(1, 0.01)

@@ -34,7 +34,7 @@ from tests.support.mariadb import MariaDbServer
 from tests.support.processes import until
 from tests.support.proxy import Proxy
 
-PATIENCE = 30
+PATIENCE = 60
 
 # What another transaction must have locked for an append to wait there.
 STATEMENTS = {

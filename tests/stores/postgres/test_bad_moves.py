@@ -97,10 +97,11 @@ def test_a_transaction_that_stays_open_delays_a_hand_over_and_its_events_go_alon
 
 def test_time_limits_of_the_server_do_not_end_a_move(postgres_url: str, log: Path, tmp_path: Path) -> None:
     PostgresStore(postgres_url).close()
-    limits = "-c%20statement_timeout%3D200%20-c%20idle_in_transaction_session_timeout%3D200"
+    limits = "-c%20statement_timeout%3D2000%20-c%20idle_in_transaction_session_timeout%3D2000"
 
     def slow(done: int, total: int) -> None:
-        time.sleep(0.15)
+        if done <= 400:  # longer than both limits after two pages; so that both are long on a busy machine, too
+            time.sleep(1.5)
 
     limited = f"{postgres_url}&options={limits}"
     with pytest.MonkeyPatch.context() as patch:

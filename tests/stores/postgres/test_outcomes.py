@@ -37,7 +37,7 @@ from tests.support.proxy import Proxy
 from tests.support.servers import PostgresServer
 
 STATEMENTS = ["log locked", "streams", "events", "log"]
-PATIENCE = 30
+PATIENCE = 60
 LOCK = 7
 
 _HOLD = """

@@ -36,7 +36,7 @@ def test_a_new_node_begins_with_a_checkpoint_and_reads_the_rest(tmp_path: Path) 
             assert facts(two) == facts(one)
             assert two.latest_snapshot("s") is not None
             two.append("s", EVENT, expected_version=6)
-            one.wait(6, timeout=10)
+            one.wait(6, timeout=60)
             assert facts(two) == facts(one)
             assert not two.verify().problems
 

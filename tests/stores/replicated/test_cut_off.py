@@ -1,7 +1,6 @@
 """A machine that cannot reach the engine reads its replica, says so when it is to append, and goes on by itself."""
 
 import threading
-import time
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from act_fast.errors import EngineAwayError, StoreFormatError
 from act_fast.monitoring import look
 from act_fast.stores.ordered.memory import MemoryEngine, MemoryOrderedLog
 from act_fast.stores.ordered.port import Entry
+from act_fast.stores.replicated import proposer
 from act_fast.stores.replicated.late import LateLog
 from act_fast.stores.replicated.store import ReplicatedStore
 from tests.stores.replicated.nodes import facts
@@ -55,7 +55,8 @@ class CutLog(MemoryOrderedLog):
 def note(event: Committed[Deposited]) -> None: ...
 
 
-def test_a_machine_that_is_cut_off_reads_and_goes_on_by_itself(tmp_path: Path) -> None:
+def test_a_machine_that_is_cut_off_reads_and_goes_on_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proposer, "_PATIENCE_SECONDS", 3600.0)  # an append that cannot be sent is not waited for
     engine, path = MemoryEngine(), tmp_path / "replica"
     with ReplicatedStore(engine.open(), path) as store, Act(store, Account) as app:
         app.on(Deposited)(note)
@@ -72,10 +73,8 @@ def test_a_machine_that_is_cut_off_reads_and_goes_on_by_itself(tmp_path: Path) -
         assert store.wait(2, timeout=0.01) == 2
         with pytest.raises(TimeoutError, match="nothing new arrives on this machine: memory"):
             app.wait_for(3, "a", timeout=0.01)
-        begun = time.monotonic()
         with pytest.raises(EngineAwayError, match="nothing was appended"):
             app.do(Account.deposit, "a", amount=4)
-        assert time.monotonic() - begun < 5.0
         with pytest.raises(EngineAwayError):
             _ = store.lag
         assert "cannot be reached" in store.trouble
@@ -156,7 +155,7 @@ def test_trouble_of_the_one_that_applies_is_seen_by_all_who_share_the_replica(tm
             ((pages,),) = connection.execute("pragma page_count").fetchall()
             connection.execute(f"pragma max_page_count = {pages}")
         engine._land(body_record(store_id, b"s" * 16, 1, one._log.log_time(), "member", b" " * 50_000))
-        until(lambda: one.trouble)
+        until(lambda: one.trouble and two.trouble)
         assert "there is no room" in two.trouble
         assert "which applies" in two.trouble
         with pytest.raises(StoreFullError, match="nothing was appended"):

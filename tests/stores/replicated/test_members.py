@@ -79,7 +79,8 @@ def test_members_share_the_targets_and_one_that_stops_leaves_its_share_at_once(t
             append_to_all(stores[0])
             until(lambda: programs.count() == len(STREAMS))
             assert all(programs.handled), "each has some"
-            until(lambda: sum(each.targets or 0 for each in stores[0].workers()) == len(STREAMS))
+            for store in stores[:2]:
+                until(lambda store=store: sum(each.targets or 0 for each in store.workers()) == len(STREAMS))
             by_node = {each.generation: each.targets for each in stores[1].workers()}
             assert sorted(len(each) for each in programs.handled) == sorted(by_node.values())  # type: ignore[type-var]
         until(lambda: len(stores[0].workers()) == 2)

@@ -26,7 +26,7 @@ TURNS = int(os.environ.get("ACT_FAST_PROGRAMS", "10"))
 def test_what_one_node_appends_the_others_have(tmp_path: Path) -> None:
     with nodes(tmp_path, 3) as (one, other, third):
         one.append("s1", EVENT)
-        other.wait(0, timeout=10)
+        other.wait(0, timeout=60)
         other.append("s1", EVENT, expected_version=1)
         third.append_many([Append("s2", EVENT), Append("s3", EVENT)])
         assert [(position, stream, version) for position, stream, version, *_ in level((one, other, third))] == [
@@ -184,10 +184,10 @@ def test_an_app_runs_on_a_replica_as_on_a_log(tmp_path: Path) -> None:
     with nodes(tmp_path, 2) as (one, other):
         app, elsewhere = Act(one, Account), Act(other, Account)
         app.do(Account.open, "a", owner="Ada")
-        other.wait(one.head - 1, timeout=10)
+        other.wait(one.head - 1, timeout=60)
         elsewhere.do(Account.deposit, "a", amount=5)
         app.do(Account.deposit_at_last, "a", amount=7)
-        other.wait(one.head - 1, timeout=10)
+        other.wait(one.head - 1, timeout=60)
         assert elsewhere.load(Account, "a").state.balance == 12
         assert app.sql("select count(*) from events").fetchall() == [(3,)]
 

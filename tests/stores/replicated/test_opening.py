@@ -76,7 +76,7 @@ def test_whatever_ends_the_thread_that_applies_another_handle_goes_on(tmp_path: 
     engine = MemoryEngine()
     first = ReplicatedStore(engine.open(), tmp_path / "replica")
     first._log.close()  # as when a close is interrupted
-    first._applier._thread.join(10)
+    first._applier._thread.join(60)
     with ReplicatedStore(engine.open(), tmp_path / "replica") as second:
         second.append("s", EVENT)
         assert second.head == 1
@@ -88,7 +88,7 @@ def test_a_log_that_was_closed_ends_the_thread_that_applies(tmp_path: Path) -> N
     log = MemoryEngine().open()
     with ReplicatedStore(log, tmp_path / "replica") as store:
         log.close()
-        store._applier._thread.join(10)
+        store._applier._thread.join(60)
         assert not store._applier._thread.is_alive()
 
 
@@ -111,7 +111,7 @@ def test_a_forked_child_drops_a_store_whatever_the_moment_of_the_fork(tmp_path: 
         gc.collect()
         os._exit(0)
     try:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while os.waitpid(child, os.WNOHANG)[0] == 0:
             assert time.monotonic() < end, "the child hangs"
             time.sleep(0.01)
@@ -137,7 +137,7 @@ def test_a_store_is_collected_by_a_thread_that_has_its_locks(tmp_path: Path) -> 
 
     collecting = threading.Thread(target=collect, daemon=True)
     collecting.start()
-    collecting.join(10)
+    collecting.join(60)
     assert not collecting.is_alive()
     until(lambda: not any(each.is_alive() for each in [*proposer._threads, applier._thread]))
 

@@ -64,11 +64,11 @@ def test_a_lost_acknowledgement_may_take_longer_than_many_records_that_follow(tm
     log = Reluctant(MemoryEngine(), b"slow-one", lands=lands, error=OutcomeUnknownError("no answer"))
     with ReplicatedStore(log, tmp_path / "replica") as store:
         asked = Asked(store, "slow-one")
-        assert log.asked.wait(10)
+        assert log.asked.wait(60)
         for _ in range(MANY):
             store.append("s", EVENT)
         log.answer.set()
-        asked.join(30)
+        asked.join(60)
         position = 1 if lands else MANY + 1
         assert asked.outcome == [Appended(1, 1, position, position)]
         assert store.version("slow-one") == 1
@@ -78,10 +78,10 @@ def test_an_append_that_landed_but_cannot_be_looked_up_is_not_said_to_have_faile
     log = Reluctant(MemoryEngine(), b"slow-one", lands=True, error=None)
     store = ReplicatedStore(log, tmp_path / "replica")
     asked = Asked(store, "slow-one")
-    assert log.asked.wait(10)
+    assert log.asked.wait(60)
     store._log.close()  # as when a close is interrupted
     log.answer.set()
-    asked.join(30)
+    asked.join(60)
     (outcome,) = asked.outcome
     assert isinstance(outcome, OutcomeUnknownError)
     store._proposer.close()
