@@ -335,34 +335,32 @@ class Engine:
 
     def save(self, state: type[S], stream: str) -> Snapshot[S]:
         """Store a snapshot of the state now."""
-        if deciding.get() is not None:
-            raise _nested("snapshot")
-        model = self.registry.model_of(state)
-        arguments.text("stream", stream)
-        loader = self.current()
-        loaded = loader.latest(model, stream)
-        entry = loaded.entry
-        if entry.closed:
-            raise StreamClosedError(stream)
-        if not entry.version:
-            raise ValidationError(f"stream {stream!r} has no events, so there is no state to store; append some first")
-        if not loader.save_snapshot(model, stream, entry):
-            return self.save(state, stream)
-        return self._snapshot(loader, model, stream, loaded)
+
+        def stored(loader: Loader, model: Model[S], loaded: Loaded[S]) -> Snapshot[S] | None:
+            entry = loaded.entry
+            if entry.closed:
+                raise StreamClosedError(stream)
+            if not entry.version:
+                raise ValidationError(
+                    f"stream {stream!r} has no events, so there is no state to store; append some first"
+                )
+            if not loader.save_snapshot(model, stream, entry):
+                return None
+            return self._snapshot(loader, model, stream, loaded)
+
+        return self._with_latest("snapshot", state, stream, stored)
 
     def close_stream(self, state: type[S], stream: str, actor: Actor | None, expected: int | None) -> Snapshot[S]:
         """Append the event that ends a stream."""
-        if deciding.get() is not None:
-            raise _nested("close_stream")
-        model = self.registry.model_of(state)
-        arguments.text("stream", stream)
-        loader = self.current()
-        loaded = loader.latest(model, stream)
-        if loaded.entry.closed:
-            return self._snapshot(loader, model, stream, loaded)
-        _check_expected(stream, loaded.entry, expected)
-        held = self._hold(loader, model, stream, loaded, CLOSED, loaded.entry.state, actor)
-        return self.close_stream(state, stream, actor, expected) if held is None else held
+
+        def closed(loader: Loader, model: Model[S], loaded: Loaded[S]) -> Snapshot[S] | None:
+            entry = loaded.entry
+            if entry.closed:
+                return self._snapshot(loader, model, stream, loaded)
+            _check_expected(stream, entry, expected)
+            return self._hold(loader, model, stream, loaded, CLOSED, entry.state, actor)
+
+        return self._with_latest("close_stream", state, stream, closed)
 
     def restart_stream(
         self,
@@ -373,21 +371,36 @@ class Engine:
         expected: int | None,
     ) -> Snapshot[S]:
         """Append the event that holds the state, and from which folding goes on."""
+
+        def restarted(loader: Loader, model: Model[S], loaded: Loaded[S]) -> Snapshot[S] | None:
+            entry = loaded.entry
+            if entry.closed:
+                raise StreamClosedError(stream)
+            _check_expected(stream, entry, expected)
+            if not entry.version:
+                raise ValidationError(f"stream {stream!r} has no events, so there is no state to go on from")
+            carried = _carried(model, carry, model.copy(entry.state))
+            return self._hold(loader, model, stream, loaded, RESTARTED, carried, actor)
+
+        return self._with_latest("restart_stream", state, stream, restarted)
+
+    def _with_latest(
+        self,
+        what: str,
+        state: type[S],
+        stream: str,
+        use: Callable[[Loader, Model[S], Loaded[S]], Snapshot[S] | None],
+    ) -> Snapshot[S]:
+        """Do something with the state now; again with a fresh one for as long as that answers None."""
         if deciding.get() is not None:
-            raise _nested("restart_stream")
+            raise _nested(what)
         model = self.registry.model_of(state)
         arguments.text("stream", stream)
-        loader = self.current()
-        loaded = loader.latest(model, stream)
-        entry = loaded.entry
-        if entry.closed:
-            raise StreamClosedError(stream)
-        _check_expected(stream, entry, expected)
-        if not entry.version:
-            raise ValidationError(f"stream {stream!r} has no events, so there is no state to go on from")
-        carried = _carried(model, carry, model.copy(entry.state))
-        held = self._hold(loader, model, stream, loaded, RESTARTED, carried, actor)
-        return self.restart_stream(state, stream, carry, actor, expected) if held is None else held
+        done: Snapshot[S] | None = None
+        while done is None:
+            loader = self.current()
+            done = use(loader, model, loader.latest(model, stream))
+        return done
 
     def _hold(
         self, loader: Loader, model: Model[S], stream: str, loaded: Loaded[S], name: str, state: S, actor: Actor | None
