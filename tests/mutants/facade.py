@@ -118,8 +118,8 @@ FACADE: Final = (
     Mutation(
         "close-expected",
         "python/act_fast/_app/pipeline.py",
-        "        _check_expected(stream, loaded.entry, expected)\n",
-        "",
+        "            _check_expected(stream, entry, expected)\n            return self._hold(",
+        "            return self._hold(",
         (pytest("app/test_closed.py::test_closing_at_another_version_than_expected_is_refused"),),
     ),
     Mutation(

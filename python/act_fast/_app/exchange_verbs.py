@@ -82,7 +82,7 @@ class Exchanges:
         Raises:
             StoreCorruptError: a file is damaged; it was left as it is.
             StoreFullError: there is no room for the new form beside the old one.
-            StoreLockedError: another program is doing this.
+            StoreLockedError: another call is doing this, in this program or another.
             ValidationError: the store was opened for reading only, or is not a log.
         """
         return self._own_log("compressed").compress(seal=seal, dry_run=dry_run, progress=progress)
@@ -97,7 +97,7 @@ class Exchanges:
         Raises:
             StoreCorruptError: a file is damaged; it was left as it is.
             StoreFullError: there is no room for the plain form beside the compressed one.
-            StoreLockedError: another program is doing this.
+            StoreLockedError: another call is doing this, in this program or another.
             ValidationError: the store was opened for reading only, or is not a log.
         """
         return self._own_log("decompressed").decompress(dry_run=dry_run, progress=progress)
@@ -136,7 +136,7 @@ class Exchanges:
         Raises:
             ArchiveUnavailableError: `to` cannot be reached or written.
             StoreCorruptError: a file is damaged, or what was put there reads back differently; it was left as it is.
-            StoreLockedError: another program is doing this.
+            StoreLockedError: another call is doing this, in this program or another.
             ValidationError: the store was opened for reading only, or is a replica, or its archive is elsewhere.
             MissingExtraError: `parquet` is True, and `act-fast[sql]` is not installed.
         """
@@ -156,7 +156,7 @@ class Exchanges:
             ArchiveUnavailableError: the archive cannot be reached.
             StoreCorruptError: an object is not what was put there; its stub was left as it is.
             StoreFullError: there is no room for the files.
-            StoreLockedError: another program is doing this.
+            StoreLockedError: another call is doing this, in this program or another.
             ValidationError: the store was opened for reading only.
         """
         return self._own_log("unarchived").unarchive(remove=remove, dry_run=dry_run, progress=progress)

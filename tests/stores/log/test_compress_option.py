@@ -1,15 +1,26 @@
 """Log files compressed in the background, where that is asked for: each once, and in nobody's way."""
 
+import fcntl
 import os
 import random
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from act_fast import LogStore
+import pytest
+
+from act_fast import LogStore, StoreError, StoreLockedError
 from tests.support.processes import Tell, run, started, until
 
 SEGMENT_BYTES = 16 << 10
+CALLS: dict[str, Callable[[LogStore, Path], Any]] = {
+    "compress": lambda store, _: store.compress(),
+    "decompress": lambda store, _: store.decompress(),
+    "archive": lambda store, path: store.archive(path / "archive", parquet=False),
+    "unarchive": lambda store, _: store.unarchive(),
+}
 
 
 def append(store: LogStore, numbers: range) -> None:
@@ -114,3 +125,91 @@ def test_closing_leaves_a_file_as_it_is_that_is_being_compressed(tmp_path: Path)
         assert store.stats().compressed == 0
         assert not (tmp_path / "s.act/log/changing.tmp").exists()
         assert store.verify().healthy
+
+
+def slow(path: Path) -> None:
+    """A store with one log file that takes long to compress, and the beginning of another."""
+    rng = random.Random(1)
+    with LogStore(path, durability="os", segment_bytes=32 << 20) as store:
+        while store.stats().segments == 1:
+            store.append("s", [("Happened", b'"%s"' % rng.randbytes(256 << 10).hex().encode())])
+
+
+def in_background(path: Path) -> Callable[[], bool]:
+    """Whether some program is just compressing."""
+
+    def look() -> bool:
+        try:
+            file = os.open(path / "locks/keeping", os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(file)
+        return False
+
+    return look
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_what_a_program_asks_for_goes_before_what_is_done_in_the_background(tmp_path: Path, call: str) -> None:
+    path = tmp_path / "s.act"
+    slow(path)
+    with LogStore(path, durability="os", compress=True) as store:
+        until(in_background(path))
+        CALLS[call](store, tmp_path)
+        assert store.verify().healthy
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_it_also_goes_before_what_another_program_does_in_the_background(tmp_path: Path, call: str) -> None:
+    path = tmp_path / "s.act"
+    slow(path)
+
+    def body(tell: Tell) -> None:
+        with LogStore(path, durability="os", compress=True) as store:
+            tell("open")
+            until(lambda: store.stats().segments == 3)
+
+    with started(body) as (process,), LogStore(path, durability="os") as store:
+        assert process.next_line() == "open"
+        until(in_background(path))
+        CALLS[call](store, tmp_path)
+        assert store.verify().healthy
+        store.compress(seal=True)
+        assert process.wait() == 0
+
+
+def test_who_changes_log_files_at_the_behest_of_a_program_is_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "s.act"
+    filled(path, 300)
+
+    def body(tell: Tell) -> None:
+        def stop(done: int, total: int) -> None:
+            tell(done)
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+        with LogStore(path, durability="os") as store:
+            store.compress(progress=stop)
+
+    with started(body) as (process,), LogStore(path, durability="os", compress=True) as store:
+        process.next_line()
+        with pytest.raises(StoreLockedError, match=rf"by process {process.pid}; wait until that is done"):
+            store.decompress()
+
+
+def test_a_store_that_was_taken_away_changes_nothing_in_the_one_that_took_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "s.act"
+    slow(path)
+    with LogStore(path, durability="os") as store:
+        store.backup(tmp_path / "copy.act")
+        path.rename(tmp_path / "away.act")
+        (tmp_path / "copy.act").rename(path)
+        before = sorted(each.relative_to(path) for each in path.rglob("*"))
+        for call in CALLS.values():
+            with pytest.raises(StoreError, match="deleted, moved or replaced"):
+                call(store, tmp_path)
+        assert sorted(each.relative_to(path) for each in path.rglob("*")) == before

@@ -214,7 +214,7 @@ class LocalLog:
         Raises:
             StoreCorruptError: a file is damaged; it was left as it is.
             StoreFullError: there is no room for the new form beside the old one.
-            StoreLockedError: another program is doing this.
+            StoreLockedError: another call is doing this, in this program or another.
             ValidationError: the store was opened for reading only.
         """
         seal, dry_run = arguments.flag("seal", seal), arguments.flag("dry_run", dry_run)
@@ -230,7 +230,7 @@ class LocalLog:
         Raises:
             StoreCorruptError: a file is damaged; it was left as it is.
             StoreFullError: there is no room for the plain form beside the compressed one.
-            StoreLockedError: another program is doing this.
+            StoreLockedError: another call is doing this, in this program or another.
             ValidationError: the store was opened for reading only.
         """
         return Compressed(*self._log.decompress(arguments.flag("dry_run", dry_run), progress))
@@ -269,7 +269,7 @@ class LocalLog:
         Raises:
             ArchiveUnavailableError: `to` cannot be reached or written.
             StoreCorruptError: a file is damaged, or what was put there reads back differently; it was left as it is.
-            StoreLockedError: another program is doing this.
+            StoreLockedError: another call is doing this, in this program or another.
             ValidationError: the store was opened for reading only, or is a replica, or its archive is elsewhere.
             MissingExtraError: `parquet` is True, and `act-fast[sql]` is not installed.
         """
@@ -302,7 +302,7 @@ class LocalLog:
             ArchiveUnavailableError: the archive cannot be reached.
             StoreCorruptError: an object is not what was put there; its stub was left as it is.
             StoreFullError: there is no room for the files.
-            StoreLockedError: another program is doing this.
+            StoreLockedError: another call is doing this, in this program or another.
             ValidationError: the store was opened for reading only.
         """
         remove, dry_run = arguments.flag("remove", remove), arguments.flag("dry_run", dry_run)

@@ -42,8 +42,12 @@ pub(crate) fn write_file(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Resul
 /// Put a file in the place of whatever has its name, whole or not at all; return when it would survive a power cut.
 fn put_file(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
     let making = format!("{name}.tmp");
-    write_file(disk, &making, bytes)?;
-    disk.rename(&making, name)?;
+    let placed = write_file(disk, &making, bytes).and_then(|()| disk.rename(&making, name));
+    if placed.is_err() {
+        // What cannot be removed now is written over by whoever makes the next.
+        let _ = disk.remove(&making);
+    }
+    placed?;
     disk.sync_folder(folder_of(name))
 }
 

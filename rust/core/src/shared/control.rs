@@ -395,6 +395,11 @@ impl Control {
         self.map.half(base(REPLACED))
     }
 
+    /// Changes when a call is to change log files, and what goes on in the background is to give way to it.
+    pub(crate) fn called(&self) -> &AtomicU32 {
+        self.map.half(base(REPLACED) + 4)
+    }
+
     /// Changes with every publication that has waiters.
     pub(crate) fn news(&self) -> &AtomicU32 {
         self.map.half(base(NEWS))

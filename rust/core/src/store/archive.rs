@@ -43,7 +43,7 @@ impl Log {
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Kept> {
         self.check_not_replica()?;
-        let _keeping = self.keeping()?;
+        let _keeping = self.keeping(progress)?;
         let shelf = disk::shelf(address).map_err(|error| unreachable(address, &error))?;
         self.adopt(address, &*shelf, dry_run)?;
         if !dry_run {
@@ -110,7 +110,7 @@ impl Log {
         dry_run: bool,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Kept> {
-        let _keeping = self.keeping()?;
+        let _keeping = self.keeping(progress)?;
         let files = self.archived()?;
         let total = files.len() as u64 * self.segments.segment_bytes;
         let mut kept = Kept::default();

@@ -5,7 +5,9 @@
 //! take the old one's name, in one step. Whoever has the old one open goes on with it until `Log::current` leads on.
 
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::{Duration, Instant};
+use std::{process, thread};
 
 use crate::disk::{Access, Disk, LockGuard, write_file};
 use crate::error::{Doing, Error, Result};
@@ -18,7 +20,14 @@ use crate::store::log::Log;
 
 /// Where a log file's new form is made.
 const MAKING: &str = "log/changing.tmp";
+/// Held by whatever changes the form of log files; in the background, for one file at a time.
 const LOCK: &str = "locks/keeping";
+/// Held, before that, by a call that a program made: so whoever has it waits for the background alone.
+const CALL_LOCK: &str = "locks/keeping-call";
+/// How long a call waits for the background to give way.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it looks.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// What became of the log files that a call was to pack or to unpack.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,10 +45,16 @@ pub struct Kept {
 /// Says whether a packed file holds what the log file holds that it is to replace.
 type Compare<'a> = dyn Fn(Packed) -> Result<bool> + 'a;
 
-/// The right to change the form of log files: of one thread in one process at a time.
-pub(super) struct Keeping<'a> {
+/// A lock of one thread in one process at a time.
+pub(super) struct Held<'a> {
     _file: LockGuard,
     _thread: MutexGuard<'a, ()>,
+}
+
+/// The right of a call to change the form of log files.
+pub(super) struct Keeping<'a> {
+    _keeping: Held<'a>,
+    _call: Held<'a>,
 }
 
 /// Remove what is left of a form that was not finished.
@@ -59,7 +74,7 @@ impl Log {
         dry_run: bool,
         progress: &mut dyn FnMut(u64, u64) -> Result<()>,
     ) -> Result<Kept> {
-        let _keeping = self.keeping()?;
+        let _keeping = self.keeping(progress)?;
         if seal && !dry_run {
             self.seal()?;
         }
@@ -85,17 +100,22 @@ impl Log {
         });
     }
 
-    /// Compress log files that nothing is written to any more, from number `done` on, for as long as `go_on` agrees.
+    /// Compress log files that nothing is written to any more, for as long as `go_on` agrees. `done`: how many there are that
+    /// need not be looked at.
     fn compress_from(&self, done: &mut u64, go_on: &GoOn) -> Result<()> {
-        if self.segments.number_of(self.control.log_state()?.tail) <= *done {
-            return Ok(());
-        }
-        let _keeping = self.keeping()?;
-        let sealed = self.sealed()?;
-        *done = self.first_plain(sealed)?;
-        while *done < sealed {
-            self.compress_giving_way(*done, go_on)?;
-            *done += 1;
+        while *done < self.segments.number_of(self.control.log_state()?.tail) {
+            let called = self.control.called().load(Ordering::Acquire);
+            self.check_changeable()?;
+            let _keeping = self.hold(&self.handle.keeping, LOCK)?.ok_or_else(gives_way)?;
+            let sealed = self.sealed()?;
+            *done = self.first_plain(sealed)?;
+            if *done == sealed {
+                break;
+            }
+            let control = Arc::clone(&self.control);
+            let uncalled =
+                move || if control.called().load(Ordering::Acquire) == called { Ok(()) } else { Err(gives_way()) };
+            self.compress_giving_way(*done, &go_on.while_also(uncalled))?;
         }
         Ok(())
     }
@@ -112,7 +132,7 @@ impl Log {
 
     /// Have all log files plain again.
     pub fn decompress(&self, dry_run: bool, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Kept> {
-        let _keeping = self.keeping()?;
+        let _keeping = self.keeping(progress)?;
         let mut numbers = Vec::new();
         for number in (0..self.sealed()?).rev() {
             // Archived files stay archived.
@@ -129,22 +149,77 @@ impl Log {
         })
     }
 
-    pub(super) fn keeping(&self) -> Result<Keeping<'_>> {
+    /// The right to change the form of log files, for a call that a program made: what goes on in the background gives way
+    /// to it. `progress` is called while it waits for that.
+    pub(super) fn keeping(&self, progress: &mut dyn FnMut(u64, u64) -> Result<()>) -> Result<Keeping<'_>> {
+        self.keeping_within(PATIENCE, progress)
+    }
+
+    fn keeping_within(
+        &self,
+        patience: Duration,
+        progress: &mut dyn FnMut(u64, u64) -> Result<()>,
+    ) -> Result<Keeping<'_>> {
+        self.check_changeable()?;
+        let call = self.hold(&self.handle.keeping_call, CALL_LOCK)?.ok_or_else(|| {
+            Error::Locked(format!(
+                "log files of {} are being compressed, decompressed or archived already, by {}; wait until that is done",
+                self.disk.describe(),
+                self.holder(CALL_LOCK)
+            ))
+        })?;
+        let until = Instant::now() + patience;
+        loop {
+            if let Some(keeping) = self.hold(&self.handle.keeping, LOCK)? {
+                return Ok(Keeping { _keeping: keeping, _call: call });
+            }
+            if Instant::now() >= until {
+                return Err(Error::Locked(format!(
+                    "log files of {} are being compressed in the background by {}, opened with compress=True, which has not \
+                     given way within {} seconds: it may be stopped, or its disk slow; try again, or end it",
+                    self.disk.describe(),
+                    self.holder(LOCK),
+                    patience.as_secs()
+                )));
+            }
+            // Each time: it may have begun with another file.
+            self.control.called().fetch_add(1, Ordering::AcqRel);
+            progress(0, 0)?;
+            thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    /// Refuse where no log file may get another form through this handle.
+    fn check_changeable(&self) -> Result<()> {
         self.check_writable()?;
         self.check_sane()?;
-        let busy = || {
-            Error::Locked(format!(
-                "log files of {} are being compressed, decompressed or archived already; wait until that is done",
-                self.disk.describe()
-            ))
-        };
-        let thread = match self.handle.keeping.try_lock() {
+        self.check_in_place()
+    }
+
+    /// Take a lock, unless it is taken.
+    fn hold<'a>(&'a self, thread: &'a Mutex<()>, name: &str) -> Result<Option<Held<'a>>> {
+        let thread = match thread.try_lock() {
             Ok(held) => held,
             Err(TryLockError::Poisoned(held)) => PoisonError::into_inner(held),
-            Err(TryLockError::WouldBlock) => return Err(busy()),
+            Err(TryLockError::WouldBlock) => return Ok(None),
         };
-        let file = self.disk.try_lock(LOCK).doing(|| format!("locking {}", self.disk.describe()))?.ok_or_else(busy)?;
-        Ok(Keeping { _file: file, _thread: thread })
+        let Some(file) = self.disk.try_lock(name).doing(|| format!("locking {}", self.disk.describe()))? else {
+            return Ok(None);
+        };
+        // For the messages of others, so nothing depends on it.
+        let own = format!("{:010}\n", process::id());
+        let _ = self.disk.open(name, Access::Write).and_then(|file| file.write_all_at(own.as_bytes(), 0));
+        Ok(Some(Held { _file: file, _thread: thread }))
+    }
+
+    /// The program that holds a lock, for people.
+    fn holder(&self, name: &str) -> String {
+        let told = self.disk.open(name, Access::Read).and_then(|file| file.read_at(0, 10)).ok();
+        match told.and_then(|bytes| String::from_utf8(bytes).ok()?.parse::<u32>().ok()) {
+            Some(own) if own == process::id() => "this program".to_owned(),
+            Some(other) => format!("process {other}"),
+            None => "another program".to_owned(),
+        }
     }
 
     /// How many log files are sealed: nothing is written to them any more, and the disk has all of them.
@@ -204,8 +279,7 @@ impl Log {
 
     /// Put `made` in the place of a log file that holds the same.
     pub(super) fn replace(&self, before: &segments::Segments, number: u64, made: &[u8]) -> Result<()> {
-        self.write_beside_or_not(before, number, made, &|packed| same(before, number, &packed, &|| Ok(())))?;
-        self.take_place(number)
+        self.write_and_place(before, number, made, &|packed| same(before, number, &packed, &|| Ok(())))
     }
 
     /// Compress a log file on a thread that gives way to all others. It holds no lock that anybody waits for.
@@ -213,21 +287,20 @@ impl Log {
         let segments = Arc::new(self.fresh_segments());
         let before = Arc::clone(&segments);
         let made = go_on.giving_way(move |go_on| packing::pack_while(&before, number, &|| go_on.check()))?;
-        self.write_beside_or_not(&segments, number, &made, &|packed| {
+        self.write_and_place(&segments, number, &made, &|packed| {
             let before = Arc::clone(&segments);
             go_on.giving_way(move |go_on| same(&before, number, &packed, &|| go_on.check()))
-        })?;
-        self.take_place(number)
+        })
     }
 
-    fn write_beside_or_not(
+    fn write_and_place(
         &self,
         before: &segments::Segments,
         number: u64,
         made: &[u8],
         compare: &Compare<'_>,
     ) -> Result<()> {
-        let outcome = self.write_beside(before, number, made, compare);
+        let outcome = self.write_beside(before, number, made, compare).and_then(|()| self.take_place(number));
         if outcome.is_err() {
             // What cannot be removed now is written over by whoever makes the next.
             let _ = self.disk.remove(MAKING);
@@ -290,6 +363,11 @@ impl Log {
     }
 }
 
+/// What ends the work in the background where a call goes first.
+fn gives_way() -> Error {
+    Error::Locked("log files are being changed by a call, which goes first".to_owned())
+}
+
 /// Whether a packed file holds what the log file holds that it is to replace.
 fn same(before: &segments::Segments, number: u64, packed: &Packed, go_on: &dyn Fn() -> Result<()>) -> Result<bool> {
     let len = packed.contents.plain_bytes as usize;
@@ -304,4 +382,28 @@ fn same(before: &segments::Segments, number: u64, packed: &Packed, go_on: &dyn F
         at = end;
     }
     Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::MemoryDisk;
+    use crate::options::Options;
+
+    #[test]
+    fn what_does_not_give_way_is_waited_for_no_longer_than_that_and_named() {
+        let log = Log::open(Arc::new(MemoryDisk::default()), Options::default()).expect("a log");
+        let in_background = log.hold(&log.handle.keeping, LOCK).expect("a disk");
+        let mut told = 0;
+        let patience = Duration::from_millis(1);
+        let outcome = log.keeping_within(patience, &mut |_, _| {
+            told += 1;
+            Ok(())
+        });
+        let Some(Error::Locked(message)) = outcome.err() else { panic!("it did not wait") };
+        assert!(message.contains("in the background by") && message.contains("end it"), "{message}");
+        assert!(told > 0, "nothing could have interrupted it");
+        drop(in_background);
+        drop(log.keeping_within(Duration::ZERO, &mut |_, _| Ok(())).expect("the lock"));
+    }
 }

@@ -16,6 +16,8 @@ use crate::error::{Doing, Error, Result};
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// The same, when it has failed again and again.
 const PAUSE_MAX: Duration = Duration::from_hours(1);
+/// How often it looks, while another thread works for it, whether another process wants it to give way.
+const GLANCE_EVERY: Duration = Duration::from_millis(20);
 
 #[derive(Debug, Default)]
 struct Wishes {
@@ -59,13 +61,26 @@ impl Wishes {
 }
 
 /// Whether the work goes on, for those who do it.
-#[derive(Clone, Debug)]
-pub(super) struct GoOn(Arc<Wishes>);
+#[derive(Clone)]
+pub(super) struct GoOn {
+    wishes: Arc<Wishes>,
+    also: Arc<dyn Fn() -> Result<()> + Send + Sync>,
+}
 
 impl GoOn {
+    fn new(wishes: &Arc<Wishes>) -> Self {
+        Self { wishes: Arc::clone(wishes), also: Arc::new(|| Ok(())) }
+    }
+
+    /// The same, for as long as `also` agrees.
+    pub(super) fn while_also(&self, also: impl Fn() -> Result<()> + Send + Sync + 'static) -> Self {
+        Self { wishes: Arc::clone(&self.wishes), also: Arc::new(also) }
+    }
+
     /// An error once the work is to end.
     pub(super) fn check(&self) -> Result<()> {
-        self.0.go_on()
+        self.wishes.go_on()?;
+        (self.also)()
     }
 
     /// Do a part of the work on a thread that gives way to all others, and wait for it. Once the work is to end, the wait
@@ -85,14 +100,16 @@ impl GoOn {
         };
         let fresh = thread::Builder::new().name("act-fast-packing".to_owned());
         let thread = fresh.spawn(step).doing(|| "starting a thread".to_owned())?;
-        let mut guard = self.0.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.wishes.changed.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             match outcome.try_recv() {
                 Ok(made) => return made,
                 Err(TryRecvError::Disconnected) => break,
                 Err(TryRecvError::Empty) => self.check()?,
             }
-            guard = self.0.wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            // Another process wakes nothing here.
+            let woken = self.wishes.wake.wait_timeout(guard, GLANCE_EVERY);
+            guard = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         drop(guard);
         match thread.join() {
@@ -107,7 +124,7 @@ struct Told(GoOn);
 
 impl Drop for Told {
     fn drop(&mut self) {
-        self.0.0.notify();
+        self.0.wishes.notify();
     }
 }
 
@@ -121,7 +138,7 @@ impl Keeper {
     /// Have the thread, which does `work` whenever there may be some, until that says None. Where the system refuses one,
     /// nothing is done.
     pub(super) fn start(&self, work: impl FnMut(&GoOn) -> Option<Result<()>> + Send + 'static) {
-        let go_on = GoOn(Arc::clone(&self.wishes));
+        let go_on = GoOn::new(&self.wishes);
         let fresh = thread::Builder::new().name("act-fast-keeper".to_owned());
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = fresh.spawn(move || keep(&go_on, work)).ok();
     }
@@ -151,7 +168,7 @@ fn keep(go_on: &GoOn, mut work: impl FnMut(&GoOn) -> Option<Result<()>>) {
             Err(error) if !matches!(error, Error::Locked(_)) => (pause * 2).min(PAUSE_MAX),
             _ => LOOK_EVERY,
         };
-        go_on.0.rest(pause);
+        go_on.wishes.rest(pause);
     }
 }
 
@@ -184,11 +201,26 @@ mod tests {
     }
 
     #[test]
+    fn what_gives_way_to_others_ends_once_they_want_it_though_nothing_wakes_it() {
+        let wanted = Arc::new(AtomicBool::new(false));
+        let (seen, (release, released)) = (Arc::clone(&wanted), channel::<()>());
+        let also = move || if seen.load(Ordering::SeqCst) { Err(Error::WouldWait) } else { Ok(()) };
+        let outcome = GoOn::new(&Arc::default()).while_also(also).giving_way(move |_| {
+            wanted.store(true, Ordering::SeqCst);
+            let _ = released.recv();
+            Ok(())
+        });
+        assert!(matches!(outcome, Err(Error::WouldWait)), "{outcome:?}");
+        drop(release);
+    }
+
+    #[test]
     fn what_gives_way_hands_back_what_it_made_and_what_went_wrong() {
-        let go_on = GoOn(Arc::default());
+        let go_on = GoOn::new(&Arc::default());
         assert_eq!(go_on.giving_way(|_| Ok(7)).unwrap(), 7);
         assert!(matches!(go_on.giving_way::<()>(|_| Err(Error::WouldWait)), Err(Error::WouldWait)));
-        let panicked = std::panic::catch_unwind(|| go_on.giving_way::<()>(|_| panic!("out of luck")));
+        let panics = || go_on.giving_way::<()>(|_| panic!("out of luck"));
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics));
         assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"out of luck"));
     }
 }

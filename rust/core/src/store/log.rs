@@ -63,6 +63,8 @@ pub struct Handle {
     pub(super) current: Mutex<Weak<Log>>,
     /// Held by the thread that packs and unpacks log files.
     pub(super) keeping: Mutex<()>,
+    /// Held, before that, by the one that a program has called for it.
+    pub(super) keeping_call: Mutex<()>,
     /// All log files that were opened through this, as long as anybody reads them.
     pub(super) opened: Mutex<Vec<Weak<Segments>>>,
 }

@@ -146,6 +146,7 @@ impl Log {
             shut: AtomicBool::new(false),
             current: Mutex::new(Weak::clone(weak)),
             keeping: Mutex::default(),
+            keeping_call: Mutex::default(),
             opened: Mutex::new(vec![opened]),
             clock: Arc::default(),
             slot,
