@@ -41,6 +41,7 @@ from act_fast.stores.postgres.address import place_of
 from act_fast.stores.postgres.store import PostgresStore
 from tests.stores.exchange.bank import Account, Deposited, audited, fill
 from tests.support.mariadb import MariaDbServer
+from tests.support.processes import until
 from tests.support.servers import PostgresServer
 
 KINDS = ["log", "postgres", "mariadb"]
@@ -149,7 +150,7 @@ def test_what_was_moved_takes_no_more_events_and_says_where_they_are(place: Plac
 def test_a_database_is_moved_while_programs_append_and_no_append_is_lost(place: Place, target: str) -> None:
     here, there = filled(place("postgres")), place(target)
     acknowledged: list[tuple[str, int]] = []
-    begun, refused = threading.Event(), []
+    refused: list[str] = []
 
     def append(number: int) -> None:
         with closing(opened(here)) as store:
@@ -157,17 +158,16 @@ def test_a_database_is_moved_while_programs_append_and_no_append_is_lost(place: 
                 while True:
                     done = store.append(f"writer-{number}", [("Counted", b"{}")])
                     acknowledged.append((f"writer-{number}", done.first_position))
-                    begun.set()
             except StoreError as error:
                 refused.append(str(error))
 
     threads = [threading.Thread(target=append, args=(number,)) for number in range(3)]
     for thread in threads:
         thread.start()
-    assert begun.wait(30)
+    until(lambda: len({stream for stream, _ in acknowledged}) == 3)
     moved = move(here, there)
     for thread in threads:
-        thread.join(30)
+        thread.join(60)
     assert len(refused) == 3
     assert all("was moved to" in each for each in refused)
     with closing(opened(there)) as store:
@@ -190,7 +190,7 @@ def test_a_log_is_copied_while_programs_append_and_handed_over_once_it_is_closed
             time.sleep(0.01)
         assert not moved
         head = store.head
-    mover.join(30)
+    mover.join(60)
     assert [each.events for each in moved] == [head]
     with closing(opened(there)) as store:
         assert store.version("late") == 20

@@ -7,6 +7,7 @@ import resource
 import select
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -146,6 +147,18 @@ def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) ->
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.001)
+
+
+def asleep(thread: threading.Thread) -> bool:
+    """Whether a thread of this process sleeps in the kernel, and not until it may go on in the interpreter."""
+
+    def look() -> list[str]:
+        lines = Path(f"/proc/self/task/{thread.native_id}/status").read_text().splitlines()
+        return [line for line in lines if line.startswith(("State:", "voluntary"))]
+
+    before = look()
+    time.sleep(0.01)
+    return look() == before and "S (sleeping)" in before[0]
 
 
 def open_below(path: Path, replaced: bool = False) -> int:

@@ -336,7 +336,7 @@ def test_an_idle_worker_takes_its_share_of_what_another_one_is_busy_with() -> No
         @app.on(Deposited, name="own")
         def slow(event: Committed[Deposited]) -> None:
             mine(event)
-            go_on.wait(0.005)
+            go_on.wait(0.05)
 
         other.on(Deposited, name="own")(others)
         for stream in "abcd":

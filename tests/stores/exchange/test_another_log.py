@@ -24,6 +24,7 @@ from act_fast import (
     reducer,
 )
 from tests.support.heard import PATIENCE_SECONDS, Heard
+from tests.support.processes import asleep, needs_proc, until
 
 
 class Increased(Event):
@@ -208,6 +209,7 @@ def test_a_reader_does_not_go_on_in_another_log(tmp_path: Path, reader: str, beg
         assert len(list(READERS[reader](app, store)))
 
 
+@needs_proc
 def test_those_who_wait_for_news_of_the_old_log_are_told(app: Act, store: LogStore, tmp_path: Path) -> None:
     for _ in range(5):
         app.do(Counter.increase, "c")
@@ -221,6 +223,7 @@ def test_those_who_wait_for_news_of_the_old_log_are_told(app: Act, store: LogSto
 
     thread = threading.Thread(target=wait)
     thread.start()
+    until(lambda: asleep(thread))
     store.restore(export(tmp_path / "x.jsonl", 1, 100))
     thread.join(PATIENCE_SECONDS)
     assert len(errors) == 1

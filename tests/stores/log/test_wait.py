@@ -14,13 +14,7 @@ import pytest
 from act_fast import LogStore
 from act_fast.errors import StoreClosedError
 from tests.support.numbered import pairs, positions
-from tests.support.processes import Tell, needs_proc, run, started, until
-
-
-def asleep(thread: threading.Thread) -> bool:
-    """Whether a thread of this process sleeps in the kernel."""
-    state = Path(f"/proc/self/task/{thread.native_id}/stat").read_text().rpartition(")")[2].split()[0]
-    return state == "S"
+from tests.support.processes import Tell, asleep, needs_proc, run, started, until
 
 
 def test_waiting_for_what_is_there_already_returns_at_once(store: LogStore) -> None:

@@ -89,7 +89,7 @@ def test_a_transaction_that_stays_open_delays_a_hand_over_and_its_events_go_alon
         time.sleep(0.3)
         assert not moved
         held.commit()
-    mover.join(30)
+    mover.join(60)
     assert [each.events for each in moved] == [4]
     with LogStore(tmp_path / "there.act") as there:
         assert there.version("slow") == 3

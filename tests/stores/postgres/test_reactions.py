@@ -339,7 +339,7 @@ def test_an_app_on_postgres_waits_for_a_target_that_another_process_serves(postg
                 with Act(store) as app:
                     last = store.append("a", pairs(5)).last_position
                     until(lambda: list(app.targets()))
-                    assert app.wait_for(last, "t-a", timeout=30).watermark >= last
+                    assert app.wait_for(last, "t-a", timeout=60).watermark >= last
                 assert (tmp_path / "a").read_text().split() == ["1", "2", "3", "4", "5"]
             finally:
                 worker.kill()
