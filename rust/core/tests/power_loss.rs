@@ -277,6 +277,9 @@ impl Campaign {
         let lie = self.lie;
         // Left to itself the housekeeper works when it likes; one half of the lives does without, and repeats exactly.
         let alone = rng.chance(50);
+        if rng.chance(25) {
+            disk.mute();
+        }
         disk.intercept(move |call, name| match call {
             Call::Flush if lie == Lie::LogFlush && name.ends_with(".seg") => Verdict::Lie,
             Call::SyncFolder if lie == Lie::FolderSync => Verdict::Lie,

@@ -206,7 +206,7 @@ pub fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
 }
 
 /// What is the same until the machine starts again; empty where the system does not tell. An error where it tells, and this
-/// process has no descriptor left to read it: it must not be taken for empty, which it may have been before a start, too.
+/// process has no descriptor left to read it: that must not be taken for a system that does not tell.
 #[cfg(target_os = "linux")]
 pub fn boot_id() -> io::Result<String> {
     static KNOWN: std::sync::OnceLock<String> = std::sync::OnceLock::new();
@@ -240,7 +240,7 @@ pub fn boot_id() -> io::Result<String> {
     Ok(if done == 0 { format!("{}.{}", time.tv_sec, time.tv_usec) } else { String::new() })
 }
 
-/// Unknown here: every start is then taken for a start of the machine.
+/// The system does not tell.
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 pub fn boot_id() -> io::Result<String> {
     Ok(String::new())

@@ -111,6 +111,10 @@ pub trait DiskFile: Send + Sync + Debug {
     fn linked(&self) -> io::Result<bool>;
     /// Two numbers that tell this file from a copy of it.
     fn identity(&self) -> io::Result<(u64, u64)>;
+    /// What is the same until the machine that it is on starts again; empty where the system does not tell.
+    fn boot(&self) -> io::Result<String> {
+        act_fast_sys::boot_id()
+    }
     /// Whether it wants to be told of lines that are replaced through a mapping.
     fn records(&self) -> bool {
         false

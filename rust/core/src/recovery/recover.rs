@@ -84,15 +84,17 @@ pub(crate) fn readable(disk: &Arc<dyn Disk>, header: &Header) -> Result<Option<C
     };
     let same = (control.store_id, control.segment_bytes, control.replica)
         == (header.store_id, header.segment_bytes, header.replica);
-    if !same || !trusted(&control)? {
+    let claimed = control.identity() == Some(control.here_and_now()?);
+    // Where a process that has it open is alive, the machine was not started since.
+    let alive = || handles::any_alive(&**disk);
+    if !same || !(trusted(&control)? || (claimed && control.readable() && alive()?)) {
         return Ok(None);
     }
     let idle = control.writer_lock().load(std::sync::atomic::Ordering::SeqCst) == 0;
     let whole =
         control.indexed()? == control.log_state()?.tail && control.published()? == control.log_state()?.position;
-    let claimed = control.identity() == Some(control.here_and_now()?);
     // A writer may be at work just now; if so, it is alive.
-    let usable = !claimed || (idle && whole) || handles::any_alive(&**disk)?;
+    let usable = !claimed || (idle && whole) || alive()?;
     Ok(usable.then_some(control))
 }
 
@@ -109,8 +111,7 @@ fn trusted(control: &Control) -> Result<bool> {
     }
     let here = control.here_and_now()?;
     Ok(match control.identity() {
-        Some(identity) if identity == here => true,
-        Some(identity) if identity.same_file(&here) => control.flag(control::CLEAN)?,
+        Some(identity) if identity.same_file(&here) => identity.same_boot(&here) || control.flag(control::CLEAN)?,
         _ => false,
     })
 }
@@ -255,7 +256,7 @@ fn rebooted(control: Option<&Control>) -> Result<bool> {
     let Some((control, identity)) = control.and_then(|control| Some((control, control.identity()?))) else {
         return Ok(false);
     };
-    Ok(!identity.same_boot(&control.here_and_now()?))
+    Ok(identity.another_boot(&control.here_and_now()?))
 }
 
 /// Take away what lies above the tail; answers how many bytes of something that was.

@@ -16,8 +16,14 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
+    /// Whether both are of one start of the machine. Where the system does not tell starts apart, that is never known.
     pub(crate) fn same_boot(&self, other: &Self) -> bool {
-        self.boot == other.boot
+        self.boot == other.boot && self.boot != boot_of("")
+    }
+
+    /// Whether the machine was started in between. Where the system does not tell starts apart, that is never known.
+    pub(crate) fn another_boot(&self, other: &Self) -> bool {
+        self.boot != other.boot
     }
 
     pub(crate) fn same_file(&self, other: &Self) -> bool {
@@ -25,13 +31,16 @@ impl Identity {
     }
 }
 
+fn boot_of(told: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(told.as_bytes())
+}
+
 impl Control {
     /// What `identity` would be for a control file written here and now.
     pub(crate) fn here_and_now(&self) -> Result<Identity> {
         let (device, inode) = self.file.identity().doing(|| "looking at the control file".to_owned())?;
-        let boot = act_fast_sys::boot_id().doing(|| "asking which start of the machine this is".to_owned())?;
-        let boot = xxhash_rust::xxh3::xxh3_64(boot.as_bytes());
-        Ok(Identity { boot, device, inode })
+        let boot = self.file.boot().doing(|| "asking which start of the machine this is".to_owned())?;
+        Ok(Identity { boot: boot_of(&boot), device, inode })
     }
 
     /// Where and since which start of the machine this file has been kept true; None while it is not.

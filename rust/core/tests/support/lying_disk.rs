@@ -221,6 +221,7 @@ struct State {
     pending: Vec<Change>,
     checkpoints: Option<Vec<Checkpoint>>,
     note: usize,
+    mute: bool,
 }
 
 /// All that a power cut could leave at one moment.
@@ -237,6 +238,7 @@ pub(crate) struct Checkpoint {
     names: Names,
     durable: Names,
     pending: Vec<Change>,
+    mute: bool,
 }
 
 /// A disk as somebody finds it.
@@ -244,6 +246,7 @@ pub(crate) struct Checkpoint {
 pub(crate) struct Image {
     pub(crate) files: BTreeMap<String, (u64, Vec<u8>)>,
     folders: BTreeSet<String>,
+    mute: bool,
 }
 
 /// How much of what was not yet durable is lost. Units are counted over sectors, lengths and names of the log; what is
@@ -336,7 +339,7 @@ impl Checkpoint {
             files.insert(name.clone(), (*inode, rendered[inode].clone()));
         }
         let folders = names.folders.iter().filter(|name| names.reachable(name)).cloned().collect();
-        Image { files, folders }
+        Image { files, folders, mute: self.mute }
     }
 
     /// The disk as the same machine finds it when all processes have died: nothing is lost, nothing more is durable.
@@ -346,6 +349,7 @@ impl Checkpoint {
             durable: self.durable.clone(),
             pending: self.pending.clone(),
             note: self.note,
+            mute: self.mute,
             ..State::default()
         };
         for (inode, content) in &self.contents {
@@ -372,9 +376,9 @@ fn change_name(change: &Change) -> &str {
 }
 
 impl Image {
-    /// The machine was started again.
+    /// The machine was started again. Where its system does not tell starts apart, nothing shows it.
     pub(crate) fn rebooted(mut self) -> Self {
-        if let Some((_, bytes)) = self.files.get_mut("control") {
+        if let Some((_, bytes)) = self.files.get_mut("control").filter(|_| !self.mute) {
             control_file::another_boot(bytes);
         }
         self
@@ -445,7 +449,7 @@ impl LyingDisk {
 
     /// A disk on which all that an image has is durable.
     pub(crate) fn from_image(image: &Image) -> Self {
-        let mut state = State::default();
+        let mut state = State { mute: image.mute, ..State::default() };
         state.names.folders.clone_from(&image.folders);
         for (name, (inode, bytes)) in &image.files {
             let content = Content { durable: Arc::new(bytes.clone()), ..Content::default() };
@@ -455,6 +459,11 @@ impl LyingDisk {
         }
         state.durable = state.names.clone();
         Self::with(state)
+    }
+
+    /// From here on, its system does not tell one start of the machine from another.
+    pub(crate) fn mute(&self) {
+        self.state().mute = true;
     }
 
     /// For `Log::open`.
@@ -596,6 +605,7 @@ fn take_down(state: &State, what: &str) -> Checkpoint {
         names: state.names.clone(),
         durable: state.durable.clone(),
         pending: state.pending.clone(),
+        mute: state.mute,
     }
 }
 
@@ -715,6 +725,10 @@ impl DiskFile for LyingFile {
     fn identity(&self) -> io::Result<(u64, u64)> {
         self.disk.begin(Call::Identity, &self.name)?;
         Ok((DEVICE, self.inode))
+    }
+
+    fn boot(&self) -> io::Result<String> {
+        if self.disk.state().mute { Ok(String::new()) } else { act_fast_sys::boot_id() }
     }
 }
 
