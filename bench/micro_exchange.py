@@ -59,7 +59,7 @@ def bench_restore(duel: Duel, shelf: Path, store: LogStore, row: Row, format: st
     @contextmanager
     def prepare(path: Path) -> Iterator[Body]:
         with LogStore(path / "restored") as empty:
-            yield lambda: empty.restore(source)
+            yield lambda: empty.restore(source, replace=True)
             assert empty.head == store.head
 
     duel.fight(row, Contender(SUBJECT, DURABILITY["fsync"], store.head, prepare))

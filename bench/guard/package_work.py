@@ -58,7 +58,7 @@ def restore() -> Iterator[Work]:
         lines = Path(folder, "events.jsonl")
         store.export(lines)
         with LogStore(Path(folder, "restored"), durability="os") as restored:
-            yield lambda: restored.restore(lines)
+            yield lambda: restored.restore(lines, replace=True)
 
 
 WORKS = {work.__name__: work for work in (replay, arrow, restore)}

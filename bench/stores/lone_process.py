@@ -62,7 +62,7 @@ def exchange(path: str, folder: str) -> dict[str, float]:
             told[name] = highest_mib(work)
     with LogStore(f"{folder}/restored") as empty:
         told["restore from JSON lines"] = highest_mib(lambda: empty.restore(f"{folder}/events.jsonl"))
-        told["restore from Parquet"] = highest_mib(lambda: empty.restore(f"{folder}/events.parquet"))
+        told["restore from Parquet"] = highest_mib(lambda: empty.restore(f"{folder}/events.parquet", replace=True))
     return told
 
 

@@ -527,8 +527,9 @@ class Log:
     ) -> int:
         """Write events to a file that is made, or written over, and flushed: how many. `format`: "jsonl" or "csv"."""
 
-    def restoring(self) -> Restoring:
-        """Begin to make the successor of this store, which must have been released."""
+    def restoring(self, replace: bool) -> Restoring:
+        """Begin to make the successor of this store, which must have been released, and holds nothing or is to be
+        replaced."""
 
     def redact(
         self,
@@ -603,8 +604,9 @@ class Restoring:
     """A log that is being made from an export, until it is finished or given up."""
 
     @staticmethod
-    def begin(path: str) -> Restoring:
-        """Begin to make the store at a path: a new one, or the successor of the one there, which no one has open."""
+    def begin(path: str, replace: bool) -> Restoring:
+        """Begin to make the store at a path: a new one, or the successor of the one there, which no one has open, and
+        which holds nothing or is to be replaced."""
 
     @staticmethod
     def rehearsal() -> Restoring:

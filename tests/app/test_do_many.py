@@ -208,6 +208,6 @@ def test_it_goes_on_with_a_log_that_was_restored(tmp_path: Any) -> None:
         app.do_many(Account.open.at("a", "Ada"), Account.open.at("b", "Bob"))
         store.export(tmp_path / "bank.jsonl")
         app.do_many(Account.deposit.at("a", 1), Account.deposit.at("b", 1))
-        store.restore(tmp_path / "bank.jsonl")
+        store.restore(tmp_path / "bank.jsonl", replace=True)
         paid, received = app.do_many(Account.deposit.at("a", 7), Account.deposit.at("b", 8))
         assert (paid.version, paid.state.balance, received.state.balance) == (2, 7, 8)

@@ -259,7 +259,7 @@ def test_keys_survive_backup_export_and_restore(tmp_path: Path) -> None:
         for kind in ("jsonl", "csv", "parquet"):
             app.export(tmp_path / f"out.{kind}")
             with Act(tmp_path / f"{kind}.act", Account) as other:
-                other.restore(tmp_path / f"out.{kind}")
+                other.restore(tmp_path / f"out.{kind}", replace=True)
     for name in ("backup", "jsonl", "csv", "parquet"):
         with Act(tmp_path / f"{name}.act", Account) as app:
             again = app.once("k").do(Account.twice, "a", amount=50)
@@ -282,14 +282,14 @@ def test_a_key_counts_as_used_for_as_long_as_the_store_keeps_it(tmp_path: Path) 
     created = line.partition('"created":"')[2].partition('"')[0]
     old.write_text(line.replace(created, "2020-01-01T00:00:00Z"))
     with LogStore(tmp_path / "old.act", keys_for=timedelta(days=1)) as store:
-        store.restore(old)
+        store.restore(old, replace=True)
         assert store.append("a", [Deposited(2)], key="k").first_version == 2
         assert store.append("a", [Deposited(2)], key="k").first_version == 2
         with pytest.raises(KeyReusedError):
             store.append("a", [Deposited(1)], key="k")
     for name, forever in (("forever.act", None), ("longest.act", timedelta.max)):
         with LogStore(tmp_path / name, keys_for=forever) as store:
-            store.restore(old)
+            store.restore(old, replace=True)
             assert store.append("a", [Deposited(1)], key="k").first_version == 1
 
 

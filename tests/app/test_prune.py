@@ -102,7 +102,7 @@ def test_what_lies_below_is_emptied_and_no_state_of_today_changes(app: Act, tmp_
     assert verify_path(tmp_path / "bank.act").healthy
     app.backup(tmp_path / "copy.act")
     app.export(tmp_path / "all.jsonl")
-    app.restore(tmp_path / "all.jsonl")
+    app.restore(tmp_path / "all.jsonl", replace=True)
     assert app.load(Account, "a-1").state.balance == 11
     with Act(str(tmp_path / "copy.act"), Account) as copy:
         assert copy.load(Account, "a-1").state.balance == 11
@@ -264,7 +264,7 @@ def test_a_key_of_long_ago_holds_nothing_back(app: Act, tmp_path: Path) -> None:
     for each in lines:
         each["created"] = "2020-01-01T00:00:00Z"
     (tmp_path / "old.jsonl").write_text("".join(json.dumps(each) + "\n" for each in lines))
-    app.restore(tmp_path / "old.jsonl")
+    app.restore(tmp_path / "old.jsonl", replace=True)
     found = app.prune()
     assert (found.events, found.tagged) == (5, 0)
     with pytest.raises(PrunedError):

@@ -28,7 +28,9 @@ def test_what_is_exported_can_be_restored(run, bank: Path, tmp_path: Path, forma
     ran = run("restore", path, source)
     assert (ran.code, ran.err) == (0, "")
     assert "7 events" in ran.out
-    assert run("restore", path, source).code == 0, "in the place of the one that is there"
+    ran = run("restore", path, source)
+    assert (ran.code, "--replace" in ran.err) == (2, True)
+    assert run("restore", path, source, "--replace").code == 0, "in the place of the one that is there"
     with LogStore(path, read_only=True) as new, LogStore(bank, read_only=True) as old:
         assert list(new.query()) == list(old.query())
 
@@ -47,7 +49,7 @@ def test_a_wrong_export_is_told_with_its_line_and_gives_exit_code_1(run, bank: P
     source = tmp_path / "all.csv"
     run("export", bank, source)
     source.write_text(source.read_text()[:-3])
-    ran = run("restore", bank, source)
+    ran = run("restore", bank, source, "--replace")
     assert ran.code == 1
     assert f"{source}, line 8:" in ran.err
     assert "nothing was changed" in ran.err

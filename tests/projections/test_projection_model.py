@@ -224,7 +224,7 @@ class Projected(RuleBasedStateMachine):
         source = self.folder / "log.jsonl"
         lines = ({"stream": "a", "name": name, "data": {"number": number}} for name, number in self.log)
         source.write_text("".join(f"{json.dumps(each)}\n" for each in lines))
-        self.store.restore(source)
+        self.store.restore(source, replace=True)
 
     @invariant()
     def rows_are_the_fold_of_the_log(self) -> None:

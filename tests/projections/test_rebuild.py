@@ -411,7 +411,7 @@ def test_a_log_that_is_replaced_between_two_rounds_of_a_rebuild_ends_it(tmp_path
 
         def restore(position: int, head: int) -> None:
             if position == head:
-                store.restore(tmp_path / "bank.jsonl")
+                store.restore(tmp_path / "bank.jsonl", replace=True)
 
         with pytest.raises(StoreClosedError, match="replaced by a restored or rewritten one"):
             app.rebuild(balances, progress=restore)
@@ -427,7 +427,7 @@ def test_a_log_that_is_replaced_in_the_middle_of_a_rebuild_ends_it(tmp_path: Pat
         app.export(tmp_path / "bank.jsonl")
 
         def restore(position: int, head: int) -> None:
-            store.restore(tmp_path / "bank.jsonl")
+            store.restore(tmp_path / "bank.jsonl", replace=True)
 
         with pytest.raises(StoreClosedError, match="replaced by a restored or rewritten one"):
             app.rebuild(balances, progress=restore)

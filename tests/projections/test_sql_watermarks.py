@@ -616,7 +616,7 @@ def test_a_log_that_was_restored_is_another_one(db: Any, tmp_path: Path) -> None
         deposit(app, "a", "b")
         app.settle()
         app.export(tmp_path / "bank.jsonl")
-        app.restore(tmp_path / "bank.jsonl")
+        app.restore(tmp_path / "bank.jsonl", replace=True)
         deposit(app, "c")
         app.settle()
         assert "rebuild it" in blocked(app)

@@ -251,7 +251,7 @@ def _restore(ledger: Ledger) -> None:
     app.settle()
     app.export(source)
     app.restore(source, dry_run=True)
-    app.restore(source)
+    app.restore(source, replace=True)
     app.do(Account.deposit, "a", amount=1)
 
 
@@ -260,7 +260,7 @@ def _restore_store(ledger: Ledger) -> None:
     app.export(source)
     app.close()
     with LogStore(ledger.folder / "bank.act", create=False) as store:
-        store.restore(source)
+        store.restore(source, replace=True)
         assert store.head == len(STREAMS) + 1
 
 

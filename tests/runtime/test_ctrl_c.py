@@ -103,7 +103,7 @@ REPLACING = {
 @pytest.mark.parametrize("by", ["app", "store"])
 def test_ctrl_c_at_each_step_that_replaces_a_log_leaves_it_open(by: str) -> None:
     def restore(ledger: Ledger) -> None:
-        (ledger.app if by == "app" else ledger.app.store).restore(ledger.folder / "log.jsonl")  # type: ignore[attr-defined]
+        (ledger.app if by == "app" else ledger.app.store).restore(ledger.folder / "log.jsonl", replace=True)  # type: ignore[attr-defined]
 
     def made() -> Ledger:
         ledger = Ledger(on_disk=True)

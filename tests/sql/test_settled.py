@@ -398,7 +398,7 @@ def test_files_of_the_log_that_was_are_not_read_after_a_restore(app: Act, store_
     shutil.copytree(store_path / FOLDER, tmp_path / "kept")
     restored = (tmp_path / "log.jsonl").read_text().replace('"amount":7}', '"amount":7000}')
     (tmp_path / "changed.jsonl").write_text(restored)
-    app.restore(tmp_path / "changed.jsonl")
+    app.restore(tmp_path / "changed.jsonl", replace=True)
     assert files(store_path) == []
     shutil.copytree(tmp_path / "kept", store_path / FOLDER)
     assert len(files(store_path)) == 1

@@ -468,7 +468,7 @@ def test_what_is_restored_over_a_log_that_was_moved_can_be_opened(place: Place, 
     restore_path(here, tmp_path / "all.jsonl", dry_run=True)
     with pytest.raises(StoreError, match="was moved"):
         LogStore(here)
-    restore_path(here, tmp_path / "all.jsonl")
+    restore_path(here, tmp_path / "all.jsonl", replace=True)
     with LogStore(here) as store:
         store.append("again", [("A", b"{}")])
 

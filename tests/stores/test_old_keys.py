@@ -102,7 +102,7 @@ def test_of_many_that_ask_under_an_old_key_one_appends_in_a_log(tmp_path: Path) 
     old.write_text("".join(f"{_with_created(line, created)}\n" for line in lines))
     path = tmp_path / "s.act"
     with LogStore(path, durability="os") as store:
-        store.restore(old)
+        store.restore(old, replace=True)
     check_used_again(lambda: LogStore(path, durability="os", keys_for=DAY), 3)
 
 
@@ -114,7 +114,7 @@ def test_of_many_processes_that_ask_under_an_old_key_one_appends(tmp_path: Path)
         store.export(old)
         lines = old.read_text().splitlines()
         old.write_text("".join(f"{_with_created(line, '2020-01-01T00:00:00Z')}\n" for line in lines))
-        store.restore(old)
+        store.restore(old, replace=True)
 
     def body(tell: Tell) -> None:
         with LogStore(path, durability="os", keys_for=DAY) as store:

@@ -70,10 +70,15 @@ class AsyncExchanges:
         return await self._long.run(self._app.unarchive, remove=remove, dry_run=dry_run, progress=progress)
 
     async def restore(
-        self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
+        self,
+        source: str | os.PathLike[str],
+        *,
+        replace: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
     ) -> Restored:
         """`Act.restore`, awaited. `progress` is called on another thread."""
-        return await self._long.run(self._app.restore, source, dry_run=dry_run, progress=progress)
+        return await self._long.run(self._app.restore, source, replace=replace, dry_run=dry_run, progress=progress)
 
     @spelled_out
     async def export(

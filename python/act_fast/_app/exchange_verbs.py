@@ -168,9 +168,14 @@ class Exchanges:
         return store
 
     def restore(
-        self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
+        self,
+        source: str | os.PathLike[str],
+        *,
+        replace: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
     ) -> Restored:
-        """Replace everything in the store with the events of an export.
+        """Fill the store with the events of an export; with `replace`, in the place of everything that is in it.
 
         A complete new log is built beside the old one, read back and flushed; only then does it take the old one's
         place, in one step. If anything fails before that, the store stays as it was. Afterwards, this app and every
@@ -183,6 +188,7 @@ class Exchanges:
             source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
                 that `export` writes. Stream, name and data are required; position, commit, version, created and meta
                 may be left out.
+            replace: also replace a store that holds events. They are gone afterwards.
             dry_run: only check the source.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
@@ -191,18 +197,19 @@ class Exchanges:
             StoreLockedError: another process has the store open, or workers of this app are running.
             StoreFullError: there is no room for a second log.
             OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
-            ValidationError: there is no such source, or the store is a database that is not empty.
+            ValidationError: there is no such source, the store holds events and `replace` was not asked for, or it is a
+                database that is not empty.
         """
         from act_fast._app.restoring import restore_store
 
         store = self._engine.store
         if dry_run:
-            return restore_store(store, source, dry_run=dry_run, progress=progress)
+            return restore_store(store, source, replace=replace, dry_run=dry_run, progress=progress)
         told = noticing(progress)
 
         def replaced() -> Restored:
             with self._program.paused():
-                return restore_store(store, source, dry_run=False, progress=told)
+                return restore_store(store, source, replace=replace, dry_run=False, progress=told)
 
         return self._program.apart(replaced)
 

@@ -17,21 +17,26 @@ __all__ = ["restore_address", "restore_store"]
 
 
 def restore_address(
-    address: str, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
+    address: str,
+    source: str | os.PathLike[str],
+    *,
+    replace: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> Restored:
     """Restore into the store at a path or a URL, which is made if it is not there."""
     if "://" not in address:
-        return restore_path(address, source, dry_run=dry_run, progress=progress)
+        return restore_path(address, source, replace=replace, dry_run=dry_run, progress=progress)
     with open_address(address, create=True) as store:
-        return restore_store(store, source, dry_run=dry_run, progress=progress)
+        return restore_store(store, source, replace=replace, dry_run=dry_run, progress=progress)
 
 
 def restore_store(
-    store: Store, source: str | os.PathLike[str], *, dry_run: bool, progress: Progress | None
+    store: Store, source: str | os.PathLike[str], *, replace: bool, dry_run: bool, progress: Progress | None
 ) -> Restored:
     """Put the events of an export into an open store: see `Act.restore`."""
     if isinstance(store, LogStore):
-        return store.restore(source, dry_run=dry_run, progress=progress)
+        return store.restore(source, replace=replace, dry_run=dry_run, progress=progress)
     transfer = transfer_of(store)
     head, _ = transfer.standing(0)
     if head:

@@ -75,7 +75,7 @@ fn check_copy(disk: &LyingDisk, expected: &[String]) -> bool {
 }
 
 fn restore(disk: &LyingDisk) -> Result<(), Error> {
-    let mut restoring = Restoring::successor(&disk.shared(), SEGMENT_BYTES)?;
+    let mut restoring = Restoring::successor(&disk.shared(), SEGMENT_BYTES, true)?;
     add_new(&mut restoring)?;
     restoring.finish(&mut |_, _| Ok(())).map(drop)
 }

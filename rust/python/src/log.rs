@@ -667,9 +667,9 @@ impl Log {
         Ok(count)
     }
 
-    /// Begin to make the successor of this store, which must have been released.
-    fn restoring(&self, py: Python<'_>) -> PyResult<Restoring> {
-        Restoring::successor(py, &self.disk, self.options.segment_bytes)
+    /// Begin to make the successor of this store, which must have been released, and holds nothing or is to be replaced.
+    fn restoring(&self, py: Python<'_>, replace: bool) -> PyResult<Restoring> {
+        Restoring::successor(py, &self.disk, self.options.segment_bytes, replace)
     }
 
     /// Replace payloads, each (position, what it is, what it becomes), in this store, which must have been released: (events,

@@ -23,8 +23,8 @@ const BUFFER_BYTES: usize = 1 << 20;
 pub(crate) struct Restoring(Mutex<Option<restore::Restoring>>);
 
 impl Restoring {
-    pub(crate) fn successor(py: Python<'_>, disk: &Arc<dyn Disk>, segment_bytes: u64) -> PyResult<Self> {
-        let begun = py.detach(|| restore::Restoring::successor(disk, segment_bytes)).map_err(raised)?;
+    pub(crate) fn successor(py: Python<'_>, disk: &Arc<dyn Disk>, segment_bytes: u64, replace: bool) -> PyResult<Self> {
+        let begun = py.detach(|| restore::Restoring::successor(disk, segment_bytes, replace)).map_err(raised)?;
         Ok(Self(Mutex::new(Some(begun))))
     }
 }
@@ -32,12 +32,12 @@ impl Restoring {
 #[pymethods]
 impl Restoring {
     /// Begin to make the store at a path: a new one, or the successor of the one that is there and that no one has
-    /// open.
+    /// open, which holds nothing, or is to be replaced.
     #[staticmethod]
-    fn begin(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+    fn begin(py: Python<'_>, path: PathBuf, replace: bool) -> PyResult<Self> {
         let segment_bytes = Options::default().segment_bytes;
         if path.is_dir() || path.is_file() {
-            return Self::successor(py, &(Arc::new(RealDisk::new(&path)) as Arc<dyn Disk>), segment_bytes);
+            return Self::successor(py, &(Arc::new(RealDisk::new(&path)) as Arc<dyn Disk>), segment_bytes, replace);
         }
         let (disk, name) = place(&path)?;
         let begun = py.detach(|| restore::Restoring::new_store(&disk, name, segment_bytes)).map_err(raised)?;

@@ -81,7 +81,7 @@ def test_what_was_cached_is_of_the_log_that_was(
         app.do(Counter.increase, "c")
     source = export(tmp_path / "x.jsonl", count, 100)
     with Act(store, Counter) as other:
-        {"app": app, "store": store, "other": other}[how].restore(source)
+        {"app": app, "store": store, "other": other}[how].restore(source, replace=True)
         assert app.load(Counter, "c").state.count == 100 * count
         assert app.do(Counter.increase, "c").state.count == 100 * count + 1
         assert other.load(Counter, "c").state.count == 100 * count + 1
@@ -103,7 +103,7 @@ def test_nothing_is_appended_that_was_decided_on_the_log_that_was(tmp_path: Path
         def double(self) -> Increased:
             seen.append(self.count)
             if len(seen) == 1:
-                store.restore(source)
+                store.restore(source, replace=True)
             return Increased(self.count)
 
     with closing(store), Act(store, Watching) as app:
@@ -126,7 +126,7 @@ def test_what_is_decided_again_after_a_conflict_is_decided_on_the_log_that_is_th
             if len(seen) == 1:
                 store.append("c", [Increased(1)])
             if len(seen) == 2:
-                store.restore(source)
+                store.restore(source, replace=True)
             return Increased(self.count)
 
     with closing(store), Act(store, Watching) as app:
@@ -143,7 +143,7 @@ def test_a_version_that_the_caller_expects_is_one_of_the_log_that_was(tmp_path: 
     class Watching(Counter, name="Counter"):
         @action
         def replace(self) -> Increased:
-            store.restore(source)
+            store.restore(source, replace=True)
             return Increased(1)
 
     with closing(store), Act(store, Watching) as app:
@@ -162,7 +162,7 @@ def test_a_snapshot_of_the_log_that_was_is_not_stored_in_the_new_one(tmp_path: P
 
     def restored(version: int) -> bool:
         if version == 3:
-            store.restore(source)
+            store.restore(source, replace=True)
         return version == 3
 
     with closing(store), Act(store, Watching) as app:
@@ -175,7 +175,7 @@ def test_a_snapshot_of_the_log_that_was_is_not_stored_in_the_new_one(tmp_path: P
 def test_what_a_snapshot_points_to_is_in_the_log_that_was(app: Act, store: LogStore, tmp_path: Path) -> None:
     app.do(Counter.increase, "c")
     snapshot = app.do(Counter.increase, "c")
-    store.restore(export(tmp_path / "x.jsonl", 2, 100))
+    store.restore(export(tmp_path / "x.jsonl", 2, 100), replace=True)
     for ask in (lambda: snapshot.event, lambda: snapshot.events, lambda: snapshot.meta):
         with pytest.raises(StoreClosedError, match="replaced by a restored or rewritten one"):
             ask()
@@ -203,7 +203,7 @@ def test_a_reader_does_not_go_on_in_another_log(tmp_path: Path, reader: str, beg
         found = READERS[reader](app, store)
         if begun:
             next(found)
-        store.restore(export(tmp_path / "x.jsonl", 3000, 100))
+        store.restore(export(tmp_path / "x.jsonl", 3000, 100), replace=True)
         with pytest.raises(StoreClosedError, match="replaced by a restored or rewritten one"):
             list(found)
         assert len(list(READERS[reader](app, store)))
@@ -224,7 +224,7 @@ def test_those_who_wait_for_news_of_the_old_log_are_told(app: Act, store: LogSto
     thread = threading.Thread(target=wait)
     thread.start()
     until(lambda: asleep(thread))
-    store.restore(export(tmp_path / "x.jsonl", 1, 100))
+    store.restore(export(tmp_path / "x.jsonl", 1, 100), replace=True)
     thread.join(PATIENCE_SECONDS)
     assert len(errors) == 1
     assert store.wait(0) == 1
@@ -236,7 +236,7 @@ async def test_tasks_hear_of_the_new_log_what_they_ask(tmp_path: Path) -> None:
             store.append("c", [Increased(1)])
         assert await store.wait_async(4) == 5
         assert await store.wait_async(5, timeout=0.01) == 5
-        store.restore(export(tmp_path / "x.jsonl", 1, 100))
+        store.restore(export(tmp_path / "x.jsonl", 1, 100), replace=True)
         assert await store.wait_async(0) == 1
         store.append("c", [Increased(1)])
         assert await store.wait_async(1) == 2
@@ -254,7 +254,7 @@ def test_the_reactions_of_another_app_begin_again(store: LogStore, tmp_path: Pat
             first.do(Counter.increase, "c")
         first.settle()
         second.settle()
-        first.restore(export(tmp_path / "x.jsonl", 2, 100))
+        first.restore(export(tmp_path / "x.jsonl", 2, 100), replace=True)
         second.settle()
         first.settle()
         assert [event.data.by for event in one.events] == [1, 1, 1, 100, 100]
@@ -272,7 +272,7 @@ def test_what_is_handled_while_the_log_is_replaced_is_not_acknowledged_in_the_ne
         def mail(event: Committed[Increased]) -> None:
             heard.append(event.data.by)
             if len(heard) == 2:
-                other.restore(source)
+                other.restore(source, replace=True)
 
         source = export(tmp_path / "x.jsonl", 3, 100)
         for _ in range(3):
@@ -293,7 +293,7 @@ def test_a_worker_goes_on_in_the_new_log(store: LogStore, tmp_path: Path) -> Non
         worker.start()
         other.do(Counter.increase, "c")
         heard.await_count(1)
-        other.restore(export(tmp_path / "x.jsonl", 2, 100))
+        other.restore(export(tmp_path / "x.jsonl", 2, 100), replace=True)
         heard.await_count(3)
         other.do(Counter.increase, "c")
         heard.await_count(4)
@@ -311,7 +311,7 @@ def test_a_restore_that_fails_leaves_everything_as_it_was(app: Act, store: LogSt
     (tmp_path / "x.jsonl").write_text("hello\n")
     with Act(store, Counter) as other:
         with pytest.raises(RestoreError):
-            other.restore(tmp_path / "x.jsonl")
+            other.restore(tmp_path / "x.jsonl", replace=True)
         assert app.do(Counter.increase, "c").state.count == 2
         assert other.load(Counter, "c").state.count == 2
     app.settle()
@@ -329,7 +329,7 @@ def test_meanwhile_it_is_said_that_the_log_is_being_replaced(app: Act, store: Lo
                 lambda: app.do(Counter.increase, "c"),
                 lambda: app.load(Counter, "c"),
                 lambda: store.append("c", [("Increased", b"{}")], meta=Meta()),
-                lambda: store.restore(source),
+                lambda: store.restore(source, replace=True),
                 app.settle,
             ):
                 with pytest.raises(StoreClosedError, match="being replaced by a restored or rewritten one") as error:
@@ -337,7 +337,7 @@ def test_meanwhile_it_is_said_that_the_log_is_being_replaced(app: Act, store: Lo
                 met.append(error.value)
             assert not store.closed
 
-    store.restore(source, progress=progress)
+    store.restore(source, progress=progress, replace=True)
     assert len(met) == 5
     assert app.do(Counter.increase, "c").state.count == 20_001
 
@@ -350,7 +350,7 @@ def test_sql_is_about_one_log(tmp_path: Path) -> None:
         app.do(Counter.increase, "c")
         asked.refresh()
         assert asked.sql('select sum("by") from increased').fetchall() == [(1,)]
-        store.restore(export(tmp_path / "x.jsonl", 2, 100))
+        store.restore(export(tmp_path / "x.jsonl", 2, 100), replace=True)
         with pytest.raises((StoreClosedError, duckdb.Error), match="replaced by a restored or rewritten one"):
             asked.sql('select sum("by") from increased').fetchall()
         assert asked.refresh() == 2

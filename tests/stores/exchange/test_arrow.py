@@ -92,7 +92,7 @@ async def test_the_async_app_gives_the_same(tmp_path: Path) -> None:
         made = await app.export(tmp_path / "all.jsonl")
         assert made.rows == 1
         assert (await app.backup(tmp_path / "copy.act")).position == 1
-        assert (await app.restore(made.path)).events == 1
+        assert (await app.restore(made.path, replace=True)).events == 1
 
 
 def test_a_closed_store_cannot_be_read_any_more(tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_restored_log_is_another_one(tmp_path: Path) -> None:
         assert app.sql("select count(*) from deposited").fetchall() == [(1,)]
         app.do(Account.deposit, "account-0", amount=5)
         assert app.sql("select count(*), sum(amount) from deposited").fetchall() == [(2, 6)]
-        app.restore(tmp_path / "all.csv")
+        app.restore(tmp_path / "all.csv", replace=True)
         with pytest.raises(StoreClosedError, match="replaced"):
             table(found)
         assert len(table(app.arrow())) == 2

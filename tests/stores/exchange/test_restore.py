@@ -105,7 +105,7 @@ def test_columns_that_others_have_put_into_names_of_folders_are_read(tmp_path: P
         assert contents(store) == [("007", 1, "A B", b"1"), ("8", 1, "C", b"2"), ("007", 2, "C", b"3")]
     (folder / "stream=8" / "name=C").rename(folder / "stream=8" / "name")
     with pytest.raises(RestoreError, match="no column `name`"):
-        restore_path(tmp_path / "x.act", folder)
+        restore_path(tmp_path / "y.act", folder)
 
 
 def test_events_of_one_commit_stay_together_and_share_one_meta(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_a_file_that_is_wrong_is_refused_with_its_line(
         store.append("mine", [("Mine", b"1")])
     for attempt in (path, tmp_path / "new.act"):
         with pytest.raises(RestoreError, match=what) as error:
-            restore_path(attempt, source)
+            restore_path(attempt, source, replace=True)
         assert (error.value.source, error.value.line) == (str(source), line)
         assert f"{source}, line {line}:" in str(error.value)
         assert str(error.value).endswith("nothing was changed")
@@ -347,22 +347,22 @@ def test_a_line_or_row_without_an_end_is_not_read_to_the_end(tmp_path: Path, ope
             with pytest.raises(
                 RestoreError, match="1081344 bytes or more, and an event must fit into one log"
             ) as error:
-                store.restore(source)
+                store.restore(source, replace=True)
             assert error.value.line == before + 1
     source.write_text(good + "{}\n" + endless)
     with pytest.raises(RestoreError, match="`stream` is missing") as error:  # the first that is wrong
-        store.restore(source)
+        store.restore(source, replace=True)
     assert error.value.line == 2
     source = tmp_path / "x.csv"
     for before in (0, 3, 5000):
         for end in ("", '"\n', "\ns,N,1\n" * 5):
             source.write_text("stream,name,data\n" + "s,N,1\n" * before + 's,N,"' + "x\n" * (3 << 19) + end)
             with pytest.raises(RestoreError, match="a quote that is not closed") as error:
-                store.restore(source)
+                store.restore(source, replace=True)
             assert error.value.line == before + 2
     source.write_text("x" * (3 << 20))
     with pytest.raises(RestoreError, match="must fit into one log file"):
-        store.restore(source)
+        store.restore(source, replace=True)
     assert store.head == 0
 
 
@@ -370,7 +370,7 @@ def test_a_line_with_blanks_around_a_large_event_is_read(tmp_path: Path, open_st
     source = tmp_path / "x.jsonl"
     source.write_text(f"{' ' * 500_000}{json.dumps(event(data='x' * 10_000))}{' ' * 500_000}\n")
     store = open_store(segment_bytes=16384)
-    assert store.restore(source).events == 1
+    assert store.restore(source, replace=True).events == 1
 
 
 def test_a_parquet_file_that_is_wrong_is_refused(tmp_path: Path) -> None:
@@ -434,7 +434,7 @@ def test_a_file_without_events_does_not_empty_a_store(tmp_path: Path, open_store
     store = open_store()
     store.append("s", [("N", b"1")])
     with pytest.raises(RestoreError, match="no events"):
-        store.restore(tmp_path / f"x.{format}")
+        store.restore(tmp_path / f"x.{format}", replace=True)
     assert store.head == 1
 
 
@@ -443,7 +443,7 @@ def test_what_is_no_source_is_refused_before_anything_is_done(tmp_path: Path, op
     (tmp_path / "x.txt").write_text("hello")
     for source, what in [(tmp_path / "none.csv", "nothing at"), (tmp_path / "x.txt", "must end in"), (7, "text or a")]:
         with pytest.raises(ValidationError, match=what):
-            store.restore(source)  # type: ignore[arg-type]
+            store.restore(source, replace=True)  # type: ignore[arg-type]
     assert not store.closed
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "mine.txt").write_text("mine")
@@ -462,7 +462,7 @@ def test_the_restored_log_takes_the_place_of_the_old_one(tmp_path: Path, store: 
         store.append("old", [("Old", b"%d" % number)])
     store.save_snapshot("old", 7, b"state")
     source = lines(tmp_path / "x.jsonl", event("new"), event("new"))
-    store.restore(source)
+    store.restore(source, replace=True)
     assert contents(store) == [("new", 1, "Counted", b"1"), ("new", 2, "Counted", b"1")]
     assert store.version("old") == 0
     assert store.latest_snapshot("old") is None
@@ -477,7 +477,7 @@ def test_nothing_of_the_old_log_is_left(tmp_path: Path, open_store: Open) -> Non
     assert len(list((tmp_path / "store.act" / "log").iterdir())) > 3
     (tmp_path / "store.act" / "analytics" / "events-1").mkdir(parents=True)
     (tmp_path / "store.act" / "analytics" / "events-1" / "old.parquet").write_bytes(b"old")
-    store.restore(lines(tmp_path / "x.jsonl", event()))
+    store.restore(lines(tmp_path / "x.jsonl", event()), replace=True)
     assert sorted(each.name for each in (tmp_path / "store.act").iterdir()) == ["control", "index", "locks", "log"]
     assert [each.name for each in (tmp_path / "store.act" / "log").iterdir()] == ["00000000.seg"]
     store.close()
@@ -502,13 +502,13 @@ def test_a_store_that_is_open_elsewhere_is_not_touched(tmp_path: Path, open_stor
     mine, other = open_store(), open_store()
     mine.append("s", [("Old", b"1")])
     with pytest.raises(StoreLockedError, match="open elsewhere"):
-        mine.restore(source)
+        mine.restore(source, replace=True)
     with pytest.raises(StoreLockedError, match="open elsewhere"):
         restore_path(tmp_path / "store.act", source)
     assert contents(mine) == contents(other) == [("s", 1, "Old", b"1")]
     mine.append("s", [("Old", b"2")])
     other.close()
-    mine.restore(source)
+    mine.restore(source, replace=True)
     assert contents(mine) == [("s", 1, "Counted", b"1")]
 
 
@@ -534,7 +534,7 @@ def test_who_opens_the_store_meanwhile_waits_and_finds_the_new_log(tmp_path: Pat
                 assert looked[0].next_line() == "looking"
                 processes.append(looked[0])
 
-        restore_path(path, source, progress=progress)
+        restore_path(path, source, replace=True, progress=progress)
         assert looked[0].next_line() == "2"
 
 
@@ -543,7 +543,7 @@ def test_what_was_begun_before_has_to_be_begun_again(tmp_path: Path, store: LogS
         store.append(f"s-{number}", [("Old", b"1")])
     query = store.query()
     next(query)
-    store.restore(lines(tmp_path / "x.jsonl", event()))
+    store.restore(lines(tmp_path / "x.jsonl", event()), replace=True)
     with pytest.raises(StoreClosedError, match="replaced"):
         list(query)
     assert len(list(store.query())) == 1
@@ -553,7 +553,7 @@ def test_a_reading_handle_does_not_restore(tmp_path: Path, open_store: Open) -> 
     open_store().append("s", [("Old", b"1")])
     reader = open_store(read_only=True)
     with pytest.raises(ValidationError, match="opened for reading only"):
-        reader.restore(lines(tmp_path / "x.jsonl", event()))
+        reader.restore(lines(tmp_path / "x.jsonl", event()), replace=True)
     assert reader.head == 1
 
 
@@ -567,10 +567,10 @@ def test_progress_is_told_and_its_error_leaves_the_store_as_it_was(tmp_path: Pat
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        store.restore(source, progress=stop)
+        store.restore(source, progress=stop, replace=True)
     assert contents(store) == [("s", 1, "Old", b"1")]
     told: list[int] = []
-    store.restore(source, progress=lambda done, total: told.append(done))
+    store.restore(source, progress=lambda done, total: told.append(done), replace=True)
     assert told == sorted(told)
     assert told[-1] == source.stat().st_size
 
@@ -597,7 +597,7 @@ def test_reactions_start_again_by_themselves(tmp_path: Path) -> None:
         app.export(tmp_path / "all.jsonl")
         first = list(heard)
         heard.clear()
-        app.restore(tmp_path / "all.jsonl")
+        app.restore(tmp_path / "all.jsonl", replace=True)
         app.settle()
         assert heard == first
         app.do(Account.deposit, "account-0", amount=1)
@@ -611,7 +611,7 @@ def test_reactions_start_again_in_a_program_that_comes_later(tmp_path: Path) -> 
         fill(app, accounts=2, deposits=3)
         app.settle()
         app.export(tmp_path / "all.parquet")
-    restore_path(tmp_path / "bank.act", tmp_path / "all.parquet")
+    restore_path(tmp_path / "bank.act", tmp_path / "all.parquet", replace=True)
     with Act(tmp_path / "bank.act", Account) as app:
         heard = audited(app)
         app.settle()
@@ -627,7 +627,7 @@ def test_cached_states_of_the_old_log_are_forgotten(tmp_path: Path) -> None:
             {"stream": "account-0", "name": "Opened", "data": {"owner": "Eve"}},
             {"stream": "account-0", "name": "Deposited", "data": {"amount": 70}},
         )
-        app.restore(source)
+        app.restore(source, replace=True)
         snapshot = app.load(Account, "account-0")
         assert (snapshot.state.balance, snapshot.version, snapshot.cached) == (70, 2, False)
         assert app.do(Account.deposit, "account-0", amount=1).state.balance == 71
@@ -645,10 +645,10 @@ def test_an_app_whose_workers_run_does_not_restore(tmp_path: Path) -> None:
         worker.start()
         app.wait_for(app.store.head, "audit-account-0")
         with pytest.raises(StoreLockedError, match="workers"):
-            app.restore(source)
+            app.restore(source, replace=True)
         app.stop()
         worker.join()
-        app.restore(source)
+        app.restore(source, replace=True)
         app.settle()
         assert len(heard) == 2
 
@@ -730,4 +730,54 @@ def test_a_store_or_a_backup_is_no_export(tmp_path: Path) -> None:
     with Act(tmp_path / "bank.act", Account) as app:
         app.backup(tmp_path / "copy.act")
         with pytest.raises(RestoreError, match="is a store, or the backup of one, not an export"):
-            app.restore(tmp_path / "copy.act")
+            app.restore(tmp_path / "copy.act", replace=True)
+
+
+def test_a_store_that_holds_events_is_replaced_only_when_that_is_asked_for(tmp_path: Path) -> None:
+    source, path = lines(tmp_path / "x.jsonl", event()), tmp_path / "x.act"
+    restore_path(path, source)  # where there is none
+    with LogStore(path) as store:
+        store.append("mine", [("Happened", b"1")])
+        seen = iter(store.query())
+        next(seen)
+        with pytest.raises(ValidationError, match=r"holds 2 events.*replace=True"):
+            store.restore(source)
+        assert len([*seen]) == 1, "nothing that is running has ended"
+        with Act(store) as app, pytest.raises(ValidationError, match=r"holds 2 events.*replace=True"):
+            app.restore(source)
+        assert store.head == 2
+        assert store.restore(source, dry_run=True).events == 1
+    with pytest.raises(ValidationError, match=r"holds events.*replace=True.*--replace"):
+        restore_path(path, source)
+    with LogStore(path) as store:
+        assert store.head == 2
+        assert store.restore(source, replace=True).events == 1
+    assert restore_path(path, source, replace=True).events == 1
+
+
+def test_a_store_that_cannot_be_read_counts_as_one_that_holds_events(tmp_path: Path) -> None:
+    source, path = lines(tmp_path / "x.jsonl", event()), tmp_path / "x.act"
+    restore_path(path, source)
+    os.truncate(path / "log/00000000.seg", 10)
+    with pytest.raises(ValidationError, match=r"holds events.*replace=True"):
+        restore_path(path, source)
+    assert restore_path(path, source, replace=True).events == 1
+
+
+def test_a_compressed_or_archived_store_holds_events_whatever_can_be_reached(tmp_path: Path) -> None:
+    source, path, cold = lines(tmp_path / "x.jsonl", event()), tmp_path / "x.act", tmp_path / "cold"
+    restore_path(path, source)
+    for change in (lambda store: store.compress(seal=True), lambda store: store.archive(cold, parquet=False)):
+        with LogStore(path) as store:
+            change(store)
+        with pytest.raises(ValidationError, match=r"holds events.*replace=True"):
+            restore_path(path, source)
+    cold.rename(tmp_path / "away")
+    with pytest.raises(ValidationError, match=r"holds events.*replace=True"):
+        restore_path(path, source)
+
+
+def test_a_store_that_was_only_made_is_filled(tmp_path: Path) -> None:
+    source, path = lines(tmp_path / "x.jsonl", event()), tmp_path / "x.act"
+    LogStore(path).close()
+    assert restore_path(path, source).events == 1

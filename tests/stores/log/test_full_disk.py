@@ -249,5 +249,5 @@ def test_what_may_not_be_written_or_read_is_an_error_of_the_store(disk: Disk, tm
             store.backup(disk.place / "backup.act")
         (tmp_path / "a-folder.jsonl").mkdir()
         with pytest.raises(StoreError, match="a-folder"):
-            store.restore(tmp_path / "a-folder.jsonl")
+            store.restore(tmp_path / "a-folder.jsonl", replace=True)
         assert positions(store.query()) == [1]

@@ -11,17 +11,18 @@ from act_fast.stores.values import Restored
 __all__ = ["add"]
 
 DESCRIPTION = """\
-Replace everything in the store with the events of an export (.jsonl, .csv,
-.parquet, or a folder of Parquet files), or create a store from them if there is
-none. A complete new log is built beside the old one, read back, and put in its
-place in one step. If anything is wrong, you are told the file and line, and
-nothing is changed. No other program may have the store open. Reactions start
-again from the first event afterwards. A database is filled in one transaction,
-and must be empty."""
+Create a store from the events of an export (.jsonl, .csv, .parquet, or a folder
+of Parquet files), or fill one that is empty. A store that holds events is
+refused; with --replace, everything in it is replaced. A complete new log is
+built beside the old one, read back, and put in its place in one step. If
+anything is wrong, you are told the file and line, and nothing is changed. No
+other program may have the store open. Reactions start again from the first
+event afterwards. A database is filled in one transaction, and must be empty."""
 
 EXAMPLES = """\
 bank.act events.parquet
 new.act events.jsonl --dry-run
+bank.act monday.parquet --replace
 postgresql://host/bank events.parquet"""
 
 
@@ -32,12 +33,19 @@ def add(commands: Commands) -> None:
     )
     parser.add_argument("path", metavar="PATH", help="the store's directory, or its address, there or not")
     parser.add_argument("source", metavar="SOURCE", help="the export")
+    parser.add_argument("--replace", action="store_true", help="replace what is in the store")
     parser.add_argument("--dry-run", action="store_true", help="only check the source")
 
 
 def _run(arguments: Namespace) -> int:
     with progress_bar("restoring", in_bytes=True) as progress:
-        restored = restore_address(arguments.path, arguments.source, dry_run=arguments.dry_run, progress=progress)
+        restored = restore_address(
+            arguments.path,
+            arguments.source,
+            replace=arguments.replace,
+            dry_run=arguments.dry_run,
+            progress=progress,
+        )
     would = "would be restored" if arguments.dry_run else "restored"
     print(f"{_counts(restored)} {would} from {arguments.source}")
     if restored.held:

@@ -18,6 +18,7 @@ def restore_path(
     path: str | os.PathLike[str],
     source: str | os.PathLike[str],
     *,
+    replace: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Restored:
@@ -26,9 +27,10 @@ def restore_path(
     If there is none, it is created; it is there completely or not at all.
     """
     target, found = arguments.directory(path), check_source(source)
+    replace = arguments.flag("replace", replace)
     if arguments.flag("dry_run", dry_run):
         return restore_into(Restoring.rehearsal, found, progress)
-    restoring = Restoring.begin(target)
+    restoring = Restoring.begin(target, replace)
     restored = restore_into(lambda: restoring, found, progress)
     forget_move(target)  # that was another log
     return restored

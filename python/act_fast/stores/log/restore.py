@@ -12,12 +12,13 @@ from act_fast._core import Restoring
 from act_fast._rows import Progress
 from act_fast._runtime.interruptible import interruptible
 from act_fast.errors import RestoreError, ValidationError
+from act_fast.stores.port import Store
 from act_fast.stores.values import Restored
 
 if TYPE_CHECKING:
     import duckdb
 
-__all__ = ["check_source", "restore_into"]
+__all__ = ["check_empty", "check_source", "restore_into"]
 
 _VIEW: Final = "rows_to_restore"
 _FILE: Final = "file_to_restore"
@@ -48,11 +49,23 @@ def check_source(source: str | os.PathLike[str]) -> Path:
     return path
 
 
+def check_empty(store: Store) -> None:
+    """Refuse to replace what is in a store.
+
+    Raises:
+        ValidationError: it holds events.
+    """
+    if head := store.head:
+        raise ValidationError(
+            f"{store!r} holds {head} events, which would be gone, since a restore replaces everything in a store:"
+            " restore to a new path, or pass replace=True (on the command line, --replace) to replace them"
+        )
+
+
 def restore_into(begin: Callable[[], Restoring], path: Path, progress: Progress | None) -> Restored:
     """Restore from a file, or give it up."""
-    restoring = None
+    restoring = begin()
     try:
-        restoring = begin()
         kind = _TEXT.get(path.suffix)
         if kind is not None and path.is_file():
             restoring.text(str(path), kind, progress)
@@ -62,8 +75,7 @@ def restore_into(begin: Callable[[], Restoring], path: Path, progress: Progress 
     except ValidationError as error:
         raise RestoreError(f"{path}: {error}; nothing was changed", str(path)) from None
     finally:
-        if restoring is not None:
-            restoring.cancel()
+        restoring.cancel()
 
 
 def _from_parquet(restoring: Restoring, path: Path, progress: Progress | None) -> None:

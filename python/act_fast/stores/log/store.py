@@ -252,9 +252,14 @@ class LogStore(LocalLog):
         self._log.flush()
 
     def restore(
-        self, source: str | os.PathLike[str], *, dry_run: bool = False, progress: Progress | None = None
+        self,
+        source: str | os.PathLike[str],
+        *,
+        replace: bool = False,
+        dry_run: bool = False,
+        progress: Progress | None = None,
     ) -> Restored:
-        """Replace everything in the store with the events of an export.
+        """Fill the store with the events of an export; with `replace`, in the place of everything that is in it.
 
         A complete new log is built beside the old one, read back and flushed; only then does it take the old one's
         place, in one step. If anything fails before that, the store stays as it was. Afterwards the store has another
@@ -265,6 +270,7 @@ class LogStore(LocalLog):
             source: a file whose name ends in .jsonl, .csv or .parquet, or a folder of Parquet files, with the columns
                 that `export` writes. Stream, name and data are required; position, commit, version, created and meta
                 may be left out.
+            replace: also replace a store that holds events. They are gone afterwards.
             dry_run: only check the source.
             progress: called now and then with (bytes done, bytes in all); if it raises, the work ends.
 
@@ -273,14 +279,17 @@ class LogStore(LocalLog):
             StoreLockedError: another process has the store open.
             StoreFullError: there is no room for a second log.
             OutcomeUnknownError: the new log is in its place, but may not survive a power cut.
-            ValidationError: there is no such source, or this handle is read-only.
+            ValidationError: there is no such source, the store holds events and `replace` was not asked for, or this
+                handle is read-only.
         """
-        from act_fast.stores.log.restore import check_source, restore_into
+        from act_fast.stores.log.restore import check_empty, check_source, restore_into
 
-        path = check_source(source)
+        path, replace = check_source(source), arguments.flag("replace", replace)
         if arguments.flag("dry_run", dry_run):
             return restore_into(Restoring.rehearsal, path, progress)
-        return self._replaced(lambda: restore_into(self._log.restoring, path, progress))
+        if not replace and not self._log.is_replica:
+            check_empty(self)  # before it is let go of, which ends what is running
+        return self._replaced(lambda: restore_into(lambda: self._log.restoring(replace), path, progress))
 
     def redact(
         self,

@@ -83,7 +83,7 @@ class LogTransfer:
         if self._log.path == "memory:":
             yield
             return
-        alone = Restoring.begin(self._log.path)  # no one can open it until this is given up
+        alone = Restoring.begin(self._log.path, True)  # no one can open it until this is given up
         try:
             yield
             note_move(self._log.path, to)

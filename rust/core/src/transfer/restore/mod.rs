@@ -22,10 +22,12 @@ use crate::clock::now_us;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::log::builder::{TAG_BYTES_MAX, commit_bytes_max};
-use crate::log::record::KeyKind;
+use crate::log::record::{HEAD_BYTES, KeyKind};
+use crate::log::segments::{self, Segments};
 use crate::names;
 use crate::payload::check::{Shapes, check_shaped};
 use crate::recovery::recover::{Contents, prepare};
+use crate::store::directory;
 use crate::transfer::log_writer::{self, LogWriter, NewEvent};
 use crate::transfer::swap::{Destination, Kin};
 use positions::Positions;
@@ -156,6 +158,17 @@ impl Commit {
     }
 }
 
+/// Whether there is a log that was ever written to, or that cannot be made sense of.
+fn holds_something(disk: &Arc<dyn Disk>) -> Result<bool> {
+    if !directory::look(&**disk)? {
+        return Ok(false);
+    }
+    let Ok(header) = segments::read_header(&**disk, 0) else { return Ok(true) };
+    let segments = Segments::new(Arc::clone(disk), &header, false);
+    let first = segments.bytes_up_to(segments.first_place(0), HEAD_BYTES);
+    Ok(first.map_or(true, |bytes| bytes.iter().any(|byte| *byte != 0)))
+}
+
 /// A log that is being made from rows.
 #[derive(Debug)]
 pub struct Restoring {
@@ -201,9 +214,17 @@ impl Restoring {
         Self::begin(Some(Destination::new_store(outer, name)?), segment_bytes)
     }
 
-    /// Begin to make the successor of the store on a disk. Nobody else may have it open; who opens it waits.
-    pub fn successor(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Self> {
+    /// Begin to make the successor of the store on a disk. Nobody else may have it open; who opens it waits. `replace`: also
+    /// of one that holds something.
+    pub fn successor(disk: &Arc<dyn Disk>, segment_bytes: u64, replace: bool) -> Result<Self> {
         let (target, known_bytes) = Destination::successor(disk, "restore")?;
+        if !replace && holds_something(disk)? {
+            return Err(Error::Invalid(format!(
+                "{} holds events, which would be gone, since a restore replaces everything in a store: restore to a new \
+                 path, or pass replace=True (on the command line, --replace) to replace them",
+                disk.describe()
+            )));
+        }
         Self::begin(Some(target), known_bytes.unwrap_or(segment_bytes))
     }
 
