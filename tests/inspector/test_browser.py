@@ -74,6 +74,7 @@ class Site:
         self.base = address.partition("/?")[0]
         self._browser = browser
         context = browser.new_context()
+        context.set_default_timeout(SECONDS * 1000)
         page = context.new_page()
         page.goto(address)
         self.address_after = page.url

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.debian import apt_options, call
-from tests.support.servers import Unavailable
+from tests.support.servers import START_SECONDS, Unavailable
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -38,7 +38,10 @@ def chromium() -> "Iterator[Browser]":
     with sync_playwright() as playwright:
         # A sandbox needs what containers and root do not have; the only pages that are opened are our own.
         browser = playwright.chromium.launch(
-            executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"], env={**os.environ, **variables}
+            executable_path=program,
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
+            env={**os.environ, **variables},
+            timeout=1000 * START_SECONDS,
         )
         try:
             yield browser

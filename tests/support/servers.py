@@ -24,7 +24,7 @@ import pytest
 
 REQUIRED = os.environ.get("ACT_FAST_SERVERS") == "required"
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG
 _PORTS = 12_000, 32_000
 _chance = random.SystemRandom()

@@ -245,7 +245,7 @@ class Till(State, events=[Sold]):
     amount: int = 0
 
 def app():
-    app = Act("shop.act", Till, lanes=[Lane("hooks", lease=1.0)])
+    app = Act("shop.act", Till, lanes=[Lane("hooks", lease=3.0)])
     app.on(Sold, name="hook", lane="hooks", retries=9)(Webhook({url!r}, secret=b"a secret of more than 24 bytes"))
     return app
 """

@@ -14,7 +14,7 @@ from act_fast.testing.conformance.cases import Cases, OpenStore, pairs, position
 
 __all__ = ["Waiting"]
 
-_PATIENCE_SECONDS = 30.0
+_PATIENCE_SECONDS = 60.0
 
 
 def _ended(thread: threading.Thread) -> bool:
