@@ -131,7 +131,7 @@ RECOVERY: Final = (
     Mutation(
         "trust-after-a-restart",
         "rust/core/src/recovery/recover.rs",
-        "identity.same_file(&here) => control.flag(control::CLEAN)?,",
+        "identity.same_file(&here) => identity.same_boot(&here) || control.flag(control::CLEAN)?,",
         "identity.same_file(&here) => true,",
         (cargo("power_loss", "whatever_an_fsync_store_loses_was_never_acknowledged"),),
     ),
