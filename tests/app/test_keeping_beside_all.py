@@ -391,8 +391,8 @@ class Everything:
             stream, position = line.split()
             heard.setdefault(stream, {}).setdefault(int(position))
         wanted: dict[str, list[int]] = {}
-        for position, (stream, _, _) in sorted(self.known.items()):
-            wanted.setdefault(stream, []).append(position)
+        for at, (of, _, _) in sorted(self.known.items()):
+            wanted.setdefault(of, []).append(at)
         assert {stream: [*firsts] for stream, firsts in heard.items()} == wanted
 
     def check_moment(self, own: App, position: int) -> None:
