@@ -162,10 +162,11 @@ def test_pages_work_without_a_script(site: Site) -> None:
     with site.open("/stream?name=order-2", java_script_enabled=False) as page:
         page.get_by_role("slider").fill("2")
         page.get_by_role("button", name="Go").click()
-        assert page.get_by_text("State after version 2").is_visible()
+        page.get_by_text("State after version 2").wait_for()
         page.get_by_role("link", name="Log", exact=True).first.click()
         page.locator("select[name=name]").select_option("Settled")
         page.get_by_role("button", name="Filter").click()
+        page.wait_for_url("**name=Settled**")
         assert page.locator("tbody tr").count() == 6
 
 
