@@ -19,14 +19,22 @@ impl<T> Sparse<T> {
     }
 
     /// The element, if it is there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn peek(&self, number: usize) -> Option<&T> {
         self.0.get(number / CHUNK)?.get()?[number % CHUNK].get()
     }
 
     /// The element, made by `make` when it is not there yet. None beyond the array's end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get<E>(&self, number: usize, make: impl FnOnce() -> Result<T, E>) -> Option<Result<&T, E>> {
+        match self.peek(number) {
+            Some(element) => Some(Ok(element)),
+            None => self.made(number, make),
+        }
+    }
+
+    #[cold]
+    fn made<E>(&self, number: usize, make: impl FnOnce() -> Result<T, E>) -> Option<Result<&T, E>> {
         let chunk = self.0.get(number / CHUNK)?;
         let chunk = chunk.get_or_init(|| (0..CHUNK).map(|_| OnceLock::new()).collect());
         let cell = &chunk[number % CHUNK];

@@ -58,38 +58,53 @@ pub(crate) type Elements<'py> = SmallVec<[Bound<'py, PyAny>; 2]>;
 
 /// The elements of a list, a tuple or another sequence.
 pub(crate) fn elements<'py>(value: &Bound<'py, PyAny>, what: &str) -> PyResult<Elements<'py>> {
+    let mut found = Elements::new();
+    add_elements(value, what, &mut found)?;
+    Ok(found)
+}
+
+/// The same, behind others.
+#[inline]
+fn add_elements<'py>(value: &Bound<'py, PyAny>, what: &str, to: &mut Elements<'py>) -> PyResult<()> {
     // Nearly always one of these.
-    if let Ok(tuple) = value.cast_exact::<PyTuple>() {
-        return Ok(tuple.iter().collect());
-    }
     if let Ok(list) = value.cast_exact::<PyList>() {
-        return Ok(list.iter().collect());
+        to.extend(list.iter());
+    } else if let Ok(tuple) = value.cast_exact::<PyTuple>() {
+        to.extend(tuple.iter());
+    } else {
+        let iterator = value.try_iter().ok().filter(|_| !value.is_instance_of::<PyString>());
+        let iterator = iterator.filter(|_| !value.is_instance_of::<PyBytes>());
+        let wrong = || invalid(format!("{what} is a {}; it must be a sequence", type_name(value)));
+        for element in iterator.ok_or_else(wrong)? {
+            to.push(element?);
+        }
     }
-    if value.is_instance_of::<PyString>() || value.is_instance_of::<PyBytes>() {
-        return Err(invalid(format!("{what} is a {}; it must be a sequence", type_name(value))));
-    }
-    match value.try_iter() {
-        Ok(iterator) => iterator.collect(),
-        Err(_) => Err(invalid(format!("{what} is a {}; it must be a sequence", type_name(value)))),
-    }
+    Ok(())
 }
 
 /// The events of one part as the core takes them.
 pub(crate) type BorrowedEvents<'a> = SmallVec<[NewEvent<'a>; 1]>;
 
-/// The tags of all events that have any, lent, each with the number of its event; in order.
-pub(crate) type BorrowedTags<'a> = SmallVec<[(usize, SmallVec<[&'a str; 2]>); 1]>;
+/// The tags of all events that have any, lent, in order.
+#[derive(Default)]
+pub(crate) struct BorrowedTags<'a> {
+    texts: SmallVec<[&'a str; 2]>,
+    /// The number of each such event, and where its tags end.
+    ends: SmallVec<[(usize, usize); 1]>,
+}
 
 /// The tuples (name, data) to append, or (name, data, tags). They cannot change, so what is in them is kept alive by them.
 pub(crate) struct Events<'py> {
     tuples: SmallVec<[Bound<'py, PyTuple>; 1]>,
-    /// For each that has tags, its number and their elements.
-    tags: SmallVec<[(usize, Elements<'py>); 1]>,
+    /// The tags of all of them, in order.
+    tags: Elements<'py>,
+    /// For each that has tags, its number and where they end.
+    ends: SmallVec<[(usize, usize); 1]>,
 }
 
 impl<'py> Events<'py> {
     pub(crate) fn new(value: &Bound<'py, PyAny>) -> PyResult<Self> {
-        let mut events = Self { tuples: SmallVec::new(), tags: SmallVec::new() };
+        let mut events = Self { tuples: SmallVec::new(), tags: Elements::new(), ends: SmallVec::new() };
         // Nearly always a list.
         if let Ok(list) = value.cast_exact::<PyList>() {
             events.tuples.reserve_exact(list.len());
@@ -108,9 +123,10 @@ impl<'py> Events<'py> {
         match tuple.len() {
             2 => {}
             3 => {
-                let tags = elements(&tuple.get_item(2)?, "tags")?;
-                if !tags.is_empty() {
-                    self.tags.push((self.tuples.len(), tags));
+                let before = self.tags.len();
+                add_elements(&*tuple.get_borrowed_item(2)?, "tags", &mut self.tags)?;
+                if self.tags.len() > before {
+                    self.ends.push((self.tuples.len(), self.tags.len()));
                 }
             }
             _ => return Err(not_an_event(&tuple)),
@@ -121,28 +137,31 @@ impl<'py> Events<'py> {
 
     /// The tags of those events that have any, to be lent to `borrow`. One that is given twice is kept once.
     pub(crate) fn tags(&self) -> PyResult<BorrowedTags<'_>> {
-        let mut all = SmallVec::new();
-        for (number, given) in &self.tags {
-            let mut own: SmallVec<[&str; 2]> = SmallVec::with_capacity(given.len());
-            for tag in given {
+        let mut all = BorrowedTags::default();
+        let mut from = 0;
+        for (number, end) in &self.ends {
+            let before = all.texts.len();
+            for tag in &self.tags[from..*end] {
                 let tag = text(tag, "tag")?;
-                if !own.contains(&tag) {
-                    own.push(tag);
+                if !all.texts[before..].contains(&tag) {
+                    all.texts.push(tag);
                 }
             }
-            all.push((*number, own));
+            all.ends.push((*number, all.texts.len()));
+            from = *end;
         }
         Ok(all)
     }
 
     pub(crate) fn borrow<'a>(&'a self, tags: &'a BorrowedTags<'_>) -> PyResult<BorrowedEvents<'a>> {
-        let mut tags = tags.iter().peekable();
+        let (mut ends, mut from) = (tags.ends.iter().peekable(), 0);
         let mut events = SmallVec::with_capacity(self.tuples.len());
         for (number, tuple) in self.tuples.iter().enumerate() {
             let name = lent_text(tuple.get_borrowed_item(0)?, "event name")?;
             let data = lent_bytes(tuple.get_borrowed_item(1)?, "event's data")?;
-            let own = tags.next_if(|(tagged, _)| *tagged == number);
-            events.push(NewEvent { name, data, tags: own.map_or(&[][..], |(_, own)| &own[..]) });
+            let to = ends.next_if(|(tagged, _)| *tagged == number).map_or(from, |(_, end)| *end);
+            events.push(NewEvent { name, data, tags: &tags.texts[from..to] });
+            from = to;
         }
         Ok(events)
     }

@@ -75,6 +75,19 @@ impl Handle {
         Ok(fresh)
     }
 
+    /// Do something quick with the log, which is not closed or replaced meanwhile.
+    #[inline]
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&act_fast_core::Log) -> T) -> PyResult<T> {
+        if !self.inherited()
+            && let Standing::Open(log) = &*self.current.read().unwrap_or_else(PoisonError::into_inner)
+            && self.is_of(log)
+            && !log.is_worn()
+        {
+            return Ok(work(log));
+        }
+        Ok(work(&*self.get()?))
+    }
+
     #[inline]
     fn is_of(&self, log: &Arc<act_fast_core::Log>) -> bool {
         self.pinned.as_ref().is_none_or(|pinned| pinned.as_ptr() == Arc::as_ptr(log.handle()))

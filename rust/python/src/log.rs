@@ -72,14 +72,14 @@ impl Log {
         guards: &Guards<'_>,
         meta: &[u8],
     ) -> PyResult<Result<AppendedParts, Error>> {
-        let log = self.handle.get()?;
         let bytes: usize = parts.iter().flat_map(|part| part.events).map(|event| event.data.len()).sum();
         if self.options.durability != Durability::Fsync && bytes <= SMALL_BYTES {
-            match log.append_if(parts, guards, meta, Patience::Try) {
+            match self.handle.with(|log| log.append_if(parts, guards, meta, Patience::Try))? {
                 Err(Error::WouldWait) => {}
                 outcome => return Ok(outcome),
             }
         }
+        let log = self.handle.get()?;
         Ok(py.detach(|| log.append_if(parts, guards, meta, Patience::Wait)))
     }
 }

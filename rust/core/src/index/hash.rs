@@ -28,13 +28,39 @@ pub(crate) struct Near<'a> {
     pub(crate) text: &'a str,
     pub(crate) hash: u64,
     pub(crate) key: Option<u32>,
+    /// What that key says, if it has this hash.
+    found: Option<Key>,
 }
 
 impl<'a> Near<'a> {
-    /// A name of which nothing is known yet.
+    /// A name of which nothing is known yet, or which key it seems to be.
     #[inline]
-    pub(crate) fn new(kind: KeyKind, text: &'a str) -> Self {
-        Self { kind, text, hash: hash(kind, text), key: None }
+    pub(crate) fn new(kind: KeyKind, text: &'a str, hash: u64, key: Option<u32>) -> Self {
+        Self { kind, text, hash, key, found: None }
+    }
+}
+
+/// The buckets of the hash table in use, for hints: what they say is not checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Buckets<'a> {
+    table: &'a Grown,
+    mask: u64,
+}
+
+impl Buckets<'_> {
+    /// Begin to fetch what `find_hashed` looks at first for a name with this hash.
+    #[inline]
+    pub(crate) fn fetch(self, hash: u64) {
+        if let Some(bucket) = self.table.hint(HEAD_LINES + (hash & self.mask)) {
+            prefetch(bucket);
+        }
+    }
+
+    /// Which key it looks at next.
+    #[inline]
+    fn candidate(self, hash: u64) -> Option<u32> {
+        let bucket = crate::shared::line::load(self.table.hint(HEAD_LINES + (hash & self.mask))?);
+        candidates(&bucket, hash).next()
     }
 }
 
@@ -88,38 +114,52 @@ impl Index {
         Ok(cell.get_or_init(|| table))
     }
 
-    /// Begin to fetch what `find_hashed` looks at first for a name with this hash.
+    /// The buckets in use.
     #[inline]
-    pub(crate) fn fetch_bucket(&self, hash: u64) {
-        if let Ok(bits) = self.bits()
-            && let Ok(table) = self.table(bits)
-            && let Ok(bucket) = table.shared(HEAD_LINES + (hash & ((1 << bits) - 1)))
-        {
-            prefetch(bucket);
-        }
+    pub(crate) fn buckets(&self) -> Option<Buckets<'_>> {
+        let bits = self.bits().ok()?;
+        Some(Buckets { table: self.table(bits).ok()?, mask: (1 << bits) - 1 })
     }
 
-    /// Begin to fetch the key that it looks at next; its number. What the bucket says is not checked: it is only a hint.
+    /// Begin to fetch the key that `find_hashed` looks at; its number.
     #[inline]
-    pub(crate) fn fetch_key(&self, hash: u64) -> Option<u32> {
-        let bits = self.bits().ok()?;
-        let bucket = self.table(bits).ok()?.shared(HEAD_LINES + (hash & ((1 << bits) - 1))).ok()?;
-        let bucket = crate::shared::line::load(bucket);
-        let number = candidates(&bucket, hash).next()?;
-        prefetch(self.keys.shared(key_line(number)).ok()?);
+    pub(crate) fn fetch_key(&self, buckets: Buckets<'_>, hash: u64) -> Option<u32> {
+        let number = buckets.candidate(hash)?;
+        prefetch(self.keys.hint(key_line(number))?);
         Some(number)
     }
 
     /// Begin to fetch what is looked at next where this is the key: its text, and the line that its next posting goes to.
     #[inline]
     pub(crate) fn fetch_rest(&self, number: u32) {
-        if let Ok(line) = self.keys.shared(key_line(number))
-            && let Some(key) = Key::decode(&crate::shared::line::load(line))
+        let line = self.keys.hint(key_line(number));
+        if let Some(key) = line.and_then(|line| Key::decode(&crate::shared::line::load(line))) {
+            self.fetch_behind(&key);
+        }
+    }
+
+    /// Begin to fetch the text of a key, and the line that its next posting goes to. Nothing of the key needs to have been
+    /// checked.
+    #[inline]
+    fn fetch_behind(&self, key: &Key) {
+        if let Some(text) = key.text_hint(&self.segments) {
+            prefetch(text);
+        }
+        self.fetch_tail(key);
+    }
+
+    /// Read the key that a name seems to be, and begin to fetch what is looked at next. Only for the holder of the writer's
+    /// lock, who uses what was read before it changes.
+    #[inline]
+    pub(crate) fn look(&self, near: &mut Near<'_>) {
+        near.found = None;
+        let Some(number) = near.key else { return };
+        // Whatever is wrong with it is said by those who need it.
+        if let Ok(key) = self.key(number)
+            && (key.hash, key.kind) == (near.hash, near.kind)
         {
-            if let Some(text) = key.text_hint(&self.segments) {
-                prefetch(text);
-            }
-            self.fetch_tail(&key);
+            self.fetch_behind(&key);
+            near.found = Some(key);
         }
     }
 
@@ -138,12 +178,16 @@ impl Index {
 
     /// The same for a name of which something was found out before.
     #[inline]
-    pub(crate) fn find_near(&self, near: Near<'_>) -> Result<Option<(u32, Key)>> {
-        let Near { kind, text, hash, key } = near;
-        if let Some(number) = key
-            && let Some(key) = self.find_at(number, kind, hash, text)?
-        {
-            return Ok(Some((number, key)));
+    pub(crate) fn find_near(&self, near: &Near<'_>) -> Result<Option<(u32, Key)>> {
+        let Near { kind, text, hash, .. } = *near;
+        if let Some(number) = near.key {
+            let found = match &near.found {
+                Some(key) => key.is(text, &self.segments)?.then_some(*key),
+                None => self.find_at(number, kind, hash, text)?,
+            };
+            if let Some(key) = found {
+                return Ok(Some((number, key)));
+            }
         }
         self.find_hashed(kind, hash, text)
     }
@@ -201,12 +245,10 @@ impl Index {
         Err(Error::index_damaged(&file_name(self.generation, TABLES + bits), 0))
     }
 
-    /// Have a table that takes `keys` keys, where `present` are there already.
+    /// Have a larger table, that takes `keys` keys, where `present` are there already.
+    #[cold]
     pub(super) fn reserve_table(&self, present: u32, keys: u64) -> Result<()> {
         let bits = self.bits()?;
-        if keys <= capacity(bits) {
-            return Ok(());
-        }
         let mut wider = bits;
         while keys > capacity(wider) {
             wider += 1;

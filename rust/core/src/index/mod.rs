@@ -25,7 +25,7 @@ use crate::shared::control::{self, Control, IndexState};
 use crate::shared::line::{self, Address, Line, SharedLine};
 use crate::shared::line_file::Grown;
 pub(crate) use descent::Descent;
-pub(crate) use hash::{Near, hash};
+pub(crate) use hash::{Buckets, Near, hash};
 pub(crate) use key::Key;
 use postings::{ChunkHead, POSITION_MAX};
 pub(crate) use warm::{OpenTag, Warm};
@@ -208,6 +208,7 @@ impl Index {
         self.files()?.into_iter().map(Grown::bytes).sum()
     }
 
+    #[inline(always)]
     fn put(&self, file: &Grown, number: u64, content: &mut Line) -> Result<()> {
         let target = file.shared(number)?;
         let address = file.address(number);
@@ -221,9 +222,9 @@ impl Index {
     }
 
     /// A sound line. While somebody is changing it, be it slow or dead, what it is to become is in the intent, whole.
-    #[inline]
+    #[inline(always)]
     fn read(&self, file: &Grown, number: u64) -> Result<Line> {
-        match file.glance(number)? {
+        match line::look(file.shared(number)?, file.address(number)) {
             Some(content) => Ok(content),
             None => self.read_while_changing(file, number),
         }
@@ -293,7 +294,7 @@ impl Index {
         let in_chunk = key.chunk_start..postings::chunk_end(key.chunk_start);
         if key.chunk != 0 && in_chunk.contains(&(key.count + 1)) {
             let (line, _) = postings::slot(key.chunk_start, key.count + 1);
-            if let Ok(line) = self.postings.shared(key.chunk + line) {
+            if let Some(line) = self.postings.hint(key.chunk + line) {
                 prefetch(line);
             }
         }
@@ -386,7 +387,7 @@ impl Index {
     /// Whether the hash table takes `new_keys` more without being copied into a larger one.
     #[inline]
     pub(crate) fn table_has_room(&self, state: &IndexState, new_keys: u64) -> Result<bool> {
-        Ok(u64::from(state.keys) + new_keys <= hash::capacity(self.bits()?))
+        Ok(new_keys == 0 || u64::from(state.keys) + new_keys <= hash::capacity(self.bits()?))
     }
 
     /// Make room for what a commit will add, so that indexing it cannot fail for want of space.
@@ -401,6 +402,6 @@ impl Index {
         self.places.reserve(place_slot(last_position.max(1)).0 + 1)?;
         self.keys.reserve(HEAD_LINES + keys)?;
         self.postings.reserve(state.postings_next.max(HEAD_LINES) + new_lines)?;
-        self.reserve_table(state.keys, keys)
+        if self.table_has_room(state, new_keys)? { Ok(()) } else { self.reserve_table(state.keys, keys) }
     }
 }

@@ -88,9 +88,9 @@ impl Warm {
 
     /// Begin to add to an event name that `name` has found, or `define` has made; what to call it by until the end.
     #[inline]
-    pub(crate) fn open_name(&mut self, text: &str, number: u32, key: Key) -> usize {
+    pub(crate) fn open_name(&mut self, index: &Index, text: &str, number: u32) -> Result<usize> {
         let found = self.names.iter().position(|name| name.open.number == number && name.current);
-        found.unwrap_or_else(|| self.keep_name(text, number, key))
+        found.map_or_else(|| Ok(self.keep_name(text, number, index.key(number)?)), Ok)
     }
 
     /// Add an event of that name.

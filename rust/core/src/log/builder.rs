@@ -35,6 +35,9 @@ pub(crate) struct NewSnapshot<'a> {
 /// What stands before an event's tags and data, at most.
 const EVENT_HEAD_MAX: usize = 64;
 
+/// What the numbers take that stand before a commit's meta, at most.
+const NUMBERS_MAX: usize = 64;
+
 /// Builds records in a buffer that is used again and again.
 #[derive(Debug, Default)]
 pub(crate) struct Builder {
@@ -49,15 +52,16 @@ pub(crate) struct Builder {
 
 impl Builder {
     fn start(&mut self, kind: Kind, place: u64, previous: u32, position: u64, created: i64) {
-        self.out.clear();
         self.place = place;
         self.position = position;
-        self.out.extend_from_slice(&MAGIC);
-        self.out.push(kind.letter());
-        self.out.extend_from_slice(&[0; 8]);
-        self.out.extend_from_slice(&previous.to_le_bytes());
-        self.out.extend_from_slice(&position.to_le_bytes()[..5]);
-        self.out.extend_from_slice(&created.to_le_bytes()[..7]);
+        let mut head = [0; HEAD_BYTES];
+        head[..3].copy_from_slice(&MAGIC);
+        head[3] = kind.letter();
+        head[12..16].copy_from_slice(&previous.to_le_bytes());
+        head[16..21].copy_from_slice(&position.to_le_bytes()[..5]);
+        head[21..].copy_from_slice(&created.to_le_bytes()[..7]);
+        self.out.clear();
+        self.out.extend_from_slice(&head);
     }
 
     /// Begin a commit.
@@ -67,16 +71,19 @@ impl Builder {
         self.single = count == 1;
         self.texts.clear();
         self.events.clear();
-        put_varint(&mut self.out, count);
         let distance = place - synced.min(place);
-        put_varint(&mut self.out, if distance <= DISTANCE_MAX { distance + 1 } else { 0 });
-        put_varint(&mut self.out, meta.len() as u64);
-        put_varint(&mut self.out, definitions.len() as u64);
+        let distance = if distance <= DISTANCE_MAX { distance + 1 } else { 0 };
+        let mut numbers = [0; NUMBERS_MAX];
+        let mut at = 0;
+        for number in [count, distance, meta.len() as u64, definitions.len() as u64] {
+            at = put_varint_at(&mut numbers, at, number);
+        }
         if let Some(proposed) = new.proposed {
             self.out[MAGIC.len()] = PROPOSED;
-            put_varint(&mut self.out, proposed.place);
-            put_varint(&mut self.out, proposed.index);
+            at = put_varint_at(&mut numbers, at, proposed.place);
+            at = put_varint_at(&mut numbers, at, proposed.index);
         }
+        self.out.extend_from_slice(&numbers[..at]);
         self.out.extend_from_slice(meta);
         for (key, kind, text) in definitions {
             put_varint(&mut self.out, u64::from(*key));

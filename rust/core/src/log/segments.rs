@@ -317,7 +317,18 @@ impl Segments {
     /// Bytes of a segment that are written and no longer change. None beyond the end of its file.
     #[inline]
     fn within(&self, number: u64, at: usize, len: usize) -> Result<Option<&[u8]>> {
-        let segment = match self.get(number)? {
+        self.within_segment(self.get(number)?, number, at, len)
+    }
+
+    #[inline]
+    fn within_segment<'a>(
+        &'a self,
+        segment: &'a Segment,
+        number: u64,
+        at: usize,
+        len: usize,
+    ) -> Result<Option<&'a [u8]>> {
+        let segment = match segment {
             Segment::Plain(plain) => plain,
             Segment::Packed(packed) => return packed.within(at, len),
         };
@@ -336,8 +347,12 @@ impl Segments {
     #[inline]
     pub(crate) fn bytes(&self, place: u64, len: usize) -> Result<&[u8]> {
         let at = (place % self.segment_bytes) as usize;
-        self.within(self.number_of(place), at, len)?
-            .ok_or_else(|| self.damaged(place, None, "an entry reaches beyond the end of its log file"))
+        self.within(self.number_of(place), at, len)?.ok_or_else(|| self.cut(place))
+    }
+
+    #[cold]
+    fn cut(&self, place: u64) -> Error {
+        self.damaged(place, None, "an entry reaches beyond the end of its log file")
     }
 
     /// All bytes from a place up to the end of its file.
@@ -376,12 +391,14 @@ impl Segments {
     /// A text at a place, which is a name's. Those of packed segments are at hand without unpacking anything.
     #[inline]
     pub(crate) fn text(&self, place: u64, len: usize) -> Result<&[u8]> {
-        if let Segment::Packed(packed) = self.get(self.number_of(place))?
-            && let Some(text) = packed.text((place % self.segment_bytes) as usize, len)
+        let (number, at) = (self.number_of(place), (place % self.segment_bytes) as usize);
+        let segment = self.get(number)?;
+        if let Segment::Packed(packed) = segment
+            && let Some(text) = packed.text(at, len)
         {
             return Ok(text);
         }
-        self.bytes(place, len)
+        self.within_segment(segment, number, at, len)?.ok_or_else(|| self.cut(place))
     }
 
     /// The byte at a place, where that takes nothing: for a place that nobody vouches for.

@@ -240,8 +240,9 @@ impl Work<'_> {
         }
         let stamp = Stamp { created: proposal.created, proposed: Some(proposed) };
         let Proposal { parts, guards, meta, .. } = proposal;
-        let state = self.log.control.log_state()?;
-        match self.log.write_commit(self.writer, state, parts, Looked::not_yet(guards), meta, Patience::Wait, stamp) {
+        let (log, looked) = (self.log, Looked::not_yet(guards));
+        let (index, state) = (log.index()?, log.control.log_state()?);
+        match log.write_commit(self.writer, index, state, parts, looked, meta, Patience::Wait, stamp) {
             Ok(_) | Err(Error::Conflict { .. } | Error::Condition { .. } | Error::Repeated { .. }) => Ok(()),
             Err(error) => Err(error),
         }

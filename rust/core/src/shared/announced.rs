@@ -4,11 +4,11 @@
 use std::sync::atomic::{Ordering, fence};
 
 use crate::bytes::{narrow_at, put_narrow, u32_at, u64_at};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fault;
 use crate::log::record::LogState;
 use crate::shared::control::{
-    AREA, CHANGING_LOOKS_MAX, CONTROL, Control, INDEX_STATE, INTENT, INTENT_ADDRESS, IndexState, LOG_STATE, base,
+    AREA, CHANGING_LOOKS_MAX, Control, INDEX_STATE, INTENT, INTENT_ADDRESS, IndexState, LOG_STATE, damaged,
 };
 use crate::shared::line::{self, Address, LINE_BYTES, Line, SharedLine};
 
@@ -55,7 +55,7 @@ impl Control {
             }
             std::thread::yield_now();
         }
-        Err(Error::index_damaged(CONTROL, base(number) as u64))
+        Err(damaged(number))
     }
 
     #[inline]

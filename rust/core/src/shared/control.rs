@@ -84,8 +84,15 @@ pub(crate) struct Control {
     pub(crate) replica: bool,
 }
 
+#[inline(always)]
 pub(super) fn base(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX) * LINE_BYTES
+}
+
+/// That a line of this file is damaged.
+#[cold]
+pub(super) fn damaged(number: u64) -> Error {
+    Error::index_damaged(CONTROL, base(number) as u64)
 }
 
 impl Control {
@@ -191,10 +198,9 @@ impl Control {
         self.map.word(base(number))
     }
 
-    #[inline]
+    #[inline(always)]
     fn word(&self, number: u64) -> Result<u64> {
-        word::decode(self.raw_word(number).load(Ordering::Acquire), number)
-            .ok_or_else(|| Error::index_damaged(CONTROL, base(number) as u64))
+        word::decode(self.raw_word(number).load(Ordering::Acquire), number).ok_or_else(|| damaged(number))
     }
 
     #[inline]
@@ -219,6 +225,7 @@ impl Control {
     }
 
     /// Up to where the log would survive a power cut. True on disk, however late it is written there.
+    #[inline]
     pub(crate) fn synced(&self) -> Result<u64> {
         self.word(SYNCED)
     }
@@ -228,6 +235,7 @@ impl Control {
     }
 
     /// Up to where the log is in the index.
+    #[inline]
     pub(crate) fn indexed(&self) -> Result<u64> {
         self.word(INDEXED)
     }
@@ -271,6 +279,7 @@ impl Control {
         self.set_word(SHAPE, u64::from(generation) << 8 | u64::from(hash_bits));
     }
 
+    #[inline]
     pub(crate) fn flag(&self, flag: u64) -> Result<bool> {
         Ok(self.word(FLAGS)? & flag != 0)
     }
@@ -323,7 +332,7 @@ impl Control {
         let changed = word.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |raw| {
             word::decode(raw, FLAGS).map(|flags| word::encode(change(flags), FLAGS))
         });
-        changed.map(drop).map_err(|_| Error::index_damaged(CONTROL, base(FLAGS) as u64))
+        changed.map(drop).map_err(|_| damaged(FLAGS))
     }
 
     /// When the log was flushed last, in ms since 1970; 0 when it never was.

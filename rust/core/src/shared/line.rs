@@ -131,6 +131,17 @@ pub(crate) fn store(shared: &SharedLine, line: &Line) {
     fence(Ordering::Release);
 }
 
+/// The line, if it is sound now.
+#[inline(always)]
+pub(crate) fn look(shared: &SharedLine, address: Address) -> Option<Line> {
+    let line = load(shared);
+    if !sound(&line, address) {
+        return None;
+    }
+    fence(Ordering::Acquire);
+    Some(line)
+}
+
 /// How often a reader looks again at a line that is being changed, before it looks for the new content.
 const GLANCES_MAX: u32 = 100;
 
@@ -138,9 +149,7 @@ const GLANCES_MAX: u32 = 100;
 #[inline]
 pub(crate) fn glance(shared: &SharedLine, address: Address) -> Option<Line> {
     for _ in 0..GLANCES_MAX {
-        let line = load(shared);
-        if sound(&line, address) {
-            fence(Ordering::Acquire);
+        if let Some(line) = look(shared, address) {
             return Some(line);
         }
         std::hint::spin_loop();

@@ -216,12 +216,15 @@ impl Grown {
     }
 
     /// Give the first `lines` lines their blocks, so that writing them cannot fail.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve(&self, lines: u64) -> Result<()> {
+        let ready = lines * LINE_BYTES as u64 <= self.ready.load(Ordering::Relaxed);
+        if ready { Ok(()) } else { self.grow(lines) }
+    }
+
+    #[cold]
+    fn grow(&self, lines: u64) -> Result<()> {
         let wanted = lines * LINE_BYTES as u64;
-        if wanted <= self.ready.load(Ordering::Relaxed) {
-            return Ok(());
-        }
         let file = match self.open_again() {
             // Nothing is to be written to what others do not see.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -246,8 +249,30 @@ impl Grown {
     }
 
     /// The line's shared words. Asking for a line beyond the end of the file is an error.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn shared(&self, number: u64) -> Result<&SharedLine> {
+        match self.hint(number) {
+            Some(line) => Ok(line),
+            None => self.mapped(number),
+        }
+    }
+
+    /// The same where that takes nothing: for a line that nobody vouches for.
+    #[inline(always)]
+    pub(crate) fn hint(&self, number: u64) -> Option<&SharedLine> {
+        let at = number * LINE_BYTES as u64;
+        if at + LINE_BYTES as u64 > self.len.load(Ordering::Relaxed) {
+            return None;
+        }
+        if at < WINDOW_BYTES {
+            return Some(self.first.line(at as usize));
+        }
+        let window = self.windows.peek((at / WINDOW_BYTES) as usize)?;
+        Some(window.line((at % WINDOW_BYTES) as usize))
+    }
+
+    #[cold]
+    fn mapped(&self, number: u64) -> Result<&SharedLine> {
         let at = number * LINE_BYTES as u64;
         if at + LINE_BYTES as u64 > self.len.load(Ordering::Relaxed) && at + LINE_BYTES as u64 > self.measure()? {
             return Err(Error::index_damaged(&self.name, at));
@@ -255,10 +280,6 @@ impl Grown {
         if at < WINDOW_BYTES {
             return Ok(self.first.line(at as usize));
         }
-        self.shared_behind(at)
-    }
-
-    fn shared_behind(&self, at: u64) -> Result<&SharedLine> {
         let window = usize::try_from(at / WINDOW_BYTES).unwrap_or(usize::MAX);
         let map = self
             .windows

@@ -30,12 +30,20 @@ impl Log {
         self.options.durability != Durability::Fsync && self.disk.mapped_writes()
     }
 
-    /// Whether there are blocks for `bytes_max` more bytes of record in this segment already.
+    /// Whether there are blocks for `bytes_max` more bytes of record in this segment already. Where few more are left, more are
+    /// made meanwhile.
     #[inline]
     pub(crate) fn has_room(&self, state: &LogState, bytes_max: u64) -> Result<bool> {
         let wanted = state.tail + bytes_max.next_multiple_of(ALIGN_BYTES as u64) + HEAD_BYTES as u64;
-        Ok(wanted <= self.control.allocated()?
-            && self.segments.number_of(wanted - 1) == self.segments.number_of(state.tail))
+        let allocated = self.control.allocated()?;
+        let segment_bytes = self.segments.segment_bytes;
+        if wanted > allocated || state.tail % segment_bytes + (wanted - state.tail) > segment_bytes {
+            return Ok(false);
+        }
+        if allocated - wanted < growth_mark(segment_bytes, allocated) {
+            self.handle.housekeeper.want_growth();
+        }
+        Ok(true)
     }
 
     /// Have blocks for `bytes_max` more bytes of record, in this segment or in the next.
@@ -53,14 +61,8 @@ impl Log {
         if state.tail + bytes_max + end_bytes > segment_end {
             self.roll(builder, state)?;
         }
-        let wanted = state.tail + bytes_max + end_bytes;
-        let allocated = self.control.allocated()?;
-        if allocated < wanted {
-            self.grow(wanted)?;
-        } else if allocated - wanted < growth_mark(segment_bytes, allocated) {
-            self.handle.housekeeper.want_growth();
-        }
-        Ok(())
+        self.have(state.tail + bytes_max + end_bytes)?;
+        self.has_room(state, bytes_max).map(drop)
     }
 
     /// End this segment and go on in the next.

@@ -186,7 +186,7 @@ impl Log {
 
     /// Whether an index is the one in use.
     #[inline]
-    fn is_current(&self, index: &Index) -> Result<bool> {
+    pub(crate) fn is_current(&self, index: &Index) -> Result<bool> {
         Ok(index.generation == self.control.shape()?.0)
     }
 
@@ -240,8 +240,10 @@ impl Log {
         &self.handle
     }
 
+    /// Whether `current` may lead on to another one.
     #[inline]
-    fn is_worn(&self) -> bool {
+    #[must_use]
+    pub fn is_worn(&self) -> bool {
         self.segments.unpacked_bytes() > self.options.unpacked_max_bytes
             || self.control.replaced().load(Ordering::Relaxed) != self.replaced
     }

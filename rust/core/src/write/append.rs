@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Error, Result};
 use crate::fault;
-use crate::index::Near;
+use crate::index::{Near, hash};
 use crate::log::builder::{Builder, NewCommit, PROPOSED_BYTES_MAX};
 use crate::log::record::{KeyKind, LogState};
 use crate::names;
@@ -16,13 +16,13 @@ use crate::options::Durability;
 use crate::payload::check::{Shapes, check_meta, check_shaped};
 use crate::shared::control;
 use crate::shared::lock::Guard;
-use crate::store::log::Log;
+use crate::store::log::{InUse, Log};
 use crate::store::writer::Writer;
 use crate::write::commit::{Appended, AppendedParts, NewEvent, Origin, Part, Patience, Stamp};
 use crate::write::condition::{Guards, Looked, concerns_tags};
 use crate::write::indexing::index_commit;
 use crate::write::once::{Once, check_no_keys};
-use crate::write::plan::{Plan, Touched, bytes_max, plan};
+use crate::write::plan::{Plan, Touched, bytes_max};
 
 /// How many of a commit's event names are not checked again.
 const CHECKED_MAX: usize = 4;
@@ -71,24 +71,24 @@ impl Log {
         origin: Option<Origin>,
     ) -> Result<AppendedParts> {
         // Most of what looking up one of many streams takes is waiting for memory, so that is fetched on the way.
-        let ahead = self.index().ok().filter(|_| parts.len() == 1);
+        let mut ahead = self.index().ok();
+        let buckets = ahead.as_ref().and_then(|index| index.buckets());
         let mut near: SmallVec<[Near<'_>; NEAR_MAX]> = SmallVec::new();
-        if let (Some(index), [part]) = (&ahead, parts) {
+        if let (Some(buckets), [part]) = (buckets, parts) {
             let tags = part.events.first().map_or(&[][..], |event| event.tags).iter().map(|tag| (KeyKind::Tag, *tag));
             for (kind, text) in iter::once((KeyKind::Stream, part.stream)).chain(tags).take(NEAR_MAX) {
-                let fresh = Near::new(kind, text);
-                index.fetch_bucket(fresh.hash);
-                near.push(fresh);
+                let hash = hash(kind, text);
+                buckets.fetch(hash);
+                near.push(Near::new(kind, text, hash, None));
             }
         }
         check_commit(parts, meta, self.options.payload_max_bytes)?;
         self.check_writable()?;
         self.check_not_replica()?;
-        let mut looked = self.look_back(guards, patience)?;
-        if let Some(index) = &ahead {
-            near.iter_mut().for_each(|near| near.key = index.fetch_key(near.hash));
+        let looked = self.look_back(guards, patience)?;
+        if let (Some(index), Some(buckets)) = (&ahead, buckets) {
+            near.iter_mut().for_each(|near| near.key = index.fetch_key(buckets, near.hash));
         }
-        looked.near = &near;
         let outcome = loop {
             let mut writer = match patience {
                 Patience::Wait => self.writer(),
@@ -98,10 +98,14 @@ impl Log {
                 Patience::Wait => self.lock_writer_at()?,
                 Patience::Try => self.try_lock_writer()?,
             };
-            if let Some(index) = &ahead {
-                near.iter().filter_map(|near| near.key).for_each(|key| index.fetch_rest(key));
-            }
-            let outcome = self.commit(&mut writer, state, parts, looked, meta, patience, origin);
+            let index = match ahead.take() {
+                Some(index) if self.is_current(&index)? => index,
+                _ => self.index()?,
+            };
+            near.iter_mut().for_each(|near| index.look(near));
+            let mut looked = looked;
+            looked.near = &near;
+            let outcome = self.commit(&mut writer, index, state, parts, looked, meta, patience, origin);
             drop(guard);
             drop(writer);
             match outcome {
@@ -172,6 +176,7 @@ impl Log {
     fn commit(
         &self,
         writer: &mut Writer,
+        index: InUse,
         state: LogState,
         parts: &[Part<'_>],
         looked: Looked<'_>,
@@ -193,7 +198,8 @@ impl Log {
             }
             None => Stamp { created: now, proposed: None },
         };
-        let (appended, last_position) = self.write_commit(writer, state, parts, looked, meta, patience, stamp)?;
+        let (appended, last_position) =
+            self.write_commit(writer, index, state, parts, looked, meta, patience, stamp)?;
         if self.options.durability != Durability::Fsync {
             self.control.publish(last_position);
         }
@@ -201,13 +207,14 @@ impl Log {
         Ok((appended, last_position))
     }
 
-    /// Write a commit and index it; answers where it is, and its last position. Only for the holder of the writer's lock, which
-    /// has made sure that the store is in its place and may be written to, and publishes what was written.
+    /// Write a commit and index it, in the index in use; answers where it is, and its last position. Only for the holder of the
+    /// writer's lock, which has made sure that the store is in its place and may be written to, and publishes what was written.
     #[inline]
     #[expect(clippy::too_many_arguments, reason = "what an append is asked for, and what it finds")]
     pub(crate) fn write_commit(
         &self,
         writer: &mut Writer,
+        mut index: InUse,
         mut state: LogState,
         parts: &[Part<'_>],
         looked: Looked<'_>,
@@ -215,8 +222,7 @@ impl Log {
         patience: Patience,
         stamp: Stamp,
     ) -> Result<(AppendedParts, u64)> {
-        let guards = looked.guards;
-        let mut index = self.index()?;
+        let Looked { guards, mut near, .. } = looked;
         if !index.has_tags() && concerns_tags(parts, guards) {
             if patience == Patience::Try {
                 return Err(Error::WouldWait);
@@ -225,13 +231,15 @@ impl Log {
             drop(index);
             self.remake_index(state.tail)?;
             index = self.index()?;
+            near = &[];
         }
         let index_state = writer.warm.at(&index, &state)?;
         let key = guards.once.as_ref().map(Once::tag);
         if let Some(once) = &guards.once {
             once.check_unused(self, &index, state.position)?;
         }
-        let mut plan = plan(&index, &index_state, &mut writer.warm, parts, looked.near, key.as_deref())?;
+        let mut plan = Plan::new(parts, key.is_some());
+        plan.resolve(&index, &index_state, &mut writer.warm, parts, near, key.as_deref())?;
         looked.check(&index, state.position)?;
 
         let count: usize = parts.iter().map(|part| part.events.len()).sum();
@@ -243,13 +251,14 @@ impl Log {
         let last_position = state.position + count as u64;
         let lines = plan.touched().map(Touched::lines).sum::<u64>();
         let definitions = plan.definitions.len() as u64;
-        if patience == Patience::Try
-            && !(self.has_room(&state, bytes_max)? && index.table_has_room(&index_state, definitions)?)
-        {
+        let roomy = self.has_room(&state, bytes_max)?;
+        if patience == Patience::Try && !(roomy && index.table_has_room(&index_state, definitions)?) {
             return Err(Error::WouldWait);
         }
         index.reserve(&index_state, last_position, definitions, lines)?;
-        self.make_room(&mut writer.builder, &mut state, bytes_max)?;
+        if !roomy {
+            self.make_room(&mut writer.builder, &mut state, bytes_max)?;
+        }
 
         let place = state.tail;
         if self.options.durability == Durability::Fsync {

@@ -23,7 +23,7 @@ pub(super) fn index_commit(
     }
     let mut names: SmallVec<[usize; 4]> = SmallVec::new();
     for (text, name) in &plan.names {
-        names.push(warm.open_name(text, name.number, key_of(index, name)?));
+        names.push(warm.open_name(index, text, name.number)?);
     }
     let mut tags: SmallVec<[OpenTag; 1]> = SmallVec::with_capacity(plan.tags.len());
     for tag in &plan.tags {
