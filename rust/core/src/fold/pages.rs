@@ -95,6 +95,7 @@ impl Group {
             let page_last = last.min(version + (limit - pieces.len()) as u64);
             positions.clear();
             index.postings(&keys[slot], version + 1, page_last, &mut positions)?;
+            log.unpack_ahead(index, &positions)?;
             index.each_place(&positions, |position, place| {
                 if bytes > PAGE_BYTES_MAX {
                     return Ok(());

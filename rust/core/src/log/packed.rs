@@ -1,12 +1,13 @@
 //! A packed log file: the bytes of a sealed one, compressed block by block, with what it takes to find them.
 //!
-//! Readers go on asking for bytes at places. A packed file has an *image*: fresh memory of the size of the bytes it holds,
-//! into which blocks are unpacked when they are first asked for. Layout in `docs/format.md`.
+//! Readers go on asking for bytes at places. A packed file has an *image*: fresh memory into which blocks are unpacked when
+//! they are first asked for, or a little before. Layout in `docs/format.md`.
 
 use std::cell::RefCell;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::thread;
 
 use act_fast_sys::Map;
 use zstd::zstd_safe::{DCtx, DDict};
@@ -15,19 +16,16 @@ use crate::bytes::u32_at;
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Doing, Error, Result};
 use crate::log::absent::Absent;
+use crate::log::ahead::{Helpers, SHARED_MIN, Work};
 use crate::log::contents::{
     BLOCK_ENTRY_BYTES, CONTENTS_AT, CONTENTS_BYTES, Contents, SECTIONS_AT, TEXT_ENTRY_BYTES, block_crc, piece,
 };
 use crate::log::header::{Form, Header};
+use crate::log::image::{AHEAD_BYTES, GOING_ON_BYTES, Image, To};
 use crate::shared::lock;
 
-/// Memory for so many bytes is taken at once when all of so many before them was unpacked: then a reader goes on from block to
-/// block, and taking it page by page would be a good part of the work.
-const AHEAD_BYTES: usize = 2 << 20;
-const GOING_ON_BYTES: usize = 64 << 10;
-const PAGE_BYTES: usize = 4 << 10;
-/// How many threads put blocks into an image at once, at most.
-const FILLING: usize = 8;
+/// How many bytes are unpacked ahead for one call, at most.
+const AHEAD_MAX_BYTES: usize = 8 << 20;
 
 thread_local! {
     static UNPACKING: RefCell<Option<DCtx<'static>>> = const { RefCell::new(None) };
@@ -39,13 +37,14 @@ pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     /// How many bytes all images have.
     pub(crate) filled_bytes: Arc<AtomicU64>,
+    pub(super) helpers: Arc<Helpers>,
     /// Of archived files, read what their stubs say.
     pub(crate) hollow: bool,
 }
 
 impl Shared {
     pub(crate) fn new(disk: Arc<dyn Disk>) -> Self {
-        Self { disk, filled_bytes: Arc::default(), hollow: false }
+        Self { disk, filled_bytes: Arc::default(), helpers: Arc::default(), hollow: false }
     }
 }
 
@@ -58,13 +57,9 @@ pub(crate) struct Packed {
     pub(crate) contents: Contents,
     file: Map,
     dictionary: DDict<'static>,
-    image: Map,
-    /// Which blocks the image has.
-    present: Box<[AtomicBool]>,
-    /// Held by whoever puts a block into the image: that of the block's number.
-    filling: [Mutex<()>; FILLING],
-    shared: Shared,
-    shift: u32,
+    pub(super) image: Image,
+    pub(super) shared: Shared,
+    pub(super) shift: u32,
 }
 
 impl std::fmt::Debug for Packed {
@@ -79,7 +74,13 @@ impl std::fmt::Debug for Packed {
 
 impl Packed {
     /// Open a packed file, or the stub of one, whose header has been read.
-    pub(crate) fn open(file: &dyn DiskFile, name: &str, header: &Header, form: Form, shared: &Shared) -> Result<Self> {
+    pub(crate) fn open(
+        file: &dyn DiskFile,
+        name: &str,
+        header: &Header,
+        form: Form,
+        shared: &Shared,
+    ) -> Result<Arc<Self>> {
         let what = || format!("mapping {name}");
         let len = usize::try_from(file.len().doing(|| format!("measuring {name}"))?).unwrap_or(usize::MAX);
         let damaged = |at: usize, what: &str| Error::corrupt(name, at as u64, None, what);
@@ -108,9 +109,9 @@ impl Packed {
             Form::Archived => Some(Absent::open(name, header, &contents, map.bytes(blocks_at, len - blocks_at))?),
             _ => None,
         };
-        let image = Map::anonymous((contents.plain_bytes as usize).max(1)).doing(what)?;
-        let present = (0..contents.blocks).map(|_| AtomicBool::new(false)).collect();
-        Ok(Self {
+        let (plain_bytes, block_bytes) = (contents.plain_bytes as usize, contents.block_bytes as usize);
+        let image = Image::new(plain_bytes, block_bytes, Arc::clone(&shared.filled_bytes)).doing(what)?;
+        Ok(Arc::new(Self {
             name: name.to_owned(),
             header: *header,
             absent,
@@ -118,46 +119,34 @@ impl Packed {
             file: map,
             dictionary,
             image,
-            present,
-            filling: [const { Mutex::new(()) }; FILLING],
             shared: shared.clone(),
             shift: contents.block_bytes.trailing_zeros(),
-        })
+        }))
     }
 
     /// Some bytes, unpacked; None beyond the end.
     #[inline]
-    pub(crate) fn within(&self, at: usize, len: usize) -> Result<Option<&[u8]>> {
-        let Some(end) = at.checked_add(len).filter(|end| *end as u64 <= self.contents.plain_bytes) else {
+    pub(crate) fn within(self: &Arc<Self>, at: usize, len: usize) -> Result<Option<&[u8]>> {
+        if at.checked_add(len).is_none_or(|end| end as u64 > self.contents.plain_bytes) {
             return Ok(None);
-        };
-        if len > 0 {
-            for block in at >> self.shift..=(end - 1) >> self.shift {
-                if !self.present[block].load(Ordering::Acquire) {
-                    self.fill(block)?;
-                }
+        }
+        loop {
+            match self.image.bytes(at, len) {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err((block, to)) => self.fill(block, to)?,
             }
         }
-        Ok(Some(self.image.bytes(at, len)))
     }
 
     /// Where the block at an offset ends.
     pub(crate) fn block_end(&self, at: usize) -> usize {
-        let end = ((at >> self.shift) + 1) << self.shift;
-        end.min(self.contents.plain_bytes as usize)
+        self.image.range(at >> self.shift).end
     }
 
-    /// Have memory at hand for a block, or for all that follow where it seems that they are wanted, too.
-    fn have_memory(&self, number: usize, start: usize, len: usize) {
-        let before = (number - (GOING_ON_BYTES >> self.shift).min(number)..number).len();
-        let goes_on = start.is_multiple_of(AHEAD_BYTES)
-            && before > 0
-            && self.present[number - before..number].iter().all(|block| block.load(Ordering::Relaxed));
-        if goes_on {
-            self.image.populate_large(start, AHEAD_BYTES.min(self.image.len() - start));
-        } else if len > PAGE_BYTES {
-            self.image.populate(start, len);
-        }
+    /// How many bytes an event has, more or less.
+    pub(super) fn event_bytes(&self) -> usize {
+        let events = (self.contents.last_position + 1).saturating_sub(self.contents.first_position);
+        (self.contents.plain_bytes / events.max(1)) as usize
     }
 
     /// The text of this length at an offset, without unpacking anything; None when none begins there.
@@ -205,11 +194,13 @@ impl Packed {
 
     /// Have a block in the image.
     #[cold]
-    fn fill(&self, number: usize) -> Result<()> {
+    fn fill(self: &Arc<Self>, number: usize, to: To) -> Result<()> {
         match &self.absent {
             None => {
-                let (range, _) = self.block(number)?;
-                self.unpack(number, self.file.bytes(range.start, range.len()))
+                if to == To::Place {
+                    self.go_on_ahead(number);
+                }
+                self.unpack_block(number, to)
             }
             Some(absent) if self.shared.hollow => self.fill_hollow(absent, number),
             // The caller lets go of the lock, fetches the block, and tries again.
@@ -220,14 +211,14 @@ impl Packed {
 
     /// Fetch an archived block, and those beside it where much is being read.
     pub(crate) fn fetch(&self, number: usize) -> Result<()> {
-        let Some(absent) = self.absent.as_ref().filter(|_| !self.present[number].load(Ordering::Acquire)) else {
+        let Some(absent) = self.absent.as_ref().filter(|_| !self.image.has(number)) else {
             return Ok(());
         };
         let shelf = absent.shelf(&*self.shared.disk)?;
         let mut wanted = absent.wanted(number, &*shelf);
-        wanted.end = wanted.end.min(self.present.len());
+        wanted.end = wanted.end.min(self.image.count());
         // Another thread may be fetching the same.
-        let here = |block: usize| block != number && self.present[block].load(Ordering::Acquire);
+        let here = |block: usize| block != number && self.image.has(block);
         while here(wanted.start) {
             wanted.start += 1;
         }
@@ -239,7 +230,7 @@ impl Packed {
         for block in wanted {
             let range = self.block(block)?.0;
             let at = range.start - first.start;
-            self.unpack(block, &bytes[at..at + range.len()])?;
+            self.unpack(block, To::Place, &bytes[at..at + range.len()])?;
         }
         Ok(())
     }
@@ -248,43 +239,115 @@ impl Packed {
     fn fill_hollow(&self, absent: &Absent, number: usize) -> Result<()> {
         let start = absent.hollow_start(number << self.shift);
         let plain = absent.hollow(&self.file, self.contents.blocks_at(), start)?;
-        // One for all: a piece may have several blocks.
-        let _one = self.filling[0].lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.present[number].load(Ordering::Relaxed) {
-            self.image.write(start, &plain);
-            for block in start >> self.shift..=(start + plain.len() - 1) >> self.shift {
-                self.present[block].store(true, Ordering::Release);
-            }
-            self.shared.filled_bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
-        }
+        self.image.put_all(number, start, &plain);
         Ok(())
     }
 
+    /// Unpack a block that is here.
+    pub(super) fn unpack_block(&self, number: usize, to: To) -> Result<()> {
+        let (range, _) = self.block(number)?;
+        self.unpack(number, to, self.file.bytes(range.start, range.len()))
+    }
+
     /// Unpack a block into the image.
-    fn unpack(&self, number: usize, packed: &[u8]) -> Result<()> {
+    fn unpack(&self, number: usize, to: To, packed: &[u8]) -> Result<()> {
         let (range, crc) = self.block(number)?;
         let start = number << self.shift;
-        let len = self.block_end(start) - start;
         let place = self.header.number * self.header.segment_bytes + start as u64;
-        let _one = self.filling[number % FILLING].lock().unwrap_or_else(PoisonError::into_inner);
-        if self.present[number].load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        self.have_memory(number, start, len);
-        let sound = UNPACKING.with_borrow_mut(|context| {
-            self.image.fill(start, len, |plain| {
+        self.image.put(number, to, |plain| {
+            let unpacked = UNPACKING.with_borrow_mut(|context| {
                 let context = context.get_or_insert_with(DCtx::create);
-                context.decompress_using_ddict(plain, packed, &self.dictionary) == Ok(len)
-                    && block_crc(&self.header.store_id, place, plain, packed) == crc
-            })
-        });
-        if !sound {
+                context.decompress_using_ddict(plain, packed, &self.dictionary)
+            });
+            if unpacked == Ok(plain.len()) && block_crc(&self.header.store_id, place, plain, packed) == crc {
+                return Ok(());
+            }
             let what = format!("the packed bytes that hold the log from byte {start} of this file on are damaged");
             let name = self.absent.as_ref().map_or(&*self.name, |absent| &*absent.object);
-            return Err(Error::corrupt(name, range.start as u64, None, &what));
+            Err(Error::corrupt(name, range.start as u64, None, &what))
+        })
+    }
+
+    /// Do work on a thread that is to end, with what others before it have unpacked with.
+    pub(super) fn with_context_of(&self, helpers: &Helpers, work: impl FnOnce()) {
+        UNPACKING.set(helpers.context());
+        work();
+        helpers.give_back(UNPACKING.take());
+    }
+
+    /// Have at hand what is wanted soon: the blocks at these offsets, in order. That is worth it where they are many.
+    pub(crate) fn unpack_ahead(self: &Arc<Self>, offsets: impl Iterator<Item = usize>) {
+        let (image, event_bytes) = (&self.image, self.event_bytes());
+        let most = AHEAD_MAX_BYTES / self.contents.block_bytes as usize;
+        let mut wanted: Vec<usize> = Vec::new();
+        for at in offsets {
+            for block in [at, at + event_bytes].map(|at| at >> self.shift) {
+                if wanted.len() < most && wanted.last() != Some(&block) && block < image.count() && !image.has(block) {
+                    wanted.push(block);
+                }
+            }
         }
-        self.present[number].store(true, Ordering::Release);
-        self.shared.filled_bytes.fetch_add(len as u64, Ordering::Relaxed);
-        Ok(())
+        if wanted.len() < SHARED_MIN {
+            return;
+        }
+        wanted.sort_unstable();
+        wanted.dedup();
+        let to = |at: usize| {
+            let after_one = at > 0 && wanted[at - 1] + 1 == wanted[at];
+            let beside = after_one || wanted.get(at + 1) == Some(&(wanted[at] + 1));
+            if beside { To::Place } else { To::Heap }
+        };
+        let blocks: Vec<_> = (0..wanted.len()).map(|at| (wanted[at], to(at))).collect();
+        let end = blocks.len();
+        self.share(blocks, end);
+    }
+
+    /// Where a reader goes on from block to block: have the next ones at hand, as many as were read so before, and let
+    /// another thread go on with as many again. Whether that was done.
+    pub(super) fn go_on_ahead(self: &Arc<Self>, number: usize) -> bool {
+        let least = GOING_ON_BYTES >> self.shift;
+        let most = (AHEAD_BYTES / 2) >> self.shift;
+        if self.shared.helpers.busy() {
+            return false;
+        }
+        let before = self.image.run_before(number, most);
+        if before < least.max(SHARED_MIN) {
+            return false;
+        }
+        let mut run = number..(number + 2 * before).min(self.image.count());
+        if run.len() == 2 * most {
+            // Up to where a large page ends.
+            run.end -= run.end % (2 * most);
+        }
+        self.image.have_memory(&run);
+        self.share(self.missing(run).map(|block| (block, To::Place)).collect(), before);
+        true
+    }
+
+    fn missing(&self, mut run: Range<usize>) -> impl Iterator<Item = usize> {
+        std::iter::from_fn(move || run.find(|block| !self.image.has(*block)))
+    }
+
+    /// Unpack blocks, those before `end` by when this returns but for what another thread is at.
+    fn share(self: &Arc<Self>, blocks: Vec<(usize, To)>, end: usize) {
+        let work = Arc::new(Work::new(blocks));
+        if work.len() >= SHARED_MIN
+            && let Some(leave) = self.shared.helpers.leave()
+        {
+            let (packed, work) = (Arc::clone(self), Arc::clone(&work));
+            let help = move || {
+                packed.with_context_of(leave.helpers(), || packed.work_off(&work, work.len()));
+            };
+            // What a thread that the system refuses would have done is done by this one.
+            drop(thread::Builder::new().name("act-fast-unpacking".to_owned()).spawn(help));
+        }
+        self.work_off(&work, end.min(work.len()));
+    }
+
+    fn work_off(&self, work: &Work, end: usize) {
+        work.off(end, |block, to| {
+            // Whoever reads it is told what is wrong with it.
+            let _ = self.unpack_block(block, to);
+        });
     }
 }

@@ -21,7 +21,7 @@ const NEXT: &str = "log/next.tmp";
 #[derive(Debug)]
 enum Segment {
     Plain(Plain),
-    Packed(Box<Packed>),
+    Packed(Arc<Packed>),
 }
 
 /// A file of the log that holds records as they are.
@@ -269,7 +269,7 @@ impl Segments {
         }
         if form != Form::Plain {
             let packed = Packed::open(&*file, &name(number), &header, form, &self.shared)?;
-            return Ok(Segment::Packed(Box::new(packed)));
+            return Ok(Segment::Packed(packed));
         }
         let bytes_max = usize::try_from(self.segment_bytes).unwrap_or(usize::MAX);
         let read = file.map(0, bytes_max, false).doing(|| format!("mapping {}", name(number)))?;
@@ -279,11 +279,22 @@ impl Segments {
     }
 
     /// A segment that is packed; None when it is not.
-    pub(crate) fn packed(&self, number: u64) -> Result<Option<&Packed>> {
+    pub(crate) fn packed(&self, number: u64) -> Result<Option<&Arc<Packed>>> {
         Ok(match self.get(number)? {
             Segment::Plain(_) => None,
             Segment::Packed(packed) => Some(packed),
         })
+    }
+
+    /// Have at hand what is packed of events at these places, in order: whatever is wrong is met again when they are read.
+    pub(crate) fn unpack_ahead(&self, places: &[u64]) {
+        for run in places.chunk_by(|one, other| self.number_of(*one) == self.number_of(*other)) {
+            if let Ok(Some(packed)) = self.packed(self.number_of(run[0]))
+                && packed.absent.is_none()
+            {
+                packed.unpack_ahead(run.iter().map(|place| (place % self.segment_bytes) as usize));
+            }
+        }
     }
 
     /// How many bytes have been unpacked, all in all.

@@ -75,6 +75,7 @@ impl Events for Log {
         let mut events = Vec::with_capacity(positions.len());
         self.reading(|index| {
             events.clear();
+            self.unpack_ahead(index, positions)?;
             let mut reader = Reader::new(self);
             index.each_place(positions, |position, place| {
                 events.push(reader.event(place, position)?);

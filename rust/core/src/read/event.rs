@@ -1,5 +1,7 @@
 //! Reading events by stream and by position.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::log::packed::Packed;
@@ -104,7 +106,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The packed file of a commit that is not all at hand.
-    fn packed(&self, commit: &Preamble<'a>) -> Result<Option<&'a Packed>> {
+    fn packed(&self, commit: &Preamble<'a>) -> Result<Option<&'a Arc<Packed>>> {
         if commit.is_at_hand() {
             return Ok(None);
         }
@@ -132,6 +134,21 @@ impl Log {
     /// The text of a key.
     pub fn text(&self, key: u32) -> Result<&str> {
         self.reading(|index| index.key(key))?.text(&self.segments)
+    }
+
+    /// Have at hand what is packed of the events at these positions, in order, of which one after the other is to be read.
+    pub(crate) fn unpack_ahead(&self, index: &Index, positions: &[u64]) -> Result<()> {
+        let Some(first) = positions.first() else { return Ok(()) };
+        // Files are packed from the first on.
+        if self.segments.packed(self.segments.number_of(index.place(*first)?))?.is_some() {
+            let mut places = Vec::with_capacity(positions.len());
+            index.each_place(positions, |_, place| {
+                places.push(place);
+                Ok(())
+            })?;
+            self.segments.unpack_ahead(&places);
+        }
+        Ok(())
     }
 
     /// The version of a stream: how many events it has; 0 when there is none.
@@ -172,6 +189,7 @@ impl Log {
         let page_last = last.min(after.saturating_add(limit as u64));
         let mut positions = Vec::with_capacity((page_last - after) as usize);
         index.postings(&key, after + 1, page_last, &mut positions)?;
+        self.unpack_ahead(index, &positions)?;
         let mut events = Vec::with_capacity(positions.len());
         let mut reader = Reader::new(self);
         let mut bytes = 0;

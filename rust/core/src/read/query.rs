@@ -79,13 +79,14 @@ impl Source {
         }
     }
 
-    fn front(&mut self, index: &Index, backwards: bool) -> Result<Option<u64>> {
+    fn front(&mut self, log: &Log, index: &Index, backwards: bool) -> Result<Option<u64>> {
         if self.fetched.is_empty() && self.left > 0 {
             let count = self.left.min(REFILL);
             let from = if backwards { self.next + 1 - count } else { self.next };
             let mut positions = Vec::with_capacity(count as usize);
             // Looked up again: its postings are elsewhere in an index that was rebuilt since.
             index.postings(&index.key(self.number)?, from, from + count - 1, &mut positions)?;
+            log.unpack_ahead(index, &positions)?;
             if backwards {
                 positions.reverse();
                 self.next -= count;
@@ -379,7 +380,7 @@ impl Query {
             if events.len() == limit || bytes > PAGE_BYTES_MAX {
                 return Ok(Some(events));
             }
-            let Some((source, position)) = self.next_of_keys(index)? else {
+            let Some((source, position)) = self.next_of_keys(log, index)? else {
                 return Ok((!events.is_empty()).then_some(events));
             };
             let event = reader.event(index.place(position)?, position)?;
@@ -402,13 +403,13 @@ impl Query {
     }
 
     /// The next position of all keys, and which of them has it.
-    fn next_of_keys(&mut self, index: &Index) -> Result<Option<(usize, u64)>> {
+    fn next_of_keys(&mut self, log: &Log, index: &Index) -> Result<Option<(usize, u64)>> {
         let Walk::Keys(sources) = &mut self.walk else {
             return Ok(None);
         };
         let mut best: Option<(usize, u64)> = None;
         for (at, source) in sources.iter_mut().enumerate() {
-            if let Some(position) = source.front(index, self.backwards)?
+            if let Some(position) = source.front(log, index, self.backwards)?
                 && best.is_none_or(|(_, other)| if self.backwards { position > other } else { position < other })
             {
                 best = Some((at, position));

@@ -43,7 +43,7 @@ pub struct Kept {
 }
 
 /// Says whether a packed file holds what the log file holds that it is to replace.
-type Compare<'a> = dyn Fn(Packed) -> Result<bool> + 'a;
+type Compare<'a> = dyn Fn(Arc<Packed>) -> Result<bool> + 'a;
 
 /// A lock of one thread in one process at a time.
 pub(super) struct Held<'a> {
@@ -369,7 +369,12 @@ fn gives_way() -> Error {
 }
 
 /// Whether a packed file holds what the log file holds that it is to replace.
-fn same(before: &segments::Segments, number: u64, packed: &Packed, go_on: &dyn Fn() -> Result<()>) -> Result<bool> {
+fn same(
+    before: &segments::Segments,
+    number: u64,
+    packed: &Arc<Packed>,
+    go_on: &dyn Fn() -> Result<()>,
+) -> Result<bool> {
     let len = packed.contents.plain_bytes as usize;
     let mut at = HEADER_BYTES as usize;
     while at < len {
