@@ -128,7 +128,9 @@ def test_a_search_looks_into_compressed_and_archived_log_files(app: Act, tmp_pat
         app.archive(tmp_path / "cold")
     report = app.forget("u-1", reason="asked", also=[tmp_path / "backup.act"])
     beside = [f"{each.parent.name}/{each.name}" for each in (tmp_path / "cold").glob("*/*.parquet")]
-    assert report.plaintext == (*beside, f"event {at}")
+    # A text may stand in a compressed file as it is, which is then named as well.
+    legible = {str(tmp_path / name / "log" / "00000000.seg") for name in ("people.act", "backup.act")}
+    assert [each for each in report.plaintext if each not in legible] == [*beside, f"event {at}"]
     assert report.parts == len(beside) == elsewhere
     assert not report.clean
     assert any("backup.act" in each and "is compressed" in each for each in report.unreachable)

@@ -106,11 +106,11 @@ class Account(State):
 path, durability = sys.argv[1:]
 with Act(LogStore(path, durability=durability), Account) as app:
     def fill(number):
-        for _ in range(25):
+        for _ in range(250):
             app.store.append(f"a-{number}", [("Deposited", b'{"amount":1}')] * 40)
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(fill, range(8)))
-    assert {each.state.balance for _, each in app.replay(Account)} == {1000}
+    assert {each.state.balance for _, each in app.replay(Account)} == {10000}
     print(app.sql("select sum(balance) from account").fetchall())
     try:
         app.sql("select sum(amount) from deposited").fetchall()
@@ -126,4 +126,4 @@ def test_appends_and_replays_need_no_threads_of_the_core(tmp_path: Path, durabil
     command = [sys.executable, "-c", WITHOUT_THREADS_OF_THE_CORE, str(tmp_path / "bank.act"), durability]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert (done.returncode, "panicked" in done.stderr) == (0, False), done.stderr
-    assert done.stdout.splitlines() == ["[(8000,)]", "True"]
+    assert done.stdout.splitlines() == ["[(80000,)]", "True"]

@@ -88,12 +88,13 @@ class Search:
             self.parts += path.suffix in _TABLES
             self.files += 1
             self.bytes += size
+            # One text may stand in a compressed file as it is, and the next one not.
+            if self._texts and _is_compressed(path):
+                self._compressed.append(path)
             if size and self._needles and self._in_file(path):
                 self._note(str(path))
             elif self._texts and path.suffix in _TABLES:
                 self._tables(path, str(path))
-            elif self._texts and _is_compressed(path):
-                self._compressed.append(path)
         except OSError as error:
             self.unreachable.append(f"{path}: {error.strerror}")
 

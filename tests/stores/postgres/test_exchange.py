@@ -40,7 +40,7 @@ def log(tmp_path: Path) -> Iterator[LogStore]:
 
 def restored(store: PostgresStore, log: LogStore, path: Path) -> None:
     log.export(path, overwrite=True)
-    restore_store(store, path, dry_run=False, progress=None)
+    restore_store(store, path, replace=False, dry_run=False, progress=None)
 
 
 def whole(store: Any) -> list[Any]:
