@@ -44,7 +44,7 @@ fn segments(names: &[String]) -> impl Iterator<Item = &String> {
 fn what_lies_before_a_loss_is_kept_to_the_last_commit_and_what_lies_behind_it_is_set_aside() {
     let (disk, ends) = unflushed();
     let checkpoint = disk.checkpoint();
-    // The store's own thread may be making the next file: what there was is looked at in the checkpoint.
+    // What there was is looked at in the checkpoint, of the same moment as the losses.
     let whole = LyingDisk::from_image(&checkpoint.image(Loss::Nothing, &mut Rng::new(1)).rebooted());
     let names = whole.shared().list("log").expect("names");
     let written: Vec<(String, Vec<u8>)> =
