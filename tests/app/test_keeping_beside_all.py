@@ -34,7 +34,9 @@ from act_fast import (
     on,
     reducer,
 )
+from tests.support import sums
 from tests.support.processes import Process, Tell, until
+from tests.support.sums import Added
 
 SEED = int(os.environ.get("ACT_FAST_SEED", "0")) or random.randrange(1 << 30)
 ROUNDS = int(os.environ.get("ACT_FAST_ROUNDS", "2"))
@@ -45,10 +47,6 @@ ROOM = 8
 KILLS = 2
 QUESTION = "select stream, count(*) as n, sum(number) as total from added group by stream"
 PRUNED = b'"pruned"'
-
-
-class Added(Event):
-    number: int
 
 
 class Taken(Event):
@@ -69,20 +67,8 @@ def take(lot: Lot, number: int, by: str) -> Taken | None:
     return Taken(str(number), by) if lot.taken < ROOM else None
 
 
-class Sum(State, snapshot_every=5, retire=Retire(after=timedelta(milliseconds=50), keep=lambda state: state)):
-    total: int = 0
-
-    @reducer
-    def added(self, event: Added) -> None:
-        self.total += event.number
-
-    @action
-    def add(self, number: int) -> Added:
-        return Added(number)
-
-    @action
-    def twice(self, number: int) -> list[Added]:
-        return [Added(number), Added(number)]
+class Sum(sums.Sum, snapshot_every=5, retire=Retire(after=timedelta(milliseconds=50), keep=lambda state: state)):
+    """One that retires, too."""
 
 
 class Noted(Event):

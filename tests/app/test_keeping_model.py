@@ -7,30 +7,11 @@ from typing import Any
 
 import pytest
 
-from act_fast import Act, Event, LogStore, State, action, reducer
+from act_fast import Act, LogStore
+from tests.support.sums import Sum
 
 SEED = int(os.environ.get("ACT_FAST_SEED", "1"))
 STEPS = 80
-
-
-class Added(Event):
-    number: int
-
-
-class Sum(State, snapshot_every=5):
-    total: int = 0
-
-    @reducer
-    def added(self, event: Added) -> None:
-        self.total += event.number
-
-    @action
-    def add(self, number: int) -> Added:
-        return Added(number)
-
-    @action
-    def twice(self, number: int) -> list[Added]:
-        return [Added(number), Added(number)]
 
 
 class Model:
