@@ -44,7 +44,7 @@ fn put_file(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
     let making = format!("{name}.tmp");
     let placed = write_file(disk, &making, bytes).and_then(|()| disk.rename(&making, name));
     if placed.is_err() {
-        // What cannot be removed now is written over by whoever makes the next.
+        // What cannot be removed now is written over when the next is made.
         let _ = disk.remove(&making);
     }
     placed?;

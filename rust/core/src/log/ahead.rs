@@ -1,6 +1,6 @@
 //! Unpacking blocks before they are read, on more than one thread.
 //!
-//! What is unpacked here is only sooner at hand: whoever reads a block looks whether it is there, and unpacks it if not.
+//! What is unpacked here is only sooner at hand: a reader looks whether its block is there, and unpacks it if not.
 //! So a block that is damaged is met by its reader, and a thread that comes late or not at all changes nothing. Nothing
 //! waits for these threads: each lives for one piece of work, which holds on to the file.
 

@@ -41,7 +41,7 @@ pub(super) struct Image {
     blocks: Box<[AtomicU32]>,
     /// How many blocks the heap has, or was to have.
     heaped: AtomicUsize,
-    /// Held by whoever unpacks a block: that of the block's number.
+    /// Held by the thread that unpacks a block: that of the block's number.
     filling: [Mutex<()>; FILLING],
     plain_bytes: usize,
     shift: u32,

@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) disk: Arc<dyn Disk>,
     /// How many bytes all images have.
     pub(crate) filled_bytes: Arc<AtomicU64>,
-    pub(super) helpers: Arc<Helpers>,
+    helpers: Arc<Helpers>,
     /// Of archived files, read what their stubs say.
     pub(crate) hollow: bool,
 }
@@ -57,9 +57,9 @@ pub(crate) struct Packed {
     pub(crate) contents: Contents,
     file: Map,
     dictionary: DDict<'static>,
-    pub(super) image: Image,
-    pub(super) shared: Shared,
-    pub(super) shift: u32,
+    image: Image,
+    shared: Shared,
+    shift: u32,
 }
 
 impl std::fmt::Debug for Packed {
@@ -144,7 +144,7 @@ impl Packed {
     }
 
     /// How many bytes an event has, more or less.
-    pub(super) fn event_bytes(&self) -> usize {
+    fn event_bytes(&self) -> usize {
         let events = (self.contents.last_position + 1).saturating_sub(self.contents.first_position);
         (self.contents.plain_bytes / events.max(1)) as usize
     }
@@ -244,7 +244,7 @@ impl Packed {
     }
 
     /// Unpack a block that is here.
-    pub(super) fn unpack_block(&self, number: usize, to: To) -> Result<()> {
+    fn unpack_block(&self, number: usize, to: To) -> Result<()> {
         let (range, _) = self.block(number)?;
         self.unpack(number, to, self.file.bytes(range.start, range.len()))
     }
@@ -269,7 +269,7 @@ impl Packed {
     }
 
     /// Do work on a thread that is to end, with what others before it have unpacked with.
-    pub(super) fn with_context_of(&self, helpers: &Helpers, work: impl FnOnce()) {
+    fn with_context_of(&self, helpers: &Helpers, work: impl FnOnce()) {
         UNPACKING.set(helpers.context());
         work();
         helpers.give_back(UNPACKING.take());
@@ -303,16 +303,16 @@ impl Packed {
     }
 
     /// Where a reader goes on from block to block: have the next ones at hand, as many as were read so before, and let
-    /// another thread go on with as many again. Whether that was done.
-    pub(super) fn go_on_ahead(self: &Arc<Self>, number: usize) -> bool {
+    /// another thread go on with as many again.
+    fn go_on_ahead(self: &Arc<Self>, number: usize) {
         let least = GOING_ON_BYTES >> self.shift;
         let most = (AHEAD_BYTES / 2) >> self.shift;
         if self.shared.helpers.busy() {
-            return false;
+            return;
         }
         let before = self.image.run_before(number, most);
         if before < least.max(SHARED_MIN) {
-            return false;
+            return;
         }
         let mut run = number..(number + 2 * before).min(self.image.count());
         if run.len() == 2 * most {
@@ -321,7 +321,6 @@ impl Packed {
         }
         self.image.have_memory(&run);
         self.share(self.missing(run).map(|block| (block, To::Place)).collect(), before);
-        true
     }
 
     fn missing(&self, mut run: Range<usize>) -> impl Iterator<Item = usize> {
@@ -346,7 +345,7 @@ impl Packed {
 
     fn work_off(&self, work: &Work, end: usize) {
         work.off(end, |block, to| {
-            // Whoever reads it is told what is wrong with it.
+            // What is wrong with it is said when it is read.
             let _ = self.unpack_block(block, to);
         });
     }

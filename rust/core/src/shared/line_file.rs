@@ -257,7 +257,7 @@ impl Grown {
         }
     }
 
-    /// The same where that takes nothing: for a line that nobody vouches for.
+    /// The same where that takes no system call; for hints, which need not be of lines that exist.
     #[inline(always)]
     pub(crate) fn hint(&self, number: u64) -> Option<&SharedLine> {
         let at = number * LINE_BYTES as u64;

@@ -22,7 +22,7 @@ use crate::store::log::Log;
 const MAKING: &str = "log/changing.tmp";
 /// Held by whatever changes the form of log files; in the background, for one file at a time.
 const LOCK: &str = "locks/keeping";
-/// Held, before that, by a call that a program made: so whoever has it waits for the background alone.
+/// Held, before that, by a call that a program made: so its holder waits for the background alone.
 const CALL_LOCK: &str = "locks/keeping-call";
 /// How long a call waits for the background to give way.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -302,7 +302,7 @@ impl Log {
     ) -> Result<()> {
         let outcome = self.write_beside(before, number, made, compare).and_then(|()| self.take_place(number));
         if outcome.is_err() {
-            // What cannot be removed now is written over by whoever makes the next.
+            // What cannot be removed now is written over when the next is made.
             let _ = self.disk.remove(MAKING);
         }
         outcome

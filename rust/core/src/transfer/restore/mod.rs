@@ -214,7 +214,7 @@ impl Restoring {
         Self::begin(Some(Destination::new_store(outer, name)?), segment_bytes)
     }
 
-    /// Begin to make the successor of the store on a disk. Nobody else may have it open; who opens it waits. `replace`: also
+    /// Begin to make the successor of the store on a disk. It must be open nowhere else; opening it waits. `replace`: also
     /// of one that holds something.
     pub fn successor(disk: &Arc<dyn Disk>, segment_bytes: u64, replace: bool) -> Result<Self> {
         let (target, known_bytes) = Destination::successor(disk, "restore")?;
